@@ -1,0 +1,108 @@
+"""The one error family. Each error names what failed, and what to do next.
+
+OrdersError                 every error of ours
+|- SettingsInvalid          a setting is missing or does not parse
+|- CacheError
+|  |- NoSnapshot            nothing has been published yet
+|  |- UnknownGeneration     that generation is not kept (any more)
+|  |- SnapshotDamaged       a file of a generation is missing or has another size
+|  |- PublishConflict       the generation to grow from is no longer the newest
+|  |- CacheUnwritable       the folder cannot be written, or the disk is full
+|  |- SyncRunning           another process holds the sync lock
+|  |- NoWorker              no scheduler is alive to run a refresh
+|  `- UnknownTask           no refresh has that id
+`- ScrapeError              see scraper/errors.py
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import BaseModel
+
+
+class Trouble(BaseModel, frozen=True):
+    """An error as it is kept and shown: the same words in the log, `/status` and the dashboard."""
+
+    code: str
+    message: str
+    advice: str
+    transient: bool = False
+
+
+class OrdersError(Exception):
+    """Base of every error of ours.
+
+    Parameters: `message` says in a sentence what failed and where; `advice` says what to do next (each class has a
+    default). `code` is what programs read; `transient` tells whether the same call may succeed later by itself.
+    """
+
+    code: ClassVar[str] = "error"
+    advice: str = "See the log for details."
+    transient: ClassVar[bool] = False
+
+    def __init__(self, message: str, advice: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if advice is not None:
+            self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.advice}"
+
+    def trouble(self) -> Trouble:
+        return Trouble(code=self.code, message=self.message, advice=self.advice, transient=self.transient)
+
+
+class SettingsInvalid(OrdersError):
+    code = "settings_invalid"
+    advice = "Correct it in the environment or in .env; docs/configuration.md lists every setting."
+
+
+class CacheError(OrdersError):
+    code = "cache_error"
+
+
+class NoSnapshot(CacheError):
+    code = "no_snapshot"
+    advice = "The first sync fills the cache: wait for it, press refresh, or run `python -m scraper sync`."
+    transient = True
+
+
+class UnknownGeneration(CacheError):
+    code = "unknown_generation"
+    advice = "Start again from the newest generation."
+
+
+class SnapshotDamaged(CacheError):
+    code = "snapshot_damaged"
+    advice = "The next sync writes what is missing again: press refresh or run `python -m scraper sync`."
+
+
+class PublishConflict(CacheError):
+    code = "publish_conflict"
+    advice = "Another sync published meanwhile; nothing is lost, the next one starts from there."
+    transient = True
+
+
+class CacheUnwritable(CacheError):
+    code = "cache_unwritable"
+    advice = "Free disk space, or give this user write access to the cache folder (CACHE_URL)."
+    transient = True
+
+
+class SyncRunning(CacheError):
+    code = "sync_running"
+    advice = "Wait for it to end; its progress is on the dashboard and under GET /status."
+    transient = True
+
+
+class NoWorker(CacheError):
+    code = "no_worker"
+    advice = "Start the dashboard, the API or `python -m scraper worker` with SCHEDULER=auto."
+    transient = True
+
+
+class UnknownTask(CacheError):
+    code = "unknown_task"
+    advice = "Ask for a new refresh with POST /refresh."

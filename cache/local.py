@@ -1,0 +1,212 @@
+"""The store on this machine's disk: no server, any number of processes. Its files are laid out in cache/snapshot.py."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from cache.errors import CacheUnwritable, NoSnapshot, PublishConflict, SnapshotDamaged, SyncRunning, UnknownGeneration
+from cache.files import sync_file, sync_folder, write_whole
+from cache.journal import Journal
+from cache.snapshot import Head, Manifest, Segment, Snapshot, intact
+from cache.store import Run, Status, Task, Worker, now
+
+KEPT_GENERATIONS = 5
+KEPT_AFTER = timedelta(minutes=15)  # a superseded generation stays so long at least, for readers in the middle of it
+
+
+class LocalStore:
+    """Parameters: `root`, a folder that is made where it is missing. Raises CacheUnwritable."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._generations = root / "generations"
+        self._segments = root / "segments"
+        self._work = root / "work"
+        with _disk():
+            for folder in (root, self._generations, self._segments, self._work):
+                folder.mkdir(parents=True, exist_ok=True)
+        self._journal = Journal(root / "journal.sqlite")
+        self._publishing = FileLock(root / "publish.lock", thread_local=False)
+
+    # -- reading
+
+    def head(self) -> Head | None:
+        try:
+            return Head.model_validate_json((self._root / "current.json").read_bytes())
+        except FileNotFoundError:
+            return None
+
+    def open(self, generation: int | None = None) -> Snapshot:
+        head = self.head()
+        if head is None:
+            raise NoSnapshot("No cached data available: no sync has completed yet.")
+        if generation is not None and generation != head.generation:
+            return self._open(generation, f"Generation {head.generation} is newer.")
+        try:
+            return Snapshot(self.manifest(head.generation), head, self._segments)
+        except (SnapshotDamaged, UnknownGeneration) as error:
+            for older in sorted((g for g in self._kept() if g < head.generation), reverse=True):
+                with suppress(SnapshotDamaged, UnknownGeneration):
+                    return self._open(older, error.message)
+            raise
+
+    def manifest(self, generation: int) -> Manifest:
+        """Raises UnknownGeneration."""
+        try:
+            return Manifest.model_validate_json(self._path(generation).read_bytes())
+        except FileNotFoundError as error:
+            raise UnknownGeneration(f"Generation {generation} is not kept.") from error
+
+    def _open(self, generation: int, reason: str) -> Snapshot:
+        """A generation that is not the newest: what was known of it when it was published, and why it is not verified."""
+        manifest = self.manifest(generation)
+        head = Head(
+            generation=generation, as_of=manifest.as_of, verified=False, verified_at=manifest.verified_at, reason=reason
+        )
+        return Snapshot(manifest, head, self._segments)
+
+    def _path(self, generation: int) -> Path:
+        return self._generations / f"{generation:010d}.json"
+
+    def _kept(self) -> set[int]:
+        return {int(path.stem) for path in self._generations.glob("*.json")}
+
+    # -- asking, leading, reporting: the journal's
+
+    def request(self, by: str) -> Task:
+        return self._journal.request(by)
+
+    def task(self, id: str) -> Task:
+        return self._journal.task(id)
+
+    def status(self) -> Status:
+        runs = self._journal.runs(2)
+        ended = [run for run in runs if run.outcome != "running"]
+        return Status(
+            head=self.head(),
+            running=self._journal.running(),
+            last=ended[0] if ended else None,
+            queued=self._journal.queued(),
+            workers=self._journal.workers(),
+        )
+
+    def runs(self, limit: int = 20) -> list[Run]:
+        return self._journal.runs(limit)
+
+    def version(self) -> int:
+        return self._journal.version()
+
+    def wait(self, version: int, timeout: float) -> int:
+        return self._journal.wait(version, timeout)
+
+    def stand(self, worker: Worker, at: datetime | None = None) -> bool:
+        return self._journal.stand(worker, at)
+
+    def leave(self, worker: Worker) -> None:
+        self._journal.leave(worker)
+
+    def recover(self) -> None:
+        with suppress(SyncRunning), self.sync_lock():
+            self._journal.recover()
+
+    @contextmanager
+    def sync_lock(self) -> Iterator[None]:
+        lock = FileLock(self._root / "sync.lock", thread_local=False)
+        try:
+            lock.acquire(timeout=1)  # `recover` holds it for a moment
+        except Timeout as error:
+            raise SyncRunning("Another sync is running.") from error
+        try:
+            self._journal.recover()
+            yield
+        finally:
+            lock.release()
+
+    def begin(self, run: Run) -> list[Task]:
+        return self._journal.begin(run)
+
+    def report(self, run: Run) -> None:
+        self._journal.report(run)
+
+    def finish(self, run: Run) -> None:
+        self._journal.finish(run)
+
+    # -- writing, under the sync lock
+
+    @contextmanager
+    def workspace(self) -> Iterator[Path]:
+        with _disk():
+            for left_over in self._work.iterdir():  # of syncs that were killed
+                shutil.rmtree(left_over, ignore_errors=True)
+            folder = Path(tempfile.mkdtemp(dir=self._work))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def adopt(self, folder: Path, segment: Segment) -> None:
+        if intact(self._segments, segment, digests=True):
+            return
+        target = self._segments / segment.id
+        with _disk():
+            if target.exists():
+                shutil.rmtree(target)
+            for file in folder.iterdir():
+                sync_file(file)
+            sync_folder(folder)
+            folder.rename(target)
+
+    def publish(self, manifest: Manifest, head: Head) -> None:
+        with _disk(), self._publishing:
+            self._expect(manifest.parent)
+            sync_folder(self._segments)
+            write_whole(self._path(manifest.generation), manifest.model_dump_json().encode())
+            self._point(head)
+            self._collect(head.generation)
+
+    def confirm(self, head: Head) -> None:
+        with _disk(), self._publishing:
+            self._expect(head.generation)
+            self._point(head)
+
+    def _expect(self, newest: int | None) -> None:
+        head = self.head()
+        if (head.generation if head else None) != newest:
+            raise PublishConflict(f"Generation {newest} is no longer the newest.")
+
+    def _point(self, head: Head) -> None:
+        write_whole(self._root / "current.json", head.model_dump_json().encode())
+        self._journal.bump()
+
+    def _collect(self, newest: int) -> None:
+        """Removes generations that are neither among the newest nor superseded lately, and segments that none holds."""
+        kept = sorted(self._kept())
+        manifests = {generation: self.manifest(generation) for generation in kept}
+        for generation, successor in pairwise(kept):
+            superseded = now() - manifests[successor].created_at > KEPT_AFTER
+            if superseded and generation <= newest - KEPT_GENERATIONS:
+                self._path(generation).unlink(missing_ok=True)
+                del manifests[generation]
+        wanted = {segment.id for manifest in manifests.values() for segment in manifest.segments}
+        for folder in self._segments.iterdir():
+            if folder.name not in wanted:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def close(self) -> None:
+        self._journal.close()
+
+
+@contextmanager
+def _disk() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CacheUnwritable(f"The cache folder cannot be written: {error.strerror or error}.") from error

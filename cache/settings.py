@@ -1,0 +1,115 @@
+"""Settings that readers and the scraper share. Order: environment, then `.env`, then the default.
+
+`NAME_FILE` names a file that holds the value of `NAME` (for secrets that a platform mounts). The scraper adds its
+login in `scraper/settings.py`, so that no reader ever holds the database's password.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from dotenv import dotenv_values
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from cache.errors import SettingsInvalid
+
+DOTENV = Path(".env")
+
+
+class _FileSource(PydanticBaseSettingsSource):
+    """`NAME_FILE=/run/secrets/x`: the value of NAME is what that file holds, without the last line break."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        name = f"{field_name.upper()}_FILE"
+        path = os.environ.get(name) or dotenv_values(DOTENV).get(name)
+        if not path:
+            return None, field_name, False
+        try:
+            return Path(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
+        except OSError as error:
+            raise SettingsInvalid(f"{name} names a file that cannot be read: {error.strerror}.") from error
+
+    def __call__(self) -> dict[str, Any]:
+        values = (
+            (name, self.get_field_value(field, name)[0]) for name, field in self.settings_cls.model_fields.items()
+        )
+        return {name: value for name, value in values if value is not None}
+
+
+class Settings(BaseSettings):
+    """What every process reads."""
+
+    model_config = SettingsConfigDict(
+        env_file=DOTENV, env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True, frozen=True,
+        populate_by_name=True, hide_input_in_errors=True,
+    )  # fmt: skip
+
+    cache_url: str = Field("file:var/cache", description="Where snapshots live: `file:` and a folder.")
+    sync_interval_minutes: float = Field(60, gt=0, description="Minutes after a verification until the next sync.")
+    sync_timeout_minutes: float = Field(30, gt=0, description="Minutes after which a sync and its Chrome are ended.")
+    refresh_min_seconds: float = Field(
+        60, ge=0, description="An automatic refresh (`?refresh=true`) within these seconds of the last starts nothing."
+    )
+    scheduler: Literal["auto", "off"] = Field(
+        "auto", description="`off` keeps this process from standing for the scheduler."
+    )
+    shopify_api_key: SecretStr | None = Field(
+        None, description="The API key. Without one, a key is made at the first start and kept in `var/api_key`."
+    )
+    api_host: str = Field("127.0.0.1", description="Address the API listens on.")
+    api_port: int = Field(
+        5000, validation_alias=AliasChoices("API_PORT", "PORT"), ge=0, le=65535, description="Port of the API."
+    )
+    cors_origins: str = Field("*", description="Origins that browsers may call from: `*`, or a list with commas.")
+    sse_timeout_seconds: float = Field(
+        300, gt=0, description="Seconds that a stream waits for the refresh it asked for."
+    )
+    dashboard_host: str = Field("127.0.0.1", description="Address the dashboard listens on.")
+    dashboard_port: int = Field(
+        8501,
+        validation_alias=AliasChoices("DASHBOARD_PORT", "PORT"),
+        ge=0,
+        le=65535,
+        description="Port of the dashboard.",
+    )
+    dashboard_password: SecretStr | None = Field(
+        None, description="Password of the dashboard; needed on any address but loopback."
+    )
+    shop_timezone: str = Field("UTC", description="IANA time zone that decides what a day is on the dashboard.")
+    shop_currency: str | None = Field(
+        None, description="Currency the dashboard opens with; else the one with the most orders."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, dotenv_settings, _FileSource(settings_cls)
+
+    @field_validator("shop_timezone", "source_timezone", check_fields=False)
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError("is not an IANA time zone such as Europe/Berlin") from error
+        return value
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Self:
+        """Reads the settings; raises SettingsInvalid that names each setting which is wrong, never its value."""
+        try:
+            return cls(**overrides)
+        except ValidationError as error:
+            faults = "; ".join(f"{'.'.join(map(str, e['loc'])).upper()} {e['msg']}" for e in error.errors())
+            raise SettingsInvalid(f"Settings do not parse: {faults}.") from error

@@ -1,0 +1,217 @@
+"""What a generation is made of, and how it is read.
+
+On disk (`LocalStore`), everything but `current.json` is immutable once written:
+
+    current.json                    the pointer: Head (newest generation, when it was verified)
+    generations/00000012.json       Manifest: columns, and the segments in key order
+    segments/<id>/rows.parquet      typed rows: decimals exact, instants UTC, JSON columns and TINYINT(1) as stored
+    segments/<id>/rows.json         each row as compact JSON followed by one comma
+    segments/<id>/offsets.u64       little-endian; row i is bytes offsets[i] to offsets[i+1] - 1 (without its comma)
+    segments/<id>/checksums.u64     little-endian; the first 64 bits of the MD5 of each row's framed text
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+from collections.abc import Iterator
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel
+
+from cache.errors import SnapshotDamaged
+
+PARQUET, JSON, OFFSETS, CHECKSUMS = "rows.parquet", "rows.json", "offsets.u64", "checksums.u64"
+
+Kind = Literal[
+    "integer", "unsigned", "boolean", "decimal", "float", "double", "date", "datetime", "timestamp", "text", "json",
+    "bytes",
+]  # fmt: skip
+
+
+class Column(BaseModel, frozen=True):
+    """A column of the source, and what its values become.
+
+    `type` is MySQL's own (`decimal(12,2)`); `digits` and `decimals` are those of a DECIMAL, `decimals` also those of a
+    second; `key` is the place in the key, from 1, or 0. Kinds: `boolean` is a TINYINT(1) that held only 0, 1 and NULL,
+    `json` a text whose every value was an object or an array (also encoded twice) when the table was first loaded.
+    """
+
+    name: str
+    type: str
+    kind: Kind
+    nullable: bool
+    key: int = 0
+    digits: int = 0
+    decimals: int = 0
+
+
+class File(BaseModel, frozen=True):
+    size: int
+    sha256: str
+
+
+class Segment(BaseModel, frozen=True):
+    """The rows of one key range, low <= key < high (None: open), or the whole table where it has no integer key.
+
+    `checksum` is the exact sum of the row checksums. `misfits` counts values that do not fit the recorded kind,
+    `zero_dates` dates that no calendar has, each by column.
+    """
+
+    id: str
+    rows: int
+    low: int | None
+    high: int | None
+    checksum: int
+    files: dict[str, File]
+    misfits: dict[str, int] = {}
+    zero_dates: dict[str, int] = {}
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.size for file in self.files.values())
+
+
+class Changes(BaseModel, frozen=True):
+    """Rows that differ from the generation before."""
+
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.inserted + self.updated + self.deleted
+
+
+class Source(BaseModel, frozen=True):
+    database: str
+    table: str
+    server: str = ""  # version of MySQL or MariaDB
+    phpmyadmin: str = ""  # version of phpMyAdmin
+
+
+class Manifest(BaseModel, frozen=True):
+    """One generation: the list of its segments. Written once, never edited.
+
+    `as_of` and `verified_at` are those of its Head when it was published; a later confirmation moves only the Head.
+    """
+
+    generation: int
+    parent: int | None
+    created_at: datetime
+    as_of: datetime
+    verified_at: datetime | None
+    source: Source
+    columns: tuple[Column, ...]
+    segments: tuple[Segment, ...]
+    changes: Changes
+
+    @property
+    def rows(self) -> int:
+        return sum(segment.rows for segment in self.segments)
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Names of the key's columns, in order; empty where the table has no key."""
+        return tuple(c.name for c in sorted((c for c in self.columns if c.key), key=lambda c: c.key))
+
+
+class Head(BaseModel, frozen=True):
+    """The pointer that moves: the newest generation, and what is known of its freshness.
+
+    `verified_at` is the moment before the first statement of the last sync that proved every range equal (None: no
+    sync ever did). `verified` tells whether that holds for this generation, `reason` why not. `as_of` is the moment
+    before the first statement of the sync that published or confirmed it. All in UTC.
+    """
+
+    generation: int
+    as_of: datetime
+    verified: bool
+    verified_at: datetime | None
+    reason: str | None = None
+
+    @property
+    def updated_at(self) -> datetime:
+        """How old the data is counts from here: the last verification, or the sync itself where there was none."""
+        return self.verified_at or self.as_of
+
+
+class Snapshot:
+    """One generation, opened for reading. Opening checks every file's size; `verify` checks the digests.
+
+    Parameters: `manifest` and `head` as read; `segments` is the folder of segments. Raises SnapshotDamaged.
+    """
+
+    def __init__(self, manifest: Manifest, head: Head, segments: Path) -> None:
+        self.manifest = manifest
+        self.head = head
+        self._folder = segments
+        for segment in manifest.segments:
+            if not intact(segments, segment):
+                raise SnapshotDamaged(f"Generation {manifest.generation}: segment {segment.id} is damaged.")
+
+    @property
+    def generation(self) -> int:
+        return self.manifest.generation
+
+    @property
+    def rows(self) -> int:
+        return self.manifest.rows
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return self.manifest.columns
+
+    def paths(self, name: str) -> list[Path]:
+        """One path a segment, in key order. `name` is PARQUET, JSON, OFFSETS or CHECKSUMS."""
+        return [self._folder / segment.id / name for segment in self.manifest.segments]
+
+    @property
+    def json_size(self) -> int:
+        """Bytes of all rows as they stand in a JSON array, commas between them included."""
+        return max(0, sum(segment.files[JSON].size for segment in self.manifest.segments) - 1)
+
+    def json_slices(self, start: int = 0, stop: int | None = None) -> Iterator[memoryview]:
+        """Rows start to stop, in key order, as JSON joined by commas: slices of the mapped files, nothing is copied."""
+        stop = self.rows if stop is None else min(stop, self.rows)
+        first = 0
+        for i, segment in enumerate(self.manifest.segments):
+            low, high = max(start - first, 0), min(stop - first, segment.rows)
+            if low < high:
+                offsets = self._maps[i][1]
+                last = int(offsets[high]) - (1 if first + high == stop else 0)
+                yield memoryview(self._maps[i][0])[int(offsets[low]) : last]
+            first += segment.rows
+
+    @cached_property
+    def _maps(self) -> list[tuple[mmap.mmap, npt.NDArray[np.uint64]]]:
+        maps: list[tuple[mmap.mmap, npt.NDArray[np.uint64]]] = []
+        for rows, offsets in zip(self.paths(JSON), self.paths(OFFSETS), strict=True):
+            with rows.open("rb") as file:
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            maps.append((mapped, np.memmap(offsets, dtype="<u8", mode="r")))
+        return maps
+
+    def verify(self) -> list[str]:
+        """Reads every file whole and returns the ids of the segments whose digests differ."""
+        return [s.id for s in self.manifest.segments if not intact(self._folder, s, digests=True)]
+
+
+def intact(folder: Path, segment: Segment, digests: bool = False) -> bool:
+    """Whether all files of a segment have their sizes (and, if asked, their SHA-256 digests)."""
+    for name, file in segment.files.items():
+        path = folder / segment.id / name
+        try:
+            if path.stat().st_size != file.size:
+                return False
+        except OSError:
+            return False
+        if digests and hashlib.sha256(path.read_bytes()).hexdigest() != file.sha256:
+            return False
+    return True

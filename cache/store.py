@@ -1,0 +1,196 @@
+"""The cache as everyone sees it: snapshots are published and opened, refreshes asked for, work led and reported.
+
+Readers use `head`, `open`, `request`, `task`, `status`, `runs` and `wait`. The scheduler adds `stand`, `leave` and
+`recover`; a sync adds `sync_lock`, `begin`, `report`, `finish`, `workspace`, `publish` and `confirm`.
+`LocalStore` (cache/local.py) keeps all of it in files on this machine.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, Protocol
+
+from pydantic import BaseModel, Field
+
+from cache.errors import Trouble
+from cache.snapshot import Changes, Head, Manifest, Segment, Snapshot
+
+TaskState = Literal["queued", "running", "completed", "failed"]
+Outcome = Literal["running", "published", "unchanged", "unverified", "failed"]
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def new_id() -> str:
+    return secrets.token_hex(8)
+
+
+class Task(BaseModel, frozen=True):
+    """A refresh that someone asked for. It completes only with a verification later than `requested_at`."""
+
+    id: str
+    requested_at: datetime
+    requested_by: str
+    state: TaskState
+    run: str | None = None
+    tries: int = 0
+    finished_at: datetime | None = None
+    generation: int | None = None
+    changes: Changes | None = None
+    error: Trouble | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ("completed", "failed")
+
+
+class Progress(BaseModel, frozen=True):
+    """How far a sync is. `done` of `total` are rows, as far as the total is known (0: not yet); bytes as received."""
+
+    phase: Literal["login", "table", "checksums", "rows", "publish"] = "login"
+    done: int = 0
+    total: int = 0
+    bytes: int = 0
+
+    @property
+    def fraction(self) -> float | None:
+        return min(1.0, self.done / self.total) if self.total else None
+
+
+class Run(BaseModel, frozen=True):
+    """One sync: when, why, how it went, what came of it. `seconds` is by phase; `beat_at` tells that it lives."""
+
+    id: str = Field(default_factory=new_id)
+    trigger: str
+    host: str = Field(default_factory=socket.gethostname)
+    pid: int = Field(default_factory=os.getpid)
+    started_at: datetime = Field(default_factory=now)
+    beat_at: datetime = Field(default_factory=now)
+    finished_at: datetime | None = None
+    outcome: Outcome = "running"
+    progress: Progress = Progress()
+    seconds: dict[str, float] = {}
+    generation: int | None = None
+    rows: int = 0
+    bytes: int = 0
+    ranges: int = 0
+    exported_ranges: int = 0
+    changes: Changes | None = None
+    versions: dict[str, str] = {}
+    error: Trouble | None = None
+
+
+class Worker(BaseModel, frozen=True):
+    """A process that can run syncs: the leader does, the others stand by."""
+
+    id: str = Field(default_factory=new_id)
+    host: str = Field(default_factory=socket.gethostname)
+    pid: int = Field(default_factory=os.getpid)
+    leader: bool = False
+    next_sync: datetime | None = None
+
+
+class Status(BaseModel, frozen=True):
+    """What there is to know at one moment; dashboard and API show the same. `running` is the sync under way, if any."""
+
+    head: Head | None
+    running: Run | None
+    last: Run | None
+    queued: int
+    workers: tuple[Worker, ...]
+
+    @property
+    def leader(self) -> Worker | None:
+        return next((worker for worker in self.workers if worker.leader), None)
+
+    @property
+    def next_sync(self) -> datetime | None:
+        return self.leader.next_sync if self.leader else None
+
+    def age_seconds(self, at: datetime) -> float | None:
+        """Seconds since the data was last verified; None without a snapshot."""
+        return max(0.0, (at - self.head.updated_at).total_seconds()) if self.head else None
+
+
+class Store(Protocol):
+    """One cache. Every method may be called from any thread or process."""
+
+    def head(self) -> Head | None:
+        """The pointer, or None before the first publish."""
+
+    def open(self, generation: int | None = None) -> Snapshot:
+        """The newest generation that is intact, or the given one.
+
+        Raises NoSnapshot, UnknownGeneration, or SnapshotDamaged where no kept generation is intact.
+        """
+
+    def request(self, by: str) -> Task:
+        """Asks for a sync that begins after this moment. Raises NoWorker where no scheduler is alive."""
+
+    def task(self, id: str) -> Task:
+        """Raises UnknownTask."""
+
+    def status(self) -> Status: ...
+
+    def runs(self, limit: int = 20) -> list[Run]:
+        """The newest syncs, newest first; at least 1,000 are kept."""
+
+    def version(self) -> int:
+        """A number that grows whenever something that readers show has changed."""
+
+    def wait(self, version: int, timeout: float) -> int:
+        """Returns the version once it differs from the given one, or after `timeout` seconds."""
+
+    def stand(self, worker: Worker, at: datetime | None = None) -> bool:
+        """A heartbeat of a worker that may lead; returns whether it leads now. A leader that stays silent loses it."""
+
+    def leave(self, worker: Worker) -> None:
+        """Gives up the lease and the place among the workers."""
+
+    def recover(self) -> None:
+        """Closes runs whose process is gone, and queues the requests they left behind once more (three tries)."""
+
+    def sync_lock(self) -> AbstractContextManager[object]:
+        """Held by a sync from start to end; freed when its process dies. Raises SyncRunning."""
+
+    def begin(self, run: Run) -> list[Task]:
+        """Records the run and claims the waiting requests. Call it under the lock, before `verified_at` is taken."""
+
+    def report(self, run: Run) -> None:
+        """Records the progress of a run, and that it lives."""
+
+    def finish(self, run: Run) -> None:
+        """Records the end of a run, and answers the requests it claimed."""
+
+    def workspace(self) -> AbstractContextManager[Path]:
+        """An empty folder on the cache's disk for segments in the making; it is removed at the end."""
+
+    def adopt(self, folder: Path, segment: Segment) -> None:
+        """Moves a finished segment from a workspace to where segments live; one that is there and whole stays."""
+
+    def publish(self, manifest: Manifest, head: Head) -> None:
+        """Makes a generation the newest, all or nothing. Raises PublishConflict if its parent is not the newest."""
+
+    def confirm(self, head: Head) -> None:
+        """Records that the newest generation was verified again. Raises PublishConflict if it is not the newest."""
+
+    def close(self) -> None:
+        """Frees files and threads."""
+
+
+def open_store(url: str) -> Store:
+    """The store behind CACHE_URL: `file:` and a folder. Raises SettingsInvalid, CacheUnwritable."""
+    from cache.errors import SettingsInvalid
+    from cache.local import LocalStore
+
+    scheme, _, path = url.partition(":")
+    if scheme != "file" or not path:
+        raise SettingsInvalid("CACHE_URL must be `file:` followed by a folder, such as file:var/cache.")
+    return LocalStore(Path(path))
