@@ -1,0 +1,295 @@
+"""A real phpMyAdmin and MariaDB on loopback with a believable shop, for demo, tests and benchmarks."""
+
+import json
+import random
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+import pymysql
+from filelock import FileLock
+
+from lab import load, mutations, processes, shop
+from lab.servers import LabError, MariaDB, PhpMyAdmin, free_port, install, new_secret, port_is_free
+
+__all__ = ["DATABASE", "TABLE", "Lab", "LabError"]
+
+DATABASE = "shop"
+TABLE = "orders"
+START_SECONDS = 90
+SOCKET_LENGTH = 100  # Linux takes 107 characters for the address of a socket
+
+
+@dataclass
+class State:
+    """What lab.json keeps, so that any process finds the servers again."""
+
+    home: str
+    database_port: int = field(default_factory=free_port)
+    phpmyadmin_port: int = field(default_factory=free_port)
+    username: str = "analyst"
+    password: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+    root_password: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+    blowfish_secret: str = field(default_factory=new_secret)
+    running: dict[str, list[processes.Mark]] = field(default_factory=dict)
+
+
+class Lab:
+    """One MariaDB and one phpMyAdmin, with all their files below `path`.
+
+    Where the servers could not live there (the folder is closed to them, or its name too long for a socket), their
+    files go to a folder in the system's temporary one, which `path/lab.json` names.
+
+    Args:
+        path: the lab's folder, made when missing. Two labs need two folders.
+        config: phpMyAdmin settings (`$cfg`) that differ from the lab's, nested as there: `{"ExecTimeLimit": 300}`,
+            `{"Servers": {"1": {"auth_type": "http"}}}`. They hold from the next start of phpMyAdmin.
+    """
+
+    def __init__(self, path: Path | str, config: Mapping[str, object] | None = None) -> None:
+        self.path = Path(path).absolute()
+        self._config = config or {}
+
+    def __enter__(self) -> Self:
+        self.up()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.down()
+
+    # -- both servers ----------------------------------------------------------------------------------------------
+
+    def up(self) -> None:
+        """Start what does not run yet; return when both servers answer.
+
+        Raises:
+            LabError: packages are missing and may not be installed, or a server does not start.
+        """
+        install()
+        with self._locked():
+            state = self._load() or self._create()
+            if not self._runs(state, "database"):
+                state.database_port = self._usable(state.database_port)
+            if not self._runs(state, "phpmyadmin"):
+                state.phpmyadmin_port = self._usable(state.phpmyadmin_port)
+            self._start(state, "database")
+            self._start(state, "phpmyadmin")
+
+    def down(self, *, delete: bool = False) -> None:
+        """End exactly the processes that the lab started. Its data stay for the next `up`, unless `delete`."""
+        if not self.path.exists():
+            return
+        with self._locked():
+            if not (state := self._load()):
+                return
+            self._stop(state, "phpmyadmin")
+            self._stop(state, "database")
+            if delete:
+                shutil.rmtree(state.home)
+                self._state_file.unlink(missing_ok=True)
+        if delete:
+            shutil.rmtree(self.path, ignore_errors=True)
+
+    def start_database(self) -> None:
+        """Start MariaDB, on the port it had, if it does not run."""
+        self._change(self._start, "database")
+
+    def stop_database(self, *, kill: bool = False) -> None:
+        """End MariaDB; `kill`: at once, as a crash does."""
+        self._change(self._stop, "database", kill=kill)
+
+    def start_phpmyadmin(self) -> None:
+        """Start phpMyAdmin, on the port it had, if it does not run."""
+        self._change(self._start, "phpmyadmin")
+
+    def stop_phpmyadmin(self, *, kill: bool = False) -> None:
+        """End phpMyAdmin; `kill`: at once, as a crash does."""
+        self._change(self._stop, "phpmyadmin", kill=kill)
+
+    def running(self) -> dict[str, bool]:
+        """Which of `database` and `phpmyadmin` run and answer."""
+        state = self._load()
+        return {
+            part: bool(state and self._runs(state, part) and self._server(state, part).answers())
+            for part in ("database", "phpmyadmin")
+        }
+
+    # -- the way in ------------------------------------------------------------------------------------------------
+
+    @property
+    def url(self) -> str:
+        """phpMyAdmin's address."""
+        return self._phpmyadmin(self._known()).url
+
+    def settings(self) -> dict[str, str]:
+        """The product's settings for this lab; the login may SELECT from the shop and nothing else."""
+        state = self._known()
+        return {
+            "PHPMYADMIN_URL": self._phpmyadmin(state).url,
+            "PHPMYADMIN_USERNAME": state.username,
+            "PHPMYADMIN_PASSWORD": state.password,
+            "PHPMYADMIN_DATABASE": DATABASE,
+            "PHPMYADMIN_TABLE": TABLE,
+        }
+
+    def connect(self, database: str | None = DATABASE) -> "pymysql.Connection[Any]":
+        """A connection with all rights over the Unix socket; each statement commits by itself. Close it after use."""
+        state = self._known()
+        return self._database(state).connect(database)
+
+    # -- the shop --------------------------------------------------------------------------------------------------
+
+    def seed(self, rows: int = 10_000, seed: int = 1, until: datetime | None = None) -> int:
+        """Make the database anew with about three years of orders that end at `until`.
+
+        Args:
+            rows: how many orders.
+            seed: the same seed, rows and until give the same table.
+            until: an aware instant; by default now, to the minute.
+
+        Returns:
+            The number of rows in the table.
+        """
+        with self.connect(None) as connection, tempfile.TemporaryDirectory() as folder:
+            return load.load(connection, DATABASE, TABLE, shop.history(rows, seed, until), Path(folder))
+
+    def mutate(self, seed: int | None = None, touches: int = 60, now: datetime | None = None) -> dict[str, int]:
+        """Do to the orders what a live shop does in an hour.
+
+        Args:
+            seed: the same seed, on the same table and `now`, does the same.
+            touches: how many rows change in all.
+            now: an aware instant at which the hour ends; by default the present.
+
+        Returns:
+            The number of rows `inserted`, `updated` and `deleted`; no row counts twice.
+        """
+        chance = random.Random(seed)
+        with self.connect() as connection:
+            return mutations.mutate(connection, TABLE, chance, touches, now)
+
+    def rows(self) -> int:
+        """The number of orders; 0 before the first `seed`."""
+        with self.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SHOW TABLES LIKE %s", (TABLE,))
+            if not cursor.fetchone():
+                return 0
+            cursor.execute(f"SELECT COUNT(*) FROM `{TABLE}`")
+            return int(cursor.fetchone()[0])
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    @property
+    def _state_file(self) -> Path:
+        return self.path / "lab.json"
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.path.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.path / "lab.lock", timeout=300):
+            yield
+
+    def _load(self) -> State | None:
+        try:
+            kept = json.loads(self._state_file.read_text())
+        except FileNotFoundError:
+            return None
+        state = State(**kept)
+        state.running = {part: [(int(pid), began) for pid, began in marks] for part, marks in state.running.items()}
+        return state
+
+    def _save(self, state: State) -> None:
+        new = self._state_file.with_suffix(".new")
+        new.touch(mode=0o600)
+        new.write_text(json.dumps(asdict(state), indent=2))
+        new.replace(self._state_file)
+
+    def _known(self) -> State:
+        if state := self._load():
+            return state
+        raise LabError(f"There is no lab in {self.path}. Start it: python -m lab up")
+
+    def _create(self) -> State:
+        home = self.path
+        closed = processes.server_user() and not all(each.stat().st_mode & 0o001 for each in (home, *home.parents))
+        if closed or len(str(home)) > SOCKET_LENGTH - len("/db.sock"):
+            home = Path(tempfile.mkdtemp(prefix="lab-"))
+        for name in ("data", "log", "run", "tmp"):
+            (home / name).mkdir(exist_ok=True)
+            processes.give(home / name, 0o700)
+        processes.give(home, 0o755)
+        state = State(home=str(home))
+        self._save(state)
+        return state
+
+    @staticmethod
+    def _usable(port: int) -> int:
+        return port if port_is_free(port) else free_port()
+
+    def _database(self, state: State) -> MariaDB:
+        init_sql = (
+            f"ALTER USER 'root'@'localhost' IDENTIFIED BY '{state.root_password}';\n"
+            f"CREATE DATABASE IF NOT EXISTS `{DATABASE}`;\n"
+            f"CREATE OR REPLACE USER '{state.username}'@'127.0.0.1' IDENTIFIED BY '{state.password}';\n"
+            f"GRANT SELECT ON `{DATABASE}`.* TO '{state.username}'@'127.0.0.1';\n"
+        )
+        return MariaDB(Path(state.home), state.database_port, state.root_password, init_sql)
+
+    def _phpmyadmin(self, state: State) -> PhpMyAdmin:
+        config = {
+            "blowfish_secret": state.blowfish_secret,
+            "TempDir": str(Path(state.home) / "tmp"),
+            "SendErrorReports": "never",
+            "Servers": {"1": {"auth_type": "cookie", "host": "127.0.0.1", "port": str(state.database_port)}},
+        }
+        return PhpMyAdmin(Path(state.home), state.phpmyadmin_port, _merged(config, self._config))
+
+    def _server(self, state: State, part: str) -> MariaDB | PhpMyAdmin:
+        return self._database(state) if part == "database" else self._phpmyadmin(state)
+
+    @staticmethod
+    def _runs(state: State, part: str) -> bool:
+        marks = state.running.get(part, [])
+        return bool(marks) and processes.alive(marks[0])  # the first is the parent
+
+    def _change(self, step: Any, part: str, **options: bool) -> None:
+        with self._locked():
+            step(self._known(), part, **options)
+
+    def _start(self, state: State, part: str) -> None:
+        if self._runs(state, part):
+            return
+        self._stop(state, part)  # what a dead parent left behind
+        server = self._server(state, part)
+        server.prepare()
+        process = processes.spawn(server.command(), log=server.log, cwd=Path(state.home), env=server.environment())
+        state.running[part] = processes.tree(process.pid)
+        self._save(state)
+        deadline = time.monotonic() + START_SECONDS
+        while not server.answers():
+            if process.poll() is not None or time.monotonic() > deadline:
+                self._stop(state, part, kill=True)
+                tail = server.log.read_text(errors="replace")[-800:]
+                raise LabError(f"{server.name} did not start. The end of {server.log}:\n{tail}")
+            time.sleep(0.05)
+        state.running[part] = processes.tree(process.pid)  # its workers too: they outlive a killed parent
+        self._save(state)
+
+    def _stop(self, state: State, part: str, *, kill: bool = False) -> None:
+        processes.end(state.running.pop(part, []), kill=kill)
+        self._save(state)
+
+
+def _merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in change.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
+        merged[name] = _merged(merged[name], value) if both else value
+    return merged

@@ -1,0 +1,244 @@
+"""The two servers, MariaDB and phpMyAdmin: what they need from Debian, their files, their command lines."""
+
+import json
+import os
+import random
+import secrets
+import shutil
+import socket
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pymysql
+
+from lab.processes import give, server_user
+
+# The core packages bring the programs without a system service.
+PACKAGES = (
+    "mariadb-server-core",
+    "mariadb-client-core",
+    "php-cli",
+    "php-mysql",
+    "php-mbstring",
+    "php-xml",
+    "phpmyadmin",
+)
+DEBIAN_TREE = Path("/usr/share/phpmyadmin")
+APT = ("apt-get", "-y", "-o", "DPkg::Lock::Timeout=300")
+
+
+class LabError(Exception):
+    """The lab cannot do what was asked; the message says why and what to do."""
+
+
+def install() -> None:
+    """Install the Debian packages that are missing.
+
+    Raises:
+        LabError: they are missing and cannot be installed; the message holds the command to run.
+    """
+    missing = _missing()
+    if not missing:
+        return
+    command = ["apt-get", "install", "--no-install-recommends", *missing]
+    line = f"sudo apt-get update && sudo {' '.join(command)}"
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise LabError(f"The lab needs Debian packages that are missing: {', '.join(missing)}. Run: {line}")
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for step in (["update"], command[1:]):
+        done = subprocess.run([*APT, *step], env=env, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise LabError(f"apt-get failed: {done.stderr.strip()[-800:]} Mend that, or run: {line}")
+
+
+def _missing() -> list[str]:
+    if not shutil.which("dpkg-query"):
+        raise LabError(f"The lab runs on Debian and Ubuntu, from their packages: {', '.join(PACKAGES)}.")
+    query = ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *PACKAGES, "dbconfig-mysql"]
+    listed = subprocess.run(query, capture_output=True, text=True, check=False).stdout
+    installed = {line.split()[0] for line in listed.splitlines() if line.endswith(" installed")}
+    missing = [package for package in PACKAGES if package not in installed]
+    if "phpmyadmin" in missing and "dbconfig-mysql" not in installed:
+        missing.append("dbconfig-no-thanks")  # else the package looks for a database server to set itself up in
+    return missing
+
+
+def free_port() -> int:
+    """A free port on loopback, below those that outgoing connections take, so that it stays free through a restart."""
+    for port in random.sample(range(20_000, 30_000), 200):
+        if port_is_free(port):
+            return port
+    raise LabError("No free port between 20000 and 29999 on 127.0.0.1. End some servers and try again.")
+
+
+def port_is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+@dataclass(frozen=True)
+class MariaDB:
+    """A private MariaDB: data folder, socket and TCP port of its own, Debian's default limits."""
+
+    home: Path
+    port: int
+    root_password: str
+    init_sql: str
+    """Statements run at each start, before the first connection: accounts and grants."""
+
+    name = "MariaDB"
+
+    @property
+    def socket(self) -> Path:
+        return self.home / "db.sock"
+
+    @property
+    def log(self) -> Path:
+        return self.home / "log" / "mariadb.log"
+
+    def prepare(self) -> None:
+        """Make the data folder if there is none, and write the statements for the start.
+
+        Raises:
+            LabError: mariadb-install-db failed.
+        """
+        init = self.home / "run" / "init.sql"
+        init.touch(mode=0o600)
+        give(init, 0o600)
+        init.write_text(self.init_sql)
+        if (self.home / "data" / "mysql").exists():
+            return
+        command = ["mariadb-install-db", "--no-defaults", f"--datadir={self.home / 'data'}"]
+        command += ["--auth-root-authentication-method=normal", "--skip-test-db"]
+        done = subprocess.run(
+            command, cwd=self.home, user=server_user(), extra_groups=[] if server_user() else None,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise LabError(f"mariadb-install-db failed: {(done.stdout + done.stderr).strip()[-800:]}")
+
+    def command(self) -> list[str]:
+        return [
+            "mariadbd",
+            "--no-defaults",
+            f"--datadir={self.home / 'data'}",
+            f"--socket={self.socket}",
+            f"--pid-file={self.home / 'run' / 'mariadb.pid'}",
+            f"--tmpdir={self.home / 'tmp'}",
+            f"--init-file={self.home / 'run' / 'init.sql'}",
+            "--bind-address=127.0.0.1",
+            f"--port={self.port}",
+            "--character-set-server=utf8mb4",
+            "--collation-server=utf8mb4_general_ci",
+            "--skip-name-resolve",
+            "--skip-log-bin",
+            # Quick rather than durable: this database is thrown away.
+            "--innodb-flush-log-at-trx-commit=0",
+            "--skip-innodb-doublewrite",
+        ]
+
+    def environment(self) -> dict[str, str]:
+        return {"HOME": str(self.home)}
+
+    def answers(self) -> bool:
+        try:
+            self.connect(None).close()
+        except pymysql.err.OperationalError:
+            return False
+        return True
+
+    def connect(self, database: str | None) -> "pymysql.Connection[Any]":
+        return pymysql.connect(
+            unix_socket=str(self.socket),
+            user="root",
+            password=self.root_password,
+            database=database,
+            charset="utf8mb4",
+            autocommit=True,
+            local_infile=True,
+        )
+
+
+@dataclass(frozen=True)
+class PhpMyAdmin:
+    """Debian's phpMyAdmin from a private copy of its tree, behind PHP's own web server."""
+
+    home: Path
+    port: int
+    config: Mapping[str, object]
+    """phpMyAdmin's `$cfg`, whole."""
+
+    name = "phpMyAdmin"
+
+    @property
+    def log(self) -> Path:
+        return self.home / "log" / "phpmyadmin.log"
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def prepare(self) -> None:
+        """Copy the tree once, and write the configuration (PHP reads it at each request)."""
+        tree = self.home / "tree"
+        if not tree.exists():
+            partial = self.home / "tree.partial"
+            shutil.rmtree(partial, ignore_errors=True)
+            shutil.copytree(DEBIAN_TREE, partial, ignore=shutil.ignore_patterns("doc"))
+            vendor = partial / "libraries" / "vendor_config.php"
+            vendor.rename(vendor.with_name("vendor_config.debian.php"))
+            vendor.write_text(_VENDOR_CONFIG)
+            vendor.chmod(0o644)
+            partial.rename(tree)
+        config = self.home / "run" / "config.json"
+        config.touch(mode=0o600)
+        give(config, 0o600)
+        config.write_text(json.dumps(self.config, indent=2))
+        (self.home / "run" / "config.inc.php").write_text(_CONFIG)
+        give(self.home / "run" / "config.inc.php", 0o600)
+
+    def command(self) -> list[str]:
+        settings = {
+            "memory_limit": "128M",  # what web hosts give, not the command line's unlimited
+            "session.save_path": str(self.home / "tmp"),
+            "sys_temp_dir": str(self.home / "tmp"),
+        }
+        options = [word for name, value in settings.items() for word in ("-d", f"{name}={value}")]
+        return ["php", *options, "-S", f"127.0.0.1:{self.port}", "-t", str(self.home / "tree")]
+
+    def environment(self) -> dict[str, str]:
+        return {"HOME": str(self.home), "PHP_CLI_SERVER_WORKERS": "4"}
+
+    def answers(self) -> bool:
+        try:
+            return httpx.get(self.url, timeout=20, trust_env=False).status_code < 500
+        except httpx.TransportError:
+            return False
+
+
+def new_secret() -> str:
+    """32 characters, as phpMyAdmin's blowfish_secret must have."""
+    return secrets.token_hex(16)
+
+
+_CONFIG = """<?php
+$cfg = json_decode(file_get_contents(__DIR__ . '/config.json'), true);
+"""
+
+_VENDOR_CONFIG = """<?php
+declare(strict_types=1);
+$run = dirname(__DIR__, 2) . '/run/';
+return array_replace(require __DIR__ . '/vendor_config.debian.php', [
+    'configFile' => $run . 'config.inc.php',
+    'tempDir' => dirname(__DIR__, 2) . '/tmp/',
+]);
+"""
