@@ -1,14 +1,11 @@
 """A real phpMyAdmin and MariaDB on loopback with a believable shop, for demo, tests and benchmarks."""
 
-import json
 import random
-import secrets
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +14,8 @@ import pymysql
 from filelock import FileLock
 
 from lab import load, mutations, processes, shop
-from lab.servers import LabError, MariaDB, PhpMyAdmin, free_port, install, new_secret, port_is_free
+from lab.servers import LabError, MariaDB, PhpMyAdmin, free_port, install, port_is_free
+from lab.state import State
 
 __all__ = ["DATABASE", "TABLE", "Lab", "LabError"]
 
@@ -25,20 +23,6 @@ DATABASE = "shop"
 TABLE = "orders"
 START_SECONDS = 90
 SOCKET_LENGTH = 100  # Linux takes 107 characters for the address of a socket
-
-
-@dataclass
-class State:
-    """What lab.json keeps, so that any process finds the servers again."""
-
-    home: str
-    database_port: int = field(default_factory=free_port)
-    phpmyadmin_port: int = field(default_factory=free_port)
-    username: str = "analyst"
-    password: str = field(default_factory=lambda: secrets.token_urlsafe(12))
-    root_password: str = field(default_factory=lambda: secrets.token_urlsafe(12))
-    blowfish_secret: str = field(default_factory=new_secret)
-    running: dict[str, list[processes.Mark]] = field(default_factory=dict)
 
 
 class Lab:
@@ -58,7 +42,11 @@ class Lab:
         self._config = config or {}
 
     def __enter__(self) -> Self:
-        self.up()
+        try:
+            self.up()
+        except BaseException:
+            self.down()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -74,7 +62,9 @@ class Lab:
         """
         install()
         with self._locked():
-            state = self._load() or self._create()
+            state = State.read(self._state_file)
+            if not state or not Path(state.home).exists():
+                state = self._create()
             if not self._runs(state, "database"):
                 state.database_port = self._usable(state.database_port)
             if not self._runs(state, "phpmyadmin"):
@@ -87,7 +77,7 @@ class Lab:
         if not self.path.exists():
             return
         with self._locked():
-            if not (state := self._load()):
+            if not (state := State.read(self._state_file)):
                 return
             self._stop(state, "phpmyadmin")
             self._stop(state, "database")
@@ -115,7 +105,7 @@ class Lab:
 
     def running(self) -> dict[str, bool]:
         """Which of `database` and `phpmyadmin` run and answer."""
-        state = self._load()
+        state = State.read(self._state_file)
         return {
             part: bool(state and self._runs(state, part) and self._server(state, part).answers())
             for part in ("database", "phpmyadmin")
@@ -140,8 +130,14 @@ class Lab:
         }
 
     def connect(self, database: str | None = DATABASE) -> "pymysql.Connection[Any]":
-        """A connection with all rights over the Unix socket; each statement commits by itself. Close it after use."""
+        """A connection with all rights over the Unix socket; each statement commits by itself. Close it after use.
+
+        Raises:
+            LabError: the database does not run.
+        """
         state = self._known()
+        if not self._runs(state, "database"):
+            raise LabError(f"The database of the lab in {self.path} is down. Start it: python -m lab up")
         return self._database(state).connect(database)
 
     # -- the shop --------------------------------------------------------------------------------------------------
@@ -170,10 +166,14 @@ class Lab:
 
         Returns:
             The number of rows `inserted`, `updated` and `deleted`; no row counts twice.
+
+        Raises:
+            LabError: there are no orders yet.
         """
-        chance = random.Random(seed)
+        if not self.rows():
+            raise LabError("The shop has no orders yet. Make some: python -m lab seed")
         with self.connect() as connection:
-            return mutations.mutate(connection, TABLE, chance, touches, now)
+            return mutations.mutate(connection, TABLE, random.Random(seed), touches, now)
 
     def rows(self) -> int:
         """The number of orders; 0 before the first `seed`."""
@@ -196,37 +196,22 @@ class Lab:
         with FileLock(self.path / "lab.lock", timeout=300):
             yield
 
-    def _load(self) -> State | None:
-        try:
-            kept = json.loads(self._state_file.read_text())
-        except FileNotFoundError:
-            return None
-        state = State(**kept)
-        state.running = {part: [(int(pid), began) for pid, began in marks] for part, marks in state.running.items()}
-        return state
-
-    def _save(self, state: State) -> None:
-        new = self._state_file.with_suffix(".new")
-        new.touch(mode=0o600)
-        new.write_text(json.dumps(asdict(state), indent=2))
-        new.replace(self._state_file)
-
     def _known(self) -> State:
-        if state := self._load():
+        if state := State.read(self._state_file):
             return state
         raise LabError(f"There is no lab in {self.path}. Start it: python -m lab up")
 
     def _create(self) -> State:
         home = self.path
         closed = processes.server_user() and not all(each.stat().st_mode & 0o001 for each in (home, *home.parents))
-        if closed or len(str(home)) > SOCKET_LENGTH - len("/db.sock"):
+        if closed or len(str(home)) > SOCKET_LENGTH - len("/run/db.sock"):
             home = Path(tempfile.mkdtemp(prefix="lab-"))
+            home.chmod(0o755)
         for name in ("data", "log", "run", "tmp"):
             (home / name).mkdir(exist_ok=True)
             processes.give(home / name, 0o700)
-        processes.give(home, 0o755)
         state = State(home=str(home))
-        self._save(state)
+        state.write(self._state_file)
         return state
 
     @staticmethod
@@ -237,7 +222,7 @@ class Lab:
         init_sql = (
             f"ALTER USER 'root'@'localhost' IDENTIFIED BY '{state.root_password}';\n"
             f"CREATE DATABASE IF NOT EXISTS `{DATABASE}`;\n"
-            f"CREATE OR REPLACE USER '{state.username}'@'127.0.0.1' IDENTIFIED BY '{state.password}';\n"
+            f"CREATE USER IF NOT EXISTS '{state.username}'@'127.0.0.1' IDENTIFIED BY '{state.password}';\n"
             f"GRANT SELECT ON `{DATABASE}`.* TO '{state.username}'@'127.0.0.1';\n"
         )
         return MariaDB(Path(state.home), state.database_port, state.root_password, init_sql)
@@ -271,7 +256,7 @@ class Lab:
         server.prepare()
         process = processes.spawn(server.command(), log=server.log, cwd=Path(state.home), env=server.environment())
         state.running[part] = processes.tree(process.pid)
-        self._save(state)
+        state.write(self._state_file)
         deadline = time.monotonic() + START_SECONDS
         while not server.answers():
             if process.poll() is not None or time.monotonic() > deadline:
@@ -280,11 +265,11 @@ class Lab:
                 raise LabError(f"{server.name} did not start. The end of {server.log}:\n{tail}")
             time.sleep(0.05)
         state.running[part] = processes.tree(process.pid)  # its workers too: they outlive a killed parent
-        self._save(state)
+        state.write(self._state_file)
 
     def _stop(self, state: State, part: str, *, kill: bool = False) -> None:
         processes.end(state.running.pop(part, []), kill=kill)
-        self._save(state)
+        state.write(self._state_file)
 
 
 def _merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:

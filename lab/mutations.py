@@ -25,7 +25,7 @@ def mutate(
     """Change the table in one transaction; see `Lab.mutate`."""
     second = int((now or datetime.now(UTC)).timestamp())
     inserted = round(touches * 0.4)
-    deleted = min(max(touches // 20, 1), touches - inserted)
+    deleted = min(max(touches // 20, 1), (touches - inserted) // 2)
     with connection.cursor(DictCursor) as cursor:
         connection.begin()
         chosen = _chosen(cursor, table, chance, touches - inserted)
@@ -45,17 +45,18 @@ def mutate(
 
 
 def _chosen(cursor: DictCursor, table: str, chance: random.Random, count: int) -> list[Order]:
-    """Distinct orders that something happens to: most of them recent, every fifth from anywhere in the table."""
+    """Distinct orders that something happens to: every fifth from anywhere in the table, the others recent."""
     cursor.execute(f"SELECT id FROM `{table}` ORDER BY id DESC LIMIT %s", (20 * count,))
     recent = [row["id"] for row in cursor.fetchall()]
-    ids = set(chance.sample(recent, min(count - count // 5, len(recent))))
     cursor.execute(f"SELECT MIN(id) AS low, MAX(id) AS high FROM `{table}`")
     ends = cursor.fetchone()
-    for _ in range(count // 5 if recent else 0):
-        cursor.execute(
-            f"SELECT id FROM `{table}` WHERE id >= %s ORDER BY id LIMIT 1", (chance.randint(ends["low"], ends["high"]),)
-        )
+    ids = set()
+    for _ in range(count // 5):
+        at = chance.randint(ends["low"], ends["high"])
+        cursor.execute(f"SELECT id FROM `{table}` WHERE id >= %s ORDER BY id LIMIT 1", (at,))
         ids.add(cursor.fetchone()["id"])
+    rest = [each for each in recent if each not in ids]
+    ids.update(chance.sample(rest, min(count - len(ids), len(rest))))
     if not ids:
         return []
     cursor.execute(f"SELECT * FROM `{table}` WHERE id IN %s ORDER BY id", (sorted(ids),))
