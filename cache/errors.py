@@ -10,7 +10,8 @@ OrdersError                 every error of ours
 |  |- CacheUnwritable       the folder cannot be written, or the disk is full
 |  |- SyncRunning           another process holds the sync lock
 |  |- NoWorker              no scheduler is alive to run a refresh
-|  `- UnknownTask           no refresh has that id
+|  |- UnknownTask           no refresh has that id
+|  `- BadFilter             a filter names no column, or what its column does not take
 `- ScrapeError              see scraper/errors.py
 """
 
@@ -106,3 +107,8 @@ class NoWorker(CacheError):
 class UnknownTask(CacheError):
     code = "unknown_task"
     advice = "Ask for a new refresh with POST /refresh."
+
+
+class BadFilter(CacheError):
+    code = "bad_filter"
+    advice = "GET /fetch-data?metadata_only=true lists the columns and their types."

@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from pydantic import ValidationError
 
 from cache.errors import CacheUnwritable, NoSnapshot, PublishConflict, SnapshotDamaged, SyncRunning, UnknownGeneration
 from cache.files import sync_file, sync_folder, write_whole
@@ -49,28 +50,26 @@ class LocalStore:
         if head is None:
             raise NoSnapshot("No cached data available: no sync has completed yet.")
         if generation is not None and generation != head.generation:
-            return self._open(generation, f"Generation {head.generation} is newer.")
+            return self.inspect(generation, f"Generation {head.generation} is newer.").check()
         try:
-            return Snapshot(self.manifest(head.generation), head, self._segments)
+            return self.inspect(head.generation).check()
         except (SnapshotDamaged, UnknownGeneration) as error:
             for older in sorted((g for g in self._kept() if g < head.generation), reverse=True):
                 with suppress(SnapshotDamaged, UnknownGeneration):
-                    return self._open(older, error.message)
+                    return self.inspect(older, error.message).check()
             raise
 
-    def manifest(self, generation: int) -> Manifest:
-        """Raises UnknownGeneration."""
+    def inspect(self, generation: int, reason: str | None = None) -> Snapshot:
         try:
-            return Manifest.model_validate_json(self._path(generation).read_bytes())
-        except FileNotFoundError as error:
+            manifest = Manifest.model_validate_json(self._path(generation).read_bytes())
+        except (FileNotFoundError, ValidationError) as error:
             raise UnknownGeneration(f"Generation {generation} is not kept.") from error
-
-    def _open(self, generation: int, reason: str) -> Snapshot:
-        """A generation that is not the newest: what was known of it when it was published, and why it is not verified."""
-        manifest = self.manifest(generation)
-        head = Head(
-            generation=generation, as_of=manifest.as_of, verified=False, verified_at=manifest.verified_at, reason=reason
-        )
+        head = self.head()
+        if head is None or head.generation != generation:
+            head = Head(
+                generation=generation, as_of=manifest.as_of, verified=False, verified_at=manifest.verified_at,
+                reason=reason or "It is not the newest.",
+            )  # fmt: skip
         return Snapshot(manifest, head, self._segments)
 
     def _path(self, generation: int) -> Path:
@@ -189,7 +188,7 @@ class LocalStore:
     def _collect(self, newest: int) -> None:
         """Removes generations that are neither among the newest nor superseded lately, and segments that none holds."""
         kept = sorted(self._kept())
-        manifests = {generation: self.manifest(generation) for generation in kept}
+        manifests = {generation: self.inspect(generation).manifest for generation in kept}
         for generation, successor in pairwise(kept):
             superseded = now() - manifests[successor].created_at > KEPT_AFTER
             if superseded and generation <= newest - KEPT_GENERATIONS:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,7 @@ class Column(BaseModel, frozen=True):
     `type` is MySQL's own (`decimal(12,2)`); `digits` and `decimals` are those of a DECIMAL, `decimals` also those of a
     second; `key` is the place in the key, from 1, or 0. Kinds: `boolean` is a TINYINT(1) that held only 0, 1 and NULL,
     `json` a text whose every value was an object or an array (also encoded twice) when the table was first loaded.
+    `decided` is false while no value has been seen that could tell.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Column(BaseModel, frozen=True):
     key: int = 0
     digits: int = 0
     decimals: int = 0
+    decided: bool = True
 
 
 class File(BaseModel, frozen=True):
@@ -90,8 +92,11 @@ class Changes(BaseModel, frozen=True):
 
 
 class Source(BaseModel, frozen=True):
+    """Where the rows come from, and how their DATETIME columns were read."""
+
     database: str
     table: str
+    timezone: str = "UTC"
     server: str = ""  # version of MySQL or MariaDB
     phpmyadmin: str = ""  # version of phpMyAdmin
 
@@ -143,18 +148,25 @@ class Head(BaseModel, frozen=True):
 
 
 class Snapshot:
-    """One generation, opened for reading. Opening checks every file's size; `verify` checks the digests.
+    """One generation, opened for reading. `check` compares the sizes of all files, `verify` their digests.
 
-    Parameters: `manifest` and `head` as read; `segments` is the folder of segments. Raises SnapshotDamaged.
+    Parameters: `manifest` and `head` as read; `segments` is the folder of segments.
     """
 
     def __init__(self, manifest: Manifest, head: Head, segments: Path) -> None:
         self.manifest = manifest
         self.head = head
         self._folder = segments
-        for segment in manifest.segments:
-            if not intact(segments, segment):
-                raise SnapshotDamaged(f"Generation {manifest.generation}: segment {segment.id} is damaged.")
+
+    def check(self) -> Self:
+        """Raises SnapshotDamaged where a file is missing or has another size."""
+        for segment in self.manifest.segments:
+            if not self.holds(segment):
+                raise SnapshotDamaged(f"Generation {self.generation}: segment {segment.id} is damaged.")
+        return self
+
+    def holds(self, segment: Segment) -> bool:
+        return intact(self._folder, segment)
 
     @property
     def generation(self) -> int:

@@ -131,6 +131,9 @@ class Store(Protocol):
         Raises NoSnapshot, UnknownGeneration, or SnapshotDamaged where no kept generation is intact.
         """
 
+    def inspect(self, generation: int) -> Snapshot:
+        """A kept generation as it is, its files not checked. Raises UnknownGeneration."""
+
     def request(self, by: str) -> Task:
         """Asks for a sync that begins after this moment. Raises NoWorker where no scheduler is alive."""
 

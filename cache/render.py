@@ -1,0 +1,266 @@
+"""Rows as text -> a segment: Parquet with exact types, JSON per row, offsets, row checksums.
+
+The forms are those of the HTTP contract: DECIMAL a string, integers exact, instants ISO 8601 in UTC with as many
+decimals as the column declares, binary base64, a date that no calendar has null, JSON nested and compact.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from cache.snapshot import CHECKSUMS, JSON, OFFSETS, PARQUET, Column, File, Segment
+
+Checksums = npt.NDArray[np.uint64]
+
+# White space outside of strings; a string is matched first, and kept.
+_STRING_OR_SPACE = r'("(?:[^"\\]|\\.)*")|[ \t\r\n]+'
+_TEMPORAL = {"date": "DATE", "datetime": "TIMESTAMP"}
+
+
+class SegmentWriter:
+    """Writes the files of one segment into `folder`, batch by batch, in row order.
+
+    Parameters: `columns` as the manifest records them; `timezone` is what DATETIME values mean (an hour that a change
+    of summer time repeats is taken as its first pass, one that it skips as the instant of the change).
+    A batch is a table of text columns c0..cN, one for each column: NULL is null; BLOB, BINARY and GEOMETRY are
+    hexadecimal, TIMESTAMP is Unix seconds, BIT and YEAR are integers, FLOAT is the text of its DOUBLE.
+    """
+
+    def __init__(self, folder: Path, columns: Sequence[Column], timezone: str = "UTC") -> None:
+        self._folder = folder
+        self._columns = columns
+        self._timezone = timezone
+        self._rows = 0
+        self._sum = 0
+        self._end = 0
+        self._misfits: Counter[str] = Counter()
+        self._zero_dates: Counter[str] = Counter()
+        self._duck = duckdb.connect(config={"threads": 2})
+        folder.mkdir()
+        self._parquet = pq.ParquetWriter(folder / PARQUET, arrow_schema(columns), compression="zstd")
+        self._json = _Digested(folder / JSON)
+        self._offsets = _Digested(folder / OFFSETS)
+        self._checksums = _Digested(folder / CHECKSUMS)
+        self._offsets.write(np.zeros(1, "<u8").tobytes())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for file in (self._parquet, self._json, self._offsets, self._checksums, self._duck):
+            file.close()
+
+    def write(self, text: pa.Table, checksums: Checksums) -> None:
+        typed = self._typed(text)
+        self._parquet.write_table(typed)
+        rows = self._json_rows(text, typed)
+        _, offsets, data = rows.buffers()
+        ends = np.frombuffer(offsets, "<i8")[rows.offset : rows.offset + len(rows) + 1]
+        self._json.write(memoryview(data)[int(ends[0]) : int(ends[-1])])
+        self._offsets.write((ends[1:] - ends[0] + self._end).astype("<u8").tobytes())
+        self._checksums.write(checksums.astype("<u8").tobytes())
+        self._rows += len(text)
+        self._end += int(ends[-1] - ends[0])
+        self._sum += exact_sum(checksums)
+
+    def close(self, low: int | None, high: int | None) -> Segment:
+        """Ends the files; the segment is named by their digests. `low` and `high` bound its keys (None: open)."""
+        self._parquet.close()
+        files = {name: digested.finish() for name, digested in
+                 ((JSON, self._json), (OFFSETS, self._offsets), (CHECKSUMS, self._checksums))}  # fmt: skip
+        parquet = (self._folder / PARQUET).read_bytes()
+        files[PARQUET] = File(size=len(parquet), sha256=hashlib.sha256(parquet).hexdigest())
+        named = "".join(files[name].sha256 for name in sorted(files))
+        return Segment(
+            id=hashlib.sha256(named.encode()).hexdigest()[:32],
+            rows=self._rows,
+            low=low,
+            high=high,
+            checksum=self._sum,
+            files=files,
+            misfits=dict(self._misfits),
+            zero_dates=dict(self._zero_dates),
+        )
+
+    # -- typed columns
+
+    def _typed(self, text: pa.Table) -> pa.Table:
+        select = ", ".join(f"{_typed_sql(c, f't.c{i}')} AS c{i}" for i, c in enumerate(self._columns))
+        found = self._query(f"SELECT {select} FROM t", t=text)
+        arrays = []
+        for i, (column, field) in enumerate(zip(self._columns, arrow_schema(self._columns), strict=True)):
+            array = found.column(i)
+            if column.kind in ("date", "datetime", "timestamp"):
+                lost = array.null_count - text.column(i).null_count
+                self._zero_dates.update({column.name: lost} if lost else {})
+            if column.kind == "datetime":
+                array = pc.assume_timezone(array, self._timezone, ambiguous="earliest", nonexistent="latest")
+            elif column.kind == "boolean":
+                odd = pc.sum(pc.invert(pc.is_in(array, pa.array([0, 1, None], array.type)))).as_py()
+                self._misfits.update({column.name: odd} if odd else {})
+            arrays.append(array.cast(field.type))
+        return pa.table(arrays, schema=arrow_schema(self._columns))
+
+    # -- JSON rows
+
+    def _json_rows(self, text: pa.Table, typed: pa.Table) -> pa.LargeStringArray:
+        """Each row as one JSON object and a comma; where a value is nested JSON, its text is put in as it is."""
+        arrays = list(text.columns)
+        for i, column in enumerate(self._columns):
+            if column.kind == "json":
+                arrays[i] = self._nested(column, text.column(i))
+            elif column.kind in ("date", "datetime", "timestamp"):
+                arrays[i] = typed.column(i)
+        values = pa.table(arrays, names=text.column_names)
+        parts = []
+        for i, column in enumerate(self._columns):
+            name = ("{" if i == 0 else ",") + _json_text(column.name) + ":"
+            parts.append(f"{_quoted(name)}, coalesce({_json_sql(column, f't.c{i}')}, 'null')")
+        found = self._query(f"SELECT concat({', '.join(parts)}, '}},') AS row FROM t", t=values)
+        return found.column(0).cast(pa.large_string()).combine_chunks()
+
+    def _nested(self, column: Column, values: pa.ChunkedArray) -> pa.Array:
+        """JSON ready to be put in: compact, unwrapped where it was encoded twice; a misfit as the string that it is."""
+        nested: list[str | None] = []
+        for value in values.to_pylist():
+            inner = None if value is None else unwrap(value)
+            if value is not None and inner is None:
+                self._misfits[column.name] += 1
+                inner = _json_text(value)
+            nested.append(inner)
+        return pc.replace_substring_regex(pa.array(nested, pa.string()), _STRING_OR_SPACE, r"\1")
+
+    def _query(self, sql: str, t: pa.Table) -> pa.Table:
+        self._duck.register("t", t)
+        try:
+            return self._duck.sql(sql).to_arrow_table()
+        finally:
+            self._duck.unregister("t")
+
+
+class _Digested:
+    """A file and the digest of what was written to it."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: io.BufferedWriter = path.open("wb")
+        self._digest = hashlib.sha256()
+        self._size = 0
+
+    def write(self, data: bytes | memoryview) -> None:
+        self._file.write(data)
+        self._digest.update(data)
+        self._size += len(data)
+
+    def finish(self) -> File:
+        self._file.close()
+        return File(size=self._size, sha256=self._digest.hexdigest())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def unwrap(value: str) -> str | None:
+    """The text of a JSON object or array, also when it stands inside a JSON string; None where it is neither.
+
+    The text stays as it is (numbers keep every digit); only the string around it is taken off.
+    """
+    try:
+        parsed = orjson.loads(value)
+        if isinstance(parsed, str):
+            value, parsed = parsed, orjson.loads(parsed)
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(parsed, dict | list) else None
+
+
+def exact_sum(checksums: Checksums) -> int:
+    """The sum of 64-bit numbers, beyond 64 bits."""
+    high, low = checksums >> np.uint64(32), checksums & np.uint64(0xFFFFFFFF)
+    return (int(high.sum(dtype=np.uint64)) << 32) + int(low.sum(dtype=np.uint64))
+
+
+def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
+    """The Parquet file's schema, names as in the source."""
+    return pa.schema([pa.field(c.name, _arrow_type(c)) for c in columns])
+
+
+def _arrow_type(column: Column) -> pa.DataType:
+    types: dict[str, Any] = {
+        "integer": pa.int64(), "unsigned": pa.uint64(), "boolean": pa.int64(), "float": pa.float32(),
+        "double": pa.float64(), "date": pa.date32(), "datetime": pa.timestamp("us", "UTC"),
+        "timestamp": pa.timestamp("us", "UTC"), "text": pa.string(), "json": pa.string(), "bytes": pa.binary(),
+    }  # fmt: skip
+    return pa.decimal128(column.digits, column.decimals) if column.kind == "decimal" else types[column.kind]
+
+
+def _typed_sql(column: Column, value: str) -> str:
+    """DuckDB's expression from text to the type; only dates may be lost on the way."""
+    match column.kind:
+        case "integer" | "boolean":
+            return f"{value}::BIGINT"
+        case "unsigned":
+            return f"{value}::UBIGINT"
+        case "decimal":
+            return f"{value}::DECIMAL({column.digits}, {column.decimals})"
+        case "float":
+            return f"{value}::FLOAT"
+        case "double":
+            return f"{value}::DOUBLE"
+        case "date" | "datetime":  # no calendar has a year 0
+            return f"CASE WHEN {value} NOT LIKE '0000%' THEN try_cast({value} AS {_TEMPORAL[column.kind]}) END"
+        case "timestamp":  # Unix time 0 is how MySQL says 0000-00-00 here: the type cannot hold 1970-01-01 00:00:00
+            return f"make_timestamp((nullif({value}::DECIMAL(38, 6), 0) * 1000000)::BIGINT)"
+        case "bytes":
+            return f"unhex({value})"
+        case _:
+            return value
+
+
+def _json_sql(column: Column, value: str) -> str:
+    """DuckDB's expression to a value's JSON text, NULL for NULL."""
+    match column.kind:
+        case "integer" | "unsigned":
+            return f"{value}::HUGEINT::VARCHAR"  # a ZEROFILL column's text has leading zeros
+        case "boolean":
+            return f"CASE {value} WHEN '0' THEN 'false' WHEN '1' THEN 'true' ELSE {value} END"
+        case "float":
+            return f"{value}::FLOAT::VARCHAR"
+        case "double":
+            return f"{value}::DOUBLE::VARCHAR"
+        case "decimal":
+            return f"'\"' || {value}::DECIMAL({column.digits}, {column.decimals})::VARCHAR || '\"'"
+        case "date":
+            return f"strftime({value}, '\"%Y-%m-%d\"')"
+        case "datetime" | "timestamp":
+            fraction = f" || '.' || left(strftime({value}, '%f'), {column.decimals})" if column.decimals else ""
+            return f"strftime({value}, '\"%Y-%m-%dT%H:%M:%S'){fraction} || 'Z\"'"
+        case "bytes":
+            return f"'\"' || to_base64(unhex({value})) || '\"'"
+        case "json":
+            return value
+        case _:
+            return f"to_json({value})::VARCHAR"
+
+
+def _json_text(value: str) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

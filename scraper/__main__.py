@@ -1,0 +1,141 @@
+"""python -m scraper sync | worker | doctor
+
+sync    one sync, with a progress bar on a terminal. Exit code: 0 verified, 3 published as unverified, 1 failed,
+        2 settings do not parse, 75 another sync is running.
+worker  the scheduler alone, for a machine on which neither dashboard nor API runs.
+doctor  checks each link of the chain and says what to do; exit code 1 if a link is broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from contextlib import closing, suppress
+
+import psutil
+
+from cache.errors import OrdersError, SettingsInvalid, SyncRunning
+from cache.settings import Settings
+from cache.store import Store, open_store
+from scraper.errors import SyncTimedOut
+from scraper.settings import ScraperSettings
+
+log = logging.getLogger("scraper")
+
+FAILED, USAGE, UNVERIFIED, BUSY = 1, 2, 3, 75
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m scraper", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    commands = parser.add_subparsers(dest="command", required=True)
+    sync = commands.add_parser("sync", help="run one sync")
+    sync.add_argument("--attached", action="store_true", help="end when standard input closes")
+    sync.add_argument("--trigger", default="command", help="who asked, for the history")
+    commands.add_parser("worker", help="run the scheduler alone")
+    commands.add_parser("doctor", help="check each link of the chain")
+    asked = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        if asked.command == "sync":
+            return _sync(asked.attached, asked.trigger)
+        return _worker() if asked.command == "worker" else _doctor()
+    except SyncRunning as error:
+        print(error, file=sys.stderr)
+        return BUSY
+    except OrdersError as error:
+        print(error, file=sys.stderr)
+        return USAGE if isinstance(error, SettingsInvalid) else FAILED
+
+
+def _sync(attached: bool, trigger: str) -> int:
+    from scraper.login import log_in
+    from scraper.sync import sync
+
+    settings = _settings_or_report(trigger)
+    with suppress(psutil.Error, AttributeError):  # readers come first
+        psutil.Process().nice(getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 10))  # a class on Windows, else a niceness
+    with closing(open_store(settings.cache_url)) as store:
+        if attached:
+            threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+        limit = threading.Timer(settings.sync_timeout_minutes * 60, _end_at_limit, [store, settings])
+        limit.daemon = True
+        limit.start()
+        run = sync(store, settings, log_in, trigger)
+        limit.cancel()
+    if run.error:
+        print(f"{run.error.message} {run.error.advice}", file=sys.stderr)
+        return FAILED
+    print(f"{run.outcome}: {run.rows} rows, generation {run.generation}, "
+          f"{run.changes.total if run.changes else 0} rows changed")  # fmt: skip
+    return UNVERIFIED if run.outcome == "unverified" else 0
+
+
+def _settings_or_report(trigger: str) -> ScraperSettings:
+    """The settings; where they are missing, readers are told so too, since nobody may look at this process."""
+    try:
+        return ScraperSettings.load()
+    except SettingsInvalid as error:
+        from cache.store import Run
+
+        with closing(open_store(Settings.load().cache_url)) as store, store.sync_lock():
+            run = Run(trigger=trigger, outcome="failed", error=error.trouble())
+            store.begin(run)
+            store.finish(run)
+        raise
+
+
+def _end_with_parent() -> None:
+    """Without its scheduler nobody would see to this process: it ends, with its Chrome, and publishes nothing."""
+    while sys.stdin.buffer.read(4096):
+        pass
+    _end_now()
+
+
+def _end_at_limit(store: Store, settings: ScraperSettings) -> None:
+    with suppress(OrdersError):
+        running = store.status().running
+        if running is not None and running.pid == os.getpid():
+            error = SyncTimedOut(f"The sync did not end within {settings.sync_timeout_minutes:g} minutes.")
+            store.finish(running.model_copy(update={"outcome": "failed", "error": error.trouble()}))
+    _end_now()
+
+
+def _end_now() -> None:
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            process.kill()
+    os._exit(FAILED)
+
+
+def _worker() -> int:
+    from scraper.scheduler import Scheduler
+
+    settings = Settings.load()
+    stopped = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: stopped.set())
+    with closing(open_store(settings.cache_url)) as store:
+        scheduler = Scheduler(store, settings, "worker")
+        scheduler.start()
+        stopped.wait()
+        scheduler.stop()
+    return 0
+
+
+def _doctor() -> int:
+    from scraper.doctor import examine
+
+    findings = list(examine())
+    for finding in findings:
+        print(finding)
+    return FAILED if any(not finding.fine for finding in findings) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

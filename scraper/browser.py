@@ -1,0 +1,113 @@
+"""The only file that starts Chrome: headless, with a fresh profile, and gone afterwards whatever happened."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+from selenium.common.exceptions import WebDriverException
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
+
+from scraper.errors import BrowserFailed
+
+log = logging.getLogger(__name__)
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+PAGE_SECONDS = 60
+ARGUMENTS = (
+    "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1280,900",
+    "--remote-debugging-pipe",  # Chrome ends when its driver does
+)  # fmt: skip
+
+
+def find_browser() -> str | None:
+    """Path of Chrome or Chromium, or None: then Selenium looks where its installers put it."""
+    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
+
+
+def find_driver() -> str:
+    """Path of chromedriver: the one on the machine, else one that webdriver-manager fetches. Raises BrowserFailed."""
+    installed = shutil.which("chromedriver")
+    if installed:
+        return installed
+    from webdriver_manager.chrome import ChromeDriverManager
+    from webdriver_manager.core.os_manager import ChromeType
+
+    kind = ChromeType.CHROMIUM if "chromium" in (find_browser() or "") else ChromeType.GOOGLE
+    try:
+        return str(ChromeDriverManager(chrome_type=kind).install())
+    except Exception as error:  # the library raises many kinds: no network, no such version, no browser
+        raise BrowserFailed(
+            f"There is no chromedriver on this machine, and fetching one failed ({type(error).__name__}).",
+            "Install it: `apt-get install chromium chromium-driver`, or Chrome and its driver.",
+        ) from error
+
+
+@contextmanager
+def chrome() -> Iterator[Chrome]:
+    """A running browser; it and all its processes are gone when the block ends. Raises BrowserFailed."""
+    profile = Path(tempfile.mkdtemp(prefix="phpmyadmin-orders-"))
+    service = Service(find_driver(), popen_kw=_dies_with_us())
+    options = ChromeOptions()
+    options.binary_location = find_browser() or ""
+    for argument in (*ARGUMENTS, f"--user-data-dir={profile}"):
+        options.add_argument(argument)
+    family: list[psutil.Process] = []
+    try:
+        driver = Chrome(options=options, service=service)
+        family = _family(service)
+        driver.set_page_load_timeout(PAGE_SECONDS)
+        driver.set_script_timeout(PAGE_SECONDS)
+        yield driver
+    except WebDriverException as error:
+        first_line = (error.msg or type(error).__name__).splitlines()[0]
+        raise BrowserFailed(f"Chrome failed: {first_line}.") from error
+    finally:
+        family = family or _family(service)
+        with suppress(Exception):  # a browser that is already gone cannot quit
+            service.stop()
+        _end(family)
+        shutil.rmtree(profile, ignore_errors=True)
+
+
+def _family(service: Service) -> list[psutil.Process]:
+    try:
+        driver = psutil.Process(service.process.pid)
+        return [driver, *driver.children(recursive=True)]
+    except (AttributeError, psutil.Error):
+        return []
+
+
+def _end(processes: list[psutil.Process]) -> None:
+    """Ends what is left; psutil compares start times, so a process id that was given anew is safe."""
+    for process in processes:
+        with suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(processes, timeout=5)
+
+
+def _dies_with_us() -> dict[str, Any]:
+    """Linux ends the driver (and through the pipe Chrome) when this process is killed; elsewhere a quit must do."""
+    if not sys.platform.startswith("linux"):
+        return {}
+    libc = ctypes.CDLL(None)
+    pr_set_pdeathsig = 1  # man 2 prctl
+
+    def ask() -> None:
+        libc.prctl(pr_set_pdeathsig, signal.SIGKILL)
+        if os.getppid() == 1:
+            os._exit(1)
+
+    return {"preexec_fn": ask}

@@ -1,0 +1,42 @@
+"""What a failing page looked like: a screenshot and its HTML, secrets removed, the newest ten."""
+
+from __future__ import annotations
+
+import html
+import logging
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import quote
+
+from cache.store import now
+
+log = logging.getLogger(__name__)
+
+FOLDER = Path("var/diagnostics")
+KEPT = 10
+# Hidden inputs and script values that carry a session: token, set_session, cookies.
+_TOKENS = re.compile(r"""((?:token|session|cookie|auth)[\w-]*["']?\s*(?:value=|[:=])\s*["']?)([\w%+/=.-]{8,})""", re.I)
+
+
+def keep(code: str, screenshot: bytes, page: str, secrets: Iterable[str]) -> None:
+    """Writes two files named by time and error code; failing to do so must not hide the error itself."""
+    name = f"{now():%Y%m%dT%H%M%SZ}-{code}"
+    try:
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        (FOLDER / f"{name}.png").write_bytes(screenshot)
+        (FOLDER / f"{name}.html").write_text(without(page, secrets), encoding="utf-8")
+        for old in sorted(FOLDER.iterdir(), reverse=True)[2 * KEPT :]:
+            old.unlink()
+    except OSError as error:
+        log.warning("diagnostics not kept: %s", error.strerror)
+
+
+def without(page: str, secrets: Iterable[str]) -> str:
+    """The page with every secret, and every value that looks like a session token, replaced."""
+    page = re.sub(r'(name="(?:token|set_session)"\s+value=")[^"]*', r"\1[removed]", page)
+    page = _TOKENS.sub(r"\1[removed]", page)
+    for secret in filter(None, secrets):
+        for form in {secret, html.escape(secret), quote(secret)}:
+            page = page.replace(form, "[removed]")
+    return page

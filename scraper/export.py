@@ -1,0 +1,159 @@
+"""One SELECT through phpMyAdmin's export form -> complete rows as text, or an error that says why.
+
+phpMyAdmin says 200 and sends CSV headers whatever happened, so the body itself is judged here: its header line must be
+the one that was asked for, its rows must parse, and errors that PHP or phpMyAdmin wrote into it are found. An answer
+that ends early on a row boundary looks whole; only `scraper/ranges.py` and its callers, which know what to expect, can
+tell.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import secrets
+import tempfile
+from collections.abc import Iterator
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from types import TracebackType
+from typing import IO, Self
+from urllib.parse import urlsplit
+
+import httpx
+import pyarrow as pa
+from pyarrow import csv
+
+from scraper.errors import AnswerCut, RequestRefused, SessionLost, StatementRefused, Unreachable
+from scraper.login import Session
+from scraper.settings import ScraperSettings
+
+SILENT_SECONDS = 300  # a checksum statement sends nothing while the server computes
+IN_MEMORY = 64 << 20  # a longer answer is spooled to disk
+BLOCK = 16 << 20
+
+_ALERT = re.compile(rb'<div class="alert alert-danger|<div class="error')
+_CUT_BY_PHP = re.compile(rb"Fatal error|Maximum execution time|Allowed memory size")
+
+
+class Exporter:
+    """Runs SELECTs with a session, one at a time. `received` counts bytes.
+
+    Parameters: `session` from a login; `settings` name the database and the table (phpMyAdmin wants them in the form).
+    """
+
+    def __init__(self, session: Session, settings: ScraperSettings) -> None:
+        self._null = secrets.token_hex(8)  # unquoted; a value of the same text would come quoted
+        self._host = urlsplit(settings.phpmyadmin_url).netloc
+        self.received = 0
+        self._form = {
+            "what": "csv", "export_type": "table", "export_method": "quick", "quick_or_custom": "custom",
+            "output_format": "sendit", "filename_template": "rows", "charset": "utf-8", "compression": "none",
+            "db": settings.phpmyadmin_database, "table": settings.phpmyadmin_table, "single_table": "TRUE",
+            "allrows": "1", "csv_structure_or_data": "data", "csv_separator": ",", "csv_enclosed": '"',
+            "csv_escaped": '"', "csv_terminated": "\n", "csv_null": self._null, "csv_columns": "something",
+            "server": session.server, "token": session.token,
+        }  # fmt: skip
+        self._url = session.export_url
+        # The cookies stay those of the login: phpMyAdmin renews them in answers, and a jar would then send both.
+        self._client = httpx.Client(
+            headers={
+                "User-Agent": session.user_agent,
+                "Cookie": "; ".join(f"{name}={value}" for name, value in session.cookies),
+            },
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            timeout=httpx.Timeout(30, read=SILENT_SECONDS),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    def select(self, sql: str, columns: int) -> pa.Table:
+        """The rows of a SELECT whose result columns are named c0 to c{columns-1} (at least two), all as text.
+
+        Raises AnswerCut, SessionLost, StatementRefused, RequestRefused, Unreachable.
+        """
+        return pa.concat_tables(self.batches(sql, columns)).combine_chunks()
+
+    def batches(self, sql: str, columns: int) -> Iterator[pa.Table]:
+        """The same rows piece by piece (one at least), for an answer that is too long to be held whole."""
+        with self._answer(sql) as body:
+            yield from self._rows(body, [f"c{i}" for i in range(columns)])
+
+    def _answer(self, sql: str) -> IO[bytes]:
+        body = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  the caller closes it
+        try:
+            with self._client.stream("POST", self._url, data={**self._form, "sql_query": sql}) as response:
+                for piece in response.iter_bytes():
+                    body.write(piece)
+                    self.received += len(piece)
+        except httpx.TimeoutException as error:
+            raise Unreachable(f"{self._host} was silent for too long.") from error
+        except httpx.RemoteProtocolError as error:
+            raise AnswerCut(f"{self._host} ended an answer before its end.") from error
+        except httpx.TransportError as error:
+            raise Unreachable(f"{self._host} cannot be reached: {error}.") from error
+        body.seek(0)
+        self._judge(response, body)
+        return body
+
+    def _judge(self, response: httpx.Response, body: IO[bytes]) -> None:
+        status = response.status_code
+        if status in (401, 403, 406):
+            raise RequestRefused(f"{self._host} answered {status} to a statement.")
+        if status >= 500:
+            raise Unreachable(f"{self._host} answered {status} to a statement.")
+        if status in (301, 302, 303, 307, 308):
+            raise SessionLost("phpMyAdmin sent the export back to its login page.")
+        head = body.read(1 << 16)
+        body.seek(0)
+        if b'name="pma_username"' in head or b'id="input_username"' in head:
+            raise SessionLost("phpMyAdmin asks to log in again in the middle of a sync.")
+
+    def _rows(self, body: IO[bytes], names: list[str]) -> Iterator[pa.Table]:
+        header = (",".join(f'"{name}"' for name in names) + "\n").encode()
+        if body.read(len(header)) != header:
+            raise self._fault(body)
+        yield pa.table([pa.array([], pa.string())] * len(names), names=names)
+        if not body.read(1):
+            return
+        body.seek(0)
+        try:
+            for batch in csv.open_csv(
+                body,
+                csv.ReadOptions(use_threads=False, block_size=BLOCK),
+                csv.ParseOptions(newlines_in_values=True, escape_char=False),
+                csv.ConvertOptions(
+                    column_types={name: pa.string() for name in names},
+                    null_values=[self._null],
+                    strings_can_be_null=True,
+                    quoted_strings_can_be_null=False,
+                ),
+            ):
+                yield pa.Table.from_batches([batch])
+        except pa.ArrowInvalid as error:
+            raise self._fault(body) from error
+
+    def _fault(self, body: IO[bytes]) -> Exception:
+        """Why a body is not the CSV that was asked for."""
+        size = body.seek(0, 2)
+        body.seek(0)
+        text = body.read(1 << 16)
+        body.seek(max(0, size - (1 << 16)))
+        text += body.read()
+        if _CUT_BY_PHP.search(text):
+            return AnswerCut("PHP ended an export with a fatal error (time or memory).")
+        if _ALERT.search(text):
+            return StatementRefused(f"The database refused a statement: {_said(text)}")
+        return AnswerCut(f"An export ended in the middle of a row, or is no CSV ({size} bytes).")
+
+
+def _said(page: bytes) -> str:
+    """What the server said in an HTML alert: its own message, without the statement."""
+    text = page[_ALERT.search(page).start() :].decode("utf-8", "replace")  # type: ignore[union-attr]
+    said = re.search(r"<code>\s*(#\d+.*?)</code>", text, re.S)
+    plain = html.unescape(re.sub(r"<[^>]+>", " ", said.group(1) if said else text))
+    return " ".join(plain.split())[:300]

@@ -1,0 +1,90 @@
+"""Key ranges, and the checksums that the server computes over them.
+
+A range is low <= key < high, None where it is open; a table without an integer key is the one range (None, None).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from scraper.errors import AnswerCut
+from scraper.export import Exporter
+from scraper.table import Table
+
+
+class Range(NamedTuple):
+    low: int | None
+    high: int | None
+
+
+class Total(NamedTuple):
+    """Number of rows, and the exact sum of their checksums."""
+
+    rows: int
+    checksum: int
+
+
+WHOLE = Range(None, None)
+
+
+def condition(table: Table, ranges: Sequence[Range]) -> str:
+    """A WHERE clause (or nothing) that holds for the keys of these ranges. Neighbours become one condition."""
+    merged: list[Range] = []
+    for part in ranges:
+        if merged and merged[-1].high is not None and merged[-1].high == part.low:
+            merged[-1] = Range(merged[-1].low, part.high)
+        else:
+            merged.append(part)
+    if WHOLE in merged:
+        return ""
+    alternatives = []
+    for low, high in merged:
+        bounds = [f"{table.sql_key} >= {low}"] if low is not None else []
+        bounds += [f"{table.sql_key} < {high}"] if high is not None else []
+        alternatives.append(f"({' AND '.join(bounds)})")
+    return " WHERE " + " OR ".join(alternatives)
+
+
+def server_checksums(export: Exporter, table: Table, ranges: Sequence[Range]) -> list[Total]:
+    """The server's totals of the ranges (in key order, not overlapping), asked in one statement.
+
+    An answer can be cut on any row boundary, so it carries a total row that must be there and add up.
+    Raises AnswerCut, and what `Exporter.select` raises.
+    """
+    where = condition(table, ranges)
+    if table.range_key is None or len(ranges) == 1:
+        return [_total(export, table, where)]
+    bounds = sorted({bound for part in ranges for bound in part if bound is not None})
+    # GROUP BY a position: a name could be a column's.
+    found = export.select(
+        f"SELECT INTERVAL({table.sql_key}, {', '.join(map(str, bounds))}) AS c0, COUNT(*) AS c1, "
+        f"COALESCE({table.server_sum}, 0) AS c2 FROM {table.sql_name} AS t{where} GROUP BY 1 WITH ROLLUP",
+        3,
+    )
+    rows = [tuple(row.values()) for row in found.to_pylist()]
+    if not rows:  # no row has a total either: an empty table, or a cut answer
+        if _total(export, table, where) != Total(0, 0):
+            raise AnswerCut("The checksums of the table arrived without a row.")
+        return [Total(0, 0)] * len(ranges)
+    groups = {int(place): Total(int(count), int(total)) for place, count, total in rows[:-1] if place is not None}
+    last = rows[-1]
+    summed = Total(sum(total.rows for total in groups.values()), sum(total.checksum for total in groups.values()))
+    if last[0] is not None or len(groups) != len(rows) - 1 or summed != Total(int(last[1]), int(last[2])):
+        raise AnswerCut("The checksums of the table arrived incomplete.")
+    # INTERVAL gives the number of bounds that are not above the key.
+    places = [0 if low is None else bounds.index(low) + 1 for low, _ in ranges]
+    if not set(groups) <= set(places):
+        raise AnswerCut("The checksums of the table hold a range that was not asked for.")
+    return [groups.get(place, Total(0, 0)) for place in places]
+
+
+def _total(export: Exporter, table: Table, where: str) -> Total:
+    """The total of one condition: a bare aggregate, which is always exactly one row."""
+    found = export.select(
+        f"SELECT COUNT(*) AS c0, COALESCE({table.server_sum}, 0) AS c1 FROM {table.sql_name} AS t{where}",
+        2,
+    ).to_pylist()
+    if len(found) != 1:
+        raise AnswerCut("The checksum of a range arrived without its row.")
+    return Total(int(found[0]["c0"]), int(found[0]["c1"]))

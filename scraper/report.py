@@ -1,0 +1,95 @@
+"""Tells the cache how a sync is getting on, so that every reader can show it; also the terminal, where there is one."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+from tqdm import tqdm
+
+from cache.errors import CacheError
+from cache.store import Progress, Run, Store
+
+log = logging.getLogger(__name__)
+
+PHASES = {"login": "log in", "table": "read the table's shape", "checksums": "compare checksums", "rows": "export rows",
+          "publish": "publish"}  # fmt: skip
+BEAT_SECONDS = 1.0
+SHOW_SECONDS = 0.2
+
+
+class Reporter:
+    """Holds the Run of a sync. Progress is written at most five times a second, a heartbeat once a second."""
+
+    def __init__(self, store: Store, run: Run) -> None:
+        self.run = run
+        self._store = store
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._shown = 0.0
+        self._bar: tqdm[Any] | None = None
+        if sys.stderr.isatty():
+            self._bar = tqdm(bar_format="{desc}: {n_fmt} {bar} {elapsed}", unit="rows", file=sys.stderr)
+        self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._heart.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._heart.join()
+        if self._bar is not None:
+            self._bar.close()
+
+    def update(self, **values: Any) -> None:
+        """Changes fields of the Run, to be reported with the next progress or heartbeat."""
+        with self._lock:
+            self.run = self.run.model_copy(update=values)
+
+    @contextmanager
+    def phase(self, name: str, total: int = 0) -> Iterator[None]:
+        """Times a phase and logs it in one line."""
+        self._progress(Progress(phase=name, total=total, bytes=self.run.progress.bytes))  # type: ignore[arg-type]
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            took = time.monotonic() - began
+            seconds = {**self.run.seconds, name: round(self.run.seconds.get(name, 0) + took, 3)}
+            self.update(seconds=seconds)
+            progress = self.run.progress
+            log.info("sync=%s phase=%s seconds=%.2f rows=%d bytes=%d", self.run.id, name, took, progress.done,
+                     progress.bytes)  # fmt: skip
+
+    def advance(self, rows: int, received: int) -> None:
+        """`rows` more are done; `received` bytes have come in all."""
+        progress = self.run.progress
+        done = progress.done + rows
+        update = {"done": done, "bytes": received, "total": max(progress.total, done)}
+        self._progress(progress.model_copy(update=update), at_once=False)
+
+    def _progress(self, progress: Progress, at_once: bool = True) -> None:
+        self.update(progress=progress)
+        if at_once or time.monotonic() - self._shown >= SHOW_SECONDS:
+            self._shown = time.monotonic()
+            self._store.report(self.run)
+        if self._bar is not None:
+            self._bar.set_description(PHASES[progress.phase])
+            self._bar.total, self._bar.n = progress.total or None, progress.done
+            self._bar.refresh()
+
+    def _beat(self) -> None:
+        while not self._ended.wait(BEAT_SECONDS):
+            try:
+                self._store.report(self.run)
+            except CacheError as error:
+                log.warning("heartbeat not written: %s", error.message)

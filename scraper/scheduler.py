@@ -1,0 +1,168 @@
+"""The thread that decides when a sync runs, and runs it as a child process.
+
+Any process may host it; it works only while it holds the leader lease of the cache, the others stand by. What is due is
+told by the age of the data, not by when a process started, so that restarts cost no extra sync.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import psutil
+import schedule
+
+from cache.errors import CacheError
+from cache.settings import Settings
+from cache.store import Run, Store, Worker, now
+
+log = logging.getLogger(__name__)
+
+ROOT = Path(__file__).resolve().parent.parent
+LOOK_SECONDS = 0.25  # how soon a request is seen
+BEAT_SECONDS = 2
+GRACE_SECONDS = 15  # a child ends itself at its time limit; if it does not, it is ended here
+FIRST_RETRY = timedelta(minutes=1)
+NO_RETRY = {"login_refused"}  # another try with the same password could lock the account
+
+
+class Scheduler:
+    """Parameters: `store` and `settings` as every process has them; `host` says in logs which process hosts it."""
+
+    def __init__(self, store: Store, settings: Settings, host: str) -> None:
+        self._store = store
+        self._interval = timedelta(minutes=settings.sync_interval_minutes)
+        self._limit = timedelta(minutes=settings.sync_timeout_minutes)
+        self._worker = Worker()
+        self._host = host
+        self._started = now()
+        self._leads = False
+        self._child: _Child | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
+        self._jobs = schedule.Scheduler()
+        self._jobs.every(BEAT_SECONDS).seconds.do(self._beat)
+        self._jobs.every(1).seconds.do(self._start_if_due)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends a running child, gives up the lease and returns when the thread has ended."""
+        self._stopping.set()
+        self._thread.join()
+
+    # -- the loop
+
+    def _run(self) -> None:
+        try:
+            self._guarded(self._beat)
+            while not self._stopping.wait(LOOK_SECONDS):
+                self._guarded(self._jobs.run_pending)
+                self._guarded(self._look)
+        finally:
+            if self._child is not None:
+                self._child.end()
+                self._guarded(self._store.recover)
+            self._guarded(lambda: self._store.leave(self._worker))
+
+    def _guarded(self, step: object) -> None:
+        """A step that fails (a full disk, say) is logged and tried again at its next turn."""
+        assert callable(step)
+        try:
+            step()
+        except CacheError as error:
+            log.error("scheduler code=%s %s", error.code, error)
+
+    def _beat(self) -> None:
+        planned = self._next_sync() if self._leads else None
+        leads = self._store.stand(self._worker.model_copy(update={"next_sync": planned}))
+        if leads and not self._leads:
+            log.info("scheduler host=%s pid=%d leads", self._host, self._worker.pid)
+            self._store.recover()
+        self._leads = leads
+
+    def _start_if_due(self) -> None:
+        planned = self._next_sync()
+        if self._leads and self._child is None and planned is not None and now() >= planned:
+            self._start("schedule")
+
+    def _look(self) -> None:
+        """Sees to the child that runs, else to the requests that wait."""
+        child = self._child
+        if child is not None:
+            if now() > child.began + self._limit + timedelta(seconds=GRACE_SECONDS):
+                child.end()
+            if child.ended():
+                self._child = None
+                self._store.recover()
+                self._beat()
+        elif self._leads:
+            status = self._store.status()
+            if status.queued and status.running is None:
+                self._start("request")
+
+    def _start(self, trigger: str) -> None:
+        if self._store.status().running is None:
+            self._child = _Child(trigger)
+
+    # -- when
+
+    def _next_sync(self) -> datetime | None:
+        """When the next sync is due by itself; None after a failure that only a person can mend."""
+        head = self._store.head()
+        due = head.as_of + self._interval if head else self._started
+        failed = self._failures()
+        if not failed:
+            return due
+        if failed[0].error and failed[0].error.code in NO_RETRY and failed[0].started_at > self._started:
+            return None
+        pause: timedelta = min(FIRST_RETRY * int(2 ** (len(failed) - 1)), self._interval)
+        return max(due, (failed[0].finished_at or failed[0].started_at) + pause)
+
+    def _failures(self) -> list[Run]:
+        """The failed runs since the last one that did not fail, newest first."""
+        failed: list[Run] = []
+        for run in self._store.runs(10):
+            if run.outcome == "failed":
+                failed.append(run)
+            elif run.outcome != "running":
+                break
+        return failed
+
+
+class _Child:
+    """`python -m scraper sync` in a process of its own; it ends when its standard input closes."""
+
+    def __init__(self, trigger: str) -> None:
+        self.began = now()
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        self._process = psutil.Popen(
+            [sys.executable, "-m", "scraper", "sync", "--attached", "--trigger", trigger],
+            stdin=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def end(self) -> None:
+        """Asks by closing its standard input, waits a little, then kills it and all that it started."""
+        family: list[psutil.Process] = []
+        with suppress(psutil.Error):
+            family = [*self._process.children(recursive=True)]
+        if self._process.stdin:
+            with suppress(OSError):
+                self._process.stdin.close()
+        with suppress(psutil.TimeoutExpired, subprocess.TimeoutExpired):
+            self._process.wait(timeout=3)
+        for process in (self._process, *family):
+            with suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs([self._process, *family], timeout=5)

@@ -1,0 +1,255 @@
+"""What the table is: its columns and types, its key, and the SQL that selects and sums its rows.
+
+A row's checksum is the first 64 bits of the MD5 of its framed text:
+CONCAT_WS('#', x1, ..., xN, CONCAT_WS(',', length of x1 or '-', ...)). The lengths keep ('a#b', 'c') and ('a', 'b#c')
+apart, the '-' keeps NULL and '' apart. Server and client compute it, each in its own SQL, from the same expressions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import duckdb
+import pyarrow as pa
+
+from cache.render import Checksums
+from cache.snapshot import Column, Kind
+from scraper.errors import AnswerCut, NoTable
+from scraper.export import Exporter
+
+_INTEGERS = {"tinyint", "smallint", "mediumint", "int", "bigint"}
+_SHORT_TEXT = {"char", "varchar", "enum", "set"}
+_LONG_TEXT = {"tinytext", "text", "mediumtext", "longtext", "json"}
+_BYTES = {
+    "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "geometry", "point", "linestring", "polygon",
+    "multipoint", "multilinestring", "multipolygon", "geometrycollection", "geomcollection", "vector",
+}  # fmt: skip
+_KINDS: dict[str, Kind] = {
+    "year": "integer", "bit": "unsigned", "float": "float", "double": "double", "date": "date",
+    "datetime": "datetime", "timestamp": "timestamp",
+}  # fmt: skip
+MOST_DIGITS = 38  # of a 128-bit decimal
+
+
+@dataclass(frozen=True)
+class Table:
+    """Parameters: `columns` in the order of the table; `estimate` is the server's guess at the number of rows."""
+
+    database: str
+    name: str
+    columns: tuple[Column, ...]
+    server: str
+    estimate: int = 0
+
+    @cached_property
+    def range_key(self) -> int | None:
+        """Index of the column that ranges are cut on: the first of the key, where it is an integer."""
+        first = next((i for i, column in enumerate(self.columns) if column.key == 1), None)
+        return first if first is not None and _base(self.columns[first]) in _INTEGERS else None
+
+    @property
+    def unique(self) -> bool:
+        """Whether the range key alone tells rows apart."""
+        return sum(1 for column in self.columns if column.key) == 1
+
+    @property
+    def sql_name(self) -> str:
+        return f"{quoted(self.database)}.{quoted(self.name)}"
+
+    @property
+    def sql_key(self) -> str:
+        """The range key, qualified: an unqualified name could mean a result column."""
+        assert self.range_key is not None
+        return f"t.{quoted(self.columns[self.range_key].name)}"
+
+    @cached_property
+    def select_list(self) -> str:
+        return ", ".join(f"{_value(column)} AS c{i}" for i, column in enumerate(self.columns)) + self._second
+
+    @property
+    def width(self) -> int:
+        """Number of result columns: a lone column would write an empty string as a blank line."""
+        return max(2, len(self.columns))
+
+    @property
+    def _second(self) -> str:
+        return ", 0 AS c1" if len(self.columns) == 1 else ""
+
+    @cached_property
+    def order(self) -> str:
+        """ORDER BY the key, where there is one."""
+        keys = sorted((column for column in self.columns if column.key), key=lambda column: column.key)
+        return " ORDER BY " + ", ".join(f"t.{quoted(column.name)}" for column in keys) if keys else ""
+
+    @cached_property
+    def server_sum(self) -> str:
+        """MySQL's expression for the exact sum of row checksums."""
+        texts = [_hashed(column) for column in self.columns]
+        lengths = [f"IF({_bare(c)} IS NULL, '-', LENGTH({text}))" for c, text in zip(self.columns, texts, strict=True)]
+        framed = f"CONCAT_WS('#', {', '.join(texts)}, CONCAT_WS(',', {', '.join(lengths)}))"
+        return f"SUM(CAST(CONV(LEFT(MD5({framed}), 16), 16, 10) AS UNSIGNED))"
+
+    @cached_property
+    def client_sum(self) -> str:
+        """DuckDB's expression for a row's checksum, with its bytes in reverse order."""
+        texts = [_hashed_here(column, f"c{i}") for i, column in enumerate(self.columns)]
+        lengths = [f"coalesce(strlen({text})::VARCHAR, '-')" for text in texts]
+        return f"md5_number_upper(concat_ws('#', {', '.join(texts)}, concat_ws(',', {', '.join(lengths)})))"
+
+    def checksums(self, duck: duckdb.DuckDBPyConnection, rows: pa.Table) -> Checksums:
+        """The checksum of each row, as the server computes it. `rows` are the table's texts, as exported."""
+        duck.register("rows", rows)
+        try:
+            found = duck.sql(f"SELECT {self.client_sum} AS sum FROM rows").fetchnumpy()["sum"]
+        finally:
+            duck.unregister("rows")
+        return found.astype("uint64").byteswap()  # type: ignore[no-any-return]
+
+
+def read_table(export: Exporter, database: str, name: str) -> Table:
+    """Shape of a table, from information_schema. Raises NoTable, AnswerCut, and what `Exporter.select` raises.
+
+    Each answer carries the number of rows it should have, since any answer can be cut.
+    """
+    of_table = f"table_schema = {literal(database)} AND table_name = {literal(name)}"
+    estimate = f"(SELECT table_rows FROM information_schema.tables WHERE {of_table})"
+    columns = _whole(
+        export,
+        (
+            "column_name",
+            "column_type",
+            "data_type",
+            "is_nullable",
+            "numeric_precision",
+            "numeric_scale",
+            "datetime_precision",
+            "VERSION()",
+            estimate,
+        ),
+        "information_schema.columns",
+        of_table,
+        "ordinal_position",
+    )
+    if not columns:
+        raise NoTable(f"This login sees no table {name} in the database {database}.")
+    keys = _whole(
+        export,
+        ("index_name", "column_name", "seq_in_index", "sub_part", "nullable"),
+        "information_schema.statistics",
+        of_table + " AND non_unique = 0",
+        "index_name, seq_in_index",
+    )
+    places = _key(keys)
+    return Table(
+        database=database,
+        name=name,
+        columns=tuple(_column(row, places) for row in columns),
+        server=str(columns[0][7]),
+        estimate=int(columns[0][8] or 0),
+    )
+
+
+def _whole(
+    export: Exporter, expressions: tuple[str, ...], table: str, where: str, order: str
+) -> list[list[str | None]]:
+    count = f"(SELECT COUNT(*) FROM {table} WHERE {where})"
+    named = ", ".join(f"{part} AS c{i}" for i, part in enumerate([*expressions, count]))
+    width = len(expressions) + 1
+    rows = export.select(f"SELECT {named} FROM {table} WHERE {where} ORDER BY {order}", width)
+    if not len(rows):
+        bare = export.select(f"SELECT COUNT(*) AS c0, 0 AS c1 FROM {table} WHERE {where}", 2)
+        expected = bare.column(0).to_pylist()
+    else:
+        expected = rows.column(width - 1).to_pylist()[:1]
+    if expected != [str(len(rows))]:
+        raise AnswerCut("The description of the table arrived incomplete.")
+    return [list(row.values()) for row in rows.to_pylist()]
+
+
+def _key(index_rows: list[list[str | None]]) -> dict[str, int]:
+    """Places of the columns in the primary key, else in the first unique index without NULLs and prefixes."""
+    indexes: dict[str, list[list[str | None]]] = {}
+    for row in index_rows:
+        indexes.setdefault(str(row[0]), []).append(row)
+    usable = {n: rows for n, rows in indexes.items() if all(r[1] and r[3] is None and r[4] != "YES" for r in rows)}
+    chosen = usable.get("PRIMARY") or next(iter(usable.values()), [])
+    return {str(row[1]): int(row[2] or 0) for row in chosen}
+
+
+def _column(row: list[str | None], places: dict[str, int]) -> Column:
+    name, full, base = str(row[0]), str(row[1]), str(row[2])
+    digits, scale, fraction = (int(value or 0) for value in row[4:7])
+    kind: Kind
+    if full == "tinyint(1)":
+        kind = "boolean"
+    elif base in _INTEGERS:
+        kind = "unsigned" if "unsigned" in full else "integer"
+    elif base == "decimal":
+        kind = "decimal" if digits <= MOST_DIGITS else "text"
+    elif base in _BYTES:
+        kind = "bytes"
+    else:
+        kind = _KINDS.get(base, "text")
+    return Column(
+        name=name,
+        type=full,
+        kind=kind,
+        nullable=row[3] == "YES",
+        key=places.get(name, 0),
+        digits=digits if base == "decimal" else 0,
+        decimals=scale if base == "decimal" else fraction,
+    )
+
+
+def may_be_json(column: Column) -> bool:
+    return _base(column) in {"char", "varchar"} | _LONG_TEXT
+
+
+def quoted(name: str) -> str:
+    """An identifier in backticks."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def literal(text: str) -> str:
+    """A string that no SQL mode reads differently: hexadecimal, with its character set."""
+    return f"_utf8mb4 X'{text.encode().hex()}'"
+
+
+def _base(column: Column) -> str:
+    return column.type.partition("(")[0].split()[0].lower()
+
+
+def _bare(column: Column) -> str:
+    return f"t.{quoted(column.name)}"
+
+
+def _value(column: Column) -> str:
+    """MySQL's expression for the text of a cell: the same in every release, time zone and character set."""
+    bare, base = _bare(column), _base(column)
+    if base in _SHORT_TEXT | _LONG_TEXT:
+        return f"CONVERT({bare} USING utf8mb4)"
+    if column.kind == "bytes":
+        return f"HEX({bare})"
+    if column.kind == "timestamp":
+        return f"UNIX_TIMESTAMP({bare})"
+    if base in ("float", "double"):
+        return f"({bare} + 0e0)"
+    if base == "bit":
+        return f"({bare} + 0)"
+    if column.kind == "text" and base not in ("time", "decimal"):
+        return f"CAST({bare} AS CHAR)"
+    return bare
+
+
+def _hashed(column: Column) -> str:
+    """What stands for the cell in the row's text: a digest where a cell may be longer than max_allowed_packet."""
+    if column.kind == "bytes":
+        return f"MD5({_bare(column)})"
+    return f"MD5({_value(column)})" if _base(column) in _LONG_TEXT else _value(column)
+
+
+def _hashed_here(column: Column, name: str) -> str:
+    if column.kind == "bytes":
+        return f"md5(unhex({name}))"
+    return f"md5({name})" if _base(column) in _LONG_TEXT else name
