@@ -1,0 +1,78 @@
+"""The application: every address, and what stands behind it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from api.auth import RequireKey
+from api.demo import demo_page
+from api.errors import on_fault, on_http_error, on_own_error
+from api.events import Events
+from api.fetch import Fetch, Latest
+from api.headers import CommonHeaders
+from api.refresh import Refresh
+from api.status import Reports
+from cache.errors import OrdersError
+from cache.settings import Settings
+from cache.store import Store
+
+
+class Service(Protocol):
+    """What runs beside the application, from its start to its end."""
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+def create_app(store: Store, settings: Settings, key: str, events: Events, service: Service | None = None) -> ASGIApp:
+    """Parameters: `key` is what clients send; `events` feeds the streams; `service` is started and stopped with the
+    application (the scheduler, where this process hosts it)."""
+    latest = Latest(store)
+    fetch = Fetch(store, settings, latest, events)
+    refresh = Refresh(store)
+    reports = Reports(store, settings, latest)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        events.start()
+        if service:
+            service.start()
+        try:
+            yield
+        finally:
+            if service:
+                await run_in_threadpool(service.stop)
+            await events.stop()
+
+    keyed = [Middleware(RequireKey, key=key)]
+    application = Starlette(
+        routes=[
+            Route("/fetch-data", fetch.get, middleware=keyed),
+            Route("/refresh", refresh.post, methods=["POST"], middleware=keyed),
+            Route("/tasks/{id}", refresh.get, middleware=keyed),
+            Route("/status", reports.status, middleware=keyed),
+            Route("/health", reports.health),
+            Route("/ready", reports.ready),
+            Route("/demo", demo_page()),
+            Route("/", _to_demo),
+        ],
+        exception_handlers={OrdersError: on_own_error, HTTPException: on_http_error, Exception: on_fault},
+        lifespan=lifespan,
+    )
+    application.router.redirect_slashes = False
+    return CommonHeaders(application, settings.cors_origins)
+
+
+async def _to_demo(_: Request) -> Response:
+    return RedirectResponse("/demo")

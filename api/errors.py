@@ -1,0 +1,82 @@
+"""Every error of the API has one shape:
+
+    {"status": "error", "message": "What failed. What to do next.", "code": "what_programs_read"}
+
+`status` is "pending" instead where nothing has been cached yet. 503 carries `Retry-After`, 401 `WWW-Authenticate`,
+405 `Allow`. What went wrong inside goes to the log, once, and never into an answer.
+
+| code | HTTP | |
+| --- | --- | --- |
+| parameter_invalid | 400 | a parameter is unknown, given twice, or does not parse |
+| unauthorized | 401 | no key, or a wrong one |
+| not_found, unknown_task | 404 | no such address, no such refresh |
+| method_not_allowed | 405 | the address exists, the method does not |
+| internal_error | 500 | a fault of ours |
+| no_snapshot, no_worker, too_old, snapshot_damaged, cache_unwritable | 503 | see the message |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.answers import Answer
+from cache.errors import CacheError, NoSnapshot, OrdersError, SyncRunning, UnknownGeneration, UnknownTask
+
+RETRY_SECONDS = 10  # what `Retry-After` says: a first sync takes seconds to minutes
+
+_STATUS: dict[type[OrdersError], int] = {UnknownTask: 404, UnknownGeneration: 410, SyncRunning: 409, CacheError: 503}
+
+
+class ParameterInvalid(OrdersError):
+    """A parameter is unknown or does not parse. The message names it, the advice what is taken."""
+
+    code = "parameter_invalid"
+
+
+def refusal(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    """The one error shape."""
+    return Answer({"status": "error", "message": message, "code": code}, status, headers)
+
+
+def unauthorized() -> Response:
+    return refusal(401, "unauthorized", "Unauthorized access", {"WWW-Authenticate": "Bearer"})
+
+
+def pending(message: str) -> Response:
+    """Nothing has been cached yet."""
+    return Answer(
+        {"status": "pending", "message": message, "code": NoSnapshot.code}, 503, {"Retry-After": str(RETRY_SECONDS)}
+    )
+
+
+async def on_own_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, OrdersError)
+    if isinstance(error, NoSnapshot):
+        return pending(str(error))
+    if isinstance(error, ParameterInvalid):
+        return refusal(400, error.code, str(error))
+    status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
+    return refusal(status, error.code, str(error), {"Retry-After": str(RETRY_SECONDS)} if status == 503 else None)
+
+
+async def on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    phrase = HTTPStatus(error.status_code).phrase
+    code = phrase.lower().replace(" ", "_")
+    if error.status_code == 404:
+        return refusal(404, code, "There is nothing at this address. GET /demo shows every endpoint.")
+    if error.status_code == 405:
+        taken = ", ".join(sorted(error.headers["Allow"].split(", "))) if error.headers else ""
+        message = f"This address does not take {request.method}. It takes {taken}."
+        return refusal(405, code, message, {"Allow": taken})
+    return refusal(error.status_code, code, f"{phrase}. GET /demo shows every endpoint.", error.headers)
+
+
+async def on_fault(_: Request, __: Exception) -> Response:
+    """The exception itself goes on to the server, which logs it."""
+    return refusal(500, "internal_error", "The API failed to answer this request. Try again; the log has the cause.")

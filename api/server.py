@@ -1,0 +1,42 @@
+"""The application under uvicorn."""
+
+from __future__ import annotations
+
+import socket
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from api.events import Events
+from cache.errors import SettingsInvalid
+
+GRACE_SECONDS = 1  # what a download in the middle gets at shutdown; streams are ended at once
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """The socket to serve on; port 0 takes a free one. Raises SettingsInvalid where it is taken."""
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        advice = "Stop what listens there, or set API_PORT to another port (macOS itself uses 5000 for AirPlay)."
+        raise SettingsInvalid(f"API_HOST={host} API_PORT={port} cannot be used: {error.strerror}.", advice) from error
+
+
+class Server(uvicorn.Server):
+    """Ends the streams first, so that a shutdown waits for none of them. No access log: addresses may hold secrets."""
+
+    def __init__(self, app: ASGIApp, events: Events) -> None:
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            ws="none",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        super().__init__(config)
+        self._events = events
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._events.close_streams()
+        await super().shutdown(sockets)

@@ -1,0 +1,40 @@
+"""The JSON API beside the dashboard: `python api_sidecar.py`. Here its parts are put together."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextlib import closing, suppress
+
+from api.app import create_app
+from api.auth import load_key
+from api.events import Events
+from api.server import Server, listen
+from cache.errors import OrdersError
+from cache.settings import Settings
+from cache.store import open_store
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings = Settings.load()
+    key = load_key(settings)
+    with closing(open_store(settings.cache_url)) as store, listen(settings.api_host, settings.api_port) as socket:
+        scheduler = None
+        if settings.scheduler == "auto":
+            from scraper.scheduler import Scheduler
+
+            scheduler = Scheduler(store, settings, host="api")
+        events = Events(store, settings)
+        app = create_app(store, settings, key, events, scheduler)
+        host, port = socket.getsockname()[:2]
+        print(f"API on http://{f'[{host}]' if ':' in host else host}:{port} (try it at /demo)", flush=True)
+        Server(app, events).run(sockets=[socket])
+
+
+if __name__ == "__main__":
+    try:
+        with suppress(KeyboardInterrupt):
+            main()
+    except OrdersError as error:
+        sys.exit(str(error))

@@ -1,0 +1,139 @@
+"""Snapshots for tests, published through the real writer and store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from cache.render import SegmentWriter
+from cache.snapshot import Changes, Column, Head, Manifest, Segment, Source
+from cache.store import Store, now
+
+Row = Mapping[str, str | None]
+
+COLUMNS = (
+    Column(name="id", type="bigint unsigned", kind="unsigned", nullable=False, key=1),
+    Column(name="name", type="varchar(32)", kind="text", nullable=False),
+    Column(name="email", type="varchar(255)", kind="text", nullable=True),
+    Column(name="created_at", type="datetime", kind="datetime", nullable=False),
+    Column(name="cancelled_at", type="datetime", kind="datetime", nullable=True),
+    Column(name="financial_status", type="varchar(32)", kind="text", nullable=False),
+    Column(name="fulfillment_status", type="varchar(32)", kind="text", nullable=True),
+    Column(name="currency", type="char(3)", kind="text", nullable=False),
+    Column(name="total_price", type="decimal(12,2)", kind="decimal", nullable=False, digits=12, decimals=2),
+    Column(name="customer_name", type="varchar(255)", kind="text", nullable=True),
+    Column(name="note", type="text", kind="text", nullable=True),
+    Column(name="line_items", type="longtext", kind="json", nullable=False),
+    Column(name="destination", type="text", kind="json", nullable=True),
+    Column(name="test", type="tinyint(1)", kind="boolean", nullable=False),
+)
+_NAMES = ("Ida Müller", "José García", "王小明", "Ана Петрова", "سارة")
+_NOTES = (None, "", "NULL", 'She said "thank you"', "first line\r\nsecond line", "=1+1", "🎂 \\ \u2028 </script>")
+
+
+def order(i: int) -> dict[str, str | None]:
+    """One order as the scraper reads it: text or NULL. The same number gives the same order."""
+    items = [{"title": "Mug", "quantity": i % 3 + 1, "price": "12.50"}]
+    place = json.dumps({"country": ("US", "DE", "GB")[i % 3], "city": "Köln"}, ensure_ascii=False, indent=1)
+    return {
+        "id": str(1000 + i),
+        "name": f"#{1000 + i}",
+        "email": f"customer{i}@example.com",
+        "created_at": (datetime(2025, 12, 29, 10, 25) - timedelta(hours=i)).strftime("%Y-%m-%d %H:%M:%S"),
+        "cancelled_at": None if i % 7 else "2025-12-30 08:00:00",
+        "financial_status": ("paid", "pending", "refunded")[i % 3],
+        "fulfillment_status": ("fulfilled", None)[i % 2],
+        "currency": ("USD", "EUR")[i % 2],
+        "total_price": f"{598 + i}.94",
+        "customer_name": _NAMES[i % len(_NAMES)],
+        "note": _NOTES[i % len(_NOTES)],
+        "line_items": json.dumps(items),
+        "destination": json.dumps(place),  # encoded twice, as some shops have it
+        "test": str(int(i % 11 == 10)),
+    }
+
+
+def as_json(i: int) -> dict[str, Any]:
+    """What clients get for `order(i)`, written out by the contract and not by the writer."""
+    row: dict[str, Any] = dict(order(i))
+    row["id"] = int(row["id"])
+    for name in ("created_at", "cancelled_at"):
+        row[name] = row[name] and row[name].replace(" ", "T") + "Z"
+    row["line_items"] = json.loads(row["line_items"])
+    row["destination"] = json.loads(json.loads(row["destination"]))
+    row["test"] = row["test"] == "1"
+    return row
+
+
+def publish(
+    store: Store,
+    rows: Sequence[Row] | int = 3,
+    *,
+    columns: Sequence[Column] = COLUMNS,
+    segments: int = 2,
+    verified: bool = True,
+    verified_at: datetime | None = None,
+    reason: str | None = None,
+    changes: Changes | None = None,
+) -> Head:
+    """Publishes a generation over the newest one.
+
+    Parameters: `rows` in key order, or how many orders; `segments` is how many the rows are cut into; `verified_at` is
+    now where it is not given, and None where `verified` is false and it is not given.
+    """
+    at = verified_at or now()
+    rows = [order(i) for i in range(rows)] if isinstance(rows, int) else rows
+    before = store.head()
+    generation = before.generation + 1 if before else 1
+    size = max(1, -(-len(rows) // segments))
+    parts = [rows[i : i + size] for i in range(0, len(rows), size)] or [rows]
+    written: list[Segment] = []
+    with store.workspace() as workspace:
+        for i, part in enumerate(parts):
+            folder = workspace / str(i)
+            with SegmentWriter(folder, columns) as writer:
+                if part:
+                    writer.write(_table(columns, part), np.array([_checksum(row) for row in part], np.uint64))
+                low = int(part[0][columns[0].name] or 0) if i else None
+                high = int(parts[i + 1][0][columns[0].name] or 0) if i + 1 < len(parts) else None
+                segment = writer.close(low, high)
+            store.adopt(folder, segment)
+            written.append(segment)
+        manifest = Manifest(
+            generation=generation,
+            parent=before.generation if before else None,
+            created_at=now(),
+            as_of=at,
+            verified_at=at if verified else verified_at,
+            source=Source(database="shop", table="orders", server="10.11.6-MariaDB", phpmyadmin="5.2.1"),
+            columns=tuple(columns),
+            segments=tuple(written),
+            changes=changes or Changes(inserted=len(rows)),
+        )
+        head = Head(generation=generation, as_of=at, verified=verified, verified_at=manifest.verified_at, reason=reason)
+        store.publish(manifest, head)
+    return head
+
+
+def confirm(store: Store, at: datetime | None = None) -> Head:
+    """Records that the newest generation was verified again."""
+    head = store.head()
+    assert head is not None
+    at = at or datetime.now(UTC)
+    head = head.model_copy(update={"as_of": at, "verified": True, "verified_at": at, "reason": None})
+    store.confirm(head)
+    return head
+
+
+def _table(columns: Sequence[Column], rows: Sequence[Row]) -> pa.Table:
+    return pa.table({f"c{i}": pa.array([row[c.name] for row in rows], pa.string()) for i, c in enumerate(columns)})
+
+
+def _checksum(row: Row) -> int:
+    return int.from_bytes(hashlib.md5(repr(sorted(row.items())).encode()).digest()[:8], "big")
