@@ -63,12 +63,15 @@ class Lab:
         install()
         with self._locked():
             state = State.read(self._state_file)
-            if not state or not Path(state.home).exists():
-                state = self._create()
-            if not self._runs(state, "database"):
-                state.database_port = self._usable(state.database_port)
-            if not self._runs(state, "phpmyadmin"):
-                state.phpmyadmin_port = self._usable(state.phpmyadmin_port)
+            if state and not Path(state.home).exists():
+                self._end(state)
+                state = None
+            state = state or self._create()
+            if not self._runs(state, "database") and not port_is_free(state.database_port):
+                self._stop(state, "phpmyadmin")  # its configuration names the old port
+                state.database_port = free_port()
+            if not self._runs(state, "phpmyadmin") and not port_is_free(state.phpmyadmin_port):
+                state.phpmyadmin_port = free_port()
             self._start(state, "database")
             self._start(state, "phpmyadmin")
 
@@ -79,10 +82,9 @@ class Lab:
         with self._locked():
             if not (state := State.read(self._state_file)):
                 return
-            self._stop(state, "phpmyadmin")
-            self._stop(state, "database")
+            self._end(state)
             if delete:
-                shutil.rmtree(state.home)
+                shutil.rmtree(state.home, ignore_errors=True)
                 self._state_file.unlink(missing_ok=True)
         if delete:
             shutil.rmtree(self.path, ignore_errors=True)
@@ -214,10 +216,6 @@ class Lab:
         state.write(self._state_file)
         return state
 
-    @staticmethod
-    def _usable(port: int) -> int:
-        return port if port_is_free(port) else free_port()
-
     def _database(self, state: State) -> MariaDB:
         init_sql = (
             f"ALTER USER 'root'@'localhost' IDENTIFIED BY '{state.root_password}';\n"
@@ -266,6 +264,10 @@ class Lab:
             time.sleep(0.05)
         state.running[part] = processes.tree(process.pid)  # its workers too: they outlive a killed parent
         state.write(self._state_file)
+
+    def _end(self, state: State) -> None:
+        self._stop(state, "phpmyadmin")
+        self._stop(state, "database")
 
     def _stop(self, state: State, part: str, *, kill: bool = False) -> None:
         processes.end(state.running.pop(part, []), kill=kill)
