@@ -1,0 +1,134 @@
+"""A real sidecar for tests: its own process, folder, port and key. Tests play the worker through the store."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from cache_factory import confirm, publish
+
+from cache.errors import Trouble
+from cache.snapshot import Head
+from cache.store import Progress, Run, Store, Worker, open_store
+
+ROOT = Path(__file__).parents[1]
+KEY = "a-key-for-tests-0123456789"
+_CLEAN = ("SHOPIFY_", "API_", "PORT", "CACHE_", "SCHEDULER", "REFRESH_", "SSE_", "CORS_", "PHPMYADMIN_", "SYNC_")
+
+
+class Sidecar:
+    """Parameters: `folder` is where it runs; `settings` are environment variables beside the defaults for tests."""
+
+    def __init__(self, folder: Path, settings: dict[str, str]) -> None:
+        self.folder = folder
+        self.store: Store = open_store(f"file:{folder / 'cache'}")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(_CLEAN)}
+        defaults = {
+            "SHOPIFY_API_KEY": KEY, "API_PORT": "0", "CACHE_URL": "file:cache", "SCHEDULER": "off",
+            "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1",
+        }  # fmt: skip
+        with (folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, ROOT / "api_sidecar.py"], cwd=folder, env={**environment, **defaults, **settings},
+                stdout=subprocess.PIPE, stderr=log, text=True,
+            )  # fmt: skip
+        assert self.process.stdout
+        self.said: list[str] = []
+        for line in self.process.stdout:
+            self.said.append(line)
+            if line.startswith("API on "):
+                self.url = line.split()[2]
+                break
+        else:
+            raise AssertionError(f"the sidecar did not start: {self.log()}")
+        self.client = httpx.Client(base_url=self.url, headers={"X-API-Key": KEY}, timeout=30)
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def close(self) -> None:
+        self.client.close()
+        self.process.terminate()
+        self.process.wait(10)
+        assert self.process.stdout
+        self.process.stdout.close()
+        self.store.close()
+
+
+@contextmanager
+def sidecar(folder: Path, **settings: str) -> Iterator[Sidecar]:
+    running = Sidecar(folder, settings)
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+@contextmanager
+def worker(store: Store) -> Iterator[Worker]:
+    """A worker that leads and does nothing: tests run the syncs."""
+    standing = Worker()
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(1):
+            store.stand(standing)
+
+    store.stand(standing)
+    thread = threading.Thread(target=beat)
+    thread.start()
+    try:
+        yield standing
+    finally:
+        ended.set()
+        thread.join()
+        store.leave(standing)
+
+
+@contextmanager
+def sync(store: Store, rows: int | None = None, error: Trouble | None = None) -> Iterator[Run]:
+    """A sync as a worker does it, begun at entry and finished at exit.
+
+    Parameters: `rows` to publish (None: the data is unchanged); `error`, if it is to fail.
+    """
+    with store.sync_lock():
+        run = Run(trigger="test")
+        store.begin(run)
+        store.report(run.model_copy(update={"progress": Progress(phase="rows", done=2, total=8, bytes=512)}))
+        yield run
+        head: Head | None = store.head()
+        values: dict[str, Any] = {"outcome": "failed", "error": error}
+        if error is None:
+            head = confirm(store) if rows is None else publish(store, rows)
+            values = {"outcome": "unchanged" if rows is None else "published"}
+        generation = head.generation if head else None
+        store.finish(run.model_copy(update={**values, "generation": generation}))
+
+
+@contextmanager
+def answering(store: Store, rows: int | None = None, error: Trouble | None = None) -> Iterator[None]:
+    """A worker that answers the next request with one sync."""
+    ended = threading.Event()
+
+    def run() -> None:
+        while not ended.wait(0.05):
+            if store.status().queued:
+                with sync(store, rows, error):
+                    pass
+                return
+
+    with worker(store):
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
