@@ -34,7 +34,15 @@ COLUMNS = (
     Column(name="test", type="tinyint(1)", kind="boolean", nullable=False),
 )
 _NAMES = ("Ida Müller", "José García", "王小明", "Ана Петрова", "سارة")
-_NOTES = (None, "", "NULL", 'She said "thank you"', "first line\r\nsecond line", "=1+1", "🎂 \\ \u2028 </script>")
+_NOTES = (
+    None,
+    "",
+    "NULL",
+    'She said "thank you"',
+    "first line\r\nsecond line",
+    "=1+1",
+    "🎂 \\ \x85\u2028\u2029 </script>",
+)
 
 
 def order(i: int) -> dict[str, str | None]:

@@ -47,6 +47,9 @@ class Sidecar:
                 self.url = line.split()[2]
                 break
         else:
+            self.process.wait(10)
+            self.process.stdout.close()
+            self.store.close()
             raise AssertionError(f"the sidecar did not start: {self.log()}")
         self.client = httpx.Client(base_url=self.url, headers={"X-API-Key": KEY}, timeout=30)
 

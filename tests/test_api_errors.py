@@ -1,0 +1,113 @@
+"""Every error of the API has the shape that api/errors.py states, on every route."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from cache_factory import publish
+from sidecar_process import Sidecar, sidecar
+
+ROUTES = {
+    "/fetch-data": "GET", "/refresh": "POST", "/tasks/1": "GET", "/status": "GET", "/health": "GET", "/ready": "GET",
+    "/demo": "GET", "/": "GET",
+}  # fmt: skip
+KEYED = ("/fetch-data", "/refresh", "/tasks/1", "/status")
+STRICT = ("/fetch-data", "/refresh", "/tasks/1", "/status", "/health", "/ready")
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
+    with sidecar(tmp_path_factory.mktemp("api")) as running:
+        publish(running.store)
+        yield running
+
+
+def error(answer: httpx.Response, status: int) -> dict[str, Any]:
+    """The body, once it is proven to be an error of the one shape."""
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    body: dict[str, Any] = answer.json()
+    assert list(body) == ["status", "message", "code"]
+    assert body["status"] == "error"
+    assert body["message"]
+    assert body["code"].isidentifier()
+    return body
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_a_method_that_an_address_does_not_take_is_405(api: Sidecar, path: str) -> None:
+    answer = api.client.delete(path)
+    assert error(answer, 405)["code"] == "method_not_allowed"
+    assert ROUTES[path] in answer.headers["allow"].split(", ")
+
+
+@pytest.mark.parametrize("path", KEYED)
+def test_a_missing_key_is_401(api: Sidecar, path: str) -> None:
+    answer = httpx.request(ROUTES[path], api.url + path)
+    assert error(answer, 401) == {"status": "error", "message": "Unauthorized access", "code": "unauthorized"}
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("path", STRICT)
+def test_an_unknown_parameter_is_400_and_is_named_without_its_value(api: Sidecar, path: str) -> None:
+    body = error(api.client.request(ROUTES[path], f"{path}?key=hidden"), 400)
+    assert body["code"] == "parameter_invalid"
+    assert "'key'" in body["message"]
+    assert "hidden" not in body["message"]
+
+
+@pytest.mark.parametrize("path", ["/no-such", "/fetch-data/", "/tasks/", "/tasks/1/2", "/%00", "/../etc/passwd"])
+def test_an_unknown_address_is_404(api: Sidecar, path: str) -> None:
+    assert error(api.client.get(path), 404)["code"] == "not_found"
+
+
+def test_an_unknown_task_is_404(api: Sidecar) -> None:
+    assert error(api.client.get("/tasks/1"), 404)["code"] == "unknown_task"
+
+
+def test_a_refresh_that_nobody_would_run_is_503(api: Sidecar) -> None:
+    answer = api.client.post("/refresh")
+    assert error(answer, 503)["code"] == "no_worker"
+    assert int(answer.headers["retry-after"]) > 0
+
+
+def test_not_ready_is_503(api: Sidecar) -> None:
+    assert error(api.client.get("/ready"), 503)["code"] == "no_worker"
+
+
+def test_a_cache_with_no_intact_generation_is_503(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with sidecar(tmp_path_factory.mktemp("damaged")) as running:
+        publish(running.store)
+        for file in (running.folder / "cache" / "segments").glob("*/rows.json"):
+            file.unlink()
+        assert error(running.client.get("/fetch-data"), 503)["code"] == "snapshot_damaged"
+        assert running.client.get("/status").json()["cache_exists"] is False
+
+
+def test_a_fault_is_500_without_a_trace_and_is_logged_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with sidecar(tmp_path_factory.mktemp("fault")) as running:
+        (running.folder / "cache" / "current.json").write_text("not JSON")
+        body = error(running.client.get("/fetch-data"), 500)
+        assert body["code"] == "internal_error"
+        assert "Traceback" not in body["message"]
+    assert running.log().count("Traceback (most recent call last)") == 1
+
+
+@pytest.mark.parametrize("request_line", [
+    b"GET /fetch-data?refresh=%FF%FE HTTP/1.1", b"GET /fetch-data?%00=1 HTTP/1.1", b"GET /fetch-data?&&=& HTTP/1.1",
+    b"GET /tasks/%2e%2e%2f%ff HTTP/1.1", b"BREW /fetch-data HTTP/1.1", b"nonsense", b"GET //fetch-data HTTP/1.1",
+    b"GET http://elsewhere.example/fetch-data HTTP/1.1", b"GET /fetch-data HTTP/9.9",
+])  # fmt: skip
+def test_a_malformed_request_is_refused_and_harms_nothing(api: Sidecar, request_line: bytes) -> None:
+    host, port = api.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as raw:
+        raw.sendall(request_line + b"\r\nHost: x\r\nX-API-Key: \xff\xfe\r\nConnection: close\r\n\r\n")
+        status = raw.recv(65536).split(b" ")[1]
+    assert status.startswith(b"4")
+    assert api.client.get("/health").status_code == 200

@@ -1,0 +1,116 @@
+"""The API key: where it comes from, which ones are refused, and that it never shows again."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+from sidecar_process import ROOT, sidecar
+
+from api.auth import is_weak, load_key
+from cache.errors import SettingsInvalid
+from cache.settings import Settings
+
+GOOD = "qT4wz9PbN1xLr7Vc"
+
+
+def settings(key: str | None, host: str = "127.0.0.1") -> Settings:
+    return Settings.load(shopify_api_key=key, api_host=host)
+
+
+def test_it_works(tmp_path: Path) -> None:
+    assert load_key(settings(GOOD), tmp_path / "api_key") == GOOD
+    assert not (tmp_path / "api_key").exists()
+
+
+def test_a_key_is_made_at_the_first_start_kept_for_its_owner_alone_and_shown_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "var" / "api_key"
+    key = load_key(settings(None, "0.0.0.0"), file)
+    assert not is_weak(key)
+    assert file.read_text() == key + "\n"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert key in capsys.readouterr().out
+    assert load_key(settings(None), file) == key
+    assert capsys.readouterr().out == ""
+
+
+def test_an_empty_key_file_of_a_killed_start_is_made_anew(tmp_path: Path) -> None:
+    file = tmp_path / "api_key"
+    file.touch()
+    assert load_key(settings(None), file) == file.read_text().strip() != ""
+
+
+def test_processes_that_start_at_once_agree_on_the_key(tmp_path: Path) -> None:
+    script = (
+        "from api.auth import load_key; from cache.settings import Settings; from pathlib import Path;"
+        f"print(load_key(Settings.load(), Path({str(tmp_path / 'api_key')!r})))"
+    )
+
+    def start(_: int) -> str:
+        ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+        return ended.stdout.splitlines()[-1]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(start, range(4)))) == 1
+
+
+@pytest.mark.parametrize("key", [
+    "short", "fifteen-letters", "your-api-key", "your-secret-api-key-here", "YOUR_SHOPIFY_API_KEY", "changeme-changeme",
+    "1234567890123456", "shopify-secret-api-key-2025", "replace-this-with-a-long-random-string", "abcdefghijklmnop",
+])  # fmt: skip
+def test_a_weak_key_is_refused_off_loopback_and_taken_on_it(tmp_path: Path, key: str) -> None:
+    for host in ("0.0.0.0", "192.168.1.5", "::", "shop.example"):
+        with pytest.raises(SettingsInvalid) as caught:
+            load_key(settings(key, host), tmp_path / "api_key")
+        assert key not in str(caught.value)
+    for host in ("127.0.0.1", "127.1.2.3", "::1", "localhost"):
+        assert load_key(settings(key, host), tmp_path / "api_key") == key
+
+
+@pytest.mark.parametrize("key", [GOOD, "9f8e7d6c5b4a39281706f5e4d3c2b1a0", "my shop's own key".replace(" ", "-")])
+def test_a_key_of_ones_own_is_taken_anywhere(tmp_path: Path, key: str) -> None:
+    assert load_key(settings(key, "0.0.0.0"), tmp_path / "api_key") == key
+
+
+@pytest.mark.parametrize("key", ["schlüssel-mit-umlaut", "with a space in it", "with-a\nline-break-in"])
+def test_a_key_that_no_header_can_carry_is_refused_everywhere(tmp_path: Path, key: str) -> None:
+    with pytest.raises(SettingsInvalid):
+        load_key(settings(key), tmp_path / "api_key")
+
+
+def test_the_sidecar_does_not_start_with_a_weak_key_off_loopback(tmp_path: Path) -> None:
+    with (
+        pytest.raises(AssertionError, match="did not start"),
+        sidecar(tmp_path, API_HOST="0.0.0.0", SHOPIFY_API_KEY="your-api-key"),
+    ):
+        pass
+    assert "SHOPIFY_API_KEY is too weak" in (tmp_path / "log").read_text()
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def test_the_sidecar_makes_and_takes_its_own_key_and_never_logs_one(tmp_path: Path) -> None:
+    with sidecar(tmp_path, SHOPIFY_API_KEY="") as running:
+        key = (tmp_path / "var" / "api_key").read_text().strip()
+        assert httpx.get(f"{running.url}/status", headers={"X-API-Key": key}).status_code == 200
+        assert httpx.get(f"{running.url}/status?key={key}", headers={"X-API-Key": key}).status_code == 400
+        assert httpx.get(f"{running.url}/{key}", headers={"X-API-Key": "wrong"}).status_code == 404
+        assert key not in running.log()
+
+
+def test_a_port_that_is_taken_is_a_sentence_with_advice(tmp_path: Path) -> None:
+    (tmp_path / "1").mkdir()
+    (tmp_path / "2").mkdir()
+    with sidecar(tmp_path / "1") as first:
+        with (
+            pytest.raises(AssertionError, match="did not start"),
+            sidecar(tmp_path / "2", API_PORT=first.url.rpartition(":")[2]),
+        ):
+            pass
+        assert "set API_PORT to another port" in (tmp_path / "2" / "log").read_text()

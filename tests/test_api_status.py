@@ -1,0 +1,142 @@
+"""`/status`, `/ready` and `/tasks/{id}` beside the fixed contract."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cache_factory import confirm, order, publish
+from sidecar_process import ROOT, Sidecar, sidecar, sync, worker
+
+from cache.errors import Trouble
+from cache.snapshot import Changes
+
+TROUBLE = Trouble(code="unreachable", message="phpMyAdmin did not answer.", advice="Check PHPMYADMIN_URL.")
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Sidecar]:
+    with sidecar(tmp_path) as running:
+        yield running
+
+
+def test_status_tells_generation_rows_and_freshness(api: Sidecar) -> None:
+    publish(api.store, 5, verified_at=datetime(2025, 12, 29, 10, 25, tzinfo=UTC))
+    body = api.client.get("/status").json()
+    assert (body["generation"], body["rows"], body["verified"]) == (1, 5, True)
+    assert body["verified_at"] == body["last_updated_iso"] == "2025-12-29T10:25:00Z"
+    assert body["last_updated"] == "Mon Dec 29 10:25:00 2025"
+
+
+def test_status_tells_the_last_sync_and_the_words_of_its_error(api: Sidecar) -> None:
+    assert api.client.get("/status").json()["last_sync"] is None
+    with sync(api.store, 4):
+        pass
+    last = api.client.get("/status").json()["last_sync"]
+    assert (last["result"], last["generation"], last["error"]) == ("published", 1, None)
+    assert last["seconds"] >= 0
+    with sync(api.store, error=TROUBLE):
+        pass
+    last = api.client.get("/status").json()["last_sync"]
+    assert last["result"] == "failed"
+    assert last["error"] == TROUBLE.model_dump()
+
+
+def test_status_tells_progress_worker_and_next_sync(api: Sidecar) -> None:
+    idle = api.client.get("/status").json()
+    assert idle["worker"] == {"alive": False, "host": None}
+    assert (idle["progress"], idle["next_sync"]) == (None, None)
+    with worker(api.store) as standing, sync(api.store, 4):
+        leader = standing.model_copy(update={"next_sync": datetime(2030, 1, 1, tzinfo=UTC)})
+        api.store.stand(leader)
+        body = api.client.get("/status").json()
+    assert body["worker"] == {"alive": True, "host": standing.host}
+    assert body["next_sync"] == "2030-01-01T00:00:00Z"
+    assert body["progress"] == {"phase": "rows", "rows": 2, "total": 8, "bytes": 512, "fraction": 0.25}
+
+
+def test_a_refresh_that_waits_counts_as_in_progress(api: Sidecar) -> None:
+    with worker(api.store):
+        api.client.post("/refresh")
+        assert api.client.get("/status").json()["update_in_progress"] is True
+
+
+def test_status_counts_values_that_do_not_fit_and_dates_that_no_calendar_has(api: Sidecar) -> None:
+    rows = [{**order(0), "line_items": "not JSON", "cancelled_at": "0000-00-00 00:00:00"}, order(1)]
+    publish(api.store, rows)
+    body = api.client.get("/status").json()
+    assert body["misfits"] == {"line_items": 1}
+    assert body["zero_dates"] == {"cancelled_at": 1}
+
+
+def test_status_tells_the_version_of_the_project(api: Sidecar) -> None:
+    declared = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert declared
+    assert api.client.get("/status").json()["version"] == declared[1]
+
+
+def test_ready_tells_what_is_missing(api: Sidecar) -> None:
+    def code() -> str | None:
+        answer = api.client.get("/ready", headers={"X-API-Key": "none is needed"})
+        assert answer.status_code == (503 if "code" in answer.json() else 200)
+        return answer.json().get("code")
+
+    with worker(api.store):
+        assert code() == "no_snapshot"
+        publish(api.store)
+        assert code() is None
+        confirm(api.store, datetime.now(UTC) - timedelta(days=1))
+        assert code() == "too_old"
+    confirm(api.store)
+    assert code() == "no_worker"
+
+
+def test_a_task_is_followed_from_queued_to_completed(api: Sidecar) -> None:
+    with worker(api.store):
+        asked = api.client.post("/refresh")
+        address = asked.headers["location"]
+        assert address == f"/tasks/{asked.json()['task_id']}"
+        queued = api.client.get(address).json()
+        assert (queued["status"], queued["progress"], queued["finished_at"]) == ("queued", None, None)
+        with sync(api.store, 4):
+            running = api.client.get(address).json()
+            assert running["status"] == "running"
+            assert running["progress"] == {"phase": "rows", "rows": 2, "total": 8, "bytes": 512, "fraction": 0.25}
+        completed = api.client.get(address).json()
+    assert (completed["status"], completed["generation"], completed["error"]) == ("completed", 1, None)
+    assert completed["finished_at"] >= completed["requested_at"]
+
+
+def test_a_completed_task_tells_how_many_rows_changed(api: Sidecar) -> None:
+    with worker(api.store):
+        address = api.client.post("/refresh").headers["location"]
+        with sync(api.store, 4) as run:
+            pass
+        api.store.request("after")
+        changes = Changes(inserted=4, updated=1)
+        with api.store.sync_lock():
+            second = run.model_copy(update={"id": "second", "outcome": "running"})
+            (task,) = api.store.begin(second)
+            api.store.finish(second.model_copy(update={"outcome": "published", "generation": 2, "changes": changes}))
+        assert api.client.get(f"/tasks/{task.id}").json()["changes"] == {"inserted": 4, "updated": 1, "deleted": 0}
+        assert api.client.get(address).json()["generation"] == 1
+
+
+def test_a_failed_task_tells_the_error_and_what_to_do(api: Sidecar) -> None:
+    with worker(api.store):
+        address = api.client.post("/refresh").headers["location"]
+        with sync(api.store, error=TROUBLE):
+            pass
+    failed = api.client.get(address).json()
+    assert failed["status"] == "failed"
+    assert failed["error"] == TROUBLE.model_dump()
+
+
+def test_a_task_outlives_the_process_that_took_it(tmp_path: Path) -> None:
+    with sidecar(tmp_path) as first, worker(first.store):
+        address = first.client.post("/refresh").headers["location"]
+    with sidecar(tmp_path) as second:
+        assert second.client.get(address).json()["status"] == "queued"
