@@ -10,6 +10,7 @@ import hashlib
 import io
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,7 +29,19 @@ Checksums = npt.NDArray[np.uint64]
 
 # White space outside of strings; a string is matched first, and kept.
 _STRING_OR_SPACE = r'("(?:[^"\\]|\\.)*")|[ \t\r\n]+'
+# Legal in JSON, but clients that read a stream by lines may cut there; they stand only inside strings, escaped.
+_UNICODE_LINE_BREAKS = (0x0085, 0x2028, 0x2029)
 _TEMPORAL = {"date": "DATE", "datetime": "TIMESTAMP"}
+
+
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(config={"threads": 1, "memory_limit": "256MB"})
+
+
+def engine() -> duckdb.DuckDBPyConnection:
+    """A cursor of the process's one DuckDB, for expressions over Arrow tables; each database would cost memory."""
+    return _database().cursor()
 
 
 class SegmentWriter:
@@ -49,7 +62,7 @@ class SegmentWriter:
         self._end = 0
         self._misfits: Counter[str] = Counter()
         self._zero_dates: Counter[str] = Counter()
-        self._duck = duckdb.connect(config={"threads": 2})
+        self._duck = engine()
         folder.mkdir()
         self._parquet = pq.ParquetWriter(folder / PARQUET, arrow_schema(columns), compression="zstd")
         self._json = _Digested(folder / JSON)
@@ -132,7 +145,10 @@ class SegmentWriter:
         for i, column in enumerate(self._columns):
             name = ("{" if i == 0 else ",") + _json_text(column.name) + ":"
             parts.append(f"{_quoted(name)}, coalesce({_json_sql(column, f't.c{i}')}, 'null')")
-        found = self._query(f"SELECT concat({', '.join(parts)}, '}},') AS row FROM t", t=values)
+        row = f"concat({', '.join(parts)}, '}},')"
+        for code in _UNICODE_LINE_BREAKS:
+            row = f"replace({row}, chr({code}), '\\u{code:04x}')"
+        found = self._query(f"SELECT {row} AS row FROM t", t=values)
         return found.column(0).cast(pa.large_string()).combine_chunks()
 
     def _nested(self, column: Column, values: pa.ChunkedArray) -> pa.Array:

@@ -22,7 +22,7 @@ from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel
+from pydantic import BaseModel, model_validator
 
 from cache.errors import SnapshotDamaged
 
@@ -116,6 +116,18 @@ class Manifest(BaseModel, frozen=True):
     columns: tuple[Column, ...]
     segments: tuple[Segment, ...]
     changes: Changes
+
+    @model_validator(mode="after")
+    def _cover_every_key_once(self) -> Self:
+        """A gap or an overlap would lose or double rows, and no checksum of single ranges would tell."""
+        bounds = [None, *(bound for s in self.segments for bound in (s.low, s.high)), None]
+        pairs = zip(bounds[::2], bounds[1::2], strict=True)
+        rising = all(s.low is None or s.high is None or s.low < s.high for s in self.segments)
+        if self.segments and not (rising and all(left == right for left, right in pairs)):
+            raise ValueError("the segments do not cover every key exactly once")
+        if any(s.low is None for s in self.segments[1:]):
+            raise ValueError("only the first segment may be open below")
+        return self
 
     @property
     def rows(self) -> int:

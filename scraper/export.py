@@ -9,6 +9,7 @@ tell.
 from __future__ import annotations
 
 import html
+import io
 import re
 import secrets
 import tempfile
@@ -118,13 +119,14 @@ class Exporter:
         if body.read(len(header)) != header:
             raise self._fault(body)
         yield pa.table([pa.array([], pa.string())] * len(names), names=names)
-        if not body.read(1):
+        size = body.seek(0, io.SEEK_END)
+        if size == len(header):
             return
         body.seek(0)
         try:
             for batch in csv.open_csv(
                 body,
-                csv.ReadOptions(use_threads=False, block_size=BLOCK),
+                csv.ReadOptions(use_threads=False, block_size=min(BLOCK, size)),
                 csv.ParseOptions(newlines_in_values=True, escape_char=False),
                 csv.ConvertOptions(
                     column_types={name: pa.string() for name in names},
@@ -139,7 +141,7 @@ class Exporter:
 
     def _fault(self, body: IO[bytes]) -> Exception:
         """Why a body is not the CSV that was asked for."""
-        size = body.seek(0, 2)
+        size = body.seek(0, io.SEEK_END)
         body.seek(0)
         text = body.read(1 << 16)
         body.seek(max(0, size - (1 << 16)))

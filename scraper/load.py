@@ -8,11 +8,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cache.render import SegmentWriter, unwrap
+from cache.render import SegmentWriter, engine, unwrap
 from cache.snapshot import Column, Segment
 from cache.store import Store
 from scraper.changes import Marks
@@ -50,7 +49,7 @@ class Loader:
         self._workspace = workspace
         self._timezone = timezone
         self._on_rows = on_rows
-        self._duck = duckdb.connect(config={"threads": 2})
+        self._duck = engine()
         self._names = itertools.count()
         self.written: dict[str, Marks] = {}
         self.stale: set[str] = set()
@@ -118,6 +117,9 @@ class Loader:
                 ahead, kept = low, 0
                 if last is not None:
                     ahead, kept = (last + 1, len(page)) if self._table.unique else (last, len(page) - same)
+                if kept and ahead == high:
+                    yield Range(low, high), page
+                    return
                 if full and not kept:  # one key has more rows than a page
                     limit *= 2
                 following = fetcher.submit(self._page, Range(ahead if kept else low, high), limit)

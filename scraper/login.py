@@ -76,15 +76,16 @@ def _submit(driver: Chrome, settings: ScraperSettings) -> None:
 
 
 def _alert(driver: Chrome) -> str:
-    found = driver.find_elements(By.CSS_SELECTOR, "#pma_errors .alert-danger, .alert-danger")
-    return " ".join(found[0].text.split())[:300] if found else ""
+    """What the page complains about; it also holds complaints that it does not show."""
+    found = driver.find_elements(By.CSS_SELECTOR, ".alert-danger, div.error")
+    return " ".join(" ".join(alert.text for alert in found if alert.is_displayed()).split())[:300]
 
 
 def _session(driver: Chrome, settings: ScraperSettings) -> Session:
     def known(name: str) -> str:
         return str(driver.execute_script("return CommonParams.get(arguments[0])", name) or "")
 
-    version = known("PMA_VERSION")
+    version = known("version") or known("PMA_VERSION")  # the name differs between releases
     old = version.startswith("5.0")
     page = "server_export.php" if old else "index.php?route=/server/export"
     driver.get(urljoin(settings.phpmyadmin_url, page))

@@ -34,13 +34,16 @@ MOST_DIGITS = 38  # of a 128-bit decimal
 
 @dataclass(frozen=True)
 class Table:
-    """Parameters: `columns` in the order of the table; `estimate` is the server's guess at the number of rows."""
+    """Parameters: `columns` in the order of the table; `estimate` is the server's guess at the number of rows;
+    `charsets` are those of the columns.
+    """
 
     database: str
     name: str
     columns: tuple[Column, ...]
     server: str
     estimate: int = 0
+    charsets: tuple[str | None, ...] = ()
 
     @cached_property
     def range_key(self) -> int | None:
@@ -86,9 +89,20 @@ class Table:
     def server_sum(self) -> str:
         """MySQL's expression for the exact sum of row checksums."""
         texts = [_hashed(column) for column in self.columns]
-        lengths = [f"IF({_bare(c)} IS NULL, '-', LENGTH({text}))" for c, text in zip(self.columns, texts, strict=True)]
+        lengths = [self._server_length(i, text) for i, text in enumerate(texts)]
         framed = f"CONCAT_WS('#', {', '.join(texts)}, CONCAT_WS(',', {', '.join(lengths)}))"
         return f"SUM(CAST(CONV(LEFT(MD5({framed}), 16), 16, 10) AS UNSIGNED))"
+
+    def _server_length(self, i: int, text: str) -> str:
+        """The length of a text in bytes of UTF-8, '-' for NULL; told from the column alone where that is the same."""
+        column = self.columns[i]
+        if text.startswith("MD5("):
+            length = "32"
+        elif self.charsets[i] in ("utf8mb4", "utf8mb3", "utf8", "ascii"):
+            length = f"LENGTH({_bare(column)})"
+        else:
+            length = f"LENGTH({text})"
+        return f"IF({_bare(column)} IS NULL, '-', {length})" if column.nullable else length
 
     @cached_property
     def client_sum(self) -> str:
@@ -126,6 +140,7 @@ def read_table(export: Exporter, database: str, name: str) -> Table:
             "datetime_precision",
             "VERSION()",
             estimate,
+            "character_set_name",
         ),
         "information_schema.columns",
         of_table,
@@ -147,6 +162,7 @@ def read_table(export: Exporter, database: str, name: str) -> Table:
         columns=tuple(_column(row, places) for row in columns),
         server=str(columns[0][7]),
         estimate=int(columns[0][8] or 0),
+        charsets=tuple(row[9] for row in columns),
     )
 
 

@@ -1,0 +1,181 @@
+"""Checks each link of the chain, from the settings to the last sync, and says what to do about what is broken.
+
+A link that needs a broken one is not tried. Every finding has an id that documents and people can name.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+
+from cache.errors import OrdersError
+from cache.settings import Settings
+from cache.store import open_store
+from scraper.browser import find_browser, find_driver
+from scraper.errors import NotPhpMyAdmin, Unreachable
+from scraper.export import Exporter
+from scraper.login import log_in
+from scraper.settings import ScraperSettings
+from scraper.table import Table, read_table
+
+CHROME_BYTES = 450 << 20  # what a login was seen to need
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`fine` is false for a broken link; `advice` says what to do then (or what to mind)."""
+
+    id: str
+    fine: bool
+    what: str
+    advice: str = ""
+
+    def __str__(self) -> str:
+        mark = "ok  " if self.fine else "FAIL"
+        return f"{mark} {self.id:<12} {self.what}" + (f"\n     {'':<12} -> {self.advice}" if self.advice else "")
+
+
+def examine() -> Iterator[Finding]:
+    """Yields the findings in the order of the chain, each as soon as it is known."""
+    try:
+        settings = ScraperSettings.load()
+    except OrdersError as error:
+        yield _broken("settings", error)
+        try:
+            yield _cache(Settings.load())
+        except OrdersError:
+            return
+        return
+    yield Finding("settings", True, f"{settings.phpmyadmin_url}, table {settings.phpmyadmin_table}")
+    yield _cache(settings)
+    yield _memory()
+    chrome = list(_chrome())
+    yield from chrome
+    reachable = _reachable(settings)
+    yield reachable
+    if reachable.fine and all(finding.fine for finding in chrome):
+        yield from _inside(settings)
+
+
+def _broken(id: str, error: OrdersError) -> Finding:
+    return Finding(id, False, error.message, error.advice)
+
+
+def _cache(settings: Settings) -> Finding:
+    try:
+        with closing(open_store(settings.cache_url)) as store:
+            folder = Path(settings.cache_url.partition(":")[2])
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+            free = psutil.disk_usage(str(folder)).free
+            status = store.status()
+    except OrdersError as error:
+        return _broken("cache", error)
+    except OSError as error:
+        return Finding("cache", False, f"The cache folder cannot be written: {error.strerror}.",
+                       "Give this user write access to it, or set CACHE_URL to another folder.")  # fmt: skip
+    held = f"generation {status.head.generation}" if status.head else "no snapshot yet"
+    last = ""
+    if status.last is not None and status.last.error is not None:
+        last = f"The last sync failed: {status.last.error.message} {status.last.error.advice}"
+    return Finding("cache", True, f"{folder}, {held}, {free >> 20} MB free", last)
+
+
+def _memory() -> Finding:
+    available = psutil.virtual_memory().available
+    limit = Path("/sys/fs/cgroup/memory.max")  # of a container
+    if limit.exists() and (text := limit.read_text().strip()).isdigit():
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
+        available = min(available, int(text) - used)
+    what = f"{available >> 20} MB of memory available"
+    if available < CHROME_BYTES:
+        return Finding(
+            "memory", False, what, f"Chrome needs about {CHROME_BYTES >> 20} MB while it logs in: free some."
+        )
+    return Finding("memory", True, what)
+
+
+def _chrome() -> Iterator[Finding]:
+    browser = find_browser()
+    if browser is None:
+        yield Finding("browser", False, "There is no Chrome or Chromium on the PATH.",
+                      "Install it: `apt-get install chromium chromium-driver`.")  # fmt: skip
+        return
+    yield Finding("browser", True, _version(browser))
+    try:
+        driver = find_driver()
+    except OrdersError as error:
+        yield _broken("driver", error)
+        return
+    yield Finding("driver", True, _version(driver))
+
+
+def _version(program: str) -> str:
+    try:
+        answer = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return program
+    return answer.stdout.strip().splitlines()[0] if answer.stdout.strip() else program
+
+
+def _reachable(settings: ScraperSettings) -> Finding:
+    try:
+        answer = httpx.get(settings.phpmyadmin_url, timeout=15, follow_redirects=True)
+    except httpx.HTTPError as error:
+        return _broken("reachable", Unreachable(f"{settings.phpmyadmin_url} does not answer: {error}."))
+    if answer.status_code >= 400:
+        return _broken("reachable", NotPhpMyAdmin(f"{settings.phpmyadmin_url} answers {answer.status_code}."))
+    return Finding("reachable", True, f"{settings.phpmyadmin_url} answers in {answer.elapsed.total_seconds():.2f} s")
+
+
+def _inside(settings: ScraperSettings) -> Iterator[Finding]:
+    """What only a login can tell."""
+    try:
+        session = log_in(settings)
+    except OrdersError as error:
+        yield _broken("login", error)
+        return
+    yield Finding("login", True, f"phpMyAdmin {session.version}")
+    with Exporter(session, settings) as export:
+        try:
+            table = read_table(export, settings.phpmyadmin_database, settings.phpmyadmin_table)
+        except OrdersError as error:
+            seen = ", ".join(_seen(export, settings.phpmyadmin_database)) or "none"
+            yield Finding("table", False, error.message, f"This login sees: {seen}. {error.advice}")
+            return
+        yield Finding("table", True, f"{table.name} on {table.server}: {len(table.columns)} columns, "
+                                     f"about {table.estimate} rows")  # fmt: skip
+        yield _key(table)
+        try:
+            export.select(f"SELECT {table.select_list} FROM {table.sql_name} AS t LIMIT 1", table.width)
+        except OrdersError as error:
+            yield _broken("privileges", error)
+            return
+        yield Finding("privileges", True, "this login may SELECT from it")
+
+
+def _seen(export: Exporter, database: str) -> list[str]:
+    """Tables that the login sees, those of the wanted database first."""
+    found = export.select(
+        "SELECT table_schema AS c0, table_name AS c1 FROM information_schema.tables WHERE table_schema NOT IN "
+        "('information_schema', 'mysql', 'performance_schema', 'sys') ORDER BY 1, 2",
+        2,
+    )
+    names = [(schema == database, f"{schema}.{name}") for schema, name in zip(*found.to_pydict().values(), strict=True)]
+    return [name for _, name in sorted(names, key=lambda pair: not pair[0])][:SHOWN]
+
+
+def _key(table: Table) -> Finding:
+    names = ", ".join(c.name for c in sorted((c for c in table.columns if c.key), key=lambda c: c.key))
+    if table.range_key is None:
+        return Finding("key", True, f"key: {names or 'none'}",
+                       "Without an integer key every change means that the whole table is exported again.")  # fmt: skip
+    return Finding("key", True, f"key: {names}")
