@@ -1,0 +1,168 @@
+"""The filter language: conditions on columns, compiled to a WHERE clause of DuckDB with typed parameters.
+
+A condition is a column, an operator and a text, as a query string carries them; conditions are ANDed. What a text may
+say depends on the column's kind. NULL matches nothing but `ne` (the complement of `eq`) and `isnull=true`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Literal, NamedTuple, get_args
+
+from cache.errors import BadFilter
+from cache.snapshot import Column, Kind
+
+Op = Literal["eq", "ne", "gt", "gte", "lt", "lte", "in", "contains", "startswith", "isnull"]
+Value = str | int | float | Decimal | date | datetime | bytes
+
+_COMPARISONS: Mapping[str, str] = {
+    "eq": "=", "ne": "IS DISTINCT FROM", "gt": ">", "gte": ">=", "lt": "<", "lte": "<=",
+}  # fmt: skip
+_SEARCHES: Mapping[str, str] = {"contains": "contains", "startswith": "starts_with"}
+_SEARCHED: tuple[Kind, ...] = ("text", "json")
+_UNORDERED: tuple[Kind, ...] = ("boolean", "json", "bytes")
+_DIGITS = 38  # what DuckDB's widest DECIMAL holds
+
+
+class Condition(NamedTuple):
+    """`column` compared by `op` with `value`: a text, or several for `in`.
+
+    `contains` and `startswith` take texts and disregard case, as MySQL's usual collations do. `isnull` takes true or
+    false. A date stands for its midnight in UTC where the column holds instants; an instant without a zone is UTC.
+    """
+
+    column: str
+    op: Op
+    value: str | tuple[str, ...]
+
+
+def where(conditions: Sequence[Condition], columns: Sequence[Column]) -> tuple[str, list[Value]]:
+    """The conditions as SQL over `columns`, and its parameters, in order of their question marks.
+
+    Raises BadFilter: it names the column and what it takes.
+    """
+    known = {column.name: column for column in columns}
+    clauses: list[str] = []
+    values: list[Value] = []
+    for condition in conditions:
+        column = known.get(condition.column)
+        if column is None:
+            raise BadFilter(f"There is no column {condition.column!r}.", f"Columns: {', '.join(known)}.")
+        clause, found = _compiled(condition, column)
+        clauses.append(clause)
+        values += found
+    return " AND ".join(clauses) or "true", values
+
+
+def _compiled(condition: Condition, column: Column) -> tuple[str, list[Value]]:
+    name = quoted(column.name)
+    op, texts = condition.op, condition.value
+    if op == "in":
+        listed = (texts,) if isinstance(texts, str) else texts
+        marks = ", ".join("?" * len(listed))
+        return (f"{name} IN ({marks})" if listed else "false"), [parsed(text, column) for text in listed]
+    if not isinstance(texts, str):
+        raise BadFilter(f"{column.name}__{op} takes one value.")
+    if op == "isnull":
+        if texts not in ("true", "false"):
+            raise BadFilter(f"{column.name}__isnull does not take {texts!r}.", "It takes true or false.")
+        return f"{name} IS {'' if texts == 'true' else 'NOT '}NULL", []
+    if op in _SEARCHES:
+        if column.kind not in _SEARCHED:
+            raise BadFilter(
+                f"{column.name} holds no text, so {op} cannot search it.", "Use eq, gt, gte, lt, lte or in."
+            )
+        return f"{_SEARCHES[op]}(lower({name}), lower(?))", [texts]
+    if op not in _COMPARISONS:
+        raise BadFilter(f"There is no operator {op!r} for {column.name}.", f"Operators: {', '.join(get_args(Op))}.")
+    if op not in ("eq", "ne") and column.kind in _UNORDERED:
+        raise BadFilter(f"{column.name} has no order, so {op} cannot compare it.", "Use eq, ne, in or isnull.")
+    return f"{name} {_COMPARISONS[op]} ?", [parsed(texts, column)]
+
+
+def quoted(name: str) -> str:
+    """A column's name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def parsed(text: str, column: Column) -> Value:
+    """A text as a value of the column's kind. Raises BadFilter."""
+    read, takes = _KINDS[column.kind]
+    try:
+        return read(text)
+    except (ValueError, InvalidOperation, OverflowError) as error:
+        raise BadFilter(f"{column.name} does not take {text[:80]!r}.", f"It takes {takes}.") from error
+
+
+def _signed(text: str) -> int:
+    return _integer(text, -(2**63), 2**63 - 1)
+
+
+def _unsigned(text: str) -> int:
+    return _integer(text, 0, 2**64 - 1)
+
+
+def _integer(text: str, low: int, high: int) -> int:
+    if not re.fullmatch(r"[+-]?[0-9]{1,40}", text):
+        raise ValueError
+    number = int(text)
+    if not low <= number <= high:
+        raise ValueError
+    return number
+
+
+def _boolean(text: str) -> int:
+    if text.lower() not in ("true", "1", "false", "0"):
+        raise ValueError
+    return int(text.lower() in ("true", "1"))
+
+
+def _decimal(text: str) -> Decimal:
+    number = Decimal(text)
+    exponent = number.as_tuple().exponent
+    if not isinstance(exponent, int) or max(number.adjusted() + 1, 1) + max(-exponent, 0) > _DIGITS:
+        raise ValueError
+    return number
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _instant(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError from error
+
+
+_INSTANT = (_instant, "an ISO 8601 date or instant, such as 2025-12-29 or 2025-12-29T10:25:00Z")
+_TEXT = (str, "a text")
+_KINDS: Mapping[Kind, tuple[Callable[[str], Value], str]] = {
+    "integer": (_signed, "a whole number of up to 64 bits"),
+    "unsigned": (_unsigned, "a whole number from 0 to 2^64 - 1"),
+    "boolean": (_boolean, "true or false"),
+    "decimal": (_decimal, f"a decimal number of up to {_DIGITS} digits, such as 598.94"),
+    "float": (_float, "a number"),
+    "double": (_float, "a number"),
+    "date": (date.fromisoformat, "an ISO 8601 date, such as 2025-12-29"),
+    "datetime": _INSTANT,
+    "timestamp": _INSTANT,
+    "text": _TEXT,
+    "json": _TEXT,
+    "bytes": (_bytes, "bytes in base64"),
+}

@@ -1,0 +1,141 @@
+"""The head of every page: how old the data is, whether it is verified, the refresh and its progress, what failed.
+
+It renews itself every second in every open tab, and reruns the page when the data behind it changed.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from cache.errors import NoWorker, OrdersError
+from cache.store import Progress, Status, now
+from dashboard import words
+from dashboard.source import source
+
+_PHASES = {
+    "login": "Signing in to phpMyAdmin",
+    "table": "Reading the table's structure",
+    "checksums": "Comparing with the database",
+    "rows": "Copying orders",
+    "publish": "Publishing",
+}
+SHOWN, REFUSED = "shown_generation", "refresh_refused"
+
+
+@st.fragment(run_every=1.0)
+def head(title: str) -> None:
+    """Title, freshness and refresh. The page calls it with what it shows recorded by `showing`."""
+    status = source().store.status()
+    generation = status.head.generation if status.head else None
+    if generation != st.session_state.get(SHOWN):
+        st.rerun()
+    with st.container(horizontal=True, vertical_alignment="center", key="head"):
+        st.title(title, anchor=False, width="stretch")
+        if status.head:
+            _age(status)
+        busy = status.running is not None or (status.queued > 0 and bool(status.workers))
+        st.button(
+            "Refreshing" if busy else "Refresh",
+            icon=":material/sync:" if busy else ":material/refresh:",
+            key="refresh",
+            disabled=busy,
+            on_click=_refresh,
+            help="Read the database again now. " + _next(status),
+        )
+    _progress(status)
+    _troubles(status)
+
+
+def showing(status: Status) -> None:
+    """Records which data the page shows, so that `head` can tell when there is newer."""
+    st.session_state[SHOWN] = status.head.generation if status.head else None
+
+
+def _refresh() -> None:
+    st.session_state.pop(REFUSED, None)
+    try:
+        source().store.request("dashboard")
+    except OrdersError as error:
+        st.session_state[REFUSED] = str(error)
+
+
+def _age(status: Status) -> None:
+    head = status.head
+    assert head is not None
+    age = words.age(status.age_seconds(now()) or 0)
+    if head.verified:
+        st.badge(
+            f"Verified {age}",
+            icon=":material/verified:",
+            color="green",
+            help=f"Every order was proven equal to the database at {clock(head.updated_at)}. {_next(status)}",
+        )
+    else:
+        reason = f" {words.plain(head.reason)}" if head.reason else ""
+        st.badge(
+            f"Not verified · {age}",
+            icon=":material/help:",
+            color="orange",
+            help=f"The data of {clock(head.updated_at)} is not proven equal to the database.{reason} {_next(status)}",
+        )
+
+
+def _next(status: Status) -> str:
+    return f"Next refresh at {clock(status.next_sync)}." if status.next_sync else "No refresh is planned."
+
+
+def _progress(status: Status) -> None:
+    run = status.running
+    if run:
+        st.session_state.pop(REFUSED, None)
+        step = list(_PHASES).index(run.progress.phase) + 1
+        st.progress(_fraction(run.progress), f"{_PHASES[run.progress.phase]} · step {step} of 5{_count(run.progress)}")
+    elif status.queued and status.workers:
+        st.progress(0.0, "Refresh requested · it starts in a moment")
+
+
+def _fraction(progress: Progress) -> float:
+    """How much of the whole is done: each phase has its share of the bar."""
+    shares = {
+        "login": (0.02, 0.1),
+        "table": (0.1, 0.15),
+        "checksums": (0.15, 0.3),
+        "rows": (0.3, 0.95),
+        "publish": (0.95, 1),
+    }
+    low, high = shares[progress.phase]
+    return low + (high - low) * (progress.fraction or 0)
+
+
+def _count(progress: Progress) -> str:
+    if not progress.total:
+        return f" · {progress.done:,}" if progress.done else ""
+    return f" · {progress.done:,} of {progress.total:,}"
+
+
+def _troubles(status: Status) -> None:
+    if refused := st.session_state.get(REFUSED):
+        _banner(refused, "The refresh was not started.")
+    failed = status.last if status.last and status.last.outcome == "failed" and not status.running else None
+    if failed and failed.error:
+        when = f" at {clock(failed.finished_at)}" if failed.finished_at else ""
+        kept = f" Shown is the last good data, of {clock(status.head.updated_at)}." if status.head else ""
+        _banner(f"{failed.error.message} {failed.error.advice}", f"The last refresh failed{when}.", kept)
+    if not status.workers and status.head and not refused:
+        _banner(NoWorker.advice, "Nothing refreshes this data: no scheduler is running.", color="warning")
+
+
+def _banner(text: str, title: str, after: str = "", color: Literal["error", "warning"] = "error") -> None:
+    show, icon = (st.error, ":material/error:") if color == "error" else (st.warning, ":material/warning:")
+    show(f"**{title}** {words.plain(text)}{words.plain(after)}", icon=icon)
+
+
+def clock(at: datetime) -> str:
+    """An instant on the shop's clock: the time, and the date unless it is today."""
+    zone = ZoneInfo(source().settings.shop_timezone)
+    local = at.astimezone(zone)
+    return f"{local:%H:%M}" if local.date() == now().astimezone(zone).date() else words.moment(local)

@@ -1,0 +1,244 @@
+"""The table of orders: searched, paged by SQL, and one order in a drawer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import orjson
+import streamlit as st
+
+from cache.analytics import Orders, Row, Span
+from cache.render import unwrap
+from dashboard import data, words
+from dashboard.data import Conditions
+from dashboard.filters import ORDER, country
+from dashboard.table import Cell, Column, Line, table
+
+ROWS = 50
+_COLUMNS = (
+    Column("Order"),
+    Column("Date", wide=True),
+    Column("Customer", wide=True),
+    Column("Payment"),
+    Column("Fulfilment", wide=True),
+    Column("Channel", wide=True),
+    Column("Country", wide=True),
+    Column("Items", number=True, wide=True),
+    Column("Total", number=True),
+)
+
+
+@st.fragment
+def orders_table(orders: Orders, span: Span | None, conditions: Conditions) -> None:
+    """Orders of the period that pass the filters; picking one opens it in a drawer."""
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center", key="orders_head"):
+            st.header("Orders", anchor=False, width="stretch")
+            st.session_state["search"] = st.query_params.get("q", "")
+            st.text_input(
+                "Search",
+                key="search",
+                type="search",
+                live="300ms",
+                icon=":material/search:",
+                label_visibility="collapsed",
+                placeholder="Order, customer or e-mail",
+                on_change=_search,
+                width=280,
+            )
+        search = st.query_params.get("q", "")
+        at = _page_number()
+        found = data.page(orders.generation, orders, span, conditions, search, ROWS, (at - 1) * ROWS)
+        pages = max(1, -(-found.count // ROWS))
+        st.caption(_counted(found.count, at, len(found.rows), search))
+        if found.rows:
+            table("Orders", _COLUMNS, [_line(orders, row) for row in found.rows], key="orders", on_pick=_open)
+        if pages > 1:
+            st.session_state["page_number"] = min(at, pages)
+            with st.container(horizontal_alignment="center", key="orders_pages"):
+                st.pagination(pages, key="page_number", on_change=_turn)
+    if (key := st.query_params.get(ORDER)) and (row := orders.order(key)):
+        _drawer(orders, row)
+
+
+def _page_number() -> int:
+    text = st.query_params.get("page", "1")
+    return max(1, int(text)) if text.isdecimal() and len(text) < 9 else 1
+
+
+def _search() -> None:
+    _put("q", st.session_state["search"])
+    _put("page", "")
+
+
+def _turn() -> None:
+    _put("page", str(st.session_state["page_number"]))
+
+
+def _open(key: str) -> None:
+    _put(ORDER, key)
+
+
+def _close() -> None:
+    _put(ORDER, "")
+
+
+def _put(name: str, value: str) -> None:
+    if value:
+        st.query_params[name] = value
+    elif name in st.query_params:
+        del st.query_params[name]
+
+
+def _counted(count: int, page: int, shown: int, search: str) -> str:
+    if not count:
+        return f"No order matches “{words.plain(search)}”." if search else "No orders in this period."
+    first = (page - 1) * ROWS + 1
+    return f"{first:,}–{first + shown - 1:,} of {count:,} orders, newest first" if shown else f"{count:,} orders"
+
+
+def _line(orders: Orders, row: Row) -> Line:
+    at = row.get("created_at")
+    date = words.moment(at) if isinstance(at, datetime) else str(at or "")
+    who = str(row.get("customer_name") or row.get("email") or "No customer")
+    paid, sent = words.status(_code(row, "financial_status")), words.fulfilment(_code(row, "fulfillment_status"))
+    lines = _parsed(row, "line_items")
+    items = str(sum(_whole(item.get("quantity")) for item in lines)) if lines else "–"
+    return Line(
+        [
+            Cell(str(row.get("name") or row["key"]), more=f"{date} · {who}"),
+            date,
+            who,
+            Cell(paid.text, pill=paid.tone),
+            Cell(sent.text, pill=sent.tone),
+            words.channel(_code(row, "source_name")),
+            country(orders, _address(row).get("country_code") or _address(row).get("country") or ""),
+            items,
+            _money(row, "total_price"),
+        ],
+        id=str(row["key"]),
+    )
+
+
+# -- one order
+
+
+def _drawer(orders: Orders, row: Row) -> None:
+    title = f"Order {words.plain(str(row.get('name') or row['key']))}"
+    st.dialog(title, width="medium", position="right", on_dismiss=_close)(_order)(orders, row)
+
+
+def _order(orders: Orders, row: Row) -> None:
+    paid, sent = words.status(_code(row, "financial_status")), words.fulfilment(_code(row, "fulfillment_status"))
+    with st.container(horizontal=True, gap="small"):
+        st.badge(paid.text, color=paid.tone)
+        st.badge(sent.text, color=sent.tone)
+        if row.get("cancelled_at"):
+            st.badge("Cancelled", color="red")
+    _items(row)
+    _amounts(row)
+    address = _address(row)
+    place = ", ".join(
+        str(address[part]) for part in ("name", "address1", "zip", "city", "country") if address.get(part)
+    )
+    facts = [
+        ("Placed", _at(row, "created_at")),
+        ("Customer", str(row.get("customer_name") or "–")),
+        ("E-mail", str(row.get("email") or "–")),
+        ("Ships to", place or "–"),
+        ("Channel", words.channel(_code(row, "source_name"))),
+        ("Discount code", str(row.get("discount_code") or "–")),
+        ("Fulfilled", _at(row, "fulfilled_at")),
+        ("Cancelled", _at(row, "cancelled_at")),
+        ("Last changed", _at(row, "updated_at")),
+        ("Tags", str(row.get("tags") or "–")),
+        ("Note", str(row.get("note") or "–")),
+        ("Id", str(row["key"])),
+    ]
+    st.header("Details", anchor=False)
+    lines = [Line([label, text]) for label, text in facts if text != "–"]
+    table("Details", [Column(""), Column("")], lines, key="order_details", headed=False)
+
+
+def _items(row: Row) -> None:
+    items = _parsed(row, "line_items")
+    if not items:
+        return
+    lines = [
+        Line(
+            [
+                Cell(str(item.get("title") or item.get("name") or "Item")),
+                str(item.get("sku") or ""),
+                str(_whole(item.get("quantity"))),
+                _amount(item.get("price"), row),
+            ]
+        )
+        for item in items
+    ]
+    columns = [Column("Item"), Column("SKU", wide=True), Column("Quantity", number=True), Column("Price", number=True)]
+    table("Items", columns, lines, key="order_items")
+
+
+def _amounts(row: Row) -> None:
+    lines = [
+        Line([label, _money(row, name)], look="strong" if name == "total_price" else "")
+        for label, name in (
+            ("Subtotal, after discounts", "subtotal_price"),
+            ("Discounts", "total_discounts"),
+            ("Shipping", "total_shipping"),
+            ("Taxes, included" if row.get("taxes_included") else "Taxes", "total_tax"),
+            ("Total", "total_price"),
+        )
+        if row.get(name) is not None
+    ]
+    for refund in _parsed(row, "refunds"):
+        on = str(refund.get("created_at") or "")[:10]
+        lines.append(Line([Cell(f"Refund {on}".strip()), _amount(refund.get("amount"), row, sign=-1)]))
+    if lines:
+        table("Amounts", [Column(""), Column("", number=True)], lines, key="order_amounts", headed=False)
+
+
+# -- values of a row
+
+
+def _code(row: Row, name: str) -> str:
+    return str(row.get(name) or "")
+
+
+def _at(row: Row, name: str) -> str:
+    at = row.get(name)
+    return words.moment(at) if isinstance(at, datetime) else str(at or "–")
+
+
+def _money(row: Row, name: str) -> str:
+    return _amount(row.get(name), row)
+
+
+def _amount(value: object, row: Row, sign: int = 1) -> str:
+    try:
+        return words.money(sign * Decimal(str(value)), _code(row, "currency"))
+    except InvalidOperation:
+        return "–"
+
+
+def _parsed(row: Row, name: str) -> list[Mapping[str, Any]]:
+    """The objects of a JSON list; none where it is no such list."""
+    found = _json(row.get(name))
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
+def _address(row: Row) -> Mapping[str, Any]:
+    found = _json(row.get("destination"))
+    return found if isinstance(found, dict) else {}
+
+
+def _json(value: object) -> object:
+    text = unwrap(value) if isinstance(value, str) else None
+    return None if text is None else orjson.loads(text)
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,26 @@
+"""What this process reads from: set once by the composition root, before the first visitor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cache.settings import Settings
+from cache.store import Store
+
+
+@dataclass(frozen=True)
+class Source:
+    store: Store
+    settings: Settings
+
+
+_source: list[Source] = []
+
+
+def use(source: Source) -> None:
+    """Sets what every session reads from."""
+    _source[:] = [source]
+
+
+def source() -> Source:
+    return _source[0]

@@ -1,0 +1,68 @@
+// A plain table whose rows can be picked. All text is set as text, never as markup.
+export default function ({ data, parentElement, setTriggerValue }) {
+  const table = document.createElement("table");
+  table.setAttribute("aria-label", data.label);
+
+  const head = table.createTHead().insertRow();
+  data.columns.forEach((column) => {
+    const cell = document.createElement("th");
+    cell.scope = "col";
+    cell.textContent = column.label;
+    cell.className = look(column);
+    head.append(cell);
+  });
+  table.tHead.hidden = !data.headed;
+
+  const body = table.createTBody();
+  data.rows.forEach((row) => {
+    const line = body.insertRow();
+    line.className = row.look || "";
+    row.cells.forEach((value, i) => {
+      const cell = line.insertCell();
+      cell.className = look(data.columns[i]);
+      cell.append(...content(value, row, i));
+    });
+    if (row.id === null) return;
+    line.classList.add("pickable");
+    line.addEventListener("click", () => {
+      if (!window.getSelection().toString()) setTriggerValue("picked", row.id);
+    });
+  });
+  parentElement.querySelector(".place").replaceChildren(table);
+
+  function content(value, row, i) {
+    const cell = typeof value === "string" ? { text: value } : value;
+    const parts = [];
+    if (cell.pill) {
+      parts.push(element("span", `pill ${cell.pill}`, cell.text));
+    } else if (i === 0 && row.id !== null) {
+      const button = element("button", "", cell.text);
+      button.type = "button";
+      if (row.pressed !== undefined) button.setAttribute("aria-pressed", row.pressed);
+      parts.push(button);
+    } else {
+      parts.push(element("span", cell.tone || "", cell.text));
+    }
+    if (cell.more) parts.push(element("span", "more", cell.more));
+    if (cell.share !== undefined) {
+      const track = element("span", "track", "");
+      const bar = element("span", "bar", "");
+      bar.style.width = `${Math.max(0, Math.min(1, cell.share)) * 100}%`;
+      track.append(bar);
+      parts.push(track);
+    }
+    return parts;
+  }
+
+  function element(name, className, text) {
+    const made = document.createElement(name);
+    made.className = className;
+    made.textContent = text;
+    made.dir = "auto";
+    return made;
+  }
+
+  function look(column) {
+    return [column.number ? "number" : "", column.wide ? "wide" : ""].join(" ");
+  }
+}

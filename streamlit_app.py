@@ -1,0 +1,57 @@
+"""The dashboard: `python streamlit_app.py` serves it on DASHBOARD_HOST and DASHBOARD_PORT.
+
+Settings, cache, sign-in and scheduler meet here. `streamlit run streamlit_app.py` works as well; it takes address and
+port from .streamlit/config.toml.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import streamlit as st
+from anyio import to_thread
+from starlette.middleware import Middleware
+
+from cache.errors import OrdersError
+from cache.settings import Settings
+from cache.store import open_store
+from dashboard import signin
+from dashboard.source import Source, use
+
+try:
+    settings = Settings.load()
+    password = settings.dashboard_password.get_secret_value() if settings.dashboard_password else None
+    signin.check(settings.dashboard_host if __name__ == "__main__" else st.get_option("server.address"), password)
+    store = open_store(settings.cache_url)
+except OrdersError as error:
+    sys.exit(str(error))
+
+
+@asynccontextmanager
+async def lifespan(app: st.App) -> AsyncIterator[None]:
+    """The scheduler belongs to the server, not to a visit: it runs without any visitor."""
+    use(Source(store, settings))
+    if settings.scheduler == "off":
+        yield
+        return
+    from scraper.scheduler import Scheduler
+
+    scheduler = Scheduler(store, settings, "dashboard")
+    scheduler.start()
+    try:
+        yield
+    finally:
+        await to_thread.run_sync(scheduler.stop)
+
+
+app = st.App(
+    Path(__file__).parent / "dashboard" / "main.py",
+    lifespan=lifespan,
+    middleware=[Middleware(signin.Headers), Middleware(signin.SignIn, password=password)],
+)
+
+if __name__ == "__main__":
+    app.run(config={"server.address": settings.dashboard_host, "server.port": settings.dashboard_port})
