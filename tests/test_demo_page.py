@@ -1,0 +1,168 @@
+"""`/demo` in a real browser: it tries every endpoint, streams included, and keeps the key to itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+from cache_factory import publish
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from sidecar_process import KEY, Sidecar, answering, sidecar, worker
+
+FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-quic", "--no-first-run"]
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
+    with sidecar(tmp_path_factory.mktemp("api")) as running:
+        publish(running.store, 300, verified_at=datetime(2025, 12, 29, 10, 25, tzinfo=UTC))
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(api: Sidecar, browser: Browser) -> Iterator[Page]:
+    """The page with the key filled in. What the browser complains of, or asks of anyone else, fails the test."""
+    context = browser.new_context()
+    page = context.new_page()
+    complaints: list[str] = []
+
+    def heard(asked: Request) -> None:
+        if not asked.url.startswith((api.url, "data:")):
+            complaints.append(asked.url)
+
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text) if "Security Policy" in said.text else None)
+    page.on("request", heard)
+    page.goto(api.url)
+    page.get_by_label("API key").fill(KEY)
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def send(page: Page, path: str, *flags: str) -> None:
+    page.get_by_role("radio", name=path).check()
+    for flag in flags:
+        page.get_by_role("checkbox", name=flag).check()
+    page.get_by_role("button", name="Send").click()
+
+
+def test_the_page_is_one_file_under_a_strict_policy(api: Sidecar) -> None:
+    answer = httpx.get(f"{api.url}/demo")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert answer.headers["x-frame-options"] == "DENY"
+    assert not re.search(r"(src|href)=\"(?!data:)", answer.text)
+    assert httpx.get(api.url).headers["location"] == "/demo"
+
+
+def test_fetch_data_shows_status_headers_and_body(page: Page) -> None:
+    send(page, "/fetch-data")
+    expect(page.get_by_role("status")).to_contain_text("200 OK")
+    expect(page.get_by_label("Body of the answer")).to_contain_text('"status": "success"')
+    expect(page.get_by_label("Body of the answer")).to_contain_text('"name": "#1000"')
+    expect(page.get_by_text("are shown.")).to_be_visible()
+    page.get_by_text("Headers", exact=True).click()
+    expect(page.get_by_role("row", name="x-generation 1", exact=True)).to_be_visible()
+
+
+def test_a_stream_shows_its_events_as_they_come(page: Page, api: Sidecar) -> None:
+    with answering(api.store):
+        send(page, "/fetch-data", "refresh", "stream")
+        events = page.get_by_role("listitem")
+        expect(events.last).to_contain_text("done")
+    for i, said in enumerate(["comment", "cached300 rows, last updated Mon Dec 29 10:25:00 2025", "progress"]):
+        expect(events.nth(i)).to_contain_text(said)
+    expect(page.get_by_role("listitem").filter(has_text="updated300 rows")).to_have_count(1)
+
+
+def test_a_stream_can_be_stopped(page: Page, api: Sidecar) -> None:
+    publish(api.store, 300, verified_at=datetime(2025, 12, 29, 10, 25, tzinfo=UTC))
+    with worker(api.store):
+        send(page, "/fetch-data", "refresh", "stream")
+        expect(page.get_by_role("listitem").filter(has_text="queued")).to_have_count(1)
+        page.get_by_role("button", name="Stop").click()
+        expect(page.get_by_role("status")).to_have_text("Stopped")
+        expect(page.get_by_role("button", name="Send")).to_be_enabled()
+
+
+def test_a_refresh_is_followed_by_its_task(page: Page, api: Sidecar) -> None:
+    with worker(api.store):
+        send(page, "/refresh")
+        expect(page.get_by_role("status")).to_contain_text("202 Accepted")
+        send(page, "/tasks/{id}")
+        expect(page.get_by_label("Body of the answer")).to_contain_text('"status": "queued"')
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [("/status", 200, '"api_status": "online"'), ("/health", 200, '"healthy"'), ("/ready", 503, '"code": "too_old"')],
+)
+def test_the_other_endpoints_answer_too(page: Page, path: str, status: int, said: str) -> None:
+    send(page, path)
+    expect(page.get_by_role("status")).to_contain_text(str(status))
+    expect(page.get_by_label("Body of the answer")).to_contain_text(said)
+
+
+def test_a_wrong_key_is_shown_as_the_error_it_is(page: Page) -> None:
+    page.get_by_label("API key").fill("wrong")
+    send(page, "/fetch-data")
+    expect(page.get_by_role("status")).to_contain_text("401 Unauthorized")
+    expect(page.get_by_label("Body of the answer")).to_contain_text("Unauthorized access")
+
+
+def test_the_curl_command_is_what_is_sent_and_does_not_show_the_key(page: Page, api: Sidecar) -> None:
+    curl = page.locator("#curl")
+    expect(curl).to_have_text(f'curl -H "X-API-Key: $SHOPIFY_API_KEY" "{api.url}/fetch-data"')
+    page.get_by_role("checkbox", name="stream").check()
+    expect(curl).to_have_text(f'curl -N -H "X-API-Key: $SHOPIFY_API_KEY" "{api.url}/fetch-data?stream=true"')
+    page.get_by_role("radio", name="/refresh").check()
+    expect(curl).to_have_text(f'curl -X POST -H "X-API-Key: $SHOPIFY_API_KEY" "{api.url}/refresh"')
+    page.get_by_role("radio", name="/health").check()
+    expect(curl).to_have_text(f'curl "{api.url}/health"')
+
+
+def test_the_key_stays_in_its_tab_and_out_of_the_address(page: Page) -> None:
+    send(page, "/fetch-data", "refresh")
+    expect(page.get_by_role("status")).to_contain_text("200")
+    assert KEY not in page.url
+    assert KEY not in page.inner_text("body")
+    page.reload()
+    expect(page.get_by_label("API key")).to_have_value(KEY)
+    elsewhere = page.context.new_page()
+    elsewhere.goto(page.url)
+    expect(elsewhere.get_by_label("API key")).to_have_value("")
+
+
+def test_it_is_used_by_keyboard_alone(page: Page) -> None:
+    page.get_by_label("API key").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("radio", name="/refresh")).to_be_checked()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    expect(page.get_by_role("checkbox", name="refresh")).to_be_checked()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("200 OK")
+
+
+def test_nothing_runs_over_the_edge_of_a_phone(page: Page, tmp_path: Path) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    send(page, "/fetch-data", "stream")
+    expect(page.get_by_role("listitem").last).to_contain_text("done")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
