@@ -1,4 +1,4 @@
-"""The lab's command line: python -m lab up | seed | mutate | status | run | down."""
+"""The lab's command line: python -m lab demo | install | up | seed | mutate | status | run | down."""
 
 import argparse
 import os
@@ -6,7 +6,9 @@ import sys
 import time
 from pathlib import Path
 
+from cache.errors import OrdersError
 from lab import Lab, LabError
+from lab.servers import BROWSER, install
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -14,9 +16,20 @@ def main(arguments: list[str] | None = None) -> int:
     lab = Lab(options.path)
     try:
         return int(options.do(lab, options))
-    except LabError as error:
+    except (LabError, OrdersError) as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
+
+
+def _demo(lab: Lab, _: argparse.Namespace) -> int:
+    from lab.demo import demo
+
+    return demo(lab)
+
+
+def _install(_: Lab, __: argparse.Namespace) -> int:
+    install(*BROWSER)
+    return 0
 
 
 def _up(lab: Lab, _: argparse.Namespace) -> int:
@@ -74,6 +87,8 @@ def _parser() -> argparse.ArgumentParser:
         made.set_defaults(do=do)
         return made
 
+    command("demo", _demo, "sample orders, a first scrape, then dashboard and API until Ctrl-C")
+    command("install", _install, "install the Debian packages of the servers and of Chromium, where they are missing")
     command("up", _up, "start MariaDB and phpMyAdmin, and print how to log in")
     seed = command("seed", _seed, "make the shop anew")
     seed.add_argument("--rows", type=int, default=10_000, help="how many orders (10000)")

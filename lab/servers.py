@@ -7,7 +7,7 @@ import secrets
 import shutil
 import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ PACKAGES = (
     "php-xml",
     "phpmyadmin",
 )
+BROWSER = ("chromium", "chromium-driver")
 DEBIAN_TREE = Path("/usr/share/phpmyadmin")
 APT = ("apt-get", "-y", "-o", "DPkg::Lock::Timeout=300")
 
@@ -35,13 +36,13 @@ class LabError(Exception):
     """The lab cannot do what was asked; the message says why and what to do."""
 
 
-def install() -> None:
-    """Install the Debian packages that are missing.
+def install(*more: str) -> None:
+    """Install the Debian packages that are missing: the servers', and `more`.
 
     Raises:
         LabError: they are missing and cannot be installed; the message holds the command to run.
     """
-    missing = _missing()
+    missing = _missing([*PACKAGES, *more])
     if not missing:
         return
     command = ["apt-get", "install", "--no-install-recommends", *missing]
@@ -55,13 +56,13 @@ def install() -> None:
             raise LabError(f"apt-get failed: {done.stderr.strip()[-800:]} Mend that, or run: {line}")
 
 
-def _missing() -> list[str]:
+def _missing(packages: Sequence[str]) -> list[str]:
     if not shutil.which("dpkg-query"):
-        raise LabError(f"The lab runs on Debian and Ubuntu, from their packages: {', '.join(PACKAGES)}.")
-    query = ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *PACKAGES, "dbconfig-mysql"]
+        raise LabError(f"The lab runs on Debian and Ubuntu, from their packages: {', '.join(packages)}.")
+    query = ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *packages, "dbconfig-mysql"]
     listed = subprocess.run(query, capture_output=True, text=True, check=False).stdout
     installed = {line.split()[0] for line in listed.splitlines() if line.endswith(" installed")}
-    missing = [package for package in PACKAGES if package not in installed]
+    missing = [package for package in packages if package not in installed]
     if "phpmyadmin" in missing and "dbconfig-mysql" not in installed:
         missing.append("dbconfig-no-thanks")  # else the package looks for a database server to set itself up in
     return missing

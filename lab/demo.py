@@ -1,0 +1,61 @@
+"""The demo: sample orders, a real first scrape, then dashboard and API until Ctrl-C; nothing is left running."""
+
+import os
+import signal
+import subprocess
+import sys
+from types import FrameType
+
+from lab import Lab, LabError
+from lab.servers import BROWSER, install
+from serve import serve
+
+CACHE_URL = "file:var/demo/cache"  # not the user's own cache
+
+
+def demo(lab: Lab) -> int:
+    """Runs the demo; returns 0 after Ctrl-C or SIGTERM, else the exit code of the server that ended by itself.
+
+    Raises:
+        LabError: something is missing, or the first scrape failed.
+        OrdersError: the settings do not parse.
+    """
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        _say("Debian packages: Chromium, MariaDB, phpMyAdmin")
+        install(*BROWSER)
+        _say(f"MariaDB and phpMyAdmin in {lab.path}")
+        lab.up()
+        if not lab.rows():
+            _say("Sample orders")
+            lab.seed()
+        _say(f"First scrape: {lab.rows()} orders out of phpMyAdmin at {lab.url}")
+        os.environ.update(lab.settings(), CACHE_URL=CACHE_URL, SOURCE_TIMEZONE="UTC")
+        _scrape()
+        _say("Dashboard and API (Ctrl-C ends everything)")
+        return serve()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, signal.SIG_IGN)  # what has begun to end is let end
+        lab.down()
+        _say("Nothing is left running; the sample orders are kept in var/")
+
+
+def _scrape() -> None:
+    """One sync; it ends with this process, since its standard input closes then."""
+    command = [sys.executable, "-m", "scraper", "sync", "--attached", "--trigger", "demo"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as sync:
+        code = sync.wait()
+    if code:
+        raise LabError("The first scrape failed, as told above. Look closer: python -m lab up, then "
+                       "python -m lab run -- python -m scraper doctor")  # fmt: skip
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _say(what: str) -> None:
+    print(f"== {what}", flush=True)

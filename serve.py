@@ -1,0 +1,75 @@
+"""Dashboard and API together on this machine: `python serve.py`. When one of them ends, the other is ended too."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+from honcho.manager import Manager
+
+from api.auth import is_loopback, load_key
+from cache.errors import OrdersError, SettingsInvalid
+from cache.settings import Settings
+
+ROOT = Path(__file__).resolve().parent
+POLL_SECONDS = 0.5
+ENDED_BY_SIGNAL = {130, 143}  # as honcho tells of SIGINT and SIGTERM
+
+
+def serve() -> int:
+    """Runs both until Ctrl-C or SIGTERM (then 0 is returned), or until one of them ends (then its exit code).
+
+    Once both answer, their addresses are printed, and the API key. Raises SettingsInvalid.
+    """
+    settings = Settings.load()
+    if 0 in (settings.api_port, settings.dashboard_port) or settings.api_port == settings.dashboard_port:
+        raise SettingsInvalid(
+            f"The API and the dashboard cannot listen on ports {settings.api_port} and {settings.dashboard_port}.",
+            "Set API_PORT and DASHBOARD_PORT to two different ports (PORT alone means both).",
+        )
+    key = load_key(settings)
+    manager = Manager()
+    quoted = subprocess.list2cmdline if sys.platform == "win32" else shlex.join
+    for name, script in (("dashboard", "streamlit_app.py"), ("api", "api_sidecar.py")):
+        command = quoted([sys.executable, str(ROOT / script)])
+        manager.add_process(name, command, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    threading.Thread(target=_announce, args=(settings, key), daemon=True).start()
+    manager.loop()
+    return 0 if manager.returncode in ENDED_BY_SIGNAL else int(manager.returncode)
+
+
+def _announce(settings: Settings, key: str) -> None:
+    dashboard = _address(settings.dashboard_host, settings.dashboard_port)
+    api = _address(settings.api_host, settings.api_port)
+    while not (_answers(f"{dashboard}/_stcore/health") and _answers(f"{api}/health")):
+        pass
+    # Off this machine the output is kept as a log by whoever runs the service: no place for the key.
+    shown = key if is_loopback(settings.api_host) else "as set in SHOPIFY_API_KEY, else as kept in var/api_key"
+    print(f"\n  Dashboard  {dashboard}\n  API        {api}  (try it at {api}/demo)\n  API key    {shown}\n", flush=True)
+
+
+def _address(host: str, port: int) -> str:
+    """Where this machine reaches what listens on `host`."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _answers(url: str) -> bool:
+    time.sleep(POLL_SECONDS)  # before the first look too: while the manager forks, this thread must hold no lock
+    try:
+        return httpx.get(url, timeout=5, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(serve())
+    except OrdersError as error:
+        sys.exit(str(error))
