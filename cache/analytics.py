@@ -6,8 +6,6 @@ one. Refunds are counted on the date of their order; Shopify's own reports count
 Definitions: https://help.shopify.com/en/manual/reports-and-analytics/shopify-reports/report-types/sales-report
 """
 
-# ruff: noqa: S608  the SQL is made of our own words and quoted names; values are parameters
-
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence

@@ -189,7 +189,7 @@ class Journal:
             self._save_run(db, run.model_copy(update={"beat_at": now()}))
 
     def finish(self, run: Run) -> None:
-        state = "failed" if run.outcome == "failed" else "completed"
+        state = "failed" if run.error else "completed"
         answer = {"generation": run.generation, "changes": run.changes, "error": run.error, "finished_at": now()}
         with self._write() as db:
             self._save_run(db, run.model_copy(update={"finished_at": now(), "beat_at": now()}))

@@ -83,6 +83,12 @@ class Unconfirmed(ScrapeError):
     )
 
 
+class StillMoving(ScrapeError):
+    code = "still_moving"
+    advice = "The newest rows are shown, marked as unverified; the next sync tries again."
+    transient = True
+
+
 class TableChanged(ScrapeError):
     code = "table_changed"
     advice = "The next sync reads the table in its new shape."

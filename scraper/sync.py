@@ -16,7 +16,7 @@ from cache.errors import OrdersError, UnknownGeneration
 from cache.snapshot import Changes, Head, Manifest, Segment, Snapshot, Source
 from cache.store import Run, Store, now
 from scraper.changes import compare
-from scraper.errors import AnswerCut, ScrapeError, TableChanged, Unconfirmed
+from scraper.errors import AnswerCut, ScrapeError, StillMoving, TableChanged, Unconfirmed
 from scraper.export import Exporter
 from scraper.load import Loader
 from scraper.login import Session
@@ -147,14 +147,17 @@ class _Sync:
         last = self._store.head()
         generation = last.generation if last else 0
         verified_at = last.verified_at if moving and last else None if moving else as_of
-        reason = f"{moving} of {max(1, len(segments))} ranges kept changing while they were read." if moving else None
+        busy = (
+            StillMoving(f"{moving} of {len(segments)} ranges kept changing while they were read.") if moving else None
+        )
         rows = sum(segment.rows for segment in segments)
         changes = Changes()
         same = before is not None and (tuple(segments), loader.columns) == (before.manifest.segments, before.columns)
         if not same:
             changes = compare(before, segments, loader.written, table)
             generation += 1
-        head = Head(generation=generation, as_of=as_of, verified=not moving, verified_at=verified_at, reason=reason)
+        head = Head(generation=generation, as_of=as_of, verified=not moving, verified_at=verified_at,
+                    reason=busy.message if busy else None)  # fmt: skip
         if same:
             self._store.confirm(head)
         else:
@@ -167,7 +170,7 @@ class _Sync:
         self._reporter.update(
             outcome="unverified" if moving else "unchanged" if same else "published",
             generation=generation, rows=rows, ranges=len(segments), changes=changes,
-            bytes=self._reporter.run.progress.bytes,
+            bytes=self._reporter.run.progress.bytes, error=busy.trouble() if busy else None,
         )  # fmt: skip
 
 
