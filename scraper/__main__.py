@@ -92,7 +92,7 @@ def _settings_or_report(trigger: str) -> ScraperSettings:
 
 def _end_with_parent() -> None:
     """Without its scheduler nobody would see to this process: it ends, with its Chrome, and publishes nothing."""
-    while sys.stdin.buffer.read(4096):
+    while os.read(0, 4096):  # not sys.stdin: a thread that waits in it fails an ordinary exit
         pass
     _end_now()
 
