@@ -117,7 +117,7 @@ def sync(store: Store, rows: int | None = None, error: Trouble | None = None) ->
 
 @contextmanager
 def answering(store: Store, rows: int | None = None, error: Trouble | None = None) -> Iterator[None]:
-    """A worker that answers the next request with one sync."""
+    """A worker that answers requests with syncs as they come."""
     ended = threading.Event()
 
     def run() -> None:
@@ -125,7 +125,6 @@ def answering(store: Store, rows: int | None = None, error: Trouble | None = Non
             if store.status().queued:
                 with sync(store, rows, error):
                     pass
-                return
 
     with worker(store):
         thread = threading.Thread(target=run)
