@@ -179,6 +179,8 @@ class Journal:
             claimed = []
             for (body,) in waiting:
                 task = Task.model_validate_json(body)
+                if task.requested_at > run.started_at:  # the next sync answers it
+                    continue
                 task = task.model_copy(update={"state": "running", "run": run.id, "tries": task.tries + 1})
                 self._save(db, task)
                 claimed.append(task)

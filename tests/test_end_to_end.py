@@ -1,0 +1,200 @@
+"""Everything at once, nothing replaced: MariaDB, phpMyAdmin, Chrome, dashboard, API and worker over one cache."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from cache.store import Store, Worker, open_store
+from lab import Lab
+
+ROOT = Path(__file__).resolve().parent.parent
+KEY = "a-key-for-the-end-to-end-tests"
+CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+
+
+class Everything:
+    """Dashboard, API and worker, each its own process and each standing for the scheduler."""
+
+    def __init__(self, lab: Lab, folder: Path) -> None:
+        self.lab = lab
+        self.folder = folder
+        self.environment = {
+            **os.environ, **lab.settings(), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1",
+            "CACHE_URL": f"file:{folder / 'cache'}", "SHOPIFY_API_KEY": KEY, "REFRESH_MIN_SECONDS": "0",
+            "API_PORT": str(free_port()), "DASHBOARD_PORT": str(free_port()),
+        }  # fmt: skip
+        self.store: Store = open_store(self.environment["CACHE_URL"])
+        self.dashboard = f"http://127.0.0.1:{self.environment['DASHBOARD_PORT']}"
+        self.api = httpx.Client(
+            base_url=f"http://127.0.0.1:{self.environment['API_PORT']}", headers={"X-API-Key": KEY}, timeout=60
+        )
+        self.processes = {
+            "worker": self.start("-m", "scraper", "worker"),
+            "api": self.start(str(ROOT / "api_sidecar.py")),
+            "dashboard": self.start(str(ROOT / "streamlit_app.py")),
+        }
+
+    def start(self, *command: str) -> psutil.Popen:
+        with (self.folder / "log").open("ab") as log:
+            return psutil.Popen(
+                [sys.executable, *command], cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log,
+            )  # fmt: skip
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")
+
+    def process_of(self, worker: Worker) -> psutil.Popen:
+        return next(process for process in self.processes.values() if process.pid == worker.pid)
+
+    def close(self) -> None:
+        family = [child for p in self.processes.values() if p.is_running() for child in p.children(recursive=True)]
+        for process in self.processes.values():
+            if process.is_running():
+                process.terminate()
+        psutil.wait_procs(list(self.processes.values()), timeout=20)
+        self.api.close()
+        self.store.close()
+        _, left = psutil.wait_procs([*self.processes.values(), *family], timeout=10)
+        for process in left:
+            process.kill()
+        assert not left, f"still running after their end was asked for: {left}"
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def until(what: Callable[[], object], seconds: float = 90) -> None:
+    """Waits for something to become true."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not become true in time"
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def everything(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everything]:
+    running = Everything(lab, tmp_path_factory.mktemp("everything"))
+    try:
+        until(lambda: running.store.head() is not None)
+        until(lambda: len(running.store.status().workers) == 3)
+        yield running
+    finally:
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
+        yield chromium
+        chromium.close()
+
+
+def opened(browser: Browser, address: str) -> Page:
+    """A tab of a visitor of its own; `window.kept` is gone if the page is ever loaded again."""
+    page = browser.new_context(viewport={"width": 1440, "height": 2400}).new_page()
+    page.goto(address)
+    expect(page.get_by_role("heading", name="Orders overview")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("button", name="Refresh", exact=False)).to_be_enabled(timeout=60_000)
+    page.evaluate("window.kept = true")
+    return page
+
+
+def newest_order(lab: Lab) -> str:
+    with lab.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM orders WHERE test = 0 ORDER BY created_at DESC, id DESC LIMIT 1")
+        return str(cursor.fetchone()[0])
+
+
+def test_the_first_sync_comes_by_itself_and_is_verified(everything: Everything) -> None:
+    body = everything.api.get("/fetch-data").json()
+    assert body["verified"] is True
+    assert body["count"] == everything.lab.rows()
+    assert everything.store.runs(1)[-1].versions["phpmyadmin"].startswith("5.")
+
+
+def test_the_refresh_button_shows_progress_and_brings_the_new_order_into_every_tab(
+    everything: Everything, browser: Browser
+) -> None:
+    pages = [opened(browser, everything.dashboard) for _ in range(2)]
+    everything.lab.mutate(seed=7)
+    order = newest_order(everything.lab)
+    for page in pages:
+        expect(page.get_by_text(order, exact=True)).to_have_count(0)
+    pages[0].get_by_role("button", name="Refresh", exact=False).click()
+    expect(pages[0].get_by_role("progressbar")).to_be_visible(timeout=5_000)
+    expect(pages[0].get_by_text("Signing in to phpMyAdmin")).to_be_visible(timeout=15_000)
+    for page in pages:
+        expect(page.get_by_text(order, exact=True)).to_be_visible(timeout=60_000)
+        assert page.evaluate("window.kept") is True
+        page.context.close()
+
+
+def test_many_refreshes_at_once_are_answered_by_few_syncs_that_never_overlap(everything: Everything) -> None:
+    before = {run.id for run in everything.store.runs(100)}
+    by_hand = everything.start("-m", "scraper", "sync")
+    with ThreadPoolExecutor(20) as pool:
+        posted = [pool.submit(lambda: everything.api.post("/refresh").json()["task_id"]) for _ in range(10)]
+        asked = [pool.submit(lambda: everything.store.request("test").id) for _ in range(10)]
+        ids = [future.result() for future in (*posted, *asked)]
+    assert by_hand.wait(timeout=120) in (0, 75)
+    until(lambda: all(everything.store.task(id).ended for id in ids), 120)
+
+    runs = {run.id: run for run in everything.store.runs(100) if run.id not in before}
+    for id in ids:
+        task = everything.store.task(id)
+        assert task.state == "completed", task.error
+        assert task.run is not None
+        assert runs[task.run].started_at >= task.requested_at
+    ended = sorted(runs.values(), key=lambda run: run.started_at)
+    for earlier, later in itertools.pairwise(ended):
+        assert earlier.finished_at is not None
+        assert earlier.finished_at <= later.started_at
+    assert len(runs) <= 4
+
+
+def test_when_the_leader_is_killed_its_child_ends_and_another_answers_the_request(everything: Everything) -> None:
+    leader = everything.store.status().leader
+    assert leader is not None
+    process = everything.process_of(leader)
+    task = everything.store.request("test")
+    until(lambda: everything.store.task(task.id).state == "running")
+    family = process.children(recursive=True)
+    assert family
+    process.kill()
+    process.wait(10)
+    _gone, left = psutil.wait_procs(family, timeout=15)
+    assert not left, f"children of a killed leader live on: {left}"
+    until(lambda: (now := everything.store.status().leader) is not None and now.id != leader.id, 15)
+    until(lambda: everything.store.task(task.id).ended)
+    assert everything.store.task(task.id).state == "completed"
+    answer = everything.api if process.pid != everything.processes["api"].pid else None
+    if answer is not None:
+        assert answer.get("/fetch-data").status_code == 200
+
+
+def test_no_secret_reached_a_log_or_the_cache(everything: Everything) -> None:
+    secret = everything.lab.settings()["PHPMYADMIN_PASSWORD"]
+    assert secret not in everything.log()
+    assert KEY not in everything.log()
+    for path in everything.folder.rglob("*"):
+        if path.is_file():
+            assert secret.encode() not in path.read_bytes(), path
