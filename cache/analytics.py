@@ -139,13 +139,16 @@ class Orders:
         mapped = Mapped(snapshot.columns, timezone)
         self.generation = snapshot.generation
         self.missing = mapped.missing()
-        self._columns = snapshot.columns
+        self.columns = snapshot.columns
         self._timezone = timezone
-        self._key = _key(snapshot)
         self._database = duckdb.connect(config={"threads": 2, "memory_limit": MEMORY_LIMIT})
         self._load(snapshot, mapped)
         self.tests = snapshot.rows - self._value("SELECT count(*) FROM facts.orders")
         self.countries = self._countries(mapped)
+
+    def close(self) -> None:
+        """Frees the memory at once; without it, that happens when nobody holds the orders any more."""
+        self._database.close()
 
     # -- what is there
 
@@ -216,10 +219,10 @@ class Orders:
     ) -> Page:
         """Orders, newest first. `search` is looked for in the order's number, e-mail, customer and id, in any case."""
         clause, values = _matching(span, conditions)
-        searched = [c.name for c in self._columns if c.name in _SEARCHED] if search.strip() else []
+        searched = [c.name for c in self.columns if c.name in _SEARCHED] if search.strip() else []
         if searched:
             found = " OR ".join(f"contains(lower({quoted(name)}::VARCHAR), lower(?))" for name in searched)
-            clause += f" AND key IN (SELECT {self._key} FROM rows WHERE {found})"
+            clause += f" AND key IN (SELECT {_KEY} FROM rows WHERE {found})"
             values += [search.strip()] * len(searched)
         count = self._value(f"SELECT count(*) FROM facts.orders WHERE {clause}", values)
         keys = self._rows(
@@ -238,10 +241,10 @@ class Orders:
         """Whole rows in the order of `keys`; each has its key, as text, under "key"."""
         if not keys:
             return []
-        select = ", ".join(self._shown(column) for column in self._columns)
+        select = ", ".join(self._shown(column) for column in self.columns)
         cursor = self._database.cursor()
-        cursor.execute(f"SELECT {self._key}, {select} FROM rows WHERE {self._key} IN ({_marks(keys)})", list(keys))
-        names = ["key", *(column.name for column in self._columns)]
+        cursor.execute(f"SELECT {_KEY}, {select} FROM rows WHERE {_KEY} IN ({_marks(keys)})", list(keys))
+        names = ["key", *(column.name for column in self.columns)]
         rows = {row[0]: dict(zip(names, (str(row[0]), *row[1:]), strict=True)) for row in cursor.fetchall()}
         return [rows[key] for key in keys]
 
@@ -257,12 +260,13 @@ class Orders:
         database.execute("SET GLOBAL TimeZone = 'UTC'")
         database.execute("ATTACH ':memory:' AS facts (COMPRESS)")
         if paths:
-            database.execute(f"CREATE VIEW rows AS FROM read_parquet([{', '.join(paths)}])")
+            select = f"SELECT {_key(snapshot)} AS {_KEY}, * FROM read_parquet([{', '.join(paths)}])"
+            database.execute(f"CREATE VIEW rows AS {select}")
         else:
             database.register("empty", arrow_schema(snapshot.columns).empty_table())
-            database.execute("CREATE TABLE rows AS SELECT *, 0 AS file_index, 0 AS file_row_number FROM empty")
+            database.execute(f"CREATE TABLE rows AS SELECT 0 AS {_KEY}, * FROM empty")
         columns = ", ".join(f"{sql} AS {name}" for name, sql in mapped.facts.items())
-        database.execute(f"CREATE TABLE facts.orders AS SELECT {self._key} AS key, {columns} FROM rows WHERE false")
+        database.execute(f"CREATE TABLE facts.orders AS SELECT {_KEY} AS key, {columns} FROM rows WHERE false")
         for first in range(0, len(paths), SEGMENTS_AT_ONCE):
             some = f"read_parquet([{', '.join(paths[first : first + SEGMENTS_AT_ONCE])}])"
             select = f"SELECT {_key(snapshot, first)}, {columns} FROM {some} WHERE NOT {mapped.test}"
@@ -276,9 +280,7 @@ class Orders:
         if not keys:
             return {}
         names = dict(
-            self._rows(
-                f"SELECT {self._key}, {mapped.country_name} FROM rows WHERE {self._key} IN ({_marks(keys)})", keys
-            )
+            self._rows(f"SELECT {_KEY}, {mapped.country_name} FROM rows WHERE {_KEY} IN ({_marks(keys)})", keys)
         )
         return {code: names[key] or code for code, key in samples}
 
@@ -297,6 +299,7 @@ class Orders:
         return int(self._rows(sql, values)[0][0])
 
 
+_KEY = '"row key"'  # beside the columns of the source, in `rows`
 _SALES = "sum(total) - coalesce(sum(refunded), 0)"
 
 

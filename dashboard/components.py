@@ -16,8 +16,8 @@ SMALL, SMALL_RATE = Decimal("0.01"), Decimal("0.005")  # smaller changes are not
 _REFUNDS = "Refunds count on the date of their order, so figures of a past day can still change."
 
 
-def cards(now: Figures, before: Figures | None, currency: str, compared: str) -> None:
-    """The main figures against those of the period before, whose dates are `compared`."""
+def cards(now: Figures, before: Figures | None, currency: str) -> None:
+    """The main figures, each with its change against the period before."""
     with st.grid(4, min_column_width=150):
         for label, figure, formula in (
             (
@@ -40,8 +40,8 @@ def cards(now: Figures, before: Figures | None, currency: str, compared: str) ->
                 label,
                 _written(value, figure, currency),
                 delta,
+                delta_arrow="off" if delta and delta.startswith("0.0") else "auto",
                 delta_color="off" if not coloured else "inverse" if rate else "normal",
-                delta_description=f"vs {compared}" if delta else None,
                 help=formula,
                 border=True,
             )
@@ -63,9 +63,14 @@ def change(now: Decimal | int | None, before: Decimal | int | None, rate: bool =
         return None, False
     if rate:
         points = Decimal(now) - Decimal(before)
-        return f"{points * 100:+.1f} pts", abs(points) >= SMALL_RATE
+        return f"{_signed(points * 100)} pts", abs(points) >= SMALL_RATE
     ratio = Decimal(now) / Decimal(before) - 1
-    return f"{ratio * 100:+,.1f}%", abs(ratio) >= SMALL
+    return f"{_signed(ratio * 100)}%", abs(ratio) >= SMALL
+
+
+def _signed(number: Decimal) -> str:
+    text = f"{number:+,.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text
 
 
 def summary(now: Figures, before: Figures | None, currency: str) -> None:

@@ -37,6 +37,8 @@ def head(title: str) -> None:
         st.title(title, anchor=False, width="stretch")
         if status.head:
             _age(status)
+        if status.next_sync:
+            st.caption(f"Next refresh {clock(status.next_sync)}", width="content")
         busy = status.running is not None or (status.queued > 0 and bool(status.workers))
         st.button(
             "Refreshing" if busy else "Refresh",
@@ -44,7 +46,7 @@ def head(title: str) -> None:
             key="refresh",
             disabled=busy,
             on_click=_refresh,
-            help="Read the database again now. " + _next(status),
+            help="Read the database again now.",
         )
     _progress(status)
     _troubles(status)
@@ -72,7 +74,7 @@ def _age(status: Status) -> None:
             f"Verified {age}",
             icon=":material/verified:",
             color="green",
-            help=f"Every order was proven equal to the database at {clock(head.updated_at)}. {_next(status)}",
+            help=f"Every order was proven equal to the database at {clock(head.updated_at)}.",
         )
     else:
         reason = f" {words.plain(head.reason)}" if head.reason else ""
@@ -80,12 +82,8 @@ def _age(status: Status) -> None:
             f"Not verified · {age}",
             icon=":material/help:",
             color="orange",
-            help=f"The data of {clock(head.updated_at)} is not proven equal to the database.{reason} {_next(status)}",
+            help=f"The data of {clock(head.updated_at)} is not proven equal to the database.{reason}",
         )
-
-
-def _next(status: Status) -> str:
-    return f"Next refresh at {clock(status.next_sync)}." if status.next_sync else "No refresh is planned."
 
 
 def _progress(status: Status) -> None:
@@ -123,7 +121,7 @@ def _troubles(status: Status) -> None:
     failed = status.last if status.last and status.last.outcome == "failed" and not status.running else None
     if failed and failed.error:
         when = f" at {clock(failed.finished_at)}" if failed.finished_at else ""
-        kept = f" Shown is the last good data, of {clock(status.head.updated_at)}." if status.head else ""
+        kept = f"Shown is the last good data, of {clock(status.head.updated_at)}." if status.head else ""
         _banner(f"{failed.error.message} {failed.error.advice}", f"The last refresh failed{when}.", kept)
     if not status.workers and status.head and not refused:
         _banner(NoWorker.advice, "Nothing refreshes this data: no scheduler is running.", color="warning")
@@ -131,7 +129,26 @@ def _troubles(status: Status) -> None:
 
 def _banner(text: str, title: str, after: str = "", color: Literal["error", "warning"] = "error") -> None:
     show, icon = (st.error, ":material/error:") if color == "error" else (st.warning, ":material/warning:")
-    show(f"**{title}** {words.plain(text)}{words.plain(after)}", icon=icon)
+    show(f"**{title}** {words.plain(f'{text} {after}')}", icon=icon)
+
+
+@st.fragment(run_every=1.0)
+def nothing_yet() -> None:
+    """In place of a page, as long as there is no data at all."""
+    status = source().store.status()
+    if status.running or (status.queued and status.workers):
+        title = "The first copy of your orders is on its way"
+        text = "It signs in to phpMyAdmin, copies the table and proves the copy. Then this page fills itself."
+    elif status.workers:
+        title, text = "No orders yet", "No refresh has brought any so far. Press **Refresh** to try now."
+    else:
+        title = "No orders yet, and nothing that fetches them"
+        text = f"No scheduler is running. {words.plain(NoWorker.advice)}"
+    with st.container(border=True, horizontal_alignment="center", key="empty"):
+        st.space("large")
+        st.header(title, anchor=False, width="content")
+        st.markdown(text, width="content", text_alignment="center")
+        st.space("large")
 
 
 def clock(at: datetime) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import streamlit as st
@@ -18,17 +18,6 @@ from dashboard.filters import ORDER, country
 from dashboard.table import Cell, Column, Line, table
 
 ROWS = 50
-_COLUMNS = (
-    Column("Order"),
-    Column("Date", wide=True),
-    Column("Customer", wide=True),
-    Column("Payment"),
-    Column("Fulfilment", wide=True),
-    Column("Channel", wide=True),
-    Column("Country", wide=True),
-    Column("Items", number=True, wide=True),
-    Column("Total", number=True),
-)
 
 
 @st.fragment
@@ -55,7 +44,10 @@ def orders_table(orders: Orders, span: Span | None, conditions: Conditions) -> N
         pages = max(1, -(-found.count // ROWS))
         st.caption(_counted(found.count, at, len(found.rows), search))
         if found.rows:
-            table("Orders", _COLUMNS, [_line(orders, row) for row in found.rows], key="orders", on_pick=_open)
+            names = {column.name for column in orders.columns}
+            shown = [each for each in _COLUMNS if not each.needs or each.needs in names]
+            lines = [Line([each.cell(orders, row) for each in shown], id=row["key"]) for row in found.rows]
+            table("Orders", [each.column for each in shown], lines, key="orders", on_pick=_open)
         if pages > 1:
             st.session_state["page_number"] = min(at, pages)
             with st.container(horizontal_alignment="center", key="orders_pages"):
@@ -100,27 +92,50 @@ def _counted(count: int, page: int, shown: int, search: str) -> str:
     return f"{first:,}–{first + shown - 1:,} of {count:,} orders, newest first" if shown else f"{count:,} orders"
 
 
-def _line(orders: Orders, row: Row) -> Line:
-    at = row.get("created_at")
-    date = words.moment(at) if isinstance(at, datetime) else str(at or "")
-    who = str(row.get("customer_name") or row.get("email") or "No customer")
-    paid, sent = words.status(_code(row, "financial_status")), words.fulfilment(_code(row, "fulfillment_status"))
-    lines = _parsed(row, "line_items")
-    items = str(sum(_whole(item.get("quantity")) for item in lines)) if lines else "–"
-    return Line(
-        [
-            Cell(str(row.get("name") or row["key"]), more=f"{date} · {who}"),
-            date,
-            who,
-            Cell(paid.text, pill=paid.tone),
-            Cell(sent.text, pill=sent.tone),
-            words.channel(_code(row, "source_name")),
-            country(orders, _address(row).get("country_code") or _address(row).get("country") or ""),
-            items,
-            _money(row, "total_price"),
-        ],
-        id=str(row["key"]),
-    )
+class _Shown(NamedTuple):
+    """A column of the table; it goes where the source has no column `needs`."""
+
+    column: Column
+    needs: str
+    cell: Callable[[Orders, Row], str | Cell]
+
+
+def _named(orders: Orders, row: Row) -> Cell:
+    parts = [_at(row, "created_at"), _customer(row)]
+    return Cell(str(row.get("name") or row["key"]), more=" · ".join(part for part in parts if part != "–"))
+
+
+def _payment(orders: Orders, row: Row) -> Cell:
+    word = words.status(_code(row, "financial_status"))
+    return Cell(word.text, pill=word.tone)
+
+
+def _fulfilment(orders: Orders, row: Row) -> Cell:
+    word = words.fulfilment(_code(row, "fulfillment_status"))
+    return Cell(word.text, pill=word.tone)
+
+
+def _where(orders: Orders, row: Row) -> str:
+    address = _address(row)
+    return country(orders, str(address.get("country_code") or address.get("country") or ""))
+
+
+def _pieces(orders: Orders, row: Row) -> str:
+    items = _parsed(row, "line_items")
+    return str(sum(_whole(item.get("quantity")) for item in items)) if items else "–"
+
+
+_COLUMNS = (
+    _Shown(Column("Order"), "", _named),
+    _Shown(Column("Date", wide=True), "created_at", lambda _, row: _at(row, "created_at")),
+    _Shown(Column("Customer", wide=True), "customer_name", lambda _, row: _customer(row)),
+    _Shown(Column("Payment"), "financial_status", _payment),
+    _Shown(Column("Fulfilment", wide=True), "fulfillment_status", _fulfilment),
+    _Shown(Column("Channel", wide=True), "source_name", lambda _, row: words.channel(_code(row, "source_name"))),
+    _Shown(Column("Country", wide=True), "destination", _where),
+    _Shown(Column("Items", number=True, wide=True), "line_items", _pieces),
+    _Shown(Column("Total", number=True), "total_price", lambda _, row: _money(row, "total_price")),
+)
 
 
 # -- one order
@@ -132,10 +147,11 @@ def _drawer(orders: Orders, row: Row) -> None:
 
 
 def _order(orders: Orders, row: Row) -> None:
-    paid, sent = words.status(_code(row, "financial_status")), words.fulfilment(_code(row, "fulfillment_status"))
     with st.container(horizontal=True, gap="small"):
-        st.badge(paid.text, color=paid.tone)
-        st.badge(sent.text, color=sent.tone)
+        for name, written in (("financial_status", words.status), ("fulfillment_status", words.fulfilment)):
+            if name in row:
+                word = written(_code(row, name))
+                st.badge(word.text, color=word.tone)
         if row.get("cancelled_at"):
             st.badge("Cancelled", color="red")
     _items(row)
@@ -146,10 +162,10 @@ def _order(orders: Orders, row: Row) -> None:
     )
     facts = [
         ("Placed", _at(row, "created_at")),
-        ("Customer", str(row.get("customer_name") or "–")),
+        ("Customer", _customer(row)),
         ("E-mail", str(row.get("email") or "–")),
         ("Ships to", place or "–"),
-        ("Channel", words.channel(_code(row, "source_name"))),
+        ("Channel", words.channel(_code(row, "source_name")) if "source_name" in row else "–"),
         ("Discount code", str(row.get("discount_code") or "–")),
         ("Fulfilled", _at(row, "fulfilled_at")),
         ("Cancelled", _at(row, "cancelled_at")),
@@ -158,7 +174,7 @@ def _order(orders: Orders, row: Row) -> None:
         ("Note", str(row.get("note") or "–")),
         ("Id", str(row["key"])),
     ]
-    st.header("Details", anchor=False)
+    st.subheader("Details", anchor=False)
     lines = [Line([label, text]) for label, text in facts if text != "–"]
     table("Details", [Column(""), Column("")], lines, key="order_details", headed=False)
 
@@ -206,6 +222,10 @@ def _amounts(row: Row) -> None:
 
 def _code(row: Row, name: str) -> str:
     return str(row.get(name) or "")
+
+
+def _customer(row: Row) -> str:
+    return str(row.get("customer_name") or row.get("email") or "–")
 
 
 def _at(row: Row, name: str) -> str:

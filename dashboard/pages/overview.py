@@ -11,8 +11,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from cache.analytics import Dimension, Figures, Orders, Point, Span
-from cache.errors import CacheError, NoWorker
-from cache.store import Status
+from cache.errors import CacheError
 from dashboard import charts, components, data, filters, freshness, words
 from dashboard.orders import orders_table
 from dashboard.source import source
@@ -24,7 +23,7 @@ def overview() -> None:
     freshness.showing(status)
     freshness.head("Orders overview")
     if status.head is None:
-        _nothing_yet(status)
+        freshness.nothing_yet()
         return
     try:
         orders = data.newest(status.head.generation)
@@ -47,7 +46,9 @@ def _figures(orders: Orders, view: View, now: datetime) -> None:
     filters.chips(orders, view, currency, dates(span) if span else "")
     figures = data.figures(orders.generation, orders, span, conditions)
     before = data.figures(orders.generation, orders, past, conditions) if past else None
-    components.cards(figures, before, currency, dates(past, than=now.year) if past else "")
+    if past:
+        st.caption(f"Changes compare with {dates(past, than=now.year)}{_until(past)}")
+    components.cards(figures, before, currency)
     if not figures.orders:
         _no_orders(orders, view)
     elif span:
@@ -55,6 +56,11 @@ def _figures(orders: Orders, view: View, now: datetime) -> None:
     _made_of(orders, view, span, conditions, currency, figures, before)
     orders_table(orders, span, conditions)
     _foot(orders, currency)
+
+
+def _until(past: Span) -> str:
+    """A compared period that is cut at a time of day, as the one shown is not over yet."""
+    return "." if past.end == past.end.replace(hour=0, minute=0, second=0, microsecond=0) else f", {past.end:%H:%M}."
 
 
 def _currency(orders: Orders, view: View) -> str:
@@ -76,7 +82,7 @@ def _over_time(orders: Orders, span: Span, past: Span | None, conditions: data.C
         del choices["Total sales"]
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", key="chart_head"):
-            st.header("Over time", anchor=False, width="stretch")
+            st.header("Over time", anchor=False, width="content")
             chosen = st.segmented_control(
                 "Figure",
                 list(choices),
@@ -138,18 +144,3 @@ def _foot(orders: Orders, currency: str) -> None:
         notes.append(f"{orders.tests:,} test orders never count.")
     notes += orders.missing.values()
     st.caption(words.plain(" ".join(notes)))
-
-
-def _nothing_yet(status: Status) -> None:
-    with st.container(border=True, horizontal_alignment="center", key="empty"):
-        st.space("large")
-        if status.running or (status.queued and status.workers):
-            st.header("The first copy of your orders is on its way", anchor=False, width="content")
-            st.write("It signs in to phpMyAdmin, copies the table and proves the copy. Then this page fills itself.")
-        elif status.workers:
-            st.header("No orders yet", anchor=False, width="content")
-            st.write("The first refresh has not brought any. Press **Refresh** to try now.")
-        else:
-            st.header("No orders yet, and nothing that fetches them", anchor=False, width="content")
-            st.write(f"No scheduler is running. {words.plain(NoWorker.advice)}")
-        st.space("large")

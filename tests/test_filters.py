@@ -1,0 +1,147 @@
+"""The filter language: what each operator lets through, and what each column refuses."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cache.errors import BadFilter
+from cache.filters import Condition, Op, where
+from cache.snapshot import Column, Kind
+
+
+def column(name: str, kind: Kind) -> Column:
+    return Column(name=name, type=kind, kind=kind, nullable=True, digits=12, decimals=2)
+
+
+COLUMNS = (
+    column("id", "unsigned"),
+    column("total", "decimal"),
+    column('odd "name"', "text"),
+    column("at", "datetime"),
+    column("day", "date"),
+    column("test", "boolean"),
+    column("weight", "double"),
+    column("items", "json"),
+    column("picture", "bytes"),
+)
+TYPES = ("UBIGINT", "DECIMAL(12,2)", "VARCHAR", "TIMESTAMPTZ", "DATE", "TINYINT", "DOUBLE", "VARCHAR", "BLOB")
+
+MONEY = st.decimals(-10_000, 10_000, places=2)
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5)
+INSTANT = st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "eq": operator.eq, "ne": operator.ne, "gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le,
+}  # fmt: skip
+
+
+def rows(name: str, values: list[Any], condition: Condition) -> list[Any]:
+    """The values of one column that pass a condition, by DuckDB."""
+    kinds = {c.name: type for c, type in zip(COLUMNS, TYPES, strict=True)}
+    clause, parameters = where([condition], COLUMNS)
+    with duckdb.connect() as database:
+        quoted = name.replace('"', '""')
+        database.execute("SET TimeZone = 'UTC'")
+        database.execute(f'CREATE TABLE t (n INTEGER, "{quoted}" {kinds[name]})')
+        database.executemany("INSERT INTO t VALUES (?, ?)", [[n, value] for n, value in enumerate(values)])
+        found = database.execute(f"SELECT n FROM t WHERE {clause} ORDER BY n", parameters).fetchall()
+    return [values[n] for (n,) in found]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("id", st.integers(0, 2**64 - 1)),
+        ("total", MONEY),
+        ("at", INSTANT),
+        ("day", st.dates()),
+        ('odd "name"', TEXT),
+        ("weight", st.floats(allow_nan=False, allow_infinity=False)),
+    ],
+)
+def test_comparisons_are_those_of_the_values(name: str, values: st.SearchStrategy[Any]) -> None:
+    @settings(max_examples=25, deadline=None)
+    @given(st.lists(values | st.none(), min_size=1, max_size=6), values, st.sampled_from(sorted(COMPARE)))
+    def check(held: list[Any], wanted: Any, op: Op) -> None:
+        pool = [value for value in held if value is not None] + [wanted]
+        for value in {pool[0], wanted}:
+            text = value.isoformat() if isinstance(value, date) else str(value)
+            expected = [v for v in held if (op == "ne" if v is None else COMPARE[op](v, value))]
+            assert rows(name, held, Condition(name, op, text)) == expected
+
+    check()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(TEXT | st.none(), min_size=1, max_size=6), st.lists(TEXT, max_size=3))
+def test_in_lets_through_what_is_listed(held: list[str | None], listed: list[str]) -> None:
+    found = rows('odd "name"', held, Condition('odd "name"', "in", tuple(listed)))
+    assert found == [value for value in held if value in listed]
+
+
+def test_searching_disregards_case_and_takes_signs_as_they_are() -> None:
+    held = ["50% off", "500 OFF", "Müller", None, "_"]
+    assert rows('odd "name"', held, Condition('odd "name"', "contains", "0% O")) == ["50% off"]
+    assert rows('odd "name"', held, Condition('odd "name"', "startswith", "MÜ")) == ["Müller"]
+    assert rows('odd "name"', held, Condition('odd "name"', "contains", "_")) == ["_"]
+
+
+def test_null_matches_only_ne_and_isnull() -> None:
+    held = [Decimal("1.00"), None]
+    assert rows("total", held, Condition("total", "isnull", "true")) == [None]
+    assert rows("total", held, Condition("total", "isnull", "false")) == [Decimal("1.00")]
+    assert rows("total", held, Condition("total", "ne", "1")) == [None]
+
+
+def test_a_date_is_its_midnight_and_an_instant_without_zone_is_utc() -> None:
+    held = [datetime(2025, 12, 29, tzinfo=UTC), datetime(2025, 12, 29, 10, tzinfo=UTC)]
+    assert rows("at", held, Condition("at", "eq", "2025-12-29")) == held[:1]
+    assert rows("at", held, Condition("at", "eq", "2025-12-29T10:00:00")) == held[1:]
+    assert rows("at", held, Condition("at", "eq", "2025-12-29T11:00:00+01:00")) == held[1:]
+
+
+def test_booleans_and_bytes_compare_by_their_written_forms() -> None:
+    assert rows("test", [0, 1, None], Condition("test", "eq", "true")) == [1]
+    assert rows("picture", [b"\0\xff", b""], Condition("picture", "eq", "AP8=")) == [b"\0\xff"]
+
+
+def test_conditions_are_anded_and_none_lets_everything_through() -> None:
+    assert where([], COLUMNS) == ("true", [])
+    clause, values = where([Condition("id", "gt", "1"), Condition("test", "eq", "false")], COLUMNS)
+    assert clause == '"id" > ? AND "test" = ?'
+    assert values == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("condition", "says"),
+    [
+        (Condition("nope", "eq", "1"), "There is no column 'nope'"),
+        (Condition("id", "eq", "-1"), "id does not take '-1'. It takes a whole number from 0"),
+        (Condition("id", "eq", "1.5"), "id does not take '1.5'"),
+        (Condition("id", "eq", "18446744073709551616"), "id does not take"),
+        (Condition("total", "eq", "NaN"), "total does not take 'NaN'. It takes a decimal number"),
+        (Condition("total", "gt", "1e40"), "total does not take"),
+        (Condition("at", "lt", "yesterday"), "at does not take 'yesterday'. It takes an ISO 8601 date"),
+        (Condition("day", "lt", "2025-13-01"), "day does not take"),
+        (Condition("test", "eq", "maybe"), "test does not take 'maybe'. It takes true or false"),
+        (Condition("test", "gt", "1"), "test has no order"),
+        (Condition("weight", "eq", "inf"), "weight does not take"),
+        (Condition("picture", "eq", "%%"), "picture does not take"),
+        (Condition("total", "contains", "9"), "total holds no text"),
+        (Condition("total", "isnull", "perhaps"), "total__isnull does not take 'perhaps'"),
+        (Condition("total", "eq", ("1", "2")), "total__eq takes one value"),
+        (Condition("total", "like", "1"), "There is no operator 'like'"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_does_not_fit_is_refused_by_column_and_what_it_takes(condition: Condition, says: str) -> None:
+    with pytest.raises(BadFilter) as error:
+        where([condition], COLUMNS)
+    assert says in str(error.value)
