@@ -50,7 +50,9 @@ def compare(before: Snapshot | None, segments: Iterable[Segment], written: dict[
     new = Marks.joined([written[id] for id in ids - held if id])
     old = Marks.joined(list(_read(before, held - ids, table))) if before else Marks.joined([])
     if len(new.keys) == len(new.checksums) and len(old.keys) == len(old.checksums):
-        common, i, j = np.intersect1d(old.keys, new.keys, assume_unique=True, return_indices=True)
+        kind = np.int64 if np.int64 in (old.keys.dtype, new.keys.dtype) else np.uint64  # mixed, numpy takes floats
+        keys = (old.keys.astype(kind), new.keys.astype(kind))
+        common, i, j = np.intersect1d(*keys, assume_unique=True, return_indices=True)
         return Changes(
             inserted=len(new.keys) - len(common),
             updated=int(np.count_nonzero(old.checksums[i] != new.checksums[j])),

@@ -155,7 +155,7 @@ def _inside(settings: ScraperSettings) -> Iterator[Finding]:
                                      f"about {table.estimate} rows")  # fmt: skip
         yield _key(table)
         try:
-            export.select(f"SELECT {table.select_list} FROM {table.sql_name} AS t LIMIT 1", table.width)
+            export.select(f"SELECT {table.select_list} FROM {table.sql_name} AS t LIMIT 1", table.width, table.alias)
         except OrdersError as error:
             yield _broken("privileges", error)
             return

@@ -72,17 +72,18 @@ class Exporter:
     ) -> None:
         self._client.close()
 
-    def select(self, sql: str, columns: int) -> pa.Table:
-        """The rows of a SELECT whose result columns are named c0 to c{columns-1} (at least two), all as text.
+    def select(self, sql: str, columns: int, alias: str = "c") -> pa.Table:
+        """The rows of a SELECT, all as text, in columns c0 to c{columns-1}; at least two.
 
+        Parameters: `alias` begins the names that the result's columns have in the statement, a number follows.
         Raises AnswerCut, SessionLost, StatementRefused, RequestRefused, Unreachable.
         """
-        return pa.concat_tables(self.batches(sql, columns)).combine_chunks()
+        return pa.concat_tables(self.batches(sql, columns, alias)).combine_chunks()
 
-    def batches(self, sql: str, columns: int) -> Iterator[pa.Table]:
+    def batches(self, sql: str, columns: int, alias: str = "c") -> Iterator[pa.Table]:
         """The same rows piece by piece (one at least), for an answer that is too long to be held whole."""
         with self._answer(sql) as body:
-            yield from self._rows(body, [f"c{i}" for i in range(columns)])
+            yield from self._rows(body, columns, alias)
 
     def _answer(self, sql: str) -> IO[bytes]:
         body = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  the caller closes it
@@ -114,19 +115,20 @@ class Exporter:
         if b'name="pma_username"' in head or b'id="input_username"' in head:
             raise SessionLost("phpMyAdmin asks to log in again in the middle of a sync.")
 
-    def _rows(self, body: IO[bytes], names: list[str]) -> Iterator[pa.Table]:
-        header = (",".join(f'"{name}"' for name in names) + "\n").encode()
+    def _rows(self, body: IO[bytes], columns: int, alias: str) -> Iterator[pa.Table]:
+        names = [f"c{i}" for i in range(columns)]
+        header = (",".join(f'"{alias}{i}"' for i in range(columns)) + "\n").encode()
         if body.read(len(header)) != header:
             raise self._fault(body)
         yield pa.table([pa.array([], pa.string())] * len(names), names=names)
         size = body.seek(0, io.SEEK_END)
         if size == len(header):
             return
-        body.seek(0)
+        body.seek(len(header))
         try:
             for batch in csv.open_csv(
                 body,
-                csv.ReadOptions(use_threads=False, block_size=min(BLOCK, size)),
+                csv.ReadOptions(use_threads=False, block_size=min(BLOCK, size), column_names=names),
                 csv.ParseOptions(newlines_in_values=True, escape_char=False),
                 csv.ConvertOptions(
                     column_types={name: pa.string() for name in names},

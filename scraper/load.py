@@ -21,7 +21,7 @@ from scraper.ranges import WHOLE, Range, condition
 from scraper.table import Table, may_be_json
 
 PAGE_ROWS = 10_000
-EMPTY_TRIES = 3  # answers without a row where the server counts some
+STUCK_TRIES = 3  # answers that end early and bring nobody further
 
 
 class Loader:
@@ -81,7 +81,7 @@ class Loader:
         Raises AnswerCut where the server counts rows that it does not send, and what `Exporter.select` raises.
         """
         if self._table.range_key is None:
-            return [self._write(part, self._export.batches(self._select(part), self._table.width))]
+            return [self._write(part, self._export.batches(self._select(part), self._table.width, self._table.alias))]
         segments = []
         for bounds, page in self._pages(part):
             segments.append(self._write(bounds, [page]))
@@ -101,7 +101,7 @@ class Loader:
         A full page cannot be cut. After any other the server is asked how many rows are left: an answer that was cut
         on a row boundary is gone on from there. Where rows share a key, those of the last key go to the next page.
         """
-        limit, empty, low, high = PAGE_ROWS, 0, *part
+        limit, stuck, low, high = PAGE_ROWS, 0, *part
         with ThreadPoolExecutor(max_workers=1) as fetcher:
             following: Future[pa.Table] = fetcher.submit(self._page, part, limit)
             while True:
@@ -111,9 +111,6 @@ class Loader:
                 if not full and self._count(Range(low if last is None else last, high)) <= same:
                     yield Range(low, high), page
                     return
-                empty = 0 if len(page) else empty + 1
-                if empty == EMPTY_TRIES:
-                    raise AnswerCut("The server counts rows in a range but sends none.")
                 ahead, kept = low, 0
                 if last is not None:
                     ahead, kept = (last + 1, len(page)) if self._table.unique else (last, len(page) - same)
@@ -122,13 +119,16 @@ class Loader:
                     return
                 if full and not kept:  # one key has more rows than a page
                     limit *= 2
+                stuck = 0 if kept or full else stuck + 1
+                if stuck == STUCK_TRIES:
+                    raise AnswerCut("The server counts rows in a range that it does not send.")
                 following = fetcher.submit(self._page, Range(ahead if kept else low, high), limit)
                 if kept:
                     yield Range(low, ahead), page.slice(0, kept)
                     low = ahead
 
     def _page(self, part: Range, limit: int) -> pa.Table:
-        return self._export.select(self._select(part, f" LIMIT {limit}"), self._table.width)
+        return self._export.select(self._select(part, f" LIMIT {limit}"), self._table.width, self._table.alias)
 
     def _tail(self, page: pa.Table) -> tuple[int | None, int]:
         """The last key of a page, and how many of its rows have it."""

@@ -7,6 +7,7 @@ apart, the '-' keeps NULL and '' apart. Server and client compute it, each in it
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -68,16 +69,23 @@ class Table:
 
     @cached_property
     def select_list(self) -> str:
-        return ", ".join(f"{_value(column)} AS c{i}" for i, column in enumerate(self.columns)) + self._second
+        parts = [f"{_value(column)} AS {self.alias}{i}" for i, column in enumerate(self.columns)]
+        return ", ".join(parts if len(parts) > 1 else [*parts, f"0 AS {self.alias}1"])
+
+    @cached_property
+    def alias(self) -> str:
+        """What the names of result columns begin with. phpMyAdmin calls a result column that has the name of one of
+        the table's by the alias of that one, so no column of the table may have such a name.
+        """
+        alias = "c"
+        while any(re.fullmatch(alias + r"\d+", column.name, re.IGNORECASE) for column in self.columns):
+            alias += "c"
+        return alias
 
     @property
     def width(self) -> int:
         """Number of result columns: a lone column would write an empty string as a blank line."""
         return max(2, len(self.columns))
-
-    @property
-    def _second(self) -> str:
-        return ", 0 AS c1" if len(self.columns) == 1 else ""
 
     @cached_property
     def order(self) -> str:

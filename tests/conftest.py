@@ -1,0 +1,90 @@
+"""The real servers that tests share: one MariaDB with phpMyAdmin, one Selenium login, and a cache for each test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from copies import Copies
+
+from cache.local import LocalStore
+from lab import Lab
+from scraper.login import Session, log_in
+from scraper.settings import ScraperSettings
+
+ROOT = Path(__file__).parents[1]
+SEEDED = 2_000
+_OURS = ("PHPMYADMIN_", "CACHE_", "SYNC_", "SCHEDULER", "REFRESH_", "SSE_", "SHOPIFY_", "SHOP_", "SOURCE_", "API_",
+         "DASHBOARD_", "CORS_", "PORT")  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A lab with 2,000 orders. A test that changes its servers or its orders puts them right again."""
+    lab = Lab(tmp_path_factory.mktemp("lab"))
+    try:
+        lab.up()
+        lab.seed(SEEDED)
+        yield lab
+    finally:
+        lab.down(delete=True)
+
+
+def settings_of(lab: Lab, **changes: str) -> ScraperSettings:
+    return ScraperSettings.load(**{name.lower(): value for name, value in lab.settings().items()} | changes)
+
+
+@pytest.fixture(scope="session")
+def session(lab: Lab) -> Session:
+    """A real login by Selenium and Chrome, shared because it takes seconds."""
+    return log_in(settings_of(lab))
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder as the working directory, and none of the product's settings in the environment."""
+    monkeypatch.chdir(tmp_path)
+    for name in os.environ:
+        if name.startswith(_OURS):
+            monkeypatch.delenv(name)
+    return tmp_path
+
+
+@pytest.fixture
+def store(here: Path) -> Iterator[LocalStore]:
+    store = LocalStore(here / "cache")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def settings(lab: Lab, here: Path) -> ScraperSettings:
+    """The lab's login, for its orders."""
+    return settings_of(lab)
+
+
+@pytest.fixture
+def copies(lab: Lab, store: LocalStore, session: Session, settings: ScraperSettings) -> Iterator[Copies]:
+    """Tables of the lab, and their copies in `store`."""
+    copies = Copies(lab, store, session, settings)
+    yield copies
+    copies.close()
+
+
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages of 10 rows, so that small tables have many ranges."""
+    monkeypatch.setattr("scraper.load.PAGE_ROWS", 10)
+
+
+@pytest.fixture
+def child_environment(lab: Lab, here: Path) -> Callable[..., dict[str, str]]:
+    """The environment of a process that works for `store`; keyword arguments are further settings."""
+
+    def environment(**settings: str) -> dict[str, str]:
+        ours = {"PYTHONPATH": str(ROOT), "CACHE_URL": f"file:{here / 'cache'}", "PYTHONUNBUFFERED": "1"}
+        return {**os.environ, **ours, **lab.settings(), **settings}
+
+    return environment
