@@ -70,6 +70,7 @@ def _sync(attached: bool, trigger: str) -> int:
         limit.cancel()
     if run.error:
         print(f"{run.error.message} {run.error.advice}", file=sys.stderr)
+    if run.outcome == "failed":
         return FAILED
     print(f"{run.outcome}: {run.rows} rows, generation {run.generation}, "
           f"{run.changes.total if run.changes else 0} rows changed")  # fmt: skip
