@@ -35,13 +35,17 @@ def serve() -> int:
         )
     key = load_key(settings)
     manager = Manager()
-    quoted = subprocess.list2cmdline if sys.platform == "win32" else shlex.join
     for name, script in (("dashboard", "streamlit_app.py"), ("api", "api_sidecar.py")):
-        command = quoted([sys.executable, str(ROOT / script)])
-        manager.add_process(name, command, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+        manager.add_process(name, _command(ROOT / script), env={**os.environ, "PYTHONUNBUFFERED": "1"})
     threading.Thread(target=_announce, args=(settings, key), daemon=True).start()
     manager.loop()
     return 0 if manager.returncode in ENDED_BY_SIGNAL else int(manager.returncode)
+
+
+def _command(script: Path) -> str:
+    """A line for the shell that honcho starts; the shell gives way to Python, so that none stands in between."""
+    words = [sys.executable, str(script)]
+    return subprocess.list2cmdline(words) if sys.platform == "win32" else f"exec {shlex.join(words)}"
 
 
 def _announce(settings: Settings, key: str) -> None:

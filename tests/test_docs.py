@@ -1,0 +1,116 @@
+"""Documents say what is so: settings, commands, error codes and links are held against the code."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic.fields import FieldInfo
+
+import scraper.errors  # noqa: F401  its errors are part of the family
+from cache.errors import OrdersError
+from cache.settings import Settings
+from scraper.settings import ScraperSettings
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
+COMMAND = re.compile(r"python3? -m (scraper|lab|bench)(?: ([a-z]+))?")
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def row(name: str, field: FieldInfo) -> str:
+    default = "required" if field.is_required() else "–" if field.default is None else f"`{field.default}`"
+    return f"| `{name.upper()}` | {default} | {field.description} |"
+
+
+def test_the_configuration_page_lists_every_setting_with_its_default_and_meaning() -> None:
+    listed = [line for line in read("docs/configuration.md").splitlines() if line.startswith("| `")]
+
+    assert sorted(listed) == sorted(row(name, field) for name, field in ScraperSettings.model_fields.items())
+
+
+def test_no_setting_of_the_readers_is_a_secret_of_the_database() -> None:
+    assert not [name for name in Settings.model_fields if name.startswith("phpmyadmin")]
+
+
+def test_the_example_of_env_lists_every_setting_once_and_sets_none() -> None:
+    lines = re.findall(r"^(?:# )?([A-Z][A-Z_]+)=(.*)$", read(".env.example"), re.MULTILINE)
+
+    fields = ScraperSettings.model_fields
+    assert sorted(name for name, _ in lines) == sorted(name.upper() for name in fields)
+    for name, value in lines:
+        field = fields[name.lower()]
+        assert value == ("" if field.is_required() or field.default is None else str(field.default)), name
+
+
+def test_the_example_of_env_leaves_open_only_what_is_required() -> None:
+    opened = re.findall(r"^([A-Z_]+)=", read(".env.example"), re.MULTILINE)
+
+    assert sorted(opened) == sorted(
+        n.upper() for n, field in ScraperSettings.model_fields.items() if field.is_required()
+    )
+
+
+def test_every_make_target_in_the_documents_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", read("Makefile"), re.MULTILINE))
+    named = {name for file in DOCUMENTS for name in re.findall(r"(?:^|`)make ([a-z]+)", file.read_text(), re.MULTILINE)}
+
+    assert {"demo", "test", "run"} <= named <= targets
+
+
+def commands() -> list[tuple[str, str]]:
+    return sorted({found for file in DOCUMENTS for found in COMMAND.findall(file.read_text(encoding="utf-8"))})
+
+
+@pytest.mark.parametrize("package", ["scraper", "lab"])
+def test_every_command_in_the_documents_exists(package: str) -> None:
+    described = subprocess.run(
+        [sys.executable, "-m", package, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    named = [command for owner, command in commands() if owner == package and command]
+    assert named
+    for command in named:
+        assert re.search(rf"\b{command}\b", described.stdout), command
+
+
+def test_the_troubleshooting_page_explains_every_error_code() -> None:
+    explained = set(re.findall(r"^\| `([a-z_]+)` \|", read("docs/troubleshooting.md"), re.MULTILINE))
+
+    assert {error.code for error in family(OrdersError)} <= explained
+
+
+def family(error: type[OrdersError]) -> Iterator[type[OrdersError]]:
+    """The error and all below it that the product raises, not those of a process that serves HTTP."""
+    if error.__module__.startswith(("cache.", "scraper.")):
+        yield error
+    for below in error.__subclasses__():
+        yield from family(below)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_between_documents_resolves(document: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+    broken = [link for link in links if not resolves(document, link)]
+
+    assert broken == []
+
+
+def resolves(document: Path, link: str) -> bool:
+    path, _, anchor = link.partition("#")
+    target = (document.parent / path).resolve() if path else document
+    return target.exists() and (not anchor or anchor in anchors(target))
+
+
+def anchors(document: Path) -> set[str]:
+    """The anchors of a document's headings, made as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

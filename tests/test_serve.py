@@ -1,0 +1,128 @@
+"""`python serve.py` holds dashboard and API together, from the addresses it prints to the last process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+
+ROOT = Path(__file__).parents[1]
+OWN = ("PHPMYADMIN_", "SHOPIFY_", "API_", "DASHBOARD_", "CACHE_", "SCHEDULER", "PORT")
+
+
+def free_ports() -> tuple[int, int]:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        return one.getsockname()[1], other.getsockname()[1]
+
+
+class Served:
+    """serve.py in a process and folder of its own. `said` grows line by line."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.api_port, self.dashboard_port = free_ports()
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}
+        environment |= {"API_PORT": str(self.api_port), "DASHBOARD_PORT": str(self.dashboard_port), "SCHEDULER": "off"}
+        self.process = subprocess.Popen(
+            [sys.executable, ROOT / "serve.py"], cwd=folder, env=environment | settings, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        self.said: list[str] = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self.said.append(line)
+
+    def wait_for(self, text: str) -> str:
+        """The first line that holds the text."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if found := [line for line in self.said if text in line]:
+                return found[0]
+            assert self.process.poll() is None, self.output
+            time.sleep(0.1)
+        raise AssertionError(self.output)
+
+    def family(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def ended(self) -> int:
+        """The exit code, once it has ended by itself."""
+        code = self.process.wait(60)
+        self._reader.join(10)
+        return code
+
+    @property
+    def output(self) -> str:
+        return "".join(self.said)
+
+
+@contextmanager
+def served(folder: Path, **settings: str) -> Iterator[Served]:
+    one = Served(folder, **settings)
+    try:
+        yield one
+    finally:
+        one.process.terminate()
+        one.ended()
+        if one.process.stdout:
+            one.process.stdout.close()
+
+
+def test_it_works(tmp_path: Path) -> None:
+    """Both answer when their addresses and the key are printed; Ctrl-C ends all of it, and is no error."""
+    with served(tmp_path) as one:
+        key = one.wait_for("API key  ").split()[-1]
+        dashboard, api = (one.wait_for(f"  {name}  ").split()[1] for name in ("Dashboard", "API"))
+
+        assert key == (tmp_path / "var" / "api_key").read_text().strip()
+        assert httpx.get(f"{api}/status", headers={"X-API-Key": key}).json()["api_status"] == "online"
+        assert httpx.get(dashboard).status_code == 200
+
+        family = one.family()
+        one.process.send_signal(signal.SIGINT)
+        assert one.ended() == 0
+        assert not [process for process in family if process.is_running()]
+
+
+def test_when_one_ends_the_other_is_ended_too(tmp_path: Path) -> None:
+    with served(tmp_path) as one:
+        one.wait_for("API key  ")
+        family = one.family()
+        next(process for process in family if process.cmdline()[-1:] == [str(ROOT / "api_sidecar.py")]).kill()
+
+        assert one.ended() != 0
+        assert not [process for process in family if process.is_running()]
+
+
+def test_two_services_on_one_port_are_refused_before_anything_starts(tmp_path: Path) -> None:
+    with served(tmp_path, API_PORT="", DASHBOARD_PORT="", PORT="10000") as one:
+        assert one.ended() == 1
+        assert "Set API_PORT and DASHBOARD_PORT to two different ports" in one.output
+
+
+def test_off_loopback_it_ends_with_advice_where_the_dashboard_has_no_password(tmp_path: Path) -> None:
+    with served(tmp_path, DASHBOARD_HOST="0.0.0.0") as one:
+        assert one.ended() == 1
+        assert "Set DASHBOARD_PASSWORD" in one.output
+        assert "API key  " not in one.output
+
+
+def test_off_loopback_the_key_is_not_printed_since_output_is_kept_as_a_log(tmp_path: Path) -> None:
+    key = "0f3c" * 8
+    with served(tmp_path, API_HOST="0.0.0.0", SHOPIFY_API_KEY=key) as one:
+        one.wait_for("API key  ")
+
+        assert key not in one.output
