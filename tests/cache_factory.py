@@ -100,14 +100,13 @@ def publish(
     before = store.head()
     generation = before.generation + 1 if before else 1
     size = max(1, -(-len(rows) // segments))
-    parts = [rows[i : i + size] for i in range(0, len(rows), size)] or [rows]
+    parts = [rows[i : i + size] for i in range(0, len(rows), size)]
     written: list[Segment] = []
     with store.workspace() as workspace:
         for i, part in enumerate(parts):
             folder = workspace / str(i)
             with SegmentWriter(folder, columns) as writer:
-                if part:
-                    writer.write(_table(columns, part), np.array([_checksum(row) for row in part], np.uint64))
+                writer.write(_table(columns, part), np.array([_checksum(row) for row in part], np.uint64))
                 low = int(part[0][columns[0].name] or 0) if i else None
                 high = int(parts[i + 1][0][columns[0].name] or 0) if i + 1 < len(parts) else None
                 segment = writer.close(low, high)
