@@ -15,7 +15,7 @@ import httpx
 from cache_factory import confirm, publish
 
 from cache.errors import Trouble
-from cache.snapshot import Head
+from cache.snapshot import Changes, Head
 from cache.store import Progress, Run, Store, Worker, open_store
 
 ROOT = Path(__file__).parents[1]
@@ -96,10 +96,12 @@ def worker(store: Store) -> Iterator[Worker]:
 
 
 @contextmanager
-def sync(store: Store, rows: int | None = None, error: Trouble | None = None) -> Iterator[Run]:
+def sync(
+    store: Store, rows: int | None = None, error: Trouble | None = None, changes: Changes | None = None
+) -> Iterator[Run]:
     """A sync as a worker does it, begun at entry and finished at exit.
 
-    Parameters: `rows` to publish (None: the data is unchanged); `error`, if it is to fail.
+    Parameters: `rows` to publish (None: the data is unchanged); `error`, if it is to fail; `changes` as a sync counts them.
     """
     with store.sync_lock():
         run = Run(trigger="test")
@@ -112,7 +114,7 @@ def sync(store: Store, rows: int | None = None, error: Trouble | None = None) ->
             head = confirm(store) if rows is None else publish(store, rows)
             values = {"outcome": "unchanged" if rows is None else "published"}
         generation = head.generation if head else None
-        store.finish(run.model_copy(update={**values, "generation": generation}))
+        store.finish(run.model_copy(update={**values, "generation": generation, "changes": changes}))
 
 
 @contextmanager
