@@ -101,7 +101,8 @@ def sync(
 ) -> Iterator[Run]:
     """A sync as a worker does it, begun at entry and finished at exit.
 
-    Parameters: `rows` to publish (None: the data is unchanged); `error`, if it is to fail; `changes` as a sync counts them.
+    Parameters: `rows` to publish (None: the data is unchanged); `error`, if it is to fail;
+    `changes` as a sync counts them.
     """
     with store.sync_lock():
         run = Run(trigger="test")
