@@ -1,0 +1,1 @@
+"""Ratios side by side with peers: `python -m bench`."""
