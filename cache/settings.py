@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from cache.errors import SettingsInvalid
 
 DOTENV = Path(".env")
+YEAR = 525_600  # minutes
 
 
 class _FileSource(PydanticBaseSettingsSource):
@@ -31,8 +32,9 @@ class _FileSource(PydanticBaseSettingsSource):
             return None, field_name, False
         try:
             return Path(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
-        except OSError as error:
-            raise SettingsInvalid(f"{name} names a file that cannot be read: {error.strerror}.") from error
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise SettingsInvalid(f"{name} names a file that cannot be read: {reason}.") from error
 
     def __call__(self) -> dict[str, Any]:
         values = (
@@ -50,8 +52,12 @@ class Settings(BaseSettings):
     )  # fmt: skip
 
     cache_url: str = Field("file:var/cache", description="Where snapshots live: `file:` and a folder.")
-    sync_interval_minutes: float = Field(60, gt=0, description="Minutes after a verification until the next sync.")
-    sync_timeout_minutes: float = Field(30, gt=0, description="Minutes after which a sync and its Chrome are ended.")
+    sync_interval_minutes: float = Field(
+        60, gt=0, le=YEAR, description="Minutes after a verification until the next sync."
+    )
+    sync_timeout_minutes: float = Field(
+        30, gt=0, le=YEAR, description="Minutes after which a sync and its Chrome are ended."
+    )
     refresh_min_seconds: float = Field(
         60, ge=0, description="An automatic refresh (`?refresh=true`) within these seconds of the last starts nothing."
     )
@@ -101,7 +107,7 @@ class Settings(BaseSettings):
     def _known_zone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError) as error:
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: "Europe" is a folder
             raise ValueError("is not an IANA time zone such as Europe/Berlin") from error
         return value
 

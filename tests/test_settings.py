@@ -1,0 +1,148 @@
+"""Settings come from the environment, then `.env`, then the default; what is wrong is named, never shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cache.errors import SettingsInvalid
+from cache.settings import Settings
+from cache.store import open_store
+from scraper.settings import ScraperSettings
+
+SECRET = "hunter2-in-a-test"
+LOGIN = {
+    "PHPMYADMIN_URL": "https://db.example.com/phpmyadmin/",
+    "PHPMYADMIN_USERNAME": "analyst",
+    "PHPMYADMIN_PASSWORD": SECRET,
+    "PHPMYADMIN_DATABASE": "shop",
+}
+
+
+@pytest.fixture
+def login(here: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A working folder of its own, and a whole login in the environment."""
+    for name, value in LOGIN.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_it_works(login: pytest.MonkeyPatch) -> None:
+    settings = ScraperSettings.load()
+    assert settings.phpmyadmin_url == "https://db.example.com/phpmyadmin/"
+    assert settings.phpmyadmin_password.get_secret_value() == SECRET
+    assert settings.phpmyadmin_table == "orders"
+    assert settings.sync_interval_minutes == 60
+
+
+def test_the_environment_wins_over_dotenv_and_dotenv_over_the_default(here: Path, login: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("PHPMYADMIN_TABLE=from_dotenv\nPHPMYADMIN_USERNAME=from_dotenv\n")
+    settings = ScraperSettings.load()
+    assert (settings.phpmyadmin_table, settings.phpmyadmin_username) == ("from_dotenv", "analyst")
+
+
+@pytest.mark.parametrize("place", ["environment", "dotenv"])
+def test_a_secret_may_stand_in_a_file(here: Path, login: pytest.MonkeyPatch, place: str) -> None:
+    login.delenv("PHPMYADMIN_PASSWORD")
+    secret = here / "secret"
+    secret.write_text("pass word \n")
+    if place == "dotenv":
+        Path(".env").write_text(f"PHPMYADMIN_PASSWORD_FILE={secret}\n")
+    else:
+        login.setenv("PHPMYADMIN_PASSWORD_FILE", str(secret))
+    assert ScraperSettings.load().phpmyadmin_password.get_secret_value() == "pass word "
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"], ids=["missing", "no text"])
+def test_a_secret_file_that_cannot_be_read_is_named(
+    here: Path, login: pytest.MonkeyPatch, content: bytes | None
+) -> None:
+    login.delenv("PHPMYADMIN_PASSWORD")
+    login.setenv("PHPMYADMIN_PASSWORD_FILE", str(here / "secret"))
+    if content is not None:
+        (here / "secret").write_bytes(content)
+    with pytest.raises(SettingsInvalid, match="PHPMYADMIN_PASSWORD_FILE"):
+        ScraperSettings.load()
+
+
+@pytest.mark.parametrize(
+    ("pasted", "cleaned"),
+    [
+        ("https://db.example.com", "https://db.example.com/"),
+        ("https://db.example.com/phpmyadmin", "https://db.example.com/phpmyadmin/"),
+        ("  https://db.example.com/pma/index.php \n", "https://db.example.com/pma/"),
+        ("http://h:8080/index.php?route=/database/structure&db=shop", "http://h:8080/"),
+        ("https://h/pma/index.php?route=/sql&db=a&table=b#top", "https://h/pma/"),
+        ("https://h/cpsess123/3rdparty/phpMyAdmin/sql.php", "https://h/cpsess123/3rdparty/phpMyAdmin/"),
+        ("https://[::1]:8443/pma/", "https://[::1]:8443/pma/"),
+    ],
+)
+def test_a_pasted_address_is_cleaned(login: pytest.MonkeyPatch, pasted: str, cleaned: str) -> None:
+    login.setenv("PHPMYADMIN_URL", pasted)
+    assert ScraperSettings.load().phpmyadmin_url == cleaned
+
+
+def test_the_database_of_a_pasted_address_stands_in_for_a_missing_one(login: pytest.MonkeyPatch) -> None:
+    login.setenv("PHPMYADMIN_URL", "https://h/index.php?route=/database/structure&db=my%20shop")
+    assert ScraperSettings.load().phpmyadmin_database == "shop"
+    login.delenv("PHPMYADMIN_DATABASE")
+    assert ScraperSettings.load().phpmyadmin_database == "my shop"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PHPMYADMIN_URL", f"ftp://{SECRET}/"),
+        ("PHPMYADMIN_URL", f"https://analyst:{SECRET}@db.example.com/"),
+        ("PHPMYADMIN_URL", f"{SECRET}"),
+        ("PHPMYADMIN_URL", "http://[half/"),
+        ("SYNC_INTERVAL_MINUTES", SECRET),
+        ("SYNC_INTERVAL_MINUTES", "0"),
+        ("SYNC_TIMEOUT_MINUTES", "-1"),
+        ("SYNC_INTERVAL_MINUTES", "nan"),
+        ("SYNC_INTERVAL_MINUTES", "inf"),
+        ("REFRESH_MIN_SECONDS", "-1"),
+        ("SCHEDULER", SECRET),
+        ("SOURCE_TIMEZONE", SECRET),
+        ("SOURCE_TIMEZONE", "../etc/passwd"),
+        ("SHOP_TIMEZONE", "Europe"),
+        ("API_PORT", "70000"),
+    ],
+)
+def test_a_wrong_setting_is_named_and_its_value_is_not_shown(login: pytest.MonkeyPatch, name: str, value: str) -> None:
+    login.setenv(name, value)
+    with pytest.raises(SettingsInvalid) as caught:
+        ScraperSettings.load()
+    assert name in str(caught.value)
+    assert "configuration.md" in caught.value.advice
+    shown = repr(caught.value) + str(caught.value) + str(caught.value.__cause__)
+    assert SECRET not in shown
+
+
+@pytest.mark.parametrize("name", LOGIN)
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_missing_or_empty_part_of_the_login_is_named(login: pytest.MonkeyPatch, name: str, value: str | None) -> None:
+    if value is None:
+        login.delenv(name)
+    else:
+        login.setenv(name, value)
+    with pytest.raises(SettingsInvalid, match=name):
+        ScraperSettings.load()
+
+
+def test_no_secret_shows_in_the_settings_themselves(login: pytest.MonkeyPatch) -> None:
+    login.setenv("SHOPIFY_API_KEY", SECRET)
+    login.setenv("DASHBOARD_PASSWORD", SECRET)
+    settings = ScraperSettings.load()
+    assert SECRET not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+
+
+def test_readers_hold_no_login(login: pytest.MonkeyPatch) -> None:
+    assert not any("phpmyadmin" in name for name in Settings.load().model_dump())
+
+
+@pytest.mark.parametrize("url", ["", "file:", "redis://localhost", "var/cache", "FILE:/x"])
+def test_a_cache_address_that_is_no_folder_is_refused(here: Path, url: str) -> None:
+    with pytest.raises(SettingsInvalid, match="CACHE_URL"):
+        open_store(url)
