@@ -25,6 +25,7 @@ Dimension = Literal["status", "fulfilment", "channel", "country", "currency"]
 Bucket = Literal["1 hour", "1 day", "7 days", "1 month"]
 Row = Mapping[str, Any]
 
+ROW_KEY = "row key"  # beside the columns of the source
 MEMORY_LIMIT = "192MB"
 SEGMENTS_AT_ONCE = 8  # that many are read into the table before it is compressed
 
@@ -122,7 +123,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Page:
-    """Rows of the source, newest order first, out of `count` that match. Instants are naive, on the shop's clock."""
+    """Rows of the source, newest order first, out of `count` that match; naive instants, on the shop's clock."""
 
     rows: list[Row]
     count: int
@@ -238,13 +239,13 @@ class Orders:
         return self._look_up([found[0][0]])[0] if found else None
 
     def _look_up(self, keys: Sequence[object]) -> list[Row]:
-        """Whole rows in the order of `keys`; each has its key, as text, under "key"."""
+        """Whole rows in the order of `keys`; each has its key, as text, under ROW_KEY."""
         if not keys:
             return []
         select = ", ".join(self._shown(column) for column in self.columns)
         cursor = self._database.cursor()
         cursor.execute(f"SELECT {_KEY}, {select} FROM rows WHERE {_KEY} IN ({_marks(keys)})", list(keys))
-        names = ["key", *(column.name for column in self.columns)]
+        names = [ROW_KEY, *(column.name for column in self.columns)]
         rows = {row[0]: dict(zip(names, (str(row[0]), *row[1:]), strict=True)) for row in cursor.fetchall()}
         return [rows[key] for key in keys]
 
@@ -299,7 +300,7 @@ class Orders:
         return int(self._rows(sql, values)[0][0])
 
 
-_KEY = '"row key"'  # beside the columns of the source, in `rows`
+_KEY = quoted(ROW_KEY)
 _SALES = "sum(total) - coalesce(sum(refunded), 0)"
 
 

@@ -46,7 +46,6 @@ def head(title: str) -> None:
             key="refresh",
             disabled=busy,
             on_click=_refresh,
-            help="Read the database again now.",
         )
     _progress(status)
     _troubles(status)

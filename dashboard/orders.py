@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import orjson
 import streamlit as st
 
-from cache.analytics import Orders, Row, Span
+from cache.analytics import ROW_KEY, Orders, Row, Span
 from cache.render import unwrap
 from dashboard import data, words
 from dashboard.data import Conditions
@@ -46,7 +46,7 @@ def orders_table(orders: Orders, span: Span | None, conditions: Conditions) -> N
         if found.rows:
             names = {column.name for column in orders.columns}
             shown = [each for each in _COLUMNS if not each.needs or each.needs in names]
-            lines = [Line([each.cell(orders, row) for each in shown], id=row["key"]) for row in found.rows]
+            lines = [Line([each.cell(orders, row) for each in shown], id=row[ROW_KEY]) for row in found.rows]
             table("Orders", [each.column for each in shown], lines, key="orders", on_pick=_open)
         if pages > 1:
             st.session_state["page_number"] = min(at, pages)
@@ -102,7 +102,7 @@ class _Shown(NamedTuple):
 
 def _named(orders: Orders, row: Row) -> Cell:
     parts = [_at(row, "created_at"), _customer(row)]
-    return Cell(str(row.get("name") or row["key"]), more=" · ".join(part for part in parts if part != "–"))
+    return Cell(str(row.get("name") or row[ROW_KEY]), more=" · ".join(part for part in parts if part != "–"))
 
 
 def _payment(orders: Orders, row: Row) -> Cell:
@@ -172,7 +172,7 @@ def _order(orders: Orders, row: Row) -> None:
         ("Last changed", _at(row, "updated_at")),
         ("Tags", str(row.get("tags") or "–")),
         ("Note", str(row.get("note") or "–")),
-        ("Id", str(row["key"])),
+        ("Id", str(row[ROW_KEY])),
     ]
     st.subheader("Details", anchor=False)
     lines = [Line([label, text]) for label, text in facts if text != "–"]

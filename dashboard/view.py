@@ -131,7 +131,9 @@ def _midnight(on: date) -> datetime:
 
 
 def _date(text: str) -> date | None:
+    """A day that shops can have had orders on, else None."""
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         return None
+    return day if 1970 <= day.year < 2200 else None

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shop_factory import SHOP_COLUMNS, shop
 
-from cache.analytics import Orders, Span
+from cache.analytics import ROW_KEY, Orders, Span
 from cache.filters import Condition
 from cache.local import LocalStore
 from cache.snapshot import Column
@@ -162,7 +162,7 @@ def test_weeks_and_months_count_from_the_start_of_the_period(opened: Orders, row
 def test_pages_go_through_every_order_once_the_newest_first(opened: Orders, rows: list[Row]) -> None:
     keys: list[str] = []
     while len(page := opened.page(None, limit=70, offset=len(keys)).rows):
-        keys += [row["key"] for row in page]
+        keys += [row[ROW_KEY] for row in page]
     expected = sorted(real(rows), key=lambda row: (row["created_at"] or "", int(row["id"] or 0)), reverse=True)
     assert keys == [row["id"] for row in expected]
 

@@ -1,0 +1,93 @@
+"""A real dashboard for tests: its own process, folder and port, and a browser in front of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from cache.store import Store, open_store
+
+ROOT = Path(__file__).parents[1]
+_CLEAN = ("DASHBOARD_", "PORT", "CACHE_", "SCHEDULER", "SHOP_", "SHOPIFY_", "PHPMYADMIN_", "SYNC_", "STREAMLIT_")
+
+
+class Dashboard:
+    """Parameters: `folder` is where it runs; `settings` are environment variables beside the defaults for tests."""
+
+    def __init__(self, folder: Path, settings: dict[str, str]) -> None:
+        self.folder = folder
+        self.store: Store = open_store(f"file:{folder / 'cache'}")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(_CLEAN)}
+        defaults = {"DASHBOARD_PORT": str(port), "CACHE_URL": "file:cache", "SCHEDULER": "off"}
+        with (folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, ROOT / "streamlit_app.py"], cwd=folder, env={**environment, **defaults, **settings},
+                stdout=log, stderr=log,
+            )  # fmt: skip
+        self._wait()
+
+    def _wait(self) -> None:
+        end = time.monotonic() + 60
+        while time.monotonic() < end and self.process.poll() is None:
+            try:
+                httpx.get(f"{self.url}/_stcore/health").raise_for_status()
+            except httpx.HTTPError:
+                time.sleep(0.1)
+            else:
+                return
+        self.close()
+        raise AssertionError(f"the dashboard did not start: {self.log()}")
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def close(self) -> None:
+        self.process.terminate()
+        self.process.wait(20)
+        self.store.close()
+
+
+@contextmanager
+def dashboard(folder: Path, **settings: str) -> Iterator[Dashboard]:
+    running = Dashboard(folder, settings)
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def visit(browser: Browser, address: str, width: int = 1440) -> Page:
+    """A tab of its own visitor, loaded up to its title."""
+    page = browser.new_context(viewport={"width": width, "height": 900}).new_page()
+    page.set_default_timeout(20_000)
+    page.goto(address)
+    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=20_000)
+    return page
+
+
+def figure(page: Page, label: str, value: str | re.Pattern[str]) -> None:
+    """Waits until a card shows a figure."""
+    card = page.get_by_test_id("stMetric").filter(has_text=label)
+    expect(card.get_by_test_id("stMetricValue")).to_have_text(value, timeout=20_000)

@@ -1,0 +1,291 @@
+"""The dashboard in a real browser: figures, filters, orders, refresh, and what it says when something is wrong."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import httpx
+import pytest
+from cache_factory import Row, publish
+from dashboard_process import ROOT, Dashboard, chromium, dashboard, figure, visit
+from playwright.sync_api import Browser, expect
+from shop_factory import SHOP_COLUMNS, shop
+from sidecar_process import answering, sync, worker
+
+from cache.errors import Trouble
+from cache.store import Progress, Run, now
+
+Start = Callable[..., Dashboard]
+EVIL = "<img src=x onerror=alert(1)> $1 **bold** [link](http://x)"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[dict[str, str | None]]:
+    return shop(600)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory, rows: list[Row]) -> Iterator[Dashboard]:
+    """A dashboard over a shop that nobody changes."""
+    with dashboard(tmp_path_factory.mktemp("filled")) as running:
+        publish(running.store, rows, columns=SHOP_COLUMNS)
+        yield running
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    with ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(dashboard(tmp_path, **settings))
+
+
+def usd(rows: list[Row], days: int | None = None, status: str | None = None) -> list[Row]:
+    first = f"{datetime.now(UTC).date() - timedelta(days=days - 1)}" if days else ""
+    return [
+        row for row in rows
+        if row["test"] == "0" and row["currency"] == "USD" and (row["created_at"] or "") >= first
+        and (status is None or row["financial_status"] == status)
+    ]  # fmt: skip
+
+
+def order(number: int, **values: str | None) -> dict[str, str | None]:
+    """One order of now, in dollars."""
+    made = dict(shop(1)[0], id=str(9_000_000_000_000 + number), name=f"#{number}", currency="USD", test="0", note=None)
+    return {**made, "created_at": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}", "customer_name": "Ida Smith", **values}
+
+
+def log_is_clean(running: Dashboard) -> None:
+    assert "Traceback" not in running.log()
+
+
+def test_it_works(browser: Browser, filled: Dashboard, rows: list[Row]) -> None:
+    """The cards show all orders of the chosen currency, and total sales to the cent where it adds up."""
+    page = visit(browser, f"{filled.url}/?period=all")
+    counted = usd(rows)
+    total = sum(Decimal(r["total_price"] or 0) - Decimal(r["total_refunded"] or 0) for r in counted)
+    figure(page, "Orders", f"{len(counted):,}")
+    figure(page, "Total sales", f"${total.quantize(Decimal(1)):,}")
+    expect(page.get_by_role("table", name="How total sales adds up")).to_contain_text(f"${total:,}")
+    expect(page.get_by_text("Verified just now").first).to_be_visible()
+    expect(page.get_by_text("EUR", exact=False).last).to_be_visible()
+    log_is_clean(filled)
+
+
+def test_a_picked_row_filters_and_the_address_gives_the_same_view(
+    browser: Browser, filled: Dashboard, rows: list[Row]
+) -> None:
+    page = visit(browser, f"{filled.url}/?period=all")
+    page.get_by_role("table", name="Sales by payment status").get_by_role("button", name="Paid", exact=True).click()
+    expected = f"{len(usd(rows, status='paid')):,}"
+    figure(page, "Orders", expected)
+    expect(page).to_have_url(re.compile(r"period=all&status=paid$"))
+    expect(page.get_by_role("button", name="Payment: Paid")).to_be_visible()
+    colleague = visit(browser, page.url)
+    figure(colleague, "Orders", expected)
+    colleague.get_by_role("button", name="Clear filters").click()
+    figure(colleague, "Orders", f"{len(usd(rows)):,}")
+
+
+def test_the_period_is_chosen_in_its_chip(browser: Browser, filled: Dashboard, rows: list[Row]) -> None:
+    page = visit(browser, filled.url)
+    figure(page, "Orders", f"{len(usd(rows, days=30)):,}")
+    page.get_by_role("button", name=re.compile("Last 30 days")).click()
+    page.get_by_text("Last 90 days").click()
+    figure(page, "Orders", f"{len(usd(rows, days=90)):,}")
+    expect(page).to_have_url(re.compile("period=90d"))
+
+
+def test_orders_are_searched_paged_and_opened(browser: Browser, filled: Dashboard, rows: list[Row]) -> None:
+    page = visit(browser, f"{filled.url}/?period=all")
+    counted = sorted(usd(rows), key=lambda row: row["created_at"] or "", reverse=True)
+    table = page.get_by_role("table", name="Orders", exact=True)
+    expect(page.get_by_text(f"1–50 of {len(counted)} orders")).to_be_visible()
+    expect(table.get_by_role("row")).to_have_count(51)
+    page.get_by_role("button", name="Page 2", exact=True).click()
+    expect(page.get_by_text(f"51–100 of {len(counted)} orders")).to_be_visible()
+    wanted = counted[120]["name"] or ""
+    page.get_by_placeholder("Order, customer or e-mail").fill(wanted)
+    expect(page.get_by_text("1–1 of 1 orders")).to_be_visible()
+    table.get_by_role("button", name=wanted).click()
+    drawer = page.get_by_role("dialog")
+    expect(drawer).to_contain_text(f"Order {wanted}")
+    expect(drawer.get_by_role("table", name="Amounts")).to_contain_text(
+        f"${Decimal(counted[120]['total_price'] or 0):,}"
+    )
+    expect(page).to_have_url(re.compile(f"order={counted[120]['id']}"))
+    page.keyboard.press("Escape")
+    expect(drawer).to_be_hidden()
+    expect(page).not_to_have_url(re.compile("order="))
+
+
+def test_a_phone_shows_the_same_without_scrolling_sideways(browser: Browser, filled: Dashboard) -> None:
+    page = visit(browser, f"{filled.url}/?period=all", width=390)
+    expect(page.get_by_role("table", name="Orders", exact=True)).to_be_visible()
+    width = page.get_by_test_id("stMain").evaluate("main => main.scrollWidth - main.clientWidth")
+    assert width <= 0
+
+
+def test_a_refresh_shows_progress_and_every_tab_follows_and_keeps_its_filters(browser: Browser, start: Start) -> None:
+    running = start()
+    publish(running.store, [order(1001, financial_status="paid")], columns=SHOP_COLUMNS)
+    with worker(running.store):
+        page, other = visit(browser, running.url), visit(browser, f"{running.url}/?period=7d&status=paid")
+        for tab in (page, other):
+            figure(tab, "Orders", "1")
+        page.get_by_role("button", name="Refresh", exact=True).click()
+        expect(page.get_by_text("Refresh requested")).to_be_visible()
+        run = Run(trigger="request")
+        (task,) = running.store.begin(run)
+        assert task.requested_by == "dashboard"
+        running.store.report(run.model_copy(update={"progress": Progress(phase="rows", done=1, total=2)}))
+        for tab in (page, other):
+            expect(tab.get_by_text("Copying orders · step 4 of 5 · 1 of 2")).to_be_visible()
+        rows = [order(1001, financial_status="paid"), order(1002, financial_status="paid", customer_name=EVIL)]
+        head = publish(running.store, rows, columns=SHOP_COLUMNS)
+        running.store.finish(run.model_copy(update={"outcome": "published", "generation": head.generation}))
+        for tab in (page, other):
+            figure(tab, "Orders", "2")
+            expect(tab.get_by_role("button", name="#1002")).to_be_visible()
+            expect(tab.get_by_role("cell", name=EVIL)).to_be_visible()  # as text, not as markup
+        expect(other).to_have_url(re.compile("period=7d&status=paid"))
+        expect(page.get_by_role("button", name="Refresh", exact=True)).to_be_enabled()
+    log_is_clean(running)
+
+
+def test_a_refresh_that_changed_nothing_only_renews_the_age(browser: Browser, start: Start) -> None:
+    running = start()
+    old = now() - timedelta(hours=3)
+    publish(running.store, [order(1001)], columns=SHOP_COLUMNS, verified_at=old)
+    with answering(running.store):
+        page = visit(browser, running.url)
+        expect(page.get_by_text("Verified 3 h ago").first).to_be_visible()
+        page.get_by_role("button", name="Refresh", exact=True).click()
+        expect(page.get_by_text("Verified just now").first).to_be_visible(timeout=20_000)
+
+
+def test_without_data_it_says_what_is_happening_and_fills_itself(browser: Browser, start: Start) -> None:
+    running = start()
+    page = visit(browser, running.url)
+    expect(page.get_by_text("No orders yet, and nothing that fetches them")).to_be_visible()
+    page.get_by_role("button", name="Refresh", exact=True).click()
+    expect(page.get_by_role("alert").filter(has_text="The refresh was not started.")).to_be_visible()
+    with worker(running.store):
+        run = Run(trigger="first")
+        running.store.begin(run)
+        expect(page.get_by_text("The first copy of your orders is on its way")).to_be_visible()
+        expect(page.get_by_text("Signing in to phpMyAdmin · step 1 of 5")).to_be_visible()
+        head = publish(running.store, [order(1001)], columns=SHOP_COLUMNS)
+        running.store.finish(run.model_copy(update={"outcome": "published", "generation": head.generation}))
+        figure(page, "Orders", "1")
+    expect(page.get_by_text("Nothing refreshes this data")).to_be_visible()  # the worker has left
+    log_is_clean(running)
+
+
+def test_a_failing_sync_says_what_failed_and_what_to_do_over_the_last_good_data(browser: Browser, start: Start) -> None:
+    running = start()
+    publish(running.store, [order(1001)], columns=SHOP_COLUMNS, verified_at=now() - timedelta(hours=2))
+    trouble = Trouble(code="login_refused", message="phpMyAdmin refused the login.", advice="Check the password.")
+    with worker(running.store), sync(running.store, error=trouble):
+        page = visit(browser, running.url)
+        figure(page, "Orders", "1")
+    alert = page.get_by_role("alert").filter(has_text="The last refresh failed")
+    expect(alert).to_contain_text("phpMyAdmin refused the login. Check the password. Shown is the last good data")
+    expect(page.get_by_text("Verified 2 h ago").first).to_be_visible()
+    figure(page, "Orders", "1")
+
+
+def test_data_that_is_not_verified_says_so(browser: Browser, start: Start) -> None:
+    running = start()
+    publish(running.store, [order(1001)], columns=SHOP_COLUMNS, verified=False, reason="2 ranges still moved.")
+    expect(visit(browser, running.url).get_by_text("Not verified").first).to_be_visible()
+
+
+def test_missing_columns_and_no_rows_bring_lines_and_no_errors(browser: Browser, start: Start) -> None:
+    running = start(SHOP_TIMEZONE="Asia/Tokyo")
+    publish(running.store, 30)  # a table without amounts but the total, and without channels
+    page = visit(browser, f"{running.url}/?period=all")
+    expect(page.get_by_text("No gross sales: the table has no column subtotal_price")).to_be_visible()
+    expect(page.get_by_text("Times are on the shop's clock, Asia/Tokyo.")).to_be_visible()
+    expect(page.get_by_text("Average order value")).to_have_count(0)
+    publish(running.store, [])
+    expect(page.get_by_text("The table holds no orders yet.")).to_be_visible(timeout=20_000)
+    publish(running.store, [{"id": "1"}], columns=SHOP_COLUMNS[:1])
+    expect(page.get_by_text("No dates: the table has no column created_at")).to_be_visible(timeout=20_000)
+    figure(page, "Orders", "1")
+    log_is_clean(running)
+
+
+def test_the_scheduler_stands_without_any_visitor_and_leaves_with_the_dashboard(tmp_path: Path) -> None:
+    with dashboard(tmp_path, SCHEDULER="auto", PHPMYADMIN_URL="http://127.0.0.1:9/") as running:
+        end = time.monotonic() + 20
+        while not running.store.status().workers and time.monotonic() < end:
+            time.sleep(0.1)
+        assert [worker.leader for worker in running.store.status().workers] == [True]
+        running.process.terminate()
+        running.process.wait(30)
+        assert running.store.status().workers == ()
+
+
+# -- sign-in
+
+
+def test_off_loopback_it_does_not_start_without_a_password(tmp_path: Path) -> None:
+    environment = {"DASHBOARD_HOST": "0.0.0.0", "CACHE_URL": "file:cache", "SCHEDULER": "off", "PATH": ""}
+    ended = subprocess.run(
+        [sys.executable, ROOT / "streamlit_app.py"], cwd=tmp_path, env=environment, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert "would listen on 0.0.0.0 without a sign-in. Set DASHBOARD_PASSWORD" in ended.stderr
+
+
+def test_the_password_opens_the_page_that_was_asked_for(browser: Browser, start: Start) -> None:
+    running = start(DASHBOARD_PASSWORD="correct horse ünïcode")
+    publish(running.store, [order(1001)], columns=SHOP_COLUMNS)
+    page = browser.new_context().new_page()
+    page.goto(f"{running.url}/?period=7d&status=paid&status=pending")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_have_text("That password is not right.")
+    page.get_by_label("Password").fill("correct horse ünïcode")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_text("Orders overview")).to_be_visible(timeout=20_000)
+    expect(page).to_have_url(re.compile(r"period=7d&status=paid&status=pending"))
+    page.reload()
+    expect(page.get_by_text("Orders overview")).to_be_visible(timeout=20_000)
+    page.goto(f"{running.url}/signout")
+    expect(page.get_by_label("Password")).to_be_visible()
+
+
+def test_nothing_but_the_form_and_the_health_is_served_without_a_sign_in(start: Start) -> None:
+    running = start(DASHBOARD_PASSWORD="correct horse")
+    with httpx.Client(base_url=running.url) as visitor:
+        assert visitor.get("/_stcore/health").status_code == 200
+        assert visitor.get("/_stcore/host-config").status_code == 401
+        assert visitor.get("/static/js/index.js").status_code == 401
+        upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+                   "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}  # fmt: skip
+        assert visitor.get("/_stcore/stream", headers=upgrade).status_code == 403
+        assert visitor.get("/", headers={"Cookie": "orders_signin=in.forged.signature"}).status_code == 401
+        away = visitor.post("/signin", data={"password": "correct horse", "next": "//evil.example"})
+        assert (away.status_code, away.headers["Location"]) == (303, "/")
+        for _ in range(10):
+            assert visitor.post("/signin", data={"password": "guess"}).status_code == 401
+        assert visitor.post("/signin", data={"password": "correct horse"}).status_code == 429
+        form = visitor.get("/")
+    assert form.headers["X-Content-Type-Options"] == "nosniff"
+    assert form.headers["X-Frame-Options"] == "SAMEORIGIN"
+    assert "correct horse" not in running.log()
