@@ -31,6 +31,10 @@ CREATE TABLE IF NOT EXISTS runs (n INTEGER PRIMARY KEY, id TEXT UNIQUE, outcome 
 CREATE INDEX IF NOT EXISTS tasks_by_state ON tasks (state, run);
 """
 
+_DAMAGED = (
+    "Check that this user may write to the cache folder (CACHE_URL) and that its disk is not full. Where the file is "
+    "damaged, end all processes and remove journal.sqlite*: snapshots stay, the history of syncs begins anew."
+)
 _DIED = Trouble(
     code="sync_died",
     message="The sync ended without a result: its process was killed or the machine ran out of memory.",
@@ -52,7 +56,7 @@ class Journal:
                 for statement in _SCHEMA.split(";\n"):
                     db.execute(statement)
         except sqlite3.Error as error:
-            raise CacheUnwritable(f"The journal {path.name} in the cache folder cannot be opened: {error}.") from error
+            raise CacheUnwritable(f"{path.name} in the cache folder cannot be opened: {error}.", _DAMAGED) from error
 
     def close(self) -> None:
         with self._lock:
@@ -73,12 +77,15 @@ class Journal:
                     if self._db.in_transaction:
                         self._db.execute("ROLLBACK")
                     raise
-            except sqlite3.OperationalError as error:
+            except sqlite3.DatabaseError as error:
                 raise CacheUnwritable(f"The journal of the cache cannot be written: {error}.") from error
 
     def _rows(self, sql: str, *values: object) -> list[tuple[str]]:
         with self._lock:
-            return self._db.execute(sql, values).fetchall()
+            try:
+                return self._db.execute(sql, values).fetchall()
+            except sqlite3.DatabaseError as error:
+                raise CacheUnwritable(f"The journal of the cache cannot be read: {error}.", _DAMAGED) from error
 
     # -- for everyone
 
@@ -187,8 +194,10 @@ class Journal:
         return claimed
 
     def report(self, run: Run) -> None:
+        """A run that has ended stays as it ended, and one that has not is still running, whatever it will say."""
+        body = run.model_copy(update={"beat_at": now(), "outcome": "running"}).model_dump_json()
         with self._write() as db:
-            self._save_run(db, run.model_copy(update={"beat_at": now()}))
+            db.execute("UPDATE runs SET body = ? WHERE id = ? AND outcome = 'running'", (body, run.id))
 
     def finish(self, run: Run) -> None:
         state = "failed" if run.error else "completed"

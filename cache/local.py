@@ -44,12 +44,15 @@ class LocalStore:
             return Head.model_validate_json((self._root / "current.json").read_bytes())
         except FileNotFoundError:
             return None
+        except ValidationError:  # a damaged pointer: what the newest manifest knows of itself
+            manifest = next(self._manifests(), None)
+            return manifest and _as_published(manifest, "The pointer of the cache was damaged.")
 
     def open(self, generation: int | None = None) -> Snapshot:
         head = self.head()
         if head is None:
             raise NoSnapshot("No cached data available: no sync has completed yet.")
-        if generation is not None and generation != head.generation:
+        if generation is not None:
             return self.inspect(generation, f"Generation {head.generation} is newer.").check()
         try:
             return self.inspect(head.generation).check()
@@ -66,11 +69,14 @@ class LocalStore:
             raise UnknownGeneration(f"Generation {generation} is not kept.") from error
         head = self.head()
         if head is None or head.generation != generation:
-            head = Head(
-                generation=generation, as_of=manifest.as_of, verified=False, verified_at=manifest.verified_at,
-                reason=reason or "It is not the newest.",
-            )  # fmt: skip
+            head = _as_published(manifest, reason or "It is not the newest.")
         return Snapshot(manifest, head, self._segments)
+
+    def _manifests(self) -> Iterator[Manifest]:
+        """Those that are kept and can be read, newest first."""
+        for generation in sorted(self._kept(), reverse=True):
+            with suppress(FileNotFoundError, ValidationError):
+                yield Manifest.model_validate_json(self._path(generation).read_bytes())
 
     def _path(self, generation: int) -> Path:
         return self._generations / f"{generation:010d}.json"
@@ -146,10 +152,10 @@ class LocalStore:
             for left_over in self._work.iterdir():  # of syncs that were killed
                 shutil.rmtree(left_over, ignore_errors=True)
             folder = Path(tempfile.mkdtemp(dir=self._work))
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def adopt(self, folder: Path, segment: Segment) -> None:
         if intact(self._segments, segment, digests=True):
@@ -187,20 +193,28 @@ class LocalStore:
 
     def _collect(self, newest: int) -> None:
         """Removes generations that are neither among the newest nor superseded lately, and segments that none holds."""
-        kept = sorted(self._kept())
-        manifests = {generation: self.inspect(generation).manifest for generation in kept}
-        for generation, successor in pairwise(kept):
-            superseded = now() - manifests[successor].created_at > KEPT_AFTER
-            if superseded and generation <= newest - KEPT_GENERATIONS:
-                self._path(generation).unlink(missing_ok=True)
-                del manifests[generation]
-        wanted = {segment.id for manifest in manifests.values() for segment in manifest.segments}
+        manifests = list(self._manifests())
+        wanted = {segment.id for segment in manifests[0].segments}
+        kept = {newest}
+        for i, (successor, manifest) in enumerate(pairwise(manifests), start=1):
+            if i < KEPT_GENERATIONS or now() - successor.created_at <= KEPT_AFTER:
+                kept.add(manifest.generation)
+                wanted |= {segment.id for segment in manifest.segments}
+        for generation in self._kept() - kept:
+            self._path(generation).unlink(missing_ok=True)
         for folder in self._segments.iterdir():
             if folder.name not in wanted:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
         self._journal.close()
+
+
+def _as_published(manifest: Manifest, reason: str) -> Head:
+    return Head(
+        generation=manifest.generation, as_of=manifest.as_of, verified=False, verified_at=manifest.verified_at,
+        reason=reason,
+    )  # fmt: skip
 
 
 @contextmanager

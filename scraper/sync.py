@@ -37,17 +37,19 @@ def sync(
 
     Raises SyncRunning where another sync holds the lock.
     """
-    with store.sync_lock(), Reporter(store, Run(trigger=trigger)) as reporter:
-        store.begin(reporter.run)
-        try:
-            _Sync(store, settings, reporter).run(log_in)
-        except OrdersError as error:
-            log.error("sync=%s failed code=%s %s", reporter.run.id, error.code, error)
-            reporter.update(outcome="failed", error=error.trouble())
-        except Exception as error:
-            log.exception("sync=%s failed", reporter.run.id)
-            trouble = ScrapeError(f"The sync failed unexpectedly ({type(error).__name__}).").trouble()
-            reporter.update(outcome="failed", error=trouble)
+    with store.sync_lock():
+        run = Run(trigger=trigger)
+        store.begin(run)
+        with Reporter(store, run) as reporter:
+            try:
+                _Sync(store, settings, reporter).run(log_in)
+            except OrdersError as error:
+                log.error("sync=%s failed code=%s %s", run.id, error.code, error)
+                reporter.update(outcome="failed", error=error.trouble())
+            except Exception as error:
+                log.exception("sync=%s failed", run.id)
+                trouble = ScrapeError(f"The sync failed unexpectedly ({type(error).__name__}).").trouble()
+                reporter.update(outcome="failed", error=trouble)
         store.finish(reporter.run)
         return store.runs(1)[0]
 

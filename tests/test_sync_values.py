@@ -1,0 +1,195 @@
+"""Any value of any type comes through a sync as the contract says."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from copies import Copies, json_rows, parquet_table
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cache.snapshot import Changes
+
+# No surrogates (they are no characters); all else, also what looks like the parts of CSV, SQL, HTML and a NULL.
+characters = st.characters(exclude_categories=["Cs"])
+looks_like = st.sampled_from(
+    ["NULL", "\\N", "\0", "\x1a", "\x08", "\r\n", "\n", "\r", '"', '""', "'", ",", '","', "\\", '\\"', "\ufeff", "😀",
+     '"c0","c1"', '<div class="alert alert-danger">', "Fatal error", "Maximum execution time", 'name="pma_username"',
+     " ", "", "\u2028", "\x85", "0x00", "%s", "{}", "[1]", "-- ", "/*", "#"]
+)  # fmt: skip
+texts = st.none() | st.lists(looks_like | st.text(characters, max_size=8), max_size=5).map("".join)
+
+
+@given(st.lists(st.tuples(texts, texts), min_size=1, max_size=60))
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_text_survives_the_whole_way(copies: Copies, rows: list[tuple[str | None, str | None]]) -> None:
+    table = copies.table("id INT PRIMARY KEY, a TEXT, b VARCHAR(200)", name="any_text")
+    copies.insert(table, [(i, *row) for i, row in enumerate(rows)])
+    run = copies.sync(table)
+    assert run.error is None
+    assert copies.differences(table) == []
+    stored = parquet_table(copies.store.open())
+    assert list(zip(*(stored.column(name).to_pylist() for name in ("a", "b")), strict=True)) == rows
+
+
+def test_every_character_of_the_first_planes_survives(copies: Copies) -> None:
+    points = [*range(0, 0xD800), *range(0xE000, 0x20000)]
+    cells = ["".join(map(chr, points[i : i + 500])) for i in range(0, len(points), 500)]
+    table = copies.table("id INT PRIMARY KEY, a TEXT", list(enumerate(cells)))
+    assert copies.sync(table).error is None
+    assert [row["a"] for row in json_rows(copies.store.open())] == cells
+    assert parquet_table(copies.store.open()).column("a").to_pylist() == cells
+
+
+def test_null_empty_and_the_text_null_are_three_things(copies: Copies) -> None:
+    values = [None, "", "NULL", "null", "\\N", '""', '"', " "]
+    table = copies.table("id INT PRIMARY KEY, a VARCHAR(9), b TEXT", [(i, v, v) for i, v in enumerate(values)])
+    assert copies.sync(table).error is None
+    assert [(row["a"], row["b"]) for row in json_rows(copies.store.open())] == [(v, v) for v in values]
+
+
+# Each type with two values, as SQL, and what JSON has for them.
+TYPES: dict[str, list[tuple[str, Any]]] = {
+    "TINYINT": [("-128", -128), ("127", 127)],
+    "SMALLINT UNSIGNED": [("0", 0), ("65535", 65535)],
+    "INT(8) ZEROFILL": [("42", 42), ("0", 0)],
+    "BIGINT": [("-9223372036854775808", -(2**63)), ("9223372036854775807", 2**63 - 1)],
+    "BIGINT UNSIGNED": [("18446744073709551615", 2**64 - 1), ("9007199254740993", 2**53 + 1)],
+    "TINYINT(1)": [("0", False), ("1", True)],
+    "BIT(1)": [("b'0'", 0), ("b'1'", 1)],
+    "BIT(64)": [("b'0'", 0), ("0xFFFFFFFFFFFFFFFF", 2**64 - 1)],
+    "YEAR": [("1999", 1999), ("2155", 2155)],
+    "DECIMAL(12,2)": [("598.94", "598.94"), ("-0.01", "-0.01")],
+    "DECIMAL(38,0)": [("9" * 38, "9" * 38), ("-1", "-1")],
+    "DECIMAL(65,30)": [("1" * 35 + "." + "2" * 30, "1" * 35 + "." + "2" * 30), ("0", "0." + "0" * 30)],
+    "FLOAT": [("0.1", 0.1), ("16777217", 16777216.0)],
+    "DOUBLE": [("0.1", 0.1), ("1.7976931348623157e308", 1.7976931348623157e308)],
+    "DATE": [("'2025-12-29'", "2025-12-29"), ("'0000-00-00'", None)],
+    "DATETIME": [("'2025-12-29 10:25:00'", "2025-12-29T10:25:00Z"), ("'0000-00-00'", None)],
+    "DATETIME(3)": [("'2025-12-29 10:25:00.120'", "2025-12-29T10:25:00.120Z"), ("'9999-12-31 23:59:59.999'",
+                                                                              "9999-12-31T23:59:59.999Z")],
+    "DATETIME(6)": [("'2025-12-29 10:25:00.000001'", "2025-12-29T10:25:00.000001Z"), ("'2025-02-00'", None)],
+    "TIMESTAMP NULL": [("'2025-10-26 00:30:00'", "2025-10-26T00:30:00Z"), ("0", None)],
+    "TIMESTAMP(6) NULL": [("'2025-12-29 10:25:00.5'", "2025-12-29T10:25:00.500000Z"),
+                          ("'2038-01-19 03:14:07.999999'", "2038-01-19T03:14:07.999999Z")],
+    "TIME": [("'-838:59:59'", "-838:59:59"), ("'00:00:01'", "00:00:01")],
+    "TIME(3)": [("'12:00:00.5'", "12:00:00.500"), ("0", "00:00:00.000")],
+    "CHAR(3)": [("'a'", "a"), ("''", "")],
+    "VARCHAR(40)": [("' a '", " a "), ("'ж'", "ж")],
+    "ENUM('a','b c','')": [("'b c'", "b c"), ("''", "")],
+    "SET('a','b','c')": [("'c,a'", "a,c"), ("''", "")],
+    "BINARY(3)": [("X'00FF'", base64.b64encode(b"\0\xff\0").decode()), ("X'000000'", "AAAA")],
+    "VARBINARY(9)": [("X'00FF'", "AP8="), ("''", "")],
+    "BLOB": [("X'89504E470D0A1A0A00'", base64.b64encode(b"\x89PNG\r\n\x1a\n\0").decode()), ("''", "")],
+    "LONGTEXT": [("REPEAT('ä', 70000)", "ä" * 70000), ("''", "")],
+    "JSON": [("'{\"a\": [1, 2.50]}'", {"a": [1, 2.5]}), ("'[]'", [])],
+    "INET6": [("'::1'", "::1"), ("'::ffff:10.0.0.1'", "::ffff:10.0.0.1")],
+    "UUID": [("'123e4567-e89b-12d3-a456-426655440000'", "123e4567-e89b-12d3-a456-426655440000"),
+             ("'00000000-0000-0000-0000-000000000000'", "00000000-0000-0000-0000-000000000000")],
+}  # fmt: skip
+
+
+def test_every_type_comes_through_as_the_contract_says(copies: Copies) -> None:
+    columns = ", ".join(f"`{type}` {type}" for type in TYPES)
+    table = copies.table(f"id INT PRIMARY KEY, {columns}")
+    copies.execute("SET SESSION sql_mode = '', time_zone = '+00:00'")
+    for i in range(2):
+        copies.execute(f"INSERT INTO {table} VALUES ({i}, {', '.join(values[i][0] for values in TYPES.values())})")
+    copies.execute(f"INSERT INTO {table} (id) VALUES (2)")
+    run = copies.sync(table)
+    assert (run.error, run.changes) == (None, Changes(inserted=3))
+    rows = json_rows(copies.store.open())
+    for i in range(2):
+        for type, values in TYPES.items():
+            assert rows[i][type] == values[i][1], type
+            assert isinstance(rows[i][type], type_of(values[i][1])), type
+    assert {value for name, value in rows[2].items() if name != "id"} == {None}
+
+
+def type_of(value: Any) -> type:
+    return type(value)
+
+
+def test_geometry_is_base64(copies: Copies) -> None:
+    table = copies.table("id INT PRIMARY KEY, place POINT, area GEOMETRY")
+    copies.execute(f"INSERT INTO {table} VALUES (1, POINT(1, 2), ST_GeomFromText('POLYGON((0 0,1 0,1 1,0 0))'))")
+    copies.execute(f"INSERT INTO {table} (id) VALUES (2)")
+    assert copies.sync(table).error is None
+    assert copies.differences(table) == []
+
+
+def test_floats_are_the_shortest_number_that_reads_back_the_same(copies: Copies) -> None:
+    doubles = [0.1, 1 / 3, 5e-324, 1e22, 123456789.123456789, -2.5e-8, 1e15, 123456789012345680.0]
+    table = copies.table("id INT PRIMARY KEY, d DOUBLE, f FLOAT", [(i, v, v) for i, v in enumerate(doubles)])
+    assert copies.sync(table).error is None
+    assert [row["d"] for row in json_rows(copies.store.open())] == doubles
+
+
+def test_datetimes_are_read_in_the_time_zone_of_the_source_and_timestamps_are_not(copies: Copies) -> None:
+    table = copies.table("id INT PRIMARY KEY, d DATETIME, s TIMESTAMP NULL")
+    copies.execute("SET time_zone = '+00:00'")
+    for i, text in enumerate(("2025-07-01 12:00:00", "2025-01-01 12:00:00", "2025-10-26 02:30:00")):
+        copies.execute(f"INSERT INTO {table} VALUES (%s, %s, %s)", i, text, text)
+    assert copies.sync(table, source_timezone="Europe/Berlin").error is None
+    assert [(row["d"], row["s"]) for row in json_rows(copies.store.open())] == [
+        ("2025-07-01T10:00:00Z", "2025-07-01T12:00:00Z"),
+        ("2025-01-01T11:00:00Z", "2025-01-01T12:00:00Z"),
+        ("2025-10-26T00:30:00Z", "2025-10-26T02:30:00Z"),
+    ]
+    run = copies.sync(table, source_timezone="UTC")  # another meaning of the same texts
+    assert run.outcome == "published"
+    assert copies.differences(table) == []
+
+
+# -- JSON and booleans are decided once
+
+
+def test_a_column_whose_every_value_is_json_is_nested_also_where_it_was_encoded_twice(copies: Copies) -> None:
+    place = {"city": "Köln", "zip": "01234", "price": 1.10}
+    twice = json.dumps(json.dumps(place, indent=1))
+    table = copies.table("id INT PRIMARY KEY, a TEXT, b TEXT", [(1, json.dumps(place), twice), (2, None, "[]")])
+    assert copies.sync(table).error is None
+    assert json_rows(copies.store.open()) == [{"id": 1, "a": place, "b": place}, {"id": 2, "a": None, "b": []}]
+
+
+@pytest.mark.parametrize("odd", [3, 17, 39])
+def test_one_value_that_is_no_json_anywhere_makes_the_column_text(copies: Copies, small_pages: None, odd: int) -> None:
+    values = ["{}" if i != odd else "words" for i in range(40)]
+    table = copies.table(
+        "id INT PRIMARY KEY, a TEXT, b TINYINT(1)", [(i, v, 1 + (i == odd)) for i, v in enumerate(values)]
+    )
+    assert copies.sync(table).error is None
+    assert [(row["a"], row["b"]) for row in json_rows(copies.store.open())] == [
+        (value, 1 + (i == odd)) for i, value in enumerate(values)
+    ]
+    assert copies.differences(table) == []
+
+
+def test_a_later_value_that_does_not_fit_is_delivered_as_it_is_and_changes_no_other_row(
+    copies: Copies, small_pages: None
+) -> None:
+    table = copies.table("id INT PRIMARY KEY, a TEXT, b TINYINT(1)", [(i, '{"x": 1}', i % 2) for i in range(30)])
+    copies.sync(table)
+    copies.execute(f"UPDATE {table} SET a = 'words', b = 7 WHERE id = 15")
+    run = copies.sync(table)
+    assert (run.error, run.changes, run.exported_ranges) == (None, Changes(updated=1), 1)
+    rows = json_rows(copies.store.open())
+    assert (rows[15]["a"], rows[15]["b"]) == ("words", 7)
+    assert (rows[14]["a"], rows[14]["b"]) == ({"x": 1}, False)
+    assert [s.misfits for s in copies.store.open().manifest.segments if s.misfits] == [{"a": 1, "b": 1}]
+
+
+def test_a_column_without_values_is_decided_when_the_first_comes(copies: Copies, small_pages: None) -> None:
+    table = copies.table("id INT PRIMARY KEY, a TEXT, b TEXT, c TINYINT(1)", [(i, None, None, None) for i in range(30)])
+    copies.sync(table)
+    copies.execute(f"UPDATE {table} SET a = '[1]', b = 'words', c = 1 WHERE id = 25")
+    assert copies.sync(table).error is None
+    row = json_rows(copies.store.open())[25]
+    assert (row["a"], row["b"], row["c"]) == ([1], "words", True)
+    copies.execute(f"UPDATE {table} SET a = 'no json', c = 5 WHERE id = 3")
+    assert copies.sync(table).error is None
+    rows = json_rows(copies.store.open())
+    assert (rows[3]["a"], rows[3]["c"], rows[25]["a"]) == ("no json", 5, [1])

@@ -1,0 +1,155 @@
+"""What a table is, and the checksum of a row: server and client compute the same, and different rows never the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pytest
+from copies import Copies
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cache.render import engine
+from cache.snapshot import Column
+from scraper.errors import NoTable
+from scraper.export import Exporter
+from scraper.ranges import WHOLE, server_checksums
+from scraper.table import Table, literal, quoted, read_table
+
+Row = tuple[str | None, ...]
+
+
+def a_table(columns: int, type: str = "varchar(255)") -> Table:
+    made = tuple(Column(name=f"a{i}", type=type, kind="text", nullable=True) for i in range(columns))
+    return Table("shop", "t", made, "10.11", charsets=("utf8mb4",) * columns)
+
+
+def checksums(table: Table, rows: Sequence[Row]) -> list[int]:
+    text = pa.table({f"c{i}": pa.array(values, pa.string()) for i, values in enumerate(zip(*rows, strict=True))})
+    duck = engine()
+    try:
+        return [int(number) for number in table.checksums(duck, text)]
+    finally:
+        duck.close()
+
+
+def by_definition(row: Row) -> int:
+    """The first 64 bits of the MD5 of the framed row, as scraper/table.py defines it, computed another way."""
+    texts = [text for text in row if text is not None]
+    lengths = ",".join("-" if text is None else str(len(text.encode())) for text in row)
+    return int.from_bytes(hashlib.md5("#".join([*texts, lengths]).encode()).digest()[:8], "big")
+
+
+AWKWARD: list[Row] = [
+    ("a#b", "c"), ("a", "b#c"), ("a", "b", ), ("ab", ""), ("", "ab"), (None, "ab"), ("ab", None), ("#", ""), ("", "#"),
+    ("#", None), (None, "#"), (None, None), ("", ""), ("", None), (None, ""), ("0", None), (None, "0"), ("0,0", ""),
+    ("a#1,1", ""), ("a", "1,1"), ("a#1", "1"), (",", ","), (",,", ""), ("-", ""), (None, "-"), ("-", None),
+    ("1,-", ""), ("#2,-", None), ("NULL", ""), ("\\N", ""), ("ä", ""), ("a\u0308", ""), ("ß", "ss"), ("a ", "a"),
+    ("a", "a "), ("A", "a"), ("a", "A"), ("\n", "\r"), ("\r\n", ""), ("", "\r\n"), ("'", '"'), ('""', ""), ("😀", "#"),
+]  # fmt: skip
+
+
+def test_the_awkward_rows_all_differ() -> None:
+    assert len(set(checksums(a_table(2), AWKWARD))) == len(set(AWKWARD)) == len(AWKWARD)
+
+
+framing = st.text(st.sampled_from("#,-01a") | st.characters(exclude_categories=["Cs"]), max_size=6)
+cells = st.none() | framing
+
+
+@given(st.lists(st.tuples(cells, cells, cells), min_size=2, max_size=12, unique=True))
+@settings(deadline=None, max_examples=150)
+def test_different_rows_never_hash_alike_because_of_how_they_are_joined(rows: list[Row]) -> None:
+    found = checksums(a_table(3), rows)
+    assert found == [by_definition(row) for row in rows]
+    assert len(set(found)) == len(rows)
+
+
+@given(cells, st.integers(1, 4), st.integers(1, 4))
+@settings(deadline=None, max_examples=50)
+def test_equal_rows_never_cancel(cell: str | None, some: int, more: int) -> None:
+    one = checksums(a_table(1), [(cell,)])[0]
+    assert sum(checksums(a_table(1), [(cell,)] * some)) != sum(checksums(a_table(1), [(cell,)] * (some + more)))
+    assert one > 0
+
+
+# -- on a real server
+
+
+@pytest.fixture
+def export(copies: Copies) -> Iterator[Exporter]:
+    with Exporter(copies.session, copies.settings) as export:
+        yield export
+
+
+def server_and_client(export: Exporter, name: str) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Rows and sum of checksums of a whole table, computed there and here."""
+    table = read_table(export, "shop", name)
+    there = server_checksums(export, table, [WHOLE])[0]
+    rows = export.select(f"SELECT {table.select_list} FROM {table.sql_name} AS t", table.width, table.alias)
+    duck = engine()
+    here = [int(number) for number in table.checksums(duck, rows.select(range(len(table.columns))))]
+    duck.close()
+    return tuple(there), (len(here), sum(here))
+
+
+@pytest.mark.parametrize("type", ["VARCHAR(255)", "TEXT", "LONGTEXT"])
+def test_server_and_client_agree_on_awkward_rows(copies: Copies, export: Exporter, type: str) -> None:
+    name = copies.table(f"a {type}, b {type}", AWKWARD)
+    there, here = server_and_client(export, name)
+    assert there == here
+    if type == "VARCHAR(255)":
+        assert there == (len(AWKWARD), sum(map(by_definition, AWKWARD)))
+
+
+@given(st.lists(st.tuples(cells, cells), min_size=1, max_size=40))
+@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_server_and_client_agree_on_any_rows(copies: Copies, export: Exporter, rows: list[Row]) -> None:
+    name = copies.table("a VARCHAR(50), b TEXT", rows, name="any_rows")
+    there, here = server_and_client(export, name)
+    assert there == here
+
+
+@pytest.mark.parametrize("charset", ["latin1", "utf8mb3", "utf8mb4", "ucs2", "cp1251", "ascii", "binary"])
+def test_server_and_client_agree_whatever_the_character_set(copies: Copies, export: Exporter, charset: str) -> None:
+    texts = {"latin1": "äß€", "utf8mb3": "ä注", "utf8mb4": "😀", "ucs2": "注ä", "cp1251": "Привет"}.get(charset, "a~")
+    types = ("VARCHAR(20)", "TEXT", "CHAR(9)", f"ENUM('{texts}','b')", f"SET('{texts}','b')")
+    if charset == "binary":
+        types = types[:3]
+    columns = ", ".join(f"a{i} {type}" for i, type in enumerate(types))
+    rows = [(texts,) * len(types), (None,) * len(types)]
+    name = copies.table(f"id INT PRIMARY KEY, {columns}", [(i, *row) for i, row in enumerate(rows)],
+                        suffix=f"CHARACTER SET {charset}")  # fmt: skip
+    there, here = server_and_client(export, name)
+    assert there == here
+    assert copies.sync(name).error is None
+    assert copies.differences(name) == []
+
+
+def test_the_key_is_the_primary_key_else_a_unique_one_that_tells_all_rows_apart(
+    copies: Copies, export: Exporter
+) -> None:
+    for definition, key in (
+        ("a INT PRIMARY KEY, b INT NOT NULL UNIQUE", {"a": 1}),
+        ("a INT, b INT NOT NULL UNIQUE", {"b": 1}),
+        ("a INT, b INT UNIQUE", {}),
+        ("a INT NOT NULL, b VARCHAR(9) NOT NULL, UNIQUE (b(3))", {}),
+        ("a INT NOT NULL, b INT NOT NULL, PRIMARY KEY (b, a)", {"b": 1, "a": 2}),
+        ("a INT NOT NULL, b INT, UNIQUE u1 (a, b), UNIQUE u2 (a)", {"a": 1}),
+        ("a INT, b INT, KEY (a)", {}),
+    ):
+        table = read_table(export, "shop", copies.table(definition))
+        assert {column.name: column.key for column in table.columns if column.key} == key, definition
+
+
+def test_a_table_that_this_login_does_not_see_is_named(export: Exporter) -> None:
+    for database, name in (("shop", "nothing"), ("mysql", "user"), ("shop", "ORDERS")):
+        with pytest.raises(NoTable, match=name):
+            read_table(export, database, name)
+
+
+def test_names_and_texts_cannot_become_sql() -> None:
+    assert quoted("a`b") == "`a``b`"
+    assert literal("a'; DROP TABLE orders; --\\") == "_utf8mb4 X'61273b2044524f50205441424c45206f72646572733b202d2d5c'"
