@@ -3,6 +3,7 @@
 import os
 import pwd
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -84,7 +85,18 @@ def _signal(processes: Sequence[psutil.Process], method: str, patience: float) -
             getattr(process, method)()
         except psutil.NoSuchProcess:
             continue
-    return psutil.wait_procs(processes, timeout=patience)[1]
+    deadline = time.monotonic() + patience
+    while (left := [process for process in processes if _runs(process)]) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return left
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Whether it runs; a zombie does not (whoever inherits an orphan may be slow to bury it)."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _find(mark: Mark) -> psutil.Process | None:
@@ -92,7 +104,7 @@ def _find(mark: Mark) -> psutil.Process | None:
     try:
         process = psutil.Process(pid)
         # The clock may be set a little between two looks; an id is not used again that soon.
-        same = abs(process.create_time() - began) < 2 and process.status() != psutil.STATUS_ZOMBIE
+        same = abs(process.create_time() - began) < 2
     except psutil.NoSuchProcess:
         return None
-    return process if same else None
+    return process if same and _runs(process) else None
