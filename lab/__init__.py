@@ -3,8 +3,7 @@
 import random
 import shutil
 import tempfile
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -14,14 +13,16 @@ import pymysql
 from filelock import FileLock
 
 from lab import load, mutations, processes, shop
-from lab.servers import LabError, MariaDB, PhpMyAdmin, free_port, install, port_is_free
+from lab.doors import Door, Site, design
+from lab.faults import Faults
+from lab.meddler import Meddler
+from lab.servers import LabError, MariaDB, PhpMyAdmin, free_port, install, merged, port_is_free
 from lab.state import State
 
-__all__ = ["DATABASE", "TABLE", "Lab", "LabError"]
+__all__ = ["DATABASE", "TABLE", "Door", "Lab", "LabError", "Meddler"]
 
 DATABASE = "shop"
 TABLE = "orders"
-START_SECONDS = 90
 SOCKET_LENGTH = 100  # Linux takes 107 characters for the address of a socket
 
 
@@ -67,10 +68,10 @@ class Lab:
                 self._end(state)
                 state = None
             state = state or self._create()
-            if not self._runs(state, "database") and not port_is_free(state.database_port):
-                self._stop(state, "phpmyadmin")  # its configuration names the old port
+            if not state.runs("database") and not port_is_free(state.database_port):
+                state.stop("phpmyadmin")  # its configuration names the old port
                 state.database_port = free_port()
-            if not self._runs(state, "phpmyadmin") and not port_is_free(state.phpmyadmin_port):
+            if not state.runs("phpmyadmin") and not port_is_free(state.phpmyadmin_port):
                 state.phpmyadmin_port = free_port()
             self._start(state, "database")
             self._start(state, "phpmyadmin")
@@ -91,25 +92,25 @@ class Lab:
 
     def start_database(self) -> None:
         """Start MariaDB, on the port it had, if it does not run."""
-        self._change(self._start, "database")
+        self._change(lambda state: self._start(state, "database"))
 
     def stop_database(self, *, kill: bool = False) -> None:
         """End MariaDB; `kill`: at once, as a crash does."""
-        self._change(self._stop, "database", kill=kill)
+        self._change(lambda state: state.stop("database", kill=kill))
 
     def start_phpmyadmin(self) -> None:
         """Start phpMyAdmin, on the port it had, if it does not run."""
-        self._change(self._start, "phpmyadmin")
+        self._change(lambda state: self._start(state, "phpmyadmin"))
 
     def stop_phpmyadmin(self, *, kill: bool = False) -> None:
         """End phpMyAdmin; `kill`: at once, as a crash does."""
-        self._change(self._stop, "phpmyadmin", kill=kill)
+        self._change(lambda state: state.stop("phpmyadmin", kill=kill))
 
     def running(self) -> dict[str, bool]:
         """Which of `database` and `phpmyadmin` run and answer."""
         state = State.read(self._state_file)
         return {
-            part: bool(state and self._runs(state, part) and self._server(state, part).answers())
+            part: bool(state and state.runs(part) and self._server(state, part).answers())
             for part in ("database", "phpmyadmin")
         }
 
@@ -138,9 +139,62 @@ class Lab:
             LabError: the database does not run.
         """
         state = self._known()
-        if not self._runs(state, "database"):
+        if not state.runs("database"):
             raise LabError(f"The database of the lab in {self.path} is down. Start it: python -m lab up")
         return self._database(state).connect(database)
+
+    # -- other ways in, and what goes wrong -------------------------------------------------------------------------
+
+    def door(
+        self,
+        name: str,
+        *,
+        config: Mapping[str, object] | None = None,
+        php: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> Door:
+        """Open another front door before the same database; it ends with the lab at the latest.
+
+        Args:
+            name: one of the names that `lab/doors.py` lists.
+            config: phpMyAdmin's settings that differ from the door's, as for `Lab`.
+            php: PHP settings that differ from the lab's: `{"memory_limit": "32M"}`.
+            options: the door's own, as listed there.
+
+        Raises:
+            LabError: no such door, a server that it needs is missing or does not start, or the lab is down.
+        """
+        port = free_port()
+        part = f"door {port}"
+        folder = Path(self._known().home) / "doors" / f"{name}-{port}"
+        try:
+            with self._locked():
+                state = self._known()
+                for each in (folder.parent, folder):
+                    each.mkdir(parents=True, exist_ok=True)
+                    processes.give(each, 0o755)
+                site = Site(folder, port, self._database(state), state.username, state.password, self.connect)
+                plan = design(name, site, **options)
+                changed = merged(merged(self._config_of(state), plan.config), config or {})
+                phpmyadmin = PhpMyAdmin(Path(state.home), folder, port, changed, php or {}, plan.includes)
+                door = Door(phpmyadmin, plan, self.settings(), lambda: self._close(part, folder))
+                for number, server in enumerate(door.servers()):
+                    state.start(f"{part}.{number}", server)
+        except BaseException:
+            self._close(part, folder)
+            raise
+        return door
+
+    @staticmethod
+    def meddler(url: str) -> Meddler:
+        """A proxy in front of a door's address (http) that can spoil what passes through it."""
+        return Meddler(url)
+
+    @property
+    def faults(self) -> Faults:
+        """What can go wrong in the database."""
+        state = self._known()
+        return Faults(self.connect, state.username, state.password)
 
     # -- the shop --------------------------------------------------------------------------------------------------
 
@@ -212,8 +266,8 @@ class Lab:
         for name in ("data", "log", "run", "tmp"):
             (home / name).mkdir(exist_ok=True)
             processes.give(home / name, 0o700)
-        state = State(home=str(home))
-        state.write(self._state_file)
+        state = State(self._state_file, str(home))
+        state.write()
         return state
 
     def _database(self, state: State) -> MariaDB:
@@ -226,57 +280,39 @@ class Lab:
         return MariaDB(Path(state.home), state.database_port, state.root_password, init_sql)
 
     def _phpmyadmin(self, state: State) -> PhpMyAdmin:
-        config = {
+        home = Path(state.home)
+        return PhpMyAdmin(home, home / "run", state.phpmyadmin_port, merged(self._config_of(state), self._config))
+
+    @staticmethod
+    def _config_of(state: State) -> dict[str, object]:
+        server = {"auth_type": "cookie", "host": "127.0.0.1", "port": str(state.database_port)}
+        return {
             "blowfish_secret": state.blowfish_secret,
             "TempDir": str(Path(state.home) / "tmp"),
             "SendErrorReports": "never",
-            "Servers": {"1": {"auth_type": "cookie", "host": "127.0.0.1", "port": str(state.database_port)}},
+            "Servers": {"1": server},
         }
-        return PhpMyAdmin(Path(state.home), state.phpmyadmin_port, _merged(config, self._config))
 
     def _server(self, state: State, part: str) -> MariaDB | PhpMyAdmin:
         return self._database(state) if part == "database" else self._phpmyadmin(state)
 
-    @staticmethod
-    def _runs(state: State, part: str) -> bool:
-        marks = state.running.get(part, [])
-        return bool(marks) and processes.alive(marks[0])  # the first is the parent
-
-    def _change(self, step: Any, part: str, **options: bool) -> None:
-        with self._locked():
-            step(self._known(), part, **options)
-
     def _start(self, state: State, part: str) -> None:
-        if self._runs(state, part):
+        state.start(part, self._server(state, part))
+
+    def _change(self, step: Callable[[State], None]) -> None:
+        with self._locked():
+            step(self._known())
+
+    def _close(self, door: str, folder: Path) -> None:
+        if not self.path.exists():
             return
-        self._stop(state, part)  # what a dead parent left behind
-        server = self._server(state, part)
-        server.prepare()
-        process = processes.spawn(server.command(), log=server.log, cwd=Path(state.home), env=server.environment())
-        state.running[part] = processes.tree(process.pid)
-        state.write(self._state_file)
-        deadline = time.monotonic() + START_SECONDS
-        while not server.answers():
-            if process.poll() is not None or time.monotonic() > deadline:
-                self._stop(state, part, kill=True)
-                tail = server.log.read_text(errors="replace")[-800:]
-                raise LabError(f"{server.name} did not start. The end of {server.log}:\n{tail}")
-            time.sleep(0.05)
-        state.running[part] = processes.tree(process.pid)  # its workers too: they outlive a killed parent
-        state.write(self._state_file)
+        with self._locked():
+            if state := State.read(self._state_file):
+                for part in [part for part in state.running if part.startswith(f"{door}.")]:
+                    state.stop(part)
+        shutil.rmtree(folder, ignore_errors=True)
 
     def _end(self, state: State) -> None:
-        self._stop(state, "phpmyadmin")
-        self._stop(state, "database")
-
-    def _stop(self, state: State, part: str, *, kill: bool = False) -> None:
-        processes.end(state.running.pop(part, []), kill=kill)
-        state.write(self._state_file)
-
-
-def _merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for name, value in change.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
-        merged[name] = _merged(merged[name], value) if both else value
-    return merged
+        for part in sorted(state.running, key=["database", "phpmyadmin"].__contains__):  # doors first
+            state.stop(part)
+        shutil.rmtree(Path(state.home) / "doors", ignore_errors=True)

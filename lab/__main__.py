@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from cache.errors import OrdersError
-from lab import Lab, LabError
+from lab import Lab, LabError, nginx
 from lab.servers import BROWSER, install
 
 
@@ -28,7 +28,7 @@ def _demo(lab: Lab, _: argparse.Namespace) -> int:
 
 
 def _install(_: Lab, __: argparse.Namespace) -> int:
-    install(*BROWSER)
+    install(*BROWSER, *nginx.PACKAGES)
     return 0
 
 
@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         return made
 
     command("demo", _demo, "sample orders, a first scrape, then dashboard and API until Ctrl-C")
-    command("install", _install, "install the Debian packages of the servers and of Chromium, where they are missing")
+    command("install", _install, "install the Debian packages of all servers and of Chromium, where they are missing")
     command("up", _up, "start MariaDB and phpMyAdmin, and print how to log in")
     seed = command("seed", _seed, "make the shop anew")
     seed.add_argument("--rows", type=int, default=10_000, help="how many orders (10000)")

@@ -1,4 +1,4 @@
-"""The two servers, MariaDB and phpMyAdmin: what they need from Debian, their files, their command lines."""
+"""MariaDB and phpMyAdmin: what they need from Debian, their files, their command lines."""
 
 import json
 import os
@@ -8,9 +8,9 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import pymysql
@@ -34,6 +34,19 @@ APT = ("apt-get", "-y", "-o", "DPkg::Lock::Timeout=300")
 
 class LabError(Exception):
     """The lab cannot do what was asked; the message says why and what to do."""
+
+
+class Server(Protocol):
+    """A process that the lab starts and ends."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def log(self) -> Path: ...
+    def prepare(self) -> None: ...
+    def command(self) -> list[str]: ...
+    def environment(self) -> dict[str, str]: ...
+    def answers(self) -> bool: ...
 
 
 def install(*more: str) -> None:
@@ -112,10 +125,7 @@ class MariaDB:
         Raises:
             LabError: mariadb-install-db failed.
         """
-        init = self.home / "run" / "init.sql"
-        init.touch(mode=0o600)
-        give(init, 0o600)
-        init.write_text(self.init_sql)
+        write(self.home / "run" / "init.sql", self.init_sql)
         if (self.home / "data" / "mysql").exists():
             return
         command = ["mariadb-install-db", "--no-defaults", f"--datadir={self.home / 'data'}"]
@@ -172,18 +182,28 @@ class MariaDB:
 
 @dataclass(frozen=True)
 class PhpMyAdmin:
-    """Debian's phpMyAdmin from a private copy of its tree, behind PHP's own web server."""
+    """Debian's phpMyAdmin from a private copy of its tree, behind PHP's own web server. Several may share the tree."""
 
     home: Path
+    folder: Path
+    """Of this one alone: its configuration, and its sessions in `sessions/`."""
     port: int
     config: Mapping[str, object]
     """phpMyAdmin's `$cfg`, whole."""
+    php: Mapping[str, str] = field(default_factory=dict)
+    """PHP settings that differ from the lab's, as php.ini names them."""
+    includes: Sequence[Path] = ()
+    """PHP files that the configuration takes in."""
 
     name = "phpMyAdmin"
 
     @property
     def log(self) -> Path:
-        return self.home / "log" / "phpmyadmin.log"
+        return self.folder / "phpmyadmin.log"
+
+    @property
+    def sessions(self) -> Path:
+        return self.folder / "sessions"
 
     @property
     def url(self) -> str:
@@ -191,6 +211,17 @@ class PhpMyAdmin:
 
     def prepare(self) -> None:
         """Copy the tree once, and write the configuration (PHP reads it at each request)."""
+        self._copy_tree()
+        self.sessions.mkdir(exist_ok=True)
+        give(self.sessions, 0o700)
+        lines = ["<?php", "$cfg = json_decode(file_get_contents(__DIR__ . '/config.json'), true);"]
+        for file in self.includes:
+            write(self.folder / file.name, file.read_text())
+            lines.append(f"require __DIR__ . '/{file.name}';")
+        write(self.folder / "config.json", json.dumps(self.config, indent=2))
+        write(self.folder / "config.inc.php", "\n".join(lines))
+
+    def _copy_tree(self) -> None:
         tree = self.home / "tree"
         if not tree.exists():
             partial = self.home / "tree.partial"
@@ -198,27 +229,24 @@ class PhpMyAdmin:
             shutil.copytree(DEBIAN_TREE, partial, ignore=shutil.ignore_patterns("doc"))
             vendor = partial / "libraries" / "vendor_config.php"
             vendor.rename(vendor.with_name("vendor_config.debian.php"))
+            partial.rename(tree)
+        vendor = tree / "libraries" / "vendor_config.php"
+        if not vendor.exists() or vendor.read_text() != _VENDOR_CONFIG:
             vendor.write_text(_VENDOR_CONFIG)
             vendor.chmod(0o644)
-            partial.rename(tree)
-        config = self.home / "run" / "config.json"
-        config.touch(mode=0o600)
-        give(config, 0o600)
-        config.write_text(json.dumps(self.config, indent=2))
-        (self.home / "run" / "config.inc.php").write_text(_CONFIG)
-        give(self.home / "run" / "config.inc.php", 0o600)
 
     def command(self) -> list[str]:
         settings = {
             "memory_limit": "128M",  # what web hosts give, not the command line's unlimited
-            "session.save_path": str(self.home / "tmp"),
+            "session.save_path": str(self.sessions),
             "sys_temp_dir": str(self.home / "tmp"),
+            **self.php,
         }
         options = [word for name, value in settings.items() for word in ("-d", f"{name}={value}")]
         return ["php", *options, "-S", f"127.0.0.1:{self.port}", "-t", str(self.home / "tree")]
 
     def environment(self) -> dict[str, str]:
-        return {"HOME": str(self.home), "PHP_CLI_SERVER_WORKERS": "4"}
+        return {"HOME": str(self.home), "PHP_CLI_SERVER_WORKERS": "4", "LAB_CONFIG": str(self.folder)}
 
     def answers(self) -> bool:
         try:
@@ -227,20 +255,31 @@ class PhpMyAdmin:
             return False
 
 
+def write(file: Path, text: str) -> None:
+    """Write a file that only the servers may read."""
+    file.touch(mode=0o600)
+    give(file, 0o600)
+    file.write_text(text)
+
+
+def merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with what `change` says, at every depth."""
+    result = dict(base)
+    for name, value in change.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(name), Mapping)
+        result[name] = merged(result[name], value) if both else value
+    return result
+
+
 def new_secret() -> str:
     """32 characters, as phpMyAdmin's blowfish_secret must have."""
     return secrets.token_hex(16)
 
 
-_CONFIG = """<?php
-$cfg = json_decode(file_get_contents(__DIR__ . '/config.json'), true);
-"""
-
 _VENDOR_CONFIG = """<?php
 declare(strict_types=1);
-$run = dirname(__DIR__, 2) . '/run/';
 return array_replace(require __DIR__ . '/vendor_config.debian.php', [
-    'configFile' => $run . 'config.inc.php',
+    'configFile' => getenv('LAB_CONFIG') . '/config.inc.php',
     'tempDir' => dirname(__DIR__, 2) . '/tmp/',
 ]);
 """
