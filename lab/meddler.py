@@ -256,13 +256,14 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def handle(self) -> None:
-        with self.server.watched(self.connection), self.server.places, suppress(OSError):
+        with self.server.watched(self.connection), suppress(OSError):
             self.handle_one_request()  # one a connection
 
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         try:
-            self.server.meddler.answer(self, body)
+            with self.server.places:
+                self.server.meddler.answer(self, body)
         except Reset:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.rfile.close()  # the last hold on the connection: closing it then is a reset
