@@ -51,6 +51,7 @@ def over_time(
 
 def _spec(title: str, sign: str, bucket: Bucket, compared: bool) -> dict[str, Any]:
     series = [_THIS, _BEFORE] if compared else [_THIS]
+    legend = {"title": None, "orient": "top", "symbolType": "stroke"} if compared else None
     x = {
         "field": "at", "type": "temporal", "scale": {"type": "utc"}, "title": None,
         "axis": {"format": "%H:%M" if bucket == "1 hour" else "%b %Y" if bucket == "1 month" else "%-d %b",
@@ -64,18 +65,22 @@ def _spec(title: str, sign: str, bucket: Bucket, compared: bool) -> dict[str, An
     tips = [("day", "Date"), ("now", title), ("then_day", "Compared with"), ("then", f"{title} then")]
     lines = {
         "transform": [{"fold": series, "as": ["series", "value"]}],
-        "mark": {"type": "line", "strokeWidth": 2},
+        "mark": {"type": "line"},
         "encoding": {
             "x": x,
             "y": {"field": "value", **y},
             "color": {
                 "field": "series", "type": "nominal", "scale": {"domain": series}, "sort": series,
-                "legend": {"title": None, "orient": "top", "symbolType": "stroke"} if compared else None,
+                "legend": legend,
+            },
+            "strokeWidth": {
+                "field": "series", "type": "nominal", "sort": series, "legend": legend,
+                "scale": {"domain": series, "range": [2.2, 1.3][: len(series)]},
             },
             "strokeDash": {
                 "field": "series", "type": "nominal", "sort": series,
                 "scale": {"domain": series, "range": [[1, 0], [4, 3]][: len(series)]},
-                "legend": {"title": None, "orient": "top", "symbolType": "stroke"} if compared else None,
+                "legend": legend,
             },
         },
     }  # fmt: skip

@@ -12,6 +12,7 @@ from dashboard import words
 from dashboard.table import Cell, Column, Line, table
 
 SLICES = 6
+LARGE = 10_000  # from here on, cents would only be in the way
 SMALL, SMALL_RATE = Decimal("0.01"), Decimal("0.005")  # smaller changes are not coloured
 _REFUNDS = "Refunds count on the date of their order, so figures of a past day can still change."
 
@@ -53,7 +54,9 @@ def _written(value: Decimal | int | None, figure: str, currency: str) -> str:
     if figure == "orders":
         return f"{value:,}"
     return (
-        words.percent(Decimal(value)) if figure == "refund_rate" else words.money(Decimal(value), currency, whole=True)
+        words.percent(Decimal(value))
+        if figure == "refund_rate"
+        else words.money(Decimal(value), currency, value >= LARGE)
     )
 
 
@@ -117,13 +120,14 @@ def breakdown(
         return Decimal(part.orders) if part.sales is None else part.sales
 
     whole = sum((max(size(part), Decimal(0)) for part in slices), Decimal(0))
+    large = any(size(part) >= LARGE for part in slices)
     shown = [part for i, part in enumerate(slices) if i < SLICES or part.value in chosen]
     rest = [part for part in slices if part not in shown]
 
     def line(text: str, parts: Sequence[Slice], id: str | None) -> Line:
         amount = sum((size(part) for part in parts), Decimal(0))
         share = amount / whole if whole else Decimal(0)
-        sales = f"{amount:,}" if parts[0].sales is None else words.money(amount, currency, whole=True)
+        sales = f"{amount:,}" if parts[0].sales is None else words.money(amount, currency, large)
         cells: list[str | Cell] = [
             Cell(text, share=float(share)),
             f"{sum(part.orders for part in parts):,}",

@@ -36,8 +36,12 @@ def toggle(name: str, value: str) -> None:
     change(**{name: tuple(v for v in chosen if v != value) if value in chosen else (*chosen, value)})
 
 
-def chips(orders: Orders, view: View, currency: str, shown: str) -> None:
-    """All filters in a row. `shown` are the dates of the period, `currency` the one whose amounts are added."""
+def chips(orders: Orders, view: View, currency: str, shown: str, compared: str) -> None:
+    """All filters in a row.
+
+    Parameters: `currency` is the one whose amounts are added, `shown` are the dates of the period, `compared` those
+    that changes compare with, or nothing.
+    """
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="chips"):
         if "dates" not in orders.missing:
             _period(view, shown)
@@ -51,6 +55,8 @@ def chips(orders: Orders, view: View, currency: str, shown: str) -> None:
             _several("channel", "Channel", orders.values("channel"), view.channel, words.channel)
         if view.filtered:
             st.button("Clear filters", icon=":material/close:", type="tertiary", key="clear", on_click=_clear)
+        if compared:
+            st.caption(f"Changes compare with {compared}", width="content")
 
 
 def country(orders: Orders, code: str) -> str:

@@ -79,10 +79,8 @@ def sign(currency: str) -> str:
 
 
 def money(amount: Decimal, currency: str, whole: bool = False) -> str:
-    """An amount with its currency's sign and decimals; `whole` leaves out decimals from 10,000 on."""
-    decimals = _DECIMALS.get(currency, 2)
-    if whole and abs(amount) >= 10_000:
-        decimals = 0
+    """An amount with its currency's sign and decimals, or without decimals where it is to be `whole`."""
+    decimals = 0 if whole else _DECIMALS.get(currency, 2)
     rounded = amount.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP)
     return f"{'-' if rounded < 0 else ''}{sign(currency)}{abs(rounded):,}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -36,18 +36,20 @@ def overview() -> None:
 
 def _figures(orders: Orders, view: View, now: datetime) -> None:
     """Everything below the head. `now` is when the data was last verified, on the shop's clock."""
+    extent = orders.extent()
+    if extent and extent.end > now:  # orders that came during the sync, or from a clock that is ahead
+        now = min(extent.end, now + timedelta(days=1))
     currency = _currency(orders, view)
     dated = "dates" not in orders.missing
-    span = view.span(now, orders.extent()) if dated else None
+    span = view.span(now, extent) if dated else None
     past = view.before(now, span) if span else None
     conditions = view.conditions(currency)
     st.session_state["span"] = (span.start.date(), view.end or now.date()) if span else None
 
-    filters.chips(orders, view, currency, dates(span) if span else "")
+    compared = f"{dates(past, than=now.year)}{_until(past)}" if past else ""
+    filters.chips(orders, view, currency, dates(span) if span else "", compared)
     figures = data.figures(orders.generation, orders, span, conditions)
     before = data.figures(orders.generation, orders, past, conditions) if past else None
-    if past:
-        st.caption(f"Changes compare with {dates(past, than=now.year)}{_until(past)}")
     components.cards(figures, before, currency)
     if not figures.orders:
         _no_orders(orders, view)
@@ -60,7 +62,7 @@ def _figures(orders: Orders, view: View, now: datetime) -> None:
 
 def _until(past: Span) -> str:
     """A compared period that is cut at a time of day, as the one shown is not over yet."""
-    return "." if past.end == past.end.replace(hour=0, minute=0, second=0, microsecond=0) else f", {past.end:%H:%M}."
+    return "" if past.end.time() == time() else f", {past.end:%H:%M}"
 
 
 def _currency(orders: Orders, view: View) -> str:
