@@ -31,10 +31,8 @@ def cards(now: Figures, before: Figures | None, currency: str) -> None:
             ("Refund rate", "refund_rate", f"Orders with a refund ÷ orders. {_REFUNDS}"),
         ):
             value: Decimal | int | None = getattr(now, figure)
-            if value is None and (figure != "refund_rate" or now.refunded_orders is None):
-                if now.orders:
-                    continue  # the table cannot tell; a line at the foot says why
-                value = None
+            if value is None and now.orders:
+                continue  # the table cannot tell it; a line at the foot says why
             rate = figure == "refund_rate"
             delta, coloured = change(value, getattr(before, figure) if before else None, rate)
             st.metric(
