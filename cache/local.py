@@ -46,7 +46,7 @@ class LocalStore:
             return None
         except ValidationError:  # a damaged pointer: what the newest manifest knows of itself
             manifest = next(self._manifests(), None)
-            return manifest and _as_published(manifest, "The pointer of the cache was damaged.")
+            return _as_published(manifest, "The pointer of the cache was damaged.") if manifest else None
 
     def open(self, generation: int | None = None) -> Snapshot:
         head = self.head()
