@@ -18,6 +18,7 @@ import psutil
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
+from urllib3.exceptions import HTTPError
 
 from scraper.errors import BrowserFailed
 
@@ -74,6 +75,8 @@ def chrome() -> Iterator[Chrome]:
     except WebDriverException as error:
         first_line = (error.msg or type(error).__name__).splitlines()[0]
         raise BrowserFailed(f"Chrome failed: {first_line}.") from error
+    except HTTPError as error:  # between Selenium and chromedriver
+        raise BrowserFailed(f"The driver of Chrome does not answer ({type(error).__name__}).") from error
     finally:
         family = family or _family(service)
         with suppress(Exception):  # a browser that is already gone cannot quit
@@ -102,12 +105,12 @@ def _dies_with_us() -> dict[str, Any]:
     """Linux ends the driver (and through the pipe Chrome) when this process is killed; elsewhere a quit must do."""
     if not sys.platform.startswith("linux"):
         return {}
-    libc = ctypes.CDLL(None)
+    libc, parent = ctypes.CDLL(None), os.getpid()
     pr_set_pdeathsig = 1  # man 2 prctl
 
     def ask() -> None:
         libc.prctl(pr_set_pdeathsig, signal.SIGKILL)
-        if os.getppid() == 1:
+        if os.getppid() != parent:  # it was killed before the call
             os._exit(1)
 
     return {"preexec_fn": ask}

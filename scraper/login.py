@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
-from selenium.common.exceptions import NoSuchElementException, TimeoutException
+from selenium.common.exceptions import NoSuchElementException, TimeoutException, WebDriverException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
@@ -19,6 +20,8 @@ from scraper.settings import ScraperSettings
 log = logging.getLogger(__name__)
 
 LOGIN_SECONDS = 30
+# MySQL's numbers of the client's own errors, and of too many connections; a refused password is 1045.
+_NO_DATABASE = re.compile(r"(?:HY000/|#)(?:2\d{3}|1040|1203)\b")
 _LOGGED_IN = "return !!(window.CommonParams && String(CommonParams.get('logged_in')) === 'true')"
 
 
@@ -54,7 +57,12 @@ def log_in(settings: ScraperSettings) -> Session:
 
 def _submit(driver: Chrome, settings: ScraperSettings) -> None:
     address = settings.phpmyadmin_url
-    driver.get(address)
+    try:
+        driver.get(address)
+    except WebDriverException as error:
+        if found := re.search(r"net::(ERR_\w+)", error.msg or ""):
+            raise Unreachable(f"{urlsplit(address).netloc} cannot be reached ({found[1]}).") from error
+        raise
     if driver.current_url.startswith(("chrome-error:", "data:")) or not driver.page_source:
         raise Unreachable(f"{urlsplit(address).netloc} does not answer.")
     try:
@@ -72,7 +80,10 @@ def _submit(driver: Chrome, settings: ScraperSettings) -> None:
     except TimeoutException as error:
         raise BrowserFailed("The login did not end: the page after the form neither opened nor refused.") from error
     if not driver.execute_script(_LOGGED_IN):
-        raise LoginRefused(f"phpMyAdmin refused the login: {_alert(driver)}")
+        said = _alert(driver)
+        if _NO_DATABASE.search(said):
+            raise Unreachable(f"phpMyAdmin does not reach its database: {said}", "Start the database, or wait for it.")
+        raise LoginRefused(f"phpMyAdmin refused the login: {said}")
 
 
 def _alert(driver: Chrome) -> str:

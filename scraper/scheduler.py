@@ -51,6 +51,7 @@ class Scheduler:
         self._jobs = schedule.Scheduler()
         self._jobs.every(BEAT_SECONDS).seconds.do(self._beat)
         self._jobs.every(1).seconds.do(self._start_if_due)
+        self._jobs.every(BEAT_SECONDS).seconds.do(self._tidy)
 
     def start(self) -> None:
         self._thread.start()
@@ -81,6 +82,8 @@ class Scheduler:
             step()
         except CacheError as error:
             log.error("scheduler code=%s %s", error.code, error)
+        except Exception:
+            log.exception("scheduler: a step failed")
 
     def _beat(self) -> None:
         planned = self._next_sync() if self._leads else None
@@ -94,6 +97,13 @@ class Scheduler:
         planned = self._next_sync()
         if self._leads and self._child is None and planned is not None and now() >= planned:
             self._start("schedule")
+
+    def _tidy(self) -> None:
+        """Closes the run of a sync by hand that was killed, so that the requests it left behind are run again."""
+        if self._leads and self._child is None and self._store.status().running is None:
+            newest = self._store.runs(1)
+            if newest and newest[0].outcome == "running":
+                self._store.recover()
 
     def _look(self) -> None:
         """Sees to the child that runs, else to the requests that wait."""

@@ -1,0 +1,165 @@
+"""Chrome logs in through the real form and is gone; what stands in its way is told apart, and no secret leaks."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psutil
+import pytest
+from copies import Copies
+from pydantic import SecretStr
+
+from cache.local import LocalStore
+from lab import Lab
+from scraper import diagnostics
+from scraper.errors import LoginRefused, NotPhpMyAdmin, Unreachable
+from scraper.login import Session, log_in
+from scraper.settings import ScraperSettings
+
+Environment = Callable[..., dict[str, str]]
+WRONG = "wr0ng-passw0rd<&\"'"
+
+
+def browsers() -> list[psutil.Process]:
+    """Chrome and its driver, as far as this process started them."""
+    return [p for p in psutil.Process().children(recursive=True) if "chrom" in p.name()]
+
+
+def test_it_works(session: Session, copies: Copies) -> None:
+    assert re.match(r"\d+\.\d+", session.version)
+    assert {"phpMyAdmin", "pmaAuth-1"} <= {name for name, _ in session.cookies}
+    assert session.export_url.startswith(copies.lab.url)
+    assert "Chrome" in session.user_agent
+    assert session.token
+    assert browsers() == []
+
+
+def test_a_wrong_password_is_refused_once_and_shown_nowhere(
+    lab: Lab, store: LocalStore, here: Path, child_environment: Environment
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "scraper", "sync"], env=child_environment(PHPMYADMIN_PASSWORD=WRONG, TMPDIR=str(here)),
+        capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    last = store.status().last
+    assert last is not None
+    assert last.error is not None
+    assert (last.outcome, last.error.code, last.error.transient) == ("failed", "login_refused", False)
+    assert "Access denied" in last.error.message
+    assert sorted(path.suffix for path in diagnostics.FOLDER.iterdir()) == [".html", ".png"]
+    page = next(diagnostics.FOLDER.glob("*.html")).read_text()
+    assert "Access denied" in page
+    assert set(re.findall(r'name="(?:token|set_session)"\s+value="([^"]*)"', page)) == {"[removed]"}
+    written = [path.read_bytes() for path in here.rglob("*") if path.is_file()]
+    for secret in (WRONG, "wr0ng-passw0rd", lab.settings()["PHPMYADMIN_PASSWORD"]):
+        assert not any(secret.encode() in data for data in (*written, done.stdout, done.stderr))
+
+
+def test_no_secret_of_a_session_reaches_the_log_or_the_cache(
+    copies: Copies, here: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    copies.sync()
+    copies.sync("no_such_table")
+    secrets = [copies.session.token, copies.settings.phpmyadmin_password.get_secret_value()]
+    secrets += [
+        value for name, value in copies.session.cookies if name.startswith(("phpMyAdmin", "pmaAuth", "pmaUser"))
+    ]
+    written = [path.read_bytes() for path in here.rglob("*") if path.is_file()]
+    for secret in secrets:
+        assert secret not in caplog.text
+        assert secret not in repr(copies.session)
+        assert not any(secret.encode() in data for data in written)
+    assert "phase=rows" in caplog.text
+
+
+def test_a_page_that_is_no_phpmyadmin_is_said_so(settings: ScraperSettings) -> None:
+    with pytest.raises(NotPhpMyAdmin, match="shows no phpMyAdmin login form"):
+        log_in(settings.model_copy(update={"phpmyadmin_url": settings.phpmyadmin_url + "js/"}))
+    assert browsers() == []
+
+
+def test_a_server_that_is_down_is_unreachable(settings: ScraperSettings) -> None:
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/"
+        with pytest.raises(Unreachable, match="CONNECTION_REFUSED"):
+            log_in(settings.model_copy(update={"phpmyadmin_url": url}))
+    assert browsers() == []
+
+
+def test_a_database_that_is_down_is_no_refused_login(lab: Lab, settings: ScraperSettings) -> None:
+    lab.stop_database()
+    try:
+        with pytest.raises(Unreachable, match="does not reach its database") as caught:
+            log_in(settings)
+    finally:
+        lab.start_database()
+    assert caught.value.transient
+
+
+def test_an_empty_password_is_refused_in_phpmyadmins_words(settings: ScraperSettings) -> None:
+    with pytest.raises(LoginRefused, match="without a password is forbidden"):
+        log_in(settings.model_copy(update={"phpmyadmin_password": SecretStr("")}))
+
+
+# -- Chrome dies
+
+
+@pytest.mark.parametrize("victim", ["chromedriver", "chromium", "sync"])
+def test_a_kill_in_the_middle_of_a_login_leaves_no_process_behind(
+    store: LocalStore, child_environment: Environment, victim: str
+) -> None:
+    # A short name for the temporary folder: Chrome makes a socket in it, whose name may have 107 characters.
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent, TemporaryDirectory() as temporary:
+        silent.settimeout(60)
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        environment = child_environment(PHPMYADMIN_URL=url, TMPDIR=temporary)
+        sync = subprocess.Popen([sys.executable, "-m", "scraper", "sync"], env=environment)
+        with sync, silent.accept()[0]:  # Chrome waits for the login page
+            family = psutil.Process(sync.pid).children(recursive=True)
+            os.kill(sync.pid if victim == "sync" else next(p.pid for p in family if p.name().startswith(victim)), 9)
+            sync.wait(60)
+        assert len(family) > 3
+        assert psutil.wait_procs(family, timeout=20)[1] == []
+        if victim != "sync":
+            assert list(Path(temporary).glob("phpmyadmin-orders-*")) == []
+    with store.sync_lock():  # free, and what the killed sync left is recovered
+        pass
+    last = store.status().last
+    assert last is not None
+    assert last.error is not None
+    assert last.error.code == ("sync_died" if victim == "sync" else "browser_failed")
+
+
+# -- what is kept of a failing page
+
+
+def test_the_newest_ten_pages_are_kept_without_secrets(here: Path) -> None:
+    page = (
+        '<input name="token" value="deadbeefcafe"><script>var p = {"token":"0123456789abcdef"}</script> s&amp;cr&lt;t'
+    )
+    for i in range(15):
+        diagnostics.keep(f"code{i:02}", b"png", page, ["s&cr<t"])
+    kept = sorted(path.name[-9:] for path in diagnostics.FOLDER.glob("*.html"))
+    assert len(kept) == diagnostics.KEPT
+    for path in diagnostics.FOLDER.glob("*.html"):
+        text = path.read_text()
+        for secret in ("deadbeefcafe", "0123456789abcdef", "s&cr<t", "s&amp;cr&lt;t"):
+            assert secret not in text
+
+
+def test_a_folder_that_cannot_be_written_hides_no_error(here: Path) -> None:
+    (here / "var").write_text("")
+    diagnostics.keep("code", b"png", "page", [])
+    assert (here / "var").read_text() == ""
