@@ -88,6 +88,14 @@ class Exporter:
     def _answer(self, sql: str) -> IO[bytes]:
         body = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  the caller closes it
         try:
+            self._judge(self._receive(sql, body), body)
+        except BaseException:
+            body.close()
+            raise
+        return body
+
+    def _receive(self, sql: str, body: IO[bytes]) -> httpx.Response:
+        try:
             with self._client.stream("POST", self._url, data={**self._form, "sql_query": sql}) as response:
                 for piece in response.iter_bytes():
                     body.write(piece)
@@ -99,8 +107,7 @@ class Exporter:
         except httpx.TransportError as error:
             raise Unreachable(f"{self._host} cannot be reached: {error}.") from error
         body.seek(0)
-        self._judge(response, body)
-        return body
+        return response
 
     def _judge(self, response: httpx.Response, body: IO[bytes]) -> None:
         status = response.status_code

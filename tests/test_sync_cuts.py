@@ -1,0 +1,258 @@
+"""An answer that was cut, though it looks whole, is continued or refused; what is published is always the table."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from copies import Copies, json_rows
+from cutting_proxy import Gateway, cut, gateway
+
+from cache.store import Run
+from scraper.load import Loader
+
+
+@pytest.fixture
+def proxy(copies: Copies) -> Iterator[Gateway]:
+    with gateway(copies.session.export_url) as proxy:
+        yield proxy
+
+
+@contextmanager
+def statements_end_after(copies: Copies, seconds: float) -> Iterator[None]:
+    """Statements of new connections are ended by the server after so long, as weak hosts do."""
+    copies.execute("SET GLOBAL max_statement_time = %s", seconds)
+    try:
+        yield
+    finally:
+        copies.execute("SET GLOBAL max_statement_time = 0")
+
+
+def code(run: Run) -> str | None:
+    return run.error.code if run.error else None
+
+
+ROWS = [(i, f"note {i}") for i in range(45)]
+
+
+@pytest.mark.parametrize("keep", [0, 0.5, 1], ids=["header only", "half", "all but the last row"])
+def test_whichever_answer_of_a_first_load_is_cut_nothing_wrong_is_published(
+    copies: Copies, small_pages: None, proxy: Gateway, keep: float
+) -> None:
+    table = copies.table("id INT PRIMARY KEY, note TEXT", ROWS)
+    session = copies.through(proxy.url)
+    outcomes = []
+    for n in range(100):
+        proxy.statements.clear()
+        proxy.meddle = lambda _, body, n=n: cut(body, keep) if len(proxy.statements) == n else body  # type: ignore[misc]
+        copies.insert(table, [(100 + n, "another")])  # so that each time something must be published
+        run = copies.sync(table, session)
+        outcomes.append(code(run))
+        if run.error is None:
+            assert copies.differences(table) == []
+        if len(proxy.statements) <= n:
+            break
+    else:
+        raise AssertionError("the sync had no end")
+    assert set(outcomes) <= {None, "answer_cut", "table_changed"}
+    assert "answer_cut" in outcomes
+    assert None in outcomes[:-1] or keep == 0  # a cut page was continued
+
+
+@pytest.mark.parametrize("which", ["information_schema.columns", "information_schema.statistics"])
+@pytest.mark.parametrize("keep", [0, 0.5, 1])
+def test_a_cut_description_of_the_table_is_refused(copies: Copies, proxy: Gateway, which: str, keep: float) -> None:
+    table = copies.table("a INT, b INT, note TEXT, PRIMARY KEY (a, b)", [(1, 2, "x")])
+    proxy.meddle = lambda sql, body: cut(body, keep) if f"FROM {which}" in sql and "AS c2" in sql else body
+    assert code(copies.sync(table, copies.through(proxy.url))) == "answer_cut"
+    assert copies.store.head() is None
+
+
+@pytest.mark.parametrize("keep", [0, 0.5, 1])
+def test_a_cut_checksum_answer_is_refused(copies: Copies, small_pages: None, proxy: Gateway, keep: float) -> None:
+    table = copies.table("id INT PRIMARY KEY, note TEXT", ROWS)
+    assert copies.sync(table).error is None
+    copies.execute(f"DELETE FROM {table} WHERE id = 44")
+    proxy.meddle = lambda sql, body: cut(body, keep) if "INTERVAL(" in sql else body
+    before = copies.store.head()
+    assert code(copies.sync(table, copies.through(proxy.url))) == "answer_cut"
+    assert copies.store.head() == before
+    assert len(json_rows(copies.store.open())) == 45
+
+
+@pytest.mark.parametrize("most", [1, 4, 9])
+def test_pages_that_are_always_cut_are_continued_until_all_rows_are_there(
+    copies: Copies, small_pages: None, proxy: Gateway, most: int
+) -> None:
+    table = copies.table("id INT PRIMARY KEY, note TEXT", ROWS)
+    proxy.meddle = lambda sql, body: b"".join(body.splitlines(keepends=True)[: most + 1]) if "LIMIT" in sql else body
+    assert copies.sync(table, copies.through(proxy.url)).error is None
+    assert copies.differences(table) == []
+
+
+def test_a_cut_inside_the_rows_of_one_key_is_refused_and_asked_for_a_few_times_only(
+    copies: Copies, small_pages: None, proxy: Gateway
+) -> None:
+    table = copies.table("a INT, b INT, PRIMARY KEY (a, b)", [(1, i) for i in range(8)])
+    proxy.meddle = lambda sql, body: cut(body, 0.5) if "LIMIT" in sql else body
+    assert code(copies.sync(table, copies.through(proxy.url))) == "answer_cut"
+    assert sum("LIMIT" in sql for sql in proxy.statements) <= 4
+    assert copies.store.head() is None
+
+
+def test_a_table_without_a_key_that_is_always_cut_is_never_published(copies: Copies, proxy: Gateway) -> None:
+    table = copies.table("a INT, note TEXT", ROWS)
+    proxy.meddle = lambda sql, body: cut(body, 1) if re.search(r"AS c1 FROM `shop`.`t\d+` AS t$", sql) else body
+    run = copies.sync(table, copies.through(proxy.url))
+    assert code(run) in ("answer_cut", "unconfirmed")
+    assert copies.store.head() is None
+
+
+def test_an_answer_that_was_changed_on_the_way_is_never_published(
+    copies: Copies, small_pages: None, proxy: Gateway
+) -> None:
+    table = copies.table("id INT PRIMARY KEY, note TEXT", ROWS)
+    proxy.meddle = lambda _, body: body.replace(b"note 7", b"note 8")
+    assert code(copies.sync(table, copies.through(proxy.url))) == "unconfirmed"
+    assert copies.store.head() is None
+
+
+# -- by the server itself
+
+
+def test_a_checksum_that_reaches_max_statement_time_is_refused(copies: Copies) -> None:
+    table = copies.table("id INT PRIMARY KEY, note TEXT", ROWS)
+    copies.execute(f"CREATE OR REPLACE VIEW slow AS SELECT id, note, SLEEP(0.05) AS nap FROM {table}")
+    try:
+        with statements_end_after(copies, 0.5):
+            run = copies.sync("slow")
+    finally:
+        copies.execute("DROP VIEW slow")
+    assert code(run) in ("answer_cut", "statement_refused")
+    assert copies.store.head() is None
+
+
+def test_an_export_that_reaches_max_statement_time_is_refused(copies: Copies) -> None:
+    """The view is slow for the export alone, so that its checksum arrives whole."""
+    table = copies.table("id INT PRIMARY KEY, note TEXT", ROWS)
+    copies.execute(
+        "CREATE OR REPLACE FUNCTION nap() RETURNS INT NOT DETERMINISTIC READS SQL DATA RETURN IF(EXISTS(SELECT * FROM "
+        "information_schema.processlist WHERE id = CONNECTION_ID() AND info LIKE '%MD5(%'), 0, SLEEP(0.02))"
+    )
+    copies.execute(f"GRANT EXECUTE ON FUNCTION nap TO '{copies.settings.phpmyadmin_username}'@'127.0.0.1'")
+    copies.execute(f"CREATE OR REPLACE VIEW slow AS SELECT id, note, nap() AS nap FROM {table}")
+    try:
+        assert copies.sync("slow").error is None  # slow, but whole
+        head = copies.store.head()
+        copies.insert(table, [(1000, "one more")])
+        with statements_end_after(copies, 0.5):
+            run = copies.sync("slow")
+    finally:
+        copies.execute("DROP VIEW slow")
+        copies.execute("DROP FUNCTION nap")
+    assert code(run) in ("answer_cut", "unconfirmed")
+    assert copies.store.head() == head
+    assert len(json_rows(copies.store.open())) == 45
+
+
+def test_pages_that_reach_max_statement_time_are_continued(copies: Copies, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client reads nothing for a while, so that the server cannot send, until it ends the statement."""
+    table = copies.table("id INT PRIMARY KEY, note LONGTEXT")
+    for i in range(7):
+        copies.execute(f"INSERT INTO {table} SELECT {i} * 100 + seq, REPEAT(MD5(seq), 1500) FROM seq_0_to_99")
+    pages = []
+    original = Loader._page
+
+    def page(self: Loader, *arguments: object) -> object:
+        rows = original(self, *arguments)  # type: ignore[arg-type]
+        pages.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(Loader, "_page", page)
+    with gateway(copies.session.export_url) as proxy:
+        proxy.stall = lambda sql: 2.6 if "LIMIT" in sql and not pages else 0
+        with statements_end_after(copies, 2):
+            run = copies.sync(table, copies.through(proxy.url))
+    assert run.error is None
+    assert 0 < pages[0] < 700
+    assert sum(pages) == 700
+    assert copies.differences(table) == []
+
+
+@pytest.mark.parametrize("seconds", [0.000_1, 0.000_5, 0.001, 0.003, 0.01])
+def test_whatever_the_time_limit_of_statements_nothing_wrong_is_published(copies: Copies, seconds: float) -> None:
+    with statements_end_after(copies, seconds):
+        run = copies.sync()
+    assert copies.store.head() is None or copies.differences() == []
+    assert (run.error is None) == (copies.store.head() is not None)
+
+
+def test_a_database_that_is_killed_while_rows_arrive_is_an_error_and_the_next_sync_succeeds(
+    copies: Copies, small_pages: None, proxy: Gateway
+) -> None:
+    table = copies.table("id INT PRIMARY KEY, note TEXT", ROWS)
+
+    def kill(sql: str, body: bytes) -> bytes:
+        if "LIMIT" in sql and copies.lab.running()["database"]:
+            copies.lab.stop_database(kill=True)
+        return body
+
+    proxy.meddle = kill
+    try:
+        run = copies.sync(table, copies.through(proxy.url))
+    finally:
+        copies.lab.start_database()
+    assert run.outcome == "failed"
+    assert copies.store.head() is None
+    assert copies.sync(table).error is None
+    assert copies.differences(table) == []
+
+
+def test_the_login_ending_in_the_middle_is_told_as_such(copies: Copies, small_pages: None, proxy: Gateway) -> None:
+    page = b'<html><form id="login_form"><input name="pma_username" id="input_username"></form></html>'
+    table = copies.table("id INT PRIMARY KEY, note TEXT", ROWS)
+    proxy.meddle = lambda sql, body: page if "LIMIT" in sql and len(proxy.statements) > 3 else body
+    assert code(copies.sync(table, copies.through(proxy.url))) == "session_lost"
+    assert copies.store.head() is None
+
+
+# -- a table that moves
+
+
+def test_rows_that_change_while_they_are_read_are_read_again(copies: Copies, small_pages: None, proxy: Gateway) -> None:
+    table = copies.table("id INT PRIMARY KEY, note TEXT", ROWS)
+    times = iter(range(3))
+
+    def write(sql: str, body: bytes) -> bytes:
+        if "LIMIT" in sql and (i := next(times, None)) is not None:
+            copies.execute(f"UPDATE {table} SET note = 'changed {i}' WHERE id = 3")
+            copies.execute(f"INSERT INTO {table} VALUES ({100 + i}, 'new')")
+        return body
+
+    proxy.meddle = write
+    run = copies.sync(table, copies.through(proxy.url))
+    assert (run.outcome, run.error) == ("published", None)
+    assert copies.differences(table) == []
+
+
+def test_a_range_that_never_stands_still_is_published_as_unverified_and_said_so(
+    copies: Copies, small_pages: None, proxy: Gateway
+) -> None:
+    table = copies.table("id INT PRIMARY KEY, note TEXT", ROWS)
+
+    def write(_: str, body: bytes) -> bytes:
+        copies.execute(f"UPDATE {table} SET note = %s WHERE id = 3", str(time.time_ns()))
+        return body
+
+    proxy.meddle = write
+    run = copies.sync(table, copies.through(proxy.url))
+    head = copies.store.head()
+    assert head is not None
+    assert (run.outcome, code(run), head.verified, head.verified_at) == ("unverified", "still_moving", False, None)
+    assert head.reason == "1 of 5 ranges kept changing while they were read."
+    assert [row["note"] for row in json_rows(copies.store.open())][4:] == [note for _, note in ROWS[4:]]
+    assert copies.sync(table).outcome == "published"
+    assert copies.differences(table) == []
