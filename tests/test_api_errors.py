@@ -92,7 +92,7 @@ def test_a_cache_with_no_intact_generation_is_503(tmp_path_factory: pytest.TempP
 
 def test_a_fault_is_500_without_a_trace_and_is_logged_once(tmp_path_factory: pytest.TempPathFactory) -> None:
     with sidecar(tmp_path_factory.mktemp("fault")) as running:
-        (running.folder / "cache" / "current.json").write_text("not JSON")
+        (running.folder / "cache" / "current.json").mkdir()
         body = error(running.client.get("/fetch-data"), 500)
         assert body["code"] == "internal_error"
         assert "Traceback" not in body["message"]
