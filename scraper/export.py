@@ -131,6 +131,8 @@ class Exporter:
         size = body.seek(0, io.SEEK_END)
         if size == len(header):
             return
+        if not _ends_with_a_row(body):
+            raise self._fault(body)
         body.seek(len(header))
         try:
             for batch in csv.open_csv(
@@ -160,6 +162,15 @@ class Exporter:
         if _ALERT.search(text):
             return StatementRefused(f"The database refused a statement: {_said(text)}")
         return AnswerCut(f"An export ended in the middle of a row, or is no CSV ({size} bytes).")
+
+
+def _ends_with_a_row(body: IO[bytes]) -> bool:
+    """Whether it ends with a line break outside of quotes: the parser takes a value that was cut for a whole one."""
+    body.seek(0)
+    quotes, last = 0, b""
+    while piece := body.read(1 << 20):
+        quotes, last = quotes + piece.count(b'"'), piece[-1:]
+    return last == b"\n" and quotes % 2 == 0
 
 
 def _said(page: bytes) -> str:
