@@ -128,26 +128,20 @@ class Exporter:
         if body.read(len(header)) != header:
             raise self._fault(body)
         yield pa.table([pa.array([], pa.string())] * len(names), names=names)
-        size = body.seek(0, io.SEEK_END)
-        if size == len(header):
-            return
-        if not _ends_with_a_row(body):
-            raise self._fault(body)
-        body.seek(len(header))
         try:
-            for batch in csv.open_csv(
-                body,
-                csv.ReadOptions(use_threads=False, block_size=min(BLOCK, size), column_names=names),
-                csv.ParseOptions(newlines_in_values=True, escape_char=False),
-                csv.ConvertOptions(
-                    column_types={name: pa.string() for name in names},
-                    null_values=[self._null],
-                    strings_can_be_null=True,
-                    quoted_strings_can_be_null=False,
-                ),
-            ):
-                yield pa.Table.from_batches([batch])
-        except pa.ArrowInvalid as error:
+            for rows in _pieces(body):
+                yield csv.read_csv(
+                    pa.py_buffer(rows),
+                    csv.ReadOptions(use_threads=False, block_size=len(rows), column_names=names),
+                    csv.ParseOptions(newlines_in_values=True, escape_char=False),
+                    csv.ConvertOptions(
+                        column_types={name: pa.string() for name in names},
+                        null_values=[self._null],
+                        strings_can_be_null=True,
+                        quoted_strings_can_be_null=False,
+                    ),
+                )
+        except ValueError as error:  # of Arrow, too
             raise self._fault(body) from error
 
     def _fault(self, body: IO[bytes]) -> Exception:
@@ -164,13 +158,30 @@ class Exporter:
         return AnswerCut(f"An export ended in the middle of a row, or is no CSV ({size} bytes).")
 
 
-def _ends_with_a_row(body: IO[bytes]) -> bool:
-    """Whether it ends with a line break outside of quotes: the parser takes a value that was cut for a whole one."""
-    body.seek(0)
-    quotes, last = 0, b""
-    while piece := body.read(1 << 20):
-        quotes, last = quotes + piece.count(b'"'), piece[-1:]
-    return last == b"\n" and quotes % 2 == 0
+def _pieces(body: IO[bytes]) -> Iterator[bytes]:
+    """The rows in pieces that Arrow can take as one block each: where its own blocks meet between CR and LF inside of a
+    value, it drops the LF. Raises ValueError where the end is inside of a row.
+    """
+    rest = b""
+    while block := body.read(BLOCK):
+        rest += block
+        end = _end_of_rows(rest)
+        if end:
+            yield rest[:end]
+            rest = rest[end:]
+    if rest:
+        raise ValueError("the end is inside of a row")
+
+
+def _end_of_rows(data: bytes) -> int:
+    """Where the last whole row ends: behind a line break outside of quotes. 0 where no row ends."""
+    quotes, end = data.count(b'"'), len(data)
+    while (found := data.rfind(b"\n", 0, end)) >= 0:
+        quotes -= data.count(b'"', found, end)
+        if quotes % 2 == 0:
+            return found + 1
+        end = found
+    return 0
 
 
 def _said(page: bytes) -> str:

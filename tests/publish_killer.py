@@ -1,0 +1,75 @@
+"""Runs syncs that are killed just before their n-th step towards the disk. Not a test: tests/test_crash.py drives it.
+
+For each number read from standard input: a fork runs a sync and sends itself SIGKILL at that step; what became of it is
+printed as one line, "killed" or the outcome of the run. A step is any fsync, rename, or commit of the journal.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sqlite3
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import scraper.load
+from cache.local import LocalStore
+from scraper.settings import ScraperSettings
+from scraper.sync import sync
+
+
+class Countdown:
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def step(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def before(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*arguments: Any, **more: Any) -> Any:
+            self.step()
+            return function(*arguments, **more)
+
+        return counted
+
+
+def run(steps: int, cache: Path, login: bytes) -> str:
+    session, settings = pickle.loads(login)
+    countdown = Countdown(steps)
+    for name in ("fsync", "rename", "replace"):
+        setattr(os, name, countdown.before(getattr(os, name)))
+
+    class Connection(sqlite3.Connection):
+        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+            if sql == "COMMIT":
+                countdown.step()
+            return super().execute(sql, *values)
+
+    connect = sqlite3.connect
+    sqlite3.connect = lambda *a, **k: connect(*a, **k, factory=Connection)  # type: ignore[assignment]
+    scraper.load.PAGE_ROWS = 10
+    store = LocalStore(cache)
+    outcome = sync(store, ScraperSettings.load(**settings), lambda _: session).outcome
+    store.close()
+    return outcome
+
+
+def main() -> None:
+    cache, login = Path(sys.argv[1]), Path(sys.argv[2]).read_bytes()
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            print(run(int(line), cache, login), flush=True)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if os.WIFSIGNALED(status):
+            print("killed", flush=True)
+
+
+if __name__ == "__main__":
+    main()
