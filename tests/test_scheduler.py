@@ -1,0 +1,326 @@
+"""One sync at a time, when it is due or asked for; when the leader dies another goes on."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
+
+import psutil
+import pytest
+from cache_factory import publish
+
+from cache import journal
+from cache.errors import NoWorker, Trouble
+from cache.local import LocalStore
+from cache.settings import Settings
+from cache.store import Run, Task, Worker, now
+from scraper.scheduler import FIRST_RETRY, Scheduler
+
+Environment = Callable[..., dict[str, str]]
+T = TypeVar("T")
+
+
+def wait_for(found: Callable[[], T | None], seconds: float = 60) -> T:
+    """What `found` gives once it gives something."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if result := found():
+            return result
+        time.sleep(0.1)
+    raise AssertionError(f"it did not happen within {seconds} seconds")
+
+
+class Workers:
+    """Processes that run `python -m scraper worker`, with all that they start."""
+
+    def __init__(self, environment: Environment, temporary: str) -> None:
+        self._environment = environment
+        self._temporary = temporary
+        self.processes: dict[int, psutil.Popen] = {}
+
+    def start(self, **settings: str) -> psutil.Popen:
+        process = self.run("worker", **settings)
+        self.processes[process.pid] = process
+        return process
+
+    def run(self, *arguments: str, **settings: str) -> psutil.Popen:
+        environment = self._environment(TMPDIR=self._temporary, **settings)
+        return psutil.Popen([sys.executable, "-m", "scraper", *arguments], env=environment, stdin=subprocess.DEVNULL)
+
+    def end(self) -> None:
+        alive = [process for process in self.processes.values() if process.is_running()]
+        family = [child for process in alive for child in process.children(recursive=True)]
+        for process in alive:
+            process.terminate()
+        assert psutil.wait_procs([*alive, *family], timeout=30)[1] == []
+
+
+@pytest.fixture
+def workers(store: LocalStore, child_environment: Environment) -> Iterator[Workers]:
+    with TemporaryDirectory() as temporary:  # Chrome wants a short name
+        workers = Workers(child_environment, temporary)
+        yield workers
+        workers.end()
+
+
+def leader(store: LocalStore) -> Worker | None:
+    return store.status().leader
+
+
+def ended(store: LocalStore, task: Task) -> Task | None:
+    found = store.task(task.id)
+    return found if found.ended else None
+
+
+def one_at_a_time(runs: list[Run]) -> bool:
+    """Whether no run began before the one before it had ended."""
+    assert all(run.finished_at for run in runs)
+    return all(old.finished_at <= new.started_at for new, old in pairwise(runs))  # type: ignore[operator]
+
+
+# -- with real processes
+
+
+def test_it_works(store: LocalStore, workers: Workers) -> None:
+    """The first sync comes by itself, the next when it is due, and one that is asked for at once."""
+    workers.start(SYNC_INTERVAL_MINUTES="0.1")
+    wait_for(lambda: len([run for run in store.runs() if run.finished_at]) >= 2)
+    second, first = store.runs()[-2:]
+    assert (first.trigger, first.outcome) == ("schedule", "published")
+    assert (second.trigger, second.outcome) == ("schedule", "unchanged")
+    assert second.started_at - first.started_at >= timedelta(seconds=6)
+    task = store.request("test")
+    answered = wait_for(lambda: ended(store, task))
+    head = store.head()
+    assert head is not None
+    assert (answered.state, answered.generation) == ("completed", 1)
+    assert head.verified_at > task.requested_at  # type: ignore[operator]
+    assert one_at_a_time([run for run in store.runs() if run.finished_at])
+
+
+def test_twenty_requests_and_a_sync_by_hand_run_one_at_a_time(store: LocalStore, here: Path, workers: Workers) -> None:
+    publish(store, 3)  # so that nothing is due
+    workers.start()
+    workers.start()
+    wait_for(lambda: len(store.status().workers) == 2 and leader(store))
+    by_hand = workers.run("sync")
+    wait_for(lambda: store.status().running)
+
+    def ask(_: int) -> Task:
+        with closing(LocalStore(here / "cache")) as other:
+            return other.request("test")
+
+    with ThreadPoolExecutor(20) as threads:
+        tasks = list(threads.map(ask, range(20)))
+    assert by_hand.wait(60) == 0
+    for task in tasks:
+        answered = wait_for(lambda task=task: ended(store, task))  # type: ignore[misc]
+        run = next(run for run in store.runs() if run.id == answered.run)
+        assert answered.state == "completed"
+        assert run.started_at > task.requested_at
+    runs = store.runs()
+    assert one_at_a_time(runs)
+    assert [run.trigger for run in runs] == ["request", "command"]  # one sync answers them all
+
+
+def test_when_the_leader_is_killed_its_sync_ends_and_another_leads(store: LocalStore, workers: Workers) -> None:
+    workers.start()
+    workers.start()
+    wait_for(lambda: len(store.status().workers) == 2 and leader(store))
+    running = wait_for(lambda: store.status().running)  # the first sync, in its login
+    task = store.request("test")
+    old = leader(store)
+    assert old is not None
+    family = wait_for(lambda: (found := psutil.Process(running.pid).children(recursive=True))[3:] and found)
+    child = psutil.Process(running.pid)
+    killed = workers.processes.pop(old.pid)
+    killed.kill()
+    killed.wait()
+    assert psutil.wait_procs([child, *family], timeout=15)[1] == []
+    new = wait_for(lambda: (found := leader(store)) and found.id != old.id and found, seconds=15)
+    assert isinstance(new, Worker)
+    assert wait_for(lambda: ended(store, task)).state == "completed"
+    died = next(run for run in store.runs() if run.id == running.id)
+    assert died.error is not None
+    assert died.error.code == "sync_died"
+    assert one_at_a_time(store.runs())
+
+
+def test_a_refused_login_is_not_tried_again_by_itself(store: LocalStore, workers: Workers) -> None:
+    workers.start(PHPMYADMIN_PASSWORD="wrong", SYNC_INTERVAL_MINUTES="0.01")
+    failed = wait_for(lambda: store.status().last)
+    assert failed.error is not None
+    assert failed.error.code == "login_refused"
+    version = store.version()
+    for _ in range(12):  # the interval passes several times
+        version = store.wait(version, 0.25)
+    assert len(store.runs()) == 1
+    task = store.request("test")  # someone presses the button
+    answered = wait_for(lambda: ended(store, task))
+    assert answered.error == failed.error
+    assert len(store.runs()) == 2
+
+
+def test_a_sync_that_hangs_is_ended_at_its_time_limit(store: LocalStore, workers: Workers) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        process = workers.run("sync", PHPMYADMIN_URL=url, SYNC_TIMEOUT_MINUTES="0.08")
+        family = wait_for(lambda: process.children(recursive=True)[3:])
+        assert process.wait(60) == 1
+    assert psutil.wait_procs(family, timeout=15)[1] == []
+    last = store.status().last
+    assert last is not None
+    assert last.error is not None
+    assert (last.error.code, last.error.transient) == ("sync_timed_out", True)
+    assert "SYNC_TIMEOUT_MINUTES" in last.error.advice
+
+
+def test_an_attached_sync_ends_with_its_parent(store: LocalStore, workers: Workers) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent, TemporaryDirectory() as temporary:
+        environment = workers._environment(
+            TMPDIR=temporary, PHPMYADMIN_URL=f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        )
+        command = [sys.executable, "-m", "scraper", "sync", "--attached"]
+        with psutil.Popen(command, env=environment, stdin=subprocess.PIPE) as process:
+            family = wait_for(lambda: process.children(recursive=True)[3:])
+            process.stdin.close()
+            process.wait(30)
+    assert psutil.wait_procs(family, timeout=15)[1] == []
+
+
+def test_a_worker_that_is_asked_to_end_leaves_at_once(store: LocalStore, workers: Workers) -> None:
+    publish(store, 3)
+    process = workers.start()
+    wait_for(lambda: leader(store))
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    assert store.status().workers == ()
+    with pytest.raises(NoWorker):
+        store.request("test")
+
+
+def test_a_second_sync_by_hand_says_that_one_runs(store: LocalStore, workers: Workers) -> None:
+    with store.sync_lock():
+        assert workers.run("sync").wait(60) == 75
+    assert store.runs() == []
+
+
+def test_missing_settings_are_told_to_readers_too(store: LocalStore, workers: Workers, lab: object) -> None:
+    environment = workers._environment()
+    del environment["PHPMYADMIN_PASSWORD"]
+    done = subprocess.run(
+        [sys.executable, "-m", "scraper", "sync"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "PHPMYADMIN_PASSWORD" in done.stderr
+    last = store.status().last
+    assert last is not None
+    assert last.error is not None
+    assert (last.error.code, "PHPMYADMIN_PASSWORD" in last.error.message) == ("settings_invalid", True)
+
+
+# -- what is due
+
+
+@pytest.fixture
+def scheduler(store: LocalStore) -> Scheduler:
+    """One that is not started: its steps are called by hand."""
+    return Scheduler(store, Settings.load(sync_interval_minutes=60), "test")
+
+
+def record(store: LocalStore, outcome: str, code: str = "unreachable") -> Run:
+    """A run that has just ended so."""
+    run = Run(trigger="test")
+    store.begin(run)
+    error = Trouble(code=code, message="It failed.", advice="Wait.") if outcome == "failed" else None
+    store.finish(run.model_copy(update={"outcome": outcome, "error": error}))
+    return store.runs(1)[0]
+
+
+def test_without_a_snapshot_a_sync_is_due_at_once(scheduler: Scheduler) -> None:
+    assert scheduler._next_sync() is not None
+    assert scheduler._next_sync() <= now()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("minutes", [0, 45, 61, 6000])
+def test_what_is_due_is_told_by_the_age_of_the_data(store: LocalStore, scheduler: Scheduler, minutes: int) -> None:
+    at = now() - timedelta(minutes=minutes)
+    publish(store, 3, verified_at=at)
+    assert scheduler._next_sync() == at + timedelta(minutes=60)
+    assert Scheduler(store, Settings.load(sync_interval_minutes=0.5), "other")._next_sync() == at + timedelta(
+        seconds=30
+    )
+
+
+def test_pauses_after_failures_grow_up_to_the_interval_and_end_with_a_success(
+    store: LocalStore, scheduler: Scheduler
+) -> None:
+    publish(store, 3, verified_at=now() - timedelta(hours=5))
+    for minutes in (1, 2, 4, 8, 16, 32, 60, 60):
+        failed = record(store, "failed")
+        assert failed.finished_at is not None
+        assert scheduler._next_sync() == failed.finished_at + minutes * FIRST_RETRY
+    record(store, "unchanged")
+    assert scheduler._next_sync() <= now()  # type: ignore[operator]
+
+
+def test_a_failure_does_not_bring_a_sync_forward(store: LocalStore, scheduler: Scheduler) -> None:
+    head = publish(store, 3)
+    record(store, "failed")
+    assert scheduler._next_sync() == head.as_of + timedelta(minutes=60)
+
+
+def test_after_a_refused_login_nothing_is_due_until_a_restart(store: LocalStore, scheduler: Scheduler) -> None:
+    record(store, "failed", "login_refused")
+    assert scheduler._next_sync() is None
+    restarted = Scheduler(store, Settings.load(), "test")
+    assert restarted._next_sync() is not None
+
+
+def test_the_requests_of_a_sync_by_hand_that_was_killed_are_run_again(store: LocalStore, scheduler: Scheduler) -> None:
+    scheduler._beat()
+    task = store.request("test")
+    store.begin(Run(trigger="command", beat_at=now() - journal.SILENT_AFTER * 2))
+    assert store.task(task.id).state == "running"
+    scheduler._tidy()
+    assert store.task(task.id).state == "queued"
+
+
+def test_only_the_leader_starts_a_sync(store: LocalStore, scheduler: Scheduler) -> None:
+    store.stand(Worker())
+    scheduler._beat()
+    store.request("test")
+    scheduler._look()
+    scheduler._start_if_due()
+    assert scheduler._child is None
+
+
+def test_a_step_that_fails_does_not_end_the_scheduler(
+    store: LocalStore, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(store, 3)
+    failures: list[str] = []
+
+    def fails() -> None:
+        failures.append("look")
+        raise OSError("no memory to fork")
+
+    monkeypatch.setattr(scheduler, "_look", fails)
+    scheduler.start()
+    try:
+        wait_for(lambda: len(failures) > 2)
+        assert leader(store)
+    finally:
+        scheduler.stop()
+    assert store.status().workers == ()
