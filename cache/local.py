@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from pydantic import ValidationError
 from cache.errors import CacheUnwritable, NoSnapshot, PublishConflict, SnapshotDamaged, SyncRunning, UnknownGeneration
 from cache.files import sync_file, sync_folder, write_whole
 from cache.journal import Journal
-from cache.snapshot import Head, Manifest, Segment, Snapshot, intact
+from cache.snapshot import Draft, Head, Manifest, Segment, Snapshot, intact
 from cache.store import Run, Status, Task, Worker, now
 
 KEPT_GENERATIONS = 5
@@ -157,6 +158,9 @@ class LocalStore:
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
 
+    def segment(self, segment: Segment) -> Path:
+        return self._segments / segment.id
+
     def adopt(self, folder: Path, segment: Segment) -> None:
         if intact(self._segments, segment, digests=True):
             return
@@ -169,12 +173,26 @@ class LocalStore:
             sync_folder(folder)
             folder.rename(target)
 
+    def keep_draft(self, draft: Draft) -> None:
+        with _disk():
+            sync_folder(self._segments)
+            write_whole(self._root / "draft.json", draft.model_dump_json().encode())
+
+    def draft(self) -> Draft | None:
+        try:
+            draft = Draft.model_validate_json((self._root / "draft.json").read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+        whole = tuple(itertools.takewhile(lambda segment: intact(self._segments, segment), draft.segments))
+        return draft.model_copy(update={"segments": whole}) if whole else None
+
     def publish(self, manifest: Manifest, head: Head) -> None:
         with _disk(), self._publishing:
             self._expect(manifest.parent)
             sync_folder(self._segments)
             write_whole(self._path(manifest.generation), manifest.model_dump_json().encode())
             self._point(head)
+            (self._root / "draft.json").unlink(missing_ok=True)
             self._collect(head.generation)
 
     def confirm(self, head: Head) -> None:

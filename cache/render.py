@@ -27,6 +27,7 @@ from cache.snapshot import CHECKSUMS, JSON, OFFSETS, PARQUET, Column, File, Segm
 
 Checksums = npt.NDArray[np.uint64]
 
+ROW_GROUP = 10_000  # rows that Parquet keeps together
 # White space outside of strings; a string is matched first, and kept.
 _STRING_OR_SPACE = r'("(?:[^"\\]|\\.)*")|[ \t\r\n]+'
 # Legal in JSON, but clients that read a stream by lines may cut there; they stand only inside strings, escaped.
@@ -57,7 +58,7 @@ class SegmentWriter:
         self._folder = folder
         self._columns = columns
         self._timezone = timezone
-        self._rows = 0
+        self.rows = 0
         self._sum = 0
         self._end = 0
         self._misfits: Counter[str] = Counter()
@@ -65,6 +66,8 @@ class SegmentWriter:
         self._duck = engine()
         folder.mkdir()
         self._parquet = pq.ParquetWriter(folder / PARQUET, arrow_schema(columns), compression="zstd")
+        self._waiting: list[pa.Table] = []  # typed rows that do not fill a row group yet
+        self._source: tuple[Path, pa.Table] | None = None  # what is copied from, read once
         self._json = _Digested(folder / JSON)
         self._offsets = _Digested(folder / OFFSETS)
         self._checksums = _Digested(folder / CHECKSUMS)
@@ -81,19 +84,45 @@ class SegmentWriter:
 
     def write(self, text: pa.Table, checksums: Checksums) -> None:
         typed = self._typed(text)
-        self._parquet.write_table(typed)
         rows = self._json_rows(text, typed)
         _, offsets, data = rows.buffers()
         ends = np.frombuffer(offsets, "<i8")[rows.offset : rows.offset + len(rows) + 1]
-        self._json.write(memoryview(data)[int(ends[0]) : int(ends[-1])])
-        self._offsets.write((ends[1:] - ends[0] + self._end).astype("<u8").tobytes())
+        self._append(typed, memoryview(data)[int(ends[0]) : int(ends[-1])], ends - ends[0], checksums)
+
+    def copy(self, folder: Path, start: int, stop: int) -> None:
+        """Takes rows over from another segment of the same columns, as they are."""
+        if self._source is None or self._source[0] != folder:
+            self._source = (folder, pq.read_table(folder / PARQUET))
+        offsets = np.fromfile(folder / OFFSETS, "<u8")[start : stop + 1].astype("i8")
+        checksums = np.fromfile(folder / CHECKSUMS, "<u8")[start:stop]
+        with (folder / JSON).open("rb") as file:
+            file.seek(int(offsets[0]))
+            data = file.read(int(offsets[-1] - offsets[0]))
+        typed = self._source[1].slice(start, stop - start).cast(arrow_schema(self._columns))
+        self._append(typed, data, offsets - offsets[0], checksums)
+
+    def _append(
+        self, typed: pa.Table, json: bytes | memoryview, ends: npt.NDArray[np.int64], checksums: Checksums
+    ) -> None:
+        """`ends` are the places in `json` where rows begin, and its length."""
+        self._waiting.append(typed)
+        if sum(map(len, self._waiting)) >= ROW_GROUP:
+            self._flush()
+        self._json.write(json)
+        self._offsets.write((ends[1:] + self._end).astype("<u8").tobytes())
         self._checksums.write(checksums.astype("<u8").tobytes())
-        self._rows += len(text)
-        self._end += int(ends[-1] - ends[0])
+        self.rows += len(typed)
+        self._end += int(ends[-1])
         self._sum += exact_sum(checksums)
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._parquet.write_table(pa.concat_tables(self._waiting).combine_chunks())
+            self._waiting = []
 
     def close(self, low: int | None, high: int | None) -> Segment:
         """Ends the files; the segment is named by their digests. `low` and `high` bound its keys (None: open)."""
+        self._flush()
         self._parquet.close()
         files = {name: digested.finish() for name, digested in
                  ((JSON, self._json), (OFFSETS, self._offsets), (CHECKSUMS, self._checksums))}  # fmt: skip
@@ -102,7 +131,7 @@ class SegmentWriter:
         named = "".join(files[name].sha256 for name in sorted(files))
         return Segment(
             id=hashlib.sha256(named.encode()).hexdigest()[:32],
-            rows=self._rows,
+            rows=self.rows,
             low=low,
             high=high,
             checksum=self._sum,

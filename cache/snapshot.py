@@ -3,6 +3,7 @@
 On disk (`LocalStore`), everything but `current.json` is immutable once written:
 
     current.json                    the pointer: Head (newest generation, when it was verified)
+    draft.json                      Draft: an interrupted first load
     generations/00000012.json       Manifest: columns, and the segments in key order
     segments/<id>/rows.parquet      typed rows: decimals exact, instants UTC, JSON columns and TINYINT(1) as stored
     segments/<id>/rows.json         each row as compact JSON followed by one comma
@@ -137,6 +138,14 @@ class Manifest(BaseModel, frozen=True):
     def key(self) -> tuple[str, ...]:
         """Names of the key's columns, in order; empty where the table has no key."""
         return tuple(c.name for c in sorted((c for c in self.columns if c.key), key=lambda c: c.key))
+
+
+class Draft(BaseModel, frozen=True):
+    """What a first load has written so far, in key order from the first key on, for the sync that goes on there."""
+
+    source: Source
+    columns: tuple[Column, ...]
+    segments: tuple[Segment, ...]
 
 
 class Head(BaseModel, frozen=True):

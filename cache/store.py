@@ -18,7 +18,7 @@ from typing import Literal, Protocol
 from pydantic import BaseModel, Field
 
 from cache.errors import Trouble
-from cache.snapshot import Changes, Head, Manifest, Segment, Snapshot
+from cache.snapshot import Changes, Draft, Head, Manifest, Segment, Snapshot
 
 TaskState = Literal["queued", "running", "completed", "failed"]
 Outcome = Literal["running", "published", "unchanged", "unverified", "failed"]
@@ -175,8 +175,17 @@ class Store(Protocol):
     def workspace(self) -> AbstractContextManager[Path]:
         """An empty folder on the cache's disk for segments in the making; it is removed at the end."""
 
+    def segment(self, segment: Segment) -> Path:
+        """The folder with a segment's files."""
+
     def adopt(self, folder: Path, segment: Segment) -> None:
         """Moves a finished segment from a workspace to where segments live; one that is there and whole stays."""
+
+    def keep_draft(self, draft: Draft) -> None:
+        """Records how far a first load is; the next publish removes it."""
+
+    def draft(self) -> Draft | None:
+        """The load that was interrupted, as far as its segments are whole."""
 
     def publish(self, manifest: Manifest, head: Head) -> None:
         """Makes a generation the newest, all or nothing. Raises PublishConflict if its parent is not the newest."""

@@ -10,41 +10,73 @@ from __future__ import annotations
 
 import html
 import io
+import logging
 import re
 import secrets
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Self, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 import pyarrow as pa
 from pyarrow import csv
 
-from scraper.errors import AnswerCut, RequestRefused, SessionLost, StatementRefused, Unreachable
+from scraper.errors import AnswerCut, RequestRefused, ScrapeError, SessionLost, StatementRefused, Unreachable
 from scraper.login import Session
 from scraper.settings import ScraperSettings
 
 SILENT_SECONDS = 300  # a checksum statement sends nothing while the server computes
 IN_MEMORY = 64 << 20  # a longer answer is spooled to disk
 BLOCK = 16 << 20
+PAUSES = (1.0, 4.0, 12.0)  # seconds before a failed statement is tried again
+
+Result = TypeVar("Result")
+log = logging.getLogger(__name__)
 
 _ALERT = re.compile(rb'<div class="alert alert-danger|<div class="error')
+_LOGIN = re.compile(rb'name="pma_username"|id="input_username"')
+# MySQL's errors that pass: shutdown, interrupted, too slow (two), gone away, lost, lock wait, too many connections.
+_INTERRUPTED = re.compile(r"#(?:1053|1317|1969|3024|2006|2013|1205|1040)\b")
 _CUT_BY_PHP = re.compile(rb"Fatal error|Maximum execution time|Allowed memory size")
+
+
+def patiently(step: Callable[[], Result], on_failure: Callable[[], None] = lambda: None) -> Result:
+    """Does a step again after growing pauses while what fails is transient; `on_failure` may make it easier."""
+    for pause in PAUSES:
+        try:
+            return step()
+        except ScrapeError as error:
+            if not error.transient:
+                raise
+            log.warning("trying again in %g s: %s", pause, error.message)
+            on_failure()
+            time.sleep(pause)
+    return step()
 
 
 class Exporter:
     """Runs SELECTs with a session, one at a time. `received` counts bytes.
 
-    Parameters: `session` from a login; `settings` name the database and the table (phpMyAdmin wants them in the form).
+    Parameters: `session` from a login; `settings` name the database and the table (phpMyAdmin wants them in the form);
+    `log_in_again` gives a new session where one ends in the middle of a sync.
     """
 
-    def __init__(self, session: Session, settings: ScraperSettings) -> None:
+    def __init__(
+        self, session: Session, settings: ScraperSettings, log_in_again: Callable[[], Session] | None = None
+    ) -> None:
+        self._log_in_again = log_in_again
+        self._settings = settings
+        self._open(session)
+        self.received = 0
+
+    def _open(self, session: Session) -> None:
+        settings = self._settings
         self._null = secrets.token_hex(8)  # unquoted; a value of the same text would come quoted
         self._host = urlsplit(settings.phpmyadmin_url).netloc
-        self.received = 0
         self._form = {
             "what": "csv", "export_type": "table", "export_method": "quick", "quick_or_custom": "custom",
             "output_format": "sendit", "filename_template": "rows", "charset": "utf-8", "compression": "none",
@@ -82,13 +114,24 @@ class Exporter:
 
     def batches(self, sql: str, columns: int, alias: str = "c") -> Iterator[pa.Table]:
         """The same rows piece by piece (one at least), for an answer that is too long to be held whole."""
-        with self._answer(sql) as body:
-            yield from self._rows(body, columns, alias)
+        given = False
+        try:
+            with self._answer(sql) as body:
+                for rows in self._rows(body, columns, alias):
+                    given = True
+                    yield rows
+        except SessionLost:
+            if self._log_in_again is None or given:
+                raise
+            self._client.close()
+            self._open(self._log_in_again())
+            with self._answer(sql) as body:
+                yield from self._rows(body, columns, alias)
 
     def _answer(self, sql: str) -> IO[bytes]:
         body = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  the caller closes it
         try:
-            self._judge(self._receive(sql, body), body)
+            self._judge(self._receive(sql, body))
         except BaseException:
             body.close()
             raise
@@ -109,7 +152,7 @@ class Exporter:
         body.seek(0)
         return response
 
-    def _judge(self, response: httpx.Response, body: IO[bytes]) -> None:
+    def _judge(self, response: httpx.Response) -> None:
         status = response.status_code
         if status in (401, 403, 406):
             raise RequestRefused(f"{self._host} answered {status} to a statement.")
@@ -117,10 +160,6 @@ class Exporter:
             raise Unreachable(f"{self._host} answered {status} to a statement.")
         if status in (301, 302, 303, 307, 308):
             raise SessionLost("phpMyAdmin sent the export back to its login page.")
-        head = body.read(1 << 16)
-        body.seek(0)
-        if b'name="pma_username"' in head or b'id="input_username"' in head:
-            raise SessionLost("phpMyAdmin asks to log in again in the middle of a sync.")
 
     def _rows(self, body: IO[bytes], columns: int, alias: str) -> Iterator[pa.Table]:
         names = [f"c{i}" for i in range(columns)]
@@ -151,10 +190,15 @@ class Exporter:
         text = body.read(1 << 16)
         body.seek(max(0, size - (1 << 16)))
         text += body.read()
+        if _LOGIN.search(text):
+            return SessionLost("phpMyAdmin asks to log in again in the middle of a sync.")
         if _CUT_BY_PHP.search(text):
             return AnswerCut("PHP ended an export with a fatal error (time or memory).")
         if _ALERT.search(text):
-            return StatementRefused(f"The database refused a statement: {_said(text)}")
+            said = _said(text)
+            if _INTERRUPTED.search(said):
+                return AnswerCut(f"The database ended a statement: {said}")
+            return StatementRefused(f"The database refused a statement: {said}")
         return AnswerCut(f"An export ended in the middle of a row, or is no CSV ({size} bytes).")
 
 

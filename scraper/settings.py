@@ -18,6 +18,9 @@ class ScraperSettings(Settings):
     phpmyadmin_password: SecretStr = Field(description="Its password.")
     phpmyadmin_database: str = Field(min_length=1, description="Database that holds the table.")
     phpmyadmin_table: str = Field("orders", min_length=1, description="Table or view to copy.")
+    statement_seconds: float = Field(
+        5, gt=0, description="Seconds that a statement on the server aims at; weak hosts cut long ones."
+    )
     source_timezone: str = Field("UTC", description="IANA time zone in which the table's DATETIME columns are written.")
 
     @model_validator(mode="before")

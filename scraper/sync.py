@@ -6,28 +6,30 @@ held, export the ranges that differ, ask again for those alone, until they agree
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+import time
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import NamedTuple
 
 from cache.errors import OrdersError, UnknownGeneration
-from cache.snapshot import Changes, Head, Manifest, Segment, Snapshot, Source
+from cache.snapshot import Changes, Column, Draft, Head, Manifest, Segment, Snapshot, Source
 from cache.store import Run, Store, now
-from scraper.changes import compare
-from scraper.errors import AnswerCut, ScrapeError, StillMoving, TableChanged, Unconfirmed
+from scraper.agree import NOTHING, Agreement, gap
+from scraper.assemble import Assembler
+from scraper.errors import ScrapeError, StillMoving, TableChanged
 from scraper.export import Exporter
-from scraper.load import Loader
+from scraper.kinds import Kinds
 from scraper.login import Session
-from scraper.ranges import WHOLE, Range, server_checksums
+from scraper.marks import Marks, count_changes
+from scraper.ranges import Range
 from scraper.report import Reporter
 from scraper.settings import ScraperSettings
 from scraper.table import Table, read_table
 
 log = logging.getLogger(__name__)
 
-ROUNDS = 4  # on a busy table: exports of ranges that still differ, before they are published as unverified
+DRAFT_SECONDS = 2  # how much of a first load a killed sync may lose
 
 
 def sync(
@@ -63,56 +65,25 @@ class _Sync:
     def run(self, log_in: Callable[[ScraperSettings], Session]) -> None:
         with self._reporter.phase("login"):
             session = log_in(self._settings)
-        with Exporter(session, self._settings) as export, self._store.workspace() as workspace:
+        again = functools.partial(log_in, self._settings)
+        with Exporter(session, self._settings, again) as export, self._store.workspace() as workspace:
             as_of = now()  # before the first statement: what was committed until here will be in
             table = self._table(export)
             source = self._source(table, session)
             before = self._before()
-            loader = Loader(
-                export, table, before.columns if before else (), self._store, workspace, source.timezone,
-                lambda rows: self._reporter.advance(rows, export.received),
-            )  # fmt: skip
-            with closing(loader):
-                segments, moving = self._agree(export, table, loader, _held(before, table, source))
-            self._unchanged_shape(export, table)
-            with self._reporter.phase("publish"):
-                self._publish(before, table, source, loader, segments, moving, as_of)
-
-    # -- the loop
-
-    def _agree(
-        self, export: Exporter, table: Table, loader: Loader, segments: list[Segment]
-    ) -> tuple[list[Segment], int]:
-        """Segments that cover the table from end to end, and the number of ranges that the server did not confirm."""
-        moving = self._differing(export, table, segments) if segments else {WHOLE: _Pair(None, table.estimate, None)}
-        stale: dict[Range, _Pair] = {}
-        rounds = 0
-        while stale or (moving and rounds < ROUNDS):
-            rounds += 1
-            todo = moving | stale
-            fresh = self._export(loader, todo)
-            segments = sorted([*(s for s in segments if _range(s) not in todo), *fresh], key=_place)
-            asked = self._differing(export, table, fresh)
-            still = [part for part, pair in asked.items() if moving.get(part) == pair]
-            if still:
-                raise Unconfirmed(f"Rows of {table.name} in {_words(still[0])} do not arrive as the server has them.")
-            moving = asked
-            stale = {_range(s): _Pair(None, s.rows, None) for s in segments if s.id in loader.stale}
-            loader.stale.clear()
-        if moving and table.range_key is None:
-            raise AnswerCut(f"{table.name} changes faster than it can be read whole, or its export is cut.")
-        return segments, len(moving)
-
-    def _differing(self, export: Exporter, table: Table, segments: Sequence[Segment]) -> dict[Range, _Pair]:
-        with self._reporter.phase("checksums", total=sum(s.rows for s in segments)):
-            totals = server_checksums(export, table, [_range(s) for s in segments])
-        both = zip(segments, totals, strict=True)
-        return {_range(s): _Pair(s.checksum, t.rows, t.checksum) for s, t in both if (s.rows, s.checksum) != t}
-
-    def _export(self, loader: Loader, todo: dict[Range, _Pair]) -> list[Segment]:
-        self._reporter.update(exported_ranges=self._reporter.run.exported_ranges + len(todo))
-        with self._reporter.phase("rows", total=sum(pair.rows for pair in todo.values())):
-            return [segment for part in sorted(todo, key=_low) for segment in loader.load(part)]
+            draft = _Draft(self._store, source, table) if before is None else None
+            known, held = _held(before, source, table) if before else draft.found if draft else ((), [])
+            kinds = Kinds(table, known)
+            with Assembler(
+                table, kinds, self._store, workspace, source.timezone, [] if before else held,
+                lambda segment: draft.add(segment, kinds) if draft else None,
+            ) as assembler:  # fmt: skip
+                loop = Agreement(export, table, assembler, self._settings.statement_seconds, self._reporter)
+                segments, moving = loop.reach(held or [NOTHING])
+                self._unchanged_shape(export, table)
+                with self._reporter.phase("publish"):
+                    changes = _changes(before, segments, assembler, table)
+                    self._publish(before, source, kinds.recorded(), segments, changes, moving, as_of)
 
     # -- before and after
 
@@ -142,22 +113,14 @@ class _Sync:
             return None
 
     def _publish(
-        self, before: Snapshot | None, table: Table, source: Source, loader: Loader, segments: list[Segment],
-        moving: int, as_of: datetime,
+        self, before: Snapshot | None, source: Source, columns: tuple[Column, ...], segments: list[Segment],
+        changes: Changes, moving: int, as_of: datetime,
     ) -> None:  # fmt: skip
-        segments = _joined(segments)
         last = self._store.head()
-        generation = last.generation if last else 0
+        same = before is not None and (tuple(segments), columns) == (before.manifest.segments, before.columns)
+        generation = (last.generation if last else 0) + (0 if same else 1)
         verified_at = last.verified_at if moving and last else None if moving else as_of
-        busy = (
-            StillMoving(f"{moving} of {len(segments)} ranges kept changing while they were read.") if moving else None
-        )
-        rows = sum(segment.rows for segment in segments)
-        changes = Changes()
-        same = before is not None and (tuple(segments), loader.columns) == (before.manifest.segments, before.columns)
-        if not same:
-            changes = compare(before, segments, loader.written, table)
-            generation += 1
+        busy = StillMoving(f"{moving} ranges kept changing while they were read.") if moving else None
         head = Head(generation=generation, as_of=as_of, verified=not moving, verified_at=verified_at,
                     reason=busy.message if busy else None)  # fmt: skip
         if same:
@@ -165,70 +128,77 @@ class _Sync:
         else:
             manifest = Manifest(
                 generation=generation, parent=last.generation if last else None, created_at=now(), as_of=as_of,
-                verified_at=verified_at, source=source, columns=loader.columns, segments=tuple(segments),
-                changes=changes,
+                verified_at=verified_at, source=source, columns=columns, segments=tuple(segments), changes=changes,
             )  # fmt: skip
             self._store.publish(manifest, head)
         self._reporter.update(
             outcome="unverified" if moving else "unchanged" if same else "published",
-            generation=generation, rows=rows, ranges=len(segments), changes=changes,
-            bytes=self._reporter.run.progress.bytes, error=busy.trouble() if busy else None,
+            generation=generation, rows=sum(segment.rows for segment in segments), ranges=len(segments),
+            changes=changes, bytes=self._reporter.run.progress.bytes, error=busy.trouble() if busy else None,
         )  # fmt: skip
 
 
-class _Pair(NamedTuple):
-    """What we hold of a range, and what the server says: its checksum here, its rows and checksum there."""
-
-    held: int | None
-    rows: int
-    checksum: int | None
+_Held = tuple[tuple[Column, ...], list[Segment]]
 
 
-def _held(before: Snapshot | None, table: Table, source: Source) -> list[Segment]:
-    """The segments that can be kept if their checksums agree; none where the rows would be written otherwise now.
+def _held(before: Snapshot, source: Source, table: Table) -> _Held:
+    """The columns whose kinds stay, and the segments that can be kept if their checksums agree: none of either from
+    another table, no segments where the rows would be written otherwise now.
 
-    The place of a segment whose files are damaged is taken by one without rows, so that its range differs.
+    The place of a segment whose files are damaged is taken by a gap, so that its range differs.
     """
-    if before is None:
-        return []
-    then, now_ = before.manifest.source, source
-    shape = [(c.name, c.type, c.key) for c in table.columns]
-    if (then.database, then.table, then.timezone) != (now_.database, now_.table, now_.timezone):
-        return []
-    if shape != [(c.name, c.type, c.key) for c in before.columns]:
-        return []
-    return [segment if before.holds(segment) else _empty(_range(segment)) for segment in before.manifest.segments]
+    then = before.manifest.source
+    if (then.database, then.table) != (source.database, source.table):
+        return (), []
+    if then.timezone != source.timezone or _shape(table.columns) != _shape(before.columns):
+        return before.columns, []
+    return before.columns, [s if before.holds(s) else gap(Range(s.low, s.high)) for s in before.manifest.segments]
 
 
-def _joined(segments: Iterable[Segment]) -> list[Segment]:
-    """Without the segments that have no rows: their ranges go to the neighbour, so that all keys stay covered."""
-    joined: list[Segment] = []
-    low: int | None = None
-    for segment in segments:
-        if segment.rows:
-            joined.append(segment.model_copy(update={"low": low}))
-        elif joined:
-            joined[-1] = joined[-1].model_copy(update={"high": segment.high})
-        low = segment.high if joined else None
-    return joined
+def _changes(before: Snapshot | None, segments: list[Segment], assembler: Assembler, table: Table) -> Changes:
+    """Rows that differ from the generation before. Segments that both hold are not read."""
+    then = before.manifest.segments if before else ()
+    held, ids = {s.id for s in then}, {s.id for s in segments}
+    old = Marks.joined(assembler.marks(s) for s in then if s.id not in ids and before and before.holds(s))
+    new = Marks.joined(assembler.marks(s) for s in segments if s.id not in held)
+    return count_changes(old, new, table.range_key is not None and table.unique)
 
 
-def _empty(part: Range) -> Segment:
-    return Segment(id="", rows=0, low=part.low, high=part.high, checksum=0, files={})
+class _Draft:
+    """What an interrupted first load has written so far: the next sync goes on there, after the same comparison.
+
+    Segments of a first load are finished in key order, so they cover all keys up to the last one's end.
+    """
+
+    def __init__(self, store: Store, source: Source, table: Table) -> None:
+        self._store = store
+        self._source = source
+        self._done: list[Segment] = []
+        self._saved = time.monotonic()
+        self.found: _Held = ((), [])
+        draft = store.draft()
+        if draft is not None and _fits(draft, source, table):
+            self._done = list(draft.segments)
+            end = self._done[-1].high
+            self.found = (draft.columns, [*self._done, *([] if end is None else [gap(Range(end, None))])])
+
+    def add(self, segment: Segment, kinds: Kinds) -> None:
+        if segment.low != (self._done[-1].high if self._done else None):
+            return  # written again, in another round
+        self._done.append(segment)
+        if kinds.contradicted:
+            self._done.clear()
+        if time.monotonic() - self._saved > DRAFT_SECONDS:
+            self._saved = time.monotonic()
+            draft = Draft(source=self._source, columns=kinds.recorded(final=False), segments=tuple(self._done))
+            self._store.keep_draft(draft)
 
 
-def _range(segment: Segment) -> Range:
-    return Range(segment.low, segment.high)
+def _fits(draft: Draft, source: Source, table: Table) -> bool:
+    then = draft.source
+    same = (then.database, then.table, then.timezone) == (source.database, source.table, source.timezone)
+    return same and _shape(draft.columns) == _shape(table.columns)
 
 
-def _low(part: Range) -> tuple[bool, int]:
-    """The order of ranges: the one that is open below comes first."""
-    return (part.low is not None, part.low or 0)
-
-
-def _place(segment: Segment) -> tuple[bool, int]:
-    return _low(_range(segment))
-
-
-def _words(part: Range) -> str:
-    return f"keys {'' if part.low is None else part.low} to {'' if part.high is None else part.high - 1}"
+def _shape(columns: Iterable[Column]) -> list[tuple[str, str, int]]:
+    return [(column.name, column.type, column.key) for column in columns]

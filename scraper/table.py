@@ -17,7 +17,7 @@ import pyarrow as pa
 from cache.render import Checksums
 from cache.snapshot import Column, Kind
 from scraper.errors import AnswerCut, NoTable
-from scraper.export import Exporter
+from scraper.export import Exporter, patiently
 
 _INTEGERS = {"tinyint", "smallint", "mediumint", "int", "bigint"}
 _SHORT_TEXT = {"char", "varchar", "enum", "set"}
@@ -35,8 +35,8 @@ MOST_DIGITS = 38  # of a 128-bit decimal
 
 @dataclass(frozen=True)
 class Table:
-    """Parameters: `columns` in the order of the table; `estimate` is the server's guess at the number of rows;
-    `charsets` are those of the columns.
+    """Parameters: `columns` in the order of the table; `estimate` and `row_bytes` are the server's guess at the number
+    of rows and at their size; `charsets` are those of the columns; `engine` is the table's (MyISAM locks writers out).
     """
 
     database: str
@@ -45,6 +45,8 @@ class Table:
     server: str
     estimate: int = 0
     charsets: tuple[str | None, ...] = ()
+    row_bytes: int = 0
+    engine: str = ""
 
     @cached_property
     def range_key(self) -> int | None:
@@ -134,8 +136,13 @@ def read_table(export: Exporter, database: str, name: str) -> Table:
 
     Each answer carries the number of rows it should have, since any answer can be cut.
     """
+    return patiently(lambda: _read(export, database, name))
+
+
+def _read(export: Exporter, database: str, name: str) -> Table:
     of_table = f"table_schema = {literal(database)} AND table_name = {literal(name)}"
-    estimate = f"(SELECT table_rows FROM information_schema.tables WHERE {of_table})"
+    told = [f"(SELECT {what} FROM information_schema.tables WHERE {of_table})"
+            for what in ("table_rows", "avg_row_length", "engine")]  # fmt: skip
     columns = _whole(
         export,
         (
@@ -147,8 +154,8 @@ def read_table(export: Exporter, database: str, name: str) -> Table:
             "numeric_scale",
             "datetime_precision",
             "VERSION()",
-            estimate,
             "character_set_name",
+            *told,
         ),
         "information_schema.columns",
         of_table,
@@ -169,8 +176,10 @@ def read_table(export: Exporter, database: str, name: str) -> Table:
         name=name,
         columns=tuple(_column(row, places) for row in columns),
         server=str(columns[0][7]),
-        estimate=int(columns[0][8] or 0),
-        charsets=tuple(row[9] for row in columns),
+        charsets=tuple(row[8] for row in columns),
+        estimate=int(columns[0][9] or 0),
+        row_bytes=int(columns[0][10] or 0),
+        engine=columns[0][11] or "",
     )
 
 

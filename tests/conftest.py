@@ -76,7 +76,7 @@ def copies(lab: Lab, store: LocalStore, session: Session, settings: ScraperSetti
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages of 10 rows, so that small tables have many ranges."""
-    monkeypatch.setattr("scraper.load.PAGE_ROWS", 10)
+    monkeypatch.setattr("scraper.pages.PAGE_ROWS", 10)
 
 
 @pytest.fixture

@@ -1,0 +1,242 @@
+"""The loop that proves the copy: compare blocks of rows with the server, export those that differ, ask again for them.
+
+Blocks are compared newest first, in statements of a few seconds each. What differs in one is exported before the next
+is asked, so that it is rendered while the server computes.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from cache.snapshot import Segment
+from scraper.assemble import Assembler, Begin, Copy, End, Keep, Piece, Rows, Stop, copyable
+from scraper.errors import AnswerCut, Unconfirmed
+from scraper.export import Exporter, patiently
+from scraper.marks import Marks, keys_of, merged
+from scraper.pages import Page, Pager
+from scraper.ranges import WHOLE, Range, Total, server_checksums
+from scraper.report import Reporter
+from scraper.table import Table
+
+ROUNDS = 4  # on a busy table: exports of ranges that still differ, before they are published as unverified
+LEAST_BUDGET = 1_000
+FIRST_ROWS = 100_000  # compared by the first statement, which tells how fast the server is
+LOCKING_ENGINES = {"MyISAM", "MEMORY"}  # a statement locks writers out while it runs
+
+Block = tuple[Range, Total]
+
+
+class New(NamedTuple):
+    """A range to be exported."""
+
+    part: Range
+
+
+class _Pair(NamedTuple):
+    """What is held of a range, and what the server says."""
+
+    held: Total
+    there: Total
+
+
+class Agreement:
+    """Parameters: `seconds` is what a statement aims at."""
+
+    def __init__(
+        self, export: Exporter, table: Table, assembler: Assembler, seconds: float, reporter: Reporter
+    ) -> None:
+        self._export = export
+        self._table = table
+        self._assembler = assembler
+        self._seconds = seconds / 5 if table.engine in LOCKING_ENGINES else seconds
+        self._pager = Pager(export, table, self._seconds)
+        self._reporter = reporter
+        self._budget = FIRST_ROWS
+
+    def reach(self, held: Sequence[Segment]) -> tuple[list[Segment], int]:
+        """Segments that cover the table from end to end, and the number of ranges that the server did not confirm.
+
+        Parameters: `held` are segments that cover it, as known from before; those without rows are gaps.
+        Raises AnswerCut, Unconfirmed, and what `Exporter.select` raises.
+        """
+        kept: list[Segment] = []
+        for chunk in self._chunks(held):
+            blocks = [block for s in chunk for block in self._assembler.marks(s).blocks(_range(s))]
+            differing = self._differing(blocks)
+            if differing:
+                self._renew(chunk, differing)
+            else:
+                kept += chunk
+        segments = _covering([*kept, *self._assembler.finish()])
+        moving: dict[Range, _Pair] = {}
+        rounds = 1
+        while True:
+            before, moving = moving, self._differing(self._assembler.take_fresh())
+            still = next((part for part, pair in moving.items() if before.get(part) == pair), None)
+            if still is not None:
+                raise Unconfirmed(
+                    f"Rows of {self._table.name} in {_words(still)} do not arrive as the server has them."
+                )
+            stale = self._assembler.take_stale()
+            again = {_range(s): _Pair(Total(0, 0), Total(s.rows, 0)) for s in segments if s.id in stale}
+            if not again and (not moving or rounds >= ROUNDS):
+                break
+            rounds += bool(moving)
+            self._renew(segments or [NOTHING], {**moving, **again})
+            segments = _covering(self._assembler.finish())
+        if moving and self._table.range_key is None:
+            raise AnswerCut(f"{self._table.name} changes faster than it can be read whole, or its export is cut.")
+        return segments, len(moving)
+
+    # -- comparing
+
+    def _chunks(self, held: Sequence[Segment]) -> Iterator[list[Segment]]:
+        """Runs of segments that one statement compares, the newest first, each in key order."""
+        rest = list(held)
+        while rest:
+            rows = 0
+            chunk: list[Segment] = []
+            while rest and (not chunk or rows + rest[-1].rows <= self._budget):
+                chunk.insert(0, rest.pop())
+                rows += chunk[0].rows
+            yield chunk
+
+    def _differing(self, blocks: Sequence[Block]) -> dict[Range, _Pair]:
+        """The blocks of which the server has something else."""
+        differing: dict[Range, _Pair] = {}
+        rest = list(blocks)
+        with self._reporter.phase("checksums", total=sum(held.rows for _, held in blocks)):
+            while rest:
+                asked, totals = patiently(functools.partial(self._ask, rest), self._slower)
+                both = zip(asked, totals, strict=True)
+                differing |= {part: _Pair(held, there) for (part, held), there in both if held != there}
+                rest = rest[len(asked) :]
+        return differing
+
+    def _ask(self, blocks: Sequence[Block]) -> tuple[Sequence[Block], list[Total]]:
+        """The server's totals of as many of the blocks as one statement should take."""
+        rows = number = 0
+        while number < len(blocks) and (not number or rows + blocks[number][1].rows <= self._budget):
+            rows += blocks[number][1].rows
+            number += 1
+        asked = blocks[:number]
+        began = time.monotonic()
+        totals = server_checksums(self._export, self._table, [part for part, _ in asked])
+        self._pace(rows, time.monotonic() - began)
+        self._reporter.advance(rows, self._export.received)
+        return asked, totals
+
+    def _slower(self) -> None:
+        self._budget = max(LEAST_BUDGET, self._budget // 4)
+
+    def _pace(self, rows: int, took: float) -> None:
+        """The next statement compares as many rows as the server should manage in the time aimed at."""
+        if rows >= self._budget / 2:
+            self._budget = max(LEAST_BUDGET, int(rows * min(8.0, self._seconds / max(took, 0.01))))
+
+    # -- exporting
+
+    def _renew(self, segments: Sequence[Segment], differing: dict[Range, _Pair]) -> None:
+        """Exports what differs, and gives the assembler these segments anew, piece by piece."""
+        pieces = list(self._plan(segments, merged(sorted(differing, key=_low))))
+        new = [piece.part for piece in pieces if isinstance(piece, New)]
+        self._reporter.update(exported_ranges=self._reporter.run.exported_ranges + len(new))
+        expected = sum(max(pair.there.rows, 0) for pair in differing.values())
+        with self._reporter.phase("rows", total=expected):
+            stream = _Stream(self._pager.pages(new), self._table)
+            self._assembler.put(Begin(segments[0].low))
+            for piece in pieces:
+                if isinstance(piece, New):
+                    for rows in stream.take(piece.part):
+                        self._assembler.put(rows)
+                        self._reporter.advance(len(rows.rows), self._export.received)
+                else:
+                    self._assembler.put(piece)
+            self._assembler.put(Stop(segments[-1].high))
+
+    def _plan(self, segments: Sequence[Segment], differing: Sequence[Range]) -> Iterator[Piece | New]:
+        """What each segment is made of now: itself, or rows of it and ranges to be exported."""
+        for segment in segments:
+            parts = [part for part in (_common(_range(segment), other) for other in differing) if part is not None]
+            if not parts:
+                if segment.rows:
+                    yield Keep(segment)
+                continue
+            if not copyable(segment) or not segment.rows:
+                parts = [_range(segment)]
+            marks = self._assembler.marks(segment)
+            at = 0
+            for part in parts:
+                start, stop = marks.within(part)
+                if start > at:
+                    yield Copy(segment, at, start, part.low)
+                yield New(part)
+                at = stop
+            if at < segment.rows:
+                yield Copy(segment, at, segment.rows, segment.high)
+            yield End(segment.high)
+
+
+class _Stream:
+    """Hands out the rows of pages range by range."""
+
+    def __init__(self, pages: Iterator[Page], table: Table) -> None:
+        self._pages = pages
+        self._table = table
+        self._page: pa.Table | None = None
+        self._upto: int | None = None
+
+    def take(self, part: Range) -> Iterator[Rows]:
+        if self._page is None:
+            self._page, self._upto = next(self._pages)
+        while True:
+            cut = len(self._page)
+            if part.high is not None:
+                keys = keys_of(self._page, self._table)
+                cut = Marks(keys, keys).place(part.high)
+            covered = self._upto is None or (part.high is not None and self._upto >= part.high)
+            yield Rows(part, self._page.slice(0, cut), not covered)
+            self._page = self._page.slice(cut)
+            if covered:
+                return
+            self._page, self._upto = next(self._pages)
+
+
+def _covering(segments: Sequence[Segment]) -> list[Segment]:
+    """In key order, and from end to end: a range that was found empty goes to its neighbours."""
+    ordered = sorted((s for s in segments if s.rows), key=lambda s: _low(_range(s)))
+    bounds = [None, *(s.low for s in ordered[1:]), None]
+    return [s.model_copy(update={"low": bounds[i], "high": bounds[i + 1]}) for i, s in enumerate(ordered)]
+
+
+def _common(one: Range, other: Range) -> Range | None:
+    """The keys in both ranges."""
+    low = max((bound for bound in (one.low, other.low) if bound is not None), default=None)
+    high = min((bound for bound in (one.high, other.high) if bound is not None), default=None)
+    return None if low is not None and high is not None and low >= high else Range(low, high)
+
+
+def gap(part: Range) -> Segment:
+    """A range of which nothing is held."""
+    return Segment(id="", rows=0, low=part.low, high=part.high, checksum=0, files={})
+
+
+NOTHING = gap(WHOLE)
+
+
+def _range(segment: Segment) -> Range:
+    return Range(segment.low, segment.high)
+
+
+def _low(part: Range) -> tuple[bool, int]:
+    """The order of ranges: the one that is open below comes first."""
+    return (part.low is not None, part.low or 0)
+
+
+def _words(part: Range) -> str:
+    return f"keys {'' if part.low is None else part.low} to {'' if part.high is None else part.high - 1}"
