@@ -50,7 +50,7 @@ def patiently(step: Callable[[], Result], on_failure: Callable[[], None] = lambd
         try:
             return step()
         except ScrapeError as error:
-            if not error.transient:
+            if not error.transient or isinstance(error, SessionLost):  # that one was logged in again already
                 raise
             log.warning("trying again in %g s: %s", pause, error.message)
             on_failure()

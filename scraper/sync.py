@@ -120,7 +120,7 @@ class _Sync:
         same = before is not None and (tuple(segments), columns) == (before.manifest.segments, before.columns)
         generation = (last.generation if last else 0) + (0 if same else 1)
         verified_at = last.verified_at if moving and last else None if moving else as_of
-        busy = StillMoving(f"{moving} ranges kept changing while they were read.") if moving else None
+        busy = StillMoving(f"Ranges that kept changing while they were read: {moving}.") if moving else None
         head = Head(generation=generation, as_of=as_of, verified=not moving, verified_at=verified_at,
                     reason=busy.message if busy else None)  # fmt: skip
         if same:

@@ -88,3 +88,9 @@ def child_environment(lab: Lab, here: Path) -> Callable[..., dict[str, str]]:
         return {**os.environ, **ours, **lab.settings(), **settings}
 
     return environment
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failed statements are tried again as often as ever, but at once."""
+    monkeypatch.setattr("scraper.export.PAUSES", (0, 0, 0))
