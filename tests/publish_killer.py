@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import scraper.load
+import scraper.pages
 from cache.local import LocalStore
 from scraper.settings import ScraperSettings
 from scraper.sync import sync
@@ -52,7 +52,7 @@ def run(steps: int, cache: Path, login: bytes) -> str:
 
     connect = sqlite3.connect
     sqlite3.connect = lambda *a, **k: connect(*a, **k, factory=Connection)  # type: ignore[assignment]
-    scraper.load.PAGE_ROWS = 10
+    scraper.pages.PAGE_ROWS = 10
     store = LocalStore(cache)
     outcome = sync(store, ScraperSettings.load(**settings), lambda _: session).outcome
     store.close()
