@@ -60,6 +60,29 @@ def test_whichever_answer_of_a_first_load_is_cut_nothing_wrong_is_published(
     assert set(outcomes) <= {None, "table_changed"}  # what was cut once is asked for again, or continued
 
 
+def test_from_whichever_answer_on_all_are_cut_nothing_wrong_is_published(
+    copies: Copies, small_pages: None, proxy: Gateway
+) -> None:
+    table = copies.table("id INT PRIMARY KEY, note TEXT", ROWS)
+    session = copies.through(proxy.url)
+    outcomes = []
+    for n in range(100):
+        proxy.statements.clear()
+        proxy.meddle = lambda _, body, n=n: cut(body, 0.5) if len(proxy.statements) >= n else body  # type: ignore[misc]
+        copies.insert(table, [(100 + n, "another")])
+        before = copies.store.head()
+        run = copies.sync(table, session)
+        outcomes.append(code(run))
+        if run.error is None:
+            assert copies.differences(table) == []
+        else:
+            assert copies.store.head() == before
+        if len(proxy.statements) <= n:
+            break
+    assert "answer_cut" in outcomes
+    assert outcomes[-1] is None
+
+
 @pytest.mark.parametrize("which", ["information_schema.columns", "information_schema.statistics"])
 @pytest.mark.parametrize("keep", [0, 0.5, 1])
 def test_a_cut_description_of_the_table_is_refused(copies: Copies, proxy: Gateway, which: str, keep: float) -> None:
