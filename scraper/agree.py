@@ -57,6 +57,7 @@ class Agreement:
         self._pager = Pager(export, table, self._seconds)
         self._reporter = reporter
         self._budget = FIRST_ROWS
+        self._renewed: list[Range] = []
 
     def reach(self, held: Sequence[Segment]) -> tuple[list[Segment], int]:
         """Segments that cover the table from end to end, and the number of ranges that the server did not confirm.
@@ -76,7 +77,7 @@ class Agreement:
         moving: dict[Range, _Pair] = {}
         rounds = 1
         while True:
-            before, moving = moving, self._differing(self._assembler.take_fresh())
+            before, moving = moving, self._differing(self._fresh(segments))
             still = next((part for part, pair in moving.items() if before.get(part) == pair), None)
             if still is not None:
                 raise Unconfirmed(
@@ -94,6 +95,17 @@ class Agreement:
         return segments, len(moving)
 
     # -- comparing
+
+    def _fresh(self, segments: Sequence[Segment]) -> list[Block]:
+        """The blocks of all ranges that were exported since the last call."""
+        renewed, self._renewed = self._renewed, []
+        return [
+            block
+            for part in sorted(renewed, key=_low)
+            for segment in segments or [NOTHING]
+            if (common := _common(part, _range(segment))) is not None
+            for block in self._assembler.marks(segment).blocks(common)
+        ]
 
     def _chunks(self, held: Sequence[Segment]) -> Iterator[list[Segment]]:
         """Runs of segments that one statement compares, the newest first, each in key order."""
@@ -145,6 +157,7 @@ class Agreement:
         """Exports what differs, and gives the assembler these segments anew, piece by piece."""
         pieces = list(self._plan(segments, merged(sorted(differing, key=_low))))
         new = [piece.part for piece in pieces if isinstance(piece, New)]
+        self._renewed += new
         self._reporter.update(exported_ranges=self._reporter.run.exported_ranges + len(new))
         expected = sum(max(pair.there.rows, 0) for pair in differing.values())
         with self._reporter.phase("rows", total=expected):

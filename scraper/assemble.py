@@ -1,7 +1,7 @@
 """Rows that agree and rows that came anew -> segments. Works in a thread of its own, behind the waiting for the server.
 
-Segments keep their bounds where they can: one that grew past half more than a page is split, one that shrank below a
-quarter of a page is joined with its neighbour, an untouched one stays the file it is.
+Segments keep their bounds where they can: one that grew past one and a half times its size is split, one that shrank
+below a quarter is joined with its neighbour, an untouched one stays the file it is.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ import pyarrow as pa
 from cache.render import SegmentWriter, engine
 from cache.snapshot import Segment
 from cache.store import Store
-from scraper import pages
 from scraper.kinds import Kinds
 from scraper.marks import Marks
-from scraper.ranges import Range, Total
+from scraper.ranges import Range
 from scraper.table import Table
 
-IN_FLIGHT = 12 << 20  # bytes of rows that may wait for the thread: what bounds memory
+SEGMENT_ROWS = 10_000
+IN_FLIGHT = 4 << 20  # bytes of rows that may wait for the thread: what bounds memory
 
 
 class Begin(NamedTuple):
@@ -97,7 +97,6 @@ class Assembler:
         self._marks: list[Marks] = []
         self._low: int | None = None
         self._done: list[Segment] = []
-        self._fresh: dict[Range, list[Marks]] = {}
         self._marks_of: dict[str, Marks] = {}
         self._revisable = {segment.id for segment in earlier}
         self._stale: set[str] = set()
@@ -147,12 +146,6 @@ class Assembler:
             self._marks_of[segment.id] = Marks.read(self._store.segment(segment), self._table)
         return self._marks_of[segment.id]
 
-    def take_fresh(self) -> list[tuple[Range, Total]]:
-        """Blocks of the rows that came anew since the last call, in key order."""
-        fresh, self._fresh = self._fresh, {}
-        ordered = sorted(fresh, key=lambda part: (part.low is not None, part.low or 0))
-        return [block for part in ordered for block in Marks.joined(fresh[part]).blocks(part)]
-
     def take_stale(self) -> set[str]:
         """Ids of segments that were written before a kind was contradicted, since the last call."""
         stale, self._stale = self._stale, set()
@@ -187,7 +180,7 @@ class Assembler:
                 self._marks.append(Marks(marks.keys[start:stop], marks.checksums[start:stop]))
                 self._close_if(1.5, high)
             case Rows(part, rows, more):
-                self._add(part, rows)
+                self._add(rows)
                 if more and len(rows) and self._table.range_key is not None:
                     self._close_if(1, int(rows.column(self._table.range_key)[-1].as_py()) + 1)
                 elif not more:
@@ -208,14 +201,13 @@ class Assembler:
             self._close(segment.low)
             self._keep(segment)
 
-    def _add(self, part: Range, rows: pa.Table) -> None:
+    def _add(self, rows: pa.Table) -> None:
+        if not len(rows):
+            return
         checksums = self._table.checksums(self._duck, rows)
-        marks = Marks.of(rows, checksums, self._table)
-        self._fresh.setdefault(part, []).append(marks)
-        if len(rows):
-            self._kinds.look(rows)
-            self._open().write(rows.select(range(len(self._table.columns))), checksums)
-            self._marks.append(marks)
+        self._kinds.look(rows)
+        self._open().write(rows.select(range(len(self._table.columns))), checksums)
+        self._marks.append(Marks.of(rows, checksums, self._table))
 
     def _open(self) -> SegmentWriter:
         if self._writer is None:
@@ -224,8 +216,8 @@ class Assembler:
             self._writer = SegmentWriter(self._folder, self._kinds.columns, self._timezone)
         return self._writer
 
-    def _close_if(self, pages_full: float, high: int | None) -> None:
-        if self._writer is not None and self._writer.rows >= pages_full * pages.PAGE_ROWS:
+    def _close_if(self, share: float, high: int | None) -> None:
+        if self._writer is not None and self._writer.rows >= share * SEGMENT_ROWS:
             self._close(high)
 
     def _close(self, high: int | None) -> None:

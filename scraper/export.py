@@ -30,8 +30,8 @@ from scraper.login import Session
 from scraper.settings import ScraperSettings
 
 SILENT_SECONDS = 300  # a checksum statement sends nothing while the server computes
-IN_MEMORY = 64 << 20  # a longer answer is spooled to disk
-BLOCK = 16 << 20
+IN_MEMORY = 1 << 20  # a longer answer is spooled to disk
+BLOCK = 2 << 20
 PAUSES = (1.0, 4.0, 12.0)  # seconds before a failed statement is tried again
 
 Result = TypeVar("Result")

@@ -14,8 +14,8 @@ from scraper.export import Exporter, patiently
 from scraper.ranges import Range, condition
 from scraper.table import Table
 
-PAGE_ROWS = 10_000
-PAGE_BYTES = 16 << 20
+PAGE_ROWS = 5_000
+PAGE_BYTES = 8 << 20
 LEAST_ROWS = 100
 STUCK_TRIES = 3  # answers that end early and bring nobody further
 

@@ -77,6 +77,7 @@ def copies(lab: Lab, store: LocalStore, session: Session, settings: ScraperSetti
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages of 10 rows, so that small tables have many ranges."""
     monkeypatch.setattr("scraper.pages.PAGE_ROWS", 10)
+    monkeypatch.setattr("scraper.assemble.SEGMENT_ROWS", 10)
 
 
 @pytest.fixture

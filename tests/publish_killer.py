@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import scraper.assemble
 import scraper.pages
 from cache.local import LocalStore
 from scraper.settings import ScraperSettings
@@ -52,7 +53,7 @@ def run(steps: int, cache: Path, login: bytes) -> str:
 
     connect = sqlite3.connect
     sqlite3.connect = lambda *a, **k: connect(*a, **k, factory=Connection)  # type: ignore[assignment]
-    scraper.pages.PAGE_ROWS = 10
+    scraper.pages.PAGE_ROWS = scraper.assemble.SEGMENT_ROWS = 10
     store = LocalStore(cache)
     outcome = sync(store, ScraperSettings.load(**settings), lambda _: session).outcome
     store.close()
