@@ -1,0 +1,270 @@
+"""Whatever happens to a table, and to the syncs in between: the snapshot is the table, or what it was before."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT
+from copies import Copies, differences, json_rows
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from cache.local import LocalStore
+from lab import Meddler
+from scraper.settings import ScraperSettings
+from scraper.sync import sync
+
+TABLE = "rounds"
+COLUMNS = "note TEXT, paid TINYINT(1), price DECIMAL(12,2), made DATETIME(3), goods TEXT"
+SHAPES = (
+    f"a INT, b INT NOT NULL DEFAULT 0, {COLUMNS}, PRIMARY KEY (a)",
+    f"a INT, b INT NOT NULL, {COLUMNS}, PRIMARY KEY (a, b)",
+    f"a VARCHAR(20), b INT NOT NULL, {COLUMNS}, PRIMARY KEY (a)",
+    f"a INT, b INT, {COLUMNS}",
+)
+FATAL = "<br />\n<b>Fatal error</b>:  Allowed memory size of 1 bytes exhausted in <b>x.php</b> on line <b>1</b><br />"
+ALERT = '<div class="alert alert-danger" role="alert"><code>#2006 - MySQL server has gone away</code></div>'
+
+
+@dataclass
+class Place:
+    """Where the rounds take place; `outcomes` are those of their syncs."""
+
+    copies: Copies
+    folder: Path
+    meddler: Meddler
+    kill: Callable[[int], str]
+    outcomes: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def place(
+    copies: Copies, here: Path, child_environment: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Place]:
+    """Pages, blocks and statements are small, so that a small table has many of each."""
+    for name, value in {
+        "scraper.pages.PAGE_ROWS": 10, "scraper.pages.LEAST_ROWS": 2, "scraper.marks.BLOCK_ROWS": 3,
+        "scraper.agree.FIRST_ROWS": 40, "scraper.agree.LEAST_BUDGET": 20, "scraper.export.SILENT_SECONDS": 0.5,
+        "scraper.sync.DRAFT_SECONDS": 0,
+    }.items():  # fmt: skip
+        monkeypatch.setattr(name, value)
+    with ExitStack() as stack:
+        folder = here / "rounds"
+        kill = stack.enter_context(_killer(copies, folder, child_environment()))
+        yield Place(copies, folder, stack.enter_context(Meddler(copies.session.export_url)), kill)
+
+
+@contextmanager
+def _killer(copies: Copies, folder: Path, environment: dict[str, str]) -> Iterator[Callable[[int], str]]:
+    """Runs a sync that is killed before its n-th step; see tests/publish_killer.py."""
+    login = {name.lower(): value for name, value in copies.lab.settings().items()} | {"phpmyadmin_table": TABLE}
+    file = folder.with_suffix(".login")
+    file.write_bytes(pickle.dumps((copies.session, login)))
+    command = [sys.executable, str(ROOT / "tests" / "publish_killer.py"), str(folder), str(file)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+
+        def kill(steps: int) -> str:
+            process.stdin.write(f"{steps}\n")  # type: ignore[union-attr]
+            process.stdin.flush()  # type: ignore[union-attr]
+            return process.stdout.readline().strip()  # type: ignore[union-attr]
+
+        yield kill
+        process.stdin.close()
+
+
+keys = st.integers(-50, 400)
+spoiled = st.sampled_from(["LIMIT", "INTERVAL(", "COUNT(*)", "SELECT"])
+skipped = st.integers(0, 4)
+often = st.sampled_from([1, 5, None])
+bodies = st.sampled_from(["", FATAL, ALERT, "<html>It works!</html>"])
+
+
+def machine(place: Place) -> type[RuleBasedStateMachine]:
+    copies, meddler = place.copies, place.meddler
+
+    class Rounds(RuleBasedStateMachine):
+        @initialize(shape=st.sampled_from(SHAPES), rows=st.sampled_from([0, 1, 12, 150]))
+        def begin(self, shape: str, rows: int) -> None:
+            shutil.rmtree(place.folder, ignore_errors=True)
+            self.store = LocalStore(place.folder)
+            self.number = 0
+            copies.table(shape, name=TABLE)
+            self._insert(0, rows)
+
+        def teardown(self) -> None:
+            if hasattr(self, "store"):
+                self.store.close()
+
+        # -- what happens to the table
+
+        def _insert(self, first: int, count: int) -> None:
+            self.number += 1
+            rows = [
+                (first + i, self.number % 3, f"note {self.number}", i % 2, f"{i}.{self.number % 90:02}",
+                 f"2025-12-29 10:{i % 60:02}:00.{self.number % 900:03}", f'{{"of": [{i}, {self.number}]}}')
+                for i in range(count)
+            ]  # fmt: skip
+            with copies.lab.connect() as connection, connection.cursor() as cursor:
+                if rows:
+                    cursor.executemany(f"INSERT IGNORE INTO {TABLE} VALUES ({', '.join(['%s'] * 7)})", rows)
+
+        def _change(self, what: str) -> None:
+            self.number += 1
+            copies.execute(what)
+
+        @rule(first=keys, count=st.integers(1, 40))
+        def insert(self, first: int, count: int) -> None:
+            self._insert(first, count)
+
+        @rule(count=st.integers(1, 25))
+        def append(self, count: int) -> None:
+            ((last,),) = copies.execute(f"SELECT COALESCE(MAX(CAST(a AS INT)), 0) FROM {TABLE}")
+            self._insert(last + 1, count)
+
+        @rule(key=keys, count=st.integers(1, 5))
+        def update(self, key: int, count: int) -> None:
+            self._change(
+                f"UPDATE {TABLE} SET note = 'new {self.number}', paid = 1 - paid WHERE a >= {key} LIMIT {count}"
+            )
+
+        @rule(key=keys)
+        def empty_cells(self, key: int) -> None:
+            self._change(f"UPDATE {TABLE} SET note = '', made = NULL, price = NULL, goods = NULL WHERE a = {key}")
+
+        @rule(key=keys, count=st.integers(1, 3))
+        def delete(self, key: int, count: int) -> None:
+            self._change(f"DELETE FROM {TABLE} WHERE a >= {key} LIMIT {count}")
+
+        @rule(key=keys, to=keys)
+        def move(self, key: int, to: int) -> None:
+            self._change(f"UPDATE IGNORE {TABLE} SET a = {to} WHERE a = {key}")
+
+        @rule(low=keys, share=st.integers(1, 40))
+        def delete_many(self, low: int, share: int) -> None:
+            """At most 40 % in a row: more would be held back."""
+            ((rows,),) = copies.execute(f"SELECT COUNT(*) FROM {TABLE}")
+            head = self.store.head()
+            held = self.store.open().rows if head else 0
+            gone = min(rows * share // 100, rows - held * 6 // 10)
+            if gone > 0:
+                self._change(f"DELETE FROM {TABLE} WHERE a >= {low} LIMIT {gone}")
+
+        # -- what happens to syncs
+
+        @rule()
+        def sync(self) -> None:
+            assert self._sync() is None
+
+        def _touch(self, key: int) -> None:
+            """Something to do for a sync."""
+            self.update(key=key, count=2)
+            self._insert(key, 1)
+
+        @rule(key=keys, what=spoiled, skip=skipped, rows=st.integers(0, 9), times=often)
+        def cut(self, key: int, what: str, skip: int, rows: int, times: int | None) -> None:
+            self._touch(key)
+            meddler.cut(rows=rows, matching=what, skip=skip, times=times)
+            self._sync()
+
+        @rule(key=keys, what=spoiled, skip=skipped, size=st.integers(0, 400), times=often)
+        def reset(self, key: int, what: str, skip: int, size: int, times: int | None) -> None:
+            self._touch(key)
+            meddler.reset(size=size, matching=what, skip=skip, times=times)
+            self._sync()
+
+        @rule(key=keys, what=spoiled, skip=skipped, text=st.sampled_from([FATAL, ALERT]), times=often)
+        def append_error(self, key: int, what: str, skip: int, text: str, times: int | None) -> None:
+            self._touch(key)
+            meddler.append(text, matching=what, skip=skip, times=times)
+            self._sync()
+
+        @rule(key=keys, what=spoiled, skip=skipped, text=bodies, times=often)
+        def other_body(self, key: int, what: str, skip: int, text: str, times: int | None) -> None:
+            self._touch(key)
+            meddler.replace(text, matching=what, skip=skip, times=times)
+            self._sync()
+
+        @rule(key=keys, skip=skipped)
+        def stall(self, key: int, skip: int) -> None:
+            self._touch(key)
+            meddler.stall(1, size=10, matching="LIMIT", skip=skip, times=1)
+            self._sync()
+
+        @rule(key=keys, what=st.sampled_from(["QUERY", "CONNECTION"]), times=st.integers(1, 9))
+        def kill_statements(self, key: int, what: Any, times: int) -> None:
+            self._touch(key)
+            with copies.lab.faults.killing(what, matching=TABLE, times=times):
+                self._sync()
+
+        @rule(key=keys, steps=st.integers(1, 30))
+        def kill_sync(self, key: int, steps: int) -> None:
+            self._touch(key)
+            outcome = place.kill(steps)
+            place.outcomes.append(outcome)
+            if outcome != "killed":
+                self._is_the_table()
+            elif self.store.head():
+                assert self.store.open().verify() == []
+
+        def _sync(self) -> str | None:
+            """One sync; its error's code."""
+            before = self.store.head()
+            rows = json_rows(self.store.open()) if before else None
+            chosen: ScraperSettings = copies.settings.model_copy(update={"phpmyadmin_table": TABLE})
+            run = sync(self.store, chosen, lambda _: copies.through(meddler.url))
+            meddler.clear()
+            place.outcomes.append(run.outcome)
+            if run.error is None:
+                self._is_the_table()
+                return None
+            assert run.outcome == "failed"  # nobody writes meanwhile, so nothing can be unverified
+            assert self.store.head() == before
+            assert (json_rows(self.store.open()) if before else None) == rows
+            return run.error.code
+
+        def _is_the_table(self) -> None:
+            head = self.store.head()
+            assert head is not None
+            assert head.verified
+            snapshot = self.store.open()
+            assert snapshot.verify() == []
+            assert differences(copies.lab, TABLE, snapshot) == []
+
+    return Rounds
+
+
+def run(place: Place, examples: int, steps: int, derandomize: bool) -> None:
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        machine(place),
+        settings=settings(
+            max_examples=examples, stateful_step_count=steps, deadline=None, derandomize=derandomize, database=None,
+            suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
+        ),
+    )  # fmt: skip
+
+
+def test_after_each_of_some_rounds_the_snapshot_is_the_table(place: Place) -> None:
+    run(place, examples=5, steps=10, derandomize=True)
+    assert "published" in place.outcomes
+
+
+@pytest.mark.soak
+def test_after_each_of_200_rounds_the_snapshot_is_the_table(place: Place) -> None:
+    run(place, examples=12, steps=40, derandomize=False)
+    print(Counter(place.outcomes))
+    assert len(place.outcomes) >= 200
