@@ -8,7 +8,7 @@ On disk (`LocalStore`), everything but `current.json` is immutable once written:
     segments/<id>/rows.parquet      typed rows: decimals exact, instants UTC, JSON columns and TINYINT(1) as stored
     segments/<id>/rows.json         each row as compact JSON followed by one comma
     segments/<id>/offsets.u64       little-endian; row i is bytes offsets[i] to offsets[i+1] - 1 (without its comma)
-    segments/<id>/checksums.u64     little-endian; the first 64 bits of the MD5 of each row's framed text
+    segments/<id>/checksums.u64     little-endian; the first 64 bits of the digest of each row's framed text
 """
 
 from __future__ import annotations
@@ -92,6 +92,23 @@ class Changes(BaseModel, frozen=True):
         return self.inserted + self.updated + self.deleted
 
 
+class Forms(BaseModel, frozen=True):
+    """How statements are put so that a firewall in front of phpMyAdmin lets them through.
+
+    `shape` is where columns and key are read. `grouped`: one statement sums many ranges; `joiner` and `digest` make a
+    row's checksum. `rows` are proven by checksums, or else only counted: read page by page, or as phpMyAdmin's own
+    export of the whole table. `refused` names the constructs that a firewall refused, at `since`.
+    """
+
+    shape: Literal["information_schema", "SHOW", "export"] = "information_schema"
+    grouped: bool = True
+    joiner: Literal["CONCAT_WS", "CONCAT"] = "CONCAT_WS"
+    digest: Literal["MD5", "SHA1"] = "MD5"
+    rows: Literal["proven", "paged", "exported"] = "proven"
+    refused: tuple[str, ...] = ()
+    since: datetime | None = None
+
+
 class Source(BaseModel, frozen=True):
     """Where the rows come from, and how their DATETIME columns were read."""
 
@@ -100,6 +117,7 @@ class Source(BaseModel, frozen=True):
     timezone: str = "UTC"
     server: str = ""  # version of MySQL or MariaDB
     phpmyadmin: str = ""  # version of phpMyAdmin
+    forms: Forms = Forms()
 
 
 class Manifest(BaseModel, frozen=True):

@@ -3,10 +3,17 @@
 ScrapeError
 |- Unreachable        phpMyAdmin does not answer, or answers with a server error
 |- NotPhpMyAdmin      the address shows no phpMyAdmin login
-|- LoginRefused       phpMyAdmin refused user name or password
+|- CertificateRefused the certificate of phpMyAdmin's server is not trusted
+|- LoginRefused       phpMyAdmin, or what stands in front of it, refused user name or password
+|  |- SecondFactorRefused  the code of an authenticator app is missing or wrong
+|  |- CaptchaShown    the login form wants a captcha solved
+|  `- PasswordExpired the database wants another password first
+|- ServerChoiceNeeded phpMyAdmin offers several servers, and none of them is named
 |- SessionLost        phpMyAdmin asks to log in again in the middle of a sync
 |- BrowserFailed      Chrome or its driver does not start, hangs or died
-|- RequestRefused     something in front of phpMyAdmin answered 401, 403 or 406
+|- RequestRefused     something in front of phpMyAdmin wants a password of its own (401)
+|  `- StatementBlocked a firewall in front of phpMyAdmin refused a statement: 403, 406, or a page of its own
+|- Unproven           a firewall refuses what would prove the copy; it was only counted
 |- StatementRefused   the database refused a statement: no such table, no privilege, an SQL error
 |- NoTable            this login sees no such table
 |- AnswerCut          an answer ended before its end
@@ -43,6 +50,30 @@ class LoginRefused(ScrapeError):
     )
 
 
+class CertificateRefused(ScrapeError):
+    code = "certificate_refused"
+    advice = "Set PHPMYADMIN_CA_FILE to the certificate of the private CA, or have the server's certificate renewed."
+
+
+class SecondFactorRefused(LoginRefused):
+    code = "second_factor_refused"
+
+
+class CaptchaShown(LoginRefused):
+    code = "captcha_shown"
+    advice = "Have the captcha switched off for this login or address, or let phpMyAdmin be reached another way."
+
+
+class PasswordExpired(LoginRefused):
+    code = "password_expired"
+    advice = "Set a new password (`ALTER USER`, or phpMyAdmin's own page) and correct PHPMYADMIN_PASSWORD."
+
+
+class ServerChoiceNeeded(ScrapeError):
+    code = "server_choice_needed"
+    advice = "Set PHPMYADMIN_SERVER to one of the numbers or names."
+
+
 class SessionLost(ScrapeError):
     code = "session_lost"
     advice = "The next sync logs in again; if it repeats, raise LoginCookieValidity in phpMyAdmin's configuration."
@@ -58,6 +89,19 @@ class BrowserFailed(ScrapeError):
 class RequestRefused(ScrapeError):
     code = "request_refused"
     advice = "A firewall or a password of the web server stands in front of phpMyAdmin; ask the host to let this in."
+
+
+class StatementBlocked(RequestRefused):
+    """Parameters: `sql` is the statement, empty for phpMyAdmin's own export of the whole table."""
+
+    def __init__(self, message: str, sql: str) -> None:
+        super().__init__(message)
+        self.sql = sql
+
+
+class Unproven(ScrapeError):
+    code = "unproven"
+    advice = "The newest rows are shown, marked as unverified. Ask the host to let these constructs through."
 
 
 class StatementRefused(ScrapeError):

@@ -15,17 +15,25 @@ import re
 import secrets
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import IO, Self, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 import pyarrow as pa
 from pyarrow import csv
 
-from scraper.errors import AnswerCut, RequestRefused, ScrapeError, SessionLost, StatementRefused, Unreachable
+from scraper.errors import (
+    AnswerCut,
+    RequestRefused,
+    ScrapeError,
+    SessionLost,
+    StatementBlocked,
+    StatementRefused,
+    Unreachable,
+)  # fmt: skip
 from scraper.login import Session
 from scraper.settings import ScraperSettings
 
@@ -41,6 +49,10 @@ _ALERT = re.compile(rb'<div class="alert alert-danger|<div class="error')
 _LOGIN = re.compile(rb'name="pma_username"|id="input_username"')
 # MySQL's errors that pass: shutdown, interrupted, too slow (two), gone away, lost, lock wait, too many connections.
 _INTERRUPTED = re.compile(r"#(?:1053|1317|1969|3024|2006|2013|1205|1040)\b")
+# A page of something in front, as it answers in phpMyAdmin's place.
+_PAGE = re.compile(rb"\s*<(?:!doctype|html|head|body|title)\b", re.IGNORECASE)
+_CHALLENGE = re.compile(rb"just a moment|challenge|checking your browser|captcha|blocked|firewall|forbidden|denied",
+                        re.IGNORECASE)  # fmt: skip
 _CUT_BY_PHP = re.compile(rb"Fatal error|Maximum execution time|Allowed memory size")
 
 
@@ -108,16 +120,47 @@ class Exporter:
         """The rows of a SELECT, all as text, in columns c0 to c{columns-1}; at least two.
 
         Parameters: `alias` begins the names that the result's columns have in the statement, a number follows.
-        Raises AnswerCut, SessionLost, StatementRefused, RequestRefused, Unreachable.
+        Raises AnswerCut, SessionLost, StatementRefused, StatementBlocked, RequestRefused, Unreachable.
         """
         return pa.concat_tables(self.batches(sql, columns, alias)).combine_chunks()
 
     def batches(self, sql: str, columns: int, alias: str = "c") -> Iterator[pa.Table]:
         """The same rows piece by piece (one at least), for an answer that is too long to be held whole."""
+        return self._batches(sql, [f"{alias}{i}" for i in range(columns)], pa.string())
+
+    def raw(self, header: Sequence[str], sql: str = "") -> Iterator[pa.Table]:
+        """Rows whose columns have the names in `header`, each value as its bytes, in columns c0, c1 and so on.
+
+        Without `sql` phpMyAdmin exports the whole table in its own way: no statement is sent.
+        """
+        return self._batches(sql, header, pa.binary())
+
+    def structure(self) -> str:
+        """phpMyAdmin's own export of the table's structure, as SQL; no statement is sent."""
+        form = {"what": "sql", "sql_structure_or_data": "structure", "sql_create_table": "1", "sql_backquotes": "1",
+                "sql_create_table_statements": "1", "sql_auto_increment": "1", "sql_compatibility": "NONE"}  # fmt: skip
+        with self._answer("", **form) as body:
+            return body.read().decode("utf-8", "replace")
+
+    def count(self) -> int:
+        """Number of rows, as phpMyAdmin counts them for its list of tables; no statement is sent."""
+        old = "route=" not in self._url
+        page = "db_structure.php" if old else "index.php?route=/database/structure/real-row-count"
+        wanted = ("db", "table", "server", "token")
+        form = {**{name: self._form[name] for name in wanted}, "ajax_request": "true", "real_row_count": "true"}
+        try:
+            answer = self._client.post(urljoin(self._url, page), data=form)
+            return int(re.sub(r"\D", "", answer.json()["real_row_count"]))
+        except httpx.TransportError as error:
+            raise Unreachable(f"{self._host} cannot be reached: {error}.") from error
+        except (ValueError, LookupError, TypeError) as error:
+            raise StatementBlocked(f"{self._host} does not let phpMyAdmin count the rows.", "") from error
+
+    def _batches(self, sql: str, header: Sequence[str], kind: pa.DataType) -> Iterator[pa.Table]:
         given = False
         try:
             with self._answer(sql) as body:
-                for rows in self._rows(body, columns, alias):
+                for rows in self._rows(body, header, kind):
                     given = True
                     yield rows
         except SessionLost:
@@ -126,20 +169,22 @@ class Exporter:
             self._client.close()
             self._open(self._log_in_again())
             with self._answer(sql) as body:
-                yield from self._rows(body, columns, alias)
+                yield from self._rows(body, header, kind)
 
-    def _answer(self, sql: str) -> IO[bytes]:
+    def _answer(self, sql: str, **form: str) -> IO[bytes]:
+        """`form` holds the fields that differ from those of rows as CSV."""
         body = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  the caller closes it
         try:
-            self._judge(self._receive(sql, body))
+            sent = {**self._form, **form, **({"sql_query": sql} if sql else {})}
+            self._judge(self._receive(sent, body), body, sql)
         except BaseException:
             body.close()
             raise
         return body
 
-    def _receive(self, sql: str, body: IO[bytes]) -> httpx.Response:
+    def _receive(self, form: dict[str, str], body: IO[bytes]) -> httpx.Response:
         try:
-            with self._client.stream("POST", self._url, data={**self._form, "sql_query": sql}) as response:
+            with self._client.stream("POST", self._url, data=form) as response:
                 for piece in response.iter_bytes():
                     body.write(piece)
                     self.received += len(piece)
@@ -152,34 +197,27 @@ class Exporter:
         body.seek(0)
         return response
 
-    def _judge(self, response: httpx.Response) -> None:
+    def _judge(self, response: httpx.Response, body: IO[bytes], sql: str) -> None:
         status = response.status_code
-        if status in (401, 403, 406):
+        if status == 401:
             raise RequestRefused(f"{self._host} answered {status} to a statement.")
+        start = body.read(1 << 16)
+        body.seek(0)
+        foreign = bool(_PAGE.match(start)) and not (_LOGIN.search(start) or _ALERT.search(start))
+        if status in (403, 406) or (foreign and (status == 200 or _CHALLENGE.search(start))):
+            said = f"{status}" if status in (403, 406) else f"{status} and a page of its own"
+            raise StatementBlocked(f"{self._host} answered {said} to a statement.", sql)
         if status >= 500:
             raise Unreachable(f"{self._host} answered {status} to a statement.")
         if status in (301, 302, 303, 307, 308):
             raise SessionLost("phpMyAdmin sent the export back to its login page.")
 
-    def _rows(self, body: IO[bytes], columns: int, alias: str) -> Iterator[pa.Table]:
-        names = [f"c{i}" for i in range(columns)]
-        header = (",".join(f'"{alias}{i}"' for i in range(columns)) + "\n").encode()
-        if body.read(len(header)) != header:
+    def _rows(self, body: IO[bytes], header: Sequence[str], kind: pa.DataType) -> Iterator[pa.Table]:
+        line = (",".join('"' + name.replace('"', '""') + '"' for name in header) + "\n").encode()
+        if body.read(len(line)) != line:
             raise self._fault(body)
-        yield pa.table([pa.array([], pa.string())] * len(names), names=names)
         try:
-            for rows in _pieces(body):
-                yield csv.read_csv(
-                    pa.py_buffer(rows),
-                    csv.ReadOptions(use_threads=False, block_size=len(rows), column_names=names),
-                    csv.ParseOptions(newlines_in_values=True, escape_char=False),
-                    csv.ConvertOptions(
-                        column_types={name: pa.string() for name in names},
-                        null_values=[self._null],
-                        strings_can_be_null=True,
-                        quoted_strings_can_be_null=False,
-                    ),
-                )
+            yield from parsed(body, len(header), self._null, kind)
         except ValueError as error:  # of Arrow, too
             raise self._fault(body) from error
 
@@ -200,6 +238,28 @@ class Exporter:
                 return AnswerCut(f"The database ended a statement: {said}")
             return StatementRefused(f"The database refused a statement: {said}")
         return AnswerCut(f"An export ended in the middle of a row, or is no CSV ({size} bytes).")
+
+
+def parsed(body: IO[bytes], columns: int, null: str, kind: pa.DataType) -> Iterator[pa.Table]:
+    """The rows of CSV without its header, piece by piece, one at least, in columns c0, c1 and so on.
+
+    Parameters: `null` is what stands for NULL where it is not quoted; `kind` is the type of each column, text or bytes.
+    Raises ValueError (Arrow's are such) where the end is inside of a row, or rows differ in their number of values.
+    """
+    names = [f"c{i}" for i in range(columns)]
+    yield pa.table([pa.array([], kind)] * columns, names=names)
+    for rows in _pieces(body):
+        yield csv.read_csv(
+            pa.py_buffer(rows),
+            csv.ReadOptions(use_threads=False, block_size=len(rows), column_names=names),
+            csv.ParseOptions(newlines_in_values=True, escape_char=False),
+            csv.ConvertOptions(
+                column_types=dict.fromkeys(names, kind),
+                null_values=[null],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        )
 
 
 def _pieces(body: IO[bytes]) -> Iterator[bytes]:

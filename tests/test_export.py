@@ -11,7 +11,15 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from copies import Copies
 
-from scraper.errors import AnswerCut, RequestRefused, ScrapeError, SessionLost, StatementRefused, Unreachable
+from scraper.errors import (
+    AnswerCut,
+    RequestRefused,
+    ScrapeError,
+    SessionLost,
+    StatementBlocked,
+    StatementRefused,
+    Unreachable,
+)
 from scraper.export import Exporter
 from scraper.login import Session
 from scraper.settings import ScraperSettings
@@ -139,14 +147,16 @@ HEAD = b'"c0","c1"\n'
     ("status", "body", "error"),
     [
         (401, b"", RequestRefused),
-        (403, b"<h1>Forbidden</h1>", RequestRefused),
-        (406, b"", RequestRefused),
+        (403, b"<h1>Forbidden</h1>", StatementBlocked),
+        (406, b"", StatementBlocked),
         (500, b"", Unreachable),
         (503, b"busy", Unreachable),
         (302, b"", SessionLost),
         (200, b"", AnswerCut),
         (200, b'"c0"', AnswerCut),
-        (200, b"<html>It works!</html>", AnswerCut),
+        (200, b"<html>It works!</html>", StatementBlocked),
+        (503, b"<!doctype html><title>Just a moment...</title>", StatementBlocked),
+        (503, b"<html><h1>503 Service Unavailable</h1></html>", Unreachable),
         (200, b'<input name="pma_username">', SessionLost),
         (200, HEAD + b'"1","a', AnswerCut),
         (200, HEAD + b'"1","a"', AnswerCut),
