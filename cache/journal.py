@@ -103,10 +103,10 @@ class Journal:
         with self._write():
             pass
 
-    def request(self, by: str) -> Task:
+    def request(self, by: str, accept: bool = False) -> Task:
         if not self.workers():
             raise NoWorker("No scheduler is alive, so nobody would run this refresh.")
-        task = Task(id=new_id(), requested_at=now(), requested_by=by, state="queued")
+        task = Task(id=new_id(), requested_at=now(), requested_by=by, state="queued", accept=accept)
         with self._write() as db:
             self._save(db, task)
             db.execute("DELETE FROM tasks WHERE n <= (SELECT MAX(n) FROM tasks) - ?", (KEPT_TASKS,))

@@ -87,8 +87,8 @@ class LocalStore:
 
     # -- asking, leading, reporting: the journal's
 
-    def request(self, by: str) -> Task:
-        return self._journal.request(by)
+    def request(self, by: str, accept: bool = False) -> Task:
+        return self._journal.request(by, accept)
 
     def task(self, id: str) -> Task:
         return self._journal.task(id)

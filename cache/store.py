@@ -33,12 +33,16 @@ def new_id() -> str:
 
 
 class Task(BaseModel, frozen=True):
-    """A refresh that someone asked for. It completes only with a verification later than `requested_at`."""
+    """A refresh that someone asked for. It completes only with a verification later than `requested_at`.
+
+    `accept` publishes a table that shrank so much that it would be held back.
+    """
 
     id: str
     requested_at: datetime
     requested_by: str
     state: TaskState
+    accept: bool = False
     run: str | None = None
     tries: int = 0
     finished_at: datetime | None = None
@@ -65,10 +69,11 @@ class Progress(BaseModel, frozen=True):
 
 
 class Run(BaseModel, frozen=True):
-    """One sync: when, why, how it went, what came of it. `seconds` is by phase; `beat_at` tells that it lives."""
+    """One sync: when, why, who asked, how it went, what came of it. `seconds` is by phase; `beat_at` tells it lives."""
 
     id: str = Field(default_factory=new_id)
     trigger: str
+    asked_by: tuple[str, ...] = ()
     host: str = Field(default_factory=socket.gethostname)
     pid: int = Field(default_factory=os.getpid)
     started_at: datetime = Field(default_factory=now)
@@ -134,8 +139,11 @@ class Store(Protocol):
     def inspect(self, generation: int) -> Snapshot:
         """A kept generation as it is, its files not checked. Raises UnknownGeneration."""
 
-    def request(self, by: str) -> Task:
-        """Asks for a sync that begins after this moment. Raises NoWorker where no scheduler is alive."""
+    def request(self, by: str, accept: bool = False) -> Task:
+        """Asks for a sync that begins after this moment. Raises NoWorker where no scheduler is alive.
+
+        Parameters: `by` says who asks, for the history; `accept` as in Task.
+        """
 
     def task(self, id: str) -> Task:
         """Raises UnknownTask."""

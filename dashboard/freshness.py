@@ -56,10 +56,10 @@ def showing(status: Status) -> None:
     st.session_state[SHOWN] = status.head.generation if status.head else None
 
 
-def _refresh() -> None:
+def _refresh(accept: bool = False) -> None:
     st.session_state.pop(REFUSED, None)
     try:
-        source().store.request("dashboard")
+        source().store.request("dashboard", accept)
     except OrdersError as error:
         st.session_state[REFUSED] = str(error)
 
@@ -122,6 +122,8 @@ def _troubles(status: Status) -> None:
         when = f" at {clock(failed.finished_at)}" if failed.finished_at else ""
         kept = f"Shown is the last good data, of {clock(status.head.updated_at)}." if status.head else ""
         _banner(f"{failed.error.message} {failed.error.advice}", f"The last refresh failed{when}.", kept)
+        if failed.error.code == "held_back":
+            st.button("Accept the smaller table", key="accept", on_click=_refresh, kwargs={"accept": True})
     if not status.workers and status.head and not refused:
         _banner(NoWorker.advice, "Nothing refreshes this data: no scheduler is running.", color="warning")
 

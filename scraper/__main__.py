@@ -1,7 +1,8 @@
-"""python -m scraper sync | worker | doctor
+"""python -m scraper sync | accept | worker | doctor
 
 sync    one sync, with a progress bar on a terminal. Exit code: 0 verified, 3 published as unverified, 1 failed,
         2 settings do not parse, 75 another sync is running.
+accept  one sync that publishes a table even if it shrank so much that it was held back.
 worker  the scheduler alone, for a machine on which neither dashboard nor API runs.
 doctor  checks each link of the chain and says what to do; exit code 1 if a link is broken.
 """
@@ -22,11 +23,12 @@ from cache.errors import OrdersError, SettingsInvalid, SyncRunning
 from cache.settings import Settings
 from cache.store import Store, open_store
 from scraper.errors import SyncTimedOut
+from scraper.scheduler import BUSY
 from scraper.settings import ScraperSettings
 
 log = logging.getLogger("scraper")
 
-FAILED, USAGE, UNVERIFIED, BUSY = 1, 2, 3, 75
+FAILED, USAGE, UNVERIFIED = 1, 2, 3
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     sync = commands.add_parser("sync", help="run one sync")
     sync.add_argument("--attached", action="store_true", help="end when standard input closes")
     sync.add_argument("--trigger", default="command", help="who asked, for the history")
+    commands.add_parser("accept", help="run one sync that publishes a table which was held back")
     commands.add_parser("worker", help="run the scheduler alone")
     commands.add_parser("doctor", help="check each link of the chain")
     asked = parser.parse_args(arguments)
@@ -44,6 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if asked.command == "sync":
             return _sync(asked.attached, asked.trigger)
+        if asked.command == "accept":
+            return _sync(False, "accept", accept=True)
         return _worker() if asked.command == "worker" else _doctor()
     except SyncRunning as error:
         print(error, file=sys.stderr)
@@ -53,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
         return USAGE if isinstance(error, SettingsInvalid) else FAILED
 
 
-def _sync(attached: bool, trigger: str) -> int:
+def _sync(attached: bool, trigger: str, accept: bool = False) -> int:
     from scraper.login import log_in
     from scraper.sync import sync
 
@@ -66,7 +71,7 @@ def _sync(attached: bool, trigger: str) -> int:
         limit = threading.Timer(settings.sync_timeout_minutes * 60, _end_at_limit, [store, settings])
         limit.daemon = True
         limit.start()
-        run = sync(store, settings, log_in, trigger)
+        run = sync(store, settings, log_in, trigger, accept)
         limit.cancel()
     if run.error:
         print(f"{run.error.message} {run.error.advice}", file=sys.stderr)

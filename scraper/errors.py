@@ -133,6 +133,14 @@ class StillMoving(ScrapeError):
     transient = True
 
 
+class HeldBack(ScrapeError):
+    code = "held_back"
+    advice = (
+        "The last good data is served. If rows were deleted on purpose, accept the smaller table: on the dashboard, or "
+        "with `python -m scraper accept`."
+    )
+
+
 class TableChanged(ScrapeError):
     code = "table_changed"
     advice = "The next sync reads the table in its new shape."

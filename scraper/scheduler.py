@@ -25,6 +25,7 @@ from cache.store import Run, Store, Worker, now
 log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parent.parent
+BUSY = 75  # exit code of a sync that finds another one running
 LOOK_SECONDS = 0.25  # how soon a request is seen
 BEAT_SECONDS = 2
 GRACE_SECONDS = 15  # a child ends itself at its time limit; if it does not, it is ended here
@@ -45,6 +46,7 @@ class Scheduler:
         self._host = host
         self._started = now()
         self._leads = False
+        self._not_before = self._started
         self._child: _Child | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
@@ -115,13 +117,16 @@ class Scheduler:
                 self._child = None
                 self._store.recover()
                 self._beat()
+                if child.code != BUSY and not any(run.started_at >= child.began for run in self._store.runs(1)):
+                    log.error("scheduler: a sync ended before it began; see its output. The next try is in a minute.")
+                    self._not_before = now() + FIRST_RETRY
         elif self._leads:
             status = self._store.status()
             if status.queued and status.running is None:
                 self._start("request")
 
     def _start(self, trigger: str) -> None:
-        if self._store.status().running is None:
+        if self._store.status().running is None and now() >= self._not_before:
             self._child = _Child(trigger)
 
     # -- when
@@ -161,8 +166,14 @@ class _Child:
             env={**os.environ, **FRUGAL, "PYTHONPATH": path},
         )
 
+    @property
+    def code(self) -> int | None:
+        """Its exit code; None while it runs."""
+        code: int | None = self._process.poll()
+        return code
+
     def ended(self) -> bool:
-        return self._process.poll() is not None
+        return self.code is not None
 
     def end(self) -> None:
         """Asks by closing its standard input, waits a little, then kills it and all that it started."""

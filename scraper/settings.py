@@ -22,6 +22,9 @@ class ScraperSettings(Settings):
         5, gt=0, description="Seconds that a statement on the server aims at; weak hosts cut long ones."
     )
     source_timezone: str = Field("UTC", description="IANA time zone in which the table's DATETIME columns are written.")
+    hold_back_below: float = Field(
+        0.5, ge=0, le=1, description="A table with less than this share of its former rows is held back until accepted."
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -17,7 +17,7 @@ from cache.snapshot import Changes, Column, Draft, Head, Manifest, Segment, Snap
 from cache.store import Run, Store, now
 from scraper.agree import NOTHING, Agreement, gap
 from scraper.assemble import Assembler
-from scraper.errors import ScrapeError, StillMoving, TableChanged
+from scraper.errors import HeldBack, ScrapeError, StillMoving, TableChanged
 from scraper.export import Exporter
 from scraper.kinds import Kinds
 from scraper.login import Session
@@ -33,18 +33,26 @@ DRAFT_SECONDS = 2  # how much of a first load a killed sync may lose
 
 
 def sync(
-    store: Store, settings: ScraperSettings, log_in: Callable[[ScraperSettings], Session], trigger: str = "command"
+    store: Store,
+    settings: ScraperSettings,
+    log_in: Callable[[ScraperSettings], Session],
+    trigger: str = "command",
+    accept: bool = False,
 ) -> Run:
     """Runs one sync under the cache's sync lock and returns how it went; a failure is an outcome, not an exception.
+
+    Parameters: `accept` publishes a table that would be held back; a waiting request may say so as well.
 
     Raises SyncRunning where another sync holds the lock.
     """
     with store.sync_lock():
         run = Run(trigger=trigger)
-        store.begin(run)
+        asked = store.begin(run)
+        accept = accept or any(task.accept for task in asked)
+        run = run.model_copy(update={"asked_by": tuple(sorted({task.requested_by for task in asked}))})
         with Reporter(store, run) as reporter:
             try:
-                _Sync(store, settings, reporter).run(log_in)
+                _Sync(store, settings, reporter, accept).run(log_in)
             except OrdersError as error:
                 log.error("sync=%s failed code=%s %s", run.id, error.code, error)
                 reporter.update(outcome="failed", error=error.trouble())
@@ -57,7 +65,8 @@ def sync(
 
 
 class _Sync:
-    def __init__(self, store: Store, settings: ScraperSettings, reporter: Reporter) -> None:
+    def __init__(self, store: Store, settings: ScraperSettings, reporter: Reporter, accept: bool) -> None:
+        self._accept = accept
         self._store = store
         self._settings = settings
         self._reporter = reporter
@@ -81,6 +90,8 @@ class _Sync:
                 loop = Agreement(export, table, assembler, self._settings.statement_seconds, self._reporter)
                 segments, moving = loop.reach(held or [NOTHING])
                 self._unchanged_shape(export, table)
+                if before and before.manifest.source.table == table.name and not self._accept:
+                    self._hold_back(before.rows, sum(segment.rows for segment in segments))
                 with self._reporter.phase("publish"):
                     changes = _changes(before, segments, assembler, table)
                     self._publish(before, source, kinds.recorded(), segments, changes, moving, as_of)
@@ -95,6 +106,10 @@ class _Sync:
         """Once more after the last checksum: a column that was renamed meanwhile would go by another name here."""
         if self._table(export).columns != table.columns:
             raise TableChanged(f"The columns of {table.name} changed while it was read.")
+
+    def _hold_back(self, before: int, rows: int) -> None:
+        if rows < before * self._settings.hold_back_below:
+            raise HeldBack(f"The table has {rows:,} rows now and had {before:,}: that may be a mistake.")
 
     def _source(self, table: Table, session: Session) -> Source:
         self._reporter.update(versions={"phpmyadmin": session.version, "server": table.server})

@@ -74,7 +74,7 @@ class Copies:
                 marks = ", ".join(["%s"] * len(rows[0]))
                 cursor.executemany(f"INSERT INTO {_quoted(table)} VALUES ({marks})", rows)
 
-    def sync(self, table: str = "orders", session: Session | None = None, **settings: str) -> Run:
+    def sync(self, table: str = "orders", session: Session | None = None, **settings: Any) -> Run:
         chosen = self.settings.model_copy(update={"phpmyadmin_table": table, **settings})
         return sync(self.store, chosen, lambda _: session or self.session)
 

@@ -6,6 +6,7 @@ import pytest
 from copies import Copies, json_rows
 
 from cache.snapshot import JSON, Changes, Segment
+from cache.store import Worker
 from scraper.assemble import Assembler
 
 
@@ -86,7 +87,7 @@ def test_a_range_that_lost_all_its_rows_leaves_no_gap(copies: Copies, small_page
     for gone in ("id < 20", "id >= 40 AND id < 60", "id >= 90", "TRUE"):
         copies.sync(table)
         copies.execute(f"DELETE FROM {table} WHERE {gone}")
-        copies.sync(table)
+        copies.sync(table, hold_back_below=0.0)
         assert copies.differences(table) == []
     copies.insert(table, [(45, "back"), (-1, "first"), (1000, "last")])
     assert copies.sync(table).changes == Changes(inserted=3)
@@ -285,4 +286,38 @@ def test_a_long_cell_is_copied_or_refused_in_words(copies: Copies) -> None:
     table = copies.table("id INT PRIMARY KEY, a LONGTEXT, b LONGBLOB", [(1, "ä" * 3_000_000, b"\0\xff" * 2_000_000)])
     run = copies.sync(table)
     assert run.error is None
+    assert copies.differences(table) == []
+
+
+# -- a table that shrinks
+
+
+@pytest.mark.parametrize("kept", [0, 19])
+def test_a_table_that_shrank_below_half_is_held_back_until_someone_accepts_it(
+    copies: Copies, small_pages: None, kept: int
+) -> None:
+    table = copies.table("id INT PRIMARY KEY, note TEXT", [(i, "x") for i in range(40)])
+    copies.sync(table)
+    before = copies.store.head()
+    copies.execute(f"DELETE FROM {table} WHERE id >= {kept}")
+    for _ in range(2):  # it stays so, however often it is tried
+        run = copies.sync(table)
+        assert run.error is not None
+        assert (run.outcome, run.error.code) == ("failed", "held_back")
+        assert copies.store.head() == before
+
+    worker = Worker()
+    copies.store.stand(worker)
+    task = copies.store.request("someone", accept=True)
+    run = copies.sync(table)
+    assert (run.error, run.outcome, run.asked_by) == (None, "published", ("someone",))
+    assert copies.store.task(task.id).state == "completed"
+    assert copies.differences(table) == []
+
+
+def test_a_table_that_kept_half_of_its_rows_is_published(copies: Copies, small_pages: None) -> None:
+    table = copies.table("id INT PRIMARY KEY, note TEXT", [(i, "x") for i in range(40)])
+    copies.sync(table)
+    copies.execute(f"DELETE FROM {table} WHERE id >= 20")
+    assert copies.sync(table).outcome == "published"
     assert copies.differences(table) == []
