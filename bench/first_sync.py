@@ -31,11 +31,11 @@ class Synced:
 def first_syncs(lab: Lab, folder: Path, runs: int) -> Synced:
     """Takes turns `runs` times, then syncs once more to look at memory, since looking takes time."""
     cache = folder / "cache"
-    times = [(*_sync(cache)[:2], _client(lab, folder / "rows")) for _ in range(runs)]
-    return Synced(times, _sync(cache, watch=True)[2], f"file:{cache}")
+    times = [(*sync_process(cache)[:2], _client(lab, folder / "rows")) for _ in range(runs)]
+    return Synced(times, sync_process(cache, watch=True)[2], f"file:{cache}")
 
 
-def _sync(cache: Path, watch: bool = False) -> tuple[float, float, Peak]:
+def sync_process(cache: Path, watch: bool = False) -> tuple[float, float, Peak]:
     shutil.rmtree(cache, ignore_errors=True)
     env = {**os.environ, "CACHE_URL": f"file:{cache}"}
     began = time.monotonic()

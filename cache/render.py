@@ -32,6 +32,7 @@ ROW_GROUP = 10_000  # rows that Parquet keeps together
 _STRING_OR_SPACE = r'("(?:[^"\\]|\\.)*")|[ \t\r\n]+'
 # Legal in JSON, but clients that read a stream by lines may cut there; they stand only inside strings, escaped.
 _UNICODE_LINE_BREAKS = (0x0085, 0x2028, 0x2029)
+_SPACE = b" \t\r\n"
 _TEMPORAL = {"date": "DATE", "datetime": "TIMESTAMP"}
 
 
@@ -183,13 +184,20 @@ class SegmentWriter:
     def _nested(self, column: Column, values: pa.ChunkedArray) -> pa.Array:
         """JSON ready to be put in: compact, unwrapped where it was encoded twice; a misfit as the string that it is."""
         nested: list[str | None] = []
-        for value in values.to_pylist():
-            inner = None if value is None else unwrap(value)
-            if value is not None and inner is None:
+        loose = np.zeros(len(values), bool)  # those with white space between their parts, or that may have some
+        for i, value in enumerate(values.to_pylist()):
+            found = None if value is None else _parsed(value)
+            if value is not None and found is None:
                 self._misfits[column.name] += 1
-                inner = _json_text(value)
-            nested.append(inner)
-        return pc.replace_substring_regex(pa.array(nested, pa.string()), _STRING_OR_SPACE, r"\1")
+                nested.append(_json_text(value))
+                continue
+            text, loose[i] = _compact(*found) if found else (None, False)
+            nested.append(text)
+        texts = pa.array(nested, pa.string())
+        if not loose.any():
+            return texts
+        compact = pc.replace_substring_regex(texts.filter(pa.array(loose)), _STRING_OR_SPACE, r"\1")
+        return pc.replace_with_mask(texts, pa.array(loose), compact)
 
     def _query(self, sql: str, t: pa.Table) -> pa.Table:
         self._duck.register("t", t)
@@ -225,13 +233,30 @@ def unwrap(value: str) -> str | None:
 
     The text stays as it is (numbers keep every digit); only the string around it is taken off.
     """
+    found = _parsed(value)
+    return found and found[0]
+
+
+def _parsed(value: str) -> tuple[str, Any] | None:
     try:
         parsed = orjson.loads(value)
         if isinstance(parsed, str):
             value, parsed = parsed, orjson.loads(parsed)
     except orjson.JSONDecodeError:
         return None
-    return value if isinstance(parsed, dict | list) else None
+    return (value, parsed) if isinstance(parsed, dict | list) else None
+
+
+def _compact(value: str, parsed: Any) -> tuple[str, bool]:
+    """JSON text without white space between its parts; true where that is still to be done.
+
+    What the parser writes again is taken where it differs in white space alone: then no number, escape or repeated key
+    was rewritten.
+    """
+    stored, written = value.encode(), orjson.dumps(parsed)
+    if stored.translate(None, _SPACE) == written.translate(None, _SPACE):
+        return written.decode(), False
+    return value, True
 
 
 def exact_sum(checksums: Checksums) -> int:

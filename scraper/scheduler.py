@@ -30,8 +30,6 @@ LOOK_SECONDS = 0.25  # how soon a request is seen
 BEAT_SECONDS = 2
 GRACE_SECONDS = 15  # a child ends itself at its time limit; if it does not, it is ended here
 FIRST_RETRY = timedelta(minutes=1)
-# Allocators that give memory back: a third less at the peak of a sync, for a few per cent of its time.
-FRUGAL = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072"}
 NO_RETRY = {"login_refused"}  # another try with the same password could lock the account
 
 
@@ -163,7 +161,7 @@ class _Child:
         self._process = psutil.Popen(
             [sys.executable, "-m", "scraper", "sync", "--attached", "--trigger", trigger],
             stdin=subprocess.PIPE,
-            env={**os.environ, **FRUGAL, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": path},
         )
 
     @property

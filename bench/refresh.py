@@ -1,0 +1,125 @@
+"""python -m bench.refresh: a sync of a large table beside its own statements, sent by curl to /dev/null.
+
+The statements of each sync are recorded and sent again right after it, so both sides ask the server for the same. The
+login is left out on both sides. Memory is that of `python -m scraper sync` in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import urlencode
+
+from bench.first_sync import sync_process
+from bench.servers import median
+from cache.errors import OrdersError
+from cache.store import Run, open_store
+from lab import Lab, LabError
+from lab.servers import install
+from scraper.export import Exporter
+from scraper.login import Session, log_in
+from scraper.settings import ScraperSettings
+from scraper.sync import sync
+
+CHECKSUMS = "MD5("
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.refresh", description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000, help="orders in the table (1000000)")
+    parser.add_argument("--runs", type=int, default=3, help="runs of each side (3)")
+    parser.add_argument("--touches", type=int, default=300, help="rows changed between two syncs (300)")
+    asked = parser.parse_args()
+    logging.disable()
+    try:
+        install("curl")
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder, Lab(Path("var/bench/lab")) as lab:
+            if abs(lab.rows() - asked.rows) > asked.rows // 100:
+                lab.seed(asked.rows)
+            os.environ.update(lab.settings(), SOURCE_TIMEZONE="UTC")
+            _report(lab, Path(folder), asked.runs, asked.touches)
+    except (LabError, OrdersError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _report(lab: Lab, folder: Path, runs: int, touches: int) -> None:
+    settings = ScraperSettings.load(**{name.lower(): value for name, value in lab.settings().items()})
+    session = log_in(settings)
+    times: dict[str, list[tuple[float, float]]] = {
+        "first load": [],
+        "nothing changed": [],
+        f"{touches} rows changed": [],
+    }
+    print(f"{lab.rows():,} rows, medians of {runs} runs that take turns\n")
+    for i in range(runs):
+        with closing(open_store(f"file:{folder / f'cache{i}'}")) as store:
+            for name, seconds in times.items():
+                if name.endswith("rows changed"):
+                    lab.mutate(touches=touches)
+                with _recorded() as statements:
+                    began = time.monotonic()
+                    run = sync(store, settings, lambda _: session)
+                    took = time.monotonic() - began
+                _expect(run)
+                wanted = statements if name == "first load" else [sql for sql in statements if CHECKSUMS in sql]
+                seconds.append((took, _curl(session, settings, wanted, folder)))
+    print(f"{'seconds':<34}{'sync':>10}{'curl':>10}{'ratio':>8}")
+    for name, pairs in times.items():
+        ours, theirs = (median(list(side)) for side in zip(*pairs, strict=True))
+        print(f"{name:<34}{ours:>10.2f}{theirs:>10.2f}{ours / theirs:>8.2f}", flush=True)
+    peak = sync_process(folder / "watched", watch=True)[2]
+    print(f"\npeak private memory of a first load, Chrome apart: {peak.uss / 1e6:.0f} MB")
+
+
+def _expect(run: Run) -> None:
+    if run.error is not None:
+        raise LabError(f"The sync failed: {run.error.message}")
+
+
+@contextmanager
+def _recorded() -> Iterator[list[str]]:
+    """The statements that exports send meanwhile."""
+    statements: list[str] = []
+    original = Exporter._answer
+
+    def answer(self: Exporter, sql: str) -> object:
+        statements.append(sql)
+        return original(self, sql)
+
+    Exporter._answer = answer  # type: ignore[method-assign, assignment]
+    try:
+        yield statements
+    finally:
+        Exporter._answer = original  # type: ignore[method-assign]
+
+
+def _curl(session: Session, settings: ScraperSettings, statements: list[str], folder: Path) -> float:
+    """Seconds that one curl needs for the statements, one after the other."""
+    with Exporter(session, settings) as export:
+        form = export._form
+    lines = []
+    for i, sql in enumerate(statements):
+        data = folder / f"form{i}"
+        data.write_text(urlencode({**form, "sql_query": sql}))
+        cookies = "; ".join(f"{name}={value}" for name, value in session.cookies)
+        lines += ["next", f'url = "{session.export_url}"', f'data = "@{data}"', f'cookie = "{cookies}"',
+                  f'user-agent = "{session.user_agent}"', 'output = "/dev/null"', "silent", "fail"]  # fmt: skip
+    config = folder / "curl"
+    config.write_text("\n".join(lines[1:]))
+    began = time.monotonic()
+    subprocess.run(["curl", "--config", str(config)], check=True)
+    return time.monotonic() - began
+
+
+if __name__ == "__main__":
+    sys.exit(main())
