@@ -138,7 +138,8 @@ class Agreement:
             number += 1
         asked = blocks[:number]
         began = time.monotonic()
-        totals = server_checksums(self._export, self._table, [part for part, _ in asked])
+        parts, held = zip(*asked, strict=True)
+        totals = server_checksums(self._export, self._table, parts, held)
         self._pace(rows, time.monotonic() - began)
         self._reporter.advance(rows, self._export.received)
         return asked, totals

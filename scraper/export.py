@@ -135,6 +135,19 @@ class Exporter:
         """
         return self._batches(sql, header, pa.binary())
 
+    def show(self, sql: str, first: str) -> list[dict[str, str | None]]:
+        """The rows of a small result by the names of its columns, which differ between servers but for the `first`."""
+        with self._answer(sql) as body:
+            line = body.readline().decode("utf-8", "replace").rstrip("\n")
+            if not line.startswith(f'"{first}",'):
+                raise self._fault(body)
+            names = line[1:-1].split('","')
+            try:
+                found = pa.concat_tables(parsed(body, len(names), self._null, pa.string())).rename_columns(names)
+            except ValueError as error:
+                raise self._fault(body) from error
+        return found.to_pylist()  # type: ignore[no-any-return]
+
     def structure(self) -> str:
         """phpMyAdmin's own export of the table's structure, as SQL; no statement is sent."""
         form = {"what": "sql", "sql_structure_or_data": "structure", "sql_create_table": "1", "sql_backquotes": "1",

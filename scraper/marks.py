@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -12,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cache.render import Checksums, exact_sum
-from cache.snapshot import CHECKSUMS, PARQUET, Changes
+from cache.snapshot import CHECKSUMS, JSON, OFFSETS, PARQUET, Changes
 from scraper.ranges import Range, Total
 from scraper.table import Table
 
@@ -39,6 +41,16 @@ class Marks(NamedTuple):
         if name not in file.schema_arrow.names:
             return cls(_NO_KEYS, checksums)
         return cls(file.read([name]).column(0).to_numpy(), checksums)
+
+    @classmethod
+    def rendered(cls, segment: Path, table: Table) -> Self:
+        """Of a segment on disk, by its rows as JSON: comparable where the checksums are those of different digests."""
+        offsets = np.fromfile(segment / OFFSETS, dtype="<u8").tolist()
+        data = (segment / JSON).read_bytes()
+        digests = (hashlib.md5(data[start:stop], usedforsecurity=False).digest()
+                   for start, stop in itertools.pairwise(offsets))  # fmt: skip
+        sums = np.array([int.from_bytes(digest[:8], "big") for digest in digests], np.uint64)
+        return cls(cls.read(segment, table).keys, sums)
 
     @classmethod
     def joined(cls, parts: Iterable[Marks]) -> Self:

@@ -5,7 +5,7 @@ A range is low <= key < high, None where it is open; a table without an integer 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from scraper.errors import AnswerCut
@@ -46,15 +46,25 @@ def condition(table: Table, ranges: Sequence[Range]) -> str:
     return " WHERE " + " OR ".join(alternatives)
 
 
-def server_checksums(export: Exporter, table: Table, ranges: Sequence[Range]) -> list[Total]:
+def server_checksums(
+    export: Exporter, table: Table, ranges: Sequence[Range], held: Sequence[Total] | None = None
+) -> list[Total]:
     """The server's totals of the ranges (in key order, not overlapping), asked in one statement.
 
-    An answer can be cut on any row boundary, so it carries a total row that must be there and add up.
+    An answer can be cut on any row boundary, so it carries a total row that must be there and add up. Where a firewall
+    lets no grouped statement through, ranges are asked together, and by halves where they differ from what is `held`.
     Raises AnswerCut, and what `Exporter.select` raises.
     """
     where = condition(table, ranges)
     if table.range_key is None or len(ranges) == 1:
         return [_total(export, table, where)]
+    if not table.forms.grouped:
+        if held is not None and _total(export, table, where) == _sum(held):
+            return list(held)
+        middle = len(ranges) // 2
+        halves = (slice(0, middle), slice(middle, None))
+        return [total for half in halves
+                for total in server_checksums(export, table, ranges[half], held[half] if held else None)]  # fmt: skip
     bounds = sorted({bound for part in ranges for bound in part if bound is not None})
     # GROUP BY a position: a name could be a column's. ROLLUP over the groups alone spares a sort of all rows.
     groups_sql = (
@@ -71,14 +81,19 @@ def server_checksums(export: Exporter, table: Table, ranges: Sequence[Range]) ->
         return [Total(0, 0)] * len(ranges)
     groups = {int(place): Total(int(count), int(total)) for place, count, total in rows[:-1] if place is not None}
     last = rows[-1]
-    summed = Total(sum(total.rows for total in groups.values()), sum(total.checksum for total in groups.values()))
-    if last[0] is not None or len(groups) != len(rows) - 1 or summed != Total(int(last[1]), int(last[2])):
+    adds_up = _sum(groups.values()) == Total(int(last[1]), int(last[2]))
+    if last[0] is not None or len(groups) != len(rows) - 1 or not adds_up:
         raise AnswerCut("The checksums of the table arrived incomplete.")
     # INTERVAL gives the number of bounds that are not above the key.
     places = [0 if low is None else bounds.index(low) + 1 for low, _ in ranges]
     if not set(groups) <= set(places):
         raise AnswerCut("The checksums of the table hold a range that was not asked for.")
     return [groups.get(place, Total(0, 0)) for place in places]
+
+
+def _sum(totals: Iterable[Total]) -> Total:
+    rows, checksums = zip(*totals, strict=True)
+    return Total(sum(rows), sum(checksums))
 
 
 def _total(export: Exporter, table: Table, where: str) -> Total:

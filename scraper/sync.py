@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from cache.errors import OrdersError, UnknownGeneration
-from cache.snapshot import Changes, Column, Draft, Head, Manifest, Segment, Snapshot, Source
+from cache.snapshot import Changes, Column, Draft, Forms, Head, Manifest, Segment, Snapshot, Source
 from cache.store import Run, Store, now
+from scraper import firewall
 from scraper.agree import NOTHING, Agreement, gap
 from scraper.assemble import Assembler
-from scraper.errors import HeldBack, ScrapeError, StillMoving, TableChanged
+from scraper.errors import HeldBack, ScrapeError, StatementBlocked, StillMoving, TableChanged
 from scraper.export import Exporter
 from scraper.kinds import Kinds
 from scraper.login import Session
@@ -25,7 +26,9 @@ from scraper.marks import Marks, count_changes
 from scraper.ranges import Range
 from scraper.report import Reporter
 from scraper.settings import ScraperSettings
-from scraper.table import Table, read_table
+from scraper.shape import read_shape
+from scraper.table import Table
+from scraper.whole import copy_counted
 
 log = logging.getLogger(__name__)
 
@@ -75,11 +78,20 @@ class _Sync:
         with self._reporter.phase("login"):
             session = log_in(self._settings)
         again = functools.partial(log_in, self._settings)
-        with Exporter(session, self._settings, again) as export, self._store.workspace() as workspace:
-            as_of = now()  # before the first statement: what was committed until here will be in
-            table = self._table(export)
-            source = self._source(table, session)
+        with Exporter(session, self._settings, again) as export:
             before = self._before()
+            forms = firewall.remembered(before.manifest.source.forms) if before else Forms()
+            while True:
+                try:
+                    return self._copy(export, session, before, forms)
+                except StatementBlocked as error:
+                    forms = firewall.around(export, forms, error)
+
+    def _copy(self, export: Exporter, session: Session, before: Snapshot | None, forms: Forms) -> None:
+        with self._store.workspace() as workspace:
+            as_of = now()  # before the first statement: what was committed until here will be in
+            table = self._table(export, forms)
+            source = self._source(table, session)
             draft = _Draft(self._store, source, table) if before is None else None
             known, held = _held(before, source, table) if before else draft.found if draft else ((), [])
             kinds = Kinds(table, known)
@@ -87,24 +99,33 @@ class _Sync:
                 table, kinds, self._store, workspace, source.timezone, [] if before else held,
                 lambda segment: draft.add(segment, kinds) if draft else None,
             ) as assembler:  # fmt: skip
-                loop = Agreement(export, table, assembler, self._settings.statement_seconds, self._reporter)
-                segments, moving = loop.reach(held or [NOTHING])
+                seconds = self._settings.statement_seconds
+                doubt: ScrapeError | None = firewall.doubt(forms)
+                if doubt is None:
+                    loop = Agreement(export, table, assembler, seconds, self._reporter)
+                    segments, moving = loop.reach(held or [NOTHING])
+                    if moving:
+                        doubt = StillMoving(f"Ranges that kept changing while they were read: {moving}.")
+                else:
+                    segments = copy_counted(
+                        export, table, assembler, workspace, source.timezone, seconds, self._reporter
+                    )
                 self._unchanged_shape(export, table)
                 if before and before.manifest.source.table == table.name and not self._accept:
                     self._hold_back(before.rows, sum(segment.rows for segment in segments))
                 with self._reporter.phase("publish"):
-                    changes = _changes(before, segments, assembler, table)
-                    self._publish(before, source, kinds.recorded(), segments, changes, moving, as_of)
+                    changes = _changes(before, segments, assembler, table, self._store)
+                    self._publish(before, source, kinds.recorded(), segments, changes, doubt, as_of)
 
     # -- before and after
 
-    def _table(self, export: Exporter) -> Table:
+    def _table(self, export: Exporter, forms: Forms) -> Table:
         with self._reporter.phase("table"):
-            return read_table(export, self._settings.phpmyadmin_database, self._settings.phpmyadmin_table)
+            return read_shape(export, self._settings.phpmyadmin_database, self._settings.phpmyadmin_table, forms)
 
     def _unchanged_shape(self, export: Exporter, table: Table) -> None:
         """Once more after the last checksum: a column that was renamed meanwhile would go by another name here."""
-        if self._table(export).columns != table.columns:
+        if self._table(export, table.forms).columns != table.columns:
             raise TableChanged(f"The columns of {table.name} changed while it was read.")
 
     def _hold_back(self, before: int, rows: int) -> None:
@@ -115,7 +136,7 @@ class _Sync:
         self._reporter.update(versions={"phpmyadmin": session.version, "server": table.server})
         return Source(
             database=table.database, table=table.name, timezone=self._settings.source_timezone, server=table.server,
-            phpmyadmin=session.version,
+            phpmyadmin=session.version, forms=table.forms,
         )  # fmt: skip
 
     def _before(self) -> Snapshot | None:
@@ -129,15 +150,15 @@ class _Sync:
 
     def _publish(
         self, before: Snapshot | None, source: Source, columns: tuple[Column, ...], segments: list[Segment],
-        changes: Changes, moving: int, as_of: datetime,
+        changes: Changes, doubt: ScrapeError | None, as_of: datetime,
     ) -> None:  # fmt: skip
         last = self._store.head()
-        same = before is not None and (tuple(segments), columns) == (before.manifest.segments, before.columns)
+        same = before is not None and (tuple(segments), columns, source.forms) == (
+            before.manifest.segments, before.columns, before.manifest.source.forms)  # fmt: skip
         generation = (last.generation if last else 0) + (0 if same else 1)
-        verified_at = last.verified_at if moving and last else None if moving else as_of
-        busy = StillMoving(f"Ranges that kept changing while they were read: {moving}.") if moving else None
-        head = Head(generation=generation, as_of=as_of, verified=not moving, verified_at=verified_at,
-                    reason=busy.message if busy else None)  # fmt: skip
+        verified_at = last.verified_at if doubt and last else None if doubt else as_of
+        head = Head(generation=generation, as_of=as_of, verified=doubt is None, verified_at=verified_at,
+                    reason=doubt.message if doubt else None)  # fmt: skip
         if same:
             self._store.confirm(head)
         else:
@@ -147,9 +168,9 @@ class _Sync:
             )  # fmt: skip
             self._store.publish(manifest, head)
         self._reporter.update(
-            outcome="unverified" if moving else "unchanged" if same else "published",
+            outcome="unverified" if doubt else "unchanged" if same else "published",
             generation=generation, rows=sum(segment.rows for segment in segments), ranges=len(segments),
-            changes=changes, bytes=self._reporter.run.progress.bytes, error=busy.trouble() if busy else None,
+            changes=changes, bytes=self._reporter.run.progress.bytes, error=doubt.trouble() if doubt else None,
         )  # fmt: skip
 
 
@@ -165,17 +186,28 @@ def _held(before: Snapshot, source: Source, table: Table) -> _Held:
     then = before.manifest.source
     if (then.database, then.table) != (source.database, source.table):
         return (), []
-    if then.timezone != source.timezone or _shape(table.columns) != _shape(before.columns):
+    if (
+        then.timezone != source.timezone
+        or then.forms.digest != source.forms.digest
+        or _shape(table.columns) != _shape(before.columns)
+    ):
         return before.columns, []
     return before.columns, [s if before.holds(s) else gap(Range(s.low, s.high)) for s in before.manifest.segments]
 
 
-def _changes(before: Snapshot | None, segments: list[Segment], assembler: Assembler, table: Table) -> Changes:
+def _changes(
+    before: Snapshot | None, segments: list[Segment], assembler: Assembler, table: Table, store: Store
+) -> Changes:
     """Rows that differ from the generation before. Segments that both hold are not read."""
     then = before.manifest.segments if before else ()
     held, ids = {s.id for s in then}, {s.id for s in segments}
-    old = Marks.joined(assembler.marks(s) for s in then if s.id not in ids and before and before.holds(s))
-    new = Marks.joined(assembler.marks(s) for s in segments if s.id not in held)
+    rendered = before is not None and before.manifest.source.forms.digest != table.forms.digest
+
+    def marks(segment: Segment) -> Marks:
+        return Marks.rendered(store.segment(segment), table) if rendered else assembler.marks(segment)
+
+    old = Marks.joined(marks(s) for s in then if s.id not in ids and before and before.holds(s))
+    new = Marks.joined(marks(s) for s in segments if s.id not in held)
     return count_changes(old, new, table.range_key is not None and table.unique)
 
 
@@ -212,7 +244,7 @@ class _Draft:
 def _fits(draft: Draft, source: Source, table: Table) -> bool:
     then = draft.source
     same = (then.database, then.table, then.timezone) == (source.database, source.table, source.timezone)
-    return same and _shape(draft.columns) == _shape(table.columns)
+    return same and then.forms.digest == source.forms.digest and _shape(draft.columns) == _shape(table.columns)
 
 
 def _shape(columns: Iterable[Column]) -> list[tuple[str, str, int]]:

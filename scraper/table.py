@@ -1,6 +1,6 @@
 """What the table is: its columns and types, its key, and the SQL that selects and sums its rows.
 
-A row's checksum is the first 64 bits of the MD5 of its framed text:
+A row's checksum is the first 64 bits of the MD5 (or SHA1, see Forms) of its framed text:
 CONCAT_WS('#', x1, ..., xN, CONCAT_WS(',', length of x1 or '-', ...)). The lengths keep ('a#b', 'c') and ('a', 'b#c')
 apart, the '-' keeps NULL and '' apart. Server and client compute it, each in its own SQL, from the same expressions.
 """
@@ -8,6 +8,7 @@ apart, the '-' keeps NULL and '' apart. Server and client compute it, each in it
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,7 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from cache.render import Checksums
-from cache.snapshot import Column, Kind
+from cache.snapshot import Column, Forms, Kind
 from scraper.errors import AnswerCut, NoTable
 from scraper.export import Exporter, patiently
 
@@ -31,12 +32,15 @@ _KINDS: dict[str, Kind] = {
     "datetime": "datetime", "timestamp": "timestamp",
 }  # fmt: skip
 MOST_DIGITS = 38  # of a 128-bit decimal
+AS_USUAL = Forms()
+_DIGITS = {"MD5": 32, "SHA1": 40}
 
 
 @dataclass(frozen=True)
 class Table:
     """Parameters: `columns` in the order of the table; `estimate` and `row_bytes` are the server's guess at the number
-    of rows and at their size; `charsets` are those of the columns; `engine` is the table's (MyISAM locks writers out).
+    of rows and at their size; `charsets` are those of the columns; `engine` is the table's (MyISAM locks writers out);
+    `forms` says how checksums are put.
     """
 
     database: str
@@ -47,6 +51,7 @@ class Table:
     charsets: tuple[str | None, ...] = ()
     row_bytes: int = 0
     engine: str = ""
+    forms: Forms = AS_USUAL
 
     @cached_property
     def range_key(self) -> int | None:
@@ -98,16 +103,21 @@ class Table:
     @cached_property
     def server_sum(self) -> str:
         """MySQL's expression for the exact sum of row checksums."""
-        texts = [_hashed(column) for column in self.columns]
+        digest = self.forms.digest
+        texts = [_hashed(column, digest) for column in self.columns]
         lengths = [self._server_length(i, text) for i, text in enumerate(texts)]
         framed = f"CONCAT_WS('#', {', '.join(texts)}, CONCAT_WS(',', {', '.join(lengths)}))"
-        return f"SUM(CAST(CONV(LEFT(MD5({framed}), 16), 16, 10) AS UNSIGNED))"
+        if self.forms.joiner == "CONCAT":  # the same text
+            parts = [f"IFNULL(CONCAT({text}, '#'), '')" for text in texts]
+            separated = ", ',', ".join(lengths)
+            framed = f"CONCAT({', '.join(parts)}, {separated})"
+        return f"SUM(CAST(CONV(LEFT({digest}({framed}), 16), 16, 10) AS UNSIGNED))"
 
     def _server_length(self, i: int, text: str) -> str:
         """The length of a text in bytes of UTF-8, '-' for NULL; told from the column alone where that is the same."""
         column = self.columns[i]
-        if text.startswith("MD5("):
-            length = "32"
+        if text.startswith(f"{self.forms.digest}("):
+            length = str(_DIGITS[self.forms.digest])
         elif self.charsets[i] in ("utf8mb4", "utf8mb3", "utf8", "ascii"):
             length = f"LENGTH({_bare(column)})"
         else:
@@ -116,10 +126,15 @@ class Table:
 
     @cached_property
     def client_sum(self) -> str:
-        """DuckDB's expression for a row's checksum, with its bytes in reverse order."""
-        texts = [_hashed_here(column, f"c{i}") for i, column in enumerate(self.columns)]
+        """DuckDB's expression for a row's checksum; that of MD5 has its bytes in reverse order."""
+        texts = [_hashed_here(column, f"c{i}", self.forms.digest) for i, column in enumerate(self.columns)]
         lengths = [f"coalesce(strlen({text})::VARCHAR, '-')" for text in texts]
-        return f"md5_number_upper(concat_ws('#', {', '.join(texts)}, concat_ws(',', {', '.join(lengths)})))"
+        framed = f"concat_ws('#', {', '.join(texts)}, concat_ws(',', {', '.join(lengths)}))"
+        return (
+            f"md5_number_upper({framed})"
+            if self.forms.digest == "MD5"
+            else f"('0x' || left(sha1({framed}), 16))::UBIGINT"
+        )
 
     def checksums(self, duck: duckdb.DuckDBPyConnection, rows: pa.Table) -> Checksums:
         """The checksum of each row, as the server computes it. `rows` are the table's texts, as exported."""
@@ -128,7 +143,8 @@ class Table:
             found = duck.sql(f"SELECT {self.client_sum} AS sum FROM rows").fetchnumpy()["sum"]
         finally:
             duck.unregister("rows")
-        return found.astype("uint64").byteswap()  # type: ignore[no-any-return]
+        found = found.astype("uint64")
+        return found.byteswap() if self.forms.digest == "MD5" else found  # type: ignore[no-any-return]
 
 
 def read_table(export: Exporter, database: str, name: str) -> Table:
@@ -170,11 +186,11 @@ def _read(export: Exporter, database: str, name: str) -> Table:
         of_table + " AND non_unique = 0",
         "index_name, seq_in_index",
     )
-    places = _key(keys)
+    places = key_places(keys)
     return Table(
         database=database,
         name=name,
-        columns=tuple(_column(row, places) for row in columns),
+        columns=tuple(described(row, places) for row in columns),
         server=str(columns[0][7]),
         charsets=tuple(row[8] for row in columns),
         estimate=int(columns[0][9] or 0),
@@ -200,9 +216,13 @@ def _whole(
     return [list(row.values()) for row in rows.to_pylist()]
 
 
-def _key(index_rows: list[list[str | None]]) -> dict[str, int]:
-    """Places of the columns in the primary key, else in the first unique index without NULLs and prefixes."""
-    indexes: dict[str, list[list[str | None]]] = {}
+def key_places(index_rows: Sequence[Sequence[str | None]]) -> dict[str, int]:
+    """Places of the columns in the primary key, else in the first unique index without NULLs and prefixes.
+
+    Parameters: of each index column the name of the index, its own, its place, the length of a prefix, and whether it
+    may be NULL, as information_schema has them.
+    """
+    indexes: dict[str, list[Sequence[str | None]]] = {}
     for row in index_rows:
         indexes.setdefault(str(row[0]), []).append(row)
     usable = {n: rows for n, rows in indexes.items() if all(r[1] and r[3] is None and r[4] != "YES" for r in rows)}
@@ -210,7 +230,8 @@ def _key(index_rows: list[list[str | None]]) -> dict[str, int]:
     return {str(row[1]): int(row[2] or 0) for row in chosen}
 
 
-def _column(row: list[str | None], places: dict[str, int]) -> Column:
+def described(row: Sequence[str | None], places: dict[str, int]) -> Column:
+    """A column by name, full type, bare type, whether it may be NULL, digits, decimals, and those of a second."""
     name, full, base = str(row[0]), str(row[1]), str(row[2])
     digits, scale, fraction = (int(value or 0) for value in row[4:7])
     kind: Kind
@@ -275,14 +296,14 @@ def _value(column: Column) -> str:
     return bare
 
 
-def _hashed(column: Column) -> str:
+def _hashed(column: Column, digest: str) -> str:
     """What stands for the cell in the row's text: a digest where a cell may be longer than max_allowed_packet."""
     if column.kind == "bytes":
-        return f"MD5({_bare(column)})"
-    return f"MD5({_value(column)})" if _base(column) in _LONG_TEXT else _value(column)
+        return f"{digest}({_bare(column)})"
+    return f"{digest}({_value(column)})" if _base(column) in _LONG_TEXT else _value(column)
 
 
-def _hashed_here(column: Column, name: str) -> str:
+def _hashed_here(column: Column, name: str, digest: str) -> str:
     if column.kind == "bytes":
-        return f"md5(unhex({name}))"
-    return f"md5({name})" if _base(column) in _LONG_TEXT else name
+        return f"{digest.lower()}(unhex({name}))"
+    return f"{digest.lower()}({name})" if _base(column) in _LONG_TEXT else name

@@ -1,0 +1,133 @@
+"""What a firewall in front of phpMyAdmin refuses, and the next form of the statements that does without it.
+
+The construct is found by sending each one that the refused statement holds alone, in a harmless SELECT. What the
+database says to it does not matter: only whether it gets there.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from cache.snapshot import Forms
+from cache.store import now
+from scraper.errors import ScrapeError, StatementBlocked, Unproven, Unreachable
+from scraper.export import Exporter
+
+log = logging.getLogger(__name__)
+
+REMEMBERED = timedelta(days=1)  # then the best form is tried again
+
+_CALLS = {
+    "VERSION": "", "INTERVAL": "1, 2", "CONCAT_WS": "'#', 'a', 'b'", "CONCAT": "'a', 'b'", "MD5": "'a'", "SHA1": "'a'",
+    "CONV": "'a', 16, 10", "LEFT": "'a', 1", "CAST": "1 AS UNSIGNED", "SUM": "1", "COUNT": "*", "COALESCE": "1, 0",
+    "IFNULL": "1, 0", "IF": "1, 2, 3", "LENGTH": "'a'", "HEX": "'a'", "CONVERT": "'a' USING utf8mb4",
+    "UNIX_TIMESTAMP": "'2024-01-01'",
+}  # fmt: skip
+# Constructs: the text by which a statement holds one, and what is sent to try it.
+_PROBES = {
+    "SELECT": ("SELECT", "SELECT 1 AS c0, 0 AS c1"),
+    "information_schema": ("information_schema", "SELECT 1 AS c0, information_schema AS c1"),
+    "hexadecimal literals": ("X'", "SELECT 1 AS c0, X'61' AS c1"),
+    "subqueries": ("(SELECT", "SELECT 1 AS c0, (SELECT 0) AS c1"),
+    "derived tables": ("FROM (", "SELECT c0, c1 FROM (VALUES (1, 2)) AS d"),
+    "GROUP BY": ("GROUP BY", "SELECT 1 AS c0, 0 AS c1 GROUP BY 1"),
+    "WITH ROLLUP": ("WITH ROLLUP", "SELECT 1 AS c0, 0 AS c1 WITH ROLLUP"),
+    "ORDER BY": ("ORDER BY", "SELECT 1 AS c0, 0 AS c1 ORDER BY 1"),
+    "LIMIT": ("LIMIT", "SELECT 1 AS c0, 0 AS c1 LIMIT 1"),
+    "FROM": ("FROM", "SELECT 1 AS c0, 0 AS c1 FROM DUAL"),
+    "IS NULL": ("IS NULL", "SELECT 1 AS c0, 0 IS NULL AS c1"),
+    "SHOW": ("SHOW", "SHOW COLLATION LIKE 'utf8mb4_bin'"),
+    **{name: (f"{name}(", f"SELECT 1 AS c0, {name}({sample}) AS c1") for name, sample in _CALLS.items()},
+}
+_OF_SHAPE = {"information_schema", "hexadecimal literals", "subqueries", "VERSION"}
+_OF_GROUPS = {"subqueries", "derived tables", "GROUP BY", "WITH ROLLUP", "INTERVAL"}
+# Without these there are no rows page by page, and no count.
+_OF_PAGES = {"SELECT", "FROM", "ORDER BY", "LIMIT", "COUNT", "HEX", "CONVERT", "UNIX_TIMESTAMP"}
+_OF_CHECKSUMS = {"CONV", "LEFT", "CAST", "SUM", "COALESCE", "LENGTH", "IF", "IS NULL"}
+
+
+def remembered(forms: Forms) -> Forms:
+    """The forms that the last sync ended with, for a day."""
+    return forms if forms.since is not None and now() - forms.since < REMEMBERED else Forms()
+
+
+def around(export: Exporter, forms: Forms, error: StatementBlocked) -> Forms:
+    """The next forms to try after a statement was refused.
+
+    Raises the error where there are none: phpMyAdmin's own export was refused.
+    """
+    if not error.sql:
+        raise error
+    found = _refused(export, error.sql)
+    names = dict.fromkeys([*forms.refused, *found])
+    following = _without(forms, set(names))
+    if following == forms:  # none of the constructs alone
+        label, following = _further(forms, error.sql)
+        names[label] = None
+    log.warning("firewall %s refused=%s -> shape=%s grouped=%s joiner=%s digest=%s rows=%s", error.message,
+                ", ".join(names), following.shape, following.grouped, following.joiner, following.digest,
+                following.rows)  # fmt: skip
+    return following.model_copy(update={"refused": tuple(names), "since": now()})
+
+
+def doubt(forms: Forms) -> Unproven | None:
+    """Why a copy that was made with these forms is not proven."""
+    if forms.rows == "proven":
+        return None
+    return Unproven(
+        f"A firewall in front of phpMyAdmin refuses {', '.join(forms.refused)}, so the rows were counted, not proven."
+    )
+
+
+def _refused(export: Exporter, sql: str) -> list[str]:
+    """The constructs of a statement that do not get through alone; all of them where no SELECT does."""
+    refused: list[str] = []
+    for name in ["SELECT", *(name for name, (text, _) in _PROBES.items() if text in sql and name != "SELECT")]:
+        if refused == ["SELECT"] and name != "SHOW":  # the others stand in a SELECT
+            continue
+        try:
+            export.select(_PROBES[name][1], 2)
+        except StatementBlocked:
+            refused.append(name)
+        except Unreachable:
+            raise
+        except ScrapeError:
+            continue
+    return refused
+
+
+def _without(forms: Forms, refused: set[str]) -> Forms:
+    """The best forms that hold none of these constructs, and that are no better than the present ones."""
+    change: dict[str, object] = {}
+    rows = forms.rows
+    no_sum = any(pair <= refused for pair in ({"CONCAT_WS", "CONCAT"}, {"CONCAT_WS", "IFNULL"}, {"MD5", "SHA1"}))
+    if rows == "proven" and (refused & _OF_CHECKSUMS or no_sum):
+        rows = "paged"
+    if refused & _OF_PAGES:
+        rows = "exported"
+    if refused & _OF_GROUPS:
+        change["grouped"] = False
+    if "CONCAT_WS" in refused:
+        change["joiner"] = "CONCAT"
+    if "SELECT" in refused or "SHOW" in refused or forms.shape == "export":
+        change["shape"] = "export"
+    elif refused & (_OF_SHAPE | _OF_PAGES):
+        change["shape"] = "SHOW"
+    digest = "SHA1" if "MD5" in refused and rows == "proven" else "MD5"
+    return forms.model_copy(update={**change, "rows": rows, "digest": digest})
+
+
+def _further(forms: Forms, sql: str) -> tuple[str, Forms]:
+    """One step down for the kind of statement that was refused as a whole, and what to call it."""
+    if sql.startswith("SHOW"):
+        return "SHOW", forms.model_copy(update={"shape": "export"})
+    if "information_schema" in sql:
+        return "the description of the table", forms.model_copy(update={"shape": "SHOW"})
+    if "CONV(" in sql and forms.grouped and "INTERVAL(" in sql:
+        return "grouped checksums", forms.model_copy(update={"grouped": False})
+    if "CONV(" in sql and forms.joiner == "CONCAT_WS":
+        return "checksums by CONCAT_WS", forms.model_copy(update={"joiner": "CONCAT"})
+    if "CONV(" in sql:
+        return "checksums", forms.model_copy(update={"rows": "paged"})
+    return "pages of rows", forms.model_copy(update={"rows": "exported", "shape": "export"})

@@ -1,0 +1,246 @@
+"""Where a firewall refuses statements, the sync names what was refused, goes round it, and says what it cannot prove."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from copies import Copies
+
+from cache.snapshot import Forms
+from lab import Door
+from scraper.errors import StatementBlocked
+from scraper.export import Exporter
+from scraper.firewall import remembered
+from scraper.login import Session
+from scraper.settings import ScraperSettings
+from scraper.shape import read_shape
+
+COUNTED = ["CONV("]  # refused, no checksum gets through
+NO_SQL = ["SELECT", "SHOW"]  # refused, no statement does
+EVERYTHING = """id BIGINT PRIMARY KEY, b BIT(10), bl BLOB, vb VARBINARY(5), ts TIMESTAMP(3) NULL, f FLOAT, d DOUBLE,
+    g POINT, z INT(5) UNSIGNED ZEROFILL, t TEXT, e ENUM('a', 'b,c)'), n VARCHAR(9), y YEAR, tm TIME, dt DATETIME(6),
+    m DECIMAL(12,2), l1 VARCHAR(5) CHARACTER SET latin1 COMMENT 'é, NOT NULL', j JSON, o TINYINT(1) NOT NULL"""
+ROWS = [
+    (-3, 513, b"\x00\xff\n\"", b"\x01", "2024-01-02 03:04:05.678", 1.25, 1e30, None, 7, 'a"b\r\nc', "b,c)", "NULL",
+     2024, "-12:00:00", "2024-02-29 23:59:59.000001", "12.50", "é", '{"a": [1, 2.50]}', 1),
+    (2, *[None] * 17, 0),
+    (9, 1, b"", b"", "2024-07-01 00:00:00", 0.5, 0.1, None, 0, "", "a", "", 1999, "00:00:00", "1999-12-31", "-0.01", "",
+     None, 1),
+]  # fmt: skip
+
+
+@contextmanager
+def behind(copies: Copies, refuse: Sequence[str], **options: Any) -> Iterator[Session]:
+    """A login through a firewall that refuses forms with one of these texts."""
+    with copies.lab.door("firewall", refuse=refuse, **options) as door:
+        yield logged_in(door, copies.session)
+
+
+def logged_in(door: Door, like: Session) -> Session:
+    settings = door.settings()
+    with httpx.Client(base_url=door.url, trust_env=False, follow_redirects=True, timeout=60) as http:
+        form = http.get("index.php").text.partition('id="login_form"')[2].partition("</form>")[0]
+        fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form))
+        page = http.post("index.php?route=/", data={
+            **{name: html.unescape(value) for name, value in fields.items()},
+            "pma_username": settings["PHPMYADMIN_USERNAME"], "pma_password": settings["PHPMYADMIN_PASSWORD"],
+        }).text  # fmt: skip
+        token = re.findall(r'token:"([^"]+)"', page)[0]
+        cookies = tuple((str(cookie.name), str(cookie.value)) for cookie in http.cookies.jar)
+    return replace(like, export_url=f"{door.url}index.php?route=/export", cookies=cookies, token=token)
+
+
+def forms_of(copies: Copies) -> Forms:
+    return copies.store.open().manifest.source.forms
+
+
+@pytest.mark.parametrize(
+    ("refuse", "options", "expected"),
+    [
+        (["information_schema"], {}, {"shape": "SHOW"}),
+        (["_utf8mb4 X'", "SHOW "], {"status": 406}, {"shape": "export"}),
+        (["CONCAT_WS("], {"status": 406}, {"joiner": "CONCAT"}),
+        (["INTERVAL("], {}, {"grouped": False}),
+        (["FROM (SELECT"], {"status": 200}, {"grouped": False}),
+        (["MD5("], {"status": 503}, {"digest": "SHA1"}),
+        (["information_schema", "CONCAT_WS(", "WITH ROLLUP", "MD5("], {},
+         {"shape": "SHOW", "joiner": "CONCAT", "grouped": False, "digest": "SHA1"}),
+    ],
+)  # fmt: skip
+def test_a_refused_form_gives_way_to_another_that_proves_as_much(
+    copies: Copies, small_pages: None, refuse: list[str], options: dict[str, Any], expected: dict[str, object]
+) -> None:
+    table = copies.table("id INT PRIMARY KEY, note TEXT, price DECIMAL(9,2)", [(n, f"n{n}", n) for n in range(250)])
+    with behind(copies, refuse, **options) as session:
+        first = copies.sync(table, session)
+        copies.execute(f"UPDATE {table} SET note = 'other' WHERE id IN (3, 240)")
+        second = copies.sync(table, session)
+
+    assert [run.outcome for run in (first, second)] == ["published", "published"], (first.error, second.error)
+    assert second.changes is not None and (second.changes.updated, second.changes.total) == (2, 2)
+    assert copies.differences(table) == []
+    head = copies.store.head()
+    assert head is not None and head.verified
+    found = forms_of(copies).model_dump(exclude={"refused", "since"})
+    assert found == {**Forms().model_dump(exclude={"refused", "since"}), **expected}
+
+
+def test_the_construct_that_was_refused_is_named(copies: Copies, caplog: pytest.LogCaptureFixture) -> None:
+    with behind(copies, ["CONCAT_WS("]) as session:
+        copies.sync(copies.table("id INT PRIMARY KEY, note TEXT", [(1, "a")]), session)
+
+    assert forms_of(copies).refused == ("CONCAT_WS",)
+    assert "refused=CONCAT_WS ->" in caplog.text
+
+
+def test_a_statement_of_which_no_part_is_refused_alone_gives_way_too(copies: Copies, small_pages: None) -> None:
+    table = copies.table("id INT PRIMARY KEY, note TEXT", [(n, "a") for n in range(250)])
+    with behind(copies, ["INTERVAL(t."]) as session:
+        run = copies.sync(table, session)
+
+    assert run.outcome == "published"
+    assert (forms_of(copies).grouped, forms_of(copies).refused) == (False, ("grouped checksums",))
+    assert copies.differences(table) == []
+
+
+@pytest.mark.parametrize(("refuse", "rows"), [(COUNTED, "paged"), (NO_SQL, "exported"), (["HEX("], "exported")])
+def test_a_copy_that_no_checksum_proves_is_counted_and_says_so(
+    copies: Copies, small_pages: None, refuse: list[str], rows: str
+) -> None:
+    table = copies.table(EVERYTHING, ROWS)
+    with behind(copies, refuse) as session:
+        run = copies.sync(table, session)
+
+    assert (run.outcome, run.rows) == ("unverified", 3), run.error
+    assert run.error is not None and run.error.code == "unproven" and refuse[0].rstrip("(") in run.error.message
+    head = copies.store.head()
+    assert head is not None and (head.verified, head.verified_at, head.reason) == (False, None, run.error.message)
+    assert forms_of(copies).rows == rows
+    assert copies.differences(table) == []
+
+
+@pytest.mark.parametrize("refuse", [COUNTED, NO_SQL])
+@pytest.mark.parametrize(
+    ("definition", "suffix"),
+    [
+        ("id INT PRIMARY KEY, note TEXT", "ENGINE=MyISAM"),
+        ("id INT, line INT, note TEXT, PRIMARY KEY (id, line)", ""),
+        ("name VARCHAR(20) PRIMARY KEY, note TEXT", ""),
+        ("id INT, note TEXT", ""),
+    ],
+    ids=["MyISAM", "composite", "text", "none"],
+)
+def test_tables_of_every_key_are_copied_by_counting(
+    copies: Copies, small_pages: None, refuse: list[str], definition: str, suffix: str
+) -> None:
+    wide = definition.count("INT") == 2
+    rows = [(n // 25 if wide else n, n, f'{{"n": {n}}}')[:: 1 if wide else 2] for n in (*range(60, 75), *range(60))]
+    table = copies.table(definition, rows, suffix=suffix)
+    with behind(copies, refuse) as session:
+        first, second = copies.sync(table, session), copies.sync(table, session)
+
+    assert (first.outcome, first.rows, second.outcome) == ("unverified", 75, "unverified"), first.error
+    assert first.generation == second.generation
+    assert copies.differences(table) == []
+
+
+def test_a_counted_copy_keeps_the_last_verification_and_is_proven_once_the_firewall_is_gone(
+    copies: Copies, small_pages: None
+) -> None:
+    table = copies.table("id INT PRIMARY KEY, note TEXT", [(n, "a") for n in range(250)])
+    copies.sync(table)
+    verified = copies.store.head()
+    copies.execute(f"DELETE FROM {table} WHERE id = 7")
+    with behind(copies, NO_SQL) as session:
+        counted = copies.sync(table, session)
+    head = copies.store.head()
+    assert verified and head and (head.verified, head.verified_at) == (False, verified.verified_at)
+    assert counted.changes is not None and (counted.changes.deleted, counted.changes.total) == (1, 1)
+
+    forget(copies)
+    proven = copies.sync(table)
+
+    assert (proven.outcome, proven.exported_ranges) == ("published", 0)
+    assert copies.store.open().manifest.source.forms == Forms()
+    assert copies.differences(table) == []
+
+
+def forget(copies: Copies) -> None:
+    """As if the firewall had been met more than a day ago."""
+    snapshot = copies.store.open()
+    forms = forms_of(copies)
+    assert forms.since is not None
+    old = forms.model_copy(update={"since": forms.since - timedelta(days=2)})
+    number = snapshot.generation + 1
+    manifest = snapshot.manifest.model_copy(update={
+        "generation": number, "parent": snapshot.generation,
+        "source": snapshot.manifest.source.model_copy(update={"forms": old}),
+    })  # fmt: skip
+    copies.store.publish(manifest, snapshot.head.model_copy(update={"generation": number}))
+
+
+def test_what_was_refused_is_not_sent_again_for_a_day(copies: Copies, caplog: pytest.LogCaptureFixture) -> None:
+    table = copies.table("id INT PRIMARY KEY, note TEXT", [(1, "a")])
+    with behind(copies, ["information_schema"]) as session:
+        copies.sync(table, session)
+        caplog.clear()
+        again = copies.sync(table, session)
+        assert (again.outcome, "refused=" in caplog.text) == ("unchanged", False)
+
+        forget(copies)
+        copies.sync(table, session)
+        assert "refused=information_schema" in caplog.text
+
+
+def test_a_firewall_that_lets_nothing_through_is_an_error_and_the_last_copy_stays(copies: Copies) -> None:
+    table = copies.table("id INT PRIMARY KEY, note TEXT", [(1, "a")])
+    before = copies.sync(table)
+    with behind(copies, ["db"]) as session:
+        run = copies.sync(table, session)
+
+    assert run.outcome == "failed" and run.error is not None and run.error.code == "request_refused"
+    head = copies.store.head()
+    assert head is not None and (head.generation, head.verified) == (before.generation, True)
+
+
+def test_a_generated_column_that_no_export_without_a_statement_has_is_an_error(copies: Copies) -> None:
+    table = copies.table("id INT PRIMARY KEY, twice INT AS (id * 2) STORED")
+    with behind(copies, NO_SQL) as session:
+        run = copies.sync(table, session)
+
+    assert run.outcome == "failed" and run.error is not None and "column twice" in run.error.message
+
+
+@pytest.mark.parametrize("shape", ["SHOW", "export"])
+def test_every_way_to_read_the_shape_finds_the_same(copies: Copies, shape: str) -> None:
+    odd = (
+        "`a``b` INT NOT NULL, `select` VARCHAR(9) NOT NULL DEFAULT '), x', `пол` TEXT, UNIQUE KEY k (`select`, `a``b`)"
+    )
+    for definition in (EVERYTHING, odd, "a INT, KEY (a)", "a INT PRIMARY KEY, b INT NOT NULL, UNIQUE (b)"):
+        name = copies.table(definition)
+        settings = copies.settings.model_copy(update={"phpmyadmin_table": name})
+        with Exporter(copies.session, settings) as export:
+            usual = read_shape(export, "shop", name, Forms())
+            found = read_shape(export, "shop", name, Forms.model_validate({"shape": shape}))
+        assert found.columns == usual.columns
+
+
+def test_nothing_is_remembered_of_a_place_without_a_firewall() -> None:
+    assert remembered(Forms()) == Forms()
+
+
+def test_the_answer_of_a_firewall_holds_the_statement(
+    session: Session, settings: ScraperSettings, copies: Copies
+) -> None:
+    with behind(copies, ["LENGTH("]) as blocked, Exporter(blocked, settings) as export:
+        with pytest.raises(StatementBlocked, match="answered 403") as caught:
+            export.select("SELECT LENGTH('a') AS c0, 0 AS c1", 2)
+        assert caught.value.sql == "SELECT LENGTH('a') AS c0, 0 AS c1"
