@@ -148,8 +148,11 @@ def _inside(settings: ScraperSettings) -> Iterator[Finding]:
         try:
             table = read_table(export, settings.phpmyadmin_database, settings.phpmyadmin_table)
         except OrdersError as error:
-            seen = ", ".join(_seen(export, settings.phpmyadmin_database)) or "none"
-            yield Finding("table", False, error.message, f"This login sees: {seen}. {error.advice}")
+            try:
+                seen = f"This login sees: {', '.join(_seen(export, settings.phpmyadmin_database)) or 'none'}. "
+            except OrdersError:  # the database is down, say: the first error tells
+                seen = ""
+            yield Finding("table", False, error.message, seen + error.advice)
             return
         yield Finding("table", True, f"{table.name} on {table.server}: {len(table.columns)} columns, "
                                      f"about {table.estimate} rows")  # fmt: skip
