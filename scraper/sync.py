@@ -7,14 +7,11 @@ held, export the ranges that differ, ask again for those alone, until they agree
 from __future__ import annotations
 
 import functools
-import logging
 import time
-from collections.abc import Callable, Iterable
-from datetime import datetime
+from collections.abc import Callable, Iterable, Sequence
 
-from cache.errors import OrdersError, UnknownGeneration
-from cache.snapshot import Changes, Column, Draft, Forms, Head, Manifest, Segment, Snapshot, Source
-from cache.store import Run, Store, now
+from cache.snapshot import Column, Draft, Forms, Segment, Snapshot, Source
+from cache.store import Run, Store, Task, now
 from scraper import firewall
 from scraper.agree import NOTHING, Agreement, gap
 from scraper.assemble import Assembler
@@ -22,15 +19,13 @@ from scraper.errors import HeldBack, ScrapeError, StatementBlocked, StillMoving,
 from scraper.export import Exporter
 from scraper.kinds import Kinds
 from scraper.login import Session
-from scraper.marks import Marks, count_changes
+from scraper.publish import count_from, newest, publish, recorded
 from scraper.ranges import Range
 from scraper.report import Reporter
 from scraper.settings import ScraperSettings
 from scraper.shape import read_shape
 from scraper.table import Table
 from scraper.whole import copy_counted
-
-log = logging.getLogger(__name__)
 
 DRAFT_SECONDS = 2  # how much of a first load a killed sync may lose
 
@@ -48,23 +43,11 @@ def sync(
 
     Raises SyncRunning where another sync holds the lock.
     """
-    with store.sync_lock():
-        run = Run(trigger=trigger)
-        asked = store.begin(run)
-        accept = accept or any(task.accept for task in asked)
-        run = run.model_copy(update={"asked_by": tuple(sorted({task.requested_by for task in asked}))})
-        with Reporter(store, run) as reporter:
-            try:
-                _Sync(store, settings, reporter, accept).run(log_in)
-            except OrdersError as error:
-                log.error("sync=%s failed code=%s %s", run.id, error.code, error)
-                reporter.update(outcome="failed", error=error.trouble())
-            except Exception as error:
-                log.exception("sync=%s failed", run.id)
-                trouble = ScrapeError(f"The sync failed unexpectedly ({type(error).__name__}).").trouble()
-                reporter.update(outcome="failed", error=trouble)
-        store.finish(reporter.run)
-        return store.runs(1)[0]
+
+    def work(reporter: Reporter, asked: Sequence[Task]) -> None:
+        _Sync(store, settings, reporter, accept or any(task.accept for task in asked)).run(log_in)
+
+    return recorded(store, trigger, work)
 
 
 class _Sync:
@@ -79,7 +62,7 @@ class _Sync:
             session = log_in(self._settings)
         again = functools.partial(log_in, self._settings)
         with Exporter(session, self._settings, again) as export:
-            before = self._before()
+            before = newest(self._store)
             forms = firewall.remembered(before.manifest.source.forms) if before else Forms()
             while True:
                 try:
@@ -114,8 +97,10 @@ class _Sync:
                 if before and before.manifest.source.table == table.name and not self._accept:
                     self._hold_back(before.rows, sum(segment.rows for segment in segments))
                 with self._reporter.phase("publish"):
-                    changes = _changes(before, segments, assembler, table, self._store)
-                    self._publish(before, source, kinds.recorded(), segments, changes, doubt, as_of)
+                    changes = count_from(before, segments, assembler, table, self._store)
+                    publish(
+                        self._store, self._reporter, before, source, kinds.recorded(), segments, changes, doubt, as_of
+                    )
 
     # -- before and after
 
@@ -139,40 +124,6 @@ class _Sync:
             phpmyadmin=session.version, forms=table.forms,
         )  # fmt: skip
 
-    def _before(self) -> Snapshot | None:
-        """The generation to grow from; whatever is damaged in the newest is a range that differs."""
-        head = self._store.head()
-        try:
-            return self._store.inspect(head.generation) if head else None
-        except UnknownGeneration as error:
-            log.warning("%s All is loaded again.", error.message)
-            return None
-
-    def _publish(
-        self, before: Snapshot | None, source: Source, columns: tuple[Column, ...], segments: list[Segment],
-        changes: Changes, doubt: ScrapeError | None, as_of: datetime,
-    ) -> None:  # fmt: skip
-        last = self._store.head()
-        same = before is not None and (tuple(segments), columns, source.forms) == (
-            before.manifest.segments, before.columns, before.manifest.source.forms)  # fmt: skip
-        generation = (last.generation if last else 0) + (0 if same else 1)
-        verified_at = last.verified_at if doubt and last else None if doubt else as_of
-        head = Head(generation=generation, as_of=as_of, verified=doubt is None, verified_at=verified_at,
-                    reason=doubt.message if doubt else None)  # fmt: skip
-        if same:
-            self._store.confirm(head)
-        else:
-            manifest = Manifest(
-                generation=generation, parent=last.generation if last else None, created_at=now(), as_of=as_of,
-                verified_at=verified_at, source=source, columns=columns, segments=tuple(segments), changes=changes,
-            )  # fmt: skip
-            self._store.publish(manifest, head)
-        self._reporter.update(
-            outcome="unverified" if doubt else "unchanged" if same else "published",
-            generation=generation, rows=sum(segment.rows for segment in segments), ranges=len(segments),
-            changes=changes, bytes=self._reporter.run.progress.bytes, error=doubt.trouble() if doubt else None,
-        )  # fmt: skip
-
 
 _Held = tuple[tuple[Column, ...], list[Segment]]
 
@@ -193,22 +144,6 @@ def _held(before: Snapshot, source: Source, table: Table) -> _Held:
     ):
         return before.columns, []
     return before.columns, [s if before.holds(s) else gap(Range(s.low, s.high)) for s in before.manifest.segments]
-
-
-def _changes(
-    before: Snapshot | None, segments: list[Segment], assembler: Assembler, table: Table, store: Store
-) -> Changes:
-    """Rows that differ from the generation before. Segments that both hold are not read."""
-    then = before.manifest.segments if before else ()
-    held, ids = {s.id for s in then}, {s.id for s in segments}
-    rendered = before is not None and before.manifest.source.forms.digest != table.forms.digest
-
-    def marks(segment: Segment) -> Marks:
-        return Marks.rendered(store.segment(segment), table) if rendered else assembler.marks(segment)
-
-    old = Marks.joined(marks(s) for s in then if s.id not in ids and before and before.holds(s))
-    new = Marks.joined(marks(s) for s in segments if s.id not in held)
-    return count_changes(old, new, table.range_key is not None and table.unique)
 
 
 class _Draft:

@@ -1,4 +1,4 @@
-"""Where a firewall refuses statements, the sync names what was refused, goes round it, and says what it cannot prove."""
+"""Where a firewall refuses statements, the sync names what was refused, goes round it, and says what is unproven."""
 
 from __future__ import annotations
 
