@@ -1,8 +1,9 @@
-"""python -m scraper sync | accept | worker | doctor
+"""python -m scraper sync | accept | import FILE | worker | doctor
 
 sync    one sync, with a progress bar on a terminal. Exit code: 0 verified, 3 published as unverified, 1 failed,
         2 settings do not parse, 75 another sync is running.
 accept  one sync that publishes a table even if it shrank so much that it was held back.
+import  publishes a CSV file that someone exported by hand in phpMyAdmin, as not verified; exit codes as for sync.
 worker  the scheduler alone, for a machine on which neither dashboard nor API runs.
 doctor  checks each link of the chain and says what to do; exit code 1 if a link is broken.
 """
@@ -17,12 +18,13 @@ import signal
 import sys
 import threading
 from contextlib import closing, suppress
+from pathlib import Path
 
 import psutil
 
 from cache.errors import OrdersError, SettingsInvalid, SyncRunning
 from cache.settings import Settings
-from cache.store import Store, open_store
+from cache.store import Run, Store, open_store
 from scraper.errors import SyncTimedOut
 from scraper.scheduler import BUSY
 from scraper.settings import ScraperSettings
@@ -40,6 +42,11 @@ def main(arguments: list[str] | None = None) -> int:
     sync.add_argument("--attached", action="store_true", help="end when standard input closes")
     sync.add_argument("--trigger", default="command", help="who asked, for the history")
     commands.add_parser("accept", help="run one sync that publishes a table which was held back")
+    handmade = commands.add_parser("import", help="publish an export that someone made by hand, as not verified")
+    handmade.add_argument("file", type=Path, metavar="FILE.csv", help="CSV as phpMyAdmin writes it by default")
+    handmade.add_argument("--columns", type=lambda text: text.split(","), metavar="A,B,...",
+                          help="names of the columns, where the first row does not hold them")  # fmt: skip
+    handmade.add_argument("--accept", action="store_true", help="also an older file, or one with far fewer rows")
     commands.add_parser("worker", help="run the scheduler alone")
     commands.add_parser("doctor", help="check each link of the chain")
     asked = parser.parse_args(arguments)
@@ -50,6 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
             return _sync(asked.attached, asked.trigger)
         if asked.command == "accept":
             return _sync(False, "accept", accept=True)
+        if asked.command == "import":
+            return _import(asked.file, asked.columns, asked.accept)
         return _worker() if asked.command == "worker" else _doctor()
     except SyncRunning as error:
         print(error, file=sys.stderr)
@@ -75,6 +84,19 @@ def _sync(attached: bool, trigger: str, accept: bool = False) -> int:
         limit.start()
         run = sync(store, settings, log_in, trigger, accept)
         limit.cancel()
+    return _ended(run)
+
+
+def _import(file: Path, names: list[str] | None, accept: bool) -> int:
+    from scraper.handmade import import_file
+
+    settings = ScraperSettings.load()
+    with closing(open_store(settings.cache_url)) as store:
+        return _ended(import_file(store, settings, file, names, accept))
+
+
+def _ended(run: Run) -> int:
+    """Prints how a run went; returns the exit code."""
     if run.error:
         print(f"{run.error.message} {run.error.advice}", file=sys.stderr)
     if run.outcome == "failed":
@@ -100,8 +122,6 @@ def _settings_or_report(trigger: str) -> ScraperSettings:
     try:
         return ScraperSettings.load()
     except SettingsInvalid as error:
-        from cache.store import Run
-
         with closing(open_store(Settings.load().cache_url)) as store, store.sync_lock():
             run = Run(trigger=trigger, outcome="failed", error=error.trouble())
             store.begin(run)

@@ -14,6 +14,7 @@ ScrapeError
 |- RequestRefused     something in front of phpMyAdmin wants a password of its own (401)
 |  `- StatementBlocked a firewall in front of phpMyAdmin refused a statement: 403, 406, or a page of its own
 |- Unproven           a firewall refuses what would prove the copy; it was only counted
+|- FileRefused        an export that was made by hand is cut or damaged, or does not fit the table
 |- StatementRefused   the database refused a statement: no such table, no privilege, an SQL error
 |- NoTable            this login sees no such table
 |- AnswerCut          an answer ended before its end
@@ -102,6 +103,14 @@ class StatementBlocked(RequestRefused):
 class Unproven(ScrapeError):
     code = "unproven"
     advice = "The newest rows are shown, marked as unverified. Ask the host to let these constructs through."
+
+
+class FileRefused(ScrapeError):
+    code = "file_refused"
+    advice = (
+        'Export the table again in phpMyAdmin: CSV, all rows, comma and double quotes, "Put columns names in the first '
+        'row" ticked (or name them with --columns).'
+    )
 
 
 class StatementRefused(ScrapeError):
