@@ -169,6 +169,14 @@ class Exporter:
         except (ValueError, LookupError, TypeError) as error:
             raise StatementBlocked(f"{self._host} does not let phpMyAdmin count the rows.", "") from error
 
+    def renew(self) -> bool:
+        """Logs in again in place of a session that has ended, or may have; False where there is no way to."""
+        if self._log_in_again is None:
+            return False
+        self._client.close()
+        self._open(self._log_in_again())
+        return True
+
     def _batches(self, sql: str, header: Sequence[str], kind: pa.DataType) -> Iterator[pa.Table]:
         given = False
         try:
@@ -177,10 +185,8 @@ class Exporter:
                     given = True
                     yield rows
         except SessionLost:
-            if self._log_in_again is None or given:
+            if given or not self.renew():
                 raise
-            self._client.close()
-            self._open(self._log_in_again())
             with self._answer(sql) as body:
                 yield from self._rows(body, header, kind)
 

@@ -52,6 +52,11 @@ def remembered(forms: Forms) -> Forms:
     return forms if forms.since is not None and now() - forms.since < REMEMBERED else Forms()
 
 
+def shut(export: Exporter) -> bool:
+    """Whether not even the plainest statement gets through. What answers may be the page of a login that has ended."""
+    return _refused(export, "") == ["SELECT"]
+
+
 def around(export: Exporter, forms: Forms, error: StatementBlocked) -> Forms:
     """The next forms to try after a statement was refused.
 

@@ -64,11 +64,15 @@ class _Sync:
         with Exporter(session, self._settings, again) as export:
             before = newest(self._store)
             forms = firewall.remembered(before.manifest.source.forms) if before else Forms()
+            renewed = False
             while True:
                 try:
                     return self._copy(export, session, before, forms)
                 except StatementBlocked as error:
-                    forms = firewall.around(export, forms, error)
+                    if not renewed and firewall.shut(export) and export.renew():
+                        renewed = True
+                    else:
+                        forms = firewall.around(export, forms, error)
 
     def _copy(self, export: Exporter, session: Session, before: Snapshot | None, forms: Forms) -> None:
         with self._store.workspace() as workspace:
@@ -118,7 +122,7 @@ class _Sync:
             raise HeldBack(f"The table has {rows:,} rows now and had {before:,}: that may be a mistake.")
 
     def _source(self, table: Table, session: Session) -> Source:
-        self._reporter.update(versions={"phpmyadmin": session.version, "server": table.server})
+        self._reporter.update(versions={"phpmyadmin": session.version, "server": table.server, "login": session.way})
         return Source(
             database=table.database, table=table.name, timezone=self._settings.source_timezone, server=table.server,
             phpmyadmin=session.version, forms=table.forms,

@@ -22,6 +22,7 @@ from scraper.firewall import remembered
 from scraper.login import Session
 from scraper.settings import ScraperSettings
 from scraper.shape import read_shape
+from scraper.sync import sync
 
 COUNTED = ["CONV("]  # refused, no checksum gets through
 NO_SQL = ["SELECT", "SHOW"]  # refused, no statement does
@@ -209,6 +210,16 @@ def test_a_firewall_that_lets_nothing_through_is_an_error_and_the_last_copy_stay
     assert run.outcome == "failed" and run.error is not None and run.error.code == "request_refused"
     head = copies.store.head()
     assert head is not None and (head.generation, head.verified) == (before.generation, True)
+
+
+def test_a_login_page_of_something_in_front_is_logged_in_at_again(copies: Copies) -> None:
+    table = copies.table("id INT PRIMARY KEY, note TEXT", [(1, "a")])
+    with behind(copies, ["db"], status=200) as ended:
+        logins = iter([ended, copies.session])
+        run = sync(copies.store, copies.settings.model_copy(update={"phpmyadmin_table": table}), lambda _: next(logins))
+
+    assert run.outcome == "published", run.error
+    assert forms_of(copies) == Forms()
 
 
 def test_a_generated_column_that_no_export_without_a_statement_has_is_an_error(copies: Copies) -> None:
