@@ -24,7 +24,13 @@ from scraper.errors import BrowserFailed
 
 log = logging.getLogger(__name__)
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+BROWSERS = (
+    "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    *(str(Path(os.environ.get(name, "/")) / "Google/Chrome/Application/chrome.exe")
+      for name in ("PROGRAMFILES", "PROGRAMFILES(X86)", "LOCALAPPDATA")),
+)  # fmt: skip
+BYTES = 450 << 20  # of memory that a login was seen to need
 PAGE_SECONDS = 60
 ARGUMENTS = (
     "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -34,7 +40,7 @@ ARGUMENTS = (
 
 
 def find_browser() -> str | None:
-    """Path of Chrome or Chromium, or None: then Selenium looks where its installers put it."""
+    """Path of Chrome or Chromium, or None."""
     return next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 
@@ -56,27 +62,48 @@ def find_driver() -> str:
         ) from error
 
 
+def available_memory() -> int:
+    """Bytes that this machine, or the container that it is, can still give."""
+    available: int = psutil.virtual_memory().available
+    limit = Path("/sys/fs/cgroup/memory.max")  # of a container
+    if limit.exists() and (text := limit.read_text().strip()).isdigit():
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
+        available = min(available, int(text) - used)
+    return available
+
+
 @contextmanager
-def chrome() -> Iterator[Chrome]:
-    """A running browser; it and all its processes are gone when the block ends. Raises BrowserFailed."""
-    profile = Path(tempfile.mkdtemp(prefix="phpmyadmin-orders-"))
-    service = Service(find_driver(), popen_kw=_dies_with_us())
-    options = ChromeOptions()
-    options.binary_location = find_browser() or ""
-    for argument in (*ARGUMENTS, f"--user-data-dir={profile}"):
-        options.add_argument(argument)
-    family: list[psutil.Process] = []
+def failures() -> Iterator[None]:
+    """Tells failures of Chrome and its driver as BrowserFailed."""
     try:
-        driver = Chrome(options=options, service=service)
-        family = _family(service)
-        driver.set_page_load_timeout(PAGE_SECONDS)
-        driver.set_script_timeout(PAGE_SECONDS)
-        yield driver
+        yield
     except WebDriverException as error:
         first_line = (error.msg or type(error).__name__).splitlines()[0]
         raise BrowserFailed(f"Chrome failed: {first_line}.") from error
     except HTTPError as error:  # between Selenium and chromedriver
         raise BrowserFailed(f"The driver of Chrome does not answer ({type(error).__name__}).") from error
+
+
+@contextmanager
+def chrome(*more: str) -> Iterator[Chrome]:
+    """A running browser; it and all its processes are gone when the block ends. Raises BrowserFailed.
+
+    Parameters: `more` arguments of its command line.
+    """
+    profile = Path(tempfile.mkdtemp(prefix="phpmyadmin-orders-"))
+    service = Service(find_driver(), popen_kw=_dies_with_us())
+    options = ChromeOptions()
+    options.binary_location = find_browser() or ""
+    for argument in (*ARGUMENTS, *more, f"--user-data-dir={profile}"):
+        options.add_argument(argument)
+    family: list[psutil.Process] = []
+    try:
+        with failures():
+            driver = Chrome(options=options, service=service)
+            family = _family(service)
+            driver.set_page_load_timeout(PAGE_SECONDS)
+            driver.set_script_timeout(PAGE_SECONDS)
+            yield driver
     finally:
         family = family or _family(service)
         with suppress(Exception):  # a browser that is already gone cannot quit

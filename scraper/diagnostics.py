@@ -1,4 +1,4 @@
-"""What a failing page looked like: a screenshot and its HTML, secrets removed, the newest ten."""
+"""What a failing page looked like: its HTML, of a browser also a screenshot, secrets removed, the newest ten."""
 
 from __future__ import annotations
 
@@ -19,15 +19,18 @@ KEPT = 10
 _TOKENS = re.compile(r"""((?:token|session|cookie|auth)[\w-]*["']?\s*(?:value=|[:=])\s*["']?)([\w%+/=.-]{8,})""", re.I)
 
 
-def keep(code: str, screenshot: bytes, page: str, secrets: Iterable[str]) -> None:
-    """Writes two files named by time and error code; failing to do so must not hide the error itself."""
+def keep(code: str, screenshot: bytes | None, page: str, secrets: Iterable[str]) -> None:
+    """Writes files named by time and error code; failing to do so must not hide the error itself."""
     name = f"{now():%Y%m%dT%H%M%SZ}-{code}"
     try:
         FOLDER.mkdir(parents=True, exist_ok=True)
-        (FOLDER / f"{name}.png").write_bytes(screenshot)
+        if screenshot is not None:
+            (FOLDER / f"{name}.png").write_bytes(screenshot)
         (FOLDER / f"{name}.html").write_text(without(page, secrets), encoding="utf-8")
-        for old in sorted(FOLDER.iterdir(), reverse=True)[2 * KEPT :]:
-            old.unlink()
+        kept = sorted({path.stem for path in FOLDER.iterdir()}, reverse=True)[:KEPT]
+        for path in FOLDER.iterdir():
+            if path.stem not in kept:
+                path.unlink()
     except OSError as error:
         log.warning("diagnostics not kept: %s", error.strerror)
 

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -18,14 +18,16 @@ import psutil
 from cache.errors import OrdersError
 from cache.settings import Settings
 from cache.store import open_store
-from scraper.browser import find_browser, find_driver
-from scraper.errors import NotPhpMyAdmin, Unreachable
+from scraper.basic_auth import realm
+from scraper.browser import BYTES, available_memory, find_browser, find_driver
+from scraper.errors import NotPhpMyAdmin
 from scraper.export import Exporter
 from scraper.login import log_in
 from scraper.settings import ScraperSettings
 from scraper.table import Table, read_table
+from scraper.tls import trust
+from scraper.transport import unreachable
 
-CHROME_BYTES = 450 << 20  # what a login was seen to need
 SHOWN = 20
 
 
@@ -56,13 +58,19 @@ def examine() -> Iterator[Finding]:
         return
     yield Finding("settings", True, f"{settings.phpmyadmin_url}, table {settings.phpmyadmin_table}")
     yield _cache(settings)
-    yield _memory()
-    chrome = list(_chrome())
+    chrome = [_memory(), *_chrome()]
+    if settings.phpmyadmin_login in ("auto", "http"):
+        chrome = [finding if finding.fine else _spared(finding) for finding in chrome]
     yield from chrome
     reachable = _reachable(settings)
     yield reachable
     if reachable.fine and all(finding.fine for finding in chrome):
         yield from _inside(settings)
+
+
+def _spared(finding: Finding) -> Finding:
+    """What keeps Chrome from logging in is not broken where plain HTTP may do it."""
+    return replace(finding, fine=True, advice=f"The login goes by plain HTTP. For Chrome: {finding.advice}")
 
 
 def _broken(id: str, error: OrdersError) -> Finding:
@@ -90,16 +98,10 @@ def _cache(settings: Settings) -> Finding:
 
 
 def _memory() -> Finding:
-    available = psutil.virtual_memory().available
-    limit = Path("/sys/fs/cgroup/memory.max")  # of a container
-    if limit.exists() and (text := limit.read_text().strip()).isdigit():
-        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
-        available = min(available, int(text) - used)
+    available = available_memory()
     what = f"{available >> 20} MB of memory available"
-    if available < CHROME_BYTES:
-        return Finding(
-            "memory", False, what, f"Chrome needs about {CHROME_BYTES >> 20} MB while it logs in: free some."
-        )
+    if available < BYTES:
+        return Finding("memory", False, what, f"Chrome needs about {BYTES >> 20} MB while it logs in: free some.")
     return Finding("memory", True, what)
 
 
@@ -128,12 +130,19 @@ def _version(program: str) -> str:
 
 def _reachable(settings: ScraperSettings) -> Finding:
     try:
-        answer = httpx.get(settings.phpmyadmin_url, timeout=15, follow_redirects=True)
-    except httpx.HTTPError as error:
-        return _broken("reachable", Unreachable(f"{settings.phpmyadmin_url} does not answer: {error}."))
-    if answer.status_code >= 400:
-        return _broken("reachable", NotPhpMyAdmin(f"{settings.phpmyadmin_url} answers {answer.status_code}."))
-    return Finding("reachable", True, f"{settings.phpmyadmin_url} answers in {answer.elapsed.total_seconds():.2f} s")
+        answer = httpx.get(
+            settings.start, headers=settings.headers, verify=trust(settings.phpmyadmin_ca_file), timeout=15,
+            follow_redirects=True,
+        )  # fmt: skip
+    except OrdersError as error:
+        return _broken("reachable", error)
+    except httpx.TransportError as error:
+        return _broken("reachable", unreachable(settings.start, error))
+    except httpx.HTTPError as error:  # redirected in a circle
+        return _broken("reachable", NotPhpMyAdmin(f"{settings.start} leads nowhere: {error}."))
+    if answer.status_code >= 400 and realm(answer) is None:  # the login answers that question
+        return _broken("reachable", NotPhpMyAdmin(f"{settings.start} answers {answer.status_code}."))
+    return Finding("reachable", True, f"{settings.start} answers in {answer.elapsed.total_seconds():.2f} s")
 
 
 def _inside(settings: ScraperSettings) -> Iterator[Finding]:

@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import html
 import io
+import json
 import logging
 import re
 import secrets
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import IO, Self, TypeVar
 from urllib.parse import urljoin, urlsplit
 
-import httpx
 import pyarrow as pa
 from pyarrow import csv
 
@@ -36,8 +35,8 @@ from scraper.errors import (
 )  # fmt: skip
 from scraper.login import Session
 from scraper.settings import ScraperSettings
+from scraper.transport import HttpTransport, Transport
 
-SILENT_SECONDS = 300  # a checksum statement sends nothing while the server computes
 IN_MEMORY = 1 << 20  # a longer answer is spooled to disk
 BLOCK = 2 << 20
 PAUSES = (1.0, 4.0, 12.0)  # seconds before a failed statement is tried again
@@ -98,15 +97,7 @@ class Exporter:
             "server": session.server, "token": session.token,
         }  # fmt: skip
         self._url = session.export_url
-        # The cookies stay those of the login: phpMyAdmin renews them in answers, and a jar would then send both.
-        self._client = httpx.Client(
-            headers={
-                "User-Agent": session.user_agent,
-                "Cookie": "; ".join(f"{name}={value}" for name, value in session.cookies),
-            },
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            timeout=httpx.Timeout(30, read=SILENT_SECONDS),
-        )
+        self._transport: Transport = session.page or HttpTransport(session.request_headers(), session.ca_file)
 
     def __enter__(self) -> Self:
         return self
@@ -114,7 +105,7 @@ class Exporter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._client.close()
+        self._transport.close()
 
     def select(self, sql: str, columns: int, alias: str = "c") -> pa.Table:
         """The rows of a SELECT, all as text, in columns c0 to c{columns-1}; at least two.
@@ -161,11 +152,10 @@ class Exporter:
         page = "db_structure.php" if old else "index.php?route=/database/structure/real-row-count"
         wanted = ("db", "table", "server", "token")
         form = {**{name: self._form[name] for name in wanted}, "ajax_request": "true", "real_row_count": "true"}
+        answer = bytearray()
+        self._transport.post(urljoin(self._url, page), form, answer.extend)
         try:
-            answer = self._client.post(urljoin(self._url, page), data=form)
-            return int(re.sub(r"\D", "", answer.json()["real_row_count"]))
-        except httpx.TransportError as error:
-            raise Unreachable(f"{self._host} cannot be reached: {error}.") from error
+            return int(re.sub(r"\D", "", json.loads(answer)["real_row_count"]))
         except (ValueError, LookupError, TypeError) as error:
             raise StatementBlocked(f"{self._host} does not let phpMyAdmin count the rows.", "") from error
 
@@ -173,7 +163,7 @@ class Exporter:
         """Logs in again in place of a session that has ended, or may have; False where there is no way to."""
         if self._log_in_again is None:
             return False
-        self._client.close()
+        self._transport.close()
         self._open(self._log_in_again())
         return True
 
@@ -201,23 +191,18 @@ class Exporter:
             raise
         return body
 
-    def _receive(self, form: dict[str, str], body: IO[bytes]) -> httpx.Response:
-        try:
-            with self._client.stream("POST", self._url, data=form) as response:
-                for piece in response.iter_bytes():
-                    body.write(piece)
-                    self.received += len(piece)
-        except httpx.TimeoutException as error:
-            raise Unreachable(f"{self._host} was silent for too long.") from error
-        except httpx.RemoteProtocolError as error:
-            raise AnswerCut(f"{self._host} ended an answer before its end.") from error
-        except httpx.TransportError as error:
-            raise Unreachable(f"{self._host} cannot be reached: {error}.") from error
-        body.seek(0)
-        return response
+    def _receive(self, form: dict[str, str], body: IO[bytes]) -> int:
+        """The status of the answer."""
 
-    def _judge(self, response: httpx.Response, body: IO[bytes], sql: str) -> None:
-        status = response.status_code
+        def take(piece: bytes) -> None:
+            body.write(piece)
+            self.received += len(piece)
+
+        status = self._transport.post(self._url, form, take)
+        body.seek(0)
+        return status
+
+    def _judge(self, status: int, body: IO[bytes], sql: str) -> None:
         if status == 401:
             raise RequestRefused(f"{self._host} answered {status} to a statement.")
         start = body.read(1 << 16)

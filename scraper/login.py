@@ -1,33 +1,35 @@
-"""Chrome logs in through the real form; what it leaves behind is a Session that plain HTTP goes on with."""
+"""The ways in: Chrome or plain HTTP goes through phpMyAdmin's front door, and a Session is what comes out."""
 
 from __future__ import annotations
 
 import logging
-import re
-from dataclasses import dataclass
-from urllib.parse import urljoin, urlsplit
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urljoin
 
-from selenium.common.exceptions import NoSuchElementException, TimeoutException, WebDriverException
-from selenium.webdriver import Chrome
-from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
+import httpx
 
 from scraper import diagnostics
-from scraper.browser import chrome
-from scraper.errors import BrowserFailed, LoginRefused, NotPhpMyAdmin, ScrapeError, Unreachable
+from scraper.browser import BYTES, available_memory, chrome, find_browser, find_driver
+from scraper.errors import BrowserFailed, NotPhpMyAdmin, PasswordExpired, ScrapeError
+from scraper.front_door import EXPIRED, Window, enter
 from scraper.settings import ScraperSettings
+from scraper.transport import PageTransport
+from scraper.window_browser import BrowserWindow, arguments
+from scraper.window_http import HttpWindow
 
 log = logging.getLogger(__name__)
-
-LOGIN_SECONDS = 30
-# MySQL's numbers of the client's own errors, and of too many connections; a refused password is 1045.
-_NO_DATABASE = re.compile(r"(?:HY000/|#)(?:2\d{3}|1040|1203)\b")
-_LOGGED_IN = "return !!(window.CommonParams && String(CommonParams.get('logged_in')) === 'true')"
 
 
 @dataclass(frozen=True)
 class Session:
-    """A login that HTTP requests can use. `repr` shows none of its secrets."""
+    """A login that statements can be sent with. `repr` shows none of its secrets.
+
+    `headers` go with each request, besides User-Agent and cookies; `page` stands in for requests of our own where the
+    browser stays open; `way` says how the login was made, and why so.
+    """
 
     export_url: str
     version: str
@@ -35,79 +37,91 @@ class Session:
     server: str
     cookies: tuple[tuple[str, str], ...]
     token: str
+    headers: tuple[tuple[str, str], ...] = ()
+    ca_file: Path | None = None
+    page: PageTransport | None = None
+    way: str = ""
 
     def __repr__(self) -> str:
         return f"Session(phpMyAdmin {self.version})"
 
+    def request_headers(self) -> httpx.Headers:
+        """All that a request of ours carries."""
+        headers = httpx.Headers({"User-Agent": self.user_agent})
+        headers.update({**dict(self.headers), "Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies)})
+        return headers
+
+
+class _Leaving(Window, Protocol):
+    """What a window tells of a login besides."""
+
+    def user_agent(self) -> str: ...
+    def headers(self) -> dict[str, str]: ...
+    def cookies(self, address: str) -> list[tuple[str, str]]: ...
+    def screenshot(self) -> bytes | None: ...
+    @property
+    def html(self) -> str: ...
+
 
 def log_in(settings: ScraperSettings) -> Session:
-    """Logs in with Selenium and headless Chrome, and quits Chrome.
+    """Logs in, and quits Chrome unless exports go through it: then `Session.page` has to be closed.
 
-    Raises Unreachable, NotPhpMyAdmin, LoginRefused, BrowserFailed. A failing page is kept by diagnostics.
+    Raises Unreachable, NotPhpMyAdmin, LoginRefused, SecondFactorRefused, CaptchaShown, PasswordExpired,
+    ServerChoiceNeeded, CertificateRefused, BrowserFailed. A failing page is kept by diagnostics.
     """
-    with chrome() as driver:
-        try:
-            _submit(driver, settings)
-            return _session(driver, settings)
-        except ScrapeError as error:
-            secrets = [settings.phpmyadmin_password.get_secret_value()]
-            diagnostics.keep(error.code, driver.get_screenshot_as_png(), driver.page_source, secrets)
-            raise
+    way, why = choose(settings)
+    log.info("login=%s because %s", way, why)
+    if way == "http":
+        with HttpWindow(settings) as window:
+            return _session(window, settings, f"{way}: {why}")
+    with ExitStack() as stack:
+        driver = stack.enter_context(chrome(*arguments(settings)))
+        session = _session(BrowserWindow(driver, settings), settings, f"{way}: {why}")
+        if way == "browser-only":
+            return replace(session, page=PageTransport(driver, stack.pop_all().close))
+        return session
 
 
-def _submit(driver: Chrome, settings: ScraperSettings) -> None:
-    address = settings.phpmyadmin_url
+def choose(settings: ScraperSettings) -> tuple[str, str]:
+    """Which of the ways in PHPMYADMIN_LOGIN means on this machine, and why."""
+    if settings.phpmyadmin_login != "auto":
+        return settings.phpmyadmin_login, "PHPMYADMIN_LOGIN says so"
+    browser, memory = find_browser(), available_memory()
+    if browser is None:
+        return "http", "there is no Chrome on this machine"
+    if memory < BYTES:
+        return "http", f"Chrome needs {BYTES >> 20} MB of memory and {memory >> 20} MB are available"
     try:
-        driver.get(address)
-    except WebDriverException as error:
-        if found := re.search(r"net::(ERR_\w+)", error.msg or ""):
-            raise Unreachable(f"{urlsplit(address).netloc} cannot be reached ({found[1]}).") from error
+        find_driver()
+    except BrowserFailed as error:
+        return "http", error.message
+    return "browser", f"there is {Path(browser).name}"
+
+
+def _session(window: _Leaving, settings: ScraperSettings, way: str) -> Session:
+    try:
+        enter(window, settings)
+        version = window.known("version") or window.known("PMA_VERSION")  # the name differs between releases
+        server = window.known("server") or "1"
+        form = "server_export.php?" if version.startswith("5.0") else "index.php?route=/server/export&"
+        window.open(urljoin(window.address, f"{form}server={server}"))
+        if not window.shows("form[name=dump]"):
+            said = window.complaint()
+            if EXPIRED.search(said):
+                raise PasswordExpired(f"The password has expired: {said}")
+            raise NotPhpMyAdmin("After the login there is no export form.", "Ask the host whether export is allowed.")
+    except ScrapeError as error:
+        diagnostics.keep(error.code, window.screenshot(), window.html, settings.secrets())
         raise
-    if driver.current_url.startswith(("chrome-error:", "data:")) or not driver.page_source:
-        raise Unreachable(f"{urlsplit(address).netloc} does not answer.")
-    try:
-        user = driver.find_element(By.ID, "input_username")
-        password = driver.find_element(By.ID, "input_password")
-        button = driver.find_element(By.ID, "input_go")
-    except NoSuchElementException as error:
-        raise NotPhpMyAdmin(f"The page at {address} shows no phpMyAdmin login form.") from error
-    user.clear()
-    user.send_keys(settings.phpmyadmin_username)
-    password.send_keys(settings.phpmyadmin_password.get_secret_value())
-    driver.execute_script("arguments[0].click()", button)  # a native click can be intercepted by a notice
-    try:
-        WebDriverWait(driver, LOGIN_SECONDS).until(lambda d: d.execute_script(_LOGGED_IN) or _alert(d))
-    except TimeoutException as error:
-        raise BrowserFailed("The login did not end: the page after the form neither opened nor refused.") from error
-    if not driver.execute_script(_LOGGED_IN):
-        said = _alert(driver)
-        if _NO_DATABASE.search(said):
-            raise Unreachable(f"phpMyAdmin does not reach its database: {said}", "Start the database, or wait for it.")
-        raise LoginRefused(f"phpMyAdmin refused the login: {said}")
-
-
-def _alert(driver: Chrome) -> str:
-    """What the page complains about; it also holds complaints that it does not show."""
-    found = driver.find_elements(By.CSS_SELECTOR, ".alert-danger, div.error")
-    return " ".join(" ".join(alert.text for alert in found if alert.is_displayed()).split())[:300]
-
-
-def _session(driver: Chrome, settings: ScraperSettings) -> Session:
-    def known(name: str) -> str:
-        return str(driver.execute_script("return CommonParams.get(arguments[0])", name) or "")
-
-    version = known("version") or known("PMA_VERSION")  # the name differs between releases
-    old = version.startswith("5.0")
-    page = "server_export.php" if old else "index.php?route=/server/export"
-    driver.get(urljoin(settings.phpmyadmin_url, page))
-    forms = driver.find_elements(By.CSS_SELECTOR, "form[name=dump]")
-    if not forms:
-        raise NotPhpMyAdmin("After the login there is no export form.", "Ask the host whether export is allowed.")
+    export_url = urljoin(window.address, window.attribute("form[name=dump]", "action"))
     return Session(
-        export_url=urljoin(driver.current_url, forms[0].get_dom_attribute("action") or ""),
+        export_url=export_url,
         version=version,
-        user_agent=str(driver.execute_script("return navigator.userAgent")),
-        server=known("server") or "1",
-        cookies=tuple((cookie["name"], cookie["value"]) for cookie in driver.get_cookies()),
-        token=known("token"),
+        user_agent=window.user_agent(),
+        server=server,
+        cookies=tuple(window.cookies(export_url)),
+        token=window.known("token"),
+        headers=tuple(window.headers().items()),
+        ca_file=settings.phpmyadmin_ca_file,
+        way=way,
     )

@@ -30,7 +30,8 @@ LOOK_SECONDS = 0.25  # how soon a request is seen
 BEAT_SECONDS = 2
 GRACE_SECONDS = 15  # a child ends itself at its time limit; if it does not, it is ended here
 FIRST_RETRY = timedelta(minutes=1)
-NO_RETRY = {"login_refused"}  # another try with the same password could lock the account
+# Another try with the same login could lock the account; the last one only a setting can mend.
+NO_RETRY = {"login_refused", "second_factor_refused", "captcha_shown", "password_expired", "server_choice_needed"}
 
 
 class Scheduler:

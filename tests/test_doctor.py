@@ -118,15 +118,21 @@ def test_a_damaged_journal(examine: Callable[..., dict[str, Finding]], here: Pat
 
 def test_too_little_memory(examine: Callable[..., dict[str, Finding]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=200 << 20))
-    findings = examine()
+    findings = examine(PHPMYADMIN_LOGIN="browser")
     assert broken(findings) == ["memory"]
     assert "200 MB" in findings["memory"].what
 
 
 def test_no_browser(examine: Callable[..., dict[str, Finding]], here: Path) -> None:
-    findings = examine(PATH=str(here))
+    findings = examine(PATH=str(here), PHPMYADMIN_LOGIN="browser")
     assert broken(findings) == ["browser"]
     assert "apt-get install chromium" in findings["browser"].advice
+
+
+def test_no_browser_where_plain_http_may_log_in(examine: Callable[..., dict[str, Finding]], here: Path) -> None:
+    findings = examine(PATH=str(here))
+    assert broken(findings) == []
+    assert "plain HTTP" in findings["browser"].advice
 
 
 def test_a_browser_without_a_driver(
@@ -136,7 +142,7 @@ def test_a_browser_without_a_driver(
     browser.write_text("#!/bin/sh\necho Chromium 1.2\n")
     browser.chmod(0o755)
     monkeypatch.setattr("webdriver_manager.chrome.ChromeDriverManager.install", lambda _: 1 / 0)
-    findings = examine(PATH=str(here))
+    findings = examine(PATH=str(here), PHPMYADMIN_LOGIN="browser")
     assert broken(findings) == ["driver"]
     assert "chromium-driver" in findings["driver"].advice
 
@@ -149,7 +155,7 @@ def test_an_address_where_nobody_listens(examine: Callable[..., dict[str, Findin
         taken.bind(("127.0.0.1", 0))  # but it does not listen
         findings = examine(PHPMYADMIN_URL=f"http://127.0.0.1:{taken.getsockname()[1]}/")
     assert broken(findings) == ["reachable"]
-    assert "does not answer" in findings["reachable"].what
+    assert "cannot be reached" in findings["reachable"].what
     assert "login" not in findings
 
 

@@ -191,7 +191,7 @@ def test_an_answer_shorter_than_announced_is_cut(session: Session, settings: Scr
 def test_a_silent_server_is_unreachable(
     session: Session, settings: ScraperSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scraper.export.SILENT_SECONDS", 0.2)
+    monkeypatch.setattr("scraper.transport.SILENT_SECONDS", 0.2)
     with (
         answers(200, HEAD, length=1000) as url,
         Exporter(replace(session, export_url=url), settings) as export,

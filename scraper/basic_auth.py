@@ -1,0 +1,47 @@
+"""A web server that asks for a password by itself: HTTP Basic (RFC 7617), also phpMyAdmin's `auth_type=http`."""
+
+from __future__ import annotations
+
+import base64
+import re
+
+import httpx
+
+from scraper.errors import LoginRefused
+from scraper.settings import ScraperSettings
+
+
+def realm(response: httpx.Response) -> str | None:
+    """What a refused request names as the place to log in to; None where it asks for no Basic login."""
+    if response.status_code != httpx.codes.UNAUTHORIZED:
+        return None
+    found = re.search(r'basic\s+realm="([^"]*)"', response.headers.get("WWW-Authenticate", ""), re.I)
+    return found[1] if found else None
+
+
+def authorization(settings: ScraperSettings, realm: str) -> str:
+    """The header's value for a realm: phpMyAdmin's own takes the login of the database. Raises LoginRefused."""
+    user, password = settings.phpmyadmin_username, settings.phpmyadmin_password
+    if not _is_phpmyadmin(realm):
+        if not settings.phpmyadmin_http_username or not settings.phpmyadmin_http_password:
+            raise LoginRefused(
+                f"The web server asks for a password of its own ({realm!r}).",
+                "Set PHPMYADMIN_HTTP_USERNAME and PHPMYADMIN_HTTP_PASSWORD.",
+            )
+        user, password = settings.phpmyadmin_http_username, settings.phpmyadmin_http_password
+    pair = f"{user}:{password.get_secret_value()}".encode()
+    return f"Basic {base64.b64encode(pair).decode()}"
+
+
+def refusal(realm: str) -> LoginRefused:
+    """The error for a login that this realm did not take."""
+    if _is_phpmyadmin(realm):
+        return LoginRefused("phpMyAdmin refused the login: Access denied.")
+    return LoginRefused(
+        f"The web server refused its own login ({realm!r}).",
+        "Correct PHPMYADMIN_HTTP_USERNAME and PHPMYADMIN_HTTP_PASSWORD and restart, or press refresh.",
+    )
+
+
+def _is_phpmyadmin(realm: str) -> bool:
+    return realm.startswith("phpMyAdmin ")
