@@ -27,6 +27,7 @@ from cache.snapshot import CHECKSUMS, JSON, OFFSETS, PARQUET, Column, File, Segm
 
 Checksums = npt.NDArray[np.uint64]
 
+PIECE_BYTES = 8 << 20  # of rows that are rendered at once: each step of it is another copy in memory
 ROW_GROUP = 10_000  # rows that Parquet keeps together
 # White space outside of strings; a string is matched first, and kept.
 _STRING_OR_SPACE = r'("(?:[^"\\]|\\.)*")|[ \t\r\n]+'
@@ -84,6 +85,11 @@ class SegmentWriter:
             file.close()
 
     def write(self, text: pa.Table, checksums: Checksums) -> None:
+        step = max(1, len(text) * PIECE_BYTES // max(1, text.nbytes))
+        for start in range(0, len(text), step):
+            self._write(text.slice(start, step), checksums[start : start + step])
+
+    def _write(self, text: pa.Table, checksums: Checksums) -> None:
         typed = self._typed(text)
         rows = self._json_rows(text, typed)
         _, offsets, data = rows.buffers()

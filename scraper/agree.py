@@ -253,4 +253,6 @@ def _low(part: Range) -> tuple[bool, int]:
 
 
 def _words(part: Range) -> str:
-    return f"keys {'' if part.low is None else part.low} to {'' if part.high is None else part.high - 1}"
+    if part.low is None:
+        return "the whole table" if part.high is None else f"keys below {part.high}"
+    return f"keys from {part.low}" if part.high is None else f"keys {part.low} to {part.high - 1}"

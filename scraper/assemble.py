@@ -20,6 +20,7 @@ from cache.render import SegmentWriter, engine
 from cache.snapshot import Segment
 from cache.store import Store
 from scraper.kinds import Kinds
+from scraper.long_bytes import all_hexadecimal
 from scraper.marks import Marks
 from scraper.ranges import Range
 from scraper.table import Table
@@ -204,6 +205,7 @@ class Assembler:
     def _add(self, rows: pa.Table) -> None:
         if not len(rows):
             return
+        rows = all_hexadecimal(rows, self._table.columns)
         checksums = self._table.checksums(self._duck, rows)
         self._kinds.look(rows)
         self._open().write(rows.select(range(len(self._table.columns))), checksums)

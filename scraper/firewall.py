@@ -22,7 +22,7 @@ _CALLS = {
     "VERSION": "", "INTERVAL": "1, 2", "CONCAT_WS": "'#', 'a', 'b'", "CONCAT": "'a', 'b'", "MD5": "'a'", "SHA1": "'a'",
     "CONV": "'a', 16, 10", "LEFT": "'a', 1", "CAST": "1 AS UNSIGNED", "SUM": "1", "COUNT": "*", "COALESCE": "1, 0",
     "IFNULL": "1, 0", "IF": "1, 2, 3", "LENGTH": "'a'", "HEX": "'a'", "CONVERT": "'a' USING utf8mb4",
-    "UNIX_TIMESTAMP": "'2024-01-01'",
+    "UNIX_TIMESTAMP": "'2024-01-01'", "TO_BASE64": "'a'",
 }  # fmt: skip
 # Constructs: the text by which a statement holds one, and what is sent to try it.
 _PROBES = {
@@ -43,7 +43,7 @@ _PROBES = {
 _OF_SHAPE = {"information_schema", "hexadecimal literals", "subqueries", "VERSION"}
 _OF_GROUPS = {"subqueries", "derived tables", "GROUP BY", "WITH ROLLUP", "INTERVAL"}
 # Without these there are no rows page by page, and no count.
-_OF_PAGES = {"SELECT", "FROM", "ORDER BY", "LIMIT", "COUNT", "HEX", "CONVERT", "UNIX_TIMESTAMP"}
+_OF_PAGES = {"SELECT", "FROM", "ORDER BY", "LIMIT", "COUNT", "HEX", "CONVERT", "UNIX_TIMESTAMP", "TO_BASE64"}
 _OF_CHECKSUMS = {"CONV", "LEFT", "CAST", "SUM", "COALESCE", "LENGTH", "IF", "IS NULL"}
 
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from cache.render import Checksums
 from cache.snapshot import Column, Forms, Kind
+from scraper import long_bytes
 from scraper.errors import AnswerCut, NoTable
 from scraper.export import Exporter, patiently
 
@@ -27,6 +28,7 @@ _BYTES = {
     "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "geometry", "point", "linestring", "polygon",
     "multipoint", "multilinestring", "multipolygon", "geometrycollection", "geomcollection", "vector",
 }  # fmt: skip
+_SHORT_BYTES = {"binary", "varbinary", "tinyblob", "blob"}
 _KINDS: dict[str, Kind] = {
     "year": "integer", "bit": "unsigned", "float": "float", "double": "double", "date": "date",
     "datetime": "datetime", "timestamp": "timestamp",
@@ -284,7 +286,7 @@ def _value(column: Column) -> str:
     if base in _SHORT_TEXT | _LONG_TEXT:
         return f"CONVERT({bare} USING utf8mb4)"
     if column.kind == "bytes":
-        return f"HEX({bare})"
+        return f"HEX({bare})" if base in _SHORT_BYTES else long_bytes.text_sql(bare)
     if column.kind == "timestamp":
         return f"UNIX_TIMESTAMP({bare})"
     if base in ("float", "double"):
