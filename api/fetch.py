@@ -79,6 +79,7 @@ class View:
             "verified": self.head.verified,
             **({} if self.head.verified else {"reason": self.head.reason}),
             "verified_at": iso_or_none(self.head.verified_at),
+            "checked_at": iso_or_none(self.head.checked_at),
             "total_count": self.snapshot.rows,
             "next": None,
         }

@@ -89,6 +89,7 @@ def _status(status: Status, view: View | None) -> dict[str, Any]:
         "verified": view.head.verified if view else None,
         "reason": view.head.reason if view else None,
         "verified_at": iso_or_none(view.head.verified_at) if view else None,
+        "checked_at": iso_or_none(view.head.checked_at) if view else None,
         "last_updated": ctime(updated_at) if updated_at else None,
         "last_updated_iso": iso_or_none(updated_at),
         "progress": progress(status.running) if status.running else None,

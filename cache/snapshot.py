@@ -171,13 +171,15 @@ class Head(BaseModel, frozen=True):
 
     `verified_at` is the moment before the first statement of the last sync that proved every range equal (None: no
     sync ever did). `verified` tells whether that holds for this generation, `reason` why not. `as_of` is the moment
-    before the first statement of the sync that published or confirmed it. All in UTC.
+    before the first statement of the sync that published or confirmed it. `checked_at` is the same as `verified_at`, or
+    later where the newest and the lately changed rows alone were compared since. All in UTC.
     """
 
     generation: int
     as_of: datetime
     verified: bool
     verified_at: datetime | None
+    checked_at: datetime | None = None
     reason: str | None = None
 
     @property

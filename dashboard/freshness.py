@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from cache.errors import NoWorker, OrdersError
+from cache.snapshot import Head
 from cache.store import Progress, Status, now
 from dashboard import words
 from dashboard.source import source
@@ -73,7 +74,7 @@ def _age(status: Status) -> None:
             f"Verified {age}",
             icon=":material/verified:",
             color="green",
-            help=f"Every order was proven equal to the database at {clock(head.updated_at)}.",
+            help=f"Every order was proven equal to the database at {clock(head.updated_at)}.{_newest(head)}",
         )
     else:
         reason = f" {words.plain(head.reason)}" if head.reason else ""
@@ -83,6 +84,13 @@ def _age(status: Status) -> None:
             color="orange",
             help=f"The data of {clock(head.updated_at)} is not proven equal to the database.{reason}",
         )
+
+
+def _newest(head: Head) -> str:
+    """Where the newest orders alone were compared since."""
+    if head.checked_at is None or head.checked_at == head.verified_at:
+        return ""
+    return f" The newest and the lately changed ones were compared again at {clock(head.checked_at)}."
 
 
 def _progress(status: Status) -> None:

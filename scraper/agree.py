@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -59,14 +59,16 @@ class Agreement:
         self._budget = FIRST_ROWS
         self._renewed: list[Range] = []
 
-    def reach(self, held: Sequence[Segment]) -> tuple[list[Segment], int]:
+    def reach(self, held: Sequence[Segment], only: Container[str] | None = None) -> tuple[list[Segment], int]:
         """Segments that cover the table from end to end, and the number of ranges that the server did not confirm.
 
-        Parameters: `held` are segments that cover it, as known from before; those without rows are gaps.
+        Parameters: `held` are segments that cover it, as known from before; those without rows are gaps. `only` has
+        the ids of those to be compared (None: all); the others are kept as they are.
         Raises AnswerCut, Unconfirmed, and what `Exporter.select` raises.
         """
-        kept: list[Segment] = []
-        for chunk in self._chunks(held):
+        asked = [s for s in held if only is None or s.id in only or not s.rows]
+        kept = [s for s in held if s not in asked]
+        for chunk in self._chunks(asked):
             blocks = [block for s in chunk for block in self._assembler.marks(s).blocks(_range(s))]
             differing = self._differing(blocks)
             if differing:
@@ -113,7 +115,7 @@ class Agreement:
         while rest:
             rows = 0
             chunk: list[Segment] = []
-            while rest and (not chunk or rows + rest[-1].rows <= self._budget):
+            while rest and (not chunk or (_adjoin(rest[-1], chunk[0]) and rows + rest[-1].rows <= self._budget)):
                 chunk.insert(0, rest.pop())
                 rows += chunk[0].rows
             yield chunk
@@ -219,6 +221,10 @@ class _Stream:
             if covered:
                 return
             self._page, self._upto = next(self._pages)
+
+
+def _adjoin(left: Segment, right: Segment) -> bool:
+    return left.high is not None and left.high == right.low
 
 
 def _covering(segments: Sequence[Segment]) -> list[Segment]:

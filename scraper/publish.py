@@ -70,18 +70,20 @@ def count_from(
 def publish(
     store: Store, reporter: Reporter, before: Snapshot | None, source: Source, columns: tuple[Column, ...],
     segments: list[Segment], changes: Changes, doubt: ScrapeError | None, as_of: datetime,
+    proven_at: datetime | None = None,
 ) -> None:  # fmt: skip
     """Publishes segments as a generation, or confirms the one before where nothing changed.
 
     Parameters: `doubt` is why the copy is not proven equal to the table, and the last verification stays; or None.
+    `proven_at` is the moment from which all of it is proven, where it is not `as_of`.
     """
     last = store.head()
     same = before is not None and (tuple(segments), columns, source.forms) == (
         before.manifest.segments, before.columns, before.manifest.source.forms)  # fmt: skip
     generation = (last.generation if last else 0) + (0 if same else 1)
-    verified_at = last.verified_at if doubt and last else None if doubt else as_of
+    verified_at = last.verified_at if doubt and last else None if doubt else proven_at or as_of
     head = Head(generation=generation, as_of=as_of, verified=doubt is None, verified_at=verified_at,
-                reason=doubt.message if doubt else None)  # fmt: skip
+                checked_at=verified_at if doubt else as_of, reason=doubt.message if doubt else None)  # fmt: skip
     if same:
         store.confirm(head)
     else:

@@ -63,6 +63,11 @@ class ScraperSettings(Settings):
         "a#item_php_my_admin", description="CSS selector of the panel's link to phpMyAdmin."
     )
     source_timezone: str = Field("UTC", description="IANA time zone in which the table's DATETIME columns are written.")
+    full_check_hours: float = Field(
+        0,
+        ge=0,
+        description="Hours in which scheduled syncs compare the newest and lately changed rows alone; 0: none.",
+    )
     hold_back_below: float = Field(
         0.5, ge=0, le=1, description="A table with less than this share of its former rows is held back until accepted."
     )

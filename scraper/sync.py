@@ -9,7 +9,9 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
 
+from cache.errors import UnknownGeneration
 from cache.snapshot import Column, Draft, Forms, Segment, Snapshot, Source
 from cache.store import Run, Store, Task, now
 from scraper import firewall
@@ -45,14 +47,16 @@ def sync(
     """
 
     def work(reporter: Reporter, asked: Sequence[Task]) -> None:
-        _Sync(store, settings, reporter, accept or any(task.accept for task in asked)).run(log_in)
+        whole = bool(asked) or trigger != "schedule"  # a request completes only with a verification
+        _Sync(store, settings, reporter, accept or any(task.accept for task in asked), whole).run(log_in)
 
     return recorded(store, trigger, work)
 
 
 class _Sync:
-    def __init__(self, store: Store, settings: ScraperSettings, reporter: Reporter, accept: bool) -> None:
+    def __init__(self, store: Store, settings: ScraperSettings, reporter: Reporter, accept: bool, whole: bool) -> None:
         self._accept = accept
+        self._whole = whole
         self._store = store
         self._settings = settings
         self._reporter = reporter
@@ -88,9 +92,11 @@ class _Sync:
             ) as assembler:  # fmt: skip
                 seconds = self._settings.statement_seconds
                 doubt: ScrapeError | None = firewall.doubt(forms)
+                only: set[str] | None = None
                 if doubt is None:
                     loop = Agreement(export, table, assembler, seconds, self._reporter)
-                    segments, moving = loop.reach(held or [NOTHING])
+                    only = self._lately(before, as_of) if held else None
+                    segments, moving = loop.reach(held or [NOTHING], only)
                     if moving:
                         doubt = StillMoving(f"Ranges that kept changing while they were read: {moving}.")
                 else:
@@ -102,9 +108,11 @@ class _Sync:
                     self._hold_back(before.rows, sum(segment.rows for segment in segments))
                 with self._reporter.phase("publish"):
                     changes = count_from(before, segments, assembler, table, self._store)
+                    proven_at = as_of if only is None else self._verified_at()
                     publish(
-                        self._store, self._reporter, before, source, kinds.recorded(), segments, changes, doubt, as_of
-                    )
+                        self._store, self._reporter, before, source, kinds.recorded(), segments, changes, doubt, as_of,
+                        proven_at,
+                    )  # fmt: skip
 
     # -- before and after
 
@@ -127,6 +135,25 @@ class _Sync:
             database=table.database, table=table.name, timezone=self._settings.source_timezone, server=table.server,
             phpmyadmin=session.version, forms=table.forms,
         )  # fmt: skip
+
+    def _verified_at(self) -> datetime | None:
+        head = self._store.head()
+        return head.verified_at if head else None
+
+    def _lately(self, before: Snapshot | None, at: datetime) -> set[str] | None:
+        """The segments that this sync compares: those with the newest rows and those that changed in the last
+        generation, where all were compared lately and nobody asked; else None, for all."""
+        proven = self._verified_at()
+        hours = timedelta(hours=self._settings.full_check_hours)
+        if self._whole or before is None or proven is None or at - proven >= hours or not before.head.verified:
+            return None
+        segments = before.manifest.segments
+        newest = {segment.id for segment in segments[-max(2, len(segments) // 10) :]}
+        try:
+            former = self._store.inspect(before.manifest.parent or 0).manifest.segments
+        except UnknownGeneration:
+            return newest
+        return newest | {segment.id for segment in segments} - {segment.id for segment in former}
 
 
 _Held = tuple[tuple[Column, ...], list[Segment]]

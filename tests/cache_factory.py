@@ -123,7 +123,8 @@ def publish(
             segments=tuple(written),
             changes=changes or Changes(inserted=len(rows)),
         )
-        head = Head(generation=generation, as_of=at, verified=verified, verified_at=manifest.verified_at, reason=reason)
+        head = Head(generation=generation, as_of=at, verified=verified, verified_at=manifest.verified_at,
+                    checked_at=manifest.verified_at, reason=reason)  # fmt: skip
         store.publish(manifest, head)
     return head
 
@@ -133,7 +134,7 @@ def confirm(store: Store, at: datetime | None = None) -> Head:
     head = store.head()
     assert head is not None
     at = at or datetime.now(UTC)
-    head = head.model_copy(update={"as_of": at, "verified": True, "verified_at": at, "reason": None})
+    head = head.model_copy(update={"as_of": at, "verified": True, "verified_at": at, "checked_at": at, "reason": None})
     store.confirm(head)
     return head
 

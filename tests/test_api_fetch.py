@@ -36,6 +36,7 @@ def test_it_works(api: Sidecar) -> None:
         "generation": 1,
         "verified": True,
         "verified_at": "2025-12-29T10:25:00Z",
+        "checked_at": "2025-12-29T10:25:00Z",
         "total_count": 3,
         "next": None,
     }

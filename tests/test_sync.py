@@ -6,8 +6,9 @@ import pytest
 from copies import Copies, json_rows
 
 from cache.snapshot import JSON, Changes, Segment
-from cache.store import Worker
+from cache.store import Run, Worker
 from scraper.assemble import Assembler
+from scraper.sync import sync
 
 
 def test_it_works(copies: Copies) -> None:
@@ -320,4 +321,34 @@ def test_a_table_that_kept_half_of_its_rows_is_published(copies: Copies, small_p
     copies.sync(table)
     copies.execute(f"DELETE FROM {table} WHERE id >= 20")
     assert copies.sync(table).outcome == "published"
+    assert copies.differences(table) == []
+
+
+# -- a weak server
+
+
+def test_between_whole_comparisons_a_scheduled_sync_compares_the_newest_and_the_lately_changed_rows(
+    copies: Copies, small_pages: None
+) -> None:
+    table = copies.table("id INT PRIMARY KEY, note TEXT", [(i, "x") for i in range(100)])
+    copies.sync(table)
+    whole = copies.store.head()
+    assert whole is not None
+    assert whole.checked_at is not None
+    assert whole.checked_at == whole.verified_at
+    copies.execute(f"UPDATE {table} SET note = 'seen' WHERE id IN (35, 99)")
+    settings = copies.settings.model_copy(update={"phpmyadmin_table": table, "full_check_hours": 24.0})
+
+    def scheduled() -> Run:
+        return sync(copies.store, settings, lambda _: copies.session, "schedule")
+
+    assert scheduled().changes == Changes(updated=1)  # the newest
+    head = copies.store.head()
+    assert head is not None
+    assert (head.verified, head.verified_at) == (True, whole.verified_at)
+    assert head.checked_at is not None
+    assert head.checked_at > whole.checked_at
+    assert copies.sync(table, full_check_hours=24.0).changes == Changes(updated=1)  # all, since somebody asked
+    copies.execute(f"UPDATE {table} SET note = 'again' WHERE id = 35")
+    assert scheduled().changes == Changes(updated=1)  # that range changed lately
     assert copies.differences(table) == []
