@@ -15,7 +15,7 @@ import pytest
 from copies import Copies
 
 from cache.snapshot import Forms
-from lab import Door
+from lab import Door, Meddler
 from scraper.errors import StatementBlocked
 from scraper.export import Exporter
 from scraper.firewall import remembered
@@ -210,6 +210,53 @@ def test_a_firewall_that_lets_nothing_through_is_an_error_and_the_last_copy_stay
     assert run.outcome == "failed" and run.error is not None and run.error.code == "request_refused"
     head = copies.store.head()
     assert head is not None and (head.generation, head.verified) == (before.generation, True)
+
+
+@pytest.mark.parametrize(
+    ("refuse", "matching", "cut"),
+    [
+        (NO_SQL, "what=csv", {"rows": 40}),
+        (NO_SQL, "what=csv", {"size": 700}),
+        (NO_SQL, "what=sql", {"size": 200}),
+        (COUNTED, "LIMIT", {"rows": 3}),
+        (["information_schema"], "SHOW FULL COLUMNS", {"rows": 1}),
+        (["information_schema"], "SHOW INDEX", {"rows": 1}),
+        (["WITH ROLLUP"], "CONV(", {"rows": 0}),
+    ],
+)
+def test_an_answer_that_is_cut_is_asked_for_again_in_every_form(
+    copies: Copies, small_pages: None, refuse: list[str], matching: str, cut: dict[str, int]
+) -> None:
+    table = copies.table("id INT, line INT, note TEXT, PRIMARY KEY (id, line)", [(n, 1, "a") for n in range(60)])
+    with behind(copies, refuse) as session, Meddler(session.export_url) as meddler:
+        copies.sync(table, session)
+        copies.execute(f"UPDATE {table} SET note = 'b' WHERE id > 30")
+        meddler.cut(matching=matching, times=1, **cut)
+        run = copies.sync(table, replace(session, export_url=meddler.url))
+
+        forms = [" ".join(f"{name}={value}" for name, value in each.form.items()) for each in meddler.requests]
+        assert sum(matching in form for form in forms) > 1
+        assert run.outcome in ("published", "unverified"), run.error
+        assert copies.differences(table) == []
+
+
+def test_a_copy_of_which_the_count_is_always_wrong_is_not_published(copies: Copies) -> None:
+    table = copies.table("id INT PRIMARY KEY, note TEXT", [(n, "a") for n in range(60)])
+    with behind(copies, NO_SQL) as session, Meddler(session.export_url) as meddler:
+        first = copies.sync(table, session)
+        meddler.cut(rows=40, matching="what=csv")
+        run = copies.sync(table, replace(session, export_url=meddler.url))
+
+    assert run.outcome == "failed" and run.error is not None and run.error.code == "answer_cut"
+    head = copies.store.head()
+    assert head is not None and head.generation == first.generation
+
+
+@pytest.mark.parametrize("refuse", [COUNTED, NO_SQL])
+def test_the_orders_are_copied_by_counting(copies: Copies, refuse: list[str]) -> None:
+    with behind(copies, refuse) as session:
+        assert copies.sync(session=session).outcome == "unverified"
+    assert copies.differences() == []
 
 
 def test_a_login_page_of_something_in_front_is_logged_in_at_again(copies: Copies) -> None:
