@@ -1,0 +1,366 @@
+"""Every way in, on its real front door, ends in a whole copy of the table or in an error that says what to mend."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from conftest import SEEDED
+from copies import differences
+
+from cache.errors import SettingsInvalid
+from cache.local import LocalStore
+from lab import Door, Lab
+from scraper import diagnostics
+from scraper.browser import BYTES
+from scraper.errors import (
+    CaptchaShown,
+    CertificateRefused,
+    LoginRefused,
+    NotPhpMyAdmin,
+    PasswordExpired,
+    ScrapeError,
+    SecondFactorRefused,
+    ServerChoiceNeeded,
+    Unreachable,
+)
+from scraper.export import Exporter
+from scraper.login import choose, log_in
+from scraper.scheduler import NO_RETRY
+from scraper.settings import ScraperSettings
+from scraper.sync import sync
+from scraper.totp import totp
+
+WRONG = "wr0ng-passw0rd"
+ORDERS = "SELECT id AS c0, name AS c1 FROM orders"
+
+
+def settings_for(door: Door, login: str = "http", **changes: Any) -> ScraperSettings:
+    """The product's settings for a door; a change to None takes one away."""
+    known: dict[str, Any] = {name.lower(): value for name, value in door.settings().items()}
+    if portal := door.portal:
+        del known["phpmyadmin_url"], known["phpmyadmin_username"], known["phpmyadmin_password"]
+        known |= {
+            "phpmyadmin_portal_url": portal.url, "phpmyadmin_portal_username": portal.username,
+            "phpmyadmin_portal_password": portal.password, "phpmyadmin_portal_code_field": portal.code_field,
+        }  # fmt: skip
+        if portal.totp_secret:
+            known["phpmyadmin_portal_totp_secret"] = portal.totp_secret
+    given = {**known, "phpmyadmin_login": login, **changes}
+    return ScraperSettings.load(**{name: value for name, value in given.items() if value is not None})
+
+
+def fails(settings: ScraperSettings) -> ScrapeError:
+    """The error that a login ends in."""
+    with pytest.raises(ScrapeError) as caught:
+        log_in(settings)
+    return caught.value
+
+
+def rows(settings: ScraperSettings) -> int:
+    """Number of orders that a login and one export bring."""
+    with Exporter(log_in(settings), settings) as export:
+        return len(export.select(ORDERS, 2))
+
+
+@contextmanager
+def remembering() -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
+    """A web server's address, and the methods and access tokens of what it was asked."""
+    seen: list[tuple[str, str | None]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append((self.command, self.headers["X-Access-Token"]))
+            self.rfile.read(int(self.headers["Content-Length"] or 0))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<title>Shop</title>")
+
+        do_POST = do_GET
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/", seen
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def browsers() -> list[psutil.Process]:
+    return [process for process in psutil.Process().children(recursive=True) if "chrom" in process.name()]
+
+
+# -- each way in ends in the whole table
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("cookie", {}), ("http", {}), ("config", {}), ("servers", {}), ("servers_default", {}), ("totp", {}),
+        ("subpath", {}), ("tls", {}), ("german", {}), ("portal", {}), ("portal", {"totp": True}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "code" if value else "",
+)  # fmt: skip
+def test_plain_http_goes_through_each_door(lab: Lab, store: LocalStore, name: str, options: dict[str, bool]) -> None:
+    with lab.door(name, **options) as door:
+        run = sync(store, settings_for(door), log_in)
+    assert (run.outcome, run.error, run.rows) == ("published", None, SEEDED)
+    assert run.versions["login"] == "http: PHPMYADMIN_LOGIN says so"
+    assert differences(lab, "orders", store.open()) == []
+
+
+@pytest.mark.parametrize("name", ["http", "totp", "subpath", "tls", "portal"])
+def test_chrome_goes_through_each_door_that_is_another_for_it(lab: Lab, here: Path, name: str) -> None:
+    options = {"totp": True} if name == "portal" else {}
+    with lab.door(name, **options) as door:
+        assert rows(settings_for(door, "browser")) == SEEDED
+    assert browsers() == []
+
+
+def test_all_of_a_sync_may_go_through_the_browser(lab: Lab, store: LocalStore) -> None:
+    with lab.door("subpath") as door:
+        run = sync(store, settings_for(door, "browser-only"), log_in)
+    assert (run.outcome, run.error, run.rows) == ("published", None, SEEDED)
+    assert differences(lab, "orders", store.open()) == []
+    assert browsers() == []
+
+
+def test_answers_come_through_the_browser_whole_and_its_errors_are_told(lab: Lab, here: Path) -> None:
+    sql = "SELECT seq AS c0, REPEAT(CONCAT('ü', CHAR(13, 10 USING utf8mb4)), 1000) AS c1 FROM seq_1_to_5000"
+    with lab.door("cookie") as door:
+        settings = settings_for(door, "browser-only")
+        with Exporter(log_in(settings), settings, lambda: log_in(settings)) as export:
+            found = export.select(sql, 2)
+            assert [int(number.as_py()) for number in found.column(0)] == list(range(1, 5001))
+            assert set(found.column(1).to_pylist()) == {"ü\r\n" * 1000}
+            assert export.received > 20_000_000
+            with pytest.raises(ScrapeError, match="#1146"):
+                export.select("SELECT 1 AS c0, 2 AS c1 FROM no_such_table", 2)
+            first = {process.pid for process in browsers()}
+            door.expire_sessions()
+            assert len(export.select(ORDERS, 2)) == SEEDED  # by another browser
+            assert first.isdisjoint(process.pid for process in browsers())
+            door.close()
+            with pytest.raises(Unreachable, match="cannot be reached"):
+                export.select(ORDERS, 2)
+    assert browsers() == []
+
+
+# -- sessions that end
+
+
+@pytest.mark.parametrize("name", ["cookie", "portal"])
+def test_a_session_that_ends_in_the_middle_is_begun_anew(lab: Lab, here: Path, name: str) -> None:
+    with lab.door(name) as door:
+        settings = settings_for(door)
+        with Exporter(log_in(settings), settings, lambda: log_in(settings)) as export:
+            assert len(export.select(ORDERS, 2)) == SEEDED
+            door.expire_sessions()
+            assert len(export.select(ORDERS, 2)) == SEEDED
+
+
+# -- what is refused
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "said", "setting"),
+    [
+        ("cookie", {"phpmyadmin_password": WRONG}, "Access denied", "PHPMYADMIN_PASSWORD"),
+        ("german", {"phpmyadmin_password": WRONG}, "Anmeldung am MySQL-Server", "PHPMYADMIN_PASSWORD"),
+        ("cookie", {"phpmyadmin_password": ""}, "without a password is forbidden", "PHPMYADMIN_PASSWORD"),
+        ("http", {"phpmyadmin_password": WRONG}, "Access denied", "PHPMYADMIN_PASSWORD"),
+        ("subpath", {"phpmyadmin_http_password": WRONG}, "refused its own login", "PHPMYADMIN_HTTP_PASSWORD"),
+        ("subpath", {"phpmyadmin_http_username": None}, "asks for a password of its own", "PHPMYADMIN_HTTP_USERNAME"),
+        ("portal", {"phpmyadmin_portal_password": WRONG}, "The login is invalid", "PHPMYADMIN_PORTAL_PASSWORD"),
+        ("servers_default", {"phpmyadmin_server": None}, r"of 1 \(Old shop\), 2 \(Shop\)", "PHPMYADMIN_PASSWORD"),
+    ],
+    ids=["cookie", "german", "empty", "http", "web server", "web server, none", "portal", "server"],
+)  # fmt: skip
+def test_a_refused_login_says_who_refused_it_and_which_setting_is_to_be_mended(
+    lab: Lab, here: Path, name: str, changes: dict[str, str | None], said: str, setting: str
+) -> None:
+    with lab.door(name) as door, pytest.raises(LoginRefused, match=said) as caught:
+        log_in(settings_for(door, **changes))
+    assert setting in caught.value.advice
+    assert not caught.value.transient
+    assert caught.value.code in NO_RETRY
+    assert WRONG not in str(caught.value)
+
+
+def test_a_wrong_password_is_sent_once(lab: Lab, store: LocalStore) -> None:
+    with lab.door("cookie") as door, lab.meddler(door.url) as proxy:
+        run = sync(store, settings_for(door, phpmyadmin_url=proxy.url, phpmyadmin_password=WRONG), log_in)
+        assert (run.outcome, run.error and run.error.code) == ("failed", "login_refused")
+        assert [request.method for request in proxy.requests].count("POST") == 1
+
+
+def test_an_expired_password_is_told_as_such(lab: Lab, here: Path) -> None:
+    with lab.door("cookie") as door, lab.faults.expired_password():
+        errors = [fails(settings_for(door)), fails(settings_for(door, "browser"))]
+        with lab.faults.variables(disconnect_on_expired_password=1):
+            errors.append(fails(settings_for(door)))
+    assert [type(error) for error in errors] == [PasswordExpired] * 3
+    assert PasswordExpired.code in NO_RETRY
+
+
+@pytest.mark.parametrize(
+    ("secret", "said"), [(None, "wants a code"), ("JBSWY3DPEHPK3PXP", "Two-factor authentication failed")]
+)
+def test_a_second_factor_that_is_missing_or_wrong(lab: Lab, here: Path, secret: str | None, said: str) -> None:
+    with lab.door("totp") as door, pytest.raises(SecondFactorRefused, match=said) as caught:
+        log_in(settings_for(door, phpmyadmin_totp_secret=secret))
+    assert "PHPMYADMIN_TOTP_SECRET" in caught.value.advice
+    assert caught.value.code in NO_RETRY
+
+
+def test_a_wrong_code_for_a_portal(lab: Lab, here: Path) -> None:
+    with lab.door("portal", totp=True) as door, pytest.raises(SecondFactorRefused, match="code is invalid") as caught:
+        log_in(settings_for(door, phpmyadmin_portal_totp_secret="JBSWY3DPEHPK3PXP"))
+    assert "PHPMYADMIN_PORTAL_TOTP_SECRET" in caught.value.advice
+
+
+def test_a_captcha_is_told_before_any_login_is_tried(lab: Lab, here: Path) -> None:
+    with lab.door("captcha") as door, lab.meddler(door.url) as proxy:
+        assert isinstance(fails(settings_for(door, phpmyadmin_url=proxy.url)), CaptchaShown)
+        assert "POST" not in [request.method for request in proxy.requests]
+
+
+def test_a_choice_of_servers_is_named_with_its_choices(lab: Lab, here: Path) -> None:
+    with lab.door("servers") as door:
+        with pytest.raises(ServerChoiceNeeded, match=r"1 \(Old shop\), 2 \(Shop\)") as caught:
+            log_in(settings_for(door, phpmyadmin_server=None))
+        assert caught.value.code in NO_RETRY
+        with pytest.raises(ServerChoiceNeeded, match="no server 'New shop'"):
+            log_in(settings_for(door, phpmyadmin_server="New shop"))
+        assert rows(settings_for(door, phpmyadmin_server="Shop")) == SEEDED
+
+
+@pytest.mark.parametrize("login", ["http", "browser"])
+def test_a_certificate_of_an_unknown_ca_is_refused(lab: Lab, here: Path, login: str) -> None:
+    with lab.door("tls") as door:
+        error = fails(settings_for(door, login, phpmyadmin_ca_file=None))
+    assert isinstance(error, CertificateRefused)
+    assert "PHPMYADMIN_CA_FILE" in error.advice
+
+
+@pytest.mark.parametrize("login", ["http", "browser"])
+def test_a_certificate_of_another_ca_is_refused(lab: Lab, here: Path, login: str) -> None:
+    with lab.door("tls") as door, lab.door("tls") as other:
+        ca = other.settings()["PHPMYADMIN_CA_FILE"]
+        assert isinstance(fails(settings_for(door, login, phpmyadmin_ca_file=ca)), CertificateRefused)
+
+
+def test_a_ca_file_that_holds_no_certificate_is_a_wrong_setting(lab: Lab, here: Path) -> None:
+    (here / "ca.pem").write_text("nothing")
+    with lab.door("tls") as door, pytest.raises(SettingsInvalid, match="PHPMYADMIN_CA_FILE"):
+        log_in(settings_for(door, phpmyadmin_ca_file="ca.pem"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "setting"),
+    [
+        ({"phpmyadmin_portal_password_field": "secret"}, "PHPMYADMIN_PORTAL_PASSWORD_FIELD"),
+        ({"phpmyadmin_portal_link": "a#mysql"}, "PHPMYADMIN_PORTAL_LINK"),
+    ],
+)
+def test_a_portal_with_other_names_is_told_by_the_setting(
+    lab: Lab, here: Path, changes: dict[str, str], setting: str
+) -> None:
+    with lab.door("portal") as door, pytest.raises(NotPhpMyAdmin) as caught:
+        log_in(settings_for(door, **changes))
+    assert setting in caught.value.advice
+
+
+# -- settings and choices
+
+
+def test_headers_by_setting_go_with_login_and_exports(lab: Lab, here: Path) -> None:
+    headers = json.dumps({"X-Access-Token": "letmein-please"})
+    with lab.door("cookie") as door:
+        settings = settings_for(door, phpmyadmin_headers=headers)
+        session = log_in(settings)
+        assert "letmein-please" not in f"{settings!r} {session!r}"
+    for login in ("http", "browser"):
+        with remembering() as (url, seen):
+            changed = settings.model_copy(update={"phpmyadmin_url": url, "phpmyadmin_login": login})
+            assert isinstance(fails(changed), NotPhpMyAdmin)
+            with Exporter(replace(session, export_url=url), changed) as export, pytest.raises(ScrapeError):
+                export.select(ORDERS, 2)
+        assert [method for method, token in seen if token == "letmein-please"] == [method for method, _ in seen]
+        assert {"GET", "POST"} == {method for method, _ in seen}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("phpmyadmin_headers", "X-Access-Token: secret-1"),
+        ("phpmyadmin_headers", '{"X-Access-Token": 1}'),
+        ("phpmyadmin_totp_secret", "secret-1!"),
+        ("phpmyadmin_login", "secret-1"),
+        ("phpmyadmin_portal_url", "secret-1"),
+    ],
+)
+def test_a_wrong_setting_of_a_way_in_is_named_without_its_value(
+    settings: ScraperSettings, lab: Lab, name: str, value: str
+) -> None:
+    given = {key.lower(): text for key, text in lab.settings().items()}
+    with pytest.raises(SettingsInvalid, match=name.upper()) as caught:
+        ScraperSettings.load(**{**given, name: value})
+    assert "secret-1" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "path", "memory", "way", "why"),
+    [
+        ("auto", None, 2 * BYTES, "browser", "chrom"),
+        ("auto", None, BYTES - 1, "http", "449 MB are available"),
+        ("auto", "", 2 * BYTES, "http", "no Chrome"),
+        ("http", None, 2 * BYTES, "http", "PHPMYADMIN_LOGIN"),
+        ("browser-only", "", 0, "browser-only", "PHPMYADMIN_LOGIN"),
+    ],
+)
+def test_the_way_is_chosen_by_what_the_machine_has(
+    settings: ScraperSettings, monkeypatch: pytest.MonkeyPatch, setting: str, path: str | None, memory: int, way: str,
+    why: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("scraper.login.available_memory", lambda: memory)
+    if path is not None:
+        monkeypatch.setenv("PATH", path)
+    chosen, reason = choose(settings.model_copy(update={"phpmyadmin_login": setting}))
+    assert chosen == way
+    assert why in reason
+
+
+def test_a_machine_without_chrome_logs_in_by_itself(
+    lab: Lab, store: LocalStore, monkeypatch: pytest.MonkeyPatch, settings: ScraperSettings
+) -> None:
+    monkeypatch.setattr("scraper.login.find_browser", lambda: None)
+    run = sync(store, settings, log_in)
+    assert (run.outcome, run.versions["login"]) == ("published", "http: there is no Chrome on this machine")
+
+
+def test_the_code_is_that_of_the_standard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last six digits of an example in RFC 6238, appendix B."""
+    monkeypatch.setattr("time.time", lambda: 1111111109)
+    assert totp("gezd gnbv gy3t qojq GEZD GNBV GY3T QOJQ") == "081804"
+
+
+def test_what_is_kept_of_a_page_without_a_browser_is_its_html(lab: Lab, here: Path) -> None:
+    with lab.door("portal") as door:
+        settings = settings_for(door, phpmyadmin_portal_password=WRONG)
+        fails(settings)
+    assert [path.suffix for path in diagnostics.FOLDER.iterdir()] == [".html"]
+    assert "The login is invalid" in next(diagnostics.FOLDER.iterdir()).read_text()
