@@ -13,10 +13,11 @@ from scraper.settings import ScraperSettings
 
 def realm(response: httpx.Response) -> str | None:
     """What a refused request names as the place to log in to; None where it asks for no Basic login."""
-    if response.status_code != httpx.codes.UNAUTHORIZED:
+    asked = response.headers.get("WWW-Authenticate", "")
+    if response.status_code != httpx.codes.UNAUTHORIZED or "basic" not in asked.lower():
         return None
-    found = re.search(r'basic\s+realm="([^"]*)"', response.headers.get("WWW-Authenticate", ""), re.I)
-    return found[1] if found else None
+    found = re.search(r'realm="([^"]*)"', asked, re.I)
+    return found[1] if found else ""
 
 
 def authorization(settings: ScraperSettings, realm: str) -> str:

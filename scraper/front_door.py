@@ -83,10 +83,12 @@ def _through_portal(window: Window, settings: ScraperSettings) -> None:
     )  # fmt: skip
     if not window.shows(password):
         raise NotPhpMyAdmin(
-            f"The page at {window.address} shows no login form with the field {password}.",
+            f"The page at {_place(window)} shows no login form with the field {password}.",
             "Correct PHPMYADMIN_PORTAL_URL and PHPMYADMIN_PORTAL_PASSWORD_FIELD.",
         )
-    window.submit({user: settings.phpmyadmin_portal_username, password: _text(settings.phpmyadmin_portal_password)})
+    window.submit(
+        {user: settings.phpmyadmin_portal_username or "", password: _text(settings.phpmyadmin_portal_password)}
+    )
     if window.shows(password):
         raise LoginRefused(
             f"The control panel refused the login: {window.complaint()}",
@@ -129,7 +131,7 @@ def _listed(servers: Mapping[str, str]) -> str:
 def _give_password(window: Window, settings: ScraperSettings) -> None:
     if not window.shows(_USERNAME):
         if window.known("logged_in") != "true":
-            raise NotPhpMyAdmin(f"The page at {window.address} shows no phpMyAdmin login form.")
+            raise NotPhpMyAdmin(f"The page at {_place(window)} shows no phpMyAdmin login form.")
         return
     if window.shows(_CAPTCHA):
         raise CaptchaShown("The login form wants a captcha solved. No login was tried.")
@@ -159,6 +161,11 @@ def _second_factor(window: Window, field: str, secret: SecretStr | None, setting
     window.submit({field: totp(secret.get_secret_value())})
     if window.shows(field):
         raise SecondFactorRefused(f"The code was refused: {window.complaint()}", advice)
+
+
+def _place(window: Window) -> str:
+    """The address without what may be secret in it."""
+    return window.address.partition("?")[0]
 
 
 def _text(secret: SecretStr | None) -> str:

@@ -51,7 +51,7 @@ class ScraperSettings(Settings):
     phpmyadmin_portal_url: str | None = Field(
         None, description="Address of the login form of a control panel that leads to phpMyAdmin."
     )
-    phpmyadmin_portal_username: str = Field("", description="User name for the control panel.")
+    phpmyadmin_portal_username: str | None = Field(None, description="User name for the control panel.")
     phpmyadmin_portal_password: SecretStr | None = Field(None, description="Its password.")
     phpmyadmin_portal_totp_secret: SecretStr | None = Field(
         None, description="Secret of the control panel's second factor, in base 32."
@@ -154,4 +154,6 @@ class ScraperSettings(Settings):
     def _named(self) -> Self:
         if not self.phpmyadmin_username:
             raise ValueError("PHPMYADMIN_USERNAME is empty")
+        if self.phpmyadmin_portal_url and not (self.phpmyadmin_portal_username and self.phpmyadmin_portal_password):
+            raise ValueError("PHPMYADMIN_PORTAL_USERNAME or PHPMYADMIN_PORTAL_PASSWORD is missing")
         return self

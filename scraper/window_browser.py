@@ -85,7 +85,9 @@ class BrowserWindow:
             field.send_keys(value)
         form = cast(WebElement | None, self._driver.execute_script("return arguments[0].form", chosen[0]))
         if form is None:
-            raise NotPhpMyAdmin(f"The page at {self.address} shows no form with the field {next(iter(fields))}.")
+            raise NotPhpMyAdmin(
+                f"The page at {self.address.partition('?')[0]} shows no form with the field {next(iter(fields))}."
+            )
         self._script(_SUBMIT, form)  # a native click can be intercepted by a notice
         wait = WebDriverWait(self._driver, LOADING_SECONDS, ignored_exceptions=[JavascriptException])
         try:

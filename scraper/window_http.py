@@ -56,7 +56,9 @@ class HttpWindow:
         chosen = [self._page.select_one(selector) for selector in fields]
         form = chosen[0].find_parent("form") if chosen[0] else None
         if form is None:
-            raise NotPhpMyAdmin(f"The page at {self.address} shows no form with the field {next(iter(fields))}.")
+            raise NotPhpMyAdmin(
+                f"The page at {self.address.partition('?')[0]} shows no form with the field {next(iter(fields))}."
+            )
         data = _defaults(form)
         data |= {str(field["name"]): value for field, value in zip(chosen, fields.values(), strict=True) if field}
         self._load("POST", urljoin(self.address, str(form.get("action") or "")), data)

@@ -322,6 +322,12 @@ def test_a_wrong_setting_of_a_way_in_is_named_without_its_value(
     assert "secret-1" not in str(caught.value)
 
 
+def test_a_portal_without_its_login_is_a_wrong_setting(lab: Lab, here: Path) -> None:
+    given = {key.lower(): text for key, text in lab.settings().items()}
+    with pytest.raises(SettingsInvalid, match="PHPMYADMIN_PORTAL_PASSWORD is missing"):
+        ScraperSettings.load(**given, phpmyadmin_portal_url="https://h/login/", phpmyadmin_portal_username="me")
+
+
 @pytest.mark.parametrize(
     ("setting", "path", "memory", "way", "why"),
     [
