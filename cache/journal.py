@@ -178,13 +178,13 @@ class Journal:
                     state = {"state": "queued"} if again else {"state": "failed", "error": _DIED, "finished_at": now()}
                     self._save(db, task.model_copy(update={**state, "run": None}))
 
-    def begin(self, run: Run) -> list[Task]:
+    def begin(self, run: Run, claim: bool = True) -> list[Task]:
         with self._write() as db:
             self._save_run(db, run)
             db.execute("DELETE FROM runs WHERE n <= (SELECT MAX(n) FROM runs) - ?", (KEPT_RUNS,))
             waiting = db.execute("SELECT body FROM tasks WHERE state = 'queued' ORDER BY n").fetchall()
             claimed = []
-            for (body,) in waiting:
+            for (body,) in waiting if claim else ():
                 task = Task.model_validate_json(body)
                 if task.requested_at > run.started_at:  # the next sync answers it
                     continue

@@ -136,8 +136,8 @@ class LocalStore:
         finally:
             lock.release()
 
-    def begin(self, run: Run) -> list[Task]:
-        return self._journal.begin(run)
+    def begin(self, run: Run, claim: bool = True) -> list[Task]:
+        return self._journal.begin(run, claim)
 
     def report(self, run: Run) -> None:
         self._journal.report(run)

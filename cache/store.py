@@ -171,8 +171,11 @@ class Store(Protocol):
     def sync_lock(self) -> AbstractContextManager[object]:
         """Held by a sync from start to end; freed when its process dies. Raises SyncRunning."""
 
-    def begin(self, run: Run) -> list[Task]:
-        """Records the run and claims the waiting requests. Call it under the lock, before `verified_at` is taken."""
+    def begin(self, run: Run, claim: bool = True) -> list[Task]:
+        """Records the run and claims the waiting requests. Call it under the lock, before `verified_at` is taken.
+
+        Parameters: `claim` is false for a run that answers no request, since it proves nothing.
+        """
 
     def report(self, run: Run) -> None:
         """Records the progress of a run, and that it lives."""

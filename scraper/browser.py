@@ -31,6 +31,7 @@ BROWSERS = (
       for name in ("PROGRAMFILES", "PROGRAMFILES(X86)", "LOCALAPPDATA")),
 )  # fmt: skip
 BYTES = 450 << 20  # of memory that a login was seen to need
+PROFILE = "phpmyadmin-orders-"  # a process id and something random follow
 PAGE_SECONDS = 60
 ARGUMENTS = (
     "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -90,7 +91,8 @@ def chrome(*more: str) -> Iterator[Chrome]:
 
     Parameters: `more` arguments of its command line.
     """
-    profile = Path(tempfile.mkdtemp(prefix="phpmyadmin-orders-"))
+    _sweep()
+    profile = Path(tempfile.mkdtemp(prefix=f"{PROFILE}{os.getpid()}-"))
     service = Service(find_driver(), popen_kw=_dies_with_us())
     options = ChromeOptions()
     options.binary_location = find_browser() or ""
@@ -110,6 +112,14 @@ def chrome(*more: str) -> Iterator[Chrome]:
             service.stop()
         _end(family)
         shutil.rmtree(profile, ignore_errors=True)
+
+
+def _sweep() -> None:
+    """Removes the profiles of syncs that were killed."""
+    for left in Path(tempfile.gettempdir()).glob(f"{PROFILE}*"):
+        owner = left.name.removeprefix(PROFILE).partition("-")[0]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _family(service: Service) -> list[psutil.Process]:

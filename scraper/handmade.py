@@ -50,7 +50,11 @@ def import_file(
     Parameters: `names` are those of the columns where the first row does not hold them; `accept` publishes a file that
     is older than the last verification, or has far fewer rows than there were. Raises SyncRunning.
     """
-    return recorded(store, "import", lambda reporter, _: _Import(store, settings, reporter, path, accept).run(names))
+
+    def work(reporter: Reporter, _: object) -> None:
+        _Import(store, settings, reporter, path, accept).run(names)
+
+    return recorded(store, "import", work, claim=False)
 
 
 class _Import:

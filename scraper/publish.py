@@ -18,14 +18,15 @@ from scraper.table import Table
 log = logging.getLogger(__name__)
 
 
-def recorded(store: Store, trigger: str, work: Callable[[Reporter, Sequence[Task]], None]) -> Run:
+def recorded(store: Store, trigger: str, work: Callable[[Reporter, Sequence[Task]], None], claim: bool = True) -> Run:
     """Does work under the cache's sync lock and returns how it went; a failure is an outcome, not an exception.
 
-    Parameters: `work` is given the requests that it answers. Raises SyncRunning where another sync holds the lock.
+    Parameters: `work` is given the requests that it answers: none, unless it may `claim` them. Raises SyncRunning where
+    another sync holds the lock.
     """
     with store.sync_lock():
         run = Run(trigger=trigger)
-        asked = store.begin(run)
+        asked = store.begin(run, claim)
         run = run.model_copy(update={"asked_by": tuple(sorted({task.requested_by for task in asked}))})
         with Reporter(store, run) as reporter:
             try:
