@@ -1,0 +1,83 @@
+"""What runs for long leaves nothing over."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psutil
+import pytest
+from copies import Copies
+
+from cache.store import Task
+
+SYNCS = 300
+MEASURED_FROM = 20  # by then all that is made once has been made
+MEGABYTES = 8  # by which a worker's memory may differ
+
+
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    with TemporaryDirectory() as folder:  # a short name, for Chrome
+        yield Path(folder)
+
+
+@pytest.fixture
+def worker(temporary: Path, child_environment: Callable[..., dict[str, str]]) -> Iterator[psutil.Popen]:
+    """The scheduler, which runs each sync as a child; without Chrome, since 300 of these would take half an hour."""
+    environment = child_environment(TMPDIR=str(temporary), PHPMYADMIN_LOGIN="http", REFRESH_MIN_SECONDS="0")
+    command = [sys.executable, "-m", "scraper", "worker"]
+    silent = subprocess.DEVNULL
+    process = psutil.Popen(command, env=environment, stdin=silent, stdout=silent, stderr=silent)
+    yield process
+    process.terminate()
+    process.wait(30)
+
+
+def finished(copies: Copies, task: Task, seconds: float = 60) -> Task:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = copies.store.task(task.id)
+        if found.ended:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"the sync did not end within {seconds} seconds")
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.soak
+def test_300_syncs_in_a_row_leave_nothing_over(
+    copies: Copies, here: Path, temporary: Path, worker: psutil.Popen
+) -> None:
+    def measured() -> tuple[int, int, int, int]:
+        wait_until(lambda: worker.children() == [])
+        memory = worker.memory_full_info().uss >> 20
+        return worker.num_fds(), worker.num_threads(), len(list(temporary.iterdir())), memory
+
+    wait_until(lambda: copies.store.status().leader is not None, 60)
+    finished(copies, copies.store.request("test"))
+    first = measured()
+    for n in range(SYNCS):
+        if n % 3 == 0:
+            copies.lab.mutate(seed=n, touches=10)
+        assert finished(copies, copies.store.request("test")).error is None
+        if n == MEASURED_FROM:
+            first = measured()
+    last = measured()
+    print(f"descriptors, threads, temporary files, MB: {first} after {MEASURED_FROM} syncs, {last} after {SYNCS}")
+    assert last[:3] == first[:3]
+    assert last[3] <= first[3] + MEGABYTES
+    assert list((here / "cache/work").iterdir()) == []
+    kept = {s.id for g in copies.store._kept() for s in copies.store.inspect(g).manifest.segments}
+    assert {folder.name for folder in (here / "cache/segments").iterdir()} == kept
+    assert copies.differences() == []
