@@ -107,10 +107,9 @@ def chrome(*more: str) -> Iterator[Chrome]:
             driver.set_script_timeout(PAGE_SECONDS)
             yield driver
     finally:
-        family = family or _family(service)
-        with suppress(Exception):  # a browser that is already gone cannot quit
+        _end([*family, *_family(service)])  # not asked to quit: one that hangs would keep us for minutes
+        with suppress(Exception):  # closes what Selenium holds of it
             service.stop()
-        _end(family)
         shutil.rmtree(profile, ignore_errors=True)
 
 
