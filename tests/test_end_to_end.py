@@ -14,7 +14,6 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from conftest import SEEDED
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from cache.store import Store, Worker, open_store
@@ -99,7 +98,6 @@ def everything(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[E
         yield running
     finally:
         running.close()
-        lab.seed(SEEDED)
 
 
 @pytest.fixture(scope="module")
