@@ -49,10 +49,12 @@ def test_a_binary_cell_that_no_function_of_the_server_returns_is_refused_by_name
     assert json_rows(copies.store.open()) == [{"id": 1, "photo": "c21hbGw="}]
 
 
-def test_many_long_cells_are_copied_within_bounded_memory(copies: Copies) -> None:
+def test_many_long_cells_are_copied_within_the_memory_that_rendering_may_take(copies: Copies) -> None:
     table = copies.table("id INT PRIMARY KEY, a LONGTEXT")
     copies.execute(f"INSERT INTO {table} SELECT seq, REPEAT(MD5(seq), 1500) FROM seq_1_to_600")
-    synced(copies, table)
+    run = copies.sync(table)  # the renderer's database has a limit of memory, and fails beyond it
+    assert (run.error, run.rows) == (None, 600)
+    assert copies.differences(table) == []
 
 
 def test_odd_values_come_through(copies: Copies) -> None:
