@@ -1,4 +1,4 @@
-"""Rows as text -> a segment: Parquet with exact types, JSON per row, offsets, row checksums.
+"""Rows as text -> a segment: Parquet with exact types, JSON per row, the same compressed, offsets, row checksums.
 
 The forms are those of the HTTP contract: DECIMAL a string, integers exact, instants ISO 8601 in UTC with as many
 decimals as the column declares, binary base64, a date that no calendar has null, JSON nested and compact.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +23,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from cache.snapshot import CHECKSUMS, JSON, OFFSETS, PARQUET, Column, File, Segment
+from cache import gzips
+from cache.snapshot import CHECKSUMS, GZIP, JSON, OFFSETS, PARQUET, Column, File, Segment
 
 Checksums = npt.NDArray[np.uint64]
 
@@ -39,7 +40,9 @@ _TEMPORAL = {"date": "DATE", "datetime": "TIMESTAMP"}
 
 @cache
 def _database() -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(config={"threads": 1, "memory_limit": "256MB"})
+    database = duckdb.connect(config={"threads": 1, "memory_limit": "256MB"})
+    database.execute("SET GLOBAL TimeZone = 'UTC'")  # else instants are written in the zone of the machine
+    return database
 
 
 def engine() -> duckdb.DuckDBPyConnection:
@@ -71,6 +74,8 @@ class SegmentWriter:
         self._waiting: list[pa.Table] = []  # typed rows that do not fill a row group yet
         self._source: tuple[Path, pa.Table] | None = None  # what is copied from, read once
         self._json = _Digested(folder / JSON)
+        self._gzip = _Digested(folder / GZIP)
+        self._piece = gzips.Piece()
         self._offsets = _Digested(folder / OFFSETS)
         self._checksums = _Digested(folder / CHECKSUMS)
         self._offsets.write(np.zeros(1, "<u8").tobytes())
@@ -81,7 +86,7 @@ class SegmentWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for file in (self._parquet, self._json, self._offsets, self._checksums, self._duck):
+        for file in (self._parquet, self._json, self._gzip, self._offsets, self._checksums, self._duck):
             file.close()
 
     def write(self, text: pa.Table, checksums: Checksums) -> None:
@@ -116,6 +121,7 @@ class SegmentWriter:
         if sum(map(len, self._waiting)) >= ROW_GROUP:
             self._flush()
         self._json.write(json)
+        self._gzip.write(self._piece.add(json))
         self._offsets.write((ends[1:] + self._end).astype("<u8").tobytes())
         self._checksums.write(checksums.astype("<u8").tobytes())
         self.rows += len(typed)
@@ -131,8 +137,10 @@ class SegmentWriter:
         """Ends the files; the segment is named by their digests. `low` and `high` bound its keys (None: open)."""
         self._flush()
         self._parquet.close()
+        self._gzip.write(self._piece.end())
         files = {name: digested.finish() for name, digested in
-                 ((JSON, self._json), (OFFSETS, self._offsets), (CHECKSUMS, self._checksums))}  # fmt: skip
+                 ((JSON, self._json), (GZIP, self._gzip), (OFFSETS, self._offsets),
+                  (CHECKSUMS, self._checksums))}  # fmt: skip
         parquet = (self._folder / PARQUET).read_bytes()
         files[PARQUET] = File(size=len(parquet), sha256=hashlib.sha256(parquet).hexdigest())
         named = "".join(files[name].sha256 for name in sorted(files))
@@ -142,6 +150,7 @@ class SegmentWriter:
             low=low,
             high=high,
             checksum=self._sum,
+            crc32=self._piece.crc32,
             files=files,
             misfits=dict(self._misfits),
             zero_dates=dict(self._zero_dates),
@@ -173,37 +182,14 @@ class SegmentWriter:
         arrays = list(text.columns)
         for i, column in enumerate(self._columns):
             if column.kind == "json":
-                arrays[i] = self._nested(column, text.column(i))
+                arrays[i], odd = nested(text.column(i))
+                self._misfits.update({column.name: odd} if odd else {})
             elif column.kind in ("date", "datetime", "timestamp"):
                 arrays[i] = typed.column(i)
         values = pa.table(arrays, names=text.column_names)
-        parts = []
-        for i, column in enumerate(self._columns):
-            name = ("{" if i == 0 else ",") + _json_text(column.name) + ":"
-            parts.append(f"{_quoted(name)}, coalesce({_json_sql(column, f't.c{i}')}, 'null')")
-        row = f"concat({', '.join(parts)}, '}},')"
-        for code in _UNICODE_LINE_BREAKS:
-            row = f"replace({row}, chr({code}), '\\u{code:04x}')"
-        found = self._query(f"SELECT {row} AS row FROM t", t=values)
+        cells = {column.name: json_sql(column, f"t.c{i}") for i, column in enumerate(self._columns)}
+        found = self._query(f"SELECT {json_row_sql(cells, ',')} AS row FROM t", t=values)
         return found.column(0).cast(pa.large_string()).combine_chunks()
-
-    def _nested(self, column: Column, values: pa.ChunkedArray) -> pa.Array:
-        """JSON ready to be put in: compact, unwrapped where it was encoded twice; a misfit as the string that it is."""
-        nested: list[str | None] = []
-        loose = np.zeros(len(values), bool)  # those with white space between their parts, or that may have some
-        for i, value in enumerate(values.to_pylist()):
-            found = None if value is None else _parsed(value)
-            if value is not None and found is None:
-                self._misfits[column.name] += 1
-                nested.append(_json_text(value))
-                continue
-            text, loose[i] = _compact(*found) if found else (None, False)
-            nested.append(text)
-        texts = pa.array(nested, pa.string())
-        if not loose.any():
-            return texts
-        compact = pc.replace_substring_regex(texts.filter(pa.array(loose)), _STRING_OR_SPACE, r"\1")
-        return pc.replace_with_mask(texts, pa.array(loose), compact)
 
     def _query(self, sql: str, t: pa.Table) -> pa.Table:
         self._duck.register("t", t)
@@ -232,6 +218,29 @@ class _Digested:
 
     def close(self) -> None:
         self._file.close()
+
+
+def nested(values: pa.Array | pa.ChunkedArray) -> tuple[pa.Array, int]:
+    """Texts -> JSON ready to be put in: compact, unwrapped where it was encoded twice; and how many are no JSON.
+
+    A misfit becomes the JSON string that it is.
+    """
+    found: list[str | None] = []
+    loose = np.zeros(len(values), bool)  # those with white space between their parts, or that may have some
+    misfits = 0
+    for i, value in enumerate(values.to_pylist()):
+        parsed = None if value is None else _parsed(value)
+        if value is not None and parsed is None:
+            misfits += 1
+            found.append(_json_text(value))
+            continue
+        text, loose[i] = _compact(*parsed) if parsed else (None, False)
+        found.append(text)
+    texts = pa.array(found, pa.string())
+    if not loose.any():
+        return texts, misfits
+    compact = pc.replace_substring_regex(texts.filter(pa.array(loose)), _STRING_OR_SPACE, r"\1")
+    return pc.replace_with_mask(texts, pa.array(loose), compact), misfits
 
 
 def unwrap(value: str) -> str | None:
@@ -308,13 +317,30 @@ def _typed_sql(column: Column, value: str) -> str:
             return value
 
 
-def _json_sql(column: Column, value: str) -> str:
-    """DuckDB's expression to a value's JSON text, NULL for NULL."""
+def json_row_sql(cells: Mapping[str, str], end: str) -> str:
+    """DuckDB's expression to a row as one JSON object in one line, and `end`.
+
+    `cells` are expressions to the values' JSON texts, by name.
+    """
+    parts = []
+    for i, (name, cell) in enumerate(cells.items()):
+        parts.append(f"{literal(('{' if i == 0 else ',') + _json_text(name) + ':')}, coalesce({cell}, 'null')")
+    row = f"concat({', '.join(parts)}, {literal('}' + end)})"
+    for code in _UNICODE_LINE_BREAKS:
+        row = f"replace({row}, chr({code}), '\\u{code:04x}')"
+    return row
+
+
+def json_sql(column: Column, value: str) -> str:
+    """DuckDB's expression to a value's JSON text, NULL for NULL.
+
+    `value` is an expression to text as a batch has it, or to a typed value where that is no BLOB; JSON is `nested`.
+    """
     match column.kind:
         case "integer" | "unsigned":
             return f"{value}::HUGEINT::VARCHAR"  # a ZEROFILL column's text has leading zeros
         case "boolean":
-            return f"CASE {value} WHEN '0' THEN 'false' WHEN '1' THEN 'true' ELSE {value} END"
+            return f"CASE {value}::VARCHAR WHEN '0' THEN 'false' WHEN '1' THEN 'true' ELSE {value}::VARCHAR END"
         case "float":
             return f"{value}::FLOAT::VARCHAR"
         case "double":
@@ -338,5 +364,6 @@ def _json_text(value: str) -> str:
     return orjson.dumps(value).decode()
 
 
-def _quoted(text: str) -> str:
+def literal(text: str) -> str:
+    """A text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"

@@ -7,6 +7,7 @@ On disk (`LocalStore`), everything but `current.json` is immutable once written:
     generations/00000012.json       Manifest: columns, and the segments in key order
     segments/<id>/rows.parquet      typed rows: decimals exact, instants UTC, JSON columns and TINYINT(1) as stored
     segments/<id>/rows.json         each row as compact JSON followed by one comma
+    segments/<id>/rows.deflate      the same without its last comma, compressed; see cache/gzips.py
     segments/<id>/offsets.u64       little-endian; row i is bytes offsets[i] to offsets[i+1] - 1 (without its comma)
     segments/<id>/checksums.u64     little-endian; the first 64 bits of the digest of each row's framed text
 """
@@ -25,9 +26,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, model_validator
 
+from cache import gzips
 from cache.errors import SnapshotDamaged
 
-PARQUET, JSON, OFFSETS, CHECKSUMS = "rows.parquet", "rows.json", "offsets.u64", "checksums.u64"
+PARQUET, JSON, GZIP = "rows.parquet", "rows.json", "rows.deflate"
+OFFSETS, CHECKSUMS = "offsets.u64", "checksums.u64"
 
 Kind = Literal[
     "integer", "unsigned", "boolean", "decimal", "float", "double", "date", "datetime", "timestamp", "text", "json",
@@ -62,8 +65,8 @@ class File(BaseModel, frozen=True):
 class Segment(BaseModel, frozen=True):
     """The rows of one key range, low <= key < high (None: open), or the whole table where it has no integer key.
 
-    `checksum` is the exact sum of the row checksums. `misfits` counts values that do not fit the recorded kind,
-    `zero_dates` dates that no calendar has, each by column.
+    `checksum` is the exact sum of the row checksums, `crc32` that of its JSON without the last comma. `misfits` counts
+    values that do not fit the recorded kind, `zero_dates` dates that no calendar has, each by column.
     """
 
     id: str
@@ -71,6 +74,7 @@ class Segment(BaseModel, frozen=True):
     low: int | None
     high: int | None
     checksum: int
+    crc32: int = 0
     files: dict[str, File]
     misfits: dict[str, int] = {}
     zero_dates: dict[str, int] = {}
@@ -222,7 +226,7 @@ class Snapshot:
         return self.manifest.columns
 
     def paths(self, name: str) -> list[Path]:
-        """One path a segment, in key order. `name` is PARQUET, JSON, OFFSETS or CHECKSUMS."""
+        """One path a segment, in key order. `name` is PARQUET, JSON, GZIP, OFFSETS or CHECKSUMS."""
         return [self._folder / segment.id / name for segment in self.manifest.segments]
 
     @property
@@ -242,18 +246,33 @@ class Snapshot:
                 yield memoryview(self._maps[i][0])[int(offsets[low]) : last]
             first += segment.rows
 
+    def gzip_slices(self, head: bytes, tail: bytes) -> list[bytes | memoryview]:
+        """The gzip body of `head`, all rows as JSON joined by commas, and `tail`: slices of the mapped files."""
+        return gzips.member(head, self._compressed, tail)
+
+    @cached_property
+    def _compressed(self) -> gzips.Compressed:
+        return gzips.joined(
+            gzips.Compressed((memoryview(_mapped(path)),), segment.crc32, segment.files[JSON].size - 1)
+            for segment, path in zip(self.manifest.segments, self.paths(GZIP), strict=True)
+            if segment.rows
+        )
+
     @cached_property
     def _maps(self) -> list[tuple[mmap.mmap, npt.NDArray[np.uint64]]]:
         maps: list[tuple[mmap.mmap, npt.NDArray[np.uint64]]] = []
         for rows, offsets in zip(self.paths(JSON), self.paths(OFFSETS), strict=True):
-            with rows.open("rb") as file:
-                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            maps.append((mapped, np.memmap(offsets, dtype="<u8", mode="r")))
+            maps.append((_mapped(rows), np.memmap(offsets, dtype="<u8", mode="r")))
         return maps
 
     def verify(self) -> list[str]:
         """Reads every file whole and returns the ids of the segments whose digests differ."""
         return [s.id for s in self.manifest.segments if not intact(self._folder, s, digests=True)]
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def intact(folder: Path, segment: Segment, digests: bool = False) -> bool:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -194,6 +197,15 @@ def test_a_datetime_is_read_in_the_time_zone_of_the_source(tmp_path: Path, local
     stored, rows, _ = rendered(tmp_path, column("datetime"), local, zone="Europe/Berlin")
     assert rows == [f'"{instant}"']
     assert stored == [datetime.fromisoformat(instant)]
+
+
+def test_instants_are_written_in_utc_wherever_the_machine_stands() -> None:
+    code = (
+        "from cache.render import engine; print(engine().sql(\"SELECT strftime(to_timestamp(0), '%H:%M')\").fetchall())"
+    )
+    environment = {**os.environ, "TZ": "America/New_York"}
+    said = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert said.stdout == "[('00:00',)]\n"
 
 
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=50))
