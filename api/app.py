@@ -61,6 +61,7 @@ def create_app(store: Store, settings: Settings, key: str, events: Events, servi
             Route("/fetch-data", fetch.get, middleware=keyed),
             Route("/refresh", refresh.post, methods=["POST"], middleware=keyed),
             Route("/tasks/{id}", refresh.get, middleware=keyed),
+            Route("/events", events.feed, middleware=keyed),
             Route("/status", reports.status, middleware=keyed),
             Route("/health", reports.health),
             Route("/ready", reports.ready),

@@ -15,6 +15,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from api.answers import dumps
+from api.feed import Feed, News
 from api.refresh import Asked, progress
 from cache.errors import OrdersError, Trouble
 from cache.settings import Settings
@@ -41,6 +42,7 @@ class Events:
         self._closing = False
         self._ended = threading.Event()
         self._status: Status | None = None
+        self.feed = Feed(store)
         self._thread = threading.Thread(target=self._watch, name="events", daemon=True)
 
     def start(self) -> None:
@@ -51,6 +53,7 @@ class Events:
         """Ends every stream with an `error` and `done`. Called in the event loop."""
         self._closing = True
         self._changed.set()
+        self.feed.close()
 
     async def stop(self) -> None:
         self.close_streams()
@@ -64,13 +67,14 @@ class Events:
                 newer = self._store.wait(version, WATCH_SECONDS)
                 if newer != version:
                     version, status = newer, self._store.status()
-                    self._loop.call_soon_threadsafe(self._wake, status)
+                    self._loop.call_soon_threadsafe(self._wake, status, self.feed.look(status))
             except Exception:
                 log.exception("The cache cannot be watched; streams wait until it can.")
                 self._ended.wait(ALIVE_SECONDS)
 
-    def _wake(self, status: Status) -> None:
+    def _wake(self, status: Status, news: News) -> None:
         self._status = status
+        self.feed.tell(news)
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 

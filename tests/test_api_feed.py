@@ -1,0 +1,130 @@
+"""`GET /events`: what happens to the cache, told to every client as it happens."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import httpx
+import pytest
+from cache_factory import confirm, publish
+from sidecar_process import KEY, Sidecar, sidecar, sync, worker
+
+from cache.snapshot import Changes
+
+CLIENTS = 100
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Sidecar]:
+    with sidecar(tmp_path) as running:
+        publish(running.store, 3)
+        yield running
+
+
+def told(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
+    """The events of a stream, each with its id."""
+    event: dict[str, Any] = {}
+    for line in lines:
+        line = line.rstrip("\r\n")
+        name, _, value = line.partition(": ")
+        if not line and event:
+            yield event
+            event = {}
+        elif name == "data":
+            event |= json.loads(value)
+        elif name in ("id", "event"):
+            event[name] = value
+
+
+def test_it_works(api: Sidecar) -> None:
+    with api.client.stream("GET", "/events") as answer:
+        assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+        event = next(told(answer.iter_lines()))
+    assert (event["event"], event["type"]) == ("snapshot", "snapshot")
+    assert (event["generation"], event["rows"], event["verified"]) == (1, 3, True)
+
+
+def test_a_sync_is_told_from_its_progress_to_the_snapshot_and_what_it_changed(api: Sidecar) -> None:
+    with api.client.stream("GET", "/events") as answer:
+        events = told(answer.iter_lines())
+        next(events)
+        with worker(api.store), sync(api.store, 5, changes=Changes(inserted=2)):
+            assert next(events)["phase"] in ("login", "rows")
+        found = [next(events)]
+        while found[-1]["type"] != "changes":
+            found.append(next(events))
+    snapshot = next(event for event in found if event["type"] == "snapshot")
+    assert (snapshot["generation"], snapshot["rows"]) == (2, 5)
+    assert (found[-1]["since"], found[-1]["generation"], found[-1]["inserted"]) == (1, 2, 5)
+
+
+def test_a_verification_without_a_change_is_a_snapshot_of_the_same_generation(api: Sidecar) -> None:
+    with api.client.stream("GET", "/events") as answer:
+        events = told(answer.iter_lines())
+        first = next(events)
+        confirm(api.store)
+        second = next(events)
+    assert (second["type"], second["generation"]) == ("snapshot", first["generation"])
+    assert second["id"] != first["id"]
+
+
+def test_a_client_that_comes_back_is_told_only_where_things_have_moved(api: Sidecar) -> None:
+    with api.client.stream("GET", "/events") as answer:
+        known = next(told(answer.iter_lines()))["id"]
+    with api.client.stream("GET", "/events", headers={"Last-Event-ID": known}) as answer:
+        events = told(answer.iter_lines())
+        publish(api.store, 4)
+        assert next(events)["generation"] == 2
+    with api.client.stream("GET", "/events", headers={"Last-Event-ID": known}) as answer:
+        assert next(told(answer.iter_lines()))["generation"] == 2
+
+
+def test_an_event_reaches_every_client(api: Sidecar) -> None:
+    with ExitStack() as stack:
+        streams = [told(stack.enter_context(listening(api))) for _ in range(CLIENTS)]
+        assert {next(stream)["generation"] for stream in streams} == {1}
+        publish(api.store, 4)
+        assert [next(stream)["generation"] for stream in streams] == [2] * CLIENTS
+
+
+def test_clients_that_read_nothing_or_leave_harm_no_other(api: Sidecar) -> None:
+    with listening(api):
+        with listening(api):
+            pass
+        with listening(api) as reading:
+            stream = told(reading)
+            for _ in range(2, 20):
+                publish(api.store, 3)
+            while next(stream)["generation"] < 19:
+                pass
+    assert api.client.get("/health").status_code == 200
+    assert "Traceback" not in api.log()
+
+
+def test_a_shutdown_waits_for_no_client(api: Sidecar) -> None:
+    with listening(api) as client:
+        next(told(client))
+        os.kill(api.process.pid, signal.SIGTERM)
+        assert api.process.wait(5) == -signal.SIGTERM
+        assert client.read().endswith("0\r\n\r\n")
+
+
+def test_events_want_a_key(api: Sidecar) -> None:
+    assert httpx.get(f"{api.url}/events").status_code == 401
+
+
+@contextmanager
+def listening(api: Sidecar) -> Iterator[TextIO]:
+    """A client of its own connection, which has asked for the events and read none."""
+    address = httpx.URL(api.url)
+    with socket.create_connection((address.host, address.port), 30) as client:
+        client.sendall(f"GET /events HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\n\r\n".encode())
+        with client.makefile(encoding="utf-8", newline="\n") as lines:
+            yield lines
