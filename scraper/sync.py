@@ -196,7 +196,8 @@ class _Draft:
             self.found = (draft.columns, [*self._done, *([] if end is None else [gap(Range(end, None))])])
 
     def add(self, segment: Segment, kinds: Kinds) -> None:
-        if segment.low != (self._done[-1].high if self._done else None):
+        end = self._done[-1].high if self._done else None
+        if segment.low != end or (self._done and end is None):
             return  # written again, in another round
         self._done.append(segment)
         if kinds.contradicted:

@@ -277,3 +277,20 @@ def test_a_range_that_never_stands_still_is_published_as_unverified_and_said_so(
     assert [row["note"] for row in json_rows(copies.store.open())][4:] == [note for _, note in ROWS[4:]]
     assert copies.sync(table).outcome == "published"
     assert copies.differences(table) == []
+
+
+@pytest.mark.parametrize("key", ["id INT PRIMARY KEY", "id VARCHAR(9) PRIMARY KEY"], ids=["integer", "text"])
+def test_a_first_load_that_needed_two_rounds_and_failed_at_its_end_is_gone_on_with(
+    copies: Copies, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What both rounds wrote of the one range is not taken for two."""
+    monkeypatch.setattr("scraper.sync.DRAFT_SECONDS", 0)
+    table = copies.table(f"{key}, note TEXT", ROWS)
+    with copies.lab.meddler(copies.session.export_url) as meddler:
+        session = copies.through(meddler.url)
+        meddler.append('"99","too much"\n', matching="utf8mb4) AS c1", times=1)
+        meddler.fail(401, matching="information_schema", skip=2)
+        assert code(copies.sync(table, session)) == "request_refused"
+        meddler.clear()
+        assert code(copies.sync(table, session)) is None
+    assert copies.differences(table) == []
