@@ -93,7 +93,7 @@ def chrome(*more: str) -> Iterator[Chrome]:
     """
     _sweep()
     profile = Path(tempfile.mkdtemp(prefix=f"{PROFILE}{os.getpid()}-"))
-    service = Service(find_driver(), popen_kw=_dies_with_us())
+    service = _Driver(find_driver(), popen_kw=_dies_with_us())
     options = ChromeOptions()
     options.binary_location = find_browser() or ""
     for argument in (*ARGUMENTS, *more, f"--user-data-dir={profile}"):
@@ -107,10 +107,18 @@ def chrome(*more: str) -> Iterator[Chrome]:
             driver.set_script_timeout(PAGE_SECONDS)
             yield driver
     finally:
-        _end([*family, *_family(service)])  # not asked to quit: one that hangs would keep us for minutes
-        with suppress(Exception):  # closes what Selenium holds of it
-            service.stop()
+        service.stop()
+        _end(family)  # also where the driver had died before
         shutil.rmtree(profile, ignore_errors=True)
+
+
+class _Driver(Service):
+    """Is ended by force, with its Chrome: one that hangs would keep whoever asks it to quit for minutes."""
+
+    def stop(self) -> None:
+        if self.process is not None:
+            _end(_family(self))
+            self.process.communicate()  # waits, and closes the pipe
 
 
 def _sweep() -> None:

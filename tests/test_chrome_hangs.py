@@ -30,11 +30,11 @@ def nothing_stays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     assert [child for child in children if "chrom" in child.name() or child.name() == "sleep"] == []
 
 
-def hanging(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def hanging(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch, does: str = "exec sleep 600") -> None:
     """A program of this name that is found first, and does nothing."""
     program = folder / "bin" / name
     program.parent.mkdir()
-    program.write_text("#!/bin/sh\nexec sleep 600\n")
+    program.write_text(f"#!/bin/sh\n{does}\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
 
@@ -43,8 +43,11 @@ def of_browser(settings: ScraperSettings, **changes: str) -> ScraperSettings:
     return settings.model_copy(update={"phpmyadmin_login": "browser", **changes})
 
 
-def test_a_driver_that_hangs_at_its_start(copies: Copies, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hanging(here, "chromedriver", monkeypatch)
+@pytest.mark.parametrize("does", ["exec sleep 600", "trap '' TERM\nsleep 600"], ids=["sleeps", "ignores SIGTERM"])
+def test_a_driver_that_hangs_at_its_start(
+    copies: Copies, here: Path, monkeypatch: pytest.MonkeyPatch, does: str
+) -> None:
+    hanging(here, "chromedriver", monkeypatch, does)
     monkeypatch.setattr("selenium.webdriver.common.service.sleep", lambda _: None)  # Selenium's own patience
     assert copies.sync().error is None
     head = copies.store.head()
