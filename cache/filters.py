@@ -1,7 +1,9 @@
-"""The filter language: conditions on columns, compiled to a WHERE clause of DuckDB with typed parameters.
+"""The filter language: conditions on columns and an order, compiled to SQL of DuckDB with typed parameters.
 
 A condition is a column, an operator and a text, as a query string carries them; conditions are ANDed. What a text may
-say depends on the column's kind. NULL matches nothing but `ne` (the complement of `eq`) and `isnull=true`.
+say depends on the column's kind. NULL matches nothing but `ne` (the complement of `eq`) and `isnull=true`. In an order
+NULL counts as greater than every value, as in PostgreSQL: last when ascending, first when descending; texts are
+compared by their bytes, and rows that are equal stand in key order.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import binascii
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Literal, NamedTuple, get_args
@@ -27,6 +30,7 @@ _COMPARISONS: Mapping[str, str] = {
 _SEARCHES: Mapping[str, str] = {"contains": "contains", "startswith": "starts_with"}
 _SEARCHED: tuple[Kind, ...] = ("text", "json")
 _UNORDERED: tuple[Kind, ...] = ("boolean", "json", "bytes")
+_UNSORTED: tuple[Kind, ...] = ("json", "bytes")
 _DIGITS = 38  # what DuckDB's widest DECIMAL holds
 
 
@@ -42,22 +46,54 @@ class Condition(NamedTuple):
     value: str | tuple[str, ...]
 
 
+class Sort(NamedTuple):
+    """Order by a column."""
+
+    column: str
+    descending: bool = False
+
+
+@dataclass(frozen=True)
+class Query:
+    """Which rows, in which order: all of them in key order, unless it says otherwise."""
+
+    conditions: tuple[Condition, ...] = ()
+    sort: tuple[Sort, ...] = ()
+
+
+def order_by(sort: Sequence[Sort], columns: Sequence[Column]) -> str:
+    """The terms of an ORDER BY, without what puts equal rows in key order; empty where there is no sort.
+
+    Raises BadFilter.
+    """
+    terms = []
+    for column, descending in sort:
+        found = _known(column, columns)
+        if found.kind in _UNSORTED:
+            raise BadFilter(f"{found.name} has no order, so rows cannot be sorted by it.", "Sort by another column.")
+        terms.append(f"{quoted(found.name)} {'DESC NULLS FIRST' if descending else 'ASC NULLS LAST'}")
+    return ", ".join(terms)
+
+
 def where(conditions: Sequence[Condition], columns: Sequence[Column]) -> tuple[str, list[Value]]:
     """The conditions as SQL over `columns`, and its parameters, in order of their question marks.
 
     Raises BadFilter: it names the column and what it takes.
     """
-    known = {column.name: column for column in columns}
     clauses: list[str] = []
     values: list[Value] = []
     for condition in conditions:
-        column = known.get(condition.column)
-        if column is None:
-            raise BadFilter(f"There is no column {condition.column!r}.", f"Columns: {', '.join(known)}.")
-        clause, found = _compiled(condition, column)
+        clause, found = _compiled(condition, _known(condition.column, columns))
         clauses.append(clause)
         values += found
     return " AND ".join(clauses) or "true", values
+
+
+def _known(name: str, columns: Sequence[Column]) -> Column:
+    for column in columns:
+        if column.name == name:
+            return column
+    raise BadFilter(f"There is no column {name!r}.", f"Columns: {', '.join(column.name for column in columns)}.")
 
 
 def _compiled(condition: Condition, column: Column) -> tuple[str, list[Value]]:

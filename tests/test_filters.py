@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cache.errors import BadFilter
-from cache.filters import Condition, Op, where
+from cache.filters import Condition, Op, Sort, order_by, where
 from cache.snapshot import Column, Kind
 
 
@@ -144,4 +144,17 @@ def test_conditions_are_anded_and_none_lets_everything_through() -> None:
 def test_what_does_not_fit_is_refused_by_column_and_what_it_takes(condition: Condition, says: str) -> None:
     with pytest.raises(BadFilter) as error:
         where([condition], COLUMNS)
+    assert says in str(error.value)
+
+
+def test_null_is_greater_than_every_value_in_an_order() -> None:
+    assert order_by((), COLUMNS) == ""
+    terms = order_by([Sort("total"), Sort('odd "name"', descending=True)], COLUMNS)
+    assert terms == '"total" ASC NULLS LAST, "odd ""name""" DESC NULLS FIRST'
+
+
+@pytest.mark.parametrize(("name", "says"), [("nope", "There is no column 'nope'"), ("items", "items has no order")])
+def test_a_column_without_order_sorts_nothing(name: str, says: str) -> None:
+    with pytest.raises(BadFilter) as error:
+        order_by([Sort(name)], COLUMNS)
     assert says in str(error.value)
