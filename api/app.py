@@ -15,12 +15,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from api.auth import RequireKey
 from api.demo import demo_page
 from api.errors import on_fault, on_http_error, on_own_error
 from api.events import Events
 from api.fetch import Fetch, Latest
+from api.gate import Gate, RequireKey
 from api.headers import CommonHeaders
+from api.limits import Limits
 from api.refresh import Refresh
 from api.status import Reports
 from cache.errors import OrdersError
@@ -55,11 +56,13 @@ def create_app(store: Store, settings: Settings, key: str, events: Events, servi
                 await run_in_threadpool(service.stop)
             await events.stop()
 
-    keyed = [Middleware(RequireKey, key=key)]
+    gate = Gate(store, key, Limits(settings.rate_limit, settings.failed_keys_limit))
+    keyed = [Middleware(RequireKey, gate=gate)]
+    reading, refreshing = ([Middleware(RequireKey, gate=gate, scope=scope)] for scope in ("read", "refresh"))
     application = Starlette(
         routes=[
-            Route("/fetch-data", fetch.get, middleware=keyed),
-            Route("/refresh", refresh.post, methods=["POST"], middleware=keyed),
+            Route("/fetch-data", fetch.get, middleware=reading),
+            Route("/refresh", refresh.post, methods=["POST"], middleware=refreshing),
             Route("/tasks/{id}", refresh.get, middleware=keyed),
             Route("/events", events.feed, middleware=keyed),
             Route("/status", reports.status, middleware=keyed),

@@ -1,8 +1,7 @@
-"""The API key: where it comes from, which ones are refused, and how a request is held to it."""
+"""The key named `default`: where it comes from, and which ones are refused. api/gate.py holds requests to it."""
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
 import logging
 import os
@@ -11,10 +10,7 @@ import secrets
 from pathlib import Path
 
 from filelock import FileLock
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.errors import unauthorized
 from cache.errors import SettingsInvalid
 from cache.settings import Settings
 
@@ -88,18 +84,3 @@ def _kept_key(file: Path) -> str:
         ) from error
     print(f"A new API key was made and is kept in {file}. It is shown this once:\n  {key}", flush=True)
     return key
-
-
-class RequireKey:
-    """Lets a request through that carries the key in `X-API-Key`, or in `Authorization: Bearer`."""
-
-    def __init__(self, app: ASGIApp, key: str) -> None:
-        self._app = app
-        self._key = key.encode()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        given = headers.get("x-api-key") or (token.strip() if scheme.lower() == "bearer" else "")
-        allowed = hmac.compare_digest(given.encode("latin-1"), self._key)
-        await (self._app if allowed else unauthorized())(scope, receive, send)

@@ -3,14 +3,17 @@
     {"status": "error", "message": "What failed. What to do next.", "code": "what_programs_read"}
 
 `status` is "pending" instead where nothing has been cached yet. 503 carries `Retry-After`, 401 `WWW-Authenticate`,
-405 `Allow`. What went wrong inside goes to the log, once, and never into an answer.
+405 `Allow`, 429 `Retry-After`. What went wrong inside goes to the log, once, and never into an answer.
 
 | code | HTTP | |
 | --- | --- | --- |
 | parameter_invalid | 400 | a parameter is unknown, given twice, or does not parse |
-| unauthorized | 401 | no key, or a wrong one |
+| unauthorized | 401 | no key, a wrong one, or one that has expired |
+| signature_invalid, signature_expired | 401 | a signed address was changed, or its time is over |
+| forbidden, column_masked | 403 | the key lacks the scope, or may not see the column |
 | not_found, unknown_task | 404 | no such address, no such refresh |
 | method_not_allowed | 405 | the address exists, the method does not |
+| rate_limited | 429 | too many requests, or too many wrong keys |
 | internal_error | 500 | a fault of ours |
 | no_snapshot, no_worker, too_old, snapshot_damaged, cache_unwritable | 503 | see the message |
 """
@@ -25,17 +28,26 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.answers import Answer
-from cache.errors import CacheError, NoSnapshot, OrdersError, SyncRunning, UnknownGeneration, UnknownTask
+from cache.errors import CacheError, ColumnMasked, NoSnapshot, OrdersError, SyncRunning, UnknownGeneration, UnknownTask
 
 RETRY_SECONDS = 10  # what `Retry-After` says: a first sync takes seconds to minutes
-
-_STATUS: dict[type[OrdersError], int] = {UnknownTask: 404, UnknownGeneration: 410, SyncRunning: 409, CacheError: 503}
 
 
 class ParameterInvalid(OrdersError):
     """A parameter is unknown or does not parse. The message names it, the advice what is taken."""
 
     code = "parameter_invalid"
+
+
+class Forbidden(OrdersError):
+    """The key is right, and lacks the scope."""
+
+    code = "forbidden"
+
+
+_STATUS: dict[type[OrdersError], int] = {
+    Forbidden: 403, ColumnMasked: 403, UnknownTask: 404, UnknownGeneration: 410, SyncRunning: 409, CacheError: 503,
+}  # fmt: skip
 
 
 def refusal(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.answers import ctime, dumps, http_date, iso, iso_or_none
 from api.events import Events
+from api.gate import access_of
 from api.parameters import flags
 from api.refresh import ask_automatically, nothing_cached
 from cache.errors import NoSnapshot
@@ -137,6 +138,8 @@ class Fetch:
 
     async def get(self, request: Request) -> Response:
         asked = flags(request, "refresh", "stream")
+        if asked["refresh"]:
+            access_of(request).require("refresh")
         refresh = await run_in_threadpool(ask_automatically, self._store, self._settings) if asked["refresh"] else None
         try:
             view = await self._latest.get()

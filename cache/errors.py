@@ -11,7 +11,9 @@ OrdersError                 every error of ours
 |  |- SyncRunning           another process holds the sync lock
 |  |- NoWorker              no scheduler is alive to run a refresh
 |  |- UnknownTask           no refresh has that id
-|  `- BadFilter             a filter names no column, or what its column does not take
+|  |- BadFilter             a filter names no column, or what its column does not take
+|  |- ColumnMasked          a filter, sort or facet is on a column that is hidden from this key
+|  `- BadKey                an API key's name is taken, unknown or none
 `- ScrapeError              see scraper/errors.py
 """
 
@@ -112,3 +114,13 @@ class UnknownTask(CacheError):
 class BadFilter(CacheError):
     code = "bad_filter"
     advice = "GET /fetch-data?metadata_only=true lists the columns and their types."
+
+
+class ColumnMasked(CacheError):
+    code = "column_masked"
+    advice = "Leave it out, or use a key that is not masked."
+
+
+class BadKey(CacheError):
+    code = "bad_key"
+    advice = "`python -m api keys list` shows the keys."

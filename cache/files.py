@@ -23,10 +23,10 @@ def sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Replaces `path` by `data`: temporary file, fsync, rename, fsync of the folder."""
+def write_whole(path: Path, data: bytes, mode: int = 0o666) -> None:
+    """Replaces `path` by `data`: temporary file, fsync, rename, fsync of the folder. The umask narrows `mode`."""
     temporary = path.with_name(path.name + ".new")
-    with temporary.open("wb") as file:
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -14,12 +14,22 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from cache.errors import CacheUnwritable, NoSnapshot, PublishConflict, SnapshotDamaged, SyncRunning, UnknownGeneration
+from cache.clients import Clients
+from cache.errors import (
+    CacheError,
+    CacheUnwritable,
+    NoSnapshot,
+    PublishConflict,
+    SnapshotDamaged,
+    SyncRunning,
+    UnknownGeneration,
+)
 from cache.files import sync_file, sync_folder, write_whole
 from cache.journal import Journal
 from cache.snapshot import Draft, Head, Manifest, Segment, Snapshot, intact
 from cache.store import Run, Status, Task, Worker, now
 
+CLIENTS = "clients.json"  # readable by its owner alone
 KEPT_GENERATIONS = 5
 KEPT_AFTER = timedelta(minutes=15)  # a superseded generation stays so long at least, for readers in the middle of it
 
@@ -144,6 +154,31 @@ class LocalStore:
 
     def finish(self, run: Run) -> None:
         self._journal.finish(run)
+
+    # -- who may read over HTTP
+
+    def clients(self) -> Clients:
+        known = self._clients()
+        if known is None:
+            self.change_clients(lambda made: made)  # so that all processes know one secret
+            known = self._clients()
+        return known or Clients()
+
+    def change_clients(self, change: Callable[[Clients], Clients]) -> None:
+        with _disk(), FileLock(self._root / "clients.lock"):
+            changed = change(self._clients() or Clients())
+            write_whole(self._root / CLIENTS, changed.model_dump_json().encode(), mode=0o600)
+
+    def _clients(self) -> Clients | None:
+        try:
+            return Clients.model_validate_json((self._root / CLIENTS).read_bytes())
+        except FileNotFoundError:
+            return None
+        except (ValidationError, OSError) as error:
+            raise CacheError(
+                f"{CLIENTS} in the cache folder cannot be read, and with it the keys of the API.",
+                "Give this user access to it; where it is damaged, delete it and add the keys again.",
+            ) from error
 
     # -- writing, under the sync lock
 

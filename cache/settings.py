@@ -75,6 +75,21 @@ class Settings(BaseSettings):
     sse_timeout_seconds: float = Field(
         300, gt=0, description="Seconds that a stream waits for the refresh it asked for."
     )
+    personal_columns: str = Field(
+        "*email*,*phone*,*customer_name*,*first_name*,*last_name*,*address*,destination,customer,note,note_attributes,"
+        "client_details,ip,*_ip",
+        description="Columns with personal data, hidden from masked keys: names with commas, `*` for any letters.",
+    )
+    rate_limit: str = Field(
+        "6000/minute", description="Requests that each key, and each address, may make: `600/minute`, or `off`."
+    )
+    failed_keys_limit: str = Field(
+        "60/minute", description="Wrong keys after which an address is refused for the rest of the time, or `off`."
+    )
+    trusted_proxies: str | None = Field(
+        None, description="Addresses or networks, with commas, whose `X-Forwarded-For` is believed."
+    )
+    access_log: Literal["on", "off"] = Field("on", description="A line of JSON in the log for each request.")
     dashboard_host: str = Field("127.0.0.1", description="Address the dashboard listens on.")
     dashboard_port: int = Field(
         8501,

@@ -1,7 +1,7 @@
 """The cache as everyone sees it: snapshots are published and opened, refreshes asked for, work led and reported.
 
-Readers use `head`, `open`, `request`, `task`, `status`, `runs` and `wait`. The scheduler adds `stand`, `leave` and
-`recover`; a sync adds `sync_lock`, `begin`, `report`, `finish`, `workspace`, `publish` and `confirm`.
+Readers use `head`, `open`, `request`, `task`, `status`, `runs`, `wait` and `clients`. The scheduler adds `stand`,
+`leave` and `recover`; a sync adds `sync_lock`, `begin`, `report`, `finish`, `workspace`, `publish` and `confirm`.
 `LocalStore` (cache/local.py) keeps all of it in files on this machine.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Literal, Protocol
 
 from pydantic import BaseModel, Field
 
+from cache.clients import Clients
 from cache.errors import Trouble
 from cache.snapshot import Changes, Draft, Head, Manifest, Segment, Snapshot
 
@@ -203,6 +205,12 @@ class Store(Protocol):
 
     def confirm(self, head: Head) -> None:
         """Records that the newest generation was verified again. Raises PublishConflict if it is not the newest."""
+
+    def clients(self) -> Clients:
+        """The keys of the API, and the secret of signed addresses. Raises CacheError."""
+
+    def change_clients(self, change: Callable[[Clients], Clients]) -> None:
+        """Replaces them by what `change` makes of them, while nobody else changes them."""
 
     def close(self) -> None:
         """Frees files and threads."""

@@ -31,7 +31,7 @@ class Sidecar:
         self.store: Store = open_store(f"file:{folder / 'cache'}")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(_CLEAN)}
         defaults = {
-            "SHOPIFY_API_KEY": KEY, "API_PORT": "0", "CACHE_URL": "file:cache", "SCHEDULER": "off",
+            "SHOPIFY_API_KEY": KEY, "API_PORT": "0", "CACHE_URL": "file:cache", "SCHEDULER": "off", "RATE_LIMIT": "off",
             "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1",
         }  # fmt: skip
         with (folder / "log").open("ab") as log:

@@ -1,0 +1,175 @@
+"""Who a request comes from, and what it may do: told by a key, or by the signature of its address.
+
+It costs every request a few microseconds: a digest and a look-up, and two counters. Keys that are added, changed or
+revoked count within a second.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import sha256
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as Connection
+
+from api.errors import Forbidden, refusal, unauthorized
+from api.limits import Limits, network
+from cache.clients import ApiKey, Clients, Scope, digest
+from cache.errors import CacheError
+from cache.signing import EXPIRES, SIGNATURE, is_signed, signed
+from cache.store import Store
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.5
+LOOK_AGAIN_SECONDS = 30  # after a look that failed
+ACCESS = "orders.access"  # where the access of a request stands in its ASGI scope
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a request may do.
+
+    `name` is that of its key; `masked` tells that personal data is hidden from it; `expires_at` is in epoch seconds.
+    """
+
+    name: str
+    digest: str
+    scopes: frozenset[Scope]
+    masked: bool = False
+    expires_at: float = math.inf
+
+    def require(self, scope: Scope) -> None:
+        """Raises Forbidden where the key lacks that scope."""
+        if scope not in self.scopes:
+            what = "read rows" if scope == "read" else "ask for a refresh"
+            raise Forbidden(
+                f"The key '{self.name}' may not {what}.",
+                f"Use a key with the scope `{scope}`: `python -m api keys add NAME --scope {scope}` makes one.",
+            )
+
+
+class Gate:
+    """Parameters: `store` keeps the keys beside `key`, which may do everything and is named `default`."""
+
+    def __init__(self, store: Store, key: str, limits: Limits) -> None:
+        self._store = store
+        self._limits = limits
+        self._default = Access("default", digest(key), frozenset(("read", "refresh")))
+        self._know(store.clients())
+
+    def admit(self, connection: Connection) -> Access | Response:
+        """The access of a request, which is also put into its scope; or the answer that refuses it.
+
+        Needs `client`, `headers`, `path` and `query_string` of an ASGI scope. What signs an address is taken out of the
+        query.
+        """
+        now = time.time()
+        if now >= self._next_look:
+            self._look(now)
+        client = connection["client"]
+        address = network(client[0]) if client else ""
+        if refused := self._limits.request("address", address):
+            return refused
+        key = _key(connection["headers"])
+        if key is not None:
+            access: Access | Response = self._known.get(sha256(key).digest()) or unauthorized()
+        elif b"signature=" in connection["query_string"]:
+            access = self._signer(connection)
+        else:
+            return unauthorized()
+        if not isinstance(access, Access):
+            return self._limits.wrong_key(address) or access
+        if now >= access.expires_at:
+            return unauthorized()
+        if refused := self._limits.right_key(access.digest, address) or self._limits.request("key", access.name):
+            return refused
+        connection[ACCESS] = access
+        return access
+
+    def sign(self, access: Access, path: str, query: str, expires_at: datetime) -> str:
+        """An address that reads as `access` may, until then."""
+        return signed(self._secret, path, query, access.name, expires_at, access.digest)
+
+    def _look(self, now: float) -> None:
+        try:
+            self._know(self._store.clients())
+        except CacheError as error:
+            log.error("Keys that were added or revoked do not count yet. %s", error)
+            self._next_look = now + LOOK_AGAIN_SECONDS
+
+    def _know(self, clients: Clients) -> None:
+        self._secret = clients.secret
+        known = (self._default, *map(_access, clients.keys))
+        self._known = {bytes.fromhex(access.digest): access for access in known}
+        self._signers = {access.name: access for access in (*known, _DASHBOARD)}
+        self._next_look = time.time() + LOOK_SECONDS
+
+    def _signer(self, connection: Connection) -> Access | Response:
+        """Who signed an address; through it he may only read."""
+        query: bytes = connection["query_string"]
+        pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+        given = dict(pairs)
+        by, _, mac = given.get(SIGNATURE, "").rpartition(".")
+        said = [pair for pair in pairs if pair[0] != SIGNATURE]
+        signer = self._signers.get(by)
+        if signer is None or not is_signed(self._secret, connection["path"], said, by, mac, signer.digest):
+            return refusal(
+                401, "signature_invalid", "This address was changed, or its key is gone. Have it signed anew."
+            )
+        if time.time() >= int(given[EXPIRES]):
+            return refusal(401, "signature_expired", "This signed address has expired. Have it signed anew.")
+        parts = (part for part in query.split(b"&") if not part.startswith((b"expires=", b"signature=")))
+        connection["query_string"] = b"&".join(parts)
+        return replace(signer, scopes=signer.scopes & {"read"})
+
+
+class RequireKey:
+    """Lets a request through that the gate admits, and whose key has the scope (None: any)."""
+
+    def __init__(self, app: ASGIApp, gate: Gate, scope: Scope | None = None) -> None:
+        self._app = app
+        self._gate = gate
+        self._scope = scope
+
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
+        access = self._gate.admit(scope)
+        if not isinstance(access, Access):
+            await access(scope, receive, send)
+            return
+        if self._scope:
+            access.require(self._scope)
+        await self._app(scope, receive, send)
+
+
+def access_of(request: Request) -> Access:
+    """The access of a request that was admitted."""
+    access: Access = request.scope[ACCESS]
+    return access
+
+
+_DASHBOARD = Access("dashboard", "", frozenset(("read",)))
+
+
+def _access(key: ApiKey) -> Access:
+    expires_at = key.expires_at.timestamp() if key.expires_at else math.inf
+    return Access(key.name, key.digest, frozenset(key.scopes), key.masked, expires_at)
+
+
+def _key(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """What `X-API-Key` holds, else what follows `Bearer` in `Authorization`."""
+    bearer = None
+    for name, value in headers:
+        if name == b"x-api-key" and value:
+            return value
+        if name == b"authorization" and value[:7].lower() == b"bearer ":
+            bearer = value[7:].strip()
+    return bearer
