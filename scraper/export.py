@@ -181,7 +181,17 @@ class Exporter:
                 yield from self._rows(body, header, kind)
 
     def _answer(self, sql: str, **form: str) -> IO[bytes]:
-        """`form` holds the fields that differ from those of rows as CSV."""
+        """`form` holds the fields that differ from those of rows as CSV. What is refused once may pass: a proxy sends a
+        page of its own while it starts, say. What is refused twice is a firewall's business.
+        """
+        try:
+            return self._asked(sql, form)
+        except StatementBlocked as error:
+            log.warning("trying again in %g s: %s", PAUSES[0], error.message)
+            time.sleep(PAUSES[0])
+            return self._asked(sql, form)
+
+    def _asked(self, sql: str, form: dict[str, str]) -> IO[bytes]:
         body = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  the caller closes it
         try:
             sent = {**self._form, **form, **({"sql_query": sql} if sql else {})}

@@ -94,6 +94,19 @@ def test_a_refused_form_gives_way_to_another_that_proves_as_much(
     assert found == {**Forms().model_dump(exclude={"refused", "since"}), **expected}
 
 
+@pytest.mark.parametrize("matching", ["information_schema", "CONV(", "utf8mb4) AS c1"])
+@pytest.mark.parametrize("key", ["id INT PRIMARY KEY", "id INT"], ids=["key", "no key"])
+def test_a_page_that_is_sent_once_in_place_of_rows_is_no_firewall(copies: Copies, key: str, matching: str) -> None:
+    table = copies.table(f"{key}, note TEXT", [(1, "a")])
+    with copies.lab.meddler(copies.session.export_url) as meddler:
+        meddler.replace("<html><title>Just a moment...</title>", matching=matching, times=1)
+        run = copies.sync(table, copies.through(meddler.url))
+
+    assert run.outcome == "published", run.error
+    assert forms_of(copies) == Forms()
+    assert copies.differences(table) == []
+
+
 def test_the_construct_that_was_refused_is_named(copies: Copies, caplog: pytest.LogCaptureFixture) -> None:
     with behind(copies, ["CONCAT_WS("]) as session:
         copies.sync(copies.table("id INT PRIMARY KEY, note TEXT", [(1, "a")]), session)

@@ -91,7 +91,8 @@ keys = st.integers(-50, 400)
 spoiled = st.sampled_from(["LIMIT", "INTERVAL(", "COUNT(*)", "SELECT"])
 skipped = st.integers(0, 4)
 often = st.sampled_from([1, 5, None])
-bodies = st.sampled_from(["", FATAL, ALERT])  # a page of its own would be taken for a firewall's
+bodies = st.sampled_from(["", FATAL, ALERT])
+pages = st.sampled_from(["<html>It works!</html>", "<!doctype html><title>Just a moment...</title>"])
 
 
 def machine(place: Place) -> type[RuleBasedStateMachine]:
@@ -198,6 +199,13 @@ def machine(place: Place) -> type[RuleBasedStateMachine]:
             self._touch(key)
             meddler.replace(text, matching=what, skip=skip, times=times)
             self._sync()
+
+        @rule(key=keys, what=spoiled, skip=skipped, text=pages)
+        def foreign_page(self, key: int, what: str, skip: int, text: str) -> None:
+            """Once: what is sent again and again in place of rows is a firewall's."""
+            self._touch(key)
+            meddler.replace(text, matching=what, skip=skip, times=1)
+            assert self._sync() is None
 
         @rule(key=keys, skip=skipped)
         def stall(self, key: int, skip: int) -> None:
