@@ -7,28 +7,35 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import psutil
 
 from cache.errors import OrdersError
 from cache.settings import Settings
+from cache.snapshot import Forms
 from cache.store import open_store
+from scraper import firewall
 from scraper.basic_auth import realm
 from scraper.browser import BYTES, available_memory, find_browser, find_driver
-from scraper.errors import NotPhpMyAdmin
+from scraper.errors import NotPhpMyAdmin, StatementBlocked, Unproven
 from scraper.export import Exporter
 from scraper.login import log_in
+from scraper.ranges import Range, server_checksums
 from scraper.settings import ScraperSettings
-from scraper.table import Table, read_table
+from scraper.shape import read_shape
+from scraper.table import Table
 from scraper.tls import trust
 from scraper.transport import unreachable
 
 SHOWN = 20
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -153,25 +160,55 @@ def _inside(settings: ScraperSettings) -> Iterator[Finding]:
         yield _broken("login", error)
         return
     yield Finding("login", True, f"phpMyAdmin {session.version}")
+    database, name = settings.phpmyadmin_database, settings.phpmyadmin_table
     with Exporter(session, settings) as export:
         try:
-            table = read_table(export, settings.phpmyadmin_database, settings.phpmyadmin_table)
+            table, forms = _let_through(export, Forms(), lambda forms: read_shape(export, database, name, forms))
         except OrdersError as error:
             try:
-                seen = f"This login sees: {', '.join(_seen(export, settings.phpmyadmin_database)) or 'none'}. "
+                seen = f"This login sees: {', '.join(_seen(export, database)) or 'none'}. "
             except OrdersError:  # the database is down, say: the first error tells
                 seen = ""
             yield Finding("table", False, error.message, seen + error.advice)
             return
-        yield Finding("table", True, f"{table.name} on {table.server}: {len(table.columns)} columns, "
-                                     f"about {table.estimate} rows")  # fmt: skip
+        server = f" on {table.server}" if table.server else ""  # both are known from information_schema alone
+        rows = f", about {table.estimate} rows" if table.estimate else ""
+        yield Finding("table", True, f"{table.name}{server}: {len(table.columns)} columns{rows}")
         yield _key(table)
         try:
-            export.select(f"SELECT {table.select_list} FROM {table.sql_name} AS t LIMIT 1", table.width, table.alias)
+            _, forms = _let_through(export, forms, lambda forms: _try_rows(export, replace(table, forms=forms)))
         except OrdersError as error:
             yield _broken("privileges", error)
             return
         yield Finding("privileges", True, "this login may SELECT from it")
+        if forms.refused:
+            yield _firewall(forms)
+
+
+def _let_through(export: Exporter, forms: Forms, step: Callable[[Forms], Result]) -> tuple[Result, Forms]:
+    """Does a step in the first forms that a firewall lets through, as a sync does."""
+    while True:
+        try:
+            return step(forms), forms
+        except StatementBlocked as error:
+            forms = firewall.around(export, forms, error)
+
+
+def _try_rows(export: Exporter, table: Table) -> None:
+    """One row, or the count of rows, in the forms of the table, and the checksums of two ranges that hold none."""
+    if table.forms.rows == "exported":
+        export.count()
+        return
+    export.select(f"SELECT {table.select_list} FROM {table.sql_name} AS t LIMIT 1", table.width, table.alias)
+    if table.forms.rows == "proven" and table.range_key is not None:
+        server_checksums(export, table, [Range(0, 0), Range(1, 1)])
+
+
+def _firewall(forms: Forms) -> Finding:
+    """Not broken: a sync goes round it."""
+    what = f"A firewall in front of phpMyAdmin refuses {', '.join(forms.refused)}."
+    advice = Unproven.advice if firewall.doubt(forms) else "Syncs use other forms, which prove as much."
+    return Finding("firewall", True, what, advice)
 
 
 def _seen(export: Exporter, database: str) -> list[str]:

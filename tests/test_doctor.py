@@ -240,7 +240,41 @@ def test_a_table_without_a_key_is_told_what_that_costs(examine: Callable[..., di
     assert "whole table" in findings["key"].advice
 
 
-# 19: the last sync
+# 19-20: a firewall
+
+
+@pytest.mark.parametrize(
+    ("refuse", "named", "advice"),
+    [
+        (["information_schema", "WITH ROLLUP"], "information_schema, WITH ROLLUP", "prove as much"),
+        (["CONV("], "CONV", "Ask the host"),
+        (["SELECT"], "SELECT", "Ask the host"),
+    ],
+)
+def test_a_firewall_that_a_sync_goes_round_is_named_and_nothing_is_broken(
+    examine: Callable[..., dict[str, Finding]], lab: Lab, monkeypatch: pytest.MonkeyPatch, refuse: list[str],
+    named: str, advice: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(doctor, "log_in", log_in)
+    with lab.door("firewall", refuse=refuse) as door:
+        findings = examine(PHPMYADMIN_URL=door.url, PHPMYADMIN_LOGIN="http")
+    assert broken(findings) == []
+    assert f"refuses {named}." in findings["firewall"].what
+    assert advice in findings["firewall"].advice
+    assert "28 columns" in findings["table"].what
+
+
+def test_a_firewall_that_lets_nothing_through(
+    examine: Callable[..., dict[str, Finding]], lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "log_in", log_in)
+    with lab.door("firewall", refuse=["db"]) as door:
+        findings = examine(PHPMYADMIN_URL=door.url, PHPMYADMIN_LOGIN="http")
+    assert broken(findings) == ["table"]
+    assert "firewall" in findings["table"].advice
+
+
+# 21: the last sync
 
 
 def test_what_the_last_sync_failed_of_is_told(examine: Callable[..., dict[str, Finding]], here: Path) -> None:
