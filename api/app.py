@@ -13,17 +13,20 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import Receive, Scope, Send
 
 from api.demo import demo_page
 from api.errors import on_fault, on_http_error, on_own_error
 from api.events import Events
-from api.fetch import Fetch, Latest
-from api.gate import Gate, RequireKey
-from api.headers import CommonHeaders
+from api.fetch import Fetch
+from api.gate import ACCESS, Access, Gate, RequireKey
+from api.headers import CommonHeaders, Lines
 from api.limits import Limits
+from api.query import PATH
+from api.ready import Ready
 from api.refresh import Refresh
 from api.status import Reports
+from api.views import Views
 from cache.errors import OrdersError
 from cache.settings import Settings
 from cache.store import Store
@@ -36,13 +39,13 @@ class Service(Protocol):
     def stop(self) -> None: ...
 
 
-def create_app(store: Store, settings: Settings, key: str, events: Events, service: Service | None = None) -> ASGIApp:
+def create_app(store: Store, settings: Settings, key: str, events: Events, service: Service | None = None) -> Api:
     """Parameters: `key` is what clients send; `events` feeds the streams; `service` is started and stopped with the
     application (the scheduler, where this process hosts it)."""
-    latest = Latest(store)
-    fetch = Fetch(store, settings, latest, events)
+    views = Views(store)
+    fetch = Fetch(store, settings, views, events)
     refresh = Refresh(store)
-    reports = Reports(store, settings, latest)
+    reports = Reports(store, settings, views)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -61,7 +64,7 @@ def create_app(store: Store, settings: Settings, key: str, events: Events, servi
     reading, refreshing = ([Middleware(RequireKey, gate=gate, scope=scope)] for scope in ("read", "refresh"))
     application = Starlette(
         routes=[
-            Route("/fetch-data", fetch.get, middleware=reading),
+            Route(PATH, fetch.get, middleware=reading),
             Route("/refresh", refresh.post, methods=["POST"], middleware=refreshing),
             Route("/tasks/{id}", refresh.get, middleware=keyed),
             Route("/events", events.feed, middleware=keyed),
@@ -75,7 +78,34 @@ def create_app(store: Store, settings: Settings, key: str, events: Events, servi
         lifespan=lifespan,
     )
     application.router.redirect_slashes = False
-    return CommonHeaders(application, settings.cors_origins)
+    return Api(CommonHeaders(application, settings.cors_origins), fetch, gate)
+
+
+class Api:
+    """The application, and its short cut: what lies in memory is answered without passing through it."""
+
+    def __init__(self, app: CommonHeaders, fetch: Fetch, gate: Gate) -> None:
+        self._app = app
+        self._fetch = fetch
+        self._gate = gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+    def at_hand(self, scope: Scope) -> tuple[Ready, Lines] | None:
+        """The answer to a request and the headers that stand on all, if nothing has to be waited for.
+
+        What fails here is left to the application, where it fails again and is answered.
+        """
+        if scope["path"] != PATH or scope["method"] not in ("GET", "HEAD") or b"signature=" in scope["query_string"]:
+            return None
+        access = scope[ACCESS] = self._gate.admit(scope)
+        headers = dict(scope["headers"])
+        try:
+            answer = self._fetch.at_hand(scope, headers) if isinstance(access, Access) else None
+        except Exception:
+            return None
+        return (answer, self._app.lines(headers.get(b"origin"))) if answer else None
 
 
 async def _to_demo(_: Request) -> Response:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from api.answers import Answer, iso, iso_or_none
 from api.errors import pending
-from api.parameters import flags
+from api.parameters import parameters
 from cache.errors import NoSnapshot, NoWorker, Trouble
 from cache.settings import Settings
 from cache.store import Run, Store, Task, now
@@ -64,7 +64,7 @@ class Refresh:
         self._store = store
 
     async def post(self, request: Request) -> Response:
-        flags(request)
+        parameters(request)
         return await run_in_threadpool(self._post)
 
     def _post(self) -> Response:
@@ -79,7 +79,7 @@ class Refresh:
         return Answer(body, 202, {"Location": address})
 
     async def get(self, request: Request) -> Response:
-        flags(request)
+        parameters(request)
         return await run_in_threadpool(self._get, request.path_params["id"])
 
     def _get(self, id: str) -> Response:

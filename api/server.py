@@ -5,9 +5,10 @@ from __future__ import annotations
 import socket
 
 import uvicorn
-from starlette.types import ASGIApp
 
+from api.app import Api
 from api.events import Events
+from api.protocol import DirectProtocol
 from cache.errors import SettingsInvalid
 
 GRACE_SECONDS = 1  # what a download in the middle gets at shutdown; streams are ended at once
@@ -25,9 +26,10 @@ def listen(host: str, port: int) -> socket.socket:
 class Server(uvicorn.Server):
     """Ends the streams first, so that a shutdown waits for none of them. No access log: addresses may hold secrets."""
 
-    def __init__(self, app: ASGIApp, events: Events) -> None:
+    def __init__(self, app: Api, events: Events) -> None:
         config = uvicorn.Config(
             app,
+            http=DirectProtocol,
             log_config=None,
             ws="none",
             access_log=False,

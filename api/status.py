@@ -13,9 +13,9 @@ from starlette.responses import Response
 from api import VERSION
 from api.answers import Answer, ctime, iso, iso_or_none
 from api.errors import RETRY_SECONDS, refusal
-from api.fetch import Latest, View
-from api.parameters import flags
+from api.parameters import parameters
 from api.refresh import progress
+from api.views import View, Views
 from cache.errors import CacheError, NoSnapshot, NoWorker
 from cache.settings import Settings
 from cache.store import Run, Status, Store, now
@@ -24,28 +24,28 @@ from cache.store import Run, Status, Store, now
 class Reports:
     """The endpoints."""
 
-    def __init__(self, store: Store, settings: Settings, latest: Latest) -> None:
+    def __init__(self, store: Store, settings: Settings, views: Views) -> None:
         self._store = store
-        self._latest = latest
+        self._views = views
         # Two intervals and a sync that used all its time: then syncs have been failing.
         minutes = 2 * settings.sync_interval_minutes + settings.sync_timeout_minutes
         self._too_old = timedelta(minutes=minutes)
 
     async def health(self, request: Request) -> Response:
         """Says that the process answers; touches nothing else."""
-        flags(request)
+        parameters(request)
         at = now()
         return Answer({"status": "healthy", "timestamp": ctime(at), "timestamp_iso": iso(at)})
 
     async def status(self, request: Request) -> Response:
-        flags(request)
+        parameters(request)
         status = await run_in_threadpool(self._store.status)
         view = await self._view()
         return Answer(_status(status, view))
 
     async def ready(self, request: Request) -> Response:
         """200 where fresh data can be served and kept fresh; else 503 with the reason."""
-        flags(request)
+        parameters(request)
         status = await run_in_threadpool(self._store.status)
         view = await self._view()
         if view is None:
@@ -58,7 +58,7 @@ class Reports:
 
     async def _view(self) -> View | None:
         try:
-            return await self._latest.get()
+            return await self._views.get()
         except CacheError:
             return None
 

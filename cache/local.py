@@ -42,6 +42,7 @@ class LocalStore:
         self._generations = root / "generations"
         self._segments = root / "segments"
         self._work = root / "work"
+        self._current = root / "current.json"
         with _disk():
             for folder in (root, self._generations, self._segments, self._work):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -52,12 +53,19 @@ class LocalStore:
 
     def head(self) -> Head | None:
         try:
-            return Head.model_validate_json((self._root / "current.json").read_bytes())
+            return Head.model_validate_json(self._current.read_bytes())
         except FileNotFoundError:
             return None
         except ValidationError:  # a damaged pointer: what the newest manifest knows of itself
             manifest = next(self._manifests(), None)
             return _as_published(manifest, "The pointer of the cache was damaged.") if manifest else None
+
+    def pointer(self) -> object:
+        try:
+            found = self._current.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_mtime_ns, found.st_ino, found.st_size  # each move renames a new file into place
 
     def open(self, generation: int | None = None) -> Snapshot:
         head = self.head()
@@ -241,7 +249,7 @@ class LocalStore:
             raise PublishConflict(f"Generation {newest} is no longer the newest.")
 
     def _point(self, head: Head) -> None:
-        write_whole(self._root / "current.json", head.model_dump_json().encode())
+        write_whole(self._current, head.model_dump_json().encode())
         self._journal.bump()
 
     def _collect(self, newest: int) -> None:

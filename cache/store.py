@@ -1,7 +1,8 @@
 """The cache as everyone sees it: snapshots are published and opened, refreshes asked for, work led and reported.
 
-Readers use `head`, `open`, `request`, `task`, `status`, `runs`, `wait` and `clients`. The scheduler adds `stand`,
-`leave` and `recover`; a sync adds `sync_lock`, `begin`, `report`, `finish`, `workspace`, `publish` and `confirm`.
+Readers use `head`, `pointer`, `open`, `request`, `task`, `status`, `runs`, `wait` and `clients`. The scheduler adds
+`stand`, `leave` and `recover`; a sync adds `sync_lock`, `begin`, `report`, `finish`, `workspace`, `publish` and
+`confirm`.
 `LocalStore` (cache/local.py) keeps all of it in files on this machine.
 """
 
@@ -131,6 +132,9 @@ class Store(Protocol):
 
     def head(self) -> Head | None:
         """The pointer, or None before the first publish."""
+
+    def pointer(self) -> object:
+        """Differs once `head` may: what readers compare at each request, in a microsecond or two."""
 
     def open(self, generation: int | None = None) -> Snapshot:
         """The newest generation that is intact, or the given one.

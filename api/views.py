@@ -1,0 +1,108 @@
+"""Generations as they are answered: each opened once, with all that its answers have in common made beforehand."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+
+from api.answers import ctime, dumps, http_date, iso, iso_or_none
+from api.headers import Lines
+from cache.snapshot import Snapshot
+from cache.store import Store
+
+OLDER_VIEWS = 4  # generations before the newest that are held open for those who page through them
+
+
+class View:
+    """One generation. Parameters: `snapshot`, opened; its head says how fresh it is."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.head = head = snapshot.head
+        self.last_modified = http_date(head.updated_at)
+        self.freshness = Lines({
+            "X-Generation": str(snapshot.generation),
+            "X-Verified": str(head.verified).lower(),
+            "Cache-Control": "private, no-cache",
+            "Vary": "Accept, Accept-Encoding, X-API-Key, Authorization",
+        })  # fmt: skip
+        self.headers = self.freshness + Lines({"Last-Modified": self.last_modified})
+        said = {
+            "last_updated": ctime(head.updated_at),
+            "last_updated_iso": iso(head.updated_at),
+            "generation": snapshot.generation,
+            "verified": head.verified,
+            **({} if head.verified else {"reason": head.reason}),
+            "verified_at": iso_or_none(head.verified_at),
+            "checked_at": iso_or_none(head.checked_at),
+        }
+        self._said = dumps(said)[1:-1]
+        self._made = snapshot.manifest.created_at.isoformat().encode()
+        self._identity = hashlib.blake2b(self._made + head.model_dump_json().encode(), digest_size=8)
+
+    def tag(self, said: bytes) -> bytes:
+        """The ETag of an answer from this view; `said` is whatever else it depends on."""
+        digest = self._identity.copy()
+        digest.update(said)
+        return b'"%d-%s"' % (self.snapshot.generation, digest.hexdigest().encode())
+
+    def binding(self, said: bytes) -> bytes:
+        """Eight bytes that tell the rows of a query in this generation from all others."""
+        return hashlib.blake2b(self._made + said, digest_size=8).digest()
+
+    def prefix(self, count: int, total: int, next: str | None, more: dict[str, Any] | None = None) -> bytes:
+        """A body as far as its rows; `more` are further keys. After the rows come two closing brackets."""
+        extra = dumps(more)[1:-1] + b", " if more else b""
+        token = b'"%s"' % next.encode() if next else b"null"
+        return b'{"status": "success", "count": %d, %s, %s"total_count": %d, "next": %s, "data": [' % (
+            count, self._said, extra, total, token,
+        )  # fmt: skip
+
+
+class Views:
+    """The newest view, opened again when the pointer moves, and some older ones."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._opening = asyncio.Lock()
+        self._pointer: object = None  # where the store pointed when the newest view was opened
+        self._newest: View | None = None
+        self._older: OrderedDict[int, View] = OrderedDict()
+
+    def at_hand(self, generation: int | None = None) -> View | None:
+        """The newest view, or that of a generation, where it is open."""
+        return self._held(generation) if self._pointer == self._store.pointer() else None
+
+    async def get(self, generation: int | None = None) -> View:
+        """The newest view, or that of a generation. Raises NoSnapshot, SnapshotDamaged, UnknownGeneration."""
+        view = self.at_hand(generation)
+        if view is None:
+            async with self._opening:
+                if self._newest is None or self._pointer != self._store.pointer():
+                    await self._open_newest()
+                view = self._held(generation)
+                if view is None:
+                    view = await run_in_threadpool(lambda: View(self._store.open(generation)))
+                    self._keep(view)
+        return view
+
+    def _held(self, generation: int | None) -> View | None:
+        if generation is None or (self._newest and self._newest.snapshot.generation == generation):
+            return self._newest
+        return self._older.get(generation)
+
+    async def _open_newest(self) -> None:
+        pointer = self._store.pointer()  # taken before: if it moves meanwhile, the next request opens again
+        view = await run_in_threadpool(lambda: View(self._store.open()))
+        if self._newest and self._newest.snapshot.generation != view.snapshot.generation:
+            self._keep(self._newest)
+        self._newest, self._pointer = view, pointer
+
+    def _keep(self, view: View) -> None:
+        self._older[view.snapshot.generation] = view
+        if len(self._older) > OLDER_VIEWS:
+            self._older.popitem(last=False)
