@@ -75,7 +75,7 @@ class Gate:
         now = time.time()
         if now >= self._next_look:
             self._look(now)
-        client = connection["client"]
+        client = connection.get("client")
         address = network(client[0]) if client else ""
         if refused := self._limits.request("address", address):
             return refused
