@@ -5,6 +5,8 @@ OrdersError                 every error of ours
 |- CacheError
 |  |- NoSnapshot            nothing has been published yet
 |  |- UnknownGeneration     that generation is not kept (any more)
+|  |- ChangesGone           what changed since that generation is not known (any more)
+|  |- NoKey                 the table has no key to tell changed rows by
 |  |- SnapshotDamaged       a file of a generation is missing or has another size
 |  |- PublishConflict       the generation to grow from is no longer the newest
 |  |- CacheUnwritable       the folder cannot be written, or the disk is full
@@ -75,6 +77,16 @@ class NoSnapshot(CacheError):
 class UnknownGeneration(CacheError):
     code = "unknown_generation"
     advice = "Start again from the newest generation."
+
+
+class ChangesGone(CacheError):
+    code = "changes_gone"
+    advice = "Load all rows again with GET /fetch-data, and ask from its generation on."
+
+
+class NoKey(CacheError):
+    code = "no_key"
+    advice = "Load all rows with GET /fetch-data; its ETag tells whether anything changed."
 
 
 class SnapshotDamaged(CacheError):

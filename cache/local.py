@@ -14,10 +14,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
+from cache.changes import About, ChangeList, Rows, mark
 from cache.clients import Clients
 from cache.errors import (
     CacheError,
     CacheUnwritable,
+    ChangesGone,
     NoSnapshot,
     PublishConflict,
     SnapshotDamaged,
@@ -27,11 +29,13 @@ from cache.errors import (
 from cache.files import sync_file, sync_folder, write_whole
 from cache.journal import Journal
 from cache.snapshot import Draft, Head, Manifest, Segment, Snapshot, intact
-from cache.store import Run, Status, Task, Worker, now
+from cache.store import KEEP_CHANGES, Run, Status, Task, Worker, now
 
 CLIENTS = "clients.json"  # readable by its owner alone
 KEPT_GENERATIONS = 5
 KEPT_AFTER = timedelta(minutes=15)  # a superseded generation stays so long at least, for readers in the middle of it
+MOST_CHANGES = 256 << 20  # bytes of all lists of changes
+MOST_LISTS = 10_000
 
 
 class LocalStore:
@@ -41,10 +45,11 @@ class LocalStore:
         self._root = root
         self._generations = root / "generations"
         self._segments = root / "segments"
+        self._changes = root / "changes"
         self._work = root / "work"
         self._current = root / "current.json"
         with _disk():
-            for folder in (root, self._generations, self._segments, self._work):
+            for folder in (root, self._generations, self._segments, self._changes, self._work):
                 folder.mkdir(parents=True, exist_ok=True)
         self._journal = Journal(root / "journal.sqlite")
         self._publishing = FileLock(root / "publish.lock", thread_local=False)
@@ -91,6 +96,19 @@ class LocalStore:
             head = _as_published(manifest, reason or "It is not the newest.")
         return Snapshot(manifest, head, self._segments)
 
+    def changes(self, since: int, upto: int, mark: str | None = None) -> list[ChangeList]:
+        lists = []
+        for generation in range(since + 1, upto + 1):
+            try:
+                lists.append(ChangeList(self._list_path(generation)))
+            except (OSError, ValueError) as error:
+                raise ChangesGone(f"What changed since generation {since} is not kept.") from error
+            if reason := lists[-1].about.gap:
+                raise ChangesGone(f"What changed since generation {since} cannot be told. {reason}")
+        if mark is not None and mark != (lists[0].about.parent_mark if lists else self._mark(upto)):
+            raise ChangesGone(f"The cache was begun anew: its generation {since} is another one.")
+        return lists
+
     def _manifests(self) -> Iterator[Manifest]:
         """Those that are kept and can be read, newest first."""
         for generation in sorted(self._kept(), reverse=True):
@@ -99,6 +117,15 @@ class LocalStore:
 
     def _path(self, generation: int) -> Path:
         return self._generations / f"{generation:010d}.json"
+
+    def _list_path(self, generation: int) -> Path:
+        return self._changes / f"{generation:010d}.rows"
+
+    def _mark(self, generation: int) -> str:
+        try:
+            return mark(self.inspect(generation).manifest.created_at)
+        except UnknownGeneration:
+            return ""
 
     def _kept(self) -> set[int]:
         return {int(path.stem) for path in self._generations.glob("*.json")}
@@ -229,14 +256,18 @@ class LocalStore:
         whole = tuple(itertools.takewhile(lambda segment: intact(self._segments, segment), draft.segments))
         return draft.model_copy(update={"segments": whole}) if whole else None
 
-    def publish(self, manifest: Manifest, head: Head) -> None:
+    def publish(
+        self, manifest: Manifest, head: Head, changes: Rows | None = None, keep: timedelta = KEEP_CHANGES
+    ) -> None:
         with _disk(), self._publishing:
             self._expect(manifest.parent)
             sync_folder(self._segments)
+            self._list(manifest, changes)
             write_whole(self._path(manifest.generation), manifest.model_dump_json().encode())
             self._point(head)
             (self._root / "draft.json").unlink(missing_ok=True)
             self._collect(head.generation)
+            self._collect_lists(now() - keep)
 
     def confirm(self, head: Head) -> None:
         with _disk(), self._publishing:
@@ -266,6 +297,26 @@ class LocalStore:
         for folder in self._segments.iterdir():
             if folder.name not in wanted:
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def _list(self, manifest: Manifest, changes: Rows | None) -> None:
+        path = self._list_path(manifest.generation)
+        if changes is None or manifest.parent is None:
+            path.unlink(missing_ok=True)  # of a publish that was killed
+            return
+        about = About(
+            generation=manifest.generation, mark=mark(manifest.created_at), parent_mark=self._mark(manifest.parent)
+        )
+        write_whole(path, changes.encode(about))
+
+    def _collect_lists(self, oldest: datetime) -> None:
+        """Removes lists from the oldest on, so that those which stay follow one another."""
+        paths = sorted(self._changes.glob("*.rows"))
+        sizes = [path.stat().st_size for path in paths]
+        for i, path in enumerate(paths):
+            surplus = sum(sizes[i:]) > MOST_CHANGES or len(paths) - i > MOST_LISTS
+            if not surplus and path.stat().st_mtime >= oldest.timestamp():
+                break
+            path.unlink(missing_ok=True)
 
     def close(self) -> None:
         self._journal.close()

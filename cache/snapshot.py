@@ -5,6 +5,7 @@ On disk (`LocalStore`), everything but `current.json` is immutable once written:
     current.json                    the pointer: Head (newest generation, when it was verified)
     draft.json                      Draft: an interrupted first load
     generations/00000012.json       Manifest: columns, and the segments in key order
+    changes/00000012.rows           the rows in which it differs from the generation before (cache/changes.py)
     segments/<id>/rows.parquet      typed rows: decimals exact, instants UTC, JSON columns and TINYINT(1) as stored
     segments/<id>/rows.json         each row as compact JSON followed by one comma
     segments/<id>/rows.deflate      the same without its last comma, compressed; see cache/gzips.py

@@ -1,8 +1,8 @@
 """The cache as everyone sees it: snapshots are published and opened, refreshes asked for, work led and reported.
 
-Readers use `head`, `pointer`, `open`, `request`, `task`, `status`, `runs`, `wait` and `clients`. The scheduler adds
-`stand`, `leave` and `recover`; a sync adds `sync_lock`, `begin`, `report`, `finish`, `workspace`, `publish` and
-`confirm`.
+Readers use `head`, `pointer`, `open`, `changes`, `request`, `task`, `status`, `runs`, `wait` and `clients`. The
+scheduler adds `stand`, `leave` and `recover`; a sync adds `sync_lock`, `begin`, `report`, `finish`, `workspace`,
+`publish` and `confirm`.
 `LocalStore` (cache/local.py) keeps all of it in files on this machine.
 """
 
@@ -13,18 +13,21 @@ import secrets
 import socket
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, Protocol
 
 from pydantic import BaseModel, Field
 
+from cache.changes import ChangeList, Rows
 from cache.clients import Clients
 from cache.errors import Trouble
 from cache.snapshot import Changes, Draft, Head, Manifest, Segment, Snapshot
 
 TaskState = Literal["queued", "running", "completed", "failed"]
 Outcome = Literal["running", "published", "unchanged", "unverified", "failed"]
+
+KEEP_CHANGES = timedelta(days=30)
 
 
 def now() -> datetime:
@@ -145,6 +148,13 @@ class Store(Protocol):
     def inspect(self, generation: int) -> Snapshot:
         """A kept generation as it is, its files not checked. Raises UnknownGeneration."""
 
+    def changes(self, since: int, upto: int, mark: str | None = None) -> list[ChangeList]:
+        """What each generation after `since` changed, up to the given one.
+
+        Parameters: `mark` is that of `since`, where it is known. Raises ChangesGone where one is not kept, where the
+        rows of one cannot be told from those before, or where `since` is a generation of another cache.
+        """
+
     def request(self, by: str, accept: bool = False) -> Task:
         """Asks for a sync that begins after this moment. Raises NoWorker where no scheduler is alive.
 
@@ -204,8 +214,14 @@ class Store(Protocol):
     def draft(self) -> Draft | None:
         """The load that was interrupted, as far as its segments are whole."""
 
-    def publish(self, manifest: Manifest, head: Head) -> None:
-        """Makes a generation the newest, all or nothing. Raises PublishConflict if its parent is not the newest."""
+    def publish(
+        self, manifest: Manifest, head: Head, changes: Rows | None = None, keep: timedelta = KEEP_CHANGES
+    ) -> None:
+        """Makes a generation the newest, all or nothing. Raises PublishConflict if its parent is not the newest.
+
+        Parameters: `changes` are its differences from its parent, where they are known; `keep` is how long lists of
+        changes stay.
+        """
 
     def confirm(self, head: Head) -> None:
         """Records that the newest generation was verified again. Raises PublishConflict if it is not the newest."""

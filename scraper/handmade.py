@@ -20,11 +20,12 @@ from cache.render import engine
 from cache.snapshot import Column, Forms, Kind, Snapshot, Source
 from cache.store import Run, Store
 from scraper.assemble import Assembler
+from scraper.differences import differences
 from scraper.errors import FileRefused, Unproven
 from scraper.export import parsed
 from scraper.kinds import Kinds
 from scraper.marks import keys_of
-from scraper.publish import count_from, newest, publish, recorded
+from scraper.publish import newest, publish, recorded
 from scraper.report import Reporter
 from scraper.settings import ScraperSettings
 from scraper.table import Table
@@ -182,10 +183,12 @@ class _Import:
         with Assembler(table, kinds, self._store, workspace, zone, [], lambda _: None) as assembler:
             segments = assembled(assembler, rows, table)
             with self._reporter.phase("publish"):
-                changes = count_from(before, segments, assembler, table, self._store)
+                columns = kinds.recorded()
+                changed = differences(before, source, columns, segments, assembler, table, self._store)
                 publish(
-                    self._store, self._reporter, before, source, kinds.recorded(), segments, changes, doubt, written
-                )
+                    self._store, self._reporter, before, source, columns, segments, changed,
+                    self._settings.changes_days, doubt, written,
+                )  # fmt: skip
 
 
 def _text(name: str) -> Column:

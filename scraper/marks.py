@@ -1,4 +1,4 @@
-"""What tells rows apart without reading them: their keys and checksums. Blocks to compare, and counts of changes."""
+"""What tells rows apart without reading them: their keys and checksums. They make blocks to compare."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cache.render import Checksums, exact_sum
-from cache.snapshot import CHECKSUMS, JSON, OFFSETS, PARQUET, Changes
+from cache.snapshot import CHECKSUMS, JSON, OFFSETS, PARQUET
 from scraper.ranges import Range, Total
 from scraper.table import Table
 
@@ -92,26 +92,6 @@ class Marks(NamedTuple):
 
 
 _NO_KEYS = np.empty(0, np.uint64)
-
-
-def count_changes(old: Marks, new: Marks, unique: bool) -> Changes:
-    """Rows inserted, updated and deleted between two states.
-
-    Where no integer key tells rows apart (`unique` is false), an update counts as one deleted and one inserted.
-    """
-    if unique and len(old.keys) == len(old.checksums) and len(new.keys) == len(new.checksums):
-        kind = np.int64 if np.int64 in (old.keys.dtype, new.keys.dtype) else np.uint64  # mixed, numpy takes floats
-        keys = (old.keys.astype(kind), new.keys.astype(kind))
-        common, i, j = np.intersect1d(*keys, assume_unique=True, return_indices=True)
-        return Changes(
-            inserted=len(new.keys) - len(common),
-            updated=int(np.count_nonzero(old.checksums[i] != new.checksums[j])),
-            deleted=len(old.keys) - len(common),
-        )
-    sums, places = np.unique(np.concatenate([old.checksums, new.checksums]), return_inverse=True)
-    split = len(old.checksums)
-    counts = np.bincount(places[split:], minlength=len(sums)) - np.bincount(places[:split], minlength=len(sums))
-    return Changes(inserted=int(counts[counts > 0].sum()), deleted=int(-counts[counts < 0].sum()))
 
 
 def keys_of(page: pa.Table, table: Table) -> npt.NDArray[Any]:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from cache.changes import Rows
 from cache.errors import OrdersError, UnknownGeneration
 from cache.snapshot import Changes, Column, Head, Manifest, Segment, Snapshot, Source
 from cache.store import Run, Store, Task, now
-from scraper.assemble import Assembler
 from scraper.errors import ScrapeError
-from scraper.marks import Marks, count_changes
 from scraper.report import Reporter
-from scraper.table import Table
 
 log = logging.getLogger(__name__)
 
@@ -52,35 +50,21 @@ def newest(store: Store) -> Snapshot | None:
         return None
 
 
-def count_from(
-    before: Snapshot | None, segments: list[Segment], assembler: Assembler, table: Table, store: Store
-) -> Changes:
-    """Rows that differ from the generation before. Segments that both hold are not read."""
-    then = before.manifest.segments if before else ()
-    held, ids = {s.id for s in then}, {s.id for s in segments}
-    rendered = before is not None and before.manifest.source.forms.digest != table.forms.digest
-
-    def marks(segment: Segment) -> Marks:
-        return Marks.rendered(store.segment(segment), table) if rendered else assembler.marks(segment)
-
-    old = Marks.joined(marks(s) for s in then if s.id not in ids and before and before.holds(s))
-    new = Marks.joined(marks(s) for s in segments if s.id not in held)
-    return count_changes(old, new, table.range_key is not None and table.unique)
-
-
 def publish(
     store: Store, reporter: Reporter, before: Snapshot | None, source: Source, columns: tuple[Column, ...],
-    segments: list[Segment], changes: Changes, doubt: ScrapeError | None, as_of: datetime,
-    proven_at: datetime | None = None,
+    segments: list[Segment], changed: tuple[Changes, Rows | None], keep_days: float, doubt: ScrapeError | None,
+    as_of: datetime, proven_at: datetime | None = None,
 ) -> None:  # fmt: skip
     """Publishes segments as a generation, or confirms the one before where nothing changed.
 
-    Parameters: `doubt` is why the copy is not proven equal to the table, and the last verification stays; or None.
+    Parameters: `changed` are the rows that differ from it, counted and listed; `keep_days` is how long lists of changes
+    stay. `doubt` is why the copy is not proven equal to the table, and the last verification stays; or None.
     `proven_at` is the moment from which all of it is proven, where it is not `as_of`.
     """
     last = store.head()
-    same = before is not None and (tuple(segments), columns, source.forms) == (
-        before.manifest.segments, before.columns, before.manifest.source.forms)  # fmt: skip
+    changes, rows = changed
+    same = before is not None and (tuple(segments), columns, _told(source)) == (
+        before.manifest.segments, before.columns, _told(before.manifest.source))  # fmt: skip
     generation = (last.generation if last else 0) + (0 if same else 1)
     verified_at = last.verified_at if doubt and last else None if doubt else proven_at or as_of
     head = Head(generation=generation, as_of=as_of, verified=doubt is None, verified_at=verified_at,
@@ -92,9 +76,14 @@ def publish(
             generation=generation, parent=last.generation if last else None, created_at=now(), as_of=as_of,
             verified_at=verified_at, source=source, columns=columns, segments=tuple(segments), changes=changes,
         )  # fmt: skip
-        store.publish(manifest, head)
+        store.publish(manifest, head, rows, timedelta(days=keep_days))
     reporter.update(
         outcome="unverified" if doubt else "unchanged" if same else "published",
         generation=generation, rows=sum(segment.rows for segment in segments), ranges=len(segments),
         changes=changes, bytes=reporter.run.progress.bytes, error=doubt.trouble() if doubt else None,
     )  # fmt: skip
+
+
+def _told(source: Source) -> tuple[object, ...]:
+    """What of a source is part of a generation; the versions of servers are not."""
+    return source.database, source.table, source.timezone, source.forms

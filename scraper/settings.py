@@ -71,6 +71,9 @@ class ScraperSettings(Settings):
     hold_back_below: float = Field(
         0.5, ge=0, le=1, description="A table with less than this share of its former rows is held back until accepted."
     )
+    changes_days: float = Field(
+        30, ge=0, le=3650, description="Days for which the changes of each sync are kept, for `GET /changes`."
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -17,11 +17,12 @@ from cache.store import Run, Store, Task, now
 from scraper import firewall
 from scraper.agree import NOTHING, Agreement, gap
 from scraper.assemble import Assembler
+from scraper.differences import differences
 from scraper.errors import HeldBack, ScrapeError, StatementBlocked, StillMoving, TableChanged
 from scraper.export import Exporter
 from scraper.kinds import Kinds
 from scraper.login import Session
-from scraper.publish import count_from, newest, publish, recorded
+from scraper.publish import newest, publish, recorded
 from scraper.ranges import Range
 from scraper.report import Reporter
 from scraper.settings import ScraperSettings
@@ -107,11 +108,12 @@ class _Sync:
                 if before and before.manifest.source.table == table.name and not self._accept:
                     self._hold_back(before.rows, sum(segment.rows for segment in segments))
                 with self._reporter.phase("publish"):
-                    changes = count_from(before, segments, assembler, table, self._store)
+                    columns = kinds.recorded()
+                    changed = differences(before, source, columns, segments, assembler, table, self._store)
                     proven_at = as_of if only is None else self._verified_at()
                     publish(
-                        self._store, self._reporter, before, source, kinds.recorded(), segments, changes, doubt, as_of,
-                        proven_at,
+                        self._store, self._reporter, before, source, columns, segments, changed,
+                        self._settings.changes_days, doubt, as_of, proven_at,
                     )  # fmt: skip
 
     # -- before and after

@@ -13,7 +13,9 @@ import pytest
 from conftest import ROOT
 from copies import Copies, json_rows
 
+from cache.changes import counted
 from cache.local import LocalStore
+from cache.snapshot import Changes
 
 Environment = Callable[..., dict[str, str]]
 ROWS = 25
@@ -98,6 +100,8 @@ def test_a_sync_killed_at_any_step_of_its_way_leaves_the_last_good_generation(
             assert snapshot.rows == ROWS
             assert notes in ({shown}, {f"v{step}"})
             (shown,) = notes
+            changed = counted(copies.store.changes(1, snapshot.generation))
+            assert changed == Changes(updated=ROWS if snapshot.generation > 1 else 0)
             if outcome != "killed":
                 break
     finally:
@@ -151,6 +155,6 @@ def test_a_killed_publish_leaves_nothing_that_stays(copies: Copies, here: Path, 
     assert {path.name for path in (here / "cache/segments").iterdir()} == kept
     assert list((here / "cache/work").iterdir()) == []
     assert {path.name for path in (here / "cache").iterdir()} <= {
-        "current.json", "generations", "segments", "work", "sync.lock", "publish.lock",
+        "current.json", "generations", "segments", "changes", "work", "sync.lock", "publish.lock",
         "journal.sqlite", "journal.sqlite-shm", "journal.sqlite-wal",
     }  # fmt: skip

@@ -1,0 +1,110 @@
+"""Which rows differ between a generation and the one before: counted for people, listed for clients with a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from cache.changes import Places, Rows, Side, Sums, gap
+from cache.snapshot import JSON, OFFSETS, Changes, Column, Segment, Snapshot, Source
+from cache.store import Store
+from scraper.assemble import Assembler
+from scraper.marks import Marks
+from scraper.table import Table
+
+LARGE = 1_000  # changes; more than these, and than half of the rows, are loaded faster than they are told
+
+
+def differences(
+    before: Snapshot | None, source: Source, columns: Sequence[Column], segments: Sequence[Segment],
+    assembler: Assembler, table: Table, store: Store,
+) -> tuple[Changes, Rows | None]:  # fmt: skip
+    """Rows that differ from the generation before. Segments that both hold are not read.
+
+    Without a key, an update counts as one deleted and one inserted, and no rows are listed.
+    """
+    if before is None:
+        return Changes(inserted=sum(segment.rows for segment in segments)), None
+    then = before.manifest
+    kept = {s.id for s in then.segments} & {s.id for s in segments}
+    changed = [s for s in then.segments if s.id not in kept]
+    rendered = then.source.forms.digest != source.forms.digest  # then the same row has another checksum
+    old = _Part([s for s in changed if before.holds(s)], assembler, table, store, rendered)
+    new = _Part([s for s in segments if s.id not in kept], assembler, table, store, rendered)
+    gone, come = _without(old.marks.checksums, new.marks.checksums), _without(new.marks.checksums, old.marks.checksums)
+    unkeyed = Changes(inserted=len(come), deleted=len(gone))
+    key = sorted((column for column in columns if column.key), key=lambda column: column.key)
+    if not key:
+        return unkeyed, gap("The table has no key.")
+    rows = Rows.between(old.side(gone, key), new.side(come, key))
+    reason = (
+        _written_anew(then.source, before.columns, source, columns)
+        or ("Files of the generation before were damaged." if len(old.segments) < len(changed) else None)
+        or ("Most rows changed." if LARGE < len(rows.records) > sum(s.rows for s in segments) // 2 else None)
+    )
+    return unkeyed if rows.gap else rows.counts, gap(reason) if reason else rows
+
+
+class _Part:
+    """Segments of one generation that the other lacks."""
+
+    def __init__(
+        self, segments: Sequence[Segment], assembler: Assembler, table: Table, store: Store, rendered: bool
+    ) -> None:
+        self.segments = segments
+        self._folders = [store.segment(segment) for segment in segments]
+        self.marks = Marks.joined(
+            Marks.rendered(folder, table) if rendered else assembler.marks(segment)
+            for segment, folder in zip(segments, self._folders, strict=True)
+        )
+
+    def side(self, places: Places, key: Sequence[Column]) -> Side:
+        """The rows at these places. A boolean key is no integer in JSON; one that was imported may be text."""
+        marks = self.marks
+        integers = len(marks.keys) == len(marks.checksums) and marks.keys.dtype.kind in "iu"
+        if len(key) == 1 and key[0].kind in ("integer", "unsigned") and integers:
+            return Side(marks.checksums[places], lambda at: _integer_keys(marks.keys[places[at]]))
+        return Side(marks.checksums[places], lambda at: self._json_keys(places[at], [column.name for column in key]))
+
+    def _json_keys(self, places: Places, names: Sequence[str]) -> list[bytes]:
+        """The keys of rows as their JSON has them."""
+        texts = [b""] * len(places)
+        firsts = np.cumsum([0, *(segment.rows for segment in self.segments)])
+        owners = np.searchsorted(firsts, places, "right") - 1
+        for owner in np.unique(owners).tolist():
+            folder = self._folders[owner]
+            offsets = np.fromfile(folder / OFFSETS, dtype="<u8").tolist()
+            data = (folder / JSON).read_bytes()
+            for i in np.flatnonzero(owners == owner).tolist():
+                row = int(places[i] - firsts[owner])
+                values = orjson.loads(data[offsets[row] : offsets[row + 1] - 1])
+                texts[i] = orjson.dumps([values.get(name) for name in names])
+        return texts
+
+
+def _written_anew(then: Source, before: Sequence[Column], source: Source, columns: Sequence[Column]) -> str | None:
+    """Why rows that did not change may read otherwise than in the generation before."""
+    if (then.database, then.table) != (source.database, source.table):
+        return "Another table is copied since."
+    if [(c.name, c.type, c.key) for c in before] != [(c.name, c.type, c.key) for c in columns]:
+        return "The columns of the table changed."
+    if then.timezone != source.timezone:
+        return "Times are read in another time zone since."
+    return "Rows are told apart by another digest since." if then.forms.digest != source.forms.digest else None
+
+
+def _without(one: Sums, other: Sums) -> Places:
+    """Places of the checksums that only `one` has; equal ones are set off one against one."""
+    order, there = np.argsort(one, kind="stable"), np.sort(other)
+    ours = one[order]
+    nth = np.arange(len(ours)) - np.searchsorted(ours, ours)
+    number = np.searchsorted(there, ours, "right") - np.searchsorted(there, ours)
+    return np.sort(order[nth >= number])
+
+
+def _integer_keys(keys: npt.NDArray[Any]) -> Iterator[bytes]:
+    return (b"[%d]" % key for key in keys.tolist())

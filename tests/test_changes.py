@@ -1,0 +1,396 @@
+"""Each generation keeps which rows it changed; several together are the difference of the two ends."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import cache_factory
+import numpy as np
+import orjson
+import pytest
+from copies import Copies, json_rows
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cache import local
+from cache.changes import About, ChangeList, Page, Rows, Side, counted, fold, mark, page
+from cache.errors import ChangesGone
+from cache.local import LocalStore
+from cache.snapshot import JSON, Changes, Snapshot
+from cache.store import now
+from scraper.handmade import import_file
+
+State = Mapping[str, int]  # key -> checksum of the row
+
+
+def rows_between(old: State, new: State) -> Rows:
+    """As a publish finds them: rows that only one side has, by checksum."""
+
+    def side(one: State, other: State) -> Side:
+        keys = sorted(key for key in one if one[key] != other.get(key))
+        sums = np.array([one[key] for key in keys], np.uint64)
+        return Side(sums, lambda at: [orjson.dumps([keys[i]]) for i in at])
+
+    return Rows.between(side(old, new), side(new, old))
+
+
+def written(folder: Path, history: Sequence[State]) -> list[ChangeList]:
+    lists = []
+    for i, (old, new) in enumerate(itertools.pairwise(history)):
+        path = folder / f"{i}.rows"
+        path.write_bytes(rows_between(old, new).encode(About(generation=i + 1, mark="", parent_mark="")))
+        lists.append(ChangeList(path))
+    return lists
+
+
+def pages(lists: Sequence[ChangeList], limit: int) -> list[Page]:
+    found = [page(lists, 0, limit)]
+    while (rest := found[-1].rest) is not None:
+        found.append(page(lists, rest, limit))
+    return found
+
+
+states = st.dictionaries(st.sampled_from(["a", "b", "c", "é\n", '"', "", "7", "k" * 300]), st.integers(0, 3))
+
+
+@settings(max_examples=200)
+@given(history=st.lists(states, min_size=1, max_size=6), limit=st.integers(1, 10))
+def test_the_net_of_any_history_is_the_difference_of_its_two_ends(history: list[State], limit: int) -> None:
+    first, last = history[0], history[-1]
+    with TemporaryDirectory() as folder:
+        lists = written(Path(folder), history)
+        found = pages(lists, limit)
+
+        assert all(len(p.inserted) + len(p.updated) + len(p.deleted) <= limit for p in found)
+        assert sorted(int(c) for p in found for c in p.inserted) == sorted(last[k] for k in last.keys() - first.keys())
+        updated = [key for key in last.keys() & first.keys() if last[key] != first[key]]
+        assert sorted(int(c) for p in found for c in p.updated) == sorted(last[key] for key in updated)
+        deleted = sorted(orjson.loads(text)[0] for p in found for text in p.deleted)
+        assert deleted == sorted(first.keys() - last.keys())
+        assert counted(lists, step=limit) == Changes(
+            inserted=len(last.keys() - first.keys()), updated=len(updated), deleted=len(deleted)
+        )
+
+
+def test_pages_of_many_rows_hold_each_once(tmp_path: Path) -> None:
+    before: dict[str, int] = {f"key {i}": i for i in range(5_000)}
+    after = {key: n + 10_000 if n % 3 else n for key, n in before.items() if n % 5} | {"new": 1}
+
+    found = pages(written(tmp_path, [before, after]), 100)
+
+    assert len(found) > 10
+    assert sum(len(p.inserted) for p in found) == 1
+    assert sorted(int(c) for p in found for c in p.updated) == sorted(n for n in after.values() if n >= 10_000)
+    assert sorted(orjson.loads(t)[0] for p in found for t in p.deleted) == sorted(before.keys() - after.keys())
+
+
+def test_rows_that_share_a_key_cannot_be_listed() -> None:
+    twice = Side(np.array([1, 2], np.uint64), lambda at: [b"[5]" for _ in at])
+    none = Side(np.empty(0, np.uint64), lambda at: [])
+
+    assert Rows.between(twice, none).gap
+    assert not Rows.between(none, none).gap
+    assert len(fold([])[0]) == 0
+
+
+# -- kept by the store
+
+
+CHANGED = rows_between({"a": 1, "gone": 2}, {"a": 3, "new": 4})
+
+
+def chain(store: LocalStore, number: int) -> int:
+    """So many generations with changes on top of one; returns that one."""
+    base = cache_factory.publish(store, 2).generation
+    for _ in range(number):
+        follow(store, CHANGED)
+    return base
+
+
+def follow(store: LocalStore, rows: Rows | None, keep: timedelta = timedelta(days=30)) -> int:
+    head = store.head()
+    assert head
+    manifest = store.inspect(head.generation).manifest
+    newer = manifest.model_copy(
+        update={"generation": head.generation + 1, "parent": head.generation, "created_at": now()}
+    )
+    store.publish(newer, head.model_copy(update={"generation": newer.generation}), rows, keep)
+    return newer.generation
+
+
+def test_lists_outlive_their_snapshots(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "KEPT_AFTER", timedelta(0))
+    base = chain(store, 9)
+
+    assert base not in store._kept()
+    assert len(store.changes(base, base + 9)) == 9
+    assert counted(store.changes(base + 3, base + 9)) == Changes(inserted=1, updated=1, deleted=1)
+    assert store.changes(base + 9, base + 9) == []
+
+
+def test_a_generation_of_which_no_list_is_kept_says_so(store: LocalStore) -> None:
+    base = chain(store, 2)
+
+    with pytest.raises(ChangesGone, match=f"since generation {base - 1} is not kept"):
+        store.changes(base - 1, base + 2)
+
+
+def test_the_oldest_lists_go_first_and_leave_no_gap(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = chain(store, 6)
+    size = store._list_path(base + 1).stat().st_size
+    monkeypatch.setattr(local, "MOST_CHANGES", 4 * size + 100)
+    newest = follow(store, CHANGED)
+
+    kept = sorted(int(path.stem) for path in store._changes.iterdir())
+
+    assert kept == list(range(newest - 3, newest + 1))
+    assert len(store.changes(newest - 4, newest)) == 4
+
+
+def test_the_number_of_lists_is_bounded(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "MOST_LISTS", 3)
+
+    chain(store, 6)
+
+    assert len(list(store._changes.iterdir())) == 3
+
+
+def test_lists_go_when_they_are_old(store: LocalStore) -> None:
+    base = chain(store, 4)
+    for generation in (base + 1, base + 2):
+        os.utime(store._list_path(generation), (0, now().timestamp() - 86_400))
+    newest = follow(store, CHANGED, keep=timedelta(hours=23))
+
+    assert len(store.changes(base + 2, newest)) == 3
+    with pytest.raises(ChangesGone):
+        store.changes(base + 1, newest)
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}\n", None])
+def test_a_damaged_list_is_one_that_is_not_kept(store: LocalStore, damage: bytes | None) -> None:
+    base = chain(store, 3)
+    path = store._list_path(base + 2)
+    path.write_bytes(path.read_bytes()[:-1] if damage is None else damage)
+
+    assert len(store.changes(base + 2, base + 3)) == 1
+    with pytest.raises(ChangesGone):
+        store.changes(base, base + 3)
+
+
+def test_a_list_left_by_a_publish_that_was_killed_never_counts(store: LocalStore) -> None:
+    base = chain(store, 1)
+    left = store._list_path(base + 2)
+    left.write_bytes(store._list_path(base + 1).read_bytes())
+
+    assert len(store.changes(base, base + 1)) == 1
+    follow(store, None)
+    assert not left.exists()
+
+
+def test_a_cache_that_was_begun_anew_is_noticed_by_its_mark(store: LocalStore) -> None:
+    base = chain(store, 2)
+    marks = {g: mark(store.inspect(g).manifest.created_at) for g in (base, base + 2)}
+
+    assert len(store.changes(base, base + 2, marks[base])) == 2
+    assert store.changes(base + 2, base + 2, marks[base + 2]) == []
+    for since in (base, base + 2):
+        with pytest.raises(ChangesGone, match="begun anew"):
+            store.changes(since, base + 2, "00000000")
+
+
+# -- made by syncs
+
+
+class Follower:
+    """A copy that is kept by the lists alone: `key` -> row as JSON has it."""
+
+    def __init__(self, store: LocalStore) -> None:
+        self._store = store
+        self._load(store.open())
+
+    def _load(self, snapshot: Snapshot) -> None:
+        self._names = snapshot.manifest.key
+        self.rows = {self._key(row): row for row in json_rows(snapshot)}
+        self.generation = snapshot.generation
+
+    def _key(self, row: Mapping[str, object]) -> str:
+        return orjson.dumps([row[name] for name in self._names]).decode()
+
+    def follow(self) -> Changes:
+        """Raises ChangesGone."""
+        snapshot = self._store.open()
+        counts = Changes()
+        by_sum = dict(zip(all_checksums(snapshot), json_rows(snapshot), strict=True))
+        for found in pages(self._store.changes(self.generation, snapshot.generation), 7):
+            for text in found.deleted:
+                del self.rows[text.decode()]
+            for checksum in [*found.inserted.tolist(), *found.updated.tolist()]:
+                row = by_sum[checksum]
+                self.rows[self._key(row)] = row
+            sizes = map(len, (found.inserted, found.updated, found.deleted))
+            more = dict(zip(("inserted", "updated", "deleted"), sizes, strict=True))
+            counts = Changes(**{name: number + more[name] for name, number in counts.model_dump().items()})
+        self.generation = snapshot.generation
+        assert self.rows == {self._key(row): row for row in json_rows(snapshot)}
+        return counts
+
+
+def all_checksums(snapshot: Snapshot) -> list[int]:
+    return [int(n) for path in snapshot.paths("checksums.u64") for n in np.fromfile(path, "<u8")]
+
+
+KEYS = {
+    "integer": ("id INT PRIMARY KEY", "CAST(seq AS INT) - 20"),
+    "unsigned": ("id BIGINT UNSIGNED PRIMARY KEY", "18446744073709551615 - seq"),
+    "text": ("id VARCHAR(40) COLLATE utf8mb4_bin PRIMARY KEY", "CONCAT('ключ \"', seq)"),
+    "decimal": ("id DECIMAL(8,3) PRIMARY KEY", "seq / 8"),
+    "binary": ("id BINARY(4) PRIMARY KEY", "UNHEX(LPAD(HEX(seq), 8, '0'))"),
+    "instant": ("id DATETIME(3) PRIMARY KEY", "'2025-01-01' + INTERVAL seq SECOND"),
+    "composite": ("id TINYINT(1), PRIMARY KEY (v, id)", "seq % 2"),
+}
+
+
+@pytest.mark.parametrize("definition", KEYS)
+def test_a_copy_is_kept_by_the_lists_of_syncs_whatever_the_key(
+    copies: Copies, small_pages: None, definition: str
+) -> None:
+    columns, value = KEYS[definition]
+    table = copies.table(f"v INT, note VARCHAR(20), {columns}")
+    copies.execute(f"INSERT INTO {table} (v, note, id) SELECT seq, 'old', {value} FROM seq_1_to_60")
+    copies.sync(table)
+    copy = Follower(copies.store)
+    copies.execute(f"UPDATE {table} SET note = 'new' WHERE v IN (3, 30, 31)")
+    copies.execute(f"DELETE FROM {table} WHERE v IN (7, 60)")
+    copies.execute(f"INSERT INTO {table} (v, note, id) SELECT seq, 'more', {value} FROM seq_61_to_64")
+    run = copies.sync(table)
+    assert (run.error, run.changes) == (None, Changes(inserted=4, updated=3, deleted=2))
+
+    assert copy.follow() == run.changes
+
+    copies.execute(f"DELETE FROM {table} WHERE v = 62")
+    copies.sync(table)
+    copies.execute(f"INSERT INTO {table} (v, note, id) SELECT seq, 'more', {value} FROM seq_62_to_62")
+    copies.execute(f"UPDATE {table} SET note = 'newer' WHERE v = 3")
+    copies.sync(table)
+    assert copy.follow() == Changes(updated=1)
+
+
+def test_a_row_whose_key_moves_is_deleted_and_inserted(copies: Copies, small_pages: None) -> None:
+    table = copies.table("id INT PRIMARY KEY, note TEXT", [(i, "") for i in range(50)])
+    copies.sync(table)
+    copy = Follower(copies.store)
+    copies.execute(f"UPDATE {table} SET id = 1000 WHERE id = 7")
+    copies.sync(table)
+
+    assert copy.follow() == Changes(inserted=1, deleted=1)
+
+
+def gap_after(copies: Copies, before: int) -> str:
+    head = copies.store.head()
+    assert head
+    assert head.generation == before + 1
+    with pytest.raises(ChangesGone) as raised:
+        copies.store.changes(before, head.generation)
+    return raised.value.message
+
+
+@pytest.fixture
+def forty(copies: Copies, small_pages: None) -> str:
+    """A table of forty rows, of which there is a copy."""
+    table = copies.table("id INT PRIMARY KEY, note TEXT", [(i, "") for i in range(40)])
+    assert copies.sync(table).error is None
+    return table
+
+
+def test_a_column_that_is_added_changes_every_row_and_leaves_a_gap(copies: Copies, forty: str) -> None:
+    copies.execute(f"ALTER TABLE {forty} ADD COLUMN more INT DEFAULT 1")
+    run = copies.sync(forty)
+
+    assert run.changes == Changes(updated=40)
+    assert gap_after(copies, 1).endswith("The columns of the table changed.")
+
+    copy = Follower(copies.store)
+    copies.execute(f"UPDATE {forty} SET more = 2 WHERE id = 5")
+    copies.sync(forty)
+    assert copy.follow() == Changes(updated=1)
+
+
+def test_another_time_zone_or_table_leaves_a_gap(copies: Copies, forty: str) -> None:
+    copies.sync(forty, source_timezone="Europe/Berlin")
+    assert gap_after(copies, 1).endswith("another time zone since.")
+    copies.execute(f"CREATE TABLE {forty}b AS SELECT * FROM {forty}")
+    copies.execute(f"ALTER TABLE {forty}b ADD PRIMARY KEY (id)")
+    copies.sync(f"{forty}b", source_timezone="Europe/Berlin")
+    copies.execute(f"DROP TABLE {forty}b")
+    assert gap_after(copies, 2).endswith("Another table is copied since.")
+
+
+def test_another_digest_leaves_a_gap(copies: Copies, forty: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checksums of all rows are others then, so that those in older lists are found nowhere."""
+    manifest = copies.store.open().manifest
+    forms = manifest.source.forms.model_copy(update={"digest": "SHA1", "refused": ("MD5()",), "since": now()})
+    copies.execute(f"UPDATE {forty} SET note = 'new' WHERE id < 3")
+    monkeypatch.setattr("scraper.firewall.remembered", lambda _: forms)
+
+    run = copies.sync(forty)
+
+    assert (run.error, run.changes) == (None, Changes(updated=3))
+    assert gap_after(copies, 1).endswith("by another digest since.")
+
+
+def test_a_damaged_generation_leaves_a_gap_only_where_damage_hides_what_changed(copies: Copies, forty: str) -> None:
+    copies.store.open().paths(JSON)[1].write_bytes(b"{}")
+    copies.execute(f"UPDATE {forty} SET note = 'new' WHERE id = 35")
+    copies.sync(forty)
+    assert counted(copies.store.changes(1, 2)) == Changes(updated=1)
+
+    copies.store.open().paths(JSON)[1].write_bytes(b"{}")
+    copies.execute(f"UPDATE {forty} SET note = 'new' WHERE id = 15")
+    copies.sync(forty)
+    assert gap_after(copies, 2).endswith("were damaged.")
+
+
+def test_a_lost_generation_leaves_a_gap(copies: Copies, forty: str) -> None:
+    copies.store._path(1).unlink()
+    copies.sync(forty)
+
+    assert gap_after(copies, 1) == "What changed since generation 1 is not kept."
+
+
+def test_a_table_that_changed_almost_whole_is_not_listed(
+    copies: Copies, forty: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scraper.differences.LARGE", 10)
+    copies.execute(f"UPDATE {forty} SET note = 'new' WHERE id < 20")
+    copies.sync(forty)
+    assert len(copies.store.changes(1, 2)) == 1
+    copies.execute(f"UPDATE {forty} SET note = 'newer' WHERE id < 21")
+    copies.sync(forty)
+
+    assert gap_after(copies, 2).endswith("Most rows changed.")
+
+
+def test_a_table_without_a_key_has_counts_and_no_lists(copies: Copies) -> None:
+    table = copies.table("a INT, b INT", [(1, 1), (1, 1), (2, 2)])
+    copies.sync(table)
+    copies.execute(f"INSERT INTO {table} VALUES (1, 1), (3, 3)")
+
+    assert copies.sync(table).changes == Changes(inserted=2)
+    assert gap_after(copies, 1).endswith("The table has no key.")
+
+
+def test_an_import_is_followed_as_a_sync_is(copies: Copies, forty: str, here: Path) -> None:
+    copy = Follower(copies.store)
+    file = here / "rows.csv"
+    file.write_text("id,note\n" + "".join(f'"{i}","{"new" if i == 3 else ""}"\n' for i in range(1, 42)))
+    chosen = copies.settings.model_copy(update={"phpmyadmin_table": forty})
+
+    run = import_file(copies.store, chosen, file)
+
+    assert (run.outcome, run.changes) == ("unverified", Changes(inserted=2, updated=1, deleted=1))
+    assert copy.follow() == run.changes
