@@ -66,12 +66,10 @@ def order_by(sort: Sequence[Sort], columns: Sequence[Column]) -> str:
 
     Raises BadFilter.
     """
-    terms = []
-    for column, descending in sort:
-        found = _known(column, columns)
-        if found.kind in _UNSORTED:
-            raise BadFilter(f"{found.name} has no order, so rows cannot be sorted by it.", "Sort by another column.")
-        terms.append(f"{quoted(found.name)} {'DESC NULLS FIRST' if descending else 'ASC NULLS LAST'}")
+    terms = (
+        f"{quoted(sortable(column, columns).name)} {'DESC NULLS FIRST' if descending else 'ASC NULLS LAST'}"
+        for column, descending in sort
+    )
     return ", ".join(terms)
 
 
@@ -83,43 +81,63 @@ def where(conditions: Sequence[Condition], columns: Sequence[Column]) -> tuple[s
     clauses: list[str] = []
     values: list[Value] = []
     for condition in conditions:
-        clause, found = _compiled(condition, _known(condition.column, columns))
-        clauses.append(clause)
+        column = known(condition.column, columns)
+        found = operands(condition, column)
+        clauses.append(_sql(condition, column, len(found)))
         values += found
     return " AND ".join(clauses) or "true", values
 
 
-def _known(name: str, columns: Sequence[Column]) -> Column:
+def known(name: str, columns: Sequence[Column]) -> Column:
+    """The column of that name. Raises BadFilter."""
     for column in columns:
         if column.name == name:
             return column
     raise BadFilter(f"There is no column {name!r}.", f"Columns: {', '.join(column.name for column in columns)}.")
 
 
-def _compiled(condition: Condition, column: Column) -> tuple[str, list[Value]]:
-    name = quoted(column.name)
+def sortable(name: str, columns: Sequence[Column]) -> Column:
+    """The column of that name. Raises BadFilter where rows cannot be sorted by it."""
+    column = known(name, columns)
+    if column.kind in _UNSORTED:
+        raise BadFilter(f"{column.name} has no order, so rows cannot be sorted by it.", "Sort by another column.")
+    return column
+
+
+def operands(condition: Condition, column: Column) -> list[Value]:
+    """What a condition compares the column with; of `isnull`, nothing. Raises BadFilter."""
     op, texts = condition.op, condition.value
     if op == "in":
-        listed = (texts,) if isinstance(texts, str) else texts
-        marks = ", ".join("?" * len(listed))
-        return (f"{name} IN ({marks})" if listed else "false"), [parsed(text, column) for text in listed]
+        return [parsed(text, column) for text in ((texts,) if isinstance(texts, str) else texts)]
     if not isinstance(texts, str):
         raise BadFilter(f"{column.name}__{op} takes one value.")
     if op == "isnull":
         if texts not in ("true", "false"):
             raise BadFilter(f"{column.name}__isnull does not take {texts!r}.", "It takes true or false.")
-        return f"{name} IS {'' if texts == 'true' else 'NOT '}NULL", []
+        return []
     if op in _SEARCHES:
         if column.kind not in _SEARCHED:
             raise BadFilter(
                 f"{column.name} holds no text, so {op} cannot search it.", "Use eq, gt, gte, lt, lte or in."
             )
-        return f"{_SEARCHES[op]}(lower({name}), lower(?))", [texts]
+        return [texts]
     if op not in _COMPARISONS:
         raise BadFilter(f"There is no operator {op!r} for {column.name}.", f"Operators: {', '.join(get_args(Op))}.")
     if op not in ("eq", "ne") and column.kind in _UNORDERED:
         raise BadFilter(f"{column.name} has no order, so {op} cannot compare it.", "Use eq, ne, in or isnull.")
-    return f"{name} {_COMPARISONS[op]} ?", [parsed(texts, column)]
+    return [parsed(texts, column)]
+
+
+def _sql(condition: Condition, column: Column, count: int) -> str:
+    """A condition's SQL, with a question mark for each of its operands."""
+    name, op = quoted(column.name), condition.op
+    if op == "in":
+        return f"{name} IN ({', '.join('?' * count)})" if count else "false"
+    if op == "isnull":
+        return f"{name} IS {'' if condition.value == 'true' else 'NOT '}NULL"
+    if op in _SEARCHES:
+        return f"{_SEARCHES[op]}(lower({name}), lower(?))"
+    return f"{name} {_COMPARISONS[op]} ?"
 
 
 def quoted(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Rows as text -> a segment: Parquet with exact types, JSON per row, the same compressed, offsets, row checksums.
+"""Rows as text -> a segment: Parquet with exact types, JSON per row, plain and compressed, and arrays beside them.
 
 The forms are those of the HTTP contract: DECIMAL a string, integers exact, instants ISO 8601 in UTC with as many
 decimals as the column declares, binary base64, a date that no calendar has null, JSON nested and compact.
@@ -24,7 +24,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cache import gzips
-from cache.snapshot import CHECKSUMS, GZIP, JSON, OFFSETS, PARQUET, Column, File, Segment
+from cache.columns import blocks_of
+from cache.snapshot import CHECKSUMS, COLUMNS, GZIP, JSON, OFFSETS, PARQUET, Column, File, Segment
 
 Checksums = npt.NDArray[np.uint64]
 
@@ -78,6 +79,7 @@ class SegmentWriter:
         self._piece = gzips.Piece()
         self._offsets = _Digested(folder / OFFSETS)
         self._checksums = _Digested(folder / CHECKSUMS)
+        self._arrays = _Digested(folder / COLUMNS)
         self._offsets.write(np.zeros(1, "<u8").tobytes())
 
     def __enter__(self) -> Self:
@@ -86,7 +88,7 @@ class SegmentWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for file in (self._parquet, self._json, self._gzip, self._offsets, self._checksums, self._duck):
+        for file in (self._parquet, self._json, self._gzip, self._offsets, self._arrays, self._checksums, self._duck):
             file.close()
 
     def write(self, text: pa.Table, checksums: Checksums) -> None:
@@ -130,7 +132,10 @@ class SegmentWriter:
 
     def _flush(self) -> None:
         if self._waiting:
-            self._parquet.write_table(pa.concat_tables(self._waiting).combine_chunks())
+            rows = pa.concat_tables(self._waiting).combine_chunks()
+            self._parquet.write_table(rows)
+            for block in blocks_of(rows, self._columns):
+                self._arrays.write(block)
             self._waiting = []
 
     def close(self, low: int | None, high: int | None) -> Segment:
@@ -139,7 +144,7 @@ class SegmentWriter:
         self._parquet.close()
         self._gzip.write(self._piece.end())
         files = {name: digested.finish() for name, digested in
-                 ((JSON, self._json), (GZIP, self._gzip), (OFFSETS, self._offsets),
+                 ((JSON, self._json), (GZIP, self._gzip), (OFFSETS, self._offsets), (COLUMNS, self._arrays),
                   (CHECKSUMS, self._checksums))}  # fmt: skip
         parquet = (self._folder / PARQUET).read_bytes()
         files[PARQUET] = File(size=len(parquet), sha256=hashlib.sha256(parquet).hexdigest())

@@ -10,6 +10,7 @@ On disk (`LocalStore`), everything but `current.json` is immutable once written:
     segments/<id>/rows.json         each row as compact JSON followed by one comma
     segments/<id>/rows.deflate      the same without its last comma, compressed; see cache/gzips.py
     segments/<id>/offsets.u64       little-endian; row i is bytes offsets[i] to offsets[i+1] - 1 (without its comma)
+    segments/<id>/columns.bin       arrays that filters and sorts are answered from; see cache/blocks.py
     segments/<id>/checksums.u64     little-endian; the first 64 bits of the digest of each row's framed text
 """
 
@@ -18,8 +19,9 @@ from __future__ import annotations
 import hashlib
 import mmap
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal, Self
 
@@ -31,7 +33,9 @@ from cache import gzips
 from cache.errors import SnapshotDamaged
 
 PARQUET, JSON, GZIP = "rows.parquet", "rows.json", "rows.deflate"
-OFFSETS, CHECKSUMS = "offsets.u64", "checksums.u64"
+OFFSETS, COLUMNS, CHECKSUMS = "offsets.u64", "columns.bin", "checksums.u64"
+
+MOST_FILES = 65_536  # mapped at once: four a segment
 
 Kind = Literal[
     "integer", "unsigned", "boolean", "decimal", "float", "double", "date", "datetime", "timestamp", "text", "json",
@@ -227,7 +231,7 @@ class Snapshot:
         return self.manifest.columns
 
     def paths(self, name: str) -> list[Path]:
-        """One path a segment, in key order. `name` is PARQUET, JSON, GZIP, OFFSETS or CHECKSUMS."""
+        """One path a segment, in key order. `name` is PARQUET, JSON, GZIP, OFFSETS, COLUMNS or CHECKSUMS."""
         return [self._folder / segment.id / name for segment in self.manifest.segments]
 
     @property
@@ -247,6 +251,20 @@ class Snapshot:
                 yield memoryview(self._maps[i][0])[int(offsets[low]) : last]
             first += segment.rows
 
+    def gather(self, rows: npt.NDArray[np.int64]) -> list[bytes | memoryview]:
+        """These rows as JSON, joined by commas; neighbours are one slice. Meant for a page: each slice is an object."""
+        if not len(rows):
+            return []
+        ends = np.append(np.flatnonzero(np.diff(rows) != 1) + 1, len(rows))
+        pieces: list[bytes | memoryview] = []
+        start = 0
+        for end in ends.tolist():
+            if start:
+                pieces.append(b",")
+            pieces += self.json_slices(int(rows[start]), int(rows[end - 1]) + 1)
+            start = end
+        return pieces
+
     def gzip_slices(self, head: bytes, tail: bytes) -> list[bytes | memoryview]:
         """The gzip body of `head`, all rows as JSON joined by commas, and `tail`: slices of the mapped files."""
         return gzips.member(head, self._compressed, tail)
@@ -254,7 +272,7 @@ class Snapshot:
     @cached_property
     def _compressed(self) -> gzips.Compressed:
         return gzips.joined(
-            gzips.Compressed((memoryview(_mapped(path)),), segment.crc32, segment.files[JSON].size - 1)
+            gzips.Compressed((memoryview(mapped(path)),), segment.crc32, segment.files[JSON].size - 1)
             for segment, path in zip(self.manifest.segments, self.paths(GZIP), strict=True)
             if segment.rows
         )
@@ -263,7 +281,7 @@ class Snapshot:
     def _maps(self) -> list[tuple[mmap.mmap, npt.NDArray[np.uint64]]]:
         maps: list[tuple[mmap.mmap, npt.NDArray[np.uint64]]] = []
         for rows, offsets in zip(self.paths(JSON), self.paths(OFFSETS), strict=True):
-            maps.append((_mapped(rows), np.memmap(offsets, dtype="<u8", mode="r")))
+            maps.append((mapped(rows), np.memmap(offsets, dtype="<u8", mode="r")))
         return maps
 
     def verify(self) -> list[str]:
@@ -271,9 +289,27 @@ class Snapshot:
         return [s.id for s in self.manifest.segments if not intact(self._folder, s, digests=True)]
 
 
-def _mapped(path: Path) -> mmap.mmap:
+def mapped(path: Path) -> mmap.mmap:
+    """A file's bytes. A map keeps the file open, and a table of a million rows has hundreds of them."""
+    _open_many_files()
     with path.open("rb") as file:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+@cache
+def _open_many_files() -> None:
+    """Raises the limit on open files as far as this process may."""
+    try:
+        import resource
+    except ImportError:  # Windows, which has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for wanted in (MOST_FILES, 10_240):  # what macOS takes at most
+        wanted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            with suppress(ValueError, OSError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+                return
 
 
 def intact(folder: Path, segment: Segment, digests: bool = False) -> bool:

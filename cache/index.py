@@ -1,0 +1,191 @@
+"""Filters, sorts and counts of values, answered from the column arrays of a generation. Needs NumPy alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from cache.blocks import Block, Codes, Key, Numbers, Texts, blocks
+from cache.filters import Query, Sort, known, sortable
+from cache.keys import Range, Scalar, Wanted, json_value, wanted
+from cache.snapshot import COLUMNS, Snapshot, mapped
+
+Rows = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_] | None  # of a block's rows; None: all of them
+Part = tuple[Block, Mask]  # a block in which rows match
+
+
+class Found(NamedTuple):
+    """Numbers of a page's rows, in the order asked for; `total` is how many match."""
+
+    rows: Rows
+    total: int
+
+
+class Index:
+    """The column arrays of a snapshot: mapped when they are first asked for, and never copied as a whole.
+
+    Queries whose columns have no arrays, and searches inside texts, are for a scan: see `can` and cache/scan.py.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._columns = snapshot.columns
+
+    def can(self, query: Query) -> bool:
+        """Whether `find` can answer. Raises BadFilter."""
+        return self._tests(query) is not None
+
+    def can_count(self, query: Query, column: str) -> bool:
+        """Whether `facet` can answer. Raises BadFilter."""
+        return self.can(query) and known(column, self._columns).name in self._names
+
+    def find(self, query: Query, offset: int = 0, limit: int | None = None) -> Found:
+        """Rows that match, in order, from number `offset` on, `limit` at most. Raises BadFilter."""
+        if not query.conditions and not query.sort:
+            total = self._snapshot.rows
+            stop = total if limit is None else min(offset + limit, total)
+            return Found(np.arange(min(offset, total), stop), total)
+        parts = self._matching(query)
+        counts = [block.rows if mask is None else int(np.count_nonzero(mask)) for block, mask in parts]
+        total = sum(counts)
+        stop = total if limit is None else min(offset + limit, total)
+        if offset >= stop:
+            return Found(np.empty(0, np.int64), total)
+        if not query.sort:
+            return Found(_page(parts, counts, offset, stop), total)
+        return Found(_sorted(parts, query.sort)[offset:stop], total)
+
+    def facet(self, query: Query, column: str, limit: int) -> list[tuple[Scalar, int]]:
+        """The column's most frequent values among the rows that match, as their JSON has them, and how often each is.
+
+        Equally frequent ones stand in the order of the values, NULL last. Raises BadFilter.
+        """
+        counted: Counter[Key | None] = Counter()
+        for block, mask in self._matching(query):
+            held = block[column]
+            codes, counts = np.unique(held.codes if mask is None else held.codes[mask], return_counts=True)
+            for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
+                counted[None if code == held.top else held.key(code)] += count
+        kind = known(column, self._columns)
+        first = sorted(counted.items(), key=lambda item: (-item[1], item[0] is None, item[0] or 0))
+        return [(json_value(key, kind), count) for key, count in first[:limit]]
+
+    @cached_property
+    def _blocks(self) -> list[Block]:
+        found: list[Block] = []
+        start = 0
+        for segment, path in zip(self._snapshot.manifest.segments, self._snapshot.paths(COLUMNS), strict=True):
+            if segment.rows:
+                found += blocks(memoryview(mapped(path)), start)
+            start += segment.rows
+        return found
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        """The columns that have arrays in every block."""
+        names = frozenset(column.name for column in self._columns)
+        return names.intersection(*(block.names for block in self._blocks))
+
+    def _tests(self, query: Query) -> list[tuple[str, Wanted]] | None:
+        """What is asked of which column; None where it needs a scan."""
+        found = [(c.column, wanted(c, known(c.column, self._columns))) for c in query.conditions]
+        names = {name for name, _ in found} | {sortable(s.column, self._columns).name for s in query.sort}
+        tests = [(name, test) for name, test in found if test is not None]
+        return tests if len(tests) == len(found) and names <= self._names else None
+
+    def _matching(self, query: Query) -> list[Part]:
+        tests = self._tests(query)
+        if tests is None:
+            raise LookupError("This query needs a scan.")
+        parts = []
+        for block in self._blocks:
+            mask: Mask = None
+            for name, test in tests:
+                column = block[name]
+                found = _mask(column, test.ranges(column))
+                if found is False:
+                    break
+                if found is not True:
+                    mask = found if mask is None else mask & found
+            else:
+                parts.append((block, mask))
+        return parts
+
+
+def _mask(column: Numbers | Texts, ranges: Sequence[Range]) -> npt.NDArray[np.bool_] | bool:
+    """Which rows have a code in one of the ranges; false and true: none and all."""
+    if not ranges:
+        return False
+    codes, size = column.codes, column.top + column.nulls
+    if len(ranges) == 1:
+        return _within(codes, size, *ranges[0])
+    if len(ranges) == 2 and ranges[0][0] == 0 and ranges[1][1] >= size and ranges[1][0] == ranges[0][1] + 1:
+        others: npt.NDArray[np.bool_] = codes != ranges[0][1]
+        return others
+    if size > 1 << 16:
+        places: Rows = np.searchsorted(np.array(ranges).reshape(-1), codes, "right")
+        inside: npt.NDArray[np.bool_] = places % 2 == 1
+        return inside
+    table = np.zeros(size + 1, np.bool_)
+    for low, high in ranges:
+        table[low:high] = True
+    listed: npt.NDArray[np.bool_] = table[codes]
+    return listed
+
+
+def _within(codes: Codes, size: int, low: int, high: int) -> npt.NDArray[np.bool_] | bool:
+    if low >= size:
+        return False
+    if high == low + 1:
+        return np.equal(codes, low)
+    if low == 0:
+        return high >= size or np.less(codes, high)
+    return np.greater_equal(codes, low) & (high >= size or np.less(codes, high))
+
+
+def _page(parts: Iterable[Part], counts: Iterable[int], offset: int, stop: int) -> Rows:
+    """Rows number `offset` to `stop` of those that match, in key order."""
+    found = []
+    for (block, mask), count in zip(parts, counts, strict=True):
+        if offset < count and stop > 0:
+            low, high = max(offset, 0), min(stop, count)
+            rows = np.arange(low, high) if mask is None else np.flatnonzero(mask)[low:high]
+            found.append(rows + block.start)
+        offset, stop = offset - count, stop - count
+    return np.concatenate(found)
+
+
+def _sorted(parts: Sequence[Part], sort: Sequence[Sort]) -> Rows:
+    """All rows that match, in order."""
+    rows = np.concatenate([
+        (np.arange(block.rows) if mask is None else np.flatnonzero(mask)) + block.start for block, mask in parts
+    ])  # fmt: skip
+    orders: list[npt.NDArray[np.int64]] = []
+    for name, descending in reversed(sort):
+        nulls, keys = _ranks([(block[name], mask) for block, mask in parts])
+        orders += [~keys, ~nulls] if descending else [keys, nulls]
+    return rows[np.lexsort(orders)]
+
+
+def _ranks(columns: Sequence[tuple[Numbers | Texts, Mask]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Whether the value is NULL (1), and numbers in the order of the keys."""
+    nulls, keys = [], []
+    texts = sorted({text for column, _ in columns if isinstance(column, Texts) for text in column.texts})
+    rank = {text: i for i, text in enumerate(texts)}
+    for column, mask in columns:
+        codes = column.codes if mask is None else column.codes[mask]
+        null = codes == column.top
+        found = np.zeros(len(codes), np.int64)
+        if isinstance(column, Numbers):
+            found[~null] = column.keys(codes[~null])
+        else:
+            found[~null] = np.array([rank[text] for text in column.texts], np.int64)[codes[~null]]
+        nulls.append(null.astype(np.int64))
+        keys.append(found)
+    return np.concatenate(nulls), np.concatenate(keys)

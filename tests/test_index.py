@@ -1,0 +1,198 @@
+"""Filters, sorts and counts by column arrays give what DuckDB gives on the same Parquet."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from cache_factory import Row, publish
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cache.errors import BadFilter
+from cache.filters import Condition, Op, Query, Sort, order_by, where
+from cache.index import Index
+from cache.local import LocalStore
+from cache.snapshot import PARQUET, Column, Kind, Snapshot
+
+LETTERS = "abkiABKIßẞİıK\u0301éÉ你🎂 %_\\\"'"
+OPS: tuple[Op, ...] = ("eq", "ne", "gt", "gte", "lt", "lte", "in", "isnull")
+
+
+def column(name: str, kind: Kind, **more: Any) -> Column:
+    return Column(name=name, type=kind, kind=kind, nullable=True, **more)
+
+
+COLUMNS = (
+    column("id", "unsigned", key=1),
+    column("count", "integer"),
+    column("big", "unsigned"),
+    column("test", "boolean"),
+    column("total", "decimal", digits=12, decimals=2),
+    column("exact", "decimal", digits=18, decimals=0),
+    column("weight", "float"),
+    column("ratio", "double"),
+    column("day", "date"),
+    column("at", "datetime"),
+    column("seen", "timestamp", decimals=3),
+    column('odd "name"', "text"),
+    column("hash", "bytes"),
+)
+VALUES: dict[str, st.SearchStrategy[str]] = {
+    "count": st.integers(-(2**63), 2**63 - 1).map(str) | st.integers(-2, 2).map(str),
+    "big": st.integers(0, 2**64 - 1).map(str) | st.integers(0, 3).map(str),
+    "test": st.sampled_from("012"),
+    "total": st.decimals(-100, 100, places=2).map(str) | st.sampled_from(["0.00", "9999999999.99"]),
+    "exact": st.integers(-(10**18) + 1, 10**18 - 1).map(str),
+    "weight": st.floats(width=32, allow_nan=False, allow_infinity=False).map(str) | st.sampled_from(["0.1", "-0.0"]),
+    "ratio": st.floats(allow_nan=False, allow_infinity=False).map(str) | st.sampled_from(["0.0", "-0.0"]),
+    "day": st.dates().map(str),
+    "at": st.datetimes().map(lambda at: f"{at:%H:%M:%S}").map(lambda time: f"2025-12-29 {time}"),
+    "seen": st.integers(1, 2_000_000_000_000).map(lambda ms: f"{ms / 1000:.3f}"),
+    'odd "name"': st.text(LETTERS, max_size=4) | st.sampled_from(["paid", "PAID", "pending"]),
+    "hash": st.binary(max_size=2).map(bytes.hex),
+}
+
+
+def text_of(column: Column, value: str) -> str:
+    """A value as the scraper reads it, as a query string has it."""
+    match column.kind:
+        case "timestamp":
+            return datetime.fromtimestamp(float(value), UTC).isoformat()
+        case "bytes":
+            return base64.b64encode(bytes.fromhex(value)).decode()
+        case _:
+            return value
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> list[Row]:
+    size = draw(st.integers(1, 30))
+    values = {name: draw(st.lists(values | st.none(), min_size=size, max_size=size)) for name, values in VALUES.items()}
+    return [{"id": str(i * 3), **{name: values[name][i] for name in VALUES}} for i in range(size)]
+
+
+@st.composite
+def conditions(draw: st.DrawFn, rows: Sequence[Row]) -> Condition:
+    asked = draw(st.sampled_from(COLUMNS[1:]))
+    held = [value for row in rows if (value := row[asked.name]) is not None]
+    value = st.sampled_from(held) | VALUES[asked.name] if held else VALUES[asked.name]
+    text = value.map(lambda value: text_of(asked, value))
+    if asked.kind == "boolean":
+        text = st.sampled_from(["true", "0"])
+    elif asked.kind == "decimal":
+        text |= st.sampled_from(["0.005", "-1e-7", "1e19", "12345678901234567890.5"])
+    op = draw(st.sampled_from(OPS))
+    if op in ("gt", "gte", "lt", "lte") and asked.kind in ("boolean", "bytes"):
+        op = "ne"
+    if op == "isnull":
+        return Condition(asked.name, op, draw(st.sampled_from(["true", "false"])))
+    if op == "in":
+        return Condition(asked.name, op, tuple(draw(st.lists(text, max_size=4))))
+    if asked.kind == "text" and draw(st.booleans()):
+        return Condition(asked.name, "startswith", draw(st.text("abkiABKI", max_size=2)))
+    return Condition(asked.name, op, draw(text))
+
+
+def queries(rows: Sequence[Row]) -> st.SearchStrategy[Query]:
+    names = st.sampled_from([column.name for column in COLUMNS if column.kind != "bytes"])
+    sort = st.builds(Sort, names, st.booleans())
+    return st.builds(
+        Query, st.lists(conditions(rows), max_size=2).map(tuple), st.lists(sort, max_size=3, unique=True).map(tuple)
+    )
+
+
+def by_duckdb(snapshot: Snapshot, query: Query) -> list[int]:
+    """Numbers of the rows that match, in order."""
+    rows = pa.concat_tables(pq.read_table(path) for path in snapshot.paths(PARQUET))
+    clause, values = where(query.conditions, snapshot.columns)
+    terms = ", ".join(filter(None, (order_by(query.sort, snapshot.columns), "n")))
+    with duckdb.connect() as database:
+        database.execute("SET TimeZone = 'UTC'")
+        database.register("t", rows.append_column("n", pa.array(range(len(rows)))))
+        return [n for (n,) in database.execute(f"SELECT n FROM t WHERE {clause} ORDER BY {terms}", values).fetchall()]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_rows_and_their_order_are_those_of_duckdb(data: st.DataObject) -> None:
+    rows = data.draw(tables())
+    with TemporaryDirectory() as folder:
+        store = LocalStore(Path(folder))
+        publish(store, rows, columns=COLUMNS, segments=data.draw(st.integers(1, 4)))
+        snapshot = store.open()
+        index = Index(snapshot)
+        for query in data.draw(st.lists(queries(rows), min_size=8, max_size=8)):
+            expected = by_duckdb(snapshot, query)
+            assert index.can(query)
+            assert index.find(query).rows.tolist() == expected, query
+            offset, limit = data.draw(st.integers(0, 8)), data.draw(st.integers(0, 8))
+            page = index.find(query, offset, limit)
+            assert page.rows.tolist() == expected[offset : offset + limit], query
+            assert page.total == len(expected)
+        store.close()
+
+
+@given(st.lists(st.integers(0, 19), max_size=12))
+def test_gathered_rows_are_those_asked_for_in_that_order(
+    gathered: tuple[Snapshot, list[bytes]], rows: list[int]
+) -> None:
+    snapshot, lines = gathered
+    assert b"".join(snapshot.gather(np.array(rows, np.int64))) == b",".join(lines[row] for row in rows)
+
+
+@pytest.fixture(scope="module")
+def gathered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Snapshot, list[bytes]]:
+    """Twenty orders in three segments, and the JSON of each."""
+    store = LocalStore(tmp_path_factory.mktemp("cache"))
+    publish(store, 20, segments=3)
+    snapshot = store.open()
+    store.close()
+    return snapshot, [b"".join(snapshot.json_slices(row, row + 1)) for row in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        (Query((Condition("nope", "eq", "1"),)), "There is no column 'nope'"),
+        (Query((Condition("total_price", "gt", "much"),)), "total_price does not take 'much'"),
+        (Query((Condition("test", "gt", "1"),)), "test has no order"),
+        (Query(sort=(Sort("nope"),)), "There is no column 'nope'"),
+        (Query(sort=(Sort("line_items"),)), "line_items has no order"),
+    ],
+)
+def test_what_a_query_cannot_mean_is_refused(gathered: tuple[Snapshot, list[bytes]], query: Query, says: str) -> None:
+    index = Index(gathered[0])
+    for ask in (index.can, index.find):
+        with pytest.raises(BadFilter) as error:
+            ask(query)
+        assert says in str(error.value)
+
+
+def test_searches_inside_texts_and_columns_without_arrays_are_left_to_a_scan(
+    gathered: tuple[Snapshot, list[bytes]],
+) -> None:
+    index = Index(gathered[0])
+    assert not index.can(Query((Condition("name", "contains", "1"),)))
+    assert not index.can(Query((Condition("customer_name", "startswith", "Ж"),)))
+    assert not index.can(Query((Condition("line_items", "isnull", "true"),)))
+    assert not index.can_count(Query(), "line_items")
+    assert index.can_count(Query((Condition("id", "gt", "3"),)), "currency")
+
+
+def test_values_are_counted_as_json_writes_them(gathered: tuple[Snapshot, list[bytes]]) -> None:
+    index = Index(gathered[0])
+    assert index.facet(Query(), "fulfillment_status", 9) == [("fulfilled", 10), (None, 10)]
+    assert index.facet(Query(), "test", 9) == [(False, 19), (True, 1)]
+    assert index.facet(Query((Condition("currency", "eq", "EUR"),)), "total_price", 2) == [("599.94", 1), ("601.94", 1)]
+    assert index.facet(Query(), "created_at", 1) == [("2025-12-28T15:25:00Z", 1)]
+    assert index.facet(Query(), "id", 1) == [(1000, 1)]
