@@ -8,6 +8,7 @@
 | code | HTTP | |
 | --- | --- | --- |
 | parameter_invalid | 400 | a parameter is unknown, given twice, or does not parse |
+| bad_filter, query_refused, too_many_rows | 400 | what the columns, the engine or the format do not take |
 | unauthorized | 401 | no key, a wrong one, or one that has expired |
 | signature_invalid, signature_expired | 401 | a signed address was changed, or its time is over |
 | forbidden, column_masked | 403 | the key lacks the scope, or may not see the column |
@@ -16,6 +17,7 @@
 | rate_limited | 429 | too many requests, or too many wrong keys |
 | internal_error | 500 | a fault of ours |
 | no_snapshot, no_worker, too_old, snapshot_damaged, cache_unwritable | 503 | see the message |
+| query_timeout, scan_failed, scan_busy | 503 | a scan did not come to its end, or to its turn |
 """
 
 from __future__ import annotations
@@ -28,7 +30,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.answers import Answer
-from cache.errors import CacheError, ColumnMasked, NoSnapshot, OrdersError, SyncRunning, UnknownGeneration, UnknownTask
+from cache.errors import (
+    BadFilter,
+    CacheError,
+    ColumnMasked,
+    NoSnapshot,
+    OrdersError,
+    QueryRefused,
+    SyncRunning,
+    TooManyRows,
+    UnknownGeneration,
+    UnknownTask,
+)
 
 RETRY_SECONDS = 10  # what `Retry-After` says: a first sync takes seconds to minutes
 
@@ -46,7 +59,8 @@ class Forbidden(OrdersError):
 
 
 _STATUS: dict[type[OrdersError], int] = {
-    Forbidden: 403, ColumnMasked: 403, UnknownTask: 404, UnknownGeneration: 410, SyncRunning: 409, CacheError: 503,
+    BadFilter: 400, QueryRefused: 400, TooManyRows: 400, Forbidden: 403, ColumnMasked: 403, UnknownTask: 404,
+    UnknownGeneration: 410, SyncRunning: 409, CacheError: 503,
 }  # fmt: skip
 
 

@@ -15,7 +15,12 @@ OrdersError                 every error of ours
 |  |- UnknownTask           no refresh has that id
 |  |- BadFilter             a filter names no column, or what its column does not take
 |  |- ColumnMasked          a filter, sort or facet is on a column that is hidden from this key
-|  `- BadKey                an API key's name is taken, unknown or none
+|  |- BadKey                an API key's name is taken, unknown or none
+|  |- QueryRefused          the engine that scans cannot run a query
+|  |- TooManyRows           more rows than the format takes
+|  |- QueryTimeout          a scan took too long
+|  |- ScanFailed            the process that scans ended before it had answered
+|  `- ScanBusy              every process that scans is at work for someone else
 `- ScrapeError              see scraper/errors.py
 """
 
@@ -136,3 +141,31 @@ class ColumnMasked(CacheError):
 class BadKey(CacheError):
     code = "bad_key"
     advice = "`python -m api keys list` shows the keys."
+
+
+class QueryRefused(CacheError):
+    code = "query_refused"
+    advice = "Ask for fewer columns, a narrower filter or no sort."
+
+
+class TooManyRows(CacheError):
+    code = "too_many_rows"
+    advice = "Filter the rows, ask for a page with limit and offset, or take format=csv."
+
+
+class QueryTimeout(CacheError):
+    code = "query_timeout"
+    advice = "Filter by columns that hold numbers, dates or short texts, or take all rows and search in them."
+    transient = True
+
+
+class ScanFailed(CacheError):
+    code = "scan_failed"
+    advice = "Try again; the log has the cause."
+    transient = True
+
+
+class ScanBusy(CacheError):
+    code = "scan_busy"
+    advice = "Try again in a moment."
+    transient = True

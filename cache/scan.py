@@ -1,0 +1,302 @@
+"""python -m cache.scan CACHE_URL FOLDER: what needs DuckDB is done here, in a process of its own.
+
+The process that serves loads no engine; it starts this one when it needs it (api/scanner.py). Frames go both ways:
+
+    request   length (4 bytes, little-endian), and that many bytes of JSON: a Request
+    answer    any number of `D` frames, then one `E` (end: JSON that sums up) or `X` (error: JSON of a Trouble);
+              each is a letter, a length (4 bytes, little-endian) and that many bytes
+
+One request is answered after the other. Nothing is held whole: what is written waits in the pipe until it is read. The
+process ends when its standard input closes. FOLDER takes what does not fit in memory.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import queue
+import struct
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+from duckdb.func import ARROW
+from pydantic import BaseModel
+
+from cache import sheet
+from cache.errors import OrdersError, QueryRefused
+from cache.filters import Query, order_by, quoted, where
+from cache.formats import bare_sql, cells, csv_header, row_sql
+from cache.render import ROW_GROUP, arrow_schema, literal, nested
+from cache.shape import Shape
+from cache.snapshot import JSON, PARQUET, Column, Snapshot
+from cache.store import Store, open_store
+
+MEMORY_LIMIT = "128MB"
+SPILL_LIMIT = "2GB"
+BATCH_ROWS = 2048  # DuckDB's own vectors
+FRAME_BYTES = 128 * 1024
+
+Send = Callable[[bytes | memoryview], None]
+LENGTH = struct.Struct("<I")
+
+
+class Request(BaseModel, frozen=True):
+    """What is asked: `find` the numbers of rows, the values of a `facet`, or the `rows` in a shape.
+
+    `limit` None: all. A facet's values are those of `column`.
+    """
+
+    what: Literal["find", "facet", "rows"]
+    generation: int
+    query: Query
+    offset: int = 0
+    limit: int | None = None
+    column: str = ""
+    shape: Shape = Shape()
+
+
+class Scans:
+    """Answers requests over the generations of a store."""
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self._store = store
+        self._snapshot: Snapshot | None = None
+        self._found: tuple[tuple[int, Query], npt.NDArray[np.int64]] | None = None  # the last one, for the next page
+        self._database = duckdb.connect(config={
+            "threads": 1, "memory_limit": MEMORY_LIMIT, "temp_directory": str(folder),
+            "max_temp_directory_size": SPILL_LIMIT, "arrow_large_buffer_size": True,
+        })  # fmt: skip
+        self._database.execute("SET TimeZone = 'UTC'")
+        self._database.create_function("nested", lambda texts: nested(texts)[0], ["VARCHAR"], "VARCHAR", type=ARROW)
+        self._database.create_function("odd_xml", sheet.odd_xml, ["VARCHAR"], "VARCHAR", type=ARROW)
+
+    def answer(self, request: Request, send: Send) -> dict[str, Any]:
+        """Sends what was asked for, and returns what sums it up. Raises OrdersError."""
+        snapshot = self._open(request.generation)
+        try:
+            if request.what == "find":
+                return self._find(snapshot, request, send)
+            if request.what == "facet":
+                return self._facet(snapshot, request)
+            return self._rows(snapshot, request, send)
+        except duckdb.Error as error:
+            print(f"scan: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            raise QueryRefused(f"The engine refused the query ({type(error).__name__}).") from error
+
+    def _open(self, generation: int) -> Snapshot:
+        if self._snapshot is None or self._snapshot.generation != generation:
+            self._snapshot = self._store.open(generation)
+        return self._snapshot
+
+    # -- row numbers and values
+
+    def _find(self, snapshot: Snapshot, request: Request, send: Send) -> dict[str, Any]:
+        """Sends the numbers of the page's rows as little-endian int64."""
+        if self._found is None or self._found[0] != (request.generation, request.query):
+            self._found = None
+            self._found = (request.generation, request.query), self._numbers(snapshot, request.query)
+        numbers = self._found[1]
+        send(numbers[_page(request)].astype("<i8").tobytes())
+        return {"total": len(numbers)}
+
+    def _numbers(self, snapshot: Snapshot, query: Query) -> npt.NDArray[np.int64]:
+        clause, values = where(query.conditions, snapshot.columns)
+        number = _unused(snapshot.columns)
+        order = ", ".join(filter(None, (order_by(query.sort, snapshot.columns), number)))
+        sql = f"SELECT {number} FROM ({self._numbered(snapshot, number)}) WHERE {clause} ORDER BY {order}"
+        return self._database.sql(sql, params=values).to_arrow_table().column(0).to_numpy()  # type: ignore[no-any-return]
+
+    def _facet(self, snapshot: Snapshot, request: Request) -> dict[str, Any]:
+        (cell,) = cells(Shape(fields=(request.column,)), snapshot.columns)
+        clause, values = where(request.query.conditions, snapshot.columns)
+        counted = (
+            f"SELECT {cell.value} AS value, count(*) AS rows FROM {self._source(snapshot)} WHERE {clause} GROUP BY 1"
+        )
+        text = bare_sql(cell._replace(value="value"))
+        sql = f"SELECT {text}, rows FROM ({counted}) ORDER BY rows DESC, value NULLS LAST {_limit(request)}"
+        return {"values": self._database.execute(sql, values).fetchall()}
+
+    # -- rows
+
+    def _rows(self, snapshot: Snapshot, request: Request, send: Send) -> dict[str, Any]:
+        shape = request.shape
+        if shape.format == "parquet":
+            self._parquet(snapshot, request, send)
+        elif shape.format == "xlsx":
+            chosen = cells(shape, snapshot.columns)
+            rows = len(range(self._count(snapshot, request.query))[_page(request)])
+            size = sum(segment.files[JSON].size for segment in snapshot.manifest.segments)
+            sheet.write(_Sink(send), chosen, rows, size, self._texts(snapshot, request, sheet.row_sql(chosen)))
+        else:
+            if shape.format == "csv":
+                send(csv_header(shape, snapshot.columns))
+            texts = self._texts(snapshot, request, row_sql(shape, snapshot.columns))
+            for text in _joined(texts) if shape.format == "json" else texts:
+                send(text)
+        return {}
+
+    def _texts(self, snapshot: Snapshot, request: Request, row: str) -> Iterator[memoryview]:
+        for batch in self._batches(snapshot, request, f"{row} AS row"):
+            texts = batch.column(0).cast(pa.large_string())
+            _, offsets, data = texts.buffers()
+            ends = np.frombuffer(offsets, "<i8")[texts.offset : texts.offset + len(texts) + 1]
+            yield memoryview(data)[int(ends[0]) : int(ends[-1])]
+
+    def _parquet(self, snapshot: Snapshot, request: Request, send: Send) -> None:
+        chosen = cells(request.shape, snapshot.columns)
+        schema = arrow_schema([cell.column for cell in chosen])
+        select = ", ".join(f"{cell.value} AS c{i}" for i, cell in enumerate(chosen))
+        waiting: list[pa.RecordBatch] = []
+        with pq.ParquetWriter(_Sink(send), schema, compression="zstd") as writer:
+
+            def flush() -> None:
+                table = pa.Table.from_batches(waiting).rename_columns(schema.names).cast(schema)
+                writer.write_table(table.combine_chunks())
+                waiting.clear()
+
+            for batch in self._batches(snapshot, request, select):
+                waiting.append(batch)
+                if sum(map(len, waiting)) >= ROW_GROUP:
+                    flush()
+            if waiting:
+                flush()
+
+    def _batches(self, snapshot: Snapshot, request: Request, select: str) -> Iterator[pa.RecordBatch]:
+        """What `select` makes of the rows asked for, in their order, as it is read."""
+        query = request.query
+        clause, values = where(query.conditions, snapshot.columns)
+        if query.sort:
+            number = _unused(snapshot.columns)
+            order = f"{order_by(query.sort, snapshot.columns)}, {number}"
+            inner = (
+                f"SELECT * FROM ({self._numbered(snapshot, number)}) WHERE {clause} ORDER BY {order} {_limit(request)}"
+            )
+            sql = f"SELECT {select} FROM ({inner})"
+        else:
+            if not query.conditions:
+                snapshot, request = _narrowed(snapshot, request)
+            sql = f"SELECT {select} FROM {self._source(snapshot)} WHERE {clause} {_limit(request)}"
+        yield from self._database.sql(sql, params=values).to_arrow_reader(BATCH_ROWS)
+
+    def _count(self, snapshot: Snapshot, query: Query) -> int:
+        if not query.conditions:
+            return snapshot.rows
+        clause, values = where(query.conditions, snapshot.columns)
+        sql = f"SELECT count(*) FROM {self._source(snapshot)} WHERE {clause}"
+        return int(self._database.execute(sql, values).fetchall()[0][0])
+
+    # -- the table
+
+    def _source(self, snapshot: Snapshot) -> str:
+        """All rows, in key order: the process has one thread, so nothing changes their order."""
+        paths = ", ".join(literal(str(path)) for path in snapshot.paths(PARQUET))
+        if paths:
+            return f"read_parquet([{paths}])"
+        self._database.register("no_rows", arrow_schema(snapshot.columns).empty_table())
+        return "no_rows"
+
+    def _numbered(self, snapshot: Snapshot, number: str) -> str:
+        return f"SELECT row_number() OVER () - 1 AS {number}, * FROM {self._source(snapshot)}"
+
+
+def _unused(columns: Sequence[Column]) -> str:
+    """A name that no column has, in whatever case."""
+    return quoted("row" + "_" * max(len(column.name) for column in columns))
+
+
+def _narrowed(snapshot: Snapshot, request: Request) -> tuple[Snapshot, Request]:
+    """The same page of the segments that hold it."""
+    stop = None if request.limit is None else request.offset + request.limit
+    first, skipped, segments = 0, 0, []
+    for segment in snapshot.manifest.segments:
+        if first + segment.rows <= request.offset:
+            skipped += segment.rows
+        elif stop is None or first < stop:
+            segments.append(segment)
+        first += segment.rows
+    return snapshot.of(segments), request.model_copy(update={"offset": request.offset - skipped})
+
+
+def _page(request: Request) -> slice:
+    return slice(request.offset, None if request.limit is None else request.offset + request.limit)
+
+
+def _limit(request: Request) -> str:
+    return f"{'' if request.limit is None else f'LIMIT {request.limit}'} OFFSET {request.offset}"
+
+
+def _joined(texts: Iterator[memoryview]) -> Iterator[bytes | memoryview]:
+    """Rows with a comma behind each, without the last comma."""
+    for i, text in enumerate(texts):
+        if i:
+            yield b","
+        yield text[:-1]
+
+
+class _Sink(io.BufferedIOBase):
+    """A file that is written on and on."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._place = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._place
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        self._send(view)
+        self._place += len(view)
+        return len(view)
+
+
+def main() -> None:
+    """Answers until standard input closes."""
+    url, folder = sys.argv[1:]
+    with suppress(psutil.Error, AttributeError):  # readers come first
+        psutil.Process().nice(getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 10))
+    out = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever prints must not get between frames
+    asked: queue.SimpleQueue[Request] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(sys.stdin.buffer, asked), daemon=True).start()
+    scans = Scans(open_store(url), Path(folder))
+
+    def frame(kind: bytes, data: bytes | memoryview) -> None:
+        out.write(kind + LENGTH.pack(len(data)))
+        while data:
+            data = data[out.write(data) :]
+
+    def send(data: bytes | memoryview) -> None:
+        for start in range(0, len(data), FRAME_BYTES):
+            frame(b"D", data[start : start + FRAME_BYTES])
+
+    while True:
+        try:
+            frame(b"E", json.dumps(scans.answer(asked.get(), send)).encode())
+        except OrdersError as error:
+            frame(b"X", error.trouble().model_dump_json().encode())
+
+
+def _listen(file: BinaryIO, asked: queue.SimpleQueue[Request]) -> None:
+    """Ends the process with the one that started it, whatever it is doing."""
+    while len(head := file.read(LENGTH.size)) == LENGTH.size:
+        asked.put(Request.model_validate_json(file.read(*LENGTH.unpack(head))))
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,231 @@
+"""The process that scans: what it finds, and how it is started, bounded and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from pathlib import Path
+
+import psutil
+import pytest
+from cache_factory import order, publish
+
+from api import scanner
+from api.scanner import Scanner
+from cache.errors import BadFilter, QueryTimeout, ScanBusy, ScanFailed, UnknownGeneration
+from cache.filters import Condition, Query, Sort
+from cache.local import LocalStore
+from cache.shape import Shape
+from cache.snapshot import Column
+
+ROOT = Path(__file__).parents[1]
+IDA = Query((Condition("customer_name", "contains", "MÜLL"),))  # orders 0, 5, 10, ...
+
+
+@pytest.fixture
+def url(store: LocalStore, here: Path) -> str:
+    publish(store, 40, segments=3)
+    return f"file:{here / 'cache'}"
+
+
+def scanning(url: str, use: Callable[[Scanner], Awaitable[None]]) -> None:
+    async def main() -> None:
+        scanner = Scanner(url)
+        try:
+            await use(scanner)
+        finally:
+            await scanner.close()
+
+    asyncio.run(main())
+    assert children() == []
+
+
+def children() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if scans(child)]
+
+
+def scans(process: psutil.Process) -> bool:
+    try:
+        return "cache.scan" in process.cmdline()
+    except psutil.Error:  # it has just ended
+        return False
+
+
+async def rows(scanner: Scanner, query: Query, shape: Shape, offset: int = 0, limit: int | None = None) -> bytes:
+    async with aclosing(await scanner.stream(1, query, shape, offset, limit)) as pieces:
+        return b"".join([piece async for piece in pieces])
+
+
+def test_it_works(url: str) -> None:
+    async def use(scanner: Scanner) -> None:
+        found = await scanner.find(1, IDA, offset=1, limit=3)
+        assert found.rows.tolist() == [5, 10, 15]
+        assert found.total == 8
+        assert await rows(scanner, IDA, Shape(fields=("id",)), 1, 2) == b'{"id":1005},{"id":1010}'
+
+    scanning(url, use)
+
+
+def test_rows_are_found_in_the_order_that_was_asked_for(url: str) -> None:
+    async def use(scanner: Scanner) -> None:
+        query = Query(IDA.conditions, (Sort("fulfillment_status"), Sort("total_price", descending=True)))
+        assert (await scanner.find(1, query)).rows.tolist() == [30, 20, 10, 0, 35, 25, 15, 5]
+        assert await rows(scanner, query, Shape("csv", ("id",)), 3, 2) == b"id\r\n1000\r\n1035\r\n"
+        by_key = Query((), (Sort("currency"),))
+        assert (await scanner.find(1, by_key, limit=2)).rows.tolist() == [1, 3]
+
+    scanning(url, use)
+
+
+def test_pages_in_key_order_join_to_all_rows(store: LocalStore, url: str) -> None:
+    async def use(scanner: Scanner) -> None:
+        pages = [await rows(scanner, Query(), Shape(), start, 7) for start in range(0, 42, 7)]
+        assert b",".join(pages) == b"".join(store.open().json_slices())
+
+    scanning(url, use)
+
+
+def test_values_are_counted_the_most_frequent_first(url: str) -> None:
+    async def use(scanner: Scanner) -> None:
+        assert await scanner.facet(1, Query(), "fulfillment_status", 9) == [("fulfilled", 20), (None, 20)]
+        assert await scanner.facet(1, IDA, "financial_status", 2) == [("paid", 3), ("refunded", 3)]
+        assert await scanner.facet(1, Query(), "test", 9) == [("false", 37), ("true", 3)]
+
+    scanning(url, use)
+
+
+def test_a_column_may_have_any_name(store: LocalStore, here: Path) -> None:
+    names = ("id", "row", "row_", "file_row_number", "file_index", "value", "rows", "c0", 'it\'s "x"', "列", "no_rows")
+    columns = [Column(name=name, type="int", kind="integer", nullable=True, key=int(name == "id")) for name in names]
+    publish(store, [{name: str(i) for name in names} for i in range(3)], columns=columns)
+
+    async def use(scanner: Scanner) -> None:
+        for name in names:
+            query = Query((Condition(name, "gte", "1"),), (Sort(name, descending=True),))
+            assert (await scanner.find(1, query)).rows.tolist() == [2, 1]
+            assert await scanner.facet(1, query, name, 1) == [("1", 1)]
+            header = '"it\'s ""x"""' if '"' in name else name
+            assert await rows(scanner, query, Shape("csv", (name,))) == f"{header}\r\n2\r\n1\r\n".encode()
+
+    scanning(f"file:{here / 'cache'}", use)
+
+
+def test_an_empty_table_has_no_rows_in_any_format(store: LocalStore, here: Path) -> None:
+    publish(store, 0)
+
+    async def use(scanner: Scanner) -> None:
+        assert (await scanner.find(1, IDA)).total == 0
+        assert await rows(scanner, Query(), Shape()) == b""
+        assert await rows(scanner, IDA, Shape("csv", ("id", "note"))) == b"id,note\r\n"
+
+    scanning(f"file:{here / 'cache'}", use)
+
+
+def test_errors_are_those_of_the_cache_and_the_process_goes_on(url: str) -> None:
+    async def use(scanner: Scanner) -> None:
+        with pytest.raises(BadFilter, match="There is no column 'nope'"):
+            await scanner.find(1, Query((Condition("nope", "eq", "1"),)))
+        (child,) = children()
+        with pytest.raises(BadFilter, match="named twice"):
+            await scanner.stream(1, Query(), Shape(fields=("id", "id")))
+        with pytest.raises(UnknownGeneration):
+            await scanner.find(7, Query())
+        assert child in children()
+
+    scanning(url, use)
+
+
+def test_a_query_that_takes_too_long_is_ended_and_the_next_is_answered(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def use(scanning: Scanner) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(scanner, "QUESTION_SECONDS", 0)
+            with pytest.raises(QueryTimeout):
+                await scanning.find(1, IDA)
+        assert (await scanning.find(1, IDA)).total == 8
+
+    scanning(url, use)
+
+
+def test_a_killed_process_is_told_and_the_next_request_starts_another(url: str) -> None:
+    async def use(scanner: Scanner) -> None:
+        asked = asyncio.ensure_future(scanner.find(1, IDA))
+        while not children():
+            await asyncio.sleep(0.01)
+        children()[0].kill()
+        with pytest.raises(ScanFailed):
+            await asked
+        assert (await scanner.find(1, IDA)).total == 8
+
+    scanning(url, use)
+
+
+@pytest.fixture
+def large(store: LocalStore, here: Path) -> str:
+    """The cache of a table that fits in no buffer: 20 MB."""
+    publish(store, [{**order(i), "note": "x" * 100_000} for i in range(200)])
+    return f"file:{here / 'cache'}"
+
+
+def test_what_nobody_reads_is_not_written(large: str) -> None:
+    async def use(scanner: Scanner) -> None:
+        async with aclosing(await scanner.stream(1, Query(), Shape("csv"))) as pieces:
+            await anext(pieces)
+            (child,) = children()
+            written = -1
+            while written != (written := child.io_counters().write_chars):
+                await asyncio.sleep(0.3)
+            assert written < 2_000_000
+            assert sum([len(piece) async for piece in pieces]) > 18_000_000
+
+    scanning(large, use)
+
+
+def test_a_client_that_goes_away_ends_its_scan(large: str) -> None:
+    async def use(scanner: Scanner) -> None:
+        pieces = await scanner.stream(1, Query(), Shape("csv"))
+        (child,) = children()
+        await pieces.aclose()
+        while scans(child):
+            await asyncio.sleep(0.01)
+        assert await rows(scanner, Query(), Shape("csv", ("id",)), 0, 1) == b"id\r\n1000\r\n"
+
+    scanning(large, use)
+
+
+def test_slow_clients_leave_a_process_for_questions(large: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scanner, "TURN_SECONDS", 0.1)
+
+    async def use(scanner: Scanner) -> None:
+        async with (
+            aclosing(await scanner.stream(1, Query(), Shape("csv"))),
+            aclosing(await scanner.stream(1, Query(), Shape("csv"))),
+        ):
+            with pytest.raises(ScanBusy):
+                await scanner.stream(1, Query(), Shape("csv"))
+            assert (await scanner.find(1, IDA)).total == 40
+
+    scanning(large, use)
+
+
+def test_an_idle_process_goes(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scanner, "IDLE_SECONDS", 0.05)
+
+    async def use(scanner: Scanner) -> None:
+        await scanner.find(1, IDA)
+        while children():
+            await asyncio.sleep(0.01)
+        assert (await scanner.find(1, IDA)).total == 8
+
+    scanning(url, use)
+
+
+def test_it_ends_with_the_process_that_started_it(url: str, tmp_path: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-m", "cache.scan", url, str(tmp_path)], cwd=ROOT, stdin=subprocess.PIPE)
+    assert child.stdin is not None
+    child.stdin.close()
+    assert child.wait(60) == 0
