@@ -6,6 +6,7 @@ import logging
 import sys
 from contextlib import closing, suppress
 
+from api.accesslog import to_standard_error
 from api.app import create_app
 from api.auth import load_key
 from api.events import Events
@@ -17,6 +18,7 @@ from cache.store import open_store
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    to_standard_error()
     settings = Settings.load()
     key = load_key(settings)
     with closing(open_store(settings.cache_url)) as store, listen(settings.api_host, settings.api_port) as socket:

@@ -13,18 +13,19 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.accesslog import AccessLog, Logged
 from api.demo import demo_page
 from api.errors import on_fault, on_http_error, on_own_error
 from api.events import Events
 from api.fetch import Fetch
 from api.gate import ACCESS, Access, Gate, RequireKey
 from api.headers import CommonHeaders, Lines
-from api.limits import Limits
 from api.query import PATH
 from api.ready import Ready
 from api.refresh import Refresh
+from api.sign import Sign
 from api.status import Reports
 from api.views import Views
 from cache.errors import OrdersError
@@ -52,20 +53,26 @@ def create_app(store: Store, settings: Settings, key: str, events: Events, servi
         events.start()
         if service:
             service.start()
+        if access_log:
+            access_log.start()
         try:
             yield
         finally:
             if service:
                 await run_in_threadpool(service.stop)
             await events.stop()
+            if access_log:
+                access_log.stop()
 
-    gate = Gate(store, key, Limits(settings.rate_limit, settings.failed_keys_limit))
+    access_log = AccessLog() if settings.access_log == "on" else None
+    gate = Gate(store, key, settings)
     keyed = [Middleware(RequireKey, gate=gate)]
     reading, refreshing = ([Middleware(RequireKey, gate=gate, scope=scope)] for scope in ("read", "refresh"))
     application = Starlette(
         routes=[
             Route(PATH, fetch.get, middleware=reading),
             Route("/refresh", refresh.post, methods=["POST"], middleware=refreshing),
+            Route("/sign", Sign(gate).post, methods=["POST"], middleware=reading),
             Route("/tasks/{id}", refresh.get, middleware=keyed),
             Route("/events", events.feed, middleware=keyed),
             Route("/status", reports.status, middleware=keyed),
@@ -78,19 +85,26 @@ def create_app(store: Store, settings: Settings, key: str, events: Events, servi
         lifespan=lifespan,
     )
     application.router.redirect_slashes = False
-    return Api(CommonHeaders(application, settings.cors_origins), fetch, gate)
+    return Api(CommonHeaders(application, settings.cors_origins), fetch, gate, access_log)
 
 
 class Api:
     """The application, and its short cut: what lies in memory is answered without passing through it."""
 
-    def __init__(self, app: CommonHeaders, fetch: Fetch, gate: Gate) -> None:
-        self._app = app
+    def __init__(self, app: CommonHeaders, fetch: Fetch, gate: Gate, access_log: AccessLog | None) -> None:
+        self._app: ASGIApp = Logged(app, access_log) if access_log else app
         self._fetch = fetch
         self._gate = gate
+        self._access_log = access_log
+        self.lines = app.lines
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)
+
+    def note(self, scope: Scope, status: int, size: int, started: float) -> None:
+        """An answer that was at hand has been sent."""
+        if self._access_log:
+            self._access_log.note(scope, status, size, started)
 
     def at_hand(self, scope: Scope) -> tuple[Ready, Lines] | None:
         """The answer to a request and the headers that stand on all, if nothing has to be waited for.
@@ -105,7 +119,7 @@ class Api:
             answer = self._fetch.at_hand(scope, headers) if isinstance(access, Access) else None
         except Exception:
             return None
-        return (answer, self._app.lines(headers.get(b"origin"))) if answer else None
+        return (answer, self.lines(headers.get(b"origin"))) if answer else None
 
 
 async def _to_demo(_: Request) -> Response:

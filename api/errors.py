@@ -7,6 +7,7 @@
 
 | code | HTTP | |
 | --- | --- | --- |
+| bad_request | 400 | what arrived is no HTTP request |
 | parameter_invalid | 400 | a parameter is unknown, given twice, or does not parse |
 | bad_filter, query_refused, too_many_rows | 400 | what the columns, the engine or the format do not take |
 | unauthorized | 401 | no key, a wrong one, or one that has expired |
@@ -14,6 +15,7 @@
 | forbidden, column_masked | 403 | the key lacks the scope, or may not see the column |
 | not_found, unknown_task | 404 | no such address, no such refresh |
 | method_not_allowed | 405 | the address exists, the method does not |
+| too_slow, body_too_large, head_too_large | 408, 413, 431 | the request is beyond api/connection.py's bounds |
 | rate_limited | 429 | too many requests, or too many wrong keys |
 | internal_error | 500 | a fault of ours |
 | no_snapshot, no_worker, too_old, snapshot_damaged, cache_unwritable | 503 | see the message |

@@ -20,10 +20,12 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
+from api.address import Proxies, counted_as
 from api.errors import Forbidden, refusal, unauthorized
-from api.limits import Limits, network
+from api.limits import Limits
 from cache.clients import ApiKey, Clients, Scope, digest
 from cache.errors import CacheError
+from cache.settings import Settings
 from cache.signing import EXPIRES, SIGNATURE, is_signed, signed
 from cache.store import Store
 
@@ -31,7 +33,7 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.5
 LOOK_AGAIN_SECONDS = 30  # after a look that failed
-ACCESS = "orders.access"  # where the access of a request stands in its ASGI scope
+ACCESS = "orders.access"  # where the verdict on a request stands in its ASGI scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,25 +60,34 @@ class Access:
 
 
 class Gate:
-    """Parameters: `store` keeps the keys beside `key`, which may do everything and is named `default`."""
+    """Parameters: `store` keeps the keys beside `key`, which may do everything and is named `default`; `settings` say
+    how often one may ask. Raises SettingsInvalid."""
 
-    def __init__(self, store: Store, key: str, limits: Limits) -> None:
+    def __init__(self, store: Store, key: str, settings: Settings) -> None:
         self._store = store
-        self._limits = limits
+        self._limits = Limits(settings.rate_limit, settings.failed_keys_limit)
+        self._proxies = Proxies(settings.trusted_proxies)
         self._default = Access("default", digest(key), frozenset(("read", "refresh")))
         self._know(store.clients())
 
     def admit(self, connection: Connection) -> Access | Response:
-        """The access of a request, which is also put into its scope; or the answer that refuses it.
+        """The access of a request, or the answer that refuses it. It stays in the scope, so that a request is counted
+        once, however often it is asked for.
 
         Needs `client`, `headers`, `path` and `query_string` of an ASGI scope. What signs an address is taken out of the
         query.
         """
+        if ACCESS not in connection:
+            connection[ACCESS] = self._verdict(connection)
+        verdict: Access | Response = connection[ACCESS]
+        return verdict
+
+    def _verdict(self, connection: Connection) -> Access | Response:
         now = time.time()
         if now >= self._next_look:
             self._look(now)
         client = connection.get("client")
-        address = network(client[0]) if client else ""
+        address = counted_as(self._proxies.client(client[0], connection["headers"])) if client else ""
         if refused := self._limits.request("address", address):
             return refused
         key = _key(connection["headers"])
@@ -92,7 +103,6 @@ class Gate:
             return unauthorized()
         if refused := self._limits.right_key(access.digest, address) or self._limits.request("key", access.name):
             return refused
-        connection[ACCESS] = access
         return access
 
     def sign(self, access: Access, path: str, query: str, expires_at: datetime) -> str:

@@ -1,16 +1,17 @@
-"""How often a client may ask, counted in this process, in fixed windows: the cheapest way there is.
+"""How often a client may ask, counted in this process, in fixed windows.
+
+Requests are taken from the counter by the hundredth of the limit, which costs a tenth of taking each: what is left of
+one may be spent in the next window.
 
 Every request counts for its address, and for its key. Wrong keys count apart: an address that sends too many is
 refused for the rest of the window, except with keys that were right from there before, so that one bad client behind
-a proxy does not lock out the others. An IPv6 network of 64 bits is one address.
+a proxy does not lock out the others.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import time
-from functools import lru_cache
 
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
@@ -20,7 +21,7 @@ from starlette.responses import Response
 from api.errors import refusal
 from cache.errors import SettingsInvalid
 
-REMEMBERED = 10_000  # pairs of key and address that were right
+REMEMBERED = 10_000  # clients, for each thing that is known of them
 
 
 class Limits:
@@ -30,14 +31,20 @@ class Limits:
         self._rate = _parsed("RATE_LIMIT", rate_limit)
         self._failed = _parsed("FAILED_KEYS_LIMIT", failed_keys_limit)
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._share = max(1, self._rate.amount // 100) if self._rate else 0
+        self._taken: dict[tuple[str, str], int] = {}  # requests that were taken from the counter and not yet made
         self._barred: dict[str, float] = {}  # address: until when (epoch seconds)
         self._right: set[tuple[str, str]] = set()
 
     def request(self, kind: str, name: str) -> Response | None:
         """Counts a request of a `key` or an `address`. Returns the refusal where it is one too many."""
-        if self._rate is None or self._limiter.hit(self._rate, kind, name):
+        if self._rate is None:
             return None
-        return self._refusal(self._limiter.get_window_stats(self._rate, kind, name).reset_time)
+        left = self._taken.get((kind, name)) or self._take(kind, name, self._rate)
+        if not left:
+            return self._refusal(self._limiter.get_window_stats(self._rate, kind, name).reset_time)
+        self._taken[kind, name] = left - 1
+        return None
 
     def right_key(self, digest: str, address: str) -> Response | None:
         """Notes that a key was right. Returns the refusal where its address is barred and it was not right before."""
@@ -59,6 +66,11 @@ class Limits:
         until = self._limiter.get_window_stats(self._failed, "wrong", address).reset_time
         self._barred[address] = until
         return self._refusal(until)
+
+    def _take(self, kind: str, name: str, rate: RateLimitItem) -> int:
+        if len(self._taken) >= REMEMBERED:
+            self._taken.clear()
+        return self._share if self._limiter.hit(rate, kind, name, cost=self._share) else 0
 
     def _refused(self, address: str) -> Response | None:
         until = self._barred.get(address)
@@ -82,17 +94,3 @@ def _parsed(name: str, value: str) -> RateLimitItem | None:
         return parse(value)
     except ValueError as error:
         raise SettingsInvalid(f"{name} does not parse.", "Write it like 600/minute or 10/second, or off.") from error
-
-
-@lru_cache(maxsize=4096)
-def network(host: str) -> str:
-    """What counts as one address: an IPv4 address, or the first 64 bits of one of IPv6."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if address.version == 4:
-        return host
-    if address.ipv4_mapped:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.ip_network((address, 64), strict=False))

@@ -8,6 +8,7 @@ a request that was sent before the answer to the one before) goes the usual way,
 
 from __future__ import annotations
 
+import time
 from typing import Any, Protocol, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -24,20 +25,32 @@ class Application(Protocol):
     def at_hand(self, scope: dict[str, Any]) -> tuple[Ready, Lines] | None:
         """The answer to a request and the headers that stand on all, if it is at hand. Never raises."""
 
+    def lines(self, origin: bytes | None) -> Lines:
+        """The headers that stand on every answer to that origin."""
+
+    def note(self, scope: dict[str, Any], status: int, size: int, started: float) -> None:
+        """Is told of each answer that was at hand, for the access log."""
+
 
 class DirectProtocol(HttpToolsProtocol):
     """uvicorn's protocol with the short cut. Its application is an Application."""
 
+    @property
+    def application(self) -> Application:
+        return cast(Application, self.config.app)
+
     def on_headers_complete(self) -> None:
         if self._plain():
+            started = time.perf_counter()
             path, _, query = self.url.partition(b"?")
             scope = cast(dict[str, Any], self.scope)
             scope.update(
                 method=self.parser.get_method().decode("ascii"), path=path.decode("latin-1"), query_string=query
             )
-            answer = cast(Application, self.config.app).at_hand(scope)
+            answer = self.application.at_hand(scope)
             if answer:
-                self._write(*answer, scope["method"] != "HEAD")
+                size = self._write(*answer, scope["method"] != "HEAD")
+                self.application.note(scope, answer[0].status, size, started)
                 return
         super().on_headers_complete()
 
@@ -53,15 +66,18 @@ class DirectProtocol(HttpToolsProtocol):
             and all(name not in (b"content-length", b"transfer-encoding", b"expect") for name, _ in self.headers)
         )
 
-    def _write(self, answer: Ready, common: Lines, body: bool) -> None:
+    def _write(self, answer: Ready, common: Lines, body: bool) -> int:
+        """Returns how many bytes of body were sent."""
         lines = b"".join([b"%s: %s\r\n" % line for line in self.server_state.default_headers + answer.own])
         head = b"".join((STATUS_LINE[answer.status], lines, answer.shared.text, common.text, b"\r\n"))
         pieces: list[Piece] = [head, *answer.pieces] if body else [head]
-        if sum(map(len, pieces)) <= JOINED:
+        size = sum(map(len, pieces))
+        if size <= JOINED:
             self.transport.write(b"".join(pieces))
         else:
             self.transport.writelines(pieces)
         self.on_response_complete()
+        return size - len(head)
 
     def on_body(self, body: bytes) -> None:
         if self.cycle is not None:

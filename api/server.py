@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import socket
+from typing import cast
 
 import uvicorn
 
 from api.app import Api
+from api.connection import BoundedProtocol
 from api.events import Events
-from api.protocol import DirectProtocol
 from cache.errors import SettingsInvalid
 
 GRACE_SECONDS = 1  # what a download in the middle gets at shutdown; streams are ended at once
@@ -24,12 +25,13 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """Ends the streams first, so that a shutdown waits for none of them. No access log: addresses may hold secrets."""
+    """Ends the streams first, so that a shutdown waits for none of them. uvicorn's own access log is off: it would
+    show queries."""
 
     def __init__(self, app: Api, events: Events) -> None:
         config = uvicorn.Config(
             app,
-            http=DirectProtocol,
+            http=BoundedProtocol,
             log_config=None,
             ws="none",
             access_log=False,
@@ -38,6 +40,13 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
         self._events = events
+
+    async def on_tick(self, counter: int) -> bool:
+        """uvicorn calls it ten times a second."""
+        if counter % 10 == 0:
+            for connection in list(self.server_state.connections):
+                cast(BoundedProtocol, connection).look()
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._events.close_streams()

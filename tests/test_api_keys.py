@@ -1,0 +1,209 @@
+"""Several keys: added, listed and revoked by a command, kept hashed, held to their scopes, without a restart."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from cache_factory import publish
+from sidecar_process import KEY, ROOT, Sidecar, sidecar, worker
+
+from api.__main__ import main
+from cache.clients import ApiKey, Clients, digest
+from cache.errors import BadKey, CacheError
+from cache.local import LocalStore
+from cache.store import now
+
+Keys = Callable[..., tuple[int, str, str]]
+UNAUTHORIZED = {"status": "error", "message": "Unauthorized access", "code": "unauthorized"}
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
+    with sidecar(tmp_path_factory.mktemp("keys"), FAILED_KEYS_LIMIT="off") as running:
+        publish(running.store)
+        yield running
+
+
+@pytest.fixture
+def keys(api: Sidecar, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Keys:
+    """`python -m api keys` for the cache of the sidecar, within this process: gives exit code, output and errors."""
+    monkeypatch.setenv("CACHE_URL", f"file:{api.folder / 'cache'}")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        try:
+            code = main(["keys", *arguments])
+        except SystemExit as ended:  # argparse
+            code = int(str(ended.code))
+        said = capsys.readouterr()
+        return code, said.out.strip(), said.err
+
+    return run
+
+
+def ask(api: Sidecar, key: str, path: str = "/fetch-data", method: str = "GET") -> httpx.Response:
+    return httpx.request(method, api.url + path, headers={"X-API-Key": key})
+
+
+def within_a_second(api: Sidecar, key: str, status: int) -> httpx.Response:
+    """The answer once it has that status, which must be soon."""
+    end = time.monotonic() + 1
+    while (answer := ask(api, key)).status_code != status:
+        assert time.monotonic() < end, answer.text
+        time.sleep(0.05)
+    return answer
+
+
+def add(api: Sidecar, name: str, **changes: object) -> str:
+    """A key of that name, added as the command does."""
+    key = f"key-of-{name}"
+    made = ApiKey(name=name, digest=digest(key), scopes=("read",), created_at=now())
+    api.store.change_clients(lambda clients: clients.add(made.model_copy(update=changes)))
+    time.sleep(0.6)
+    return key
+
+
+def test_a_key_that_is_added_works_within_a_second_and_not_a_second_after_it_is_revoked(api: Sidecar) -> None:
+    command = [sys.executable, "-m", "api", "keys"]
+    environment = {"PYTHONPATH": str(ROOT), "CACHE_URL": "file:cache"}
+    added = subprocess.run(
+        [*command, "add", "shop"], cwd=api.folder, env=environment, stdout=subprocess.PIPE, text=True, check=True
+    )
+    key = added.stdout.strip()
+    assert len(key) >= 43
+    assert within_a_second(api, key, 200).json()["count"] == 3
+    assert ask(api, KEY).status_code == 200
+    subprocess.run([*command, "revoke", "shop"], cwd=api.folder, env=environment, check=True)
+    assert within_a_second(api, key, 401).json() == UNAUTHORIZED
+
+
+def test_the_list_shows_what_each_key_may_do_and_no_key(keys: Keys) -> None:
+    _, key, _ = keys("add", "till-1", "--scope", "read", "--scope", "refresh", "--masked", "--expires", "90d")
+    _, listed, _ = keys("list")
+    assert "till-1" in listed and "read and refresh, personal data hidden, until " in listed
+    assert key not in listed
+    assert digest(key) not in listed
+
+
+def test_keys_are_kept_as_digests_in_a_file_that_only_its_owner_reads(api: Sidecar, keys: Keys) -> None:
+    _, key, _ = keys("add", "kept")
+    file = api.folder / "cache" / "clients.json"
+    assert key not in file.read_text()
+    assert digest(key) in file.read_text()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["add", "twice"], "already"),
+        (["add", "default"], "already"),
+        (["add", "dashboard"], "already"),
+        (["add", "no name"], "cannot be the name"),
+        (["add", "x", "--expires", "soon"], "neither 90d"),
+        (["add", "x", "--expires", "2001-01-01"], "over already"),
+        (["add", "x", "--scope", "write"], "invalid choice"),
+        (["revoke", "nobody"], "no key named"),
+        (["revoke", "default"], "SHOPIFY_API_KEY"),
+        ([], "usage"),
+    ],
+)
+def test_what_the_command_does_not_take_is_said_and_changes_nothing(
+    api: Sidecar, keys: Keys, arguments: list[str], said: str
+) -> None:
+    if not any(key.name == "twice" for key in api.store.clients().keys):
+        add(api, "twice")
+    before = api.store.clients()
+    code, _, errors = keys(*arguments)
+    assert code != 0
+    assert said in errors
+    assert api.store.clients() == before
+
+
+def test_an_expired_key_is_answered_as_a_wrong_one(api: Sidecar) -> None:
+    key = add(api, "short", expires_at=now() + timedelta(seconds=1.5))
+    assert ask(api, key).status_code == 200
+    time.sleep(1)
+    answer = ask(api, key)
+    assert (answer.status_code, answer.json()) == (401, UNAUTHORIZED)
+
+
+def test_a_key_to_read_may_not_ask_for_a_refresh(api: Sidecar) -> None:
+    key = add(api, "reader")
+    for method, path in (("POST", "/refresh"), ("GET", "/fetch-data?refresh=true")):
+        answer = ask(api, key, path, method)
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+        assert "reader" in answer.json()["message"] and "--scope refresh" in answer.json()["message"]
+    assert ask(api, key, "/status").status_code == 200
+
+
+def test_a_key_to_refresh_may_not_read(api: Sidecar) -> None:
+    key = add(api, "hook", scopes=("refresh",))
+    with worker(api.store):
+        asked = ask(api, key, "/refresh", "POST")
+    assert asked.status_code == 202
+    assert ask(api, key, asked.headers["location"]).status_code == 200
+    assert ask(api, key).status_code == 403
+
+
+def test_the_key_of_the_settings_may_do_everything(api: Sidecar) -> None:
+    with worker(api.store):
+        assert ask(api, KEY, "/refresh", "POST").status_code == 202
+    assert ask(api, KEY).status_code == 200
+
+
+def test_a_key_may_come_as_a_bearer_token(api: Sidecar) -> None:
+    key = add(api, "bearer")
+    for scheme in ("Bearer", "bearer", "BEARER"):
+        headers = {"Authorization": f"{scheme} {key}"}
+        assert httpx.get(f"{api.url}/fetch-data", headers=headers).status_code == 200
+    assert httpx.get(f"{api.url}/fetch-data", headers={"Authorization": f"Basic {key}"}).status_code == 401
+
+
+@pytest.mark.parametrize("key", ["", "x", KEY[:-1], KEY + "x", KEY.upper(), digest(KEY), "\xff", "k" * 20_000])
+def test_anything_but_a_key_is_refused(api: Sidecar, key: str) -> None:
+    answer = httpx.get(f"{api.url}/fetch-data", headers={b"X-API-Key": key.encode("latin-1")})
+    assert (answer.status_code, answer.json()) == (401, UNAUTHORIZED)
+
+
+def test_two_processes_that_open_a_cache_know_one_secret(tmp_path: Path) -> None:
+    first, second = LocalStore(tmp_path), LocalStore(tmp_path)
+    assert first.clients().secret == second.clients().secret
+    first.close()
+    second.close()
+
+
+def test_a_damaged_file_of_keys_is_said_and_admits_nobody_new(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    store.clients()
+    (tmp_path / "clients.json").write_text('{"secret": ')
+    with pytest.raises(CacheError, match=r"clients\.json"):
+        store.clients()
+    store.close()
+
+
+def test_while_the_keys_cannot_be_read_those_that_are_known_go_on(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with sidecar(tmp_path_factory.mktemp("damaged-keys")) as running:
+        publish(running.store)
+        key = add(running, "known")
+        assert ask(running, key).status_code == 200
+        (running.folder / "cache" / "clients.json").write_text("{")
+        time.sleep(0.6)
+        assert ask(running, key).status_code == 200
+        assert ask(running, KEY).status_code == 200
+    assert running.log().count("clients.json in the cache folder cannot be read") == 1
+
+
+def test_a_name_can_be_given_again_once_it_is_revoked() -> None:
+    key = ApiKey(name="shop", digest=digest("x"), scopes=("read",), created_at=now())
+    clients = Clients().add(key)
+    with pytest.raises(BadKey):
+        clients.add(key)
+    assert clients.revoke("shop").add(key).keys == (key,)

@@ -1,0 +1,378 @@
+"""What a client may ask for at most: how often, how much at once, and how slowly."""
+
+from __future__ import annotations
+
+import json
+import re
+import select
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cache_factory import publish
+from sidecar_process import KEY, Sidecar, sidecar
+
+from api.address import Proxies, counted_as
+from api.app import create_app
+from api.connection import MAX_BODY, MAX_HEAD
+from api.events import Events
+from api.limits import Limits
+from api.server import Server, listen
+from cache.clients import ApiKey, digest
+from cache.errors import SettingsInvalid
+from cache.local import LocalStore
+from cache.settings import Settings
+from cache.store import now
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
+    with sidecar(tmp_path_factory.mktemp("limits")) as running:
+        publish(running.store)
+        yield running
+
+
+def limited(answer: httpx.Response) -> None:
+    assert answer.status_code == 429
+    assert list(answer.json()) == ["status", "message", "code"]
+    assert answer.json()["code"] == "rate_limited"
+    assert 1 <= int(answer.headers["retry-after"]) <= 60
+    assert answer.headers["access-control-allow-origin"] == "*"
+
+
+# -- how often
+
+
+def test_it_works(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """By default a proxy is not believed; here the client's address comes from one, so that there are several."""
+    settings = {"RATE_LIMIT": "5/minute", "FAILED_KEYS_LIMIT": "3/minute", "TRUSTED_PROXIES": "127.0.0.0/8, ::1"}
+    with sidecar(tmp_path_factory.mktemp("often"), **settings) as running:
+        publish(running.store)
+        for name in ("shop", "till"):
+            key = ApiKey(name=name, digest=digest(name), scopes=("read",), created_at=now())
+            running.store.change_clients(lambda clients, key=key: clients.add(key))
+        time.sleep(0.6)
+
+        client = httpx.Client(base_url=running.url)
+
+        def ask(key: str | None, address: str, path: str = "/fetch-data") -> httpx.Response:
+            headers = {"X-Forwarded-For": address} | ({"X-API-Key": key} if key else {})
+            return client.get(path, headers=headers)
+
+        # one address, whatever its keys
+        assert [ask("shop", "192.0.2.1").status_code for _ in range(3)] == [200] * 3
+        assert [ask("till", "192.0.2.1", "/status").status_code for _ in range(2)] == [200] * 2
+        limited(ask("till", "192.0.2.1"))
+        limited(ask(None, "192.0.2.1"))
+        # one key, wherever it comes from
+        assert [ask("shop", f"192.0.2.{i}").status_code for i in (2, 3)] == [200] * 2
+        limited(ask("shop", "192.0.2.4"))
+        assert ask("till", "192.0.2.4").status_code == 200
+        # wrong keys: the address is refused, but for a key that was right from there before
+        assert ask(KEY, "198.51.100.1").status_code == 200
+        assert [ask("wrong", "198.51.100.1").status_code for _ in range(3)] == [401] * 3
+        limited(ask("wrong", "198.51.100.1"))
+        assert ask(KEY, "198.51.100.2").status_code == 200
+        assert [ask("wrong", "198.51.100.3").status_code for _ in range(4)] == [401, 401, 401, 429]
+        limited(ask(KEY, "198.51.100.3"))
+        # what needs no key is not counted
+        assert ask(None, "192.0.2.1", "/health").status_code == 200
+        client.close()
+
+
+def test_a_key_that_was_right_from_an_address_goes_on_while_that_address_is_barred() -> None:
+    limits = Limits("off", "1/minute")
+    assert limits.right_key("known", "192.0.2.1") is None
+    assert limits.wrong_key("192.0.2.1") is None
+    assert limits.wrong_key("192.0.2.1") is not None
+    assert limits.right_key("known", "192.0.2.1") is None
+    assert limits.right_key("other", "192.0.2.1") is not None
+    assert limits.right_key("other", "192.0.2.2") is None
+
+
+@pytest.mark.parametrize("amount", [1, 7, 100, 101, 600, 6000])
+def test_no_more_than_the_limit_passes_in_a_window_and_at_most_a_hundredth_less(amount: int) -> None:
+    limits = Limits(f"{amount}/minute", "off")
+    passed = sum(limits.request("key", "shop") is None for _ in range(2 * amount))
+    assert 0.98 * amount <= passed <= amount
+    assert limits.request("key", "till") is None
+
+
+def test_after_the_window_requests_pass_again() -> None:
+    limits = Limits("2/second", "1/second")
+    while limits.request("key", "shop") is None:
+        pass
+    while limits.wrong_key("192.0.2.1") is None:
+        pass
+    time.sleep(1.1)
+    assert limits.request("key", "shop") is None
+    assert limits.right_key("any", "192.0.2.1") is None
+
+
+def test_off_is_off() -> None:
+    limits = Limits("off", "OFF")
+    assert all(limits.request("key", "shop") is None for _ in range(10_000))
+    assert all(limits.wrong_key("192.0.2.1") is None for _ in range(1_000))
+
+
+@pytest.mark.parametrize("value", ["", "often", "6000", "-1/minute", "600/fortnight"])
+def test_a_limit_that_does_not_parse_is_refused_at_start(value: str) -> None:
+    with pytest.raises(SettingsInvalid, match="RATE_LIMIT"):
+        Limits(value, "off")
+    with pytest.raises(SettingsInvalid, match="FAILED_KEYS_LIMIT"):
+        Limits("off", value)
+
+
+# -- from where
+
+
+@pytest.mark.parametrize(
+    ("trusted", "peer", "forwarded", "client"),
+    [
+        (None, "10.0.0.1", "192.0.2.1", "10.0.0.1"),
+        ("10.0.0.0/8", "10.0.0.1", "192.0.2.1", "192.0.2.1"),
+        ("10.0.0.0/8", "10.0.0.1", "203.0.113.9, 192.0.2.1", "192.0.2.1"),  # the first is what the client claims
+        ("10.0.0.0/8", "10.0.0.1", "203.0.113.9, 192.0.2.1, 10.0.0.7", "192.0.2.1"),
+        ("10.0.0.0/8", "192.0.2.5", "203.0.113.9", "192.0.2.5"),  # no proxy of ours
+        ("10.0.0.0/8", "10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.0/8", "10.0.0.1", "unknown", "10.0.0.1"),
+        ("10.0.0.0/8", "10.0.0.1", "192.0.2.1, nonsense\xff, 10.0.0.7", "10.0.0.7"),
+        ("::1, 10.0.0.1", "::1", "2001:db8::5", "2001:db8::5"),
+        ("10.0.0.1", "::ffff:10.0.0.1", "192.0.2.1", "192.0.2.1"),
+    ],
+)
+def test_a_forwarded_address_counts_where_a_proxy_of_ours_says_it(
+    trusted: str | None, peer: str, forwarded: str, client: str
+) -> None:
+    headers = [(b"host", b"x"), (b"x-forwarded-for", forwarded.encode("latin-1"))]
+    assert Proxies(trusted).client(peer, headers) == client
+
+
+@pytest.mark.parametrize("trusted", ["proxy.example", "10.0.0.1/8", "*", "300.1.1.1"])
+def test_a_proxy_that_is_no_address_is_refused_at_start(trusted: str) -> None:
+    with pytest.raises(SettingsInvalid, match="TRUSTED_PROXIES"):
+        Proxies(trusted)
+
+
+def test_a_network_of_ipv6_is_counted_as_one_address() -> None:
+    assert counted_as("2001:db8:1:2::5") == counted_as("2001:db8:1:2:ffff::1%eth0") == "2001:db8:1:2::/64"
+    assert counted_as("2001:db8:1:3::5") != counted_as("2001:db8:1:2::5")
+    assert counted_as("::ffff:192.0.2.1") == counted_as("192.0.2.1") == "192.0.2.1"
+
+
+# -- how much at once, and how slowly
+
+
+@contextmanager
+def connected(url: str) -> Iterator[socket.socket]:
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as raw:
+        yield raw
+
+
+def answer_of(raw: socket.socket) -> tuple[int, dict[str, str], dict[str, Any]]:
+    """Status, headers and body of the one answer until the connection ends."""
+    read = b""
+    while part := raw.recv(65536):
+        read += part
+    head, _, body = read.partition(b"\r\n\r\n")
+    lines = head.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:])}
+    return int(lines[0].split(" ")[1]), headers, json.loads(body)
+
+
+def refused(raw: socket.socket, status: int, code: str) -> None:
+    got, headers, body = answer_of(raw)
+    assert (got, body["code"], list(body)) == (status, code, ["status", "message", "code"])
+    assert headers["connection"] == "close"
+    assert headers["access-control-allow-origin"] == "*"
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /fetch-data?" + b"x" * MAX_HEAD + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nX-Long: " + b"x" * MAX_HEAD + b"\r\n\r\n",
+        b"GET /health HTTP/1.1\r\n" + b"X-Many: x\r\n" * (MAX_HEAD // 8) + b"\r\n",
+        b"GET /health HTTP/1.1\r\nX-Endless: " + b"x" * 10 * MAX_HEAD,
+    ],
+    ids=["address", "header", "many headers", "no end"],
+)
+def test_a_head_that_is_too_large_is_refused(api: Sidecar, head: bytes) -> None:
+    with connected(api.url) as raw:
+        raw.sendall(head)
+        refused(raw, 431, "head_too_large")
+
+
+def test_a_head_of_nearly_that_size_is_read(api: Sidecar) -> None:
+    headers = {"X-Long": "x" * (MAX_HEAD - 1000)}
+    assert api.client.get("/fetch-data?limit=1", headers=headers).status_code == 200
+    assert api.client.get(f"/fetch-data?limit=1&_={'x' * (MAX_HEAD - 1000)}").status_code == 200
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("path", ["/sign", "/refresh", "/health", "/no-such"])
+def test_a_body_that_is_too_large_is_refused(api: Sidecar, path: str, chunked: bool) -> None:
+    size = 3 * MAX_BODY
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\n"
+    with connected(api.url) as raw:
+        if chunked:
+            raw.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n{size:x}\r\n".encode() + b"x" * size)
+        else:
+            raw.sendall(f"{head}Content-Length: {size}\r\n\r\n".encode() + b"x" * size)
+        read = raw.recv(65536)
+    assert int(read.split(b" ")[1]) in ((413,) if path == "/sign" else (413, 202, 404, 405, 503))
+
+
+def test_a_body_without_an_end_does_not_grow(api: Sidecar) -> None:
+    with connected(api.url) as raw:
+        raw.sendall(f"POST /sign HTTP/1.1\r\nX-API-Key: {KEY}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        raw.sendall(b"1\r\nx\r\n" * (MAX_BODY + 1))
+        refused(raw, 413, "body_too_large")
+
+
+@pytest.mark.parametrize("start", [
+    b"nonsense\r\n\r\n", b"GET /health HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00",
+    b"GET / HTTP/1.1\r\nno colon\r\n\r\n", b"POST /sign HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+    b"POST /sign HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+])  # fmt: skip
+def test_what_is_no_request_gets_the_one_error_shape(api: Sidecar, start: bytes) -> None:
+    with connected(api.url) as raw:
+        raw.sendall(start)
+        refused(raw, 400, "bad_request")
+
+
+@pytest.fixture
+def hasty(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A server in this process that waits a second for a client. Gives its address."""
+    monkeypatch.setattr("api.connection.RECEIVE_SECONDS", 1)
+    monkeypatch.setattr("api.connection.STALLED_SECONDS", 1)
+    store = LocalStore(here / "cache")
+    publish(store, 4_000)
+    settings = Settings.load(api_port=0, access_log="off")
+    events = Events(store, settings)
+    server = Server(create_app(store, settings, KEY, events), events)
+    with listen("127.0.0.1", 0) as listening:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        host, port = listening.getsockname()
+        yield f"http://{host}:{port}"
+        server.should_exit = True
+        thread.join()
+    store.close()
+
+
+def drip(raw: socket.socket, data: bytes) -> None:
+    """Sends a byte ten times a second, until the server has enough."""
+    with suppress(OSError):
+        for byte in data:
+            raw.sendall(bytes([byte]))
+            if select.select([raw], [], [], 0.1)[0]:
+                return
+
+
+@pytest.mark.parametrize(
+    ("head", "dripped"),
+    [
+        (b"", b"GET /fetch-data HTTP/1.1\r\nHost: somewhere.example\r\n"),
+        (b"GET /health HTTP/1.1\r\n", b"X-Slow: " + b"x" * 100),
+        (f"POST /sign HTTP/1.1\r\nX-API-Key: {KEY}\r\nContent-Length: 100\r\n\r\n".encode(), b"x" * 100),
+        (b"", b"\r\n" * 50),
+    ],
+    ids=["from the start", "a header", "a body", "blank lines"],
+)
+def test_a_client_that_sends_slowly_is_told_so_and_cut_off(hasty: str, head: bytes, dripped: bytes) -> None:
+    with connected(hasty) as raw:
+        raw.sendall(head)
+        drip(raw, dripped)
+        refused(raw, 408, "too_slow")
+
+
+def test_a_connection_that_asks_nothing_is_closed_without_a_word(hasty: str) -> None:
+    with connected(hasty) as raw:
+        assert raw.recv(1) == b""
+
+
+def test_a_client_that_takes_nothing_of_its_answer_is_cut_off(hasty: str) -> None:
+    with connected(hasty) as raw:
+        raw.sendall(20 * f"GET /fetch-data HTTP/1.1\r\nX-API-Key: {KEY}\r\n\r\n".encode())
+        time.sleep(4)
+        read = 0
+        with suppress(ConnectionResetError):
+            while part := raw.recv(65536):
+                read += len(part)
+    one = httpx.head(f"{hasty}/fetch-data", headers={"X-API-Key": KEY, "Accept-Encoding": "identity"})
+    assert 0 < read < 20 * int(one.headers["content-length"])
+
+
+def test_a_client_that_reads_slowly_or_asks_again_later_is_not(hasty: str) -> None:
+    with httpx.Client(base_url=hasty, headers={"X-API-Key": KEY, "Accept-Encoding": "identity"}) as client:
+        for _ in range(2):
+            with client.stream("GET", "/fetch-data") as answer:
+                size = 0
+                for part in answer.iter_bytes(400_000):
+                    size += len(part)
+                    time.sleep(0.3)
+            assert size == int(answer.headers["content-length"])
+            time.sleep(1.5)
+
+
+def test_a_stream_that_waits_is_not_a_slow_client(hasty: str) -> None:
+    with connected(hasty) as raw:
+        raw.sendall(f"GET /events HTTP/1.1\r\nX-API-Key: {KEY}\r\n\r\n".encode())
+        assert raw.recv(65536).startswith(b"HTTP/1.1 200")
+        raw.settimeout(3)
+        with suppress(TimeoutError):
+            while raw.recv(65536):
+                pass
+            pytest.fail("the stream was ended")
+
+
+# -- what the log says of it
+
+
+def test_each_request_is_one_line_of_the_log_without_keys_queries_or_addresses(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with sidecar(tmp_path_factory.mktemp("log")) as running:
+        publish(running.store)
+        running.client.get("/fetch-data?_=ida%40example.com")
+        running.client.get("/status")
+        running.client.post("/sign", json={"path": "/fetch-data?_=ida%40example.com"})
+        running.client.get("/tasks/ida@example.com")
+        running.client.get("/customers/ida@example.com")
+        httpx.head(f"{running.url}/health?_=ida", headers={"X-API-Key": "a-wrong-key"})
+        httpx.get(f"{running.url}/fetch-data", headers={"X-API-Key": "a-wrong-key"})
+        end = time.monotonic() + 5
+        while len(lines := re.findall(r"^\{.*\}$", running.log(), re.MULTILINE)) < 7:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+    said = [json.loads(line) for line in lines]
+    assert [(line["method"], line["path"], line["status"], line["key"]) for line in said] == [
+        ("GET", "/fetch-data", 200, "default"),
+        ("GET", "/status", 200, "default"),
+        ("POST", "/sign", 200, "default"),
+        ("GET", "/tasks/{id}", 404, "default"),
+        ("GET", "(other)", 404, None),
+        ("HEAD", "/health", 200, None),
+        ("GET", "/fetch-data", 401, None),
+    ]
+    assert all(set(line) == {"time", "method", "path", "status", "bytes", "ms", "key"} for line in said)
+    assert all(line["ms"] >= 0 and datetime.fromisoformat(line["time"]).tzinfo for line in said)
+    assert [line["bytes"] > 0 for line in said] == [True] * 5 + [False, True]
+    assert not re.search(r"ida|example|wrong-key|127\.0\.0\.1", "".join(lines))
+    assert KEY not in running.log()
+
+
+def test_the_log_of_requests_can_be_turned_off(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with sidecar(tmp_path_factory.mktemp("no-log"), ACCESS_LOG="off") as running:
+        running.client.get("/health")
+    assert "/health" not in running.log()

@@ -1,0 +1,182 @@
+"""Signed addresses: good for one path and query, to read, until they expire, and as long as the key of their signer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import httpx
+import pytest
+from cache_factory import publish
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sidecar_process import Sidecar, sidecar
+
+from cache.clients import ApiKey, Clients, Scope, digest
+from cache.signing import is_signed, signed
+from cache.store import now
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
+    with sidecar(tmp_path_factory.mktemp("sign"), FAILED_KEYS_LIMIT="off") as running:
+        publish(running.store)
+        yield running
+
+
+def sign(api: Sidecar, path: str, **more: Any) -> str:
+    answer = api.client.post("/sign", json={"path": path, **more})
+    assert answer.status_code == 200, answer.text
+    address: str = answer.json()["address"]
+    return address
+
+
+def get(api: Sidecar, address: str) -> httpx.Response:
+    """Without any key."""
+    return httpx.get(api.url + address)
+
+
+def add(api: Sidecar, name: str, *scopes: Scope) -> str:
+    key = ApiKey(name=name, digest=digest(name), scopes=scopes, created_at=now())
+    api.store.change_clients(lambda clients: clients.add(key))
+    time.sleep(0.6)
+    return name
+
+
+def refused(answer: httpx.Response, code: str, status: int = 401) -> None:
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert list(answer.json()) == ["status", "message", "code"]
+    assert answer.headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize(
+    "path", ["/fetch-data", "/fetch-data?limit=2", "/fetch-data?stream=true", "/fetch-data?limit=1&offset=1"]
+)
+def test_an_address_that_was_signed_is_answered_as_with_the_key(api: Sidecar, path: str) -> None:
+    answer = get(api, sign(api, path))
+    assert answer.status_code == 200
+    assert answer.content == api.client.get(path).content
+    assert answer.headers.get("etag") == api.client.get(path).headers.get("etag")
+
+
+def test_the_answer_says_until_when_it_is_good(api: Sidecar) -> None:
+    body = api.client.post("/sign", json={"path": "/fetch-data", "minutes": 5}).json()
+    expires = int(dict(parse_qsl(body["address"].partition("?")[2]))["expires"])
+    assert body["status"] == "success"
+    assert time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(expires)) == body["expires_at"]
+    assert abs(expires - time.time() - 300) < 60
+
+
+def test_head_and_conditional_requests_work_too(api: Sidecar) -> None:
+    address = sign(api, "/fetch-data")
+    tag = httpx.head(api.url + address).headers["etag"]
+    assert httpx.get(api.url + address, headers={"If-None-Match": tag}).status_code == 304
+
+
+def test_parameters_may_stand_in_any_order_and_those_against_caches_are_ignored(api: Sidecar) -> None:
+    path, _, query = sign(api, "/fetch-data?limit=2&offset=1").partition("?")
+    shuffled = "&".join(reversed(query.split("&")))
+    assert get(api, f"{path}?{shuffled}&_=1733").status_code == 200
+
+
+def test_nothing_of_it_can_be_changed(api: Sidecar) -> None:
+    address = sign(api, "/fetch-data?limit=2")
+    expires = dict(parse_qsl(address.partition("?")[2]))["expires"]
+    for changed in (
+        address.replace("limit=2", "limit=3"),
+        address.replace("limit=2&", ""),
+        address + "&offset=1",
+        address.replace("/fetch-data", "/status"),
+        address.replace(expires, str(int(expires) + 60)),
+        address.replace("signature=default.", "signature=dashboard."),
+        address.replace("signature=default.", "signature="),
+        address[:-1] + ("A" if address[-1] != "A" else "B"),
+        address.partition("signature")[0] + "signature=",
+        address.partition("signature")[0] + "signature=%FF%00.x",
+    ):
+        refused(get(api, changed), "signature_invalid")
+
+
+def test_one_whose_time_is_over_is_refused_and_says_so(api: Sidecar) -> None:
+    secret = api.store.clients().secret
+    address = signed(secret, "/fetch-data", "", "dashboard", now() - timedelta(seconds=1))
+    refused(get(api, address), "signature_expired")
+
+
+def test_the_dashboard_signs_with_the_secret_of_the_cache(api: Sidecar) -> None:
+    address = signed(api.store.clients().secret, "/fetch-data", "limit=1", "dashboard", now() + timedelta(minutes=1))
+    assert get(api, address).json()["count"] == 1
+
+
+def test_it_may_only_read_whatever_the_key_may(api: Sidecar) -> None:
+    refused(get(api, sign(api, "/fetch-data?refresh=true")), "forbidden", 403)
+
+
+def test_it_ends_with_the_key_of_its_signer_and_does_not_come_back_with_the_name(api: Sidecar) -> None:
+    key = add(api, "signer", "read")
+    address = httpx.post(f"{api.url}/sign", headers={"X-API-Key": key}, json={"path": "/fetch-data"}).json()["address"]
+    assert get(api, address).status_code == 200
+    api.store.change_clients(lambda clients: clients.revoke(key))
+    time.sleep(0.6)
+    refused(get(api, address), "signature_invalid")
+    other = ApiKey(name=key, digest=digest("another"), scopes=("read",), created_at=now())
+    api.store.change_clients(lambda clients: clients.add(other))
+    time.sleep(0.6)
+    refused(get(api, address), "signature_invalid")
+
+
+def test_a_key_that_may_not_read_cannot_sign(api: Sidecar) -> None:
+    answer = httpx.post(f"{api.url}/sign", headers={"X-API-Key": add(api, "hook", "refresh")}, json={"path": "/events"})
+    refused(answer, "forbidden", 403)
+
+
+def test_a_signed_address_signs_nothing_and_refreshes_nothing(api: Sidecar) -> None:
+    signature = sign(api, "/fetch-data").partition("?")[2]
+    for path in ("/sign", "/refresh"):
+        refused(httpx.post(f"{api.url}{path}?{signature}", json={"path": "/fetch-data"}), "signature_invalid")
+
+
+def test_a_key_that_is_sent_counts_before_a_signature(api: Sidecar) -> None:
+    address = sign(api, "/fetch-data")
+    refused(httpx.get(api.url + address, headers={"X-API-Key": "wrong"}), "unauthorized")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"[]", b"{", b'"/fetch-data"', b"\xff", b"{}", b'{"path": 1}', b'{"path": "/status"}',
+        b'{"path": "/health"}',
+        b'{"path": "fetch-data"}', b'{"path": "//elsewhere.example/fetch-data"}', b'{"path": "/fetch-data#x"}',
+        b'{"path": "/fetch-data?a#x"}', b'{"path": "/fetch-data", "minutes": 0}',
+        b'{"path": "/fetch-data", "minutes": 61}',
+        b'{"path": "/fetch-data", "minutes": "10"}', b'{"path": "/fetch-data", "minutes": 1.5}',
+        b'{"path": "/fetch-data", "hours": 1}', b'{"path": "/fetch-data?expires=1"}',
+        b'{"path": "/fetch-data?signature=default.x"}',
+    ],
+)  # fmt: skip
+def test_what_cannot_be_signed_is_refused_by_name(api: Sidecar, body: bytes) -> None:
+    refused(api.client.post("/sign", content=body), "parameter_invalid", 400)
+
+
+def test_without_a_key_nothing_is_signed(api: Sidecar) -> None:
+    refused(httpx.post(f"{api.url}/sign", json={"path": "/fetch-data"}), "unauthorized")
+
+
+_texts = st.text(st.characters(codec="utf-8"), max_size=8).filter(lambda text: not text.startswith("_"))
+_pairs = st.lists(st.tuples(_texts, _texts), max_size=5)
+
+
+@settings(max_examples=50)
+@given(_pairs, _pairs)
+def test_a_signature_is_of_one_query_alone(one: list[tuple[str, str]], other: list[tuple[str, str]]) -> None:
+    secret, at = Clients().secret, now() + timedelta(minutes=1)
+    address = signed(secret, "/fetch-data", urlencode(one), "dashboard", at)
+    *said, (_, signature) = parse_qsl(address.partition("?")[2], keep_blank_values=True)
+    mac = signature.removeprefix("dashboard.")
+    assert is_signed(secret, "/fetch-data", said, "dashboard", mac)
+    assert not is_signed(Clients().secret, "/fetch-data", said, "dashboard", mac)
+    if sorted(other) != sorted(one):
+        assert not is_signed(secret, "/fetch-data", [*other, said[-1]], "dashboard", mac)
