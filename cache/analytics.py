@@ -18,8 +18,8 @@ import duckdb
 
 from cache.filters import Condition, quoted, where
 from cache.mapping import Mapped
-from cache.render import arrow_schema
 from cache.snapshot import PARQUET, Column, Snapshot
+from cache.values import arrow_schema
 
 Dimension = Literal["status", "fulfilment", "channel", "country", "currency"]
 Bucket = Literal["1 hour", "1 day", "7 days", "1 month"]

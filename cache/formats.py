@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from cache.filters import quoted
-from cache.render import json_row_sql, json_sql, literal
+from cache.json_sql import json_row_sql, json_sql, literal
 from cache.shape import Shape
 from cache.snapshot import Column
 

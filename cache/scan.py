@@ -37,10 +37,12 @@ from cache import sheet
 from cache.errors import OrdersError, QueryRefused
 from cache.filters import Query, order_by, quoted, where
 from cache.formats import bare_sql, cells, csv_header, row_sql
-from cache.render import ROW_GROUP, arrow_schema, literal, nested
+from cache.json_sql import literal
+from cache.render import ROW_GROUP
 from cache.shape import Shape
 from cache.snapshot import JSON, PARQUET, Column, Snapshot
 from cache.store import Store, open_store
+from cache.values import arrow_schema, nested
 
 MEMORY_LIMIT = "128MB"
 SPILL_LIMIT = "2GB"

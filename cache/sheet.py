@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from cache.errors import TooManyRows
 from cache.formats import Cell, bare_sql
-from cache.render import literal
+from cache.json_sql import literal
 from cache.snapshot import Column
 
 ROWS = 1_048_575  # below the header

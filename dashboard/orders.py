@@ -11,7 +11,7 @@ import orjson
 import streamlit as st
 
 from cache.analytics import ROW_KEY, Orders, Row, Span
-from cache.render import unwrap
+from cache.values import unwrap
 from dashboard import data, words
 from dashboard.data import Conditions
 from dashboard.filters import ORDER, country

@@ -16,9 +16,9 @@ from typing import IO
 import numpy as np
 import pyarrow as pa
 
-from cache.render import engine
 from cache.snapshot import Column, Forms, Kind, Snapshot, Source
 from cache.store import Run, Store
+from cache.values import engine
 from scraper.assemble import Assembler
 from scraper.differences import differences
 from scraper.errors import FileRefused, Unproven

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
-from cache.render import unwrap
 from cache.snapshot import Column, Segment
+from cache.values import unwrap
 from scraper.table import Table, may_be_json
 
 _fits: dict[str, Callable[[str], bool]] = {

@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cache.render import engine
 from cache.snapshot import Column, Segment
+from cache.values import engine
 from scraper import pages
 from scraper.assemble import Assembler, Begin, Rows, Stop
 from scraper.errors import AnswerCut

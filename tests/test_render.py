@@ -22,8 +22,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cache.render import SegmentWriter, exact_sum, unwrap
+from cache.render import SegmentWriter, exact_sum
 from cache.snapshot import CHECKSUMS, JSON, OFFSETS, PARQUET, Column, Segment
+from cache.values import unwrap
 
 TEXT = Column(name="a", type="text", kind="text", nullable=True)
 any_text = st.text(st.characters(exclude_categories=["Cs"]))  # a surrogate is no character
@@ -201,7 +202,7 @@ def test_a_datetime_is_read_in_the_time_zone_of_the_source(tmp_path: Path, local
 
 def test_instants_are_written_in_utc_wherever_the_machine_stands() -> None:
     code = (
-        "from cache.render import engine; print(engine().sql(\"SELECT strftime(to_timestamp(0), '%H:%M')\").fetchall())"
+        "from cache.values import engine; print(engine().sql(\"SELECT strftime(to_timestamp(0), '%H:%M')\").fetchall())"
     )
     environment = {**os.environ, "TZ": "America/New_York"}
     said = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
