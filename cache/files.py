@@ -26,7 +26,7 @@ def sync_folder(path: Path) -> None:
 def write_whole(path: Path, data: bytes, mode: int = 0o666) -> None:
     """Replaces `path` by `data`: temporary file, fsync, rename, fsync of the folder. The umask narrows `mode`."""
     temporary = path.with_name(path.name + ".new")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+    with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

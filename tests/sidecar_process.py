@@ -20,7 +20,8 @@ from cache.store import Progress, Run, Store, Worker, open_store
 
 ROOT = Path(__file__).parents[1]
 KEY = "a-key-for-tests-0123456789"
-_CLEAN = ("SHOPIFY_", "API_", "PORT", "CACHE_", "SCHEDULER", "REFRESH_", "SSE_", "CORS_", "PHPMYADMIN_", "SYNC_")
+_CLEAN = ("SHOPIFY_", "API_", "PORT", "CACHE_", "SCHEDULER", "REFRESH_", "SSE_", "CORS_", "PHPMYADMIN_", "SYNC_",
+          "PERSONAL_", "RATE_", "FAILED_", "TRUSTED_", "ACCESS_")  # fmt: skip
 
 
 class Sidecar:
