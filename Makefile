@@ -5,7 +5,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-CODE := api bench cache dashboard lab scraper *.py
+CODE := api bench cache dashboard examples lab scraper *.py
 
 .PHONY: demo run test lint soak bench
 

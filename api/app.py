@@ -16,6 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.accesslog import AccessLog, Logged
+from api.changes import ChangesFeed
 from api.demo import demo_page
 from api.errors import on_fault, on_http_error, on_own_error
 from api.events import Events
@@ -45,6 +46,7 @@ def create_app(store: Store, settings: Settings, key: str, events: Events, servi
     application (the scheduler, where this process hosts it)."""
     views = Views(store)
     fetch = Fetch(store, settings, views, events)
+    changes = ChangesFeed(store, settings, views)
     refresh = Refresh(store)
     reports = Reports(store, settings, views)
 
@@ -71,6 +73,7 @@ def create_app(store: Store, settings: Settings, key: str, events: Events, servi
     application = Starlette(
         routes=[
             Route(PATH, fetch.get, middleware=reading),
+            Route("/changes", changes.get, middleware=reading),
             Route("/refresh", refresh.post, methods=["POST"], middleware=refreshing),
             Route("/sign", Sign(gate).post, methods=["POST"], middleware=reading),
             Route("/tasks/{id}", refresh.get, middleware=keyed),

@@ -16,6 +16,8 @@
 | not_found, unknown_task | 404 | no such address, no such refresh |
 | method_not_allowed | 405 | the address exists, the method does not |
 | too_slow, body_too_large, head_too_large | 408, 413, 431 | the request is beyond api/connection.py's bounds |
+| no_key | 409 | the table has no key, so its changes cannot be told |
+| unknown_generation, changes_gone | 410 | what was asked for is not kept any more |
 | rate_limited | 429 | too many requests, or too many wrong keys |
 | internal_error | 500 | a fault of ours |
 | no_snapshot, no_worker, too_old, snapshot_damaged, cache_unwritable | 503 | see the message |
@@ -35,7 +37,9 @@ from api.answers import Answer
 from cache.errors import (
     BadFilter,
     CacheError,
+    ChangesGone,
     ColumnMasked,
+    NoKey,
     NoSnapshot,
     OrdersError,
     QueryRefused,
@@ -62,7 +66,7 @@ class Forbidden(OrdersError):
 
 _STATUS: dict[type[OrdersError], int] = {
     BadFilter: 400, QueryRefused: 400, TooManyRows: 400, Forbidden: 403, ColumnMasked: 403, UnknownTask: 404,
-    UnknownGeneration: 410, SyncRunning: 409, CacheError: 503,
+    UnknownGeneration: 410, ChangesGone: 410, NoKey: 409, SyncRunning: 409, CacheError: 503,
 }  # fmt: skip
 
 

@@ -132,6 +132,11 @@ def zipped(view: View, found: Found, pieces: list[Piece]) -> tuple[list[Piece], 
     """A body compressed, where that is prepared or quickly done; and whether it was."""
     if found.whole and found.rows:
         return view.snapshot.gzip_slices(bytes(pieces[0]), _END), True
+    return compressed(pieces)
+
+
+def compressed(pieces: list[Piece]) -> tuple[list[Piece], bool]:
+    """A body compressed, where that is quickly done; and whether it was."""
     if LEAST_GZIP <= sum(map(len, pieces)) <= MOST_GZIP:
         return [isal_zlib.compress(b"".join(pieces), 1, wbits=31)], True
     return pieces, False

@@ -40,7 +40,7 @@ class View:
             "verified_at": iso_or_none(head.verified_at),
             "checked_at": iso_or_none(head.checked_at),
         }
-        self._said = dumps(said)[1:-1]
+        self.said = dumps(said)[1:-1]
         self._made = snapshot.manifest.created_at.isoformat().encode()
         self._identity = hashlib.blake2b(self._made + head.model_dump_json().encode(), digest_size=8)
 
@@ -59,7 +59,7 @@ class View:
         extra = dumps(more)[1:-1] + b", " if more else b""
         token = b'"%s"' % next.encode() if next else b"null"
         return b'{"status": "success", "count": %d, %s, %s"total_count": %d, "next": %s, "data": [' % (
-            count, self._said, extra, total, token,
+            count, self.said, extra, total, token,
         )  # fmt: skip
 
 

@@ -22,7 +22,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel
 
-from cache.snapshot import Changes
+from cache.errors import ChangesGone
+from cache.snapshot import CHECKSUMS, Changes, Snapshot
 
 RECORD = np.dtype([
     ("key", "<u8"), ("twin", "<u8"),  # the hash of the key's text: BLAKE2b, 128 bits
@@ -177,6 +178,23 @@ def page(lists: Sequence[ChangeList], low: int, limit: int) -> Page:
         texts = parts[owner].texts
         deleted.append(texts[begin : texts.index(b"\n", begin)])
     return Page(records["new"][~was], records["new"][was & is_], deleted, None if end == END else end)
+
+
+def rows_of(snapshot: Snapshot, sums: Sums) -> npt.NDArray[np.int64]:
+    """The numbers of the rows with these checksums, in key order. Raises ChangesGone where there is none."""
+    wanted = np.sort(sums)
+    rows: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
+    first = 0
+    for segment, path in zip(snapshot.manifest.segments, snapshot.paths(CHECKSUMS), strict=True):
+        if len(wanted):
+            held = np.fromfile(path, dtype="<u8")
+            places = np.searchsorted(wanted, held).clip(max=len(wanted) - 1)
+            rows.append(first + np.flatnonzero(wanted[places] == held))
+        first += segment.rows
+    found = np.concatenate(rows)
+    if len(found) < len(wanted):
+        raise ChangesGone(f"Rows that changed are not in generation {snapshot.generation}.")
+    return found
 
 
 def counted(lists: Sequence[ChangeList], step: int = 100_000) -> Changes:

@@ -9,10 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
 
+from cache.changes import Rows, Side, gap
 from cache.render import SegmentWriter
-from cache.snapshot import Changes, Column, Head, Manifest, Segment, Source
+from cache.snapshot import CHECKSUMS, JSON, Changes, Column, Head, Manifest, Segment, Source
 from cache.store import Store, now
 
 Row = Mapping[str, str | None]
@@ -125,7 +127,7 @@ def publish(
         )
         head = Head(generation=generation, as_of=at, verified=verified, verified_at=manifest.verified_at,
                     checked_at=manifest.verified_at, reason=reason)  # fmt: skip
-        store.publish(manifest, head)
+        store.publish(manifest, head, _changed(store, manifest))
     return head
 
 
@@ -137,6 +139,33 @@ def confirm(store: Store, at: datetime | None = None) -> Head:
     head = head.model_copy(update={"as_of": at, "verified": True, "verified_at": at, "checked_at": at, "reason": None})
     store.confirm(head)
     return head
+
+
+def _changed(store: Store, manifest: Manifest) -> Rows | None:
+    """The rows in which a generation differs from its parent, by its first column."""
+    if manifest.parent is None:
+        return None
+    before = store.inspect(manifest.parent).manifest
+    if before.columns != manifest.columns:
+        return gap("The columns of the table changed.")
+    held, here = _sums(store, before), _sums(store, manifest)
+
+    def side(one: Mapping[bytes, int], other: Mapping[bytes, int]) -> Side:
+        keys = [key for key, checksum in one.items() if other.get(key) != checksum]
+        return Side(np.array([one[key] for key in keys], np.uint64), lambda places: [keys[i] for i in places])
+
+    return Rows.between(side(held, here), side(here, held))
+
+
+def _sums(store: Store, manifest: Manifest) -> dict[bytes, int]:
+    """Key -> checksum of each row."""
+    name = manifest.columns[0].name
+    found = {}
+    for segment in manifest.segments:
+        rows = orjson.loads(b"[" + (store.segment(segment) / JSON).read_bytes()[:-1] + b"]")
+        sums = np.fromfile(store.segment(segment) / CHECKSUMS, "<u8").tolist()
+        found |= {orjson.dumps([row[name]]): checksum for row, checksum in zip(rows, sums, strict=True)}
+    return found
 
 
 def _table(columns: Sequence[Column], rows: Sequence[Row]) -> pa.Table:
