@@ -32,6 +32,7 @@ BROWSERS = (
 )  # fmt: skip
 BYTES = 450 << 20  # of memory that a login was seen to need
 PROFILE = "phpmyadmin-orders-"  # a process id and something random follow
+LONGEST_FOLDER = 60  # of temporary files: Chrome makes a socket in it, whose name may have 107 characters
 PAGE_SECONDS = 60
 ARGUMENTS = (
     "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -93,7 +94,7 @@ def chrome(*more: str) -> Iterator[Chrome]:
     """
     _sweep()
     profile = Path(tempfile.mkdtemp(prefix=f"{PROFILE}{os.getpid()}-"))
-    service = _Driver(find_driver(), popen_kw=_dies_with_us())
+    service = _Driver(find_driver(), env=_environment(profile), popen_kw=_dies_with_us())
     options = ChromeOptions()
     options.binary_location = find_browser() or ""
     for argument in (*ARGUMENTS, *more, f"--user-data-dir={profile}"):
@@ -110,6 +111,13 @@ def chrome(*more: str) -> Iterator[Chrome]:
         service.stop()
         _end(family)  # also where the driver had died before
         shutil.rmtree(profile, ignore_errors=True)
+
+
+def _environment(profile: Path) -> dict[str, str]:
+    """Chrome's temporary files go into its profile, and with it: ended by force, it leaves them."""
+    if len(str(profile)) > LONGEST_FOLDER:
+        return dict(os.environ)
+    return {**os.environ, "TMPDIR": str(profile)}
 
 
 class _Driver(Service):

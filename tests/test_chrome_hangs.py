@@ -24,8 +24,9 @@ from scraper.sync import sync
 def nothing_stays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with TemporaryDirectory() as folder:  # a short name, for Chrome
         monkeypatch.setattr("tempfile.tempdir", folder)
+        monkeypatch.setenv("TMPDIR", folder)
         yield
-        assert list(Path(folder).glob("phpmyadmin-orders-*")) == []
+        assert list(Path(folder).iterdir()) == []
     children = psutil.Process().children(recursive=True)
     assert [child for child in children if "chrom" in child.name() or child.name() == "sleep"] == []
 

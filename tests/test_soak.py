@@ -71,6 +71,7 @@ def wait_until(true: Callable[[], bool], seconds: float = 20) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(7200)
 def test_300_syncs_in_a_row_leave_nothing_over(
     copies: Copies, here: Path, temporary: Path, worker: psutil.Popen
 ) -> None:
@@ -88,6 +89,8 @@ def test_300_syncs_in_a_row_leave_nothing_over(
         assert finished(copies, copies.store.request("test")).error is None
         if n == MEASURED_FROM:
             first = measured()
+        if n % 50 == 0:
+            print(f"descriptors, threads, temporary files, MB after {n} syncs: {measured()}")
     last = measured()
     print(f"descriptors, threads, temporary files, MB: {first} after {MEASURED_FROM} syncs, {last} after {SYNCS}")
     assert last[:3] == first[:3]
