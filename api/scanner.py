@@ -18,14 +18,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from cache import errors
 from cache.errors import OrdersError, QueryTimeout, ScanBusy, ScanFailed, Trouble
 from cache.filters import Query
+from cache.index import Found
 from cache.shape import Shape
 
 QUESTION_SECONDS = 10  # what a question may take
@@ -38,13 +38,6 @@ LENGTH = struct.Struct("<I")
 # Arrow and glibc give memory back (mallopt(3)): less is held after a large answer.
 _HOLD_LESS = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072"}
 ROOT = Path(__file__).resolve().parent.parent
-
-
-class Found(NamedTuple):
-    """Numbers of the rows of a page, in the order that was asked for, and how many match in all."""
-
-    rows: npt.NDArray[np.int64]
-    total: int
 
 
 class Scanner:
@@ -67,11 +60,8 @@ class Scanner:
         data, end = await self._ask("find", generation, query, offset=offset, limit=limit)
         return Found(np.frombuffer(data, "<i8"), end["total"])
 
-    async def facet(self, generation: int, query: Query, column: str, limit: int) -> list[tuple[str | None, int]]:
-        """Values of a column among the rows that match, with their counts: the most frequent first, then by value.
-
-        A value is what CSV says of it, None for NULL.
-        """
+    async def facet(self, generation: int, query: Query, column: str, limit: int) -> list[tuple[Any, int]]:
+        """Values of a column among the rows that match, and how often each is, as Index.facet tells them."""
         _, end = await self._ask("facet", generation, query, column=column, limit=limit)
         return [(value, rows) for value, rows in end["values"]]
 

@@ -17,11 +17,11 @@ from typing import NamedTuple
 
 from cache.filters import quoted
 from cache.json_sql import json_row_sql, json_sql, literal
+from cache.personal import mask_of
 from cache.shape import Shape
 from cache.snapshot import Column
 
 SAFE_INTEGER = 2**53
-MASK = "***"
 _BARE = ("decimal", "date", "datetime", "timestamp", "bytes")  # kinds that JSON quotes, and whose text has no quotes
 _FORMULA = r"^[=+\-@\t\r\n]"  # what OWASP lists under "CSV injection"
 
@@ -41,8 +41,8 @@ def cells(shape: Shape, columns: Sequence[Column]) -> list[Cell]:
 def _cell(shape: Shape, column: Column) -> Cell:
     value = quoted(column.name)
     if column.name in shape.masked:
-        hidden = f"{value} IS NOT NULL THEN '{MASK}'" if column.kind == "text" else f"false THEN {value}"
-        return Cell(column, f"CASE WHEN {hidden} END")
+        mask = mask_of(column)
+        return Cell(column, f"CASE WHEN false THEN {value} END" if mask is None else literal(mask))  # its type stays
     if column.kind == "json":
         if shape.parse_json:
             return Cell(column, f"nested({value})")
@@ -56,7 +56,7 @@ def row_sql(shape: Shape, columns: Sequence[Column]) -> str:
     if shape.format == "csv":
         return _joined([_csv_sql(cell, shape.defuse) for cell in chosen], ",", "\r\n")
     end = {"json": ",", "ndjson": "\n"}[shape.format]
-    return json_row_sql({cell.column.name: _json_cell_sql(cell, shape.integers == "string") for cell in chosen}, end)
+    return json_row_sql({cell.column.name: json_cell_sql(cell, shape.integers == "string") for cell in chosen}, end)
 
 
 def csv_header(shape: Shape, columns: Sequence[Column]) -> bytes:
@@ -73,7 +73,8 @@ def _control(text: str) -> str:
     return " || ".join(f"chr({ord(character)})" for character in text)
 
 
-def _json_cell_sql(cell: Cell, safe: bool) -> str:
+def json_cell_sql(cell: Cell, safe: bool = False) -> str:
+    """A value as JSON writes it; `safe`: integers beyond 2^53 as strings."""
     text = json_sql(cell.column, f"hex({cell.value})" if cell.column.kind == "bytes" else cell.value)
     if safe and cell.column.kind in ("integer", "unsigned"):
         beyond = f"{cell.value} > {SAFE_INTEGER}" + (
@@ -87,7 +88,7 @@ def bare_sql(cell: Cell) -> str:
     """A value as JSON writes it, without quotes around it."""
     if cell.column.kind in ("text", "json"):
         return cell.value
-    text = _json_cell_sql(cell, False)
+    text = json_cell_sql(cell)
     return f"replace({text}, '\"', '')" if cell.column.kind in _BARE else text
 
 

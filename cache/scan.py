@@ -36,7 +36,7 @@ from pydantic import BaseModel
 from cache import sheet
 from cache.errors import OrdersError, QueryRefused
 from cache.filters import Query, order_by, quoted, where
-from cache.formats import bare_sql, cells, csv_header, row_sql
+from cache.formats import cells, csv_header, json_cell_sql, row_sql
 from cache.json_sql import literal
 from cache.render import ROW_GROUP
 from cache.shape import Shape
@@ -125,9 +125,10 @@ class Scans:
         counted = (
             f"SELECT {cell.value} AS value, count(*) AS rows FROM {self._source(snapshot)} WHERE {clause} GROUP BY 1"
         )
-        text = bare_sql(cell._replace(value="value"))
+        text = json_cell_sql(cell._replace(value="value"))
         sql = f"SELECT {text}, rows FROM ({counted}) ORDER BY rows DESC, value NULLS LAST {_limit(request)}"
-        return {"values": self._database.execute(sql, values).fetchall()}
+        found = self._database.execute(sql, values).fetchall()
+        return {"values": [(None if text is None else json.loads(text), rows) for text, rows in found]}
 
     # -- rows
 

@@ -20,7 +20,7 @@ class Shape:
     parse_json  whether a column that holds JSON is nested, compact and unwrapped where it was encoded twice; else it is
                 its stored text
     integers    `string`: in JSON, integers beyond 2^53 are strings
-    masked      columns whose values are hidden: a text reads `***`, anything else is null
+    masked      columns whose values are hidden: see cache/personal.py
     defuse      in CSV, a text that a spreadsheet would take for a formula gets an apostrophe before it
     """
 

@@ -96,7 +96,8 @@ def _styles(columns: Sequence[Column]) -> str:
         '<borders count="1"><border><left/><right/><top/><bottom/><diagonal/></border></borders>'
         f'<cellStyleXfs count="1"><xf {plain} fontId="0"/></cellStyleXfs><cellXfs count="{2 + len(formats)}">'
         f'<xf {plain} fontId="0" xfId="0"/><xf {plain} fontId="1" xfId="0" applyFont="1"/>'
-        f"{cells}</cellXfs></styleSheet>"
+        f'{cells}</cellXfs><cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles>'
+        "</styleSheet>"
     )
 
 

@@ -8,6 +8,7 @@ import re
 import httpx
 
 from scraper.errors import LoginRefused
+from scraper.home import at_home
 from scraper.settings import ScraperSettings
 
 
@@ -20,6 +21,18 @@ def realm(response: httpx.Response) -> str | None:
     return found[1] if found else ""
 
 
+def asked_for(response: httpx.Response, settings: ScraperSettings) -> str | None:
+    """The realm that an answer asks to log in to. Raises LoginRefused where a redirect led to another host for it."""
+    asked = realm(response)
+    if asked is not None and not at_home(settings, str(response.url)):
+        place = f"{response.url.scheme}://{response.url.netloc.decode()}"
+        raise LoginRefused(
+            f"{settings.start} leads to {place}, which asks for a password. None is sent to another host.",
+            "Set PHPMYADMIN_URL to the address on that host, if it is yours.",
+        )
+    return asked
+
+
 def authorization(settings: ScraperSettings, realm: str) -> str:
     """The header's value for a realm: phpMyAdmin's own takes the login of the database. Raises LoginRefused."""
     user, password = settings.phpmyadmin_username, settings.phpmyadmin_password
@@ -30,8 +43,15 @@ def authorization(settings: ScraperSettings, realm: str) -> str:
                 "Set PHPMYADMIN_HTTP_USERNAME and PHPMYADMIN_HTTP_PASSWORD.",
             )
         user, password = settings.phpmyadmin_http_username, settings.phpmyadmin_http_password
+    if not user or not password:
+        raise missing_login()
     pair = f"{user}:{password.get_secret_value()}".encode()
     return f"Basic {base64.b64encode(pair).decode()}"
+
+
+def missing_login() -> LoginRefused:
+    """The error where phpMyAdmin asks for a login, and the settings have none."""
+    return LoginRefused("phpMyAdmin asks for a login.", "Set PHPMYADMIN_USERNAME and PHPMYADMIN_PASSWORD.")
 
 
 def refusal(realm: str) -> LoginRefused:

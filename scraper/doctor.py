@@ -25,12 +25,12 @@ from scraper.basic_auth import realm
 from scraper.browser import BYTES, available_memory, find_browser, find_driver
 from scraper.errors import NotPhpMyAdmin, StatementBlocked, Unproven
 from scraper.export import Exporter
+from scraper.home import visitor
 from scraper.login import log_in
 from scraper.ranges import Range, server_checksums
 from scraper.settings import ScraperSettings
 from scraper.shape import read_shape
 from scraper.table import Table
-from scraper.tls import trust
 from scraper.transport import unreachable
 
 SHOWN = 20
@@ -69,9 +69,9 @@ def examine() -> Iterator[Finding]:
     if settings.phpmyadmin_login in ("auto", "http"):
         chrome = [finding if finding.fine else _spared(finding) for finding in chrome]
     yield from chrome
-    reachable = _reachable(settings)
-    yield reachable
-    if reachable.fine and all(finding.fine for finding in chrome):
+    answers = reachable(settings)
+    yield answers
+    if answers.fine and all(finding.fine for finding in chrome):
         yield from _inside(settings)
 
 
@@ -135,12 +135,11 @@ def _version(program: str) -> str:
     return answer.stdout.strip().splitlines()[0] if answer.stdout.strip() else program
 
 
-def _reachable(settings: ScraperSettings) -> Finding:
+def reachable(settings: ScraperSettings) -> Finding:
+    """Whether something answers at the address."""
     try:
-        answer = httpx.get(
-            settings.start, headers=settings.headers, verify=trust(settings.phpmyadmin_ca_file), timeout=15,
-            follow_redirects=True,
-        )  # fmt: skip
+        with visitor(settings) as client:
+            answer = client.get(settings.start)
     except OrdersError as error:
         return _broken("reachable", error)
     except httpx.TransportError as error:

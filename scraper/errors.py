@@ -3,6 +3,7 @@
 ScrapeError
 |- Unreachable        phpMyAdmin does not answer, or answers with a server error
 |- NotPhpMyAdmin      the address shows no phpMyAdmin login
+|  `- BrowserNeeded   a page on the way to it goes on by JavaScript, and plain HTTP was to log in
 |- CertificateRefused the certificate of phpMyAdmin's server is not trusted
 |- LoginRefused       phpMyAdmin, or what stands in front of it, refused user name or password
 |  |- SecondFactorRefused  the code of an authenticator app is missing or wrong
@@ -41,6 +42,11 @@ class Unreachable(ScrapeError):
 class NotPhpMyAdmin(ScrapeError):
     code = "not_phpmyadmin"
     advice = "Set PHPMYADMIN_URL to the page on which a browser shows phpMyAdmin's login form."
+
+
+class BrowserNeeded(NotPhpMyAdmin):
+    code = "browser_needed"
+    advice = "Install Chrome or Chromium and its driver, and set PHPMYADMIN_LOGIN to browser (or to auto)."
 
 
 class LoginRefused(ScrapeError):

@@ -9,7 +9,9 @@ from urllib.parse import urljoin
 
 from pydantic import SecretStr
 
+from scraper.basic_auth import missing_login
 from scraper.errors import (
+    BrowserNeeded,
     CaptchaShown,
     LoginRefused,
     NotPhpMyAdmin,
@@ -45,6 +47,9 @@ class Window(Protocol):
 
     def shows(self, selector: str) -> bool: ...
 
+    def needs_scripts(self) -> bool:
+        """Whether the page seems to go on by a script, and this window runs none."""
+
     def attribute(self, selector: str, name: str) -> str:
         """Of the first such element; empty where there is none."""
 
@@ -61,7 +66,7 @@ class Window(Protocol):
 def enter(window: Window, settings: ScraperSettings) -> None:
     """Leads to a page of phpMyAdmin that is logged in.
 
-    Raises NotPhpMyAdmin, LoginRefused and what is below it, ServerChoiceNeeded, and what `Window.open` raises.
+    Raises NotPhpMyAdmin, LoginRefused and what is below them, ServerChoiceNeeded, and what `Window.open` raises.
     """
     window.open(settings.start)
     if settings.phpmyadmin_portal_url:
@@ -82,7 +87,8 @@ def _through_portal(window: Window, settings: ScraperSettings) -> None:
         )
     )  # fmt: skip
     if not window.shows(password):
-        raise NotPhpMyAdmin(
+        raise _no_way(
+            window,
             f"The page at {_place(window)} shows no login form with the field {password}.",
             "Correct PHPMYADMIN_PORTAL_URL and PHPMYADMIN_PORTAL_PASSWORD_FIELD.",
         )
@@ -97,7 +103,8 @@ def _through_portal(window: Window, settings: ScraperSettings) -> None:
     _second_factor(window, code, settings.phpmyadmin_portal_totp_secret, "PHPMYADMIN_PORTAL_TOTP_SECRET")
     link = window.attribute(settings.phpmyadmin_portal_link, "href")
     if not link:
-        raise NotPhpMyAdmin(
+        raise _no_way(
+            window,
             f"The control panel's page shows no link {settings.phpmyadmin_portal_link}.",
             "Correct PHPMYADMIN_PORTAL_LINK, and PHPMYADMIN_PORTAL_CODE_FIELD where the panel asks for a code.",
         )
@@ -131,10 +138,12 @@ def _listed(servers: Mapping[str, str]) -> str:
 def _give_password(window: Window, settings: ScraperSettings) -> None:
     if not window.shows(_USERNAME):
         if window.known("logged_in") != "true":
-            raise NotPhpMyAdmin(f"The page at {_place(window)} shows no phpMyAdmin login form.")
+            raise _no_way(window, f"The page at {_place(window)} shows no phpMyAdmin login form.")
         return
     if window.shows(_CAPTCHA):
         raise CaptchaShown("The login form wants a captcha solved. No login was tried.")
+    if not settings.phpmyadmin_username:
+        raise missing_login()
     server, choices = window.known("server"), _servers(window)
     window.submit({_USERNAME: settings.phpmyadmin_username, _PASSWORD: _text(settings.phpmyadmin_password)})
     if window.known("logged_in") == "true":
@@ -161,6 +170,13 @@ def _second_factor(window: Window, field: str, secret: SecretStr | None, setting
     window.submit({field: totp(secret.get_secret_value())})
     if window.shows(field):
         raise SecondFactorRefused(f"The code was refused: {window.complaint()}", advice)
+
+
+def _no_way(window: Window, message: str, advice: str | None = None) -> NotPhpMyAdmin:
+    """The error for a page on which the way in does not go on."""
+    if window.needs_scripts():
+        return BrowserNeeded(f"The page at {_place(window)} goes on by JavaScript, which needs Chrome.")
+    return NotPhpMyAdmin(message, advice)
 
 
 def _place(window: Window) -> str:

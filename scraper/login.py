@@ -15,6 +15,7 @@ from scraper import diagnostics
 from scraper.browser import BYTES, available_memory, chrome, find_browser, find_driver
 from scraper.errors import BrowserFailed, NotPhpMyAdmin, PasswordExpired, ScrapeError
 from scraper.front_door import EXPIRED, Window, enter
+from scraper.home import at_home
 from scraper.settings import ScraperSettings
 from scraper.transport import PageTransport
 from scraper.window_browser import BrowserWindow, arguments
@@ -66,7 +67,7 @@ class _Leaving(Window, Protocol):
 def log_in(settings: ScraperSettings) -> Session:
     """Logs in, and quits Chrome unless exports go through it: then `Session.page` has to be closed.
 
-    Raises Unreachable, NotPhpMyAdmin, LoginRefused, SecondFactorRefused, CaptchaShown, PasswordExpired,
+    Raises Unreachable, NotPhpMyAdmin, BrowserNeeded, LoginRefused, SecondFactorRefused, CaptchaShown, PasswordExpired,
     ServerChoiceNeeded, CertificateRefused, BrowserFailed. A failing page is kept by diagnostics.
     """
     way, why = choose(settings)
@@ -121,7 +122,7 @@ def _session(window: _Leaving, settings: ScraperSettings, way: str) -> Session:
         server=server,
         cookies=tuple(window.cookies(export_url)),
         token=window.known("token"),
-        headers=tuple(window.headers().items()),
+        headers=tuple(window.headers().items()) if at_home(settings, export_url) else (),
         ca_file=settings.phpmyadmin_ca_file,
         way=way,
     )

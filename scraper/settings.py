@@ -16,12 +16,15 @@ from scraper.totp import totp
 class ScraperSettings(Settings):
     """Everything a sync needs. A pasted address is cleaned; its `db=` stands in for a missing PHPMYADMIN_DATABASE.
 
-    Behind a control panel PHPMYADMIN_URL, PHPMYADMIN_USERNAME and PHPMYADMIN_PASSWORD may be missing: it knows them.
+    PHPMYADMIN_USERNAME and PHPMYADMIN_PASSWORD may be missing where phpMyAdmin asks for none: it knows its login
+    (`auth_type=config`), or a control panel in front does, which knows the address too.
     """
 
     phpmyadmin_url: str = Field(description="Address of phpMyAdmin, as the browser shows it after the login or before.")
-    phpmyadmin_username: str = Field(description="User name for phpMyAdmin's login form.")
-    phpmyadmin_password: SecretStr = Field(description="Its password.")
+    phpmyadmin_username: str | None = Field(
+        None, description="User name for phpMyAdmin's login form; none where phpMyAdmin asks for none."
+    )
+    phpmyadmin_password: SecretStr | None = Field(None, description="Its password.")
     phpmyadmin_database: str = Field(min_length=1, description="Database that holds the table.")
     phpmyadmin_table: str = Field("orders", min_length=1, description="Table or view to copy.")
     statement_seconds: float = Field(
@@ -79,8 +82,7 @@ class ScraperSettings(Settings):
     @classmethod
     def _known_to_the_portal(cls, values: Any) -> Any:
         if isinstance(values, dict) and values.get("phpmyadmin_portal_url"):
-            known = {"phpmyadmin_url": values["phpmyadmin_portal_url"], "phpmyadmin_username": "-"}
-            return {**known, "phpmyadmin_password": "", **values}
+            return {"phpmyadmin_url": values["phpmyadmin_portal_url"], **values}
         return values
 
     @model_validator(mode="before")
@@ -155,8 +157,9 @@ class ScraperSettings(Settings):
 
     @model_validator(mode="after")
     def _named(self) -> Self:
-        if not self.phpmyadmin_username:
-            raise ValueError("PHPMYADMIN_USERNAME is empty")
+        if (self.phpmyadmin_username is None) != (self.phpmyadmin_password is None):
+            missing = "PHPMYADMIN_USERNAME" if self.phpmyadmin_username is None else "PHPMYADMIN_PASSWORD"
+            raise ValueError(f"{missing} is missing")
         if self.phpmyadmin_portal_url and not (self.phpmyadmin_portal_username and self.phpmyadmin_portal_password):
             raise ValueError("PHPMYADMIN_PORTAL_USERNAME or PHPMYADMIN_PORTAL_PASSWORD is missing")
         return self

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import socket
 import ssl
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 
 from cache.errors import SettingsInvalid
-from scraper.errors import CertificateRefused, Unreachable
 
 PATIENCE = 30  # seconds to connect
 
@@ -32,22 +29,11 @@ def pin(url: str, context: ssl.SSLContext) -> str:
     """Base64 of the SHA-256 of the public key (SubjectPublicKeyInfo) that a server proves to hold, for Chrome.
 
     Chrome takes no CA file. So the server's certificate is checked here, its name included, and Chrome is told to
-    accept this one key. Raises CertificateRefused, Unreachable.
+    accept this one key. The way there is Chrome's: through HTTPS_PROXY, where that is set. Raises httpx.TransportError.
     """
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    try:
-        with (
-            socket.create_connection((host, parts.port or 443), timeout=PATIENCE) as plain,
-            context.wrap_socket(plain, server_hostname=host) as secure,
-        ):
-            certificate = secure.getpeercert(binary_form=True) or b""
-    except ssl.SSLCertVerificationError as error:
-        raise CertificateRefused(
-            f"The certificate of {parts.netloc} is not trusted: {error.verify_message}."
-        ) from error
-    except OSError as error:
-        raise Unreachable(f"{parts.netloc} cannot be reached: {error}.") from error
+    with httpx.Client(verify=context, timeout=PATIENCE) as client, client.stream("HEAD", url) as response:
+        secure = response.extensions["network_stream"].get_extra_info("ssl_object")
+        certificate = secure.getpeercert(True)
     return base64.b64encode(hashlib.sha256(_public_key(certificate)).digest()).decode()
 
 

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httpx
+from bs4 import BeautifulSoup
 from selenium.common.exceptions import JavascriptException, TimeoutException, WebDriverException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
-from scraper.basic_auth import authorization, realm, refusal
+from scraper import onward
+from scraper.basic_auth import asked_for, authorization, refusal
 from scraper.errors import CertificateRefused, NotPhpMyAdmin, Unreachable
+from scraper.home import hosts, visitor
 from scraper.settings import ScraperSettings
 from scraper.tls import pin, trust
-from scraper.transport import CONNECT_SECONDS, unreachable
+from scraper.transport import unreachable
 
 LOADING_SECONDS = 30
+ONWARD_SECONDS = 15  # for a page that leads on by a refresh or a script
 _STATUS = "return performance.getEntriesByType('navigation')[0]?.responseStatus ?? 0"
 # Of the page that Chrome shows in place of one whose certificate it does not trust.
 _MISTRUST = "return location.protocol === 'chrome-error:' ? document.body.innerText : ''"
@@ -31,6 +36,7 @@ window.hereBefore = true;
 const button = arguments[0].querySelector('[type=submit]');
 if (button) button.click(); else arguments[0].requestSubmit();
 """
+_WHOLE = "return document.readyState === 'complete' ? document.documentElement.outerHTML : ''"
 _ARRIVED = "return !window.hereBefore && document.readyState === 'complete'"
 
 
@@ -38,11 +44,14 @@ def arguments(settings: ScraperSettings) -> list[str]:
     """What Chrome's command line needs for this way in. Raises CertificateRefused, Unreachable, SettingsInvalid."""
     given = []
     if settings.phpmyadmin_ca_file and settings.start.startswith("https:"):
-        key = pin(settings.start, trust(settings.phpmyadmin_ca_file))
+        try:
+            key = pin(settings.start, trust(settings.phpmyadmin_ca_file))
+        except httpx.TransportError as error:
+            raise unreachable(settings.start, error) from error
         given.append(f"--ignore-certificate-errors-spki-list={key}")
     if settings.headers or settings.phpmyadmin_http_username:  # Chrome would send these headers to any host
-        host = urlsplit(settings.start).hostname
-        given.append(f"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {host}")
+        own = "".join(f", EXCLUDE {host}" for host in sorted(hosts(settings)))
+        given.append(f"--host-resolver-rules=MAP * ~NOTFOUND{own}")
     return given
 
 
@@ -69,6 +78,7 @@ class BrowserWindow:
         if status >= 500:
             raise Unreachable(f"{urlsplit(address).netloc} answered {status}.")
         if status != httpx.codes.UNAUTHORIZED:
+            self._arrive()
             return
         asked = self._realm(address)
         if asked is not None:
@@ -77,6 +87,7 @@ class BrowserWindow:
             self._load(address)
             if self._script(_STATUS) == httpx.codes.UNAUTHORIZED:
                 raise refusal(asked)
+        self._arrive()
 
     def submit(self, fields: Mapping[str, str]) -> None:
         chosen = [self._driver.find_element(By.CSS_SELECTOR, selector) for selector in fields]
@@ -94,9 +105,13 @@ class BrowserWindow:
             wait.until(lambda driver: driver.execute_script(_ARRIVED))
         except TimeoutException:
             return  # what it shows now is judged, whether it went anywhere or not: nothing is sent twice
+        self._arrive()
 
     def shows(self, selector: str) -> bool:
         return bool(self._driver.find_elements(By.CSS_SELECTOR, selector))
+
+    def needs_scripts(self) -> bool:
+        return False
 
     def attribute(self, selector: str, name: str) -> str:
         found = self._driver.find_elements(By.CSS_SELECTOR, selector)
@@ -147,14 +162,21 @@ class BrowserWindow:
         if self._driver.current_url.startswith(("chrome-error:", "data:")) or not self._driver.page_source:
             raise Unreachable(f"{host} does not answer.")
 
+    def _arrive(self) -> None:
+        """Waits while the page is one that leads on by itself."""
+
+        def arrived(_: Chrome) -> bool:
+            html = self._script(_WHOLE)
+            page = BeautifulSoup(html, "html.parser")
+            return bool(html) and not onward.refresh(page) and not onward.by_script(page)
+
+        with suppress(TimeoutException):  # what it shows then is judged
+            WebDriverWait(self._driver, ONWARD_SECONDS, 0.2, [JavascriptException]).until(arrived)
+
     def _realm(self, address: str) -> str | None:
         """What the page's refusal names; Chrome does not tell."""
         try:
-            return realm(
-                httpx.get(
-                    address, headers=self.headers(), verify=trust(self._settings.phpmyadmin_ca_file),
-                    timeout=CONNECT_SECONDS, follow_redirects=True,
-                )
-            )  # fmt: skip
+            with visitor(self._settings, self._authorization) as client:
+                return asked_for(client.get(address), self._settings)
         except httpx.TransportError as error:
             raise unreachable(address, error) from error

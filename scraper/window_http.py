@@ -11,13 +11,15 @@ from urllib.parse import urljoin
 import httpx
 from bs4 import BeautifulSoup, Tag
 
-from scraper.basic_auth import authorization, realm, refusal
+from scraper import onward
+from scraper.basic_auth import asked_for, authorization, refusal
 from scraper.errors import NotPhpMyAdmin, Unreachable
+from scraper.home import visitor
 from scraper.settings import ScraperSettings
-from scraper.tls import trust
-from scraper.transport import CONNECT_SECONDS, unreachable
+from scraper.transport import unreachable
 
 USER_AGENT = "Mozilla/5.0 (compatible; phpmyadmin-orders)"
+MOST_REFRESHES = 5  # one after the other
 _COMPLAINTS = ":is(.alert-danger, div.error):not(noscript *, .hide *)"
 
 
@@ -27,11 +29,8 @@ class HttpWindow:
     def __init__(self, settings: ScraperSettings) -> None:
         self._settings = settings
         self._authorization: dict[str, str] = {}
-        headers = httpx.Headers({"User-Agent": USER_AGENT})
-        headers.update(settings.headers)
-        self._client = httpx.Client(
-            headers=headers, verify=trust(settings.phpmyadmin_ca_file), timeout=CONNECT_SECONDS, follow_redirects=True
-        )
+        self._client = visitor(settings, self._authorization)
+        self._client.headers["User-Agent"] = USER_AGENT
         self.address = settings.start
         self.html = ""
         self._page = BeautifulSoup("", "html.parser")
@@ -44,12 +43,11 @@ class HttpWindow:
 
     def open(self, address: str) -> None:
         response = self._load("GET", address)
-        asked = realm(response)
+        asked = asked_for(response, self._settings)
         if asked is not None:
-            self._authorization = {"Authorization": authorization(self._settings, asked)}
-            self._client.headers.update(self._authorization)
+            self._authorization["Authorization"] = authorization(self._settings, asked)
             response = self._load("GET", address)
-            if (again := realm(response)) is not None:
+            if (again := asked_for(response, self._settings)) is not None:
                 raise refusal(again)
 
     def submit(self, fields: Mapping[str, str]) -> None:
@@ -65,6 +63,9 @@ class HttpWindow:
 
     def shows(self, selector: str) -> bool:
         return self._page.select_one(selector) is not None
+
+    def needs_scripts(self) -> bool:
+        return onward.by_script(self._page)
 
     def attribute(self, selector: str, name: str) -> str:
         found = self._page.select_one(selector)
@@ -86,7 +87,7 @@ class HttpWindow:
         return str(json.loads(found[1])) if found[1].startswith('"') else found[1]
 
     def user_agent(self) -> str:
-        return self._client.headers["User-Agent"]
+        return self._settings.headers.get("User-Agent", USER_AGENT)
 
     def headers(self) -> dict[str, str]:
         """What has to go with each further request, besides cookies."""
@@ -102,12 +103,22 @@ class HttpWindow:
         return None
 
     def _load(self, method: str, address: str, data: Mapping[str, str] | None = None) -> httpx.Response:
+        """The answer that redirects and refreshes lead to."""
+        for _ in range(MOST_REFRESHES + 1):
+            response = self._send(method, address, data)
+            target = onward.refresh(self._page)
+            if not target:
+                return response
+            method, address, data = "GET", urljoin(self.address, target), None
+        raise NotPhpMyAdmin(f"The page at {self.address.partition('?')[0]} leads nowhere: it is refreshed without end.")
+
+    def _send(self, method: str, address: str, data: Mapping[str, str] | None) -> httpx.Response:
         try:
             response = self._client.request(method, address, data=data)
         except httpx.TransportError as error:
             raise unreachable(address, error) from error
         except httpx.HTTPError as error:  # redirected in a circle
-            raise NotPhpMyAdmin(f"The page at {address} leads nowhere: {error}.") from error
+            raise NotPhpMyAdmin(f"The page at {address.partition('?')[0]} leads nowhere: {error}.") from error
         if response.status_code >= 500:
             raise Unreachable(f"{response.url.netloc.decode()} answered {response.status_code}.")
         self.address, self.html = str(response.url), response.text

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -19,9 +21,10 @@ from copies import differences
 from cache.errors import SettingsInvalid
 from cache.local import LocalStore
 from lab import Door, Lab
-from scraper import diagnostics
+from scraper import diagnostics, doctor
 from scraper.browser import BYTES
 from scraper.errors import (
+    BrowserNeeded,
     CaptchaShown,
     CertificateRefused,
     LoginRefused,
@@ -30,14 +33,16 @@ from scraper.errors import (
     ScrapeError,
     SecondFactorRefused,
     ServerChoiceNeeded,
+    SessionLost,
     Unreachable,
 )
 from scraper.export import Exporter
-from scraper.login import choose, log_in
+from scraper.login import Session, choose, log_in
 from scraper.scheduler import NO_RETRY
 from scraper.settings import ScraperSettings
 from scraper.sync import sync
 from scraper.totp import totp
+from scraper.window_browser import arguments
 
 WRONG = "wr0ng-passw0rd"
 ORDERS = "SELECT id AS c0, name AS c1 FROM orders"
@@ -71,28 +76,36 @@ def rows(settings: ScraperSettings) -> int:
         return len(export.select(ORDERS, 2))
 
 
+Seen = list[tuple[str, dict[str, str]]]
+
+
 @contextmanager
-def remembering() -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
-    """A web server's address, and the methods and access tokens of what it was asked."""
-    seen: list[tuple[str, str | None]] = []
+def saying(
+    page: str = "<title>Shop</title>", status: int = 200, host: str = "127.0.0.1", **headers: str
+) -> Iterator[tuple[str, Seen]]:
+    """A web server that says the same to everyone: its address, and the methods and headers of what it was asked."""
+    seen: Seen = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            seen.append((self.command, self.headers["X-Access-Token"]))
+            seen.append((self.command, {name.lower(): value for name, value in self.headers.items()}))
             self.rfile.read(int(self.headers["Content-Length"] or 0))
-            self.send_response(200)
+            self.send_response(status)
+            self.send_header("Content-Type", "text/html")
+            for name, value in headers.items():
+                self.send_header(name.replace("_", "-"), value)
             self.end_headers()
-            self.wfile.write(b"<title>Shop</title>")
+            self.wfile.write(page.encode())
 
         do_POST = do_GET
 
         def log_message(self, *_: object) -> None: ...
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((host, 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/", seen
+        yield f"http://{host}:{server.server_port}/", seen
     finally:
         server.shutdown()
         thread.join()
@@ -122,7 +135,7 @@ def test_plain_http_goes_through_each_door(lab: Lab, store: LocalStore, name: st
     assert differences(lab, "orders", store.open()) == []
 
 
-@pytest.mark.parametrize("name", ["http", "totp", "subpath", "tls", "portal"])
+@pytest.mark.parametrize("name", ["http", "config", "servers", "totp", "subpath", "tls", "german", "portal"])
 def test_chrome_goes_through_each_door_that_is_another_for_it(lab: Lab, here: Path, name: str) -> None:
     options = {"totp": True} if name == "portal" else {}
     with lab.door(name, **options) as door:
@@ -157,6 +170,50 @@ def test_answers_come_through_the_browser_whole_and_its_errors_are_told(lab: Lab
             with pytest.raises(Unreachable, match="cannot be reached"):
                 export.select(ORDERS, 2)
     assert browsers() == []
+
+
+@pytest.mark.parametrize("login", ["http", "browser"])
+def test_a_refresh_in_a_page_is_followed(lab: Lab, here: Path, login: str) -> None:
+    with lab.door("cookie") as door:
+        refresh = f'<meta http-equiv="Refresh" content="1; URL={door.url}"><p>You will be taken to phpMyAdmin.</p>'
+        with saying(refresh) as (url, _):
+            assert rows(settings_for(door, login, phpmyadmin_url=url)) == SEEDED
+
+
+def test_a_refresh_without_end_is_given_up(lab: Lab, here: Path) -> None:
+    with lab.door("cookie") as door, saying('<meta http-equiv="refresh" content="0;url=?again">') as (url, seen):
+        error = fails(settings_for(door, phpmyadmin_url=url))
+    assert isinstance(error, NotPhpMyAdmin)
+    assert "refreshed without end" in error.message
+    assert len(seen) < 10
+
+
+def test_a_page_that_goes_on_by_a_script_needs_chrome(lab: Lab, here: Path) -> None:
+    with lab.door("cookie") as door:
+        script = f"<p>One moment.</p><script>setTimeout(() => {{ location.href = '{door.url}'; }}, 300)</script>"
+        with saying(script) as (url, _):
+            error = fails(settings_for(door, "http", phpmyadmin_url=url))
+            assert rows(settings_for(door, "auto", phpmyadmin_url=url)) == SEEDED  # there is one here
+    assert isinstance(error, BrowserNeeded)
+    assert "PHPMYADMIN_LOGIN" in error.advice
+
+
+@pytest.mark.parametrize("login", ["http", "browser"])
+def test_a_login_that_phpmyadmin_has_of_its_own_needs_none_in_the_settings(lab: Lab, here: Path, login: str) -> None:
+    none = {"phpmyadmin_username": None, "phpmyadmin_password": None}
+    with lab.door("config") as door:
+        assert rows(settings_for(door, login, **none)) == SEEDED
+
+
+@pytest.mark.parametrize("name", ["cookie", "http"])
+def test_where_phpmyadmin_asks_for_a_login_that_the_settings_do_not_have_none_is_sent(
+    lab: Lab, here: Path, name: str
+) -> None:
+    with lab.door(name) as door, lab.meddler(door.url) as proxy:
+        error = fails(settings_for(door, phpmyadmin_url=proxy.url, phpmyadmin_username=None, phpmyadmin_password=None))
+        assert [request.method for request in proxy.requests] == ["GET"]
+    assert isinstance(error, LoginRefused)
+    assert "PHPMYADMIN_USERNAME" in error.advice
 
 
 # -- sessions that end
@@ -232,9 +289,10 @@ def test_a_wrong_code_for_a_portal(lab: Lab, here: Path) -> None:
     assert "PHPMYADMIN_PORTAL_TOTP_SECRET" in caught.value.advice
 
 
-def test_a_captcha_is_told_before_any_login_is_tried(lab: Lab, here: Path) -> None:
+@pytest.mark.parametrize("login", ["http", "browser"])
+def test_a_captcha_is_told_before_any_login_is_tried(lab: Lab, here: Path, login: str) -> None:
     with lab.door("captcha") as door, lab.meddler(door.url) as proxy:
-        assert isinstance(fails(settings_for(door, phpmyadmin_url=proxy.url)), CaptchaShown)
+        assert isinstance(fails(settings_for(door, login, phpmyadmin_url=proxy.url)), CaptchaShown)
         assert "POST" not in [request.method for request in proxy.requests]
 
 
@@ -294,13 +352,37 @@ def test_headers_by_setting_go_with_login_and_exports(lab: Lab, here: Path) -> N
         session = log_in(settings)
         assert "letmein-please" not in f"{settings!r} {session!r}"
     for login in ("http", "browser"):
-        with remembering() as (url, seen):
+        with saying() as (url, seen):
             changed = settings.model_copy(update={"phpmyadmin_url": url, "phpmyadmin_login": login})
             assert isinstance(fails(changed), NotPhpMyAdmin)
             with Exporter(replace(session, export_url=url), changed) as export, pytest.raises(ScrapeError):
                 export.select(ORDERS, 2)
-        assert [method for method, token in seen if token == "letmein-please"] == [method for method, _ in seen]
+        assert {headers.get("x-access-token") for _, headers in seen} == {"letmein-please"}
         assert {"GET", "POST"} == {method for method, _ in seen}
+
+
+@pytest.mark.parametrize("login", ["http", "browser"])
+def test_no_secret_follows_a_redirect_to_another_host(lab: Lab, session: Session, here: Path, login: str) -> None:
+    given = {
+        "phpmyadmin_headers": json.dumps({"X-Access-Token": "letmein-please"}), "phpmyadmin_http_username": "web",
+        "phpmyadmin_http_password": "web-please",
+    }  # fmt: skip
+    asks = {"WWW_Authenticate": 'Basic realm="Tools"', "status": 401}
+    with (
+        lab.door("cookie") as door,
+        saying(host="127.0.0.2", **asks) as (elsewhere, seen),  # type: ignore[arg-type]
+        saying(status=302, Location=elsewhere, Set_Cookie="crumb=please") as (url, at_home),
+    ):
+        settings = settings_for(door, login, phpmyadmin_url=url, **given)
+        error = fails(settings)
+        own = replace(session, export_url=url, headers=tuple(settings.headers.items()))
+        with Exporter(own, settings) as export, pytest.raises(SessionLost):
+            export.select(ORDERS, 2)
+        assert doctor.reachable(settings).fine  # it answers; whether with a login form is for the login to see
+    assert isinstance(error, LoginRefused | Unreachable)
+    assert {headers.get("x-access-token") for _, headers in at_home} == {"letmein-please"}
+    assert "please" not in str(seen)
+    assert not any("authorization" in headers for _, headers in seen)
 
 
 @pytest.mark.parametrize(
@@ -370,3 +452,57 @@ def test_what_is_kept_of_a_page_without_a_browser_is_its_html(lab: Lab, here: Pa
         fails(settings)
     assert [path.suffix for path in diagnostics.FOLDER.iterdir()] == [".html"]
     assert "The login is invalid" in next(diagnostics.FOLDER.iterdir()).read_text()
+
+
+@contextmanager
+def proxy() -> Iterator[tuple[str, list[str]]]:
+    """A proxy's address, and the hosts that it was asked to connect to (CONNECT, RFC 9110)."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:
+            asked.append(self.path)
+            host, _, port = self.path.partition(":")
+            with socket.create_connection((host, int(port))) as there:
+                self.send_response(200)
+                self.end_headers()
+                answers = threading.Thread(target=self._copy, args=(there, self.connection))
+                answers.start()
+                self._copy(self.connection, there)
+                answers.join()
+
+        def _copy(self, source: socket.socket, target: socket.socket) -> None:
+            with suppress(OSError):
+                while data := source.recv(1 << 16):
+                    target.sendall(data)
+                target.shutdown(socket.SHUT_WR)
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize("login", ["http", "browser"])
+def test_a_proxy_of_the_environment_is_used_for_all_that_goes_to_phpmyadmin(
+    lab: Lab, here: Path, monkeypatch: pytest.MonkeyPatch, login: str
+) -> None:
+    """The certificate that Chrome is told to accept is fetched through it, too."""
+    with proxy() as (url, asked), lab.door("tls") as door:
+        for name in ("HTTPS_PROXY", "https_proxy"):
+            monkeypatch.setenv(name, url)
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.setenv(name, "")
+        if login == "browser":
+            (argument,) = arguments(settings_for(door, login))
+            assert argument.startswith("--ignore-certificate-errors-spki-list=")
+        else:
+            assert rows(settings_for(door, login)) == SEEDED
+    assert set(asked) == {urlsplit(door.url).netloc}

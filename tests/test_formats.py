@@ -1,0 +1,297 @@
+"""Rows in every format and shape, read back by the programs that people read them with."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import openpyxl
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from cache_factory import Row, publish
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cache import sheet
+from cache.errors import BadFilter, TooManyRows
+from cache.filters import Condition, Query, Sort
+from cache.local import LocalStore
+from cache.scan import Request, Scans
+from cache.shape import Shape
+from cache.snapshot import Column
+
+Rendered = Callable[..., bytes]
+
+
+def column(name: str, kind: str, **more: Any) -> Column:
+    return Column(name=name, type=kind, kind=kind, nullable=True, **more)  # type: ignore[arg-type]
+
+
+COLUMNS = (
+    column("id", "unsigned", key=1),
+    column("balance", "integer"),
+    column("test", "boolean"),
+    column("total", "decimal", digits=12, decimals=2),
+    column("exact", "decimal", digits=30, decimals=10),
+    column("ratio", "float"),
+    column("weight", "double"),
+    column("day", "date"),
+    column("at", "datetime"),
+    column("seen", "timestamp", decimals=3),
+    column('odd "name", ü', "text"),
+    column("items", "json"),
+    column("picture", "bytes"),
+)
+ROWS: list[Row] = [
+    dict(zip((c.name for c in COLUMNS), values, strict=True))
+    for values in (
+        ("1", "-9007199254740993", "1", "598.94", "12345678901234567890.0123456789", "0.1", "2.5", "2025-12-29",
+         "2025-12-29 10:25:00", "1766000000.250000", 'She said "hi",\r\nthen =1+1', '[{"a": 1.50}]', "00FF"),
+        ("9007199254740992", "9007199254740992", "0", "-0.05", "-1.5", "-2", "1e300", "1899-12-31",
+         "1850-01-01 00:00:00", "1.000000", "", '"{\\"b\\": \\"x\\"}"', ""),
+        ("18446744073709551615", "0", "2", "0.00", "0", "1.5", "0", "9999-12-31",
+         "2024-02-29 23:59:59", None, "NULL", "no json", "2B"),
+        ("18446744073709551616"[:-1] + "4", None, None, None, None, None, None, None, None, None, None, None, None),
+    )
+]  # fmt: skip
+ROWS = sorted(ROWS, key=lambda row: int(row["id"] or 0))
+
+
+@pytest.fixture
+def rendered(store: LocalStore, tmp_path: Path) -> Rendered:
+    """Rows of ROWS as bytes in a shape."""
+    publish(store, ROWS, columns=COLUMNS)
+    return renderer(store, tmp_path)
+
+
+def renderer(store: LocalStore, folder: Path) -> Rendered:
+    scans = Scans(store, folder)
+
+    def render(shape: Shape, query: Query = Query(), offset: int = 0, limit: int | None = None) -> bytes:  # noqa: B008
+        head = store.head()
+        assert head is not None
+        out = io.BytesIO()
+        asked = Request(what="rows", generation=head.generation, query=query, offset=offset, limit=limit, shape=shape)
+        scans.answer(asked, out.write)
+        return out.getvalue()
+
+    return render
+
+
+def plain(store: LocalStore) -> bytes:
+    return b"".join(store.open().json_slices())
+
+
+# -- JSON
+
+
+def test_rows_rendered_again_are_the_bytes_that_were_prepared(store: LocalStore, rendered: Rendered) -> None:
+    assert rendered(Shape()) == plain(store)
+    names = tuple(c.name for c in COLUMNS)
+    assert rendered(Shape(fields=names), Query((Condition("id", "gte", "0"),))) == plain(store)
+
+
+def test_fields_come_in_the_order_asked_for(rendered: Rendered) -> None:
+    assert rendered(Shape(fields=("total", "id")), limit=1) == b'{"total":"598.94","id":1}'
+
+
+def test_ndjson_is_one_row_a_line(store: LocalStore, rendered: Rendered) -> None:
+    lines = rendered(Shape("ndjson")).split(b"\n")
+    assert lines.pop() == b""
+    assert b",".join(lines) == plain(store)
+
+
+def test_json_columns_come_as_their_stored_text_on_request(rendered: Rendered) -> None:
+    rows = json.loads(b"[" + rendered(Shape(fields=("items",), parse_json=False)) + b"]")
+    assert [row["items"] for row in rows] == [row["items"] for row in ROWS]
+
+
+def test_integers_beyond_2_to_the_53_come_as_strings_on_request(rendered: Rendered) -> None:
+    shape = Shape(fields=("id", "balance"), integers="string")
+    assert json.loads(b"[" + rendered(shape) + b"]") == [
+        {"id": 1, "balance": "-9007199254740993"},
+        {"id": 2**53, "balance": 2**53},
+        {"id": "18446744073709551614", "balance": None},
+        {"id": "18446744073709551615", "balance": 0},
+    ]
+
+
+@pytest.mark.parametrize("form", ["json", "ndjson", "csv", "xlsx", "parquet"])
+def test_masked_columns_hold_nothing_of_their_values(rendered: Rendered, form: Any) -> None:
+    names = tuple(c.name for c in COLUMNS)
+    one = rendered(Shape(form, names, masked=frozenset(names)), limit=1)
+    other = rendered(Shape(form, names, masked=frozenset(names)), offset=3)
+    if form == "xlsx":
+        one, other = (json.dumps(cells_of(body)).encode() for body in (one, other))
+    assert one == other
+    if form == "json":
+        values = json.loads(one)
+        assert {name: value for name, value in values.items() if value is not None} == {'odd "name", ü': "***"}
+
+
+# -- CSV
+
+any_text = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@given(st.lists(st.tuples(any_text | st.none(), any_text | st.none()), min_size=1, max_size=5), st.booleans())
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_text_comes_back_from_csv(
+    store: LocalStore, tmp_path: Path, rows: list[tuple[str | None, str | None]], defuse: bool
+) -> None:
+    columns = (column("id", "integer", key=1), column("a", "text"), column("b", "text"))
+    publish(store, [{"id": str(i), "a": a, "b": b} for i, (a, b) in enumerate(rows)], columns=columns)
+    text = renderer(store, tmp_path)(Shape("csv", defuse=defuse)).decode()
+    read = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    assert read[0] == ["id", "a", "b"]
+    assert [line[1:] for line in read[1:]] == [[defused(v or "", defuse) for v in row] for row in rows]
+
+
+def defused(text: str, defuse: bool) -> str:
+    return "'" + text if defuse and text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
+
+
+def test_csv_writes_values_as_json_does_and_tells_null_from_an_empty_text(rendered: Rendered) -> None:
+    shape = Shape("csv", ("id", "test", "total", "at", "seen", 'odd "name", ü', "items", "picture"))
+    assert rendered(shape).decode() == (
+        'id,test,total,at,seen,"odd ""name"", ü",items,picture\r\n'
+        '1,true,598.94,2025-12-29T10:25:00Z,2025-12-17T19:33:20.250Z,"She said ""hi"",\r\nthen =1+1",'
+        '"[{""a"":1.50}]",AP8=\r\n'
+        '9007199254740992,false,-0.05,1850-01-01T00:00:00Z,1970-01-01T00:00:01.000Z,"","{""b"":""x""}",""\r\n'
+        "18446744073709551614,,,,,,,\r\n"
+        '18446744073709551615,2,0.00,2024-02-29T23:59:59Z,,NULL,"""no json""",Kw==\r\n'
+    )
+
+
+def test_defusing_leaves_numbers_alone(rendered: Rendered) -> None:
+    shape = Shape("csv", ("balance", "total", "picture"), defuse=True)
+    assert rendered(shape).decode().splitlines()[1:3] == ["-9007199254740993,598.94,AP8=", '9007199254740992,-0.05,""']
+
+
+def test_rows_come_sorted_and_filtered_in_any_format(rendered: Rendered) -> None:
+    query = Query((Condition("total", "isnull", "false"),), (Sort("total"),))
+    assert rendered(Shape("csv", ("total",)), query) == b"total\r\n-0.05\r\n0.00\r\n598.94\r\n"
+    assert rendered(Shape("csv", ("total",)), query, 1, 1) == b"total\r\n0.00\r\n"
+
+
+# -- XLSX
+
+
+def cells_of(body: bytes) -> list[list[Any]]:
+    book = openpyxl.load_workbook(io.BytesIO(body))
+    return [[cell.value for cell in row] for row in book.active.iter_rows()]
+
+
+def test_excel_gets_numbers_dates_and_booleans_where_it_holds_them_exactly_else_text(rendered: Rendered) -> None:
+    header, first, second, nulls, last = cells_of(rendered(Shape("xlsx")))
+    assert header == [c.name for c in COLUMNS]
+    assert first[:6] == [1, "-9007199254740993", True, 598.94, "12345678901234567890.0123456789", 0.1]
+    assert first[6:10] == [2.5, datetime(2025, 12, 29), datetime(2025, 12, 29, 10, 25),
+                           datetime(2025, 12, 17, 19, 33, 20, 250_000)]  # fmt: skip
+    assert first[10:] == ['She said "hi",_x000D_\nthen =1+1', '[{"a":1.50}]', "AP8="]
+    assert second[:5] == ["9007199254740992", "9007199254740992", False, -0.05, -1.5]
+    assert second[7:9] == ["1899-12-31", "1850-01-01T00:00:00Z"]
+    assert nulls == ["18446744073709551614", *[None] * 12]
+    assert last[2] == 2
+
+
+def test_excel_shows_decimals_as_they_are_declared(rendered: Rendered) -> None:
+    limited = ("id", "total", "exact", "day", "seen")
+    rows = list(openpyxl.load_workbook(io.BytesIO(rendered(Shape("xlsx", limited)))).active.iter_rows(min_row=2))
+    formats = {name: cell.number_format for name, cell in zip(limited, rows[0], strict=True)}
+    assert (formats["total"], formats["id"], rows[1][2].number_format) == ("0.00", "0", "0.0000000000")
+    assert (formats["day"], formats["seen"]) == ("yyyy-mm-dd", "yyyy-mm-dd hh:mm:ss.000")
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("<&>\"'\t\n", "<&>\"'\t\n"),
+        ("a\0b\x1f", "a_x0000_b_x001F_"),
+        ("_x0041_", "_x005F_x0041_"),
+        ("x" * 32_768, "x" * 32_766 + "…"),
+        ("🎂" * 16_384, "🎂" * 16_383 + "…"),
+        ("列" * 32_767, "列" * 32_767),
+    ],
+)
+def test_texts_that_xml_or_excel_cannot_hold_are_escaped_or_cut(text: str, cell: str) -> None:
+    assert [found.as_py() for found in sheet.odd_xml(pa.array([text]))] == [escaped(cell)]
+
+
+def escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def test_more_rows_than_a_sheet_holds_are_refused_before_the_first_byte(
+    rendered: Rendered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sheet, "ROWS", 3)
+    with pytest.raises(TooManyRows, match="These are 4 rows"):
+        rendered(Shape("xlsx"))
+    with pytest.raises(TooManyRows):
+        rendered(Shape("xlsx"), Query((Condition("id", "gt", "0"),)))
+    assert len(cells_of(rendered(Shape("xlsx"), offset=1))) == 4
+
+
+# -- Parquet
+
+
+@pytest.fixture
+def parquet(rendered: Rendered, tmp_path: Path) -> Path:
+    file = tmp_path / "rows.parquet"
+    file.write_bytes(rendered(Shape("parquet")))
+    return file
+
+
+def test_parquet_keeps_the_exact_types(parquet: Path) -> None:
+    schema = pq.read_schema(parquet)
+    assert schema.names == [c.name for c in COLUMNS]
+    assert [str(field.type) for field in schema][:7] == [
+        "uint64", "int64", "int64", "decimal128(12, 2)", "decimal128(30, 10)", "float", "double"]  # fmt: skip
+    assert [str(field.type) for field in schema][7:] == [
+        "date32[day]", "timestamp[us, tz=UTC]", "timestamp[us, tz=UTC]", "string", "string", "binary"]  # fmt: skip
+
+
+def first_row(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
+    return dict(zip(names, values, strict=True))
+
+
+EXPECTED = {
+    "id": 1,
+    "balance": -9007199254740993,
+    "total": Decimal("598.94"),
+    "exact": Decimal("12345678901234567890.0123456789"),
+    "day": date(2025, 12, 29),
+    "at": datetime(2025, 12, 29, 10, 25, tzinfo=UTC),
+    "items": '[{"a":1.50}]',
+    "picture": base64.b64decode("AP8="),
+}
+
+
+def test_pandas_duckdb_and_polars_read_parquet_as_it_is(parquet: Path) -> None:
+    frame = pd.read_parquet(parquet)
+    by_pandas = first_row(list(frame.columns), list(frame.iloc[0]))
+    polars = pl.read_parquet(parquet)
+    by_polars = first_row(polars.columns, polars.row(0))
+    with duckdb.connect() as database:
+        database.execute("SET TimeZone = 'UTC'")
+        found = database.execute("SELECT * FROM read_parquet(?)", [str(parquet)])
+        by_duckdb = first_row([each[0] for each in found.description or ()], found.fetchall()[0])
+    for read in (by_pandas, by_polars, by_duckdb):
+        assert {name: read[name] for name in EXPECTED} == EXPECTED
+
+
+def test_an_unknown_field_is_refused(rendered: Rendered) -> None:
+    with pytest.raises(BadFilter, match="There is no column 'nope'"):
+        rendered(Shape("csv", ("id", "nope")))
