@@ -1,41 +1,32 @@
-"""Figures over one generation's orders: DuckDB, Shopify's definitions, exact decimals, the shop's days.
+"""Figures over one generation's orders, by Shopify's definitions: exact decimals, the shop's days.
 
-A narrow table of what figures need is made once a generation, in compressed memory; everything else stays in Parquet
-and is looked up by key. Test orders never count. Amounts in different currencies are never added: callers filter by
-one. Refunds are counted on the date of their order; Shopify's own reports count them on the date of the refund.
-Definitions: https://help.shopify.com/en/manual/reports-and-analytics/shopify-reports/report-types/sales-report
+Test orders never count; cancelled, pending and unpaid ones do, as Shopify counts them. Amounts in different currencies
+are never added: callers filter by one. Definitions, where not told otherwise:
+https://help.shopify.com/en/manual/reports-and-analytics/shopify-reports/report-types/sales-report
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-import duckdb
-
-from cache.filters import Condition, quoted, where
+from cache.facts import Facts
+from cache.filters import Condition, where
+from cache.lookup import Lookup, Page, Row
 from cache.mapping import Mapped
-from cache.snapshot import PARQUET, Column, Snapshot
-from cache.values import arrow_schema
+from cache.setup import OPEN, Setup
+from cache.snapshot import Column, Snapshot
 
-Dimension = Literal["status", "fulfilment", "channel", "country", "currency"]
+Dimension = Literal["status", "fulfilment", "channel", "country", "currency", "discount"]
 Bucket = Literal["1 hour", "1 day", "7 days", "1 month"]
-Row = Mapping[str, Any]
+Returns = Literal["returned", "ordered"]
 
-ROW_KEY = "row key"  # beside the columns of the source
-MEMORY_LIMIT = "192MB"
-SEGMENTS_AT_ONCE = 8  # that many are read into the table before it is compressed
-
+DIMENSIONS: tuple[Dimension, ...] = ("status", "fulfilment", "channel", "country", "currency", "discount")
 # What conditions can be about, beside the period.
-FACTS = tuple(
-    Column(name=name, type="varchar", kind="text", nullable=False)
-    for name in ("status", "fulfilment", "channel", "country", "currency")
-)
-_SEARCHED = ("name", "email", "customer_name", "id")
-_AMOUNTS = ("gross", "discounts", "shipping", "tax", "total", "refunded")
+FACTS = tuple(Column(name=name, type="varchar", kind="text", nullable=False) for name in DIMENSIONS)
 
 
 class Span(NamedTuple):
@@ -47,41 +38,54 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True)
 class Figures:
-    """Orders and sums of one currency. None: the table lacks a column that the figure needs (see `Orders.missing`).
+    """Sums of one currency, and what follows from them. None: the table lacks a column that the figure needs (see
+    `Orders.missing`), or there is nothing to divide by.
 
-    orders            orders placed; cancelled, pending and unpaid ones count, test orders do not
-    gross_sales       price x quantity of all line items. Taken as subtotal_price + total_discounts, which is the same
-                      by Shopify's definition of the subtotal and spares reading every line item. Tax that prices
-                      include stays in it (Shopify takes it out; the table does not tell tax by line)
-    discounts         total_discounts
-    refunds           total_refunded, on the date of the order. It may hold refunded shipping and tax, which Shopify's
-                      "returns" do not
-    shipping          total_shipping
-    taxes             total_tax of orders whose prices do not include it
-    charged           total_price
-    refunded_orders   orders with a refund of more than nothing
+    orders            orders placed
+    gross_sales       price x quantity of all line items. Taken as the subtotal + discounts, which is the same by
+                      Shopify's definition of the subtotal. Tax that prices hold stays in it: Shopify takes it out, but
+                      an order does not tell the tax of each line
+    discounts         discounts on lines and orders
+    returns           refunds, by the date of the refund or of the order (`Returns`). They may hold refunded shipping
+                      and tax, which Shopify's returns do not
+    shipping          shipping charged
+    taxes             taxes of orders whose prices do not hold them
+    charged           what orders came to: the total, before refunds
+    returned_orders   orders with a refund of more than nothing in the period
+    customers         customers with an order in the period, told apart by number, else by e-mail
+    new_customers     those whose first order of all is in the period
+    returning_customers   those with an order in the period that is not their first of all; a customer who came first
+                      and came back in one period is both
+    fulfilling        seconds from placing to fulfilment, added up over the `fulfilled` orders that have both
+    units             pieces of all line items; counted only where they are asked for
     """
 
-    orders: int
-    gross_sales: Decimal | None
-    discounts: Decimal | None
-    shipping: Decimal | None
-    taxes: Decimal | None
-    charged: Decimal | None
-    refunds: Decimal | None
-    refunded_orders: int | None
+    orders: int = 0
+    gross_sales: Decimal | None = None
+    discounts: Decimal | None = None
+    returns: Decimal | None = None
+    shipping: Decimal | None = None
+    taxes: Decimal | None = None
+    charged: Decimal | None = None
+    returned_orders: int | None = None
+    customers: int | None = None
+    new_customers: int | None = None
+    returning_customers: int | None = None
+    fulfilled: int | None = None
+    fulfilling: int | None = None
+    units: int | None = None
 
     @property
     def net_sales(self) -> Decimal | None:
-        """Gross sales - discounts - refunds."""
-        if self.gross_sales is None or self.discounts is None or self.refunds is None:
+        """Gross sales - discounts - returns."""
+        if self.gross_sales is None or self.discounts is None or self.returns is None:
             return None
-        return self.gross_sales - self.discounts - self.refunds
+        return self.gross_sales - self.discounts - self.returns
 
     @property
     def total_sales(self) -> Decimal | None:
-        """What was charged - refunds; equal to net sales + shipping + taxes + `other`."""
-        return None if self.charged is None else self.charged - (self.refunds or 0)
+        """Net sales + taxes + duties + shipping: what was charged - returns."""
+        return None if self.charged is None else self.charged - (self.returns or 0)
 
     @property
     def other(self) -> Decimal | None:
@@ -92,123 +96,169 @@ class Figures:
 
     @property
     def average_order_value(self) -> Decimal | None:
-        """(Gross sales - discounts) / orders; None also without orders."""
+        """(Gross sales - discounts) / orders."""
         if self.gross_sales is None or self.discounts is None or not self.orders:
             return None
         return (self.gross_sales - self.discounts) / self.orders
 
     @property
     def refund_rate(self) -> Decimal | None:
-        """Orders with a refund / orders; None also without orders."""
-        return None if self.refunded_orders is None or not self.orders else Decimal(self.refunded_orders) / self.orders
+        """Orders with a refund in the period / orders placed in it."""
+        return _ratio(self.returned_orders, self.orders)
+
+    @property
+    def returning_customer_rate(self) -> Decimal | None:
+        """Customers in the period with an earlier order / customers in the period.
+        https://help.shopify.com/en/manual/reports-and-analytics/shopify-reports/report-types/customers-reports
+        """
+        return _ratio(self.returning_customers, self.customers)
+
+    @property
+    def fulfilment_time(self) -> Decimal | None:
+        """Seconds from placing an order to its fulfilment, on average over the orders that are fulfilled."""
+        return _ratio(self.fulfilling, self.fulfilled)
 
 
 @dataclass(frozen=True)
-class Slice:
-    """Orders that share a value ("": none), and their total sales (None where the table cannot tell)."""
+class Group:
+    """Figures of the orders that share `values` of the dimensions asked for ("": none), from `at` to the next bucket
+    (None: not asked by time)."""
 
-    value: str
-    orders: int
-    sales: Decimal | None
-
-
-@dataclass(frozen=True)
-class Point:
-    """Orders and total sales from `at` to the next point."""
-
-    at: datetime
-    orders: int
-    sales: Decimal | None
-
-
-@dataclass(frozen=True)
-class Page:
-    """Rows of the source, newest order first, out of `count` that match; naive instants, on the shop's clock."""
-
-    rows: list[Row]
-    count: int
+    values: tuple[str, ...]
+    at: datetime | None
+    figures: Figures
 
 
 class Orders:
     """The orders of one generation. Every method may be called from any thread.
 
-    Parameters: `timezone` is the IANA zone of the shop's clock. `missing` says in a sentence, for each figure that
+    Parameters: `timezone` is the IANA zone of the shop's clock, where `setup` names none; `before` are the orders of
+    another generation with the same clock and set-up, to go on from. `missing` says in a sentence, for each figure that
     this table cannot tell, which column it lacks; `tests` counts the test orders that were left out.
     """
 
-    def __init__(self, snapshot: Snapshot, timezone: str) -> None:
-        mapped = Mapped(snapshot.columns, timezone)
+    def __init__(self, snapshot: Snapshot, timezone: str, setup: Setup = OPEN, before: Orders | None = None) -> None:
         self.generation = snapshot.generation
-        self.missing = mapped.missing()
         self.columns = snapshot.columns
-        self._timezone = timezone
-        self._database = duckdb.connect(config={"threads": 2, "memory_limit": MEMORY_LIMIT})
-        self._load(snapshot, mapped)
-        self.tests = snapshot.rows - self._value("SELECT count(*) FROM facts.orders")
-        self.countries = self._countries(mapped)
+        self.timezone = setup.timezone or timezone
+        self.setup = setup
+        source = snapshot.manifest.source.timezone
+        self.mapped = Mapped(snapshot.columns, self.timezone, source, setup)
+        self.missing = self.mapped.missing()
+        self._read_by = (snapshot.columns, self.timezone, source, setup)
+        self.facts: Facts = Facts(
+            snapshot, self.mapped, before.facts if before and before._read_by == self._read_by else None
+        )
+        self.tests = (
+            0 if self.mapped.by_line else snapshot.rows - self._value(f"SELECT count(*) FROM {self.facts.orders}")
+        )
+        self.rows = Lookup(self.facts, self.mapped)
+        self.countries = self.rows.countries()
 
     def close(self) -> None:
         """Frees the memory at once; without it, that happens when nobody holds the orders any more."""
-        self._database.close()
+        self.facts.close()
 
     # -- what is there
 
-    def currencies(self) -> list[Slice]:
-        """Every currency, the one with the most orders first; sales are not told here."""
-        found = self._rows("SELECT currency, count(*) FROM facts.orders GROUP BY 1 ORDER BY 2 DESC, 1")
-        return [Slice(value, count, None) for value, count in found]
+    def currencies(self) -> list[tuple[str, int]]:
+        """Every currency with its number of orders, the one with the most first."""
+        found = self.facts.ask(f"SELECT currency, count(*) FROM {self.facts.orders} GROUP BY 1 ORDER BY 2 DESC, 1")
+        return [(value, count) for value, count in found]
 
     def values(self, dimension: Dimension) -> list[str]:
         """The values of a dimension, the most frequent first, "" for none."""
-        name = quoted(dimension)
-        return [v for (v,) in self._rows(f"SELECT {name} FROM facts.orders GROUP BY 1 ORDER BY count(*) DESC, 1")]
+        sql = f"SELECT {dimension} FROM {self.facts.orders} GROUP BY 1 ORDER BY count(*) DESC, 1"
+        return [value for (value,) in self.facts.ask(sql)]
 
     def extent(self) -> Span | None:
         """From the first order to the last; None without any that has a date."""
-        first, last = self._rows("SELECT min(local), max(local) FROM facts.orders")[0]
+        first, last = self.facts.ask(f"SELECT min(local), max(local) FROM {self.facts.orders}")[0]
         return Span(first, last) if first else None
 
     # -- figures
 
-    def figures(self, span: Span | None, conditions: Sequence[Condition] = ()) -> Figures:
-        """Figures of a period, or of all time."""
-        sums = ", ".join(f"sum({name})" for name in _AMOUNTS)
-        rows = self._facts(f"count(*), count(*) FILTER (refunded > 0), {sums}", span, conditions)
-        orders, refunded, gross, discounts, shipping, tax, total, refunds = rows[0]
+    def figures(
+        self,
+        span: Span | None,
+        conditions: Sequence[Condition] = (),
+        returns: Returns = "returned",
+        units: bool = False,
+    ) -> Figures:
+        """Figures of a period, or of all time. Parameters: `units` are counted where asked for: that is slower."""
+        groups = self.groups((), None, span, conditions, returns, people=True, units=units)
+        return groups[0].figures if groups else self._figures(_NOTHING, units)
 
+    def groups(
+        self,
+        by: Sequence[Dimension] = (),
+        bucket: Bucket | None = None,
+        span: Span | None = None,
+        conditions: Sequence[Condition] = (),
+        returns: Returns = "returned",
+        people: bool = False,
+        units: bool = False,
+    ) -> list[Group]:
+        """Figures for each value of some dimensions, by time where a bucket is given; empty groups are left out.
+
+        Buckets count from the span's start; months are the calendar's. Parameters: `returns` is the date that refunds
+        count on; the refund dates are told only by a table that lists its refunds, else they count on the order's.
+        `people` counts customers as well.
+        """
+        dated = returns == "returned" and not self.missing.keys() & {"returns", "dates of returns"}
+        clause, values = matching(span, conditions)
+        names = [*(f"o.{name}" for name in by), _bucket(bucket, span)]
+        grouping = f"GROUP BY {', '.join(str(i + 1) for i in range(len(names)))}"
+        sums = [*_SUMS, *(_PEOPLE if people else _NO_PEOPLE), "0" if dated else "sum(returned)",
+                "0" if dated else "count(*) FILTER (returned > 0)", "NULL"]  # fmt: skip
+        select = ", ".join([*names, *sums])
+        found = self.facts.ask(f"SELECT {select} FROM {self.facts.orders} AS o WHERE {clause} {grouping}", values)
+        groups = {row[: len(names)]: _Sums(*row[len(names) :]) for row in found}
+        if dated:
+            sql = (
+                f"SELECT {', '.join(names)}, sum(amount), count(DISTINCT o.key) FILTER (amount > 0) FROM "
+                f"(SELECT o.* EXCLUDE (local), r.local, r.amount FROM {self.facts.refunds} AS r "
+                f"JOIN {self.facts.orders} AS o USING (key)) AS o WHERE {clause} {grouping}"
+            )
+            for *key, amount, count in self.facts.ask(sql, values):
+                at = tuple(key)
+                groups[at] = groups.get(at, _NOTHING)._replace(returned=amount, returned_orders=count)
+        if units:
+            sql = (f"SELECT {', '.join(names)}, sum(quantity) FROM {self.facts.lines} AS l "
+                   f"JOIN {self.facts.orders} AS o USING (key) WHERE {clause} {grouping}")  # fmt: skip
+            for *key, pieces in self.facts.ask(sql, values):
+                at = tuple(key)
+                groups[at] = groups.get(at, _NOTHING)._replace(units=int(pieces))
+        ordered = sorted(groups.items(), key=lambda item: (item[0][-1] or datetime.min, item[0][:-1]))
+        empty = groups if (by or bucket) else None
+        return [
+            Group(key[:-1], key[-1], self._figures(sums, units)) for key, sums in ordered
+            if empty is None or sums.orders or sums.returned or sums.units
+        ]  # fmt: skip
+
+    def _figures(self, sums: _Sums, units: bool) -> Figures:
         def told(figure: str, value: Decimal | None) -> Decimal | None:
             return None if figure in self.missing else value or Decimal(0)
 
+        def counted(figure: str, value: int | None) -> int | None:
+            return None if figure in self.missing or value is None else value
+
         return Figures(
-            orders=orders,
-            gross_sales=told("gross sales", gross),
-            discounts=told("discounts", discounts),
-            shipping=told("shipping", shipping),
-            taxes=told("taxes", tax),
-            charged=told("total sales", total),
-            refunds=told("refunds", refunds),
-            refunded_orders=None if "refunds" in self.missing else refunded,
+            orders=sums.orders,
+            gross_sales=told("gross sales", sums.gross),
+            discounts=told("discounts", sums.discounts),
+            returns=told("returns", sums.returned),
+            shipping=told("shipping", sums.shipping),
+            taxes=told("taxes", sums.tax),
+            charged=told("total sales", sums.total),
+            returned_orders=counted("returns", sums.returned_orders),
+            customers=counted("customers", sums.customers),
+            new_customers=counted("customers", sums.new),
+            returning_customers=counted("customers", sums.returning),
+            fulfilled=counted("fulfilment time", sums.fulfilled),
+            fulfilling=counted("fulfilment time", int(sums.fulfilling or 0)),
+            units=counted("products", (sums.units or 0) if units else None),
         )
-
-    def series(self, bucket: Bucket, span: Span, conditions: Sequence[Condition] = ()) -> list[Point]:
-        """Orders and total sales by time, oldest first, without empty buckets; they count from the span's start."""
-        origin = span.start.replace(day=1) if bucket == "1 month" else span.start
-        start = f"time_bucket(INTERVAL '{bucket}', local, TIMESTAMP '{origin}')"
-        rows = self._facts(f"{start}, count(*), {_SALES}", span, conditions, "GROUP BY 1 ORDER BY 1")
-        return [Point(at, orders, self._sales(sales)) for at, orders, sales in rows]
-
-    def breakdown(self, by: Dimension, span: Span | None, conditions: Sequence[Condition] = ()) -> list[Slice]:
-        """Orders and total sales by a dimension, the largest first; conditions on that dimension do not count."""
-        others = [condition for condition in conditions if condition.column != by]
-        rows = self._facts(
-            f"{by}, count(*), {_SALES}", span, others, "GROUP BY 1 ORDER BY 3 DESC NULLS LAST, 2 DESC, 1"
-        )
-        return [Slice(value, orders, self._sales(sales)) for value, orders, sales in rows]
-
-    def _sales(self, value: Decimal | None) -> Decimal | None:
-        return None if "total sales" in self.missing else value or Decimal(0)
-
-    # -- orders
 
     def page(
         self,
@@ -218,106 +268,58 @@ class Orders:
         limit: int = 50,
         offset: int = 0,
     ) -> Page:
-        """Orders, newest first. `search` is looked for in the order's number, e-mail, customer and id, in any case."""
-        clause, values = _matching(span, conditions)
-        searched = [c.name for c in self.columns if c.name in _SEARCHED] if search.strip() else []
-        if searched:
-            found = " OR ".join(f"contains(lower({quoted(name)}::VARCHAR), lower(?))" for name in searched)
-            clause += f" AND key IN (SELECT {_KEY} FROM rows WHERE {found})"
-            values += [search.strip()] * len(searched)
-        count = self._value(f"SELECT count(*) FROM facts.orders WHERE {clause}", values)
-        keys = self._rows(
-            f"SELECT key FROM facts.orders WHERE {clause} "
-            "ORDER BY created_at DESC NULLS LAST, key DESC LIMIT ? OFFSET ?",
-            [*values, limit, offset],
-        )
-        return Page(self._look_up([key for (key,) in keys]), count)
+        """Orders, newest first. `search` is looked for in number, e-mail, customer and key, in any case."""
+        return self.rows.page(*matching(span, conditions), search, limit, offset)
 
     def order(self, key: str) -> Row | None:
         """One row of the source by its key's text; None where there is no such order."""
-        found = self._rows("SELECT key FROM facts.orders WHERE key::VARCHAR = ?", [key])
-        return self._look_up([found[0][0]])[0] if found else None
-
-    def _look_up(self, keys: Sequence[object]) -> list[Row]:
-        """Whole rows in the order of `keys`; each has its key, as text, under ROW_KEY."""
-        if not keys:
-            return []
-        select = ", ".join(self._shown(column) for column in self.columns)
-        cursor = self._database.cursor()
-        cursor.execute(f"SELECT {_KEY}, {select} FROM rows WHERE {_KEY} IN ({_marks(keys)})", list(keys))
-        names = [ROW_KEY, *(column.name for column in self.columns)]
-        rows = {row[0]: dict(zip(names, (str(row[0]), *row[1:]), strict=True)) for row in cursor.fetchall()}
-        return [rows[key] for key in keys]
-
-    def _shown(self, column: Column) -> str:
-        name = quoted(column.name)
-        return f"timezone('{self._timezone}', {name})" if column.kind in ("datetime", "timestamp") else name
-
-    # -- making the table
-
-    def _load(self, snapshot: Snapshot, mapped: Mapped) -> None:
-        paths = [_literal(str(path)) for path in snapshot.paths(PARQUET)]
-        database = self._database
-        database.execute("SET GLOBAL TimeZone = 'UTC'")
-        database.execute("ATTACH ':memory:' AS facts (COMPRESS)")
-        if paths:
-            select = f"SELECT {_key(snapshot)} AS {_KEY}, * FROM read_parquet([{', '.join(paths)}])"
-            database.execute(f"CREATE VIEW rows AS {select}")
-        else:
-            database.register("empty", arrow_schema(snapshot.columns).empty_table())
-            database.execute(f"CREATE TABLE rows AS SELECT 0 AS {_KEY}, * FROM empty")
-        columns = ", ".join(f"{sql} AS {name}" for name, sql in mapped.facts.items())
-        database.execute(f"CREATE TABLE facts.orders AS SELECT {_KEY} AS key, {columns} FROM rows WHERE false")
-        for first in range(0, len(paths), SEGMENTS_AT_ONCE):
-            some = f"read_parquet([{', '.join(paths[first : first + SEGMENTS_AT_ONCE])}])"
-            select = f"SELECT {_key(snapshot, first)}, {columns} FROM {some} WHERE NOT {mapped.test}"
-            database.execute(f"INSERT INTO facts.orders {select}")
-            database.execute("CHECKPOINT facts")
-
-    def _countries(self, mapped: Mapped) -> dict[str, str]:
-        """The names of countries by code, as one order of each tells it."""
-        samples = self._rows("SELECT country, min(key) FROM facts.orders WHERE country <> '' GROUP BY 1")
-        keys = [key for _, key in samples]
-        if not keys:
-            return {}
-        names = dict(
-            self._rows(f"SELECT {_KEY}, {mapped.country_name} FROM rows WHERE {_KEY} IN ({_marks(keys)})", keys)
-        )
-        return {code: names[key] or code for code, key in samples}
-
-    # -- asking
-
-    def _facts(
-        self, select: str, span: Span | None, conditions: Sequence[Condition], rest: str = ""
-    ) -> list[tuple[Any, ...]]:
-        clause, values = _matching(span, conditions)
-        return self._rows(f"SELECT {select} FROM facts.orders WHERE {clause} {rest}", values)
-
-    def _rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        return self._database.cursor().execute(sql, list(values)).fetchall()
+        return self.rows.order(key)
 
     def _value(self, sql: str, values: Sequence[object] = ()) -> int:
-        return int(self._rows(sql, values)[0][0])
+        return int(self.facts.ask(sql, values)[0][0])
 
 
-_KEY = quoted(ROW_KEY)
-_SALES = "sum(total) - coalesce(sum(refunded), 0)"
+class _Sums(NamedTuple):
+    """What a query adds up."""
+
+    orders: int
+    gross: Decimal | None
+    discounts: Decimal | None
+    shipping: Decimal | None
+    tax: Decimal | None
+    total: Decimal | None
+    fulfilled: int
+    fulfilling: int | None
+    customers: int | None
+    new: int | None
+    returning: int | None
+    returned: Decimal | None
+    returned_orders: int
+    units: int | None
 
 
-def _matching(span: Span | None, conditions: Sequence[Condition]) -> tuple[str, list[object]]:
+_SUMS = ("count(*)", "sum(gross)", "sum(discounts)", "sum(shipping)", "sum(tax)", "sum(total)", "count(fulfilling)",
+         "sum(fulfilling)")  # fmt: skip
+_PEOPLE = ("count(DISTINCT customer)", "count(DISTINCT customer) FILTER (NOT again)",
+           "count(DISTINCT customer) FILTER (again)")  # fmt: skip
+_NO_PEOPLE = ("NULL", "NULL", "NULL")
+_NOTHING = _Sums(0, None, None, None, None, None, 0, None, 0, 0, 0, None, 0, None)
+
+
+def _ratio(part: int | None, whole: int | None) -> Decimal | None:
+    return None if part is None or not whole else Decimal(part) / whole
+
+
+def _bucket(bucket: Bucket | None, span: Span | None) -> str:
+    if bucket is None:
+        return "NULL"
+    if bucket == "1 month":
+        return "date_trunc('month', o.local)::TIMESTAMP"
+    origin = f", TIMESTAMP '{span.start}'" if span else ""
+    return f"time_bucket(INTERVAL '{bucket}', o.local{origin})"
+
+
+def matching(span: Span | None, conditions: Sequence[Condition]) -> tuple[str, list[object]]:
+    """SQL over a table of facts `o` that chooses orders, and its parameters."""
     clause, values = where(conditions, FACTS)
-    return (f"({clause}) AND local >= ? AND local < ?", [*values, *span]) if span else (f"({clause})", [*values])
-
-
-def _key(snapshot: Snapshot, first: int = 0) -> str:
-    """What names a row: the key's column where it is one, else its place, where the first file read is `first`."""
-    key = snapshot.manifest.key
-    return quoted(key[0]) if len(key) == 1 else f"((file_index::BIGINT + {first}) << 32) + file_row_number"
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join("?" * len(values))
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    return (f"({clause}) AND o.local >= ? AND o.local < ?", [*values, *span]) if span else (f"({clause})", [*values])

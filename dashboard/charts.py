@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from cache.analytics import Bucket, Point, Span
+from cache.analytics import Bucket, Group, Span
 from dashboard import words
 
-Value = Callable[[Point], Decimal]
+Value = Callable[[Group], Decimal]
 _STEPS: Mapping[Bucket, timedelta] = {
     "1 hour": timedelta(hours=1),
     "1 day": timedelta(days=1),
@@ -23,8 +23,8 @@ _THIS, _BEFORE = "This period", "Period before"
 def over_time(
     bucket: Bucket,
     span: Span,
-    points: Sequence[Point],
-    before: tuple[Span, Sequence[Point]] | None,
+    groups: Sequence[Group],
+    before: tuple[Span, Sequence[Group]] | None,
     value: Value,
     text: Callable[[Decimal], str],
     title: str,
@@ -32,13 +32,13 @@ def over_time(
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Data and specification of a line over time, with the period before behind it, bucket by bucket.
 
-    Parameters: `value` takes a point's figure, `text` writes it, `title` names it, `sign` is its currency's.
+    Parameters: `value` takes a group's figure, `text` writes it, `title` names it, `sign` is its currency's.
     """
     starts = _starts(bucket, span)
-    now = {point.at: value(point) for point in points}
+    now = {group.at: value(group) for group in groups}
     rows = []
     then_starts = _starts(bucket, before[0], len(starts)) if before else []
-    then = {point.at: value(point) for point in before[1]} if before else {}
+    then = {group.at: value(group) for group in before[1]} if before else {}
     for i, start in enumerate(starts):
         amount = now.get(start, Decimal(0))
         row = {"at": f"{start.isoformat()}Z", "day": _named(bucket, start), _THIS: float(amount), "now": text(amount)}

@@ -7,14 +7,14 @@ from decimal import Decimal
 
 import streamlit as st
 
-from cache.analytics import Figures, Slice
+from cache.analytics import Figures, Group
 from dashboard import words
 from dashboard.table import Cell, Column, Line, table
 
 SLICES = 6
 LARGE = 10_000  # from here on, cents would only be in the way
 SMALL, SMALL_RATE = Decimal("0.01"), Decimal("0.005")  # smaller changes are not coloured
-_REFUNDS = "Refunds count on the date of their order, so figures of a past day can still change."
+_REFUNDS = "Returns count on the day of the refund."
 
 
 def cards(now: Figures, before: Figures | None, currency: str) -> None:
@@ -80,7 +80,7 @@ def summary(now: Figures, before: Figures | None, currency: str) -> None:
     for label, figure, sign, strong in (
         ("Gross sales", "gross_sales", 1, False),
         ("Discounts", "discounts", -1, False),
-        ("Refunds", "refunds", -1, False),
+        ("Returns", "returns", -1, False),
         ("Net sales", "net_sales", 1, True),
         ("Shipping", "shipping", 1, False),
         ("Taxes", "taxes", 1, False),
@@ -106,7 +106,7 @@ def summary(now: Figures, before: Figures | None, currency: str) -> None:
 
 def breakdown(
     title: str,
-    slices: Sequence[Slice],
+    slices: Sequence[Group],
     currency: str,
     written: Callable[[str], str],
     chosen: Collection[str],
@@ -114,27 +114,28 @@ def breakdown(
 ) -> None:
     """Total sales (orders, where the table tells no sales) by a dimension; picking a row filters by it."""
 
-    def size(part: Slice) -> Decimal:
-        return Decimal(part.orders) if part.sales is None else part.sales
+    def size(part: Group) -> Decimal:
+        sales = part.figures.total_sales
+        return Decimal(part.figures.orders) if sales is None else sales
 
     whole = sum((max(size(part), Decimal(0)) for part in slices), Decimal(0))
     large = any(size(part) >= LARGE for part in slices)
-    shown = [part for i, part in enumerate(slices) if i < SLICES or part.value in chosen]
+    shown = [part for i, part in enumerate(slices) if i < SLICES or part.values[0] in chosen]
     rest = [part for part in slices if part not in shown]
 
-    def line(text: str, parts: Sequence[Slice], id: str | None) -> Line:
+    def line(text: str, parts: Sequence[Group], id: str | None) -> Line:
         amount = sum((size(part) for part in parts), Decimal(0))
         share = amount / whole if whole else Decimal(0)
-        sales = f"{amount:,}" if parts[0].sales is None else words.money(amount, currency, large)
+        sales = f"{amount:,}" if parts[0].figures.total_sales is None else words.money(amount, currency, large)
         cells: list[str | Cell] = [
             Cell(text, share=float(share)),
-            f"{sum(part.orders for part in parts):,}",
+            f"{sum(part.figures.orders for part in parts):,}",
             sales,
             words.percent(share),
         ]
         return Line(cells, id, id in chosen if id is not None else None, "" if id is not None else "quiet")
 
-    lines = [line(written(part.value), [part], part.value) for part in shown]
+    lines = [line(written(part.values[0]), [part], part.values[0]) for part in shown]
     if rest:
         lines.append(line(f"{len(rest)} more", rest, None))
     with st.container(border=True, height="stretch"):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from cache.analytics import Bucket, Dimension, Figures, Orders, Page, Point, Slice, Span
+from cache.analytics import Bucket, Dimension, Figures, Group, Orders, Span
 from cache.filters import Condition
+from cache.lookup import Page
 from dashboard.source import source
 
 Conditions = tuple[Condition, ...]
@@ -30,15 +31,19 @@ def figures(generation: int, _orders: Orders, span: Span | None, conditions: Con
 
 
 @st.cache_data(max_entries=500, show_spinner=False)
-def series(generation: int, _orders: Orders, bucket: Bucket, span: Span, conditions: Conditions) -> list[Point]:
-    return _orders.series(bucket, span, conditions)
+def series(generation: int, _orders: Orders, bucket: Bucket, span: Span, conditions: Conditions) -> list[Group]:
+    """By time, oldest first, without empty buckets."""
+    return _orders.groups((), bucket, span, conditions)
 
 
 @st.cache_data(max_entries=500, show_spinner=False)
 def breakdown(
     generation: int, _orders: Orders, by: Dimension, span: Span | None, conditions: Conditions
-) -> list[Slice]:
-    return _orders.breakdown(by, span, conditions)
+) -> list[Group]:
+    """By a dimension, the largest first; conditions on that dimension do not count."""
+    others = [condition for condition in conditions if condition.column != by]
+    groups = _orders.groups((by,), None, span, others)
+    return sorted(groups, key=lambda g: (g.figures.total_sales or 0, g.figures.orders), reverse=True)
 
 
 @st.cache_data(max_entries=50, show_spinner=False)

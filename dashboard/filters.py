@@ -92,7 +92,7 @@ def _set_dates() -> None:
 
 
 def _currency(orders: Orders, currency: str) -> None:
-    counts = {slice.value: slice.orders for slice in orders.currencies()}
+    counts = dict(orders.currencies())
     with st.popover(currency or "No currency", icon=":material/payments:", key="currency_chip"):
         st.session_state["currency"] = currency
         st.radio(

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 import orjson
 import streamlit as st
 
-from cache.analytics import ROW_KEY, Orders, Row, Span
+from cache.analytics import Orders, Span
+from cache.facts import ROW_KEY
+from cache.lookup import Row
 from cache.values import unwrap
 from dashboard import data, words
 from dashboard.data import Conditions

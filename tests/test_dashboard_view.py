@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cache.analytics import Point, Span
+from cache.analytics import Figures, Group, Span
 from dashboard import charts, words
 from dashboard.components import change
 from dashboard.view import PERIODS, View, bucket, dates
@@ -78,13 +78,17 @@ def test_a_period_that_is_not_over_is_compared_up_to_the_same_time_of_day() -> N
     assert View("7d").before(NOW, span) == Span(datetime(2026, 7, 1), datetime(2026, 7, 7, 15, 30))
 
 
+def group(at: datetime, charged: Decimal) -> Group:
+    return Group((), at, Figures(orders=2, charged=charged))
+
+
 @given(days, st.integers(1, 1200))
 def test_a_chart_has_a_point_for_every_bucket_also_where_nothing_was_sold(first: date, length: int) -> None:
     start = datetime(first.year, first.month, first.day)
     span = Span(start, start + timedelta(days=length))
     width = bucket(span)
-    sold = Point(start.replace(day=1) if width == "1 month" else start, 2, Decimal("9.50"))
-    rows, _ = charts.over_time(width, span, [sold], None, lambda p: p.sales or Decimal(0), str, "Sales")
+    sold = group(start.replace(day=1) if width == "1 month" else start, Decimal("9.50"))
+    rows, _ = charts.over_time(width, span, [sold], None, lambda g: g.figures.total_sales or Decimal(0), str, "Sales")
     assert rows[0]["This period"] == 9.5
     assert [row["This period"] for row in rows[1:]] == [0.0] * (len(rows) - 1)
     assert 7 <= len(rows) <= 107 or length < 7
@@ -92,8 +96,10 @@ def test_a_chart_has_a_point_for_every_bucket_also_where_nothing_was_sold(first:
 
 def test_a_chart_names_the_compared_day() -> None:
     span, past = Span(datetime(2026, 7, 14), datetime(2026, 7, 17)), Span(datetime(2026, 7, 11), datetime(2026, 7, 14))
-    then = [Point(datetime(2026, 7, 12), 3, Decimal(7))]
-    rows, _ = charts.over_time("1 day", span, [], (past, then), lambda p: p.sales or Decimal(0), str, "Sales")
+    then = [group(datetime(2026, 7, 12), Decimal(7))]
+    rows, _ = charts.over_time(
+        "1 day", span, [], (past, then), lambda g: g.figures.total_sales or Decimal(0), str, "Sales"
+    )
     assert [(row["day"], row["then_day"], row["then"]) for row in rows] == [
         ("Tue 14 Jul 2026", "Sat 11 Jul 2026", "0"),
         ("Wed 15 Jul 2026", "Sun 12 Jul 2026", "7"),

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from cache.analytics import Dimension, Figures, Orders, Point, Span
+from cache.analytics import Dimension, Figures, Group, Orders, Span
 from cache.errors import CacheError
 from dashboard import charts, components, data, filters, freshness, words
 from dashboard.orders import orders_table
@@ -67,7 +67,7 @@ def _until(past: Span) -> str:
 
 def _currency(orders: Orders, view: View) -> str:
     """The one asked for, else the setting's, else the one with the most orders."""
-    known = [part.value for part in orders.currencies()]
+    known = [code for code, _ in orders.currencies()]
     wanted = (view.currency, source().settings.shop_currency or "")
     return next((code for code in wanted if code in known and code), known[0] if known else "")
 
@@ -76,9 +76,9 @@ def _over_time(orders: Orders, span: Span, past: Span | None, conditions: data.C
     def money(amount: Decimal) -> str:
         return words.money(amount, currency)
 
-    choices: dict[str, tuple[Callable[[Point], Decimal], Callable[[Decimal], str]]] = {
-        "Total sales": (lambda point: point.sales or Decimal(0), money),
-        "Orders": (lambda point: Decimal(point.orders), lambda count: f"{count:,}"),
+    choices: dict[str, tuple[Callable[[Group], Decimal], Callable[[Decimal], str]]] = {
+        "Total sales": (lambda group: group.figures.total_sales or Decimal(0), money),
+        "Orders": (lambda group: Decimal(group.figures.orders), lambda count: f"{count:,}"),
     }
     if "total sales" in orders.missing:
         del choices["Total sales"]
@@ -139,8 +139,8 @@ def _no_orders(orders: Orders, view: View) -> None:
 def _foot(orders: Orders, currency: str) -> None:
     """What was left out, and why."""
     notes = [f"Times are on the shop's clock, {source().settings.shop_timezone}."]
-    if others := [part for part in orders.currencies() if part.value != currency]:
-        listed = ", ".join(f"{part.value or 'no currency'} {part.orders:,}" for part in others)
+    if others := [part for part in orders.currencies() if part[0] != currency]:
+        listed = ", ".join(f"{code or 'no currency'} {count:,}" for code, count in others)
         notes.append(f"Orders in other currencies are not added in: {listed}.")
     if orders.tests:
         notes.append(f"{orders.tests:,} test orders never count.")

@@ -1,0 +1,85 @@
+"""Orders themselves: a page of them, searched, and one by its key, out of the Parquet of a generation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cache.facts import KEY, ROW_KEY, Facts
+from cache.filters import quoted
+from cache.mapping import Mapped
+from cache.snapshot import Column
+
+Row = Mapping[str, Any]
+
+_SEARCHED = ("name", "email", "customer_name")
+
+
+@dataclass(frozen=True)
+class Page:
+    """Rows of the source, newest order first, out of `count` that match; naive instants, on the shop's clock."""
+
+    rows: list[Row]
+    count: int
+
+
+class Lookup:
+    """Parameters: `facts` of a generation, and what its columns mean."""
+
+    def __init__(self, facts: Facts, mapped: Mapped) -> None:
+        self._facts = facts
+        self._mapped = mapped
+
+    def page(self, clause: str, values: Sequence[object], search: str, limit: int, offset: int) -> Page:
+        """Orders for which the SQL `clause` holds. `search` is looked for in the order's number, e-mail, customer and
+        key, in any case."""
+        found = list(values)
+        if search.strip():
+            roles = self._mapped.roles
+            names = [KEY, *(quoted(roles[role].name) for role in _SEARCHED if role in roles)]
+            said = " OR ".join(f"contains(lower({name}::VARCHAR), lower(?))" for name in names)
+            clause += f" AND o.key IN (SELECT {KEY} FROM {self._facts.rows} WHERE {said})"
+            found += [search.strip()] * len(names)
+        matching = f"FROM {self._facts.orders} AS o WHERE {clause}"
+        order = "ORDER BY created_at DESC NULLS LAST, key DESC LIMIT ? OFFSET ?"
+        keys = self._facts.ask(f"SELECT key {matching} {order}", [*found, limit, offset])
+        count = self._facts.ask(f"SELECT count(*) {matching}", found)[0][0]
+        return Page(self.by_keys([key for (key,) in keys]), count)
+
+    def order(self, key: str) -> Row | None:
+        """One row of the source by its key's text; None where there is no such order."""
+        found = self._facts.ask(f"SELECT key FROM {self._facts.orders} WHERE key::VARCHAR = ?", [key])
+        return self.by_keys([found[0][0]])[0] if found else None
+
+    def by_keys(self, keys: Sequence[object]) -> list[Row]:
+        """Whole rows in the order of `keys`; each has its key, as text, under ROW_KEY."""
+        if not keys:
+            return []
+        select = ", ".join([KEY, *(self._shown(column) for column in self._mapped.columns)])
+        sql = f"SELECT {select} FROM {self._facts.rows} WHERE {KEY} IN ({', '.join('?' * len(keys))})"
+        rows = {row[ROW_KEY]: {**row, ROW_KEY: str(row[ROW_KEY])} for row in self._facts.dictionaries(sql, keys)}
+        return [rows[key] for key in keys]
+
+    def said(self, row: Row, role: str) -> str:
+        """The text of a role in a row; "" where the table has no such column."""
+        column = self._mapped.roles.get(role)
+        return str(row[column.name] or "") if column else ""
+
+    def countries(self) -> dict[str, str]:
+        """The names of countries by code, as one order of each tells it."""
+        sql = f"SELECT country, min(key) FROM {self._facts.orders} WHERE country <> '' GROUP BY 1"
+        samples = self._facts.ask(sql)
+        keys = [key for _, key in samples]
+        if not keys:
+            return {}
+        listed = ", ".join("?" * len(keys))
+        sql = f"SELECT {KEY}, {self._mapped.country_name} FROM {self._facts.rows} WHERE {KEY} IN ({listed})"
+        names: dict[object, str | None] = dict(self._facts.ask(sql, keys))
+        return {code: names.get(key) or code for code, key in samples}
+
+    def _shown(self, column: Column) -> str:
+        name = quoted(column.name)
+        if column.kind not in ("datetime", "timestamp"):
+            return name
+        return f"timezone('{self._mapped.timezone}', {self._mapped.meant(column)}) AS {name}"

@@ -1,0 +1,123 @@
+"""Every metric equals an independent computation in SQL on MariaDB, over the lab's shop, to the cent."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from cache_factory import publish
+from shop_factory import SHOP_COLUMNS
+
+from cache.analytics import Orders, Returns, Span
+from cache.filters import Condition
+from cache.local import LocalStore
+from lab import Lab
+from lab.table import COLUMNS
+
+ZONES = ("UTC", "Europe/Berlin", "America/Los_Angeles")
+FILTERS = 50
+_CHOICES = {
+    "status": ("financial_status", ("paid", "pending", "refunded", "partially_refunded", "voided")),
+    "channel": ("source_name", ("web", "iphone", "pos", "amazon")),
+    "discount": ("COALESCE(discount_code, '')", ("WELCOME10", "NULL", "", "½PREIS")),
+    "fulfilment": ("COALESCE(fulfillment_status, '')", ("fulfilled", "restocked", "")),
+    "country": ("COALESCE(JSON_VALUE(JSON_UNQUOTE(destination), '$.country_code'), '')", ("DE", "US", "GB", "")),
+}
+
+
+@pytest.fixture(scope="module")
+def opened(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Orders]]:
+    """The lab's orders, read by a direct connection and published; by time zone."""
+    with lab.connect() as connection, connection.cursor() as cursor:
+        listed = ", ".join(f"CAST(`{name}` AS CHAR)" for name in COLUMNS)
+        cursor.execute(f"SELECT {listed} FROM orders ORDER BY id")
+        rows = [dict(zip(COLUMNS, row, strict=True)) for row in cursor.fetchall()]
+    store = LocalStore(tmp_path_factory.mktemp("cache"))
+    publish(store, rows, columns=SHOP_COLUMNS, segments=5)
+    found = {zone: Orders(store.open(), zone) for zone in ZONES}
+    yield found
+    for orders in found.values():
+        orders.close()
+    store.close()
+
+
+def utc(local: datetime, zone: str) -> str:
+    return local.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def asked(number: int) -> tuple[str, Span, dict[str, str], Returns]:
+    """A zone, a period (half of them over a change of summer time), a currency and filters, and the switch."""
+    rng = random.Random(number)
+    change = rng.choice([datetime(2026, 3, 8), datetime(2026, 3, 29), datetime(2025, 10, 26), datetime(2025, 11, 2)])
+    start = change - timedelta(rng.randrange(3)) if number % 2 else datetime(2024, 1, 1) + timedelta(rng.randrange(600))
+    span = Span(start, start + timedelta(rng.choice([1, 2, 30, 200, 400])))
+    chosen = rng.sample(sorted(_CHOICES), rng.choice([0, 0, 1, 1, 2]))
+    filters = {name: rng.choice(_CHOICES[name][1]) for name in chosen}
+    returns: Returns = "ordered" if number // 2 % 2 else "returned"
+    return ZONES[number % 3], span, {"currency": rng.choice(["USD", "EUR", "GBP", "JPY"]), **filters}, returns
+
+
+@pytest.mark.parametrize("number", range(FILTERS))
+def test_metrics_are_those_of_mariadb(lab: Lab, opened: dict[str, Orders], number: int) -> None:
+    zone, span, filters, returns = asked(number)
+    conditions = [Condition(name, "eq", value) for name, value in filters.items()]
+    found = opened[zone].figures(span, conditions, returns, units=True)
+    there = computed(lab, zone, span, filters, returns)
+    assert {name: getattr(found, name) for name in there} == there
+
+
+def computed(lab: Lab, zone: str, span: Span, filters: dict[str, str], returns: Returns) -> dict[str, Any]:
+    start, end = (utc(bound, zone) for bound in span)
+    where = " AND ".join(["test = 0", *(f"{_column(name)} = BINARY %s" for name in filters)])
+    placed, values = f"created_at >= '{start}' AND created_at < '{end}'", list(filters.values())
+    goods = ("(SELECT SUM(l.price * l.quantity) FROM JSON_TABLE(line_items, '$[*]' COLUMNS "
+             "(price DECIMAL(12,2) PATH '$.price', quantity INT PATH '$.quantity')) AS l)")  # fmt: skip
+    pieces = ("(SELECT SUM(l.quantity) FROM JSON_TABLE(line_items, '$[*]' COLUMNS (quantity INT PATH '$.quantity')) "
+              "AS l)")  # fmt: skip
+    buyer = "COALESCE(CAST(customer_id AS CHAR), NULLIF(LOWER(email), ''))"
+    earlier = (f"EXISTS (SELECT 1 FROM orders AS e WHERE e.test = 0 AND {_of('e', buyer)} = {_of('o', buyer)} "
+               "AND (e.created_at, e.id) < (o.created_at, o.id))")  # fmt: skip
+    refunds = ("JSON_TABLE(o.refunds, '$[*]' COLUMNS (at CHAR(20) PATH '$.created_at', amount DECIMAL(12,2) PATH "
+               "'$.amount')) AS r")  # fmt: skip
+    at = "REPLACE(REPLACE(r.at, 'T', ' '), 'Z', '')"
+    when = f"{at} >= '{start}' AND {at} < '{end}'" if returns == "returned" else placed
+    with lab.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT COUNT(*), SUM({goods}), SUM(total_discounts), SUM(total_shipping), "
+            "SUM(IF(taxes_included, 0, total_tax)), SUM(total_price), COUNT(fulfilled_at), "
+            f"SUM(TIMESTAMPDIFF(SECOND, created_at, fulfilled_at)), SUM({pieces}), COUNT(DISTINCT {buyer}), "
+            f"COUNT(DISTINCT IF({earlier}, {buyer}, NULL)), COUNT(DISTINCT IF({earlier}, NULL, {buyer})) "
+            f"FROM orders AS o WHERE {where} AND {placed}", values,
+        )  # fmt: skip
+        (orders, gross, discounts, shipping, taxes, charged, fulfilled, seconds, units, customers, again, first) = (
+            value or 0 for value in cursor.fetchone()
+        )
+        cursor.execute(
+            f"SELECT SUM(r.amount), COUNT(DISTINCT IF(r.amount > 0, o.id, NULL)) FROM orders AS o, {refunds} "
+            f"WHERE {where} AND {when}", values,
+        )  # fmt: skip
+        returned, returned_orders = (value or 0 for value in cursor.fetchone())
+    net = gross - discounts - returned
+    return {
+        "orders": orders, "gross_sales": gross, "discounts": discounts, "returns": returned, "net_sales": net,
+        "shipping": shipping, "taxes": taxes, "charged": charged, "total_sales": charged - returned, "units": units,
+        "other": charged - returned - net - shipping - taxes, "returned_orders": returned_orders,
+        "average_order_value": (gross - discounts) / orders if orders else None,
+        "refund_rate": Decimal(returned_orders) / orders if orders else None, "customers": customers,
+        "new_customers": first, "returning_customers": again,
+        "returning_customer_rate": Decimal(again) / customers if customers else None,
+        "fulfilment_time": Decimal(seconds) / fulfilled if fulfilled else None,
+    }  # fmt: skip
+
+
+def _column(name: str) -> str:
+    return _CHOICES[name][0] if name in _CHOICES else name
+
+
+def _of(table: str, expression: str) -> str:
+    return expression.replace("customer_id", f"{table}.customer_id").replace("email", f"{table}.email")
