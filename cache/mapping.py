@@ -36,7 +36,7 @@ class Role(NamedTuple):
 ROLES: Mapping[str, Role] = {
     "name": Role("the order's number", _NAME, ("name", "ordername", "ordernumber", "orderid", "id")),
     "created_at": Role(
-        "when it was placed", _INSTANT, ("createdat", "created", "orderdate", "datecreated", "placedat")
+        "the date of the order", _INSTANT, ("createdat", "created", "orderdate", "datecreated", "placedat")
     ),
     "updated_at": Role("the date of the last change", _INSTANT, ("updatedat", "updated", "modifiedat")),
     "cancelled_at": Role("the date of cancellation", _INSTANT, ("cancelledat", "canceledat")),
