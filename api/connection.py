@@ -7,6 +7,7 @@ accesses: there is no timer for each connection, the server looks at all of them
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
@@ -77,7 +78,7 @@ class BoundedProtocol(DirectProtocol):
     def look(self) -> None:
         """Ends the connection where the client takes too long."""
         now = self.loop.time()
-        if now - self._since > RECEIVE_SECONDS:
+        if now - self._since > RECEIVE_SECONDS and not self.transport.is_closing():
             if self._received:
                 self._refuse(408, "too_slow", f"The request took over {RECEIVE_SECONDS} seconds to arrive. Try again.")
             else:
@@ -119,6 +120,7 @@ class BoundedProtocol(DirectProtocol):
                       "Connection": "close"})  # fmt: skip
         common = self.application.lines(dict(self.headers or ()).get(b"origin"))
         self.transport.write(b"".join((STATUS_LINE[status], head.text, common.text, b"\r\n", body)))
+        self.application.note({"method": "-", "path": ""}, status, len(body), time.perf_counter())
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.transport.abort)

@@ -351,8 +351,11 @@ def test_each_request_is_one_line_of_the_log_without_keys_queries_or_addresses(
         running.client.get("/customers/ida@example.com")
         httpx.head(f"{running.url}/health?_=ida", headers={"X-API-Key": "a-wrong-key"})
         httpx.get(f"{running.url}/fetch-data", headers={"X-API-Key": "a-wrong-key"})
+        with connected(running.url) as raw:
+            raw.sendall(b"ida@example.com\r\n\r\n")
+            refused(raw, 400, "bad_request")
         end = time.monotonic() + 5
-        while len(lines := re.findall(r"^\{.*\}$", running.log(), re.MULTILINE)) < 7:
+        while len(lines := re.findall(r"^\{.*\}$", running.log(), re.MULTILINE)) < 8:
             assert time.monotonic() < end
             time.sleep(0.05)
     said = [json.loads(line) for line in lines]
@@ -364,10 +367,11 @@ def test_each_request_is_one_line_of_the_log_without_keys_queries_or_addresses(
         ("GET", "(other)", 404, None),
         ("HEAD", "/health", 200, None),
         ("GET", "/fetch-data", 401, None),
+        ("-", "(other)", 400, None),
     ]
     assert all(set(line) == {"time", "method", "path", "status", "bytes", "ms", "key"} for line in said)
     assert all(line["ms"] >= 0 and datetime.fromisoformat(line["time"]).tzinfo for line in said)
-    assert [line["bytes"] > 0 for line in said] == [True] * 5 + [False, True]
+    assert [line["bytes"] > 0 for line in said] == [True] * 5 + [False, True, True]
     assert not re.search(r"ida|example|wrong-key|127\.0\.0\.1", "".join(lines))
     assert KEY not in running.log()
 
