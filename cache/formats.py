@@ -1,108 +1,90 @@
-"""How rows are written out of typed columns: DuckDB's expressions to one row's bytes in each format of text.
+"""Rows in the formats of text, out of typed columns.
 
-JSON      byte for byte as cache/render.py writes it
+JSON      byte for byte as they were prepared at publish
 NDJSON    the same, one row a line
 CSV       RFC 4180: UTF-8, a header, lines end in CR LF; values as in JSON, bare. NULL is nothing, an empty text is "",
-          as PostgreSQL writes them; a text is quoted where it must be
-XLSX      cells of one sheet, see cache/sheet.py; numbers of up to 15 digits and dates are such, what a spreadsheet
-          cannot hold exactly is text
-
-A cell is an expression that is NULL for NULL. JSON columns go through the function `nested(VARCHAR)`.
+          as PostgreSQL writes them; else a text is quoted where it must be
+XLSX      see cache/sheet.py
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from cache.filters import quoted
-from cache.json_sql import json_row_sql, json_sql, literal
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from cache.personal import mask_of
 from cache.shape import Shape
 from cache.snapshot import Column
+from cache.values import json_rows, json_texts
 
 SAFE_INTEGER = 2**53
-_BARE = ("decimal", "date", "datetime", "timestamp", "bytes")  # kinds that JSON quotes, and whose text has no quotes
+_QUOTED = ("decimal", "date", "datetime", "timestamp", "bytes")  # kinds that JSON quotes, and whose text has no quotes
 _FORMULA = r"^[=+\-@\t\r\n]"  # what OWASP lists under "CSV injection"
 
 
-class Cell(NamedTuple):
-    """A column as it is written, and DuckDB's expression to its typed value."""
-
-    column: Column
-    value: str
-
-
-def cells(shape: Shape, columns: Sequence[Column]) -> list[Cell]:
-    """The chosen columns in their order, masks applied and JSON nested. Raises BadFilter."""
-    return [_cell(shape, column) for column in shape.columns(columns)]
+def shown(shape: Shape, columns: Sequence[Column]) -> tuple[Column, ...]:
+    """The chosen columns, as they are written. Raises BadFilter."""
+    chosen = shape.columns(columns)
+    if shape.parse_json:
+        return chosen
+    return tuple(c.model_copy(update={"kind": "text"}) if c.kind == "json" else c for c in chosen)
 
 
-def _cell(shape: Shape, column: Column) -> Cell:
-    value = quoted(column.name)
-    if column.name in shape.masked:
-        mask = mask_of(column)
-        return Cell(column, f"CASE WHEN false THEN {value} END" if mask is None else literal(mask))  # its type stays
-    if column.kind == "json":
-        if shape.parse_json:
-            return Cell(column, f"nested({value})")
-        return Cell(column.model_copy(update={"kind": "text"}), value)
-    return Cell(column, value)
+def masked(column: Column, values: pa.Array) -> pa.Array:
+    """What a key gets to see that may not see the column."""
+    mask = mask_of(column)
+    return pa.nulls(len(values), values.type) if mask is None else pa.repeat(pa.scalar(mask, values.type), len(values))
 
 
-def row_sql(shape: Shape, columns: Sequence[Column]) -> str:
-    """The expression to one row's text in a format of text. Raises BadFilter."""
-    chosen = cells(shape, columns)
+def rows(shape: Shape, columns: Sequence[Column], values: Sequence[pa.Array]) -> pa.Array:
+    """Rows as JSON with a comma behind each, as NDJSON or as CSV. `columns` are those that are `shown`."""
+    cells = list(zip(columns, values, strict=True))
     if shape.format == "csv":
-        return _joined([_csv_sql(cell, shape.defuse) for cell in chosen], ",", "\r\n")
-    end = {"json": ",", "ndjson": "\n"}[shape.format]
-    return json_row_sql({cell.column.name: json_cell_sql(cell, shape.integers == "string") for cell in chosen}, end)
+        texts = [part for cell in cells for part in (_csv(*cell, shape.defuse), ",")]
+        return pc.binary_join_element_wise(*texts[:-1], "\r\n", "", null_handling="replace", null_replacement="")
+    json = [_safe(*cell) if shape.integers == "string" else json_texts(*cell)[0] for cell in cells]
+    return json_rows(columns, json, {"json": ",", "ndjson": "\n"}[shape.format])
 
 
 def csv_header(shape: Shape, columns: Sequence[Column]) -> bytes:
-    names = [column.name for column in shape.columns(columns)]
-    return (",".join(_csv_text(name, shape.defuse) for name in names) + "\r\n").encode()
+    names = (pa.array([column.name], pa.string()) for column in columns)
+    quoted = [_csv_quoted(_defused(name) if shape.defuse else name)[0].as_py() for name in names]
+    return (",".join(quoted) + "\r\n").encode()
 
 
-def _joined(cells: Sequence[str], between: str, end: str) -> str:
-    separated = f", {literal(between)}, ".join(f"coalesce({cell}, '')" for cell in cells)
-    return f"concat({separated}, {_control(end)})"
+def bare(column: Column, values: pa.Array) -> pa.Array:
+    """Values as JSON writes them, without quotes around them."""
+    if column.kind == "text":
+        return values
+    texts, _ = json_texts(column, values)
+    return pc.utf8_slice_codeunits(texts, 1, -1) if column.kind in _QUOTED else texts
 
 
-def _control(text: str) -> str:
-    return " || ".join(f"chr({ord(character)})" for character in text)
+def _safe(column: Column, values: pa.Array) -> pa.Array:
+    texts, _ = json_texts(column, values)
+    if column.kind not in ("integer", "unsigned"):
+        return texts
+    beyond = pc.greater(values, pa.scalar(SAFE_INTEGER, values.type))
+    if column.kind == "integer":
+        beyond = pc.or_(beyond, pc.less(values, -SAFE_INTEGER))
+    return pc.if_else(beyond, pc.binary_join_element_wise('"', texts, '"', ""), texts)
 
 
-def json_cell_sql(cell: Cell, safe: bool = False) -> str:
-    """A value as JSON writes it; `safe`: integers beyond 2^53 as strings."""
-    text = json_sql(cell.column, f"hex({cell.value})" if cell.column.kind == "bytes" else cell.value)
-    if safe and cell.column.kind in ("integer", "unsigned"):
-        beyond = f"{cell.value} > {SAFE_INTEGER}" + (
-            f" OR {cell.value} < -{SAFE_INTEGER}" * (cell.column.kind == "integer")
-        )
-        return f"CASE WHEN {beyond} THEN '\"' || {text} || '\"' ELSE {text} END"
-    return text
+def _csv(column: Column, values: pa.Array, defuse: bool) -> pa.Array:
+    texts = bare(column, values)
+    if column.kind not in ("text", "json", "bytes"):
+        return texts
+    return _csv_quoted(_defused(texts) if defuse else texts)
 
 
-def bare_sql(cell: Cell) -> str:
-    """A value as JSON writes it, without quotes around it."""
-    if cell.column.kind in ("text", "json"):
-        return cell.value
-    text = json_cell_sql(cell)
-    return f"replace({text}, '\"', '')" if cell.column.kind in _BARE else text
+def _defused(texts: pa.Array) -> pa.Array:
+    formula = pc.match_substring_regex(texts, _FORMULA)
+    return pc.if_else(formula, pc.binary_join_element_wise("'", texts, ""), texts)
 
 
-def _csv_sql(cell: Cell, defuse: bool) -> str:
-    text = bare_sql(cell)
-    if cell.column.kind not in ("text", "json", "bytes"):
-        return text
-    if defuse:
-        text = f"CASE WHEN regexp_matches({text}, {literal(_FORMULA)}) THEN '''' || {text} ELSE {text} END"
-    return f"""CASE WHEN {text} = '' OR regexp_matches({text}, '[",\\r\\n]')
-               THEN '"' || replace({text}, '"', '""') || '"' ELSE {text} END"""
-
-
-def _csv_text(text: str, defuse: bool) -> str:
-    if defuse and text[0] in "=+-@\t\r\n":
-        text = "'" + text
-    return '"' + text.replace('"', '""') + '"' if any(sign in text for sign in '",\r\n') else text
+def _csv_quoted(texts: pa.Array) -> pa.Array:
+    doubled = pc.replace_substring(texts, '"', '""')
+    quoted = pc.binary_join_element_wise('"', doubled, '"', "")
+    return pc.if_else(pc.match_substring_regex(texts, r'^$|[",\r\n]'), quoted, texts)

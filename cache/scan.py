@@ -19,7 +19,7 @@ import queue
 import struct
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -30,19 +30,17 @@ import numpy.typing as npt
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
-from duckdb.func import ARROW
 from pydantic import BaseModel
 
-from cache import sheet
+from cache import formats, sheet
 from cache.errors import OrdersError, QueryRefused
-from cache.filters import Query, order_by, quoted, where
-from cache.formats import cells, csv_header, json_cell_sql, row_sql
-from cache.json_sql import literal
+from cache.filters import Query, known, order_by, quoted, where
+from cache.formats import csv_header, masked, shown
 from cache.render import ROW_GROUP
 from cache.shape import Shape
 from cache.snapshot import JSON, PARQUET, Column, Snapshot
 from cache.store import Store, open_store
-from cache.values import arrow_schema, nested
+from cache.values import arrow_schema, json_texts, one_chunk
 
 MEMORY_LIMIT = "128MB"
 SPILL_LIMIT = "2GB"
@@ -77,11 +75,9 @@ class Scans:
         self._found: tuple[tuple[int, Query], npt.NDArray[np.int64]] | None = None  # the last one, for the next page
         self._database = duckdb.connect(config={
             "threads": 1, "memory_limit": MEMORY_LIMIT, "temp_directory": str(folder),
-            "max_temp_directory_size": SPILL_LIMIT, "arrow_large_buffer_size": True,
+            "max_temp_directory_size": SPILL_LIMIT,
         })  # fmt: skip
         self._database.execute("SET TimeZone = 'UTC'")
-        self._database.create_function("nested", lambda texts: nested(texts)[0], ["VARCHAR"], "VARCHAR", type=ARROW)
-        self._database.create_function("odd_xml", sheet.odd_xml, ["VARCHAR"], "VARCHAR", type=ARROW)
 
     def answer(self, request: Request, send: Send) -> dict[str, Any]:
         """Sends what was asked for, and returns what sums it up. Raises OrdersError."""
@@ -120,77 +116,54 @@ class Scans:
         return self._database.sql(sql, params=values).to_arrow_table().column(0).to_numpy()  # type: ignore[no-any-return]
 
     def _facet(self, snapshot: Snapshot, request: Request) -> dict[str, Any]:
-        (cell,) = cells(Shape(fields=(request.column,)), snapshot.columns)
+        column = known(request.column, snapshot.columns)
         clause, values = where(request.query.conditions, snapshot.columns)
-        counted = (
-            f"SELECT {cell.value} AS value, count(*) AS rows FROM {self._source(snapshot)} WHERE {clause} GROUP BY 1"
-        )
-        text = json_cell_sql(cell._replace(value="value"))
-        sql = f"SELECT {text}, rows FROM ({counted}) ORDER BY rows DESC, value NULLS LAST {_limit(request)}"
-        found = self._database.execute(sql, values).fetchall()
-        return {"values": [(None if text is None else json.loads(text), rows) for text, rows in found]}
+        sql = f"""SELECT {quoted(column.name)}, count(*) FROM {self._source(snapshot)} WHERE {clause} GROUP BY 1
+                  ORDER BY 2 DESC, 1 NULLS LAST {_limit(request)}"""
+        found = self._database.sql(sql, params=values).to_arrow_table()
+        texts, _ = json_texts(column, one_chunk(found.column(0)))
+        told = [None if text is None else json.loads(text) for text in texts.to_pylist()]
+        return {"values": list(zip(told, found.column(1).to_pylist(), strict=True))}
 
     # -- rows
 
     def _rows(self, snapshot: Snapshot, request: Request, send: Send) -> dict[str, Any]:
         shape = request.shape
+        columns = shown(shape, snapshot.columns)
+        batches = self._batches(snapshot, request, columns)
         if shape.format == "parquet":
-            self._parquet(snapshot, request, send)
+            _write_parquet(columns, batches, send)
         elif shape.format == "xlsx":
-            chosen = cells(shape, snapshot.columns)
             rows = len(range(self._count(snapshot, request.query))[_page(request)])
             size = sum(segment.files[JSON].size for segment in snapshot.manifest.segments)
-            sheet.write(_Sink(send), chosen, rows, size, self._texts(snapshot, request, sheet.row_sql(chosen)))
+            sheet.write(_Sink(send), columns, rows, size, (_bytes(sheet.rows(columns, batch)) for batch in batches))
         else:
             if shape.format == "csv":
-                send(csv_header(shape, snapshot.columns))
-            texts = self._texts(snapshot, request, row_sql(shape, snapshot.columns))
+                send(csv_header(shape, columns))
+            texts = (_bytes(formats.rows(shape, columns, batch)) for batch in batches)
             for text in _joined(texts) if shape.format == "json" else texts:
                 send(text)
         return {}
 
-    def _texts(self, snapshot: Snapshot, request: Request, row: str) -> Iterator[memoryview]:
-        for batch in self._batches(snapshot, request, f"{row} AS row"):
-            texts = batch.column(0).cast(pa.large_string())
-            _, offsets, data = texts.buffers()
-            ends = np.frombuffer(offsets, "<i8")[texts.offset : texts.offset + len(texts) + 1]
-            yield memoryview(data)[int(ends[0]) : int(ends[-1])]
-
-    def _parquet(self, snapshot: Snapshot, request: Request, send: Send) -> None:
-        chosen = cells(request.shape, snapshot.columns)
-        schema = arrow_schema([cell.column for cell in chosen])
-        select = ", ".join(f"{cell.value} AS c{i}" for i, cell in enumerate(chosen))
-        waiting: list[pa.RecordBatch] = []
-        with pq.ParquetWriter(_Sink(send), schema, compression="zstd") as writer:
-
-            def flush() -> None:
-                table = pa.Table.from_batches(waiting).rename_columns(schema.names).cast(schema)
-                writer.write_table(table.combine_chunks())
-                waiting.clear()
-
-            for batch in self._batches(snapshot, request, select):
-                waiting.append(batch)
-                if sum(map(len, waiting)) >= ROW_GROUP:
-                    flush()
-            if waiting:
-                flush()
-
-    def _batches(self, snapshot: Snapshot, request: Request, select: str) -> Iterator[pa.RecordBatch]:
-        """What `select` makes of the rows asked for, in their order, as it is read."""
+    def _batches(self, snapshot: Snapshot, request: Request, columns: Sequence[Column]) -> Iterator[list[pa.Array]]:
+        """Values of the rows asked for, in their order, as they are read: an array for each column."""
         query = request.query
         clause, values = where(query.conditions, snapshot.columns)
+        names = ", ".join(quoted(column.name) for column in columns)
         if query.sort:
             number = _unused(snapshot.columns)
             order = f"{order_by(query.sort, snapshot.columns)}, {number}"
-            inner = (
-                f"SELECT * FROM ({self._numbered(snapshot, number)}) WHERE {clause} ORDER BY {order} {_limit(request)}"
-            )
-            sql = f"SELECT {select} FROM ({inner})"
+            source = f"({self._numbered(snapshot, number)})"
+            sql = f"SELECT {names} FROM {source} WHERE {clause} ORDER BY {order} {_limit(request)}"
         else:
             if not query.conditions:
                 snapshot, request = _narrowed(snapshot, request)
-            sql = f"SELECT {select} FROM {self._source(snapshot)} WHERE {clause} {_limit(request)}"
-        yield from self._database.sql(sql, params=values).to_arrow_reader(BATCH_ROWS)
+            sql = f"SELECT {names} FROM {self._source(snapshot)} WHERE {clause} {_limit(request)}"
+        for batch in self._database.sql(sql, params=values).to_arrow_reader(BATCH_ROWS):
+            yield [
+                masked(column, array) if column.name in request.shape.masked else array
+                for column, array in zip(columns, batch.columns, strict=True)
+            ]
 
     def _count(self, snapshot: Snapshot, query: Query) -> int:
         if not query.conditions:
@@ -203,7 +176,7 @@ class Scans:
 
     def _source(self, snapshot: Snapshot) -> str:
         """All rows, in key order: the process has one thread, so nothing changes their order."""
-        paths = ", ".join(literal(str(path)) for path in snapshot.paths(PARQUET))
+        paths = ", ".join(_literal(str(path)) for path in snapshot.paths(PARQUET))
         if paths:
             return f"read_parquet([{paths}])"
         self._database.register("no_rows", arrow_schema(snapshot.columns).empty_table())
@@ -211,6 +184,10 @@ class Scans:
 
     def _numbered(self, snapshot: Snapshot, number: str) -> str:
         return f"SELECT row_number() OVER () - 1 AS {number}, * FROM {self._source(snapshot)}"
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _unused(columns: Sequence[Column]) -> str:
@@ -239,12 +216,35 @@ def _limit(request: Request) -> str:
     return f"{'' if request.limit is None else f'LIMIT {request.limit}'} OFFSET {request.offset}"
 
 
+def _bytes(texts: pa.Array) -> memoryview:
+    """Rows as they follow each other in memory."""
+    _, offsets, data = texts.buffers()
+    ends = np.frombuffer(offsets, "<i4")[texts.offset : texts.offset + len(texts) + 1]
+    return memoryview(data)[int(ends[0]) : int(ends[-1])]
+
+
 def _joined(texts: Iterator[memoryview]) -> Iterator[bytes | memoryview]:
     """Rows with a comma behind each, without the last comma."""
     for i, text in enumerate(texts):
         if i:
             yield b","
         yield text[:-1]
+
+
+def _write_parquet(columns: Sequence[Column], batches: Iterable[Sequence[pa.Array]], send: Send) -> None:
+    """Types as in the cache; JSON columns are text, as CSV has them."""
+    schema = arrow_schema(columns)
+    waiting: list[pa.Table] = []
+    with pq.ParquetWriter(_Sink(send), schema, compression="zstd") as writer:
+        for batch in batches:
+            cells = zip(columns, batch, strict=True)
+            arrays = [json_texts(column, values)[0] if column.kind == "json" else values for column, values in cells]
+            waiting.append(pa.table(arrays, schema.names).cast(schema))
+            if sum(map(len, waiting)) >= ROW_GROUP:
+                writer.write_table(pa.concat_tables(waiting).combine_chunks())
+                waiting = []
+        if waiting:
+            writer.write_table(pa.concat_tables(waiting).combine_chunks())
 
 
 class _Sink(io.BufferedIOBase):

@@ -10,13 +10,14 @@ import io
 import re
 import zipfile
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from xml.sax.saxutils import escape, quoteattr
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cache.errors import TooManyRows
-from cache.formats import Cell, bare_sql
-from cache.json_sql import literal
+from cache.formats import bare
 from cache.snapshot import Column
 
 ROWS = 1_048_575  # below the header
@@ -47,38 +48,39 @@ _START = (
     'activePane="bottomLeft" state="frozen"/></sheetView></sheetViews><sheetData>'
 )
 _END = "</sheetData></worksheet>"
+_TEXT = '<c t="inlineStr"><is><t xml:space="preserve">'
+_EPOCH, _MARCH_1900 = 25_569, 61  # days from 1899-12-30; Excel takes 1900 for a leap year
 _HEADER_STYLE = 1  # those of the columns follow, in their order
 
-# Characters that XML has not, a carriage return, which XML parsers change, and what looks like their escape.
-_ODD = r"[\x00-\x08\x0b-\x1f\x{fffe}\x{ffff}]|_x[0-9A-Fa-f]{4}_"
+# Signs of XML, characters that it has not, a carriage return, which parsers change, and what looks like an escape.
+_ODD = r"[&<>\x00-\x08\x0b-\x1f\x{fffe}\x{ffff}]|_x[0-9A-Fa-f]{4}_"
 _ODD_HERE = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
 
 
 def write(
-    file: io.BufferedIOBase, cells: Sequence[Cell], rows: int, size: int, texts: Iterable[bytes | memoryview]
+    file: io.BufferedIOBase, columns: Sequence[Column], rows: int, size: int, texts: Iterable[bytes | memoryview]
 ) -> None:
     """Writes the workbook into a file that need not be able to go back.
 
-    Parameters: `rows` is how many there are, `size` about how many bytes of JSON; `texts` are pieces of what `row_sql`
+    Parameters: `rows` is how many there are, `size` about how many bytes of JSON; `texts` are pieces of what `rows`
     gives. Raises TooManyRows.
     """
     if rows > ROWS:
         raise TooManyRows(f"These are {rows:,} rows, and a sheet of Excel holds {ROWS:,}.")
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as book:
-        for name, text in {**_PARTS, "xl/styles.xml": _styles([cell.column for cell in cells])}.items():
+        for name, text in {**_PARTS, "xl/styles.xml": _styles(columns)}.items():
             book.writestr(name, _XML + text)
         large = size > zipfile.ZIP64_LIMIT // 8  # else plain ZIP, which more readers take
         with book.open("xl/worksheets/sheet1.xml", "w", force_zip64=large) as sheet:
-            sheet.write((_START + _header([cell.column for cell in cells])).encode())
+            sheet.write((_START + _header(columns)).encode())
             for piece in texts:
                 sheet.write(piece)
             sheet.write(_END.encode())
 
 
 def _header(columns: Sequence[Column]) -> str:
-    cells = (f'<c s="{_HEADER_STYLE}" t="inlineStr"><is><t xml:space="preserve">{_escaped(c.name)}</t></is></c>'
-             for c in columns)  # fmt: skip
-    return f"<row>{''.join(cells)}</row>"
+    names = (_TEXT.replace("<c ", f'<c s="{_HEADER_STYLE}" ') + _escaped(c.name) for c in columns)
+    return f"<row>{''.join(f'{name}</t></is></c>' for name in names)}</row>"
 
 
 def _styles(columns: Sequence[Column]) -> str:
@@ -115,51 +117,63 @@ def _number_format(column: Column) -> str:
             return "General"
 
 
-def row_sql(cells: Sequence[Cell]) -> str:
-    """DuckDB's expression to one row's XML. Long or odd texts go through `odd_xml(VARCHAR)`: see `odd_xml`."""
-    parts = ", ".join(f"coalesce({_cell_sql(cell, i)}, '<c/>')" for i, cell in enumerate(cells, start=2))
-    return f"concat('<row>', {parts}, '</row>')"
+def rows(columns: Sequence[Column], values: Sequence[pa.Array]) -> pa.Array:
+    """Rows as XML."""
+    cells = [_cells(*cell, style) for style, cell in enumerate(zip(columns, values, strict=True), start=2)]
+    return pc.binary_join_element_wise(
+        "<row>", *cells, "</row>", "", null_handling="replace", null_replacement="<c/>"
+    )  # fmt: skip
 
 
-def _cell_sql(cell: Cell, style: int) -> str:
-    value, column = cell.value, cell.column
-    text, number = _text_sql(bare_sql(cell)), f'<c s="{style}"><v>'
+def _cells(column: Column, values: pa.Array, style: int) -> pa.Array:
     match column.kind:
-        case "integer" | "unsigned":
-            return f"CASE WHEN {_within(value, 10**DIGITS)} THEN '{number}' || {value} || '</v></c>' ELSE {text} END"
-        case "decimal" if column.decimals < DIGITS:
-            exact = _within(value, 10 ** (DIGITS - column.decimals))
-            return f"CASE WHEN {exact} THEN '{number}' || {value} || '</v></c>' ELSE {text} END"
+        case "integer" | "unsigned" | "decimal":
+            numbers, exact = bare(column, values), _exact(column, values)
         case "float" | "double":
-            return f"'{number}' || {value} || '</v></c>'"
+            return _numbers(bare(column, values), style)
         case "boolean":
-            kind = f"CASE WHEN {value} IN (0, 1) THEN 'b' ELSE 'n' END"
-            return f"'<c t=\"' || {kind} || '\"><v>' || {value} || '</v></c>'"
+            kind = pc.if_else(pc.less_equal(pc.abs(values), 1), "b", "n")
+            return pc.binary_join_element_wise('<c t="', kind, '"><v>', values.cast(pa.string()), "</v></c>", "")
         case "date":
-            serial = f"date_diff('day', DATE '1899-12-30', {value})"
-            return f"CASE WHEN {value} >= DATE '1900-03-01' THEN '{number}' || {serial} || '</v></c>' ELSE {text} END"
+            serial = pc.add(values.cast(pa.int32()), _EPOCH)
+            numbers, exact = serial.cast(pa.string()), pc.greater_equal(serial, _MARCH_1900)
         case "datetime" | "timestamp":
-            serial = f"epoch_us({value}) / 86400000000 + 25569"
-            modern = f"{value} >= TIMESTAMPTZ '1900-03-01 00:00:00+00'"
-            return f"CASE WHEN {modern} THEN '{number}' || ({serial})::DOUBLE || '</v></c>' ELSE {text} END"
+            days = pc.divide(values.cast(pa.int64()).cast(pa.float64(), safe=False), 86_400e6)
+            serial = pc.add(days, float(_EPOCH))
+            numbers, exact = serial.cast(pa.string()), pc.greater_equal(serial, float(_MARCH_1900))
         case _:
-            return text
+            return _texts(bare(column, values))
+    cells = _numbers(numbers, style)
+    return cells if pc.all(exact).as_py() is not False else pc.if_else(exact, cells, _texts(bare(column, values)))
 
 
-def _within(value: str, bound: int) -> str:
-    return f"{value} < {bound} AND {value} > -{bound}"
+def _exact(column: Column, values: pa.Array) -> pa.Array:
+    """Whether a number has no more digits than Excel holds."""
+    if column.kind == "decimal":
+        if column.digits <= DIGITS:
+            return pc.is_valid(values)
+        if column.decimals >= DIGITS:
+            return pc.is_null(values)
+        return pc.less(pc.abs(values), pa.scalar(Decimal(10 ** (DIGITS - column.decimals)), values.type))
+    small = pc.less(values, pa.scalar(10**DIGITS, values.type))
+    return small if column.kind == "unsigned" else pc.and_(small, pc.greater(values, -(10**DIGITS)))
 
 
-def _text_sql(text: str) -> str:
-    escaped = f"replace(replace(replace({text}, '&', '&amp;'), '<', '&lt;'), '>', '&gt;')"
-    odd = f"strlen({text}) > {CHARACTERS} OR regexp_matches({text}, {literal(_ODD)})"
-    content = f"CASE WHEN {odd} THEN odd_xml({text}) ELSE {escaped} END"
-    return f"'<c t=\"inlineStr\"><is><t xml:space=\"preserve\">' || {content} || '</t></is></c>'"
+def _numbers(texts: pa.Array, style: int) -> pa.Array:
+    return pc.binary_join_element_wise(f'<c s="{style}"><v>', texts, "</v></c>", "")
 
 
-def odd_xml(texts: pa.Array | pa.ChunkedArray) -> pa.Array:
+def _texts(texts: pa.Array) -> pa.Array:
+    return pc.binary_join_element_wise(_TEXT, xml_texts(texts), "</t></is></c>", "")
+
+
+def xml_texts(texts: pa.Array) -> pa.Array:
     """Texts as they stand in a cell: cut where they are too long, escaped where XML or Excel would change them."""
-    return pa.array([None if text is None else _escaped(_cut(text)) for text in texts.to_pylist()], pa.string())
+    odd = pc.or_(pc.match_substring_regex(texts, _ODD), pc.greater(pc.binary_length(texts), CHARACTERS))
+    if not pc.any(odd).as_py():
+        return texts
+    escaped = [_escaped(_cut(text)) for text in texts.filter(odd).to_pylist()]
+    return pc.replace_with_mask(texts, pc.fill_null(odd, False), pa.array(escaped, texts.type))
 
 
 def _cut(text: str) -> str:

@@ -105,12 +105,12 @@ def one_chunk(values: pa.ChunkedArray) -> pa.Array:
 # -- type -> JSON
 
 
-def json_rows(columns: Sequence[Column], values: Sequence[pa.Array]) -> pa.Array:
-    """Each row as one JSON object and a comma, of what `json_texts` gives for each column."""
+def json_rows(columns: Sequence[Column], values: Sequence[pa.Array], end: str = ",") -> pa.Array:
+    """Each row as one JSON object and what ends it, of what `json_texts` gives for each column."""
     parts: list[pa.Array | str] = []
     for i, (column, texts) in enumerate(zip(columns, values, strict=True)):
         parts += [("," if i else "{") + json_string(column.name) + ":", texts]
-    return pc.binary_join_element_wise(*parts, "},", "", null_handling="replace", null_replacement="null")
+    return pc.binary_join_element_wise(*parts, "}" + end, "", null_handling="replace", null_replacement="null")
 
 
 def json_texts(column: Column, values: pa.Array) -> tuple[pa.Array, int]:
