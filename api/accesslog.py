@@ -17,12 +17,15 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.gate import ACCESS, Access
 
 log = logging.getLogger("api.access")
+
+Note = Callable[[Scope, int, int, float], None]
 
 SHOWN = frozenset((
     "/", "/changes", "/demo", "/docs", "/events", "/fetch-data", "/health", "/metrics", "/openapi.json", "/ready",
@@ -56,9 +59,7 @@ class AccessLog:
             self._at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
         access = scope.get(ACCESS)
         key = f'"{access.name}"' if isinstance(access, Access) else "null"
-        path = scope["path"]
-        if path not in SHOWN:
-            path = "/tasks/{id}" if path.startswith("/tasks/") else "(other)"
+        path = shown(scope["path"])
         self._lines.append(
             f'{{"time": "{self._at}.{int(now % 1 * 1000):03}Z", "method": "{scope["method"]}", "path": "{path}", '
             f'"status": {status}, "bytes": {size}, "ms": {(time.perf_counter() - started) * 1000:.3f}, "key": {key}}}'
@@ -73,6 +74,13 @@ class AccessLog:
                 log.info("\n".join(lines))
 
 
+def shown(path: str) -> str:
+    """The path as logs and metrics name it: what nothing answers may hold anything."""
+    if path in SHOWN:
+        return path
+    return "/tasks/{id}" if path.startswith("/tasks/") else "(other)"
+
+
 def to_standard_error() -> None:
     """Lines go out as they are, so that programs can read them."""
     handler = logging.StreamHandler(sys.stderr)
@@ -81,12 +89,12 @@ def to_standard_error() -> None:
     log.propagate = False
 
 
-class Logged:
-    """Notes every request of an application."""
+class Noted:
+    """Notes every request of an application. Parameters: `note` as in AccessLog."""
 
-    def __init__(self, app: ASGIApp, access_log: AccessLog) -> None:
+    def __init__(self, app: ASGIApp, note: Note) -> None:
         self._app = app
-        self._log = access_log
+        self._note = note
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -106,4 +114,4 @@ class Logged:
         try:
             await self._app(scope, receive, counted)
         finally:
-            self._log.note(scope, status, 0 if scope["method"] == "HEAD" else size, started)
+            self._note(scope, status, 0 if scope["method"] == "HEAD" else size, started)

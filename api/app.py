@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.accesslog import AccessLog, Logged
+from api.accesslog import AccessLog, Note, Noted
 from api.changes import ChangesFeed
 from api.demo import demo_page
 from api.errors import on_fault, on_http_error, on_own_error
@@ -23,6 +23,7 @@ from api.events import Events
 from api.fetch import Fetch
 from api.gate import ACCESS, Access, Gate, RequireKey
 from api.headers import CommonHeaders, Lines
+from api.metrics import Metrics
 from api.query import PATH
 from api.ready import Ready
 from api.refresh import Refresh
@@ -67,6 +68,8 @@ def create_app(store: Store, settings: Settings, key: str, events: Events, servi
                 access_log.stop()
 
     access_log = AccessLog() if settings.access_log == "on" else None
+    metrics = Metrics(store)
+    notes = [metrics.note, *([access_log.note] if access_log else [])]
     gate = Gate(store, key, settings)
     keyed = [Middleware(RequireKey, gate=gate)]
     reading, refreshing = ([Middleware(RequireKey, gate=gate, scope=scope)] for scope in ("read", "refresh"))
@@ -79,6 +82,7 @@ def create_app(store: Store, settings: Settings, key: str, events: Events, servi
             Route("/tasks/{id}", refresh.get, middleware=keyed),
             Route("/events", events.feed, middleware=keyed),
             Route("/status", reports.status, middleware=keyed),
+            Route("/metrics", metrics.get, middleware=reading),
             Route("/health", reports.health),
             Route("/ready", reports.ready),
             Route("/demo", demo_page()),
@@ -88,26 +92,26 @@ def create_app(store: Store, settings: Settings, key: str, events: Events, servi
         lifespan=lifespan,
     )
     application.router.redirect_slashes = False
-    return Api(CommonHeaders(application, settings.cors_origins), fetch, gate, access_log)
+    return Api(CommonHeaders(application, settings.cors_origins), fetch, gate, notes)
 
 
 class Api:
     """The application, and its short cut: what lies in memory is answered without passing through it."""
 
-    def __init__(self, app: CommonHeaders, fetch: Fetch, gate: Gate, access_log: AccessLog | None) -> None:
-        self._app: ASGIApp = Logged(app, access_log) if access_log else app
+    def __init__(self, app: CommonHeaders, fetch: Fetch, gate: Gate, notes: Sequence[Note]) -> None:
+        self._app: ASGIApp = Noted(app, self.note)
         self._fetch = fetch
         self._gate = gate
-        self._access_log = access_log
+        self._notes = notes
         self.lines = app.lines
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)
 
     def note(self, scope: Scope, status: int, size: int, started: float) -> None:
-        """An answer that was at hand has been sent."""
-        if self._access_log:
-            self._access_log.note(scope, status, size, started)
+        """An answer has been sent."""
+        for note in self._notes:
+            note(scope, status, size, started)
 
     def at_hand(self, scope: Scope) -> tuple[Ready, Lines] | None:
         """The answer to a request and the headers that stand on all, if nothing has to be waited for.

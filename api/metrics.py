@@ -1,0 +1,96 @@
+"""`GET /metrics`: the state of cache and syncs, and what was answered, as Prometheus reads it.
+
+Names follow its conventions: base units (seconds, bytes), counters end in `_total`.
+https://prometheus.io/docs/practices/naming/
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import suppress
+
+from prometheus_client import CollectorRegistry, exposition
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.process_collector import ProcessCollector
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Scope
+
+from api.accesslog import shown
+from api.parameters import parameters
+from cache.errors import CacheError
+from cache.store import Store, now
+
+BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0)  # seconds: from a 304 to a whole table
+
+
+class Metrics:
+    """Counts answers in the event loop, at a microsecond each, and looks at the cache when it is asked."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._answers: dict[tuple[str, int], int] = defaultdict(int)
+        self._bytes: dict[str, int] = defaultdict(int)
+        self._seconds: dict[str, float] = defaultdict(float)
+        self._buckets: dict[str, list[int]] = defaultdict(lambda: [0] * (len(BUCKETS) + 1))
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+
+    def note(self, scope: Scope, status: int, size: int, started: float) -> None:
+        """A request was answered. Parameters: `size` in bytes; `started` by `time.perf_counter`."""
+        path, seconds = shown(scope["path"]), time.perf_counter() - started
+        self._answers[path, status] += 1
+        self._bytes[path] += size
+        self._seconds[path] += seconds
+        self._buckets[path][bisect_left(BUCKETS, seconds)] += 1
+
+    async def get(self, request: Request) -> Response:
+        parameters(request)
+        text = await run_in_threadpool(exposition.generate_latest, self._registry)
+        return Response(text, media_type=exposition.CONTENT_TYPE_LATEST)
+
+    def collect(self) -> Iterator[Metric]:
+        """What Prometheus's registry calls."""
+        yield from self._served()
+        yield from self._cached()
+
+    def _served(self) -> Iterator[Metric]:
+        answers = CounterMetricFamily("orders_http_requests", "Answers sent.", labels=("path", "status"))
+        for (path, status), count in list(self._answers.items()):
+            answers.add_metric((path, str(status)), count)
+        sent = CounterMetricFamily("orders_http_response_bytes", "Bytes of their bodies.", labels=("path",))
+        seconds = HistogramMetricFamily("orders_http_request_seconds", "Time to an answer's end.", labels=("path",))
+        for path, counts in list(self._buckets.items()):
+            sent.add_metric((path,), self._bytes[path])
+            below = [str(bound) for bound in BUCKETS] + ["+Inf"]
+            sums = [sum(counts[: i + 1]) for i in range(len(counts))]
+            seconds.add_metric((path,), list(zip(below, sums, strict=True)), self._seconds[path])
+        yield from (answers, sent, seconds)
+
+    def _cached(self) -> Iterator[Metric]:
+        status = self._store.status()
+        head, last = status.head, status.last
+        yield _gauge("orders_sync_running", "1 while a sync runs.", status.running is not None)
+        yield _gauge("orders_refreshes_queued", "Refreshes that wait for a sync.", status.queued)
+        yield _gauge("orders_workers", "Processes that can run syncs.", len(status.workers))
+        if head is not None:
+            age = (now() - head.updated_at).total_seconds()
+            yield _gauge("orders_snapshot_generation", "Generation of the newest snapshot.", head.generation)
+            yield _gauge("orders_snapshot_verified", "1 if it is proven equal to the table.", head.verified)
+            yield _gauge("orders_snapshot_age_seconds", "Seconds since it was last verified.", age)
+            with suppress(CacheError):  # it is replaced just now; the next look tells
+                yield _gauge("orders_snapshot_rows", "Rows of it.", self._store.inspect(head.generation).rows)
+        if last is not None and last.finished_at is not None:
+            seconds = (last.finished_at - last.started_at).total_seconds()
+            yield _gauge("orders_last_sync_seconds", "How long the last sync took.", seconds)
+            yield _gauge("orders_last_sync_failed", "1 if it failed.", last.outcome == "failed")
+            yield _gauge("orders_last_sync_end_timestamp_seconds", "When it ended.", last.finished_at.timestamp())
+
+
+def _gauge(name: str, says: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, says, float(value))
