@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.accesslog import AccessLog, Note, Noted
 from api.changes import ChangesFeed
 from api.demo import demo_page
-from api.errors import on_fault, on_http_error, on_own_error
+from api.errors import Unfinished, on_fault, on_http_error, on_own_error, on_unfinished
 from api.events import Events
 from api.fetch import Fetch
 from api.gate import ACCESS, Access, Gate, RequireKey
@@ -27,6 +27,7 @@ from api.metrics import Metrics
 from api.query import PATH
 from api.ready import Ready
 from api.refresh import Refresh
+from api.scanner import Scanner
 from api.sign import Sign
 from api.status import Reports
 from api.views import Views
@@ -45,8 +46,9 @@ class Service(Protocol):
 def create_app(store: Store, settings: Settings, key: str, events: Events, service: Service | None = None) -> Api:
     """Parameters: `key` is what clients send; `events` feeds the streams; `service` is started and stopped with the
     application (the scheduler, where this process hosts it)."""
-    views = Views(store)
-    fetch = Fetch(store, settings, views, events)
+    views = Views(store, settings.personal_columns)
+    scanner = Scanner(settings.cache_url)
+    fetch = Fetch(store, settings, views, events, scanner)
     changes = ChangesFeed(store, settings, views)
     refresh = Refresh(store)
     reports = Reports(store, settings, views)
@@ -66,6 +68,8 @@ def create_app(store: Store, settings: Settings, key: str, events: Events, servi
             await events.stop()
             if access_log:
                 access_log.stop()
+            await scanner.close()
+            fetch.close()
 
     access_log = AccessLog() if settings.access_log == "on" else None
     metrics = Metrics(store)
@@ -88,7 +92,12 @@ def create_app(store: Store, settings: Settings, key: str, events: Events, servi
             Route("/demo", demo_page()),
             Route("/", _to_demo),
         ],
-        exception_handlers={OrdersError: on_own_error, HTTPException: on_http_error, Exception: on_fault},
+        exception_handlers={
+            OrdersError: on_own_error,
+            Unfinished: on_unfinished,
+            HTTPException: on_http_error,
+            Exception: on_fault,
+        },
         lifespan=lifespan,
     )
     application.router.redirect_slashes = False

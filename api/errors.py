@@ -19,9 +19,12 @@
 | no_key | 409 | the table has no key, so its changes cannot be told |
 | unknown_generation, changes_gone | 410 | what was asked for is not kept any more |
 | rate_limited | 429 | too many requests, or too many wrong keys |
+| unknown_generation | 410 | that generation is no longer kept |
 | internal_error | 500 | a fault of ours |
+| the code of what failed | 502 | the refresh that `wait` asked for; with `task_id` and `Location` |
 | no_snapshot, no_worker, too_old, snapshot_damaged, cache_unwritable | 503 | see the message |
 | query_timeout, scan_failed, scan_busy | 503 | a scan did not come to its end, or to its turn |
+| timeout | 504 | the refresh that `wait` asked for goes on; with `task_id` and `Location` |
 """
 
 from __future__ import annotations
@@ -45,6 +48,7 @@ from cache.errors import (
     QueryRefused,
     SyncRunning,
     TooManyRows,
+    Trouble,
     UnknownGeneration,
     UnknownTask,
 )
@@ -62,6 +66,15 @@ class Forbidden(OrdersError):
     """The key is right, and lacks the scope."""
 
     code = "forbidden"
+
+
+class Unfinished(Exception):
+    """A refresh that `wait=true` asked for has failed, or not ended in time. Parameters: its task, what went wrong."""
+
+    def __init__(self, task: str, trouble: Trouble) -> None:
+        super().__init__(trouble.message)
+        self.task = task
+        self.trouble = trouble
 
 
 _STATUS: dict[type[OrdersError], int] = {
@@ -94,6 +107,14 @@ async def on_own_error(_: Request, error: Exception) -> Response:
         return refusal(400, error.code, str(error))
     status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
     return refusal(status, error.code, str(error), {"Retry-After": str(RETRY_SECONDS)} if status == 503 else None)
+
+
+async def on_unfinished(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Unfinished)
+    trouble = error.trouble
+    body = {"status": "error", "message": f"{trouble.message} {trouble.advice}", "code": trouble.code}
+    status = {"timeout": 504, "shutting_down": 503}.get(trouble.code, 502)
+    return Answer(body | {"task_id": error.task}, status, {"Location": f"/tasks/{error.task}"})
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -81,7 +81,7 @@ class Events:
     # -- one stream
 
     async def stream(
-        self, cached: Sequence[Piece], asked: Asked | None, renewed: Callable[[], Awaitable[Sequence[Piece]]]
+        self, cached: AsyncIterator[Piece], asked: Asked | None, renewed: Callable[[], Awaitable[AsyncIterator[Piece]]]
     ) -> AsyncIterator[Piece]:
         """The events of one client.
 
@@ -89,7 +89,7 @@ class Events:
         `renewed` gives the body after it. Where the data is new enough already, `updated` follows at once.
         """
         yield b": phpmyadmin-orders\n\n"
-        for piece in _payload("cached", cached):
+        async for piece in _payload("cached", cached):
             yield piece
         if asked:
             trouble = asked.error
@@ -101,13 +101,20 @@ class Events:
                         yield event
             if trouble is None:
                 try:
-                    for piece in _payload("updated", await renewed()):
+                    async for piece in _payload("updated", await renewed()):
                         yield piece
                 except OrdersError as error:
                     trouble = error.trouble()
             if trouble:
                 yield _event("error", message=f"{trouble.message} {trouble.advice}", code=trouble.code)
         yield DONE
+
+    async def outcome(self, task: Task) -> Trouble | None:
+        """Waits until a refresh has ended, or as long as a stream would. Returns its trouble, if any."""
+        async for event in self._follow(task):
+            if isinstance(event, Trouble):
+                return event
+        return None
 
     async def _follow(self, task: Task) -> AsyncIterator[bytes | Trouble]:
         """Progress and comment lines until the task has ended; then its trouble, if any."""
@@ -151,5 +158,8 @@ def _event(type: str, **values: Any) -> bytes:
     return b"data: " + dumps({"type": type, **values}) + b"\n\n"
 
 
-def _payload(type: str, body: Sequence[Piece]) -> list[Piece]:
-    return [b'data: {"type": "%s", "payload": ' % type.encode(), *body, b"}\n\n"]
+async def _payload(type: str, body: AsyncIterator[Piece]) -> AsyncIterator[Piece]:
+    yield b'data: {"type": "%s", "payload": ' % type.encode()
+    async for piece in body:
+        yield piece
+    yield b"}\n\n"

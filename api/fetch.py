@@ -1,26 +1,54 @@
-"""`GET /fetch-data`, with all that has to be waited for: refreshes, streams, generations that are not open."""
+"""`GET /fetch-data`, with all that has to be waited for: refreshes, generations that are not open, scans, and rows
+that are written anew because only some columns, another form or another format of them was asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import aclosing
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+from isal import isal_zlib
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from api.errors import Unfinished
 from api.events import Events
-from api.gate import ACCESS, access_of
-from api.query import FetchQuery, read
-from api.ready import Piece, Ready, body, find, place, ready
+from api.files import Files
+from api.gate import ACCESS, Access, access_of
+from api.query import ALL, PREPARED, FetchQuery, read
+from api.ready import (
+    END,
+    FACET_VALUES,
+    More,
+    Piece,
+    Question,
+    Ready,
+    Unchanged,
+    counted,
+    described,
+    facets,
+    headers_of,
+    not_modified,
+    place,
+    question,
+    ready,
+)
 from api.refresh import ask_automatically, nothing_cached
+from api.scanner import Scanner
 from api.views import View, Views
 from cache.errors import NoSnapshot, UnknownGeneration
 from cache.settings import Settings
 from cache.store import Store
 
 SLICE = 256 * 1024  # bytes handed to the server at once: what a slow client can hold in memory
+GATHERED = 1_000  # picked rows that are put together at once
+_FILES = ("xlsx", "parquet")  # formats whose readers want to know the size, or to read here and there
+
+Rows = npt.NDArray[np.int64]
 
 
 class ReadyResponse(Response):
@@ -46,46 +74,179 @@ def cut(pieces: Iterable[Piece]) -> Iterator[Piece]:
 class Fetch:
     """The endpoint."""
 
-    def __init__(self, store: Store, settings: Settings, views: Views, events: Events) -> None:
+    def __init__(self, store: Store, settings: Settings, views: Views, events: Events, scanner: Scanner) -> None:
         self._store = store
         self._settings = settings
         self._views = views
         self._events = events
+        self._scanner = scanner
+        self._files = Files()
+
+    def close(self) -> None:
+        self._files.close()
 
     def at_hand(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Ready | None:
         """The answer, where nothing has to be waited for. Raises OrdersError."""
-        scope[ACCESS].require("read")
-        query = read(scope["query_string"])
-        if query.refresh or query.stream:
+        access: Access = scope[ACCESS]
+        access.require("read")
+        asked = read(scope["query_string"])
+        if asked.refresh or asked.stream or asked.wait:
             return None
-        view = self._views.at_hand(place(query.after).generation if query.after else None)
-        return ready(view, query, headers, {}) if view else None
+        view = self._views.at_hand(place(asked.after).generation if asked.after else None)
+        return ready(view, asked, headers, access.masked) if view else None
 
     async def get(self, request: Request) -> Response:
-        query = read(request.scope["query_string"])
-        if query.refresh:
-            access_of(request).require("refresh")
-        refresh = await run_in_threadpool(ask_automatically, self._store, self._settings) if query.refresh else None
+        asked = read(request.scope["query_string"])
+        access = access_of(request)
+        refresh = None
+        if asked.refresh or asked.wait:
+            access.require("refresh")
+        if asked.refresh:
+            refresh = await run_in_threadpool(ask_automatically, self._store, self._settings)
+        elif asked.wait:
+            await self._refreshed()
         try:
-            view = await self._views.get(place(query.after).generation if query.after else None)
+            view = await self._views.get(place(asked.after).generation if asked.after else None)
         except NoSnapshot:
             return await run_in_threadpool(nothing_cached, self._store, refresh)
         except UnknownGeneration as error:
             raise UnknownGeneration(error.message, "Start again without `after`, from the newest one.") from error
+        headers = dict(request.scope["headers"])
         more = {"_info": refresh.info} if refresh else {}
-        if not query.stream:
-            return ReadyResponse(ready(view, query, dict(request.scope["headers"]), more))
-        shown = _payload(view, query, more)
-        headers = dict(view.freshness.items) | {"X-Accel-Buffering": "no"}  # nginx would hold events back
-        if request.method == "HEAD":
-            return Response(headers=headers, media_type="text/event-stream")
+        if asked.stream:
+            stream = self._events.stream(
+                await self._payload(view, asked, access.masked, more),
+                refresh,
+                lambda: self._renewed(asked, access.masked),
+            )
+            return _streamed(request, stream, view, {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
+        answer = None if more else ready(view, asked, headers, access.masked)
+        if answer:
+            return ReadyResponse(answer)
+        try:
+            asking = question(view, asked, headers, access.masked, more)
+        except Unchanged as unchanged:
+            return ReadyResponse(not_modified(view, unchanged.tag))
+        return await self._answer(request, asking, more)
 
-        async def renewed() -> list[Piece]:
-            return _payload(await self._views.get(), query, {})
+    async def _refreshed(self) -> None:
+        """Asks for a refresh and waits for its end. Raises Unfinished, NoWorker."""
+        task = await run_in_threadpool(self._store.request, "api, waiting")
+        trouble = await self._events.outcome(task)
+        if trouble:
+            raise Unfinished(task.id, trouble)
 
-        stream = self._events.stream(shown, refresh, renewed)
-        return StreamingResponse(stream, headers=headers, media_type="text/event-stream")
+    # -- answers that take time
+
+    async def _answer(self, request: Request, asking: Question, more: More) -> Response:
+        headers = {name.decode().title(): value.decode() for name, value in headers_of(asking)}
+        if asking.shape.format == "json":
+            pieces = await self._json(asking, more)
+        else:
+            total = await self._total(asking)
+            count = min(max(0, total - asking.first), total if asking.asked.limit is None else asking.asked.limit)
+            headers["X-Total-Count"] = str(total)
+            if following := asking.next(count, total):
+                headers["X-Next"] = following
+            if asking.shape.format != "ndjson":
+                name = f"{asking.view.snapshot.manifest.source.table}.{asking.shape.format}"
+                headers["Content-Disposition"] = _attachment(name)
+            if asking.shape.format in _FILES:
+                path = await self._files.written(asking.tag, lambda: self._scan(asking))
+                return FileResponse(path, headers=headers | dict(asking.view.headers.items))
+            pieces = await self._scan(asking)
+        if asking.gzip:
+            headers["Content-Encoding"] = "gzip"
+            pieces = _zipped(pieces)
+        return _streamed(request, pieces, asking.view, headers | {"Last-Modified": asking.view.last_modified})
+
+    async def _payload(self, view: View, asked: FetchQuery, masked: bool, more: More) -> AsyncIterator[Piece]:
+        return await self._json(question(view, asked, {}, masked, more), more)
+
+    async def _renewed(self, asked: FetchQuery, masked: bool) -> AsyncIterator[Piece]:
+        return await self._payload(await self._views.get(), asked, masked, {})
+
+    async def _json(self, asking: Question, more: More) -> AsyncIterator[Piece]:
+        """A JSON body. What can fail has been done before its first piece."""
+        view, asked = asking.view, asking.asked
+        more = {**more, **described(asking)}
+        if asked.facet:
+            more["facets"] = await self._facets(asking)
+        limit = 0 if asked.metadata_only else asked.limit
+        rows: AsyncIterator[Piece]
+        if asking.shape is PREPARED and asking.query is not ALL:
+            found, total = await self._find(asking, asking.first, limit)
+            count, rows = len(found), _gathered(view, found)
+        else:
+            total = await self._total(asking)
+            start = min(total, asking.first)
+            stop = total if limit is None else min(total, start + limit)
+            count = stop - start
+            if asking.shape is PREPARED:
+                rows = _each(cut(view.snapshot.json_slices(start, stop)))
+            else:
+                rows = await self._scan(asking) if count else _each(())
+        return _around(view.prefix(count, total, asking.next(count, total), more), rows, END)
+
+    async def _scan(self, asking: Question) -> AsyncIterator[Piece]:
+        return await self._scanner.stream(
+            asking.view.generation, asking.query, asking.shape, asking.first, asking.asked.limit
+        )
+
+    async def _find(self, asking: Question, first: int, limit: int | None) -> tuple[Rows, int]:
+        view, query = asking.view, asking.query
+        if view.index.can(query):
+            return await run_in_threadpool(view.index.find, query, first, limit)
+        return await self._scanner.find(view.generation, query, first, limit)
+
+    async def _total(self, asking: Question) -> int:
+        return asking.view.rows if asking.query == ALL else (await self._find(asking, 0, 0))[1]
+
+    async def _facets(self, asking: Question) -> dict[str, Any]:
+        view, query = asking.view, asking.query
+        if all(view.index.can_count(query, column) for column in asking.asked.facet):
+            return await run_in_threadpool(facets, asking)
+        return {
+            column: counted(await self._scanner.facet(view.generation, query, column, FACET_VALUES))
+            for column in asking.asked.facet
+        }
 
 
-def _payload(view: View, query: FetchQuery, more: dict[str, Any]) -> list[Piece]:
-    return list(cut(body(view, query, find(view, query), more)))
+def _streamed(request: Request, pieces: AsyncIterator[Piece], view: View, headers: Mapping[str, str]) -> Response:
+    headers = dict(view.freshness.items) | dict(headers)
+    if request.method == "HEAD":
+        return Response(headers=headers)
+    return StreamingResponse(pieces, headers=headers)
+
+
+def _attachment(name: str) -> str:
+    safe = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "-_.") else "_" for letter in name)
+    return f'attachment; filename="{safe}"'
+
+
+async def _each(pieces: Iterable[Piece]) -> AsyncIterator[Piece]:
+    for piece in pieces:
+        yield piece
+
+
+async def _gathered(view: View, rows: Rows) -> AsyncIterator[Piece]:
+    for start in range(0, len(rows), GATHERED):
+        comma = [b","] if start else []
+        yield b"".join([*comma, *view.snapshot.gather(rows[start : start + GATHERED])])
+
+
+async def _around(head: bytes, pieces: AsyncIterator[Piece], tail: bytes) -> AsyncIterator[Piece]:
+    async with aclosing(pieces):  # type: ignore[type-var]
+        yield head
+        async for piece in pieces:
+            yield piece
+        yield tail
+
+
+async def _zipped(pieces: AsyncIterator[Piece]) -> AsyncIterator[Piece]:
+    deflate = isal_zlib.compressobj(1, wbits=31)
+    async with aclosing(pieces):  # type: ignore[type-var]
+        async for piece in pieces:
+            if compressed := deflate.compress(piece):
+                yield compressed
+        yield deflate.flush()

@@ -114,16 +114,16 @@ def listed(text: str) -> tuple[str, ...]:
 def pairs(query: bytes) -> Pairs:
     """Names and values of a query string, in order. Raises ParameterInvalid where they are not UTF-8."""
     try:
-        found = (part.partition(b"=") for part in query.split(b"&") if part)
-        return [(_decoded(name), _decoded(value)) for name, _, value in found]
+        parts = [part.partition("=") for part in query.decode().split("&") if part]
+        if b"%" in query or b"+" in query:
+            return [(_decoded(name), _decoded(value)) for name, _, value in parts]
     except UnicodeDecodeError:
         raise ParameterInvalid("The query of the address is not UTF-8.", "Percent-encode its UTF-8 bytes.") from None
+    return [(name, value) for name, _, value in parts]
 
 
-def _decoded(raw: bytes) -> str:
-    if b"%" in raw or b"+" in raw:
-        raw = unquote_to_bytes(raw.replace(b"+", b" "))
-    return raw.decode()
+def _decoded(raw: str) -> str:
+    return unquote_to_bytes(raw.replace("+", " ")).decode()
 
 
 def parse(given: Pairs, known: Mapping[str, Parameter]) -> tuple[dict[str, Any], Pairs]:

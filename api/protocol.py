@@ -19,6 +19,9 @@ from api.ready import Piece, Ready
 JOINED = 128 * 1024  # bytes of a body up to which one write of a copy is cheaper than several writes
 
 
+_UNUSUAL = frozenset((b"content-length", b"transfer-encoding", b"expect"))
+
+
 class Application(Protocol):
     """What an application offers beside ASGI."""
 
@@ -63,7 +66,7 @@ class DirectProtocol(HttpToolsProtocol):
             and self.parser.get_http_version() == "1.1"
             and not self.parser.should_upgrade()
             and b"#" not in self.url
-            and all(name not in (b"content-length", b"transfer-encoding", b"expect") for name, _ in self.headers)
+            and not _UNUSUAL.intersection(dict(self.headers))
         )
 
     def _write(self, answer: Ready, common: Lines, body: bool) -> int:

@@ -17,19 +17,26 @@ from isal import isal_zlib
 
 from api.errors import ParameterInvalid
 from api.headers import Lines
-from api.query import FetchQuery
+from api.query import ALL, MEDIA_TYPES, PREPARED, FetchQuery
 from api.views import View
+from cache.filters import Query
+from cache.personal import refuse_masked
+from cache.shape import Shape
 from cache.snapshot import Column
 
 Piece = bytes | memoryview
+More = Mapping[str, Any]  # further keys of a body
 
+AT_ONCE_ROWS = 250_000  # of a table whose queries are answered while others wait: some milliseconds
+PICKED_ROWS = 5_000  # that are put together at once
+FACET_VALUES = 100
 LEAST_GZIP = 1_000  # bytes of a body that is worth compressing
-MOST_GZIP = 4 << 20  # bytes that are compressed while others wait (some milliseconds)
-_END = b"]}"
+MOST_GZIP = 4 << 20  # bytes that are compressed at once
+END = b"]}"  # of a body, after its rows
 _TOKEN = struct.Struct(">QQ8s")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ready:
     """An answer: headers of its view, headers of its own, and the body in pieces."""
 
@@ -60,35 +67,53 @@ def place(token: str) -> Place:
         ) from None
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The rows of an answer as JSON, joined by commas; how many they are, and how many match in all."""
+@dataclass(slots=True)
+class Question:
+    """A request, held against a view. `tag` is the ETag of its answer, `first` the first row of its page."""
 
-    rows: list[Piece]
-    count: int
-    total: int
-    next: str | None = None
-    whole: bool = False
+    view: View
+    asked: FetchQuery
+    query: Query
+    shape: Shape
+    gzip: bool
+    tag: bytes
+    first: int
 
-
-def find(view: View, query: FetchQuery) -> Found:
-    """The rows that a query asks for."""
-    total = view.snapshot.rows
-    binding = view.binding(b"")
-    start = min(total, first_row(query, binding))
-    stop = total if query.limit is None else min(total, start + query.limit)
-    if query.metadata_only:
-        return Found([], 0, total)
-    more = start < stop < total
-    token = Place(view.snapshot.generation, stop, binding).token() if more else None
-    return Found(list(view.snapshot.json_slices(start, stop)), stop - start, total, token, stop - start == total)
+    def next(self, count: int, total: int) -> str | None:
+        """The token of the page that follows one of `count` rows."""
+        stop = self.first + count
+        if not 0 < count <= stop < total:
+            return None
+        return Place(self.view.generation, stop, self.view.binding(self.query)).token()
 
 
-def first_row(query: FetchQuery, binding: bytes) -> int:
-    """Raises ParameterInvalid where `after` belongs to another query."""
-    if query.after is None:
-        return query.offset
-    found = place(query.after)
+def question(view: View, asked: FetchQuery, headers: Mapping[bytes, bytes], masked: bool, more: More) -> Question:
+    """Parameters: `masked` tells whether personal data is hidden; `more` are further keys of the answer.
+
+    Raises ParameterInvalid, BadFilter, ColumnMasked, Unchanged where the client has the answer.
+    """
+    hidden = view.personal if masked else frozenset()
+    shape = asked.shape(headers.get(b"accept"), hidden)
+    gzip = takes_gzip(headers.get(b"accept-encoding", b""))
+    said = b"%s\0%s\0%d%d" % (asked.said, shape.format.encode(), gzip, masked)
+    tag = view.tag(said + repr(more).encode() if more else said)
+    tags = headers.get(b"if-none-match")
+    if tags is not None and matches(tags, tag):
+        raise Unchanged(tag)
+    query = asked.query(view.columns)
+    refuse_masked([*(c.column for c in query.conditions), *(s.column for s in query.sort), *asked.facet], hidden)
+    first = asked.offset if asked.after is None else _first(place(asked.after), view.binding(query))
+    return Question(view, asked, query, shape, gzip, tag, first)
+
+
+class Unchanged(Exception):
+    """The client has the answer already. Parameters: its tag."""
+
+    def __init__(self, tag: bytes) -> None:
+        self.tag = tag
+
+
+def _first(found: Place, binding: bytes) -> int:
     if found.binding != binding:
         raise ParameterInvalid(
             "Parameter 'after' belongs to another query.",
@@ -97,42 +122,84 @@ def first_row(query: FetchQuery, binding: bytes) -> int:
     return found.row
 
 
-def ready(view: View, query: FetchQuery, headers: Mapping[bytes, bytes], more: dict[str, Any]) -> Ready:
-    """The answer to a request with these headers; `more` are further keys of the body. Raises ParameterInvalid."""
-    gzip = takes_gzip(headers.get(b"accept-encoding", b""))
-    tag = view.tag(b"%s\0%d%s" % (query.said, gzip, repr(more).encode() if more else b""))
-    own = [(b"etag", tag)]
-    tags = headers.get(b"if-none-match")
-    if tags is not None and tags != b"*" and matches(tags, tag):
-        return Ready(304, view.headers, own, [])
-    found = find(view, query)
-    if tags == b"*":
-        return Ready(304, view.headers, own, [])
-    pieces = body(view, query, found, more)
-    if gzip:
-        pieces, compressed = zipped(view, found, pieces)
-        own += [(b"content-encoding", b"gzip")] if compressed else []
-    own += [(b"content-type", b"application/json"), (b"content-length", b"%d" % sum(map(len, pieces)))]
+def ready(view: View, asked: FetchQuery, headers: Mapping[bytes, bytes], masked: bool) -> Ready | None:
+    """The answer to a request, if it is at hand. Raises ParameterInvalid, BadFilter, ColumnMasked."""
+    try:
+        asking = question(view, asked, headers, masked, {})
+    except Unchanged as unchanged:
+        return not_modified(view, unchanged.tag)
+    if asking.shape is not PREPARED:
+        return None
+    query = asking.query
+    if (query is not ALL or asked.facet) and (view.rows > AT_ONCE_ROWS or not can(asking)):
+        return None
+    limit = 0 if asked.metadata_only else asked.limit
+    rows: list[Piece]
+    if query is ALL:
+        total = view.rows
+        start = min(total, asking.first)
+        stop = total if limit is None else min(total, start + limit)
+        count, rows = stop - start, list(view.snapshot.json_slices(start, stop))
+    else:
+        found = view.index.find(query, asking.first, limit)
+        total, count = found.total, len(found.rows)
+        if count > PICKED_ROWS:
+            return None
+        rows = view.snapshot.gather(found.rows)
+    more = {**described(asking), **({"facets": facets(asking)} if asked.facet else {})}
+    head = view.prefix(count, total, asking.next(count, total), more)
+    own = headers_of(asking)
+    pieces: list[Piece] = [head, *rows, END]
+    size = sum(map(len, pieces))
+    if asking.gzip:
+        if query is ALL and 0 < count == total:
+            pieces, zipped = view.snapshot.gzip_slices(head, END), True
+        elif size > MOST_GZIP:
+            return None
+        else:
+            pieces, zipped = compressed(pieces)
+        if zipped:
+            own.append((b"content-encoding", b"gzip"))
+            size = sum(map(len, pieces))
+    own.append((b"content-length", b"%d" % size))
     return Ready(200, view.headers, own, pieces)
 
 
-def body(view: View, query: FetchQuery, found: Found, more: dict[str, Any]) -> list[Piece]:
-    """The body of an answer in pieces."""
-    if query.metadata_only:
-        more = {**more, "columns": [_described(column) for column in view.snapshot.columns]}
-        more["size"] = view.snapshot.json_size
-    return [view.prefix(found.count, found.total, found.next, more), *found.rows, _END]
+def headers_of(asking: Question) -> list[tuple[bytes, bytes]]:
+    return [(b"etag", asking.tag), (b"content-type", MEDIA_TYPES[asking.shape.format].encode())]
+
+
+def not_modified(view: View, tag: bytes) -> Ready:
+    return Ready(304, view.headers, [(b"etag", tag)], [])
+
+
+def can(asking: Question) -> bool:
+    """Whether rows and facets are found without a scan. Raises BadFilter."""
+    index, query = asking.view.index, asking.query
+    return index.can(query) and all(index.can_count(query, column) for column in asking.asked.facet)
+
+
+def facets(asking: Question) -> dict[str, Any]:
+    index, query = asking.view.index, asking.query
+    return {column: counted(index.facet(query, column, FACET_VALUES)) for column in asking.asked.facet}
+
+
+def counted(values: list[tuple[Any, int]]) -> list[dict[str, Any]]:
+    return [{"value": value, "count": count} for value, count in values]
+
+
+def described(asking: Question) -> dict[str, Any]:
+    """What `metadata_only` adds."""
+    if not asking.asked.metadata_only:
+        return {}
+    return {
+        "columns": [_described(column) for column in asking.view.columns],
+        "size": asking.view.snapshot.json_size,
+    }
 
 
 def _described(column: Column) -> dict[str, Any]:
     return {name: getattr(column, name) for name in ("name", "type", "kind", "nullable", "key")}
-
-
-def zipped(view: View, found: Found, pieces: list[Piece]) -> tuple[list[Piece], bool]:
-    """A body compressed, where that is prepared or quickly done; and whether it was."""
-    if found.whole and found.rows:
-        return view.snapshot.gzip_slices(bytes(pieces[0]), _END), True
-    return compressed(pieces)
 
 
 def compressed(pieces: list[Piece]) -> tuple[list[Piece], bool]:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
 from api.answers import ctime, dumps, http_date, iso, iso_or_none
 from api.headers import Lines
+from cache.filters import Query
+from cache.index import Index
+from cache.personal import personal_columns
 from cache.snapshot import Snapshot
 from cache.store import Store
 
@@ -18,10 +22,16 @@ OLDER_VIEWS = 4  # generations before the newest that are held open for those wh
 
 
 class View:
-    """One generation. Parameters: `snapshot`, opened; its head says how fresh it is."""
+    """One generation.
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    Parameters: `snapshot`, opened; its head says how fresh it is. `personal` names columns, see cache/personal.py.
+    """
+
+    def __init__(self, snapshot: Snapshot, personal: str) -> None:
         self.snapshot = snapshot
+        self.index = Index(snapshot)
+        self.generation, self.rows, self.columns = snapshot.generation, snapshot.rows, snapshot.columns
+        self.personal = personal_columns(personal, snapshot.columns)
         self.head = head = snapshot.head
         self.last_modified = http_date(head.updated_at)
         self.freshness = Lines({
@@ -50,13 +60,13 @@ class View:
         digest.update(said)
         return b'"%d-%s"' % (self.snapshot.generation, digest.hexdigest().encode())
 
-    def binding(self, said: bytes) -> bytes:
+    def binding(self, query: Query) -> bytes:
         """Eight bytes that tell the rows of a query in this generation from all others."""
-        return hashlib.blake2b(self._made + said, digest_size=8).digest()
+        return hashlib.blake2b(self._made + repr(query).encode(), digest_size=8).digest()
 
-    def prefix(self, count: int, total: int, next: str | None, more: dict[str, Any] | None = None) -> bytes:
+    def prefix(self, count: int, total: int, next: str | None, more: Mapping[str, Any]) -> bytes:
         """A body as far as its rows; `more` are further keys. After the rows come two closing brackets."""
-        extra = dumps(more)[1:-1] + b", " if more else b""
+        extra = dumps(dict(more))[1:-1] + b", " if more else b""
         token = b'"%s"' % next.encode() if next else b"null"
         return b'{"status": "success", "count": %d, %s, %s"total_count": %d, "next": %s, "data": [' % (
             count, self.said, extra, total, token,
@@ -66,8 +76,9 @@ class View:
 class Views:
     """The newest view, opened again when the pointer moves, and some older ones."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, personal: str) -> None:
         self._store = store
+        self._personal = personal
         self._opening = asyncio.Lock()
         self._pointer: object = None  # where the store pointed when the newest view was opened
         self._newest: View | None = None
@@ -86,23 +97,23 @@ class Views:
                     await self._open_newest()
                 view = self._held(generation)
                 if view is None:
-                    view = await run_in_threadpool(lambda: View(self._store.open(generation)))
+                    view = await run_in_threadpool(lambda: View(self._store.open(generation), self._personal))
                     self._keep(view)
         return view
 
     def _held(self, generation: int | None) -> View | None:
-        if generation is None or (self._newest and self._newest.snapshot.generation == generation):
+        if generation is None or (self._newest and self._newest.generation == generation):
             return self._newest
         return self._older.get(generation)
 
     async def _open_newest(self) -> None:
         pointer = self._store.pointer()  # taken before: if it moves meanwhile, the next request opens again
-        view = await run_in_threadpool(lambda: View(self._store.open()))
-        if self._newest and self._newest.snapshot.generation != view.snapshot.generation:
+        view = await run_in_threadpool(lambda: View(self._store.open(), self._personal))
+        if self._newest and self._newest.generation != view.generation:
             self._keep(self._newest)
         self._newest, self._pointer = view, pointer
 
     def _keep(self, view: View) -> None:
-        self._older[view.snapshot.generation] = view
+        self._older[view.generation] = view
         if len(self._older) > OLDER_VIEWS:
             self._older.popitem(last=False)

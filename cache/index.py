@@ -73,7 +73,7 @@ class Index:
             for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
                 counted[None if code == held.top else held.key(code)] += count
         kind = known(column, self._columns)
-        first = sorted(counted.items(), key=lambda item: (-item[1], item[0] is None, item[0] or 0))
+        first = sorted(counted.items(), key=lambda item: (-item[1], item[0] is None, item[0]))
         return [(json_value(key, kind), count) for key, count in first[:limit]]
 
     @cached_property

@@ -18,10 +18,12 @@ from __future__ import annotations
 
 import hashlib
 import mmap
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import cache, cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Literal, Self
 
@@ -247,20 +249,19 @@ class Snapshot:
     def json_slices(self, start: int = 0, stop: int | None = None) -> Iterator[memoryview]:
         """Rows start to stop, in key order, as JSON joined by commas: slices of the mapped files, nothing is copied."""
         stop = self.rows if stop is None else min(stop, self.rows)
-        first = 0
-        for i, segment in enumerate(self.manifest.segments):
-            low, high = max(start - first, 0), min(stop - first, segment.rows)
-            if low < high:
-                offsets = self._maps[i][1]
-                last = int(offsets[high]) - (1 if first + high == stop else 0)
-                yield memoryview(self._maps[i][0])[int(offsets[low]) : last]
-            first += segment.rows
+        segment = bisect_right(self._firsts, start) - 1
+        while start < stop:
+            first, end = self._firsts[segment], min(stop, self._firsts[segment + 1])
+            rows, offsets = self._maps[segment]
+            yield rows[offsets[start - first] : offsets[end - first] - (end == stop)]
+            start = end
+            segment += 1
 
     def gather(self, rows: npt.NDArray[np.int64]) -> list[bytes | memoryview]:
         """These rows as JSON joined by commas, in their order: slices of the mapped files, neighbours are one."""
         if not len(rows):
             return []
-        firsts = np.cumsum([0, *(segment.rows for segment in self.manifest.segments)])
+        firsts = np.array(self._firsts)
         owners = np.searchsorted(firsts, rows, "right") - 1
         places = rows - firsts[owners]
         breaks = np.flatnonzero((np.diff(rows) != 1) | (np.diff(owners) != 0)) + 1
@@ -269,7 +270,7 @@ class Snapshot:
         runs = zip(owners[begins].tolist(), places[begins].tolist(), places[lasts].tolist(), strict=True)
         for owner, begin, last in runs:
             data, offsets = self._maps[owner]
-            pieces.append(memoryview(data)[int(offsets[begin]) : int(offsets[last + 1])])
+            pieces.append(data[offsets[begin] : offsets[last + 1]])
         pieces[-1] = pieces[-1][:-1]  # every row ends with a comma
         return pieces
 
@@ -286,11 +287,18 @@ class Snapshot:
         )
 
     @cached_property
-    def _maps(self) -> list[tuple[mmap.mmap, npt.NDArray[np.uint64]]]:
-        maps: list[tuple[mmap.mmap, npt.NDArray[np.uint64]]] = []
-        for rows, offsets in zip(self.paths(JSON), self.paths(OFFSETS), strict=True):
-            maps.append((mapped(rows), np.memmap(offsets, dtype="<u8", mode="r")))
-        return maps
+    def _firsts(self) -> list[int]:
+        """The number of each segment's first row, and that of all rows."""
+        return list(accumulate((segment.rows for segment in self.manifest.segments), initial=0))
+
+    @cached_property
+    def _maps(self) -> list[tuple[memoryview, memoryview]]:
+        """The JSON and the offsets of each segment."""
+        paths = zip(self.manifest.segments, self.paths(JSON), self.paths(OFFSETS), strict=True)
+        return [
+            (memoryview(mapped(json) if segment.rows else b""), memoryview(mapped(offsets)).cast("Q"))
+            for segment, json, offsets in paths
+        ]
 
     def verify(self) -> list[str]:
         """Reads every file whole and returns the ids of the segments whose digests differ."""

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import csv
+import io
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
+import pyarrow.parquet as pq
 import pytest
-from cache_factory import as_json, publish
-from sidecar_process import Sidecar, sidecar
+from cache_factory import COLUMNS, as_json, order, publish
+from sidecar_process import ROOT, Sidecar, answering, sidecar, worker
+
+from api.query import MEDIA_TYPES, PARAMETERS, read
+from cache.clients import ApiKey, digest
+from cache.errors import Trouble
+from cache.snapshot import Column
+from cache.store import now
 
 ROWS = 30
 
@@ -106,6 +118,302 @@ def test_after_contradicts_offset_and_streams(api: Sidecar) -> None:
     assert api.client.get(f"/fetch-data?after={token}&stream=false").status_code == 200
 
 
+# -- filters and sorts
+
+
+def numbers(body: dict[str, Any]) -> list[int]:
+    return [row["id"] - 1000 for row in body["data"]]
+
+
+@pytest.mark.parametrize(("query", "wanted"), [
+    ("financial_status=paid", lambda i: i % 3 == 0),
+    ("financial_status__eq=paid", lambda i: i % 3 == 0),
+    ("financial_status__ne=paid", lambda i: i % 3 != 0),
+    ("fulfillment_status__ne=fulfilled", lambda i: i % 2 == 1),  # NULL is not equal
+    ("total_price__gt=610.94", lambda i: i > 12),
+    ("total_price__gte=610.94", lambda i: i >= 12),
+    ("created_at__lt=2025-12-29T08:25:00Z", lambda i: i > 2),
+    ("created_at__lte=2025-12-29T08:25:00Z", lambda i: i >= 2),
+    ("created_at__gte=2025-12-29", lambda i: i <= 10),
+    ("financial_status__in=paid,refunded", lambda i: i % 3 != 1),
+    ("name__in=%22%231001%22,nothing", lambda i: i == 1),
+    ("fulfillment_status__isnull=true", lambda i: i % 2 == 1),
+    ("cancelled_at__isnull=false", lambda i: i % 7 == 0),
+    ("customer_name__startswith=jos", lambda i: i % 5 == 1),
+    ("customer_name__contains=%C3%BCLL", lambda i: i % 5 == 0),
+    ("note=", lambda i: i % 7 == 1),
+    ("test=true", lambda i: i % 11 == 10),
+    ("financial_status=paid&currency=EUR&total_price__lt=610.94", lambda i: i % 3 == 0 and i % 2 and i < 12),
+    ("id=1003&_=5&_id__eq=7", lambda i: i == 3),
+    ("id=99", lambda i: False),
+])  # fmt: skip
+def test_filters_are_anded(api: Sidecar, query: str, wanted: Callable[[int], bool]) -> None:
+    answer = api.client.get(f"/fetch-data?{query}")
+    assert answer.status_code == 200, answer.text
+    expected = [i for i in range(ROWS) if wanted(i)]
+    assert numbers(answer.json()) == expected
+    assert (answer.json()["count"], answer.json()["total_count"]) == (len(expected), len(expected))
+
+
+@pytest.mark.parametrize(("query", "named"), [
+    ("no_such=1", "'no_such'"), ("no_such__gt=1", "'no_such__gt'"), ("id__above=1", "'id__above'"), ("id=x", "id"),
+    ("total_price__gt=1,5", "total_price"), ("created_at=soon", "created_at"), ("test=maybe", "test"),
+    ("note__isnull=perhaps", "note"), ("id__contains=1", "id"), ("line_items__lt=1", "line_items"),
+    ("name__in=%22open", "'name__in'"), ("ID=1", "'ID'"), ("id__eq__gt=1", "'id__eq__gt'"), ("=1", "''"),
+])  # fmt: skip
+def test_a_filter_that_cannot_be_is_named(api: Sidecar, query: str, named: str) -> None:
+    answer = api.client.get(f"/fetch-data?{query}")
+    assert (answer.status_code, answer.json()["code"]) in [(400, "parameter_invalid"), (400, "bad_filter")]
+    assert named in answer.json()["message"]
+
+
+def test_a_column_named_like_a_parameter_is_reached_by_eq(tmp_path: Path) -> None:
+    columns = [COLUMNS[0], Column(name="limit", type="int", kind="integer", nullable=True),
+               Column(name="_x", type="int", kind="integer", nullable=True),
+               Column(name="a,b", type="int", kind="integer", nullable=True)]  # fmt: skip
+    made = [{"id": str(i), "limit": str(i % 3), "_x": str(i % 2), "a,b": str(-i)} for i in range(9)]
+    with sidecar(tmp_path) as running:
+        publish(running.store, made, columns=columns)
+        assert fetch(running, limit="2")["count"] == 2
+        assert [row["id"] for row in fetch(running, limit__eq="2")["data"]] == [2, 5, 8]
+        assert fetch(running, _x="1")["count"] == 9
+        assert [row["id"] for row in fetch(running, _x__eq="1", limit__gt="0")["data"]] == [1, 5, 7]
+        tags = {running.client.get(f"/fetch-data?_x__eq={i}").headers["etag"] for i in range(2)}
+        assert len(tags) == 2
+        body = fetch(running, sort='"a,b"', fields='"a,b",id', limit="1")
+        assert body["data"] == [{"a,b": -8, "id": 8}]
+
+
+@pytest.mark.parametrize(("sort", "key"), [
+    ("-id", lambda i: -i),
+    ("created_at", lambda i: -i),
+    ("financial_status,-total_price", lambda i: (("paid", "pending", "refunded")[i % 3], -i)),
+    ("-currency", lambda i: (i % 2, i)),  # the key breaks ties
+    ("fulfillment_status", lambda i: (i % 2, i)),  # NULL is last, and first where it is descending
+    ("-fulfillment_status", lambda i: (1 - i % 2, i)),
+])  # fmt: skip
+def test_rows_are_sorted_and_the_key_breaks_ties(api: Sidecar, sort: str, key: Callable[[int], Any]) -> None:
+    assert numbers(fetch(api, sort=sort)) == sorted(range(ROWS), key=key)
+    assert numbers(fetch(api, sort=sort, limit="4", offset="3")) == sorted(range(ROWS), key=key)[3:7]
+
+
+@pytest.mark.parametrize("sort", ["no_such", "", "-", "id,", "--id", '"id', "line_items", "id desc"])
+def test_sort_takes_columns_that_have_an_order(api: Sidecar, sort: str) -> None:
+    answer = api.client.get("/fetch-data", params={"sort": sort})
+    assert (answer.status_code, answer.json()["code"]) in [(400, "parameter_invalid"), (400, "bad_filter")]
+
+
+def test_after_goes_on_in_the_asked_order_and_with_the_filters(api: Sidecar) -> None:
+    query = {"sort": "-total_price", "financial_status": "paid", "note__contains": "", "limit": "3"}
+    got: list[int] = []
+    after: dict[str, str] = {}
+    while after is not None:
+        body = fetch(api, **query, **after)
+        got += numbers(body)
+        after = {"after": body["next"]} if body["next"] else None  # type: ignore[assignment]
+    expected = [i for i in range(ROWS) if i % 3 == 0 and i % 7]
+    assert got == expected[::-1]
+
+
+def test_after_of_another_query_is_refused(api: Sidecar) -> None:
+    token = fetch(api, sort="-id", limit="3")["next"]
+    for query in ("", "&sort=id", "&sort=-id&test=true"):
+        assert "belongs to another query" in refused(api, f"limit=3&after={token}{query}")
+    assert api.client.get(f"/fetch-data?limit=9&sort=-id&fields=id&after={token}").status_code == 200
+
+
+# -- what rows look like
+
+
+def test_fields_are_these_columns_in_this_order(api: Sidecar) -> None:
+    body = fetch(api, fields="total_price,id", limit="2", offset="1")
+    assert list(body["data"][0].items()) == [("total_price", "599.94"), ("id", 1001)]
+    assert (body["count"], body["total_count"]) == (2, ROWS)
+    assert fetch(api, fields="id", limit="2", after=body["next"])["data"] == [{"id": 1003}, {"id": 1004}]
+    assert fetch(api, fields="id", test="true", sort="-id")["data"] == [{"id": 1021}, {"id": 1010}]
+
+
+@pytest.mark.parametrize("fields", ["", "no_such", "id,id", "id,", '"id', "id;name"])
+def test_fields_take_columns_once(api: Sidecar, fields: str) -> None:
+    answer = api.client.get("/fetch-data", params={"fields": fields})
+    assert (answer.status_code, answer.json()["code"]) in [(400, "parameter_invalid"), (400, "bad_filter")]
+
+
+def test_parse_json_false_gives_the_stored_text(api: Sidecar) -> None:
+    row = fetch(api, parse_json="false", limit="1")["data"][0]
+    assert (row["line_items"], row["destination"]) == (order(0)["line_items"], order(0)["destination"])
+    assert "'parse_json' does not parse" in refused(api, "parse_json=no")
+
+
+def test_integers_beyond_2_to_the_53_may_be_strings(tmp_path: Path) -> None:
+    made = [{"id": str(i)} for i in (5, 2**53, 2**53 + 1, 2**64 - 1)]
+    with sidecar(tmp_path) as running:
+        publish(running.store, made, columns=COLUMNS[:1])
+        assert [row["id"] for row in fetch(running)["data"]] == [5, 2**53, 2**53 + 1, 2**64 - 1]
+        found = [row["id"] for row in fetch(running, integers="string")["data"]]
+        assert found == [5, 2**53, str(2**53 + 1), str(2**64 - 1)]
+        assert fetch(running, integers="number") == fetch(running)
+        assert "It takes number or string." in refused(running, "integers=text")
+
+
+# -- counts of values
+
+
+def test_facets_count_values_among_the_rows_that_match(api: Sidecar) -> None:
+    answer = api.client.get("/fetch-data?facet=financial_status&facet=test&facet=note&total_price__lt=608&limit=1")
+    assert answer.status_code == 200, answer.text
+    facets = answer.json()["facets"]
+    assert facets["financial_status"] == [
+        {"value": "paid", "count": 4}, {"value": "pending", "count": 3}, {"value": "refunded", "count": 3},
+    ]  # fmt: skip
+    assert facets["test"] == [{"value": False, "count": 10}]
+    assert facets["note"][-1] == {"value": None, "count": 2} or {"value": None, "count": 2} in facets["note"]
+    assert answer.json()["count"] == 1
+    assert "facets" not in fetch(api, limit="1")
+
+
+@pytest.mark.parametrize("query", ["facet=", "facet=no_such", "facet=id&facet=no_such", "facet=id,name"])
+def test_facet_takes_a_column(api: Sidecar, query: str) -> None:
+    answer = api.client.get(f"/fetch-data?{query}")
+    assert (answer.status_code, answer.json()["code"]) in [(400, "parameter_invalid"), (400, "bad_filter")]
+
+
+# -- formats
+
+
+def test_formats_are_asked_for_by_parameter_or_by_accept(api: Sidecar) -> None:
+    for form, media_type in MEDIA_TYPES.items():
+        asked = api.client.get(f"/fetch-data?format={form}&limit=2&fields=id,note")
+        accepted = api.client.get("/fetch-data?limit=2&fields=id,note", headers={"Accept": f"{media_type}, */*;q=0.1"})
+        for answer in (asked, accepted):
+            assert answer.status_code == 200, answer.text
+            assert answer.headers["content-type"].partition(";")[0] == media_type
+            assert "Accept" in answer.headers["vary"].split(", ")
+            assert answer.headers["x-generation"] == "1"
+        if form != "xlsx":
+            assert asked.content == accepted.content or form == "json"
+        if form != "json":
+            assert asked.headers["x-total-count"] == str(ROWS)
+            assert asked.headers["x-next"] == fetch(api, limit="2")["next"]
+    for accept in ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "image/png", "text/csv;q=x", ""):
+        assert api.client.get("/fetch-data?limit=1", headers={"Accept": accept}).json()["count"] == 1
+    parameter = api.client.get("/fetch-data?limit=1&format=json", headers={"Accept": "text/csv"})
+    assert parameter.json()["count"] == 1
+
+
+def test_a_csv_holds_the_rows_that_match(api: Sidecar) -> None:
+    answer = api.client.get("/fetch-data?format=csv&fields=id,note&sort=-id&id__gte=1027")
+    assert list(csv.reader(io.StringIO(answer.text, newline=""))) == [
+        ["id", "note"], ["1029", ""], ["1028", ""], ["1027", "🎂 \\ \x85\u2028\u2029 </script>"],
+    ]  # fmt: skip
+    assert answer.headers["content-disposition"] == 'attachment; filename="orders.csv"'
+    defused = api.client.get("/fetch-data?format=csv&fields=note&note==1%2B1&formulas=defuse&limit=1")
+    assert defused.text.splitlines()[1] == "'=1+1"
+    plain = api.client.get("/fetch-data?format=csv&fields=note&note==1%2B1&limit=1")
+    assert plain.text.splitlines()[1] == "=1+1"
+
+
+def test_ndjson_is_a_row_a_line(api: Sidecar) -> None:
+    answer = api.client.get("/fetch-data?format=ndjson&limit=3")
+    assert [json.loads(line) for line in answer.text.splitlines()] == rows(0, 1, 2)
+
+
+@pytest.mark.parametrize("form", ["xlsx", "parquet"])
+def test_files_tell_their_size_and_come_in_parts(api: Sidecar, form: str) -> None:
+    path = f"/fetch-data?format={form}&limit=5"
+    whole = api.client.get(path)
+    head = api.client.head(path)
+    assert int(head.headers["content-length"]) == len(whole.content)
+    assert head.headers["etag"] == whole.headers["etag"]
+    part = api.client.get(path, headers={"Range": "bytes=4-19"})
+    assert (part.status_code, part.content) == (206, whole.content[4:20])
+    if form == "parquet":
+        assert pq.read_table(io.BytesIO(whole.content)).num_rows == 5
+
+
+@pytest.mark.parametrize(("query", "named"), [
+    ("format=xml", "'format'"), ("format=", "'format'"), ("format=CSV", "'format'"), ("formulas=defuse", "'formulas'"),
+    ("formulas=run&format=csv", "'formulas'"), ("format=csv&stream=true", "'stream'"),
+    ("format=csv&facet=id", "'facet'"), ("format=parquet&metadata_only=true", "'metadata_only'"),
+])  # fmt: skip
+def test_formats_refuse_what_they_cannot_hold(api: Sidecar, query: str, named: str) -> None:
+    assert named in refused(api, query)
+
+
+def test_an_answer_that_is_rendered_anew_has_a_tag_too(api: Sidecar) -> None:
+    for query in ("fields=id", "format=csv", "format=parquet", "note__contains=x", "parse_json=false"):
+        first = api.client.get(f"/fetch-data?{query}")
+        again = api.client.get(f"/fetch-data?{query}", headers={"If-None-Match": first.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+
+
+# -- streams shaped by parameters
+
+
+@pytest.mark.parametrize("query", [
+    "metadata_only=true", "limit=2&offset=1", "fields=id,name&limit=3", "note__contains=thank", "facet=currency",
+    "sort=-id&limit=2",
+])  # fmt: skip
+def test_parameters_shape_the_payload_of_a_stream(api: Sidecar, query: str) -> None:
+    answer = api.client.get(f"/fetch-data?{query}&stream=true")
+    cached, done = (json.loads(block.removeprefix("data: ")) for block in answer.text.split("\n\n") if "data" in block)
+    assert cached["payload"] == api.client.get(f"/fetch-data?{query}").json()
+    assert done == {"type": "done"}
+    assert api.client.get(f"/fetch-data?{query}&stream=true&no_such=1").status_code == 400
+
+
+# -- waiting
+
+
+def test_wait_answers_from_the_new_snapshot(tmp_path: Path) -> None:
+    with sidecar(tmp_path) as running:
+        publish(running.store, 3)
+        with answering(running.store, rows=5):
+            assert fetch(running, wait="true")["count"] == 5
+            assert fetch(running, wait="true", metadata_only="true")["total_count"] == 5
+        failed = Trouble(code="login_refused", message="The login was refused.", advice="Check the password.")
+        with answering(running.store, error=failed):
+            answer = running.client.get("/fetch-data?wait=true")
+        assert (answer.status_code, answer.json()["code"]) == (502, "login_refused")
+        assert running.client.get(answer.headers["location"]).json()["status"] == "failed"
+        assert running.client.get("/fetch-data?wait=true").json()["code"] == "no_worker"
+        for query in ("refresh=true", "stream=true", f"after={fetch(running, limit='1')['next']}"):
+            assert "contradict" in refused(running, f"wait=true&{query}")
+        assert "'wait' does not parse" in refused(running, "wait=1s")
+
+
+def test_wait_gives_up_with_the_task_to_follow(tmp_path: Path) -> None:
+    with sidecar(tmp_path, SSE_TIMEOUT_SECONDS="0.5") as running, worker(running.store):
+        publish(running.store, 3)
+        answer = running.client.get("/fetch-data?wait=true")
+        assert (answer.status_code, answer.json()["code"]) == (504, "timeout")
+        assert answer.headers["location"] == f"/tasks/{answer.json()['task_id']}"
+        assert running.client.get(answer.headers["location"]).json()["status"] == "queued"
+
+
+# -- personal data
+
+
+def test_a_masked_key_sees_masks_and_cannot_guess(api: Sidecar) -> None:
+    made = ApiKey(name="masked", digest=digest("m" * 32), scopes=("read",), masked=True, created_at=now())
+    api.store.change_clients(lambda clients: clients.add(made))
+    deadline = time.monotonic() + 10
+    client = httpx.Client(base_url=api.url, headers={"X-API-Key": "m" * 32})
+    with client:
+        while client.get("/status").status_code == 401 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        row = client.get("/fetch-data?limit=1").json()["data"][0]
+        assert (row["email"], row["customer_name"], row["total_price"]) == ("***", "***", "598.94")
+        assert client.get("/fetch-data").headers["etag"] != api.client.get("/fetch-data").headers["etag"]
+        for query in ("email__startswith=a", "sort=email", "facet=email"):
+            answer = client.get(f"/fetch-data?{query}")
+            assert (answer.status_code, answer.json()["code"]) == (403, "column_masked")
+        assert "customer0" not in client.get("/fetch-data?format=csv").text
+        assert "customer0" not in client.get("/fetch-data?stream=true").text
+        assert client.get("/fetch-data?refresh=true").status_code == 403
+        assert client.get("/fetch-data?wait=true").status_code == 403
+
+
 # -- everything but the rows
 
 
@@ -123,6 +431,22 @@ def test_metadata_only_gives_columns_with_types_and_no_rows(api: Sidecar) -> Non
 @pytest.mark.parametrize("value", ["", "yes", "2", "tru", "true,true"])
 def test_flags_take_true_or_false(api: Sidecar, name: str, value: str) -> None:
     assert refused(api, f"{name}={value}") == f"Parameter '{name}' does not parse. It takes true or false."
+
+
+# -- the description
+
+
+def test_the_page_about_the_api_lists_every_parameter_as_it_is_defined() -> None:
+    listed = (ROOT / "docs" / "api.md").read_text(encoding="utf-8").splitlines()
+    for parameter in PARAMETERS:
+        assert f"| `{parameter.name}` | {parameter.takes} | {parameter.description} |" in listed
+
+
+def test_each_example_parses_and_each_default_is_what_is_read_without_the_parameter() -> None:
+    nothing = read(b"")
+    for parameter in PARAMETERS:
+        assert parameter.read(parameter.example) is not None
+        assert getattr(nothing, parameter.name) == (None if parameter.name == "format" else parameter.default)
 
 
 # -- conditional requests

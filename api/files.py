@@ -1,0 +1,43 @@
+"""Answers that are written to disk before they are sent: their readers ask for the size first, and for parts."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+
+Pieces = AsyncIterator[bytes | memoryview]
+
+KEPT = 4
+
+
+class Files:
+    """The last few, named by the tags of their answers: a reader that asks for parts is given parts of one file."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="orders-", ignore_cleanup_errors=True)
+        self._writing = asyncio.Lock()
+        self._written: list[Path] = []
+
+    async def written(self, tag: bytes, pieces: Callable[[], Awaitable[Pieces]]) -> Path:
+        """The file with that tag; `pieces` gives what it holds where it is not there yet."""
+        path = Path(self._folder.name) / hashlib.sha256(tag).hexdigest()
+        async with self._writing:
+            if path not in self._written:
+                await self._write(path, await pieces())
+        return path
+
+    async def _write(self, path: Path, pieces: Pieces) -> None:
+        with path.open("wb") as file:
+            async for piece in pieces:
+                file.write(piece)
+        self._written.append(path)
+        if len(self._written) > KEPT:
+            with suppress(OSError):
+                self._written.pop(0).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        self._folder.cleanup()
