@@ -28,6 +28,7 @@ from cache.errors import (
 )
 from cache.files import sync_file, sync_folder, write_whole
 from cache.journal import Journal
+from cache.setup import OPEN, Setup
 from cache.snapshot import Draft, Head, Manifest, Segment, Snapshot, intact
 from cache.store import KEEP_CHANGES, Run, Status, Task, Worker, now
 
@@ -214,6 +215,19 @@ class LocalStore:
                 f"{CLIENTS} in the cache folder cannot be read, and with it the keys of the API.",
                 "Give this user access to it; where it is damaged, delete it and add the keys again.",
             ) from error
+
+    # -- what people have said
+
+    def setup(self) -> Setup:
+        try:
+            return Setup.model_validate_json((self._root / "setup.json").read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return OPEN
+
+    def keep_setup(self, setup: Setup) -> None:
+        with _disk():
+            write_whole(self._root / "setup.json", setup.model_dump_json().encode())
+        self._journal.bump()
 
     # -- writing, under the sync lock
 

@@ -22,6 +22,7 @@ from pydantic import BaseModel, Field
 from cache.changes import ChangeList, Rows
 from cache.clients import Clients
 from cache.errors import Trouble
+from cache.setup import Setup
 from cache.snapshot import Changes, Draft, Head, Manifest, Segment, Snapshot
 
 TaskState = Literal["queued", "running", "completed", "failed"]
@@ -225,6 +226,12 @@ class Store(Protocol):
 
     def confirm(self, head: Head) -> None:
         """Records that the newest generation was verified again. Raises PublishConflict if it is not the newest."""
+
+    def setup(self) -> Setup:
+        """What people have said of the table; nothing, before anyone did."""
+
+    def keep_setup(self, setup: Setup) -> None:
+        """Keeps it for every reader, and for the next sync. Raises CacheUnwritable."""
 
     def clients(self) -> Clients:
         """The keys of the API, and the secret of signed addresses. Raises CacheError."""

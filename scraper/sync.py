@@ -133,8 +133,9 @@ class _Sync:
 
     def _source(self, table: Table, session: Session) -> Source:
         self._reporter.update(versions={"phpmyadmin": session.version, "server": table.server, "login": session.way})
+        timezone = self._store.setup().source_timezone or self._settings.source_timezone
         return Source(
-            database=table.database, table=table.name, timezone=self._settings.source_timezone, server=table.server,
+            database=table.database, table=table.name, timezone=timezone, server=table.server,
             phpmyadmin=session.version, forms=table.forms,
         )  # fmt: skip
 

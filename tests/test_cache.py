@@ -25,6 +25,7 @@ from cache.errors import (
     UnknownGeneration,
 )
 from cache.local import LocalStore
+from cache.setup import Setup
 from cache.snapshot import JSON, PARQUET, Snapshot
 from cache.store import Run, now, open_store
 
@@ -351,3 +352,12 @@ def test_the_lock_is_free_once_its_process_is_killed(store: LocalStore, here: Pa
         child.wait()
         with store.sync_lock():
             store.begin(Run(trigger="test"))
+
+
+def test_what_people_have_said_of_the_table_is_kept_and_tells_readers(store: LocalStore) -> None:
+    assert store.setup() == Setup()
+    version = store.version()
+    said = Setup(columns={"total": "amount"}, timezone="Asia/Tokyo", source_timezone="Europe/Berlin", currency="EUR")
+    store.keep_setup(said)
+    assert store.version() > version
+    assert LocalStore(Path("cache")).setup() == said

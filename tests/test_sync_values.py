@@ -11,6 +11,7 @@ from copies import Copies, json_rows, parquet_table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cache.setup import Setup
 from cache.snapshot import Changes
 
 # No surrogates (they are no characters); all else, also what looks like the parts of CSV, SQL, HTML and a NULL.
@@ -145,6 +146,9 @@ def test_datetimes_are_read_in_the_time_zone_of_the_source_and_timestamps_are_no
     run = copies.sync(table, source_timezone="UTC")  # another meaning of the same texts
     assert run.outcome == "published"
     assert copies.differences(table) == []
+    copies.store.keep_setup(Setup(source_timezone="Europe/Berlin"))  # what was said on the set-up page comes first
+    copies.sync(table, source_timezone="UTC")
+    assert json_rows(copies.store.open())[0]["d"] == "2025-07-01T10:00:00Z"
 
 
 # -- JSON and booleans are decided once
