@@ -35,7 +35,7 @@ def differences(
     rendered = then.source.forms.digest != source.forms.digest  # then the same row has another checksum
     old = _Part([s for s in changed if before.holds(s)], assembler, table, store, rendered)
     new = _Part([s for s in segments if s.id not in kept], assembler, table, store, rendered)
-    gone, come = _without(old.marks.checksums, new.marks.checksums), _without(new.marks.checksums, old.marks.checksums)
+    gone, come = _only(old, new)
     unkeyed = Changes(inserted=len(come), deleted=len(gone))
     key = sorted((column for column in columns if column.key), key=lambda column: column.key)
     if not key:
@@ -56,6 +56,7 @@ class _Part:
         self, segments: Sequence[Segment], assembler: Assembler, table: Table, store: Store, rendered: bool
     ) -> None:
         self.segments = segments
+        self.firsts = np.cumsum([0, *(segment.rows for segment in segments)])
         self._folders = [store.segment(segment) for segment in segments]
         self.marks = Marks.joined(
             Marks.rendered(folder, table) if rendered else assembler.marks(segment)
@@ -73,14 +74,13 @@ class _Part:
     def _json_keys(self, places: Places, names: Sequence[str]) -> list[bytes]:
         """The keys of rows as their JSON has them."""
         texts = [b""] * len(places)
-        firsts = np.cumsum([0, *(segment.rows for segment in self.segments)])
-        owners = np.searchsorted(firsts, places, "right") - 1
+        owners = np.searchsorted(self.firsts, places, "right") - 1
         for owner in np.unique(owners).tolist():
             folder = self._folders[owner]
             offsets = np.fromfile(folder / OFFSETS, dtype="<u8").tolist()
             data = (folder / JSON).read_bytes()
             for i in np.flatnonzero(owners == owner).tolist():
-                row = int(places[i] - firsts[owner])
+                row = int(places[i] - self.firsts[owner])
                 values = orjson.loads(data[offsets[row] : offsets[row + 1] - 1])
                 texts[i] = orjson.dumps([values.get(name) for name in names])
         return texts
@@ -95,6 +95,21 @@ def _written_anew(then: Source, before: Sequence[Column], source: Source, column
     if then.timezone != source.timezone:
         return "Times are read in another time zone since."
     return "Rows are told apart by another digest since." if then.forms.digest != source.forms.digest else None
+
+
+def _only(old: _Part, new: _Part) -> tuple[Places, Places]:
+    """Places of the rows that only the old or only the new segments have."""
+    firsts, there = old.firsts, new.firsts
+    gone, come = np.ones(firsts[-1], bool), np.ones(there[-1], bool)
+    bounds = {(segment.low, segment.high): i for i, segment in enumerate(new.segments)}
+    for i, segment in enumerate(old.segments):  # quickly: rows that are the same at the same place
+        k = bounds.get((segment.low, segment.high))
+        if k is not None and new.segments[k].rows == segment.rows:
+            ours, theirs = slice(firsts[i], firsts[i + 1]), slice(there[k], there[k + 1])
+            gone[ours] = come[theirs] = old.marks.checksums[ours] != new.marks.checksums[theirs]
+    left, right = np.flatnonzero(gone), np.flatnonzero(come)
+    held, here = old.marks.checksums[left], new.marks.checksums[right]
+    return left[_without(held, here)], right[_without(here, held)]
 
 
 def _without(one: Sums, other: Sums) -> Places:
