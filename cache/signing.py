@@ -13,10 +13,11 @@ import base64
 import hashlib
 import hmac
 from datetime import datetime
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 EXPIRES, SIGNATURE = "expires", "signature"
 MAX_MINUTES = 60
+_SAFE = "!$%&'()*+,-./:;=?@_~"  # what a query may hold as it is (RFC 3986)
 
 Pairs = list[tuple[str, str]]
 
@@ -27,9 +28,9 @@ def signed(secret: str, path: str, query: str, by: str, expires_at: datetime, di
     Parameters: `secret` is the cache's (`Store.clients`); `query` without `?`; `by` names the key that signs, and
     `digest` is that key's (none for the dashboard, which signs without one).
     """
-    expires = int(expires_at.timestamp())
-    pairs = [*parse_qsl(query, keep_blank_values=True), (EXPIRES, str(expires))]
-    return f"{path}?{urlencode([*pairs, (SIGNATURE, f'{by}.{_mac(secret, path, pairs, by, digest)}')])}"
+    query = "&".join([*([quote(query, safe=_SAFE)] if query else []), f"{EXPIRES}={int(expires_at.timestamp())}"])
+    mac = _mac(secret, path, parse_qsl(query, keep_blank_values=True), by, digest)
+    return f"{path}?{query}&{SIGNATURE}={by}.{mac}"
 
 
 def is_signed(secret: str, path: str, pairs: Pairs, by: str, mac: str, digest: str = "") -> bool:

@@ -53,13 +53,24 @@ def refused(answer: httpx.Response, code: str, status: int = 401) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/fetch-data", "/fetch-data?limit=2", "/fetch-data?stream=true", "/fetch-data?limit=1&offset=1"]
-)
+    "path",
+    [
+        "/fetch-data", "/fetch-data?limit=2", "/fetch-data?stream=true", "/fetch-data?limit=1&offset=1",
+        "/fetch-data?format=csv", "/fetch-data?format=ndjson&currency=EUR", "/fetch-data?format=parquet",
+        "/fetch-data?format=xlsx&fields=id,name", "/changes?since=1",
+    ],
+)  # fmt: skip
 def test_an_address_that_was_signed_is_answered_as_with_the_key(api: Sidecar, path: str) -> None:
     answer = get(api, sign(api, path))
     assert answer.status_code == 200
     assert answer.content == api.client.get(path).content
     assert answer.headers.get("etag") == api.client.get(path).headers.get("etag")
+
+
+def test_a_stream_of_events_can_be_opened_without_a_header(api: Sidecar) -> None:
+    with httpx.stream("GET", api.url + sign(api, "/events")) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
 
 
 def test_the_answer_says_until_when_it_is_good(api: Sidecar) -> None:
