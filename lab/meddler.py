@@ -107,6 +107,9 @@ class Meddler:
         if self._target.scheme != "http":
             raise LabError(f"A meddler stands before an http address, not before {url}. Choose another door.")
         self.requests: list[Request] = []
+        self.most_at_once = 0
+        """How many requests were under way together, at most."""
+        self._under_way = 0
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -204,6 +207,16 @@ class Meddler:
 
     def answer(self, request: _Handler, body: bytes) -> None:
         """Passes a request on, and its answer back. Raises Reset, OSError, HTTPException."""
+        with self._lock:
+            self._under_way += 1
+            self.most_at_once = max(self.most_at_once, self._under_way)
+        try:
+            self._answer(request, body)
+        finally:
+            with self._lock:
+                self._under_way -= 1
+
+    def _answer(self, request: _Handler, body: bytes) -> None:
         text = unquote_plus(body.decode("utf-8", "replace"))
         noted = Request(request.command, request.path, dict(parse_qsl(body.decode("utf-8", "replace"), True)))
         with self._lock:

@@ -7,7 +7,6 @@ is asked, so that it is rendered while the server computes.
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Container, Iterator, Sequence
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ from cache.snapshot import Segment
 from scraper.assemble import Assembler, Begin, Copy, End, Keep, Piece, Rows, Stop, copyable
 from scraper.errors import AnswerCut, Unconfirmed
 from scraper.export import Exporter, patiently
+from scraper.lanes import Lanes
 from scraper.marks import Marks, keys_of, merged
 from scraper.pages import Page, Pager
 from scraper.ranges import WHOLE, Range, Total, server_checksums
@@ -47,14 +47,12 @@ class _Pair(NamedTuple):
 class Agreement:
     """Parameters: `seconds` is what a statement aims at."""
 
-    def __init__(
-        self, export: Exporter, table: Table, assembler: Assembler, seconds: float, reporter: Reporter
-    ) -> None:
-        self._export = export
+    def __init__(self, lanes: Lanes, table: Table, assembler: Assembler, seconds: float, reporter: Reporter) -> None:
+        self._lanes = lanes
         self._table = table
         self._assembler = assembler
         self._seconds = seconds / 5 if table.engine in LOCKING_ENGINES else seconds
-        self._pager = Pager(export, table, self._seconds)
+        self._pager = Pager(lanes, table, self._seconds)
         self._reporter = reporter
         self._budget = FIRST_ROWS
         self._renewed: list[Range] = []
@@ -68,9 +66,15 @@ class Agreement:
         """
         asked = [s for s in held if only is None or s.id in only or not s.rows]
         kept = [s for s in held if s not in asked]
-        for chunk in self._chunks(asked):
-            blocks = [block for s in chunk for block in self._assembler.marks(s).blocks(_range(s))]
-            differing = self._differing(blocks)
+        compared = self._lanes.ahead(self._compare_held, self._chunks(asked))
+        rows, left = sum(s.rows for s in asked), len(asked)
+        done = 0
+        while left:
+            with self._reporter.phase("checksums", total=rows, done=done):
+                chunk, differing = next(compared)
+                compared_rows = sum(s.rows for s in chunk)
+                self._reporter.advance(compared_rows, self._lanes.received)
+            left, done = left - len(chunk), done + compared_rows
             if differing:
                 self._renew(chunk, differing)
             else:
@@ -123,28 +127,47 @@ class Agreement:
     def _differing(self, blocks: Sequence[Block]) -> dict[Range, _Pair]:
         """The blocks of which the server has something else."""
         differing: dict[Range, _Pair] = {}
-        rest = list(blocks)
         with self._reporter.phase("checksums", total=sum(held.rows for _, held in blocks)):
-            while rest:
-                asked, totals = patiently(functools.partial(self._ask, rest), self._slower)
-                both = zip(asked, totals, strict=True)
-                differing |= {part: _Pair(held, there) for (part, held), there in both if held != there}
-                rest = rest[len(asked) :]
+            for asked, found in self._lanes.ahead(self._compare, self._statements(blocks)):
+                differing |= found
+                self._reporter.advance(sum(held.rows for _, held in asked), self._lanes.received)
         return differing
 
-    def _ask(self, blocks: Sequence[Block]) -> tuple[Sequence[Block], list[Total]]:
-        """The server's totals of as many of the blocks as one statement should take."""
-        rows = number = 0
-        while number < len(blocks) and (not number or rows + blocks[number][1].rows <= self._budget):
-            rows += blocks[number][1].rows
-            number += 1
-        asked = blocks[:number]
-        began = time.monotonic()
+    def _statements(self, blocks: Sequence[Block]) -> Iterator[Sequence[Block]]:
+        """As many of the blocks each time as one statement should take."""
+        while blocks:
+            rows = number = 0
+            while number < len(blocks) and (not number or rows + blocks[number][1].rows <= self._budget):
+                rows += blocks[number][1].rows
+                number += 1
+            yield blocks[:number]
+            blocks = blocks[number:]
+
+    def _compare_held(self, export: Exporter, segments: Sequence[Segment]) -> dict[Range, _Pair]:
+        """A gap is not asked about: what the server has there differs, and its sum would be one long statement."""
+        held = [s for s in segments if s.rows]
+        gaps = {_range(s): _Pair(Total(0, 0), Total(self._table.estimate, 0)) for s in segments if not s.rows}
+        return gaps | self._compare(
+            export, [block for s in held for block in self._assembler.marks(s).blocks(_range(s))]
+        )
+
+    def _compare(self, export: Exporter, blocks: Sequence[Block]) -> dict[Range, _Pair]:
+        differing: dict[Range, _Pair] = {}
+        while blocks:
+            asked, found = patiently(functools.partial(self._ask, export, blocks), self._slower)
+            differing |= found
+            blocks = blocks[asked:]
+        return differing
+
+    def _ask(self, export: Exporter, blocks: Sequence[Block]) -> tuple[int, dict[Range, _Pair]]:
+        """How many of the blocks were compared, and those of them that differ."""
+        asked = next(self._statements(blocks))
         parts, held = zip(*asked, strict=True)
-        totals = server_checksums(self._export, self._table, parts, held)
-        self._pace(rows, time.monotonic() - began)
-        self._reporter.advance(rows, self._export.received)
-        return asked, totals
+        before = export.busy
+        totals = server_checksums(export, self._table, parts, held)
+        self._pace(sum(total.rows for total in held), export.busy - before)
+        both = zip(parts, held, totals, strict=True)
+        return len(asked), {part: _Pair(had, there) for part, had, there in both if had != there}
 
     def _slower(self) -> None:
         self._budget = max(LEAST_BUDGET, self._budget // 4)
@@ -170,7 +193,7 @@ class Agreement:
                 if isinstance(piece, New):
                     for rows in stream.take(piece.part):
                         self._assembler.put(rows)
-                        self._reporter.advance(len(rows.rows), self._export.received)
+                        self._reporter.advance(len(rows.rows), self._lanes.received)
                 else:
                     self._assembler.put(piece)
             self._assembler.put(Stop(segments[-1].high))

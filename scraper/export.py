@@ -12,13 +12,14 @@ import html
 import io
 import json
 import logging
+import math
 import re
 import secrets
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
-from typing import IO, Self, TypeVar
+from typing import IO, Any, Self, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import pyarrow as pa
@@ -34,6 +35,7 @@ from scraper.errors import (
     Unreachable,
 )  # fmt: skip
 from scraper.login import Session
+from scraper.packed import Packing, Unpacked
 from scraper.settings import ScraperSettings
 from scraper.transport import HttpTransport, Transport
 
@@ -70,7 +72,8 @@ def patiently(step: Callable[[], Result], on_failure: Callable[[], None] = lambd
 
 
 class Exporter:
-    """Runs SELECTs with a session, one at a time. `received` counts bytes.
+    """Runs SELECTs with a session, one at a time, with a rest between them. `received` counts bytes, as they are sent;
+    `busy` counts seconds from the questions to the ends of their answers.
 
     Parameters: `session` from a login; `settings` name the database and the table (phpMyAdmin wants them in the form);
     `log_in_again` gives a new session where one ends in the middle of a sync.
@@ -82,7 +85,10 @@ class Exporter:
         self._log_in_again = log_in_again
         self._settings = settings
         self._open(session)
+        self._packing = Packing()
+        self._ended = -math.inf
         self.received = 0
+        self.busy = 0.0
 
     def _open(self, session: Session) -> None:
         settings = self._settings
@@ -105,6 +111,9 @@ class Exporter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._transport.close()
 
     def select(self, sql: str, columns: int, alias: str = "c") -> pa.Table:
@@ -153,7 +162,7 @@ class Exporter:
         wanted = ("db", "table", "server", "token")
         form = {**{name: self._form[name] for name in wanted}, "ajax_request": "true", "real_row_count": "true"}
         answer = bytearray()
-        self._transport.post(urljoin(self._url, page), form, answer.extend)
+        self._post(urljoin(self._url, page), form, answer.extend)
         try:
             return int(re.sub(r"\D", "", json.loads(answer)["real_row_count"]))
         except (ValueError, LookupError, TypeError) as error:
@@ -203,14 +212,27 @@ class Exporter:
 
     def _receive(self, form: dict[str, str], body: IO[bytes]) -> int:
         """The status of the answer."""
-
-        def take(piece: bytes) -> None:
-            body.write(piece)
-            self.received += len(piece)
-
-        status = self._transport.post(self._url, form, take)
+        unpacked = Unpacked(body.write)
+        before = self.busy
+        packing = {"compression": "gzip"} if self._packing.wanted else {}
+        status = self._post(self._url, {**form, **packing}, unpacked)
+        unpacked.end()
+        self._packing.learn(body.tell(), self.busy - before)
         body.seek(0)
         return status
+
+    def _post(self, url: str, form: dict[str, str], sink: Callable[[bytes], Any]) -> int:
+        def take(piece: bytes) -> None:
+            self.received += len(piece)
+            sink(piece)
+
+        time.sleep(max(0.0, self._ended + self._settings.sync_pause_seconds - time.monotonic()))
+        began = time.monotonic()
+        try:
+            return self._transport.post(url, form, take)
+        finally:
+            self._ended = time.monotonic()
+            self.busy += self._ended - began
 
     def _judge(self, status: int, body: IO[bytes], sql: str) -> None:
         if status == 401:

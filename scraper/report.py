@@ -56,9 +56,9 @@ class Reporter:
             self.run = self.run.model_copy(update=values)
 
     @contextmanager
-    def phase(self, name: str, total: int = 0) -> Iterator[None]:
-        """Times a phase and logs it in one line."""
-        self._progress(Progress(phase=name, total=total, bytes=self.run.progress.bytes))  # type: ignore[arg-type]
+    def phase(self, name: str, total: int = 0, done: int = 0) -> Iterator[None]:
+        """Times a phase, or a part of one where some is `done` already, and logs it in one line."""
+        self._progress(Progress(phase=name, total=total, done=done, bytes=self.run.progress.bytes))  # type: ignore[arg-type]
         began = time.monotonic()
         try:
             yield

@@ -30,6 +30,12 @@ class ScraperSettings(Settings):
     statement_seconds: float = Field(
         5, gt=0, description="Seconds that a statement on the server aims at; weak hosts cut long ones."
     )
+    sync_connections: int = Field(
+        1, ge=1, le=8, description="Requests that a sync sends at once, each with a login of its own."
+    )
+    sync_pause_seconds: float = Field(
+        0, ge=0, le=60, description="Seconds of rest after each request of a sync, for weak hosts."
+    )
     phpmyadmin_login: Literal["auto", "browser", "http", "browser-only"] = Field(
         "auto",
         description="Who logs in: `browser` (Chrome; exports go by plain HTTP), `http` (no Chrome), `browser-only` "

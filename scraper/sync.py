@@ -21,6 +21,7 @@ from scraper.differences import differences
 from scraper.errors import HeldBack, ScrapeError, StatementBlocked, StillMoving, TableChanged
 from scraper.export import Exporter
 from scraper.kinds import Kinds
+from scraper.lanes import Lanes
 from scraper.login import Session
 from scraper.publish import newest, publish, recorded
 from scraper.ranges import Range
@@ -65,22 +66,24 @@ class _Sync:
     def run(self, log_in: Callable[[ScraperSettings], Session]) -> None:
         with self._reporter.phase("login"):
             session = log_in(self._settings)
-        again = functools.partial(log_in, self._settings)
-        with Exporter(session, self._settings, again) as export:
+        with Lanes(session, self._settings, functools.partial(log_in, self._settings)) as lanes:
+            export = lanes.first
             before = newest(self._store)
             forms = firewall.remembered(before.manifest.source.forms) if before else Forms()
             renewed = False
             while True:
                 try:
-                    return self._copy(export, session, before, forms)
+                    return self._copy(lanes, session, before, forms)
                 except StatementBlocked as error:
+                    lanes.calm()
                     if not renewed and firewall.shut(export) and export.renew():
                         renewed = True
                     else:
                         forms = firewall.around(export, forms, error)
 
-    def _copy(self, export: Exporter, session: Session, before: Snapshot | None, forms: Forms) -> None:
+    def _copy(self, lanes: Lanes, session: Session, before: Snapshot | None, forms: Forms) -> None:
         with self._store.workspace() as workspace:
+            export = lanes.first
             as_of = now()  # before the first statement: what was committed until here will be in
             table = self._table(export, forms)
             source = self._source(table, session)
@@ -95,14 +98,14 @@ class _Sync:
                 doubt: ScrapeError | None = firewall.doubt(forms)
                 only: set[str] | None = None
                 if doubt is None:
-                    loop = Agreement(export, table, assembler, seconds, self._reporter)
+                    loop = Agreement(lanes, table, assembler, seconds, self._reporter)
                     only = self._lately(before, as_of) if held else None
                     segments, moving = loop.reach(held or [NOTHING], only)
                     if moving:
                         doubt = StillMoving(f"Ranges that kept changing while they were read: {moving}.")
                 else:
                     segments = copy_counted(
-                        export, table, assembler, workspace, source.timezone, seconds, self._reporter
+                        lanes, table, assembler, workspace, source.timezone, seconds, self._reporter
                     )
                 self._unchanged_shape(export, table)
                 if before and before.manifest.source.table == table.name and not self._accept:

@@ -15,6 +15,7 @@ from selenium.webdriver import Chrome
 
 from scraper.browser import failures
 from scraper.errors import AnswerCut, CertificateRefused, Unreachable
+from scraper.packed import Unpacked
 from scraper.tls import trust
 
 CONNECT_SECONDS = 30
@@ -58,9 +59,15 @@ class HttpTransport:
     def post(self, url: str, form: Mapping[str, str], sink: Callable[[bytes], Any]) -> int:
         try:
             with self._client.stream("POST", url, data=dict(form)) as response:
-                for piece in response.iter_bytes():
-                    sink(piece)
-        except httpx.RemoteProtocolError as error:
+                if response.headers.get("Content-Encoding") == "gzip":  # httpx takes the first member, and half of one
+                    unpacked = Unpacked(sink)
+                    for piece in response.iter_raw():
+                        unpacked(piece)
+                    unpacked.end()
+                else:
+                    for piece in response.iter_bytes():
+                        sink(piece)
+        except (httpx.RemoteProtocolError, httpx.DecodingError) as error:
             raise AnswerCut(f"{urlsplit(url).netloc} ended an answer before its end.") from error
         except httpx.TransportError as error:
             raise unreachable(url, error) from error

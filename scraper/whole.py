@@ -20,6 +20,7 @@ from scraper import pages
 from scraper.assemble import Assembler, Begin, Rows, Stop
 from scraper.errors import AnswerCut
 from scraper.export import Exporter, patiently
+from scraper.lanes import Lanes
 from scraper.marks import keys_of
 from scraper.ranges import WHOLE
 from scraper.report import Reporter
@@ -27,7 +28,7 @@ from scraper.table import Table
 
 
 def copy_counted(
-    export: Exporter,
+    lanes: Lanes,
     table: Table,
     assembler: Assembler,
     folder: Path,
@@ -40,22 +41,23 @@ def copy_counted(
     Parameters: `folder` is where rows are spooled; `timezone` is what phpMyAdmin's own export writes TIMESTAMP in;
     `seconds` is what a statement aims at. Raises AnswerCut, and what `Exporter.select` raises.
     """
+    export = lanes.first
     own = table.forms.rows == "exported"
 
     def read() -> pa.Table:
-        counted = [export.count() if own else _count(export, table)]
+        counted = [export.count() if own else lanes.do(_count, table)]
         if own:
             batches = (as_text(rows, table.columns, timezone) for rows in export.raw([c.name for c in table.columns]))
         else:
-            batches = (page.rows for page in pages.Pager(export, table, seconds).pages([WHOLE]))
-        rows = spooled(_shown(batches, export, reporter), folder)
-        counted.append(export.count() if own else _count(export, table))
+            batches = (page.rows for page in pages.Pager(lanes, table, seconds).pages([WHOLE]))
+        rows = spooled(_shown(batches, lanes, reporter), folder)
+        counted.append(export.count() if own else lanes.do(_count, table))
         if not min(counted) <= len(rows) <= max(counted):
             raise AnswerCut(f"{len(rows)} rows arrived of {table.name}, of which the server counts {counted[1]}.")
         return rows
 
     with reporter.phase("rows", total=table.estimate):
-        return assembled(assembler, patiently(read), table)
+        return assembled(assembler, patiently(read, lanes.calm), table)
 
 
 def spooled(batches: Iterable[pa.Table], folder: Path) -> pa.Table:
@@ -155,7 +157,7 @@ def _count(export: Exporter, table: Table) -> int:
     return int(found.column(0)[0].as_py())
 
 
-def _shown(batches: Iterable[pa.Table], export: Exporter, reporter: Reporter) -> Iterator[pa.Table]:
+def _shown(batches: Iterable[pa.Table], lanes: Lanes, reporter: Reporter) -> Iterator[pa.Table]:
     for batch in batches:
-        reporter.advance(len(batch), export.received)
+        reporter.advance(len(batch), lanes.received)
         yield batch

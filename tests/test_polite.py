@@ -1,0 +1,387 @@
+"""A sync goes easy on the server: one request at a time or as many as it may, rests, packed rows, pages that fit."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from conftest import SEEDED, settings_of
+from copies import Copies, differences
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cache.errors import SettingsInvalid
+from cache.local import LocalStore
+from cache.store import Run
+from lab import Lab
+from lab.meddler import Meddler
+from scraper import packed
+from scraper.errors import AnswerCut
+from scraper.export import Exporter
+from scraper.login import Session, log_in
+from scraper.packed import Unpacked
+from scraper.settings import ScraperSettings
+from scraper.sync import sync
+
+HEAD = b'"c0","c1"\n'
+
+
+@pytest.fixture
+def meddler(lab: Lab) -> Iterator[Meddler]:
+    with lab.meddler(lab.url) as meddler:
+        yield meddler
+
+
+@pytest.fixture
+def pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages of 200 rows, so that the lab's orders have ten."""
+    monkeypatch.setattr("scraper.pages.PAGE_ROWS", 200)
+    monkeypatch.setattr("scraper.assemble.SEGMENT_ROWS", 500)
+    monkeypatch.setattr("scraper.agree.FIRST_ROWS", 500)
+    monkeypatch.setattr("scraper.agree.LEAST_BUDGET", 500)
+
+
+def synced(copies: Copies, url: str, table: str = "orders", **changes: object) -> Run:
+    """A sync through an address, its logins by plain HTTP."""
+    chosen = {"phpmyadmin_url": url, "phpmyadmin_table": table, "phpmyadmin_login": "http", **changes}
+    return sync(copies.store, copies.settings.model_copy(update=chosen), log_in)
+
+
+def logins(meddler: Meddler) -> int:
+    return sum("pma_username" in request.form for request in meddler.requests)
+
+
+def sessions(meddler: Meddler) -> set[str]:
+    """The tokens of the logins that sent statements."""
+    return {request.form["token"] for request in meddler.requests if request.statement}
+
+
+def limits(meddler: Meddler) -> list[int]:
+    """How many rows each page was asked for with."""
+    found = [re.search(r"LIMIT (\d+)$", sql) for sql in meddler.statements if sql.startswith("SELECT t.`id`")]
+    return [int(limit[1]) for limit in found if limit and limit[1] != "1"]
+
+
+# -- how many at once
+
+
+def test_by_default_one_request_is_sent_at_a_time_with_one_login(copies: Copies, meddler: Meddler, pages: None) -> None:
+    assert synced(copies, meddler.url).outcome == "published"
+    copies.execute("UPDATE orders SET note = 'changed' ORDER BY id DESC LIMIT 3")
+    assert synced(copies, meddler.url).outcome == "published"
+    assert copies.differences() == []
+    assert meddler.most_at_once == 1
+    assert logins(meddler) == 2  # one a sync
+
+
+def test_several_connections_send_pages_at_once_each_with_its_own_login(
+    copies: Copies, meddler: Meddler, pages: None
+) -> None:
+    meddler.stall(0.1, matching=" LIMIT ")
+    assert synced(copies, meddler.url, sync_connections=3).outcome == "published"
+    assert copies.differences() == []
+    assert meddler.most_at_once == 3
+    assert (logins(meddler), len(sessions(meddler))) == (3, 3)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("lane")]
+
+
+def test_several_connections_compare_at_once(copies: Copies, meddler: Meddler, pages: None) -> None:
+    assert copies.sync().outcome == "published"
+    copies.execute("UPDATE orders SET note = 'changed again' WHERE id % 50 = 0")
+    meddler.stall(0.2, matching="WITH ROLLUP")
+    assert synced(copies, meddler.url, sync_connections=2).outcome == "published"
+    assert copies.differences() == []
+    assert meddler.most_at_once == 2
+
+
+def test_a_sync_that_needs_few_statements_logs_in_once(copies: Copies, meddler: Meddler) -> None:
+    table = copies.table("id INT PRIMARY KEY, note TEXT", [(1, "x")])
+    assert synced(copies, meddler.url, table, sync_connections=4).outcome == "published"
+    assert synced(copies, meddler.url, table, sync_connections=4).outcome == "unchanged"
+    assert logins(meddler) == 2
+
+
+_some = random.Random(1)
+KEYS = {
+    "dense": range(150),
+    "one gap": [*range(50), *range(10**9, 10**9 + 100)],
+    "sparse first": [*range(0, 10**6, 2 * 10**4), *range(10**6, 10**6 + 100)],
+    "negative": range(-75, 75),
+    "the widest": [-(2**63), *range(-20, 130), 2**63 - 1],
+    "anywhere": sorted({_some.randrange(-(2**63), 2**63) for _ in range(150)}),
+    "a page": range(10),
+}
+
+
+@pytest.mark.parametrize("keys", KEYS.values(), ids=KEYS)
+def test_whatever_the_keys_several_connections_bring_all_rows_in_order(
+    copies: Copies, small_pages: None, keys: list[int]
+) -> None:
+    table = copies.table("id BIGINT PRIMARY KEY, note TEXT", [(key, f"note {key}") for key in keys])
+    assert copies.sync(table, sync_connections=3).error is None
+    assert copies.differences(table) == []
+    copies.execute(f"UPDATE {table} SET note = 'changed' WHERE id % 7 = 0")
+    copies.execute(f"DELETE FROM {table} WHERE id % 11 = 0")
+    assert copies.sync(table, sync_connections=3).error is None
+    assert copies.differences(table) == []
+
+
+def test_rows_that_share_a_key_stay_together_with_several_connections(copies: Copies, small_pages: None) -> None:
+    rows = [(a, b) for a in range(2**64 - 30, 2**64) for b in range(a % 16)]
+    table = copies.table("a BIGINT UNSIGNED, b INT, PRIMARY KEY (a, b)", rows)
+    assert copies.sync(table, sync_connections=3).error is None
+    assert copies.differences(table) == []
+
+
+def test_pages_that_are_cut_are_continued_with_several_connections(
+    copies: Copies, meddler: Meddler, pages: None
+) -> None:
+    meddler.cut(rows=90, matching=" LIMIT ", skip=2, times=6)
+    assert synced(copies, meddler.url, sync_connections=3).error is None
+    assert copies.differences() == []
+
+
+def test_a_table_that_is_only_counted_comes_over_several_connections_too(
+    copies: Copies, meddler: Meddler, pages: None
+) -> None:
+    meddler.fail(403, matching="CONV(")
+    run = synced(copies, meddler.url, sync_connections=3)
+    assert (run.outcome, run.rows) == ("unverified", SEEDED)
+    assert len(sessions(meddler)) == 3
+    assert differences(copies.lab, "orders", copies.store.open()) == []
+
+
+# -- what fails
+
+
+def test_what_fails_in_one_lane_stops_all_and_is_told(copies: Copies, meddler: Meddler, pages: None) -> None:
+    meddler.fail(401, matching=" LIMIT ", skip=4)
+    run = synced(copies, meddler.url, sync_connections=3)
+    assert run.error is not None
+    assert run.error.code == "request_refused"
+    assert copies.store.head() is None
+    assert len(limits(meddler)) <= 4 + 3
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("lane")]
+
+
+@pytest.mark.parametrize("page", ["", "<div class='alert-danger'>Access denied for user</div>"], ids=["503", "refused"])
+def test_a_further_login_that_fails_is_left_out_and_no_more_are_tried(
+    copies: Copies, meddler: Meddler, pages: None, caplog: pytest.LogCaptureFixture, page: str
+) -> None:
+    if page:
+        meddler.fail(200, page, matching="pma_username", skip=1)
+    else:
+        meddler.fail(503, matching="pma_username", skip=1)
+    assert synced(copies, meddler.url, sync_connections=4).outcome == "published"
+    assert copies.differences() == []
+    assert (logins(meddler), len(sessions(meddler))) == (2, 1)
+    assert "connections=1, no more of them" in caplog.text
+
+
+def test_a_login_that_is_refused_when_all_sessions_have_ended_is_tried_once(
+    copies: Copies, meddler: Meddler, pages: None
+) -> None:
+    """So that the account does not get locked."""
+    meddler.stall(0.1, matching=" LIMIT ", times=5)
+    meddler.replace('<form id="login_form"><input name="pma_username"></form>', matching=" LIMIT ")
+    meddler.fail(200, "<div class='alert-danger'>Access denied for user</div>", matching="pma_username", skip=3)
+    run = synced(copies, meddler.url, sync_connections=3)
+    assert run.error is not None
+    assert run.error.code == "login_refused"
+    assert logins(meddler) == 3 + 1
+
+
+def test_a_second_factor_lets_several_logins_in_with_one_code(lab: Lab, store: LocalStore, pages: None) -> None:
+    with lab.door("totp") as door, lab.meddler(door.url) as meddler:
+        meddler.stall(0.1, matching=" LIMIT ")
+        known = {name.lower(): value for name, value in door.settings().items()}
+        changes = {"phpmyadmin_url": meddler.url, "phpmyadmin_login": "http", "sync_connections": "3"}
+        assert sync(store, ScraperSettings.load(**known | changes), log_in).outcome == "published"
+        assert len(sessions(meddler)) == 3
+    assert differences(lab, "orders", store.open()) == []
+
+
+# -- rests
+
+
+def test_a_pause_is_kept_between_requests_and_slows_no_page_down(
+    copies: Copies, meddler: Meddler, pages: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[float] = []
+    monkeypatch.setattr("scraper.export.time.sleep", rests.append)
+    assert synced(copies, meddler.url, sync_pause_seconds=50).outcome == "published"
+    assert rests[0] == 0
+    assert len(rests) == len(meddler.statements)
+    assert all(0 < rest <= 50 for rest in rests[1:])
+    assert set(limits(meddler)) == {200}
+
+
+# -- pages
+
+
+def test_pages_shrink_while_the_server_is_slow_and_grow_again(copies: Copies, meddler: Meddler, pages: None) -> None:
+    meddler.stall(2.1, matching=" LIMIT ", times=2)
+    assert synced(copies, meddler.url, statement_seconds=1).outcome == "published"
+    assert limits(meddler)[:3] == [200, 100, 100]
+    assert limits(meddler)[-2:] == [200, 200]
+    assert copies.differences() == []
+
+
+def test_pages_shrink_where_answers_are_cut_and_grow_again(
+    copies: Copies, meddler: Meddler, pages: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scraper.pages.LEAST_ROWS", 10)
+    meddler.cut(rows=50, matching=" LIMIT ", times=1)
+    meddler.reset(size=100, matching=" LIMIT ", times=1)
+    assert synced(copies, meddler.url).outcome == "published"
+    assert limits(meddler)[:6] == [200, 100, 25, 50, 100, 200]
+    assert copies.differences() == []
+
+
+# -- packed answers
+
+
+def packings(meddler: Meddler) -> list[str]:
+    return [request.form["compression"] for request in meddler.requests if " LIMIT " in request.statement]
+
+
+@pytest.fixture
+def telling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that small pages tell, and that a busy machine is no slow way."""
+    monkeypatch.setattr(packed, "TELLING", 20_000)
+    monkeypatch.setattr(packed, "SLOW", 150_000)
+
+
+def test_on_a_slow_way_rows_come_packed_and_are_the_same(
+    copies: Copies, meddler: Meddler, pages: None, telling: None
+) -> None:
+    meddler.slow(100_000, matching=" LIMIT ")
+    run = synced(copies, meddler.url)
+    assert (run.outcome, copies.differences()) == ("published", [])
+    assert packings(meddler)[0] == "none"
+    assert set(packings(meddler)[1:]) == {"gzip"}
+    sent = [request.sent for request in meddler.requests if " LIMIT " in request.statement]
+    assert sent[1] < sent[0] / 3
+
+
+def test_on_a_fast_way_nothing_is_packed(copies: Copies, meddler: Meddler, pages: None, telling: None) -> None:
+    assert synced(copies, meddler.url).outcome == "published"
+    assert set(packings(meddler)) == {"none"}
+
+
+def test_a_server_that_is_slow_itself_packs_one_page_only(
+    copies: Copies, meddler: Meddler, pages: None, telling: None
+) -> None:
+    meddler.stall(2, matching=" LIMIT ", times=2)
+    assert synced(copies, meddler.url).outcome == "published"
+    assert packings(meddler)[:3] == ["none", "gzip", "none"]
+    assert packings(meddler).count("gzip") == 1
+    assert copies.differences() == []
+
+
+def test_a_packed_answer_that_is_cut_or_damaged_is_asked_for_again(
+    copies: Copies, meddler: Meddler, pages: None, telling: None
+) -> None:
+    meddler.slow(100_000, matching=" LIMIT ", times=1)
+    meddler.cut(size=5_000, matching="compression=gzip", times=1)
+    meddler.replace("\x1f\x8b\x08 and no more", matching="compression=gzip", times=1)
+    assert synced(copies, meddler.url).outcome == "published"
+    asked = [request.statement for request in meddler.requests if request.form.get("compression") == "gzip"]
+    assert len(asked) > 3
+    assert copies.differences() == []
+
+
+def test_packed_rows_come_through_the_browser_too_which_has_one_session(
+    lab: Lab, copies: Copies, meddler: Meddler, pages: None, telling: None
+) -> None:
+    meddler.slow(100_000, matching=" LIMIT ", times=1)
+    run = synced(copies, meddler.url, phpmyadmin_login="browser-only", sync_connections=3)
+    assert (run.outcome, copies.differences()) == ("published", [])
+    assert "gzip" in packings(meddler)
+    assert logins(meddler) == 1
+
+
+def unpacked(data: bytes, size: int) -> bytes:
+    found = bytearray()
+    sink = Unpacked(found.extend)
+    for at in range(0, len(data), size):
+        sink(data[at : at + size])
+    sink.end()
+    return bytes(found)
+
+
+@given(
+    parts=st.lists(st.binary(max_size=300), max_size=4), size=st.integers(1, 50), behind=st.sampled_from([b"", b"<br>"])
+)
+def test_members_are_unpacked_one_after_the_other_and_what_is_not_packed_is_left(
+    parts: list[bytes], size: int, behind: bytes
+) -> None:
+    data = b"".join(map(gzip.compress, parts))
+    assert unpacked(data + behind, size) == b"".join(parts) + behind
+
+
+@given(part=st.binary(max_size=300), size=st.integers(1, 50))
+def test_wherever_a_packed_answer_ends_early_it_is_noticed(part: bytes, size: int) -> None:
+    data = gzip.compress(b"first") + gzip.compress(part)
+    first = len(gzip.compress(b"first"))
+    for end in range(first + 2, len(data)):
+        with pytest.raises(AnswerCut):
+            unpacked(data[:end], size)
+
+
+@contextmanager
+def web_server_that_packs(body: bytes) -> Iterator[str]:
+    """One that gzips by itself, as many do for clients that take it."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Type", "text/csv")
+            if "gzip" in self.headers["Accept-Encoding"]:
+                self.send_header("Content-Encoding", "gzip")
+            self.end_headers()
+            with suppress(OSError):
+                self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/index.php?route=/export"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize("twice", [False, True], ids=["by the web server", "and by phpMyAdmin"])
+def test_what_a_web_server_packs_is_unpacked_whole_and_its_cuts_are_noticed(
+    session: Session, settings: ScraperSettings, twice: bool
+) -> None:
+    body = gzip.compress(HEAD + b'"1","a"\n') + gzip.compress(b'"2","b"\n')
+    body = gzip.compress(body[:50]) + gzip.compress(body[50:]) if twice else body
+    with web_server_that_packs(body) as url, Exporter(replace(session, export_url=url), settings) as export:
+        assert export.select("SELECT", 2).to_pylist() == [{"c0": "1", "c1": "a"}, {"c0": "2", "c1": "b"}]
+    with (
+        web_server_that_packs(body[:-9]) as url,
+        Exporter(replace(session, export_url=url), settings) as export,
+        pytest.raises(AnswerCut),
+    ):
+        export.select("SELECT", 2)
+
+
+def test_settings_keep_it_polite(here: object, lab: Lab) -> None:
+    settings = settings_of(lab)
+    assert (settings.sync_connections, settings.sync_pause_seconds) == (1, 0)
+    with pytest.raises(SettingsInvalid, match="SYNC_CONNECTIONS"):
+        settings_of(lab, sync_connections="9")
