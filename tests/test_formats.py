@@ -23,11 +23,11 @@ from cache_factory import Row, publish
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cache import sheet
-from cache.errors import BadFilter, TooManyRows
+from cache import scans, sheet, spool
+from cache.errors import BadFilter, QueryRefused, TooManyRows
 from cache.filters import Condition, Query, Sort
 from cache.local import LocalStore
-from cache.scan import Request, Scans
+from cache.scans import Request, Scans
 from cache.shape import Shape
 from cache.snapshot import Column
 
@@ -76,14 +76,14 @@ def rendered(store: LocalStore, tmp_path: Path) -> Rendered:
 
 
 def renderer(store: LocalStore, folder: Path) -> Rendered:
-    scans = Scans(store, folder)
+    engine = Scans(store, folder)
 
     def render(shape: Shape, query: Query = Query(), offset: int = 0, limit: int | None = None) -> bytes:  # noqa: B008
         head = store.head()
         assert head is not None
         out = io.BytesIO()
         asked = Request(what="rows", generation=head.generation, query=query, offset=offset, limit=limit, shape=shape)
-        scans.answer(asked, out.write)
+        engine.answer(asked, out.write)
         return out.getvalue()
 
     return render
@@ -183,6 +183,29 @@ def test_rows_come_sorted_and_filtered_in_any_format(rendered: Rendered) -> None
     query = Query((Condition("total", "isnull", "false"),), (Sort("total"),))
     assert rendered(Shape("csv", ("total",)), query) == b"total\r\n-0.05\r\n0.00\r\n598.94\r\n"
     assert rendered(Shape("csv", ("total",)), query, 1, 1) == b"total\r\n0.00\r\n"
+
+
+def test_rows_that_are_too_many_to_sort_in_memory_are_sorted_on_disk(
+    rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queries = [Query((Condition("id", "gt", "1"),), (Sort("balance", down),)) for down in (False, True)]
+    pages = [(0, None), (1, None), (0, 2), (1, 1), (3, None), (9, 1)]
+    shape = Shape("csv", ("id", "items", "picture"), masked=frozenset({"picture"}))
+    before = [rendered(shape, query, *page) for query in queries for page in pages]
+    monkeypatch.setattr(scans, "SORTED_AT_ONCE", -1)
+    monkeypatch.setattr(spool, "BUCKET_ROWS", 1)
+    assert [rendered(shape, query, *page) for query in queries for page in pages] == before
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+
+
+def test_what_the_engine_has_no_memory_for_is_refused(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = (column("id", "integer", key=1), column("a", "text"))
+    publish(store, [{"id": str(i), "a": f"{i % 7}" * 20_000} for i in range(200)], columns=columns)
+    monkeypatch.setattr(scans, "MEMORY_LIMIT", "2MB")
+    with pytest.raises(QueryRefused, match="refused the query"):
+        renderer(store, tmp_path)(Shape("csv"), Query((), (Sort("a"),)), 0, 9000)
 
 
 # -- XLSX

@@ -1,0 +1,271 @@
+"""What DuckDB finds and reads in a generation, and rows rendered anew. Runs in a process of its own: cache/scan.py."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel
+
+from cache import formats, sheet, spool
+from cache.errors import QueryRefused
+from cache.filters import Query, known, order_by, quoted, where
+from cache.formats import csv_header, masked, shown
+from cache.render import ROW_GROUP
+from cache.shape import Shape
+from cache.snapshot import JSON, PARQUET, Column, Snapshot
+from cache.store import Store
+from cache.values import arrow_schema, json_texts, one_chunk
+
+MEMORY_LIMIT = "128MB"
+SPILL_LIMIT = "2GB"
+BATCH_ROWS = 2048  # DuckDB's own vectors
+SORTED_AT_ONCE = 10_000  # whole rows
+
+Send = Callable[[bytes | memoryview], None]
+
+
+class Request(BaseModel, frozen=True):
+    """What is asked: `find` the numbers of rows, the values of a `facet`, or the `rows` in a shape.
+
+    `limit` None: all. A facet's values are those of `column`.
+    """
+
+    what: Literal["find", "facet", "rows"]
+    generation: int
+    query: Query
+    offset: int = 0
+    limit: int | None = None
+    column: str = ""
+    shape: Shape = Shape()
+
+
+class Scans:
+    """Answers requests over the generations of a store."""
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self._store = store
+        self._folder = folder
+        self._snapshot: Snapshot | None = None
+        self._found: tuple[tuple[int, Query], npt.NDArray[np.int64]] | None = None  # the last one, for the next page
+        self._database = duckdb.connect(config={
+            "threads": 1, "memory_limit": MEMORY_LIMIT, "temp_directory": str(folder),
+            "max_temp_directory_size": SPILL_LIMIT,
+        })  # fmt: skip
+        self._database.execute("SET TimeZone = 'UTC'")
+
+    def answer(self, request: Request, send: Send) -> dict[str, Any]:
+        """Sends what was asked for, and returns what sums it up. Raises OrdersError."""
+        snapshot = self._open(request.generation)
+        try:
+            if request.what == "find":
+                return self._find(snapshot, request, send)
+            if request.what == "facet":
+                return self._facet(snapshot, request)
+            return self._rows(snapshot, request, send)
+        except BrokenPipeError:
+            raise
+        except (duckdb.Error, pa.ArrowException, OSError) as error:  # Arrow tells DuckDB's errors as its own
+            print(f"scan: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            raise QueryRefused(f"The engine refused the query ({type(error).__name__}).") from error
+
+    def _open(self, generation: int) -> Snapshot:
+        if self._snapshot is None or self._snapshot.generation != generation:
+            self._snapshot = self._store.open(generation)
+        return self._snapshot
+
+    # -- row numbers and values
+
+    def _find(self, snapshot: Snapshot, request: Request, send: Send) -> dict[str, Any]:
+        """Sends the numbers of the page's rows as little-endian int64."""
+        numbers = self._numbers(snapshot, request.query)
+        send(numbers[_page(request)].astype("<i8").tobytes())
+        return {"total": len(numbers)}
+
+    def _numbers(self, snapshot: Snapshot, query: Query) -> npt.NDArray[np.int64]:
+        """Numbers of the rows that match, in order."""
+        if self._found is None or self._found[0] != (snapshot.generation, query):
+            self._found = None
+            clause, values = where(query.conditions, snapshot.columns)
+            number = _unused(snapshot.columns)
+            order = ", ".join(filter(None, (order_by(query.sort, snapshot.columns), number)))
+            sql = f"SELECT {number} FROM ({self._numbered(snapshot, number)}) WHERE {clause} ORDER BY {order}"
+            found = self._database.sql(sql, params=values).to_arrow_table()
+            self._found = (snapshot.generation, query), found.column(0).to_numpy()
+        return self._found[1]
+
+    def _facet(self, snapshot: Snapshot, request: Request) -> dict[str, Any]:
+        column = known(request.column, snapshot.columns)
+        clause, values = where(request.query.conditions, snapshot.columns)
+        sql = f"""SELECT {quoted(column.name)}, count(*) FROM {self._source(snapshot)} WHERE {clause} GROUP BY 1
+                  ORDER BY 2 DESC, 1 NULLS LAST {_limit(request)}"""
+        found = self._database.sql(sql, params=values).to_arrow_table()
+        texts, _ = json_texts(column, one_chunk(found.column(0)))
+        told = [None if text is None else json.loads(text) for text in texts.to_pylist()]
+        return {"values": list(zip(told, found.column(1).to_pylist(), strict=True))}
+
+    # -- rows
+
+    def _rows(self, snapshot: Snapshot, request: Request, send: Send) -> dict[str, Any]:
+        shape = request.shape
+        columns = shown(shape, snapshot.columns)
+        batches = self._batches(snapshot, request, columns)
+        if shape.format == "parquet":
+            _write_parquet(columns, batches, send)
+        elif shape.format == "xlsx":
+            rows = len(range(self._count(snapshot, request.query))[_page(request)])
+            size = sum(segment.files[JSON].size for segment in snapshot.manifest.segments)
+            sheet.write(_Sink(send), columns, rows, size, (_bytes(sheet.rows(columns, batch)) for batch in batches))
+        else:
+            if shape.format == "csv":
+                send(csv_header(shape, columns))
+            texts = (_bytes(formats.rows(shape, columns, batch)) for batch in batches)
+            for text in _joined(texts) if shape.format == "json" else texts:
+                send(text)
+        return {}
+
+    def _batches(self, snapshot: Snapshot, request: Request, columns: Sequence[Column]) -> Iterator[list[pa.Array]]:
+        """Values of the rows asked for, in their order, as they are read: an array for each column."""
+        query = request.query
+        if query.sort and (request.limit is None or request.offset + request.limit > SORTED_AT_ONCE):
+            yield from self._sorted_batches(snapshot, request, columns)
+            return
+        clause, values = where(query.conditions, snapshot.columns)
+        names = ", ".join(quoted(column.name) for column in columns)
+        if query.sort:
+            number = _unused(snapshot.columns)
+            order = f"{order_by(query.sort, snapshot.columns)}, {number}"
+            source = f"({self._numbered(snapshot, number)})"
+            sql = f"SELECT {names} FROM {source} WHERE {clause} ORDER BY {order} {_limit(request)}"
+        else:
+            if not query.conditions:
+                snapshot, request = _narrowed(snapshot, request)
+            sql = f"SELECT {names} FROM {self._source(snapshot)} WHERE {clause} {_limit(request)}"
+        for batch in self._database.sql(sql, params=values).to_arrow_reader(BATCH_ROWS):
+            yield [
+                masked(column, array) if column.name in request.shape.masked else array
+                for column, array in zip(columns, batch.columns, strict=True)
+            ]
+
+    def _sorted_batches(
+        self, snapshot: Snapshot, request: Request, columns: Sequence[Column]
+    ) -> Iterator[list[pa.Array]]:
+        numbers = self._numbers(snapshot, request.query)
+        places = np.full(len(numbers), -1)
+        page = np.arange(len(numbers))[_page(request)]
+        places[page] = page - request.offset
+        in_key_order = places[np.argsort(numbers)]
+        matching = replace(request.query, sort=())
+        every = request.model_copy(update={"query": matching, "offset": 0, "limit": None})
+        return spool.in_order(self._batches(snapshot, every, columns), in_key_order, self._folder, BATCH_ROWS)
+
+    def _count(self, snapshot: Snapshot, query: Query) -> int:
+        if not query.conditions:
+            return snapshot.rows
+        clause, values = where(query.conditions, snapshot.columns)
+        sql = f"SELECT count(*) FROM {self._source(snapshot)} WHERE {clause}"
+        return int(self._database.execute(sql, values).fetchall()[0][0])
+
+    # -- the table
+
+    def _source(self, snapshot: Snapshot) -> str:
+        """All rows, in key order: the process has one thread, so nothing changes their order."""
+        paths = ", ".join(_literal(str(path)) for path in snapshot.paths(PARQUET))
+        if paths:
+            return f"read_parquet([{paths}])"
+        self._database.register("no_rows", arrow_schema(snapshot.columns).empty_table())
+        return "no_rows"
+
+    def _numbered(self, snapshot: Snapshot, number: str) -> str:
+        return f"SELECT row_number() OVER () - 1 AS {number}, * FROM {self._source(snapshot)}"
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _unused(columns: Sequence[Column]) -> str:
+    """A name that no column has, in whatever case."""
+    return quoted("row" + "_" * max(len(column.name) for column in columns))
+
+
+def _narrowed(snapshot: Snapshot, request: Request) -> tuple[Snapshot, Request]:
+    """The same page of the segments that hold it."""
+    stop = None if request.limit is None else request.offset + request.limit
+    first, skipped, segments = 0, 0, []
+    for segment in snapshot.manifest.segments:
+        if first + segment.rows <= request.offset:
+            skipped += segment.rows
+        elif stop is None or first < stop:
+            segments.append(segment)
+        first += segment.rows
+    return snapshot.of(segments), request.model_copy(update={"offset": request.offset - skipped})
+
+
+def _page(request: Request) -> slice:
+    return slice(request.offset, None if request.limit is None else request.offset + request.limit)
+
+
+def _limit(request: Request) -> str:
+    return f"{'' if request.limit is None else f'LIMIT {request.limit}'} OFFSET {request.offset}"
+
+
+def _bytes(texts: pa.Array) -> memoryview:
+    """Rows as they follow each other in memory."""
+    _, offsets, data = texts.buffers()
+    ends = np.frombuffer(offsets, "<i4")[texts.offset : texts.offset + len(texts) + 1]
+    return memoryview(data)[int(ends[0]) : int(ends[-1])]
+
+
+def _joined(texts: Iterator[memoryview]) -> Iterator[bytes | memoryview]:
+    """Rows with a comma behind each, without the last comma."""
+    for i, text in enumerate(texts):
+        if i:
+            yield b","
+        yield text[:-1]
+
+
+def _write_parquet(columns: Sequence[Column], batches: Iterable[Sequence[pa.Array]], send: Send) -> None:
+    """Types as in the cache; JSON columns are text, as CSV has them."""
+    schema = arrow_schema(columns)
+    waiting: list[pa.Table] = []
+    with pq.ParquetWriter(_Sink(send), schema, compression="zstd") as writer:
+        for batch in batches:
+            cells = zip(columns, batch, strict=True)
+            arrays = [json_texts(column, values)[0] if column.kind == "json" else values for column, values in cells]
+            waiting.append(pa.table(arrays, schema.names).cast(schema))
+            if sum(map(len, waiting)) >= ROW_GROUP:
+                writer.write_table(pa.concat_tables(waiting).combine_chunks())
+                waiting = []
+        if waiting:
+            writer.write_table(pa.concat_tables(waiting).combine_chunks())
+
+
+class _Sink(io.BufferedIOBase):
+    """A file that is written on and on."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._place = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._place
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        self._send(view)
+        self._place += len(view)
+        return len(view)
