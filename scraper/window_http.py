@@ -87,7 +87,7 @@ class HttpWindow:
         return str(json.loads(found[1])) if found[1].startswith('"') else found[1]
 
     def user_agent(self) -> str:
-        return self._settings.headers.get("User-Agent", USER_AGENT)
+        return USER_AGENT
 
     def headers(self) -> dict[str, str]:
         """What has to go with each further request, besides cookies."""
