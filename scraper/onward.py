@@ -7,6 +7,7 @@ import re
 from bs4 import BeautifulSoup
 
 AT_ONCE = 10  # seconds after which a refresh is no way on any more, but a page that renews itself
+FEW_LINKS = 3  # more of them make a page to be used, whatever its scripts may do
 _REFRESH = re.compile(r"\s*(\d+)(?:\.\d*)?\s*[;,]\s*(?:url\s*=\s*)?['\"]?([^'\"]+)", re.IGNORECASE)
 _LEAVES = re.compile(r"\blocation(?:\.href)?\s*=(?!=)|\blocation\.(?:replace|assign)\s*\(|\.submit\s*\(")
 _ARRIVED = "input[type=password], form[name=dump]"
@@ -24,7 +25,7 @@ def refresh(page: BeautifulSoup) -> str:
 def by_script(page: BeautifulSoup) -> bool:
     """Whether a script of the page leads on, as far as that can be told: one that leaves it, or all there is on it."""
     scripts = page.find_all("script")
-    if not scripts or page.select_one(_ARRIVED):
+    if not scripts or page.select_one(_ARRIVED) or len(page.select("a[href]")) > FEW_LINKS:
         return False
     if any(_LEAVES.search(script.get_text()) for script in scripts):
         return True

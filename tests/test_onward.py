@@ -46,6 +46,7 @@ def test_a_script_that_leaves_the_page_or_is_all_of_it_leads_on(html: str) -> No
     [
         "<h1>Welcome to nginx!</h1>",
         "<p>Shop</p><script>if (location.href == '/x') { count(); }</script>",
+        "<a href=a>A</a><a href=b>B</a><a href=c>C</a><a href=d>D</a><script>function go() { location = 'x' }</script>",
         "<form><input type=password></form><script>location.href = '/too-late'</script>",
     ],
 )
