@@ -54,11 +54,11 @@ def finished(copies: Copies, task: Task, seconds: float = 120) -> Task:
 
 
 def of_folder(temporary: Path) -> list[str]:
-    """The processes that inherited this temporary folder: all that the worker started, whoever their parent is now."""
+    """The processes that have this folder as their home: all that the worker started, whoever their parent is now."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if process.environ().get("TMPDIR") == str(temporary):
+            if process.environ().get("HOME") == str(temporary):
                 found.append(process.name())
     return found
 
