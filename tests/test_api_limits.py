@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -250,17 +249,18 @@ def test_what_is_no_request_gets_the_one_error_shape(api: Sidecar, start: bytes)
         refused(raw, 400, "bad_request")
 
 
-@pytest.fixture
-def hasty(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server in this process that waits a second for a client. Gives its address."""
-    monkeypatch.setattr("api.connection.RECEIVE_SECONDS", 1)
-    monkeypatch.setattr("api.connection.STALLED_SECONDS", 1)
-    store = LocalStore(here / "cache")
+    folder = tmp_path_factory.mktemp("hasty")
+    store = LocalStore(folder / "cache")
     publish(store, 4_000)
-    settings = Settings.load(api_port=0, access_log="off")
+    settings = Settings.load(cache_url=f"file:{folder / 'cache'}", rate_limit="off", access_log="off")
     events = Events(store, settings)
     server = Server(create_app(store, settings, KEY, events), events)
-    with listen("127.0.0.1", 0) as listening:
+    with pytest.MonkeyPatch.context() as patch, listen("127.0.0.1", 0) as listening:
+        patch.setattr("api.connection.RECEIVE_SECONDS", 1)
+        patch.setattr("api.connection.STALLED_SECONDS", 1)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         host, port = listening.getsockname()
