@@ -178,14 +178,19 @@ class Pager:
         high, table = ranges[-1].high, self._table
         if high is not None:
             return high - 1
-        alias = table.alias
-        sql = f"SELECT {table.sql_key} AS {alias}0, 0 AS {alias}1 FROM {table.sql_name} AS t"
-        try:
-            found = self._lanes.do(lambda export, sql: export.select(sql, 2, alias),
-                                   f"{sql} ORDER BY {table.sql_key} DESC LIMIT 1")  # fmt: skip
-        except StatementBlocked:
-            return None
-        return int(found.column(0)[0].as_py()) if len(found) else None
+        sql = (
+            f"SELECT {table.sql_key} AS {table.alias}0, 0 AS {table.alias}1 FROM {table.sql_name} AS t "
+            f"ORDER BY {table.sql_key} DESC LIMIT 1"
+        )
+
+        def ask(export: Exporter, sql: str) -> int | None:
+            try:
+                found = patiently(lambda: export.select(sql, 2, table.alias))
+            except StatementBlocked:  # then one lane does: the pages themselves hold less
+                return None
+            return int(found.column(0)[0].as_py()) if len(found) else None
+
+        return self._lanes.do(ask, sql)
 
 
 class _Asked(NamedTuple):

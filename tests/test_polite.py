@@ -158,6 +158,16 @@ def test_a_table_that_is_only_counted_comes_over_several_connections_too(
     assert differences(copies.lab, "orders", copies.store.open()) == []
 
 
+def test_where_the_highest_key_may_not_be_asked_for_one_connection_brings_all_pages(
+    copies: Copies, meddler: Meddler, pages: None
+) -> None:
+    meddler.fail(403, matching="DESC LIMIT 1")
+    assert synced(copies, meddler.url, sync_connections=3).outcome == "published"
+    copies.execute("UPDATE orders SET note = 'and again' WHERE id % 3 = 0")
+    assert synced(copies, meddler.url, sync_connections=3).outcome == "published"
+    assert copies.differences() == []
+
+
 # -- what fails
 
 
