@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.accesslog import AccessLog, Note, Noted
 from api.changes import ChangesFeed
 from api.demo import demo_page
-from api.errors import Unfinished, on_fault, on_http_error, on_own_error, on_unfinished
+from api.errors import Unfinished, on_client_gone, on_fault, on_http_error, on_own_error, on_unfinished
 from api.events import Events
 from api.fetch import Fetch
 from api.gate import ACCESS, Access, Gate, RequireKey
@@ -96,6 +96,7 @@ def create_app(store: Store, settings: Settings, key: str, events: Events, servi
             OrdersError: on_own_error,
             Unfinished: on_unfinished,
             HTTPException: on_http_error,
+            ClientDisconnect: on_client_gone,
             Exception: on_fault,
         },
         lifespan=lifespan,

@@ -10,7 +10,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from api.answers import dumps
 from api.headers import Lines
@@ -39,6 +40,7 @@ class BoundedProtocol(DirectProtocol):
         self._body = 0
         self._in_head = True
         self._refused = False
+        self._running: RequestResponseCycle | None = None
         self._unsent = (0, 0.0)  # bytes that wait for the client, and since when it took none
 
     def data_received(self, data: bytes) -> None:
@@ -75,6 +77,17 @@ class BoundedProtocol(DirectProtocol):
         self._in_head = True
         super().on_message_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tells the request that is being answered, too: uvicorn tells the last that came in, which may be another."""
+        if self._running:
+            self._running.disconnected = True
+            self._running.message_event.set()
+        super().connection_lost(exc)
+
     def look(self) -> None:
         """Ends the connection where the client takes too long."""
         now = self.loop.time()
@@ -102,18 +115,18 @@ class BoundedProtocol(DirectProtocol):
         self._refuse(413, "body_too_large", f"The body is longer than {MAX_BODY // 1024} KB. No address takes so much.")
 
     def _refuse(self, status: int, code: str, message: str) -> None:
-        """Answers, and ends the connection; an answer that is on its way is sent to its end first."""
+        """Answers, and ends the connection. Where answers to requests before are due, they are the last ones."""
         if self._refused:
             return
         self._refused = True
         self._since = _NOTHING
         cycle = self.cycle
-        if cycle and cycle.response_started and not cycle.response_complete:
-            cycle.keep_alive = False
-            return
         if cycle and not cycle.response_complete:
-            cycle.disconnected = True
             cycle.message_event.set()
+            if self.pipeline or cycle.response_started or not cycle.more_body:
+                cycle.keep_alive = cycle.more_body = False
+                return
+            cycle.disconnected = True
         self._unset_keepalive_if_required()
         body = dumps({"status": "error", "message": message, "code": code})
         head = Lines({"Content-Type": "application/json", "Content-Length": str(len(body)), "Cache-Control": "no-store",

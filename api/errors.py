@@ -7,7 +7,7 @@
 
 | code | HTTP | |
 | --- | --- | --- |
-| bad_request | 400 | what arrived is no HTTP request |
+| bad_request, client_gone | 400 | what arrived is no HTTP request, or not whole |
 | parameter_invalid | 400 | a parameter is unknown, given twice, or does not parse |
 | bad_filter, query_refused, too_many_rows | 400 | what the columns, the engine or the format do not take |
 | unauthorized | 401 | no key, a wrong one, or one that has expired |
@@ -128,6 +128,11 @@ async def on_http_error(request: Request, error: Exception) -> Response:
         message = f"This address does not take {request.method}. It takes {taken}."
         return refusal(405, code, message, {"Allow": taken})
     return refusal(error.status_code, code, f"{phrase}. GET /demo shows every endpoint.", error.headers)
+
+
+async def on_client_gone(_: Request, __: Exception) -> Response:
+    """Nobody reads it; the access log has it."""
+    return refusal(400, "client_gone", "The client went away before its request had arrived.")
 
 
 async def on_fault(_: Request, __: Exception) -> Response:

@@ -35,6 +35,7 @@ class Server(uvicorn.Server):
             log_config=None,
             ws="none",
             access_log=False,
+            proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )

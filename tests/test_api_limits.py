@@ -6,6 +6,7 @@ import json
 import re
 import select
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -50,7 +51,6 @@ def limited(answer: httpx.Response) -> None:
 
 
 def test_it_works(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """By default a proxy is not believed; here the client's address comes from one, so that there are several."""
     settings = {"RATE_LIMIT": "5/minute", "FAILED_KEYS_LIMIT": "3/minute", "TRUSTED_PROXIES": "127.0.0.0/8, ::1"}
     with sidecar(tmp_path_factory.mktemp("often"), **settings) as running:
         publish(running.store)
@@ -84,6 +84,15 @@ def test_it_works(tmp_path_factory: pytest.TempPathFactory) -> None:
         # what needs no key is not counted
         assert ask(None, "192.0.2.1", "/health").status_code == 200
         client.close()
+
+
+def test_no_proxy_is_believed_by_default(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with sidecar(tmp_path_factory.mktemp("unbelieved"), RATE_LIMIT="3/minute") as running:
+        answers = [
+            running.client.get("/status", headers={"X-Forwarded-For": f"192.0.2.{i}", "Forwarded": f"for=192.0.2.{i}"})
+            for i in range(4)
+        ]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
 
 
 def test_a_key_that_was_right_from_an_address_goes_on_while_that_address_is_barred() -> None:
@@ -247,6 +256,27 @@ def test_what_is_no_request_gets_the_one_error_shape(api: Sidecar, start: bytes)
     with connected(api.url) as raw:
         raw.sendall(start)
         refused(raw, 400, "bad_request")
+
+
+def test_requests_before_one_that_is_refused_are_answered_first(api: Sidecar) -> None:
+    with connected(api.url) as raw:
+        raw.sendall(f"GET /status HTTP/1.1\r\nX-API-Key: {KEY}\r\n\r\n".encode() * 3 + b"nonsense\r\n\r\n")
+        read = b""
+        while part := raw.recv(65536):
+            read += part
+    assert re.findall(rb"HTTP/1\.1 (\d+)", read) == [b"200"] * 3
+    assert "Traceback" not in api.log()
+
+
+@pytest.mark.parametrize("request_line", ["GET /status", "GET /fetch-data?stream=true", "POST /sign", "POST /refresh"])
+def test_a_client_that_goes_away_is_no_fault_of_ours(api: Sidecar, request_line: str) -> None:
+    asked = f"{request_line} HTTP/1.1\r\nX-API-Key: {KEY}\r\n".encode()
+    for sent in (asked, asked + b"Content-Length: 10\r\n\r\nhalf", 3 * (asked + b"\r\n")):
+        with connected(api.url) as raw:
+            raw.sendall(sent)
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert api.client.get("/status").status_code == 200
+    assert "Traceback" not in api.log()
 
 
 @pytest.fixture(scope="module")
