@@ -32,6 +32,7 @@ RECORD = np.dtype([
     ("text", "<u8"),  # of a deleted row: where the text of its key begins among the texts
 ])  # fmt: skip
 END = 1 << 64  # of the hashes
+WINDOW = 100_000  # rows that are compared at once: each takes a few hundred bytes meanwhile
 
 Records = np.ndarray[Any, np.dtype[np.void]]
 Sums = npt.NDArray[np.uint64]
@@ -60,45 +61,60 @@ class Side(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Changed rows, sorted by the hash of their key, and the texts of the keys of deleted ones."""
+    """Changed rows, sorted by the hash of their key, and the texts of the keys of deleted ones; or the gap, counted."""
 
     records: Records
-    texts: bytes = b""
+    texts: bytes
+    counts: Changes
     gap: str | None = None
 
     @classmethod
-    def between(cls, old: Side, new: Side) -> Self:
-        """From rows that only the old or only the new generation has. Keys are distinct on either side, or it is a gap.
+    def between(cls, old: Side, new: Side, most: int, gap: str | None = None) -> Self:
+        """From rows that only the old or only the new generation has.
 
-        A key's text is a JSON array of its values.
+        Parameters: more rows than `most` are only counted, and so are all if there is a `gap` already. A key's text is
+        a JSON array of its values. Where rows on one side have the same key, an update counts as one deleted and one
+        inserted.
         """
-        sides = [_side(old, "old", "was"), _side(new, "new", "is")]
-        records, origins = fold(sides)
-        gone = np.flatnonzero(~records["is"])
-        lines = [text + b"\n" for text in old.keys(origins[gone])]
-        records["text"][gone] = np.cumsum([0, *map(len, lines)])[:-1]
-        distinct = all(len(fold([side])[0]) == len(side) for side in sides)
-        return cls(records, b"".join(lines), None if distinct else "Rows of the table have the same key.")
+        sides = [(old, _hashes(old), "old", "was"), (new, _hashes(new), "new", "is")]
+        windows = 1 + (len(old.sums) + len(new.sums)) // WINDOW
+        found: list[Records] = []
+        texts = bytearray()
+        counts = np.zeros(3, int)
+        for i in range(windows):
+            low, last = np.uint64(END * i // windows), np.uint64(END * (i + 1) // windows - 1)
+            places = [np.flatnonzero((hashes[:, 0] >= low) & (hashes[:, 0] <= last)) for _, hashes, _, _ in sides]
+            parts = [_records(at, *side) for at, side in zip(places, sides, strict=True)]
+            if any(len(fold([part])[0]) < len(part) for part in parts):
+                twins = "Rows of the table have the same key."
+                return cls.untold(Changes(inserted=len(new.sums), deleted=len(old.sums)), gap or twins)
+            records, origins = fold(parts)
+            was, is_ = records["was"], records["is"]
+            counts += [np.count_nonzero(~was), np.count_nonzero(was & is_), np.count_nonzero(~is_)]
+            if gap is None and counts.sum() > most:
+                gap = "Most rows changed."
+            if gap is None:
+                gone = np.flatnonzero(~is_)
+                for record, text in zip(gone.tolist(), old.keys(places[0][origins[gone]]), strict=True):
+                    records["text"][record] = len(texts)
+                    texts += text + b"\n"
+                found.append(records)
+        inserted, updated, deleted = counts.tolist()
+        total = Changes(inserted=inserted, updated=updated, deleted=deleted)
+        return cls.untold(total, gap) if gap else cls(np.concatenate(found), bytes(texts), total)
 
-    @property
-    def counts(self) -> Changes:
-        was, is_ = self.records["was"], self.records["is"]
-        return Changes(inserted=int((~was).sum()), updated=int((was & is_).sum()), deleted=int((~is_).sum()))
+    @classmethod
+    def untold(cls, counts: Changes, gap: str) -> Self:
+        """Clients must load all rows again."""
+        return cls(NO_ROWS, b"", counts, gap)
 
     def encode(self, about: About) -> bytes:
         """The file. `about` is completed by what is here."""
-        if self.gap:
-            return about.model_copy(update={"gap": self.gap}).model_dump_json().encode() + b"\n"
-        about = about.model_copy(update={"rows": len(self.records), "texts": len(self.texts)})
-        return about.model_dump_json().encode() + b"\n" + self.records.tobytes() + self.texts
+        added = {"rows": len(self.records), "texts": len(self.texts), "gap": self.gap}
+        return about.model_copy(update=added).model_dump_json().encode() + b"\n" + self.records.tobytes() + self.texts
 
 
 NO_ROWS = np.empty(0, RECORD)
-
-
-def gap(reason: str) -> Rows:
-    """A generation of which clients must load all rows again."""
-    return Rows(NO_ROWS, gap=reason)
 
 
 class ChangeList:
@@ -114,10 +130,10 @@ class ChangeList:
             if os.fstat(file.fileno()).st_size != size:
                 raise ValueError(f"{path.name} has another size than {size}")
 
-    def window(self, low: int, last: int) -> Rows:
-        """The rows of which the first half of the hash is from `low` to `last`."""
+    def window(self, low: int, last: int) -> tuple[Records, bytes]:
+        """The rows of which the first half of the hash is from `low` to `last`, and the texts of their keys."""
         if not self.about.rows:
-            return Rows(NO_ROWS)
+            return NO_ROWS, b""
         with self._path.open("rb") as file:
             file.seek(self._start)
             records = np.fromfile(file, RECORD, self.about.rows)
@@ -126,14 +142,14 @@ class ChangeList:
             gone = np.flatnonzero(~records["is"])
             inside = gone[(gone >= start) & (gone < stop)]
             if not len(inside):
-                return Rows(records[start:stop])
+                return records[start:stop], b""
             begin = int(records["text"][inside[0]])
             after = gone[gone >= stop]
             end = int(records["text"][after[0]]) if len(after) else self.about.texts
             file.seek(begin, os.SEEK_CUR)
             texts = file.read(end - begin)
         records["text"][inside] -= np.uint64(begin)
-        return Rows(records[start:stop], texts)
+        return records[start:stop], texts
 
 
 class Page(NamedTuple):
@@ -165,17 +181,17 @@ def page(lists: Sequence[ChangeList], low: int, limit: int) -> Page:
     """
     total = sum(each.about.rows for each in lists)
     end = END if total <= limit else min(END, low + max(1, END * limit // total))
-    parts = [each.window(low, end - 1) for each in lists]
-    records, origins = fold([part.records for part in parts])
+    windows = [each.window(low, end - 1) for each in lists]
+    records, origins = fold([part for part, _ in windows])
     if len(records) > limit:
         end = int(records["key"][limit])
         records = records[records["key"] < end]
     was, is_ = records["was"], records["is"]
     gone = np.flatnonzero(~is_)
-    owners = np.searchsorted(np.cumsum([len(part.records) for part in parts]), origins[gone], "right")
+    owners = np.searchsorted(np.cumsum([len(part) for part, _ in windows]), origins[gone], "right")
     deleted = []
     for owner, begin in zip(owners.tolist(), records["text"][gone].tolist(), strict=True):
-        texts = parts[owner].texts
+        texts = windows[owner][1]
         deleted.append(texts[begin : texts.index(b"\n", begin)])
     return Page(records["new"][~was], records["new"][was & is_], deleted, None if end == END else end)
 
@@ -218,12 +234,16 @@ def mark(created_at: datetime) -> str:
     return f"{int(created_at.timestamp() * 1_000_000) % (1 << 32):08x}"
 
 
-def _side(side: Side, sums: str, there: str) -> Records:
-    """Rows of one side, as records."""
-    records = np.zeros(len(side.sums), RECORD)
+def _hashes(side: Side) -> npt.NDArray[np.uint64]:
     hashes = bytearray()
     for text in side.keys(np.arange(len(side.sums))):
         hashes += hashlib.blake2b(text, digest_size=16).digest()
-    records["key"], records["twin"] = np.frombuffer(hashes, "<u8").reshape(-1, 2).T
-    records[sums], records[there] = side.sums, True
+    return np.frombuffer(hashes, "<u8").reshape(-1, 2)
+
+
+def _records(places: Places, side: Side, hashes: npt.NDArray[np.uint64], sums: str, there: str) -> Records:
+    """The rows at these places of one side."""
+    records = np.zeros(len(places), RECORD)
+    records["key"], records["twin"] = hashes[places].T
+    records[sums], records[there] = side.sums[places], True
     return records

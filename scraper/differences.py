@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from cache.changes import Places, Rows, Side, Sums, gap
+from cache.changes import Places, Rows, Side, Sums
 from cache.snapshot import JSON, OFFSETS, Changes, Column, Segment, Snapshot, Source
 from cache.store import Store
 from scraper.assemble import Assembler
@@ -22,13 +22,14 @@ LARGE = 1_000  # changes; more than these, and than half of the rows, are loaded
 def differences(
     before: Snapshot | None, source: Source, columns: Sequence[Column], segments: Sequence[Segment],
     assembler: Assembler, table: Table, store: Store,
-) -> tuple[Changes, Rows | None]:  # fmt: skip
+) -> Rows:  # fmt: skip
     """Rows that differ from the generation before. Segments that both hold are not read.
 
     Without a key, an update counts as one deleted and one inserted, and no rows are listed.
     """
     if before is None:
-        return Changes(inserted=sum(segment.rows for segment in segments)), None
+        counts = Changes(inserted=sum(segment.rows for segment in segments))
+        return Rows.untold(counts, "All rows were loaded anew.")
     then = before.manifest
     kept = {s.id for s in then.segments} & {s.id for s in segments}
     changed = [s for s in then.segments if s.id not in kept]
@@ -36,17 +37,15 @@ def differences(
     old = _Part([s for s in changed if before.holds(s)], assembler, table, store, rendered)
     new = _Part([s for s in segments if s.id not in kept], assembler, table, store, rendered)
     gone, come = _only(old, new)
-    unkeyed = Changes(inserted=len(come), deleted=len(gone))
     key = sorted((column for column in columns if column.key), key=lambda column: column.key)
     if not key:
-        return unkeyed, gap("The table has no key.")
-    rows = Rows.between(old.side(gone, key), new.side(come, key))
-    reason = (
-        _written_anew(then.source, before.columns, source, columns)
-        or ("Files of the generation before were damaged." if len(old.segments) < len(changed) else None)
-        or ("Most rows changed." if LARGE < len(rows.records) > sum(s.rows for s in segments) // 2 else None)
-    )
-    return unkeyed if rows.gap else rows.counts, gap(reason) if reason else rows
+        counts = Changes(inserted=len(come), deleted=len(gone))
+        return Rows.untold(counts, "The table has no key.")
+    gap = _written_anew(then.source, before.columns, source, columns)
+    if len(old.segments) < len(changed):
+        gap = gap or "Files of the generation before were damaged."
+    most = max(LARGE, sum(segment.rows for segment in segments) // 2)
+    return Rows.between(old.side(gone, key), new.side(come, key), most, gap)
 
 
 class _Part:
@@ -122,4 +121,5 @@ def _without(one: Sums, other: Sums) -> Places:
 
 
 def _integer_keys(keys: npt.NDArray[Any]) -> Iterator[bytes]:
-    return (b"[%d]" % key for key in keys.tolist())
+    for start in range(0, len(keys), 10_000):  # a piece at a time, for the sake of memory
+        yield from (b"[%d]" % key for key in keys[start : start + 10_000].tolist())

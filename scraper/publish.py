@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from cache.changes import Rows
 from cache.errors import OrdersError, UnknownGeneration
-from cache.snapshot import Changes, Column, Head, Manifest, Segment, Snapshot, Source
+from cache.snapshot import Column, Head, Manifest, Segment, Snapshot, Source
 from cache.store import Run, Store, Task, now
 from scraper.errors import ScrapeError
 from scraper.report import Reporter
@@ -52,17 +52,16 @@ def newest(store: Store) -> Snapshot | None:
 
 def publish(
     store: Store, reporter: Reporter, before: Snapshot | None, source: Source, columns: tuple[Column, ...],
-    segments: list[Segment], changed: tuple[Changes, Rows | None], keep_days: float, doubt: ScrapeError | None,
+    segments: list[Segment], changed: Rows, keep_days: float, doubt: ScrapeError | None,
     as_of: datetime, proven_at: datetime | None = None,
 ) -> None:  # fmt: skip
     """Publishes segments as a generation, or confirms the one before where nothing changed.
 
-    Parameters: `changed` are the rows that differ from it, counted and listed; `keep_days` is how long lists of changes
+    Parameters: `changed` are the rows that differ from it; `keep_days` is how long lists of changes
     stay. `doubt` is why the copy is not proven equal to the table, and the last verification stays; or None.
     `proven_at` is the moment from which all of it is proven, where it is not `as_of`.
     """
     last = store.head()
-    changes, rows = changed
     same = before is not None and (tuple(segments), columns, _told(source)) == (
         before.manifest.segments, before.columns, _told(before.manifest.source))  # fmt: skip
     generation = (last.generation if last else 0) + (0 if same else 1)
@@ -74,13 +73,13 @@ def publish(
     else:
         manifest = Manifest(
             generation=generation, parent=last.generation if last else None, created_at=now(), as_of=as_of,
-            verified_at=verified_at, source=source, columns=columns, segments=tuple(segments), changes=changes,
+            verified_at=verified_at, source=source, columns=columns, segments=tuple(segments), changes=changed.counts,
         )  # fmt: skip
-        store.publish(manifest, head, rows, timedelta(days=keep_days))
+        store.publish(manifest, head, changed, timedelta(days=keep_days))
     reporter.update(
         outcome="unverified" if doubt else "unchanged" if same else "published",
         generation=generation, rows=sum(segment.rows for segment in segments), ranges=len(segments),
-        changes=changes, bytes=reporter.run.progress.bytes, error=doubt.trouble() if doubt else None,
+        changes=changed.counts, bytes=reporter.run.progress.bytes, error=doubt.trouble() if doubt else None,
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from cache.changes import Rows, Side, gap
+from cache.changes import Rows, Side
 from cache.render import SegmentWriter
 from cache.snapshot import CHECKSUMS, JSON, Changes, Column, Head, Manifest, Segment, Source
 from cache.store import Store, now
@@ -147,14 +147,14 @@ def _changed(store: Store, manifest: Manifest) -> Rows | None:
         return None
     before = store.inspect(manifest.parent).manifest
     if before.columns != manifest.columns:
-        return gap("The columns of the table changed.")
+        return Rows.untold(Changes(), "The columns of the table changed.")
     held, here = _sums(store, before), _sums(store, manifest)
 
     def side(one: Mapping[bytes, int], other: Mapping[bytes, int]) -> Side:
         keys = [key for key, checksum in one.items() if other.get(key) != checksum]
         return Side(np.array([one[key] for key in keys], np.uint64), lambda places: [keys[i] for i in places])
 
-    return Rows.between(side(held, here), side(here, held))
+    return Rows.between(side(held, here), side(here, held), most=10**6)
 
 
 def _sums(store: Store, manifest: Manifest) -> dict[bytes, int]:

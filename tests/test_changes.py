@@ -17,7 +17,7 @@ from copies import Copies, json_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cache import local
+from cache import changes, local
 from cache.changes import About, ChangeList, Page, Rows, Side, counted, fold, mark, page
 from cache.errors import ChangesGone
 from cache.local import LocalStore
@@ -36,7 +36,7 @@ def rows_between(old: State, new: State) -> Rows:
         sums = np.array([one[key] for key in keys], np.uint64)
         return Side(sums, lambda at: [orjson.dumps([keys[i]]) for i in at])
 
-    return Rows.between(side(old, new), side(new, old))
+    return Rows.between(side(old, new), side(new, old), most=10**6)
 
 
 def written(folder: Path, history: Sequence[State]) -> list[ChangeList]:
@@ -77,7 +77,9 @@ def test_the_net_of_any_history_is_the_difference_of_its_two_ends(history: list[
         )
 
 
-def test_pages_of_many_rows_hold_each_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("window", [100, 100_000])
+def test_pages_of_many_rows_hold_each_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, window: int) -> None:
+    monkeypatch.setattr(changes, "WINDOW", window)
     before: dict[str, int] = {f"key {i}": i for i in range(5_000)}
     after = {key: n + 10_000 if n % 3 else n for key, n in before.items() if n % 5} | {"new": 1}
 
@@ -93,8 +95,10 @@ def test_rows_that_share_a_key_cannot_be_listed() -> None:
     twice = Side(np.array([1, 2], np.uint64), lambda at: [b"[5]" for _ in at])
     none = Side(np.empty(0, np.uint64), lambda at: [])
 
-    assert Rows.between(twice, none).gap
-    assert not Rows.between(none, none).gap
+    found = Rows.between(twice, none, most=10)
+
+    assert (found.gap, found.counts) == ("Rows of the table have the same key.", Changes(deleted=2))
+    assert Rows.between(none, none, most=10).gap is None
     assert len(fold([])[0]) == 0
 
 
@@ -359,7 +363,7 @@ def test_a_lost_generation_leaves_a_gap(copies: Copies, forty: str) -> None:
     copies.store._path(1).unlink()
     copies.sync(forty)
 
-    assert gap_after(copies, 1) == "What changed since generation 1 is not kept."
+    assert gap_after(copies, 1).endswith("All rows were loaded anew.")
 
 
 def test_a_table_that_changed_almost_whole_is_not_listed(
