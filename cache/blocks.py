@@ -8,7 +8,8 @@ A column is an array of **codes**, unsigned and as narrow as they can be: codes 
 the least value and `top` stands for NULL, as if it were the greatest. So each comparison is one of codes. A value has a
 **key**: of a text or of bytes its bytes, of everything else a signed 64-bit integer in the order of the values (an
 instant in microseconds, a date in days, a DECIMAL scaled, an unsigned number less 2^63, a DOUBLE by its bits). What a
-code means is told by `base` and `unit` (key = base + unit * code) or by the sorted list of keys.
+code means is told by `base` and `unit` (key = base + unit * code) or by the sorted list of keys. NULL's key is greater
+than all others.
 """
 
 from __future__ import annotations
@@ -28,45 +29,59 @@ Key = int | bytes
 
 LENGTHS = struct.Struct("<QQ")
 ALIGNED = 8
+FEW = 32  # texts that are read at once
 
 
 class Numbers:
-    """A column whose keys are integers. Parameters: `keys` lists them where they are not `base + unit * code`."""
+    """A column whose keys are integers. Parameters: `listed` are the keys where they are not `base + unit * code`."""
 
-    def __init__(self, codes: Codes, top: int, nulls: bool, base: int, unit: int, keys: Keys | None) -> None:
+    null = (1 << 63) - 1
+
+    def __init__(self, codes: Codes, top: int, nulls: bool, base: int, unit: int, listed: Keys | None) -> None:
         self.codes = codes
         self.top = top
         self.nulls = nulls
         self._base = base
         self._unit = unit
-        self._keys = keys
-        self._list = None if keys is None else keys.data  # finds an integer faster than an array does
+        self._listed = listed
+        self._list = None if listed is None else listed.data  # finds a key faster than an array does
+        self.least, self.greatest = _ends(self)
 
     def bound(self, key: Key) -> int:
         """The first code whose key is not less: `top` where there is none."""
         assert isinstance(key, int)
         if self._list is not None:
-            return bisect_left(self._list, key)
+            return bisect_left(self._list, key, 0, self.top)
         return min(max(-((self._base - key) // self._unit), 0), self.top)
 
     def key(self, code: int) -> int:
-        return int(self._list[code]) if self._list is not None else self._base + self._unit * code
+        if self._list is not None:
+            return int(self._list[code])
+        return self.null if code == self.top else self._base + self._unit * code
 
     def keys(self, codes: Codes) -> Keys:
-        """The keys of codes that are not `top`."""
-        if self._keys is not None:
-            return self._keys[codes]
-        return codes.astype(np.int64) * self._unit + self._base
+        if self._listed is not None:
+            return self._listed[codes]
+        found = codes.astype(np.int64)
+        if self._unit != 1:
+            found *= self._unit
+        found += self._base
+        if self.nulls:
+            found[codes == self.top] = self.null
+        return found
 
 
 class Texts:
-    """A column whose keys are bytes. Parameters: `texts` lists them."""
+    """A column whose keys are bytes. Parameters: `texts` are the keys."""
 
-    def __init__(self, codes: Codes, top: int, nulls: bool, texts: TextList) -> None:
+    null = b"\xff"  # greater than every text
+
+    def __init__(self, codes: Codes, top: int, nulls: bool, texts: Sequence[bytes]) -> None:
         self.codes = codes
         self.top = top
         self.nulls = nulls
         self.texts = texts
+        self.least, self.greatest = _ends(self)
 
     def bound(self, key: Key) -> int:
         """The first code whose key is not less: `top` where there is none."""
@@ -74,7 +89,19 @@ class Texts:
         return bisect_left(self.texts, key)
 
     def key(self, code: int) -> bytes:
-        return self.texts[code]
+        return self.null if code == self.top else self.texts[code]
+
+    def keys(self, codes: Codes) -> npt.NDArray[np.object_]:
+        different, places = np.unique(codes, return_inverse=True)
+        found: npt.NDArray[np.object_] = np.array(list(map(self.key, different.tolist())), np.object_)[places]
+        return found
+
+
+Values = Numbers | Texts
+
+
+def _ends(column: Values) -> tuple[Key, Key]:
+    return column.key(0), column.null if column.nulls else column.key(column.top - 1)
 
 
 class TextList(Sequence[bytes]):
@@ -106,21 +133,22 @@ class Block:
         self.names: frozenset[str] = frozenset(header["columns"])
         self._header: dict[str, dict[str, Any]] = header["columns"]
         self._data = data
-        self._columns: dict[str, Numbers | Texts] = {}
+        self._columns: dict[str, Values] = {}
 
-    def __getitem__(self, name: str) -> Numbers | Texts:
+    def __getitem__(self, name: str) -> Values:
         column = self._columns.get(name)
         if column is None:
             column = self._columns[name] = self._read(self._header[name])
         return column
 
-    def _read(self, header: dict[str, Any]) -> Numbers | Texts:
+    def _read(self, header: dict[str, Any]) -> Values:
         codes = self._array(header["type"], header["codes"], self.rows)
         top, nulls = header["top"], header["nulls"]
         if "texts" in header:
             ends = self._array("<u4", header["ends"], top + 1).data
-            return Texts(codes, top, nulls, TextList(ends, self._data[header["texts"] :]))
-        keys = self._array("<i8", header["keys"], top) if "keys" in header else None
+            texts = TextList(ends, self._data[header["texts"] :])
+            return Texts(codes, top, nulls, list(texts) if top <= FEW else texts)
+        keys = self._array("<i8", header["keys"], top + 1) if "keys" in header else None
         return Numbers(codes, top, nulls, header.get("base", 0), header.get("unit", 1), keys)
 
     def _array(self, type: str, place: int, count: int) -> npt.NDArray[Any]:

@@ -1,6 +1,7 @@
 """Typed rows -> column arrays, which filters and sorts are answered from. What they look like: cache/blocks.py.
 
-Left out are JSON, decimals of more than 18 digits, and texts that are long and hardly ever the same: these are scanned.
+Left out are JSON, decimals of more than 18 digits, texts that are long and hardly ever the same, and numbers that take
+all of 64 bits beside NULLs: these are scanned.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cache.blocks import ALIGNED, LENGTHS, Keys, float_keys
+from cache.blocks import ALIGNED, LENGTHS, Keys, Numbers, float_keys
 from cache.snapshot import Column
 
 ROWS = 16_384  # in a block, at most
@@ -72,12 +73,14 @@ def _contiguous(column: pa.ChunkedArray) -> pa.Array:
 _Found = tuple[npt.NDArray[Any], int, dict[str, Any]]
 
 
-def _numbers(array: pa.Array, column: Column) -> _Found:
+def _numbers(array: pa.Array, column: Column) -> _Found | None:
     keys, nulls = _keys(array, column), _nulls(array)
     present = keys if nulls is None else keys[~nulls]
     if not len(present):
         return _codes(np.zeros(len(keys), np.uint64), nulls, 0), 0, {}
     low, high = int(present.min()), int(present.max())
+    if nulls is not None and high == Numbers.null:
+        return None
     unit = 10 ** (6 - column.decimals) if column.kind in ("datetime", "timestamp") else 1
     above = keys.view(np.uint64) - np.uint64(low & 0xFFFFFFFFFFFFFFFF)  # exact also where the difference takes 64 bits
     if unit > 1:
@@ -93,7 +96,7 @@ def _numbers(array: pa.Array, column: Column) -> _Found:
     listed, found = np.unique(present, return_inverse=True)
     codes = np.zeros(len(keys), np.int64)
     codes[slice(None) if nulls is None else ~nulls] = found
-    return _codes(codes, nulls, len(listed)), len(listed), {"keys": listed}
+    return _codes(codes, nulls, len(listed)), len(listed), {"keys": np.append(listed, Numbers.null)}
 
 
 def _keys(array: pa.Array, column: Column) -> Keys:

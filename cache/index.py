@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from functools import cached_property
+from collections.abc import Sequence
+from functools import cached_property, reduce
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from cache.blocks import Block, Codes, Key, Numbers, Texts, blocks
-from cache.filters import Query, Sort, known, sortable
+from cache.blocks import Block, Codes, Key, Values, blocks
+from cache.filters import Query, known, sortable
 from cache.keys import Range, Scalar, Wanted, json_value, wanted
+from cache.order import Mask, Part, Rows, first, page, whole
 from cache.snapshot import COLUMNS, Snapshot, mapped
 
-Rows = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_] | None  # of a block's rows; None: all of them
-Part = tuple[Block, Mask]  # a block in which rows match
+FIRST = 5_000  # rows of a sort that are found without sorting all; farther on, all are
+SEVERAL = 4  # ranges that are compared one by one
+KEPT_BYTES = 16 << 20  # of whole sorts, for the pages that follow
 
 
 class Found(NamedTuple):
@@ -36,6 +37,7 @@ class Index:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._columns = snapshot.columns
+        self._sorted: dict[Query, npt.NDArray[np.uint32]] = {}  # the least recently used first
 
     def can(self, query: Query) -> bool:
         """Whether `find` can answer. Raises BadFilter."""
@@ -58,8 +60,20 @@ class Index:
         if offset >= stop:
             return Found(np.empty(0, np.int64), total)
         if not query.sort:
-            return Found(_page(parts, counts, offset, stop), total)
-        return Found(_sorted(parts, query.sort)[offset:stop], total)
+            return Found(page(parts, counts, offset, stop), total)
+        if stop <= FIRST:
+            return Found(first(parts, query.sort, stop)[offset:], total)
+        return Found(self._whole(query, parts)[offset:stop].astype(np.int64), total)
+
+    def _whole(self, query: Query, parts: Sequence[Part]) -> npt.NDArray[np.uint32]:
+        """All rows that match, in order; the last results are kept."""
+        found = self._sorted.pop(query, None)
+        if found is None:
+            found = whole(parts, query.sort).astype(np.uint32)
+        self._sorted[query] = found
+        while len(self._sorted) > 1 and sum(rows.nbytes for rows in self._sorted.values()) > KEPT_BYTES:
+            del self._sorted[next(iter(self._sorted))]
+        return found
 
     def facet(self, query: Query, column: str, limit: int) -> list[tuple[Scalar, int]]:
         """The column's most frequent values among the rows that match, as their JSON has them, and how often each is.
@@ -82,7 +96,7 @@ class Index:
         start = 0
         for segment, path in zip(self._snapshot.manifest.segments, self._snapshot.paths(COLUMNS), strict=True):
             if segment.rows:
-                found += blocks(memoryview(mapped(path)), start)
+                found += blocks(mapped(path), start)
             start += segment.rows
         return found
 
@@ -118,16 +132,17 @@ class Index:
         return parts
 
 
-def _mask(column: Numbers | Texts, ranges: Sequence[Range]) -> npt.NDArray[np.bool_] | bool:
+def _mask(column: Values, ranges: Sequence[Range]) -> npt.NDArray[np.bool_] | bool:
     """Which rows have a code in one of the ranges; false and true: none and all."""
     if not ranges:
         return False
     codes, size = column.codes, column.top + column.nulls
     if len(ranges) == 1:
         return _within(codes, size, *ranges[0])
-    if len(ranges) == 2 and ranges[0][0] == 0 and ranges[1][1] >= size and ranges[1][0] == ranges[0][1] + 1:
-        others: npt.NDArray[np.bool_] = codes != ranges[0][1]
-        return others
+    if len(ranges) == 2 and ranges[0][0] == 0 and ranges[1][1] == size and ranges[1][0] == ranges[0][1] + 1:
+        return np.not_equal(codes, ranges[0][1])
+    if len(ranges) <= SEVERAL:
+        return reduce(np.bitwise_or, (_within(codes, size, low, high) for low, high in ranges))
     if size > 1 << 16:
         places: Rows = np.searchsorted(np.array(ranges).reshape(-1), codes, "right")
         inside: npt.NDArray[np.bool_] = places % 2 == 1
@@ -140,52 +155,11 @@ def _mask(column: Numbers | Texts, ranges: Sequence[Range]) -> npt.NDArray[np.bo
 
 
 def _within(codes: Codes, size: int, low: int, high: int) -> npt.NDArray[np.bool_] | bool:
-    if low >= size:
+    if low == high:
         return False
     if high == low + 1:
         return np.equal(codes, low)
     if low == 0:
-        return high >= size or np.less(codes, high)
-    return np.greater_equal(codes, low) & (high >= size or np.less(codes, high))
-
-
-def _page(parts: Iterable[Part], counts: Iterable[int], offset: int, stop: int) -> Rows:
-    """Rows number `offset` to `stop` of those that match, in key order."""
-    found = []
-    for (block, mask), count in zip(parts, counts, strict=True):
-        if offset < count and stop > 0:
-            low, high = max(offset, 0), min(stop, count)
-            rows = np.arange(low, high) if mask is None else np.flatnonzero(mask)[low:high]
-            found.append(rows + block.start)
-        offset, stop = offset - count, stop - count
-    return np.concatenate(found)
-
-
-def _sorted(parts: Sequence[Part], sort: Sequence[Sort]) -> Rows:
-    """All rows that match, in order."""
-    rows = np.concatenate([
-        (np.arange(block.rows) if mask is None else np.flatnonzero(mask)) + block.start for block, mask in parts
-    ])  # fmt: skip
-    orders: list[npt.NDArray[np.int64]] = []
-    for name, descending in reversed(sort):
-        nulls, keys = _ranks([(block[name], mask) for block, mask in parts])
-        orders += [~keys, ~nulls] if descending else [keys, nulls]
-    return rows[np.lexsort(orders)]
-
-
-def _ranks(columns: Sequence[tuple[Numbers | Texts, Mask]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Whether the value is NULL (1), and numbers in the order of the keys."""
-    nulls, keys = [], []
-    texts = sorted({text for column, _ in columns if isinstance(column, Texts) for text in column.texts})
-    rank = {text: i for i, text in enumerate(texts)}
-    for column, mask in columns:
-        codes = column.codes if mask is None else column.codes[mask]
-        null = codes == column.top
-        found = np.zeros(len(codes), np.int64)
-        if isinstance(column, Numbers):
-            found[~null] = column.keys(codes[~null])
-        else:
-            found[~null] = np.array([rank[text] for text in column.texts], np.int64)[codes[~null]]
-        nulls.append(null.astype(np.int64))
-        keys.append(found)
-    return np.concatenate(nulls), np.concatenate(keys)
+        return high == size or np.less(codes, high)
+    from_low: npt.NDArray[np.bool_] = codes >= low
+    return from_low if high == size else from_low & (codes < high)

@@ -13,7 +13,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from cache.blocks import Key, Numbers, Texts, float_keys
+from cache.blocks import Key, Texts, Values, float_keys
 from cache.filters import Condition, Value, operands
 from cache.snapshot import Column
 
@@ -33,16 +33,14 @@ class Between:
     intervals: tuple[tuple[Key | None, Key | None], ...]
     nulls: bool = False
 
-    def ranges(self, column: Numbers | Texts) -> list[Range]:
-        found = []
-        for low, high in self.intervals:
-            start = 0 if low is None else column.bound(low)
-            stop = column.top if high is None else column.bound(high)
-            if start < stop:
-                found.append((start, stop))
-        if self.nulls:
+    def ranges(self, column: Values) -> list[Range]:
+        found = [
+            (0 if low is None else column.bound(low), column.top if high is None else column.bound(high))
+            for low, high in self.intervals
+        ]
+        if self.nulls and column.nulls:
             found.append((column.top, column.top + 1))
-        return found if len(found) < 2 else _joined(found)
+        return found if len(found) == 1 else _joined(found)
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class Prefix:
 
     text: str
 
-    def ranges(self, column: Numbers | Texts) -> list[Range]:
+    def ranges(self, column: Values) -> list[Range]:
         """Texts that begin with the same bytes stand together; each letter of the prefix narrows such ranges."""
         assert isinstance(column, Texts)
         heads = {b"": (0, column.top)}
@@ -158,9 +156,11 @@ def _after_all(head: bytes) -> bytes:
 
 
 def _joined(ranges: Sequence[Range]) -> list[Range]:
-    """In order; those that touch made one."""
+    """In order and without empty ones; those that touch made one."""
     found: list[Range] = []
     for start, stop in sorted(ranges):
+        if start == stop:
+            continue
         if found and start <= found[-1][1]:
             found[-1] = (found[-1][0], max(stop, found[-1][1]))
         else:

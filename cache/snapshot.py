@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import mmap
+import os
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -37,6 +38,7 @@ from cache.errors import SnapshotDamaged
 PARQUET, JSON, GZIP = "rows.parquet", "rows.json", "rows.deflate"
 OFFSETS, COLUMNS, CHECKSUMS = "offsets.u64", "columns.bin", "checksums.u64"
 
+FEW = 8  # slices that are handed out as they are
 MOST_FILES = 65_536  # mapped at once: four a segment
 
 Kind = Literal[
@@ -258,21 +260,25 @@ class Snapshot:
             segment += 1
 
     def gather(self, rows: npt.NDArray[np.int64]) -> list[bytes | memoryview]:
-        """These rows as JSON joined by commas, in their order: slices of the mapped files, neighbours are one."""
+        """These rows as JSON, joined by commas; neighbours are one slice.
+
+        Meant for a page: more than a few slices are copied together.
+        """
         if not len(rows):
             return []
-        firsts = np.array(self._firsts)
-        owners = np.searchsorted(firsts, rows, "right") - 1
-        places = rows - firsts[owners]
-        breaks = np.flatnonzero((np.diff(rows) != 1) | (np.diff(owners) != 0)) + 1
-        begins, lasts = np.append(0, breaks), np.append(breaks, len(rows)) - 1
+        segments = np.searchsorted(self._first_rows[:-1], rows, "right") - 1
+        apart = (rows[1:] - rows[:-1] != 1) | (segments[1:] != segments[:-1])
+        ends = [*(np.flatnonzero(apart) + 1).tolist(), len(rows)]
+        numbers, at = rows.tolist(), segments.tolist()
         pieces: list[bytes | memoryview] = []
-        runs = zip(owners[begins].tolist(), places[begins].tolist(), places[lasts].tolist(), strict=True)
-        for owner, begin, last in runs:
-            data, offsets = self._maps[owner]
-            pieces.append(data[offsets[begin] : offsets[last + 1]])
-        pieces[-1] = pieces[-1][:-1]  # every row ends with a comma
-        return pieces
+        start = 0
+        for end in ends:
+            first = self._firsts[at[start]]
+            json, offsets = self._maps[at[start]]
+            pieces.append(json[offsets[numbers[start] - first] : offsets[numbers[end - 1] - first + 1]])
+            start = end
+        pieces[-1] = pieces[-1][:-1]  # without its comma
+        return pieces if len(pieces) <= FEW else [b"".join(pieces)]
 
     def gzip_slices(self, head: bytes, tail: bytes) -> list[bytes | memoryview]:
         """The gzip body of `head`, all rows as JSON joined by commas, and `tail`: slices of the mapped files."""
@@ -281,7 +287,7 @@ class Snapshot:
     @cached_property
     def _compressed(self) -> gzips.Compressed:
         return gzips.joined(
-            gzips.Compressed((memoryview(mapped(path)),), segment.crc32, segment.files[JSON].size - 1)
+            gzips.Compressed((mapped(path),), segment.crc32, segment.files[JSON].size - 1)
             for segment, path in zip(self.manifest.segments, self.paths(GZIP), strict=True)
             if segment.rows
         )
@@ -292,24 +298,27 @@ class Snapshot:
         return list(accumulate((segment.rows for segment in self.manifest.segments), initial=0))
 
     @cached_property
+    def _first_rows(self) -> npt.NDArray[np.int64]:
+        return np.array(self._firsts)
+
+    @cached_property
     def _maps(self) -> list[tuple[memoryview, memoryview]]:
         """The JSON and the offsets of each segment."""
-        paths = zip(self.manifest.segments, self.paths(JSON), self.paths(OFFSETS), strict=True)
-        return [
-            (memoryview(mapped(json) if segment.rows else b""), memoryview(mapped(offsets)).cast("Q"))
-            for segment, json, offsets in paths
-        ]
+        paths = zip(self.paths(JSON), self.paths(OFFSETS), strict=True)
+        return [(mapped(json), mapped(offsets).cast("Q")) for json, offsets in paths]
 
     def verify(self) -> list[str]:
         """Reads every file whole and returns the ids of the segments whose digests differ."""
         return [s.id for s in self.manifest.segments if not intact(self._folder, s, digests=True)]
 
 
-def mapped(path: Path) -> mmap.mmap:
+def mapped(path: Path) -> memoryview:
     """A file's bytes. A map keeps the file open, and a table of a million rows has hundreds of them."""
     _open_many_files()
     with path.open("rb") as file:
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        if not os.fstat(file.fileno()).st_size:  # cannot be mapped
+            return memoryview(b"")
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 @cache
