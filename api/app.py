@@ -25,12 +25,11 @@ from api.gate import ACCESS, Access, Gate, RequireKey
 from api.headers import CommonHeaders, Lines
 from api.metrics import Metrics
 from api.query import PATH
-from api.ready import Ready
 from api.refresh import Refresh
 from api.scanner import Scanner
 from api.sign import Sign
 from api.status import Reports
-from api.views import Views
+from api.views import Ready, Views
 from cache.errors import OrdersError
 from cache.settings import Settings
 from cache.store import Store

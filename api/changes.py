@@ -21,8 +21,8 @@ from api.errors import ParameterInvalid
 from api.fetch import ReadyResponse
 from api.gate import access_of
 from api.parameters import Parameter, parameters
-from api.ready import Piece, Ready, compressed, matches, takes_gzip
-from api.views import View, Views
+from api.ready import compressed, matches, takes_gzip
+from api.views import Piece, Ready, View, Views
 from cache.changes import ChangeList, Page, mark, page, rows_of
 from cache.errors import ChangesGone, ColumnMasked, NoKey, SnapshotDamaged
 from cache.personal import personal_columns

@@ -39,6 +39,7 @@ class BoundedProtocol(DirectProtocol):
         self._received = 0  # bytes of it
         self._body = 0
         self._in_head = True
+        self._idle_since = self._since  # since the last request or answer
         self._refused = False
         self._running: RequestResponseCycle | None = None
         self._unsent = (0, 0.0)  # bytes that wait for the client, and since when it took none
@@ -72,10 +73,14 @@ class BoundedProtocol(DirectProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._since = _NOTHING
+        self._since, self._idle_since = _NOTHING, self.loop.time()
         self._received = self._body = 0
         self._in_head = True
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        self._idle_since = self.loop.time()
+        super().on_response_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
@@ -89,7 +94,7 @@ class BoundedProtocol(DirectProtocol):
         super().connection_lost(exc)
 
     def look(self) -> None:
-        """Ends the connection where the client takes too long."""
+        """Ends the connection where the client takes too long, or asks for nothing more."""
         now = self.loop.time()
         if now - self._since > RECEIVE_SECONDS and not self.transport.is_closing():
             if self._received:
@@ -98,7 +103,10 @@ class BoundedProtocol(DirectProtocol):
                 self.transport.close()
             return
         unsent = self.transport.get_write_buffer_size()
-        if not unsent or unsent != self._unsent[0]:
+        idle = self._since is _NOTHING and not unsent and (self.cycle is None or self.cycle.response_complete)
+        if idle and now - self._idle_since > self.timeout_keep_alive:
+            self.transport.close()
+        elif not unsent or unsent != self._unsent[0]:
             self._unsent = (unsent, now)
         elif now - self._unsent[1] > STALLED_SECONDS:
             self.transport.abort()

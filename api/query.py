@@ -99,8 +99,9 @@ class FetchQuery(NamedTuple):
             return ALL
         known = {column.name for column in columns}
         found = (_condition(name, value, known) for name, value in self.filters)
+        conditions = tuple(condition for condition in found if condition)
         sort = tuple(Sort(name.removeprefix("-"), name.startswith("-")) for name in self.sort)
-        return Query(tuple(condition for condition in found if condition), sort)
+        return Query(conditions, sort) if conditions or sort else ALL
 
     def shape(self, accepted: bytes | None, masked: frozenset[str]) -> Shape:
         """How rows are written. Parameters: `accepted` is the header `Accept`; `masked` columns are hidden."""

@@ -16,15 +16,13 @@ from typing import Any, NamedTuple
 from isal import isal_zlib
 
 from api.errors import ParameterInvalid
-from api.headers import Lines
 from api.query import ALL, MEDIA_TYPES, PREPARED, FetchQuery
-from api.views import View
+from api.views import Piece, Ready, View
 from cache.filters import Query
 from cache.personal import refuse_masked
 from cache.shape import Shape
 from cache.snapshot import Column
 
-Piece = bytes | memoryview
 More = Mapping[str, Any]  # further keys of a body
 
 AT_ONCE_ROWS = 250_000  # of a table whose queries are answered while others wait: some milliseconds
@@ -34,16 +32,6 @@ LEAST_GZIP = 1_000  # bytes of a body that is worth compressing
 MOST_GZIP = 4 << 20  # bytes that are compressed at once
 END = b"]}"  # of a body, after its rows
 _TOKEN = struct.Struct(">QQ8s")
-
-
-@dataclass(slots=True)
-class Ready:
-    """An answer: headers of its view, headers of its own, and the body in pieces."""
-
-    status: int
-    shared: Lines
-    own: list[tuple[bytes, bytes]]
-    pieces: list[Piece]
 
 
 class Place(NamedTuple):

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -18,7 +19,19 @@ from cache.personal import personal_columns
 from cache.snapshot import Snapshot
 from cache.store import Store
 
+Piece = bytes | memoryview
+
 OLDER_VIEWS = 4  # generations before the newest that are held open for those who page through them
+
+
+@dataclass(slots=True)
+class Ready:
+    """An answer: headers of its view, headers of its own, and the body in pieces."""
+
+    status: int
+    shared: Lines
+    own: list[tuple[bytes, bytes]]
+    pieces: list[Piece]
 
 
 class View:
@@ -31,6 +44,7 @@ class View:
         self.snapshot = snapshot
         self.index = Index(snapshot)
         self.generation, self.rows, self.columns = snapshot.generation, snapshot.rows, snapshot.columns
+        self.polls: dict[object, Ready] = {}  # what was not modified, by what was asked; see api/fetch.py
         self.personal = personal_columns(personal, snapshot.columns)
         self.head = head = snapshot.head
         self.last_modified = http_date(head.updated_at)
