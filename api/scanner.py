@@ -29,7 +29,7 @@ from cache.index import Found
 from cache.shape import Shape
 
 QUESTION_SECONDS = 10  # what a question may take
-SILENT_SECONDS = 60  # what rows may keep us waiting: a sort comes before the first one
+SILENT_SECONDS = 300  # what rows may keep us waiting: a sort on disk comes before the first one
 TURN_SECONDS = 10  # what a request waits for its turn
 IDLE_SECONDS = 60
 QUESTIONS, SENDERS = 1, 2  # processes
