@@ -85,6 +85,7 @@ LIMIT = Parameter(
     "100",
     1000,
 )
+PARAMETERS = (SINCE, LIMIT)
 
 
 class ChangesFeed:
@@ -96,7 +97,7 @@ class ChangesFeed:
         self._views = views
 
     async def get(self, request: Request) -> Response:
-        given = parameters(request, SINCE, LIMIT)
+        given = parameters(request, *PARAMETERS)
         since: Since | None = given["since"]
         if since is None:
             raise ParameterInvalid("Parameter 'since' is missing.", f"It takes {SINCE.takes}.")

@@ -1,7 +1,7 @@
 """`GET /events`: what happens to the cache, as it happens. Each event is encoded once, for all clients.
 
     snapshot   a generation was published or confirmed: generation, rows, verified, verified_at
-    changes    what it changed: generation, since (the one before), inserted, updated, deleted
+    changes    what changed: generation, since (the one that was told before), inserted, updated, deleted
     progress   a sync under way: phase, rows, bytes, fraction
 
 `snapshot` has an id that says how far a client has come. One that comes back with it in `Last-Event-ID` is told where
@@ -19,8 +19,9 @@ from starlette.types import Receive, Scope, Send
 
 from api.answers import dumps, iso_or_none
 from api.refresh import progress
-from cache.errors import CacheError
-from cache.snapshot import Head, Manifest
+from cache.changes import counted
+from cache.errors import CacheError, ChangesGone
+from cache.snapshot import Changes, Head, Manifest
 from cache.store import Status, Store
 
 ALIVE_SECONDS = 15
@@ -65,15 +66,26 @@ class Feed:
             id = f"{head.generation}-{int(head.updated_at.timestamp() * 1000)}"
             standing = _event("snapshot", _snapshot(head, manifest), id)
             events.append(standing)
-            if manifest and before and manifest.parent == before.generation != head.generation:
-                counts = manifest.changes.model_dump()
-                events.append(_event("changes", {"generation": head.generation, "since": before.generation, **counts}))
+            counts = self._changes(before, head, manifest) if manifest and before else None
+            if before and counts:
+                since = {"generation": head.generation, "since": before.generation}
+                events.append(_event("changes", since | counts.model_dump()))
             self._head, self._looked = head, (standing, id)
         running = progress(status.running) if status.running else None
         if running is not None and running != self._progress:
             events.append(_event("progress", running))
         self._progress = running
         return News(events, *self._looked)
+
+    def _changes(self, before: Head, head: Head, manifest: Manifest) -> Changes | None:
+        """What changed since the last look, in one generation or in several; None where that is unknown."""
+        if manifest.parent == before.generation:
+            return manifest.changes
+        try:
+            lists = self._store.changes(before.generation, head.generation)
+        except ChangesGone:
+            return None
+        return counted(lists) if lists else None
 
     def _manifest(self, head: Head) -> Manifest | None:
         try:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -135,21 +136,20 @@ class ChangeList:
         if not self.about.rows:
             return NO_ROWS, b""
         with self._path.open("rb") as file:
-            file.seek(self._start)
-            records = np.fromfile(file, RECORD, self.about.rows)
-            start = int(np.searchsorted(records["key"], np.uint64(low)))
-            stop = int(np.searchsorted(records["key"], np.uint64(last), "right"))
-            gone = np.flatnonzero(~records["is"])
-            inside = gone[(gone >= start) & (gone < stop)]
-            if not len(inside):
-                return records[start:stop], b""
-            begin = int(records["text"][inside[0]])
-            after = gone[gone >= stop]
-            end = int(records["text"][after[0]]) if len(after) else self.about.texts
-            file.seek(begin, os.SEEK_CUR)
-            texts = file.read(end - begin)
-        records["text"][inside] -= np.uint64(begin)
-        return records[start:stop], texts
+            every = np.memmap(file, RECORD, "r", self._start, self.about.rows)
+            keys = every["key"]
+            start = bisect_left(keys, low, key=int)
+            stop = bisect_right(keys, last, key=int)
+            records = np.array(every[start:stop])
+            gone = ~records["is"]
+            if not gone.any():
+                return records, b""
+            begins = records["text"][gone]
+            first, end = int(begins[0]), int(begins[-1])
+            file.seek(self._start + every.nbytes + first)
+            texts = file.read(end - first) + file.readline()
+        records["text"][gone] -= begins[0]
+        return records, texts
 
 
 class Page(NamedTuple):

@@ -16,6 +16,8 @@ import pytest
 from cache_factory import confirm, publish
 from sidecar_process import KEY, Sidecar, sidecar, sync, worker
 
+from api.feed import Feed
+from cache.local import LocalStore
 from cache.snapshot import Changes
 
 CLIENTS = 100
@@ -63,6 +65,19 @@ def test_a_sync_is_told_from_its_progress_to_the_snapshot_and_what_it_changed(ap
     snapshot = next(event for event in found if event["type"] == "snapshot")
     assert (snapshot["generation"], snapshot["rows"]) == (2, 5)
     assert (found[-1]["since"], found[-1]["generation"], found[-1]["inserted"]) == (1, 2, 5)
+
+
+def test_generations_that_come_faster_than_anyone_looks_are_told_as_one_change(store: LocalStore) -> None:
+    feed = Feed(store)
+    publish(store, 3)
+    feed.look(store.status())
+    publish(store, 6)
+    publish(store, 5)
+
+    told_last = feed.look(store.status()).events[-1].decode()
+
+    assert told_last.startswith("event: changes\n")
+    assert '"generation": 3, "since": 1, "inserted": 2, "updated": 0, "deleted": 0' in told_last
 
 
 def test_a_verification_without_a_change_is_a_snapshot_of_the_same_generation(api: Sidecar) -> None:
