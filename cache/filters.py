@@ -12,6 +12,7 @@ import base64
 import binascii
 import math
 import re
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -149,7 +150,10 @@ def parsed(text: str, column: Column) -> Value:
     """A text as a value of the column's kind. Raises BadFilter."""
     read, takes = _KINDS[column.kind]
     try:
-        return read(text)
+        value = read(text)
+        if isinstance(value, Decimal):
+            _compared(value, column)
+        return value
     except (ValueError, InvalidOperation, OverflowError) as error:
         raise BadFilter(f"{column.name} does not take {text[:80]!r}.", f"It takes {takes}.") from error
 
@@ -185,6 +189,18 @@ def _decimal(text: str) -> Decimal:
     return number
 
 
+def _compared(number: Decimal, column: Column) -> None:
+    """Raises ValueError where no DECIMAL holds both the number and the column's values: DuckDB compares in one type."""
+    whole = max(number.adjusted() + 1, column.digits - column.decimals)
+    if whole + max(-int(number.as_tuple().exponent), column.decimals) > _DIGITS:
+        raise ValueError
+
+
+def _single(text: str) -> float:
+    """A FLOAT's value, which is what the rows' JSON writes in short."""
+    return float(struct.unpack("<f", struct.pack("<f", _float(text)))[0])
+
+
 def _float(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
@@ -211,7 +227,7 @@ _KINDS: Mapping[Kind, tuple[Callable[[str], Value], str]] = {
     "unsigned": (_unsigned, "a whole number from 0 to 2^64 - 1"),
     "boolean": (_boolean, "true or false"),
     "decimal": (_decimal, f"a decimal number of up to {_DIGITS} digits, such as 598.94"),
-    "float": (_float, "a number"),
+    "float": (_single, "a number"),
     "double": (_float, "a number"),
     "date": (date.fromisoformat, "an ISO 8601 date, such as 2025-12-29"),
     "datetime": _INSTANT,

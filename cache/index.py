@@ -18,7 +18,8 @@ from cache.snapshot import COLUMNS, Snapshot, mapped
 
 FIRST = 5_000  # rows of a sort that are found without sorting all; farther on, all are
 SEVERAL = 4  # ranges that are compared one by one
-KEPT_BYTES = 16 << 20  # of whole sorts, for the pages that follow
+KEPT_BYTES = 8 << 20  # of whole sorts, for the pages that follow
+COUNTED = 50_000  # different values, or what may be as many, that are counted without a scan
 
 
 class Found(NamedTuple):
@@ -45,7 +46,10 @@ class Index:
 
     def can_count(self, query: Query, column: str) -> bool:
         """Whether `facet` can answer. Raises BadFilter."""
-        return self.can(query) and known(column, self._columns).name in self._names
+        name = known(column, self._columns).name
+        if not self.can(query) or name not in self._names:
+            return False
+        return sum(min(block.rows, block[name].top + 1) for block in self._blocks) <= COUNTED
 
     def find(self, query: Query, offset: int = 0, limit: int | None = None) -> Found:
         """Rows that match, in order, from number `offset` on, `limit` at most. Raises BadFilter."""

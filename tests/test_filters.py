@@ -30,10 +30,11 @@ COLUMNS = (
     column("day", "date"),
     column("test", "boolean"),
     column("weight", "double"),
+    column("height", "float"),
     column("items", "json"),
     column("picture", "bytes"),
 )
-TYPES = ("UBIGINT", "DECIMAL(12,2)", "VARCHAR", "TIMESTAMPTZ", "DATE", "TINYINT", "DOUBLE", "VARCHAR", "BLOB")
+TYPES = ("UBIGINT", "DECIMAL(12,2)", "VARCHAR", "TIMESTAMPTZ", "DATE", "TINYINT", "DOUBLE", "FLOAT", "VARCHAR", "BLOB")
 
 MONEY = st.decimals(-10_000, 10_000, places=2)
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5)
@@ -113,6 +114,11 @@ def test_booleans_and_bytes_compare_by_their_written_forms() -> None:
     assert rows("picture", [b"\0\xff", b""], Condition("picture", "eq", "AP8=")) == [b"\0\xff"]
 
 
+@pytest.mark.parametrize("written", ["0.1", "0.25", "3.4e38", "-1.5e-7"])
+def test_a_float_is_found_by_what_its_json_says(written: str) -> None:
+    assert len(rows("height", [float(written), 7.0], Condition("height", "eq", written))) == 1
+
+
 def test_conditions_are_anded_and_none_lets_everything_through() -> None:
     assert where([], COLUMNS) == ("true", [])
     clause, values = where([Condition("id", "gt", "1"), Condition("test", "eq", "false")], COLUMNS)
@@ -129,6 +135,8 @@ def test_conditions_are_anded_and_none_lets_everything_through() -> None:
         (Condition("id", "eq", "18446744073709551616"), "id does not take"),
         (Condition("total", "eq", "NaN"), "total does not take 'NaN'. It takes a decimal number"),
         (Condition("total", "gt", "1e40"), "total does not take"),
+        (Condition("total", "gt", f"1.{'0' * 28}1"), "total does not take"),
+        (Condition("height", "gt", "1e39"), "height does not take"),
         (Condition("at", "lt", "yesterday"), "at does not take 'yesterday'. It takes an ISO 8601 date"),
         (Condition("day", "lt", "2025-13-01"), "day does not take"),
         (Condition("test", "eq", "maybe"), "test does not take 'maybe'. It takes true or false"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import random
+import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -232,6 +234,7 @@ def test_searches_inside_texts_and_columns_without_arrays_are_left_to_a_scan(
     assert not index.can(Query((Condition("customer_name", "startswith", "Ж"),)))
     assert not index.can(Query((Condition("line_items", "isnull", "true"),)))
     assert not index.can_count(Query(), "line_items")
+    assert not index.can_count(Query((Condition("name", "contains", "1"),)), "currency")
     assert index.can_count(Query((Condition("id", "gt", "3"),)), "currency")
 
 
@@ -251,3 +254,26 @@ def test_values_are_counted_as_json_writes_them(gathered: tuple[Snapshot, list[b
     assert index.facet(Query((Condition("currency", "eq", "EUR"),)), "total_price", 2) == [("599.94", 1), ("601.94", 1)]
     assert index.facet(Query(), "created_at", 1) == [("2025-12-28T15:25:00Z", 1)]
     assert index.facet(Query(), "id", 1) == [(1000, 1)]
+
+
+READER = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (48, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+from pathlib import Path
+from cache.filters import Query, Sort
+from cache.index import Index
+from cache.local import LocalStore
+snapshot = LocalStore(Path(sys.argv[1])).open()
+rows = Index(snapshot).find(Query(sort=(Sort("total_price", True),)), 0, 40).rows
+assert len(b"".join(snapshot.gather(rows)))
+print(*sorted({"duckdb", "pandas", "pyarrow"} & set(sys.modules)))
+"""
+
+
+def test_a_reader_maps_more_files_than_it_might_open_and_loads_no_engine(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    publish(store, 40, segments=40)
+    store.close()
+    command = [sys.executable, "-c", READER, str(tmp_path)]
+    read = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    assert read.stdout == "\n"
