@@ -26,9 +26,11 @@ from scraper.table import Table
 ROUNDS = 4  # on a busy table: exports of ranges that still differ, before they are published as unverified
 LEAST_BUDGET = 1_000
 FIRST_ROWS = 100_000  # compared by the first statement, which tells how fast the server is
+EARLY_ROWS = 20_000  # of a long export, that are compared together while the rest is still to come
 LOCKING_ENGINES = {"MyISAM", "MEMORY"}  # a statement locks writers out while it runs
 
 Block = tuple[Range, Total]
+_Place = tuple[str, int | None, int | None]
 
 
 class New(NamedTuple):
@@ -56,6 +58,7 @@ class Agreement:
         self._reporter = reporter
         self._budget = FIRST_ROWS
         self._renewed: list[Range] = []
+        self._early: dict[_Place, bool] = {}  # segments that were compared while others were exported: did they agree?
 
     def reach(self, held: Sequence[Segment], only: Container[str] | None = None) -> tuple[list[Segment], int]:
         """Segments that cover the table from end to end, and the number of ranges that the server did not confirm.
@@ -103,15 +106,29 @@ class Agreement:
     # -- comparing
 
     def _fresh(self, segments: Sequence[Segment]) -> list[Block]:
-        """The blocks of all ranges that were exported since the last call."""
-        renewed, self._renewed = self._renewed, []
+        """The blocks of all ranges that were exported since the last call, and are not known to agree."""
+        blocks = self._blocks([s for s in segments if not self._early.get(_place(s))] if segments else [NOTHING])
+        self._renewed, self._early = [], {}
+        return blocks
+
+    def _blocks(self, segments: Sequence[Segment]) -> list[Block]:
         return [
             block
-            for part in sorted(renewed, key=_low)
-            for segment in segments or [NOTHING]
+            for part in sorted(self._renewed, key=_low)
+            for segment in segments
             if (common := _common(part, _range(segment))) is not None
             for block in self._assembler.marks(segment).blocks(common)
         ]
+
+    def _compare_early(self) -> None:
+        """Compares segments as they are finished. The assembler, which has more work than the server while rows come,
+        catches up meanwhile; else it would be idle while all of them are compared at the end.
+        """
+        ready = [s for s in self._assembler.so_far() if _place(s) not in self._early]
+        if sum(s.rows for s in ready) >= EARLY_ROWS:
+            differing = self._lanes.do(self._compare, self._blocks(ready))
+            for s in ready:
+                self._early[_place(s)] = not any(_common(_range(s), part) for part in differing)
 
     def _chunks(self, held: Sequence[Segment]) -> Iterator[list[Segment]]:
         """Runs of segments that one statement compares, the newest first, each in key order."""
@@ -194,6 +211,7 @@ class Agreement:
                     for rows in stream.take(piece.part):
                         self._assembler.put(rows)
                         self._reporter.advance(len(rows.rows), self._lanes.received)
+                        self._compare_early()
                 else:
                     self._assembler.put(piece)
             self._assembler.put(Stop(segments[-1].high))
@@ -274,6 +292,11 @@ NOTHING = gap(WHOLE)
 
 def _range(segment: Segment) -> Range:
     return Range(segment.low, segment.high)
+
+
+def _place(segment: Segment) -> _Place:
+    """A segment where it lies: it may come to cover more keys."""
+    return segment.id, segment.low, segment.high
 
 
 def _low(part: Range) -> tuple[bool, int]:

@@ -140,6 +140,10 @@ class Assembler:
         done, self._done = self._done, []
         return done
 
+    def so_far(self) -> list[Segment]:
+        """Those of the next `finish` that are ready by now."""
+        return list(self._done)
+
     def marks(self, segment: Segment) -> Marks:
         """Keys and checksums of a segment's rows."""
         if not segment.rows:

@@ -91,6 +91,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages of 10 rows, so that small tables have many ranges."""
     monkeypatch.setattr("scraper.pages.PAGE_ROWS", 10)
     monkeypatch.setattr("scraper.assemble.SEGMENT_ROWS", 10)
+    monkeypatch.setattr("scraper.agree.EARLY_ROWS", 20)
 
 
 @pytest.fixture

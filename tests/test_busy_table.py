@@ -61,6 +61,8 @@ def test_each_published_row_existed_and_a_verified_copy_misses_none_of_before(
     copies: Copies, monkeypatch: pytest.MonkeyPatch, writer: Writer
 ) -> None:
     monkeypatch.setattr("scraper.pages.PAGE_ROWS", 500)
+    monkeypatch.setattr("scraper.assemble.SEGMENT_ROWS", 500)
+    monkeypatch.setattr("scraper.agree.EARLY_ROWS", 1_000)
     for _ in range(4):
         before = dict(writer.committed)
         run = copies.sync("busy")

@@ -56,7 +56,7 @@ def place(
     for name, value in {
         "scraper.pages.PAGE_ROWS": 10, "scraper.pages.LEAST_ROWS": 2, "scraper.marks.BLOCK_ROWS": 3,
         "scraper.agree.FIRST_ROWS": 40, "scraper.agree.LEAST_BUDGET": 20, "scraper.transport.SILENT_SECONDS": 0.5,
-        "scraper.sync.DRAFT_SECONDS": 0,
+        "scraper.sync.DRAFT_SECONDS": 0, "scraper.agree.EARLY_ROWS": 15,
     }.items():  # fmt: skip
         monkeypatch.setattr(name, value)
     with ExitStack() as stack:
