@@ -80,7 +80,8 @@ class Texts:
         self.codes = codes
         self.top = top
         self.nulls = nulls
-        self.texts = texts
+        self.texts = texts if top > FEW else list(texts)
+        self._all = None if top > FEW else np.array([*texts, self.null], np.object_)
         self.least, self.greatest = _ends(self)
 
     def bound(self, key: Key) -> int:
@@ -92,9 +93,9 @@ class Texts:
         return self.null if code == self.top else self.texts[code]
 
     def keys(self, codes: Codes) -> npt.NDArray[np.object_]:
-        different, places = np.unique(codes, return_inverse=True)
-        found: npt.NDArray[np.object_] = np.array(list(map(self.key, different.tolist())), np.object_)[places]
-        return found
+        if self._all is not None:
+            return self._all[codes]
+        return np.array(list(map(self.key, codes.tolist())), np.object_)
 
 
 Values = Numbers | Texts
@@ -146,8 +147,7 @@ class Block:
         top, nulls = header["top"], header["nulls"]
         if "texts" in header:
             ends = self._array("<u4", header["ends"], top + 1).data
-            texts = TextList(ends, self._data[header["texts"] :])
-            return Texts(codes, top, nulls, list(texts) if top <= FEW else texts)
+            return Texts(codes, top, nulls, TextList(ends, self._data[header["texts"] :]))
         keys = self._array("<i8", header["keys"], top + 1) if "keys" in header else None
         return Numbers(codes, top, nulls, header.get("base", 0), header.get("unit", 1), keys)
 

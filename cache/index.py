@@ -70,13 +70,13 @@ class Index:
         return Found(self._whole(query, parts)[offset:stop].astype(np.int64), total)
 
     def _whole(self, query: Query, parts: Sequence[Part]) -> npt.NDArray[np.uint32]:
-        """All rows that match, in order; the last results are kept."""
+        """All rows that match, in order; the last results are kept. Several threads may ask at once."""
         found = self._sorted.pop(query, None)
         if found is None:
             found = whole(parts, query.sort).astype(np.uint32)
         self._sorted[query] = found
-        while len(self._sorted) > 1 and sum(rows.nbytes for rows in self._sorted.values()) > KEPT_BYTES:
-            del self._sorted[next(iter(self._sorted))]
+        while len(self._sorted) > 1 and sum(rows.nbytes for rows in list(self._sorted.values())) > KEPT_BYTES:
+            self._sorted.pop(next(iter(self._sorted)), None)
         return found
 
     def facet(self, query: Query, column: str, limit: int) -> list[tuple[Scalar, int]]:

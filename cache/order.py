@@ -83,7 +83,7 @@ class _Leaders:
         found = _ahead(block, self._sort, self._mark, block.start < self._mark_row)
         if isinstance(found, bool):
             return _places(block, mask) if found else np.empty(0, np.int64)
-        return np.flatnonzero(found if mask is None else found & mask)
+        return (found if mask is None else found & mask).nonzero()[0]
 
     def add(self, block: Block, rows: Rows) -> None:
         self._rows.append(rows + block.start)
@@ -130,12 +130,12 @@ def _ahead(block: Block, sort: Sequence[Sort], mark: Sequence[Key], ties: bool) 
 
 
 def _least(block: Block, rows: Rows, sort: Sequence[Sort], count: int) -> Rows:
-    """The first `count` of a block's rows, in no order."""
+    """The first `count` of a block's rows and perhaps as many more, in no order."""
     name, descending = sort[0]
     codes = block[name].codes[rows]
     last = np.partition(codes, -count)[-count] if descending else np.partition(codes, count - 1)[count - 1]
-    rows = rows[codes >= last if descending else codes <= last]
-    if len(rows) == count:
+    rows = rows[(codes >= last if descending else codes <= last).nonzero()]
+    if len(rows) <= 2 * count:
         return rows
     keys, size = np.zeros(len(rows), np.uint64), 1  # the codes of all columns, and the place, as one number
     for name, descending in sort:
@@ -173,4 +173,4 @@ def _text_ranks(texts: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
 
 
 def _places(block: Block, mask: Mask) -> Rows:
-    return np.arange(block.rows) if mask is None else np.flatnonzero(mask)
+    return np.arange(block.rows) if mask is None else mask.nonzero()[0]
