@@ -13,15 +13,16 @@ import cache_factory
 import numpy as np
 import orjson
 import pytest
-from copies import Copies, json_rows
+from copies import Copies
+from follower import Follower, pages
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cache import changes, local
-from cache.changes import About, ChangeList, Page, Rows, Side, counted, fold, mark, page
+from cache.changes import About, ChangeList, Rows, Side, counted, fold, mark
 from cache.errors import ChangesGone
 from cache.local import LocalStore
-from cache.snapshot import JSON, Changes, Snapshot
+from cache.snapshot import JSON, Changes
 from cache.store import now
 from scraper.handmade import import_file
 
@@ -46,13 +47,6 @@ def written(folder: Path, history: Sequence[State]) -> list[ChangeList]:
         path.write_bytes(rows_between(old, new).encode(About(generation=i + 1, mark="", parent_mark="")))
         lists.append(ChangeList(path))
     return lists
-
-
-def pages(lists: Sequence[ChangeList], limit: int) -> list[Page]:
-    found = [page(lists, 0, limit)]
-    while (rest := found[-1].rest) is not None:
-        found.append(page(lists, rest, limit))
-    return found
 
 
 states = st.dictionaries(st.sampled_from(["a", "b", "c", "é\n", '"', "", "7", "k" * 300]), st.integers(0, 3))
@@ -208,44 +202,6 @@ def test_a_cache_that_was_begun_anew_is_noticed_by_its_mark(store: LocalStore) -
 
 
 # -- made by syncs
-
-
-class Follower:
-    """A copy that is kept by the lists alone: `key` -> row as JSON has it."""
-
-    def __init__(self, store: LocalStore) -> None:
-        self._store = store
-        self._load(store.open())
-
-    def _load(self, snapshot: Snapshot) -> None:
-        self._names = snapshot.manifest.key
-        self.rows = {self._key(row): row for row in json_rows(snapshot)}
-        self.generation = snapshot.generation
-
-    def _key(self, row: Mapping[str, object]) -> str:
-        return orjson.dumps([row[name] for name in self._names]).decode()
-
-    def follow(self) -> Changes:
-        """Raises ChangesGone."""
-        snapshot = self._store.open()
-        counts = Changes()
-        by_sum = dict(zip(all_checksums(snapshot), json_rows(snapshot), strict=True))
-        for found in pages(self._store.changes(self.generation, snapshot.generation), 7):
-            for text in found.deleted:
-                del self.rows[text.decode()]
-            for checksum in [*found.inserted.tolist(), *found.updated.tolist()]:
-                row = by_sum[checksum]
-                self.rows[self._key(row)] = row
-            sizes = map(len, (found.inserted, found.updated, found.deleted))
-            more = dict(zip(("inserted", "updated", "deleted"), sizes, strict=True))
-            counts = Changes(**{name: number + more[name] for name, number in counts.model_dump().items()})
-        self.generation = snapshot.generation
-        assert self.rows == {self._key(row): row for row in json_rows(snapshot)}
-        return counts
-
-
-def all_checksums(snapshot: Snapshot) -> list[int]:
-    return [int(n) for path in snapshot.paths("checksums.u64") for n in np.fromfile(path, "<u8")]
 
 
 KEYS = {
