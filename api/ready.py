@@ -31,6 +31,7 @@ FACET_VALUES = 100
 LEAST_GZIP = 1_000  # bytes of a body that is worth compressing
 MOST_GZIP = 4 << 20  # bytes that are compressed at once
 END = b"]}"  # of a body, after its rows
+_CONTENT_TYPES = {form: (b"content-type", media_type.encode()) for form, media_type in MEDIA_TYPES.items()}
 _TOKEN = struct.Struct(">QQ8s")
 
 
@@ -83,13 +84,14 @@ def question(view: View, asked: FetchQuery, headers: Mapping[bytes, bytes], mask
     hidden = view.personal if masked else frozenset()
     shape = asked.shape(headers.get(b"accept"), hidden)
     gzip = takes_gzip(headers.get(b"accept-encoding", b""))
-    said = b"%s\0%s\0%d%d" % (asked.said, shape.format.encode(), gzip, masked)
-    tag = view.tag(said + repr(more).encode() if more else said)
+    said = f"\0{shape.format}\0{gzip}\0{masked}\0{more or ''}".encode()
+    tag = view.tag(asked.said + said)
     tags = headers.get(b"if-none-match")
     if tags is not None and matches(tags, tag):
         raise Unchanged(tag)
     query = asked.query(view.columns)
-    refuse_masked([*(c.column for c in query.conditions), *(s.column for s in query.sort), *asked.facet], hidden)
+    if hidden:
+        refuse_masked([*(c.column for c in query.conditions), *(s.column for s in query.sort), *asked.facet], hidden)
     first = asked.offset if asked.after is None else _first(place(asked.after), view.binding(query))
     return Question(view, asked, query, shape, gzip, tag, first)
 
@@ -134,7 +136,9 @@ def ready(view: View, asked: FetchQuery, headers: Mapping[bytes, bytes], masked:
         if count > PICKED_ROWS:
             return None
         rows = view.snapshot.gather(found.rows)
-    more = {**described(asking), **({"facets": facets(asking)} if asked.facet else {})}
+    more = described(asking)
+    if asked.facet:
+        more["facets"] = facets(asking)
     head = view.prefix(count, total, asking.next(count, total), more)
     own = headers_of(asking)
     pieces: list[Piece] = [head, *rows, END]
@@ -154,7 +158,7 @@ def ready(view: View, asked: FetchQuery, headers: Mapping[bytes, bytes], masked:
 
 
 def headers_of(asking: Question) -> list[tuple[bytes, bytes]]:
-    return [(b"etag", asking.tag), (b"content-type", MEDIA_TYPES[asking.shape.format].encode())]
+    return [(b"etag", asking.tag), _CONTENT_TYPES[asking.shape.format]]
 
 
 def not_modified(view: View, tag: bytes) -> Ready:
