@@ -165,6 +165,8 @@ class Fetch:
                 name = f"{asking.view.snapshot.manifest.source.table}.{asking.shape.format}"
                 headers["Content-Disposition"] = _attachment(name)
             if asking.shape.format in _FILES:
+                headers["Accept-Ranges"] = "bytes"
+            if asking.shape.format in _FILES and (request.method == "HEAD" or "range" in request.headers):
                 path = await self._files.written(asking.tag, lambda: self._scan(asking))
                 return FileResponse(path, headers=headers | dict(asking.view.headers.items))
             pieces = await self._scan(asking)
