@@ -7,7 +7,7 @@ The process that serves loads no engine; it starts this one when it needs it (ap
               each is a letter, a length (4 bytes, little-endian) and that many bytes
 
 One request is answered after the other. Nothing is held whole: what is written waits in the pipe until it is read. The
-process ends when its standard input closes. FOLDER takes what does not fit in memory.
+process ends when its standard input closes. FOLDER takes what does not fit in memory, and is removed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import shutil
 import struct
 import sys
 import threading
@@ -40,7 +41,7 @@ def main() -> None:
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever prints must not get between frames
     asked: queue.SimpleQueue[Request] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(sys.stdin.buffer, asked), daemon=True).start()
+    threading.Thread(target=_listen, args=(sys.stdin.buffer, asked, Path(folder)), daemon=True).start()
     scans = Scans(open_store(url), Path(folder))
 
     def frame(kind: bytes, data: bytes | memoryview) -> None:
@@ -59,10 +60,11 @@ def main() -> None:
             frame(b"X", error.trouble().model_dump_json().encode())
 
 
-def _listen(file: BinaryIO, asked: queue.SimpleQueue[Request]) -> None:
+def _listen(file: BinaryIO, asked: queue.SimpleQueue[Request], folder: Path) -> None:
     """Ends the process with the one that started it, whatever it is doing."""
     while len(head := file.read(LENGTH.size)) == LENGTH.size:
         asked.put(Request.model_validate_json(file.read(*LENGTH.unpack(head))))
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)
 
 

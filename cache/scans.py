@@ -76,6 +76,8 @@ class Scans:
         except BrokenPipeError:
             raise
         except (duckdb.Error, pa.ArrowException, OSError) as error:  # Arrow tells DuckDB's errors as its own
+            self._snapshot = None
+            self._open(request.generation)  # it may be gone meanwhile, or damaged
             print(f"scan: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
             raise QueryRefused(f"The engine refused the query ({type(error).__name__}).") from error
 

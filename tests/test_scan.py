@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from cache_factory import order, publish
 
 from api import scanner
 from api.scanner import Scanner
-from cache.errors import BadFilter, QueryTimeout, ScanBusy, ScanFailed, UnknownGeneration
+from cache.errors import BadFilter, QueryTimeout, ScanBusy, ScanFailed, SnapshotDamaged, UnknownGeneration
 from cache.filters import Condition, Query, Sort
+from cache.index import Index
 from cache.local import LocalStore
+from cache.scans import Request, Scans
 from cache.shape import Shape
-from cache.snapshot import Column
+from cache.snapshot import PARQUET, Column
 
 ROOT = Path(__file__).parents[1]
 IDA = Query((Condition("customer_name", "contains", "MÜLL"),))  # orders 0, 5, 10, ...
@@ -225,7 +229,45 @@ def test_an_idle_process_goes(url: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_it_ends_with_the_process_that_started_it(url: str, tmp_path: Path) -> None:
-    child = subprocess.Popen([sys.executable, "-m", "cache.scan", url, str(tmp_path)], cwd=ROOT, stdin=subprocess.PIPE)
+    folder = tmp_path / "spill"
+    folder.mkdir()
+    command = [sys.executable, "-m", "cache.scan", url, str(folder)]
+    child = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE)
     assert child.stdin is not None
     child.stdin.close()
     assert child.wait(60) == 0
+    assert not folder.exists()
+
+
+def test_column_arrays_and_the_scan_tell_the_same(store: LocalStore, url: str, tmp_path: Path) -> None:
+    snapshot = store.open()
+    index, scans = Index(snapshot), Scans(store, tmp_path)
+    paid = (Condition("financial_status", "in", ("paid", "refunded")),)
+    counted, found = 0, 0
+    for column in snapshot.columns:
+        query = Query(paid)
+        if index.can_count(query, column.name):
+            asked = Request(what="facet", generation=1, query=query, column=column.name, limit=7)
+            assert scans.answer(asked, bytes)["values"] == index.facet(query, column.name, 7), column.name
+            counted += 1
+        for descending in (False, True):
+            query = Query(paid, (Sort(column.name, descending),))
+            if column.kind not in ("json", "bytes") and index.can(query):
+                sent: list[bytes | memoryview] = []
+                scans.answer(Request(what="find", generation=1, query=query, offset=2, limit=20), sent.append)
+                assert np.frombuffer(b"".join(sent), "<i8").tolist() == index.find(query, 2, 20).rows.tolist()
+                found += 1
+    assert counted >= 10
+    assert found >= 20
+
+
+def test_a_generation_that_is_gone_or_damaged_is_told(store: LocalStore, url: str, tmp_path: Path) -> None:
+    scans = Scans(store, tmp_path)
+    asked = Request(what="facet", generation=1, query=Query(), column="id")
+    scans.answer(asked, bytes)
+    store.open().paths(PARQUET)[0].unlink()
+    with pytest.raises(SnapshotDamaged):
+        scans.answer(asked, bytes)
+    shutil.rmtree(tmp_path / "cache" / "generations")
+    with pytest.raises(UnknownGeneration):
+        scans.answer(asked, bytes)
