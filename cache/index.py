@@ -13,8 +13,9 @@ import numpy.typing as npt
 from cache.blocks import Block, Codes, Key, Values, blocks
 from cache.filters import Query, known, sortable
 from cache.keys import Range, Scalar, Wanted, json_value, wanted
+from cache.maps import mapped
 from cache.order import Mask, Part, Rows, first, page, whole
-from cache.snapshot import COLUMNS, Snapshot, mapped
+from cache.snapshot import COLUMNS, Snapshot
 
 FIRST = 5_000  # rows of a sort that are found without sorting all; farther on, all are
 SEVERAL = 4  # ranges that are compared one by one
@@ -87,12 +88,12 @@ class Index:
         counted: Counter[Key | None] = Counter()
         for block, mask in self._matching(query):
             held = block[column]
-            codes, counts = np.unique(held.codes if mask is None else held.codes[mask], return_counts=True)
+            codes, counts = _counts(held.codes if mask is None else held.codes[mask], held.top)
             for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
                 counted[None if code == held.top else held.key(code)] += count
         kind = known(column, self._columns)
-        first = sorted(counted.items(), key=lambda item: (-item[1], item[0] is None, item[0]))
-        return [(json_value(key, kind), count) for key, count in first[:limit]]
+        most = sorted(counted.items(), key=lambda item: (-item[1], item[0] is None, item[0]))
+        return [(json_value(key, kind), count) for key, count in most[:limit]]
 
     @cached_property
     def _blocks(self) -> list[Block]:
@@ -134,6 +135,16 @@ class Index:
             else:
                 parts.append((block, mask))
         return parts
+
+
+def _counts(codes: Codes, top: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The different codes, and how often each is there."""
+    if top > 1 << 16:
+        different, counts = np.unique(codes, return_counts=True)
+        return different.astype(np.int64), counts
+    counts = np.bincount(codes)
+    there = counts.nonzero()[0]
+    return there, counts[there]
 
 
 def _mask(column: Values, ranges: Sequence[Range]) -> npt.NDArray[np.bool_] | bool:

@@ -81,8 +81,6 @@ class _Leaders:
         if best < self._mark[0] if descending else best > self._mark[0]:
             return None
         found = _ahead(block, self._sort, self._mark, block.start < self._mark_row)
-        if isinstance(found, bool):
-            return _places(block, mask) if found else np.empty(0, np.int64)
         return (found if mask is None else found & mask).nonzero()[0]
 
     def add(self, block: Block, rows: Rows) -> None:
@@ -116,16 +114,17 @@ def _best(column: Values, descending: bool) -> Any:
     return column.greatest if descending else column.least
 
 
-def _ahead(block: Block, sort: Sequence[Sort], mark: Sequence[Key], ties: bool) -> npt.NDArray[np.bool_] | bool:
+def _ahead(block: Block, sort: Sequence[Sort], mark: Sequence[Key], ties: bool) -> npt.NDArray[np.bool_]:
     """Which rows stand before the mark; `ties`: or have the same keys."""
-    found: npt.NDArray[np.bool_] | bool = ties
+    found: npt.NDArray[np.bool_] | None = None  # by the columns behind
     for (name, descending), key in zip(reversed(sort), reversed(mark), strict=True):
         column = block[name]
         codes, code = column.codes, column.bound(key)
         same = column.key(code) == key
-        tied = same and found is True
+        tied = same and ties and found is None
         better: npt.NDArray[np.bool_] = codes >= code + same - tied if descending else codes < code + tied
-        found = better | ((codes == code) & found) if same and not isinstance(found, bool) else better
+        found = better if found is None or not same else better | ((codes == code) & found)
+    assert found is not None
     return found
 
 

@@ -17,13 +17,10 @@ On disk (`LocalStore`), everything but `current.json` is immutable once written:
 from __future__ import annotations
 
 import hashlib
-import mmap
-import os
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from datetime import datetime
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import Literal, Self
@@ -34,12 +31,12 @@ from pydantic import BaseModel, model_validator
 
 from cache import gzips
 from cache.errors import SnapshotDamaged
+from cache.maps import mapped
 
 PARQUET, JSON, GZIP = "rows.parquet", "rows.json", "rows.deflate"
 OFFSETS, COLUMNS, CHECKSUMS = "offsets.u64", "columns.bin", "checksums.u64"
 
 FEW = 8  # slices that are handed out as they are
-MOST_FILES = 65_536  # mapped at once: four a segment
 
 Kind = Literal[
     "integer", "unsigned", "boolean", "decimal", "float", "double", "date", "datetime", "timestamp", "text", "json",
@@ -310,31 +307,6 @@ class Snapshot:
     def verify(self) -> list[str]:
         """Reads every file whole and returns the ids of the segments whose digests differ."""
         return [s.id for s in self.manifest.segments if not intact(self._folder, s, digests=True)]
-
-
-def mapped(path: Path) -> memoryview:
-    """A file's bytes. A map keeps the file open, and a table of a million rows has hundreds of them."""
-    _open_many_files()
-    with path.open("rb") as file:
-        if not os.fstat(file.fileno()).st_size:  # cannot be mapped
-            return memoryview(b"")
-        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-
-
-@cache
-def _open_many_files() -> None:
-    """Raises the limit on open files as far as this process may."""
-    try:
-        import resource
-    except ImportError:  # Windows, which has no such limit
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    for wanted in (MOST_FILES, 10_240):  # what macOS takes at most
-        wanted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        if soft != resource.RLIM_INFINITY and soft < wanted:
-            with suppress(ValueError, OSError):
-                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-                return
 
 
 def intact(folder: Path, segment: Segment, digests: bool = False) -> bool:

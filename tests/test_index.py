@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
 import random
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -120,6 +122,7 @@ class Both:
     def __init__(self, snapshot: Snapshot) -> None:
         self._index = Index(snapshot)
         self._columns = snapshot.columns
+        self._lines = json.loads(b"[%s]" % b"".join(snapshot.json_slices()))
         rows = pa.concat_tables(pq.read_table(path) for path in snapshot.paths(PARQUET))
         self._duck = duckdb.connect()
         self._duck.execute("SET TimeZone = 'UTC'; SET threads = 1")
@@ -138,6 +141,15 @@ class Both:
             assert page.rows.tolist() == expected[offset : offset + limit], (query, offset, limit)
             assert page.total == len(expected)
 
+    def count(self, query: Query, column: str) -> None:
+        """Asserts that the values of a column are counted as they stand in the JSON of the rows found."""
+        held = Counter(self._lines[row][column] for row in self._index.find(query).rows.tolist())
+        assert self._index.can_count(query, column)
+        facet = self._index.facet(query, column, 10_000)
+        assert dict(facet) == held
+        assert [count for _, count in facet] == sorted(held.values(), reverse=True)
+        assert self._index.facet(query, column, 3) == facet[:3]
+
 
 @settings(max_examples=25, deadline=None)
 @given(st.data())
@@ -154,10 +166,14 @@ def test_rows_and_their_order_are_those_of_duckdb(data: st.DataObject) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_pages_of_a_long_table_are_those_of_duckdb(long: tuple[Both, list[Row]], data: st.DataObject) -> None:
+def test_pages_and_counts_of_a_long_table_are_those_of_duckdb(
+    long: tuple[Both, list[Row]], data: st.DataObject
+) -> None:
     both, rows = long
     near, far = data.draw(st.integers(0, 300)), data.draw(st.integers(5000, 7000))
-    both.agree(data.draw(queries(rows)), (0, 100), (near, 50), (far, 100))
+    query = data.draw(queries(rows))
+    both.agree(query, (0, 100), (near, 50), (far, 100))
+    both.count(query, data.draw(st.sampled_from(COLUMNS)).name)
 
 
 @pytest.fixture(scope="module")

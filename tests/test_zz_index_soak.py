@@ -1,0 +1,279 @@
+"""Filters, sorts and counts by column arrays give what DuckDB gives on the same Parquet."""
+
+from __future__ import annotations
+
+import base64
+import random
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from cache_factory import Row, publish
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cache.errors import BadFilter
+from cache.filters import Condition, Op, Query, Sort, order_by, where
+from cache.index import Index
+from cache.local import LocalStore
+from cache.snapshot import PARQUET, Column, Kind, Snapshot
+
+LETTERS = "abkiABKIßẞİıK\u0301éÉ你🎂 %_\\\"'"
+OPS: tuple[Op, ...] = ("eq", "ne", "gt", "gte", "lt", "lte", "in", "isnull")
+
+
+def column(name: str, kind: Kind, **more: Any) -> Column:
+    return Column(name=name, type=kind, kind=kind, nullable=True, **more)
+
+
+COLUMNS = (
+    column("id", "unsigned", key=1),
+    column("count", "integer"),
+    column("big", "unsigned"),
+    column("test", "boolean"),
+    column("total", "decimal", digits=12, decimals=2),
+    column("exact", "decimal", digits=18, decimals=0),
+    column("weight", "float"),
+    column("ratio", "double"),
+    column("day", "date"),
+    column("at", "datetime"),
+    column("seen", "timestamp", decimals=3),
+    column('odd "name"', "text"),
+    column("hash", "bytes"),
+)
+VALUES: dict[str, st.SearchStrategy[str]] = {
+    "count": st.integers(-(2**63), 2**63 - 2).map(str) | st.integers(-2, 2).map(str),
+    "big": st.integers(0, 2**64 - 2).map(str) | st.integers(0, 3).map(str),
+    "test": st.sampled_from("012"),
+    "total": st.decimals(-100, 100, places=2).map(str) | st.sampled_from(["0.00", "9999999999.99"]),
+    "exact": st.integers(-(10**18) + 1, 10**18 - 1).map(str),
+    "weight": st.floats(width=32, allow_nan=False, allow_infinity=False).map(str) | st.sampled_from(["0.1", "-0.0"]),
+    "ratio": st.floats(allow_nan=False, allow_infinity=False).map(str) | st.sampled_from(["0.0", "-0.0"]),
+    "day": st.dates().map(str),
+    "at": st.datetimes().map(lambda at: f"{at:%H:%M:%S}").map(lambda time: f"2025-12-29 {time}"),
+    "seen": st.integers(1, 2_000_000_000_000).map(lambda ms: f"{ms / 1000:.3f}"),
+    'odd "name"': st.text(LETTERS, max_size=4) | st.sampled_from(["paid", "PAID", "pending"]),
+    "hash": st.binary(max_size=2).map(bytes.hex),
+}
+
+
+def text_of(column: Column, value: str) -> str:
+    """A value as the scraper reads it, as a query string has it."""
+    match column.kind:
+        case "timestamp":
+            return datetime.fromtimestamp(float(value), UTC).isoformat()
+        case "bytes":
+            return base64.b64encode(bytes.fromhex(value)).decode()
+        case _:
+            return value
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> list[Row]:
+    size = draw(st.integers(1, 30))
+    values = {name: draw(st.lists(values | st.none(), min_size=size, max_size=size)) for name, values in VALUES.items()}
+    return [{"id": str(i * 3), **{name: values[name][i] for name in VALUES}} for i in range(size)]
+
+
+@st.composite
+def conditions(draw: st.DrawFn, rows: Sequence[Row]) -> Condition:
+    asked = draw(st.sampled_from(COLUMNS[1:]))
+    held = [value for row in rows if (value := row[asked.name]) is not None]
+    value = st.sampled_from(held) | VALUES[asked.name] if held else VALUES[asked.name]
+    text = value.map(lambda value: text_of(asked, value))
+    if asked.kind == "boolean":
+        text = st.sampled_from(["true", "0"])
+    elif asked.kind == "decimal":
+        text |= st.sampled_from(["0.005", "-1e-7", "1e19", "12345678901234567890.5"])
+    op = draw(st.sampled_from(OPS))
+    if op in ("gt", "gte", "lt", "lte") and asked.kind in ("boolean", "bytes"):
+        op = "ne"
+    if op == "isnull":
+        return Condition(asked.name, op, draw(st.sampled_from(["true", "false"])))
+    if op == "in":
+        return Condition(asked.name, op, tuple(draw(st.lists(text, max_size=4))))
+    if asked.kind == "text" and draw(st.booleans()):
+        return Condition(asked.name, "startswith", draw(st.text("abkiABKI", max_size=2)))
+    return Condition(asked.name, op, draw(text))
+
+
+def queries(rows: Sequence[Row]) -> st.SearchStrategy[Query]:
+    names = st.sampled_from([column.name for column in COLUMNS if column.kind != "bytes"])
+    sort = st.builds(Sort, names, st.booleans())
+    return st.builds(
+        Query, st.lists(conditions(rows), max_size=2).map(tuple), st.lists(sort, max_size=3, unique=True).map(tuple)
+    )
+
+
+class Both:
+    """One snapshot, asked by its column arrays and by DuckDB."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._index = Index(snapshot)
+        self._columns = snapshot.columns
+        rows = pa.concat_tables(pq.read_table(path) for path in snapshot.paths(PARQUET))
+        self._duck = duckdb.connect()
+        self._duck.execute("SET TimeZone = 'UTC'; SET threads = 1")
+        self._duck.register("rows", rows.append_column("n", pa.array(range(len(rows)))))
+
+    def agree(self, query: Query, *pages: tuple[int, int]) -> None:
+        """Asserts that they find the same rows in the same order, the whole of it and page by page."""
+        clause, values = where(query.conditions, self._columns)
+        terms = ", ".join(filter(None, (order_by(query.sort, self._columns), "n")))
+        found = self._duck.execute(f"SELECT n FROM rows WHERE {clause} ORDER BY {terms}", values).fetchnumpy()
+        expected = found["n"].tolist()
+        assert self._index.can(query)
+        assert self._index.find(query).rows.tolist() == expected, query
+        for offset, limit in pages:
+            page = self._index.find(query, offset, limit)
+            assert page.rows.tolist() == expected[offset : offset + limit], (query, offset, limit)
+            assert page.total == len(expected)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_rows_and_their_order_are_those_of_duckdb(data: st.DataObject) -> None:
+    rows = data.draw(tables())
+    with TemporaryDirectory() as folder:
+        store = LocalStore(Path(folder))
+        publish(store, rows, columns=COLUMNS, segments=data.draw(st.integers(1, 4)))
+        both = Both(store.open())
+        store.close()
+        for query in data.draw(st.lists(queries(rows), min_size=8, max_size=8)):
+            both.agree(query, (data.draw(st.integers(0, 8)), data.draw(st.integers(0, 8))))
+
+
+@settings(max_examples=1200, deadline=None)
+@given(st.data())
+def test_pages_of_a_long_table_are_those_of_duckdb(long: tuple[Both, list[Row]], data: st.DataObject) -> None:
+    both, rows = long
+    near, far = data.draw(st.integers(0, 300)), data.draw(st.integers(5000, 7000))
+    both.agree(data.draw(queries(rows)), (0, 100), (near, 50), (far, 100))
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> tuple[Both, list[Row]]:
+    """A table of 7,000 rows in five segments, half of it in the order of its columns, and some of its rows."""
+    lot = random.Random(4)
+    numbers = sorted(lot.sample(range(1, 10**7), 7000))
+    rows: list[Row] = [
+        {
+            "id": str(i),
+            "count": str(lot.randrange(-3, 3)),
+            "big": None if i % 5 == 0 else str(n * 10**12),
+            "test": str(i % 2),
+            "total": f"{lot.randrange(10**5) / 100:.2f}",
+            "exact": None if i % 3 else str(n),
+            "weight": str(lot.randrange(50) / 8),
+            "ratio": str(lot.gauss(0, 1)),
+            "day": f"2025-{n % 12 + 1:02}-{n % 28 + 1:02}",
+            "at": f"2025-12-{1 + i // 250:02} 10:25:{n % 60:02}",
+            "seen": None if i < 3000 else f"{n}.{n % 1000:03}",
+            'odd "name"': lot.choice(["paid", "Paid", "pending", None, f"#{n}"]),
+            "hash": f"{n % 256:02x}",
+        }
+        for i, n in enumerate(numbers)
+    ]
+    store = LocalStore(tmp_path_factory.mktemp("cache"))
+    publish(store, rows, columns=COLUMNS, segments=5)
+    both = Both(store.open())
+    store.close()
+    return both, lot.sample(rows, 30)
+
+
+@given(st.lists(st.integers(0, 19), max_size=12))
+def test_gathered_rows_are_those_asked_for_in_that_order(
+    gathered: tuple[Snapshot, list[bytes]], rows: list[int]
+) -> None:
+    snapshot, lines = gathered
+    assert b"".join(snapshot.gather(np.array(rows, np.int64))) == b",".join(lines[row] for row in rows)
+
+
+@pytest.fixture(scope="module")
+def gathered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Snapshot, list[bytes]]:
+    """Twenty orders in three segments, and the JSON of each."""
+    store = LocalStore(tmp_path_factory.mktemp("cache"))
+    publish(store, 20, segments=3)
+    snapshot = store.open()
+    store.close()
+    return snapshot, [b"".join(snapshot.json_slices(row, row + 1)) for row in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        (Query((Condition("nope", "eq", "1"),)), "There is no column 'nope'"),
+        (Query((Condition("total_price", "gt", "much"),)), "total_price does not take 'much'"),
+        (Query((Condition("test", "gt", "1"),)), "test has no order"),
+        (Query(sort=(Sort("nope"),)), "There is no column 'nope'"),
+        (Query(sort=(Sort("line_items"),)), "line_items has no order"),
+    ],
+)
+def test_what_a_query_cannot_mean_is_refused(gathered: tuple[Snapshot, list[bytes]], query: Query, says: str) -> None:
+    index = Index(gathered[0])
+    for ask in (index.can, index.find):
+        with pytest.raises(BadFilter) as error:
+            ask(query)
+        assert says in str(error.value)
+
+
+def test_searches_inside_texts_and_columns_without_arrays_are_left_to_a_scan(
+    gathered: tuple[Snapshot, list[bytes]],
+) -> None:
+    index = Index(gathered[0])
+    assert not index.can(Query((Condition("name", "contains", "1"),)))
+    assert not index.can(Query((Condition("customer_name", "startswith", "Ж"),)))
+    assert not index.can(Query((Condition("line_items", "isnull", "true"),)))
+    assert not index.can_count(Query(), "line_items")
+    assert not index.can_count(Query((Condition("name", "contains", "1"),)), "currency")
+    assert index.can_count(Query((Condition("id", "gt", "3"),)), "currency")
+
+
+def test_numbers_that_take_all_of_64_bits_beside_nulls_are_left_to_a_scan(tmp_path: Path) -> None:
+    columns = (column("id", "unsigned", key=1), column("big", "unsigned"))
+    store = LocalStore(tmp_path)
+    for rest, held in ((str(2**64 - 2), True), (str(2**64 - 1), False)):
+        publish(store, [{"id": "1", "big": None}, {"id": "2", "big": rest}], columns=columns, segments=1)
+        assert Index(store.open()).can(Query(sort=(Sort("big"),))) == held
+    store.close()
+
+
+def test_values_are_counted_as_json_writes_them(gathered: tuple[Snapshot, list[bytes]]) -> None:
+    index = Index(gathered[0])
+    assert index.facet(Query(), "fulfillment_status", 9) == [("fulfilled", 10), (None, 10)]
+    assert index.facet(Query(), "test", 9) == [(False, 19), (True, 1)]
+    assert index.facet(Query((Condition("currency", "eq", "EUR"),)), "total_price", 2) == [("599.94", 1), ("601.94", 1)]
+    assert index.facet(Query(), "created_at", 1) == [("2025-12-28T15:25:00Z", 1)]
+    assert index.facet(Query(), "id", 1) == [(1000, 1)]
+
+
+READER = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (48, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+from pathlib import Path
+from cache.filters import Query, Sort
+from cache.index import Index
+from cache.local import LocalStore
+snapshot = LocalStore(Path(sys.argv[1])).open()
+rows = Index(snapshot).find(Query(sort=(Sort("total_price", True),)), 0, 40).rows
+assert len(b"".join(snapshot.gather(rows)))
+print(*sorted({"duckdb", "pandas", "pyarrow"} & set(sys.modules)))
+"""
+
+
+def test_a_reader_maps_more_files_than_it_might_open_and_loads_no_engine(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    publish(store, 40, segments=40)
+    store.close()
+    command = [sys.executable, "-c", READER, str(tmp_path)]
+    read = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    assert read.stdout == "\n"
