@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,10 +26,12 @@ class Peak:
     """The most that a process held at one time, in bytes, while the block ran. Its children are not counted.
 
     `uss` is what only this process maps, files included; `anonymous` leaves files out (both as Linux counts them).
+    `alone_since` is when the last child was seen (seconds since the epoch; 0: none was).
     """
 
     def __init__(self, process: psutil.Process) -> None:
         self.uss = self.anonymous = 0
+        self.alone_since = 0.0
         self._process = process
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
@@ -47,6 +50,8 @@ class Peak:
                 held = self._process.memory_full_info()
                 self.uss = max(self.uss, held.uss)
                 self.anonymous = max(self.anonymous, held.rss - held.shared)
+                if self._process.children():
+                    self.alone_since = time.time()
 
 
 @contextmanager

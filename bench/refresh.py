@@ -22,14 +22,16 @@ from bench.first_sync import sync_process
 from bench.servers import median
 from cache.errors import OrdersError
 from cache.store import Run, open_store
-from lab import Lab, LabError
+from lab import TABLE, Lab, LabError
 from lab.servers import install
 from scraper.export import Exporter
 from scraper.login import Session, log_in
+from scraper.marks import BLOCK_ROWS
 from scraper.settings import ScraperSettings
 from scraper.sync import sync
 
 CHECKSUMS = "MD5("
+SMALL, SMALL_ROWS = "orders_small", 100_000
 
 
 def main() -> int:
@@ -60,6 +62,7 @@ def _report(lab: Lab, folder: Path, runs: int, touches: int) -> None:
         "nothing changed": [],
         f"{touches} rows changed": [],
     }
+    exported: list[int] = []
     print(f"{lab.rows():,} rows, medians of {runs} runs that take turns\n")
     for i in range(runs):
         with closing(open_store(f"file:{folder / f'cache{i}'}")) as store:
@@ -72,13 +75,38 @@ def _report(lab: Lab, folder: Path, runs: int, touches: int) -> None:
                     took = time.monotonic() - began
                 _expect(run)
                 wanted = statements if name == "first load" else [sql for sql in statements if CHECKSUMS in sql]
+                if name.endswith("rows changed"):
+                    exported.append(run.exported_ranges)
                 seconds.append((took, _curl(session, settings, wanted, folder)))
     print(f"{'seconds':<34}{'sync':>10}{'curl':>10}{'ratio':>8}")
     for name, pairs in times.items():
         ours, theirs = (median(list(side)) for side in zip(*pairs, strict=True))
         print(f"{name:<34}{ours:>10.2f}{theirs:>10.2f}{ours / theirs:>8.2f}", flush=True)
-    peak = sync_process(folder / "watched", watch=True)[2]
-    print(f"\npeak private memory of a first load, Chrome apart: {peak.uss / 1e6:.0f} MB")
+    whole = lab.rows() // BLOCK_ROWS
+    print(f"\nranges exported where {touches} rows changed: {', '.join(map(str, exported))} of {whole:,}")
+    _memory(lab, folder)
+
+
+def _memory(lab: Lab, folder: Path) -> None:
+    """Peaks of first loads of the table and of a smaller one."""
+    with lab.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE OR REPLACE TABLE {SMALL} LIKE {TABLE}")
+        cursor.execute(f"INSERT INTO {SMALL} SELECT * FROM {TABLE} ORDER BY id LIMIT {SMALL_ROWS}")
+    try:
+        for table in (SMALL, TABLE):
+            os.environ["PHPMYADMIN_TABLE"] = table
+            _, login, peak = sync_process(folder / "watched", watch=True)
+            with closing(open_store(f"file:{folder / 'watched'}")) as store:
+                run = store.runs(1)[0]
+            late = peak.alone_since - run.started_at.timestamp() - login
+            print(
+                f"first load of {run.rows:,} rows: at most {peak.uss / 1e6:.0f} MB of private memory, Chrome apart; "
+                f"login {login:.1f} s; Chrome gone {'after' if late > 0.1 else 'before'} the first statement"
+            )
+    finally:
+        os.environ["PHPMYADMIN_TABLE"] = TABLE
+        with lab.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(f"DROP TABLE {SMALL}")
 
 
 def _expect(run: Run) -> None:
@@ -92,9 +120,9 @@ def _recorded() -> Iterator[list[str]]:
     statements: list[str] = []
     original = Exporter._answer
 
-    def answer(self: Exporter, sql: str) -> object:
+    def answer(self: Exporter, sql: str, **form: str) -> object:
         statements.append(sql)
-        return original(self, sql)
+        return original(self, sql, **form)
 
     Exporter._answer = answer  # type: ignore[method-assign, assignment]
     try:
