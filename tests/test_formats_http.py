@@ -5,16 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import duckdb
 import openpyxl
 import pandas as pd
 import polars as pl
+import psutil
 import pytest
-from cache_factory import publish
+from cache_factory import order, publish
 from fsspec.implementations.http import HTTPFileSystem
 from sidecar_process import KEY, Sidecar, sidecar
 
@@ -83,3 +87,16 @@ def test_curl_unpacks_the_whole_body(api: Sidecar) -> None:
     )
     assert unpacked == plain
     assert len(plain) > 1_000_000
+
+
+def test_a_download_that_is_broken_off_ends_its_scan(tmp_path: Path) -> None:
+    with sidecar(tmp_path) as running:
+        publish(running.store, [{**order(i), "note": "x" * 100_000} for i in range(200)])
+        plain = {"Accept-Encoding": "identity"}
+        with running.client.stream("GET", "/fetch-data?format=csv", headers=plain) as answer:
+            next(answer.iter_raw())
+            (scan,) = psutil.Process(running.process.pid).children()
+        with suppress(psutil.NoSuchProcess):
+            while scan.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.01)
+        assert len(running.client.get("/fetch-data?format=csv").content) > 18_000_000
