@@ -39,6 +39,7 @@ class Index:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._columns = snapshot.columns
+        self._asked: tuple[Query, list[tuple[str, Wanted]] | None] | None = None  # the last query: `can`, then `find`
         self._sorted: dict[Query, npt.NDArray[np.uint32]] = {}  # the least recently used first
 
     def can(self, query: Query) -> bool:
@@ -113,6 +114,12 @@ class Index:
 
     def _tests(self, query: Query) -> list[tuple[str, Wanted]] | None:
         """What is asked of which column; None where it needs a scan."""
+        asked = self._asked
+        if asked is None or asked[0] is not query:
+            asked = self._asked = (query, self._read(query))
+        return asked[1]
+
+    def _read(self, query: Query) -> list[tuple[str, Wanted]] | None:
         found = [(c.column, wanted(c, known(c.column, self._columns))) for c in query.conditions]
         names = {name for name, _ in found} | {sortable(s.column, self._columns).name for s in query.sort}
         tests = [(name, test) for name, test in found if test is not None]
