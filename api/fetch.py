@@ -26,6 +26,7 @@ from api.ready import (
     More,
     Question,
     Unchanged,
+    can_count,
     counted,
     described,
     facets,
@@ -219,7 +220,7 @@ class Fetch:
 
     async def _facets(self, asking: Question) -> dict[str, Any]:
         view, query = asking.view, asking.query
-        if all(view.index.can_count(query, column) for column in asking.asked.facet):
+        if can_count(asking):
             return await run_in_threadpool(facets, asking)
         return {
             column: counted(await self._scanner.facet(view.generation, query, column, FACET_VALUES))

@@ -122,7 +122,7 @@ PREPARED = Shape()  # that of rows as they were rendered when they were publishe
 def read(query: bytes) -> FetchQuery:
     """Reads a query string. Raises ParameterInvalid, which names the parameter and what is taken."""
     values, filters = parse(pairs(query), _KNOWN)
-    if len(values) > 1:
+    if "after" in values or "wait" in values:
         for one, other, advice in _CONTRADICTIONS:
             if values.get(one) and other in values and values[other] is not False:
                 raise ParameterInvalid(f"Parameters '{one}' and '{other}' contradict each other.", advice)

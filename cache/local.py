@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -49,6 +50,7 @@ class LocalStore:
         self._changes = root / "changes"
         self._work = root / "work"
         self._current = root / "current.json"
+        self._current_name = str(self._current)
         with _disk():
             for folder in (root, self._generations, self._segments, self._changes, self._work):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -68,7 +70,7 @@ class LocalStore:
 
     def pointer(self) -> object:
         try:
-            found = self._current.stat()
+            found = os.stat(self._current_name)  # noqa: PTH116  twice as fast as Path.stat, and asked at each request
         except FileNotFoundError:
             return None
         return found.st_mtime_ns, found.st_ino, found.st_size  # each move renames a new file into place

@@ -13,6 +13,7 @@ import orjson
 import pyarrow as pa
 
 from cache.changes import Rows, Side
+from cache.errors import UnknownGeneration
 from cache.render import SegmentWriter
 from cache.snapshot import CHECKSUMS, JSON, Changes, Column, Head, Manifest, Segment, Source
 from cache.store import Store, now
@@ -145,7 +146,10 @@ def _changed(store: Store, manifest: Manifest) -> Rows | None:
     """The rows in which a generation differs from its parent, by its first column."""
     if manifest.parent is None:
         return None
-    before = store.inspect(manifest.parent).manifest
+    try:
+        before = store.inspect(manifest.parent).manifest
+    except UnknownGeneration:
+        return Rows.untold(Changes(), "The generation before is damaged.")
     if before.columns != manifest.columns:
         return Rows.untold(Changes(), "The columns of the table changed.")
     held, here = _sums(store, before), _sums(store, manifest)
