@@ -171,7 +171,7 @@ class Fetch:
                 path = await self._files.written(asking.tag, lambda: self._scan(asking))
                 return FileResponse(path, headers=headers | dict(asking.view.headers.items))
             pieces = await self._scan(asking)
-        if asking.gzip:
+        if asking.gzip and asking.shape.format not in _FILES:  # these are compressed inside
             headers["Content-Encoding"] = "gzip"
             pieces = _zipped(pieces)
         return _streamed(request, pieces, asking.view, headers | {"Last-Modified": asking.view.last_modified})
