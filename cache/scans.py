@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,15 +22,18 @@ from cache.filters import Query, known, order_by, quoted, where
 from cache.formats import csv_header, masked, shown
 from cache.render import ROW_GROUP
 from cache.shape import Shape
-from cache.snapshot import JSON, PARQUET, Column, Snapshot
+from cache.snapshot import PARQUET, Column, Snapshot
 from cache.store import Store
 from cache.values import arrow_schema, json_texts, one_chunk
 
 MEMORY_LIMIT = "128MB"
 SPILL_LIMIT = "2GB"
-BATCH_ROWS = 2048  # DuckDB's own vectors
-SORTED_AT_ONCE = 10_000  # whole rows
+BATCH_ROWS = 2048
+BATCH_BYTES = 4 << 20  # of rows as JSON, which a batch has about: wide rows come in smaller batches
+READ_BYTES = 1 << 20
+GROUP_BYTES = 32 << 20  # of a row group in Parquet
 
+Numbers = npt.NDArray[np.int64]
 Send = Callable[[bytes | memoryview], None]
 
 
@@ -57,7 +59,7 @@ class Scans:
         self._store = store
         self._folder = folder
         self._snapshot: Snapshot | None = None
-        self._found: tuple[tuple[int, Query], npt.NDArray[np.int64]] | None = None  # the last one, for the next page
+        self._found: tuple[tuple[int, Query], Numbers] | None = None  # the last one, for the next page
         self._database = duckdb.connect(config={
             "threads": 1, "memory_limit": MEMORY_LIMIT, "temp_directory": str(folder),
             "max_temp_directory_size": SPILL_LIMIT,
@@ -94,7 +96,7 @@ class Scans:
         send(numbers[_page(request)].astype("<i8").tobytes())
         return {"total": len(numbers)}
 
-    def _numbers(self, snapshot: Snapshot, query: Query) -> npt.NDArray[np.int64]:
+    def _numbers(self, snapshot: Snapshot, query: Query) -> Numbers:
         """Numbers of the rows that match, in order."""
         if self._found is None or self._found[0] != (snapshot.generation, query):
             self._found = None
@@ -121,13 +123,17 @@ class Scans:
     def _rows(self, snapshot: Snapshot, request: Request, send: Send) -> dict[str, Any]:
         shape = request.shape
         columns = shown(shape, snapshot.columns)
-        batches = self._batches(snapshot, request, columns)
+        if request.query == Query():
+            numbers = np.arange(snapshot.rows)[_page(request)]
+        else:
+            numbers = self._numbers(snapshot, request.query)[_page(request)]
+        batches = self._batches(snapshot, numbers, columns, shape.masked)
         if shape.format == "parquet":
             _write_parquet(columns, batches, send)
         elif shape.format == "xlsx":
-            rows = len(range(self._count(snapshot, request.query))[_page(request)])
-            size = sum(segment.files[JSON].size for segment in snapshot.manifest.segments)
-            sheet.write(_Sink(send), columns, rows, size, (_bytes(sheet.rows(columns, batch)) for batch in batches))
+            size = len(numbers) * _width(snapshot)
+            texts = (_bytes(sheet.rows(columns, batch)) for batch in batches)
+            sheet.write(_Sink(send), columns, len(numbers), size, texts)
         else:
             if shape.format == "csv":
                 send(csv_header(shape, columns))
@@ -136,47 +142,19 @@ class Scans:
                 send(text)
         return {}
 
-    def _batches(self, snapshot: Snapshot, request: Request, columns: Sequence[Column]) -> Iterator[list[pa.Array]]:
-        """Values of the rows asked for, in their order, as they are read: an array for each column."""
-        query = request.query
-        if query.sort and (request.limit is None or request.offset + request.limit > SORTED_AT_ONCE):
-            yield from self._sorted_batches(snapshot, request, columns)
-            return
-        clause, values = where(query.conditions, snapshot.columns)
-        names = ", ".join(quoted(column.name) for column in columns)
-        if query.sort:
-            number = _unused(snapshot.columns)
-            order = f"{order_by(query.sort, snapshot.columns)}, {number}"
-            source = f"({self._numbered(snapshot, number)})"
-            sql = f"SELECT {names} FROM {source} WHERE {clause} ORDER BY {order} {_limit(request)}"
-        else:
-            if not query.conditions:
-                snapshot, request = _narrowed(snapshot, request)
-            sql = f"SELECT {names} FROM {self._source(snapshot)} WHERE {clause} {_limit(request)}"
-        for batch in self._database.sql(sql, params=values).to_arrow_reader(BATCH_ROWS):
-            yield [
-                masked(column, array) if column.name in request.shape.masked else array
-                for column, array in zip(columns, batch.columns, strict=True)
-            ]
-
-    def _sorted_batches(
-        self, snapshot: Snapshot, request: Request, columns: Sequence[Column]
+    def _batches(
+        self, snapshot: Snapshot, numbers: Numbers, columns: Sequence[Column], hidden: Collection[str]
     ) -> Iterator[list[pa.Array]]:
-        numbers = self._numbers(snapshot, request.query)
-        places = np.full(len(numbers), -1)
-        page = np.arange(len(numbers))[_page(request)]
-        places[page] = page - request.offset
-        in_key_order = places[np.argsort(numbers)]
-        matching = replace(request.query, sort=())
-        every = request.model_copy(update={"query": matching, "offset": 0, "limit": None})
-        return spool.in_order(self._batches(snapshot, every, columns), in_key_order, self._folder, BATCH_ROWS)
-
-    def _count(self, snapshot: Snapshot, query: Query) -> int:
-        if not query.conditions:
-            return snapshot.rows
-        clause, values = where(query.conditions, snapshot.columns)
-        sql = f"SELECT count(*) FROM {self._source(snapshot)} WHERE {clause}"
-        return int(self._database.execute(sql, values).fetchall()[0][0])
+        """Values of the rows with these numbers, in that order: an array for each column, a few megabytes at once."""
+        step = min(BATCH_ROWS, max(1, BATCH_BYTES // _width(snapshot)))
+        batches = _read(snapshot, np.sort(numbers), columns, step)
+        if np.any(numbers[1:] < numbers[:-1]):
+            batches = spool.in_order(batches, np.argsort(numbers), self._folder, step)
+        for batch in batches:
+            yield [
+                masked(column, array) if column.name in hidden else array
+                for column, array in zip(columns, batch, strict=True)
+            ]
 
     # -- the table
 
@@ -201,17 +179,27 @@ def _unused(columns: Sequence[Column]) -> str:
     return quoted("row" + "_" * max(len(column.name) for column in columns))
 
 
-def _narrowed(snapshot: Snapshot, request: Request) -> tuple[Snapshot, Request]:
-    """The same page of the segments that hold it."""
-    stop = None if request.limit is None else request.offset + request.limit
-    first, skipped, segments = 0, 0, []
-    for segment in snapshot.manifest.segments:
-        if first + segment.rows <= request.offset:
-            skipped += segment.rows
-        elif stop is None or first < stop:
-            segments.append(segment)
+def _width(snapshot: Snapshot) -> int:
+    """Bytes of a row, on average, as JSON."""
+    return 1 + snapshot.json_size // max(1, snapshot.rows)
+
+
+def _read(snapshot: Snapshot, numbers: Numbers, columns: Sequence[Column], step: int) -> Iterator[list[pa.Array]]:
+    """Values of the rows with these numbers, which rise: of `step` rows at most at once, as wide as they may be."""
+    names = [column.name for column in columns]
+    first = 0
+    for segment, path in zip(snapshot.manifest.segments, snapshot.paths(PARQUET), strict=True):
+        low, high = np.searchsorted(numbers, [first, first + segment.rows])
+        if low < high:
+            with pq.ParquetFile(path, buffer_size=READ_BYTES, pre_buffer=False) as file:
+                start = first
+                for batch in file.iter_batches(step, columns=names):
+                    low, high = np.searchsorted(numbers, [start, start + len(batch)])
+                    if low < high:
+                        taken = batch if high - low == len(batch) else batch.take(pa.array(numbers[low:high] - start))
+                        yield [taken.column(name) for name in names]
+                    start += len(batch)
         first += segment.rows
-    return snapshot.of(segments), request.model_copy(update={"offset": request.offset - skipped})
 
 
 def _page(request: Request) -> slice:
@@ -246,7 +234,7 @@ def _write_parquet(columns: Sequence[Column], batches: Iterable[Sequence[pa.Arra
             cells = zip(columns, batch, strict=True)
             arrays = [json_texts(column, values)[0] if column.kind == "json" else values for column, values in cells]
             waiting.append(pa.table(arrays, schema.names).cast(schema))
-            if sum(map(len, waiting)) >= ROW_GROUP:
+            if sum(map(len, waiting)) >= ROW_GROUP or sum(table.nbytes for table in waiting) >= GROUP_BYTES:
                 writer.write_table(pa.concat_tables(waiting).combine_chunks())
                 waiting = []
         if waiting:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from functools import cached_property
 from itertools import accumulate
@@ -234,11 +234,6 @@ class Snapshot:
     def paths(self, name: str) -> list[Path]:
         """One path a segment, in key order. `name` is PARQUET, JSON, GZIP, OFFSETS, COLUMNS or CHECKSUMS."""
         return [self._folder / segment.id / name for segment in self.manifest.segments]
-
-    def of(self, segments: Sequence[Segment]) -> Snapshot:
-        """Some of its segments alone."""
-        manifest = self.manifest.model_copy(update={"segments": tuple(segments)})
-        return Snapshot(manifest, self.head, self._folder)
 
     @property
     def json_size(self) -> int:

@@ -1,4 +1,4 @@
-"""Rows put in order on disk, where they are too many to be sorted in memory.
+"""Rows put in order on disk, since they may be too many to be sorted in memory.
 
 They are dealt into buckets, of which each holds the rows of a run of places; then one bucket after the other is sorted
 and given out.
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-BUCKET_ROWS = 20_000  # what is held in memory
+BUCKET_BATCHES = 10  # what is held in memory
 MOST_BUCKETS = 200  # files that are open at once
 PLACE = "place"
 
@@ -23,14 +23,14 @@ PLACE = "place"
 def in_order(
     batches: Iterable[Sequence[pa.Array]], places: npt.NDArray[np.int64], folder: Path, rows: int
 ) -> Iterator[list[pa.Array]]:
-    """The rows in the order of their places, in batches of `rows` at most, an array for each column.
+    """The rows in the order of their places, in batches of `rows`, as they come; an array for each column.
 
-    Parameters: `places` says of each row that comes which it is, counted from 0; one below 0 is left out. Files are
-    made in `folder`, and removed.
+    Parameters: `places` says of each row that comes which it is, counted from 0. Files are made in `folder`, and
+    removed.
     """
-    size = max(BUCKET_ROWS, -(-(int(places.max(initial=0)) + 1) // MOST_BUCKETS))
+    size = max(BUCKET_BATCHES * rows, -(-len(places) // MOST_BUCKETS))
     with tempfile.TemporaryDirectory(dir=folder) as name:
-        for path in _dealt(_gathered(batches, places), size, Path(name)):
+        for path in _dealt(_gathered(batches, places, BUCKET_BATCHES * rows), size, Path(name)):
             with pa.OSFile(str(path)) as file:
                 table = pa.ipc.open_stream(file).read_all()
             path.unlink()
@@ -39,7 +39,7 @@ def in_order(
                 yield batch.columns
 
 
-def _gathered(batches: Iterable[Sequence[pa.Array]], places: npt.NDArray[np.int64]) -> Iterator[pa.Table]:
+def _gathered(batches: Iterable[Sequence[pa.Array]], places: npt.NDArray[np.int64], rows: int) -> Iterator[pa.Table]:
     """Larger batches, with a column that holds the places."""
     waiting: list[pa.Table] = []
     start = 0
@@ -48,7 +48,7 @@ def _gathered(batches: Iterable[Sequence[pa.Array]], places: npt.NDArray[np.int6
         names = [f"c{i}" for i in range(len(arrays))]
         waiting.append(pa.table([*arrays, places[start:stop]], [*names, PLACE]))
         start = stop
-        if sum(map(len, waiting)) >= BUCKET_ROWS:
+        if sum(map(len, waiting)) >= rows:
             yield pa.concat_tables(waiting)
             waiting = []
     if waiting:
@@ -64,7 +64,7 @@ def _dealt(tables: Iterable[pa.Table], size: int, folder: Path) -> list[Path]:
             buckets = table.column(PLACE).to_numpy() // size
             order = np.argsort(buckets, kind="stable")
             table, buckets = table.take(order), buckets[order]
-            for bucket in np.unique(buckets[buckets >= 0]).tolist():
+            for bucket in np.unique(buckets).tolist():
                 if bucket not in writers:
                     files[bucket] = folder / str(bucket)
                     file = opened.enter_context(pa.OSFile(str(files[bucket]), "wb"))

@@ -23,7 +23,7 @@ from cache_factory import Row, publish
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cache import scans, sheet, spool
+from cache import formats, scans, sheet, spool
 from cache.errors import BadFilter, QueryRefused, TooManyRows
 from cache.filters import Condition, Query, Sort
 from cache.local import LocalStore
@@ -185,17 +185,31 @@ def test_rows_come_sorted_and_filtered_in_any_format(rendered: Rendered) -> None
     assert rendered(Shape("csv", ("total",)), query, 1, 1) == b"total\r\n0.00\r\n"
 
 
-def test_rows_that_are_too_many_to_sort_in_memory_are_sorted_on_disk(
+def test_rows_are_put_in_order_on_disk_in_buckets(
     rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queries = [Query((Condition("id", "gt", "1"),), (Sort("balance", down),)) for down in (False, True)]
     pages = [(0, None), (1, None), (0, 2), (1, 1), (3, None), (9, 1)]
     shape = Shape("csv", ("id", "items", "picture"), masked=frozenset({"picture"}))
     before = [rendered(shape, query, *page) for query in queries for page in pages]
-    monkeypatch.setattr(scans, "SORTED_AT_ONCE", -1)
-    monkeypatch.setattr(spool, "BUCKET_ROWS", 1)
+    monkeypatch.setattr(scans, "BATCH_BYTES", 1)
+    monkeypatch.setattr(spool, "BUCKET_BATCHES", 1)
     assert [rendered(shape, query, *page) for query in queries for page in pages] == before
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+
+
+def test_long_cells_need_memory_for_one_row_and_not_for_all(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = (column("id", "integer", key=1), column("a", "text"))
+    publish(store, [{"id": str(i), "a": f"{i % 7}" * 5_000_000} for i in range(8)], columns=columns)
+    sizes = []
+    monkeypatch.setattr(
+        formats, "rows", lambda *rows, render=formats.rows: sizes.append(len(rows[2][0])) or render(*rows)
+    )
+    body = renderer(store, tmp_path)(Shape("csv"), Query((), (Sort("id", descending=True),)))
+    assert len(body) == sum(len(f"{i},\r\n") + 5_000_000 for i in range(8)) + len("id,a\r\n")
+    assert set(sizes) == {1}
 
 
 def test_what_the_engine_has_no_memory_for_is_refused(
