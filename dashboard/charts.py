@@ -10,6 +10,7 @@ from typing import Any
 
 from cache.analytics import Bucket, Group, Span
 from dashboard import words
+from dashboard.metrics import Metric
 
 Value = Callable[[Group], Decimal]
 _STEPS: Mapping[Bucket, timedelta] = {
@@ -49,6 +50,13 @@ def over_time(
     return rows, _spec(title, sign, bucket, compared=before is not None)
 
 
+def line(bucket: Bucket, span: Span, groups: Sequence[Group], metric: Metric) -> list[float]:
+    """A figure bucket by bucket, 0 where nothing was sold; nothing where it is not told."""
+    found = {group.at: metric.of(group.figures) for group in groups}
+    values = [found.get(start, 0) for start in _starts(bucket, span)]
+    return [float(value or 0) for value in values] if any(values) else []
+
+
 def _spec(title: str, sign: str, bucket: Bucket, compared: bool) -> dict[str, Any]:
     series = [_THIS, _BEFORE] if compared else [_THIS]
     legend = {"title": None, "orient": "top", "symbolType": "stroke"} if compared else None
@@ -60,7 +68,11 @@ def _spec(title: str, sign: str, bucket: Bucket, compared: bool) -> dict[str, An
     y = {
         "type": "quantitative",
         "title": None,
-        "axis": {"labelExpr": f"{json.dumps(sign)} + format(datum.value, '~s')", "tickCount": 5, "domain": False},
+        "axis": {
+            "labelExpr": f"(datum.value < 0 ? '-' : '') + {json.dumps(sign)} + format(abs(datum.value), '~s')",
+            "tickCount": 5,
+            "domain": False,
+        },
     }
     tips = [("day", "Date"), ("now", title), ("then_day", "Compared with"), ("then", f"{title} then")]
     lines = {

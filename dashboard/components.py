@@ -7,74 +7,46 @@ from decimal import Decimal
 
 import streamlit as st
 
-from cache.analytics import Figures, Group
+from cache.analytics import Figures, Group, Orders, Returns
 from dashboard import words
+from dashboard.cards import Card
+from dashboard.metrics import LARGE, METRICS, Metric, change
 from dashboard.table import Cell, Column, Line, table
+from dashboard.words import Tone
 
 SLICES = 6
-LARGE = 10_000  # from here on, cents would only be in the way
-SMALL, SMALL_RATE = Decimal("0.01"), Decimal("0.005")  # smaller changes are not coloured
-_REFUNDS = "Returns count on the day of the refund."
 
 
-def cards(now: Figures, before: Figures | None, currency: str) -> None:
-    """The main figures, each with its change against the period before."""
-    with st.grid(4, min_column_width=150):
-        for label, figure, formula in (
-            (
-                "Total sales",
-                "total_sales",
-                f"Net sales + shipping + taxes, cancelled and unpaid orders included. {_REFUNDS}",
-            ),
-            ("Orders", "orders", "Orders placed, cancelled and unpaid ones included, test orders not."),
-            ("Average order value", "average_order_value", "(Gross sales − discounts) ÷ orders."),
-            ("Refund rate", "refund_rate", f"Orders with a refund ÷ orders. {_REFUNDS}"),
-        ):
-            value: Decimal | int | None = getattr(now, figure)
-            if value is None and now.orders:
-                continue  # the table cannot tell it; a line at the foot says why
-            rate = figure == "refund_rate"
-            delta, coloured = change(value, getattr(before, figure) if before else None, rate)
-            st.metric(
-                label,
-                _written(value, figure, currency),
-                delta,
-                delta_arrow="off" if delta and delta.startswith("0.0") else "auto",
-                delta_color="off" if not coloured else "inverse" if rate else "normal",
-                help=formula,
-                border=True,
-            )
+def card(
+    metric: Metric,
+    now: Figures,
+    before: Figures | None,
+    currency: str,
+    returns: Returns,
+    lines: tuple[Sequence[float], Sequence[float]] = ((), ()),
+) -> Card:
+    """A figure with its change; a change counts as good or bad only where it is notable.
 
-
-def _written(value: Decimal | int | None, figure: str, currency: str) -> str:
-    if value is None:
-        return "–"
-    if figure == "orders":
-        return f"{value:,}"
-    return (
-        words.percent(Decimal(value))
-        if figure == "refund_rate"
-        else words.money(Decimal(value), currency, value >= LARGE)
+    Parameters: `lines` are the figure over time, and that of the compared period.
+    """
+    value, past = metric.of(now), metric.of(before) if before else None
+    text, notable = change(value, past, metric.unit == "rate")
+    tone: Tone = "gray"
+    if text and notable and metric.better != "neither":
+        tone = "green" if (text[0] == "+") == (metric.better == "more") else "red"
+    return Card(
+        metric.id,
+        metric.label,
+        metric.write(value, currency),
+        metric.explained(returns),
+        text or "",
+        tone,
+        f"from {metric.write(past, currency)}" if past is not None else "",
+        *lines,
     )
 
 
-def change(now: Decimal | int | None, before: Decimal | int | None, rate: bool = False) -> tuple[str | None, bool]:
-    """The change in words ("+9.5%", for rates "+0.4 pts"; None: nothing to compare with), and whether it is notable."""
-    if now is None or before is None or (not rate and before <= 0):
-        return None, False
-    if rate:
-        points = Decimal(now) - Decimal(before)
-        return f"{_signed(points * 100)} pts", abs(points) >= SMALL_RATE
-    ratio = Decimal(now) / Decimal(before) - 1
-    return f"{_signed(ratio * 100)}%", abs(ratio) >= SMALL
-
-
-def _signed(number: Decimal) -> str:
-    text = f"{number:+,.1f}"
-    return "0.0" if text in ("+0.0", "-0.0") else text
-
-
-def summary(now: Figures, before: Figures | None, currency: str) -> None:
+def summary(orders: Orders, now: Figures, before: Figures | None, currency: str, returns: Returns) -> None:
     """How total sales adds up."""
     lines = []
     for label, figure, sign, strong in (
@@ -93,13 +65,12 @@ def summary(now: Figures, before: Figures | None, currency: str) -> None:
         delta, _ = change(value, getattr(before, figure) if before else None)
         amount = words.money(sign * value, currency)
         lines.append(Line([label, amount, delta or ""], look="strong" if strong else ""))
+    if not lines:
+        return
     with st.container(border=True, height="stretch"):
-        st.header(
-            "How total sales adds up",
-            anchor=False,
-            help="Gross sales: price × quantity, as the order's subtotal + discounts. Tax that prices include stays in "
-            f"them. {_REFUNDS}",
-        )
+        formulas = [METRICS[name] for name in ("gross_sales", "net_sales", "total_sales")]
+        told = [f"{each.label}: {each.explained(returns)}" for each in formulas if each.told(orders)]
+        st.header("How total sales adds up", anchor=False, help="\n\n".join(told) or None)
         columns = [Column(""), Column("Amount", number=True), Column("Change", number=True)]
         table("How total sales adds up", columns, lines, key="summary")
 

@@ -1,53 +1,131 @@
-"""What the pages read: the newest orders, opened once a generation for all sessions, and their figures, remembered."""
+"""What the pages read: the newest orders, opened once for all sessions, and their figures, remembered."""
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
+from typing import Any
+
 import streamlit as st
 
-from cache.analytics import Bucket, Dimension, Figures, Group, Orders, Span
+from cache import rankings
+from cache.analytics import Bucket, Dimension, Figures, Group, Orders, Returns, Span
 from cache.filters import Condition
 from cache.lookup import Page
+from cache.rankings import Cohort, Customer, Product
+from cache.setup import Setup
 from dashboard.source import source
 
 Conditions = tuple[Condition, ...]
+MOST_VALUES = 200  # of a dimension, offered to filter by
 
 
 def newest(generation: int) -> Orders:
-    """The orders behind the pointer, where it points at `generation`. Raises NoSnapshot, SnapshotDamaged."""
-    return _opened(generation, source().settings.shop_timezone)
+    """The orders behind the pointer, where it points at `generation`, as the set-up reads them.
+
+    Raises NoSnapshot, SnapshotDamaged.
+    """
+    setup = source().store.setup()
+    return _opened(generation, source().settings.shop_timezone, setup.model_dump_json(), setup)
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _opened(generation: int, timezone: str) -> Orders:
-    return Orders(source().store.open(), timezone)
+_last: list[weakref.ref[Orders]] = []
 
 
-# A generation never changes, so what was computed of it stays true; `_orders` is not part of the key.
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _opened(generation: int, timezone: str, key: str, _setup: Setup) -> Orders:
+    """Goes on from the orders before, which are freed when the last page that shows them has ended."""
+    before = _last[0]() if _last else None
+    orders = Orders(source().store.open(), timezone, _setup, before)
+    weakref.finalize(orders, orders.facts.close).atexit = False
+    _last[:] = [weakref.ref(orders)]
+    return orders
 
 
-@st.cache_data(max_entries=500, show_spinner=False)
-def figures(generation: int, _orders: Orders, span: Span | None, conditions: Conditions) -> Figures:
-    return _orders.figures(span, conditions)
+def _key(orders: Orders) -> str:
+    """A generation never changes, so what was computed of it stays true for as long as the set-up does."""
+    return f"{orders.generation} {orders.timezone} {orders.setup.model_dump_json()}"
 
 
-@st.cache_data(max_entries=500, show_spinner=False)
-def series(generation: int, _orders: Orders, bucket: Bucket, span: Span, conditions: Conditions) -> list[Group]:
+_OF_ORDERS: dict[str | type[Any], Callable[[Any], Any]] = {Orders: _key}
+
+
+@st.cache_data(max_entries=2, show_spinner=False, hash_funcs=_OF_ORDERS)
+def currencies(orders: Orders) -> list[tuple[str, int]]:
+    """Every currency with its number of orders, the one with the most first."""
+    return orders.currencies()
+
+
+@st.cache_data(max_entries=2, show_spinner=False, hash_funcs=_OF_ORDERS)
+def extent(orders: Orders) -> Span | None:
+    return orders.extent()
+
+
+@st.cache_data(max_entries=20, show_spinner=False, hash_funcs=_OF_ORDERS)
+def values(orders: Orders, dimension: Dimension) -> list[str]:
+    """The most frequent values of a dimension."""
+    return orders.values(dimension)[:MOST_VALUES]
+
+
+@st.cache_data(max_entries=500, show_spinner=False, hash_funcs=_OF_ORDERS)
+def figures(
+    orders: Orders, span: Span | None, conditions: Conditions, returns: Returns = "returned", units: bool = False
+) -> Figures:
+    return orders.figures(span, conditions, returns, units)
+
+
+@st.cache_data(max_entries=500, show_spinner=False, hash_funcs=_OF_ORDERS)
+def series(
+    orders: Orders,
+    bucket: Bucket,
+    span: Span,
+    conditions: Conditions,
+    returns: Returns = "returned",
+    by: tuple[Dimension, ...] = (),
+    people: bool = False,
+    units: bool = False,
+) -> list[Group]:
     """By time, oldest first, without empty buckets."""
-    return _orders.groups((), bucket, span, conditions)
+    return orders.groups(by, bucket, span, conditions, returns, people, units)
 
 
-@st.cache_data(max_entries=500, show_spinner=False)
+@st.cache_data(max_entries=500, show_spinner=False, hash_funcs=_OF_ORDERS)
+def groups(
+    orders: Orders,
+    by: tuple[Dimension, ...],
+    span: Span | None,
+    conditions: Conditions,
+    returns: Returns = "returned",
+    people: bool = False,
+    units: bool = False,
+) -> list[Group]:
+    """By dimensions, the largest first."""
+    found = orders.groups(by, None, span, conditions, returns, people, units)
+    return sorted(found, key=lambda g: (g.figures.total_sales or 0, g.figures.orders), reverse=True)
+
+
 def breakdown(
-    generation: int, _orders: Orders, by: Dimension, span: Span | None, conditions: Conditions
+    orders: Orders, by: Dimension, span: Span | None, conditions: Conditions, returns: Returns = "returned"
 ) -> list[Group]:
     """By a dimension, the largest first; conditions on that dimension do not count."""
-    others = [condition for condition in conditions if condition.column != by]
-    groups = _orders.groups((by,), None, span, others)
-    return sorted(groups, key=lambda g: (g.figures.total_sales or 0, g.figures.orders), reverse=True)
+    return groups(orders, (by,), span, tuple(each for each in conditions if each.column != by), returns)
 
 
-@st.cache_data(max_entries=50, show_spinner=False)
-def page(
-    generation: int, _orders: Orders, span: Span | None, conditions: Conditions, search: str, limit: int, offset: int
-) -> Page:
-    return _orders.page(span, conditions, search, limit, offset)
+@st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_OF_ORDERS)
+def page(orders: Orders, span: Span | None, conditions: Conditions, search: str, limit: int, offset: int) -> Page:
+    return orders.page(span, conditions, search, limit, offset)
+
+
+@st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_OF_ORDERS)
+def products(orders: Orders, span: Span | None, conditions: Conditions, limit: int = 200) -> list[Product]:
+    return rankings.products(orders, span, conditions, limit)
+
+
+@st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_OF_ORDERS)
+def customers(orders: Orders, span: Span | None, conditions: Conditions, limit: int = 200) -> list[Customer]:
+    return rankings.customers(orders, span, conditions, limit)
+
+
+@st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_OF_ORDERS)
+def cohorts(orders: Orders, conditions: Conditions) -> list[Cohort]:
+    return rankings.cohorts(orders, conditions)

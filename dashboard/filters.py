@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 import streamlit as st
 
-from cache.analytics import Orders
-from dashboard import words
-from dashboard.view import PERIODS, View
+from cache.analytics import Dimension, Orders
+from dashboard import data, words
+from dashboard.view import COMPARED, PERIODS, RETURNS, View
 
-PAGE, ORDER = "page", "order"  # further parameters of the address: of the table, and the order that is open
+_KEPT = "kept_view"
+_OF_ORDERS = ("page", "order")  # parameters that mean nothing under other filters
+
+
+class Part(NamedTuple):
+    """A dimension in words: on its chip, over its breakdown, the figure it needs, and how its codes are written."""
+
+    label: str
+    title: str
+    needs: str
+    write: Callable[[Orders, str], str]
+
+
+PARTS: Mapping[Dimension, Part] = {
+    "status": Part("Payment", "payment status", "payment status", lambda _, code: words.status(code).text),
+    "fulfilment": Part("Fulfilment", "fulfilment", "fulfilment status", lambda _, code: words.fulfilment(code).text),
+    "channel": Part("Channel", "channel", "channel", lambda _, code: words.channel(code)),
+    "country": Part(
+        "Country", "country", "country", lambda orders, code: orders.countries.get(code, code) or "No address"
+    ),
+    "discount": Part("Discount", "discount code", "discount code", lambda _, code: words.discount(code)),
+}
+
+
+def parts(orders: Orders) -> dict[Dimension, Part]:
+    """Those that this table tells."""
+    return {name: part for name, part in PARTS.items() if part.needs not in orders.missing}
 
 
 def current() -> View:
@@ -21,13 +47,29 @@ def current() -> View:
     return View.read(st.query_params)
 
 
+def restored() -> View:
+    """The view of the address, which takes over the one of the page before where it tells none."""
+    if "period" not in st.query_params and _KEPT in st.session_state:
+        _put(st.session_state[_KEPT])
+    view = current()
+    st.session_state[_KEPT] = view
+    return view
+
+
 def change(**values: Any) -> None:
     """Changes the view by putting it into the address; what belongs to the page, such as a search, stays."""
-    view = replace(current(), **values)
-    parameters = view.parameters()
-    if search := st.query_params.get("q"):
-        parameters["q"] = search
-    st.query_params.from_dict(parameters)
+    _put(replace(current(), **values))
+
+
+def _put(view: View) -> None:
+    ours = {*View().parameters(), *_ALL}
+    kept: dict[str, str | list[str]] = {
+        name: st.query_params.get_all(name) for name in st.query_params if name not in ours and name not in _OF_ORDERS
+    }
+    st.query_params.from_dict(view.parameters() | kept)
+
+
+_ALL = ("from", "to", "currency", "compare", "returns", *PARTS)
 
 
 def toggle(name: str, value: str) -> None:
@@ -43,38 +85,34 @@ def chips(orders: Orders, view: View, currency: str, shown: str, compared: str) 
     that changes compare with, or nothing.
     """
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="chips"):
-        if "dates" not in orders.missing:
+        if shown:
             _period(view, shown)
         if "currency" not in orders.missing:
             _currency(orders, currency)
-        if "payment status" not in orders.missing:
-            _several("status", "Payment", orders.values("status"), view.status, lambda code: words.status(code).text)
-        if "country" not in orders.missing:
-            _several("country", "Country", orders.values("country"), view.country, lambda code: country(orders, code))
-        if "channel" not in orders.missing:
-            _several("channel", "Channel", orders.values("channel"), view.channel, words.channel)
-        if view.filtered:
+        for name, part in parts(orders).items():
+            _several(orders, name, part, data.values(orders, name), getattr(view, name))
+        if not orders.missing.keys() & {"returns", "dates of returns"}:
+            _returns(view)
+        if view.filters():
             st.button("Clear filters", icon=":material/close:", type="tertiary", key="clear", on_click=_clear)
         if compared:
             st.caption(f"Changes compare with {compared}", width="content")
 
 
-def country(orders: Orders, code: str) -> str:
-    return orders.countries.get(code, code) or "No address"
-
-
 def _clear() -> None:
-    change(status=(), country=(), channel=())
+    _put(current().cleared())
 
 
 def _period(view: View, shown: str) -> None:
-    label = shown if view.period == "custom" else f"{PERIODS[view.period][0]} · {shown}"
+    label = shown if view.period == "custom" else f"{PERIODS[view.period]} · {shown}"
     with st.popover(label, icon=":material/calendar_month:", key="period_chip"):
         st.session_state["period"] = view.period
-        st.radio("Period", list(PERIODS), format_func=lambda p: PERIODS[p][0], key="period", on_change=_set_period)
+        st.radio("Period", list(PERIODS), format_func=lambda p: PERIODS[p], key="period", on_change=_set_period)
         if view.period == "custom":
             st.session_state["dates"] = (view.start, view.end)
             st.date_input("Dates", key="dates", format="YYYY-MM-DD", on_change=_set_dates)
+        if view.period != "all":
+            _choice("compare", "Compare with", COMPARED, view.compare)
 
 
 def _set_period() -> None:
@@ -91,33 +129,45 @@ def _set_dates() -> None:
         change(period="custom", start=chosen[0], end=chosen[1])
 
 
-def _currency(orders: Orders, currency: str) -> None:
-    counts = dict(orders.currencies())
-    with st.popover(currency or "No currency", icon=":material/payments:", key="currency_chip"):
-        st.session_state["currency"] = currency
-        st.radio(
-            "Currency",
-            list(counts),
-            format_func=lambda code: f"{code or 'None'} · {counts[code]:,} orders",
-            key="currency",
-            on_change=lambda: change(currency=st.session_state["currency"]),
-            help="Amounts in different currencies are never added together.",
+def _choice(name: str, label: str, options: Mapping[Any, str], chosen: str, help: str | None = None) -> None:
+    st.session_state[name] = chosen
+    st.radio(
+        label,
+        list(options),
+        format_func=lambda code: options[code],
+        key=name,
+        on_change=lambda: change(**{name: st.session_state[name]}),
+        help=help,
+    )
+
+
+def _returns(view: View) -> None:
+    with st.popover(f"Returns: {RETURNS[view.returns][:1].lower()}{RETURNS[view.returns][1:]}", key="returns_chip"):
+        _choice("returns", "Returns count", RETURNS, view.returns)
+        st.caption(
+            "**By date of refund**, as Shopify's reports count: a refund lowers the sales of the day it was given. "
+            "**By date of order**: it lowers the sales of the day the order was placed, so past days change later."
         )
 
 
-def _several(
-    name: str, label: str, options: Sequence[str], chosen: tuple[str, ...], written: Callable[[str], str]
-) -> None:
-    texts = [written(code) for code in chosen]
-    shown = f"{label}: {', '.join(texts)}" if len(texts) < 3 else f"{label}: {len(texts)} chosen"
+def _currency(orders: Orders, currency: str) -> None:
+    counts = dict(data.currencies(orders))
+    options = {code: f"{code or 'None'} · {count:,} orders" for code, count in counts.items()}
+    with st.popover(currency or "No currency", icon=":material/payments:", key="currency_chip"):
+        _choice("currency", "Currency", options, currency, "Amounts in different currencies are never added together.")
+
+
+def _several(orders: Orders, name: str, part: Part, options: Sequence[str], chosen: tuple[str, ...]) -> None:
+    texts = [part.write(orders, code) for code in chosen]
+    shown = f"{part.label}: {', '.join(texts)}" if len(texts) < 3 else f"{part.label}: {len(texts)} chosen"
     with st.popover(
-        words.plain(shown) if chosen else label, type="primary" if chosen else "secondary", key=f"{name}_chip"
+        words.plain(shown) if chosen else part.label, type="primary" if chosen else "secondary", key=f"{name}_chip"
     ):
         st.session_state[f"{name}_filter"] = list(chosen)
         st.multiselect(
-            label,
+            part.label,
             list(dict.fromkeys([*options, *chosen])),
-            format_func=written,
+            format_func=lambda code: part.write(orders, code),
             key=f"{name}_filter",
             placeholder="All",
             on_change=lambda: change(**{name: tuple(st.session_state[f"{name}_filter"])}),

@@ -24,15 +24,14 @@ _PHASES = {
     "rows": "Copying orders",
     "publish": "Publishing",
 }
-SHOWN, REFUSED = "shown_generation", "refresh_refused"
+SHOWN, REFUSED = "shown_version", "refresh_refused"
 
 
 @st.fragment(run_every=1.0)
 def head(title: str) -> None:
     """Title, freshness and refresh. The page calls it with what it shows recorded by `showing`."""
     status = source().store.status()
-    generation = status.head.generation if status.head else None
-    if generation != st.session_state.get(SHOWN):
+    if _version(status) != st.session_state.get(SHOWN):
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center", key="head"):
         st.title(title, anchor=False, width="stretch")
@@ -54,7 +53,12 @@ def head(title: str) -> None:
 
 def showing(status: Status) -> None:
     """Records which data the page shows, so that `head` can tell when there is newer."""
-    st.session_state[SHOWN] = status.head.generation if status.head else None
+    st.session_state[SHOWN] = _version(status)
+
+
+def _version(status: Status) -> object:
+    """Differs once pages show something else: after a publish, or another set-up."""
+    return status.head.generation if status.head else None, source().store.setup()
 
 
 def _refresh(accept: bool = False) -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard.pages.overview import overview
+from dashboard import navigation
+from dashboard.pages import PAGES
 
 _HERE = Path(__file__).parent
 
-st.set_page_config(page_title="Orders", page_icon=str(_HERE / "icon.svg"), layout="wide")
+st.set_page_config("Orders", str(_HERE / "icon.svg"), layout="wide")
 st.html(_HERE / "style.css")
-st.navigation([st.Page(overview, title="Overview", icon=":material/monitoring:", default=True)]).run()
+navigation.run(PAGES)

@@ -1,34 +1,31 @@
-"""The table of orders: searched, paged by SQL, and one order in a drawer."""
+"""The table of orders: searched, with the columns one wants, paged by SQL."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
-from decimal import Decimal, InvalidOperation
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
-import orjson
 import streamlit as st
 
 from cache.analytics import Orders, Span
 from cache.facts import ROW_KEY
 from cache.lookup import Row
-from cache.values import unwrap
-from dashboard import data, words
+from dashboard import data, rows, words
 from dashboard.data import Conditions
-from dashboard.filters import ORDER, country
+from dashboard.drawer import drawer
 from dashboard.table import Cell, Column, Line, table
 
 ROWS = 50
+SEARCH, PAGE, ORDER, COLUMNS = "q", "page", "order", "column"  # parameters of the address
 
 
 @st.fragment
 def orders_table(orders: Orders, span: Span | None, conditions: Conditions) -> None:
     """Orders of the period that pass the filters; picking one opens it in a drawer."""
     with st.container(border=True):
+        chosen = _columns(orders)
         with st.container(horizontal=True, vertical_alignment="center", key="orders_head"):
-            st.header("Orders", anchor=False, width="stretch")
-            st.session_state["search"] = st.query_params.get("q", "")
+            st.session_state["search"] = st.query_params.get(SEARCH, "")
             st.text_input(
                 "Search",
                 key="search",
@@ -38,38 +35,38 @@ def orders_table(orders: Orders, span: Span | None, conditions: Conditions) -> N
                 label_visibility="collapsed",
                 placeholder="Order, customer or e-mail",
                 on_change=_search,
-                width=280,
+                width=320,
             )
-        search = st.query_params.get("q", "")
+            _choose(orders, chosen)
+        search = st.query_params.get(SEARCH, "")
         at = _page_number()
-        found = data.page(orders.generation, orders, span, conditions, search, ROWS, (at - 1) * ROWS)
+        found = data.page(orders, span, conditions, search, ROWS, (at - 1) * ROWS)
         pages = max(1, -(-found.count // ROWS))
         st.caption(_counted(found.count, at, len(found.rows), search))
         if found.rows:
-            names = {column.name for column in orders.columns}
-            shown = [each for each in _COLUMNS if not each.needs or each.needs in names]
-            lines = [Line([each.cell(orders, row) for each in shown], id=row[ROW_KEY]) for row in found.rows]
-            table("Orders", [each.column for each in shown], lines, key="orders", on_pick=_open)
+            told = [rows.by_role(orders, row) for row in found.rows]
+            lines = [Line([each.cell(orders, row) for each in chosen.values()], id=row[ROW_KEY]) for row in told]
+            table("Orders", [each.column for each in chosen.values()], lines, key="orders", on_pick=_open)
         if pages > 1:
             st.session_state["page_number"] = min(at, pages)
             with st.container(horizontal_alignment="center", key="orders_pages"):
                 st.pagination(pages, key="page_number", on_change=_turn)
     if (key := st.query_params.get(ORDER)) and (row := orders.order(key)):
-        _drawer(orders, row)
+        drawer(orders, rows.by_role(orders, row), on_close=_close)
 
 
 def _page_number() -> int:
-    text = st.query_params.get("page", "1")
+    text = st.query_params.get(PAGE, "1")
     return max(1, int(text)) if text.isdecimal() and len(text) < 9 else 1
 
 
 def _search() -> None:
-    _put("q", st.session_state["search"])
-    _put("page", "")
+    _put(SEARCH, st.session_state["search"])
+    _put(PAGE, "")
 
 
 def _turn() -> None:
-    _put("page", str(st.session_state["page_number"]))
+    _put(PAGE, str(st.session_state["page_number"]))
 
 
 def _open(key: str) -> None:
@@ -94,8 +91,11 @@ def _counted(count: int, page: int, shown: int, search: str) -> str:
     return f"{first:,}–{first + shown - 1:,} of {count:,} orders, newest first" if shown else f"{count:,} orders"
 
 
+# -- columns
+
+
 class _Shown(NamedTuple):
-    """A column of the table; it goes where the source has no column `needs`."""
+    """A column of the table; it goes where the source has no column that plays the role `needs`."""
 
     column: Column
     needs: str
@@ -103,164 +103,64 @@ class _Shown(NamedTuple):
 
 
 def _named(orders: Orders, row: Row) -> Cell:
-    parts = [_at(row, "created_at"), _customer(row)]
-    return Cell(str(row.get("name") or row[ROW_KEY]), more=" · ".join(part for part in parts if part != "–"))
+    parts = [rows.at(row, "created_at"), rows.customer(row)]
+    return Cell(rows.name(row), more=" · ".join(part for part in parts if part != "–"))
 
 
 def _payment(orders: Orders, row: Row) -> Cell:
-    word = words.status(_code(row, "financial_status"))
+    word = words.status(rows.code(row, "financial_status"))
     return Cell(word.text, pill=word.tone)
 
 
 def _fulfilment(orders: Orders, row: Row) -> Cell:
-    word = words.fulfilment(_code(row, "fulfillment_status"))
+    word = words.fulfilment(rows.code(row, "fulfillment_status"))
     return Cell(word.text, pill=word.tone)
 
 
-def _where(orders: Orders, row: Row) -> str:
-    address = _address(row)
-    return country(orders, str(address.get("country_code") or address.get("country") or ""))
-
-
-def _pieces(orders: Orders, row: Row) -> str:
-    items = _parsed(row, "line_items")
-    return str(sum(_whole(item.get("quantity")) for item in items)) if items else "–"
-
-
-_COLUMNS = (
+_USUAL = (
     _Shown(Column("Order"), "", _named),
-    _Shown(Column("Date", wide=True), "created_at", lambda _, row: _at(row, "created_at")),
-    _Shown(Column("Customer", wide=True), "customer_name", lambda _, row: _customer(row)),
+    _Shown(Column("Date", wide=True), "created_at", lambda _, row: rows.at(row, "created_at")),
+    _Shown(Column("Customer", wide=True), "customer_name", lambda _, row: rows.customer(row)),
     _Shown(Column("Payment"), "financial_status", _payment),
     _Shown(Column("Fulfilment", wide=True), "fulfillment_status", _fulfilment),
-    _Shown(Column("Channel", wide=True), "source_name", lambda _, row: words.channel(_code(row, "source_name"))),
-    _Shown(Column("Country", wide=True), "destination", _where),
-    _Shown(Column("Items", number=True, wide=True), "line_items", _pieces),
-    _Shown(Column("Total", number=True), "total_price", lambda _, row: _money(row, "total_price")),
+    _Shown(Column("Channel", wide=True), "channel", lambda _, row: words.channel(rows.code(row, "channel"))),
+    _Shown(Column("Country", wide=True), "address", rows.where),
+    _Shown(Column("Items", number=True, wide=True), "line_items", lambda _, row: rows.pieces(row)),
+    _Shown(Column("Total", number=True), "total", lambda _, row: rows.money(row, "total")),
 )
 
 
-# -- one order
+def _usual(orders: Orders) -> dict[str, _Shown]:
+    return {each.column.label: each for each in _USUAL if not each.needs or each.needs in orders.mapped.roles}
 
 
-def _drawer(orders: Orders, row: Row) -> None:
-    title = f"Order {words.plain(str(row.get('name') or row['key']))}"
-    st.dialog(title, width="medium", position="right", on_dismiss=_close)(_order)(orders, row)
+def _raw(name: str) -> _Shown:
+    """A column of the source as it is."""
+    return _Shown(Column(name), "", lambda _, row: rows.shown(row.get(name)))
 
 
-def _order(orders: Orders, row: Row) -> None:
-    with st.container(horizontal=True, gap="small"):
-        for name, written in (("financial_status", words.status), ("fulfillment_status", words.fulfilment)):
-            if name in row:
-                word = written(_code(row, name))
-                st.badge(word.text, color=word.tone)
-        if row.get("cancelled_at"):
-            st.badge("Cancelled", color="red")
-    _items(row)
-    _amounts(row)
-    address = _address(row)
-    place = ", ".join(
-        str(address[part]) for part in ("name", "address1", "zip", "city", "country") if address.get(part)
-    )
-    facts = [
-        ("Placed", _at(row, "created_at")),
-        ("Customer", _customer(row)),
-        ("E-mail", str(row.get("email") or "–")),
-        ("Ships to", place or "–"),
-        ("Channel", words.channel(_code(row, "source_name")) if "source_name" in row else "–"),
-        ("Discount code", str(row.get("discount_code") or "–")),
-        ("Fulfilled", _at(row, "fulfilled_at")),
-        ("Cancelled", _at(row, "cancelled_at")),
-        ("Last changed", _at(row, "updated_at")),
-        ("Tags", str(row.get("tags") or "–")),
-        ("Note", str(row.get("note") or "–")),
-        ("Id", str(row[ROW_KEY])),
-    ]
-    st.subheader("Details", anchor=False)
-    lines = [Line([label, text]) for label, text in facts if text != "–"]
-    table("Details", [Column(""), Column("")], lines, key="order_details", headed=False)
+def _offered(orders: Orders) -> dict[str, _Shown]:
+    return _usual(orders) | {column.name: _raw(column.name) for column in orders.columns}
 
 
-def _items(row: Row) -> None:
-    items = _parsed(row, "line_items")
-    if not items:
-        return
-    lines = [
-        Line(
-            [
-                Cell(str(item.get("title") or item.get("name") or "Item")),
-                str(item.get("sku") or ""),
-                str(_whole(item.get("quantity"))),
-                _amount(item.get("price"), row),
-            ]
+def _columns(orders: Orders) -> dict[str, _Shown]:
+    """The columns that the address names, else the usual ones; the order's number always."""
+    usual = _usual(orders)
+    offered = _offered(orders)
+    named = [name for name in st.query_params.get_all(COLUMNS) if name in offered]
+    return {"Order": usual["Order"], **{name: offered[name] for name in named}} if named else usual
+
+
+def _choose(orders: Orders, chosen: dict[str, _Shown]) -> None:
+    with st.popover("Columns", icon=":material/view_column:", key="columns_chip"):
+        st.session_state["columns"] = [name for name in chosen if name != "Order"]
+        st.multiselect(
+            "Columns", [name for name in _offered(orders) if name != "Order"], key="columns", on_change=_set_columns
         )
-        for item in items
-    ]
-    columns = [Column("Item"), Column("SKU", wide=True), Column("Quantity", number=True), Column("Price", number=True)]
-    table("Items", columns, lines, key="order_items")
 
 
-def _amounts(row: Row) -> None:
-    lines = [
-        Line([label, _money(row, name)], look="strong" if name == "total_price" else "")
-        for label, name in (
-            ("Subtotal, after discounts", "subtotal_price"),
-            ("Discounts", "total_discounts"),
-            ("Shipping", "total_shipping"),
-            ("Taxes, included" if row.get("taxes_included") else "Taxes", "total_tax"),
-            ("Total", "total_price"),
-        )
-        if row.get(name) is not None
-    ]
-    for refund in _parsed(row, "refunds"):
-        on = str(refund.get("created_at") or "")[:10]
-        lines.append(Line([Cell(f"Refund {on}".strip()), _amount(refund.get("amount"), row, sign=-1)]))
-    if lines:
-        table("Amounts", [Column(""), Column("", number=True)], lines, key="order_amounts", headed=False)
-
-
-# -- values of a row
-
-
-def _code(row: Row, name: str) -> str:
-    return str(row.get(name) or "")
-
-
-def _customer(row: Row) -> str:
-    return str(row.get("customer_name") or row.get("email") or "–")
-
-
-def _at(row: Row, name: str) -> str:
-    at = row.get(name)
-    return words.moment(at) if isinstance(at, datetime) else str(at or "–")
-
-
-def _money(row: Row, name: str) -> str:
-    return _amount(row.get(name), row)
-
-
-def _amount(value: object, row: Row, sign: int = 1) -> str:
-    try:
-        return words.money(sign * Decimal(str(value)), _code(row, "currency"))
-    except InvalidOperation:
-        return "–"
-
-
-def _parsed(row: Row, name: str) -> list[Mapping[str, Any]]:
-    """The objects of a JSON list; none where it is no such list."""
-    found = _json(row.get(name))
-    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
-
-
-def _address(row: Row) -> Mapping[str, Any]:
-    found = _json(row.get("destination"))
-    return found if isinstance(found, dict) else {}
-
-
-def _json(value: object) -> object:
-    text = unwrap(value) if isinstance(value, str) else None
-    return None if text is None else orjson.loads(text)
-
-
-def _whole(value: object) -> int:
-    return value if isinstance(value, int) else 0
+def _set_columns() -> None:
+    if chosen := st.session_state["columns"]:
+        st.query_params[COLUMNS] = chosen
+    else:
+        _put(COLUMNS, "")

@@ -56,6 +56,10 @@ def channel(code: str | None) -> str:
     return _word(_CHANNEL, code).text
 
 
+def discount(code: str) -> str:
+    return code or "No discount code"
+
+
 def _word(words: Mapping[str, Word], code: str | None) -> Word:
     code = code or ""
     return words.get(code.lower(), Word(code.replace("_", " ").capitalize()))
@@ -86,7 +90,8 @@ def money(amount: Decimal, currency: str, whole: bool = False) -> str:
 
 
 def percent(fraction: Decimal, digits: int = 1) -> str:
-    return f"{fraction * 100:.{digits}f}%"
+    text = f"{fraction * 100:.{digits}f}%"
+    return text.removeprefix("-") if not text.strip("-0.%") else text
 
 
 # -- time
@@ -122,6 +127,13 @@ def duration(seconds: float) -> str:
     if hours < 48:
         return f"{hours} h {minutes % 60} min" if hours < 6 and minutes % 60 else f"{hours} h"
     return f"{hours // 24} days"
+
+
+def length(seconds: float) -> str:
+    """A length of time with a decimal, such as "45 min", "7.5 h", "3.2 days"."""
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
 
 
 def plain(text: str) -> str:

@@ -89,5 +89,5 @@ def visit(browser: Browser, address: str, width: int = 1440) -> Page:
 
 def figure(page: Page, label: str, value: str | re.Pattern[str]) -> None:
     """Waits until a card shows a figure."""
-    card = page.get_by_test_id("stMetric").filter(has_text=label)
-    expect(card.get_by_test_id("stMetricValue")).to_have_text(value, timeout=20_000)
+    card = page.get_by_role("listitem").filter(has=page.get_by_text(label, exact=True))
+    expect(card.locator(".value")).to_have_text(value, timeout=20_000)

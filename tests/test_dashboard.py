@@ -99,6 +99,48 @@ def test_a_picked_row_filters_and_the_address_gives_the_same_view(
     figure(colleague, "Orders", f"{len(usd(rows)):,}")
 
 
+def test_the_view_goes_along_from_page_to_page_and_a_figure_opens_its_orders(
+    browser: Browser, filled: Dashboard, rows: list[Row]
+) -> None:
+    page = visit(browser, f"{filled.url}/?period=all&status=paid")
+    count = len(usd(rows, status="paid"))
+    card = page.get_by_role("listitem").filter(has=page.get_by_text("Total sales", exact=True))
+    card.get_by_role("button").last.click()
+    expect(page.get_by_text(f"1–50 of {count} orders")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"/orders\?period=all&status=paid$"))
+    page.get_by_role("link", name="Overview").click()
+    figure(page, "Orders", f"{count:,}")
+    expect(page).to_have_url(re.compile(r"/\?period=all&status=paid$"))
+
+
+def test_columns_are_chosen_and_stand_in_the_address(browser: Browser, filled: Dashboard) -> None:
+    page = visit(browser, f"{filled.url}/orders?period=all&column=Total&column=discount_code")
+    table = page.get_by_role("table", name="Orders", exact=True)
+    expect(table.get_by_role("columnheader")).to_have_text(["Order", "Total", "discount_code"])
+    page.get_by_role("button", name="Columns").click()
+    page.get_by_role("button", name=re.compile("Remove.*discount_code|discount_code.*remove", re.I)).first.click()
+    expect(table.get_by_role("columnheader")).to_have_text(["Order", "Total"])
+    expect(page).to_have_url(re.compile(r"column=Total$"))
+
+
+def test_returns_count_by_the_date_of_the_refund_or_of_the_order(browser: Browser, start: Start) -> None:
+    running = start()
+    given = f"{datetime.now(UTC):%Y-%m-%d}T00:00:00Z"
+    old = f"{datetime.now(UTC) - timedelta(days=60):%Y-%m-%d %H:%M:%S}"
+    refund = f'[{{"created_at": "{given}", "amount": "40.00"}}]'
+    rows = [
+        order(1, total_price="100.00"),
+        order(2, total_price="90.00", created_at=old, refunds=refund, total_refunded="40.00"),
+    ]
+    publish(running.store, rows, columns=SHOP_COLUMNS)
+    page = visit(browser, f"{running.url}/?period=7d")
+    figure(page, "Total sales", "$60.00")
+    page.get_by_role("button", name="Returns: by date of refund").click()
+    page.get_by_role("radiogroup").get_by_text("By date of order").click()
+    figure(page, "Total sales", "$100.00")
+    expect(page).to_have_url(re.compile("returns=ordered"))
+
+
 def test_the_period_is_chosen_in_its_chip(browser: Browser, filled: Dashboard, rows: list[Row]) -> None:
     page = visit(browser, filled.url)
     figure(page, "Orders", f"{len(usd(rows, days=30)):,}")
@@ -109,7 +151,7 @@ def test_the_period_is_chosen_in_its_chip(browser: Browser, filled: Dashboard, r
 
 
 def test_orders_are_searched_paged_and_opened(browser: Browser, filled: Dashboard, rows: list[Row]) -> None:
-    page = visit(browser, f"{filled.url}/?period=all")
+    page = visit(browser, f"{filled.url}/orders?period=all")
     counted = sorted(usd(rows), key=lambda row: row["created_at"] or "", reverse=True)
     table = page.get_by_role("table", name="Orders", exact=True)
     expect(page.get_by_text(f"1–50 of {len(counted)} orders")).to_be_visible()
@@ -132,19 +174,20 @@ def test_orders_are_searched_paged_and_opened(browser: Browser, filled: Dashboar
 
 
 def test_a_phone_shows_the_same_without_scrolling_sideways(browser: Browser, filled: Dashboard) -> None:
-    page = visit(browser, f"{filled.url}/?period=all", width=390)
-    expect(page.get_by_role("table", name="Orders", exact=True)).to_be_visible()
-    width = page.get_by_test_id("stMain").evaluate("main => main.scrollWidth - main.clientWidth")
-    assert width <= 0
+    for path, table in (("/", "Sales by product"), ("/orders", "Orders")):
+        page = visit(browser, f"{filled.url}{path}?period=all", width=390)
+        expect(page.get_by_role("table", name=table, exact=True)).to_be_visible()
+        width = page.get_by_test_id("stMain").evaluate("main => main.scrollWidth - main.clientWidth")
+        assert width <= 0
 
 
 def test_a_refresh_shows_progress_and_every_tab_follows_and_keeps_its_filters(browser: Browser, start: Start) -> None:
     running = start()
     publish(running.store, [order(1001, financial_status="paid")], columns=SHOP_COLUMNS)
     with worker(running.store):
-        page, other = visit(browser, running.url), visit(browser, f"{running.url}/?period=7d&status=paid")
-        for tab in (page, other):
-            figure(tab, "Orders", "1")
+        page, other = visit(browser, running.url), visit(browser, f"{running.url}/orders?period=7d&status=paid")
+        figure(page, "Orders", "1")
+        expect(other.get_by_role("button", name="#1001")).to_be_visible()
         page.get_by_role("button", name="Refresh", exact=True).click()
         expect(page.get_by_text("Refresh requested")).to_be_visible()
         run = Run(trigger="request")
@@ -156,10 +199,9 @@ def test_a_refresh_shows_progress_and_every_tab_follows_and_keeps_its_filters(br
         rows = [order(1001, financial_status="paid"), order(1002, financial_status="paid", customer_name=EVIL)]
         head = publish(running.store, rows, columns=SHOP_COLUMNS)
         running.store.finish(run.model_copy(update={"outcome": "published", "generation": head.generation}))
-        for tab in (page, other):
-            figure(tab, "Orders", "2")
-            expect(tab.get_by_role("button", name="#1002")).to_be_visible()
-            expect(tab.get_by_role("cell", name=EVIL)).to_be_visible()  # as text, not as markup
+        figure(page, "Orders", "2")
+        expect(other.get_by_role("button", name="#1002")).to_be_visible()
+        expect(other.get_by_role("cell", name=EVIL)).to_be_visible()  # as text, not as markup
         expect(other).to_have_url(re.compile("period=7d&status=paid"))
         expect(page.get_by_role("button", name="Refresh", exact=True)).to_be_enabled()
     log_is_clean(running)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from cache.analytics import Figures, Group, Span
 from dashboard import charts, words
-from dashboard.components import change
-from dashboard.view import PERIODS, View, bucket, dates
+from dashboard.metrics import change
+from dashboard.view import COMPARED, PERIODS, RETURNS, View, bucket, buckets, dates
 
 NOW = datetime(2026, 7, 14, 15, 30)
 
@@ -37,7 +37,8 @@ custom = st.builds(
 )
 presets = st.builds(
     View, st.sampled_from([name for name in PERIODS if name != "custom"]), currency=st.sampled_from(["", "EUR"]),
-    status=several, country=several, channel=several,
+    compare=st.sampled_from(list(COMPARED)), returns=st.sampled_from(list(RETURNS)),
+    status=several, fulfilment=several, country=several, channel=several, discount=several,
 )  # fmt: skip
 views = presets | custom
 
@@ -61,6 +62,10 @@ def test_no_address_is_an_error(params: dict[str, list[str]]) -> None:
         (View("7d"), "8 Jul – 14 Jul 2026", "1 Jul – 7 Jul 2026"),
         (View("12m"), "15 Jul 2025 – 14 Jul 2026", "15 Jul 2024 – 14 Jul 2025"),
         (View("custom", date(2025, 12, 1), date(2025, 12, 31)), "1 Dec – 31 Dec 2025", "31 Oct – 30 Nov 2025"),
+        (View("7d", compare="year"), "8 Jul – 14 Jul 2026", "8 Jul – 14 Jul 2025"),
+        (View("month"), "1 Jul – 14 Jul 2026", "1 Jun – 14 Jun 2026"),
+        (View("year"), "1 Jan – 14 Jul 2026", "1 Jan – 14 Jul 2025"),
+        (View("30d", compare="none"), "15 Jun – 14 Jul 2026", None),
         (View("all"), "3 Mar 2024 – 14 Jul 2026", None),
     ],
 )
@@ -71,6 +76,25 @@ def test_a_period_ends_with_today_and_is_compared_with_the_one_before(
     past = view.before(NOW, span)
     assert dates(span) == expected
     assert (dates(past) if past else None) == before
+
+
+@given(days, st.integers(1, 5000))
+def test_a_compared_period_is_never_later_and_every_step_offered_gives_a_line(first: date, length: int) -> None:
+    start = datetime(first.year, first.month, first.day)
+    span = Span(start, start + timedelta(days=length))
+    assert all(step in ("1 hour", "1 day", "7 days", "1 month") for step in buckets(span))
+    for compare in ("before", "year"):
+        past = View("custom", first, first, compare=compare).before(start + timedelta(days=9), span)
+        assert past is not None
+        assert past.start < past.end
+        assert past.start < span.start
+
+
+def test_the_last_of_march_compares_with_the_last_of_february() -> None:
+    now = datetime(2026, 3, 31, 12)
+    assert View("month").before(now, View("month").span(now, None)) == Span(
+        datetime(2026, 2, 1), datetime(2026, 2, 28, 12)
+    )
 
 
 def test_a_period_that_is_not_over_is_compared_up_to_the_same_time_of_day() -> None:

@@ -1,148 +1,128 @@
-"""The overview: figures against the period before, sales over time, what makes them up, the orders behind them."""
+"""The overview: figures against the period before, sales over time, and what makes them up."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
-from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from cache.analytics import Dimension, Figures, Group, Orders, Span
-from cache.errors import CacheError
-from dashboard import charts, components, data, filters, freshness, words
-from dashboard.orders import orders_table
-from dashboard.source import source
-from dashboard.view import View, bucket, dates
+from cache.analytics import Bucket, Group, Span
+from dashboard import cards, charts, components, data, filters, frame, words
+from dashboard.frame import Shown
+from dashboard.metrics import LARGE, METRICS, Metric
+from dashboard.navigation import go
+from dashboard.table import Cell, Column, Line, table
+from dashboard.view import BUCKETS, bucket, buckets, coarse, dates
+
+_FIRST = ("total_sales", "orders", "average_order_value", "returning_customer_rate")
+_SECOND = ("net_sales", "refund_rate", "units", "fulfilment_time")
+_CHARTED = ("total_sales", "net_sales", "orders", "average_order_value")
+PRODUCTS = 6
 
 
 def overview() -> None:
-    status = source().store.status()
-    freshness.showing(status)
-    freshness.head("Orders overview")
-    if status.head is None:
-        freshness.nothing_yet()
+    shown = frame.page("Orders overview")
+    if shown is None:
         return
-    try:
-        orders = data.newest(status.head.generation)
-    except CacheError as error:
-        st.error(f"**The data on disk cannot be read.** {words.plain(str(error))}", icon=":material/error:")
+    width = coarse(shown.span) if shown.span else None
+    _cards("Main figures", _FIRST, shown, width)
+    _cards("Further figures", _SECOND, shown, width)
+    if not shown.figures().orders:
+        frame.nothing_found(shown)
+    elif shown.span:
+        _over_time(shown, shown.span)
+    with st.grid(2, min_column_width=340):
+        components.summary(shown.orders, shown.figures(), shown.before(), shown.currency, shown.returns)
+        for name, part in filters.parts(shown.orders).items():
+            slices = data.breakdown(shown.orders, name, shown.span, shown.conditions, shown.returns)
+            components.breakdown(
+                f"Sales by {part.title}", slices, shown.currency, partial(part.write, shown.orders),
+                getattr(shown.view, name), partial(filters.toggle, name),
+            )  # fmt: skip
+        if "products" not in shown.orders.missing:
+            _products(shown)
+    frame.foot(shown)
+
+
+def _cards(label: str, names: tuple[str, ...], shown: Shown, width: Bucket | None) -> None:
+    metrics = [METRICS[name] for name in names if METRICS[name].told(shown.orders)]
+    if not metrics:
         return
-    shop = ZoneInfo(source().settings.shop_timezone)
-    _figures(orders, filters.current(), status.head.updated_at.astimezone(shop).replace(tzinfo=None))
+    units = any(metric.units for metric in metrics)
+    people = any(metric.people for metric in metrics)
+    now, before = shown.figures(units), shown.before(units)
+
+    def line(metric: Metric, span: Span | None) -> list[float]:
+        if width is None or span is None:
+            return []
+        found = data.series(shown.orders, width, span, shown.conditions, shown.returns, (), people, units)
+        return charts.line(width, span, found, metric)
+
+    cards.cards(
+        label,
+        [
+            components.card(
+                metric, now, before, shown.currency, shown.returns, (line(metric, shown.span), line(metric, shown.past))
+            )
+            for metric in metrics
+        ],
+        key=label,
+        on_pick=lambda _: go("orders"),
+    )
 
 
-def _figures(orders: Orders, view: View, now: datetime) -> None:
-    """Everything below the head. `now` is when the data was last verified, on the shop's clock."""
-    extent = orders.extent()
-    if extent and extent.end > now:  # orders that came during the sync, or from a clock that is ahead
-        now = min(extent.end, now + timedelta(days=1))
-    currency = _currency(orders, view)
-    dated = "dates" not in orders.missing
-    span = view.span(now, extent) if dated else None
-    past = view.before(now, span) if span else None
-    conditions = view.conditions(currency)
-    st.session_state["span"] = (span.start.date(), view.end or now.date()) if span else None
-
-    compared = f"{dates(past, than=now.year)}{_until(past)}" if past else ""
-    filters.chips(orders, view, currency, dates(span) if span else "", compared)
-    figures = data.figures(orders.generation, orders, span, conditions)
-    before = data.figures(orders.generation, orders, past, conditions) if past else None
-    components.cards(figures, before, currency)
-    if not figures.orders:
-        _no_orders(orders, view)
-    elif span:
-        _over_time(orders, span, past, conditions, currency)
-    _made_of(orders, view, span, conditions, currency, figures, before)
-    orders_table(orders, span, conditions)
-    _foot(orders, currency)
-
-
-def _until(past: Span) -> str:
-    """A compared period that is cut at a time of day, as the one shown is not over yet."""
-    return "" if past.end.time() == time() else f", {past.end:%H:%M}"
-
-
-def _currency(orders: Orders, view: View) -> str:
-    """The one asked for, else the setting's, else the one with the most orders."""
-    known = [code for code, _ in orders.currencies()]
-    wanted = (view.currency, source().settings.shop_currency or "")
-    return next((code for code in wanted if code in known and code), known[0] if known else "")
-
-
-def _over_time(orders: Orders, span: Span, past: Span | None, conditions: data.Conditions, currency: str) -> None:
-    def money(amount: Decimal) -> str:
-        return words.money(amount, currency)
-
-    choices: dict[str, tuple[Callable[[Group], Decimal], Callable[[Decimal], str]]] = {
-        "Total sales": (lambda group: group.figures.total_sales or Decimal(0), money),
-        "Orders": (lambda group: Decimal(group.figures.orders), lambda count: f"{count:,}"),
-    }
-    if "total sales" in orders.missing:
-        del choices["Total sales"]
+@st.fragment
+def _over_time(shown: Shown, span: Span) -> None:
+    metrics = {name: METRICS[name] for name in _CHARTED if METRICS[name].told(shown.orders)}
+    widths = buckets(span)
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", key="chart_head"):
-            st.header("Over time", anchor=False, width="content")
-            chosen = st.segmented_control(
-                "Figure",
-                list(choices),
-                default=next(iter(choices)),
-                required=True,
-                label_visibility="collapsed",
-                key="metric",
-            )
-        value, text = choices[chosen]
-        width = bucket(span)
-        now = data.series(orders.generation, orders, width, span, conditions)
-        then = (past, data.series(orders.generation, orders, width, past, conditions)) if past else None
+            st.header("Over time", anchor=False, width="stretch")
+            metric = metrics[
+                st.segmented_control(
+                    "Figure", list(metrics), default=next(iter(metrics)), required=True, key="metric",
+                    label_visibility="collapsed", format_func=lambda name: metrics[name].label,
+                )
+            ]  # fmt: skip
+            width: Bucket = st.segmented_control(
+                "By", widths, default=bucket(span), required=True, key=f"by {widths}", label_visibility="collapsed",
+                format_func=lambda name: BUCKETS[name][0],
+            )  # fmt: skip
+
+        def value(group: Group) -> Decimal:
+            return Decimal(metric.of(group.figures) or 0)
+
+        now = data.series(shown.orders, width, span, shown.conditions, shown.returns)
+        past = shown.past
+        then = (past, data.series(shown.orders, width, past, shown.conditions, shown.returns)) if past else None
         rows, spec = charts.over_time(
-            width, span, now, then, value, text, chosen, words.sign(currency) if chosen == "Total sales" else ""
-        )
+            width, span, now, then, value, lambda amount: metric.write(amount, shown.currency, whole=False),
+            metric.label, words.sign(shown.currency) if metric.unit == "money" else "",
+        )  # fmt: skip
         compared = f", with {dates(past)} behind it" if past else ""
-        st.vega_lite_chart(rows, spec, width="stretch", alt=f"{chosen} over time, {dates(span)}{compared}.")
+        st.vega_lite_chart(rows, spec, width="stretch", alt=f"{metric.label} over time, {dates(span)}{compared}.")
 
 
-def _made_of(
-    orders: Orders,
-    view: View,
-    span: Span | None,
-    conditions: data.Conditions,
-    currency: str,
-    figures: Figures,
-    before: Figures | None,
-) -> None:
-    parts: tuple[tuple[str, str, Dimension, Callable[[str], str]], ...] = (
-        ("Sales by payment status", "payment status", "status", lambda code: words.status(code).text),
-        ("Sales by channel", "channel", "channel", words.channel),
-        ("Sales by country", "country", "country", lambda code: filters.country(orders, code)),
-    )
-    with st.grid(2, min_column_width=340):
-        components.summary(figures, before, currency)
-        for title, needed, by, written in parts:
-            if needed not in orders.missing:
-                slices = data.breakdown(orders.generation, orders, by, span, conditions)
-                components.breakdown(title, slices, currency, written, getattr(view, by), partial(filters.toggle, by))
-
-
-def _no_orders(orders: Orders, view: View) -> None:
-    extent = orders.extent()
-    if view.filtered:
-        st.info("No order passes these filters in this period. Clear the filters, or choose other dates.")
-    elif extent:
-        st.info(f"No orders in this period. The last one is of {words.day(extent.end)}: choose other dates.")
-    else:
-        st.info("The table holds no orders yet. They appear here once the shop has some.")
-
-
-def _foot(orders: Orders, currency: str) -> None:
-    """What was left out, and why."""
-    notes = [f"Times are on the shop's clock, {source().settings.shop_timezone}."]
-    if others := [part for part in orders.currencies() if part[0] != currency]:
-        listed = ", ".join(f"{code or 'no currency'} {count:,}" for code, count in others)
-        notes.append(f"Orders in other currencies are not added in: {listed}.")
-    if orders.tests:
-        notes.append(f"{orders.tests:,} test orders never count.")
-    notes += orders.missing.values()
-    st.caption(words.plain(" ".join(notes)))
+def _products(shown: Shown) -> None:
+    found = data.products(shown.orders, shown.span, shown.conditions)[:PRODUCTS]
+    with st.container(border=True, height="stretch"):
+        st.header(
+            "Sales by product", anchor=False, help="Price × quantity of line items, before discounts and returns."
+        )
+        if not found:
+            st.caption("No products in this period.")
+            return
+        most = max(product.sales for product in found) or Decimal(1)
+        lines = [
+            Line(
+                [
+                    Cell(product.title or product.sku or "Unnamed", share=float(product.sales / most)),
+                    f"{product.units:,}",
+                    words.money(product.sales, shown.currency, product.sales >= LARGE),
+                ]
+            )
+            for product in found
+        ]
+        columns = [Column(""), Column("Units", number=True), Column("Sales", number=True)]
+        table("Sales by product", columns, lines, key="products")

@@ -1,0 +1,59 @@
+// Cards of figures. All text is set as text, never as markup.
+export default function ({ data, parentElement, setTriggerValue }) {
+  const list = element("ul");
+  list.setAttribute("aria-label", data.label);
+  data.cards.forEach((card) => {
+    const item = element("li");
+    const label = element("div", "label");
+    label.append(element("span", "name", card.label));
+    if (card.formula) {
+      const help = element("button", "help", "?");
+      help.type = "button";
+      help.setAttribute("aria-label", `How ${card.label} is counted`);
+      help.setAttribute("aria-describedby", `tip-${card.id}`);
+      const tip = element("span", "tip", card.formula);
+      tip.id = `tip-${card.id}`;
+      tip.setAttribute("role", "tooltip");
+      label.append(help, tip);
+    }
+    const value = element(data.pickable ? "button" : "span", "value", card.value);
+    if (data.pickable) {
+      value.type = "button";
+      value.title = "Open the orders behind it";
+      value.addEventListener("click", () => setTriggerValue("picked", card.id));
+    }
+    const compared = element("div", "compared");
+    if (card.change) compared.append(element("span", `change ${card.tone}`, card.change));
+    if (card.before) compared.append(element("span", "before", card.before));
+    item.append(label, value, compared);
+    if (card.now.length > 1) item.append(spark(card));
+    list.append(item);
+  });
+  parentElement.querySelector(".place").replaceChildren(list);
+
+  function spark({ now, then }) {
+    const high = Math.max(...now, ...then, 0);
+    const low = Math.min(...now, ...then, 0);
+    const svg = drawn("svg", { viewBox: "0 0 100 30", preserveAspectRatio: "none", "aria-hidden": "true" });
+    const y = (value) => 29 - (28 * (value - low)) / (high - low || 1);
+    svg.append(drawn("path", { class: "floor", d: `M0 ${y(0)}H100` }));
+    for (const [name, values] of [["then", then], ["now", now]]) {
+      const points = values.map((value, i) => `${((100 * i) / (values.length - 1 || 1)).toFixed(2)} ${y(value).toFixed(2)}`);
+      if (points.length > 1) svg.append(drawn("path", { class: name, d: `M${points.join("L")}` }));
+    }
+    return svg;
+  }
+
+  function drawn(name, attributes) {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+    Object.entries(attributes).forEach(([key, value]) => made.setAttribute(key, value));
+    return made;
+  }
+
+  function element(name, className = "", text = "") {
+    const made = document.createElement(name);
+    made.className = className;
+    made.textContent = text;
+    return made;
+  }
+}

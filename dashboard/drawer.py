@@ -1,0 +1,90 @@
+"""One order in a drawer: its items, amounts, refunds, address, and when it last changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from cache.analytics import Orders
+from cache.facts import ROW_KEY
+from cache.lookup import Row
+from dashboard import rows, words
+from dashboard.table import Cell, Column, Line, table
+
+
+def drawer(orders: Orders, row: Row, on_close: Callable[[], None]) -> None:
+    """Parameters: `row` has its roles beside its columns (`rows.by_role`)."""
+    title = f"Order {words.plain(rows.name(row))}"
+    st.dialog(title, width="medium", position="right", on_dismiss=on_close)(_order)(orders, row)
+
+
+def _order(orders: Orders, row: Row) -> None:
+    with st.container(horizontal=True, gap="small"):
+        for role, written in (("financial_status", words.status), ("fulfillment_status", words.fulfilment)):
+            if role in row:
+                word = written(rows.code(row, role))
+                st.badge(words.plain(word.text), color=word.tone)
+        if row.get("cancelled_at"):
+            st.badge("Cancelled", color="red")
+    _items(row)
+    _amounts(row)
+    address = rows.address(row)
+    place = ", ".join(
+        str(address[part]) for part in ("name", "address1", "zip", "city", "country") if address.get(part)
+    )
+    facts = [
+        ("Placed", rows.at(row, "created_at")),
+        ("Customer", rows.code(row, "customer_name") or "–"),
+        ("E-mail", rows.code(row, "email") or "–"),
+        ("Ships to", place or rows.code(row, "country") or "–"),
+        ("Channel", words.channel(rows.code(row, "channel")) if "channel" in row else "–"),
+        ("Discount code", rows.code(row, "discount_code") or "–"),
+        ("Fulfilled", rows.at(row, "fulfilled_at")),
+        ("Cancelled", rows.at(row, "cancelled_at")),
+        ("Last changed", rows.at(row, "updated_at")),
+        ("Tags", str(row.get("tags") or "–")),
+        ("Note", str(row.get("note") or "–")),
+        ("Id", str(row[ROW_KEY])),
+    ]
+    st.subheader("Details", anchor=False)
+    lines = [Line([label, text]) for label, text in facts if text != "–"]
+    table("Details", [Column(""), Column("")], lines, key="order_details", headed=False)
+
+
+def _items(row: Row) -> None:
+    items = rows.parsed(row, "line_items")
+    if not items:
+        return
+    lines = [
+        Line(
+            [
+                Cell(str(item.get("title") or item.get("name") or "Item")),
+                str(item.get("sku") or ""),
+                f"{rows.whole(item.get('quantity')):,}",
+                rows.amount(item.get("price"), row),
+            ]
+        )
+        for item in items
+    ]
+    columns = [Column("Item"), Column("SKU", wide=True), Column("Quantity", number=True), Column("Price", number=True)]
+    table("Items", columns, lines, key="order_items")
+
+
+def _amounts(row: Row) -> None:
+    lines = [
+        Line([label, rows.money(row, role)], look="strong" if role == "total" else "")
+        for label, role in (
+            ("Subtotal, after discounts", "subtotal"),
+            ("Discounts", "discounts"),
+            ("Shipping", "shipping"),
+            ("Taxes, included" if row.get("taxes_included") else "Taxes", "tax"),
+            ("Total", "total"),
+        )
+        if row.get(role) is not None
+    ]
+    for refund in rows.parsed(row, "refunds"):
+        on = str(refund.get("created_at") or "")[:10]
+        lines.append(Line([Cell(f"Refund {on}".strip()), rows.amount(refund.get("amount"), row, -1)]))
+    if lines:
+        table("Amounts", [Column(""), Column("", number=True)], lines, key="order_amounts", headed=False)

@@ -1,0 +1,34 @@
+"""The way from page to page: the view goes along in the address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NoReturn
+
+import streamlit as st
+
+from dashboard import filters
+
+_PLACES = "places"
+
+Pages = Mapping[str, tuple[str, str, Callable[[], None]]]
+
+
+def run(pages: Pages) -> None:
+    """Runs the page that the address names. Parameters: `pages` are path -> title, icon, function."""
+    first = next(iter(pages))
+    places = {
+        path: st.Page(function, title=title, icon=icon, url_path=path, default=path == first)
+        for path, (title, icon, function) in pages.items()
+    }
+    st.session_state[_PLACES] = places
+    st.navigation(list(places.values())).run()
+
+
+def go(path: str, **further: str | list[str]) -> NoReturn:
+    """Opens another page with the same view. Parameters: `further` are parameters of that page."""
+    st.switch_page(st.session_state[_PLACES][path], query_params=filters.current().parameters() | further)
+
+
+def link(path: str, label: str) -> None:
+    st.page_link(st.session_state[_PLACES][path], label=label, query_params=filters.current().parameters())
