@@ -25,7 +25,9 @@ from cache.snapshot import Column
 
 More = Mapping[str, Any]  # further keys of a body
 
-AT_ONCE_ROWS = 150_000  # of a table whose queries are answered while others wait: some milliseconds
+# Rows of a table whose queries are answered while others wait, which takes some milliseconds at most: of one whose
+# first pages are asked for, and of any other.
+FIRST_PAGES, ANY_PAGE = 2_000_000, 100_000
 PICKED_ROWS = 5_000  # that are put together at once
 FACET_VALUES = 100
 LEAST_GZIP = 1_000  # bytes of a body that is worth compressing
@@ -121,11 +123,13 @@ def ready(view: View, asked: FetchQuery, headers: Mapping[bytes, bytes], masked:
     if asking.shape is not PREPARED:
         return None
     query = asking.query
-    if query is not ALL and view.rows > AT_ONCE_ROWS:
-        return None
-    if asked.facet and (view.rows > AT_ONCE_ROWS or not can_count(asking)):
-        return None
     limit = 0 if asked.metadata_only else asked.limit
+    if query is not ALL:
+        first_pages = limit is not None and asking.first + limit <= PICKED_ROWS
+        if view.rows > (FIRST_PAGES if first_pages else ANY_PAGE):
+            return None
+    if asked.facet and (view.rows > ANY_PAGE or not can_count(asking)):
+        return None
     rows: list[Piece]
     if query is ALL:
         total = view.rows

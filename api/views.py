@@ -44,6 +44,7 @@ class View:
     def __init__(self, snapshot: Snapshot, personal: str) -> None:
         self.snapshot = snapshot
         self.index = Index(snapshot)
+        self._map_files()
         self.generation, self.rows, self.columns = snapshot.generation, snapshot.rows, snapshot.columns
         self.polls: dict[object, Ready] = {}  # what was not modified, by what was asked; see api/fetch.py
         self.personal = personal_columns(personal, snapshot.columns)
@@ -69,6 +70,11 @@ class View:
         self._made = snapshot.manifest.created_at.isoformat().encode()
         self._binding = hashlib.blake2b(self._made, digest_size=8).digest()
         self._identity = hashlib.blake2b(self._made + head.model_dump_json().encode(), digest_size=8)
+
+    def _map_files(self) -> None:
+        """Views are opened in a thread: what this takes would hold up everyone at the first request."""
+        list(self.snapshot.json_slices(0, 1))
+        self.index.can(ALL)
 
     def tag(self, said: bytes) -> bytes:
         """The ETag of an answer from this view; `said` is whatever else it depends on."""
