@@ -21,13 +21,16 @@ from cache.errors import OrdersError
 from cache.settings import Settings
 from cache.store import open_store
 from dashboard import signin
+from dashboard.headers import Headers
+from dashboard.passwords import Passwords
 from dashboard.source import Source, use
 
 try:
     settings = Settings.load()
-    password = settings.dashboard_password.get_secret_value() if settings.dashboard_password else None
-    signin.check(settings.dashboard_host if __name__ == "__main__" else st.get_option("server.address"), password)
+    signin.check(settings.dashboard_host if __name__ == "__main__" else st.get_option("server.address"), settings)
     store = open_store(settings.cache_url)
+    secret = store.clients().secret
+    passwords = Passwords(settings, secret) if settings.dashboard_password else None
 except OrdersError as error:
     sys.exit(str(error))
 
@@ -35,7 +38,7 @@ except OrdersError as error:
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncIterator[None]:
     """The scheduler belongs to the server, not to a visit: it runs without any visitor."""
-    use(Source(store, settings))
+    use(Source(store, settings, passwords))
     warm_up()
     if settings.scheduler == "off":
         yield
@@ -64,7 +67,8 @@ def warm_up() -> None:
 app = st.App(
     Path(__file__).parent / "dashboard" / "main.py",
     lifespan=lifespan,
-    middleware=[Middleware(signin.Headers), Middleware(signin.SignIn, password=password)],
+    secrets=signin.oidc_secrets(settings, secret),
+    middleware=[Middleware(Headers), Middleware(signin.SignIn, passwords=passwords)],
 )
 
 if __name__ == "__main__":

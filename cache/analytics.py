@@ -7,7 +7,7 @@ https://help.shopify.com/en/manual/reports-and-analytics/shopify-reports/report-
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -267,13 +267,15 @@ class Orders:
         search: str = "",
         limit: int = 50,
         offset: int = 0,
+        masked: Collection[str] = (),
     ) -> Page:
-        """Orders, newest first. `search` is looked for in number, e-mail, customer and key, in any case."""
-        return self.rows.page(*matching(span, conditions), search, limit, offset)
+        """Orders, newest first. `search` is looked for in number, e-mail, customer and key, in any case.
+        Columns that are `masked` show their mask and are not searched."""
+        return self.rows.page(*matching(span, conditions), search, limit, offset, masked)
 
-    def order(self, key: str) -> Row | None:
+    def order(self, key: str, masked: Collection[str] = ()) -> Row | None:
         """One row of the source by its key's text; None where there is no such order."""
-        return self.rows.order(key)
+        return self.rows.order(key, masked)
 
     def _value(self, sql: str, values: Sequence[object] = ()) -> int:
         return int(self.facts.ask(sql, values)[0][0])

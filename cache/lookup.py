@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cache.facts import KEY, ROW_KEY, Facts
 from cache.filters import quoted
 from cache.mapping import Mapped
+from cache.personal import mask_of
 from cache.snapshot import Column
 
 Row = Mapping[str, Any]
@@ -25,19 +26,22 @@ class Page:
 
 
 class Lookup:
-    """Parameters: `facts` of a generation, and what its columns mean."""
+    """Parameters: `facts` of a generation, and what its columns mean. Columns that are `masked` show their mask,
+    and are not searched."""
 
     def __init__(self, facts: Facts, mapped: Mapped) -> None:
         self._facts = facts
         self._mapped = mapped
 
-    def page(self, clause: str, values: Sequence[object], search: str, limit: int, offset: int) -> Page:
+    def page(
+        self, clause: str, values: Sequence[object], search: str, limit: int, offset: int, masked: Collection[str] = ()
+    ) -> Page:
         """Orders for which the SQL `clause` holds. `search` is looked for in the order's number, e-mail, customer and
         key, in any case."""
         found = list(values)
         if search.strip():
-            roles = self._mapped.roles
-            names = [KEY, *(quoted(roles[role].name) for role in _SEARCHED if role in roles)]
+            columns = (self._mapped.roles.get(role) for role in _SEARCHED)
+            names = [KEY, *(quoted(column.name) for column in columns if column and column.name not in masked)]
             said = " OR ".join(f"contains(lower({name}::VARCHAR), lower(?))" for name in names)
             clause += f" AND o.key IN (SELECT {KEY} FROM {self._facts.rows} WHERE {said})"
             found += [search.strip()] * len(names)
@@ -45,18 +49,18 @@ class Lookup:
         order = "ORDER BY created_at DESC NULLS LAST, key DESC LIMIT ? OFFSET ?"
         keys = self._facts.ask(f"SELECT key {matching} {order}", [*found, limit, offset])
         count = self._facts.ask(f"SELECT count(*) {matching}", found)[0][0]
-        return Page(self.by_keys([key for (key,) in keys]), count)
+        return Page(self.by_keys([key for (key,) in keys], masked), count)
 
-    def order(self, key: str) -> Row | None:
+    def order(self, key: str, masked: Collection[str] = ()) -> Row | None:
         """One row of the source by its key's text; None where there is no such order."""
         found = self._facts.ask(f"SELECT key FROM {self._facts.orders} WHERE key::VARCHAR = ?", [key])
-        return self.by_keys([found[0][0]])[0] if found else None
+        return self.by_keys([found[0][0]], masked)[0] if found else None
 
-    def by_keys(self, keys: Sequence[object]) -> list[Row]:
+    def by_keys(self, keys: Sequence[object], masked: Collection[str] = ()) -> list[Row]:
         """Whole rows in the order of `keys`; each has its key, as text, under ROW_KEY."""
         if not keys:
             return []
-        select = ", ".join([KEY, *(self._shown(column) for column in self._mapped.columns)])
+        select = ", ".join([KEY, *(self._shown(column, masked) for column in self._mapped.columns)])
         sql = f"SELECT {select} FROM {self._facts.rows} WHERE {KEY} IN ({', '.join('?' * len(keys))})"
         rows = {row[ROW_KEY]: {**row, ROW_KEY: str(row[ROW_KEY])} for row in self._facts.dictionaries(sql, keys)}
         return [rows[key] for key in keys]
@@ -78,8 +82,11 @@ class Lookup:
         names: dict[object, str | None] = dict(self._facts.ask(sql, keys))
         return {code: names.get(key) or code for code, key in samples}
 
-    def _shown(self, column: Column) -> str:
+    def _shown(self, column: Column, masked: Collection[str]) -> str:
         name = quoted(column.name)
+        if column.name in masked:
+            mask = mask_of(column)
+            return f"{'NULL' if mask is None else repr(mask)} AS {name}"
         if column.kind not in ("datetime", "timestamp"):
             return name
         return f"timezone('{self._mapped.timezone}', {self._mapped.meant(column)}) AS {name}"

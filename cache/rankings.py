@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -65,9 +65,13 @@ def products(
 
 
 def customers(
-    orders: Orders, span: Span | None, conditions: Sequence[Condition] = (), limit: int = 200
+    orders: Orders,
+    span: Span | None,
+    conditions: Sequence[Condition] = (),
+    limit: int = 200,
+    masked: Collection[str] = (),
 ) -> list[Customer]:
-    """Who spent most; empty where the table tells no customers."""
+    """Who spent most, with the mask for what is `masked`; empty where the table tells no customers."""
     clause, values = matching(span, conditions)
     sql = (
         f"SELECT arg_max(key, created_at), count(*), sum(total), min(local), max(local) FROM {orders.facts.orders} "
@@ -75,7 +79,7 @@ def customers(
         "ORDER BY 3 DESC NULLS LAST, 2 DESC, 1 LIMIT ?"
     )
     found = orders.facts.ask(sql, [*values, limit])
-    rows = {row[ROW_KEY]: row for row in orders.rows.by_keys([row[0] for row in found])}
+    rows = {row[ROW_KEY]: row for row in orders.rows.by_keys([row[0] for row in found], masked)}
     told = "total sales" not in orders.missing
     return [
         Customer(

@@ -78,7 +78,7 @@ class Settings(BaseSettings):
     personal_columns: str = Field(
         "*email*,*phone*,*customer_name*,*first_name*,*last_name*,*address*,destination,customer,note,note_attributes,"
         "client_details,ip,*_ip",
-        description="Columns with personal data, hidden from masked keys: names with commas, `*` for any letters.",
+        description="Columns with personal data, hidden from masked keys and viewers; `*` is any letters.",
     )
     rate_limit: str = Field(
         "6000/minute", description="Requests that each key, and each address, may make: `600/minute`, or `off`."
@@ -99,7 +99,28 @@ class Settings(BaseSettings):
         description="Port of the dashboard.",
     )
     dashboard_password: SecretStr | None = Field(
-        None, description="Password of the dashboard; needed on any address but loopback."
+        None, description="Password of the dashboard's operators, or what `python -m dashboard hash` makes of it."
+    )
+    dashboard_viewer_password: SecretStr | None = Field(
+        None, description="Password of those who only look, or what `python -m dashboard hash` makes of it."
+    )
+    oidc_metadata_url: str | None = Field(
+        None, description="Sign-in by OpenID Connect: the provider's `https://…/.well-known/openid-configuration`."
+    )
+    oidc_client_id: str | None = Field(None, description="The dashboard's client id at that provider.")
+    oidc_client_secret: SecretStr | None = Field(None, description="The dashboard's client secret at that provider.")
+    dashboard_url: str | None = Field(
+        None,
+        description="Where browsers reach the dashboard, such as `https://orders.example.com`; OIDC comes back to it.",
+    )
+    dashboard_operators: str = Field(
+        "", description="Who may sign in by OIDC and act: e-mail addresses or `@domains`, with commas."
+    )
+    dashboard_viewers: str = Field(
+        "", description="Who may sign in by OIDC and look: e-mail addresses or `@domains`, with commas."
+    )
+    dashboard_personal_data: Literal["operators", "everyone"] = Field(
+        "operators", description="Who sees the columns of PERSONAL_COLUMNS on the dashboard."
     )
     shop_timezone: str = Field("UTC", description="IANA time zone that decides what a day is on the dashboard.")
     shop_currency: str | None = Field(

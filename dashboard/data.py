@@ -112,8 +112,16 @@ def breakdown(
 
 
 @st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_OF_ORDERS)
-def page(orders: Orders, span: Span | None, conditions: Conditions, search: str, limit: int, offset: int) -> Page:
-    return orders.page(span, conditions, search, limit, offset)
+def page(
+    orders: Orders,
+    span: Span | None,
+    conditions: Conditions,
+    search: str,
+    limit: int,
+    offset: int,
+    masked: frozenset[str],
+) -> Page:
+    return orders.page(span, conditions, search, limit, offset, masked)
 
 
 @st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_OF_ORDERS)
@@ -122,8 +130,10 @@ def products(orders: Orders, span: Span | None, conditions: Conditions, limit: i
 
 
 @st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_OF_ORDERS)
-def customers(orders: Orders, span: Span | None, conditions: Conditions, limit: int = 200) -> list[Customer]:
-    return rankings.customers(orders, span, conditions, limit)
+def customers(
+    orders: Orders, span: Span | None, conditions: Conditions, masked: frozenset[str], limit: int = 200
+) -> list[Customer]:
+    return rankings.customers(orders, span, conditions, limit, masked)
 
 
 @st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_OF_ORDERS)

@@ -14,7 +14,7 @@ import streamlit as st
 from cache.errors import NoWorker, OrdersError
 from cache.snapshot import Head
 from cache.store import Progress, Status, now
-from dashboard import words
+from dashboard import access, words
 from dashboard.source import source
 
 _PHASES = {
@@ -64,7 +64,7 @@ def _version(status: Status) -> object:
 def _refresh(accept: bool = False) -> None:
     st.session_state.pop(REFUSED, None)
     try:
-        source().store.request("dashboard", accept)
+        source().store.request("dashboard", accept and access.may("accept"))
     except OrdersError as error:
         st.session_state[REFUSED] = str(error)
 
@@ -134,7 +134,7 @@ def _troubles(status: Status) -> None:
         when = f" at {clock(failed.finished_at)}" if failed.finished_at else ""
         kept = f"Shown is the last good data, of {clock(status.head.updated_at)}." if status.head else ""
         _banner(f"{failed.error.message} {failed.error.advice}", f"The last refresh failed{when}.", kept)
-        if failed.error.code == "held_back":
+        if failed.error.code == "held_back" and access.may("accept"):
             st.button("Accept the smaller table", key="accept", on_click=_refresh, kwargs={"accept": True})
     if not status.workers and status.head and not refused:
         _banner(NoWorker.advice, "Nothing refreshes this data: no scheduler is running.", color="warning")

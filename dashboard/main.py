@@ -6,11 +6,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import navigation
+from dashboard import access, navigation
 from dashboard.pages import PAGES
 
 _HERE = Path(__file__).parent
 
 st.set_page_config("Orders", str(_HERE / "icon.svg"), layout="wide")
 st.html(_HERE / "style.css")
+access.gate()
+access.account()
 navigation.run(PAGES)

@@ -10,7 +10,7 @@ import streamlit as st
 from cache.analytics import Orders, Span
 from cache.facts import ROW_KEY
 from cache.lookup import Row
-from dashboard import data, rows, words
+from dashboard import access, data, rows, words
 from dashboard.data import Conditions
 from dashboard.drawer import drawer
 from dashboard.table import Cell, Column, Line, table
@@ -40,7 +40,8 @@ def orders_table(orders: Orders, span: Span | None, conditions: Conditions) -> N
             _choose(orders, chosen)
         search = st.query_params.get(SEARCH, "")
         at = _page_number()
-        found = data.page(orders, span, conditions, search, ROWS, (at - 1) * ROWS)
+        masked = access.masked(orders)
+        found = data.page(orders, span, conditions, search, ROWS, (at - 1) * ROWS, masked)
         pages = max(1, -(-found.count // ROWS))
         st.caption(_counted(found.count, at, len(found.rows), search))
         if found.rows:
@@ -51,7 +52,7 @@ def orders_table(orders: Orders, span: Span | None, conditions: Conditions) -> N
             st.session_state["page_number"] = min(at, pages)
             with st.container(horizontal_alignment="center", key="orders_pages"):
                 st.pagination(pages, key="page_number", on_change=_turn)
-    if (key := st.query_params.get(ORDER)) and (row := orders.order(key)):
+    if (key := st.query_params.get(ORDER)) and (row := orders.order(key, access.masked(orders))):
         drawer(orders, rows.by_role(orders, row), on_close=_close)
 
 

@@ -1,27 +1,33 @@
-"""Sign-in by one password, in front of everything the dashboard serves, and the headers that every answer carries."""
+"""Sign-in in front of the dashboard: what the settings ask for, and the form of the password."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import ipaddress
-import time
-from collections import deque
+import re
 from html import escape
 from urllib.parse import parse_qs, quote
 
-from itsdangerous import BadSignature, TimestampSigner
-from starlette.datastructures import MutableHeaders
+import anyio
+from anyio import to_thread
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+from streamlit.runtime.secrets import SecretsValue
 
 from cache.errors import SettingsInvalid
+from cache.settings import Settings
+from dashboard.passwords import COOKIE, SECONDS, Passwords
 
-COOKIE, SECONDS = "orders_signin", 7 * 24 * 3600
 OPEN_PATHS = ("/_stcore/health",)
-WRONG_PER_MINUTE = 10
+WRONG = RateLimitItemPerMinute(10)  # passwords, from one address
 BODY_LIMIT = 4096
+_PLACE = re.compile(r"/(?![/\\])")  # never another site
+_OIDC = ("oidc_metadata_url", "oidc_client_id", "oidc_client_secret")
 
 
 def loopback(host: str | None) -> bool:
@@ -34,74 +40,83 @@ def loopback(host: str | None) -> bool:
         return False
 
 
-def check(host: str | None, password: str | None) -> None:
-    """Raises SettingsInvalid where others could reach the dashboard without a sign-in."""
-    if not password and not loopback(host):
+def check(host: str | None, settings: Settings) -> None:
+    """Raises SettingsInvalid where others could reach the dashboard without a sign-in, or the sign-in is half set."""
+    oidc = [name for name in _OIDC if getattr(settings, name)]
+    if settings.dashboard_viewer_password and not settings.dashboard_password:
+        raise SettingsInvalid(
+            "DASHBOARD_VIEWER_PASSWORD is set without DASHBOARD_PASSWORD, so that nobody could act.",
+            "Set DASHBOARD_PASSWORD, the password of the operators.",
+        )
+    if oidc and settings.dashboard_password:
+        raise SettingsInvalid(
+            "Both a password and OpenID Connect are set for the dashboard.",
+            f"Take one of them: unset DASHBOARD_PASSWORD, or {_listed(oidc)}.",
+        )
+    if oidc and (unset := [name for name in (*_OIDC, "dashboard_url") if not getattr(settings, name)]):
+        raise SettingsInvalid(f"For a sign-in by OpenID Connect, {_listed(unset)} is missing.", "Set it.")
+    if oidc and not (settings.dashboard_operators or settings.dashboard_viewers):
+        raise SettingsInvalid(
+            "Nobody may sign in by OpenID Connect: both lists are empty.",
+            "Name addresses or @domains in DASHBOARD_OPERATORS and DASHBOARD_VIEWERS.",
+        )
+    if not (oidc or settings.dashboard_password or loopback(host)):
         raise SettingsInvalid(
             f"The dashboard would listen on {host or 'all addresses'} without a sign-in.",
-            "Set DASHBOARD_PASSWORD, or set DASHBOARD_HOST to 127.0.0.1.",
+            "Set DASHBOARD_PASSWORD, or OIDC_METADATA_URL and what belongs to it, or set DASHBOARD_HOST to 127.0.0.1.",
         )
 
 
-class Headers:
-    """Middleware: no page of others may frame the dashboard or guess at its types."""
+def _listed(names: list[str]) -> str:
+    return ", ".join(name.upper() for name in names)
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers["X-Frame-Options"] = "SAMEORIGIN"
-                headers["Referrer-Policy"] = "same-origin"
-            await send(message)
-
-        await self.app(scope, receive, sending)
+def oidc_secrets(settings: Settings, secret: str) -> dict[str, SecretsValue]:
+    """What `st.login` looks for among Streamlit's secrets. Parameters: `secret` is the cache's."""
+    if not settings.oidc_client_id or not settings.oidc_client_secret:
+        return {}
+    return {
+        "auth": {
+            "redirect_uri": f"{(settings.dashboard_url or '').rstrip('/')}/oauth2callback",
+            "cookie_secret": hmac.new(secret.encode(), b"dashboard OpenID Connect", hashlib.sha256).hexdigest(),
+            "client_id": settings.oidc_client_id,
+            "client_secret": settings.oidc_client_secret.get_secret_value(),
+            "server_metadata_url": settings.oidc_metadata_url or "",
+        }
+    }
 
 
 class SignIn:
-    """Middleware: without the cookie of a sign-in there is only the form. None as `password` lets everyone in.
+    """Middleware: without the cookie of a password there is only the form. Without `passwords` everyone passes."""
 
-    The cookie is signed with a key made of the password: it outlives a restart, and a new password ends it.
-    """
-
-    def __init__(self, app: ASGIApp, password: str | None) -> None:
+    def __init__(self, app: ASGIApp, passwords: Passwords | None) -> None:
         self.app = app
-        self._password = password
-        key = hashlib.scrypt((password or "").encode(), salt=b"dashboard sign-in", n=2**14, r=8, p=1)
-        self._signer = TimestampSigner(key, salt="dashboard", digest_method=hashlib.sha256)
-        self._wrong: deque[float] = deque(maxlen=WRONG_PER_MINUTE)
+        self._passwords = passwords
+        self._wrong = FixedWindowRateLimiter(MemoryStorage())
+        self._one = anyio.Lock()  # one password is hashed at a time
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket") or not self._password or scope["path"] in OPEN_PATHS:
+        if scope["type"] not in ("http", "websocket") or not self._passwords or scope["path"] in OPEN_PATHS:
             return await self.app(scope, receive, send)
         connection = HTTPConnection(scope)
         path = scope["path"]
         if scope["type"] == "http" and path == "/signin" and scope["method"] == "POST":
-            return await (await self._sign_in(Request(scope, receive)))(scope, receive, send)
+            return await (await self._sign_in(Request(scope, receive), self._passwords))(scope, receive, send)
         if scope["type"] == "http" and path == "/signout":
             leave = RedirectResponse("/", 303)
             leave.delete_cookie(COOKIE)
             return await leave(scope, receive, send)
-        if self._known(connection):
+        if self._passwords.known(connection.cookies.get(COOKIE, "")):
             return await self.app(scope, receive, send)
         if scope["type"] == "websocket":
             return await send({"type": "websocket.close", "code": 1008})
-        if path in ("/", "/signin"):
+        if "text/html" in connection.headers.get("accept", ""):
             query = scope["query_string"].decode("latin-1")
-            return await _form(f"/?{query}" if query and path == "/" else "/")(scope, receive, send)
+            then = "/" if path == "/signin" else path + (f"?{query}" if query else "")
+            return await _form(then)(scope, receive, send)
         return await PlainTextResponse("Sign in first.", 401)(scope, receive, send)
 
-    def _known(self, connection: HTTPConnection) -> bool:
-        try:
-            self._signer.unsign(connection.cookies.get(COOKIE, ""), max_age=SECONDS)
-        except BadSignature:
-            return False
-        return True
-
-    async def _sign_in(self, request: Request) -> Response:
+    async def _sign_in(self, request: Request, passwords: Passwords) -> Response:
         body = b""
         async for part in request.stream():
             body += part
@@ -109,17 +124,19 @@ class SignIn:
                 return PlainTextResponse("Too large.", 413)
         fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
         given, then = fields.get("password", [""])[0], fields.get("next", ["/"])[0]
-        if not then.startswith("/?"):  # never to another site
+        if not _PLACE.match(then):
             then = "/"
-        now = time.monotonic()
-        if len(self._wrong) == WRONG_PER_MINUTE and now - self._wrong[0] < 60:
-            return _form(then, "Too many wrong passwords. Try again in a minute.", 429)
-        if not hmac.compare_digest(given.encode(), (self._password or "").encode()):
-            self._wrong.append(now)
-            return _form(then, "That password is not right.", 401)
+        who = request.client.host if request.client else ""
+        async with self._one:
+            if not self._wrong.test(WRONG, who):
+                return _form(then, "Too many wrong passwords. Try again in a minute.", 429)
+            role = await to_thread.run_sync(passwords.role, given)
+            if role is None:
+                self._wrong.hit(WRONG, who)
+                return _form(then, "That password is not right.", 401)
         entered = RedirectResponse(quote(then, safe="/?&=%+-_.~:,"), 303)
         entered.set_cookie(
-            COOKIE, self._signer.sign(b"in").decode(), max_age=SECONDS, httponly=True, samesite="lax",
+            COOKIE, passwords.cookie(role), max_age=SECONDS, httponly=True, samesite="lax",
             secure=request.url.scheme == "https",
         )  # fmt: skip
         return entered

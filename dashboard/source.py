@@ -6,12 +6,16 @@ from dataclasses import dataclass
 
 from cache.settings import Settings
 from cache.store import Store
+from dashboard.passwords import Passwords
 
 
 @dataclass(frozen=True)
 class Source:
+    """`passwords` is None where none is set."""
+
     store: Store
     settings: Settings
+    passwords: Passwords | None
 
 
 _source: list[Source] = []

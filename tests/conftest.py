@@ -17,7 +17,7 @@ from scraper.settings import ScraperSettings
 ROOT = Path(__file__).parents[1]
 SEEDED = 2_000
 _OURS = ("PHPMYADMIN_", "CACHE_", "SYNC_", "SCHEDULER", "REFRESH_", "SSE_", "SHOPIFY_", "SHOP_", "SOURCE_", "API_",
-         "DASHBOARD_", "CORS_", "PORT", "PERSONAL_", "RATE_", "FAILED_", "TRUSTED_", "ACCESS_")  # fmt: skip
+         "DASHBOARD_", "CORS_", "PORT", "PERSONAL_", "RATE_", "FAILED_", "TRUSTED_", "ACCESS_", "OIDC_")  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,38 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from cache.store import Store, open_store
 
 ROOT = Path(__file__).parents[1]
-_CLEAN = ("DASHBOARD_", "PORT", "CACHE_", "SCHEDULER", "SHOP_", "SHOPIFY_", "PHPMYADMIN_", "SYNC_", "STREAMLIT_")
+_CLEAN = (
+    "DASHBOARD_",
+    "PORT",
+    "CACHE_",
+    "SCHEDULER",
+    "SHOP_",
+    "SHOPIFY_",
+    "PHPMYADMIN_",
+    "SYNC_",
+    "STREAMLIT_",
+    "OIDC_",
+    "PERSONAL_",
+)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Returns when the process answers there."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            httpx.get(url).raise_for_status()
+        except httpx.HTTPError:
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError(f"{url} did not answer")
 
 
 class Dashboard:
@@ -27,30 +58,20 @@ class Dashboard:
     def __init__(self, folder: Path, settings: dict[str, str]) -> None:
         self.folder = folder
         self.store: Store = open_store(f"file:{folder / 'cache'}")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = settings.get("DASHBOARD_PORT") or str(free_port())
         self.url = f"http://127.0.0.1:{port}"
         environment = {name: value for name, value in os.environ.items() if not name.startswith(_CLEAN)}
-        defaults = {"DASHBOARD_PORT": str(port), "CACHE_URL": "file:cache", "SCHEDULER": "off"}
+        defaults = {"DASHBOARD_PORT": port, "CACHE_URL": "file:cache", "SCHEDULER": "off"}
         with (folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, ROOT / "streamlit_app.py"], cwd=folder, env={**environment, **defaults, **settings},
                 stdout=log, stderr=log,
             )  # fmt: skip
-        self._wait()
-
-    def _wait(self) -> None:
-        end = time.monotonic() + 60
-        while time.monotonic() < end and self.process.poll() is None:
-            try:
-                httpx.get(f"{self.url}/_stcore/health").raise_for_status()
-            except httpx.HTTPError:
-                time.sleep(0.1)
-            else:
-                return
-        self.close()
-        raise AssertionError(f"the dashboard did not start: {self.log()}")
+        try:
+            wait_for(f"{self.url}/_stcore/health", self.process)
+        except AssertionError:
+            self.close()
+            raise AssertionError(f"the dashboard did not start: {self.log()}") from None
 
     def log(self) -> str:
         return (self.folder / "log").read_text()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -12,10 +10,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-import httpx
 import pytest
 from cache_factory import Row, publish
-from dashboard_process import ROOT, Dashboard, chromium, dashboard, figure, visit
+from dashboard_process import Dashboard, chromium, dashboard, figure, visit
 from playwright.sync_api import Browser, expect
 from shop_factory import SHOP_COLUMNS, shop
 from sidecar_process import answering, sync, worker
@@ -281,55 +278,3 @@ def test_the_scheduler_stands_without_any_visitor_and_leaves_with_the_dashboard(
         running.process.terminate()
         running.process.wait(30)
         assert running.store.status().workers == ()
-
-
-# -- sign-in
-
-
-def test_off_loopback_it_does_not_start_without_a_password(tmp_path: Path) -> None:
-    environment = {"DASHBOARD_HOST": "0.0.0.0", "CACHE_URL": "file:cache", "SCHEDULER": "off", "PATH": ""}
-    ended = subprocess.run(
-        [sys.executable, ROOT / "streamlit_app.py"], cwd=tmp_path, env=environment, capture_output=True, text=True,
-        timeout=60, check=False,
-    )  # fmt: skip
-    assert ended.returncode == 1
-    assert "would listen on 0.0.0.0 without a sign-in. Set DASHBOARD_PASSWORD" in ended.stderr
-
-
-def test_the_password_opens_the_page_that_was_asked_for(browser: Browser, start: Start) -> None:
-    running = start(DASHBOARD_PASSWORD="correct horse ünïcode")
-    publish(running.store, [order(1001)], columns=SHOP_COLUMNS)
-    page = browser.new_context().new_page()
-    page.goto(f"{running.url}/?period=7d&status=paid&status=pending")
-    page.get_by_label("Password").fill("wrong")
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("alert")).to_have_text("That password is not right.")
-    page.get_by_label("Password").fill("correct horse ünïcode")
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_text("Orders overview")).to_be_visible(timeout=20_000)
-    expect(page).to_have_url(re.compile(r"period=7d&status=paid&status=pending"))
-    page.reload()
-    expect(page.get_by_text("Orders overview")).to_be_visible(timeout=20_000)
-    page.goto(f"{running.url}/signout")
-    expect(page.get_by_label("Password")).to_be_visible()
-
-
-def test_nothing_but_the_form_and_the_health_is_served_without_a_sign_in(start: Start) -> None:
-    running = start(DASHBOARD_PASSWORD="correct horse")
-    with httpx.Client(base_url=running.url) as visitor:
-        assert visitor.get("/_stcore/health").status_code == 200
-        assert visitor.get("/_stcore/host-config").status_code == 401
-        assert visitor.get("/static/js/index.js").status_code == 401
-        upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
-                   "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}  # fmt: skip
-        assert visitor.get("/_stcore/stream", headers=upgrade).status_code == 403
-        assert visitor.get("/", headers={"Cookie": "orders_signin=in.forged.signature"}).status_code == 401
-        away = visitor.post("/signin", data={"password": "correct horse", "next": "//evil.example"})
-        assert (away.status_code, away.headers["Location"]) == (303, "/")
-        for _ in range(10):
-            assert visitor.post("/signin", data={"password": "guess"}).status_code == 401
-        assert visitor.post("/signin", data={"password": "correct horse"}).status_code == 429
-        form = visitor.get("/")
-    assert form.headers["X-Content-Type-Options"] == "nosniff"
-    assert form.headers["X-Frame-Options"] == "SAMEORIGIN"
-    assert "correct horse" not in running.log()

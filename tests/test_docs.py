@@ -18,7 +18,7 @@ from scraper.settings import ScraperSettings
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
-COMMAND = re.compile(r"python3? -m (scraper|lab|bench|api)(?: ([a-z]+))?")
+COMMAND = re.compile(r"python3? -m (scraper|lab|bench|api|dashboard)(?: ([a-z]+))?")
 
 
 def read(name: str) -> str:
@@ -68,7 +68,7 @@ def commands() -> list[tuple[str, str]]:
     return sorted({found for file in DOCUMENTS for found in COMMAND.findall(file.read_text(encoding="utf-8"))})
 
 
-@pytest.mark.parametrize("package", ["scraper", "lab", "api"])
+@pytest.mark.parametrize("package", ["scraper", "lab", "api", "dashboard"])
 def test_every_command_in_the_documents_exists(package: str) -> None:
     described = subprocess.run(
         [sys.executable, "-m", package, "--help"], cwd=ROOT, capture_output=True, text=True, check=True

@@ -1,0 +1,56 @@
+"""Headers that every answer of the dashboard carries."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+
+import streamlit
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_PAGE = (Path(streamlit.__file__).parent / "static" / "index.html").read_bytes()
+_INLINE = " ".join(
+    f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'"
+    for script in re.findall(rb"<script>(.*?)</script>", _PAGE, re.DOTALL)
+)
+# What the pages need beyond files of their own; no other site is ever asked for anything.
+_POLICY = {
+    "default-src": "'self'",
+    "script-src": f"'self' {_INLINE} blob:",  # the one line in its page; our table is a module in a blob
+    "style-src": "'self' 'unsafe-inline'",  # Streamlit writes its styles as the page is drawn
+    "img-src": "'self' data: blob:",  # icons of widgets; charts that are saved as images
+    "font-src": "'self' data:",
+    "worker-src": "'self' blob:",
+    "object-src": "'none'",
+    "base-uri": "'self'",
+    "form-action": "'self'",
+    "frame-ancestors": "'self'",
+}
+HEADERS = {
+    "Content-Security-Policy": "; ".join(f"{name} {sources}" for name, sources in _POLICY.items()),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+
+
+class Headers:
+    """Middleware."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers[name] = value
+            await send(message)
+
+        await self.app(scope, receive, sending)

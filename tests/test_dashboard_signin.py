@@ -1,0 +1,259 @@
+"""Who gets into the dashboard, by a password or by OpenID Connect, and what each of them sees and may do."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+from cache_factory import publish
+from dashboard_process import ROOT, Dashboard, chromium, dashboard, figure, free_port, visit, wait_for
+from playwright.sync_api import Browser, Page, expect
+from shop_factory import SHOP_COLUMNS, shop
+from sidecar_process import sync, worker
+
+from cache.errors import SettingsInvalid, Trouble
+from cache.settings import Settings
+from dashboard.headers import HEADERS
+from dashboard.passwords import Passwords, hashed
+from dashboard.signin import check
+
+Start = Callable[..., Dashboard]
+PASSWORD = "correct horse ünïcode"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    with ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(dashboard(tmp_path, **settings))
+
+
+def sign_in(page: Page, address: str, password: str) -> None:
+    page.goto(address)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def held_back() -> Trouble:
+    return Trouble(code="held_back", message="The table lost most of its rows.", advice="Accept it if that is right.")
+
+
+# -- what is refused at the start
+
+
+def test_off_loopback_it_does_not_start_without_a_sign_in(tmp_path: Path) -> None:
+    environment = {"DASHBOARD_HOST": "0.0.0.0", "CACHE_URL": "file:cache", "SCHEDULER": "off", "PATH": ""}
+    ended = subprocess.run(
+        [sys.executable, ROOT / "streamlit_app.py"], cwd=tmp_path, env=environment, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert "would listen on 0.0.0.0 without a sign-in. Set DASHBOARD_PASSWORD" in ended.stderr
+
+
+OIDC = {
+    "oidc_metadata_url": "https://id.example/.well-known/openid-configuration", "oidc_client_id": "orders",
+    "oidc_client_secret": "s3cret", "dashboard_url": "https://orders.example", "dashboard_viewers": "@example.com",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"dashboard_viewer_password": "x"}, "without DASHBOARD_PASSWORD"),
+        ({**OIDC, "dashboard_password": "x"}, "Both a password and OpenID Connect"),
+        ({**OIDC, "oidc_client_secret": None, "dashboard_url": None}, "OIDC_CLIENT_SECRET, DASHBOARD_URL is missing"),
+        ({**OIDC, "dashboard_viewers": ""}, "Nobody may sign in"),
+    ],
+)
+def test_a_sign_in_that_is_half_set_says_what_is_missing(here: Path, settings: dict[str, str], said: str) -> None:
+    with pytest.raises(SettingsInvalid, match=said):
+        check("127.0.0.1", Settings.load(**settings))
+
+
+def test_a_whole_sign_in_lets_it_listen_everywhere(here: Path) -> None:
+    assert check("0.0.0.0", Settings.load(**OIDC)) is None
+    assert check(None, Settings.load(dashboard_password="x")) is None
+
+
+# -- passwords
+
+
+def test_the_command_makes_a_hash_that_stands_for_its_password(here: Path) -> None:
+    made = subprocess.run(
+        [sys.executable, "-m", "dashboard", "hash"], cwd=ROOT, input=f"{PASSWORD}\n", capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    passwords = Passwords(Settings.load(dashboard_password=made.stdout.strip()), "00")
+    assert passwords.role(PASSWORD) == "operator"
+    assert passwords.role(made.stdout.strip()) is None
+
+
+def test_a_hash_that_was_cut_is_refused_and_not_taken_for_a_password(here: Path) -> None:
+    with pytest.raises(SettingsInvalid, match="DASHBOARD_PASSWORD begins like an Argon2 hash"):
+        Passwords(Settings.load(dashboard_password=hashed("x")[:30]), "00")
+
+
+def test_a_cookie_is_good_for_its_role_and_ends_with_its_password(here: Path) -> None:
+    both = {"dashboard_password": "one", "dashboard_viewer_password": "two"}
+    passwords = Passwords(Settings.load(**both), "00")
+    operator, viewer = passwords.cookie("operator"), passwords.cookie("viewer")
+    assert (passwords.known(operator), passwords.known(viewer)) == ("operator", "viewer")
+    assert passwords.known(viewer.replace("viewer", "operator")) is None
+    assert Passwords(Settings.load(**both), "00").known(operator) == "operator"  # after a restart
+    changed = Passwords(Settings.load(**both | {"dashboard_password": "three"}), "00")
+    assert (changed.known(operator), changed.known(viewer)) == (None, "viewer")
+    assert Passwords(Settings.load(**both), "01").known(operator) is None  # of another cache
+
+
+def test_the_password_opens_the_page_that_was_asked_for(browser: Browser, start: Start) -> None:
+    running = start(DASHBOARD_PASSWORD=hashed(PASSWORD))
+    publish(running.store, shop(5), columns=SHOP_COLUMNS)
+    page = browser.new_context().new_page()
+    sign_in(page, f"{running.url}/?period=7d&status=paid&status=pending", "wrong")
+    expect(page.get_by_role("alert")).to_have_text("That password is not right.")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_text("Orders overview")).to_be_visible(timeout=20_000)
+    expect(page).to_have_url(re.compile(r"period=7d&status=paid&status=pending"))
+    page.reload()
+    expect(page.get_by_text("Orders overview")).to_be_visible(timeout=20_000)
+    page.get_by_role("link", name="Sign out").click()
+    expect(page.get_by_label("Password")).to_be_visible()
+
+
+def test_nothing_but_the_form_and_the_health_is_served_without_a_sign_in(start: Start) -> None:
+    running = start(DASHBOARD_PASSWORD="correct horse")
+    with httpx.Client(base_url=running.url) as visitor:
+        assert visitor.get("/_stcore/health").status_code == 200
+        assert visitor.get("/_stcore/host-config").status_code == 401
+        assert visitor.get("/static/js/index.js").status_code == 401
+        upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+                   "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}  # fmt: skip
+        assert visitor.get("/_stcore/stream", headers=upgrade).status_code == 403
+        assert visitor.get("/orders", headers={"Cookie": "orders_signin=operator.forged.signature"}).status_code == 401
+        for elsewhere in ("//evil.example", "/\\evil.example", "https://evil.example"):
+            away = visitor.post("/signin", data={"password": "correct horse", "next": elsewhere})
+            assert (away.status_code, away.headers["Location"]) == (303, "/")
+        for _ in range(10):
+            assert visitor.post("/signin", data={"password": "guess"}).status_code == 401
+        assert visitor.post("/signin", data={"password": "correct horse"}).status_code == 429
+    assert "correct horse" not in running.log()
+
+
+# -- roles
+
+
+def test_a_viewer_sees_figures_without_names_and_accepts_nothing(browser: Browser, start: Start) -> None:
+    running = start(DASHBOARD_PASSWORD="one", DASHBOARD_VIEWER_PASSWORD="two")
+    row = {**shop(1)[0], "customer_name": "Ida Smith", "email": "ida@example.com", "test": "0", "name": "#1001"}
+    publish(running.store, [row], columns=SHOP_COLUMNS)
+    with worker(running.store):
+        with sync(running.store, error=held_back()):
+            pass
+        operator, viewer = browser.new_context().new_page(), browser.new_context().new_page()
+        sign_in(operator, f"{running.url}/orders?period=all", "one")
+        sign_in(viewer, f"{running.url}/orders?period=all", "two")
+        expect(operator.get_by_text("Signed in as operator")).to_be_visible()
+        expect(viewer.get_by_text("Signed in as viewer")).to_be_visible()
+        expect(operator.get_by_role("button", name="Accept the smaller table")).to_be_visible()
+        expect(operator.get_by_role("table", name="Orders", exact=True)).to_contain_text("Ida Smith")
+        expect(viewer.get_by_role("alert").filter(has_text="lost most of its rows")).to_be_visible()
+        expect(viewer.get_by_role("button", name="Accept the smaller table")).to_have_count(0)
+        shown = viewer.get_by_role("table", name="Orders", exact=True)
+        expect(shown).to_contain_text("***")
+        shown.get_by_role("button", name="#1001").click()
+        drawer = viewer.get_by_role("dialog")
+        expect(drawer.get_by_role("table", name="Amounts")).to_be_visible()
+        viewer.keyboard.press("Escape")
+        for secret in ("Ida", "ida@example.com"):
+            assert secret not in viewer.content()
+        viewer.get_by_placeholder("Order, customer or e-mail").fill("ida")
+        expect(viewer.get_by_text("No order matches")).to_be_visible()
+    assert "Traceback" not in running.log()
+
+
+# -- OpenID Connect
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[str]:
+    """A real OpenID provider on this machine, where everyone says who they are."""
+    url = f"http://127.0.0.1:{free_port()}"
+    serving = subprocess.Popen(
+        [sys.executable, "-m", "oidc_provider_mock", "--port", url.rpartition(":")[2]], stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_for(f"{url}/.well-known/openid-configuration", serving)
+        yield url
+    finally:
+        serving.terminate()
+        serving.wait(20)
+
+
+def test_openid_connect_lets_in_those_on_the_lists_as_what_they_are(
+    browser: Browser, start: Start, provider: str
+) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    running = start(
+        DASHBOARD_PORT=str(port), DASHBOARD_URL=url, OIDC_METADATA_URL=f"{provider}/.well-known/openid-configuration",
+        OIDC_CLIENT_ID="orders", OIDC_CLIENT_SECRET="s3cret-of-the-client", DASHBOARD_OPERATORS="ann@example.com",
+        DASHBOARD_VIEWERS="@example.com", DASHBOARD_PERSONAL_DATA="everyone",
+    )  # fmt: skip
+    publish(running.store, [{**shop(1)[0], "customer_name": "Ida Smith", "test": "0"}], columns=SHOP_COLUMNS)
+
+    def enter(who: str) -> Page:
+        page = visit(browser, f"{url}/?period=all")
+        assert "Ida" not in page.content()
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("textbox").fill(who)
+        page.get_by_role("button", name="Authorize").click()
+        return page
+
+    ann = enter("Ann@example.com")
+    expect(ann.get_by_text("operator")).to_be_visible(timeout=20_000)
+    bob = enter("bob@example.com")
+    expect(bob.get_by_text("viewer")).to_be_visible(timeout=20_000)
+    bob.goto(f"{url}/orders?period=all")
+    expect(bob.get_by_role("table", name="Orders", exact=True)).to_contain_text("Ida Smith", timeout=20_000)
+    eve = enter("eve@example.org")
+    expect(eve.get_by_text("may not see this dashboard")).to_be_visible(timeout=20_000)
+    assert "s3cret-of-the-client" not in running.log()
+
+
+# -- headers
+
+
+def test_every_answer_carries_the_headers_and_no_page_breaks_them(browser: Browser, start: Start) -> None:
+    running = start(DASHBOARD_PASSWORD="x")
+    publish(running.store, shop(30), columns=SHOP_COLUMNS)
+    with httpx.Client(base_url=running.url) as visitor:
+        answers = [
+            visitor.get("/", headers={"Accept": "text/html"}),
+            visitor.get("/nowhere"),
+            visitor.get("/_stcore/health"),
+        ]
+        answers += [visitor.post("/signin", data={"password": "x"}), visitor.get("/"), visitor.get("/favicon.png")]
+    for answer in answers:
+        assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
+    page = browser.new_context().new_page()
+    refused: list[str] = []
+    page.on("console", lambda message: refused.append(message.text) if "Content Security Policy" in message.text else 0)
+    sign_in(page, f"{running.url}/orders?period=all", "x")
+    expect(page.get_by_role("table", name="Orders", exact=True)).to_be_visible(timeout=20_000)
+    page.goto(f"{running.url}/?period=all")
+    figure(page, "Orders", re.compile("[0-9]"))
+    expect(page.locator("canvas, svg.marks").first).to_be_visible()
+    assert refused == []
