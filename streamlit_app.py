@@ -65,7 +65,7 @@ def warm_up() -> None:
 
 
 app = st.App(
-    Path(__file__).parent / "dashboard" / "main.py",
+    Path(__file__).parent / "dashboard" / "script" / "main.py",
     lifespan=lifespan,
     secrets=signin.oidc_secrets(settings, secret),
     middleware=[Middleware(Headers), Middleware(signin.SignIn, passwords=passwords)],

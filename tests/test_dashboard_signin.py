@@ -24,6 +24,7 @@ from dashboard.passwords import Passwords, hashed
 from dashboard.signin import check
 
 Start = Callable[..., Dashboard]
+expect.set_options(timeout=20_000)
 PASSWORD = "correct horse ünïcode"
 
 
@@ -40,6 +41,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def sign_in(page: Page, address: str, password: str) -> None:
+    page.set_default_timeout(20_000)
     page.goto(address)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
@@ -227,7 +229,7 @@ def test_openid_connect_lets_in_those_on_the_lists_as_what_they_are(
     bob = enter("bob@example.com")
     expect(bob.get_by_text("viewer")).to_be_visible(timeout=20_000)
     bob.goto(f"{url}/orders?period=all")
-    expect(bob.get_by_role("table", name="Orders", exact=True)).to_contain_text("Ida Smith", timeout=20_000)
+    expect(bob.get_by_role("table", name="Orders", exact=True)).to_contain_text("Ida Smith")
     eve = enter("eve@example.org")
     expect(eve.get_by_text("may not see this dashboard")).to_be_visible(timeout=20_000)
     assert "s3cret-of-the-client" not in running.log()

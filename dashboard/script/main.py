@@ -1,4 +1,7 @@
-"""The script that Streamlit runs for each visitor: the frame, and the pages in it."""
+"""The script that Streamlit runs for each visitor: the frame, and the pages in it.
+
+It has a folder of its own, since Streamlit takes every file of a folder `pages` beside it for a page.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import streamlit as st
 from dashboard import access, navigation
 from dashboard.pages import PAGES
 
-_HERE = Path(__file__).parent
+_HERE = Path(__file__).parents[1]
 
 st.set_page_config("Orders", str(_HERE / "icon.svg"), layout="wide")
 st.html(_HERE / "style.css")
