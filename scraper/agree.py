@@ -68,7 +68,8 @@ class Agreement:
         Raises AnswerCut, Unconfirmed, and what `Exporter.select` raises.
         """
         asked = [s for s in held if only is None or s.id in only or not s.rows]
-        kept = [s for s in held if s not in asked]
+        kept = [s for s in held if only is not None and s.id not in only and s.rows]
+        self._assembler.foresee(asked)
         compared = self._lanes.ahead(self._compare_held, self._chunks(asked))
         rows, left = sum(s.rows for s in asked), len(asked)
         done = 0

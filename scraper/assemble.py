@@ -71,7 +71,13 @@ class Stop(NamedTuple):
     high: int | None
 
 
-Piece = Begin | Keep | Copy | Rows | End | Stop
+class Foresee(NamedTuple):
+    """Segments whose marks will be asked for, the last ones first."""
+
+    segments: Sequence[Segment]
+
+
+Piece = Foresee | Begin | Keep | Copy | Rows | End | Stop
 
 
 class Assembler:
@@ -152,6 +158,10 @@ class Assembler:
             self._marks_of[segment.id] = Marks.read(self._store.segment(segment), self._table)
         return self._marks_of[segment.id]
 
+    def foresee(self, segments: Sequence[Segment]) -> None:
+        """Reads marks before they are asked for, while the server computes."""
+        self._queue.put(Foresee(segments))
+
     def take_stale(self) -> set[str]:
         """Ids of segments that were written before a kind was contradicted, since the last call."""
         stale, self._stale = self._stale, set()
@@ -176,6 +186,9 @@ class Assembler:
 
     def _take(self, piece: Piece) -> None:
         match piece:
+            case Foresee(segments):
+                for segment in reversed(segments):
+                    self.marks(segment)
             case Begin(low):
                 self._low = low
             case Keep(segment):

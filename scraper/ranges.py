@@ -85,7 +85,8 @@ def server_checksums(
     if last[0] is not None or len(groups) != len(rows) - 1 or not adds_up:
         raise AnswerCut("The checksums of the table arrived incomplete.")
     # INTERVAL gives the number of bounds that are not above the key.
-    places = [0 if low is None else bounds.index(low) + 1 for low, _ in ranges]
+    place_of = {bound: i for i, bound in enumerate(bounds, start=1)}
+    places = [0 if low is None else place_of[low] for low, _ in ranges]
     if not set(groups) <= set(places):
         raise AnswerCut("The checksums of the table hold a range that was not asked for.")
     return [groups.get(place, Total(0, 0)) for place in places]
