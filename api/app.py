@@ -18,12 +18,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.accesslog import AccessLog, Note, Noted
 from api.changes import ChangesFeed
 from api.demo import demo_page
+from api.docs import docs_page
 from api.errors import Unfinished, on_client_gone, on_fault, on_http_error, on_own_error, on_unfinished
 from api.events import Events
 from api.fetch import Fetch
 from api.gate import ACCESS, Access, Gate, RequireKey
 from api.headers import CommonHeaders, Lines
 from api.metrics import Metrics
+from api.openapi import Description
 from api.query import PATH
 from api.refresh import Refresh
 from api.scanner import Scanner
@@ -83,11 +85,13 @@ def create_app(store: Store, settings: Settings, key: str, events: Events, servi
             Route("/refresh", refresh.post, methods=["POST"], middleware=refreshing),
             Route("/sign", Sign(gate).post, methods=["POST"], middleware=reading),
             Route("/tasks/{id}", refresh.get, middleware=keyed),
-            Route("/events", events.feed, middleware=keyed),
+            Route("/events", events.feed, methods=["GET"], middleware=keyed),
             Route("/status", reports.status, middleware=keyed),
             Route("/metrics", metrics.get, middleware=reading),
             Route("/health", reports.health),
             Route("/ready", reports.ready),
+            Route("/openapi.json", Description(gate, views).get),
+            Route("/docs", docs_page()),
             Route("/demo", demo_page()),
             Route("/", _to_demo),
         ],

@@ -31,7 +31,7 @@ from cache.store import Store
 
 MOST_ROWS = 10_000
 JOINED = 4 << 20  # bytes of a body that are copied to be sent at once
-_FORM = re.compile(r"(\d{1,10})(?:-([0-9a-f]{8})(?:-(\d{1,10})-([0-9a-f]{16}))?)?", re.ASCII)
+_FORM = re.compile(r"^([0-9]{1,10})(?:-([0-9a-f]{8})(?:-([0-9]{1,10})-([0-9a-f]{16}))?)?$")
 
 
 class Since(NamedTuple):
@@ -75,6 +75,7 @@ SINCE = Parameter(
     {"type": "string", "pattern": _FORM.pattern},
     "From where on changes are asked for.",
     "12",
+    required=True,
 )
 LIMIT = Parameter(
     "limit",
@@ -98,9 +99,7 @@ class ChangesFeed:
 
     async def get(self, request: Request) -> Response:
         given = parameters(request, *PARAMETERS)
-        since: Since | None = given["since"]
-        if since is None:
-            raise ParameterInvalid("Parameter 'since' is missing.", f"It takes {SINCE.takes}.")
+        since: Since = given["since"]
         view = await self._views.get()
         if access_of(request).masked and personal_columns(self._personal, view.snapshot.columns):
             raise ColumnMasked(

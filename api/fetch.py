@@ -12,12 +12,12 @@ import numpy.typing as npt
 from isal import isal_zlib
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from api.errors import Unfinished
 from api.events import Events
-from api.files import Files
+from api.files import FileInParts, Files
 from api.gate import ACCESS, Access, access_of
 from api.query import ALL, PREPARED, FetchQuery, read
 from api.ready import (
@@ -169,7 +169,7 @@ class Fetch:
                 headers["Accept-Ranges"] = "bytes"
             if asking.shape.format in _FILES and (request.method == "HEAD" or "range" in request.headers):
                 path = await self._files.written(asking.tag, lambda: self._scan(asking))
-                return FileResponse(path, headers=headers | dict(asking.view.headers.items))
+                return FileInParts(path, headers=headers | dict(asking.view.headers.items))
             pieces = await self._scan(asking)
         if asking.gzip and asking.shape.format not in _FILES:  # these are compressed inside
             headers["Content-Encoding"] = "gzip"

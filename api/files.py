@@ -9,9 +9,22 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
+from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable
+
 Pieces = AsyncIterator[bytes | memoryview]
 
 KEPT = 4
+
+
+class FileInParts(FileResponse):
+    """A file, or the parts of it that `Range` asks for. A range that no part answers is ignored (RFC 9110, 14.2)."""
+
+    @classmethod
+    def _parse_range_header(cls, http_range: str, file_size: int) -> list[tuple[int, int]]:
+        try:
+            return super()._parse_range_header(http_range, file_size)
+        except (MalformedRangeHeader, RangeNotSatisfiable):
+            return []
 
 
 class Files:

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
 from api.address import Proxies, counted_as
+from api.codes import CODES
 from api.errors import Forbidden, refusal, unauthorized
 from api.limits import Limits
 from cache.clients import ApiKey, Clients, Scope, digest
@@ -90,9 +91,11 @@ class Gate:
         address = counted_as(self._proxies.client(client[0], connection["headers"])) if client else ""
         if refused := self._limits.request("address", address):
             return refused
-        key = _key(connection["headers"])
+        key = key_of(connection["headers"])
         if key is not None:
             access: Access | Response = self._known.get(sha256(key).digest()) or unauthorized()
+            if b"signature=" in connection["query_string"]:  # the key counts
+                _take_signature(connection)
         elif b"signature=" in connection["query_string"]:
             access = self._signer(connection)
         else:
@@ -132,13 +135,10 @@ class Gate:
         said = [pair for pair in pairs if pair[0] != SIGNATURE]
         signer = self._signers.get(by)
         if signer is None or not is_signed(self._secret, connection["path"], said, by, mac, signer.digest):
-            return refusal(
-                401, "signature_invalid", "This address was changed, or its key is gone. Have it signed anew."
-            )
+            return refusal("signature_invalid", CODES["signature_invalid"].message)
         if time.time() >= int(given[EXPIRES]):
-            return refusal(401, "signature_expired", "This signed address has expired. Have it signed anew.")
-        parts = (part for part in query.split(b"&") if not part.startswith((b"expires=", b"signature=")))
-        connection["query_string"] = b"&".join(parts)
+            return refusal("signature_expired", CODES["signature_expired"].message)
+        _take_signature(connection)
         return replace(signer, scopes=signer.scopes & {"read"})
 
 
@@ -174,7 +174,12 @@ def _access(key: ApiKey) -> Access:
     return Access(key.name, key.digest, frozenset(key.scopes), key.masked, expires_at)
 
 
-def _key(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+def _take_signature(connection: Connection) -> None:
+    parts = connection["query_string"].split(b"&")
+    connection["query_string"] = b"&".join(part for part in parts if not part.startswith((b"expires=", b"signature=")))
+
+
+def key_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
     """What `X-API-Key` holds, else what follows `Bearer` in `Authorization`."""
     bearer = None
     for name, value in headers:

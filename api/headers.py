@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 METHODS = "GET, HEAD, POST, OPTIONS"
-EXPOSED = "ETag, Location, Retry-After, X-Generation, X-Verified"
+EXPOSED = "ETag, Location, Retry-After, X-Generation, X-Next, X-Total-Count, X-Verified"
 PREFLIGHT_SECONDS = 86_400
 
 
@@ -81,7 +81,6 @@ class CommonHeaders:
     def _preflight(self, asked: Mapping[bytes, bytes]) -> Response:
         wanted = asked.get(b"access-control-request-headers", b"X-API-Key, Authorization")
         headers = {
-            "Allow": METHODS,
             "Access-Control-Allow-Methods": METHODS,
             "Access-Control-Allow-Headers": wanted.decode("latin-1"),
             "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),

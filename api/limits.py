@@ -84,7 +84,7 @@ class Limits:
     def _refusal(self, until: float) -> Response:
         seconds = max(1, math.ceil(until - time.time()))
         message = f"Too many requests. Wait {seconds} seconds, then ask less often."
-        return refusal(429, "rate_limited", message, {"Retry-After": str(seconds)})
+        return refusal("rate_limited", message, {"Retry-After": str(seconds)})
 
 
 def _parsed(name: str, value: str) -> RateLimitItem | None:

@@ -24,7 +24,7 @@ class Parameter:
 
     `read` turns the text into a value, or raises ValueError; `takes` says in words what it accepts, and `schema` in
     JSON Schema. `default` is the value where the parameter is not given. One that `repeats` may be given several times,
-    and its value is the tuple of all.
+    and its value is the tuple of all. A `required` one must be given.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Parameter:
     example: str
     default: Any = None
     repeats: bool = False
+    required: bool = False
 
 
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
@@ -72,9 +73,8 @@ def choice(name: str, choices: Sequence[str], description: str, example: str, de
     return Parameter(name, read, takes, {"type": "string", "enum": list(choices)}, description, example, default)
 
 
-def text(name: str, takes: str, description: str, example: str, repeats: bool = False) -> Parameter:
-    default = () if repeats else None
-    return Parameter(name, _text, takes, {"type": "string"}, description, example, default, repeats)
+def text(name: str, takes: str, description: str, example: str) -> Parameter:
+    return Parameter(name, _text, takes, {"type": "string"}, description, example)
 
 
 def _text(text: str) -> str:
@@ -83,10 +83,18 @@ def _text(text: str) -> str:
     return text
 
 
+_NAMES = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+
+
 def names(name: str, description: str, example: str) -> Parameter:
     """Columns with commas between them."""
     takes = "names of columns with commas between them, one that holds a comma in double quotes"
-    return Parameter(name, listed, takes, {"type": "string"}, description, example, ())
+    return Parameter(name, listed, takes, _NAMES, description, example, ())
+
+
+def repeated(name: str, takes: str, description: str, example: str) -> Parameter:
+    """A text that may be given several times."""
+    return Parameter(name, _text, takes, _NAMES, description, example, (), repeats=True)
 
 
 _ITEM = re.compile(r'"(?:[^"]|"")*"|(?:[^,"][^,]*)?')
@@ -163,4 +171,7 @@ def parameters(request: Request, *known: Parameter) -> dict[str, Any]:
         if not name.startswith("_"):
             taken = " and ".join(parameter.name for parameter in known) or "no parameters"
             raise unknown(name, request.url.path, taken)
+    for parameter in known:
+        if parameter.required and parameter.name not in values:
+            raise ParameterInvalid(f"Parameter '{parameter.name}' is missing.", f"It takes {parameter.takes}.")
     return {parameter.name: parameter.default for parameter in known} | values

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple, cast, get_args
 
 from api.errors import ParameterInvalid
-from api.parameters import Parameter, choice, flag, listed, names, pairs, parse, text, unknown, whole
+from api.parameters import Parameter, choice, flag, listed, names, pairs, parse, repeated, text, unknown, whole
 from cache.filters import Condition, Op, Query, Sort
 from cache.shape import Format, Shape
 from cache.snapshot import Column
@@ -25,12 +25,11 @@ PARAMETERS: tuple[Parameter, ...] = (
     ),
     names("sort", "Columns to sort by, `-` before one for descending; the key breaks ties.", "-created_at,id"),
     names("fields", "Only these columns, in this order.", "id,name,total_price"),
-    text(
+    repeated(
         "facet",
         "the name of a column, and may be given several times",
         "Values of a column with their counts, the most frequent 100, under `facets`.",
         "financial_status",
-        repeats=True,
     ),
     flag("metadata_only", "Everything but the rows, and `columns` with their types and `size`, the bytes of all rows."),
     flag("parse_json", "`false` gives columns that hold JSON as the stored text.", default=True),
@@ -47,7 +46,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     flag("wait", "Refreshes first, and answers from the new snapshot."),
     flag("stream", "Answers as server-sent events; with `refresh`, once more after the refresh."),
 )  # fmt: skip
-_KNOWN: Mapping[str, Parameter] = {parameter.name: parameter for parameter in PARAMETERS}
+KNOWN: Mapping[str, Parameter] = {parameter.name: parameter for parameter in PARAMETERS}
 _OPS: frozenset[str] = frozenset(get_args(Op))
 
 # Pairs that say two things at once, and what to do.
@@ -121,7 +120,7 @@ PREPARED = Shape()  # that of rows as they were rendered when they were publishe
 
 def read(query: bytes) -> FetchQuery:
     """Reads a query string. Raises ParameterInvalid, which names the parameter and what is taken."""
-    values, filters = parse(pairs(query), _KNOWN)
+    values, filters = parse(pairs(query), KNOWN)
     if "after" in values or "wait" in values:
         for one, other, advice in _CONTRADICTIONS:
             if values.get(one) and other in values and values[other] is not False:
@@ -148,7 +147,7 @@ def _condition(name: str, value: str, known: Collection[str]) -> Condition | Non
     if name in known:
         return Condition(name, "eq", value)
     filters = f"and filters on columns (COLUMN=value, or COLUMN__OP=value with {', '.join(get_args(Op))})"
-    raise unknown(name, PATH, f"{', '.join(_KNOWN)}, {filters}; the columns are {', '.join(sorted(known))}")
+    raise unknown(name, PATH, f"{', '.join(KNOWN)}, {filters}; the columns are {', '.join(sorted(known))}")
 
 
 def _said(query: bytes) -> bytes:

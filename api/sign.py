@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,7 +17,13 @@ from cache.signing import EXPIRES, MAX_MINUTES, SIGNATURE
 from cache.store import now
 
 SIGNABLE = ("/fetch-data", "/events", "/changes")
+_SIGNABLE = rf"^({'|'.join(SIGNABLE)})(\?[^#]*)?$"
 _ADVICE = f'It takes JSON: {{"path": "/fetch-data?format=csv", "minutes": 10}}; minutes are 1 to {MAX_MINUTES}.'
+
+
+def _whole(number: object) -> object:
+    """To JSON, 6.0 is a whole number."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 class Wish(BaseModel):
@@ -25,8 +31,8 @@ class Wish(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    path: Annotated[str, Field(max_length=8_000)]
-    minutes: Annotated[int, Field(strict=True, ge=1, le=MAX_MINUTES)] = 10
+    path: Annotated[str, Field(max_length=8_000, json_schema_extra={"pattern": _SIGNABLE})]
+    minutes: Annotated[int, Field(strict=True, ge=1, le=MAX_MINUTES), BeforeValidator(_whole)] = 10
 
 
 class Sign:

@@ -64,7 +64,7 @@ class Reports:
 
 
 def _not_ready(code: str, message: str) -> Response:
-    return refusal(503, code, message, {"Retry-After": str(RETRY_SECONDS)})
+    return refusal(code, message, {"Retry-After": str(RETRY_SECONDS)})
 
 
 def _status(status: Status, view: View | None) -> dict[str, Any]:

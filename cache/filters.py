@@ -29,9 +29,9 @@ _COMPARISONS: Mapping[str, str] = {
     "eq": "=", "ne": "IS DISTINCT FROM", "gt": ">", "gte": ">=", "lt": "<", "lte": "<=",
 }  # fmt: skip
 _SEARCHES: Mapping[str, str] = {"contains": "contains", "startswith": "starts_with"}
-_SEARCHED: tuple[Kind, ...] = ("text", "json")
-_UNORDERED: tuple[Kind, ...] = ("boolean", "json", "bytes")
-_UNSORTED: tuple[Kind, ...] = ("json", "bytes")
+SEARCHED: tuple[Kind, ...] = ("text", "json")
+UNORDERED: tuple[Kind, ...] = ("boolean", "json", "bytes")
+UNSORTED: tuple[Kind, ...] = ("json", "bytes")
 _DIGITS = 38  # what DuckDB's widest DECIMAL holds
 
 
@@ -100,7 +100,7 @@ def known(name: str, columns: Sequence[Column]) -> Column:
 def sortable(name: str, columns: Sequence[Column]) -> Column:
     """The column of that name. Raises BadFilter where rows cannot be sorted by it."""
     column = known(name, columns)
-    if column.kind in _UNSORTED:
+    if column.kind in UNSORTED:
         raise BadFilter(f"{column.name} has no order, so rows cannot be sorted by it.", "Sort by another column.")
     return column
 
@@ -117,14 +117,14 @@ def operands(condition: Condition, column: Column) -> list[Value]:
             raise BadFilter(f"{column.name}__isnull does not take {texts!r}.", "It takes true or false.")
         return []
     if op in _SEARCHES:
-        if column.kind not in _SEARCHED:
+        if column.kind not in SEARCHED:
             raise BadFilter(
                 f"{column.name} holds no text, so {op} cannot search it.", "Use eq, gt, gte, lt, lte or in."
             )
         return [texts]
     if op not in _COMPARISONS:
         raise BadFilter(f"There is no operator {op!r} for {column.name}.", f"Operators: {', '.join(get_args(Op))}.")
-    if op not in ("eq", "ne") and column.kind in _UNORDERED:
+    if op not in ("eq", "ne") and column.kind in UNORDERED:
         raise BadFilter(f"{column.name} has no order, so {op} cannot compare it.", "Use eq, ne, in or isnull.")
     return [parsed(texts, column)]
 

@@ -1,0 +1,228 @@
+"""GET /openapi.json describes what is served, and all of it; schemathesis holds the running API to it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import httpx
+import pytest
+from cache_factory import COLUMNS, publish
+from jsonschema import Draft202012Validator
+from sidecar_process import KEY, ROOT, Sidecar, answering, sidecar, sync, worker
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from api.app import create_app
+from api.codes import CODES
+from api.events import Events
+from api.openapi import document
+from api.query import PARAMETERS
+from cache.errors import OrdersError, Trouble
+from cache.filters import Op
+from cache.local import LocalStore
+from cache.settings import Settings
+
+FIXED = {
+    "Rows": {"status", "count", "last_updated", "data"},
+    "Asked": {"status", "message"},
+    "Status": {"api_status", "cache_exists", "cache_age_minutes", "update_in_progress", "timestamp"},
+    "Health": {"status", "timestamp"},
+    "Error": {"status", "message"},
+}
+STATUSES = {  # that the contract names
+    "/fetch-data": {"200", "304", "400", "401", "410", "429", "503", "504"},
+    "/refresh": {"202", "401", "429", "503"},
+    "/tasks/{id}": {"200", "401", "404"},
+    "/changes": {"200", "304", "400", "401", "410"},
+    "/ready": {"200", "503"},
+}
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
+    with sidecar(tmp_path_factory.mktemp("api"), REFRESH_MIN_SECONDS="0", FAILED_KEYS_LIMIT="off") as running:
+        publish(running.store, 20)
+        publish(running.store, 30)
+        yield running
+
+
+def routes(store: LocalStore) -> list[Route]:
+    settings = Settings.load()
+    app: Any = create_app(store, settings, KEY, Events(store, settings))
+    while not isinstance(app, Starlette):
+        app = app._app
+
+    async def run() -> list[Route]:
+        async with app.router.lifespan_context(app):
+            return [route for route in app.routes if isinstance(route, Route)]
+
+    return asyncio.run(run())
+
+
+def operations(described: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(method, path): each for path, methods in described["paths"].items() for method, each in methods.items()}
+
+
+def test_everything_served_is_described_and_nothing_else(store: LocalStore) -> None:
+    served = {(method.lower(), route.path) for route in routes(store) for method in (route.methods or set()) - {"HEAD"}}
+    assert served == set(operations(document()))
+
+
+def test_the_parameters_are_those_that_requests_are_parsed_by() -> None:
+    described = operations(document())["get", "/fetch-data"]["parameters"]
+    names = [each["name"] for each in described if each["in"] == "query"]
+    assert names == [*(parameter.name for parameter in PARAMETERS), "filters"]
+    filters = described[-1]
+    assert (filters["style"], filters["explode"], filters["schema"]["type"]) == ("form", True, "object")
+    for op in get_args(Op):
+        assert f"`{op}`" in filters["description"]
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_the_fixed_keys_of_the_contract_are_in_every_body(name: str) -> None:
+    assert set(document()["components"]["schemas"][name]["required"]) >= FIXED[name]
+
+
+@pytest.mark.parametrize("path", STATUSES)
+def test_the_statuses_of_the_contract_are_described(path: str) -> None:
+    (operation,) = document()["paths"][path].values()
+    assert set(operation["responses"]) >= STATUSES[path]
+
+
+@pytest.mark.parametrize("columns", [(), COLUMNS])
+def test_every_example_is_one_by_its_own_schema(columns: tuple[Any, ...]) -> None:
+    described = document(columns)
+    tried = 0
+    for schema in described["components"]["schemas"].values():
+        validator = Draft202012Validator({**schema, "components": described["components"]})
+        for example in schema["examples"]:
+            validator.validate(example)
+            tried += 1
+    for operation in operations(described).values():
+        for parameter in operation.get("parameters", ()):
+            Draft202012Validator(parameter["schema"]).validate(parameter["example"])
+        for answer in operation["responses"].values():
+            for media in answer.get("content", {}).values():
+                for example in media.get("examples", {}).values():
+                    validator = Draft202012Validator({**media["schema"], "components": described["components"]})
+                    validator.validate(example["value"])
+                    tried += 1
+    assert tried > 50
+
+
+def test_every_reference_resolves_and_every_operation_has_a_name_of_its_own() -> None:
+    described = document(COLUMNS)
+    found = re.findall(r"'\$ref': '#/components/(\w+)/([\w-]+)'", str(described))
+    assert found
+    assert [each for each in found if each[1] not in described["components"][each[0]]] == []
+    names = [operation["operationId"] for operation in operations(described).values()]
+    assert len(names) == len(set(names))
+
+
+def test_every_error_of_a_reader_has_a_status() -> None:
+    """What only a sync or a command can raise has none."""
+    elsewhere = {
+        "cache_error", "settings_invalid", "publish_conflict", "sync_running", "bad_key", "error",
+    }  # fmt: skip
+    raised = {
+        error.code for error in _family(OrdersError) if error.__module__ in ("cache.errors", "api.errors")
+    } - elsewhere
+    assert raised <= set(CODES)
+
+
+def test_the_document_on_the_api_lists_every_code_with_its_status() -> None:
+    _, _, errors = (ROOT / "docs" / "api.md").read_text(encoding="utf-8").partition("\n## Errors\n")
+    listed = set()
+    for statuses, codes in re.findall(r"^\| ([\d, ]+) \| ([^|]+) \|", errors.partition("\n## ")[0], re.MULTILINE):
+        names = re.findall(r"`(\w+)`", codes)
+        numbers = [int(number) for number in statuses.split(", ")]
+        listed |= set(zip(names, numbers if len(numbers) > 1 else numbers * len(names), strict=True))
+    assert listed == {(code.name, code.status) for code in CODES.values()}
+
+
+def _family(error: type[OrdersError]) -> Iterator[type[OrdersError]]:
+    yield error
+    for below in error.__subclasses__():
+        yield from _family(below)
+
+
+def test_the_columns_are_told_to_those_who_have_a_key(api: Sidecar) -> None:
+    anyone = httpx.get(f"{api.url}/openapi.json")
+    assert anyone.json() == document()
+    assert "financial_status__in" not in anyone.text
+    told = api.client.get("/openapi.json").json()
+    assert told == document(COLUMNS)
+    (filters,) = [each for each in told["paths"]["/fetch-data"]["get"]["parameters"] if each["name"] == "filters"]
+    assert filters["schema"]["properties"]["total_price__gte"]["type"] == "string"
+    assert filters["schema"]["additionalProperties"] is False
+    assert told["components"]["schemas"]["Row"]["properties"]["cancelled_at"]["type"] == ["string", "null"]
+
+
+def test_a_wrong_key_is_refused_there_too(api: Sidecar) -> None:
+    assert httpx.get(f"{api.url}/openapi.json", headers={"X-API-Key": "wrong"}).status_code == 401
+
+
+def test_columns_that_a_key_may_not_see_take_no_filter() -> None:
+    described = document(COLUMNS, {"email"})
+    (filters,) = [p for p in described["paths"]["/fetch-data"]["get"]["parameters"] if p["name"] == "filters"]
+    assert "name__contains" in filters["schema"]["properties"]
+    assert not [name for name in filters["schema"]["properties"] if name.startswith("email")]
+    assert "email" in described["components"]["schemas"]["Row"]["properties"]
+
+
+@pytest.mark.parametrize(
+    ("name", "ask"),
+    [
+        ("Rows", "/fetch-data?metadata_only=true&facet=currency&refresh=true"), ("Rows", "/fetch-data?limit=2"),
+        ("Changes", "/changes?since=1"), ("Status", "/status"), ("Health", "/health"), ("Ready", "/ready"),
+    ],
+)  # fmt: skip
+def test_no_key_of_an_answer_is_left_out(api: Sidecar, name: str, ask: str) -> None:
+    described = document(COLUMNS)["components"]["schemas"][name]
+    trouble = Trouble(code="unreachable", message="phpMyAdmin did not answer.", advice="Check PHPMYADMIN_URL.")
+    with worker(api.store):
+        with sync(api.store, error=trouble):
+            pass
+        answer = api.client.get(ask)
+    assert answer.status_code == 200
+    assert set(answer.json()) <= set(described["properties"])
+    assert set(answer.json()) >= set(described["required"])
+
+
+def test_schemathesis_finds_nothing(api: Sidecar, tmp_path: Path) -> None:
+    """All its checks, on everything but the stream that never ends; while a worker answers refreshes."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
+        "SCHEMATHESIS_HOOKS": "schemathesis_hooks",
+    }
+    command = [
+        sys.executable, "-m", "schemathesis.cli", "run", f"{api.url}/openapi.json", "--header", f"X-API-Key: {KEY}",
+        "--checks", "all", "--exclude-path", "/events", "--max-examples", "6", "--seed", "20251229",
+        "--request-timeout", "20", "--no-color",
+    ]  # fmt: skip
+    with answering(api.store):
+        ended = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, check=False
+        )
+    assert ended.returncode == 0, ended.stdout[-8000:] + ended.stderr[-2000:]
+    assert "Coverage" in ended.stdout
+
+
+def test_the_stream_that_never_ends_begins_as_described(api: Sidecar) -> None:
+    described = document()
+    (content,) = described["paths"]["/events"]["get"]["responses"]["200"]["content"]
+    with api.client.stream("GET", "/events") as answer:
+        assert answer.headers["content-type"].startswith(content)
+        line = next(line for line in answer.iter_lines() if line.startswith("data: "))
+    event = described["components"]["schemas"]["FeedEvent"]
+    Draft202012Validator({**event, "components": described["components"]}).validate(
+        httpx.Response(200, text=line[6:]).json()
+    )

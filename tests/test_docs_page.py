@@ -1,0 +1,71 @@
+"""`/docs` is the description as a page: whole, readable by keyboard and on a phone, and it loads nothing."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import sync_playwright
+from sidecar_process import Sidecar, sidecar
+
+from api.codes import CODES
+from api.operations import OPERATIONS
+from api.query import PARAMETERS
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
+    with sidecar(tmp_path_factory.mktemp("api")) as running:
+        yield running
+
+
+def test_it_tells_every_operation_parameter_and_error(api: Sidecar) -> None:
+    answer = httpx.get(f"{api.url}/docs")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    text = html.unescape(re.sub(r"<[^>]+>", "", answer.text))
+    for operation in OPERATIONS:
+        assert f"{operation.method.upper()} {operation.path}" in text
+        assert operation.says in text
+    for name in [*(parameter.name for parameter in PARAMETERS), "filters", "since", *CODES]:
+        assert f"<code>{name}</code>" in answer.text or f'<code id="{name}">{name}</code>' in answer.text
+
+
+def test_it_is_one_file_without_a_script_under_a_strict_policy(api: Sidecar) -> None:
+    answer = httpx.get(f"{api.url}/docs")
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert not re.search(r"(src|href)=\"(?!data:|#|demo\"|openapi.json\")", answer.text)
+
+
+def test_its_links_lead_somewhere(api: Sidecar) -> None:
+    page = httpx.get(f"{api.url}/docs").text
+    ids = re.findall(r'id="(\w+)"', page)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'href="#(\w+)"', page)) <= set(ids)
+
+
+def test_it_is_read_by_keyboard_and_on_a_phone(api: Sidecar, tmp_path: Path) -> None:
+    with sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=flags)
+        page = browser.new_page(viewport={"width": 390, "height": 844})
+        asked: list[str] = []
+        said: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: said.append(message.text))
+        page.goto(f"{api.url}/docs")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        for _ in range(3):
+            page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        assert page.evaluate("location.hash") == "#getRows"
+        assert page.locator("#getRows").bounding_box()["y"] < 100  # type: ignore[index]
+        browser.close()
+    assert [url for url in asked if not url.startswith((api.url, "data:"))] == []
+    assert said == []
