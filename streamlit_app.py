@@ -16,11 +16,13 @@ from pathlib import Path
 import streamlit as st
 from anyio import to_thread
 from starlette.middleware import Middleware
+from starlette.routing import Route
 
 from cache.errors import OrdersError
 from cache.settings import Settings
 from cache.store import open_store
 from dashboard import signin
+from dashboard.downloads import PATH, Downloads
 from dashboard.headers import Headers
 from dashboard.passwords import Passwords
 from dashboard.source import Source, use
@@ -31,6 +33,7 @@ try:
     store = open_store(settings.cache_url)
     secret = store.clients().secret
     passwords = Passwords(settings, secret) if settings.dashboard_password else None
+    downloads = Downloads(settings.cache_url, secret)
 except OrdersError as error:
     sys.exit(str(error))
 
@@ -38,19 +41,20 @@ except OrdersError as error:
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncIterator[None]:
     """The scheduler belongs to the server, not to a visit: it runs without any visitor."""
-    use(Source(store, settings, passwords))
+    use(Source(store, settings, secret, passwords))
     warm_up()
-    if settings.scheduler == "off":
-        yield
-        return
-    from scraper.scheduler import Scheduler
+    scheduler = None
+    if settings.scheduler != "off":
+        from scraper.scheduler import Scheduler
 
-    scheduler = Scheduler(store, settings, "dashboard")
-    scheduler.start()
+        scheduler = Scheduler(store, settings, "dashboard")
+        scheduler.start()
     try:
         yield
     finally:
-        await to_thread.run_sync(scheduler.stop)
+        await downloads.close()
+        if scheduler:
+            await to_thread.run_sync(scheduler.stop)
 
 
 def warm_up() -> None:
@@ -67,6 +71,7 @@ def warm_up() -> None:
 app = st.App(
     Path(__file__).parent / "dashboard" / "script" / "main.py",
     lifespan=lifespan,
+    routes=[Route(PATH, downloads.get)],
     secrets=signin.oidc_secrets(settings, secret),
     middleware=[Middleware(Headers), Middleware(signin.SignIn, passwords=passwords)],
 )

@@ -28,11 +28,11 @@ from api.metrics import Metrics
 from api.openapi import Description
 from api.query import PATH
 from api.refresh import Refresh
-from api.scanner import Scanner
 from api.sign import Sign
 from api.status import Reports
 from api.views import Ready, Views
 from cache.errors import OrdersError
+from cache.scanner import Scanner
 from cache.settings import Settings
 from cache.store import Store
 

@@ -37,9 +37,9 @@ from api.ready import (
     ready,
 )
 from api.refresh import ask_automatically, nothing_cached
-from api.scanner import Scanner
 from api.views import Piece, Ready, View, Views
 from cache.errors import NoSnapshot, UnknownGeneration
+from cache.scanner import Scanner
 from cache.settings import Settings
 from cache.store import Store
 

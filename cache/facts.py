@@ -137,6 +137,11 @@ class Facts:
         return self._snapshot.columns
 
     @property
+    def keyed(self) -> bool:
+        """Whether the key of an order is a value of it, and not its place."""
+        return self._mapped.by_line or self._key_column is not None
+
+    @property
     def _key_column(self) -> str | None:
         """What names an order, where one column does; else it is its place, and no row is taken over."""
         key = self._snapshot.manifest.key

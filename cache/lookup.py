@@ -25,6 +25,12 @@ class Page:
     count: int
 
 
+def searched(mapped: Mapped, masked: Collection[str]) -> list[str]:
+    """SQL of the columns that a search looks into, beside the key."""
+    columns = (mapped.roles.get(role) for role in _SEARCHED)
+    return [quoted(column.name) for column in columns if column and column.name not in masked]
+
+
 class Lookup:
     """Parameters: `facts` of a generation, and what its columns mean. Columns that are `masked` show their mask,
     and are not searched."""
@@ -40,9 +46,8 @@ class Lookup:
         key, in any case."""
         found = list(values)
         if search.strip():
-            columns = (self._mapped.roles.get(role) for role in _SEARCHED)
-            names = [KEY, *(quoted(column.name) for column in columns if column and column.name not in masked)]
-            said = " OR ".join(f"contains(lower({name}::VARCHAR), lower(?))" for name in names)
+            names = searched(self._mapped, masked) + ([KEY] if self._facts.keyed else [])
+            said = " OR ".join(f"contains(lower({name}::VARCHAR), lower(?))" for name in names) or "false"
             clause += f" AND o.key IN (SELECT {KEY} FROM {self._facts.rows} WHERE {said})"
             found += [search.strip()] * len(names)
         matching = f"FROM {self._facts.orders} AS o WHERE {clause}"

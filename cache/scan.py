@@ -1,6 +1,6 @@
 """python -m cache.scan CACHE_URL FOLDER: what needs DuckDB is done here, in a process of its own.
 
-The process that serves loads no engine; it starts this one when it needs it (api/scanner.py). Frames go both ways:
+The process that serves loads no engine; it starts this one when it needs it (cache/scanner.py). Frames go both ways:
 
     request   length (4 bytes, little-endian), and that many bytes of JSON: a Request
     answer    any number of `D` frames, then one `E` (end: JSON that sums up) or `X` (error: JSON of a Trouble);

@@ -21,6 +21,7 @@ from cache.errors import QueryRefused
 from cache.filters import Query, known, order_by, quoted, where
 from cache.formats import csv_header, masked, shown
 from cache.render import ROW_GROUP
+from cache.selection import Selection
 from cache.shape import Shape
 from cache.snapshot import PARQUET, Column, Snapshot
 from cache.store import Store
@@ -40,7 +41,7 @@ Send = Callable[[bytes | memoryview], None]
 class Request(BaseModel, frozen=True):
     """What is asked: `find` the numbers of rows, the values of a `facet`, or the `rows` in a shape.
 
-    `limit` None: all. A facet's values are those of `column`.
+    `limit` None: all. A facet's values are those of `column`. A `selection` of orders stands for the query of rows.
     """
 
     what: Literal["find", "facet", "rows"]
@@ -50,6 +51,7 @@ class Request(BaseModel, frozen=True):
     limit: int | None = None
     column: str = ""
     shape: Shape = Shape()
+    selection: Selection | None = None
 
 
 class Scans:
@@ -123,7 +125,11 @@ class Scans:
     def _rows(self, snapshot: Snapshot, request: Request, send: Send) -> dict[str, Any]:
         shape = request.shape
         columns = shown(shape, snapshot.columns)
-        if request.query == Query():
+        if request.selection:
+            number = _unused(snapshot.columns)
+            source = self._numbered(snapshot, number)
+            numbers = request.selection.numbers(self._database, snapshot, self._store.setup(), source, number)
+        elif request.query == Query():
             numbers = np.arange(snapshot.rows)[_page(request)]
         else:
             numbers = self._numbers(snapshot, request.query)[_page(request)]

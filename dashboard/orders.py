@@ -13,6 +13,7 @@ from cache.lookup import Row
 from dashboard import access, data, rows, words
 from dashboard.data import Conditions
 from dashboard.drawer import drawer
+from dashboard.exports import take_along
 from dashboard.table import Cell, Column, Line, table
 
 ROWS = 50
@@ -38,6 +39,7 @@ def orders_table(orders: Orders, span: Span | None, conditions: Conditions) -> N
                 width=320,
             )
             _choose(orders, chosen)
+            take_along(orders, span, conditions, st.query_params.get(SEARCH, ""))
         search = st.query_params.get(SEARCH, "")
         at = _page_number()
         masked = access.masked(orders)

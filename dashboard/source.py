@@ -11,10 +11,11 @@ from dashboard.passwords import Passwords
 
 @dataclass(frozen=True)
 class Source:
-    """`passwords` is None where none is set."""
+    """`secret` is the cache's; `passwords` is None where none is set."""
 
     store: Store
     settings: Settings
+    secret: str
     passwords: Passwords | None
 
 

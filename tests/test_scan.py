@@ -15,12 +15,12 @@ import psutil
 import pytest
 from cache_factory import order, publish
 
-from api import scanner
-from api.scanner import Scanner
+from cache import scanner
 from cache.errors import BadFilter, QueryTimeout, ScanBusy, ScanFailed, SnapshotDamaged, UnknownGeneration
 from cache.filters import Condition, Query, Sort
 from cache.index import Index
 from cache.local import LocalStore
+from cache.scanner import Scanner
 from cache.scans import Request, Scans
 from cache.shape import Shape
 from cache.snapshot import PARQUET, Column

@@ -66,14 +66,21 @@ class Scanner:
         return [(value, rows) for value, rows in end["values"]]
 
     async def stream(
-        self, generation: int, query: Query, shape: Shape, offset: int = 0, limit: int | None = None
+        self,
+        generation: int,
+        query: Query,
+        shape: Shape,
+        offset: int = 0,
+        limit: int | None = None,
+        selection: Mapping[str, Any] | None = None,
     ) -> AsyncGenerator[bytes]:
         """The rows that match, in a shape, as they are rendered; JSON rows are joined by commas, without brackets.
 
+        Parameters: `selection`, as JSON tells it, stands for the query (cache/selection.py).
         What cannot be answered is raised here, before the first byte. Close the generator (contextlib.aclosing) where
         it is not read to its end.
         """
-        pieces = self._pieces(generation, query, shape=asdict(shape), offset=offset, limit=limit)
+        pieces = self._pieces(generation, query, shape=asdict(shape), offset=offset, limit=limit, selection=selection)
         try:
             first = await anext(pieces, b"")
         except BaseException:

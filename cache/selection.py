@@ -1,0 +1,58 @@
+"""The orders that a page of the dashboard shows, as rows of the source: for files that hold just these."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel
+
+from cache.analytics import Span, matching
+from cache.facts import KEY
+from cache.filters import Condition, quoted
+from cache.lookup import searched
+from cache.mapping import Mapped
+from cache.setup import Setup
+from cache.snapshot import Snapshot
+
+
+class Selection(BaseModel, frozen=True):
+    """As `Orders.page` takes it. `timezone` is the shop's, where the set-up names none; `span` is on its clock."""
+
+    timezone: str
+    span: tuple[datetime, datetime] | None = None
+    conditions: tuple[Condition, ...] = ()
+    search: str = ""
+    masked: frozenset[str] = frozenset()
+
+    def numbers(
+        self, database: duckdb.DuckDBPyConnection, snapshot: Snapshot, setup: Setup, source: str, number: str
+    ) -> npt.NDArray[np.int64]:
+        """Numbers of the rows, rising; where the table has a row for each line item, of all rows of these orders.
+
+        Parameters: `source` is the SQL of all rows, each with its number as the column `number`.
+        """
+        read_as = snapshot.manifest.source.timezone
+        mapped = Mapped(snapshot.columns, setup.timezone or self.timezone, read_as, setup)
+        names, key = searched(mapped, self.masked), snapshot.manifest.key
+        if mapped.by_line:
+            name = quoted(mapped.roles["name"].name)
+            names, of = [*names, name], f"{name}::VARCHAR"
+            own = ", ".join(f"any_value({quoted(c.name)}) AS {quoted(c.name)}" for c in snapshot.columns)
+            orders = f"SELECT {of} AS {KEY}, {own} FROM ({source}) WHERE {name} IS NOT NULL GROUP BY {name}"
+        else:
+            names, of = [*names, *(quoted(part) for part in key if len(key) == 1)], number
+            orders = f"SELECT {of} AS {KEY}, * FROM ({source})"
+        values: list[object] = []
+        if search := self.search.strip():
+            said = " OR ".join(f"contains(lower({name}::VARCHAR), lower(?))" for name in names) or "false"
+            orders, values = f"SELECT * FROM ({orders}) WHERE {said}", [search] * len(names)
+        clause, more = matching(Span(*self.span) if self.span else None, self.conditions)
+        facts = ", ".join(f"{sql} AS {name}" for name, sql in mapped.facts().items())
+        facts = f"SELECT {KEY}, {facts} FROM ({orders}) WHERE NOT {mapped.test}"
+        chosen = f"SELECT {KEY} FROM ({facts}) AS o WHERE {clause}"
+        sql = f"SELECT {number} FROM ({source}) WHERE {of} IN ({chosen}) ORDER BY 1"
+        found: npt.NDArray[np.int64] = database.sql(sql, params=[*values, *more]).to_arrow_table().column(0).to_numpy()
+        return found
