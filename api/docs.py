@@ -77,9 +77,14 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
     answers = _table(("answer", ""), (_answer(*each) for each in operation["responses"].items()))
     return (
         f'<section id="{operation["operationId"]}"><h2><b>{method}</b> <code>{escape(path)}</code></h2>'
-        f"<p>{_text(operation['summary'])} {_key(operation['security'])}</p>"
+        f"<p>{_text(operation['summary'])} {_key(operation['security'])}{_trial(operation)}</p>"
         f"{asked}{body}<h3>Answers</h3>{answers}</section>"
     )
+
+
+def _trial(operation: dict[str, Any]) -> str:
+    pages = "text/html" in operation["responses"].get("200", {"content": {"text/html": {}}})["content"]
+    return "" if pages else f' <a href="demo#{operation["operationId"]}">Try it</a>'
 
 
 def _way(scheme: dict[str, Any]) -> str:

@@ -13,6 +13,8 @@ from cache_factory import publish
 from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 from sidecar_process import KEY, Sidecar, answering, sidecar, worker
 
+from api.openapi import document
+
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-quic", "--no-first-run"]
 
 
@@ -47,6 +49,7 @@ def page(api: Sidecar, browser: Browser) -> Iterator[Page]:
     page.on("request", heard)
     page.goto(api.url)
     page.get_by_label("API key").fill(KEY)
+    expect(page.get_by_role("radio", name="/fetch-data")).to_be_checked()
     yield page
     context.close()
     assert complaints == []
@@ -55,7 +58,7 @@ def page(api: Sidecar, browser: Browser) -> Iterator[Page]:
 def send(page: Page, path: str, *flags: str) -> None:
     page.get_by_role("radio", name=path).check()
     for flag in flags:
-        page.get_by_role("checkbox", name=flag).check()
+        page.get_by_role("checkbox", name=f"{flag}=").check()
     page.get_by_role("button", name="Send").click()
 
 
@@ -66,7 +69,7 @@ def test_the_page_is_one_file_under_a_strict_policy(api: Sidecar) -> None:
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     assert answer.headers["x-frame-options"] == "DENY"
-    assert not re.search(r"(src|href)=\"(?!data:)", answer.text)
+    assert not re.search(r"(src|href)=\"(?!data:|docs\")", answer.text)
     assert httpx.get(api.url).headers["location"] == "/demo"
 
 
@@ -125,10 +128,67 @@ def test_a_wrong_key_is_shown_as_the_error_it_is(page: Page) -> None:
     expect(page.get_by_label("Body of the answer")).to_contain_text("Unauthorized access")
 
 
+def test_it_offers_every_operation_and_parameter_that_is_described(page: Page) -> None:
+    described = operations()
+    assert len(described) > 8
+    expect(page.get_by_role("radio")).to_have_count(len(described))
+    for path, names in described.items():
+        page.get_by_role("radio", name=path, exact=False).check()
+        form = page.locator("#parameters")
+        for name in names:
+            expect(form.locator("code", has_text=re.compile(rf"^{name}(=\w+)?$"))).to_have_count(1)
+
+
+def operations() -> dict[str, list[str]]:
+    """The names of the parameters of what is no page, by path."""
+    return {
+        path: [parameter["name"] for parameter in operation.get("parameters", ())]
+        for path, methods in document()["paths"].items()
+        for operation in methods.values()
+        if "text/html" not in operation["responses"].get("200", {}).get("content", {}) and path != "/"
+    }
+
+
+def test_filters_and_formats_are_sent_as_they_are_filled_in(page: Page, api: Sidecar) -> None:
+    page.get_by_role("button", name="Add a filter").click()
+    page.get_by_label("COLUMN or COLUMN__OP").fill("name__startswith")
+    page.get_by_label("Value", exact=True).fill("#10 &")
+    page.locator("select[name=format]").select_option("csv")
+    page.locator("input[name=fields]").fill("id,name")
+    address = f"{api.url}/fetch-data?fields=id%2Cname&format=csv&name__startswith=%2310+%26"
+    expect(page.locator("#curl")).to_have_text(f'curl -H "X-API-Key: $SHOPIFY_API_KEY" "{address}"')
+    page.get_by_label("Value", exact=True).fill("#1000")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_label("Body of the answer")).to_have_text(re.compile(r"^id,name\s+1000,#1000\s*$"))
+    page.get_by_role("button", name="Remove the filter").click()
+    expect(page.locator("#curl")).not_to_contain_text("startswith")
+
+
+def test_names_of_columns_are_offered_to_those_who_have_the_key(page: Page) -> None:
+    expect(page.locator("#columns option")).to_have_count(0)
+    page.get_by_label("API key").blur()
+    expect(page.locator("#columns option[value=total_price__gte]")).to_have_count(1)
+
+
+def test_changes_events_signatures_and_metrics_can_be_tried(page: Page, api: Sidecar) -> None:
+    page.get_by_role("radio", name="/changes").check()
+    page.locator("input[name=since]").fill("1")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_label("Body of the answer")).to_contain_text('"more": false')
+    send(page, "/sign")
+    expect(page.get_by_label("Body of the answer")).to_contain_text("signature=default.")
+    send(page, "/metrics")
+    expect(page.get_by_label("Body of the answer")).to_contain_text("orders_snapshot_generation")
+    send(page, "/events")
+    expect(page.get_by_role("listitem").filter(has_text="snapshotgeneration")).to_have_count(1)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("status")).to_have_text("Stopped")
+
+
 def test_the_curl_command_is_what_is_sent_and_does_not_show_the_key(page: Page, api: Sidecar) -> None:
     curl = page.locator("#curl")
     expect(curl).to_have_text(f'curl -H "X-API-Key: $SHOPIFY_API_KEY" "{api.url}/fetch-data"')
-    page.get_by_role("checkbox", name="stream").check()
+    page.get_by_role("checkbox", name="stream=true").check()
     expect(curl).to_have_text(f'curl -N -H "X-API-Key: $SHOPIFY_API_KEY" "{api.url}/fetch-data?stream=true"')
     page.get_by_role("radio", name="/refresh").check()
     expect(curl).to_have_text(f'curl -X POST -H "X-API-Key: $SHOPIFY_API_KEY" "{api.url}/refresh"')
@@ -152,11 +212,12 @@ def test_it_is_used_by_keyboard_alone(page: Page) -> None:
     page.get_by_label("API key").focus()
     page.keyboard.press("Tab")
     page.keyboard.press("ArrowDown")
-    expect(page.get_by_role("radio", name="/refresh")).to_be_checked()
+    expect(page.get_by_role("radio", name="/changes")).to_be_checked()
     page.keyboard.press("ArrowUp")
-    page.keyboard.press("Tab")
-    page.keyboard.press("Space")
-    expect(page.get_by_role("checkbox", name="refresh")).to_be_checked()
+    for _ in range(2):
+        page.keyboard.press("Tab")
+    page.keyboard.type("2")
+    expect(page.locator("#curl")).to_contain_text("/fetch-data?limit=2")
     page.keyboard.press("Enter")
     expect(page.get_by_role("status")).to_contain_text("200 OK")
 
