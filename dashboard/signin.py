@@ -159,12 +159,12 @@ form {{ display: grid; gap: 0.75rem; width: min(20rem, 85vw); padding: 2rem; bor
 h1 {{ font-size: 1.3rem; margin: 0; }} p {{ margin: 0; color: light-dark(#9e303b, #f2919a); }}
 input, button {{ font: inherit; padding: 0.55rem 0.75rem; border-radius: 0.5rem; border: 1px solid var(--line); }}
 button {{ background: var(--accent); color: light-dark(#fff, #0f1413); border: 0; cursor: pointer; }}
-</style></head><body>
+</style></head><body><main>
 <form method="post" action="/signin">
 <h1>Orders</h1>{alert}
 <label for="password">Password</label>
 <input id="password" name="password" type="password" autocomplete="current-password" required autofocus>
 <input type="hidden" name="next" value="{next}">
 <button>Sign in</button>
-</form></body></html>
+</form></main></body></html>
 """

@@ -5,8 +5,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   const head = table.createTHead().insertRow();
   data.columns.forEach((column) => {
-    const cell = document.createElement("th");
-    cell.scope = "col";
+    const cell = document.createElement(column.label ? "th" : "td"); // a header without words says nothing
+    if (column.label) cell.scope = "col";
     cell.textContent = column.label;
     cell.className = look(column);
     head.append(cell);

@@ -1,0 +1,146 @@
+"""Everyone can use the dashboard: axe finds nothing on any page, and the keyboard reaches all that the mouse does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from cache_factory import publish
+from dashboard_process import Dashboard, chromium, dashboard, figure, visit
+from playwright.sync_api import Browser, Locator, Page, expect
+from shop_factory import SHOP_COLUMNS, shop
+
+WIDTHS, SCHEMES = (1440, 390), ("light", "dark")
+axe = Axe()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    with dashboard(tmp_path_factory.mktemp("axe")) as running:
+        publish(running.store, shop(300), columns=SHOP_COLUMNS)
+        yield running
+
+
+def settled(page: Page) -> None:
+    """Waits until the page is drawn: no run of the script, nothing stale or fading."""
+    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=20_000)
+    expect(page.locator('[data-test-script-state="notRunning"]').first).to_be_attached(timeout=20_000)
+    expect(page.locator('[data-stale="true"]')).to_have_count(0, timeout=20_000)
+    page.evaluate("Promise.all(document.getAnimations().map(animation => animation.finished.catch(() => 0)))")
+
+
+def findings(page: Page) -> list[str]:
+    """What axe finds at both widths, light and dark, with the elements that it means."""
+    found = []
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            settled(page)
+            found += [f"{scheme}, {width}: {each}" for each in violations(page)]
+    return found
+
+
+def violations(page: Page) -> list[str]:
+    return [
+        f"{each['id']}: {each['help']}: {node['html'][:200]}: {node['failureSummary'][:300]}"
+        for each in axe.run(page).response["violations"] for node in each["nodes"][:3]
+    ]  # fmt: skip
+
+
+def test_axe_finds_nothing_on_any_page(browser: Browser, filled: Dashboard) -> None:
+    page = visit(browser, f"{filled.url}/?period=all")
+    links = page.get_by_test_id("stSidebarNavLink")
+    expect(links.first).to_be_visible()
+    addresses = [link.get_attribute("href") or "" for link in links.all()]
+    assert len(addresses) > 1
+    found = {}
+    for address in addresses:
+        page.set_viewport_size({"width": 1440, "height": 900})
+        page.goto(f"{address}?period=all")
+        found[address] = findings(page)
+    assert found == {address: [] for address in addresses}
+
+
+def test_axe_finds_nothing_in_what_opens_over_a_page(browser: Browser, filled: Dashboard) -> None:
+    page = visit(browser, f"{filled.url}/orders?period=all")
+    page.get_by_role("table", name="Orders", exact=True).get_by_role("button").first.click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert findings(page) == []
+    page.keyboard.press("Escape")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    for name in ("Take it along", "Payment", re.compile("All time")):
+        page.get_by_role("button", name=name).click()
+        settled(page)
+        assert violations(page) == []
+        page.keyboard.press("Escape")
+
+
+def test_axe_finds_nothing_on_the_form_of_the_password_or_without_data(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with dashboard(tmp_path_factory.mktemp("closed"), DASHBOARD_PASSWORD="x") as running:
+        page = browser.new_context().new_page()
+        page.goto(running.url)
+        page.get_by_label("Password").fill("wrong")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert")).to_be_visible()
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme)
+            assert violations(page) == []
+        page.get_by_label("Password").fill("x")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("No orders yet")).to_be_visible(timeout=20_000)
+        assert findings(page) == []
+
+
+def reached(page: Page, wanted: Locator, key: str = "Tab", steps: int = 60) -> None:
+    """Presses a key until an element has the focus, and asserts that the eye can see that it has."""
+    for _ in range(steps):
+        page.keyboard.press(key)
+        if wanted.evaluate("element => element.matches(':focus-visible')"):
+            return
+    raise AssertionError(f"{key} did not reach {wanted}")
+
+
+def test_the_keyboard_alone_filters_searches_opens_an_order_and_takes_it_along(
+    browser: Browser, filled: Dashboard
+) -> None:
+    page = visit(browser, f"{filled.url}/?period=all")
+    figure(page, "Orders", re.compile("[0-9]"))
+    paid = page.get_by_role("table", name="Sales by payment status").get_by_role("button", name="Paid", exact=True)
+    reached(page, paid)
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("status=paid"))
+    page.get_by_test_id("stSidebarNavLink").filter(has_text="Orders").focus()
+    page.keyboard.press("Enter")
+    search = page.get_by_placeholder("Order, customer or e-mail")
+    expect(search).to_be_visible(timeout=20_000)
+    reached(page, search)
+    first = page.get_by_role("table", name="Orders", exact=True).get_by_role("button").first
+    name = first.inner_text()
+    page.keyboard.type(name)
+    expect(page.get_by_text("1–1 of 1 orders")).to_be_visible(timeout=20_000)
+    take = page.get_by_role("button", name="Take it along")
+    reached(page, take)
+    page.keyboard.press("Enter")
+    csv = page.get_by_role("link", name="CSV")
+    expect(csv).to_be_visible()
+    reached(page, csv)
+    with page.expect_download() as begun:
+        page.keyboard.press("Enter")
+    assert begun.value.suggested_filename.endswith(".csv")
+    page.keyboard.press("Escape")
+    reached(page, first)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_contain_text(name)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
