@@ -147,6 +147,12 @@ def test_the_document_on_the_api_lists_every_code_with_its_status() -> None:
     assert listed == {(code.name, code.status) for code in CODES.values()}
 
 
+def test_the_document_on_the_api_has_a_line_for_every_operation() -> None:
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    for method, path in set(operations(document())) - {("get", "/")}:
+        assert re.search(rf"^\| `{method.upper()} {re.escape(path)}[?`]", text, re.MULTILINE), path
+
+
 def _family(error: type[OrdersError]) -> Iterator[type[OrdersError]]:
     yield error
     for below in error.__subclasses__():
