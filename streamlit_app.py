@@ -73,7 +73,7 @@ app = st.App(
     lifespan=lifespan,
     routes=[Route(PATH, downloads.get)],
     secrets=signin.oidc_secrets(settings, secret),
-    middleware=[Middleware(Headers), Middleware(signin.SignIn, passwords=passwords)],
+    middleware=[Middleware(Headers), Middleware(signin.SignIn, passwords=passwords, settings=settings)],
 )
 
 if __name__ == "__main__":

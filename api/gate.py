@@ -20,10 +20,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
-from api.address import Proxies, counted_as
 from api.codes import CODES
 from api.errors import Forbidden, refusal, unauthorized
 from api.limits import Limits
+from cache.address import Proxies, counted_as
 from cache.clients import ApiKey, Clients, Scope, digest
 from cache.errors import CacheError
 from cache.settings import Settings

@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit.runtime.secrets import SecretsValue
 
+from cache.address import Proxies, counted_as
 from cache.errors import SettingsInvalid
 from cache.settings import Settings
 from dashboard.passwords import COOKIE, SECONDS, Passwords
@@ -87,11 +88,16 @@ def oidc_secrets(settings: Settings, secret: str) -> dict[str, SecretsValue]:
 
 
 class SignIn:
-    """Middleware: without the cookie of a password there is only the form. Without `passwords` everyone passes."""
+    """Middleware: without the cookie of a password there is only the form. Without `passwords` everyone passes.
 
-    def __init__(self, app: ASGIApp, passwords: Passwords | None) -> None:
+    Parameters: `settings` tell which proxies are believed, and whether browsers come by https. Raises SettingsInvalid.
+    """
+
+    def __init__(self, app: ASGIApp, passwords: Passwords | None, settings: Settings) -> None:
         self.app = app
         self._passwords = passwords
+        self._proxies = Proxies(settings.trusted_proxies)
+        self._https = (settings.dashboard_url or "").startswith("https:")
         self._wrong = FixedWindowRateLimiter(MemoryStorage())
         self._one = anyio.Lock()  # one password is hashed at a time
 
@@ -126,7 +132,8 @@ class SignIn:
         given, then = fields.get("password", [""])[0], fields.get("next", ["/"])[0]
         if not _PLACE.match(then):
             then = "/"
-        who = request.client.host if request.client else ""
+        peer = request.client.host if request.client else ""
+        who = counted_as(self._proxies.client(peer, request.scope["headers"]))
         async with self._one:
             if not self._wrong.test(WRONG, who):
                 return _form(then, "Too many wrong passwords. Try again in a minute.", 429)
@@ -137,7 +144,7 @@ class SignIn:
         entered = RedirectResponse(quote(then, safe="/?&=%+-_.~:,"), 303)
         entered.set_cookie(
             COOKIE, passwords.cookie(role), max_age=SECONDS, httponly=True, samesite="lax",
-            secure=request.url.scheme == "https",
+            secure=self._https or request.url.scheme == "https",
         )  # fmt: skip
         return entered
 

@@ -19,12 +19,12 @@ import pytest
 from cache_factory import publish
 from sidecar_process import KEY, Sidecar, sidecar
 
-from api.address import Proxies, counted_as
 from api.app import create_app
 from api.connection import MAX_BODY, MAX_HEAD
 from api.events import Events
 from api.limits import Limits
 from api.server import Server, listen
+from cache.address import Proxies, counted_as
 from cache.clients import ApiKey, digest
 from cache.errors import SettingsInvalid
 from cache.local import LocalStore

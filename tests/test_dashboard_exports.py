@@ -150,6 +150,20 @@ def browser() -> Iterator[Browser]:
         yield started
 
 
+def test_each_chart_is_taken_along_as_an_image_and_shown_as_a_table(browser: Browser, filled: Dashboard) -> None:
+    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.set_default_timeout(20_000)
+    page.goto(f"{filled.url}/?period=all")
+    page.get_by_label("Password").fill("one")
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_test_id("stVegaLiteChart").hover()
+    with page.expect_download() as begun:
+        page.get_by_role("button", name="Download as PNG").click()
+    assert Path(begun.value.path()).read_bytes().startswith(b"\x89PNG")
+    page.get_by_role("button", name="Show data").click()
+    expect(page.get_by_role("button", name="Show chart")).to_be_visible()
+
+
 def test_a_visitor_takes_along_what_is_filtered_without_names_where_he_may_not_see_them(
     browser: Browser, filled: Dashboard
 ) -> None:

@@ -136,7 +136,9 @@ def test_the_password_opens_the_page_that_was_asked_for(browser: Browser, start:
 
 
 def test_nothing_but_the_form_and_the_health_is_served_without_a_sign_in(start: Start) -> None:
-    running = start(DASHBOARD_PASSWORD="correct horse")
+    running = start(
+        DASHBOARD_PASSWORD="correct horse", DASHBOARD_URL="https://orders.example", TRUSTED_PROXIES="127.0.0.1"
+    )
     with httpx.Client(base_url=running.url) as visitor:
         assert visitor.get("/_stcore/health").status_code == 200
         assert visitor.get("/_stcore/host-config").status_code == 401
@@ -151,6 +153,10 @@ def test_nothing_but_the_form_and_the_health_is_served_without_a_sign_in(start: 
         for _ in range(10):
             assert visitor.post("/signin", data={"password": "guess"}).status_code == 401
         assert visitor.post("/signin", data={"password": "correct horse"}).status_code == 429
+        other = {"X-Forwarded-For": "203.0.113.9"}  # as the proxy says that is believed
+        entered = visitor.post("/signin", data={"password": "correct horse"}, headers=other)
+        assert entered.status_code == 303
+        assert "HttpOnly" in entered.headers["Set-Cookie"] and "Secure" in entered.headers["Set-Cookie"]
     assert "correct horse" not in running.log()
 
 
