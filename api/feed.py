@@ -15,9 +15,11 @@ from collections import deque
 from typing import Any, NamedTuple
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from api.answers import dumps, iso_or_none
+from api.parameters import parameters
 from api.refresh import progress
 from cache.changes import counted
 from cache.errors import CacheError, ChangesGone
@@ -118,7 +120,8 @@ class Feed:
         return self._turn
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One client, from here to its end; the key was checked before."""
+        """One client, from here to its end; the key was checked before. Raises ParameterInvalid."""
+        parameters(Request(scope))
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
         if scope["method"] == "HEAD":
             await send({"type": "http.response.body"})

@@ -13,10 +13,14 @@ from sidecar_process import Sidecar, sidecar
 
 ROUTES = {
     "/fetch-data": "GET", "/refresh": "POST", "/tasks/1": "GET", "/status": "GET", "/health": "GET", "/ready": "GET",
-    "/demo": "GET", "/": "GET",
+    "/demo": "GET", "/": "GET", "/changes": "GET", "/events": "GET", "/metrics": "GET", "/sign": "POST", "/docs": "GET",
+    "/openapi.json": "GET",
 }  # fmt: skip
-KEYED = ("/fetch-data", "/refresh", "/tasks/1", "/status")
-STRICT = ("/fetch-data", "/refresh", "/tasks/1", "/status", "/health", "/ready")
+KEYED = ("/fetch-data", "/refresh", "/tasks/1", "/status", "/changes", "/events", "/metrics", "/sign")
+STRICT = (
+    "/fetch-data", "/refresh", "/tasks/1", "/status", "/health", "/ready", "/changes", "/metrics", "/sign",
+    "/openapi.json", "/events",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +79,13 @@ def test_a_refresh_that_nobody_would_run_is_503(api: Sidecar) -> None:
     answer = api.client.post("/refresh")
     assert error(answer, 503)["code"] == "no_worker"
     assert int(answer.headers["retry-after"]) > 0
+
+
+@pytest.mark.parametrize("wanted", ["bytes=5-1", "bytes=99999999-", "potatoes=1-2", "bytes=-", "bytes=a-b", "bytes"])
+def test_a_range_that_no_part_answers_is_ignored(api: Sidecar, wanted: str) -> None:
+    answer = api.client.get("/fetch-data?format=parquet", headers={"Range": wanted})
+    assert answer.status_code == 200
+    assert answer.content[:4] == answer.content[-4:] == b"PAR1"
 
 
 def test_not_ready_is_503(api: Sidecar) -> None:

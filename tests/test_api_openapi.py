@@ -36,6 +36,13 @@ FIXED = {
     "Health": {"status", "timestamp"},
     "Error": {"status", "message"},
 }
+CHOICES = {
+    ("Rows", "status"): "success", ("Status", "api_status"): "online", ("Health", "status"): "healthy",
+}  # fmt: skip
+NEW = {
+    "limit", "offset", "after", "sort", "fields", "facet", "metadata_only", "parse_json", "integers", "wait", "format",
+    "refresh", "stream",
+}  # fmt: skip
 STATUSES = {  # that the contract names
     "/fetch-data": {"200", "304", "400", "401", "410", "429", "503", "504"},
     "/refresh": {"202", "401", "429", "503"},
@@ -88,6 +95,20 @@ def test_the_parameters_are_those_that_requests_are_parsed_by() -> None:
 @pytest.mark.parametrize("name", FIXED)
 def test_the_fixed_keys_of_the_contract_are_in_every_body(name: str) -> None:
     assert set(document()["components"]["schemas"][name]["required"]) >= FIXED[name]
+
+
+def test_the_fixed_values_of_the_contract_are_those_described() -> None:
+    described = document()["components"]["schemas"]
+    for (name, key), value in CHOICES.items():
+        assert described[name]["properties"][key]["const"] == value
+    assert described["Asked"]["properties"]["status"]["enum"] == ["triggered", "in_progress"]
+    assert described["Error"]["properties"]["status"]["enum"] == ["error", "pending"]
+    kinds = [each["properties"]["type"]["const"] for each in described["StreamEvent"]["oneOf"]]
+    assert {"cached", "updated", "error", "done"} <= set(kinds)
+
+
+def test_the_parameters_of_the_contract_are_described() -> None:
+    assert {parameter.name for parameter in PARAMETERS} >= NEW
 
 
 @pytest.mark.parametrize("path", STATUSES)
