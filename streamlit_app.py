@@ -77,4 +77,10 @@ app = st.App(
 )
 
 if __name__ == "__main__":
-    app.run(config={"server.address": settings.dashboard_host, "server.port": settings.dashboard_port})
+    app.run(
+        config={
+            "server.address": settings.dashboard_host,
+            "server.port": settings.dashboard_port,
+            "server.allowedHosts": signin.hosts(settings),
+        }
+    )

@@ -7,7 +7,7 @@ import hmac
 import ipaddress
 import re
 from html import escape
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 import anyio
 from anyio import to_thread
@@ -66,6 +66,18 @@ def check(host: str | None, settings: Settings) -> None:
             f"The dashboard would listen on {host or 'all addresses'} without a sign-in.",
             "Set DASHBOARD_PASSWORD, or OIDC_METADATA_URL and what belongs to it, or set DASHBOARD_HOST to 127.0.0.1.",
         )
+
+
+def hosts(settings: Settings) -> list[str]:
+    """Names by which browsers may call the dashboard; empty: any.
+
+    Without a sign-in a page of another site must not get in under a name of its own that leads to this machine. With
+    one, it lacks the cookie.
+    """
+    if settings.dashboard_password or settings.oidc_client_id:
+        return []
+    named = urlsplit(settings.dashboard_url or "").hostname
+    return ["localhost", "127.0.0.1", "::1", "[::1]", settings.dashboard_host, *([named] if named else [])]
 
 
 def _listed(names: list[str]) -> str:

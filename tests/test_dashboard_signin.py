@@ -160,6 +160,21 @@ def test_nothing_but_the_form_and_the_health_is_served_without_a_sign_in(start: 
     assert "correct horse" not in running.log()
 
 
+def test_without_a_sign_in_no_other_site_gets_in_by_a_name_that_leads_here(start: Start) -> None:
+    running = start(DASHBOARD_URL="http://orders.test")
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+               "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}  # fmt: skip
+
+    def answered(host: str) -> int:
+        headers = {**upgrade, "Host": host, "Origin": f"http://{host}"}
+        with httpx.stream("GET", f"{running.url}/_stcore/stream", headers=headers) as answer:
+            return answer.status_code
+
+    port = running.url.rpartition(":")[2]
+    hosts = ("evil.example", "orders.test", f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}")
+    assert [answered(host) for host in hosts] == [403, 101, 101, 101, 101]
+
+
 # -- roles
 
 
