@@ -90,6 +90,16 @@ def customers(
     ]  # fmt: skip
 
 
+def repeats(orders: Orders, span: Span | None, conditions: Sequence[Condition] = (), most: int = 5) -> dict[int, int]:
+    """Number of orders in the period -> customers who placed so many. Parameters: `most` stands for more as well."""
+    clause, values = matching(span, conditions)
+    sql = (
+        f"SELECT least(n, ?)::BIGINT, count(*) FROM (SELECT count(*) AS n FROM {orders.facts.orders} AS o "
+        f"WHERE {clause} AND customer IS NOT NULL GROUP BY customer) GROUP BY 1 ORDER BY 1"
+    )
+    return dict(orders.facts.ask(sql, [most, *values]))
+
+
 def cohorts(orders: Orders, conditions: Sequence[Condition] = (), months: int = 12) -> list[Cohort]:
     """The newest months of first orders, oldest first: whose customers came back, month by month.
 

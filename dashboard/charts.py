@@ -11,6 +11,7 @@ from typing import Any
 from cache.analytics import Bucket, Group, Span
 from dashboard import words
 from dashboard.metrics import Metric
+from dashboard.metrics import Value as Figure
 
 Value = Callable[[Group], Decimal]
 _STEPS: Mapping[Bucket, timedelta] = {
@@ -35,17 +36,17 @@ def over_time(
 
     Parameters: `value` takes a group's figure, `text` writes it, `title` names it, `sign` is its currency's.
     """
-    starts = _starts(bucket, span)
+    firsts = starts(bucket, span)
     now = {group.at: value(group) for group in groups}
     rows = []
-    then_starts = _starts(bucket, before[0], len(starts)) if before else []
+    then_firsts = starts(bucket, before[0], len(firsts)) if before else []
     then = {group.at: value(group) for group in before[1]} if before else {}
-    for i, start in enumerate(starts):
+    for i, start in enumerate(firsts):
         amount = now.get(start, Decimal(0))
-        row = {"at": f"{start.isoformat()}Z", "day": _named(bucket, start), _THIS: float(amount), "now": text(amount)}
+        row = {"at": f"{start.isoformat()}Z", "day": named(bucket, start), _THIS: float(amount), "now": text(amount)}
         if before:
-            past = then.get(then_starts[i], Decimal(0))
-            row |= {_BEFORE: float(past), "then": text(past), "then_day": _named(bucket, then_starts[i])}
+            past = then.get(then_firsts[i], Decimal(0))
+            row |= {_BEFORE: float(past), "then": text(past), "then_day": named(bucket, then_firsts[i])}
         rows.append(row)
     return rows, _spec(title, sign, bucket, compared=before is not None)
 
@@ -53,27 +54,95 @@ def over_time(
 def line(bucket: Bucket, span: Span, groups: Sequence[Group], metric: Metric) -> list[float]:
     """A figure bucket by bucket, 0 where nothing was sold; nothing where it is not told."""
     found = {group.at: metric.of(group.figures) for group in groups}
-    values = [found.get(start, 0) for start in _starts(bucket, span)]
+    values = [found.get(start, 0) for start in starts(bucket, span)]
     return [float(value or 0) for value in values] if any(values) else []
+
+
+def lines(
+    bucket: Bucket,
+    firsts: Sequence[datetime],
+    values: Mapping[str, Mapping[datetime | None, Figure]],
+    metric: Metric,
+    currency: str,
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Data and specification of several lines over time. Parameters: `values` are name -> bucket -> figure."""
+    rows = []
+    for name, found in values.items():
+        for at in firsts:
+            value = found.get(at, metric.nothing)
+            rows.append({
+                "at": f"{at.isoformat()}Z", "day": named(bucket, at), "name": name,
+                "value": None if value is None else float(value), "text": metric.write(value, currency, whole=False),
+            })  # fmt: skip
+    names = list(values)
+    series: dict[str, Any] = {"field": "name", "type": "nominal", "sort": names, "scale": {"domain": names}}
+    legend = {"title": None, "orient": "top", "symbolType": "stroke", "labelLimit": 220} if len(names) > 1 else None
+    line = {
+        "mark": {"type": "line", "point": len(firsts) <= 31, "strokeWidth": 2},
+        "encoding": {
+            "x": _time_axis(bucket),
+            "y": {"field": "value", **_value_axis(metric, currency)},
+            "color": {**series, "legend": legend},
+            "tooltip": [{"field": "name", "title": " "}, {"field": "day", "title": "From"},
+                        {"field": "text", "title": metric.label}],
+        },
+    }  # fmt: skip
+    return rows, {**line, "height": 320}
+
+
+def bars(
+    values: Sequence[tuple[str, Figure]], metric: Metric, currency: str
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Data and specification of horizontal bars, in the order given."""
+    rows = [{"name": name, "value": float(value or 0), "text": metric.write(value, currency)} for name, value in values]
+    spec = {
+        "mark": {"type": "bar", "cornerRadiusEnd": 3},
+        "encoding": {
+            "y": {"field": "name", "type": "nominal", "sort": None, "title": None,
+                  "axis": {"labelLimit": 220, "ticks": False, "domain": False}},
+            "x": {"field": "value", **_value_axis(metric, currency)},
+            "tooltip": [{"field": "name", "title": " "}, {"field": "text", "title": metric.label}],
+        },
+        "height": {"step": 26},
+    }  # fmt: skip
+    return rows, spec
+
+
+def _time_axis(bucket: Bucket) -> dict[str, Any]:
+    return {
+        "field": "at", "type": "temporal", "scale": {"type": "utc"}, "title": None,
+        "axis": {"format": "%H:%M" if bucket == "1 hour" else "%b %Y" if bucket == "1 month" else "%-d %b",
+                 "grid": False, "labelOverlap": True, "tickCount": 8},
+    }  # fmt: skip
+
+
+def _value_axis(metric: Metric, currency: str) -> dict[str, Any]:
+    match metric.unit:
+        case "rate":
+            label = "format(datum.value, '.0%')"
+        case "time":
+            label = "format(datum.value / 3600, '.1~f') + ' h'"
+        case "money":
+            label = _amount(words.sign(currency))
+        case _:
+            label = _amount("")
+    return {
+        "type": "quantitative",
+        "title": None,
+        "axis": {"labelExpr": label, "tickCount": 5, "domain": False},
+    }
+
+
+def _amount(sign: str) -> str:
+    """A Vega expression that writes an axis' amounts."""
+    return f"(datum.value < 0 ? '-' : '') + {json.dumps(sign)} + format(abs(datum.value), '~s')"
 
 
 def _spec(title: str, sign: str, bucket: Bucket, compared: bool) -> dict[str, Any]:
     series = [_THIS, _BEFORE] if compared else [_THIS]
     legend = {"title": None, "orient": "top", "symbolType": "stroke"} if compared else None
-    x = {
-        "field": "at", "type": "temporal", "scale": {"type": "utc"}, "title": None,
-        "axis": {"format": "%H:%M" if bucket == "1 hour" else "%b %Y" if bucket == "1 month" else "%-d %b",
-                 "grid": False, "labelOverlap": True, "tickCount": 8},
-    }  # fmt: skip
-    y = {
-        "type": "quantitative",
-        "title": None,
-        "axis": {
-            "labelExpr": f"(datum.value < 0 ? '-' : '') + {json.dumps(sign)} + format(abs(datum.value), '~s')",
-            "tickCount": 5,
-            "domain": False,
-        },
-    }
+    x = _time_axis(bucket)
+    y = {"type": "quantitative", "title": None, "axis": {"labelExpr": _amount(sign), "tickCount": 5, "domain": False}}
     tips = [("day", "Date"), ("now", title), ("then_day", "Compared with"), ("then", f"{title} then")]
     lines = {
         "transform": [{"fold": series, "as": ["series", "value"]}],
@@ -113,17 +182,17 @@ def _spec(title: str, sign: str, bucket: Bucket, compared: bool) -> dict[str, An
     return {"layer": [lines, hover], "height": 260}
 
 
-def _starts(bucket: Bucket, span: Span, count: int | None = None) -> list[datetime]:
+def starts(bucket: Bucket, span: Span, count: int | None = None) -> list[datetime]:
     """The buckets of a period, in order: `count` of them, or all."""
-    starts: list[datetime] = []
+    found: list[datetime] = []
     at = span.start.replace(day=1) if bucket == "1 month" else span.start
-    while (len(starts) < count) if count is not None else (at < span.end):
-        starts.append(at)
+    while (len(found) < count) if count is not None else (at < span.end):
+        found.append(at)
         at = (at + timedelta(days=32)).replace(day=1) if bucket == "1 month" else at + _STEPS[bucket]
-    return starts
+    return found
 
 
-def _named(bucket: Bucket, start: datetime) -> str:
+def named(bucket: Bucket, start: datetime) -> str:
     match bucket:
         case "1 hour":
             return words.moment(start)

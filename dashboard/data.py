@@ -14,9 +14,12 @@ from cache.filters import Condition
 from cache.lookup import Page
 from cache.rankings import Cohort, Customer, Product
 from cache.setup import Setup
+from cache.snapshot import Snapshot
 from dashboard.source import source
 
 Conditions = tuple[Condition, ...]
+MOST_REPEATS = 5  # orders of a customer, told apart
+SAMPLE_ROWS = 20_000
 MOST_VALUES = 200  # of a dimension, offered to filter by
 
 
@@ -39,6 +42,33 @@ def _opened(generation: int, timezone: str, key: str, _setup: Setup) -> Orders:
     orders = Orders(source().store.open(), timezone, _setup, before)
     weakref.finalize(orders, orders.facts.close).atexit = False
     _last[:] = [weakref.ref(orders)]
+    return orders
+
+
+class Sample(Orders):
+    """The newest rows of the table, as a set-up that is not kept yet reads them."""
+
+    sampled = 0
+
+
+def sampled(generation: int, setup: Setup) -> Sample:
+    """Raises UnknownGeneration."""
+    return _sampled(generation, source().settings.shop_timezone, setup.model_dump_json(), setup)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _sampled(generation: int, timezone: str, key: str, _setup: Setup) -> Sample:
+    store = source().store
+    snapshot = store.inspect(generation)
+    segments = snapshot.manifest.segments
+    first = len(segments)
+    while first and sum(segment.rows for segment in segments[first:]) < SAMPLE_ROWS:
+        first -= 1
+    if first:
+        manifest = snapshot.manifest.model_copy(update={"segments": segments[first:]})
+        snapshot = Snapshot(manifest, snapshot.head, store.segment(segments[first]).parent)
+    orders = Sample(snapshot, timezone, _setup)
+    orders.sampled = snapshot.rows
     return orders
 
 
@@ -139,3 +169,8 @@ def customers(
 @st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_OF_ORDERS)
 def cohorts(orders: Orders, conditions: Conditions) -> list[Cohort]:
     return rankings.cohorts(orders, conditions)
+
+
+@st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_OF_ORDERS)
+def repeats(orders: Orders, span: Span | None, conditions: Conditions) -> dict[int, int]:
+    return rankings.repeats(orders, span, conditions, MOST_REPEATS)

@@ -17,7 +17,7 @@ from cache.store import Progress, Status, now
 from dashboard import access, words
 from dashboard.source import source
 
-_PHASES = {
+PHASES = {
     "login": "Signing in to phpMyAdmin",
     "table": "Reading the table's structure",
     "checksums": "Comparing with the database",
@@ -101,8 +101,8 @@ def _progress(status: Status) -> None:
     run = status.running
     if run:
         st.session_state.pop(REFUSED, None)
-        step = list(_PHASES).index(run.progress.phase) + 1
-        st.progress(_fraction(run.progress), f"{_PHASES[run.progress.phase]} · step {step} of 5{_count(run.progress)}")
+        step = list(PHASES).index(run.progress.phase) + 1
+        st.progress(_fraction(run.progress), f"{PHASES[run.progress.phase]} · step {step} of 5{_count(run.progress)}")
     elif status.queued and status.workers:
         st.progress(0.0, "Refresh requested · it starts in a moment")
 

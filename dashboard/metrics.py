@@ -34,6 +34,11 @@ class Metric:
         value: Value = getattr(figures, self.id)
         return value
 
+    @property
+    def nothing(self) -> Value:
+        """What it is where there are no orders."""
+        return 0 if self.unit in ("money", "count") and self.id != "average_order_value" else None
+
     def told(self, orders: Orders) -> bool:
         return not any(need in orders.missing for need in self.needs)
 

@@ -21,6 +21,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
       const cell = line.insertCell();
       cell.className = look(data.columns[i]);
       cell.append(...content(value, row, i));
+      if (value.heat !== undefined) {
+        cell.style.background = `color-mix(in srgb, var(--st-primary-color) ${Math.round(Math.min(1, value.heat) * 60)}%, transparent)`;
+      }
     });
     if (row.id === null) return;
     line.classList.add("pickable");

@@ -30,12 +30,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """`pill` gives the text a coloured pill, `tone` a colour; `share` (0 to 1) draws a bar; `more` shows on a phone."""
+    """`pill` gives the text a coloured pill, `tone` a colour; `share` (0 to 1) draws a bar, `heat` shades;
+    `more` shows on a phone."""
 
     text: str
     pill: Tone | None = None
     tone: Tone | None = None
     share: float | None = None
+    heat: float | None = None
     more: str = ""
 
     def sent(self) -> dict[str, object]:
@@ -59,14 +61,15 @@ def table(
     key: str,
     headed: bool = True,
     on_pick: Callable[[str], None] | None = None,
-) -> None:
-    """Shows the table; `label` names it to screen readers, `on_pick` is called with the id of the row picked."""
+) -> str | None:
+    """Shows the table; `label` names it to screen readers, `on_pick` is called with the id of the row picked before the
+    page runs again, which returns the id."""
 
     def picked() -> None:
         if on_pick and (id := st.session_state[key].picked) is not None:
             on_pick(id)
 
-    _mount(
+    result = _mount(
         key=key,
         data={
             "label": label,
@@ -76,6 +79,8 @@ def table(
         },
         on_picked_change=picked,
     )
+    id: str | None = result.picked
+    return id
 
 
 def _row(line: Line) -> dict[str, object]:

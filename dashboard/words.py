@@ -89,6 +89,11 @@ def money(amount: Decimal, currency: str, whole: bool = False) -> str:
     return f"{'-' if rounded < 0 else ''}{sign(currency)}{abs(rounded):,}"
 
 
+def ratio(part: int, whole: int) -> Decimal:
+    """0 where there is nothing to divide by."""
+    return Decimal(part) / whole if whole else Decimal(0)
+
+
 def percent(fraction: Decimal, digits: int = 1) -> str:
     text = f"{fraction * 100:.{digits}f}%"
     return text.removeprefix("-") if not text.strip("-0.%") else text
@@ -104,6 +109,11 @@ def day(at: datetime, year: bool = True, weekday: bool = False) -> str:
     """Such as "14 Jul 2026"."""
     text = f"{at.day} {_MONTHS[at.month - 1]}" + (f" {at.year}" if year else "")
     return f"{_DAYS[at.weekday()]} {text}" if weekday else text
+
+
+def month(at: datetime) -> str:
+    """Such as "Jul 2026"."""
+    return f"{_MONTHS[at.month - 1]} {at.year}"
 
 
 def moment(at: datetime) -> str:
@@ -134,6 +144,16 @@ def length(seconds: float) -> str:
     if seconds < 90 * 60:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
+
+
+def size(bytes: int) -> str:
+    """Such as "3.2 MB"."""
+    if bytes < 1000:
+        return f"{bytes} bytes"
+    number, units = bytes / 1000, ["kB", "MB", "GB"]
+    while number >= 1000 and len(units) > 1:
+        number, units = number / 1000, units[1:]
+    return f"{number:.1f} {units[0]}"
 
 
 def plain(text: str) -> str:

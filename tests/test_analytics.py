@@ -21,7 +21,7 @@ from cache.analytics import DIMENSIONS, Orders, Span
 from cache.facts import ROW_KEY
 from cache.filters import Condition
 from cache.local import LocalStore
-from cache.rankings import cohorts, customers, products
+from cache.rankings import cohorts, customers, products, repeats
 from cache.setup import OPEN, Setup
 from cache.snapshot import Column
 
@@ -296,6 +296,8 @@ def test_a_customer_is_new_once_and_returning_from_the_second_order_on() -> None
         assert found.returning_customer_rate == 1
         (cohort,) = cohorts(opened)
         assert (cohort.first, cohort.customers, cohort.ordered) == (datetime(2025, 3, 1), 3, [3])
+        assert repeats(opened, None) == {2: 2, 3: 1}
+        assert repeats(opened, None, most=2) == {2: 3}
         best = customers(opened, None)
         assert sorted((customer.orders, customer.key) for customer in best) == [(2, "4"), (2, "6"), (3, "8")]
 

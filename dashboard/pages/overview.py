@@ -8,10 +8,11 @@ from functools import partial
 import streamlit as st
 
 from cache.analytics import Bucket, Group, Span
-from dashboard import cards, charts, components, data, filters, frame, words
+from cache.setup import OPEN
+from dashboard import access, cards, charts, components, data, filters, frame, words
 from dashboard.frame import Shown
 from dashboard.metrics import LARGE, METRICS, Metric
-from dashboard.navigation import go
+from dashboard.navigation import go, link
 from dashboard.table import Cell, Column, Line, table
 from dashboard.view import BUCKETS, bucket, buckets, coarse, dates
 
@@ -25,6 +26,7 @@ def overview() -> None:
     shown = frame.page("Orders overview")
     if shown is None:
         return
+    _point_to_set_up(shown)
     width = coarse(shown.span) if shown.span else None
     _cards("Main figures", _FIRST, shown, width)
     _cards("Further figures", _SECOND, shown, width)
@@ -43,6 +45,15 @@ def overview() -> None:
         if "products" not in shown.orders.missing:
             _products(shown)
     frame.foot(shown)
+
+
+def _point_to_set_up(shown: Shown) -> None:
+    """At first, where something that people look for was not recognised."""
+    lacking = shown.orders.missing.keys() & {"dates", "total sales", "gross sales", "currency"}
+    if lacking and shown.orders.setup == OPEN and access.may("set_up"):
+        with st.container(border=True, horizontal=True, vertical_alignment="center", key="point_to_set_up"):
+            st.markdown("**Not every column was recognised.** Say what they mean, and more figures appear.")
+            link("set-up", "Set up this table")
 
 
 def _cards(label: str, names: tuple[str, ...], shown: Shown, width: Bucket | None) -> None:
@@ -82,7 +93,7 @@ def _over_time(shown: Shown, span: Span) -> None:
             metric = metrics[
                 st.segmented_control(
                     "Figure", list(metrics), default=next(iter(metrics)), required=True, key="metric",
-                    label_visibility="collapsed", format_func=lambda name: metrics[name].label,
+                    label_visibility="collapsed", format_func=lambda name: metrics[name].label, wrap=True,
                 )
             ]  # fmt: skip
             width: Bucket = st.segmented_control(

@@ -1,0 +1,78 @@
+"""API: where it answers, which keys there are (never a key itself), and the current view as a request to it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from ipaddress import ip_address
+from pathlib import Path
+
+import streamlit as st
+
+from cache.errors import CacheError
+from cache.store import now
+from dashboard import frame, request, words
+from dashboard.freshness import clock
+from dashboard.source import source
+from dashboard.table import Cell, Column, Line, table
+
+_KEY_FILE = Path("var/api_key")
+
+
+def api() -> None:
+    shown = frame.page("API")
+    address = _address()
+    if shown:
+        parameters, left = request.request(shown)
+        with st.container(border=True):
+            st.header("This view as a request", anchor=False)
+            if left:
+                named = ", ".join(left)
+                st.caption(f"The API cannot filter by {named} as this page does: leave them to your program.")
+            writers = (request.curl, request.python, request.javascript)
+            for tab, write in zip(st.tabs(["curl", "Python", "JavaScript"]), writers, strict=True):
+                tab.code(write(address, parameters), language=None, wrap_lines=True)
+    with st.grid(2, min_column_width=340):
+        with st.container(border=True, height="stretch"):
+            st.header("Address", anchor=False)
+            st.code(address, language=None)
+            st.markdown(
+                f"[How to use it]({address}/docs) · [Try it]({address}/demo) · [Description]({address}/openapi.json)"
+            )
+            st.caption("Decided by the settings API_HOST and API_PORT. It runs beside the dashboard, or by itself:")
+            st.code("python api_sidecar.py", language=None)
+        _keys()
+
+
+def _address() -> str:
+    """Where the API answers, seen from its own machine."""
+    settings = source().settings
+    with suppress(ValueError):
+        host = ip_address(settings.api_host or "::")
+        here = "127.0.0.1" if host.is_unspecified else f"[{host}]" if host.version == 6 else str(host)
+        return f"http://{here}:{settings.api_port}"
+    return f"http://{settings.api_host}:{settings.api_port}"
+
+
+def _keys() -> None:
+    settings = source().settings
+    if settings.shopify_api_key:
+        kept = "set in SHOPIFY_API_KEY"
+    else:
+        kept = "kept in var/api_key" if _KEY_FILE.exists() else "made when the API starts for the first time"
+    lines = [Line([Cell("default", more=kept), kept, Cell("Valid", pill="green")])]
+    try:
+        others = source().store.clients().keys
+    except CacheError as error:
+        st.error(words.plain(str(error)), icon=":material/error:")
+        others = ()
+    for key in others:
+        ended = key.expires_at is not None and key.expires_at <= now()
+        until = f"until {clock(key.expires_at)}" if key.expires_at else "no end"
+        scopes = " and ".join(key.scopes) + (", personal data hidden" if key.masked else "")
+        state = Cell("Ended", pill="red") if ended else Cell("Valid", pill="green")
+        lines.append(Line([Cell(key.name, more=f"{scopes}, {until}"), f"{scopes}, {until}", state]))
+    with st.container(border=True, height="stretch"):
+        st.header("Keys", anchor=False, help="A key is shown once, where it is made: python -m api keys add NAME.")
+        table("Keys", [Column("Name"), Column("What it may", wide=True), Column("State")], lines, key="api_keys")
+        st.caption("Make one for each client:")
+        st.code("python -m api keys add NAME", language=None)

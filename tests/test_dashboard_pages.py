@@ -1,0 +1,180 @@
+"""Every page over every kind of table: it shows its title, figures where there are some, and never an exception."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from cache_factory import Row, publish
+from dashboard_process import Dashboard, chromium, dashboard, figure, visit
+from playwright.sync_api import Browser, Page, expect
+from shop_factory import SHOP_COLUMNS, shop
+
+from cache.errors import Trouble
+from cache.setup import OPEN
+from cache.snapshot import Changes, Column
+from cache.store import Run, now
+
+PAGES = {
+    "": "Orders overview", "explore": "Explore", "orders": "Orders", "products": "Products", "customers": "Customers",
+    "data": "Data", "api": "API", "set-up": "Set-up",
+}  # fmt: skip
+ID = Column(name="id", type="bigint", kind="integer", nullable=False, key=1)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    with dashboard(tmp_path_factory.mktemp("pages")) as started:
+        yield started
+
+
+def text(name: str) -> Column:
+    return Column(name=name, type="text", kind="text", nullable=True)
+
+
+def shown(page: Page) -> None:
+    """The page has run to its end without an exception."""
+    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible(timeout=20_000)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def walk(browser: Browser, running: Dashboard) -> Page:
+    """Visits every page by the navigation, with all of time."""
+    page = visit(browser, f"{running.url}/?period=all")
+    for path, title in PAGES.items():
+        if path:
+            page.get_by_role("navigation").or_(page.get_by_test_id("stSidebarNav")).get_by_role(
+                "link", name="Orders" if path == "orders" else title, exact=True
+            ).click()
+        expect(page.get_by_role("heading", level=1, name=title)).to_be_visible(timeout=20_000)
+        shown(page)
+    assert "Traceback" not in running.log()
+    return page
+
+
+def rows_of(columns: Sequence[Column], rows: list[dict[str, str | None]]) -> list[Row]:
+    return [{column.name: row.get(column.name) for column in columns} for row in rows]
+
+
+def odd_shops() -> dict[str, tuple[Sequence[Column], list[Row]]]:
+    half = SHOP_COLUMNS[::2]
+    other_half = (SHOP_COLUMNS[0], *SHOP_COLUMNS[1::2])
+    foreign = (ID, text("species"), Column(name="weight", type="double", kind="double", nullable=True))
+    one = dict(shop(1)[0], currency="JPY", total_price="9999999999.00", subtotal_price="9999999999.00",
+               customer_name="محمد بن سلمان", test="0",
+               created_at=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}")  # fmt: skip
+    return {
+        "half of the columns": (half, rows_of(half, shop(40))),
+        "the other half": (other_half, rows_of(other_half, shop(40))),
+        "no orders at all": (foreign, [{"id": "1", "species": "*otter*", "weight": "7.5"}]),
+        "no rows": (SHOP_COLUMNS, []),
+        "one row of ten digits": (SHOP_COLUMNS, [one]),
+    }
+
+
+@pytest.mark.parametrize("name", odd_shops())
+def test_no_table_brings_an_exception_to_a_page(browser: Browser, running: Dashboard, name: str) -> None:
+    columns, rows = odd_shops()[name]
+    publish(running.store, rows, columns=columns, segments=1)
+    page = walk(browser, running)
+    page.close()
+
+
+def test_explore_shows_a_figure_by_two_dimensions_and_the_address_holds_it(
+    browser: Browser, running: Dashboard
+) -> None:
+    publish(running.store, shop(300), columns=SHOP_COLUMNS)
+    page = visit(browser, f"{running.url}/explore?period=all&metric=orders&by=status&by=channel&step=whole")
+    expect(page.get_by_role("heading", name=re.compile("Orders by payment status and channel"))).to_be_visible()
+    table = page.get_by_role("table", name="As a table")
+    expect(table.get_by_role("cell", name="Paid · Online store")).to_be_visible()
+    page.get_by_role("radio", name="Month").or_(page.get_by_role("button", name="Month")).first.click()
+    expect(table.get_by_role("columnheader", name="From")).to_be_visible()
+    expect(page).to_have_url(re.compile("step=1\\+month|step=1%20month"))
+    shown(page)
+
+
+def test_a_customer_opens_his_orders(browser: Browser, running: Dashboard) -> None:
+    publish(running.store, shop(300), columns=SHOP_COLUMNS)
+    page = visit(browser, f"{running.url}/customers?period=all")
+    first = page.get_by_role("table", name="Who spent most").get_by_role("button").first
+    name = first.inner_text()
+    first.click()
+    expect(page.get_by_role("heading", level=1, name="Orders")).to_be_visible()
+    expect(page.get_by_role("table", name="Orders", exact=True).get_by_role("cell", name=name).first).to_be_visible()
+    expect(page).to_have_url(re.compile("period=all&q="))
+
+
+def test_products_are_searched(browser: Browser, running: Dashboard) -> None:
+    publish(running.store, shop(300), columns=SHOP_COLUMNS)
+    page = visit(browser, f"{running.url}/products?period=all")
+    table = page.get_by_role("table", name="What sold most")
+    sku = table.get_by_role("row").nth(3).get_by_role("cell").nth(1).inner_text()
+    page.get_by_placeholder("Product or SKU").fill(sku)
+    expect(table.get_by_role("row")).to_have_count(2)
+    expect(table).to_contain_text(sku)
+
+
+def test_the_data_page_lists_syncs_with_what_failed_and_what_to_do(browser: Browser, running: Dashboard) -> None:
+    publish(running.store, shop(20), columns=SHOP_COLUMNS)
+    trouble = Trouble(code="login_refused", message="phpMyAdmin refused the login.", advice="Check the password.")
+    for outcome in ({"outcome": "failed", "error": trouble}, {"outcome": "published", "changes": Changes(inserted=7)}):
+        run = Run(trigger="schedule", seconds={"login": 1.5, "rows": 2.0})
+        running.store.begin(run)
+        running.store.finish(run.model_copy(update={"finished_at": now(), **outcome}))
+    page = visit(browser, f"{running.url}/data")
+    syncs = page.get_by_role("table", name="Syncs")
+    expect(syncs.get_by_role("row").nth(1)).to_contain_text("New data")
+    expect(syncs.get_by_role("row").nth(1)).to_contain_text("+7")
+    syncs.get_by_role("row").nth(2).click()
+    expect(page.get_by_role("alert").filter(has_text="refused the login")).to_contain_text("Check the password.")
+    expect(page.get_by_role("table", name="Details")).to_contain_text("Signing in to phpMyAdmin")
+    expect(page.get_by_role("table", name="Columns")).to_contain_text("the discount code")
+    shown(page)
+
+
+def test_the_api_page_gives_the_view_as_requests_and_never_a_key(browser: Browser, tmp_path: Path) -> None:
+    with dashboard(tmp_path, SHOPIFY_API_KEY="a-key-that-nobody-may-see") as own:
+        publish(own.store, shop(50), columns=SHOP_COLUMNS)
+        page = visit(browser, f"{own.url}/api?period=all&currency=USD&status=paid&country=DE")
+        code = page.get_by_test_id("stCode").first
+        expect(code).to_contain_text("--data-urlencode 'financial_status__in=paid'")
+        expect(page.get_by_text("The API cannot filter by country")).to_be_visible()
+        expect(page.get_by_role("table", name="Keys")).to_contain_text("set in SHOPIFY_API_KEY")
+        assert "nobody-may-see" not in page.content()
+
+
+def test_the_set_up_shows_what_figures_become_keeps_it_and_every_tab_follows(
+    browser: Browser, running: Dashboard
+) -> None:
+    columns = (ID, text("bestellt"), Column(name="summe", type="decimal(12,2)", kind="decimal", nullable=True,
+               digits=12, decimals=2))  # fmt: skip
+    rows = [{"id": str(i), "bestellt": f"2026-03-0{i} 10:00:00", "summe": "12.50"} for i in range(1, 5)]
+    publish(running.store, rows, columns=columns, segments=1)
+    other = visit(browser, f"{running.url}/?period=all")
+    figure(other, "Orders", "4")
+    other.get_by_role("link", name="Set up this table").click()
+    page = other
+    expect(page.get_by_role("heading", level=1, name="Set-up")).to_be_visible()
+    other = visit(browser, f"{running.url}/?period=all")
+    page.get_by_label("The total", exact=True).click()
+    page.get_by_role("option", name="summe").click()
+    figure(page, "Total sales", "50.00")
+    page.get_by_role("button", name="Save").click()
+    figure(other, "Total sales", "50.00")
+    assert running.store.setup().columns == {"total": "summe"}
+    page.get_by_role("button", name="Back to what is recognised").click()
+    expect(other.get_by_text("No total sales: the table has no column for the total.")).to_be_visible(timeout=20_000)
+    assert running.store.setup() == OPEN
+    expect(page.get_by_role("list", name="What the figures become")).not_to_contain_text("Total sales")
+    expect(page.get_by_text("This is what counts now.")).to_be_visible()
+    shown(page)
