@@ -23,11 +23,20 @@ class Rate(NamedTuple):
     p99: float
 
 
-def ask(url: str, script: str, clients: int, seconds: float, folder: Path, headers: dict[str, str]) -> Rate:
-    """Parameters: `script` is Lua that defines `request`, or empty to ask for the address itself.
+def ask(url: str, script: str, clients: int, seconds: int, folder: Path, headers: dict[str, str]) -> Rate:
+    """Asks for some seconds, and for longer where nothing was answered in them.
 
-    Raises LabError where a request fails.
+    Parameters: `script` is Lua that defines `request`, or empty to ask for the address itself. Raises LabError where a
+    request fails, or none is answered.
     """
+    for longer in (1, 5, 25):
+        rate = _ask(url, script, clients, seconds * longer, folder, headers)
+        if rate.rate:
+            return rate
+    raise LabError(f"{url} answered nothing in {seconds * longer} s.")
+
+
+def _ask(url: str, script: str, clients: int, seconds: int, folder: Path, headers: dict[str, str]) -> Rate:
     file = folder / "wrk.lua"
     file.write_text(script + _REPORT)
     command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds}s", "--timeout", "60s", "-s", str(file)]
