@@ -27,6 +27,7 @@ from lab.servers import install
 from scraper.export import Exporter
 from scraper.login import Session, log_in
 from scraper.marks import BLOCK_ROWS
+from scraper.rows import Arriving
 from scraper.settings import ScraperSettings
 from scraper.sync import sync
 
@@ -120,9 +121,9 @@ def _recorded() -> Iterator[list[str]]:
     statements: list[str] = []
     original = Exporter._answer
 
-    def answer(self: Exporter, sql: str, **form: str) -> object:
+    def answer(self: Exporter, sql: str, rows: Arriving | None = None, **form: str) -> object:
         statements.append(sql)
-        return original(self, sql, **form)
+        return original(self, sql, rows, **form)
 
     Exporter._answer = answer  # type: ignore[method-assign, assignment]
     try:

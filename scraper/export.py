@@ -23,7 +23,6 @@ from typing import IO, Any, Self, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import pyarrow as pa
-from pyarrow import csv
 
 from scraper.errors import (
     AnswerCut,
@@ -36,11 +35,11 @@ from scraper.errors import (
 )  # fmt: skip
 from scraper.login import Session
 from scraper.packed import Packing, Unpacked
+from scraper.rows import Arriving, header_line, parsed
 from scraper.settings import ScraperSettings
 from scraper.transport import HttpTransport, Transport
 
 IN_MEMORY = 1 << 20  # a longer answer is spooled to disk
-BLOCK = 2 << 20
 PAUSES = (1.0, 4.0, 12.0)  # seconds before a failed statement is tried again
 
 Result = TypeVar("Result")
@@ -122,7 +121,21 @@ class Exporter:
         Parameters: `alias` begins the names that the result's columns have in the statement, a number follows.
         Raises AnswerCut, SessionLost, StatementRefused, StatementBlocked, RequestRefused, Unreachable.
         """
-        return pa.concat_tables(self.batches(sql, columns, alias)).combine_chunks()
+        header = [f"{alias}{i}" for i in range(columns)]
+        try:
+            return self._selected(sql, header)
+        except SessionLost:
+            if not self.renew():
+                raise
+            return self._selected(sql, header)
+
+    def _selected(self, sql: str, header: Sequence[str]) -> pa.Table:
+        rows = Arriving(header, self._null, pa.string())
+        with self._answer(sql, rows) as body:
+            try:
+                return rows.table()
+            except ValueError as error:  # of Arrow, too
+                raise self._fault(body) from error
 
     def batches(self, sql: str, columns: int, alias: str = "c") -> Iterator[pa.Table]:
         """The same rows piece by piece (one at least), for an answer that is too long to be held whole."""
@@ -152,7 +165,7 @@ class Exporter:
         """phpMyAdmin's own export of the table's structure, as SQL; no statement is sent."""
         form = {"what": "sql", "sql_structure_or_data": "structure", "sql_create_table": "1", "sql_backquotes": "1",
                 "sql_create_table_statements": "1", "sql_auto_increment": "1", "sql_compatibility": "NONE"}  # fmt: skip
-        with self._answer("", **form) as body:
+        with self._answer("", None, **form) as body:
             return body.read().decode("utf-8", "replace")
 
     def count(self) -> int:
@@ -189,30 +202,40 @@ class Exporter:
             with self._answer(sql) as body:
                 yield from self._rows(body, header, kind)
 
-    def _answer(self, sql: str, **form: str) -> IO[bytes]:
-        """`form` holds the fields that differ from those of rows as CSV. What is refused once may pass: a proxy sends a
-        page of its own while it starts, say. What is refused twice is a firewall's business.
+    def _answer(self, sql: str, rows: Arriving | None = None, **form: str) -> IO[bytes]:
+        """The body, whole. What is refused once may pass: a proxy sends a page of its own while it starts, say. What is
+        refused twice is a firewall's business.
+
+        Parameters: `rows` is given the body as it arrives; `form` holds the fields that differ from those of rows.
         """
         try:
-            return self._asked(sql, form)
+            return self._asked(sql, rows, form)
         except StatementBlocked as error:
             log.warning("trying again in %g s: %s", PAUSES[0], error.message)
             time.sleep(PAUSES[0])
-            return self._asked(sql, form)
+            return self._asked(sql, rows, form)
 
-    def _asked(self, sql: str, form: dict[str, str]) -> IO[bytes]:
+    def _asked(self, sql: str, rows: Arriving | None, form: dict[str, str]) -> IO[bytes]:
         body = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  the caller closes it
         try:
             sent = {**self._form, **form, **({"sql_query": sql} if sql else {})}
-            self._judge(self._receive(sent, body), body, sql)
+            self._judge(self._receive(sent, body, rows), body, sql)
         except BaseException:
             body.close()
             raise
         return body
 
-    def _receive(self, form: dict[str, str], body: IO[bytes]) -> int:
+    def _receive(self, form: dict[str, str], body: IO[bytes], rows: Arriving | None) -> int:
         """The status of the answer."""
-        unpacked = Unpacked(body.write)
+
+        def keep(piece: bytes) -> None:
+            body.write(piece)
+            if rows is not None:
+                rows.feed(piece)
+
+        if rows is not None:
+            rows.begin()
+        unpacked = Unpacked(keep)
         before = self.busy
         packing = {"compression": "gzip"} if self._packing.wanted else {}
         status = self._post(self._url, {**form, **packing}, unpacked)
@@ -249,7 +272,7 @@ class Exporter:
             raise SessionLost("phpMyAdmin sent the export back to its login page.")
 
     def _rows(self, body: IO[bytes], header: Sequence[str], kind: pa.DataType) -> Iterator[pa.Table]:
-        line = (",".join('"' + name.replace('"', '""') + '"' for name in header) + "\n").encode()
+        line = header_line(header)
         if body.read(len(line)) != line:
             raise self._fault(body)
         try:
@@ -274,54 +297,6 @@ class Exporter:
                 return AnswerCut(f"The database ended a statement: {said}")
             return StatementRefused(f"The database refused a statement: {said}")
         return AnswerCut(f"An export ended in the middle of a row, or is no CSV ({size} bytes).")
-
-
-def parsed(body: IO[bytes], columns: int, null: str, kind: pa.DataType) -> Iterator[pa.Table]:
-    """The rows of CSV without its header, piece by piece, one at least, in columns c0, c1 and so on.
-
-    Parameters: `null` is what stands for NULL where it is not quoted; `kind` is the type of each column, text or bytes.
-    Raises ValueError (Arrow's are such) where the end is inside of a row, or rows differ in their number of values.
-    """
-    names = [f"c{i}" for i in range(columns)]
-    yield pa.table([pa.array([], kind)] * columns, names=names)
-    for rows in _pieces(body):
-        yield csv.read_csv(
-            pa.py_buffer(rows),
-            csv.ReadOptions(use_threads=False, block_size=len(rows), column_names=names),
-            csv.ParseOptions(newlines_in_values=True, escape_char=False),
-            csv.ConvertOptions(
-                column_types=dict.fromkeys(names, kind),
-                null_values=[null],
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=False,
-            ),
-        )
-
-
-def _pieces(body: IO[bytes]) -> Iterator[bytes]:
-    """The rows in pieces that Arrow can take as one block each: where its own blocks meet between CR and LF inside of a
-    value, it drops the LF. Raises ValueError where the end is inside of a row.
-    """
-    rest = b""
-    while block := body.read(BLOCK):
-        rest += block
-        end = _end_of_rows(rest)
-        if end:
-            yield rest[:end]
-            rest = rest[end:]
-    if rest:
-        raise ValueError("the end is inside of a row")
-
-
-def _end_of_rows(data: bytes) -> int:
-    """Where the last whole row ends: behind a line break outside of quotes. 0 where no row ends."""
-    quotes, end = data.count(b'"'), len(data)
-    while (found := data.rfind(b"\n", 0, end)) >= 0:
-        quotes -= data.count(b'"', found, end)
-        if quotes % 2 == 0:
-            return found + 1
-        end = found
-    return 0
 
 
 def _said(page: bytes) -> str:

@@ -22,11 +22,11 @@ from cache.values import engine
 from scraper.assemble import Assembler
 from scraper.differences import differences
 from scraper.errors import FileRefused, Unproven
-from scraper.export import parsed
 from scraper.kinds import Kinds
 from scraper.marks import keys_of
 from scraper.publish import newest, publish, recorded
 from scraper.report import Reporter
+from scraper.rows import parsed
 from scraper.settings import ScraperSettings
 from scraper.table import Table
 from scraper.whole import as_text, assembled, spooled

@@ -54,7 +54,7 @@ def test_a_result_without_rows_has_its_columns(export: Exporter) -> None:
 
 
 def test_a_long_result_comes_in_batches(export: Exporter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scraper.export.BLOCK", 10_000)
+    monkeypatch.setattr("scraper.rows.BLOCK", 10_000)
     batches = list(
         export.batches(
             "SELECT seq AS c0, REPEAT(CONCAT('x', CHAR(13, 10 USING utf8mb4)), seq % 50) AS c1 FROM seq_1_to_5000", 2
