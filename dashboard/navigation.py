@@ -22,7 +22,9 @@ def run(pages: Pages) -> None:
         for path, (title, icon, function) in pages.items()
     }
     st.session_state[_PLACES] = places
-    st.navigation(list(places.values())).run()
+    page = st.navigation(list(places.values()))
+    st.set_page_config(" · ".join(dict.fromkeys((page.title, "Orders"))))  # what screen readers say first
+    page.run()
 
 
 def go(path: str, **further: str | list[str]) -> NoReturn:
