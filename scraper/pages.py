@@ -62,12 +62,15 @@ class Pager:
 
     def _unordered(self) -> Iterator[Page]:
         sql = f"SELECT {self._table.select_list} FROM {self._table.sql_name} AS t{self._table.order}"
-        batch = None
-        for following in self._lanes.first.batches(sql, self._table.width, self._table.alias):
-            if batch is not None:
-                yield Page(batch, 0)  # without a key there is no telling how far it is: only that more follows
+
+        def begin() -> tuple[pa.Table, Iterator[pa.Table]]:
+            batches = self._lanes.first.batches(sql, self._table.width, self._table.alias)
+            return next(batches), batches
+
+        batch, batches = patiently(begin)
+        for following in batches:
+            yield Page(batch, 0)  # without a key there is no telling how far it is: only that more follows
             batch = following
-        assert batch is not None
         yield Page(batch, None)
 
     # -- one page
