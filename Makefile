@@ -29,8 +29,11 @@ soak: .venv/installed-dev
 	$(BIN)/python -m lab install
 	$(BIN)/python -m pytest -m soak --timeout=3600
 
-bench: .venv/installed
+bench: .venv/installed-dev
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.refresh
+	$(BIN)/python -m bench.serve
+	$(BIN)/python -m bench.live
 
 # The stamps are made again when a list of requirements changes.
 .venv/installed: requirements.txt

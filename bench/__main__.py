@@ -1,4 +1,4 @@
-"""python -m bench: the first sync, the API and memory, beside programs that do nothing but the plain work.
+"""python -m bench: the first sync beside the database's own client, and memory.
 
 Times and rates are medians of runs that take turns, so that a busy moment of the machine meets both sides.
 """
@@ -14,8 +14,7 @@ from pathlib import Path
 import psutil
 
 from bench.first_sync import first_syncs
-from bench.memory import Peak, visited_dashboard
-from bench.reads import nginx_serving, rates, sidecar, whole_body
+from bench.memory import visited_dashboard
 from bench.servers import median
 from cache.errors import OrdersError
 from lab import Lab, LabError
@@ -28,7 +27,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5, help="runs of each side (5)")
     asked = parser.parse_args()
     try:
-        install(*BROWSER, "nginx-light", "wrk")
+        install(*BROWSER)
         with tempfile.TemporaryDirectory(prefix="bench-") as folder, Lab(Path("var/bench/lab")) as lab:
             if lab.rows() != asked.rows:
                 lab.seed(asked.rows)
@@ -50,19 +49,11 @@ def _report(lab: Lab, folder: Path, runs: int) -> None:
     _line("first sync : mariadb --quick", ours, theirs)
     _line("  the same without the login", ours - login, theirs)
 
-    with sidecar(synced.cache, folder) as api, Peak(api.process) as api_peak:
-        body = whole_body(api)
-        with nginx_serving(body, folder) as nginx:
-            print(f"\n{f'requests/s, {len(body) / 1e6:.1f} MB each':<34}{'ours':>10}{'peer':>10}{'ratio':>8}")
-            for clients in (1, 16):
-                mine, other = zip(*(rates(api, nginx, clients) for _ in range(runs)), strict=True)
-                _line(f"/fetch-data : nginx, {clients} at once", median(mine), median(other))
     with visited_dashboard(synced.cache, folder) as dashboard_peak:
         pass
 
     print(f"\n{'peak memory, MB':<34}{'USS':>10}{'anonymous':>10}")
-    for name, peak in (("sync (Chrome apart)", synced.peak), ("API, serving the above", api_peak),
-                       ("dashboard, one visitor", dashboard_peak)):  # fmt: skip
+    for name, peak in (("sync (Chrome apart)", synced.peak), ("dashboard, one visitor", dashboard_peak)):
         print(f"{name:<34}{peak.uss / 1e6:>10.0f}{peak.anonymous / 1e6:>10.0f}")
     print("USS counts pages of mapped files that no other process maps; the system can drop these. Anonymous does not.")
 

@@ -58,14 +58,14 @@ def main() -> int:
         install("nginx-light", "wrk", "curl")
         for rows in asked.rows:
             with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-                _report(rows, _synced(rows), Path(folder), asked)
+                _report(rows, synced(rows), Path(folder), asked)
     except (LabError, OrdersError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _synced(rows: int) -> str:
+def synced(rows: int) -> str:
     """CACHE_URL of a copy of that many orders; it is kept for the next time."""
     url = f"file:{FOLDER / f'cache-{rows}'}"
     with closing(open_store(url)) as store:
