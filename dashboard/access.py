@@ -83,12 +83,12 @@ def _listed() -> Role | None:
     if not st.user.is_logged_in or st.user.get("email_verified") is False:
         return None
     email = str(st.user.get("email") or "").lower()
-    if _is_among(email, source().settings.dashboard_operators):
+    if is_among(email, source().settings.dashboard_operators):
         return "operator"
-    return "viewer" if _is_among(email, source().settings.dashboard_viewers) else None
+    return "viewer" if is_among(email, source().settings.dashboard_viewers) else None
 
 
-def _is_among(email: str, listed: str) -> bool:
+def is_among(email: str, listed: str) -> bool:
     """Whether a list of addresses and `@domains` names the address."""
     name, at, domain = email.rpartition("@")
     return bool(name) and not {email, at + domain}.isdisjoint(part.strip().lower() for part in listed.split(","))
