@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 
@@ -20,6 +21,7 @@ _FIRST = ("total_sales", "orders", "average_order_value", "returning_customer_ra
 _SECOND = ("net_sales", "refund_rate", "units", "fulfilment_time")
 _CHARTED = ("total_sales", "net_sales", "orders", "average_order_value")
 PRODUCTS = 6
+_SHORT = timedelta(days=92)  # customers and units take long to count step by step over longer periods
 
 
 def overview() -> None:
@@ -67,7 +69,12 @@ def _cards(label: str, names: tuple[str, ...], shown: Shown, width: Bucket | Non
     def line(metric: Metric, span: Span | None) -> list[float]:
         if width is None or span is None:
             return []
-        found = data.series(shown.orders, width, span, shown.conditions, shown.returns, (), people, units)
+        costly = metric.people or metric.units
+        if costly and span.end - span.start > _SHORT:
+            return []
+        found = data.series(
+            shown.orders, width, span, shown.conditions, shown.returns, (), costly and people, costly and units
+        )
         return charts.line(width, span, found, metric)
 
     cards.cards(

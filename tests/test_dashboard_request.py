@@ -1,0 +1,70 @@
+"""The current view as a request to the API gives the same orders."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from cache_factory import publish
+from shop_factory import SHOP_COLUMNS, shop
+
+from cache.analytics import Orders, Span
+from cache.filters import Condition, Op, where
+from cache.local import LocalStore
+from dashboard import request
+from dashboard.frame import Shown
+from dashboard.view import View
+
+SPAN = Span(datetime(2026, 3, 1), datetime(2026, 4, 1))
+
+
+@pytest.fixture(scope="module")
+def orders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orders]:
+    store = LocalStore(tmp_path_factory.mktemp("cache"))
+    publish(store, shop(400, until=datetime.fromisoformat("2026-04-20T00:00:00Z")), columns=SHOP_COLUMNS)
+    opened = Orders(store.open(), "America/New_York")
+    yield opened
+    opened.close()
+    store.close()
+
+
+def shown(orders: Orders, **filters: Any) -> Shown:
+    view = View("custom", **filters)
+    return Shown(orders, view, "USD", SPAN, None, view.conditions("USD"))
+
+
+def test_its_parameters_choose_the_orders_that_the_page_shows(orders: Orders) -> None:
+    page = shown(orders, status=("paid", "pending"), channel=("web",))
+    parameters, left = request.request(page)
+    assert ("created_at__gte", "2026-03-01T05:00:00Z") in parameters
+    assert ("created_at__lt", "2026-04-01T04:00:00Z") in parameters  # summer time began between
+    assert left == []
+    conditions = []
+    for name, value in parameters:
+        column, _, op = name.partition("__")
+        conditions.append(Condition(column, cast(Op, op or "eq"), tuple(value.split(",")) if op == "in" else value))
+    clause, values = where(conditions, orders.columns)
+    (count,) = orders.facts.ask(f"SELECT count(*) FROM {orders.facts.rows} WHERE {clause}", values)[0]
+    assert count == orders.page(SPAN, page.conditions).count > 0
+
+
+def test_what_the_api_cannot_filter_by_is_named(orders: Orders) -> None:
+    _, left = request.request(shown(orders, country=("DE",), fulfilment=("", "fulfilled")))
+    assert left == ["fulfilment", "country"]
+
+
+def test_codes_with_commas_and_quotes_stay_one_value_and_one_word(orders: Orders) -> None:
+    parameters, _ = request.request(shown(orders, discount=('2,5 "off"', "it's")))
+    assert ("discount_code__in", '"2,5 ""off""",it\'s') in parameters
+    words = shlex.split(request.curl("http://here", parameters).replace("\\\n", " "))
+    assert words[words.index("--data-urlencode") + 1 :: 2] == [f"{name}={value}" for name, value in parameters]
+
+
+def test_the_python_and_javascript_are_programs(orders: Orders, tmp_path: Path) -> None:
+    parameters, _ = request.request(shown(orders, discount=("it's",)))
+    compile(request.python("http://here", parameters), str(tmp_path / "program.py"), "exec")
+    assert "discount_code__in=it%27s" in request.javascript("http://here", parameters)
