@@ -50,7 +50,8 @@ def head(title: str) -> Orders | None:
         freshness.nothing_yet()
         return None
     try:
-        return data.newest(status.head.generation)
+        with st.skeleton(height=420):  # the first visitor after a start waits until the table is read
+            return data.newest(status.head.generation)
     except CacheError as error:
         st.error(f"**The data on disk cannot be read.** {words.plain(str(error))}", icon=":material/error:")
         return None

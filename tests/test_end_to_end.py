@@ -111,8 +111,8 @@ def browser() -> Iterator[Browser]:
 def opened(browser: Browser, address: str) -> Page:
     """A tab of a visitor of its own; `window.kept` is gone if the page is ever loaded again."""
     page = browser.new_context(viewport={"width": 1440, "height": 2400}).new_page()
-    page.goto(address)
-    expect(page.get_by_role("heading", name="Orders overview")).to_be_visible(timeout=60_000)
+    page.goto(f"{address}/orders")
+    expect(page.get_by_role("heading", level=1, name="Orders")).to_be_visible(timeout=60_000)
     expect(page.get_by_role("button", name="Refresh", exact=False)).to_be_enabled(timeout=60_000)
     page.evaluate("window.kept = true")
     return page
