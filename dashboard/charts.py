@@ -20,6 +20,7 @@ _STEPS: Mapping[Bucket, timedelta] = {
     "7 days": timedelta(days=7),
 }
 _THIS, _BEFORE = "This period", "Period before"
+PICKED = "picked"  # the selection that a click makes: the `from` of its bucket
 
 
 def over_time(
@@ -43,7 +44,13 @@ def over_time(
     then = {group.at: value(group) for group in before[1]} if before else {}
     for i, start in enumerate(firsts):
         amount = now.get(start, Decimal(0))
-        row = {"at": f"{start.isoformat()}Z", "day": named(bucket, start), _THIS: float(amount), "now": text(amount)}
+        row = {
+            "at": f"{start.isoformat()}Z",
+            "from": start.isoformat(),
+            "day": named(bucket, start),
+            _THIS: float(amount),
+            "now": text(amount),
+        }
         if before:
             past = then.get(then_firsts[i], Decimal(0))
             row |= {_BEFORE: float(past), "then": text(past), "then_day": named(bucket, then_firsts[i])}
@@ -171,6 +178,8 @@ def _spec(title: str, sign: str, bucket: Bucket, compared: bool) -> dict[str, An
             "select": {
                 "type": "point", "on": "pointerover", "clear": "pointerout", "nearest": True, "encodings": ["x"],
             },
+        }, {
+            "name": PICKED, "select": {"type": "point", "on": "click", "nearest": True, "fields": ["from"]},
         }],
         "mark": {"type": "rule", "strokeWidth": 1, "color": "#8b9a95"},
         "encoding": {
@@ -188,8 +197,13 @@ def starts(bucket: Bucket, span: Span, count: int | None = None) -> list[datetim
     at = span.start.replace(day=1) if bucket == "1 month" else span.start
     while (len(found) < count) if count is not None else (at < span.end):
         found.append(at)
-        at = (at + timedelta(days=32)).replace(day=1) if bucket == "1 month" else at + _STEPS[bucket]
+        at = after(bucket, at)
     return found
+
+
+def after(bucket: Bucket, start: datetime) -> datetime:
+    """Where the next bucket starts."""
+    return (start + timedelta(days=32)).replace(day=1) if bucket == "1 month" else start + _STEPS[bucket]
 
 
 def named(bucket: Bucket, start: datetime) -> str:

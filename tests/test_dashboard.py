@@ -110,6 +110,15 @@ def test_the_view_goes_along_from_page_to_page_and_a_figure_opens_its_orders(
     expect(page).to_have_url(re.compile(r"/\?period=all&status=paid$"))
 
 
+def test_a_point_of_the_chart_opens_the_orders_of_its_day(browser: Browser, filled: Dashboard) -> None:
+    page = visit(browser, f"{filled.url}/?period=30d")
+    chart = page.get_by_test_id("stVegaLiteChart").first
+    expect(chart.locator("canvas, svg").first).to_be_visible()
+    chart.click(position={"x": 500, "y": 150})
+    expect(page.get_by_role("heading", level=1, name="Orders")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"/orders\?period=custom&from=([\d-]+)&to=\1$"))
+
+
 def test_columns_are_chosen_and_stand_in_the_address(browser: Browser, filled: Dashboard) -> None:
     page = visit(browser, f"{filled.url}/orders?period=all&column=Total&column=discount_code")
     table = page.get_by_role("table", name="Orders", exact=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from typing import NoReturn
 
 import streamlit as st
 
@@ -119,7 +120,19 @@ def _over_time(shown: Shown, span: Span) -> None:
             metric.label, words.sign(shown.currency) if metric.unit == "money" else "",
         )  # fmt: skip
         compared = f", with {dates(past)} behind it" if past else ""
-        st.vega_lite_chart(rows, spec, width="stretch", alt=f"{metric.label} over time, {dates(span)}{compared}.")
+        clicked = st.vega_lite_chart(
+            rows, spec, width="stretch", alt=f"{metric.label} over time, {dates(span)}{compared}.",
+            key=f"over_time {metric.id} {width}", on_select="rerun", selection_mode=charts.PICKED,
+        )  # fmt: skip
+        if picked := clicked.selection.get(charts.PICKED):
+            _open_orders(datetime.fromisoformat(picked[0]["from"]), width)
+
+
+def _open_orders(start: datetime, width: Bucket) -> NoReturn:
+    """The orders behind a point of the chart: those of its day, week or month."""
+    end = charts.after(width, start) if width != "1 hour" else start + timedelta(days=1)
+    last = (end - timedelta(microseconds=1)).date()
+    go("orders", **{"period": "custom", "from": start.date().isoformat(), "to": last.isoformat()})
 
 
 def _products(shown: Shown) -> None:
