@@ -166,6 +166,6 @@ def nothing_yet() -> None:
 
 def clock(at: datetime) -> str:
     """An instant on the shop's clock: the time, and the date unless it is today."""
-    zone = ZoneInfo(source().settings.shop_timezone)
+    zone = ZoneInfo(source().store.setup().timezone or source().settings.shop_timezone)
     local = at.astimezone(zone)
     return f"{local:%H:%M}" if local.date() == now().astimezone(zone).date() else words.moment(local)
