@@ -132,14 +132,19 @@ class Agreement:
                 self._early[_place(s)] = not any(_common(_range(s), part) for part in differing)
 
     def _chunks(self, held: Sequence[Segment]) -> Iterator[list[Segment]]:
-        """Runs of segments that one statement compares, the newest first, each in key order."""
-        rest = list(held)
+        """Runs of segments that one statement compares, the newest first, each in key order.
+
+        None takes more than half of what is left, so that little is to be rewritten after the last one.
+        """
+        rest, left = list(held), sum(s.rows for s in held)
         while rest:
             rows = 0
             chunk: list[Segment] = []
-            while rest and (not chunk or (_adjoin(rest[-1], chunk[0]) and rows + rest[-1].rows <= self._budget)):
+            most = min(self._budget, max(FIRST_ROWS, left // 2))
+            while rest and (not chunk or (_adjoin(rest[-1], chunk[0]) and rows + rest[-1].rows <= most)):
                 chunk.insert(0, rest.pop())
                 rows += chunk[0].rows
+            left -= rows
             yield chunk
 
     def _differing(self, blocks: Sequence[Block]) -> dict[Range, _Pair]:
