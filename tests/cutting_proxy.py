@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+from web_server import Handler, serving
 
 Meddle = Callable[[str, bytes], bytes]
 
@@ -32,7 +31,7 @@ def gateway(export_url: str) -> Iterator[Gateway]:
     ours = Gateway()
     client = httpx.Client(trust_env=False, timeout=60)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Forwarding(Handler):
         def do_POST(self) -> None:
             form = self.rfile.read(int(self.headers["Content-Length"]))
             sql = parse_qs(form.decode())["sql_query"][0]
@@ -48,20 +47,9 @@ def gateway(export_url: str) -> Iterator[Gateway]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        parts = urlsplit(export_url)
-        ours.url = parts._replace(netloc=f"127.0.0.1:{server.server_port}").geturl()
-        try:
-            yield ours
-        finally:
-            server.shutdown()
-            thread.join()
-            client.close()
+    with client, serving(Forwarding) as url:
+        ours.url = urlsplit(export_url)._replace(netloc=urlsplit(url).netloc).geturl()
+        yield ours
 
 
 def cut(body: bytes, keep: float) -> bytes:

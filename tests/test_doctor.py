@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from web_server import Handler, serving
 
 from cache.errors import Trouble
 from cache.local import LocalStore
@@ -45,23 +44,14 @@ def examine(
 def answering(status: int, page: str) -> Iterator[str]:
     """A web server that says the same to everyone; its address."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Answering(Handler):
         def do_GET(self) -> None:
             self.send_response(status)
             self.end_headers()
             self.wfile.write(page.encode())
 
-        def log_message(self, *_: object) -> None: ...
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Answering) as url:
+        yield f"{url}/"
 
 
 def broken(findings: dict[str, Finding]) -> list[str]:
@@ -267,7 +257,7 @@ def test_a_firewall_that_lets_nothing_through(
     examine: Callable[..., dict[str, Finding]], lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(doctor, "log_in", log_in)
-    with lab.door("firewall", refuse=["db"]) as door:
+    with lab.door("firewall", refuse=["table"]) as door:  # each form after the login names it, and no token can
         findings = examine(PHPMYADMIN_URL=door.url, PHPMYADMIN_LOGIN="http")
     assert broken(findings) == ["table"]
     assert "firewall" in findings["table"].advice

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from copies import Copies
+from web_server import Handler, serving
 
 from scraper.errors import (
     AnswerCut,
@@ -117,7 +116,7 @@ def test_a_phpmyadmin_that_is_down_is_unreachable(copies: Copies, export: Export
 def answers(status: int, body: bytes, length: int | None = None) -> Iterator[str]:
     """A server that gives one answer to everything; `length` is what it claims to send."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Answering(Handler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
             self.send_response(status)
@@ -127,17 +126,8 @@ def answers(status: int, body: bytes, length: int | None = None) -> Iterator[str
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/index.php?route=/export"
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Answering) as url:
+        yield f"{url}/index.php?route=/export"
 
 
 HEAD = b'"c0","c1"\n'

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import http.server
 import subprocess
-import threading
 import urllib.request
 import zlib
 from collections.abc import Iterator
@@ -14,6 +12,7 @@ import pytest
 from cache_factory import order, publish
 from hypothesis import given
 from hypothesis import strategies as st
+from web_server import Handler, serving
 
 from cache.gzips import Compressed, Piece, joined, member
 from cache.local import LocalStore
@@ -66,7 +65,7 @@ def served(store: LocalStore) -> Iterator[str]:
     publish(store, 40, segments=4)
     body = b"".join(store.open().gzip_slices(HEAD, TAIL))
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class Sending(Handler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("Content-Encoding", "gzip")
@@ -74,13 +73,8 @@ def served(store: LocalStore) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
-            """Nothing is printed."""
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
+    with serving(Sending) as url:
+        yield f"{url}/"
 
 
 NODE = "fetch(process.argv[1]).then(a => a.text()).then(text => process.stdout.write(text))"

@@ -9,13 +9,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from conftest import SEEDED, settings_of
 from copies import Copies, differences
 from hypothesis import given
 from hypothesis import strategies as st
+from web_server import Handler, serving
 
 from cache.errors import SettingsInvalid
 from cache.local import LocalStore
@@ -350,7 +350,7 @@ def test_wherever_a_packed_answer_ends_early_it_is_noticed(part: bytes, size: in
 def web_server_that_packs(body: bytes) -> Iterator[str]:
     """One that gzips by itself, as many do for clients that take it."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Answering(Handler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
             self.send_response(200)
@@ -361,17 +361,8 @@ def web_server_that_packs(body: bytes) -> Iterator[str]:
             with suppress(OSError):
                 self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/index.php?route=/export"
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Answering) as url:
+        yield f"{url}/index.php?route=/export"
 
 
 @pytest.mark.parametrize("twice", [False, True], ids=["by the web server", "and by phpMyAdmin"])

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +16,7 @@ import psutil
 import pytest
 from conftest import SEEDED
 from copies import differences
+from web_server import Handler, serving
 
 from cache.errors import SettingsInvalid
 from cache.local import LocalStore
@@ -86,7 +86,7 @@ def saying(
     """A web server that says the same to everyone: its address, and the methods and headers of what it was asked."""
     seen: Seen = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Saying(Handler):
         def do_GET(self) -> None:
             seen.append((self.command, {name.lower(): value for name, value in self.headers.items()}))
             self.rfile.read(int(self.headers["Content-Length"] or 0))
@@ -99,17 +99,8 @@ def saying(
 
         do_POST = do_GET
 
-        def log_message(self, *_: object) -> None: ...
-
-    server = ThreadingHTTPServer((host, 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://{host}:{server.server_port}/", seen
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Saying, host) as url:
+        yield f"{url}/", seen
 
 
 def browsers() -> list[psutil.Process]:
@@ -460,7 +451,7 @@ def proxy() -> Iterator[tuple[str, list[str]]]:
     """A proxy's address, and the hosts that it was asked to connect to (CONNECT, RFC 9110)."""
     asked: list[str] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Connecting(Handler):
         def do_CONNECT(self) -> None:
             asked.append(self.path)
             host, _, port = self.path.partition(":")
@@ -478,17 +469,8 @@ def proxy() -> Iterator[tuple[str, list[str]]]:
                     target.sendall(data)
                 target.shutdown(socket.SHUT_WR)
 
-        def log_message(self, *_: object) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Connecting) as url:
+        yield url, asked
 
 
 @pytest.mark.parametrize("login", ["http", "browser"])
