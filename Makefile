@@ -17,7 +17,7 @@ run: .venv/installed
 
 test: .venv/installed-dev lint
 	$(BIN)/python -m lab install
-	$(BIN)/python -m pytest -m "not soak"
+	$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile
 
 lint: .venv/installed-dev
 	$(BIN)/ruff format --check .

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from copies import Copies
+from playwright.sync_api import Browser, sync_playwright
 
 from cache.local import LocalStore
 from lab import Lab
@@ -16,8 +17,16 @@ from scraper.settings import ScraperSettings
 
 ROOT = Path(__file__).parents[1]
 SEEDED = 2_000
-_OURS = ("PHPMYADMIN_", "CACHE_", "SYNC_", "SCHEDULER", "REFRESH_", "SSE_", "SHOPIFY_", "SHOP_", "SOURCE_", "API_",
-         "DASHBOARD_", "CORS_", "PORT", "PERSONAL_", "RATE_", "FAILED_", "TRUSTED_", "ACCESS_", "OIDC_")  # fmt: skip
+_OURS = ("PORT", "STREAMLIT_", *(name.upper() for name in ScraperSettings.model_fields))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_settings_of_this_machine() -> Iterator[None]:
+    """Neither tests nor the processes that they start see settings that happen to be in the environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(_OURS)]:
+            patch.delenv(name)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -55,13 +64,19 @@ def session(lab: Lab) -> Session:
     return log_in(settings_of(lab))
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium under Playwright, which keeps an event loop running: no longer than a file needs it."""
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder as the working directory, and none of the product's settings in the environment."""
+    """An empty folder as the working directory."""
     monkeypatch.chdir(tmp_path)
-    for name in os.environ:
-        if name.startswith(_OURS):
-            monkeypatch.delenv(name)
     return tmp_path
 
 

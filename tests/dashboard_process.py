@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -13,30 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from cache.store import Store, open_store
+from lab.servers import free_port
 
 ROOT = Path(__file__).parents[1]
-_CLEAN = (
-    "DASHBOARD_",
-    "PORT",
-    "CACHE_",
-    "SCHEDULER",
-    "SHOP_",
-    "SHOPIFY_",
-    "PHPMYADMIN_",
-    "SYNC_",
-    "STREAMLIT_",
-    "OIDC_",
-    "PERSONAL_",
-)
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
@@ -60,11 +41,10 @@ class Dashboard:
         self.store: Store = open_store(f"file:{folder / 'cache'}")
         port = settings.get("DASHBOARD_PORT") or str(free_port())
         self.url = f"http://127.0.0.1:{port}"
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(_CLEAN)}
         defaults = {"DASHBOARD_PORT": port, "CACHE_URL": "file:cache", "SCHEDULER": "off"}
         with (folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, ROOT / "streamlit_app.py"], cwd=folder, env={**environment, **defaults, **settings},
+                [sys.executable, ROOT / "streamlit_app.py"], cwd=folder, env={**os.environ, **defaults, **settings},
                 stdout=log, stderr=log,
             )  # fmt: skip
         try:
@@ -89,14 +69,6 @@ def dashboard(folder: Path, **settings: str) -> Iterator[Dashboard]:
         yield running
     finally:
         running.close()
-
-
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def visit(browser: Browser, address: str, width: int = 1440) -> Page:

@@ -20,8 +20,6 @@ from cache.store import Progress, Run, Store, Worker, open_store
 
 ROOT = Path(__file__).parents[1]
 KEY = "a-key-for-tests-0123456789"
-_CLEAN = ("SHOPIFY_", "API_", "PORT", "CACHE_", "SCHEDULER", "REFRESH_", "SSE_", "CORS_", "PHPMYADMIN_", "SYNC_",
-          "PERSONAL_", "RATE_", "FAILED_", "TRUSTED_", "ACCESS_")  # fmt: skip
 
 
 class Sidecar:
@@ -30,14 +28,13 @@ class Sidecar:
     def __init__(self, folder: Path, settings: dict[str, str]) -> None:
         self.folder = folder
         self.store: Store = open_store(f"file:{folder / 'cache'}")
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(_CLEAN)}
         defaults = {
             "SHOPIFY_API_KEY": KEY, "API_PORT": "0", "CACHE_URL": "file:cache", "SCHEDULER": "off", "RATE_LIMIT": "off",
             "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1",
         }  # fmt: skip
         with (folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, ROOT / "api_sidecar.py"], cwd=folder, env={**environment, **defaults, **settings},
+                [sys.executable, ROOT / "api_sidecar.py"], cwd=folder, env={**os.environ, **defaults, **settings},
                 stdout=subprocess.PIPE, stderr=log, text=True,
             )  # fmt: skip
         assert self.process.stdout

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from cache_factory import Row, publish
-from dashboard_process import Dashboard, chromium, dashboard, figure, visit
+from dashboard_process import Dashboard, dashboard, figure, visit
 from playwright.sync_api import Browser, expect
 from shop_factory import SHOP_COLUMNS, shop
 from sidecar_process import answering, sync, worker
@@ -22,12 +22,6 @@ from cache.store import Progress, Run, now
 
 Start = Callable[..., Dashboard]
 EVIL = "<img src=x onerror=alert(1)> $1 **bold** [link](http://x)"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

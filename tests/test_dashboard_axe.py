@@ -8,19 +8,13 @@ from collections.abc import Iterator
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from cache_factory import publish
-from dashboard_process import Dashboard, chromium, dashboard, figure, visit
+from dashboard_process import Dashboard, dashboard, figure, visit
 from playwright.sync_api import Browser, Locator, Page, expect
 from shop_factory import SHOP_COLUMNS, shop
 
 WIDTHS, SCHEMES = (1440, 390), ("light", "dark")
 OPTIONS = {"resultTypes": ["violations"]}
 axe = Axe()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import openpyxl
 import polars
 import pytest
 from cache_factory import Row, publish
-from dashboard_process import Dashboard, chromium, dashboard
+from dashboard_process import Dashboard, dashboard
 from playwright.sync_api import Browser, Page, expect
 from shop_factory import SHOP_COLUMNS, shop
 
@@ -142,12 +142,6 @@ def test_a_link_is_good_for_what_it_was_signed_for(client: httpx.Client, filled:
     assert httpx.get(filled.url + good).status_code == 401  # and only for who is signed in
     gone = address(filled.store.clients().secret, 999, Selection(timezone=ZONE), "csv")
     assert client.get(gone).status_code == 410
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 def test_each_chart_is_taken_along_as_an_image_and_shown_as_a_table(browser: Browser, filled: Dashboard) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from cache_factory import Row, publish
-from dashboard_process import Dashboard, chromium, dashboard, figure, visit
+from dashboard_process import Dashboard, dashboard, figure, visit
 from playwright.sync_api import Browser, Page, expect
 from shop_factory import SHOP_COLUMNS, shop
 
@@ -23,12 +23,6 @@ PAGES = {
     "data": "Data", "api": "API", "set-up": "Set-up",
 }  # fmt: skip
 ID = Column(name="id", type="bigint", kind="integer", nullable=False, key=1)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

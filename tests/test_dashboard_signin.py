@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from cache_factory import publish
-from dashboard_process import ROOT, Dashboard, chromium, dashboard, free_port, wait_for
+from dashboard_process import ROOT, Dashboard, dashboard, wait_for
 from playwright.sync_api import Browser, Page, expect
 from shop_factory import SHOP_COLUMNS, shop
 from sidecar_process import sync, worker
@@ -23,16 +23,11 @@ from dashboard.access import is_among
 from dashboard.headers import HEADERS
 from dashboard.passwords import Passwords, hashed
 from dashboard.signin import check
+from lab.servers import free_port
 
 Start = Callable[..., Dashboard]
 expect.set_options(timeout=20_000)
 PASSWORD = "correct horse ünïcode"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture

@@ -10,12 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 from cache_factory import publish
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect
 from sidecar_process import KEY, Sidecar, answering, sidecar, worker
 
 from api.openapi import document
-
-FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-quic", "--no-first-run"]
 
 
 @pytest.fixture(scope="module")
@@ -23,14 +21,6 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
     with sidecar(tmp_path_factory.mktemp("api")) as running:
         publish(running.store, 300, verified_at=datetime(2025, 12, 29, 10, 25, tzinfo=UTC))
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

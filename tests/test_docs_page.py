@@ -5,11 +5,10 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser
 from sidecar_process import Sidecar, sidecar
 
 from api.codes import CODES
@@ -50,22 +49,19 @@ def test_its_links_lead_somewhere(api: Sidecar) -> None:
     assert set(re.findall(r'href="#(\w+)"', page)) <= set(ids)
 
 
-def test_it_is_read_by_keyboard_and_on_a_phone(api: Sidecar, tmp_path: Path) -> None:
-    with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=flags)
-        page = browser.new_page(viewport={"width": 390, "height": 844})
-        asked: list[str] = []
-        said: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda message: said.append(message.text))
-        page.goto(f"{api.url}/docs")
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        for _ in range(3):
-            page.keyboard.press("Tab")
-        page.keyboard.press("Enter")
-        assert page.evaluate("location.hash") == "#getRows"
-        assert page.locator("#getRows").bounding_box()["y"] < 100  # type: ignore[index]
-        browser.close()
+def test_it_is_read_by_keyboard_and_on_a_phone(api: Sidecar, browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    asked: list[str] = []
+    said: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: said.append(message.text))
+    page.goto(f"{api.url}/docs")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.evaluate("location.hash") == "#getRows"
+    assert page.locator("#getRows").bounding_box()["y"] < 100  # type: ignore[index]
+    page.close()
     assert [url for url in asked if not url.startswith((api.url, "data:"))] == []
     assert said == []

@@ -14,14 +14,14 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from cache.store import Store, Worker, open_store
 from lab import Lab
+from lab.servers import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 KEY = "a-key-for-the-end-to-end-tests"
-CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
 
 class Everything:
@@ -73,14 +73,6 @@ class Everything:
         assert not left, f"still running after their end was asked for: {left}"
 
 
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 def until(what: Callable[[], object], seconds: float = 90) -> None:
     """Waits for something to become true."""
     end = time.monotonic() + seconds
@@ -98,14 +90,6 @@ def everything(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[E
         yield running
     finally:
         running.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
-        yield chromium
-        chromium.close()
 
 
 def opened(browser: Browser, address: str) -> Page:

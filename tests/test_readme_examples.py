@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from cache_factory import confirm, publish
-from playwright.sync_api import ConsoleMessage, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage
 from sidecar_process import KEY, ROOT, Sidecar, answering, sidecar, worker
 
 SECTIONS = {"README.md": "## Use the API", "docs/api.md": "## Clients"}
@@ -48,22 +48,18 @@ def run(command: list[str | Path], api: Sidecar) -> list[str]:
     return ended.stdout.splitlines()
 
 
-def in_browser(script: str) -> list[str]:
+def in_browser(browser: Browser, script: str) -> list[str]:
     """What a page of another origin says to its console when it runs the script; a prompt is answered by the key."""
     said: list[str] = []
 
     def hear(message: ConsoleMessage) -> None:
         said.append(message.text)
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
-        )
-        page = browser.new_page()
-        page.on("console", hear)
-        page.on("dialog", lambda dialog: dialog.accept(KEY))
-        page.evaluate(f"(async () => {{ {script} }})()")
-        browser.close()
+    page = browser.new_page()
+    page.on("console", hear)
+    page.on("dialog", lambda dialog: dialog.accept(KEY))
+    page.evaluate(f"(async () => {{ {script} }})()")
+    page.close()
     return said
 
 
@@ -88,8 +84,8 @@ def test_the_readme_python_example_gets_the_rows(api: Sidecar) -> None:
     assert said == ["7 orders, last verified Mon Dec 29 10:25:00 2025"]
 
 
-def test_the_readme_browser_example_gets_the_rows(api: Sidecar) -> None:
-    said = in_browser(example("README.md", "javascript", api))
+def test_the_readme_browser_example_gets_the_rows(api: Sidecar, browser: Browser) -> None:
+    said = in_browser(browser, example("README.md", "javascript", api))
     assert said == ["7 orders, last verified Mon Dec 29 10:25:00 2025"]
 
 
@@ -107,14 +103,14 @@ def test_the_curl_client_of_the_docs_works(api: Sidecar) -> None:
 
 
 @pytest.mark.parametrize("language", ["python", "javascript", "js"])
-def test_the_other_clients_of_the_docs_work(api: Sidecar, language: str) -> None:
+def test_the_other_clients_of_the_docs_work(api: Sidecar, browser: Browser, language: str) -> None:
     script = example("docs/api.md", language, api)
     with answering(api.store, rows=7):
         match language:
             case "python":
                 said = run([sys.executable, "-c", script], api)
             case "javascript":
-                said = in_browser(script)
+                said = in_browser(browser, script)
             case _:
                 (api.folder / "orders.mjs").write_text(script, encoding="utf-8")
                 said = run(["node", "orders.mjs"], api)

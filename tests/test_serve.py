@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -16,24 +15,19 @@ from pathlib import Path
 import httpx
 import psutil
 
+from lab.servers import free_port
+
 ROOT = Path(__file__).parents[1]
-OWN = ("PHPMYADMIN_", "SHOPIFY_", "API_", "DASHBOARD_", "CACHE_", "SCHEDULER", "PORT")
-
-
-def free_ports() -> tuple[int, int]:
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
-        return one.getsockname()[1], other.getsockname()[1]
 
 
 class Served:
     """serve.py in a process and folder of its own. `said` grows line by line."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
-        self.api_port, self.dashboard_port = free_ports()
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}
-        environment |= {"API_PORT": str(self.api_port), "DASHBOARD_PORT": str(self.dashboard_port), "SCHEDULER": "off"}
+        self.api_port, self.dashboard_port = free_port(), free_port()
+        defaults = {"API_PORT": str(self.api_port), "DASHBOARD_PORT": str(self.dashboard_port), "SCHEDULER": "off"}
         self.process = subprocess.Popen(
-            [sys.executable, ROOT / "serve.py"], cwd=folder, env=environment | settings, text=True,
+            [sys.executable, ROOT / "serve.py"], cwd=folder, env={**os.environ, **defaults, **settings}, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         self.said: list[str] = []
