@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -82,8 +82,11 @@ def test_one_that_hangs_at_its_end_keeps_nobody(victim: str) -> None:
     with chrome() as driver:
         driver.get("about:blank")
         family = psutil.Process(driver.service.process.pid)
-        stopped = [p for p in (family, *family.children(recursive=True)) if p.name().startswith(victim)]
-        for process in stopped:
-            process.send_signal(signal.SIGSTOP)
+        stopped = []
+        for process in (family, *family.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):  # Chrome's helpers come and go
+                if process.name().startswith(victim):
+                    process.send_signal(signal.SIGSTOP)
+                    stopped.append(process)
     assert stopped
     assert not any(process.is_running() for process in stopped)
