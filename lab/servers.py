@@ -132,6 +132,7 @@ class MariaDB:
         command += ["--auth-root-authentication-method=normal", "--skip-test-db"]
         done = subprocess.run(
             command, cwd=self.home, user=server_user(), extra_groups=[] if server_user() else None,
+            env={**os.environ, "TMPDIR": str(self.home / "tmp")},  # ours may be closed to that user
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
