@@ -44,7 +44,11 @@ class SegmentWriter:
         self._misfits: Counter[str] = Counter()
         self._zero_dates: Counter[str] = Counter()
         folder.mkdir()
-        self._parquet = pq.ParquetWriter(folder / PARQUET, arrow_schema(columns), compression="zstd")
+        # JSON hardly ever repeats: a dictionary of it costs time and room.
+        self._parquet = pq.ParquetWriter(
+            folder / PARQUET, arrow_schema(columns), compression="zstd",
+            use_dictionary=[column.name for column in columns if column.kind == "text"],
+        )  # fmt: skip
         self._waiting: list[pa.Table] = []  # typed rows that do not fill a row group yet
         self._source: tuple[Path, pa.Table] | None = None  # what is copied from, read once
         self._json = _Digested(folder / JSON)

@@ -12,18 +12,19 @@ from functools import cache
 from typing import Any
 
 import duckdb
+import msgspec
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from cache.snapshot import Column
 
-# White space outside of strings; a string is matched first, and kept.
-_STRING_OR_SPACE = r'("(?:[^"\\]|\\.)*")|[ \t\r\n]+'
-_SPACE = b" \t\r\n"
 _ESCAPED = r'["\\\x00-\x1f\x{85}\x{2028}\x{2029}]'  # what cannot stand in a JSON string as it is, or should not
 # Legal in JSON, but clients that read a stream by lines may cut there; they stand only inside strings, escaped.
 LINE_BREAKS = {text: f"\\u{ord(text):04x}" for text in ("\u0085", "\u2028", "\u2029")}
+# Bytes that are in no such character.
+_PLAIN = bytes(set(range(0x20, 0x100)) - set(b'"\\') - {text.encode()[0] for text in LINE_BREAKS})
 _PLAIN_DECIMALS = 6  # with more, Arrow writes small decimals with an exponent
 
 
@@ -32,6 +33,9 @@ def _database() -> duckdb.DuckDBPyConnection:
     database = duckdb.connect(config={"threads": 1, "memory_limit": "256MB"})
     database.execute("SET GLOBAL TimeZone = 'UTC'")  # else instants are written in the zone of the machine
     return database
+
+
+_string = msgspec.json.Decoder(str)
 
 
 def engine() -> duckdb.DuckDBPyConnection:
@@ -168,8 +172,10 @@ def _instants(values: pa.Array, decimals: int) -> pa.Array:
 
 
 def _strings(texts: pa.Array) -> pa.Array:
-    odd = pc.match_substring_regex(texts, _ESCAPED)
     strings = _quoted(texts)
+    if not _data(texts).translate(None, _PLAIN):
+        return strings
+    odd = pc.match_substring_regex(texts, _ESCAPED)
     if pc.any(odd).as_py():
         escaped = _without_line_breaks(_computed("to_json(v)::VARCHAR", texts.filter(odd)))
         strings = pc.replace_with_mask(strings, pc.fill_null(odd, False), escaped)
@@ -177,69 +183,48 @@ def _strings(texts: pa.Array) -> pa.Array:
 
 
 def _without_line_breaks(texts: pa.Array) -> pa.Array:
-    data = (texts.buffers()[2] or pa.py_buffer(b"")).to_pybytes()
+    data = _data(texts)
     for found, escaped in LINE_BREAKS.items():
         if not data.isascii() and found.encode() in data:
             texts = pc.replace_substring(texts, found, escaped)
     return texts
 
 
+def _data(texts: pa.Array) -> bytes:
+    """All texts, one after the other."""
+    _, ends, data = texts.buffers()
+    if data is None:
+        return b""
+    places = np.frombuffer(ends, "<i4")
+    return bytes(memoryview(data)[places[texts.offset] : places[texts.offset + len(texts)]])
+
+
 # -- nested JSON
 
 
-def unwrap(value: str) -> str | None:
-    """The text of a JSON object or array, also when it stands inside a JSON string; None where it is neither.
+def compact(value: bytes) -> bytes | None:
+    """A JSON object or array without white space between its parts, also out of a JSON string; None for anything else.
 
-    The text stays as it is (numbers keep every digit); only the string around it is taken off.
+    Nothing else changes: numbers keep every digit, strings their escapes, objects repeated keys. What is nested deeper
+    than Python calls (about a thousand times) is not taken for JSON.
     """
-    found = _parsed(value.encode())
-    return found and found[0].decode()
-
-
-def _parsed(value: bytes) -> tuple[bytes, Any] | None:
     try:
-        parsed = orjson.loads(value)
-        if isinstance(parsed, str):
-            value, parsed = parsed.encode(), orjson.loads(parsed)
-    except orjson.JSONDecodeError:
+        if value.lstrip().startswith(b'"'):
+            value = _string.decode(value).encode()
+        text = msgspec.json.format(value, indent=-1)
+    except (msgspec.DecodeError, RecursionError):
         return None
-    return (value, parsed) if isinstance(parsed, (dict, list)) else None
+    return text if text.startswith((b"{", b"[")) else None
 
 
-def nested(values: pa.Array | pa.ChunkedArray) -> tuple[pa.Array, int]:
-    """Texts -> JSON ready to be put in: compact, unwrapped where it was encoded twice; and how many are no JSON.
-
-    A misfit becomes the JSON string that it is. What the parser writes again is taken where it differs from the stored
-    text in white space alone: then no number, escape or repeated key was rewritten.
-    """
+def nested(values: pa.Array) -> tuple[pa.Array, int]:
+    """Texts -> JSON ready to be put in, as `compact` makes it; and how many are none, each now a JSON string."""
     misfits = 0
     texts: list[bytes | None] = []
-    stored: dict[int, bytes] = {}
     for value in values.cast(pa.binary()).to_pylist():
-        found = None if value is None else _parsed(value)
-        if found is not None:
-            stored[len(texts)] = found[0]
-            value = _written(found[1])
-        elif value is not None:
+        text = None if value is None else compact(value)
+        if value is not None and text is None:
             misfits += 1
-            value = json_string(value.decode()).encode()
-        texts.append(value)
-    # Objects and arrays say where they end: each is the same where their concatenations are.
-    if not _same(b"".join(stored.values()), b"".join(texts[i] or b"" for i in stored)):
-        loose = {i: text for i, text in stored.items() if not _same(text, texts[i] or b"")}
-        compact = pc.replace_substring_regex(pa.array(loose.values(), pa.string()), _STRING_OR_SPACE, r"\1")
-        for i, text in zip(loose, compact.cast(pa.binary()).to_pylist(), strict=True):
-            texts[i] = text
-    return _without_line_breaks(pa.array(texts, pa.binary()).cast(pa.string())), misfits
-
-
-def _written(parsed: Any) -> bytes:
-    try:
-        return orjson.dumps(parsed)
-    except orjson.JSONEncodeError:  # it writes less deep than it reads
-        return b""
-
-
-def _same(one: bytes, other: bytes) -> bool:
-    """Whether they differ in white space at most."""
-    return one.translate(None, _SPACE) == other.translate(None, _SPACE)
+            text = json_string(value.decode()).encode()
+        texts.append(text)
+    return _without_line_breaks(pa.array(texts, pa.string())), misfits

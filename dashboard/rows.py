@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-import orjson
-
 from cache.analytics import Orders
 from cache.facts import ROW_KEY
 from cache.lookup import Row
-from cache.values import unwrap
+from cache.values import compact
 from dashboard import words
 from dashboard.filters import PARTS
 
@@ -87,5 +86,5 @@ def whole(value: object) -> int:
 
 
 def _json(value: object) -> object:
-    text = unwrap(value) if isinstance(value, str) else None
-    return None if text is None else orjson.loads(text)
+    text = compact(value.encode()) if isinstance(value, str) else None
+    return None if text is None else json.loads(text)

@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 import pyarrow as pa
 
 from cache.snapshot import Column, Segment
-from cache.values import unwrap
+from cache.values import compact
 from scraper.table import Table, may_be_json
 
 _fits: dict[str, Callable[[str], bool]] = {
-    "json": lambda value: unwrap(value) is not None,
+    "json": lambda value: compact(value.encode()) is not None,
     "boolean": lambda value: value in ("0", "1"),
 }
 

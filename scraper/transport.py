@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import base64
+import ssl
 import time
-from collections.abc import Callable, Mapping
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from collections.abc import Callable, Iterator, Mapping
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urljoin, urlsplit
 
 import httpx
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
 from selenium.webdriver import Chrome
 
 from scraper.browser import failures
@@ -19,6 +24,7 @@ from scraper.packed import Unpacked
 from scraper.tls import trust
 
 CONNECT_SECONDS = 30
+PIECE = 256 << 10  # bytes that are handed on together
 SILENT_SECONDS = 300  # a checksum statement sends nothing while the server computes
 
 
@@ -34,10 +40,10 @@ class Transport(Protocol):
     def close(self) -> None: ...
 
 
-def unreachable(url: str, error: httpx.TransportError) -> Unreachable | CertificateRefused:
-    """The error of ours for one of httpx."""
+def unreachable(url: str, error: BaseException) -> Unreachable | CertificateRefused:
+    """The error of ours for one of httpx, or of a socket."""
     host = urlsplit(url).netloc
-    if isinstance(error, httpx.TimeoutException):
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
         return Unreachable(f"{host} was silent for too long.")
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         reason = str(error).partition("certificate verify failed: ")[2].partition(" (_ssl")[0]
@@ -45,36 +51,64 @@ def unreachable(url: str, error: httpx.TransportError) -> Unreachable | Certific
     return Unreachable(f"{host} cannot be reached: {error}.")
 
 
-class HttpTransport:
-    """Parameters: `headers` go with each request; the cookies among them stay those of the login."""
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and what it was made of, the first cause last: the texts of the outer ones hold the address."""
+    found: BaseException | None = error
+    while found is not None:
+        yield found
+        inner = (getattr(found, "reason", None), *found.args, found.__cause__, found.__context__)
+        found = next((cause for cause in inner if isinstance(cause, BaseException)), None)
 
-    def __init__(self, headers: httpx.Headers, ca_file: Path | None) -> None:
-        self._client = httpx.Client(
-            headers=headers,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # phpMyAdmin renews them: both would be sent
-            verify=trust(ca_file),
-            timeout=httpx.Timeout(CONNECT_SECONDS, read=SILENT_SECONDS),
-        )
+
+class HttpTransport:
+    """Pages of rows by requests, which takes a third to half of the CPU time that httpx takes for them.
+
+    Parameters: `headers` go with each request; the cookies among them stay those of the login."""
+
+    def __init__(self, headers: Mapping[str, str], ca_file: Path | None) -> None:
+        self._session = requests.Session()
+        self._session.headers = CaseInsensitiveDict(headers)
+        self._session.auth = lambda request: request  # what stands in ~/.netrc is not for here
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # renewed ones: both would be sent
+        self._session.mount("https://", _Trusting(trust(ca_file)))
 
     def post(self, url: str, form: Mapping[str, str], sink: Callable[[bytes], Any]) -> int:
+        host = urlsplit(url).netloc
         try:
-            with self._client.stream("POST", url, data=dict(form)) as response:
-                if response.headers.get("Content-Encoding") == "gzip":  # httpx takes the first member, and half of one
-                    unpacked = Unpacked(sink)
-                    for piece in response.iter_raw():
-                        unpacked(piece)
-                    unpacked.end()
-                else:
-                    for piece in response.iter_bytes():
-                        sink(piece)
-        except (httpx.RemoteProtocolError, httpx.DecodingError) as error:
-            raise AnswerCut(f"{urlsplit(url).netloc} ended an answer before its end.") from error
-        except httpx.TransportError as error:
-            raise unreachable(url, error) from error
+            with self._session.post(
+                url, data=dict(form), stream=True, allow_redirects=False, timeout=(CONNECT_SECONDS, SILENT_SECONDS)
+            ) as response:
+                packed = (
+                    response.headers.get("Content-Encoding") == "gzip"
+                )  # any number of members, perhaps half of one
+                take = Unpacked(sink) if packed else sink
+                for piece in response.raw.stream(PIECE, decode_content=False):
+                    take(piece)
+                if isinstance(take, Unpacked):
+                    take.end()
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            causes = list(_causes(error))
+            if any(isinstance(cause, urllib3.exceptions.ProtocolError) for cause in causes):
+                raise AnswerCut(f"{host} ended an answer before its end.") from error
+            raise unreachable(url, causes[-1]) from error
         return response.status_code
 
     def close(self) -> None:
-        self._client.close()
+        self._session.close()
+
+
+class _Trusting(HTTPAdapter):
+    """Connections that trust what a context does."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options, ssl_context=self._context)
+
+    def proxy_manager_for(self, proxy: Any, **options: Any) -> Any:
+        return super().proxy_manager_for(proxy, **options, ssl_context=self._context)
 
 
 class PageTransport:
