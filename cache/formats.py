@@ -17,10 +17,9 @@ import pyarrow.compute as pc
 from cache.personal import mask_of
 from cache.shape import Shape
 from cache.snapshot import Column
-from cache.values import json_rows, json_texts
+from cache.values import JsonTexts, json_rows, json_texts
 
 SAFE_INTEGER = 2**53
-_QUOTED = ("decimal", "date", "datetime", "timestamp", "bytes")  # kinds that JSON quotes, and whose text has no quotes
 _FORMULA = r"^[=+\-@\t\r\n]"  # what OWASP lists under "CSV injection"
 
 
@@ -44,7 +43,7 @@ def rows(shape: Shape, columns: Sequence[Column], values: Sequence[pa.Array]) ->
     if shape.format == "csv":
         texts = [part for cell in cells for part in (_csv(*cell, shape.defuse), ",")]
         return pc.binary_join_element_wise(*texts[:-1], "\r\n", "", null_handling="replace", null_replacement="")
-    json = [_safe(*cell) if shape.integers == "string" else json_texts(*cell)[0] for cell in cells]
+    json = [_safe(*cell) if shape.integers == "string" else json_texts(*cell) for cell in cells]
     return json_rows(columns, json, {"json": ",", "ndjson": "\n"}[shape.format])
 
 
@@ -58,18 +57,17 @@ def bare(column: Column, values: pa.Array) -> pa.Array:
     """Values as JSON writes them, without quotes around them."""
     if column.kind == "text":
         return values
-    texts, _ = json_texts(column, values)
-    return pc.utf8_slice_codeunits(texts, 1, -1) if column.kind in _QUOTED else texts
+    return json_texts(column, values).bare()
 
 
-def _safe(column: Column, values: pa.Array) -> pa.Array:
-    texts, _ = json_texts(column, values)
+def _safe(column: Column, values: pa.Array) -> JsonTexts:
+    shown = json_texts(column, values)
     if column.kind not in ("integer", "unsigned"):
-        return texts
+        return shown
     beyond = pc.greater(values, pa.scalar(SAFE_INTEGER, values.type))
     if column.kind == "integer":
         beyond = pc.or_(beyond, pc.less(values, -SAFE_INTEGER))
-    return pc.if_else(beyond, pc.binary_join_element_wise('"', texts, '"', ""), texts)
+    return JsonTexts(pc.if_else(beyond, pc.binary_join_element_wise('"', shown.texts, '"', ""), shown.texts))
 
 
 def _csv(column: Column, values: pa.Array, defuse: bool) -> pa.Array:

@@ -74,17 +74,17 @@ class SegmentWriter:
             self._write(text.slice(start, step), checksums[start : start + step])
 
     def _write(self, text: pa.Table, checksums: Checksums) -> None:
-        arrays, texts = [], []
+        arrays, shown = [], []
         for i, column in enumerate(self._columns):
             cells = one_chunk(text.column(i))
             values = typed(column, cells, self._timezone)
-            shown, odd = json_texts(column, values)
+            texts = json_texts(column, values)
             lost = values.null_count - cells.null_count
-            self._misfits.update({column.name: odd} if odd else {})
+            self._misfits.update({column.name: texts.misfits} if texts.misfits else {})
             self._zero_dates.update({column.name: lost} if lost else {})
             arrays.append(values)
-            texts.append(shown)
-        rows = json_rows(self._columns, texts)
+            shown.append(texts)
+        rows = json_rows(self._columns, shown)
         _, offsets, data = rows.buffers()
         ends = np.frombuffer(offsets, "<i4")[: len(rows) + 1].astype("i8")
         table = pa.table(arrays, schema=arrow_schema(self._columns))

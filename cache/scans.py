@@ -116,7 +116,7 @@ class Scans:
         sql = f"""SELECT {quoted(column.name)}, count(*) FROM {self._source(snapshot)} WHERE {clause} GROUP BY 1
                   ORDER BY 2 DESC, 1 NULLS LAST {_limit(request)}"""
         found = self._database.sql(sql, params=values).to_arrow_table()
-        texts, _ = json_texts(column, one_chunk(found.column(0)))
+        texts = json_texts(column, one_chunk(found.column(0))).whole()
         told = [None if text is None else json.loads(text) for text in texts.to_pylist()]
         return {"values": list(zip(told, found.column(1).to_pylist(), strict=True))}
 
@@ -238,7 +238,7 @@ def _write_parquet(columns: Sequence[Column], batches: Iterable[Sequence[pa.Arra
     with pq.ParquetWriter(_Sink(send), schema, compression="zstd") as writer:
         for batch in batches:
             cells = zip(columns, batch, strict=True)
-            arrays = [json_texts(column, values)[0] if column.kind == "json" else values for column, values in cells]
+            arrays = [json_texts(column, values).texts if column.kind == "json" else values for column, values in cells]
             waiting.append(pa.table(arrays, schema.names).cast(schema))
             if sum(map(len, waiting)) >= ROW_GROUP or sum(table.nbytes for table in waiting) >= GROUP_BYTES:
                 writer.write_table(pa.concat_tables(waiting).combine_chunks())

@@ -8,7 +8,7 @@ from typing import IO
 import pyarrow as pa
 from pyarrow import csv
 
-BLOCK = 2 << 20  # bytes that are parsed together
+BLOCK = 512 << 10  # bytes that are parsed together
 
 
 def header_line(names: Sequence[str]) -> bytes:
