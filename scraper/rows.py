@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import IO
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
@@ -109,7 +110,7 @@ def _table(rows: bytes, columns: int, null: str, kind: pa.DataType) -> pa.Table:
 
 def _end_of_rows(data: bytes) -> int:
     """Where the last whole row ends: behind a line break outside of quotes. 0 where no row ends."""
-    quotes, end = data.count(b'"'), len(data)
+    quotes, end = int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord('"'))), len(data)  # data.count takes longer
     while (found := data.rfind(b"\n", 0, end)) >= 0:
         quotes -= data.count(b'"', found, end)
         if quotes % 2 == 0:
