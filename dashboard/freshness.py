@@ -159,7 +159,7 @@ def nothing_yet() -> None:
         text = f"No scheduler is running. {words.plain(NoWorker.advice)}"
     with st.container(border=True, horizontal_alignment="center", key="empty"):
         st.space("large")
-        st.header(title, anchor=False, width="content")
+        st.header(title, anchor=False, width="content", text_alignment="center")
         st.markdown(text, width="content", text_alignment="center")
         st.space("large")
 

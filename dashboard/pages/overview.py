@@ -37,7 +37,7 @@ def overview() -> None:
         frame.nothing_found(shown)
     elif shown.span:
         _over_time(shown, shown.span)
-    with st.grid(2, min_column_width=340):
+    with st.grid(2, min_column_width=340, key="breakdowns"):
         components.summary(shown.orders, shown.figures(), shown.before(), shown.currency, shown.returns)
         for name, part in filters.parts(shown.orders).items():
             slices = data.breakdown(shown.orders, name, shown.span, shown.conditions, shown.returns)

@@ -6,8 +6,8 @@ import streamlit as st
 
 from cache.errors import CacheError
 from cache.mapping import ROLES
+from cache.snapshot import CHECKSUMS, COLUMNS, GZIP, JSON, OFFSETS, PARQUET, Manifest
 from cache.snapshot import Column as SourceColumn
-from cache.snapshot import Manifest
 from cache.store import Run, Status
 from dashboard import data, freshness, words
 from dashboard.freshness import PHASES, clock
@@ -26,6 +26,9 @@ _OUTCOMES: dict[str, tuple[str, Tone]] = {
 }
 _WHY = {"schedule": "on schedule", "request": "someone asked", "first": "first copy", "command": "by command",
         "import": "from a file"}  # fmt: skip
+_FILES = {JSON: "Orders as the API sends them", GZIP: "The same, compressed", PARQUET: "Orders with their types",
+          COLUMNS: "What filters and sorts look up", OFFSETS: "Where each order begins",
+          CHECKSUMS: "What proves each order"}  # fmt: skip
 
 
 def syncs() -> None:
@@ -150,11 +153,11 @@ def _storage(manifest: Manifest) -> None:
     for segment in manifest.segments:
         for name, file in segment.files.items():
             files[name] = files.get(name, 0) + file.size
-    lines = [Line([name, words.size(size)]) for name, size in sorted(files.items(), key=lambda part: -part[1])]
+    lines = [Line([_FILES[name], words.size(size)]) for name, size in sorted(files.items(), key=lambda part: -part[1])]
     lines.append(Line(["Together", words.size(sum(files.values()))], look="strong"))
     with st.container(border=True, height="stretch"):
         st.header("Storage", anchor=False, help="Files of the newest copy. Older copies share what did not change.")
-        table("Storage", [Column("Files"), Column("Size", True)], lines, key="storage")
+        table("Storage", [Column("What for"), Column("Size", True)], lines, key="storage")
 
 
 def _columns(manifest: Manifest) -> None:
