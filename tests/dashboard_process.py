@@ -84,3 +84,8 @@ def figure(page: Page, label: str, value: str | re.Pattern[str]) -> None:
     """Waits until a card shows a figure."""
     card = page.get_by_role("listitem").filter(has=page.get_by_text(label, exact=True))
     expect(card.locator(".value")).to_have_text(value, timeout=20_000)
+
+
+def at_rest(page: Page) -> None:
+    """Waits until the script has run to its end: what is typed before may be lost."""
+    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible(timeout=20_000)

@@ -46,10 +46,11 @@ def test_it_works(session: Session, copies: Copies) -> None:
 def test_a_wrong_password_is_refused_once_and_shown_nowhere(
     lab: Lab, store: LocalStore, here: Path, child_environment: Environment
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "scraper", "sync"], env=child_environment(PHPMYADMIN_PASSWORD=WRONG, TMPDIR=str(here)),
-        capture_output=True, check=False,
-    )  # fmt: skip
+    with TemporaryDirectory() as temporary:  # Chrome wants a short name
+        environment = child_environment(PHPMYADMIN_PASSWORD=WRONG, TMPDIR=temporary)
+        command = [sys.executable, "-m", "scraper", "sync"]
+        done = subprocess.run(command, env=environment, capture_output=True, check=False)
+        assert list(Path(temporary).iterdir()) == []
     assert done.returncode == 1
     last = store.status().last
     assert last is not None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from cache_factory import Row, publish
-from dashboard_process import Dashboard, dashboard, figure, visit
+from dashboard_process import Dashboard, at_rest, dashboard, figure, visit
 from playwright.sync_api import Browser, expect
 from shop_factory import SHOP_COLUMNS, shop
 from sidecar_process import answering, sync, worker
@@ -158,6 +158,7 @@ def test_orders_are_searched_paged_and_opened(browser: Browser, filled: Dashboar
     expect(table.get_by_role("row")).to_have_count(51)
     page.get_by_role("button", name="Page 2", exact=True).click()
     expect(page.get_by_text(f"51–100 of {len(counted)} orders")).to_be_visible()
+    at_rest(page)
     wanted = counted[120]["name"] or ""
     page.get_by_placeholder("Order, customer or e-mail").fill(wanted)
     expect(page.get_by_text("1–1 of 1 orders")).to_be_visible()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from cache_factory import Row, publish
-from dashboard_process import Dashboard, dashboard, figure, visit
+from dashboard_process import Dashboard, at_rest, dashboard, figure, visit
 from playwright.sync_api import Browser, Page, expect
 from shop_factory import SHOP_COLUMNS, shop
 
@@ -37,7 +37,7 @@ def text(name: str) -> Column:
 
 def shown(page: Page) -> None:
     """The page has run to its end without an exception."""
-    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible(timeout=20_000)
+    at_rest(page)
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
@@ -113,6 +113,7 @@ def test_products_are_searched(browser: Browser, running: Dashboard) -> None:
     page = visit(browser, f"{running.url}/products?period=all")
     table = page.get_by_role("table", name="What sold most")
     sku = table.get_by_role("row").nth(3).get_by_role("cell").nth(1).inner_text()
+    at_rest(page)
     page.get_by_placeholder("Product or SKU").fill(sku)
     expect(table.get_by_role("row")).to_have_count(2)
     expect(table).to_contain_text(sku)

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from cache_factory import publish
-from dashboard_process import ROOT, Dashboard, dashboard, wait_for
+from dashboard_process import ROOT, Dashboard, at_rest, dashboard, wait_for
 from playwright.sync_api import Browser, Page, expect
 from shop_factory import SHOP_COLUMNS, shop
 from sidecar_process import sync, worker
@@ -50,7 +50,7 @@ def walk(page: Page) -> None:
         place.click()
         expect(page).to_have_title(re.compile(f"^{place.inner_text().splitlines()[-1]}"))
         expect(page.get_by_role("heading", level=1)).to_be_visible()
-        expect(page.locator('[data-test-script-state="notRunning"]').first).to_be_attached()
+        at_rest(page)
 
 
 def held_back() -> Trouble:
@@ -207,8 +207,10 @@ def test_a_viewer_sees_figures_without_names_and_accepts_nothing(browser: Browse
         table.get_by_role("button", name="#1001").click()
         expect(viewer.get_by_role("dialog").get_by_role("table", name="Amounts")).to_be_visible()
         viewer.keyboard.press("Escape")
+        at_rest(viewer)
         viewer.get_by_placeholder("Order, customer or e-mail").fill("smith")
         expect(viewer.get_by_text("No order matches")).to_be_visible()
+        at_rest(viewer)
         viewer.get_by_placeholder("Order, customer or e-mail").fill("")
         walk(viewer)
         operator.goto(f"{running.url}/customers?period=all")
