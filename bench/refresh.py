@@ -13,9 +13,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 from bench.first_sync import sync_process
@@ -27,7 +28,6 @@ from lab.servers import install
 from scraper.export import Exporter
 from scraper.login import Session, log_in
 from scraper.marks import BLOCK_ROWS
-from scraper.rows import Arriving
 from scraper.settings import ScraperSettings
 from scraper.sync import sync
 
@@ -121,9 +121,9 @@ def _recorded() -> Iterator[list[str]]:
     statements: list[str] = []
     original = Exporter._answer
 
-    def answer(self: Exporter, sql: str, rows: Arriving | None = None, **form: str) -> object:
+    def answer(self: Exporter, sql: str, keep: Callable[[], Any], **form: str) -> object:
         statements.append(sql)
-        return original(self, sql, rows, **form)
+        return original(self, sql, keep, **form)
 
     Exporter._answer = answer  # type: ignore[method-assign, assignment]
     try:

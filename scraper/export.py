@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
-from typing import IO, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import pyarrow as pa
@@ -40,6 +40,7 @@ from scraper.settings import ScraperSettings
 from scraper.transport import HttpTransport, Transport
 
 IN_MEMORY = 1 << 20  # a longer answer is spooled to disk
+TELLING = 1 << 16  # bytes at either end of an answer that tell what is wrong with it
 PAUSES = (1.0, 4.0, 12.0)  # seconds before a failed statement is tried again
 
 Result = TypeVar("Result")
@@ -68,6 +69,48 @@ def patiently(step: Callable[[], Result], on_failure: Callable[[], None] = lambd
             on_failure()
             time.sleep(pause)
     return step()
+
+
+class _Ends:
+    """Of an answer whose rows are parsed as they arrive: how it begins and ends, which tells what went wrong."""
+
+    def __init__(self, rows: Arriving) -> None:
+        self._rows = rows
+        self._rows.begin()
+        self._size = 0
+        self._start = self._end = b""
+
+    def write(self, piece: bytes) -> None:
+        self._rows.feed(piece)
+        self._size += len(piece)
+        self._start += piece[: TELLING - len(self._start)]
+        self._end = (self._end + piece[-TELLING:])[-TELLING:]
+
+    def ends(self) -> tuple[bytes, bytes, int]:
+        """Its first and last bytes, and its size."""
+        return self._start, self._end, self._size
+
+    def close(self) -> None: ...
+
+
+class _Whole(tempfile.SpooledTemporaryFile[bytes]):
+    """An answer as it came."""
+
+    def __init__(self) -> None:
+        super().__init__(max_size=IN_MEMORY)
+
+    def ends(self) -> tuple[bytes, bytes, int]:
+        """Its first and last bytes, and its size; what is read next is the beginning."""
+        size = self.seek(0, io.SEEK_END)
+        self.seek(max(0, size - TELLING))
+        end = self.read()
+        self.seek(0)
+        start = self.read(TELLING)
+        self.seek(0)
+        return start, end, size
+
+
+Body = TypeVar("Body", _Ends, _Whole)
 
 
 class Exporter:
@@ -131,11 +174,11 @@ class Exporter:
 
     def _selected(self, sql: str, header: Sequence[str]) -> pa.Table:
         rows = Arriving(header, self._null, pa.string())
-        with self._answer(sql, rows) as body:
-            try:
-                return rows.table()
-            except ValueError as error:  # of Arrow, too
-                raise self._fault(body) from error
+        ends = self._answer(sql, lambda: _Ends(rows))
+        try:
+            return rows.table()
+        except ValueError as error:  # of Arrow, too
+            raise self._fault(ends) from error
 
     def batches(self, sql: str, columns: int, alias: str = "c") -> Iterator[pa.Table]:
         """The same rows piece by piece (one at least), for an answer that is too long to be held whole."""
@@ -150,7 +193,7 @@ class Exporter:
 
     def show(self, sql: str, first: str) -> list[dict[str, str | None]]:
         """The rows of a small result by the names of its columns, which differ between servers but for the `first`."""
-        with self._answer(sql) as body:
+        with self._answer(sql, _Whole) as body:
             line = body.readline().decode("utf-8", "replace").rstrip("\n")
             if not line.startswith(f'"{first}",'):
                 raise self._fault(body)
@@ -165,7 +208,7 @@ class Exporter:
         """phpMyAdmin's own export of the table's structure, as SQL; no statement is sent."""
         form = {"what": "sql", "sql_structure_or_data": "structure", "sql_create_table": "1", "sql_backquotes": "1",
                 "sql_create_table_statements": "1", "sql_auto_increment": "1", "sql_compatibility": "NONE"}  # fmt: skip
-        with self._answer("", None, **form) as body:
+        with self._answer("", _Whole, **form) as body:
             return body.read().decode("utf-8", "replace")
 
     def count(self) -> int:
@@ -192,56 +235,47 @@ class Exporter:
     def _batches(self, sql: str, header: Sequence[str], kind: pa.DataType) -> Iterator[pa.Table]:
         given = False
         try:
-            with self._answer(sql) as body:
+            with self._answer(sql, _Whole) as body:
                 for rows in self._rows(body, header, kind):
                     given = True
                     yield rows
         except SessionLost:
             if given or not self.renew():
                 raise
-            with self._answer(sql) as body:
+            with self._answer(sql, _Whole) as body:
                 yield from self._rows(body, header, kind)
 
-    def _answer(self, sql: str, rows: Arriving | None = None, **form: str) -> IO[bytes]:
-        """The body, whole. What is refused once may pass: a proxy sends a page of its own while it starts, say. What is
-        refused twice is a firewall's business.
+    def _answer(self, sql: str, keep: Callable[[], Body], **form: str) -> Body:
+        """What is kept of an answer. What is refused once may pass: a proxy sends a page of its own while it starts,
+        say. What is refused twice is a firewall's business.
 
-        Parameters: `rows` is given the body as it arrives; `form` holds the fields that differ from those of rows.
+        Parameters: `keep` makes what takes the body; `form` holds the fields that differ from those of rows.
         """
         try:
-            return self._asked(sql, rows, form)
+            return self._asked(sql, keep(), form)
         except StatementBlocked as error:
             log.warning("trying again in %g s: %s", PAUSES[0], error.message)
             time.sleep(PAUSES[0])
-            return self._asked(sql, rows, form)
+            return self._asked(sql, keep(), form)
 
-    def _asked(self, sql: str, rows: Arriving | None, form: dict[str, str]) -> IO[bytes]:
-        body = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  the caller closes it
+    def _asked(self, sql: str, body: Body, form: dict[str, str]) -> Body:
         try:
             sent = {**self._form, **form, **({"sql_query": sql} if sql else {})}
-            self._judge(self._receive(sent, body, rows), body, sql)
+            self._judge(self._receive(sent, body), body, sql)
         except BaseException:
             body.close()
             raise
         return body
 
-    def _receive(self, form: dict[str, str], body: IO[bytes], rows: Arriving | None) -> int:
+    def _receive(self, form: dict[str, str], body: _Ends | _Whole) -> int:
         """The status of the answer."""
-
-        def keep(piece: bytes) -> None:
-            body.write(piece)
-            if rows is not None:
-                rows.feed(piece)
-
-        if rows is not None:
-            rows.begin()
-        unpacked = Unpacked(keep)
+        unpacked = Unpacked(body.write)
         before = self.busy
         packing = {"compression": "gzip"} if self._packing.wanted else {}
         status = self._post(self._url, {**form, **packing}, unpacked)
         unpacked.end()
-        self._packing.learn(body.tell(), self.busy - before)
-        body.seek(0)
+        *_, size = body.ends()
+        self._packing.learn(size, self.busy - before)
         return status
 
     def _post(self, url: str, form: dict[str, str], sink: Callable[[bytes], Any]) -> int:
@@ -257,11 +291,10 @@ class Exporter:
             self._ended = time.monotonic()
             self.busy += self._ended - began
 
-    def _judge(self, status: int, body: IO[bytes], sql: str) -> None:
+    def _judge(self, status: int, body: _Ends | _Whole, sql: str) -> None:
         if status == 401:
             raise RequestRefused(f"{self._host} answered {status} to a statement.")
-        start = body.read(1 << 16)
-        body.seek(0)
+        start, *_ = body.ends()
         foreign = bool(_PAGE.match(start)) and not (_LOGIN.search(start) or _ALERT.search(start))
         if status in (403, 406) or (foreign and (status == 200 or _CHALLENGE.search(start))):
             said = f"{status}" if status in (403, 406) else f"{status} and a page of its own"
@@ -271,7 +304,7 @@ class Exporter:
         if status in (301, 302, 303, 307, 308):
             raise SessionLost("phpMyAdmin sent the export back to its login page.")
 
-    def _rows(self, body: IO[bytes], header: Sequence[str], kind: pa.DataType) -> Iterator[pa.Table]:
+    def _rows(self, body: _Whole, header: Sequence[str], kind: pa.DataType) -> Iterator[pa.Table]:
         line = header_line(header)
         if body.read(len(line)) != line:
             raise self._fault(body)
@@ -280,13 +313,10 @@ class Exporter:
         except ValueError as error:  # of Arrow, too
             raise self._fault(body) from error
 
-    def _fault(self, body: IO[bytes]) -> Exception:
+    def _fault(self, body: _Ends | _Whole) -> Exception:
         """Why a body is not the CSV that was asked for."""
-        size = body.seek(0, io.SEEK_END)
-        body.seek(0)
-        text = body.read(1 << 16)
-        body.seek(max(0, size - (1 << 16)))
-        text += body.read()
+        start, end, size = body.ends()
+        text = start + end
         if _LOGIN.search(text):
             return SessionLost("phpMyAdmin asks to log in again in the middle of a sync.")
         if _CUT_BY_PHP.search(text):

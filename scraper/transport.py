@@ -67,7 +67,7 @@ class HttpTransport:
 
     def __init__(self, headers: Mapping[str, str], ca_file: Path | None) -> None:
         self._session = requests.Session()
-        self._session.headers = CaseInsensitiveDict(headers)
+        self._session.headers = CaseInsensitiveDict({"Accept-Encoding": "gzip", **headers})
         self._session.auth = lambda request: request  # what stands in ~/.netrc is not for here
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # renewed ones: both would be sent
         self._session.mount("https://", _Trusting(trust(ca_file)))
