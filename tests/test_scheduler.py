@@ -94,7 +94,7 @@ def one_at_a_time(runs: list[Run]) -> bool:
 
 def test_it_works(store: LocalStore, workers: Workers) -> None:
     """The first sync comes by itself, the next when it is due, and one that is asked for at once."""
-    workers.start(SYNC_INTERVAL_MINUTES="0.05")
+    workers.start(SYNC_INTERVAL_MINUTES="0.05", PHPMYADMIN_LOGIN="http")
     wait_for(lambda: len([run for run in store.runs() if run.finished_at]) >= 2)
     second, first = store.runs()[-2:]
     assert (first.trigger, first.outcome) == ("schedule", "published")
@@ -158,7 +158,7 @@ def test_when_the_leader_is_killed_its_sync_ends_and_another_leads(store: LocalS
 
 
 def test_a_refused_login_is_not_tried_again_by_itself(store: LocalStore, workers: Workers) -> None:
-    workers.start(PHPMYADMIN_PASSWORD="wrong", SYNC_INTERVAL_MINUTES="0.01")
+    workers.start(PHPMYADMIN_PASSWORD="wrong", SYNC_INTERVAL_MINUTES="0.01", PHPMYADMIN_LOGIN="http")
     failed = wait_for(lambda: store.status().last)
     assert failed.error is not None
     assert failed.error.code == "login_refused"
