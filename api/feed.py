@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from api.answers import dumps, iso_or_none
+from api.gate import HOLDS
 from api.parameters import parameters
 from api.refresh import progress
 from cache.changes import counted
@@ -120,7 +121,7 @@ class Feed:
         return self._turn
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One client, from here to its end; the key was checked before. Raises ParameterInvalid."""
+        """One client, from here to its end, or to that of its key. Raises ParameterInvalid."""
         parameters(Request(scope))
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
         if scope["method"] == "HEAD":
@@ -136,6 +137,8 @@ class Feed:
                     await asyncio.wait(
                         (self._next_turn(), gone), timeout=ALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED
                     )
+                if not scope[HOLDS]():
+                    break
                 missed = self._count - seen
                 if missed > len(self._recent):
                     return  # too far behind: it comes back with its id

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from urllib.parse import parse_qsl
 
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.5
 LOOK_AGAIN_SECONDS = 30  # after a look that failed
 ACCESS = "orders.access"  # where the verdict on a request stands in its ASGI scope
+HOLDS = "orders.holds"  # and what tells whether it still stands, for answers that last
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,14 @@ class Gate:
             return refused
         return access
 
+    def holds(self, access: Access) -> bool:
+        """Whether a key that was admitted still is: it may have been revoked, or have expired."""
+        now = time.time()
+        if now >= self._next_look:
+            self._look(now)
+        signer = self._signers.get(access.name)
+        return signer is not None and signer.digest == access.digest and now < signer.expires_at
+
     def sign(self, access: Access, path: str, query: str, expires_at: datetime) -> str:
         """An address that reads as `access` may, until then."""
         return signed(self._secret, path, query, access.name, expires_at, access.digest)
@@ -157,6 +167,7 @@ class RequireKey:
             return
         if self._scope:
             access.require(self._scope)
+        scope[HOLDS] = partial(self._gate.holds, access)
         await self._app(scope, receive, send)
 
 

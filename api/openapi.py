@@ -6,10 +6,12 @@ https://spec.openapis.org/oas/v3.1.1.html
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from isal import isal_zlib
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,6 +23,7 @@ from api.gate import Access, Gate, key_of
 from api.operations import ANYONE, KEYED, OF_FORMATS, OF_VIEW, OPERATIONS, SECURITY, SIGNED, TEXT, Operation, json_of
 from api.parameters import Parameter, parameters
 from api.query import MEDIA_TYPES, PATH
+from api.ready import matches, takes_gzip
 from api.schemas import Schema, ref, schemas
 from api.views import Views
 from cache.errors import CacheError
@@ -67,13 +70,24 @@ class Description:
                 columns, hidden = view.columns, view.personal if access.masked else hidden
             except CacheError:
                 pass  # nothing is cached: there are no columns to tell
-        headers = {"Cache-Control": "private, no-cache", "Vary": "X-API-Key, Authorization"}
-        return Response(_encoded(columns, hidden), media_type="application/json", headers=headers)
+        asked = dict(request.scope["headers"])
+        gzip = takes_gzip(asked.get(b"accept-encoding", b""))
+        body, tag = _encoded(columns, hidden, gzip)
+        headers = {"Cache-Control": "private, no-cache", "ETag": tag.decode(),
+                   "Vary": "Accept-Encoding, X-API-Key, Authorization"}  # fmt: skip
+        if matches(asked.get(b"if-none-match", b""), tag):
+            return Response(status_code=304, headers=headers)
+        packing = {"Content-Encoding": "gzip"} if gzip else {}
+        return Response(body, media_type="application/json", headers=headers | packing)
 
 
-@lru_cache(4)
-def _encoded(columns: tuple[Column, ...], hidden: frozenset[str]) -> bytes:
-    return dumps(document(columns, hidden))
+@lru_cache(8)
+def _encoded(columns: tuple[Column, ...], hidden: frozenset[str], gzip: bool) -> tuple[bytes, bytes]:
+    """The body and its ETag."""
+    body = dumps(document(columns, hidden))
+    if gzip:
+        body = isal_zlib.compress(body, wbits=31)
+    return body, b'"%s"' % hashlib.blake2b(body, digest_size=8).hexdigest().encode()
 
 
 def document(columns: Sequence[Column] = (), hidden: Collection[str] = ()) -> dict[str, Any]:

@@ -89,13 +89,20 @@ def question(view: View, asked: FetchQuery, headers: Mapping[bytes, bytes], mask
     said = f"\0{shape.format}\0{gzip}\0{masked}\0{more or ''}".encode()
     tag = view.tag(asked.said + said)
     tags = headers.get(b"if-none-match")
-    if tags is not None and matches(tags, tag):
+    any_tag = tags is not None and tags.strip() == b"*"  # which also comes with what is refused
+    if tags is not None and not any_tag and matches(tags, tag):
         raise Unchanged(tag)
     query = asked.query(view.columns)
     if hidden:
         refuse_masked([*(c.column for c in query.conditions), *(s.column for s in query.sort), *asked.facet], hidden)
     first = asked.offset if asked.after is None else _first(place(asked.after), view.binding(query))
-    return Question(view, asked, query, shape, gzip, tag, first)
+    asking = Question(view, asked, query, shape, gzip, tag, first)
+    if any_tag:
+        shape.columns(view.columns)
+        view.index.can(query)
+        can_count(asking)
+        raise Unchanged(tag)
+    return asking
 
 
 class Unchanged(Exception):

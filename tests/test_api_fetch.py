@@ -78,6 +78,13 @@ def test_an_unchanged_body_is_304(api: Sidecar) -> None:
     assert api.client.get("/fetch-data", headers={"If-None-Match": '"other"'}).status_code == 200
 
 
+@pytest.mark.parametrize("query", ["a=x", "nobody=1", "sort=nobody", "fields=nobody", "facet=nobody", "after=x"])
+def test_a_wrong_request_is_refused_whatever_tags_it_names(api: Sidecar, query: str) -> None:
+    plain = api.client.get(f"/fetch-data?{query}")
+    assert plain.status_code == 400
+    assert api.client.get(f"/fetch-data?{query}", headers={"If-None-Match": "*"}).json() == plain.json()
+
+
 def test_a_sync_that_changed_nothing_still_gives_a_new_tag_since_the_data_is_newer(api: Sidecar) -> None:
     tag = api.client.get("/fetch-data").headers["etag"]
     confirm(api.store, VERIFIED_AT + timedelta(hours=1))

@@ -84,6 +84,16 @@ def test_a_key_that_is_added_works_soon_and_not_once_it_is_revoked(api: Sidecar)
     assert soon(api, key, 401).json() == UNAUTHORIZED
 
 
+def test_a_stream_ends_with_its_key(api: Sidecar) -> None:
+    with httpx.stream("GET", f"{api.url}/events", headers={"X-API-Key": add(api, "watcher")}, timeout=30) as events:
+        lines = events.iter_lines()
+        assert '"generation": 1' in next(line for line in lines if line.startswith("data:"))
+        api.store.change_clients(lambda clients: clients.revoke("watcher"))
+        soon(api, "key-of-watcher", 401, "/status")
+        publish(api.store, 5)
+        assert [line for line in lines if line.startswith("data:")] == []
+
+
 def test_the_list_shows_what_each_key_may_do_and_no_key(keys: Keys) -> None:
     _, key, _ = keys("add", "till-1", "--scope", "read", "--scope", "refresh", "--masked", "--expires", "90d")
     _, listed, _ = keys("list")

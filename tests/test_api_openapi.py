@@ -180,6 +180,20 @@ def _family(error: type[OrdersError]) -> Iterator[type[OrdersError]]:
         yield from _family(below)
 
 
+def test_who_has_the_description_is_not_sent_it_again(api: Sidecar) -> None:
+    plain, packed = (
+        api.client.get("/openapi.json", headers={"Accept-Encoding": coding}) for coding in ("identity", "gzip")
+    )
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.json() == plain.json()
+    tags = [answer.headers["etag"] for answer in (plain, packed)]
+    assert tags[0] != tags[1]
+    for coding, tag in zip(("identity", "gzip"), tags, strict=True):
+        again = api.client.get("/openapi.json", headers={"Accept-Encoding": coding, "If-None-Match": tag})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+    assert httpx.get(f"{api.url}/openapi.json", headers={"If-None-Match": tags[0]}).status_code == 200  # without a key
+
+
 def test_the_columns_are_told_to_those_who_have_a_key(api: Sidecar) -> None:
     anyone = httpx.get(f"{api.url}/openapi.json")
     assert anyone.json() == document()
