@@ -34,6 +34,7 @@ bench: .venv/installed-dev
 	$(BIN)/python -m bench.refresh
 	$(BIN)/python -m bench.serve
 	$(BIN)/python -m bench.live
+	$(BIN)/python -m bench.dashboard
 
 # The stamps are made again when a list of requirements changes.
 .venv/installed: requirements.txt

@@ -14,7 +14,6 @@ from pathlib import Path
 import psutil
 
 from bench.first_sync import first_syncs
-from bench.memory import visited_dashboard
 from bench.servers import median
 from cache.errors import OrdersError
 from lab import Lab, LabError
@@ -49,12 +48,8 @@ def _report(lab: Lab, folder: Path, runs: int) -> None:
     _line("first sync : mariadb --quick", ours, theirs)
     _line("  the same without the login", ours - login, theirs)
 
-    with visited_dashboard(synced.cache, folder) as dashboard_peak:
-        pass
-
     print(f"\n{'peak memory, MB':<34}{'USS':>10}{'anonymous':>10}")
-    for name, peak in (("sync (Chrome apart)", synced.peak), ("dashboard, one visitor", dashboard_peak)):
-        print(f"{name:<34}{peak.uss / 1e6:>10.0f}{peak.anonymous / 1e6:>10.0f}")
+    print(f"{'sync (Chrome apart)':<34}{synced.peak.uss / 1e6:>10.0f}{synced.peak.anonymous / 1e6:>10.0f}")
     print("USS counts pages of mapped files that no other process maps; the system can drop these. Anonymous does not.")
 
 

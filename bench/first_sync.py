@@ -24,7 +24,6 @@ class Synced:
     times: list[tuple[float, float, float]]
     """Seconds of each pair of runs: the sync, the login in it (Chrome), the client."""
     peak: Peak
-    cache: str
     """CACHE_URL of the last sync."""
 
 
@@ -32,7 +31,7 @@ def first_syncs(lab: Lab, folder: Path, runs: int) -> Synced:
     """Takes turns `runs` times, then syncs once more to look at memory, since looking takes time."""
     cache = folder / "cache"
     times = [(*sync_process(cache)[:2], _client(lab, folder / "rows")) for _ in range(runs)]
-    return Synced(times, sync_process(cache, watch=True)[2], f"file:{cache}")
+    return Synced(times, sync_process(cache, watch=True)[2])
 
 
 def sync_process(cache: Path, watch: bool = False) -> tuple[float, float, Peak]:

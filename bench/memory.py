@@ -1,25 +1,15 @@
-"""Peak memory of one process, sampled; and a dashboard that has a visitor."""
+"""Peak memory of one process, sampled."""
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 from typing import Self
 
 import psutil
-from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
-
-from bench.servers import running
-from lab.servers import free_port
-from scraper.browser import chrome
 
 SAMPLE_SECONDS = 0.05
-_IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 
 
 class Peak:
@@ -52,22 +42,3 @@ class Peak:
                 self.anonymous = max(self.anonymous, held.rss - held.shared)
                 if self._process.children():
                     self.alone_since = time.time()
-
-
-@contextmanager
-def visited_dashboard(cache: str, folder: Path) -> Iterator[Peak]:
-    """A dashboard from its start until a browser has shown its first page whole."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    env = {"CACHE_URL": cache, "SCHEDULER": "off", "DASHBOARD_PORT": str(port)}
-    command = [sys.executable, "streamlit_app.py"]
-    with (
-        running(command, url, "/_stcore/health", env, folder / "dashboard.log") as server,
-        Peak(server.process) as peak,
-    ):
-        with chrome() as browser:
-            browser.get(url)
-            wait = WebDriverWait(browser, 60)
-            wait.until(lambda page: "Total sales" in page.find_element(By.TAG_NAME, "body").text)
-            wait.until(lambda page: page.find_elements(By.CSS_SELECTOR, _IDLE))
-        yield peak
