@@ -24,7 +24,6 @@ class Synced:
     times: list[tuple[float, float, float]]
     """Seconds of each pair of runs: the sync, the login in it (Chrome), the client."""
     peak: Peak
-    """CACHE_URL of the last sync."""
 
 
 def first_syncs(lab: Lab, folder: Path, runs: int) -> Synced:

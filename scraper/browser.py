@@ -114,10 +114,11 @@ def chrome(*more: str) -> Iterator[Chrome]:
 
 
 def _environment(profile: Path) -> dict[str, str]:
-    """Chrome's temporary files go into its profile, and with it: ended by force, it leaves them."""
-    if len(str(profile)) > LONGEST_FOLDER:
-        return dict(os.environ)
-    return {**os.environ, "TMPDIR": str(profile)}
+    """Chrome's temporary files go into its profile, and with it: ended by force, it leaves them. It waits forever where
+    the name of its socket there is too long.
+    """
+    folder = str(profile) if len(str(profile)) <= LONGEST_FOLDER else "/tmp"  # noqa: S108  Chrome makes its own there
+    return {**os.environ, "TMPDIR": folder}
 
 
 class _Driver(Service):

@@ -66,6 +66,17 @@ def test_a_wrong_password_is_refused_once_and_shown_nowhere(
         assert not any(secret.encode() in data for data in (*written, done.stdout, done.stderr))
 
 
+def test_chrome_starts_also_where_the_temporary_folder_has_a_long_name(
+    store: LocalStore, here: Path, child_environment: Environment
+) -> None:
+    temporary = here / ("long" * 20)
+    temporary.mkdir()
+    command = [sys.executable, "-m", "scraper", "sync"]
+    subprocess.run(command, env=child_environment(TMPDIR=str(temporary)), check=True)
+    assert store.status().head is not None
+    assert list(temporary.iterdir()) == []
+
+
 def test_no_secret_of_a_session_reaches_the_log_or_the_cache(
     copies: Copies, here: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
