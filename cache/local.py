@@ -80,7 +80,7 @@ class LocalStore:
         if head is None:
             raise NoSnapshot("No cached data available: no sync has completed yet.")
         if generation is not None:
-            return self.inspect(generation, f"Generation {head.generation} is newer.").check()
+            return self.inspect(generation).check()
         try:
             return self.inspect(head.generation).check()
         except (SnapshotDamaged, UnknownGeneration) as error:
@@ -96,7 +96,7 @@ class LocalStore:
             raise UnknownGeneration(f"Generation {generation} is not kept.") from error
         head = self.head()
         if head is None or head.generation != generation:
-            head = _as_published(manifest, reason or "It is not the newest.")
+            head = _as_published(manifest, reason)
         return Snapshot(manifest, head, self._segments)
 
     def changes(self, since: int, upto: int, mark: str | None = None) -> list[ChangeList]:
@@ -338,10 +338,15 @@ class LocalStore:
         self._journal.close()
 
 
-def _as_published(manifest: Manifest, reason: str) -> Head:
+def _as_published(manifest: Manifest, reason: str | None) -> Head:
+    """A generation's head when it was published.
+
+    Parameters: `reason` is why it counts as proven no more; None: it counts as it did then.
+    """
+    reason = reason or manifest.reason
     return Head(
-        generation=manifest.generation, as_of=manifest.as_of, verified=False, verified_at=manifest.verified_at,
-        reason=reason,
+        generation=manifest.generation, as_of=manifest.as_of, verified=reason is None,
+        verified_at=manifest.verified_at, checked_at=manifest.verified_at if reason else manifest.as_of, reason=reason,
     )  # fmt: skip
 
 

@@ -133,7 +133,8 @@ class Source(BaseModel, frozen=True):
 class Manifest(BaseModel, frozen=True):
     """One generation: the list of its segments. Written once, never edited.
 
-    `as_of` and `verified_at` are those of its Head when it was published; a later confirmation moves only the Head.
+    `as_of`, `verified_at` and `reason` are those of its Head when it was published; a later confirmation moves only the
+    Head.
     """
 
     generation: int
@@ -141,6 +142,7 @@ class Manifest(BaseModel, frozen=True):
     created_at: datetime
     as_of: datetime
     verified_at: datetime | None
+    reason: str | None = None
     source: Source
     columns: tuple[Column, ...]
     segments: tuple[Segment, ...]

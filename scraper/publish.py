@@ -73,7 +73,8 @@ def publish(
     else:
         manifest = Manifest(
             generation=generation, parent=last.generation if last else None, created_at=now(), as_of=as_of,
-            verified_at=verified_at, source=source, columns=columns, segments=tuple(segments), changes=changed.counts,
+            verified_at=verified_at, reason=head.reason, source=source, columns=columns, segments=tuple(segments),
+            changes=changed.counts,
         )  # fmt: skip
         store.publish(manifest, head, changed, timedelta(days=keep_days))
     reporter.update(

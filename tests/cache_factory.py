@@ -121,6 +121,7 @@ def publish(
             created_at=now(),
             as_of=at,
             verified_at=at if verified else verified_at,
+            reason=reason or (None if verified else "It was not proven."),
             source=Source(database="shop", table="orders", server="10.11.6-MariaDB", phpmyadmin="5.2.1"),
             columns=tuple(columns),
             segments=tuple(written),

@@ -184,6 +184,15 @@ def test_a_damaged_generation_is_not_opened_and_the_one_before_is(store: LocalSt
         store.open(2)
 
 
+def test_an_older_generation_counts_as_proven_as_it_did_when_it_was_published(store: LocalStore) -> None:
+    proven = publish(store, 2)
+    doubted = publish(store, 3, verified=False, reason="Two ranges were moving.")
+    publish(store, 4)
+    assert store.open(1).head == proven
+    assert store.open(2).head == doubted
+    assert not doubted.verified
+
+
 def test_with_nothing_intact_left_the_damage_is_named(store: LocalStore) -> None:
     publish(store, 2)
     store.open().paths(JSON)[0].unlink()
