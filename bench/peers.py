@@ -47,6 +47,10 @@ import json, sys
 from flask import Flask
 app = Flask(__name__)
 
+@app.get("/ready")
+def ready():
+    return ""
+
 @app.get("/fetch-data")
 def rows():
     with open(sys.argv[1], encoding="utf-8") as file:
@@ -123,7 +127,7 @@ def flask(body: Path, folder: Path) -> Iterator[Server]:
     """What such a service is without a cache: it loads and dumps a JSON file for each request."""
     port = free_port()
     command = [sys.executable, "-c", _FLASK, str(body), str(port)]
-    with running(command, f"http://127.0.0.1:{port}", "/fetch-data", {}, folder / "flask.log") as server:
+    with running(command, f"http://127.0.0.1:{port}", "/ready", {}, folder / "flask.log") as server:
         yield server
 
 

@@ -34,6 +34,7 @@ CLIENTS = (1, 16, 64)
 FOLDER = ROOT / "var" / "bench"
 PAGE = 100
 FIRST_BYTES = 21  # requests whose first byte is timed
+SLOW = 200_000_000  # bytes of a body for which Flask takes minutes
 HEAVY = 2_000_000_000  # bytes of answers that a peer holds in memory at once
 _HEADERS = {"X-API-Key": KEY}
 
@@ -193,8 +194,8 @@ def _measure(case: Case, servers: dict[str, Server], asked: argparse.Namespace, 
 
 
 def _too_heavy(case: Case, name: str, clients: int, size: int) -> bool:
-    """Flask takes seconds for one answer; ROAPI builds each answer in memory."""
-    return (name == "flask" and clients > 1) or (
+    """Flask takes seconds for one answer, or minutes; ROAPI builds each answer in memory."""
+    return (name == "flask" and (clients > 1 or size > SLOW)) or (
         name == "roapi" and case.name == "whole body" and size * clients > HEAVY
     )
 
