@@ -10,6 +10,7 @@ import itertools
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import duckdb
@@ -152,7 +153,9 @@ class _Shared:
     """One database for all generations. Numbers stand for segments in it, since their names are long."""
 
     def __init__(self) -> None:
-        self.database = duckdb.connect(config={"threads": 2, "memory_limit": MEMORY_LIMIT})
+        self.database = duckdb.connect(config={
+            "threads": 2, "memory_limit": MEMORY_LIMIT, "temp_directory": gettempdir(),
+        })  # fmt: skip
         self.database.execute("SET GLOBAL TimeZone = 'UTC'")
         self.database.execute("ATTACH ':memory:' AS facts (COMPRESS)")
         self._names = itertools.count()

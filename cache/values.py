@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from tempfile import gettempdir
 from typing import Any, NamedTuple
 
 import duckdb
@@ -31,7 +32,8 @@ _PLAIN_DECIMALS = 6  # with more, Arrow writes small decimals with an exponent
 
 @cache
 def _database() -> duckdb.DuckDBPyConnection:
-    database = duckdb.connect(config={"threads": 1, "memory_limit": "256MB"})
+    # DuckDB's own choice of a folder is the one that the process works in.
+    database = duckdb.connect(config={"threads": 1, "memory_limit": "256MB", "temp_directory": gettempdir()})
     database.execute("SET GLOBAL TimeZone = 'UTC'")  # else instants are written in the zone of the machine
     return database
 

@@ -113,12 +113,12 @@ class Agreement:
         return blocks
 
     def _blocks(self, segments: Sequence[Segment]) -> list[Block]:
+        renewed = sorted(self._renewed, key=_low)
         return [
             block
-            for part in sorted(self._renewed, key=_low)
             for segment in segments
-            if (common := _common(part, _range(segment))) is not None
-            for block in self._assembler.marks(segment).blocks(common)
+            if (parts := [common for part in renewed if (common := _common(part, _range(segment))) is not None])
+            for block in self._assembler.blocks(segment, parts)
         ]
 
     def _compare_early(self) -> None:
@@ -170,9 +170,7 @@ class Agreement:
         """A gap is not asked about: what the server has there differs, and its sum would be one long statement."""
         held = [s for s in segments if s.rows]
         gaps = {_range(s): _Pair(Total(0, 0), Total(self._table.estimate, 0)) for s in segments if not s.rows}
-        return gaps | self._compare(
-            export, [block for s in held for block in self._assembler.marks(s).blocks(_range(s))]
-        )
+        return gaps | self._compare(export, [b for s in held for b in self._assembler.blocks(s, [_range(s)])])
 
     def _compare(self, export: Exporter, blocks: Sequence[Block]) -> dict[Range, _Pair]:
         differing: dict[Range, _Pair] = {}

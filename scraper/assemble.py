@@ -23,7 +23,7 @@ from cache.values import engine
 from scraper.kinds import Kinds
 from scraper.long_bytes import all_hexadecimal
 from scraper.marks import Marks
-from scraper.ranges import Range
+from scraper.ranges import Range, Total
 from scraper.table import Table
 
 SEGMENT_ROWS = 10_000
@@ -157,6 +157,14 @@ class Assembler:
         if segment.id not in self._marks_of:
             self._marks_of[segment.id] = Marks.read(self._store.segment(segment), self._table)
         return self._marks_of[segment.id]
+
+    def blocks(self, segment: Segment, parts: Sequence[Range]) -> list[tuple[Range, Total]]:
+        """What is held of these parts of a segment, to be compared. Then its marks go, since most segments agree; where
+        one does not, they are read again: else memory would grow with the table.
+        """
+        marks = self.marks(segment)
+        self._marks_of.pop(segment.id, None)
+        return [block for part in parts for block in marks.blocks(part)]
 
     def foresee(self, segments: Sequence[Segment]) -> None:
         """Reads marks before they are asked for, while the server computes."""
