@@ -269,7 +269,7 @@ class Orders:
         offset: int = 0,
         masked: Collection[str] = (),
     ) -> Page:
-        """Orders, newest first. `search` is looked for in number, e-mail, customer and key, in any case.
+        """Orders, newest first. `search` is looked for in number, e-mail, customer, key and line items, in any case.
         Columns that are `masked` show their mask and are not searched."""
         return self.rows.page(*matching(span, conditions), search, limit, offset, masked)
 

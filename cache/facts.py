@@ -103,7 +103,7 @@ class Facts:
         if not paths:
             columns = ", ".join(f"NULL::{_sql_type(c)} AS {quoted(c.name)}" for c in self._columns)
             key = f"{'NULL::VARCHAR' if self._mapped.by_line else self._key_column or '0::BIGINT'} AS {KEY}"
-            lines = f", {_NO_LINES} AS lines" if self._mapped.by_line else ""
+            lines = f", {NO_LINES} AS lines" if self._mapped.by_line else ""
             return f"SELECT {key}, *, 0 AS file{lines} FROM (SELECT {columns}) WHERE false"
         files = f"read_parquet([{', '.join(_literal(str(path)) for path in paths)}])"
         if not self._mapped.by_line:
@@ -130,7 +130,7 @@ class Facts:
             self.refunds: "SELECT key, segment, each.local AS local, each.amount AS amount FROM "
             f"{each(mapped.refunds(), _NO_REFUNDS)} WHERE each.local IS NOT NULL AND each.amount IS NOT NULL",
             self.lines: "SELECT key, segment, each.sku AS sku, each.title AS title, each.quantity AS quantity, "
-            f"each.price AS price FROM {each(lines, _NO_LINES)} WHERE each.quantity IS NOT NULL",
+            f"each.price AS price FROM {each(lines, NO_LINES)} WHERE each.quantity IS NOT NULL",
         }
 
     @property
@@ -171,7 +171,7 @@ class _Shared:
 
 
 _NO_REFUNDS = "NULL::STRUCT(local TIMESTAMP, amount DECIMAL(18, 4))[]"
-_NO_LINES = "NULL::STRUCT(sku VARCHAR, title VARCHAR, quantity BIGINT, price DECIMAL(18, 4))[]"
+NO_LINES = "NULL::STRUCT(sku VARCHAR, title VARCHAR, quantity BIGINT, price DECIMAL(18, 4))[]"
 
 
 _SQL_TYPES: Mapping[Kind, str] = {

@@ -15,6 +15,7 @@ from cache.snapshot import Column
 Row = Mapping[str, Any]
 
 _SEARCHED = ("name", "email", "customer_name")
+_SAID = "contains(lower({}), lower(?))"
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,23 @@ class Page:
     count: int
 
 
-def searched(mapped: Mapped, masked: Collection[str]) -> list[str]:
-    """SQL of the columns that a search looks into, beside the key."""
+def searching(mapped: Mapped, masked: Collection[str], keys: Collection[str]) -> list[str]:
+    """SQL of what a search looks at in a row of the source; each takes what is sought.
+
+    Parameters: `keys` are the SQL of what else names an order.
+    """
     columns = (mapped.roles.get(role) for role in _SEARCHED)
-    return [quoted(column.name) for column in columns if column and column.name not in masked]
+    names = [quoted(column.name) for column in columns if column and column.name not in masked]
+    return [_SAID.format(f"{name}::VARCHAR") for name in (*names, *keys)]
+
+
+def searching_line(line: str) -> list[str]:
+    """The same of a line item: its SKU and title."""
+    return [_SAID.format(f"{line}.{name}") for name in ("sku", "title")]
+
+
+def any_of(conditions: Sequence[str]) -> str:
+    return " OR ".join(conditions) or "false"
 
 
 class Lookup:
@@ -43,13 +57,15 @@ class Lookup:
         self, clause: str, values: Sequence[object], search: str, limit: int, offset: int, masked: Collection[str] = ()
     ) -> Page:
         """Orders for which the SQL `clause` holds. `search` is looked for in the order's number, e-mail, customer and
-        key, in any case."""
+        key, and in the SKU and title of its line items, in any case."""
         found = list(values)
         if search.strip():
-            names = searched(self._mapped, masked) + ([KEY] if self._facts.keyed else [])
-            said = " OR ".join(f"contains(lower({name}::VARCHAR), lower(?))" for name in names) or "false"
-            clause += f" AND o.key IN (SELECT {KEY} FROM {self._facts.rows} WHERE {said})"
-            found += [search.strip()] * len(names)
+            rows, lines = searching(self._mapped, masked, [KEY] if self._facts.keyed else []), searching_line("l")
+            clause += (
+                f" AND (o.key IN (SELECT {KEY} FROM {self._facts.rows} WHERE {any_of(rows)})"
+                f" OR o.key IN (SELECT key FROM {self._facts.lines} AS l WHERE {any_of(lines)}))"
+            )
+            found += [search.strip()] * (len(rows) + len(lines))
         matching = f"FROM {self._facts.orders} AS o WHERE {clause}"
         order = "ORDER BY created_at DESC NULLS LAST, key DESC LIMIT ? OFFSET ?"
         keys = self._facts.ask(f"SELECT key {matching} {order}", [*found, limit, offset])
@@ -61,12 +77,17 @@ class Lookup:
         found = self._facts.ask(f"SELECT key FROM {self._facts.orders} WHERE key::VARCHAR = ?", [key])
         return self.by_keys([found[0][0]], masked)[0] if found else None
 
+    def lines(self, key: str) -> Sequence[Row]:
+        """The line items of an order by its key's text: `sku`, `title`, `quantity` and `price` of each."""
+        sql = f"SELECT sku, title, quantity, price FROM {self._facts.lines} WHERE key::VARCHAR = ?"
+        return self._facts.dictionaries(sql, [key])
+
     def by_keys(self, keys: Sequence[object], masked: Collection[str] = ()) -> list[Row]:
         """Whole rows in the order of `keys`; each has its key, as text, under ROW_KEY."""
         if not keys:
             return []
         select = ", ".join([KEY, *(self._shown(column, masked) for column in self._mapped.columns)])
-        sql = f"SELECT {select} FROM {self._facts.rows} WHERE {_any_of(len(keys))}"
+        sql = f"SELECT {select} FROM {self._facts.rows} WHERE {_one_of(len(keys))}"
         rows = {row[ROW_KEY]: {**row, ROW_KEY: str(row[ROW_KEY])} for row in self._facts.dictionaries(sql, keys)}
         return [rows[key] for key in keys]
 
@@ -82,7 +103,7 @@ class Lookup:
         keys = [key for _, key in samples]
         if not keys:
             return {}
-        sql = f"SELECT {KEY}, {self._mapped.country_name} FROM {self._facts.rows} WHERE {_any_of(len(keys))}"
+        sql = f"SELECT {KEY}, {self._mapped.country_name} FROM {self._facts.rows} WHERE {_one_of(len(keys))}"
         names: dict[object, str | None] = dict(self._facts.ask(sql, keys))
         return {code: names.get(key) or code for code, key in samples}
 
@@ -96,6 +117,6 @@ class Lookup:
         return f"timezone('{self._mapped.timezone}', {self._mapped.meant(column)}) AS {name}"
 
 
-def _any_of(count: int) -> str:
+def _one_of(count: int) -> str:
     """SQL: the key is one of so many parameters. DuckDB skips parts of Parquet files by equalities, and not by IN."""
     return f"({' OR '.join([f'{KEY} = ?'] * count)})"

@@ -10,9 +10,9 @@ import numpy.typing as npt
 from pydantic import BaseModel
 
 from cache.analytics import Span, matching
-from cache.facts import KEY
+from cache.facts import KEY, NO_LINES
 from cache.filters import Condition, quoted
-from cache.lookup import searched
+from cache.lookup import any_of, searching, searching_line
 from cache.mapping import Mapped
 from cache.setup import Setup
 from cache.snapshot import Snapshot
@@ -36,19 +36,22 @@ class Selection(BaseModel, frozen=True):
         """
         read_as = snapshot.manifest.source.timezone
         mapped = Mapped(snapshot.columns, setup.timezone or self.timezone, read_as, setup)
-        names, key = searched(mapped, self.masked), snapshot.manifest.key
+        key = snapshot.manifest.key
         if mapped.by_line:
             name = quoted(mapped.roles["name"].name)
-            names, of = [*names, name], f"{name}::VARCHAR"
+            keys, of, lines = [name], f"{name}::VARCHAR", "lines"
             own = ", ".join(f"any_value({quoted(c.name)}) AS {quoted(c.name)}" for c in snapshot.columns)
+            own += f", flatten(list({mapped.lines()})) AS lines"
             orders = f"SELECT {of} AS {KEY}, {own} FROM ({source}) WHERE {name} IS NOT NULL GROUP BY {name}"
         else:
-            names, of = [*names, *(quoted(part) for part in key if len(key) == 1)], number
+            keys, of, lines = [quoted(part) for part in key if len(key) == 1], number, mapped.lines() or NO_LINES
             orders = f"SELECT {of} AS {KEY}, * FROM ({source})"
         values: list[object] = []
         if search := self.search.strip():
-            said = " OR ".join(f"contains(lower({name}::VARCHAR), lower(?))" for name in names) or "false"
-            orders, values = f"SELECT * FROM ({orders}) WHERE {said}", [search] * len(names)
+            own_said, line_said = searching(mapped, self.masked, keys), searching_line("l")
+            sold = f"list_filter({lines}, lambda l: l.quantity IS NOT NULL AND ({any_of(line_said)}))"
+            orders = f"SELECT * FROM ({orders}) WHERE {any_of([*own_said, f'len({sold}) > 0'])}"
+            values = [search] * (len(own_said) + len(line_said))
         clause, more = matching(Span(*self.span) if self.span else None, self.conditions)
         facts = ", ".join(f"{sql} AS {name}" for name, sql in mapped.facts().items())
         facts = f"SELECT {KEY}, {facts} FROM ({orders}) WHERE NOT {mapped.test}"

@@ -27,7 +27,7 @@ def _order(orders: Orders, row: Row) -> None:
                 st.badge(words.plain(word.text), color=word.tone)
         if row.get("cancelled_at"):
             st.badge("Cancelled", color="red")
-    _items(row)
+    _items(orders, row)
     _amounts(row)
     address = rows.address(row)
     place = ", ".join(
@@ -52,19 +52,12 @@ def _order(orders: Orders, row: Row) -> None:
     table("Details", [Column(""), Column("")], lines, key="order_details", headed=False)
 
 
-def _items(row: Row) -> None:
-    items = rows.parsed(row, "line_items")
+def _items(orders: Orders, row: Row) -> None:
+    items = orders.rows.lines(str(row[ROW_KEY]))
     if not items:
         return
     lines = [
-        Line(
-            [
-                Cell(str(item.get("title") or item.get("name") or "Item")),
-                str(item.get("sku") or ""),
-                f"{rows.whole(item.get('quantity')):,}",
-                rows.amount(item.get("price"), row),
-            ]
-        )
+        Line([item["title"] or "Item", item["sku"], f"{item['quantity']:,}", rows.amount(item["price"], row)])
         for item in items
     ]
     columns = [Column("Item"), Column("SKU", wide=True), Column("Quantity", number=True), Column("Price", number=True)]

@@ -34,7 +34,7 @@ def orders_table(orders: Orders, span: Span | None, conditions: Conditions) -> N
                 live="300ms",
                 icon=":material/search:",
                 label_visibility="collapsed",
-                placeholder="Order, customer or e-mail",
+                placeholder="Order, customer, product",
                 on_change=_search,
                 width=320,
             )

@@ -6,14 +6,13 @@ import html
 import logging
 import re
 from collections.abc import Iterable
-from pathlib import Path
 from urllib.parse import quote
 
+from cache.diagnostics import FOLDER, name
 from cache.store import now
 
 log = logging.getLogger(__name__)
 
-FOLDER = Path("var/diagnostics")
 KEPT = 10
 # Hidden inputs and script values that carry a session: token, set_session, cookies.
 _TOKENS = re.compile(r"""((?:token|session|cookie|auth)[\w-]*["']?\s*(?:value=|[:=])\s*["']?)([\w%+/=.-]{8,})""", re.I)
@@ -21,12 +20,12 @@ _TOKENS = re.compile(r"""((?:token|session|cookie|auth)[\w-]*["']?\s*(?:value=|[
 
 def keep(code: str, screenshot: bytes | None, page: str, secrets: Iterable[str]) -> None:
     """Writes files named by time and error code; failing to do so must not hide the error itself."""
-    name = f"{now():%Y%m%dT%H%M%SZ}-{code}"
+    stem = name(now(), code)
     try:
         FOLDER.mkdir(parents=True, exist_ok=True)
         if screenshot is not None:
-            (FOLDER / f"{name}.png").write_bytes(screenshot)
-        (FOLDER / f"{name}.html").write_text(without(page, secrets), encoding="utf-8")
+            (FOLDER / f"{stem}.png").write_bytes(screenshot)
+        (FOLDER / f"{stem}.html").write_text(without(page, secrets), encoding="utf-8")
         kept = sorted({path.stem for path in FOLDER.iterdir()}, reverse=True)[:KEPT]
         for path in FOLDER.iterdir():
             if path.stem not in kept:

@@ -369,6 +369,9 @@ def test_a_table_with_a_row_for_each_line_is_counted_by_order() -> None:
         assert opened.extent() == Span(datetime(2025, 5, 1, 8), datetime(2025, 5, 1, 8))
         page = opened.page(None, search="#2")
         assert (page.count, page.rows[0]["Total"]) == (1, "12.00")
+        assert [row["Name"] for row in opened.page(None, search="s20.0").rows] == ["#1"]
+        assert [(item["title"], item["quantity"], item["price"]) for item in opened.rows.lines("#1")] == [
+            ("P20.00", 2, Decimal(20)), ("P20.00", 1, Decimal(20))]  # fmt: skip
         assert opened.groups(["country"])[0].values == ("DE",)
 
 

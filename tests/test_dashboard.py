@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -113,6 +114,27 @@ def test_a_point_of_the_chart_opens_the_orders_of_its_day(browser: Browser, fill
     expect(page).to_have_url(re.compile(r"/orders\?period=custom&from=([\d-]+)&to=\1$"))
 
 
+def test_the_figure_and_the_step_of_the_chart_stand_in_the_address(browser: Browser, filled: Dashboard) -> None:
+    page = visit(browser, f"{filled.url}/?period=90d")
+    page.get_by_role("radio", name="Week").click()
+    page.get_by_role("radio", name="Net sales").click()
+    expect(page).to_have_url(re.compile(r"period=90d&step=7\+days&metric=net_sales$|period=90d&step=7%20days&metric="))
+    colleague = visit(browser, page.url)
+    expect(colleague.get_by_role("radio", name="Week")).to_be_checked()
+    expect(colleague.get_by_role("radio", name="Net sales")).to_be_checked()
+    colleague.get_by_role("radio", name="Total sales").click()
+    expect(colleague).to_have_url(re.compile("step=7.*days$"))
+
+
+def test_a_product_opens_its_orders(browser: Browser, filled: Dashboard, rows: list[Row]) -> None:
+    page = visit(browser, f"{filled.url}/?period=all")
+    page.get_by_role("table", name="Sales by product").get_by_role("button").first.click()
+    expect(page).to_have_url(re.compile(r"/orders\?period=all&q=[^&]+$"))
+    sku = page.url.rpartition("q=")[2]
+    sold = [row for row in usd(rows) if sku in {item["sku"] for item in json.loads(row["line_items"] or "[]")}]
+    expect(page.get_by_text(f"of {len(sold):,} orders")).to_be_visible()
+
+
 def test_columns_are_chosen_and_stand_in_the_address(browser: Browser, filled: Dashboard) -> None:
     page = visit(browser, f"{filled.url}/orders?period=all&column=Total&column=discount_code")
     table = page.get_by_role("table", name="Orders", exact=True)
@@ -160,7 +182,7 @@ def test_orders_are_searched_paged_and_opened(browser: Browser, filled: Dashboar
     expect(page.get_by_text(f"51–100 of {len(counted)} orders")).to_be_visible()
     at_rest(page)
     wanted = counted[120]["name"] or ""
-    page.get_by_placeholder("Order, customer or e-mail").fill(wanted)
+    page.get_by_placeholder("Order, customer, product").fill(wanted)
     expect(page.get_by_text("1–1 of 1 orders")).to_be_visible()
     table.get_by_role("button", name=wanted).click()
     drawer = page.get_by_role("dialog")

@@ -122,7 +122,7 @@ def test_the_keyboard_alone_filters_searches_opens_an_order_and_takes_it_along(
     expect(page).to_have_url(re.compile("status=paid"))
     page.get_by_test_id("stSidebarNavLink").filter(has_text="Orders").focus()
     page.keyboard.press("Enter")
-    search = page.get_by_placeholder("Order, customer or e-mail")
+    search = page.get_by_placeholder("Order, customer, product")
     expect(search).to_be_visible(timeout=20_000)
     at_rest(page)
     reached(page, search)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -67,7 +68,9 @@ def shown(orders: Orders, selection: Selection) -> list[str]:
 
 
 EMAILS = sorted({row["email"] or "" for row in ROWS})
+SKU = next(item["sku"] for row in ROWS for item in json.loads(row["line_items"] or "[]"))
 USD, PAID = Condition("currency", "eq", "USD"), Condition("status", "in", ("paid",))
+NOWHERE = Condition("country", "in", ("XX",))
 YEAR = (datetime(2025, 11, 25), datetime(2026, 11, 25))
 
 
@@ -80,9 +83,10 @@ YEAR = (datetime(2025, 11, 25), datetime(2026, 11, 25))
         Selection(timezone=ZONE, conditions=(Condition("channel", "in", ("web",)), Condition("discount", "ne", ""))),
         Selection(timezone=ZONE, span=YEAR, search="SMITH"),
         Selection(timezone=ZONE, search=EMAILS[5], masked=frozenset({"email"})),
-        Selection(timezone=ZONE, conditions=(Condition("country", "in", ("XX",)),)),
+        Selection(timezone=ZONE, search=SKU.lower()),
+        Selection(timezone=ZONE, conditions=(NOWHERE,)),
     ],
-    ids=["all", "period", "country and status", "channel and discount", "search", "masked search", "none"],
+    ids=["all", "period", "country and status", "channel and discount", "search", "masked search", "product", "none"],
 )  # fmt: skip
 def test_a_file_holds_exactly_the_orders_that_are_shown(
     client: httpx.Client, filled: Dashboard, orders: Orders, selection: Selection
@@ -90,6 +94,7 @@ def test_a_file_holds_exactly_the_orders_that_are_shown(
     answer = client.get(link(filled.store, orders, selection))
     assert answer.status_code == 200, answer.text
     assert sorted(keys(answer.text)) == shown(orders, selection)
+    assert bool(keys(answer.text)) == (NOWHERE not in selection.conditions and not selection.masked)
 
 
 def test_each_format_reads_back_with_the_values_of_the_table(

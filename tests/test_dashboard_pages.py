@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from dashboard_process import Dashboard, at_rest, dashboard, figure, visit
 from playwright.sync_api import Browser, Page, expect
 from shop_factory import SHOP_COLUMNS, shop
 
+from cache import diagnostics
 from cache.errors import Trouble
 from cache.setup import OPEN
 from cache.snapshot import Changes, Column
@@ -22,6 +24,10 @@ PAGES = {
     "": "Orders overview", "explore": "Explore", "orders": "Orders", "products": "Products", "customers": "Customers",
     "data": "Data", "api": "API", "set-up": "Set-up",
 }  # fmt: skip
+# A picture of one white point.
+ICON = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8/5+hHgAHggJ/PchI7wAAAABJRU5ErkJggg=="
+)
 ID = Column(name="id", type="bigint", kind="integer", nullable=False, key=1)
 
 
@@ -135,6 +141,24 @@ def test_the_data_page_lists_syncs_with_what_failed_and_what_to_do(browser: Brow
     expect(page.get_by_role("table", name="Details")).to_contain_text("Signing in to phpMyAdmin")
     expect(page.get_by_role("table", name="Columns")).to_contain_text("the discount code")
     shown(page)
+
+
+def test_a_sync_that_failed_shows_the_page_it_failed_at(browser: Browser, running: Dashboard) -> None:
+    publish(running.store, shop(20), columns=SHOP_COLUMNS)
+    began = now() - timedelta(minutes=3)
+    run = Run(trigger="schedule", started_at=began)
+    running.store.begin(run)
+    folder = running.folder / diagnostics.FOLDER
+    folder.mkdir(parents=True)
+    for minutes in (-60, 1, 30):
+        at = diagnostics.name(began + timedelta(minutes=minutes), "login_refused")
+        (folder / f"{at}.png").write_bytes(ICON if minutes == 1 else b"of another sync")
+    trouble = Trouble(code="login_refused", message="phpMyAdmin refused the login.", advice="Check the password.")
+    running.store.finish(run.model_copy(update={"finished_at": now(), "outcome": "failed", "error": trouble}))
+    page = visit(browser, f"{running.url}/data?sync={run.id}")
+    picture = page.get_by_test_id("stImage").filter(has_text="What phpMyAdmin showed").locator("img")
+    expect(picture).to_be_visible()
+    assert page.request.get(str(picture.get_attribute("src"))).body() == ICON
 
 
 def test_the_api_page_gives_the_view_as_requests_and_never_a_key(browser: Browser, tmp_path: Path) -> None:

@@ -175,6 +175,31 @@ def test_when_the_leader_is_killed_its_child_ends_and_another_answers_the_reques
         assert answer.get("/fetch-data").status_code == 200
 
 
+def test_a_table_that_lost_most_of_its_rows_is_shown_once_someone_accepts_it(
+    everything: Everything, browser: Browser
+) -> None:
+    page = opened(browser, everything.dashboard)
+    before = everything.api.get("/fetch-data?limit=0").json()["total_count"]
+    with everything.lab.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE aside AS SELECT * FROM orders")
+        cursor.execute("DELETE FROM orders WHERE id % 10 > 2")
+    try:
+        page.get_by_role("button", name="Refresh", exact=False).click()
+        accept = page.get_by_role("button", name="Accept the smaller table")
+        expect(accept).to_be_visible(timeout=60_000)
+        assert everything.api.get("/fetch-data?limit=0").json()["total_count"] == before
+        accept.click()
+        expect(accept).to_have_count(0, timeout=60_000)
+        until(lambda: everything.api.get("/fetch-data?limit=0").json()["total_count"] == everything.lab.rows())
+        expect(page.get_by_text("The last refresh failed")).to_have_count(0, timeout=60_000)
+        assert everything.lab.rows() < before / 2
+    finally:
+        with everything.lab.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("INSERT IGNORE INTO orders SELECT * FROM aside")
+            cursor.execute("DROP TABLE aside")
+        page.context.close()
+
+
 def test_no_secret_reached_a_log_or_the_cache(everything: Everything) -> None:
     secret = everything.lab.settings()["PHPMYADMIN_PASSWORD"]
     assert secret not in everything.log()

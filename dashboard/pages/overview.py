@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import streamlit as st
 
@@ -22,6 +23,7 @@ _FIRST = ("total_sales", "orders", "average_order_value", "returning_customer_ra
 _SECOND = ("net_sales", "refund_rate", "units", "fulfilment_time")
 _CHARTED = ("total_sales", "net_sales", "orders", "average_order_value")
 PRODUCTS = 6
+METRIC, STEP = "metric", "step"  # parameters of the address, as on Explore
 _SHORT = timedelta(days=92)  # customers and units take long to count step by step over longer periods
 
 
@@ -99,15 +101,9 @@ def _over_time(shown: Shown, span: Span) -> None:
         with st.container(horizontal=True, vertical_alignment="center", key="chart_head"):
             st.header("Over time", anchor=False, width="stretch")
             metric = metrics[
-                st.segmented_control(
-                    "Figure", list(metrics), default=next(iter(metrics)), required=True, key="metric",
-                    label_visibility="collapsed", format_func=lambda name: metrics[name].label, wrap=True,
-                )
-            ]  # fmt: skip
-            width: Bucket = st.segmented_control(
-                "By", widths, default=bucket(span), required=True, key=f"by {widths}", label_visibility="collapsed",
-                format_func=lambda name: BUCKETS[name][0],
-            )  # fmt: skip
+                _choice("Figure", METRIC, list(metrics), next(iter(metrics)), lambda name: metrics[name].label)
+            ]
+            width = cast(Bucket, _choice("By", STEP, widths, bucket(span), lambda name: BUCKETS[cast(Bucket, name)][0]))
 
         def value(group: Group) -> Decimal:
             return Decimal(metric.of(group.figures) or 0)
@@ -128,6 +124,24 @@ def _over_time(shown: Shown, span: Span) -> None:
             _open_orders(datetime.fromisoformat(picked[0]["from"]), width)
 
 
+def _choice(label: str, name: str, options: Sequence[str], usual: str, write: Callable[[str], str]) -> str:
+    """One of the options; what is not the usual one stands in the address."""
+
+    def put() -> None:
+        if st.session_state[name] == usual:
+            st.query_params.pop(name, None)
+        else:
+            st.query_params[name] = st.session_state[name]
+
+    asked = st.query_params.get(name, usual)
+    st.session_state[name] = asked if asked in options else usual
+    st.segmented_control(
+        label, options, required=True, key=name, label_visibility="collapsed", format_func=write, wrap=True,
+        on_change=put,
+    )  # fmt: skip
+    return str(st.session_state[name])
+
+
 def _open_orders(start: datetime, width: Bucket) -> NoReturn:
     """The orders behind a point of the chart: those of its day, week or month."""
     end = charts.after(width, start) if width != "1 hour" else start + timedelta(days=1)
@@ -139,7 +153,9 @@ def _products(shown: Shown) -> None:
     found = data.products(shown.orders, shown.span, shown.conditions)[:PRODUCTS]
     with st.container(border=True, height="stretch"):
         st.header(
-            "Sales by product", anchor=False, help="Price × quantity of line items, before discounts and returns."
+            "Sales by product",
+            anchor=False,
+            help="Price × quantity of line items, before discounts and returns. Pick one to see its orders.",
         )
         if not found:
             st.caption("No products in this period.")
@@ -151,9 +167,11 @@ def _products(shown: Shown) -> None:
                     Cell(product.title or product.sku or "Unnamed", share=float(product.sales / most)),
                     f"{product.units:,}",
                     words.money(product.sales, shown.currency, product.sales >= LARGE),
-                ]
+                ],
+                product.sku or product.title or None,
             )
             for product in found
         ]
         columns = [Column(""), Column("Units", number=True), Column("Sales", number=True)]
-        table("Sales by product", columns, lines, key="products")
+        if picked := table("Sales by product", columns, lines, key="products", on_pick=lambda _: None):
+            go("orders", q=picked)

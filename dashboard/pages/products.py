@@ -10,6 +10,7 @@ from cache.rankings import Product
 from dashboard import cards, components, data, frame, words
 from dashboard.frame import Shown
 from dashboard.metrics import LARGE, METRICS, change
+from dashboard.navigation import go
 from dashboard.table import Cell, Column, Line, table
 
 MOST, COMPARED, ROWS = 200, 2_000, 50
@@ -72,12 +73,14 @@ def _ranking(shown: Shown) -> None:
                         words.money(product.sales, shown.currency, product.sales >= LARGE),
                         words.percent(product.sales / whole) if whole else "–",
                         delta or ("new" if shown.past and not before.get(_key(product)) else "–"),
-                    ]
+                    ],
+                    _key(product) or None,
                 )
             )
         columns = [Column("Product"), Column("SKU", wide=True), Column("Units", True), Column("Orders", True, True),
                    Column("Sales", True), Column("Share", True, True), Column("Change", True, True)]  # fmt: skip
-        table("What sold most", columns, lines, key="products")
+        if picked := table("What sold most", columns, lines, key="products", on_pick=lambda _: None):
+            go("orders", q=picked)
 
 
 def _key(product: Product) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
+from cache.diagnostics import screenshot
 from cache.errors import CacheError
 from cache.mapping import ROLES
 from cache.snapshot import CHECKSUMS, COLUMNS, GZIP, JSON, OFFSETS, PARQUET, Manifest
 from cache.snapshot import Column as SourceColumn
 from cache.store import Run, Status
-from dashboard import data, freshness, words
+from dashboard import access, data, freshness, words
 from dashboard.freshness import PHASES, clock
 from dashboard.source import source
 from dashboard.table import Cell, Column, Line, table
@@ -91,10 +92,10 @@ def _details(run: Run) -> None:
             st.button("Close", type="tertiary", icon=":material/close:", key="close_sync", on_click=_close)
         if run.error:
             st.error(words.plain(f"{run.error.message} {run.error.advice}"), icon=":material/error:")
-            st.caption(
-                f"Its code is {run.error.code}. Where a page failed, its screenshot is in var/diagnostics of "
-                "the machine that ran the sync."
-            )
+            st.caption(f"Its code is {run.error.code}.")
+            # phpMyAdmin's page may tell what a viewer need not know.
+            if access.may("accept") and (page := screenshot(run)):
+                st.image(page, caption="What phpMyAdmin showed", width=640)
         facts = [
             *((PHASES[phase], _seconds(seconds)) for phase, seconds in run.seconds.items() if phase in PHASES),
             ("Rows in the table", f"{run.rows:,}"),
