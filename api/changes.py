@@ -156,8 +156,8 @@ def _body(view: View, since: Since, lists: Sequence[ChangeList], found: Page) ->
         "next": str(following),
         "more": following.through is not None or following.generation != snapshot.generation,
     }
-    pieces: list[Piece] = [dumps(head)[:-1] + b", " + view.said, b', "inserted": [', *inserted]
-    return [*pieces, b'], "updated": [', *updated, b'], "deleted": ' + orjson.dumps(deleted) + b"}"]
+    pieces: list[Piece] = [dumps(head)[:-1] + b", " + view.said, b', "inserted": [', inserted]
+    return [*pieces, b'], "updated": [', updated, b'], "deleted": ' + orjson.dumps(deleted) + b"}"]
 
 
 def _next(view: View, since: Since, lists: Sequence[ChangeList], rest: int | None) -> Since:

@@ -247,8 +247,8 @@ async def _each(pieces: Iterable[Piece]) -> AsyncIterator[Piece]:
 
 async def _gathered(view: View, rows: Rows) -> AsyncIterator[Piece]:
     for start in range(0, len(rows), GATHERED):
-        comma = [b","] if start else []
-        yield b"".join([*comma, *view.snapshot.gather(rows[start : start + GATHERED])])
+        comma = b"," if start else b""
+        yield comma + view.snapshot.gather(rows[start : start + GATHERED])
 
 
 async def _around(head: bytes, pieces: AsyncIterator[Piece], tail: bytes) -> AsyncIterator[Piece]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property, reduce
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from cache.blocks import Block, Codes, Key, Values, blocks
 from cache.filters import Query, known, sortable
+from cache.joined import ROWS, joined
 from cache.keys import Range, Scalar, Wanted, json_value, wanted
 from cache.maps import mapped
 from cache.order import Mask, Part, Rows, first, page, whole
@@ -40,6 +41,7 @@ class Index:
         self._snapshot = snapshot
         self._columns = snapshot.columns
         self._asked: tuple[Query, list[tuple[str, Wanted]] | None] | None = None  # the last query: `can`, then `find`
+        self._joined: dict[str, Values | None] = {}
         self._sorted: dict[Query, npt.NDArray[np.uint32]] = {}  # the least recently used first
 
     def can(self, query: Query) -> bool:
@@ -129,19 +131,25 @@ class Index:
         tests = self._tests(query)
         if tests is None:
             raise LookupError("This query needs a scan.")
-        parts = []
-        for block in self._blocks:
-            mask: Mask = None
-            for name, test in tests:
-                column = block[name]
-                found = _mask(column, test.ranges(column))
-                if found is False:
-                    break
-                if found is not True:
-                    mask = found if mask is None else mask & found
-            else:
-                parts.append((block, mask))
-        return parts
+        if not self._blocks:
+            return []
+        columns = [self._column(name) for name, _ in tests]
+        if all(columns):
+            mask = _all([(column, test) for column, (_, test) in zip(columns, tests, strict=True) if column])
+            if mask is False:
+                return []
+            cut = [None if mask is None else mask[block.start : block.start + block.rows] for block in self._blocks]
+            return list(zip(self._blocks, cut, strict=True))
+        masks = ((block, _all([(block[name], test) for name, test in tests])) for block in self._blocks)
+        return [(block, mask) for block, mask in masks if mask is not False]
+
+    def _column(self, name: str) -> Values | None:
+        """The column of all rows; None where the blocks are looked at one by one."""
+        if self._snapshot.rows > ROWS:
+            return None
+        if name not in self._joined:
+            self._joined[name] = joined([block[name] for block in self._blocks])
+        return self._joined[name]
 
 
 def _counts(codes: Codes, top: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -152,6 +160,18 @@ def _counts(codes: Codes, top: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[
     counts = np.bincount(codes)
     there = counts.nonzero()[0]
     return there, counts[there]
+
+
+def _all(tests: Sequence[tuple[Values, Wanted]]) -> Mask | Literal[False]:
+    """Which rows pass all the tests; False: none does."""
+    mask: Mask = None
+    for column, test in tests:
+        found = _mask(column, test.ranges(column))
+        if found is False:
+            return False
+        if found is not True:
+            mask = found if mask is None else mask & found
+    return mask
 
 
 def _mask(column: Values, ranges: Sequence[Range]) -> npt.NDArray[np.bool_] | bool:

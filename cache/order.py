@@ -93,7 +93,8 @@ class _Leaders:
             self._put_in_order()
 
     def rows(self) -> Rows:
-        self._put_in_order()
+        if self._new:
+            self._put_in_order()
         return self._rows[0]
 
     def _put_in_order(self) -> None:

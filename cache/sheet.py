@@ -69,7 +69,8 @@ def write(
         raise TooManyRows(f"These are {rows:,} rows, and a sheet of Excel holds {ROWS:,}.")
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as book:
         for name, text in {**_PARTS, "xl/styles.xml": _styles(columns)}.items():
-            book.writestr(name, _XML + text)
+            with book.open(name, "w") as part:  # `writestr` would note the time: the same rows make the same bytes
+                part.write((_XML + text).encode())
         large = size > zipfile.ZIP64_LIMIT // 8  # else plain ZIP, which more readers take
         with book.open("xl/worksheets/sheet1.xml", "w", force_zip64=large) as sheet:
             sheet.write((_START + _header(columns)).encode())

@@ -36,8 +36,6 @@ from cache.maps import mapped
 PARQUET, JSON, GZIP = "rows.parquet", "rows.json", "rows.deflate"
 OFFSETS, COLUMNS, CHECKSUMS = "offsets.u64", "columns.bin", "checksums.u64"
 
-FEW = 8  # slices that are handed out as they are
-
 Kind = Literal[
     "integer", "unsigned", "boolean", "decimal", "float", "double", "date", "datetime", "timestamp", "text", "json",
     "bytes",
@@ -244,7 +242,7 @@ class Snapshot:
 
     def json_slices(self, start: int = 0, stop: int | None = None) -> Iterator[memoryview]:
         """Rows start to stop, in key order, as JSON joined by commas: slices of the mapped files, nothing is copied."""
-        stop = self.rows if stop is None else min(stop, self.rows)
+        stop = self._firsts[-1] if stop is None else min(stop, self._firsts[-1])
         segment = bisect_right(self._firsts, start) - 1
         while start < stop:
             first, end = self._firsts[segment], min(stop, self._firsts[segment + 1])
@@ -253,26 +251,19 @@ class Snapshot:
             start = end
             segment += 1
 
-    def gather(self, rows: npt.NDArray[np.int64]) -> list[bytes | memoryview]:
-        """These rows as JSON, joined by commas; neighbours are one slice.
-
-        Meant for a page: more than a few slices are copied together.
-        """
-        if not len(rows):
-            return []
-        segments = np.searchsorted(self._first_rows[:-1], rows, "right") - 1
-        apart = (rows[1:] - rows[:-1] != 1) | (segments[1:] != segments[:-1])
-        ends = [*(np.flatnonzero(apart) + 1).tolist(), len(rows)]
-        numbers, at = rows.tolist(), segments.tolist()
-        pieces: list[bytes | memoryview] = []
-        start = 0
-        for end in ends:
-            first = self._firsts[at[start]]
-            json, offsets = self._maps[at[start]]
-            pieces.append(json[offsets[numbers[start] - first] : offsets[numbers[end - 1] - first + 1]])
-            start = end
-        pieces[-1] = pieces[-1][:-1]  # without its comma
-        return pieces if len(pieces) <= FEW else [b"".join(pieces)]
+    def gather(self, rows: npt.NDArray[np.int64]) -> bytes:
+        """These rows as JSON, joined by commas: a copy, meant for a page."""
+        slices: list[memoryview] = []
+        first = end = 0
+        for row in rows.tolist():
+            if not first <= row < end:
+                segment = bisect_right(self._firsts, row) - 1
+                first, end = self._firsts[segment], self._firsts[segment + 1]
+                json, offsets = self._maps[segment]
+            slices.append(json[offsets[row - first] : offsets[row - first + 1]])
+        if slices:
+            slices[-1] = slices[-1][:-1]  # without its comma
+        return b"".join(slices)
 
     def gzip_slices(self, head: bytes, tail: bytes) -> list[bytes | memoryview]:
         """The gzip body of `head`, all rows as JSON joined by commas, and `tail`: slices of the mapped files."""
@@ -290,10 +281,6 @@ class Snapshot:
     def _firsts(self) -> list[int]:
         """The number of each segment's first row, and that of all rows."""
         return list(accumulate((segment.rows for segment in self.manifest.segments), initial=0))
-
-    @cached_property
-    def _first_rows(self) -> npt.NDArray[np.int64]:
-        return np.array(self._firsts)
 
     @cached_property
     def _maps(self) -> list[tuple[memoryview, memoryview]]:

@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 import json
+import zipfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -241,6 +242,12 @@ def test_excel_gets_numbers_dates_and_booleans_where_it_holds_them_exactly_else_
     assert second[7:9] == ["1899-12-31", "1850-01-01T00:00:00Z"]
     assert nulls == ["18446744073709551614", *[None] * 12]
     assert last[2] == 2
+
+
+def test_the_same_rows_make_the_same_workbook_at_any_time(rendered: Rendered) -> None:
+    """Parts of a file are taken from one that may have been written anew."""
+    entries = zipfile.ZipFile(io.BytesIO(rendered(Shape("xlsx")))).infolist()
+    assert {entry.date_time for entry in entries} == {(1980, 1, 1, 0, 0, 0)}
 
 
 def test_excel_shows_decimals_as_they_are_declared(rendered: Rendered) -> None:

@@ -1,0 +1,51 @@
+"""The blocks of a column as one array, for tables of some hundred thousand rows: a filter then costs a few calls of
+NumPy, and not a few for each block. Needs NumPy alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from cache.blocks import Numbers, Texts, Values
+
+ROWS = 200_000  # of a table, at most
+MOST_TEXTS = 10_000  # of all blocks together, at most: they are put in order one by one
+
+
+def joined(parts: Sequence[Values]) -> Values | None:
+    """The column of all rows, in order; None where its codes would not be short, or take long to make."""
+    nulls = any(part.nulls for part in parts)
+    texts = [part for part in parts if isinstance(part, Texts)]
+    return _texts(texts, nulls) if texts else _numbers([part for part in parts if isinstance(part, Numbers)], nulls)
+
+
+def _numbers(parts: Sequence[Numbers], nulls: bool) -> Numbers | None:
+    keys = np.concatenate([part.keys(part.codes) for part in parts])
+    null = keys == Numbers.null if nulls else np.zeros(len(keys), np.bool_)
+    present = keys[~null]
+    low, high = (int(present.min()), int(present.max())) if len(present) else (0, -1)
+    if high - low >= Numbers.null:
+        return None
+    unit = int(np.gcd.reduce(present - low)) or 1 if len(present) else 1
+    top = (high - low) // unit + 1
+    if top > np.iinfo(np.uint32).max:
+        return None
+    codes = np.full(len(keys), top, _narrow(top))
+    codes[~null] = (present - low) // unit
+    return Numbers(codes, top, nulls, low, unit, None)
+
+
+def _texts(parts: Sequence[Texts], nulls: bool) -> Texts | None:
+    if sum(part.top for part in parts) > MOST_TEXTS:
+        return None
+    texts = sorted({text for part in parts for text in part.texts})
+    rank = {text: i for i, text in enumerate(texts)}
+    top = len(texts)
+    codes = [np.array([*(rank[text] for text in part.texts), top], _narrow(top))[part.codes] for part in parts]
+    return Texts(np.concatenate(codes), top, nulls, texts)
+
+
+def _narrow(top: int) -> npt.DTypeLike:
+    return next(type for type in (np.uint8, np.uint16, np.uint32) if top <= np.iinfo(type).max)
