@@ -14,7 +14,7 @@ import streamlit as st
 from cache.errors import NoWorker, OrdersError
 from cache.snapshot import Head
 from cache.store import Progress, Status, now
-from dashboard import access, words
+from dashboard import access, navigation, words
 from dashboard.source import source
 
 PHASES = {
@@ -30,6 +30,7 @@ SHOWN, REFUSED = "shown_version", "refresh_refused"
 @st.fragment(run_every=1.0)
 def head(title: str) -> None:
     """Title, freshness and refresh. The page calls it with what it shows recorded by `showing`."""
+    navigation.stay()
     status = source().store.status()
     if _version(status) != st.session_state.get(SHOWN):
         st.rerun()
@@ -148,6 +149,7 @@ def _banner(text: str, title: str, after: str = "", color: Literal["error", "war
 @st.fragment(run_every=1.0)
 def nothing_yet() -> None:
     """In place of a page, as long as there is no data at all."""
+    navigation.stay()
     status = source().store.status()
     if status.running or (status.queued and status.workers):
         title = "The first copy of your orders is on its way"

@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 from cache_factory import Row, publish
 from dashboard_process import Dashboard, at_rest, dashboard, figure, visit
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 from shop_factory import SHOP_COLUMNS, shop
 from sidecar_process import answering, sync, worker
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from cache.errors import Trouble
 from cache.store import Progress, Run, now
@@ -133,6 +135,47 @@ def test_a_product_opens_its_orders(browser: Browser, filled: Dashboard, rows: l
     sku = page.url.rpartition("q=")[2]
     sold = [row for row in usd(rows) if sku in {item["sku"] for item in json.loads(row["line_items"] or "[]")}]
     expect(page.get_by_text(f"of {len(sold):,} orders")).to_be_visible()
+
+
+def test_a_timer_of_the_page_before_does_not_empty_the_page(browser: Browser, filled: Dashboard) -> None:
+    """It may have been sent while the script was opening the other page, and then runs after it."""
+    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    sent, received, servers = spied(page)
+    page.goto(f"{filled.url}/?period=all")
+    product = page.get_by_role("table", name="Sales by product").get_by_role("button").first
+    product.wait_for()
+    page.wait_for_timeout(1500)
+    late = next(message for message in reversed(sent) if BackMsg.FromString(message).rerun_script.is_auto_rerun)
+    before = BackMsg.FromString(late).rerun_script.page_script_hash
+    product.click()
+    shown = page.get_by_text(re.compile("of [0-9]+ orders"))
+    expect(shown).to_be_visible()
+    at_rest(page)
+    then = len(received)
+    servers[0].send(late)
+    end = time.monotonic() + 20
+    while not any(ForwardMsg.FromString(each).new_session.page_script_hash == before for each in received[then:]):
+        assert time.monotonic() < end, "the timer did not run"
+        page.wait_for_timeout(50)
+    page.wait_for_timeout(500)  # whatever it does to the page is done
+    expect(shown).to_be_visible()
+    expect(page).to_have_url(re.compile(r"/orders\?period=all&q="))
+
+
+def spied(page: Page) -> tuple[list[bytes], list[bytes], list[WebSocketRoute]]:
+    """What the page is going to send and to receive, and the servers it does that with."""
+    sent: list[bytes] = []
+    received: list[bytes] = []
+    servers: list[WebSocketRoute] = []
+
+    def connect(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+        socket.on_message(lambda message: (sent.append(message), server.send(message)))
+        server.on_message(lambda message: (received.append(message), socket.send(message)))
+        servers.append(server)
+
+    page.route_web_socket(re.compile("/_stcore/stream"), connect)
+    return sent, received, servers
 
 
 def test_columns_are_chosen_and_stand_in_the_address(browser: Browser, filled: Dashboard) -> None:

@@ -10,7 +10,7 @@ from cache.mapping import ROLES
 from cache.snapshot import CHECKSUMS, COLUMNS, GZIP, JSON, OFFSETS, PARQUET, Manifest
 from cache.snapshot import Column as SourceColumn
 from cache.store import Run, Status
-from dashboard import access, data, freshness, words
+from dashboard import access, data, freshness, navigation, words
 from dashboard.freshness import PHASES, clock
 from dashboard.source import source
 from dashboard.table import Cell, Column, Line, table
@@ -54,6 +54,7 @@ def syncs() -> None:
 
 @st.fragment(run_every=2.0)
 def _runs() -> None:
+    navigation.stay()
     found = source().store.runs(RUNS)
     with st.container(border=True):
         st.header("Syncs", anchor=False, help="Each reads what changed in phpMyAdmin's table, and proves the copy.")
