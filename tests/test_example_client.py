@@ -96,15 +96,20 @@ class Process:
     def __init__(self, file: Path, api: Sidecar) -> None:
         self._command = [sys.executable, ROOT / "examples/client.py", file, "--api", api.url, "--every", "0"]
         self._environment = {**os.environ, "SHOPIFY_API_KEY": KEY}
+        self._whole = 0.5  # seconds that the last whole run took
 
-    def run(self, seconds: float | None) -> str:
+    def run(self, share: float | None) -> str:
+        """Runs to its end, or is killed after a share of the time that the last whole run took."""
+        began = time.monotonic()
         process = subprocess.Popen(self._command, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         with process:
-            if seconds is not None:
-                time.sleep(seconds)
+            if share is not None:
+                time.sleep(share * self._whole)
                 process.kill()
             said, errors = process.communicate()
-            assert errors == b""
+        if share is None:
+            self._whole = time.monotonic() - began
+        assert errors == b""
         return "ended" if said else "killed"
 
 
@@ -117,7 +122,7 @@ def follow(copies: Copies, folder: Path, api: Sidecar, rounds: int) -> Counter[s
         copies.lab.mutate(seed=number, touches=chance.choice((5, 60, 300)))
         assert copies.sync().error is None
         for _ in range(chance.choice((0, 1, 2))):
-            outcomes[process.run(chance.choice((None, chance.uniform(0.05, 0.6))))] += 1
+            outcomes[process.run(chance.choice((None, chance.uniform(0.1, 0.9))))] += 1
     outcomes[process.run(None)] += 1
     with closing(Copy(str(folder / "copy.sqlite"), api.url, KEY).database) as database:
         held = dict(database.execute("SELECT key, row FROM rows"))
@@ -137,4 +142,4 @@ def test_a_copy_started_from_nothing_and_killed_at_random_is_the_table(
 def test_after_50_rounds_the_copy_is_the_table(copies: Copies, here: Path, api: Sidecar) -> None:
     outcomes = follow(copies, here, api, rounds=50)
     print(outcomes)
-    assert outcomes["killed"] and outcomes["ended"]  # how many depends on how fast the machine is
+    assert min(outcomes["killed"], outcomes["ended"]) > 10
