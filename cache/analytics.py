@@ -21,12 +21,15 @@ from cache.setup import OPEN, Setup
 from cache.snapshot import Column, Snapshot
 
 Dimension = Literal["status", "fulfilment", "channel", "country", "currency", "discount"]
+Filter = Dimension | Literal["product"]
 Bucket = Literal["1 hour", "1 day", "7 days", "1 month"]
 Returns = Literal["returned", "ordered"]
 
 DIMENSIONS: tuple[Dimension, ...] = ("status", "fulfilment", "channel", "country", "currency", "discount")
+PRODUCT: Literal["product"] = "product"  # conditions on it hold for orders with such a line item
+SOLD = "coalesce(nullif(sku, ''), title)"  # SQL of what tells products apart: the SKU, without one the title
 # What conditions can be about, beside the period.
-FACTS = tuple(Column(name=name, type="varchar", kind="text", nullable=False) for name in DIMENSIONS)
+FACTS = tuple(Column(name=name, type="varchar", kind="text", nullable=False) for name in (*DIMENSIONS, PRODUCT))
 
 
 class Span(NamedTuple):
@@ -171,6 +174,12 @@ class Orders:
         sql = f"SELECT {dimension} FROM {self.facts.orders} GROUP BY 1 ORDER BY count(*) DESC, 1"
         return [value for (value,) in self.facts.ask(sql)]
 
+    def products(self, most: int) -> dict[str, str]:
+        """The products that sold most often and the title of each, as their newest line items tell it."""
+        sql = (f"SELECT {SOLD} AS product, arg_max(title, key) FROM {self.facts.lines} GROUP BY 1 HAVING product <> '' "
+               "ORDER BY count(*) DESC, 1 LIMIT ?")  # fmt: skip
+        return {product: title or product for product, title in self.facts.ask(sql, [most])}
+
     def extent(self) -> Span | None:
         """From the first order to the last; None without any that has a date."""
         first, last = self.facts.ask(f"SELECT min(local), max(local) FROM {self.facts.orders}")[0]
@@ -206,7 +215,7 @@ class Orders:
         `people` counts customers as well.
         """
         dated = returns == "returned" and not self.missing.keys() & {"returns", "dates of returns"}
-        clause, values = matching(span, conditions)
+        clause, values = self.matching(span, conditions)
         names = [*(f"o.{name}" for name in by), _bucket(bucket, span)]
         grouping = f"GROUP BY {', '.join(str(i + 1) for i in range(len(names)))}"
         sums = [*_SUMS, *(_PEOPLE if people else _NO_PEOPLE), "0" if dated else "sum(returned)",
@@ -271,11 +280,15 @@ class Orders:
     ) -> Page:
         """Orders, newest first. `search` is looked for in number, e-mail, customer, key and line items, in any case.
         Columns that are `masked` show their mask and are not searched."""
-        return self.rows.page(*matching(span, conditions), search, limit, offset, masked)
+        return self.rows.page(*self.matching(span, conditions), search, limit, offset, masked)
 
     def order(self, key: str, masked: Collection[str] = ()) -> Row | None:
         """One row of the source by its key's text; None where there is no such order."""
         return self.rows.order(key, masked)
+
+    def matching(self, span: Span | None, conditions: Sequence[Condition]) -> tuple[str, list[object]]:
+        """SQL over the facts `o` that chooses orders, and its parameters."""
+        return matching(span, conditions, self.facts.lines)
 
     def _value(self, sql: str, values: Sequence[object] = ()) -> int:
         return int(self.facts.ask(sql, values)[0][0])
@@ -321,7 +334,18 @@ def _bucket(bucket: Bucket | None, span: Span | None) -> str:
     return f"time_bucket(INTERVAL '{bucket}', o.local{origin})"
 
 
-def matching(span: Span | None, conditions: Sequence[Condition]) -> tuple[str, list[object]]:
-    """SQL over a table of facts `o` that chooses orders, and its parameters."""
-    clause, values = where(conditions, FACTS)
-    return (f"({clause}) AND o.local >= ? AND o.local < ?", [*values, *span]) if span else (f"({clause})", [*values])
+def matching(span: Span | None, conditions: Sequence[Condition], lines: str) -> tuple[str, list[object]]:
+    """SQL over a table of facts `o` that chooses orders, and its parameters. Parameters: `lines` is the SQL of line
+    items, each with the `key` of its order, `sku` and `title`."""
+    clauses: list[str] = []
+    values: list[object] = []
+    for condition in conditions:
+        clause, operands = where([condition], FACTS)
+        if condition.column == PRODUCT:
+            clause = f"o.key IN (SELECT key FROM (SELECT key, {SOLD} AS {PRODUCT} FROM {lines}) WHERE {clause})"
+        clauses.append(f"({clause})")
+        values += operands
+    if span:
+        clauses.append("o.local >= ? AND o.local < ?")
+        values += span
+    return " AND ".join(clauses) or "true", values

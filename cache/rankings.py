@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from cache.analytics import Orders, Span, matching
+from cache.analytics import Orders, Span
 from cache.facts import ROW_KEY
 from cache.filters import Condition
 
@@ -21,6 +21,11 @@ class Product:
     units: int
     orders: int
     sales: Decimal
+
+    @property
+    def key(self) -> str:
+        """What filters by it; "" where it has neither SKU nor title."""
+        return self.sku or self.title
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ def products(
 
     Lines are told apart by SKU, those without one by title; the title is that of the newest order.
     """
-    clause, values = matching(span, conditions)
+    clause, values = orders.matching(span, conditions)
     sql = (
         "SELECT l.sku, arg_max(l.title, o.created_at), sum(quantity)::BIGINT, count(DISTINCT l.key), "
         f"coalesce(sum(quantity * price), 0) FROM {orders.facts.lines} AS l JOIN {orders.facts.orders} AS o "
@@ -72,7 +77,7 @@ def customers(
     masked: Collection[str] = (),
 ) -> list[Customer]:
     """Who spent most, with the mask for what is `masked`; empty where the table tells no customers."""
-    clause, values = matching(span, conditions)
+    clause, values = orders.matching(span, conditions)
     sql = (
         f"SELECT arg_max(key, created_at), count(*), sum(total), min(local), max(local) FROM {orders.facts.orders} "
         f"AS o WHERE {clause} AND customer IS NOT NULL AND local IS NOT NULL GROUP BY customer "
@@ -92,7 +97,7 @@ def customers(
 
 def repeats(orders: Orders, span: Span | None, conditions: Sequence[Condition] = (), most: int = 5) -> dict[int, int]:
     """Number of orders in the period -> customers who placed so many. Parameters: `most` stands for more as well."""
-    clause, values = matching(span, conditions)
+    clause, values = orders.matching(span, conditions)
     sql = (
         f"SELECT least(n, ?)::BIGINT, count(*) FROM (SELECT count(*) AS n FROM {orders.facts.orders} AS o "
         f"WHERE {clause} AND customer IS NOT NULL GROUP BY customer) GROUP BY 1 ORDER BY 1"
@@ -105,7 +110,7 @@ def cohorts(orders: Orders, conditions: Sequence[Condition] = (), months: int = 
 
     Conditions choose the orders that are looked at; a customer's first order is the first of those.
     """
-    clause, values = matching(None, conditions)
+    clause, values = orders.matching(None, conditions)
     sql = (
         "WITH o AS (SELECT DISTINCT customer, date_trunc('month', local)::TIMESTAMP AS month "
         f"FROM {orders.facts.orders} AS o WHERE {clause} AND customer IS NOT NULL AND local IS NOT NULL), "

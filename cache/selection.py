@@ -49,13 +49,17 @@ class Selection(BaseModel, frozen=True):
         values: list[object] = []
         if search := self.search.strip():
             own_said, line_said = searching(mapped, self.masked, keys), searching_line("l")
-            sold = f"list_filter({lines}, lambda l: l.quantity IS NOT NULL AND ({any_of(line_said)}))"
-            orders = f"SELECT * FROM ({orders}) WHERE {any_of([*own_said, f'len({sold}) > 0'])}"
+            named = f"list_filter({lines}, lambda l: l.quantity IS NOT NULL AND ({any_of(line_said)}))"
+            orders = f"SELECT * FROM ({orders}) WHERE {any_of([*own_said, f'len({named}) > 0'])}"
             values = [search] * (len(own_said) + len(line_said))
-        clause, more = matching(Span(*self.span) if self.span else None, self.conditions)
+        sold = f"SELECT {KEY} AS key, unnest({lines}) AS l FROM orders"
+        sold = f"(SELECT key, l.sku AS sku, l.title AS title FROM ({sold}) WHERE l.quantity IS NOT NULL)"
+        clause, more = matching(Span(*self.span) if self.span else None, self.conditions, sold)
         facts = ", ".join(f"{sql} AS {name}" for name, sql in mapped.facts().items())
-        facts = f"SELECT {KEY}, {facts} FROM ({orders}) WHERE NOT {mapped.test}"
-        chosen = f"SELECT {KEY} FROM ({facts}) AS o WHERE {clause}"
-        sql = f"SELECT {number} FROM ({source}) WHERE {of} IN ({chosen}) ORDER BY 1"
+        facts = f"SELECT {KEY} AS key, {facts} FROM orders WHERE NOT {mapped.test}"
+        sql = (
+            f"WITH orders AS NOT MATERIALIZED ({orders}) SELECT {number} FROM ({source}) "
+            f"WHERE {of} IN (SELECT key FROM ({facts}) AS o WHERE {clause}) ORDER BY 1"
+        )
         found: npt.NDArray[np.int64] = database.sql(sql, params=[*values, *more]).to_arrow_table().column(0).to_numpy()
         return found

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from cache import rankings
-from cache.analytics import Bucket, Dimension, Figures, Group, Orders, Returns, Span
+from cache.analytics import PRODUCT, Bucket, Dimension, Figures, Filter, Group, Orders, Returns, Span
 from cache.filters import Condition
 from cache.lookup import Page
 from cache.rankings import Cohort, Customer, Product
@@ -20,7 +20,7 @@ from dashboard.source import source
 Conditions = tuple[Condition, ...]
 MOST_REPEATS = 5  # orders of a customer, told apart
 SAMPLE_ROWS = 20_000
-MOST_VALUES = 200  # of a dimension, offered to filter by
+MOST_VALUES = 200  # offered to filter by
 
 
 def newest(generation: int) -> Orders:
@@ -92,9 +92,15 @@ def extent(orders: Orders) -> Span | None:
 
 
 @st.cache_data(max_entries=20, show_spinner=False, hash_funcs=_OF_ORDERS)
-def values(orders: Orders, dimension: Dimension) -> list[str]:
-    """The most frequent values of a dimension."""
-    return orders.values(dimension)[:MOST_VALUES]
+def values(orders: Orders, name: Filter) -> list[str]:
+    """What is offered to filter by: the most frequent values."""
+    return list(titles(orders)) if name == PRODUCT else orders.values(name)[:MOST_VALUES]
+
+
+@st.cache_data(max_entries=2, show_spinner=False, hash_funcs=_OF_ORDERS)
+def titles(orders: Orders) -> dict[str, str]:
+    """The titles of the products that are offered to filter by."""
+    return orders.products(MOST_VALUES)
 
 
 @st.cache_data(max_entries=500, show_spinner=False, hash_funcs=_OF_ORDERS)
@@ -138,7 +144,11 @@ def breakdown(
     orders: Orders, by: Dimension, span: Span | None, conditions: Conditions, returns: Returns = "returned"
 ) -> list[Group]:
     """By a dimension, the largest first; conditions on that dimension do not count."""
-    return groups(orders, (by,), span, tuple(each for each in conditions if each.column != by), returns)
+    return groups(orders, (by,), span, _without(by, conditions), returns)
+
+
+def _without(name: Filter, conditions: Conditions) -> Conditions:
+    return tuple(each for each in conditions if each.column != name)
 
 
 @st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_OF_ORDERS)
@@ -156,7 +166,8 @@ def page(
 
 @st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_OF_ORDERS)
 def products(orders: Orders, span: Span | None, conditions: Conditions, limit: int = 200) -> list[Product]:
-    return rankings.products(orders, span, conditions, limit)
+    """What sold most; conditions on products do not count."""
+    return rankings.products(orders, span, _without(PRODUCT, conditions), limit)
 
 
 @st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_OF_ORDERS)

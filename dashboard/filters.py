@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from cache.analytics import Dimension, Orders
+from cache.analytics import PRODUCT, Dimension, Filter, Orders
 from dashboard import data, words
 from dashboard.view import COMPARED, PERIODS, RETURNS, View
 
@@ -18,7 +18,7 @@ _OF_ORDERS = ("page", "order")  # parameters that mean nothing under other filte
 
 
 class Part(NamedTuple):
-    """A dimension in words: on its chip, over its breakdown, the figure it needs, and how its codes are written."""
+    """A filter in words: on its chip, over its breakdown, the figure it needs, and how its codes are written."""
 
     label: str
     title: str
@@ -26,7 +26,7 @@ class Part(NamedTuple):
     write: Callable[[Orders, str], str]
 
 
-PARTS: Mapping[Dimension, Part] = {
+PARTS: Mapping[Filter, Part] = {
     "status": Part("Payment", "payment status", "payment status", lambda _, code: words.status(code).text),
     "fulfilment": Part("Fulfilment", "fulfilment", "fulfilment status", lambda _, code: words.fulfilment(code).text),
     "channel": Part("Channel", "channel", "channel", lambda _, code: words.channel(code)),
@@ -34,12 +34,18 @@ PARTS: Mapping[Dimension, Part] = {
         "Country", "country", "country", lambda orders, code: orders.countries.get(code, code) or "No address"
     ),
     "discount": Part("Discount", "discount code", "discount code", lambda _, code: words.discount(code)),
+    "product": Part("Product", "product", "products", lambda orders, code: data.titles(orders).get(code, code)),
 }
 
 
-def parts(orders: Orders) -> dict[Dimension, Part]:
+def parts(orders: Orders) -> dict[Filter, Part]:
     """Those that this table tells."""
     return {name: part for name, part in PARTS.items() if part.needs not in orders.missing}
+
+
+def dimensions(orders: Orders) -> dict[Dimension, Part]:
+    """Those of them that every order has one value of."""
+    return {name: part for name, part in parts(orders).items() if name != PRODUCT}
 
 
 def current() -> View:
@@ -157,7 +163,7 @@ def _currency(orders: Orders, currency: str) -> None:
         _choice("currency", "Currency", options, currency, "Amounts in different currencies are never added together.")
 
 
-def _several(orders: Orders, name: str, part: Part, options: Sequence[str], chosen: tuple[str, ...]) -> None:
+def _several(orders: Orders, name: Filter, part: Part, options: Sequence[str], chosen: tuple[str, ...]) -> None:
     texts = [part.write(orders, code) for code in chosen]
     shown = f"{part.label}: {', '.join(texts)}" if len(texts) < 3 else f"{part.label}: {len(texts)} chosen"
     with st.popover(
@@ -172,3 +178,5 @@ def _several(orders: Orders, name: str, part: Part, options: Sequence[str], chos
             placeholder="All",
             on_change=lambda: change(**{name: tuple(st.session_state[f"{name}_filter"])}),
         )
+        if name == PRODUCT:
+            st.caption("Lets through orders that hold one of these. Figures count the whole order.")

@@ -21,7 +21,8 @@ _KEY = "SHOPIFY_API_KEY"
 def request(shown: Shown) -> tuple[list[tuple[str, str]], list[str]]:
     """The parameters of `/fetch-data` that give the orders of a view, and the filters that it cannot say.
 
-    The country stands inside the address, which the API does not filter by; a text with an empty value is no filter.
+    The country stands inside the address and a product inside the line items, which the API does not filter by; a
+    text with an empty value is no filter.
     """
     roles = shown.orders.mapped.roles
     found: list[tuple[str, str]] = []

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Protocol, Self, cast
 
-from cache.analytics import Bucket, Dimension, Returns, Span
+from cache.analytics import Bucket, Filter, Returns, Span
 from cache.filters import Condition
 from dashboard import words
 
@@ -25,7 +25,7 @@ PERIODS: Mapping[str, str] = {
 }
 COMPARED: Mapping[str, str] = {"before": "Period before", "year": "Year before", "none": "Nothing"}
 RETURNS: Mapping[Returns, str] = {"returned": "By date of refund", "ordered": "By date of order"}
-FILTERS: tuple[Dimension, ...] = ("status", "fulfilment", "channel", "country", "discount")
+FILTERS: tuple[Filter, ...] = ("status", "fulfilment", "channel", "country", "discount", "product")
 _DAYS: Mapping[str, int] = {"today": 1, "7d": 7, "30d": 30, "90d": 90, "12m": 365}
 
 
@@ -52,6 +52,7 @@ class View:
     channel: tuple[str, ...] = ()
     country: tuple[str, ...] = ()
     discount: tuple[str, ...] = ()
+    product: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, query: Query) -> Self:
@@ -87,12 +88,12 @@ class View:
             named["returns"] = self.returns
         return named | {name: list(values) for name, values in self.filters().items()}
 
-    def filters(self) -> dict[Dimension, tuple[str, ...]]:
+    def filters(self) -> dict[Filter, tuple[str, ...]]:
         """The filters that are set."""
         return {name: getattr(self, name) for name in FILTERS if getattr(self, name)}
 
     def cleared(self) -> View:
-        return replace(self, status=(), fulfilment=(), channel=(), country=(), discount=())
+        return replace(self, status=(), fulfilment=(), channel=(), country=(), discount=(), product=())
 
     def conditions(self, currency: str) -> tuple[Condition, ...]:
         """The filters, and the one currency whose amounts are added."""

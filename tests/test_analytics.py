@@ -314,6 +314,9 @@ def test_products_and_units_come_from_the_line_items(rows: list[Row], opened: Or
     assert {product.sku: (product.units, product.sales) for product in found} == sold
     assert [product.sales for product in found] == sorted((product.sales for product in found), reverse=True)
     assert opened.figures(None, USD, units=True).units == sum(units for units, _ in sold.values())
+    assert opened.products(10_000).keys() == {
+        item["sku"] for row in real(rows) for item in json.loads(row["line_items"] or "[]")
+    }
 
 
 def test_a_new_generation_goes_on_from_the_one_before(rows: list[Row], tmp_path: Path) -> None:

@@ -128,13 +128,25 @@ def test_the_figure_and_the_step_of_the_chart_stand_in_the_address(browser: Brow
     expect(colleague).to_have_url(re.compile("step=7.*days$"))
 
 
-def test_a_product_opens_its_orders(browser: Browser, filled: Dashboard, rows: list[Row]) -> None:
+def test_a_picked_product_filters_on_every_page(browser: Browser, filled: Dashboard, rows: list[Row]) -> None:
     page = visit(browser, f"{filled.url}/?period=all")
-    page.get_by_role("table", name="Sales by product").get_by_role("button").first.click()
-    expect(page).to_have_url(re.compile(r"/orders\?period=all&q=[^&]+$"))
-    sku = page.url.rpartition("q=")[2]
+    product = page.get_by_role("table", name="Sales by product").get_by_role("button").first
+    title = product.inner_text()
+    product.click()
+    expect(page).to_have_url(re.compile(r"/\?period=all&product=[^&]+$"))
+    sku = page.url.rpartition("product=")[2]
     sold = [row for row in usd(rows) if sku in {item["sku"] for item in json.loads(row["line_items"] or "[]")}]
+    figure(page, "Orders", f"{len(sold):,}")
+    expect(page.get_by_role("button", name=f"Product: {title}")).to_be_visible()
+    expect(product).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("link", name="Orders", exact=True).click()
     expect(page.get_by_text(f"of {len(sold):,} orders")).to_be_visible()
+    page.get_by_role("link", name="Products").click()
+    ranked = page.get_by_role("table", name="What sold most").get_by_role("button", name=title).first
+    expect(ranked).to_have_attribute("aria-pressed", "true")
+    ranked.click()
+    expect(page.get_by_role("button", name="Product", exact=True)).to_be_visible()
+    expect(page).to_have_url(re.compile(r"/products\?period=all$"))
 
 
 def test_a_timer_of_the_page_before_does_not_empty_the_page(browser: Browser, filled: Dashboard) -> None:
@@ -142,12 +154,12 @@ def test_a_timer_of_the_page_before_does_not_empty_the_page(browser: Browser, fi
     page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
     sent, received, servers = spied(page)
     page.goto(f"{filled.url}/?period=all")
-    product = page.get_by_role("table", name="Sales by product").get_by_role("button").first
-    product.wait_for()
+    card = page.get_by_role("listitem").filter(has=page.get_by_text("Total sales", exact=True))
+    card.wait_for()
     page.wait_for_timeout(1500)
     late = next(message for message in reversed(sent) if BackMsg.FromString(message).rerun_script.is_auto_rerun)
     before = BackMsg.FromString(late).rerun_script.page_script_hash
-    product.click()
+    card.get_by_role("button").last.click()
     shown = page.get_by_text(re.compile("of [0-9]+ orders"))
     expect(shown).to_be_visible()
     at_rest(page)
@@ -159,7 +171,7 @@ def test_a_timer_of_the_page_before_does_not_empty_the_page(browser: Browser, fi
         page.wait_for_timeout(50)
     page.wait_for_timeout(500)  # whatever it does to the page is done
     expect(shown).to_be_visible()
-    expect(page).to_have_url(re.compile(r"/orders\?period=all&q="))
+    expect(page).to_have_url(re.compile(r"/orders\?period=all"))
 
 
 def spied(page: Page) -> tuple[list[bytes], list[bytes], list[WebSocketRoute]]:

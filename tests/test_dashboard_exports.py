@@ -84,9 +84,11 @@ YEAR = (datetime(2025, 11, 25), datetime(2026, 11, 25))
         Selection(timezone=ZONE, span=YEAR, search="SMITH"),
         Selection(timezone=ZONE, search=EMAILS[5], masked=frozenset({"email"})),
         Selection(timezone=ZONE, search=SKU.lower()),
+        Selection(timezone=ZONE, span=YEAR, search="@", conditions=(USD, Condition("product", "in", (SKU, "none")))),
         Selection(timezone=ZONE, conditions=(NOWHERE,)),
     ],
-    ids=["all", "period", "country and status", "channel and discount", "search", "masked search", "product", "none"],
+    ids=["all", "period", "country and status", "channel and discount", "search", "masked search",
+         "search of a product", "product", "none"],
 )  # fmt: skip
 def test_a_file_holds_exactly_the_orders_that_are_shown(
     client: httpx.Client, filled: Dashboard, orders: Orders, selection: Selection
@@ -134,10 +136,12 @@ def test_a_table_with_a_row_for_each_line_item_gives_all_rows_of_its_orders(
     assert Mapped(columns, ZONE, "UTC").by_line
     with dashboard(tmp_path) as running:
         head = publish(running.store, made, columns=columns, segments=1)
-        selection = Selection(timezone="UTC", conditions=(PAID,))
         secret = running.store.clients().secret
-        answer = httpx.get(running.url + address(secret, head.generation, selection, "csv"))
-    assert keys(answer.text, "Lineitem name") == ["Cup", "Plate"]
+        sold = Condition("product", "in", ("Plate",))  # no SKU, so the title tells products apart
+        for condition in (PAID, sold):
+            selection = Selection(timezone="UTC", conditions=(condition,))
+            answer = httpx.get(running.url + address(secret, head.generation, selection, "csv"))
+            assert keys(answer.text, "Lineitem name") == ["Cup", "Plate"]
 
 
 def test_a_link_is_good_for_what_it_was_signed_for(client: httpx.Client, filled: Dashboard, orders: Orders) -> None:

@@ -125,6 +125,19 @@ def test_products_are_searched(browser: Browser, running: Dashboard) -> None:
     expect(table).to_contain_text(sku)
 
 
+def test_a_sync_that_was_killed_is_not_shown_as_running(browser: Browser, running: Dashboard) -> None:
+    publish(running.store, shop(20), columns=SHOP_COLUMNS)
+    long_ago = now() - timedelta(minutes=5)
+    running.store.begin(killed := Run(trigger="schedule", started_at=long_ago, beat_at=long_ago))
+    page = visit(browser, f"{running.url}/data")
+    first = page.get_by_role("table", name="Syncs").get_by_role("row").nth(1)
+    expect(first).to_contain_text("Broken off")
+    running.store.report(killed)
+    expect(first).to_contain_text("Running")
+    running.store.finish(killed.model_copy(update={"outcome": "unchanged", "finished_at": now()}))
+    expect(first).to_contain_text("No changes")
+
+
 def test_the_data_page_lists_syncs_with_what_failed_and_what_to_do(browser: Browser, running: Dashboard) -> None:
     publish(running.store, shop(20), columns=SHOP_COLUMNS)
     trouble = Trouble(code="login_refused", message="phpMyAdmin refused the login.", advice="Check the password.")

@@ -39,6 +39,7 @@ presets = st.builds(
     View, st.sampled_from([name for name in PERIODS if name != "custom"]), currency=st.sampled_from(["", "EUR"]),
     compare=st.sampled_from(list(COMPARED)), returns=st.sampled_from(list(RETURNS)),
     status=several, fulfilment=several, country=several, channel=several, discount=several,
+    product=several,
 )  # fmt: skip
 views = presets | custom
 

@@ -13,10 +13,11 @@ import pytest
 from cache_factory import publish
 from shop_factory import SHOP_COLUMNS
 
-from cache.analytics import Orders, Returns, Span
+from cache.analytics import PRODUCT, Orders, Returns, Span
 from cache.filters import Condition
 from cache.local import LocalStore
 from lab import Lab
+from lab.catalogue import PRODUCTS
 from lab.table import COLUMNS
 
 ZONES = ("UTC", "Europe/Berlin", "America/Los_Angeles")
@@ -27,7 +28,9 @@ _CHOICES = {
     "discount": ("COALESCE(discount_code, '')", ("WELCOME10", "NULL", "", "½PREIS")),
     "fulfilment": ("COALESCE(fulfillment_status, '')", ("fulfilled", "restocked", "")),
     "country": ("COALESCE(JSON_VALUE(JSON_UNQUOTE(destination), '$.country_code'), '')", ("DE", "US", "GB", "")),
-}
+    "product": ("(SELECT JSON_ARRAYAGG(l.sku) FROM JSON_TABLE(line_items, '$[*]' COLUMNS (sku TEXT PATH '$.sku')) "
+                "AS l)", tuple(product.sku for product in PRODUCTS[:60:20])),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +76,7 @@ def test_metrics_are_those_of_mariadb(lab: Lab, opened: dict[str, Orders], numbe
 
 def computed(lab: Lab, zone: str, span: Span, filters: dict[str, str], returns: Returns) -> dict[str, Any]:
     start, end = (utc(bound, zone) for bound in span)
-    where = " AND ".join(["test = 0", *(f"{_column(name)} = BINARY %s" for name in filters)])
+    where = " AND ".join(["test = 0", *map(_holds, filters)])
     placed, values = f"created_at >= '{start}' AND created_at < '{end}'", list(filters.values())
     goods = ("(SELECT SUM(l.price * l.quantity) FROM JSON_TABLE(line_items, '$[*]' COLUMNS "
              "(price DECIMAL(12,2) PATH '$.price', quantity INT PATH '$.quantity')) AS l)")  # fmt: skip
@@ -115,8 +118,9 @@ def computed(lab: Lab, zone: str, span: Span, filters: dict[str, str], returns: 
     }  # fmt: skip
 
 
-def _column(name: str) -> str:
-    return _CHOICES[name][0] if name in _CHOICES else name
+def _holds(name: str) -> str:
+    told = _CHOICES[name][0] if name in _CHOICES else name
+    return f"JSON_CONTAINS({told}, JSON_QUOTE(%s))" if name == PRODUCT else f"{told} = BINARY %s"
 
 
 def _of(table: str, expression: str) -> str:

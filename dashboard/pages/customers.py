@@ -26,7 +26,7 @@ def customers() -> None:
         return
     now, before = shown.figures(), shown.before()
     shown_cards = [components.card(METRICS[name], now, before, shown.currency, shown.returns) for name in _CARDS]
-    cards.cards("Customers", shown_cards, key="customer_cards")
+    cards.cards("Customers", shown_cards, key="customer_cards", on_pick=lambda _: go("orders"))
     if now.orders:
         _repeats(shown)
     else:

@@ -47,7 +47,7 @@ def _asked(shown: Shown) -> _Asked:
     """What the address asks for, as far as this table tells it."""
     told = [metric for metric in METRICS.values() if metric.told(shown.orders)]
     metric = next((each for each in told if each.id == st.query_params.get(METRIC)), told[0])
-    offered = filters.parts(shown.orders)
+    offered = filters.dimensions(shown.orders)
     by = [name for name in offered if name in st.query_params.get_all(BY)][:2]
     if not shown.span:
         return _Asked(metric, tuple(by), None)
@@ -59,7 +59,7 @@ def _asked(shown: Shown) -> _Asked:
 
 def _controls(shown: Shown, asked: _Asked) -> None:
     told = {metric.id: metric.label for metric in METRICS.values() if metric.told(shown.orders)}
-    offered = filters.parts(shown.orders)
+    offered = filters.dimensions(shown.orders)
     with st.container(horizontal=True, vertical_alignment="bottom", key="explored"):
         st.session_state[METRIC] = asked.metric.id
         st.selectbox(

@@ -10,7 +10,7 @@ from typing import NoReturn, cast
 
 import streamlit as st
 
-from cache.analytics import Bucket, Group, Span
+from cache.analytics import PRODUCT, Bucket, Group, Span
 from cache.setup import OPEN
 from dashboard import access, cards, charts, components, data, filters, frame, words
 from dashboard.frame import Shown
@@ -41,7 +41,7 @@ def overview() -> None:
         _over_time(shown, shown.span)
     with st.grid(2, min_column_width=340, key="breakdowns"):
         components.summary(shown.orders, shown.figures(), shown.before(), shown.currency, shown.returns)
-        for name, part in filters.parts(shown.orders).items():
+        for name, part in filters.dimensions(shown.orders).items():
             slices = data.breakdown(shown.orders, name, shown.span, shown.conditions, shown.returns)
             components.breakdown(
                 f"Sales by {part.title}", slices, shown.currency, partial(part.write, shown.orders),
@@ -155,7 +155,7 @@ def _products(shown: Shown) -> None:
         st.header(
             "Sales by product",
             anchor=False,
-            help="Price × quantity of line items, before discounts and returns. Pick one to see its orders.",
+            help="Price × quantity of line items, before discounts and returns. Pick one to filter by it.",
         )
         if not found:
             st.caption("No products in this period.")
@@ -168,10 +168,10 @@ def _products(shown: Shown) -> None:
                     f"{product.units:,}",
                     words.money(product.sales, shown.currency, product.sales >= LARGE),
                 ],
-                product.sku or product.title or None,
+                product.key or None,
+                product.key in shown.view.product if product.key else None,
             )
             for product in found
         ]
         columns = [Column(""), Column("Units", number=True), Column("Sales", number=True)]
-        if picked := table("Sales by product", columns, lines, key="products", on_pick=lambda _: None):
-            go("orders", q=picked)
+        table("Sales by product", columns, lines, key="products", on_pick=partial(filters.toggle, PRODUCT))

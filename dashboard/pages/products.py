@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 
 import streamlit as st
 
-from cache.rankings import Product
-from dashboard import cards, components, data, frame, words
+from cache.analytics import PRODUCT
+from dashboard import cards, components, data, filters, frame, words
 from dashboard.frame import Shown
 from dashboard.metrics import LARGE, METRICS, change
 from dashboard.navigation import go
@@ -29,6 +30,7 @@ def products() -> None:
         "Units and sales",
         [components.card(METRICS[name], now, before, shown.currency, shown.returns) for name in names],
         key="product_cards",
+        on_pick=lambda _: go("orders"),
     )
     if now.orders:
         _ranking(shown)
@@ -41,14 +43,15 @@ def products() -> None:
 def _ranking(shown: Shown) -> None:
     found = data.products(shown.orders, shown.span, shown.conditions, MOST)
     past = data.products(shown.orders, shown.past, shown.conditions, COMPARED) if shown.past else []
-    before = {_key(product): product.sales for product in past}
+    before = {product.key: product.sales for product in past}
     whole = sum((product.sales for product in found), Decimal(0))
     most = max((product.sales for product in found), default=Decimal(0)) or Decimal(1)
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", key="products_head"):
             st.header(
                 "What sold most", anchor=False, width="stretch",
-                help="Price × quantity of line items, before discounts and returns; products are told apart by SKU.",
+                help="Price × quantity of line items, before discounts and returns; products are told apart by SKU. "
+                "Pick one to filter by it.",
             )  # fmt: skip
             sought = st.text_input(
                 "Search products", key="product_search", type="search", live="300ms", icon=":material/search:",
@@ -62,7 +65,7 @@ def _ranking(shown: Shown) -> None:
             return
         lines = []
         for product in listed[:ROWS]:
-            delta, _ = change(product.sales, before.get(_key(product)))
+            delta, _ = change(product.sales, before.get(product.key))
             lines.append(
                 Line(
                     [
@@ -72,16 +75,13 @@ def _ranking(shown: Shown) -> None:
                         f"{product.orders:,}",
                         words.money(product.sales, shown.currency, product.sales >= LARGE),
                         words.percent(product.sales / whole) if whole else "–",
-                        delta or ("new" if shown.past and not before.get(_key(product)) else "–"),
+                        delta or ("new" if shown.past and not before.get(product.key) else "–"),
                     ],
-                    _key(product) or None,
+                    product.key or None,
+                    product.key in shown.view.product if product.key else None,
                 )
             )
         columns = [Column("Product"), Column("SKU", wide=True), Column("Units", True), Column("Orders", True, True),
                    Column("Sales", True), Column("Share", True, True), Column("Change", True, True)]  # fmt: skip
-        if picked := table("What sold most", columns, lines, key="products", on_pick=lambda _: None):
-            go("orders", q=picked)
-
-
-def _key(product: Product) -> str:
-    return product.sku or product.title
+        if table("What sold most", columns, lines, key="products", on_pick=partial(filters.toggle, PRODUCT)):
+            st.rerun()  # the whole page

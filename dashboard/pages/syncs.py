@@ -25,6 +25,7 @@ _OUTCOMES: dict[str, tuple[str, Tone]] = {
     "unverified": ("Not verified", "orange"),
     "failed": ("Failed", "red"),
 }
+_SILENT: tuple[str, Tone] = ("Broken off", "red")  # nothing is heard of it, and the next sync will say so
 _WHY = {"schedule": "on schedule", "request": "someone asked", "first": "first copy", "command": "by command",
         "import": "from a file"}  # fmt: skip
 _FILES = {JSON: "Orders as the API sends them", GZIP: "The same, compressed", PARQUET: "Orders with their types",
@@ -56,6 +57,8 @@ def syncs() -> None:
 def _runs() -> None:
     navigation.stay()
     found = source().store.runs(RUNS)
+    running = source().store.status().running
+    alive = running.id if running else None
     with st.container(border=True):
         st.header("Syncs", anchor=False, help="Each reads what changed in phpMyAdmin's table, and proves the copy.")
         if not found:
@@ -63,7 +66,7 @@ def _runs() -> None:
             return
         lines = []
         for run in found:
-            text, tone = _OUTCOMES[run.outcome]
+            text, tone = _OUTCOMES[run.outcome] if run.outcome != "running" or run.id == alive else _SILENT
             lines.append(
                 Line(
                     [
