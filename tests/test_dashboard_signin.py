@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from cache_factory import publish
-from dashboard_process import ROOT, Dashboard, at_rest, dashboard, wait_for
+from dashboard_process import ROOT, Dashboard, at_rest, dashboard, open_every_page, sign_in, wait_for
 from playwright.sync_api import Browser, Page, expect
 from shop_factory import SHOP_COLUMNS, shop
 from sidecar_process import sync, worker
@@ -34,23 +34,6 @@ PASSWORD = "correct horse ünïcode"
 def start(tmp_path: Path) -> Iterator[Start]:
     with ExitStack() as stack:
         yield lambda **settings: stack.enter_context(dashboard(tmp_path, **settings))
-
-
-def sign_in(page: Page, address: str, password: str) -> None:
-    page.set_default_timeout(20_000)
-    page.goto(address)
-    page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Sign in").click()
-
-
-def walk(page: Page) -> None:
-    """Opens every page, one after the other."""
-    expect(page.get_by_test_id("stSidebarNavLink").first).to_be_visible()
-    for place in page.get_by_test_id("stSidebarNavLink").all():
-        place.click()
-        expect(page).to_have_title(re.compile(f"^{place.inner_text().splitlines()[-1]}"))
-        expect(page.get_by_role("heading", level=1)).to_be_visible()
-        at_rest(page)
 
 
 def held_back() -> Trouble:
@@ -214,7 +197,7 @@ def test_a_viewer_sees_figures_without_names_and_accepts_nothing(browser: Browse
         viewer.get_by_placeholder("Order, customer, product").fill("")
         expect(table).to_contain_text("#1001")  # a click before that leads back to what was typed
         at_rest(viewer)
-        walk(viewer)
+        open_every_page(viewer)
         operator.goto(f"{running.url}/customers?period=all")
         expect(operator.get_by_role("table", name="Who spent most")).to_contain_text("ida@example.com")
         for secret in (b"Ida", b"ida@example.com"):
@@ -323,5 +306,5 @@ def test_every_answer_carries_the_headers_and_no_page_breaks_them(browser: Brows
     refused: list[str] = []
     page.on("console", lambda message: refused.append(message.text) if "Content Security Policy" in message.text else 0)
     sign_in(page, f"{running.url}/?period=all", "x")
-    walk(page)
+    open_every_page(page)
     assert refused == []

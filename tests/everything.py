@@ -1,0 +1,93 @@
+"""Everything at once, nothing replaced: MariaDB, phpMyAdmin, Chrome, dashboard, API and worker over one cache."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+
+from cache.store import Store, Worker, open_store
+from lab import Lab
+from lab.servers import free_port
+
+ROOT = Path(__file__).resolve().parent.parent
+KEY = "a-key-for-the-end-to-end-tests"
+
+
+class Everything:
+    """Dashboard, API and worker, each its own process and each standing for the scheduler.
+
+    Parameters: `settings` are environment variables beside those of the lab.
+    """
+
+    def __init__(self, lab: Lab, folder: Path, **settings: str) -> None:
+        self.lab = lab
+        self.folder = folder
+        self.environment = {
+            **os.environ, **lab.settings(), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1",
+            "CACHE_URL": f"file:{folder / 'cache'}", "SHOPIFY_API_KEY": KEY, "REFRESH_MIN_SECONDS": "0",
+            "API_PORT": str(free_port()), "DASHBOARD_PORT": str(free_port()), **settings,
+        }  # fmt: skip
+        self.store: Store = open_store(self.environment["CACHE_URL"])
+        self.dashboard = f"http://127.0.0.1:{self.environment['DASHBOARD_PORT']}"
+        self.api = httpx.Client(
+            base_url=f"http://127.0.0.1:{self.environment['API_PORT']}", headers={"X-API-Key": KEY}, timeout=60
+        )
+        self.processes = {
+            "worker": self.start("-m", "scraper", "worker"),
+            "api": self.start(str(ROOT / "api_sidecar.py")),
+            "dashboard": self.start(str(ROOT / "streamlit_app.py")),
+        }
+
+    def start(self, *command: str) -> psutil.Popen:
+        with (self.folder / "log").open("ab") as log:
+            return psutil.Popen(
+                [sys.executable, *command], cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log,
+            )  # fmt: skip
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")
+
+    def process_of(self, worker: Worker) -> psutil.Popen:
+        return next(process for process in self.processes.values() if process.pid == worker.pid)
+
+    def close(self) -> None:
+        family = [child for p in self.processes.values() if p.is_running() for child in p.children(recursive=True)]
+        for process in self.processes.values():
+            if process.is_running():
+                process.terminate()
+        psutil.wait_procs(list(self.processes.values()), timeout=20)
+        self.api.close()
+        self.store.close()
+        _, left = psutil.wait_procs([*self.processes.values(), *family], timeout=10)
+        for process in left:
+            process.kill()
+        assert not left, f"still running after their end was asked for: {left}"
+
+
+@contextmanager
+def started(lab: Lab, folder: Path, **settings: str) -> Iterator[Everything]:
+    """All of it, once the first sync is done and all three stand for the scheduler."""
+    running = Everything(lab, folder, **settings)
+    try:
+        until(lambda: running.store.head() is not None)
+        until(lambda: len(running.store.status().workers) == 3)
+        yield running
+    finally:
+        running.close()
+
+
+def until(what: Callable[[], object], seconds: float = 90) -> None:
+    """Waits for something to become true."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not become true in time"
+        time.sleep(0.1)
