@@ -175,7 +175,7 @@ class Orders:
         return [value for (value,) in self.facts.ask(sql)]
 
     def products(self, most: int) -> dict[str, str]:
-        """The products that sold most often and the title of each, as their newest line items tell it."""
+        """The products that sold most often and the title of each, as the order with the greatest key tells it."""
         sql = (f"SELECT {SOLD} AS product, arg_max(title, key) FROM {self.facts.lines} GROUP BY 1 HAVING product <> '' "
                "ORDER BY count(*) DESC, 1 LIMIT ?")  # fmt: skip
         return {product: title or product for product, title in self.facts.ask(sql, [most])}
