@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -126,7 +126,7 @@ class Api:
         for note in self._notes:
             note(scope, status, size, started)
 
-    def at_hand(self, scope: Scope) -> tuple[Ready, Lines] | None:
+    def at_hand(self, scope: Scope, headers: Mapping[bytes, bytes]) -> tuple[Ready, Lines] | None:
         """The answer to a request and the headers that stand on all, if nothing has to be waited for.
 
         What fails here is left to the application, where it fails again and is answered.
@@ -134,7 +134,6 @@ class Api:
         if scope["path"] != PATH or scope["method"] not in ("GET", "HEAD") or b"signature=" in scope["query_string"]:
             return None
         access = scope[ACCESS] = self._gate.admit(scope)
-        headers = dict(scope["headers"])
         try:
             answer = self._fetch.at_hand(scope, headers) if isinstance(access, Access) else None
         except Exception:

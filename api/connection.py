@@ -47,6 +47,9 @@ class BoundedProtocol(DirectProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
+        if self.answered(data):
+            self._since, self._idle_since = _NOTHING, self.loop.time()
+            return
         if self._since is _NOTHING:
             self._since = self.loop.time()
         self._received += len(data)

@@ -1,6 +1,6 @@
 """Who a request comes from, and what it may do: told by a key, or by the signature of its address.
 
-It costs every request a few microseconds: a digest and a look-up, and two counters. Keys that are added, changed or
+It costs every request a few microseconds: two look-ups, and two counters. Keys that are added, changed or
 revoked count within a second.
 """
 
@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import sha256
 from urllib.parse import parse_qsl
 
@@ -95,7 +95,7 @@ class Gate:
             return refused
         key = key_of(connection["headers"])
         if key is not None:
-            access: Access | Response = self._known.get(sha256(key).digest()) or unauthorized()
+            access: Access | Response = self._known.get(_digest(key)) or unauthorized()
             if b"signature=" in connection["query_string"]:  # the key counts
                 _take_signature(connection)
         elif b"signature=" in connection["query_string"]:
@@ -178,6 +178,11 @@ def access_of(request: Request) -> Access:
 
 
 _DASHBOARD = Access("dashboard", "", frozenset(("read",)))
+
+
+@lru_cache(64)
+def _digest(key: bytes) -> bytes:
+    return sha256(key).digest()
 
 
 def _access(key: ApiKey) -> Access:

@@ -3,29 +3,35 @@
 A request for rows that lie in memory takes some 20 microseconds to answer; a task of the event loop, the ASGI messages
 and Starlette's layers around it would take several times that. So the protocol asks the application first whether it
 has the answer, and writes it. Whatever has to be waited for, is refused, or is out of the ordinary (a body, HTTP/1.0,
-a request that was sent before the answer to the one before) goes the usual way, and so gets the same answer.
+a request that comes in pieces or before the answer to the one before) goes the usual way, and so gets the same answer.
 """
 
 from __future__ import annotations
 
+import re
 import time
-from typing import Any, Protocol, cast
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol, cast
 
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from api.headers import Lines
 from api.views import Piece, Ready
 
 JOINED = 16 * 1024  # bytes of a body up to which one write of a copy is cheaper than several writes
+LONGEST, HEADS = 4096, 256  # bytes of a request that is looked at here, and how many kinds of headers are remembered
 
-
+_LINE = re.compile(rb"(GET|HEAD) ([!-\"$->@-~]+)(?:\?([!-\"$-~]*))? HTTP/1\.1\r\n")
+_END = b"\r\n\r\n"
 _UNUSUAL = frozenset((b"content-length", b"transfer-encoding", b"expect"))
 
 
 class Application(Protocol):
     """What an application offers beside ASGI."""
 
-    def at_hand(self, scope: dict[str, Any]) -> tuple[Ready, Lines] | None:
+    def at_hand(self, scope: dict[str, Any], headers: Mapping[bytes, bytes]) -> tuple[Ready, Lines] | None:
         """The answer to a request and the headers that stand on all, if it is at hand. Never raises."""
 
     def lines(self, origin: bytes | None) -> Lines:
@@ -38,36 +44,40 @@ class Application(Protocol):
 class DirectProtocol(HttpToolsProtocol):
     """uvicorn's protocol with the short cut. Its application is an Application."""
 
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._between = True  # requests: the parser has seen nothing of the next one
+        self._asked: dict[str, Any] = {}  # the scope of a request that was not at hand
+
     @property
     def application(self) -> Application:
         return cast(Application, self.config.app)
 
-    def on_headers_complete(self) -> None:
-        if self._plain():
-            started = time.perf_counter()
-            path, _, query = self.url.partition(b"?")
-            scope = cast(dict[str, Any], self.scope)
-            scope.update(
-                method=self.parser.get_method().decode("ascii"), path=path.decode("latin-1"), query_string=query
-            )
-            answer = self.application.at_hand(scope)
-            if answer:
-                size = self._write(*answer, scope["method"] != "HEAD")
-                self.application.note(scope, answer[0].status, size, started)
-                return
-        super().on_headers_complete()
-
-    def _plain(self) -> bool:
-        """Whether this is one request after another, without a body, on a connection that is kept."""
-        return (
-            (self.cycle is None or self.cycle.response_complete)
-            and not self.flow.write_paused
-            and self.parser.should_keep_alive()
-            and self.parser.get_http_version() == "1.1"
-            and not self.parser.should_upgrade()
-            and b"#" not in self.url
-            and not _UNUSUAL.intersection(dict(self.headers))
-        )
+    def answered(self, data: bytes) -> bool:
+        """Answers what was received, if it is one whole request, alone, whose answer is at hand."""
+        started = time.perf_counter()
+        idle = self._between and not self.flow.write_paused and (self.cycle is None or self.cycle.response_complete)
+        line = _LINE.match(data) if idle and len(data) <= LONGEST else None
+        if not line or data.find(_END) != len(data) - len(_END):
+            return False
+        head = _head(data[line.end() :])
+        if not head:
+            return False
+        method, path, query = line.groups(b"")
+        scope = {
+            "method": method.decode(),
+            "path": path.decode(),
+            "query_string": query,
+            "headers": head.lines,
+            "client": self.client,
+        }
+        answer = self.application.at_hand(scope, head.named)
+        if not answer:
+            self._asked = scope
+            return False
+        size = self._write(*answer, method == b"GET")
+        self.application.note(scope, answer[0].status, size, started)
+        return True
 
     def _write(self, answer: Ready, common: Lines, body: bool) -> int:
         """Returns how many bytes of body were sent."""
@@ -82,10 +92,50 @@ class DirectProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1  # no timer is set: idle connections are ended by who runs this
         return size - len(head)
 
-    def on_body(self, body: bytes) -> None:
-        if self.cycle is not None:
-            super().on_body(body)
+    def on_message_begin(self) -> None:
+        self._between = False
+        super().on_message_begin()
+        asked, self._asked = self._asked, {}
+        cast(dict[str, Any], self.scope).update({**asked, **self.scope})  # the application's notes stay
 
     def on_message_complete(self) -> None:
-        if self.cycle is not None:
-            super().on_message_complete()
+        self._between = self.parser.should_keep_alive() and not self.parser.should_upgrade()
+        super().on_message_complete()
+
+
+class _Head(NamedTuple):
+    """Headers of a request, in order and by name."""
+
+    lines: list[tuple[bytes, bytes]]
+    named: Mapping[bytes, bytes]
+
+
+class _Headers:
+    """Takes headers from the parser as uvicorn does."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[bytes, bytes]] = []
+        self.complete = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.lines.append((name.lower(), value))
+
+    def on_message_complete(self) -> None:
+        self.complete = True
+
+
+@lru_cache(HEADS)
+def _head(raw: bytes) -> _Head | None:
+    """What follows the first line of a request, parsed; None where the request takes the usual way.
+
+    A client sends the same with each request, and it takes longer to parse than many an answer to make.
+    """
+    found = _Headers()
+    parser = HttpRequestParser(found)
+    try:
+        parser.feed_data(b"GET / HTTP/1.1\r\n" + raw)
+    except (HttpParserError, HttpParserUpgrade):
+        return None
+    named = dict(found.lines)
+    usual = found.complete and parser.should_keep_alive() and not _UNUSUAL.intersection(named)
+    return _Head(found.lines, named) if usual else None

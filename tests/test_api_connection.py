@@ -1,0 +1,121 @@
+"""However requests are joined and cut on their way, each gets the answer that it gets alone."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import pytest
+from cache_factory import publish
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sidecar_process import KEY, Sidecar, sidecar
+
+HEAD = f"Host: x\r\nX-API-Key: {KEY}\r\n".encode()
+PAGE = b"GET /fetch-data?limit=3 HTTP/1.1\r\n"
+REQUESTS = (
+    PAGE + HEAD + b"\r\n",
+    PAGE + HEAD + b"If-None-Match: *\r\n\r\n",
+    PAGE + HEAD + b"Accept: text/csv\r\n\r\n",
+    PAGE + HEAD + b"Content-Length: 5\r\n\r\nhello",
+    PAGE + b"Host: x\r\n\r\n",
+    PAGE + b"Host: x\r\nX-API-Key: another\r\n\r\n",
+    b"GET /fetch-data?limit=2&sort=-id#later HTTP/1.1\r\n" + HEAD + b"\r\n",
+    b"HEAD /fetch-data?limit=3 HTTP/1.1\r\n" + HEAD + b"\r\n",
+    b"GET /fetch-data?limit=none HTTP/1.1\r\n" + HEAD + b"\r\n",
+    b"POST /fetch-data HTTP/1.1\r\n" + HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nGET\r\n0\r\n\r\n",
+    b"GET /no-such HTTP/1.1\r\n" + HEAD + b"\r\n",
+    b"\r\n" + PAGE + HEAD + b"\r\n",
+)
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
+    with sidecar(tmp_path_factory.mktemp("connection"), FAILED_KEYS_LIMIT="off") as running:
+        publish(running.store, 20)
+        running.client.get("/fetch-data")
+        yield running
+
+
+def connected(api: Sidecar) -> socket.socket:
+    host, port = api.url.removeprefix("http://").split(":")
+    connection = socket.create_connection((host, int(port)), timeout=10)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def answers(connection: socket.socket, asked: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+    """Status and body of each answer, as its length is told."""
+    found = []
+    with connection.makefile("rb") as stream:
+        for request in asked:
+            status = stream.readline()
+            lines = b"".join(iter(stream.readline, b"\r\n"))
+            length = re.search(rb"content-length: (\d+)", lines, re.IGNORECASE)
+            empty = status.split()[1] == b"304" or request.startswith(b"HEAD")
+            found.append((status, b"" if empty or not length else stream.read(int(length[1]))))
+            if not length and b"chunked" in lines and not empty:
+                chunks = iter(lambda: int(stream.readline(), 16), 0)
+                body = b"".join([stream.read(size + 2)[:-2] for size in chunks])
+                stream.readline()
+                found[-1] = (status, body)
+    return found
+
+
+def alone(api: Sidecar, request: bytes) -> tuple[bytes, bytes]:
+    with connected(api) as connection:
+        connection.sendall(request)
+        return answers(connection, [request])[0]
+
+
+@pytest.fixture(scope="module")
+def right(api: Sidecar) -> dict[bytes, tuple[bytes, bytes]]:
+    """What each request gets alone."""
+    found = {request: alone(api, request) for request in REQUESTS}
+    statuses = [int(status.split()[1]) for status, _ in found.values()]
+    assert statuses == [200, 304, 200, 200, 401, 401, 200, 200, 400, 405, 404, 200]
+    return found
+
+
+@given(
+    asked=st.lists(st.sampled_from(REQUESTS), min_size=1, max_size=6),
+    cuts=st.lists(st.floats(0, 1), max_size=6),
+    together=st.booleans(),
+)
+@settings(max_examples=150, deadline=None)
+def test_answers_do_not_depend_on_how_requests_are_joined_and_cut(
+    api: Sidecar, right: dict[bytes, tuple[bytes, bytes]], asked: list[bytes], cuts: list[float], together: bool
+) -> None:
+    """Parameters: `cuts`, as shares of what is sent; `together`, without waiting for an answer."""
+    batches = [asked] if together else [[request] for request in asked]
+    with connected(api) as connection:
+        for batch in batches:
+            sent = b"".join(batch)
+            places = [0, *sorted({int(cut * len(sent)) for cut in cuts} - {0, len(sent)}), len(sent)]
+            for start, stop in pairwise(places):
+                connection.sendall(sent[start:stop])
+                time.sleep(0.002)  # so that it arrives as a piece of its own
+            assert answers(connection, batch) == [right[request] for request in batch]
+
+
+def test_the_rest_of_a_request_is_not_taken_for_one(api: Sidecar) -> None:
+    """What a client sends as the body, or in the middle of a head, is answered by nobody."""
+    hidden = b"GET /fetch-data?limit=1 HTTP/1.1\r\n" + HEAD + b"\r\n"
+    body = b"POST /fetch-data HTTP/1.1\r\n" + HEAD + b"Content-Length: %d\r\n\r\n" % len(hidden)
+    for request in (body, PAGE + HEAD + b"\r\n" + PAGE + b"X-Part: "):
+        with connected(api) as connection:
+            connection.sendall(request)
+            time.sleep(0.05)
+            connection.sendall(hidden)
+            connection.settimeout(0.3)
+            read = b""
+            try:
+                while part := connection.recv(65536):
+                    read += part
+            except TimeoutError:
+                pass
+        assert b'"count": 1,' not in read
+        assert read.startswith(b"HTTP/1.1 ")
