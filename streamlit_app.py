@@ -24,6 +24,7 @@ from cache.store import open_store
 from dashboard import signin
 from dashboard.downloads import PATH, Downloads
 from dashboard.headers import Headers
+from dashboard.page import Styled
 from dashboard.passwords import Passwords
 from dashboard.source import Source, use
 
@@ -73,7 +74,11 @@ app = st.App(
     lifespan=lifespan,
     routes=[Route(PATH, downloads.get)],
     secrets=signin.oidc_secrets(settings, secret),
-    middleware=[Middleware(Headers), Middleware(signin.SignIn, passwords=passwords, settings=settings)],
+    middleware=[
+        Middleware(Headers),
+        Middleware(Styled),
+        Middleware(signin.SignIn, passwords=passwords, settings=settings),
+    ],
 )
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     list.append(item);
   });
   parentElement.querySelector(".place").replaceChildren(list);
+  parentElement.host.dataset.drawn = "";
 
   function spark({ now, then }) {
     const high = Math.max(...now, ...then, 0);

@@ -5,16 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from pathlib import Path
 
-import streamlit
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_PAGE = (Path(streamlit.__file__).parent / "static" / "index.html").read_bytes()
+from dashboard.page import PAGE
+
 _INLINE = " ".join(
     f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'"
-    for script in re.findall(rb"<script>(.*?)</script>", _PAGE, re.DOTALL)
+    for script in re.findall(rb"<script>(.*?)</script>", PAGE, re.DOTALL)
 )
 # What the pages need beyond files of their own; no other site is ever asked for anything.
 _POLICY = {

@@ -32,6 +32,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     });
   });
   parentElement.querySelector(".place").replaceChildren(table);
+  parentElement.host.dataset.drawn = ""; // the room that style.css kept for it is free again
 
   function content(value, row, i) {
     const cell = typeof value === "string" ? { text: value } : value;

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 from cache_factory import Row, publish
 from dashboard_process import Dashboard, at_rest, dashboard, figure, visit
@@ -19,6 +20,7 @@ from cache.errors import Trouble
 from cache.setup import OPEN
 from cache.snapshot import Changes, Column
 from cache.store import Run, now
+from dashboard.page import STYLED
 
 PAGES = {
     "": "Orders overview", "explore": "Explore", "orders": "Orders", "products": "Products", "customers": "Customers",
@@ -87,6 +89,38 @@ def test_no_table_brings_an_exception_to_a_page(browser: Browser, running: Dashb
     publish(running.store, rows, columns=columns, segments=1)
     page = walk(browser, running)
     page.close()
+
+
+SHIFTS = """
+window.shifts = 0;
+new PerformanceObserver(list => list.getEntries().forEach(entry => window.shifts += entry.value))
+    .observe({type: "layout-shift", buffered: true});
+"""
+
+
+@pytest.mark.parametrize("path", ["", "orders", "products", "customers", "data"])
+def test_nothing_jumps_on_a_phone_while_a_page_loads(browser: Browser, running: Dashboard, path: str) -> None:
+    """By the measure of https://web.dev/articles/cls, where 0.1 is good."""
+    publish(running.store, shop(300), columns=SHOP_COLUMNS)
+    page = browser.new_context(viewport={"width": 390, "height": 844}).new_page()
+    page.add_init_script(SHIFTS)
+    page.goto(f"{running.url}/{path}?period=all")
+    expect(page.get_by_role("heading", level=1, name=PAGES[path])).to_be_visible(timeout=20_000)
+    expect(
+        page.get_by_text("Times are on the shop's clock").or_(page.get_by_role("table", name="Storage"))
+    ).to_be_visible()
+    shown(page)
+    assert page.evaluate("window.shifts") < 0.1
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+@pytest.mark.parametrize("path", ["/", "/orders", "/no-such-page"])
+def test_the_page_comes_with_its_stylesheet(running: Dashboard, path: str, encoding: str) -> None:
+    answer = httpx.get(running.url + path, headers={"Accept-Encoding": encoding})
+    assert answer.content == STYLED
+    assert b".stMainBlockContainer {" in answer.content
+    assert int(answer.headers["Content-Length"]) == len(STYLED)
+    assert "ETag" not in answer.headers
 
 
 def test_explore_shows_a_figure_by_two_dimensions_and_the_address_holds_it(

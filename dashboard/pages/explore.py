@@ -120,7 +120,8 @@ def _over_time(shown: Shown, asked: _Asked, step: Bucket) -> None:
         if len(largest) > LINES:
             st.caption(f"The {LINES} largest of {len(largest)}. *Whole period* lists all of them.")
         rows, spec = charts.lines(step, starts, values, metric, shown.currency)
-        st.vega_lite_chart(rows, spec, width="stretch", alt=f"{_title(shown, asked)}: {', '.join(values)}.")
+        alt = f"{_title(shown, asked)}: {', '.join(values)}."
+        st.vega_lite_chart(rows, spec, width="stretch", alt=alt, key="explored_lines")
     columns = [Column("From"), *(Column(name, number=True, wide=i > 1) for i, name in enumerate(values))]
     cells = [
         Line(
@@ -154,7 +155,8 @@ def _whole(shown: Shown, asked: _Asked) -> None:
                 st.caption(f"The {BARS} largest of {len(groups)}. The table lists more of them.")
             bars = [(_name(shown, asked, group.values), metric.of(group.figures)) for group in groups[:BARS]]
             rows, spec = charts.bars(bars, metric, shown.currency)
-            st.vega_lite_chart(rows, spec, width="stretch", alt=f"{_title(shown, asked)} as bars.")
+            alt = f"{_title(shown, asked)} as bars."
+            st.vega_lite_chart(rows, spec, width="stretch", alt=alt, key="explored_bars")
     lines = []
     for group in groups:
         value, past = metric.of(group.figures), before.get(group.values)

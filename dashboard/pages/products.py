@@ -83,5 +83,5 @@ def _ranking(shown: Shown) -> None:
             )
         columns = [Column("Product"), Column("SKU", wide=True), Column("Units", True), Column("Orders", True, True),
                    Column("Sales", True), Column("Share", True, True), Column("Change", True, True)]  # fmt: skip
-        if table("What sold most", columns, lines, key="products", on_pick=partial(filters.toggle, PRODUCT)):
+        if table("What sold most", columns, lines, key="ranking", on_pick=partial(filters.toggle, PRODUCT)):
             st.rerun()  # the whole page

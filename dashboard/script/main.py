@@ -13,9 +13,9 @@ from dashboard import access, navigation
 from dashboard.pages import PAGES
 
 _HERE = Path(__file__).parents[1]
+SIDEBAR = 216  # pixels of its width
 
-st.set_page_config("Orders", str(_HERE / "icon.svg"), layout="wide")
-st.html(_HERE / "style.css")
+st.set_page_config("Orders", str(_HERE / "icon.svg"), layout="wide", initial_sidebar_state=SIDEBAR)
 access.gate()
 access.account()
 navigation.run(PAGES)
