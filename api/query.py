@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Literal, NamedTuple, cast, get_args
 
@@ -10,7 +10,6 @@ from api.errors import ParameterInvalid
 from api.parameters import Parameter, choice, flag, listed, names, pairs, parse, repeated, text, unknown, whole
 from cache.filters import Condition, Op, Query, Sort
 from cache.shape import Format, Shape
-from cache.snapshot import Column
 
 PATH = "/fetch-data"
 
@@ -92,11 +91,13 @@ class FetchQuery(NamedTuple):
     filters: tuple[tuple[str, str], ...] = ()
     said: bytes = b""
 
-    def query(self, columns: Sequence[Column]) -> Query:
-        """Which rows, in which order. Raises ParameterInvalid where a name is of no column or parameter."""
+    def query(self, known: Collection[str]) -> Query:
+        """Which rows, in which order. Parameters: names of the columns that are `known`.
+
+        Raises ParameterInvalid where a name is of no column or parameter.
+        """
         if not (self.filters or self.sort):
             return ALL
-        known = {column.name for column in columns}
         found = (_condition(name, value, known) for name, value in self.filters)
         conditions = tuple(condition for condition in found if condition)
         sort = tuple(Sort(name.removeprefix("-"), name.startswith("-")) for name in self.sort)

@@ -92,7 +92,7 @@ def question(view: View, asked: FetchQuery, headers: Mapping[bytes, bytes], mask
     any_tag = tags is not None and tags.strip() == b"*"  # which also comes with what is refused
     if tags is not None and not any_tag and matches(tags, tag):
         raise Unchanged(tag)
-    query = asked.query(view.columns)
+    query = asked.query(view.names)
     if hidden:
         refuse_masked([*(c.column for c in query.conditions), *(s.column for s in query.sort), *asked.facet], hidden)
     first = asked.offset if asked.after is None else _first(place(asked.after), view.binding(query))

@@ -46,6 +46,7 @@ class View:
         self.index = Index(snapshot)
         self._map_files()
         self.generation, self.rows, self.columns = snapshot.generation, snapshot.rows, snapshot.columns
+        self.names = frozenset(column.name for column in snapshot.columns)
         self.polls: dict[object, Ready] = {}  # what was not modified, by what was asked; see api/fetch.py
         self.personal = personal_columns(personal, snapshot.columns)
         self.head = head = snapshot.head
@@ -86,7 +87,8 @@ class View:
         """Eight bytes that tell the rows of a query in this generation from all others."""
         if query is ALL:
             return self._binding
-        return hashlib.blake2b(self._made + repr(query).encode(), digest_size=8).digest()
+        said = repr([*map(tuple, query.conditions), *map(tuple, query.sort)])
+        return hashlib.blake2b(self._made + said.encode(), digest_size=8).digest()
 
     def prefix(self, count: int, total: int, next: str | None, more: Mapping[str, Any]) -> bytes:
         """A body as far as its rows; `more` are further keys. After the rows come two closing brackets."""

@@ -11,16 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from cache.blocks import Block, Codes, Key, Values, blocks
-from cache.filters import Query, known, sortable
-from cache.joined import ROWS, joined
+from cache.filters import Query, Sort, known, sortable
+from cache.joined import ROWS, Joined
 from cache.keys import Range, Scalar, Wanted, json_value, wanted
 from cache.maps import mapped
-from cache.order import Mask, Part, Rows, first, page, whole
+from cache.order import Mask, Part, Ranking, Rows, first, page, whole
 from cache.snapshot import COLUMNS, Snapshot
 
-FIRST = 5_000  # rows of a sort that are found without sorting all; farther on, all are
+FIRST = 5_000  # rows of a sort that are found without sorting all, in large tables; farther on, all are
 SEVERAL = 4  # ranges that are compared one by one
 KEPT_BYTES = 8 << 20  # of whole sorts, for the pages that follow
+RANKINGS = 4  # that are kept, of small tables: 2.4 MB each at most
 COUNTED = 50_000  # different values, or what may be as many, that are counted without a scan
 
 
@@ -35,14 +36,16 @@ class Index:
     """The column arrays of a snapshot: mapped when they are first asked for, and never copied as a whole.
 
     Queries whose columns have no arrays, and searches inside texts, are for a scan: see `can` and cache/scan.py.
+    Parameters: the blocks of a table of up to so many rows are `joined`.
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, joined: int = ROWS) -> None:
         self._snapshot = snapshot
+        self._most_joined = joined
         self._columns = snapshot.columns
         self._asked: tuple[Query, list[tuple[str, Wanted]] | None] | None = None  # the last query: `can`, then `find`
-        self._joined: dict[str, Values | None] = {}
         self._sorted: dict[Query, npt.NDArray[np.uint32]] = {}  # the least recently used first
+        self._rankings: dict[tuple[Sort, ...], Ranking] = {}  # the oldest first
 
     def can(self, query: Query) -> bool:
         """Whether `find` can answer. Raises BadFilter."""
@@ -69,9 +72,20 @@ class Index:
             return Found(np.empty(0, np.int64), total)
         if not query.sort:
             return Found(page(parts, counts, offset, stop), total)
+        if isinstance(parts[0][0], Joined):
+            return Found(self._ranking(parts[0][0], query.sort).page(parts[0][1], total, offset, stop), total)
         if stop <= FIRST:
             return Found(first(parts, query.sort, stop)[offset:], total)
         return Found(self._whole(query, parts)[offset:stop].astype(np.int64), total)
+
+    def _ranking(self, table: Joined, sort: tuple[Sort, ...]) -> Ranking:
+        """The last ones are kept."""
+        found = self._rankings.get(sort)
+        if found is None:
+            found = self._rankings[sort] = Ranking(table, sort)
+            if len(self._rankings) > RANKINGS:
+                self._rankings.pop(next(iter(self._rankings)), None)
+        return found
 
     def _whole(self, query: Query, parts: Sequence[Part]) -> npt.NDArray[np.uint32]:
         """All rows that match, in order; the last results are kept. Several threads may ask at once."""
@@ -89,7 +103,7 @@ class Index:
         Equally frequent ones stand in the order of the values, NULL last. Raises BadFilter.
         """
         counted: Counter[Key | None] = Counter()
-        for block, mask in self._matching(query):
+        for block, mask in self._matching(query, column):
             held = block[column]
             codes, counts = _counts(held.codes if mask is None else held.codes[mask], held.top)
             for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
@@ -127,29 +141,20 @@ class Index:
         tests = [(name, test) for name, test in found if test is not None]
         return tests if len(tests) == len(found) and names <= self._names else None
 
-    def _matching(self, query: Query) -> list[Part]:
+    def _matching(self, query: Query, *further: str) -> list[Part]:
+        """The blocks, and which of their rows match: all as one where the query's columns and `further` can be."""
         tests = self._tests(query)
         if tests is None:
             raise LookupError("This query needs a scan.")
-        if not self._blocks:
-            return []
-        columns = [self._column(name) for name, _ in tests]
-        if all(columns):
-            mask = _all([(column, test) for column, (_, test) in zip(columns, tests, strict=True) if column])
-            if mask is False:
-                return []
-            cut = [None if mask is None else mask[block.start : block.start + block.rows] for block in self._blocks]
-            return list(zip(self._blocks, cut, strict=True))
-        masks = ((block, _all([(block[name], test) for name, test in tests])) for block in self._blocks)
+        names = (*(name for name, _ in tests), *(sort.column for sort in query.sort), *further)
+        blocks = [self._joined] if self._joined and self._joined.can(names) else self._blocks
+        masks = ((block, _all([(block[name], test) for name, test in tests])) for block in blocks)
         return [(block, mask) for block, mask in masks if mask is not False]
 
-    def _column(self, name: str) -> Values | None:
-        """The column of all rows; None where the blocks are looked at one by one."""
-        if self._snapshot.rows > ROWS:
-            return None
-        if name not in self._joined:
-            self._joined[name] = joined([block[name] for block in self._blocks])
-        return self._joined[name]
+    @cached_property
+    def _joined(self) -> Joined | None:
+        """All blocks as one; None where the table has none, or is too large."""
+        return Joined(self._blocks) if 0 < self._snapshot.rows <= self._most_joined else None
 
 
 def _counts(codes: Codes, top: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -170,7 +175,7 @@ def _all(tests: Sequence[tuple[Values, Wanted]]) -> Mask | Literal[False]:
         if found is False:
             return False
         if found is not True:
-            mask = found if mask is None else mask & found
+            mask = found if mask is None else np.logical_and(mask, found, out=mask)
     return mask
 
 

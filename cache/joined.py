@@ -1,17 +1,43 @@
-"""The blocks of a column as one array, for tables of some hundred thousand rows: a filter then costs a few calls of
-NumPy, and not a few for each block. Needs NumPy alone."""
+"""All blocks as one, for tables of some hundred thousand rows: a filter then costs a few calls of NumPy, and not a few
+for each block. Needs NumPy alone."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from cache.blocks import Numbers, Texts, Values
+from cache.blocks import Block, Numbers, Texts, Values
 
 ROWS = 200_000  # of a table, at most
 MOST_TEXTS = 10_000  # of all blocks together, at most: they are put in order one by one
+
+
+class Joined:
+    """Parameters: all blocks of a snapshot. A column is joined when it is first asked for."""
+
+    start = 0
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        self.rows = sum(block.rows for block in blocks)
+        self._blocks = blocks
+        self._columns: dict[str, Values | None] = {}
+
+    def can(self, names: Iterable[str]) -> bool:
+        """Whether all these columns can be joined."""
+        return all(self._column(name) for name in names)
+
+    def __getitem__(self, name: str) -> Values:
+        column = self._column(name)
+        if column is None:
+            raise KeyError(name)
+        return column
+
+    def _column(self, name: str) -> Values | None:
+        if name not in self._columns:
+            self._columns[name] = joined([block[name] for block in self._blocks])
+        return self._columns[name]
 
 
 def joined(parts: Sequence[Values]) -> Values | None:

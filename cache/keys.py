@@ -8,8 +8,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
-from fractions import Fraction
+from decimal import Context, Decimal
 
 import numpy as np
 
@@ -22,6 +21,7 @@ Scalar = str | int | float | bool | None
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SIGN = 1 << 63
+_EXACT = Context(prec=100)  # more digits than any value has
 # Signs beyond ASCII that DuckDB's lower() makes ASCII letters: of all there are, these two.
 _LOWERED = {"i": "iI\u0130", "k": "kK\u212a"}
 
@@ -108,7 +108,7 @@ def _interval(value: Value, column: Column) -> tuple[Key, Key]:
             text = value.encode("utf-8", "surrogatepass")
             return text, text + b"\0"
         case Decimal():  # one of more decimals than the column has equals no key
-            scaled = Fraction(value) * 10**column.decimals
+            scaled = value.scaleb(column.decimals, _EXACT)
             return math.ceil(scaled), math.floor(scaled) + 1
         case datetime():
             key = (value - _EPOCH) // timedelta(microseconds=1)

@@ -1,4 +1,4 @@
-"""Rows of many blocks in one order: a page, the first of them, or all."""
+"""Rows of one or many blocks in one order: a page, the first of them, or all."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import numpy.typing as npt
 
 from cache.blocks import Block, Key, Numbers, Texts, Values
 from cache.filters import Sort
+from cache.joined import Joined
 
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_] | None  # of a block's rows; None: all of them
-Part = tuple[Block, Mask]  # a block, and which of its rows match
+Part = tuple[Block | Joined, Mask]  # a block, and which of its rows match
 
+RARE = 8  # rows that are looked at take as long as one that is ranked
 ROUND = 3  # times the rows wanted: as many are looked at before they are put in order
 _COMBINED = 1 << 48  # of a key made of several codes; a row's place in its block takes 14 bits more
 
@@ -40,6 +42,32 @@ def whole(parts: Sequence[Part], sort: Sequence[Sort]) -> Rows:
         orders.append(~ranks if descending else ranks)
     rows = np.concatenate([rows + block.start for block, rows in places])
     return rows[np.lexsort(orders)]
+
+
+class Ranking:
+    """All rows of a table in the order of `sort`, out of which pages of any filter are picked."""
+
+    def __init__(self, table: Joined, sort: Sequence[Sort]) -> None:
+        self._rows = whole([(table, None)], sort)
+        self._ranks = np.empty(len(self._rows), np.uint32)
+        self._ranks[self._rows] = np.arange(len(self._rows))
+
+    def page(self, mask: Mask, total: int, offset: int, stop: int) -> Rows:
+        """Rows number `offset` to `stop` of those that match; `total` is how many do."""
+        if mask is None:
+            return self._rows[offset:stop]
+        everything = len(self._rows)
+        looked = min(2 * stop * everything // total, everything)  # twice what does where they are spread evenly
+        if looked > RARE * total:
+            ranks = self._ranks[mask.nonzero()[0]]
+            ranks.sort()
+            return self._rows[ranks[offset:stop]]
+        while True:
+            head = self._rows[:looked]
+            rows: Rows = head.compress(mask.take(head))
+            if len(rows) >= stop:
+                return rows[offset:stop]
+            looked *= 4
 
 
 def first(parts: Sequence[Part], sort: Sequence[Sort], count: int) -> Rows:
@@ -72,7 +100,7 @@ class _Leaders:
         self._mark: list[Key] | None = None  # keys of the last of them, once there are enough
         self._mark_row = 0
 
-    def ahead(self, block: Block, mask: Mask) -> Rows | None:
+    def ahead(self, block: Block | Joined, mask: Mask) -> Rows | None:
         """Places of rows in the block that may be among the first; None where neither it nor a later one has any."""
         if self._mark is None:
             return _places(block, mask)
@@ -83,7 +111,7 @@ class _Leaders:
         found = _ahead(block, self._sort, self._mark, block.start < self._mark_row)
         return (found if mask is None else found & mask).nonzero()[0]
 
-    def add(self, block: Block, rows: Rows) -> None:
+    def add(self, block: Block | Joined, rows: Rows) -> None:
         self._rows.append(rows + block.start)
         for keys, (name, _) in zip(self._keys, self._sort, strict=True):
             column = block[name]
@@ -115,7 +143,7 @@ def _best(column: Values, descending: bool) -> Any:
     return column.greatest if descending else column.least
 
 
-def _ahead(block: Block, sort: Sequence[Sort], mark: Sequence[Key], ties: bool) -> npt.NDArray[np.bool_]:
+def _ahead(block: Block | Joined, sort: Sequence[Sort], mark: Sequence[Key], ties: bool) -> npt.NDArray[np.bool_]:
     """Which rows stand before the mark; `ties`: or have the same keys."""
     found: npt.NDArray[np.bool_] | None = None  # by the columns behind
     for (name, descending), key in zip(reversed(sort), reversed(mark), strict=True):
@@ -129,7 +157,7 @@ def _ahead(block: Block, sort: Sequence[Sort], mark: Sequence[Key], ties: bool) 
     return found
 
 
-def _least(block: Block, rows: Rows, sort: Sequence[Sort], count: int) -> Rows:
+def _least(block: Block | Joined, rows: Rows, sort: Sequence[Sort], count: int) -> Rows:
     """The first `count` of a block's rows and perhaps as many more, in no order."""
     name, descending = sort[0]
     codes = block[name].codes[rows]
@@ -172,5 +200,5 @@ def _text_ranks(texts: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
     return np.array([rank[text] for text in listed])
 
 
-def _places(block: Block, mask: Mask) -> Rows:
+def _places(block: Block | Joined, mask: Mask) -> Rows:
     return np.arange(block.rows) if mask is None else mask.nonzero()[0]

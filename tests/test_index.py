@@ -117,10 +117,10 @@ def queries(rows: Sequence[Row]) -> st.SearchStrategy[Query]:
 
 
 class Both:
-    """One snapshot, asked by its column arrays and by DuckDB."""
+    """One snapshot, asked by its column arrays (all blocks as one, and one by one) and by DuckDB."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self._index = Index(snapshot)
+        self._indexes = (Index(snapshot), Index(snapshot, joined=0))
         self._columns = snapshot.columns
         self._lines = json.loads(b"[%s]" % b"".join(snapshot.json_slices()))
         rows = pa.concat_tables(pq.read_table(path) for path in snapshot.paths(PARQUET))
@@ -134,21 +134,23 @@ class Both:
         terms = ", ".join(filter(None, (order_by(query.sort, self._columns), "n")))
         found = self._duck.execute(f"SELECT n FROM rows WHERE {clause} ORDER BY {terms}", values).fetchnumpy()
         expected = found["n"].tolist()
-        assert self._index.can(query)
-        assert self._index.find(query).rows.tolist() == expected, query
-        for offset, limit in pages:
-            page = self._index.find(query, offset, limit)
-            assert page.rows.tolist() == expected[offset : offset + limit], (query, offset, limit)
-            assert page.total == len(expected)
+        for index in self._indexes:
+            assert index.can(query)
+            assert index.find(query).rows.tolist() == expected, query
+            for offset, limit in pages:
+                page = index.find(query, offset, limit)
+                assert page.rows.tolist() == expected[offset : offset + limit], (query, offset, limit)
+                assert page.total == len(expected)
 
     def count(self, query: Query, column: str) -> None:
         """Asserts that the values of a column are counted as they stand in the JSON of the rows found."""
-        held = Counter(self._lines[row][column] for row in self._index.find(query).rows.tolist())
-        assert self._index.can_count(query, column)
-        facet = self._index.facet(query, column, 10_000)
-        assert dict(facet) == held
-        assert [count for _, count in facet] == sorted(held.values(), reverse=True)
-        assert self._index.facet(query, column, 3) == facet[:3]
+        for index in self._indexes:
+            held = Counter(self._lines[row][column] for row in index.find(query).rows.tolist())
+            assert index.can_count(query, column)
+            facet = index.facet(query, column, 10_000)
+            assert dict(facet) == held
+            assert [count for _, count in facet] == sorted(held.values(), reverse=True)
+            assert index.facet(query, column, 3) == facet[:3]
 
 
 @settings(max_examples=25, deadline=None)
