@@ -141,6 +141,7 @@ class Views:
         self._newest, self._pointer = view, pointer
 
     def _keep(self, view: View) -> None:
+        view.index.release()
         self._older[view.generation] = view
         if len(self._older) > OLDER_VIEWS:
             self._older.popitem(last=False)

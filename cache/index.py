@@ -78,6 +78,12 @@ class Index:
             return Found(first(parts, query.sort, stop)[offset:], total)
         return Found(self._whole(query, parts)[offset:stop].astype(np.int64), total)
 
+    def release(self) -> None:
+        """Lets go of what was made for queries; it is made again when it is needed."""
+        self._sorted.clear()
+        self._rankings.clear()
+        self.__dict__.pop("_joined", None)
+
     def _ranking(self, table: Joined, sort: tuple[Sort, ...]) -> Ranking:
         """The last ones are kept."""
         found = self._rankings.get(sort)

@@ -7,6 +7,7 @@ import json
 import random
 import subprocess
 import sys
+import tracemalloc
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -224,6 +225,22 @@ def gathered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Snapshot, list[b
     snapshot = store.open()
     store.close()
     return snapshot, [b"".join(snapshot.json_slices(row, row + 1)) for row in range(20)]
+
+
+def test_what_was_made_for_queries_can_be_let_go_of_and_is_made_again(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    publish(store, 2000)
+    index = Index(store.open())
+    store.close()
+    query = Query((Condition("total_price", "gt", "2000"),), (Sort("created_at", True),))
+    tracemalloc.start()
+    found = [index.find(query).rows.tolist()]
+    held = tracemalloc.get_traced_memory()[0]
+    index.release()
+    assert tracemalloc.get_traced_memory()[0] < held - 2000 * 8
+    tracemalloc.stop()
+    found.append(index.find(query).rows.tolist())
+    assert found[0] == found[1] != []
 
 
 @pytest.mark.parametrize(
