@@ -209,6 +209,12 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> tuple[Both, list[Row]]:
     return both, lot.sample(rows, 30)
 
 
+def test_rows_that_stand_last_in_the_order_asked_for_are_found_too(long: tuple[Both, list[Row]]) -> None:
+    both, _ = long
+    for condition in (Condition("at", "lt", "2025-12-05"), Condition("at", "lt", "2025-12-02")):
+        both.agree(Query((condition,), (Sort("at", descending=True),)), (0, 1), (10, 20), (200, 100))
+
+
 @given(st.lists(st.integers(0, 19), max_size=12))
 def test_gathered_rows_are_those_asked_for_in_that_order(
     gathered: tuple[Snapshot, list[bytes]], rows: list[int]
