@@ -79,7 +79,7 @@ class Index:
         return Found(self._whole(query, parts)[offset:stop].astype(np.int64), total)
 
     def release(self) -> None:
-        """Lets go of what was made for queries; it is made again when it is needed."""
+        """Lets go of what was made for queries; it is made again when it is needed. Others may ask meanwhile."""
         self._sorted.clear()
         self._rankings.clear()
         self.__dict__.pop("_joined", None)
@@ -89,8 +89,8 @@ class Index:
         found = self._rankings.get(sort)
         if found is None:
             found = self._rankings[sort] = Ranking(table, sort)
-            if len(self._rankings) > RANKINGS:
-                self._rankings.pop(next(iter(self._rankings)), None)
+            for oldest in list(self._rankings)[:-RANKINGS]:
+                self._rankings.pop(oldest, None)
         return found
 
     def _whole(self, query: Query, parts: Sequence[Part]) -> npt.NDArray[np.uint32]:
@@ -100,7 +100,7 @@ class Index:
             found = whole(parts, query.sort).astype(np.uint32)
         self._sorted[query] = found
         while len(self._sorted) > 1 and sum(rows.nbytes for rows in list(self._sorted.values())) > KEPT_BYTES:
-            self._sorted.pop(next(iter(self._sorted)), None)
+            self._sorted.pop(next(iter(self._sorted), query), None)
         return found
 
     def facet(self, query: Query, column: str, limit: int) -> list[tuple[Scalar, int]]:
