@@ -81,9 +81,8 @@ class DirectProtocol(HttpToolsProtocol):
 
     def _write(self, answer: Ready, common: Lines, body: bool) -> int:
         """Returns how many bytes of body were sent."""
-        if not answer.start:
-            answer.start = STATUS_LINE[answer.status] + _lines(answer.own) + answer.shared.text
-        head = b"".join((answer.start, _lines(self.server_state.default_headers), common.text, b"\r\n"))
+        lines = b"".join([b"%s: %s\r\n" % line for line in self.server_state.default_headers + answer.own])
+        head = b"".join((STATUS_LINE[answer.status], lines, answer.shared.text, common.text, b"\r\n"))
         pieces: list[Piece] = [head, *answer.pieces] if body else [head]
         size = sum(map(len, pieces))
         if size <= JOINED:
@@ -102,10 +101,6 @@ class DirectProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._between = self.parser.should_keep_alive() and not self.parser.should_upgrade()
         super().on_message_complete()
-
-
-def _lines(headers: list[tuple[bytes, bytes]]) -> bytes:
-    return b"".join([b"%s: %s\r\n" % header for header in headers])
 
 
 class _Head(NamedTuple):

@@ -33,7 +33,6 @@ class Ready:
     shared: Lines
     own: list[tuple[bytes, bytes]]
     pieces: list[Piece]
-    start: bytes = b""  # status and headers as they are sent, once they were
 
 
 class View:

@@ -5,8 +5,6 @@ SQLite (WAL) makes each change all or nothing for every process of this machine,
 
 from __future__ import annotations
 
-import math
-import os
 import sqlite3
 import threading
 import time
@@ -22,7 +20,6 @@ SILENT_AFTER = timedelta(seconds=8)  # a worker or run without a heartbeat for s
 TRIES = 3
 KEPT_RUNS, KEPT_TASKS = 1_000, 10_000
 POLL_SECONDS = 0.02  # a look takes microseconds, and readers are told within 100 ms
-SETTLED_SECONDS = 1.0  # from when a commit is written until readers see it, even where its process hardly runs
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS version (n INTEGER NOT NULL);
@@ -51,7 +48,6 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
-        self._log = f"{path}-wal"  # what SQLite writes to at each commit
         try:
             self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -98,26 +94,9 @@ class Journal:
 
     def wait(self, version: int, timeout: float) -> int:
         end = time.monotonic() + timeout
-        while True:
-            written, looked = self._written(), time.time()
-            current = self.version()
-            settled = written < looked - SETTLED_SECONDS
-            while current == version and time.monotonic() < end:
-                time.sleep(POLL_SECONDS)
-                if not settled or self._written() != written:
-                    break
-            else:
-                return current
-
-    def _written(self) -> float:
-        """When something was last written, or NaN: SQLite itself has to be asked then, for which a thread waits for
-        its turn several times."""
-        if os.name == "nt":  # where the time of a file is late while others hold it open
-            return math.nan
-        try:
-            return os.stat(self._log).st_mtime  # noqa: PTH116  fifty times a second
-        except OSError:
-            return math.nan
+        while (current := self.version()) == version and time.monotonic() < end:
+            time.sleep(POLL_SECONDS)
+        return current
 
     def bump(self) -> None:
         """Tells readers that the pointer moved."""
