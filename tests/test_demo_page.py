@@ -11,7 +11,7 @@ import httpx
 import pytest
 from cache_factory import publish
 from playwright.sync_api import Browser, Page, Request, expect
-from sidecar_process import KEY, Sidecar, answering, sidecar, worker
+from sidecar_process import KEY, Sidecar, sidecar, sync, worker
 
 from api.openapi import document
 
@@ -74,9 +74,12 @@ def test_fetch_data_shows_status_headers_and_body(page: Page) -> None:
 
 
 def test_a_stream_shows_its_events_as_they_come(page: Page, api: Sidecar) -> None:
-    with answering(api.store):
+    events = page.get_by_role("listitem")
+    with worker(api.store):
         send(page, "/fetch-data", "refresh", "stream")
-        events = page.get_by_role("listitem")
+        expect(events.filter(has_text="queued")).to_have_count(1)
+        with sync(api.store):  # not before the cached rows were sent
+            pass
         expect(events.last).to_contain_text("done")
     for i, said in enumerate(["comment", "cached300 rows, last updated Mon Dec 29 10:25:00 2025"]):
         expect(events.nth(i)).to_contain_text(said)
