@@ -39,7 +39,7 @@ class BoundedProtocol(DirectProtocol):
         self._received = 0  # bytes of it
         self._body = 0
         self._in_head = True
-        self._idle_since = self._since  # since the last request or answer
+        self._idle_since = self._since  # since the last request, or the last bytes of an answer
         self._refused = False
         self._running: RequestResponseCycle | None = None
         self._unsent = (0, 0.0)  # bytes that wait for the client, and since when it took none
@@ -84,6 +84,7 @@ class BoundedProtocol(DirectProtocol):
     def on_response_complete(self) -> None:
         self._idle_since = self.loop.time()
         super().on_response_complete()
+        self._unset_keepalive_if_required()  # uvicorn's timer would run on through answers at hand; see `look`
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
@@ -106,7 +107,9 @@ class BoundedProtocol(DirectProtocol):
                 self.transport.close()
             return
         unsent = self.transport.get_write_buffer_size()
-        idle = self._since is _NOTHING and not unsent and (self.cycle is None or self.cycle.response_complete)
+        if unsent:
+            self._idle_since = now  # answers at hand are written whole: their clients are at rest once they took them
+        idle = self._since is _NOTHING and (self.cycle is None or self.cycle.response_complete)
         if idle and now - self._idle_since > self.timeout_keep_alive:
             self.transport.close()
         elif not unsent or unsent != self._unsent[0]:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -357,6 +358,44 @@ def test_a_client_that_reads_slowly_or_asks_again_later_is_not(hasty: str) -> No
                     time.sleep(0.3)
             assert size == int(answer.headers["content-length"])
             time.sleep(pause)
+
+
+@contextmanager
+def same_connection(running: Sidecar) -> Iterator[httpx.Client]:
+    """A client that keeps little of what it has not read; what is asked in here must go through one connection."""
+    used = set()
+
+    def note(answer: httpx.Response) -> None:
+        used.add(answer.extensions["network_stream"].get_extra_info("client_addr"))
+
+    narrow = httpx.HTTPTransport(socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)])
+    headers = {"X-API-Key": KEY, "Accept-Encoding": "identity"}
+    hooks: Any = {"response": [note]}
+    with httpx.Client(base_url=running.url, headers=headers, transport=narrow, event_hooks=hooks) as client:
+        yield client
+    assert len(used) == 1
+
+
+def test_a_client_may_ask_again_after_an_answer_that_took_long_to_read(tmp_path: Path) -> None:
+    with sidecar(tmp_path) as running:
+        publish(running.store, 20_000)
+        running.client.get("/fetch-data?limit=1")
+        with same_connection(running) as client:
+            with client.stream("GET", "/fetch-data") as answer:
+                size = 0
+                for part in answer.iter_raw(250_000):
+                    size += len(part)
+                    time.sleep(0.2)
+                assert size == int(answer.headers["content-length"])
+            assert client.get("/health").status_code == 200
+
+
+def test_a_client_that_asks_again_and_again_keeps_its_connection(api: Sidecar) -> None:
+    with same_connection(api) as client:
+        assert client.get("/keyed").status_code == 404
+        for _ in range(13):
+            time.sleep(0.5)
+            assert client.get("/fetch-data?limit=1").status_code == 200
 
 
 def test_a_stream_that_waits_is_not_a_slow_client(hasty: str) -> None:
