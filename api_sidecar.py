@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 from contextlib import closing, suppress
@@ -31,6 +32,8 @@ def main() -> None:
         app = create_app(store, settings, key, events, scheduler)
         host, port = socket.getsockname()[:2]
         print(f"API on http://{f'[{host}]' if ':' in host else host}:{port} (try it at /demo)", flush=True)
+        gc.collect()
+        gc.freeze()  # what is loaded by now stays: to look through it again would hold everyone up
         Server(app, events).run(sockets=[socket])
 
 

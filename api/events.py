@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -61,16 +62,21 @@ class Events:
         await run_in_threadpool(self._thread.join)
 
     def _watch(self) -> None:
-        version = -1
+        version, told_at = -1, time.monotonic()
         while not self._ended.is_set():
             try:
                 newer = self._store.wait(version, WATCH_SECONDS)
                 if newer != version:
                     version, status = newer, self._store.status()
-                    self._loop.call_soon_threadsafe(self._wake, status, self.feed.look(status))
+                    news = self.feed.look(status)
+                    self._loop.call_soon_threadsafe(self._wake, status, news)
+                    told_at = time.monotonic() if news.events else told_at
             except Exception:
                 log.exception("The cache cannot be watched; streams wait until it can.")
                 self._ended.wait(ALIVE_SECONDS)
+            if time.monotonic() - told_at >= ALIVE_SECONDS:
+                self._loop.call_soon_threadsafe(self.feed.remind)
+                told_at = time.monotonic()
 
     def _wake(self, status: Status, news: News) -> None:
         self._status = status

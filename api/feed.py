@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from starlette.datastructures import Headers
@@ -27,7 +28,6 @@ from cache.errors import CacheError, ChangesGone
 from cache.snapshot import Changes, Head, Manifest
 from cache.store import Status, Store
 
-ALIVE_SECONDS = 15
 STALLED_SECONDS = 10  # a client that takes nothing for so long is dropped
 KEPT = 200  # events that a client may lag behind
 
@@ -58,7 +58,7 @@ class Feed:
         self._standing, self._id = self._looked  # and as clients are told
         self._recent: deque[bytes] = deque(maxlen=KEPT)
         self._count = 0  # events told so far; the last of `_recent` is number `_count`
-        self._turn: asyncio.Future[None] | None = None  # done when there is more to tell
+        self._clients: set[_Client] = set()
         self._closing = False
 
     def look(self, status: Status) -> News:
@@ -104,21 +104,38 @@ class Feed:
             self._count += len(news.events)
             self._wake()
 
+    def remind(self) -> None:
+        """Tells all clients that they are still served."""
+        self._wake()
+
     def close(self) -> None:
         """Ends all streams."""
         self._closing = True
-        self._wake()
+        for client in self._clients:
+            client.end()
 
     def _wake(self) -> None:
-        turn, self._turn = self._turn, None
-        if turn is not None:
-            turn.set_result(None)
+        for client in self._clients:
+            if client.serving is None:
+                client.serving = asyncio.create_task(self._serve(client))
 
-    def _next_turn(self) -> asyncio.Future[None]:
-        """One for all clients that wait."""
-        if self._turn is None:
-            self._turn = asyncio.get_running_loop().create_future()
-        return self._turn
+    async def _serve(self, client: _Client) -> None:
+        """Tells a client what it has missed, or that it is still served; ends it where its key counts no more."""
+        try:
+            if not client.holds():
+                client.end()
+                return
+            if client.seen == self._count:
+                await client.tell(_ALIVE)
+            while missed := self._count - client.seen:
+                if missed > len(self._recent):
+                    raise TimeoutError
+                client.seen += missed
+                await client.tell(b"".join(list(self._recent)[-missed:]))
+        except TimeoutError:
+            client.end()  # it may come back with its id
+        finally:
+            client.serving = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One client, from here to its end, or to that of its key. Raises ParameterInvalid."""
@@ -127,40 +144,57 @@ class Feed:
         if scope["method"] == "HEAD":
             await send({"type": "http.response.body"})
             return
-        seen = self._count
+        client = _Client(send, scope[HOLDS], self._count)
         known = Headers(scope=scope).get("last-event-id")
-        await _send(send, _HELLO + (self._standing if known != self._id else b""))
-        gone = asyncio.ensure_future(_disconnect(receive))
         try:
-            while not self._closing and not gone.done():
-                if seen == self._count:
-                    await asyncio.wait(
-                        (self._next_turn(), gone), timeout=ALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED
-                    )
-                if not scope[HOLDS]():
-                    break
-                missed = self._count - seen
-                if missed > len(self._recent):
-                    return  # too far behind: it comes back with its id
-                await _send(send, b"".join(list(self._recent)[-missed:]) if missed else _ALIVE)
-                seen += missed
-            if not gone.done():
-                await send({"type": "http.response.body"})
+            await client.tell(_HELLO + (self._standing if known != self._id else b""))
+            await self._attend(client, receive)
         except TimeoutError:
-            return
+            if client.took_all:
+                await send({"type": "http.response.body"})
+
+    async def _attend(self, client: _Client, receive: Receive) -> None:
+        """Until the client leaves. Raises TimeoutError where it was ended."""
+        try:
+            async with client.open:
+                self._clients.add(client)
+                if self._closing:
+                    client.end()
+                elif client.seen < self._count:
+                    self._wake()
+                while (await receive())["type"] != "http.disconnect":
+                    pass
         finally:
-            gone.cancel()
+            self._clients.discard(client)
+            if client.serving:
+                client.serving.cancel()
 
 
-async def _disconnect(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+class _Client:
+    """One that listens. It takes a task that waits for its end, and another one while it is told something.
 
+    Parameters: `holds` tells whether its key still counts; `seen`, how many events it has been told, or came after.
+    """
 
-async def _send(send: Send, data: bytes) -> None:
-    """Raises TimeoutError where the client takes nothing."""
-    async with asyncio.timeout(STALLED_SECONDS):
-        await send({"type": "http.response.body", "body": data, "more_body": True})
+    __slots__ = ("_send", "holds", "open", "seen", "serving", "took_all")
+
+    def __init__(self, send: Send, holds: Callable[[], bool], seen: int) -> None:
+        self._send = send
+        self.holds = holds
+        self.seen = seen
+        self.took_all = True
+        self.open = asyncio.timeout(None)
+        self.serving: asyncio.Task[None] | None = None
+
+    async def tell(self, data: bytes) -> None:
+        """Raises TimeoutError where the client takes nothing."""
+        self.took_all = False
+        async with asyncio.timeout(STALLED_SECONDS):
+            await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        self.took_all = True
+
+    def end(self) -> None:
+        self.open.reschedule(asyncio.get_running_loop().time())
 
 
 def _snapshot(head: Head, manifest: Manifest | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A real sidecar for tests: its own process, folder, port and key. Tests play the worker through the store."""
+"""A real sidecar for tests, in a process of its own or in this one. Tests play the worker through the store."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from cache_factory import confirm, publish
 
+from api.app import create_app
+from api.events import Events
+from api.server import Server, listen
 from cache.errors import Trouble
+from cache.settings import Settings
 from cache.snapshot import Changes, Head
 from cache.store import Progress, Run, Store, Worker, open_store
 
@@ -70,6 +75,26 @@ def sidecar(folder: Path, **settings: str) -> Iterator[Sidecar]:
         yield running
     finally:
         running.close()
+
+
+@contextmanager
+def served_here(folder: Path, rows: int, **constants: float) -> Iterator[tuple[str, Store]]:
+    """A server in this process, with other `constants`: `events__ALIVE_SECONDS` is that of api/events.py. Gives its
+    address and its store."""
+    settings = Settings.load(cache_url=f"file:{folder / 'cache'}", rate_limit="off", access_log="off")
+    with pytest.MonkeyPatch.context() as patch, closing(open_store(settings.cache_url)) as store:
+        for name, value in constants.items():
+            patch.setattr(f"api.{name.replace('__', '.')}", value)
+        publish(store, rows)
+        events = Events(store, settings)
+        server = Server(create_app(store, settings, KEY, events), events)
+        with listen("127.0.0.1", 0) as listening:
+            thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+            thread.start()
+            host, port = listening.getsockname()
+            yield f"http://{host}:{port}", store
+            server.should_exit = True
+            thread.join()
 
 
 @contextmanager

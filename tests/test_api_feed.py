@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,11 +15,12 @@ from typing import Any, TextIO
 import httpx
 import pytest
 from cache_factory import confirm, publish
-from sidecar_process import KEY, Sidecar, sidecar, sync, worker
+from sidecar_process import KEY, Sidecar, served_here, sidecar, sync, worker
 
 from api.feed import Feed
 from cache.local import LocalStore
 from cache.snapshot import Changes
+from cache.store import Store
 
 CLIENTS = 100
 
@@ -103,17 +105,17 @@ def test_a_client_that_comes_back_is_told_only_where_things_have_moved(api: Side
 
 def test_an_event_reaches_every_client(api: Sidecar) -> None:
     with ExitStack() as stack:
-        streams = [told(stack.enter_context(listening(api))) for _ in range(CLIENTS)]
+        streams = [told(stack.enter_context(listening(api.url))) for _ in range(CLIENTS)]
         assert {next(stream)["generation"] for stream in streams} == {1}
         publish(api.store, 4)
         assert [next(stream)["generation"] for stream in streams] == [2] * CLIENTS
 
 
 def test_clients_that_read_nothing_or_leave_harm_no_other(api: Sidecar) -> None:
-    with listening(api):
-        with listening(api):
+    with listening(api.url):
+        with listening(api.url):
             pass
-        with listening(api) as reading:
+        with listening(api.url) as reading:
             stream = told(reading)
             for _ in range(2, 20):
                 publish(api.store, 3)
@@ -123,8 +125,37 @@ def test_clients_that_read_nothing_or_leave_harm_no_other(api: Sidecar) -> None:
     assert "Traceback" not in api.log()
 
 
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Store]]:
+    """A server that tells a client soon that it is still served, and drops one soon that takes nothing."""
+    waits = {"events__ALIVE_SECONDS": 0.4, "feed__STALLED_SECONDS": 0.5}
+    with served_here(tmp_path_factory.mktemp("hasty"), 3, **waits) as (url, store):
+        yield url, store
+
+
+def test_a_client_is_told_that_it_is_still_served_while_nothing_happens(hasty: tuple[str, Store]) -> None:
+    with listening(hasty[0]) as client:
+        next(told(client))
+        assert [client.readline() for _ in range(9)][2::4] == [": alive\n"] * 2
+
+
+def test_a_client_that_stops_reading_is_dropped_while_another_one_goes_on(hasty: tuple[str, Store]) -> None:
+    url, store = hasty
+    head = confirm(store)
+    with listening(url) as stopped, listening(url) as reading:
+        events = told(reading)
+        next(events)
+        for letter in "abcdefghijkl":
+            store.confirm(head.model_copy(update={"verified": False, "reason": letter * 1_000_000}))
+            assert next(events)["reason"][0] == letter
+        time.sleep(2)
+        confirm(store)
+        assert next(events)["verified"]
+        assert stopped.read().count("event: snapshot") < 12
+
+
 def test_a_shutdown_waits_for_no_client(api: Sidecar) -> None:
-    with listening(api) as client:
+    with listening(api.url) as client:
         next(told(client))
         os.kill(api.process.pid, signal.SIGTERM)
         assert api.process.wait(5) == -signal.SIGTERM
@@ -136,9 +167,9 @@ def test_events_want_a_key(api: Sidecar) -> None:
 
 
 @contextmanager
-def listening(api: Sidecar) -> Iterator[TextIO]:
+def listening(url: str) -> Iterator[TextIO]:
     """A client of its own connection, which has asked for the events and read none."""
-    address = httpx.URL(api.url)
+    address = httpx.URL(url)
     with socket.create_connection((address.host, address.port), 30) as client:
         client.sendall(f"GET /events HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\n\r\n".encode())
         with client.makefile(encoding="utf-8", newline="\n") as lines:

@@ -7,7 +7,6 @@ import re
 import select
 import socket
 import struct
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,18 +17,13 @@ from typing import Any
 import httpx
 import pytest
 from cache_factory import publish
-from sidecar_process import KEY, Sidecar, sidecar
+from sidecar_process import KEY, Sidecar, served_here, sidecar
 
-from api.app import create_app
 from api.connection import MAX_BODY, MAX_HEAD
-from api.events import Events
 from api.limits import Limits
-from api.server import Server, listen
 from cache.address import Proxies, counted_as
 from cache.clients import ApiKey, digest
 from cache.errors import SettingsInvalid
-from cache.local import LocalStore
-from cache.settings import Settings
 from cache.store import now
 
 
@@ -287,22 +281,9 @@ def test_a_client_that_goes_away_is_no_fault_of_ours(api: Sidecar, request_line:
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server in this process that waits a second for a client. Gives its address."""
-    folder = tmp_path_factory.mktemp("hasty")
-    store = LocalStore(folder / "cache")
-    publish(store, 4_000)
-    settings = Settings.load(cache_url=f"file:{folder / 'cache'}", rate_limit="off", access_log="off")
-    events = Events(store, settings)
-    server = Server(create_app(store, settings, KEY, events), events)
-    with pytest.MonkeyPatch.context() as patch, listen("127.0.0.1", 0) as listening:
-        patch.setattr("api.connection.RECEIVE_SECONDS", 1)
-        patch.setattr("api.connection.STALLED_SECONDS", 1)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        host, port = listening.getsockname()
-        yield f"http://{host}:{port}"
-        server.should_exit = True
-        thread.join()
-    store.close()
+    waits = {"connection__RECEIVE_SECONDS": 1, "connection__STALLED_SECONDS": 1}
+    with served_here(tmp_path_factory.mktemp("hasty"), 4_000, **waits) as (url, _):
+        yield url
 
 
 def drip(raw: socket.socket, data: bytes) -> None:
