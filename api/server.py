@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from typing import cast
 
@@ -12,6 +13,7 @@ from api.connection import BoundedProtocol
 from api.events import Events
 from cache.errors import SettingsInvalid
 
+ACCEPTED = 16  # new connections in one turn of the loop
 GRACE_SECONDS = 1  # what a download in the middle gets at shutdown; streams are ended at once
 
 
@@ -41,6 +43,12 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
         self._events = events
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """uvloop accepts one connection of each socket between the answers to all who are connected, so that of many
+        who come at once the last would wait long. It gets the socket several times."""
+        several = ACCEPTED if type(asyncio.get_running_loop()).__module__ == "uvloop" else 1
+        await super().startup([each.dup() for each in sockets for _ in range(several)] if sockets else None)
 
     async def on_tick(self, counter: int) -> bool:
         """uvicorn calls it ten times a second."""

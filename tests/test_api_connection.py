@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+import selectors
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from itertools import pairwise
+from typing import cast
 
 import pytest
 from cache_factory import publish
@@ -14,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sidecar_process import KEY, Sidecar, sidecar
 
+CLIENTS = 200
 HEAD = f"Host: x\r\nX-API-Key: {KEY}\r\n".encode()
 PAGE = b"GET /fetch-data?limit=3 HTTP/1.1\r\n"
 REQUESTS = (
@@ -99,6 +104,22 @@ def test_answers_do_not_depend_on_how_requests_are_joined_and_cut(
                 connection.sendall(sent[start:stop])
                 time.sleep(0.002)  # so that it arrives as a piece of its own
             assert answers(connection, batch) == [right[request] for request in batch]
+
+
+def test_of_many_who_connect_at_once_none_waits_for_many_answers_to_the_others(api: Sidecar) -> None:
+    with ExitStack() as stack, selectors.DefaultSelector() as selector:
+        for _ in range(CLIENTS):
+            client = stack.enter_context(connected(api))
+            client.sendall(REQUESTS[0])
+            selector.register(client, selectors.EVENT_READ)
+        answered = Counter[socket.socket]()
+        while len(answered) < CLIENTS:
+            for key, _ in selector.select(10):
+                client = cast(socket.socket, key.fileobj)
+                assert client.recv(1 << 16).startswith(b"HTTP/1.1 200")
+                client.sendall(REQUESTS[0])
+                answered[client] += 1
+    assert max(answered.values()) <= CLIENTS / 4
 
 
 def test_the_rest_of_a_request_is_not_taken_for_one(api: Sidecar) -> None:
