@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from starlette.datastructures import Headers
@@ -102,11 +103,11 @@ class Feed:
         if news.events:
             self._recent += news.events
             self._count += len(news.events)
-            self._wake()
+            self._wake(self._clients)
 
     def remind(self) -> None:
         """Tells all clients that they are still served."""
-        self._wake()
+        self._wake(self._clients)
 
     def close(self) -> None:
         """Ends all streams."""
@@ -114,8 +115,8 @@ class Feed:
         for client in self._clients:
             client.end()
 
-    def _wake(self) -> None:
-        for client in self._clients:
+    def _wake(self, clients: Iterable[_Client]) -> None:
+        for client in clients:
             if client.serving is None:
                 client.serving = asyncio.create_task(self._serve(client))
 
@@ -161,7 +162,7 @@ class Feed:
                 if self._closing:
                     client.end()
                 elif client.seen < self._count:
-                    self._wake()
+                    self._wake([client])
                 while (await receive())["type"] != "http.disconnect":
                     pass
         finally:
@@ -194,7 +195,8 @@ class _Client:
         self.took_all = True
 
     def end(self) -> None:
-        self.open.reschedule(asyncio.get_running_loop().time())
+        with suppress(RuntimeError):  # it is ending
+            self.open.reschedule(asyncio.get_running_loop().time())
 
 
 def _snapshot(head: Head, manifest: Manifest | None) -> dict[str, Any]:
