@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -359,15 +360,18 @@ def same_connection(running: Sidecar) -> Iterator[httpx.Client]:
 
 def test_a_client_may_ask_again_after_an_answer_that_took_long_to_read(tmp_path: Path) -> None:
     with sidecar(tmp_path) as running:
-        publish(running.store, 20_000)
+        publish(running.store, 60_000)
         running.client.get("/fetch-data?limit=1")
         with same_connection(running) as client:
             with client.stream("GET", "/fetch-data") as answer:
+                parts = answer.iter_raw(250_000)
                 size = 0
-                for part in answer.iter_raw(250_000):
+                for part in islice(parts, 24):
                     size += len(part)
-                    time.sleep(0.2)
+                    time.sleep(0.25)
+                size += sum(map(len, parts))
                 assert size == int(answer.headers["content-length"])
+            time.sleep(1.2)
             assert client.get("/health").status_code == 200
 
 
