@@ -14,7 +14,7 @@ from api.events import Events
 from api.server import Server, listen
 from cache.errors import OrdersError
 from cache.settings import Settings
-from cache.store import open_store
+from cache.storage.store import open_store
 
 
 def main() -> None:

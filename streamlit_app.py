@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from cache.errors import OrdersError
 from cache.settings import Settings
-from cache.store import open_store
+from cache.storage.store import open_store
 from dashboard import signin
 from dashboard.downloads import PATH, Downloads
 from dashboard.headers import Headers

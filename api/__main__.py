@@ -19,10 +19,11 @@ from datetime import UTC, datetime, timedelta
 from typing import get_args
 
 from api.answers import iso
-from cache.clients import ApiKey, Scope, digest, new_key
+from cache.access.api_keys import ApiKey, Scope, digest, new_key
 from cache.errors import OrdersError, SettingsInvalid
 from cache.settings import Settings
-from cache.store import Store, now, open_store
+from cache.storage.records import now
+from cache.storage.store import Store, open_store
 
 FAILED, USAGE = 1, 2
 

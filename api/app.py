@@ -32,9 +32,9 @@ from api.sign import Sign
 from api.status import Reports
 from api.views import Ready, Views
 from cache.errors import OrdersError
-from cache.scanner import Scanner
+from cache.export.pool import Scanner
 from cache.settings import Settings
-from cache.store import Store
+from cache.storage.store import Store
 
 
 class Service(Protocol):

@@ -23,11 +23,11 @@ from api.gate import access_of
 from api.parameters import Parameter, parameters
 from api.ready import compressed, matches, takes_gzip
 from api.views import Piece, Ready, View, Views
-from cache.changes import ChangeList, Page, mark, page, rows_of
+from cache.access.masking import personal_columns
 from cache.errors import ChangesGone, ColumnMasked, NoKey, SnapshotDamaged
-from cache.personal import personal_columns
 from cache.settings import Settings
-from cache.store import Store
+from cache.storage.change_log import ChangeList, Page, mark, page, rows_of
+from cache.storage.store import Store
 
 MOST_ROWS = 10_000
 JOINED = 4 << 20  # bytes of a body that are copied to be sent at once

@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, get_args
 
 from api.query import KNOWN
-from cache.filters import SEARCHED, UNORDERED, UNSORTED, Op
-from cache.snapshot import Column, Kind
+from cache.query.filters import SEARCHED, UNORDERED, UNSORTED, Op
+from cache.schema import Column, Kind
 
 Schema = dict[str, Any]
 

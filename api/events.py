@@ -20,7 +20,8 @@ from api.feed import Feed, News
 from api.refresh import Asked, progress
 from cache.errors import OrdersError, Trouble
 from cache.settings import Settings
-from cache.store import Status, Store, Task
+from cache.storage.records import Status, Task
+from cache.storage.store import Store
 
 log = logging.getLogger(__name__)
 

@@ -24,10 +24,11 @@ from api.answers import dumps, iso_or_none
 from api.gate import HOLDS
 from api.parameters import parameters
 from api.refresh import progress
-from cache.changes import counted
 from cache.errors import CacheError, ChangesGone
-from cache.snapshot import Changes, Head, Manifest
-from cache.store import Status, Store
+from cache.storage.change_log import counted
+from cache.storage.records import Status
+from cache.storage.snapshot import Changes, Head, Manifest
+from cache.storage.store import Store
 
 STALLED_SECONDS = 10  # a client that takes nothing for so long is dropped
 KEPT = 200  # events that a client may lag behind

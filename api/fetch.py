@@ -39,9 +39,9 @@ from api.ready import (
 from api.refresh import ask_automatically, nothing_cached
 from api.views import Piece, Ready, View, Views
 from cache.errors import NoSnapshot, UnknownGeneration
-from cache.scanner import Scanner
+from cache.export.pool import Scanner
 from cache.settings import Settings
-from cache.store import Store
+from cache.storage.store import Store
 
 SLICE = 256 * 1024  # bytes handed to the server at once: what a slow client can hold in memory
 GATHERED = 1_000  # picked rows that are put together at once

@@ -24,12 +24,12 @@ from starlette.types import Scope as Connection
 from api.codes import CODES
 from api.errors import Forbidden, refusal, unauthorized
 from api.limits import Limits
-from cache.address import Proxies, counted_as
-from cache.clients import ApiKey, Clients, Scope, digest
+from cache.access.api_keys import ApiKey, Clients, Scope, digest
+from cache.access.client_ip import Proxies, counted_as
+from cache.access.signed_urls import EXPIRES, SIGNATURE, is_signed, signed
 from cache.errors import CacheError
 from cache.settings import Settings
-from cache.signing import EXPIRES, SIGNATURE, is_signed, signed
-from cache.store import Store
+from cache.storage.store import Store
 
 log = logging.getLogger(__name__)
 

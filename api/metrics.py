@@ -23,7 +23,8 @@ from starlette.types import Scope
 from api.accesslog import shown
 from api.parameters import parameters
 from cache.errors import CacheError
-from cache.store import Store, now
+from cache.storage.records import now
+from cache.storage.store import Store
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0)  # seconds: from a 304 to a whole table
 

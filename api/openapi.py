@@ -27,7 +27,7 @@ from api.ready import matches, takes_gzip
 from api.schemas import Schema, ref, schemas
 from api.views import Views
 from cache.errors import CacheError
-from cache.snapshot import Column
+from cache.schema import Column
 
 _ABOUT = """\
 The orders table, from a copy that is proven equal to it; answers come at once and say how old they are.

@@ -9,7 +9,7 @@ from api.changes import PARAMETERS as CHANGES_PARAMETERS
 from api.parameters import Parameter
 from api.query import MEDIA_TYPES, PARAMETERS, PATH
 from api.schemas import Schema, ref
-from cache.signing import EXPIRES, SIGNATURE
+from cache.access.signed_urls import EXPIRES, SIGNATURE
 
 OF_VIEW = ("ETag", "Last-Modified", "X-Generation", "X-Verified")
 OF_FORMATS = ("X-Total-Count", "X-Next", "Content-Disposition", "Accept-Ranges")

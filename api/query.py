@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple, cast, get_args
 
 from api.errors import ParameterInvalid
 from api.parameters import Parameter, choice, flag, listed, names, pairs, parse, repeated, text, unknown, whole
-from cache.filters import Condition, Op, Query, Sort
-from cache.shape import Format, Shape
+from cache.export.row_format import Format, Shape
+from cache.query.filters import Condition, Op, Query, Sort
 
 PATH = "/fetch-data"
 

@@ -18,10 +18,10 @@ from isal import isal_zlib
 from api.errors import ParameterInvalid
 from api.query import ALL, MEDIA_TYPES, PREPARED, FetchQuery
 from api.views import Piece, Ready, View
-from cache.filters import Query
-from cache.personal import refuse_masked
-from cache.shape import Shape
-from cache.snapshot import Column
+from cache.access.masking import refuse_masked
+from cache.export.row_format import Shape
+from cache.query.filters import Query
+from cache.schema import Column
 
 More = Mapping[str, Any]  # further keys of a body
 

@@ -17,7 +17,8 @@ from api.errors import pending
 from api.parameters import parameters
 from cache.errors import NoSnapshot, NoWorker, Trouble
 from cache.settings import Settings
-from cache.store import Run, Store, Task, now
+from cache.storage.records import Run, Task, now
+from cache.storage.store import Store
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, get_args
 
 from api.sign import Wish
-from cache.snapshot import Column, Kind
-from cache.store import TaskState
+from cache.schema import Column, Kind
+from cache.storage.records import TaskState
 
 Schema = dict[str, Any]
 

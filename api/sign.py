@@ -13,8 +13,8 @@ from api.answers import Answer, iso
 from api.errors import ParameterInvalid
 from api.gate import Gate, access_of
 from api.parameters import parameters
-from cache.signing import EXPIRES, MAX_MINUTES, SIGNATURE
-from cache.store import now
+from cache.access.signed_urls import EXPIRES, MAX_MINUTES, SIGNATURE
+from cache.storage.records import now
 
 SIGNABLE = ("/fetch-data", "/events", "/changes")
 _SIGNABLE = rf"^({'|'.join(SIGNABLE)})(\?[^#]*)?$"

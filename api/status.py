@@ -18,7 +18,8 @@ from api.refresh import progress
 from api.views import View, Views
 from cache.errors import CacheError, NoSnapshot, NoWorker
 from cache.settings import Settings
-from cache.store import Run, Status, Store, now
+from cache.storage.records import Run, Status, now
+from cache.storage.store import Store
 
 
 class Reports:

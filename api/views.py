@@ -14,11 +14,11 @@ from starlette.concurrency import run_in_threadpool
 from api.answers import ctime, dumps, http_date, iso, iso_or_none
 from api.headers import Lines
 from api.query import ALL
-from cache.filters import Query
-from cache.index import Index
-from cache.personal import personal_columns
-from cache.snapshot import Snapshot
-from cache.store import Store
+from cache.access.masking import personal_columns
+from cache.query.engine import Index
+from cache.query.filters import Query
+from cache.storage.snapshot import Snapshot
+from cache.storage.store import Store
 
 Piece = bytes | memoryview
 
@@ -38,7 +38,7 @@ class Ready:
 class View:
     """One generation.
 
-    Parameters: `snapshot`, opened; its head says how fresh it is. `personal` names columns, see cache/personal.py.
+    Parameters: `snapshot`, opened; its head says how fresh it is. `personal` names columns, see `masking`.
     """
 
     def __init__(self, snapshot: Snapshot, personal: str) -> None:

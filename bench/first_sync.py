@@ -15,7 +15,7 @@ import psutil
 
 from bench.memory import Peak
 from bench.servers import ROOT
-from cache.store import open_store
+from cache.storage.store import open_store
 from lab import DATABASE, TABLE, Lab, LabError
 
 

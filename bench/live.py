@@ -27,7 +27,7 @@ from bench.serve import FOLDER, PAGE, sidecar, synced
 from bench.servers import KEY, ROOT, Server, median
 from bench.wrk import Rate, ask
 from cache.errors import OrdersError
-from cache.store import open_store
+from cache.storage.store import open_store
 from lab import Lab, LabError
 from lab.servers import install
 

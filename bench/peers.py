@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.servers import Server, running
-from cache.snapshot import PARQUET, Snapshot
+from cache.storage.snapshot import PARQUET, Snapshot
 from lab.servers import free_port
 
 TABLE = "orders"

@@ -22,7 +22,8 @@ from urllib.parse import urlencode
 from bench.first_sync import sync_process
 from bench.servers import median
 from cache.errors import OrdersError
-from cache.store import Run, open_store
+from cache.storage.records import Run
+from cache.storage.store import open_store
 from lab import TABLE, Lab, LabError
 from lab.servers import install
 from scraper.export import Exporter

@@ -25,8 +25,8 @@ from bench.peers import TABLE, compressed, datasette, flask, nginx, roapi
 from bench.servers import KEY, ROOT, Server, median, running
 from bench.wrk import Rate, ask
 from cache.errors import OrdersError
-from cache.snapshot import Snapshot
-from cache.store import open_store
+from cache.storage.snapshot import Snapshot
+from cache.storage.store import open_store
 from lab import Lab, LabError
 from lab.servers import free_port, install
 

@@ -13,8 +13,8 @@ from typing import Literal
 
 import streamlit as st
 
-from cache.analytics import Orders
-from cache.personal import personal_columns
+from cache.access.masking import personal_columns
+from cache.analytics.figures import Orders
 from dashboard import words
 from dashboard.passwords import COOKIE, Role
 from dashboard.source import source

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from cache.analytics import Bucket, Group, Span
+from cache.analytics.figures import Bucket, Group, Span
 from dashboard import words
 from dashboard.metrics import Metric
 from dashboard.metrics import Value as Figure

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import streamlit as st
 
-from cache.analytics import Figures, Group, Orders, Returns
+from cache.analytics.figures import Figures, Group, Orders, Returns
 from dashboard import words
 from dashboard.cards import Card
 from dashboard.metrics import LARGE, METRICS, Metric, change

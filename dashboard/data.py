@@ -8,13 +8,13 @@ from typing import Any
 
 import streamlit as st
 
-from cache import rankings
-from cache.analytics import PRODUCT, Bucket, Dimension, Figures, Filter, Group, Orders, Returns, Span
-from cache.filters import Condition
-from cache.lookup import Page
-from cache.rankings import Cohort, Customer, Product
-from cache.setup import Setup
-from cache.snapshot import Snapshot
+from cache.analytics import rankings
+from cache.analytics.figures import PRODUCT, Bucket, Dimension, Figures, Filter, Group, Orders, Returns, Span
+from cache.analytics.order_lookup import Page
+from cache.analytics.rankings import Cohort, Customer, Product
+from cache.query.filters import Condition
+from cache.storage.snapshot import Snapshot
+from cache.table_setup import Setup
 from dashboard.source import source
 
 Conditions = tuple[Condition, ...]

@@ -1,7 +1,7 @@
 """GET /export: a file of the orders that a page shows, as CSV, Excel or Parquet, sent as it is made.
 
-The address says all, and is signed (cache/signing.py): which orders of which copy of the table, the format, and what
-the visitor may not see. A process of its own finds and renders the rows (cache/scan.py), at the pace of the client.
+The address says all, and is signed (cache/access): which orders of which copy of the table, the format, and what
+the visitor may not see. A process of its own finds and renders the rows (cache/export), at the pace of the client.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
+from cache.access.signed_urls import EXPIRES, SIGNATURE, is_signed, signed
 from cache.errors import BadFilter, OrdersError, ScanBusy, TooManyRows, UnknownGeneration
-from cache.filters import Query
-from cache.scanner import Scanner
-from cache.selection import Selection
-from cache.shape import Shape
-from cache.signing import EXPIRES, SIGNATURE, is_signed, signed
-from cache.store import now
+from cache.export.order_selection import Selection
+from cache.export.pool import Scanner
+from cache.export.row_format import Shape
+from cache.query.filters import Query
+from cache.storage.records import now
 
 Format = Literal["csv", "xlsx", "parquet"]
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from cache.analytics import Orders
-from cache.facts import ROW_KEY
-from cache.lookup import Row
+from cache.analytics.fact_tables import ROW_KEY
+from cache.analytics.figures import Orders
+from cache.analytics.order_lookup import Row
 from dashboard import rows, words
 from dashboard.table import Cell, Column, Line, table
 

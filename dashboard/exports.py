@@ -6,8 +6,8 @@ from html import escape
 
 import streamlit as st
 
-from cache.analytics import Orders, Span
-from cache.selection import Selection
+from cache.analytics.figures import Orders, Span
+from cache.export.order_selection import Selection
 from dashboard import access
 from dashboard.data import Conditions
 from dashboard.downloads import Format, address

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from cache.analytics import PRODUCT, Dimension, Filter, Orders
+from cache.analytics.figures import PRODUCT, Dimension, Filter, Orders
 from dashboard import data, words
 from dashboard.view import COMPARED, PERIODS, RETURNS, View
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from cache.analytics import Figures, Orders, Returns, Span
+from cache.analytics.figures import Figures, Orders, Returns, Span
 from cache.errors import CacheError
 from dashboard import data, filters, freshness, words
 from dashboard.data import Conditions

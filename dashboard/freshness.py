@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from cache.errors import NoWorker, OrdersError
-from cache.snapshot import Head
-from cache.store import Progress, Status, now
+from cache.storage.records import Progress, Status, now
+from cache.storage.snapshot import Head
 from dashboard import access, navigation, words
 from dashboard.source import source
 

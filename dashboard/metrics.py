@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-from cache.analytics import Figures, Orders, Returns
+from cache.analytics.figures import Figures, Orders, Returns
 from dashboard import words
 
 Value = Decimal | int | None

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from cache.analytics import Orders, Span
-from cache.facts import ROW_KEY
-from cache.lookup import Row
+from cache.analytics.fact_tables import ROW_KEY
+from cache.analytics.figures import Orders, Span
+from cache.analytics.order_lookup import Row
 from dashboard import access, data, rows, words
 from dashboard.data import Conditions
 from dashboard.drawer import drawer

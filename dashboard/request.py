@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from cache.analytics import Dimension
+from cache.analytics.figures import Dimension
 from dashboard.frame import Shown
 
 _ROLES: Mapping[Dimension, str] = {

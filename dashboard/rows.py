@@ -8,16 +8,16 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from cache.analytics import Orders
-from cache.facts import ROW_KEY
-from cache.lookup import Row
-from cache.values import compact
+from cache.analytics.fact_tables import ROW_KEY
+from cache.analytics.figures import Orders
+from cache.analytics.order_lookup import Row
+from cache.storage.row_encoding import compact
 from dashboard import words
 from dashboard.filters import PARTS
 
 
 def by_role(orders: Orders, row: Row) -> Row:
-    """The row with what its columns mean (cache/mapping.py) beside their own names."""
+    """The row with what its columns mean (cache/analytics/reading.py) beside their own names."""
     return {**row, **{role: row.get(column.name) for role, column in orders.mapped.roles.items()}}
 
 

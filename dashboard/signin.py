@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit.runtime.secrets import SecretsValue
 
-from cache.address import Proxies, counted_as
+from cache.access.client_ip import Proxies, counted_as
 from cache.errors import SettingsInvalid
 from cache.settings import Settings
 from dashboard.passwords import COOKIE, SECONDS, Passwords

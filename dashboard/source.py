@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cache.settings import Settings
-from cache.store import Store
+from cache.storage.store import Store
 from dashboard.passwords import Passwords
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Protocol, Self, cast
 
-from cache.analytics import Bucket, Filter, Returns, Span
-from cache.filters import Condition
+from cache.analytics.figures import Bucket, Filter, Returns, Span
+from cache.query.filters import Condition
 from dashboard import words
 
 PERIODS: Mapping[str, str] = {

@@ -24,7 +24,8 @@ import psutil
 
 from cache.errors import OrdersError, SettingsInvalid, SyncRunning
 from cache.settings import Settings
-from cache.store import Run, Store, open_store
+from cache.storage.records import Run
+from cache.storage.store import Store, open_store
 from scraper.errors import SyncTimedOut
 from scraper.scheduler import BUSY
 from scraper.settings import ScraperSettings

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from cache.snapshot import Segment
+from cache.storage.snapshot import Segment
 from scraper.assemble import Assembler, Begin, Copy, End, Keep, Piece, Rows, Stop, copyable
 from scraper.errors import AnswerCut, Unconfirmed
 from scraper.export import Exporter, patiently

@@ -16,10 +16,10 @@ from typing import NamedTuple, Self
 
 import pyarrow as pa
 
-from cache.render import SegmentWriter
-from cache.snapshot import Segment
-from cache.store import Store
-from cache.values import engine
+from cache.storage.row_encoding import engine
+from cache.storage.segment_writer import SegmentWriter
+from cache.storage.snapshot import Segment
+from cache.storage.store import Store
 from scraper.kinds import Kinds
 from scraper.long_bytes import all_hexadecimal
 from scraper.marks import Marks

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable
 from urllib.parse import quote
 
-from cache.diagnostics import FOLDER, name
-from cache.store import now
+from cache.storage.failure_pages import FOLDER, name
+from cache.storage.records import now
 
 log = logging.getLogger(__name__)
 

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from cache.changes import Places, Rows, Side, Sums
-from cache.snapshot import JSON, OFFSETS, Changes, Column, Segment, Snapshot, Source
-from cache.store import Store
+from cache.schema import Column
+from cache.storage.change_log import Places, Rows, Side, Sums
+from cache.storage.snapshot import JSON, OFFSETS, Changes, Segment, Snapshot, Source
+from cache.storage.store import Store
 from scraper.assemble import Assembler
 from scraper.marks import Marks
 from scraper.table import Table

@@ -18,8 +18,8 @@ import psutil
 
 from cache.errors import OrdersError
 from cache.settings import Settings
-from cache.snapshot import Forms
-from cache.store import open_store
+from cache.storage.snapshot import Forms
+from cache.storage.store import open_store
 from scraper import firewall
 from scraper.basic_auth import realm
 from scraper.browser import BYTES, available_memory, find_browser, find_driver

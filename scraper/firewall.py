@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
-from cache.snapshot import Forms
-from cache.store import now
+from cache.storage.records import now
+from cache.storage.snapshot import Forms
 from scraper.errors import ScrapeError, StatementBlocked, Unproven, Unreachable
 from scraper.export import Exporter
 

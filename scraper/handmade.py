@@ -16,9 +16,11 @@ from typing import IO
 import numpy as np
 import pyarrow as pa
 
-from cache.snapshot import Column, Forms, Kind, Snapshot, Source
-from cache.store import Run, Store
-from cache.values import engine
+from cache.schema import Column, Kind
+from cache.storage.records import Run
+from cache.storage.row_encoding import engine
+from cache.storage.snapshot import Forms, Snapshot, Source
+from cache.storage.store import Store
 from scraper.assemble import Assembler
 from scraper.differences import differences
 from scraper.errors import FileRefused, Unproven

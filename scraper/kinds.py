@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
-from cache.snapshot import Column, Segment
-from cache.values import compact
+from cache.schema import Column
+from cache.storage.row_encoding import compact
+from cache.storage.snapshot import Segment
 from scraper.table import Table, may_be_json
 
 _fits: dict[str, Callable[[str], bool]] = {

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cache.snapshot import Column
+from cache.schema import Column
 from scraper.errors import Unconfirmed
 
 _BASE64, _TOO_LONG = "=", "-"  # how a text begins that is not hexadecimal

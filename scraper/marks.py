@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cache.render import Checksums, exact_sum
-from cache.snapshot import CHECKSUMS, JSON, OFFSETS, PARQUET
+from cache.storage.segment_writer import Checksums, exact_sum
+from cache.storage.snapshot import CHECKSUMS, JSON, OFFSETS, PARQUET
 from scraper.ranges import Range, Total
 from scraper.table import Table
 

@@ -6,10 +6,12 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from cache.changes import Rows
 from cache.errors import OrdersError, UnknownGeneration
-from cache.snapshot import Column, Head, Manifest, Segment, Snapshot, Source
-from cache.store import Run, Store, Task, now
+from cache.schema import Column
+from cache.storage.change_log import Rows
+from cache.storage.records import Run, Task, now
+from cache.storage.snapshot import Head, Manifest, Segment, Snapshot, Source
+from cache.storage.store import Store
 from scraper.errors import ScrapeError
 from scraper.report import Reporter
 

@@ -14,7 +14,8 @@ from typing import Any, Self
 from tqdm import tqdm
 
 from cache.errors import CacheError
-from cache.store import Progress, Run, Store
+from cache.storage.records import Progress, Run
+from cache.storage.store import Store
 
 log = logging.getLogger(__name__)
 

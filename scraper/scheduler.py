@@ -20,7 +20,8 @@ import schedule
 
 from cache.errors import CacheError
 from cache.settings import Settings
-from cache.store import Run, Store, Worker, now
+from cache.storage.records import Run, Worker, now
+from cache.storage.store import Store
 
 log = logging.getLogger(__name__)
 

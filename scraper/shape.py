@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from cache.snapshot import Forms
+from cache.storage.snapshot import Forms
 from scraper.errors import AnswerCut, NoTable, StatementBlocked
 from scraper.export import Exporter, patiently
 from scraper.table import Table, described, key_places, may_be_json, quoted, read_table

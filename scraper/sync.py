@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from cache.errors import UnknownGeneration
-from cache.snapshot import Column, Draft, Forms, Segment, Snapshot, Source
-from cache.store import Run, Store, Task, now
+from cache.schema import Column
+from cache.storage.records import Run, Task, now
+from cache.storage.snapshot import Draft, Forms, Segment, Snapshot, Source
+from cache.storage.store import Store
 from scraper import firewall
 from scraper.agree import NOTHING, Agreement, gap
 from scraper.assemble import Assembler

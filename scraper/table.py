@@ -15,8 +15,9 @@ from functools import cached_property
 import duckdb
 import pyarrow as pa
 
-from cache.render import Checksums
-from cache.snapshot import Column, Forms, Kind
+from cache.schema import Column, Kind
+from cache.storage.segment_writer import Checksums
+from cache.storage.snapshot import Forms
 from scraper import long_bytes
 from scraper.errors import AnswerCut, NoTable
 from scraper.export import Exporter, patiently

@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cache.snapshot import Column, Segment
-from cache.values import engine
+from cache.schema import Column
+from cache.storage.row_encoding import engine
+from cache.storage.snapshot import Segment
 from scraper import pages
 from scraper.assemble import Assembler, Begin, Rows, Stop
 from scraper.errors import AnswerCut

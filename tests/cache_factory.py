@@ -12,11 +12,13 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from cache.changes import Rows, Side
 from cache.errors import UnknownGeneration
-from cache.render import SegmentWriter
-from cache.snapshot import CHECKSUMS, JSON, Changes, Column, Head, Manifest, Segment, Source
-from cache.store import Store, now
+from cache.schema import Column
+from cache.storage.change_log import Rows, Side
+from cache.storage.records import now
+from cache.storage.segment_writer import SegmentWriter
+from cache.storage.snapshot import CHECKSUMS, JSON, Changes, Head, Manifest, Segment, Source
+from cache.storage.store import Store
 
 Row = Mapping[str, str | None]
 

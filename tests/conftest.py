@@ -10,7 +10,7 @@ import pytest
 from copies import Copies
 from playwright.sync_api import Browser, sync_playwright
 
-from cache.local import LocalStore
+from cache.storage.local_store import LocalStore
 from lab import Lab
 from scraper.login import Session, log_in
 from scraper.settings import ScraperSettings

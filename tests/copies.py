@@ -21,9 +21,9 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cache.local import LocalStore
-from cache.snapshot import PARQUET, Snapshot
-from cache.store import Run
+from cache.storage.local_store import LocalStore
+from cache.storage.records import Run
+from cache.storage.snapshot import PARQUET, Snapshot
 from lab import DATABASE, Lab
 from scraper.login import Session
 from scraper.settings import ScraperSettings

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import Browser, Page, expect
 
-from cache.store import Store, open_store
+from cache.storage.store import Store, open_store
 from lab.servers import free_port
 
 ROOT = Path(__file__).parents[1]

@@ -13,7 +13,8 @@ from pathlib import Path
 import httpx
 import psutil
 
-from cache.store import Store, Worker, open_store
+from cache.storage.records import Worker
+from cache.storage.store import Store, open_store
 from lab import Lab
 from lab.servers import free_port
 

@@ -8,9 +8,9 @@ import numpy as np
 import orjson
 from copies import json_rows
 
-from cache.changes import ChangeList, Page, page
-from cache.snapshot import CHECKSUMS, Changes, Snapshot
-from cache.store import Store
+from cache.storage.change_log import ChangeList, Page, page
+from cache.storage.snapshot import CHECKSUMS, Changes, Snapshot
+from cache.storage.store import Store
 
 
 class Follower:

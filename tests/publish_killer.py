@@ -17,7 +17,7 @@ from typing import Any
 
 import scraper.assemble
 import scraper.pages
-from cache.local import LocalStore
+from cache.storage.local_store import LocalStore
 from scraper.settings import ScraperSettings
 from scraper.sync import sync
 

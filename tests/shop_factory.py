@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from cache.snapshot import Column, Kind
+from cache.schema import Column, Kind
 from lab.shop import history
 from lab.table import COLUMNS
 

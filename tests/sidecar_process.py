@@ -20,8 +20,9 @@ from api.events import Events
 from api.server import Server, listen
 from cache.errors import Trouble
 from cache.settings import Settings
-from cache.snapshot import Changes, Head
-from cache.store import Progress, Run, Store, Worker, open_store
+from cache.storage.records import Progress, Run, Worker
+from cache.storage.snapshot import Changes, Head
+from cache.storage.store import Store, open_store
 
 ROOT = Path(__file__).parents[1]
 KEY = "a-key-for-tests-0123456789"

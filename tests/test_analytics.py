@@ -17,13 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shop_factory import SHOP_COLUMNS, shop
 
-from cache.analytics import DIMENSIONS, Orders, Span
-from cache.facts import ROW_KEY
-from cache.filters import Condition
-from cache.local import LocalStore
-from cache.rankings import cohorts, customers, products, repeats
-from cache.setup import OPEN, Setup
-from cache.snapshot import Column
+from cache.analytics.fact_tables import ROW_KEY
+from cache.analytics.figures import DIMENSIONS, Orders, Span
+from cache.analytics.rankings import cohorts, customers, products, repeats
+from cache.query.filters import Condition
+from cache.schema import Column
+from cache.storage.local_store import LocalStore
+from cache.table_setup import OPEN, Setup
 
 Row = dict[str, str | None]
 ZONES = ("UTC", "Europe/Berlin", "America/Los_Angeles", "Asia/Kolkata")

@@ -13,9 +13,9 @@ import pytest
 from cache_factory import COLUMNS, as_json, confirm, order, publish
 from sidecar_process import Sidecar, sidecar
 
-from cache.clients import ApiKey, digest
-from cache.snapshot import CHECKSUMS
-from cache.store import now
+from cache.access.api_keys import ApiKey, digest
+from cache.storage.records import now
+from cache.storage.snapshot import CHECKSUMS
 
 CHANGED = {**order(1), "note": "changed"}
 CHANGED_JSON = {**as_json(1), "note": "changed"}

@@ -18,9 +18,9 @@ from cache_factory import confirm, publish
 from sidecar_process import KEY, Sidecar, served_here, sidecar, sync, worker
 
 from api.feed import Feed
-from cache.local import LocalStore
-from cache.snapshot import Changes
-from cache.store import Store
+from cache.storage.local_store import LocalStore
+from cache.storage.snapshot import Changes
+from cache.storage.store import Store
 
 CLIENTS = 100
 

@@ -169,7 +169,7 @@ import api_sidecar, scraper.scheduler
 from api.app import create_app
 from api.events import Events
 from cache.settings import Settings
-from cache.store import open_store
+from cache.storage.store import open_store
 
 async def fetch():
     store, settings, sent = open_store("file:cache"), Settings.load(), []

@@ -16,10 +16,10 @@ from cache_factory import publish
 from sidecar_process import KEY, ROOT, Sidecar, sidecar, worker
 
 from api.__main__ import main
-from cache.clients import ApiKey, Clients, digest
+from cache.access.api_keys import ApiKey, Clients, digest
 from cache.errors import BadKey, CacheError
-from cache.local import LocalStore
-from cache.store import now
+from cache.storage.local_store import LocalStore
+from cache.storage.records import now
 
 Keys = Callable[..., tuple[int, str, str]]
 UNAUTHORIZED = {"status": "error", "message": "Unauthorized access", "code": "unauthorized"}

@@ -22,10 +22,10 @@ from sidecar_process import KEY, Sidecar, served_here, sidecar
 
 from api.connection import MAX_BODY, MAX_HEAD
 from api.limits import Limits
-from cache.address import Proxies, counted_as
-from cache.clients import ApiKey, digest
+from cache.access.api_keys import ApiKey, digest
+from cache.access.client_ip import Proxies, counted_as
 from cache.errors import SettingsInvalid
-from cache.store import now
+from cache.storage.records import now
 
 
 @pytest.fixture(scope="module")

@@ -16,11 +16,11 @@ from cache_factory import COLUMNS, as_json, publish
 from openpyxl import load_workbook
 from sidecar_process import Sidecar, sidecar
 
-from cache.clients import ApiKey, digest
-from cache.personal import MASK, personal_columns
+from cache.access.api_keys import ApiKey, digest
+from cache.access.masking import MASK, personal_columns
+from cache.schema import Column
 from cache.settings import Settings
-from cache.snapshot import Column
-from cache.store import now
+from cache.storage.records import now
 
 PERSONAL = {"email", "customer_name", "note", "destination"}
 MASKED_KEY = "key-of-the-agency"

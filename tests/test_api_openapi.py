@@ -25,9 +25,9 @@ from api.events import Events
 from api.openapi import document
 from api.query import PARAMETERS
 from cache.errors import OrdersError, Trouble
-from cache.filters import Op
-from cache.local import LocalStore
+from cache.query.filters import Op
 from cache.settings import Settings
+from cache.storage.local_store import LocalStore
 
 FIXED = {
     "Rows": {"status", "count", "last_updated", "data"},

@@ -71,7 +71,7 @@ def test_sorted_pages_stay_with_their_generation_too(api: Sidecar) -> None:
 def test_a_page_of_a_generation_that_is_gone_is_410_and_says_what_to_do(
     api: Sidecar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cache.local.KEPT_AFTER", timedelta())
+    monkeypatch.setattr("cache.storage.local_store.KEPT_AFTER", timedelta())
     fill(api, 50)
     token = page(api, limit="10")["next"]
     for number in range(8):

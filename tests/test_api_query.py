@@ -17,10 +17,10 @@ from cache_factory import COLUMNS, as_json, order, publish
 from sidecar_process import ROOT, Sidecar, answering, sidecar, worker
 
 from api.query import MEDIA_TYPES, PARAMETERS, read
-from cache.clients import ApiKey, digest
+from cache.access.api_keys import ApiKey, digest
 from cache.errors import Trouble
-from cache.snapshot import Column
-from cache.store import now
+from cache.schema import Column
+from cache.storage.records import now
 
 ROWS = 30
 

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sidecar_process import Sidecar, sidecar
 
-from cache.clients import ApiKey, Clients, Scope, digest
-from cache.signing import is_signed, signed
-from cache.store import now
+from cache.access.api_keys import ApiKey, Clients, Scope, digest
+from cache.access.signed_urls import is_signed, signed
+from cache.storage.records import now
 
 
 @pytest.fixture(scope="module")

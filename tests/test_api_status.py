@@ -12,7 +12,7 @@ from cache_factory import confirm, order, publish
 from sidecar_process import ROOT, Sidecar, sidecar, sync, worker
 
 from cache.errors import Trouble
-from cache.snapshot import Changes
+from cache.storage.snapshot import Changes
 
 TROUBLE = Trouble(code="unreachable", message="phpMyAdmin did not answer.", advice="Check PHPMYADMIN_URL.")
 

@@ -18,7 +18,7 @@ import pytest
 from copies import Copies
 from pydantic import SecretStr
 
-from cache.local import LocalStore
+from cache.storage.local_store import LocalStore
 from lab import Lab
 from scraper import diagnostics
 from scraper.errors import LoginRefused, NotPhpMyAdmin, Unreachable

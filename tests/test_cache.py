@@ -15,7 +15,6 @@ import pytest
 from cache_factory import as_json, confirm, order, publish
 from conftest import ROOT
 
-from cache import local
 from cache.errors import (
     CacheUnwritable,
     NoSnapshot,
@@ -24,10 +23,12 @@ from cache.errors import (
     SyncRunning,
     UnknownGeneration,
 )
-from cache.local import LocalStore
-from cache.setup import Setup
-from cache.snapshot import JSON, PARQUET, Snapshot
-from cache.store import Run, now, open_store
+from cache.storage import local_store
+from cache.storage.local_store import LocalStore
+from cache.storage.records import Run, now
+from cache.storage.snapshot import JSON, PARQUET, Snapshot
+from cache.storage.store import open_store
+from cache.table_setup import Setup
 
 
 def rows(snapshot: Snapshot, start: int = 0, stop: int | None = None) -> list[dict[str, Any]]:
@@ -125,7 +126,7 @@ def test_segments_that_did_not_change_are_not_written_again(store: LocalStore, h
 
 
 def test_the_five_newest_generations_are_kept(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "KEPT_AFTER", timedelta(0))
+    monkeypatch.setattr(local_store, "KEPT_AFTER", timedelta(0))
     for i in range(8):
         publish(store, i + 1)
     for generation in range(1, 9):
@@ -143,7 +144,7 @@ def test_a_generation_superseded_less_than_15_minutes_ago_is_kept(store: LocalSt
 
 
 def test_what_no_generation_holds_is_removed(store: LocalStore, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "KEPT_AFTER", timedelta(0))
+    monkeypatch.setattr(local_store, "KEPT_AFTER", timedelta(0))
     for i in range(10):
         publish(store, [order(i)], segments=1)
     assert len(list((here / "cache/generations").iterdir())) == 5
@@ -154,7 +155,7 @@ def test_what_no_generation_holds_is_removed(store: LocalStore, here: Path, monk
 def test_a_reader_in_the_middle_of_an_old_generation_finishes_it(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "KEPT_AFTER", timedelta(0))
+    monkeypatch.setattr(local_store, "KEPT_AFTER", timedelta(0))
     publish(store, 6, segments=3)
     reading = store.open().json_slices()
     begun = bytes(next(reading))
@@ -280,7 +281,7 @@ import resource, sys
 from pathlib import Path
 from cache_factory import order, publish
 from cache.errors import CacheUnwritable
-from cache.local import LocalStore
+from cache.storage.local_store import LocalStore
 store = LocalStore(Path("cache"))
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
 try:
@@ -316,7 +317,7 @@ def test_a_disk_that_fills_up_at_any_point_leaves_the_last_good_generation(
 def test_readers_never_see_a_mixture_while_generations_are_published(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "KEPT_AFTER", timedelta(0))
+    monkeypatch.setattr(local_store, "KEPT_AFTER", timedelta(0))
     publish(store, [order(0)] * 6)
     ended = threading.Event()
     seen: list[str] = []
@@ -345,7 +346,7 @@ def test_only_one_sync_holds_the_lock_also_within_a_process(store: LocalStore) -
 
 def test_the_lock_is_free_once_its_process_is_killed(store: LocalStore, here: Path) -> None:
     code = (
-        "import sys, os\nfrom pathlib import Path\nfrom cache.local import LocalStore\n"
+        "import sys, os\nfrom pathlib import Path\nfrom cache.storage.local_store import LocalStore\n"
         "with LocalStore(Path('cache')).sync_lock():\n print('held', flush=True)\n sys.stdin.read()"
     )
     child = subprocess.Popen(

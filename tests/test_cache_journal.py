@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from cache_factory import publish
 
-from cache import journal
 from cache.errors import NoWorker, Trouble, UnknownTask
-from cache.local import LocalStore
-from cache.snapshot import Changes
-from cache.store import Progress, Run, Worker, now
+from cache.storage import run_journal
+from cache.storage.local_store import LocalStore
+from cache.storage.records import Progress, Run, Worker, now
+from cache.storage.snapshot import Changes
 
 FAULT = Trouble(code="unreachable", message="It does not answer.", advice="Wait.", transient=True)
 
@@ -50,7 +50,7 @@ def test_without_anyone_to_run_it_a_refresh_is_refused_at_once(store: LocalStore
 
 
 def test_a_worker_that_stays_silent_counts_as_gone(store: LocalStore) -> None:
-    store.stand(Worker(), at=now() - journal.SILENT_AFTER - timedelta(seconds=1))
+    store.stand(Worker(), at=now() - run_journal.SILENT_AFTER - timedelta(seconds=1))
     assert store.status().workers == ()
     with pytest.raises(NoWorker):
         store.request("test")
@@ -140,7 +140,7 @@ def test_a_run_that_reports_its_end_early_still_leaves_its_requests_to_be_recove
 def test_a_run_without_a_heartbeat_no_longer_counts_as_running(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.begin(Run(trigger="test", beat_at=now() - journal.SILENT_AFTER - timedelta(seconds=1)))
+    store.begin(Run(trigger="test", beat_at=now() - run_journal.SILENT_AFTER - timedelta(seconds=1)))
     assert store.status().running is None
 
 
@@ -188,8 +188,8 @@ def test_the_next_sync_recovers_what_a_killed_one_left(store: LocalStore, worker
 
 
 def test_a_thousand_runs_are_kept_and_the_newest_come_first(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert journal.KEPT_RUNS == 1_000
-    monkeypatch.setattr(journal, "KEPT_RUNS", 10)
+    assert run_journal.KEPT_RUNS == 1_000
+    monkeypatch.setattr(run_journal, "KEPT_RUNS", 10)
     runs = [Run(trigger=str(i)) for i in range(15)]
     for run in runs:
         store.begin(run)
@@ -211,8 +211,8 @@ def test_a_silent_leader_loses_the_lease_and_comes_back_as_standby(store: LocalS
     first, second = Worker(), Worker()
     at = now()
     store.stand(first, at)
-    assert not store.stand(second, at + journal.SILENT_AFTER / 2)
-    later = at + journal.SILENT_AFTER * 1.5
+    assert not store.stand(second, at + run_journal.SILENT_AFTER / 2)
+    later = at + run_journal.SILENT_AFTER * 1.5
     assert store.stand(second, later)
     assert not store.stand(first, later + timedelta(seconds=1))
 

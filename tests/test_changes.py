@@ -18,12 +18,12 @@ from follower import Follower, pages
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cache import changes, local
-from cache.changes import About, ChangeList, Rows, Side, counted, fold, mark
 from cache.errors import ChangesGone
-from cache.local import LocalStore
-from cache.snapshot import JSON, Changes
-from cache.store import now
+from cache.storage import change_log, local_store
+from cache.storage.change_log import About, ChangeList, Rows, Side, counted, fold, mark
+from cache.storage.local_store import LocalStore
+from cache.storage.records import now
+from cache.storage.snapshot import JSON, Changes
 from scraper.handmade import import_file
 
 State = Mapping[str, int]  # key -> checksum of the row
@@ -73,7 +73,7 @@ def test_the_net_of_any_history_is_the_difference_of_its_two_ends(history: list[
 
 @pytest.mark.parametrize("window", [100, 100_000])
 def test_pages_of_many_rows_hold_each_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, window: int) -> None:
-    monkeypatch.setattr(changes, "WINDOW", window)
+    monkeypatch.setattr(change_log, "WINDOW", window)
     before: dict[str, int] = {f"key {i}": i for i in range(5_000)}
     after = {key: n + 10_000 if n % 3 else n for key, n in before.items() if n % 5} | {"new": 1}
 
@@ -122,7 +122,7 @@ def follow(store: LocalStore, rows: Rows | None, keep: timedelta = timedelta(day
 
 
 def test_lists_outlive_their_snapshots(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "KEPT_AFTER", timedelta(0))
+    monkeypatch.setattr(local_store, "KEPT_AFTER", timedelta(0))
     base = chain(store, 9)
 
     assert base not in store._kept()
@@ -141,7 +141,7 @@ def test_a_generation_of_which_no_list_is_kept_says_so(store: LocalStore) -> Non
 def test_the_oldest_lists_go_first_and_leave_no_gap(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     base = chain(store, 6)
     size = store._list_path(base + 1).stat().st_size
-    monkeypatch.setattr(local, "MOST_CHANGES", 4 * size + 100)
+    monkeypatch.setattr(local_store, "MOST_CHANGES", 4 * size + 100)
     newest = follow(store, CHANGED)
 
     kept = sorted(int(path.stem) for path in store._changes.iterdir())
@@ -151,7 +151,7 @@ def test_the_oldest_lists_go_first_and_leave_no_gap(store: LocalStore, monkeypat
 
 
 def test_the_number_of_lists_is_bounded(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "MOST_LISTS", 3)
+    monkeypatch.setattr(local_store, "MOST_LISTS", 3)
 
     chain(store, 6)
 

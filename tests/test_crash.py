@@ -13,9 +13,9 @@ import pytest
 from conftest import ROOT
 from copies import Copies, json_rows
 
-from cache.changes import counted
-from cache.local import LocalStore
-from cache.snapshot import Changes
+from cache.storage.change_log import counted
+from cache.storage.local_store import LocalStore
+from cache.storage.snapshot import Changes
 
 Environment = Callable[..., dict[str, str]]
 ROWS = 25
@@ -131,7 +131,7 @@ def test_a_first_load_killed_at_any_step_leaves_nothing_or_all(
 
 
 def test_what_a_killed_sync_had_promised_is_done_by_the_next(copies: Copies, table: str, killer: Killer) -> None:
-    from cache.store import Worker
+    from cache.storage.records import Worker
 
     copies.store.stand(Worker())
     for step in (3, 12, 25):

@@ -21,7 +21,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from cache.errors import Trouble
-from cache.store import Progress, Run, now
+from cache.storage.records import Progress, Run, now
 
 Start = Callable[..., Dashboard]
 EVIL = "<img src=x onerror=alert(1)> $1 **bold** [link](http://x)"

@@ -9,10 +9,10 @@ import streamlit as st
 from cache_factory import publish
 from shop_factory import SHOP_COLUMNS, shop
 
-from cache.analytics import Orders
-from cache.local import LocalStore
+from cache.analytics.figures import Orders
 from cache.settings import Settings
-from cache.setup import OPEN, Setup
+from cache.storage.local_store import LocalStore
+from cache.table_setup import OPEN, Setup
 from dashboard import data
 from dashboard.source import Source, use
 

@@ -19,12 +19,12 @@ from dashboard_process import Dashboard, dashboard
 from playwright.sync_api import Browser, Page, expect
 from shop_factory import SHOP_COLUMNS, shop
 
-from cache.analytics import Orders, Span
-from cache.filters import Condition
-from cache.mapping import Mapped
-from cache.selection import Selection
-from cache.snapshot import Column
-from cache.store import Store
+from cache.analytics.figures import Orders, Span
+from cache.analytics.reading import Mapped
+from cache.export.order_selection import Selection
+from cache.query.filters import Condition
+from cache.schema import Column
+from cache.storage.store import Store
 from dashboard.downloads import Format, address
 
 ZONE = "America/New_York"

@@ -15,11 +15,12 @@ from dashboard_process import Dashboard, at_rest, dashboard, figure, visit
 from playwright.sync_api import Browser, Page, expect
 from shop_factory import SHOP_COLUMNS, shop
 
-from cache import diagnostics
 from cache.errors import Trouble
-from cache.setup import OPEN
-from cache.snapshot import Changes, Column
-from cache.store import Run, now
+from cache.schema import Column
+from cache.storage import failure_pages
+from cache.storage.records import Run, now
+from cache.storage.snapshot import Changes
+from cache.table_setup import OPEN
 from dashboard.page import STYLED
 
 PAGES = {
@@ -195,10 +196,10 @@ def test_a_sync_that_failed_shows_the_page_it_failed_at(browser: Browser, runnin
     began = now() - timedelta(minutes=3)
     run = Run(trigger="schedule", started_at=began)
     running.store.begin(run)
-    folder = running.folder / diagnostics.FOLDER
+    folder = running.folder / failure_pages.FOLDER
     folder.mkdir(parents=True)
     for minutes in (-60, 1, 30):
-        at = diagnostics.name(began + timedelta(minutes=minutes), "login_refused")
+        at = failure_pages.name(began + timedelta(minutes=minutes), "login_refused")
         (folder / f"{at}.png").write_bytes(ICON if minutes == 1 else b"of another sync")
     trouble = Trouble(code="login_refused", message="phpMyAdmin refused the login.", advice="Check the password.")
     running.store.finish(run.model_copy(update={"finished_at": now(), "outcome": "failed", "error": trouble}))

@@ -12,9 +12,9 @@ import pytest
 from cache_factory import publish
 from shop_factory import SHOP_COLUMNS, shop
 
-from cache.analytics import Orders, Span
-from cache.filters import Condition, Op, where
-from cache.local import LocalStore
+from cache.analytics.figures import Orders, Span
+from cache.query.filters import Condition, Op, where
+from cache.storage.local_store import LocalStore
 from dashboard import request
 from dashboard.frame import Shown
 from dashboard.view import View

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cache.analytics import Figures, Group, Span
+from cache.analytics.figures import Figures, Group, Span
 from dashboard import charts, words
 from dashboard.metrics import change
 from dashboard.view import COMPARED, PERIODS, RETURNS, View, bucket, buckets, dates

@@ -12,8 +12,8 @@ import pytest
 from web_server import Handler, serving
 
 from cache.errors import Trouble
-from cache.local import LocalStore
-from cache.store import Run
+from cache.storage.local_store import LocalStore
+from cache.storage.records import Run
 from lab import Lab
 from scraper import doctor
 from scraper.doctor import Finding

@@ -14,7 +14,7 @@ from conftest import settings_of
 from copies import Copies, json_rows
 from cutting_proxy import Gateway, gateway
 
-from cache.store import Run
+from cache.storage.records import Run
 from lab import Meddler
 from scraper.login import Session, log_in
 from scraper.settings import ScraperSettings

@@ -10,7 +10,7 @@ import pytest
 from copies import Copies, json_rows
 from cutting_proxy import Gateway, gateway
 
-from cache.snapshot import JSON, Changes
+from cache.storage.snapshot import JSON, Changes
 
 
 @pytest.fixture

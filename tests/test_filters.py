@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cache.errors import BadFilter
-from cache.filters import Condition, Op, Sort, order_by, where
-from cache.snapshot import Column, Kind
+from cache.query.filters import Condition, Op, Sort, order_by, where
+from cache.schema import Column, Kind
 
 
 def column(name: str, kind: Kind) -> Column:

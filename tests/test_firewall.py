@@ -14,7 +14,7 @@ import httpx
 import pytest
 from copies import Copies
 
-from cache.snapshot import Forms
+from cache.storage.snapshot import Forms
 from lab import Door, Meddler
 from scraper.errors import StatementBlocked
 from scraper.export import Exporter

@@ -24,13 +24,13 @@ from cache_factory import Row, publish
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cache import formats, scans, sheet, spool
 from cache.errors import BadFilter, QueryRefused, TooManyRows
-from cache.filters import Condition, Query, Sort
-from cache.local import LocalStore
-from cache.scans import Request, Scans
-from cache.shape import Shape
-from cache.snapshot import Column
+from cache.export import executor, external_sort, text_formats, xlsx
+from cache.export.executor import Request, Scans
+from cache.export.row_format import Shape
+from cache.query.filters import Condition, Query, Sort
+from cache.schema import Column
+from cache.storage.local_store import LocalStore
 
 Rendered = Callable[..., bytes]
 
@@ -193,8 +193,8 @@ def test_rows_are_put_in_order_on_disk_in_buckets(
     pages = [(0, None), (1, None), (0, 2), (1, 1), (3, None), (9, 1)]
     shape = Shape("csv", ("id", "items", "picture"), masked=frozenset({"picture"}))
     before = [rendered(shape, query, *page) for query in queries for page in pages]
-    monkeypatch.setattr(scans, "BATCH_BYTES", 1)
-    monkeypatch.setattr(spool, "BUCKET_BATCHES", 1)
+    monkeypatch.setattr(executor, "BATCH_BYTES", 1)
+    monkeypatch.setattr(external_sort, "BUCKET_BATCHES", 1)
     assert [rendered(shape, query, *page) for query in queries for page in pages] == before
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
 
@@ -206,7 +206,7 @@ def test_long_cells_need_memory_for_one_row_and_not_for_all(
     publish(store, [{"id": str(i), "a": f"{i % 7}" * 5_000_000} for i in range(8)], columns=columns)
     sizes = []
     monkeypatch.setattr(
-        formats, "rows", lambda *rows, render=formats.rows: sizes.append(len(rows[2][0])) or render(*rows)
+        text_formats, "rows", lambda *rows, render=text_formats.rows: sizes.append(len(rows[2][0])) or render(*rows)
     )
     body = renderer(store, tmp_path)(Shape("csv"), Query((), (Sort("id", descending=True),)))
     assert len(body) == sum(len(f"{i},\r\n") + 5_000_000 for i in range(8)) + len("id,a\r\n")
@@ -218,7 +218,7 @@ def test_what_the_engine_has_no_memory_for_is_refused(
 ) -> None:
     columns = (column("id", "integer", key=1), column("a", "text"))
     publish(store, [{"id": str(i), "a": f"{i % 7}" * 20_000} for i in range(200)], columns=columns)
-    monkeypatch.setattr(scans, "MEMORY_LIMIT", "2MB")
+    monkeypatch.setattr(executor, "MEMORY_LIMIT", "2MB")
     with pytest.raises(QueryRefused, match="refused the query"):
         renderer(store, tmp_path)(Shape("csv"), Query((), (Sort("a"),)), 0, 9000)
 
@@ -270,7 +270,7 @@ def test_excel_shows_decimals_as_they_are_declared(rendered: Rendered) -> None:
     ],
 )
 def test_texts_that_xml_or_excel_cannot_hold_are_escaped_or_cut(text: str, cell: str) -> None:
-    assert [found.as_py() for found in sheet.xml_texts(pa.array([text]))] == [escaped(cell)]
+    assert [found.as_py() for found in xlsx.xml_texts(pa.array([text]))] == [escaped(cell)]
 
 
 def escaped(text: str) -> str:
@@ -280,7 +280,7 @@ def escaped(text: str) -> str:
 def test_more_rows_than_a_sheet_holds_are_refused_before_the_first_byte(
     rendered: Rendered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sheet, "ROWS", 3)
+    monkeypatch.setattr(xlsx, "ROWS", 3)
     with pytest.raises(TooManyRows, match="These are 4 rows"):
         rendered(Shape("xlsx"))
     with pytest.raises(TooManyRows):

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from web_server import Handler, serving
 
-from cache.gzips import Compressed, Piece, joined, member
-from cache.local import LocalStore
-from cache.snapshot import GZIP
+from cache.storage.gzip_concat import Compressed, Piece, joined, member
+from cache.storage.local_store import LocalStore
+from cache.storage.snapshot import GZIP
 
 HEAD, TAIL = b'{"status": "success", "data": [', b"]}"
 

@@ -14,7 +14,7 @@ import pytest
 from copies import Copies
 from test_firewall import EVERYTHING, ROWS
 
-from cache.store import Run
+from cache.storage.records import Run
 from scraper.handmade import import_file
 
 SMALL = [(n, f'{{"n": {n}}}', n) for n in range(1, 41)]

@@ -25,10 +25,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cache.errors import BadFilter
-from cache.filters import Condition, Op, Query, Sort, order_by, where
-from cache.index import Index
-from cache.local import LocalStore
-from cache.snapshot import PARQUET, Column, Kind, Snapshot
+from cache.query.engine import Index
+from cache.query.filters import Condition, Op, Query, Sort, order_by, where
+from cache.schema import Column, Kind
+from cache.storage.local_store import LocalStore
+from cache.storage.snapshot import PARQUET, Snapshot
 
 LETTERS = "abkiABKIßẞİıK\u0301éÉ你🎂 %_\\\"'"
 OPS: tuple[Op, ...] = ("eq", "ne", "gt", "gte", "lt", "lte", "in", "isnull")
@@ -301,9 +302,9 @@ READER = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (48, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 from pathlib import Path
-from cache.filters import Query, Sort
-from cache.index import Index
-from cache.local import LocalStore
+from cache.query.filters import Query, Sort
+from cache.query.engine import Index
+from cache.storage.local_store import LocalStore
 snapshot = LocalStore(Path(sys.argv[1])).open()
 rows = Index(snapshot).find(Query(sort=(Sort("total_price", True),)), 0, 40).rows
 assert len(snapshot.gather(rows))

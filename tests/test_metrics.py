@@ -13,9 +13,9 @@ import pytest
 from cache_factory import publish
 from shop_factory import SHOP_COLUMNS
 
-from cache.analytics import PRODUCT, Orders, Returns, Span
-from cache.filters import Condition
-from cache.local import LocalStore
+from cache.analytics.figures import PRODUCT, Orders, Returns, Span
+from cache.query.filters import Condition
+from cache.storage.local_store import LocalStore
 from lab import Lab
 from lab.catalogue import PRODUCTS
 from lab.table import COLUMNS

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from web_server import Handler, serving
 
 from cache.errors import SettingsInvalid
-from cache.local import LocalStore
-from cache.store import Run
+from cache.storage.local_store import LocalStore
+from cache.storage.records import Run
 from lab import Lab
 from lab.meddler import Meddler
 from scraper import packed

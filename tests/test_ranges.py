@@ -10,7 +10,7 @@ from copies import Copies
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cache.snapshot import Column
+from cache.schema import Column
 from scraper.export import Exporter
 from scraper.ranges import WHOLE, Range, Total, condition, server_checksums
 from scraper.table import Table, read_table

@@ -22,9 +22,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cache.render import SegmentWriter, exact_sum
-from cache.snapshot import CHECKSUMS, JSON, OFFSETS, PARQUET, Column, Segment
-from cache.values import compact
+from cache.schema import Column
+from cache.storage.row_encoding import compact
+from cache.storage.segment_writer import SegmentWriter, exact_sum
+from cache.storage.snapshot import CHECKSUMS, JSON, OFFSETS, PARQUET, Segment
 
 TEXT = Column(name="a", type="text", kind="text", nullable=True)
 any_text = st.text(st.characters(exclude_categories=["Cs"]))  # a surrogate is no character
@@ -206,9 +207,8 @@ def test_a_datetime_is_read_in_the_time_zone_of_the_source(tmp_path: Path, local
 
 
 def test_instants_are_written_in_utc_wherever_the_machine_stands() -> None:
-    code = (
-        "from cache.values import engine; print(engine().sql(\"SELECT strftime(to_timestamp(0), '%H:%M')\").fetchall())"
-    )
+    query = "SELECT strftime(to_timestamp(0), '%H:%M')"
+    code = f"from cache.storage.row_encoding import engine; print(engine().sql({query!r}).fetchall())"
     environment = {**os.environ, "TZ": "America/New_York"}
     said = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert said.stdout == "[('00:00',)]\n"

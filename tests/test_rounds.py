@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from cache.local import LocalStore
+from cache.storage.local_store import LocalStore
 from lab import Meddler
 from scraper.settings import ScraperSettings
 from scraper.sync import sync

@@ -15,15 +15,16 @@ import psutil
 import pytest
 from cache_factory import order, publish
 
-from cache import scanner
 from cache.errors import BadFilter, QueryTimeout, ScanBusy, ScanFailed, SnapshotDamaged, UnknownGeneration
-from cache.filters import Condition, Query, Sort
-from cache.index import Index
-from cache.local import LocalStore
-from cache.scanner import Scanner
-from cache.scans import Request, Scans
-from cache.shape import Shape
-from cache.snapshot import PARQUET, Column
+from cache.export import pool
+from cache.export.executor import Request, Scans
+from cache.export.pool import Scanner
+from cache.export.row_format import Shape
+from cache.query.engine import Index
+from cache.query.filters import Condition, Query, Sort
+from cache.schema import Column
+from cache.storage.local_store import LocalStore
+from cache.storage.snapshot import PARQUET
 
 ROOT = Path(__file__).parents[1]
 IDA = Query((Condition("customer_name", "contains", "MÜLL"),))  # orders 0, 5, 10, ...
@@ -53,7 +54,7 @@ def children() -> list[psutil.Process]:
 
 def scans(process: psutil.Process) -> bool:
     try:
-        return "cache.scan" in process.cmdline()
+        return "cache.export.worker" in process.cmdline()
     except psutil.Error:  # it has just ended
         return False
 
@@ -147,7 +148,7 @@ def test_a_query_that_takes_too_long_is_ended_and_the_next_is_answered(
 ) -> None:
     async def use(scanning: Scanner) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(scanner, "QUESTION_SECONDS", 0)
+            patch.setattr(pool, "QUESTION_SECONDS", 0)
             with pytest.raises(QueryTimeout):
                 await scanning.find(1, IDA)
         assert (await scanning.find(1, IDA)).total == 8
@@ -202,7 +203,7 @@ def test_a_client_that_goes_away_ends_its_scan(large: str) -> None:
 
 
 def test_slow_clients_leave_a_process_for_questions(large: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scanner, "TURN_SECONDS", 0.1)
+    monkeypatch.setattr(pool, "TURN_SECONDS", 0.1)
 
     async def use(scanner: Scanner) -> None:
         async with (
@@ -217,7 +218,7 @@ def test_slow_clients_leave_a_process_for_questions(large: str, monkeypatch: pyt
 
 
 def test_an_idle_process_goes(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scanner, "IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(pool, "IDLE_SECONDS", 0.05)
 
     async def use(scanner: Scanner) -> None:
         await scanner.find(1, IDA)
@@ -231,7 +232,7 @@ def test_an_idle_process_goes(url: str, monkeypatch: pytest.MonkeyPatch) -> None
 def test_it_ends_with_the_process_that_started_it(url: str, tmp_path: Path) -> None:
     folder = tmp_path / "spill"
     folder.mkdir()
-    command = [sys.executable, "-m", "cache.scan", url, str(folder)]
+    command = [sys.executable, "-m", "cache.export.worker", url, str(folder)]
     child = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE)
     assert child.stdin is not None
     child.stdin.close()

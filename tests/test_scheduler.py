@@ -20,11 +20,11 @@ import psutil
 import pytest
 from cache_factory import publish
 
-from cache import journal
 from cache.errors import NoWorker, Trouble
-from cache.local import LocalStore
 from cache.settings import Settings
-from cache.store import Run, Task, Worker, now
+from cache.storage import run_journal
+from cache.storage.local_store import LocalStore
+from cache.storage.records import Run, Task, Worker, now
 from scraper.scheduler import FIRST_RETRY, Scheduler
 
 Environment = Callable[..., dict[str, str]]
@@ -302,7 +302,7 @@ def test_after_a_refused_login_nothing_is_due_until_a_restart(store: LocalStore,
 def test_the_requests_of_a_sync_by_hand_that_was_killed_are_run_again(store: LocalStore, scheduler: Scheduler) -> None:
     scheduler._beat()
     task = store.request("test")
-    store.begin(Run(trigger="command", beat_at=now() - journal.SILENT_AFTER * 2))
+    store.begin(Run(trigger="command", beat_at=now() - run_journal.SILENT_AFTER * 2))
     assert store.task(task.id).state == "running"
     scheduler._tidy()
     assert store.task(task.id).state == "queued"

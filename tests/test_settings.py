@@ -8,7 +8,7 @@ import pytest
 
 from cache.errors import SettingsInvalid
 from cache.settings import Settings
-from cache.store import open_store
+from cache.storage.store import open_store
 from scraper.settings import ScraperSettings
 
 SECRET = "hunter2-in-a-test"

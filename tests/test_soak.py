@@ -14,7 +14,7 @@ import psutil
 import pytest
 from copies import Copies
 
-from cache.store import Task
+from cache.storage.records import Task
 
 SYNCS = 300
 MEASURED_FROM = 20  # by then all that is made once has been made

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from copies import Copies, json_rows
 
-from cache.snapshot import JSON, Changes, Segment
-from cache.store import Run, Worker
+from cache.storage.records import Run, Worker
+from cache.storage.snapshot import JSON, Changes, Segment
 from scraper.assemble import Assembler
 from scraper.sync import sync
 

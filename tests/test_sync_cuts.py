@@ -11,7 +11,7 @@ import pytest
 from copies import Copies, json_rows
 from cutting_proxy import Gateway, cut, gateway
 
-from cache.store import Run
+from cache.storage.records import Run
 from scraper.pages import Pager
 
 

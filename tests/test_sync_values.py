@@ -11,8 +11,8 @@ from copies import Copies, json_rows, parquet_table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cache.setup import Setup
-from cache.snapshot import Changes
+from cache.storage.snapshot import Changes
+from cache.table_setup import Setup
 
 # No surrogates (they are no characters); all else, also what looks like the parts of CSV, SQL, HTML and a NULL.
 characters = st.characters(exclude_categories=["Cs"])

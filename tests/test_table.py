@@ -11,8 +11,8 @@ from copies import Copies
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cache.snapshot import Column
-from cache.values import engine
+from cache.schema import Column
+from cache.storage.row_encoding import engine
 from scraper.errors import NoTable
 from scraper.export import Exporter
 from scraper.ranges import WHOLE, server_checksums

@@ -19,7 +19,7 @@ from copies import differences
 from web_server import Handler, serving
 
 from cache.errors import SettingsInvalid
-from cache.local import LocalStore
+from cache.storage.local_store import LocalStore
 from lab import Door, Lab
 from scraper import diagnostics, doctor
 from scraper.browser import BYTES

@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from cache.errors import CacheError
-from cache.store import now
+from cache.storage.records import now
 from dashboard import frame, request, words
 from dashboard.freshness import clock
 from dashboard.source import source

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import streamlit as st
 
-from cache.personal import MASK
+from cache.access.masking import MASK
 from dashboard import access, cards, components, data, frame, words
 from dashboard.frame import Shown
 from dashboard.metrics import METRICS

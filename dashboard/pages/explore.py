@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from cache.analytics import Bucket, Dimension, Figures, Group
+from cache.analytics.figures import Bucket, Dimension, Figures, Group
 from dashboard import charts, data, filters, frame, words
 from dashboard.frame import Shown
 from dashboard.metrics import METRICS, Metric, change

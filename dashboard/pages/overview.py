@@ -10,8 +10,8 @@ from typing import NoReturn, cast
 
 import streamlit as st
 
-from cache.analytics import PRODUCT, Bucket, Group, Span
-from cache.setup import OPEN
+from cache.analytics.figures import PRODUCT, Bucket, Group, Span
+from cache.table_setup import OPEN
 from dashboard import access, cards, charts, components, data, filters, frame, words
 from dashboard.frame import Shown
 from dashboard.metrics import LARGE, METRICS, Metric

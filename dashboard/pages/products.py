@@ -7,7 +7,7 @@ from functools import partial
 
 import streamlit as st
 
-from cache.analytics import PRODUCT
+from cache.analytics.figures import PRODUCT
 from dashboard import cards, components, data, filters, frame, words
 from dashboard.frame import Shown
 from dashboard.metrics import LARGE, METRICS, change

@@ -7,12 +7,12 @@ from zoneinfo import available_timezones
 
 import streamlit as st
 
-from cache.analytics import Orders
+from cache.analytics.figures import Orders
 from cache.errors import CacheError
-from cache.filters import Condition
-from cache.mapping import ROLES, recognised
-from cache.setup import Setup
-from cache.snapshot import Column as SourceColumn
+from cache.query.filters import Condition
+from cache.roles import ROLES, recognised
+from cache.schema import Column as SourceColumn
+from cache.table_setup import Setup
 from dashboard import access, cards, components, data, frame, rows, words
 from dashboard.metrics import METRICS
 from dashboard.source import source

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from cache.diagnostics import screenshot
 from cache.errors import CacheError
-from cache.mapping import ROLES
-from cache.snapshot import CHECKSUMS, COLUMNS, GZIP, JSON, OFFSETS, PARQUET, Manifest
-from cache.snapshot import Column as SourceColumn
-from cache.store import Run, Status
+from cache.roles import ROLES
+from cache.schema import Column as SourceColumn
+from cache.storage.failure_pages import screenshot
+from cache.storage.records import Run, Status
+from cache.storage.snapshot import CHECKSUMS, COLUMNS, GZIP, JSON, OFFSETS, PARQUET, Manifest
 from dashboard import access, data, freshness, navigation, words
 from dashboard.freshness import PHASES, clock
 from dashboard.source import source

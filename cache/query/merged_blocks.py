@@ -1,0 +1,77 @@
+"""All blocks as one, for tables of some hundred thousand rows: a filter then costs a few calls of NumPy, and not a few
+for each block. Needs NumPy alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from cache.storage.column_arrays import Block, Numbers, Texts, Values
+
+ROWS = 200_000  # of a table, at most
+MOST_TEXTS = 10_000  # of all blocks together, at most: they are put in order one by one
+
+
+class Joined:
+    """Parameters: all blocks of a snapshot. A column is joined when it is first asked for."""
+
+    start = 0
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        self.rows = sum(block.rows for block in blocks)
+        self._blocks = blocks
+        self._columns: dict[str, Values | None] = {}
+
+    def can(self, names: Iterable[str]) -> bool:
+        """Whether all these columns can be joined."""
+        return all(self._column(name) for name in names)
+
+    def __getitem__(self, name: str) -> Values:
+        column = self._column(name)
+        if column is None:
+            raise KeyError(name)
+        return column
+
+    def _column(self, name: str) -> Values | None:
+        if name not in self._columns:
+            self._columns[name] = joined([block[name] for block in self._blocks])
+        return self._columns[name]
+
+
+def joined(parts: Sequence[Values]) -> Values | None:
+    """The column of all rows, in order; None where its codes would not be short, or take long to make."""
+    nulls = any(part.nulls for part in parts)
+    texts = [part for part in parts if isinstance(part, Texts)]
+    return _texts(texts, nulls) if texts else _numbers([part for part in parts if isinstance(part, Numbers)], nulls)
+
+
+def _numbers(parts: Sequence[Numbers], nulls: bool) -> Numbers | None:
+    keys = np.concatenate([part.keys(part.codes) for part in parts])
+    null = keys == Numbers.null if nulls else np.zeros(len(keys), np.bool_)
+    present = keys[~null]
+    low, high = (int(present.min()), int(present.max())) if len(present) else (0, -1)
+    if high - low >= Numbers.null:
+        return None
+    unit = int(np.gcd.reduce(present - low)) or 1 if len(present) else 1
+    top = (high - low) // unit + 1
+    if top > np.iinfo(np.uint32).max:
+        return None
+    codes = np.full(len(keys), top, _narrow(top))
+    codes[~null] = (present - low) // unit
+    return Numbers(codes, top, nulls, low, unit, None)
+
+
+def _texts(parts: Sequence[Texts], nulls: bool) -> Texts | None:
+    if sum(part.top for part in parts) > MOST_TEXTS:
+        return None
+    texts = sorted({text for part in parts for text in part.texts})
+    rank = {text: i for i, text in enumerate(texts)}
+    top = len(texts)
+    codes = [np.array([*(rank[text] for text in part.texts), top], _narrow(top))[part.codes] for part in parts]
+    return Texts(np.concatenate(codes), top, nulls, texts)
+
+
+def _narrow(top: int) -> npt.DTypeLike:
+    return next(type for type in (np.uint8, np.uint16, np.uint32) if top <= np.iinfo(type).max)

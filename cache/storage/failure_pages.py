@@ -1,0 +1,34 @@
+"""What a failing page looked like: files that a sync leaves (scraper/diagnostics.py), and the dashboard shows.
+
+They stand in the folder that the process runs in, named by time and error code: `20251229T102500Z-login_refused.png`.
+"""
+
+from __future__ import annotations
+
+import socket
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cache.storage.records import Run, now
+
+FOLDER = Path("var/diagnostics")
+_TIME = "%Y%m%dT%H%M%SZ"
+
+
+def name(at: datetime, code: str) -> str:
+    """What the files are called, without their ending. Parameters: `code` is that of the error."""
+    return f"{at:{_TIME}}-{code}"
+
+
+def screenshot(run: Run) -> Path | None:
+    """The page that made a sync fail; None where it had none, ran on another machine, or is too long ago."""
+    if run.error is None or run.host != socket.gethostname():
+        return None
+    for path in sorted(FOLDER.glob(f"*-{run.error.code}.png"), reverse=True):
+        try:
+            at = datetime.strptime(path.stem.partition("-")[0], _TIME).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+        if run.started_at - timedelta(seconds=1) <= at <= (run.finished_at or now()):
+            return path
+    return None
