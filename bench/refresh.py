@@ -26,11 +26,12 @@ from cache.storage.records import Run
 from cache.storage.store import open_store
 from lab import TABLE, Lab, LabError
 from lab.servers import install
-from scraper.export import Exporter
-from scraper.login import Session, log_in
-from scraper.marks import BLOCK_ROWS
+from scraper.client.exporter import Exporter
+from scraper.client.session import Session
+from scraper.login.login import log_in
 from scraper.settings import ScraperSettings
-from scraper.sync import sync
+from scraper.sync.row_fingerprints import BLOCK_ROWS
+from scraper.sync.sync import sync
 
 CHECKSUMS = "MD5("
 SMALL, SMALL_ROWS = "orders_small", 100_000

@@ -71,8 +71,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _sync(attached: bool, trigger: str, accept: bool = False) -> int:
     _hold_less()
-    from scraper.login import log_in
-    from scraper.sync import sync
+    from scraper.login.login import log_in
+    from scraper.sync.sync import sync
 
     settings = _settings_or_report(trigger)
     with suppress(psutil.Error, AttributeError):  # readers come first
@@ -89,7 +89,7 @@ def _sync(attached: bool, trigger: str, accept: bool = False) -> int:
 
 
 def _import(file: Path, names: list[str] | None, accept: bool) -> int:
-    from scraper.handmade import import_file
+    from scraper.sync.csv_import import import_file
 
     settings = ScraperSettings.load()
     with closing(open_store(settings.cache_url)) as store:

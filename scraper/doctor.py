@@ -20,18 +20,18 @@ from cache.errors import OrdersError
 from cache.settings import Settings
 from cache.storage.snapshot import Forms
 from cache.storage.store import open_store
-from scraper import firewall
-from scraper.basic_auth import realm
-from scraper.browser import BYTES, available_memory, find_browser, find_driver
+from scraper.client.exporter import Exporter
+from scraper.client.transport import unreachable
 from scraper.errors import NotPhpMyAdmin, StatementBlocked, Unproven
-from scraper.export import Exporter
-from scraper.home import visitor
-from scraper.login import log_in
-from scraper.ranges import Range, server_checksums
+from scraper.login.basic_auth import realm
+from scraper.login.chrome import BYTES, available_memory, find_browser, find_driver
+from scraper.login.login import log_in
+from scraper.login.trusted_hosts import visitor
 from scraper.settings import ScraperSettings
-from scraper.shape import read_shape
-from scraper.table import Table
-from scraper.transport import unreachable
+from scraper.table import firewall
+from scraper.table.checksums import Range, server_checksums
+from scraper.table.describe import read_shape
+from scraper.table.table import Table
 
 SHOWN = 20
 

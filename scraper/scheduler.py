@@ -25,7 +25,7 @@ from cache.storage.store import Store
 
 log = logging.getLogger(__name__)
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[1]
 BUSY = 75  # exit code of a sync that finds another one running
 LOOK_SECONDS = 0.25  # how soon a request is seen
 BEAT_SECONDS = 2

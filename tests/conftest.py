@@ -12,7 +12,8 @@ from playwright.sync_api import Browser, sync_playwright
 
 from cache.storage.local_store import LocalStore
 from lab import Lab
-from scraper.login import Session, log_in
+from scraper.client.session import Session
+from scraper.login.login import log_in
 from scraper.settings import ScraperSettings
 
 ROOT = Path(__file__).parents[1]
@@ -112,9 +113,9 @@ def copies(lab: Lab, store: LocalStore, session: Session, settings: ScraperSetti
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages of 10 rows, so that small tables have many ranges."""
-    monkeypatch.setattr("scraper.pages.PAGE_ROWS", 10)
-    monkeypatch.setattr("scraper.assemble.SEGMENT_ROWS", 10)
-    monkeypatch.setattr("scraper.agree.EARLY_ROWS", 20)
+    monkeypatch.setattr("scraper.sync.keyset_pager.PAGE_ROWS", 10)
+    monkeypatch.setattr("scraper.sync.segment_assembler.SEGMENT_ROWS", 10)
+    monkeypatch.setattr("scraper.sync.reconcile.EARLY_ROWS", 20)
 
 
 @pytest.fixture
@@ -131,4 +132,4 @@ def child_environment(lab: Lab, here: Path) -> Callable[..., dict[str, str]]:
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Failed statements are tried again as often as ever, but at once."""
-    monkeypatch.setattr("scraper.export.PAUSES", (0, 0, 0))
+    monkeypatch.setattr("scraper.client.exporter.PAUSES", (0, 0, 0))

@@ -25,9 +25,9 @@ from cache.storage.local_store import LocalStore
 from cache.storage.records import Run
 from cache.storage.snapshot import PARQUET, Snapshot
 from lab import DATABASE, Lab
-from scraper.login import Session
+from scraper.client.session import Session
 from scraper.settings import ScraperSettings
-from scraper.sync import sync
+from scraper.sync.sync import sync
 
 _INTEGERS = {"tinyint", "smallint", "mediumint", "int", "bigint", "year"}
 _BINARY = {"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "geometry", "point", "polygon"}

@@ -15,11 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import scraper.assemble
-import scraper.pages
+import scraper.sync.keyset_pager
+import scraper.sync.segment_assembler
 from cache.storage.local_store import LocalStore
 from scraper.settings import ScraperSettings
-from scraper.sync import sync
+from scraper.sync.sync import sync
 
 
 class Countdown:
@@ -53,7 +53,7 @@ def run(steps: int, cache: Path, login: bytes) -> str:
 
     connect = sqlite3.connect
     sqlite3.connect = lambda *a, **k: connect(*a, **k, factory=Connection)  # type: ignore[assignment]
-    scraper.pages.PAGE_ROWS = scraper.assemble.SEGMENT_ROWS = 10
+    scraper.sync.keyset_pager.PAGE_ROWS = scraper.sync.segment_assembler.SEGMENT_ROWS = 10
     store = LocalStore(cache)
     outcome = sync(store, ScraperSettings.load(**settings), lambda _: session).outcome
     store.close()

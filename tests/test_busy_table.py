@@ -60,9 +60,9 @@ def writer(copies: Copies) -> Iterator[Writer]:
 def test_each_published_row_existed_and_a_verified_copy_misses_none_of_before(
     copies: Copies, monkeypatch: pytest.MonkeyPatch, writer: Writer
 ) -> None:
-    monkeypatch.setattr("scraper.pages.PAGE_ROWS", 500)
-    monkeypatch.setattr("scraper.assemble.SEGMENT_ROWS", 500)
-    monkeypatch.setattr("scraper.agree.EARLY_ROWS", 1_000)
+    monkeypatch.setattr("scraper.sync.keyset_pager.PAGE_ROWS", 500)
+    monkeypatch.setattr("scraper.sync.segment_assembler.SEGMENT_ROWS", 500)
+    monkeypatch.setattr("scraper.sync.reconcile.EARLY_ROWS", 1_000)
     for _ in range(4):
         before = dict(writer.committed)
         run = copies.sync("busy")

@@ -24,7 +24,7 @@ from cache.storage.change_log import About, ChangeList, Rows, Side, counted, fol
 from cache.storage.local_store import LocalStore
 from cache.storage.records import now
 from cache.storage.snapshot import JSON, Changes
-from scraper.handmade import import_file
+from scraper.sync.csv_import import import_file
 
 State = Mapping[str, int]  # key -> checksum of the row
 
@@ -295,7 +295,7 @@ def test_another_digest_leaves_a_gap(copies: Copies, forty: str, monkeypatch: py
     manifest = copies.store.open().manifest
     forms = manifest.source.forms.model_copy(update={"digest": "SHA1", "refused": ("MD5()",), "since": now()})
     copies.execute(f"UPDATE {forty} SET note = 'new' WHERE id < 3")
-    monkeypatch.setattr("scraper.firewall.remembered", lambda _: forms)
+    monkeypatch.setattr("scraper.table.firewall.remembered", lambda _: forms)
 
     run = copies.sync(forty)
 
@@ -325,7 +325,7 @@ def test_a_lost_generation_leaves_a_gap(copies: Copies, forty: str) -> None:
 def test_a_table_that_changed_almost_whole_is_not_listed(
     copies: Copies, forty: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scraper.differences.LARGE", 10)
+    monkeypatch.setattr("scraper.sync.row_diff.LARGE", 10)
     copies.execute(f"UPDATE {forty} SET note = 'new' WHERE id < 20")
     copies.sync(forty)
     assert len(copies.store.changes(1, 2)) == 1

@@ -14,10 +14,10 @@ import psutil
 import pytest
 from copies import Copies
 
-from scraper.browser import chrome
-from scraper.login import log_in
+from scraper.login.chrome import chrome
+from scraper.login.login import log_in
 from scraper.settings import ScraperSettings
-from scraper.sync import sync
+from scraper.sync.sync import sync
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +68,7 @@ def test_a_browser_that_hangs_at_its_start(copies: Copies, here: Path, monkeypat
 
 
 def test_a_login_page_that_never_comes(copies: Copies, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scraper.browser.PAGE_SECONDS", 2)
+    monkeypatch.setattr("scraper.login.chrome.PAGE_SECONDS", 2)
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         run = sync(copies.store, of_browser(copies.settings, phpmyadmin_url=url), log_in)

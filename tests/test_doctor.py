@@ -16,8 +16,9 @@ from cache.storage.local_store import LocalStore
 from cache.storage.records import Run
 from lab import Lab
 from scraper import doctor
+from scraper.client.session import Session
 from scraper.doctor import Finding
-from scraper.login import Session, log_in
+from scraper.login.login import log_in
 
 CHAIN = ["settings", "cache", "memory", "browser", "driver", "reachable", "login", "table", "key", "privileges"]
 

@@ -16,9 +16,10 @@ from cutting_proxy import Gateway, gateway
 
 from cache.storage.records import Run
 from lab import Meddler
-from scraper.login import Session, log_in
+from scraper.client.session import Session
+from scraper.login.login import log_in
 from scraper.settings import ScraperSettings
-from scraper.sync import sync
+from scraper.sync.sync import sync
 
 ROWS = [(i, f"note {i}") for i in range(45)]
 FATAL = "<br />\n<b>Fatal error</b>:  Maximum execution time of 30 seconds exceeded in <b>x.php</b> on line <b>1</b>"
@@ -78,7 +79,7 @@ def nothing_wrong(copies: Copies, table: str) -> Iterator[list[Run]]:
 def test_an_answer_that_is_never_whole_fails_the_sync_and_changes_nothing(
     copies: Copies, small_pages: None, meddler: Meddler, monkeypatch: pytest.MonkeyPatch, lie: str, what: str
 ) -> None:
-    monkeypatch.setattr("scraper.transport.SILENT_SECONDS", 0.3)
+    monkeypatch.setattr("scraper.client.transport.SILENT_SECONDS", 0.3)
     table = copies.table("id INT PRIMARY KEY, note TEXT", ROWS)
     assert copies.sync(table).error is None
     copies.execute(f"UPDATE {table} SET note = 'new' WHERE id IN (3, 33)")
@@ -128,8 +129,8 @@ def limited(copies: Copies, php: dict[str, str], **config: object) -> Iterator[S
 
 @pytest.mark.soak
 def test_pages_that_exec_time_limit_cuts_are_gone_on_with(copies: Copies, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scraper.pages.PAGE_ROWS", 8_000_000)  # so many rows keep PHP busy for seconds
-    monkeypatch.setattr("scraper.pages.PAGE_BYTES", 1 << 30)
+    monkeypatch.setattr("scraper.sync.keyset_pager.PAGE_ROWS", 8_000_000)  # so many rows keep PHP busy for seconds
+    monkeypatch.setattr("scraper.sync.keyset_pager.PAGE_BYTES", 1 << 30)
     table = copies.table("id INT PRIMARY KEY, a INT")
     copies.execute(f"INSERT INTO {table} SELECT seq, 1 FROM seq_1_to_2000000")
     with limited(copies, {}, ExecTimeLimit=1) as session, Meddler(session.export_url) as meddler:

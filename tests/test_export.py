@@ -10,6 +10,8 @@ import pytest
 from copies import Copies
 from web_server import Handler, serving
 
+from scraper.client.exporter import Exporter
+from scraper.client.session import Session
 from scraper.errors import (
     AnswerCut,
     RequestRefused,
@@ -19,8 +21,6 @@ from scraper.errors import (
     StatementRefused,
     Unreachable,
 )
-from scraper.export import Exporter
-from scraper.login import Session
 from scraper.settings import ScraperSettings
 
 
@@ -53,7 +53,7 @@ def test_a_result_without_rows_has_its_columns(export: Exporter) -> None:
 
 
 def test_a_long_result_comes_in_batches(export: Exporter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scraper.rows.BLOCK", 10_000)
+    monkeypatch.setattr("scraper.client.csv_parser.BLOCK", 10_000)
     batches = list(
         export.batches(
             "SELECT seq AS c0, REPEAT(CONCAT('x', CHAR(13, 10 USING utf8mb4)), seq % 50) AS c1 FROM seq_1_to_5000", 2
@@ -65,7 +65,7 @@ def test_a_long_result_comes_in_batches(export: Exporter, monkeypatch: pytest.Mo
 
 
 def test_a_result_larger_than_memory_allows_is_spooled(export: Exporter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scraper.export.IN_MEMORY", 1000)
+    monkeypatch.setattr("scraper.client.exporter.IN_MEMORY", 1000)
     assert len(export.select("SELECT seq AS c0, 'some text' AS c1 FROM seq_1_to_3000", 2)) == 3000
 
 
@@ -181,7 +181,7 @@ def test_an_answer_shorter_than_announced_is_cut(session: Session, settings: Scr
 def test_a_silent_server_is_unreachable(
     session: Session, settings: ScraperSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scraper.transport.SILENT_SECONDS", 0.2)
+    monkeypatch.setattr("scraper.client.transport.SILENT_SECONDS", 0.2)
     with (
         answers(200, HEAD, length=1000) as url,
         Exporter(replace(session, export_url=url), settings) as export,

@@ -16,13 +16,13 @@ from copies import Copies
 
 from cache.storage.snapshot import Forms
 from lab import Door, Meddler
+from scraper.client.exporter import Exporter
+from scraper.client.session import Session
 from scraper.errors import StatementBlocked
-from scraper.export import Exporter
-from scraper.firewall import remembered
-from scraper.login import Session
 from scraper.settings import ScraperSettings
-from scraper.shape import read_shape
-from scraper.sync import sync
+from scraper.sync.sync import sync
+from scraper.table.describe import read_shape
+from scraper.table.firewall import remembered
 
 COUNTED = ["CONV("]  # refused, no checksum gets through
 NO_SQL = ["SELECT", "SHOW"]  # refused, no statement does

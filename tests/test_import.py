@@ -15,7 +15,7 @@ from copies import Copies
 from test_firewall import EVERYTHING, ROWS
 
 from cache.storage.records import Run
-from scraper.handmade import import_file
+from scraper.sync.csv_import import import_file
 
 SMALL = [(n, f'{{"n": {n}}}', n) for n in range(1, 41)]
 DEFINITION = "id INT PRIMARY KEY, note TEXT, price DECIMAL(9,2) NOT NULL"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from bs4 import BeautifulSoup
 
-from scraper import onward
+from scraper.login import redirects
 
 
 def page(html: str) -> BeautifulSoup:
@@ -25,7 +25,7 @@ def page(html: str) -> BeautifulSoup:
     ],
 )
 def test_a_refresh_leads_where_it_says_if_soon(html: str, target: str) -> None:
-    assert onward.refresh(page(html)) == target
+    assert redirects.refresh(page(html)) == target
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_a_refresh_leads_where_it_says_if_soon(html: str, target: str) -> None:
     ],
 )
 def test_a_script_that_leaves_the_page_or_is_all_of_it_leads_on(html: str) -> None:
-    assert onward.by_script(page(html))
+    assert redirects.by_script(page(html))
 
 
 @pytest.mark.parametrize(
@@ -51,4 +51,4 @@ def test_a_script_that_leaves_the_page_or_is_all_of_it_leads_on(html: str) -> No
     ],
 )
 def test_other_pages_do_not(html: str) -> None:
-    assert not onward.by_script(page(html))
+    assert not redirects.by_script(page(html))

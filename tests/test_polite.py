@@ -22,13 +22,14 @@ from cache.storage.local_store import LocalStore
 from cache.storage.records import Run
 from lab import Lab
 from lab.meddler import Meddler
-from scraper import packed
+from scraper.client import gunzip
+from scraper.client.exporter import Exporter
+from scraper.client.gunzip import Unpacked
+from scraper.client.session import Session
 from scraper.errors import AnswerCut
-from scraper.export import Exporter
-from scraper.login import Session, log_in
-from scraper.packed import Unpacked
+from scraper.login.login import log_in
 from scraper.settings import ScraperSettings
-from scraper.sync import sync
+from scraper.sync.sync import sync
 
 HEAD = b'"c0","c1"\n'
 
@@ -42,10 +43,10 @@ def meddler(lab: Lab) -> Iterator[Meddler]:
 @pytest.fixture
 def pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages of 200 rows, so that the lab's orders have ten."""
-    monkeypatch.setattr("scraper.pages.PAGE_ROWS", 200)
-    monkeypatch.setattr("scraper.assemble.SEGMENT_ROWS", 500)
-    monkeypatch.setattr("scraper.agree.FIRST_ROWS", 500)
-    monkeypatch.setattr("scraper.agree.LEAST_BUDGET", 500)
+    monkeypatch.setattr("scraper.sync.keyset_pager.PAGE_ROWS", 200)
+    monkeypatch.setattr("scraper.sync.segment_assembler.SEGMENT_ROWS", 500)
+    monkeypatch.setattr("scraper.sync.reconcile.FIRST_ROWS", 500)
+    monkeypatch.setattr("scraper.sync.reconcile.LEAST_BUDGET", 500)
 
 
 def synced(copies: Copies, url: str, table: str = "orders", **changes: object) -> Run:
@@ -225,7 +226,7 @@ def test_a_pause_is_kept_between_requests_and_slows_no_page_down(
     copies: Copies, meddler: Meddler, pages: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rests: list[float] = []
-    monkeypatch.setattr("scraper.export.time.sleep", rests.append)
+    monkeypatch.setattr("scraper.client.exporter.time.sleep", rests.append)
     assert synced(copies, meddler.url, sync_pause_seconds=50).outcome == "published"
     assert rests[0] == 0
     assert len(rests) == len(meddler.statements)
@@ -247,7 +248,7 @@ def test_pages_shrink_while_the_server_is_slow_and_grow_again(copies: Copies, me
 def test_pages_shrink_where_answers_are_cut_and_grow_again(
     copies: Copies, meddler: Meddler, pages: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scraper.pages.LEAST_ROWS", 10)
+    monkeypatch.setattr("scraper.sync.keyset_pager.LEAST_ROWS", 10)
     meddler.cut(rows=50, matching=" LIMIT ", times=1)
     meddler.reset(size=100, matching=" LIMIT ", times=1)
     assert synced(copies, meddler.url).outcome == "published"
@@ -265,8 +266,8 @@ def packings(meddler: Meddler) -> list[str]:
 @pytest.fixture
 def telling(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that small pages tell, and that a busy machine is no slow way."""
-    monkeypatch.setattr(packed, "TELLING", 20_000)
-    monkeypatch.setattr(packed, "SLOW", 150_000)
+    monkeypatch.setattr(gunzip, "TELLING", 20_000)
+    monkeypatch.setattr(gunzip, "SLOW", 150_000)
 
 
 def test_on_a_slow_way_rows_come_packed_and_are_the_same(

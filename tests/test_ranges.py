@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cache.schema import Column
-from scraper.export import Exporter
-from scraper.ranges import WHOLE, Range, Total, condition, server_checksums
-from scraper.table import Table, read_table
+from scraper.client.exporter import Exporter
+from scraper.table.checksums import WHOLE, Range, Total, condition, server_checksums
+from scraper.table.table import Table, read_table
 
 KEYS = [-(2**63), -100, -1, 0, 1, 2, 50, 99, 2**53, 2**53 + 1, 2**63 - 1]
 TABLE = Table("shop", "t", (Column(name="id", type="bigint(20)", kind="integer", nullable=False, key=1),), "10.11")

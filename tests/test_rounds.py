@@ -24,7 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from cache.storage.local_store import LocalStore
 from lab import Meddler
 from scraper.settings import ScraperSettings
-from scraper.sync import sync
+from scraper.sync.sync import sync
 
 TABLE = "rounds"
 COLUMNS = "note TEXT, paid TINYINT(1), price DECIMAL(12,2), made DATETIME(3), goods TEXT"
@@ -55,10 +55,15 @@ def place(
 ) -> Iterator[Place]:
     """Pages, blocks and statements are small, so that a small table has many of each."""
     for name, value in {
-        "scraper.pages.PAGE_ROWS": 10, "scraper.pages.LEAST_ROWS": 2, "scraper.marks.BLOCK_ROWS": 3,
-        "scraper.agree.FIRST_ROWS": 40, "scraper.agree.LEAST_BUDGET": 20, "scraper.transport.SILENT_SECONDS": 0.5,
-        "scraper.sync.DRAFT_SECONDS": 0, "scraper.agree.EARLY_ROWS": 15,
-    }.items():  # fmt: skip
+        "scraper.sync.keyset_pager.PAGE_ROWS": 10,
+        "scraper.sync.keyset_pager.LEAST_ROWS": 2,
+        "scraper.sync.row_fingerprints.BLOCK_ROWS": 3,
+        "scraper.sync.reconcile.FIRST_ROWS": 40,
+        "scraper.sync.reconcile.LEAST_BUDGET": 20,
+        "scraper.client.transport.SILENT_SECONDS": 0.5,
+        "scraper.sync.sync.DRAFT_SECONDS": 0,
+        "scraper.sync.reconcile.EARLY_ROWS": 15,
+    }.items():
         monkeypatch.setattr(name, value)
     with ExitStack() as stack:
         folder = here / "rounds"

@@ -7,8 +7,8 @@ from copies import Copies, json_rows
 
 from cache.storage.records import Run, Worker
 from cache.storage.snapshot import JSON, Changes, Segment
-from scraper.assemble import Assembler
-from scraper.sync import sync
+from scraper.sync.segment_assembler import Assembler
+from scraper.sync.sync import sync
 
 
 def test_it_works(copies: Copies) -> None:

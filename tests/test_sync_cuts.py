@@ -12,7 +12,7 @@ from copies import Copies, json_rows
 from cutting_proxy import Gateway, cut, gateway
 
 from cache.storage.records import Run
-from scraper.pages import Pager
+from scraper.sync.keyset_pager import Pager
 
 
 @pytest.fixture
@@ -284,7 +284,7 @@ def test_a_first_load_that_needed_two_rounds_and_failed_at_its_end_is_gone_on_wi
     copies: Copies, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What both rounds wrote of the one range is not taken for two."""
-    monkeypatch.setattr("scraper.sync.DRAFT_SECONDS", 0)
+    monkeypatch.setattr("scraper.sync.sync.DRAFT_SECONDS", 0)
     table = copies.table(f"{key}, note TEXT", ROWS)
     with copies.lab.meddler(copies.session.export_url) as meddler:
         session = copies.through(meddler.url)

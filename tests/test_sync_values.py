@@ -29,7 +29,7 @@ texts = st.none() | st.lists(looks_like | st.text(characters, max_size=8), max_s
 def test_any_text_survives_the_whole_way(
     copies: Copies, monkeypatch: pytest.MonkeyPatch, rows: list[tuple[str | None, str | None]]
 ) -> None:
-    monkeypatch.setattr("scraper.rows.BLOCK", 100)  # so that blocks end everywhere within rows
+    monkeypatch.setattr("scraper.client.csv_parser.BLOCK", 100)  # so that blocks end everywhere within rows
     table = copies.table("id INT PRIMARY KEY, a TEXT, b VARCHAR(200)")
     copies.insert(table, [(i, *row) for i, row in enumerate(rows)])
     run = copies.sync(table)

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from cache.schema import Column
 from cache.storage.row_encoding import engine
+from scraper.client.exporter import Exporter
 from scraper.errors import NoTable
-from scraper.export import Exporter
-from scraper.ranges import WHOLE, server_checksums
-from scraper.table import Table, literal, quoted, read_table
+from scraper.table.checksums import WHOLE, server_checksums
+from scraper.table.table import Table, literal, quoted, read_table
 
 Row = tuple[str | None, ...]
 
@@ -36,7 +36,7 @@ def checksums(table: Table, rows: Sequence[Row]) -> list[int]:
 
 
 def by_definition(row: Row) -> int:
-    """The first 64 bits of the MD5 of the framed row, as scraper/table.py defines it, computed another way."""
+    """The first 64 bits of the MD5 of the framed row, as scraper/table/table.py defines it, computed another way."""
     texts = [text for text in row if text is not None]
     lengths = ",".join("-" if text is None else str(len(text.encode())) for text in row)
     return int.from_bytes(hashlib.md5("#".join([*texts, lengths]).encode()).digest()[:8], "big")

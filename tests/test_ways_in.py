@@ -21,8 +21,9 @@ from web_server import Handler, serving
 from cache.errors import SettingsInvalid
 from cache.storage.local_store import LocalStore
 from lab import Door, Lab
-from scraper import diagnostics, doctor
-from scraper.browser import BYTES
+from scraper import doctor
+from scraper.client.exporter import Exporter
+from scraper.client.session import Session
 from scraper.errors import (
     BrowserNeeded,
     CaptchaShown,
@@ -36,13 +37,13 @@ from scraper.errors import (
     SessionLost,
     Unreachable,
 )
-from scraper.export import Exporter
-from scraper.login import Session, choose, log_in
+from scraper.login.chrome import BYTES
+from scraper.login.chrome_window import arguments
+from scraper.login.login import choose, failure_pages, log_in
 from scraper.scheduler import NO_RETRY
 from scraper.settings import ScraperSettings
-from scraper.sync import sync
+from scraper.sync.sync import sync
 from scraper.totp import totp
-from scraper.window_browser import arguments
 
 WRONG = "wr0ng-passw0rd"
 ORDERS = "SELECT id AS c0, name AS c1 FROM orders"
@@ -416,7 +417,7 @@ def test_the_way_is_chosen_by_what_the_machine_has(
     settings: ScraperSettings, monkeypatch: pytest.MonkeyPatch, setting: str, path: str | None, memory: int, way: str,
     why: str,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("scraper.login.available_memory", lambda: memory)
+    monkeypatch.setattr("scraper.login.login.available_memory", lambda: memory)
     if path is not None:
         monkeypatch.setenv("PATH", path)
     chosen, reason = choose(settings.model_copy(update={"phpmyadmin_login": setting}))
@@ -427,7 +428,7 @@ def test_the_way_is_chosen_by_what_the_machine_has(
 def test_a_machine_without_chrome_logs_in_by_itself(
     lab: Lab, store: LocalStore, monkeypatch: pytest.MonkeyPatch, settings: ScraperSettings
 ) -> None:
-    monkeypatch.setattr("scraper.login.find_browser", lambda: None)
+    monkeypatch.setattr("scraper.login.login.find_browser", lambda: None)
     run = sync(store, settings, log_in)
     assert (run.outcome, run.versions["login"]) == ("published", "http: there is no Chrome on this machine")
 
@@ -442,8 +443,8 @@ def test_what_is_kept_of_a_page_without_a_browser_is_its_html(lab: Lab, here: Pa
     with lab.door("portal") as door:
         settings = settings_for(door, phpmyadmin_portal_password=WRONG)
         fails(settings)
-    assert [path.suffix for path in diagnostics.FOLDER.iterdir()] == [".html"]
-    assert "The login is invalid" in next(diagnostics.FOLDER.iterdir()).read_text()
+    assert [path.suffix for path in failure_pages.FOLDER.iterdir()] == [".html"]
+    assert "The login is invalid" in next(failure_pages.FOLDER.iterdir()).read_text()
 
 
 @contextmanager

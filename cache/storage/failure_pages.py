@@ -1,4 +1,4 @@
-"""What a failing page looked like: files that a sync leaves (scraper/diagnostics.py), and the dashboard shows.
+"""What a failing page looked like: files that a sync leaves (scraper/login/failure_pages.py), and the dashboard shows.
 
 They stand in the folder that the process runs in, named by time and error code: `20251229T102500Z-login_refused.png`.
 """

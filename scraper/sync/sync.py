@@ -16,22 +16,22 @@ from cache.schema import Column
 from cache.storage.records import Run, Task, now
 from cache.storage.snapshot import Draft, Forms, Segment, Snapshot, Source
 from cache.storage.store import Store
-from scraper import firewall
-from scraper.agree import NOTHING, Agreement, gap
-from scraper.assemble import Assembler
-from scraper.differences import differences
+from scraper.client.exporter import Exporter
+from scraper.client.login_pool import Lanes
+from scraper.client.session import Session
 from scraper.errors import HeldBack, ScrapeError, StatementBlocked, StillMoving, TableChanged
-from scraper.export import Exporter
-from scraper.kinds import Kinds
-from scraper.lanes import Lanes
-from scraper.login import Session
-from scraper.publish import newest, publish, recorded
-from scraper.ranges import Range
-from scraper.report import Reporter
 from scraper.settings import ScraperSettings
-from scraper.shape import read_shape
-from scraper.table import Table
-from scraper.whole import copy_counted
+from scraper.sync.progress import Reporter
+from scraper.sync.publish import newest, publish, recorded
+from scraper.sync.reconcile import NOTHING, Agreement, gap
+from scraper.sync.row_diff import differences
+from scraper.sync.segment_assembler import Assembler
+from scraper.sync.unverified_copy import copy_counted
+from scraper.table import firewall
+from scraper.table.checksums import Range
+from scraper.table.column_inference import Kinds
+from scraper.table.describe import read_shape
+from scraper.table.table import Table
 
 DRAFT_SECONDS = 2  # how much of a first load a killed sync may lose
 

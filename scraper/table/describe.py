@@ -12,9 +12,9 @@ from dataclasses import replace
 import pyarrow as pa
 
 from cache.storage.snapshot import Forms
+from scraper.client.exporter import Exporter, patiently
 from scraper.errors import AnswerCut, NoTable, StatementBlocked
-from scraper.export import Exporter, patiently
-from scraper.table import Table, described, key_places, may_be_json, quoted, read_table
+from scraper.table.table import Table, described, key_places, may_be_json, quoted, read_table
 
 _TYPE = r"(\w+)(?:\(((?:'(?:[^'\\]|''|\\.)*'|[^)'])*)\))?((?: unsigned| zerofill)*)"
 _END = "COLLATION_CONNECTION=@OLD_COLLATION_CONNECTION */;\n"

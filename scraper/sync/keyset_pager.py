@@ -10,12 +10,12 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scraper.client.exporter import Exporter, patiently
+from scraper.client.login_pool import Lanes
 from scraper.errors import AnswerCut, StatementBlocked
-from scraper.export import Exporter, patiently
-from scraper.lanes import Lanes
-from scraper.marks import Marks, keys_of
-from scraper.ranges import Range, condition
-from scraper.table import Table
+from scraper.sync.row_fingerprints import Marks, keys_of
+from scraper.table.checksums import Range, condition
+from scraper.table.table import Table
 
 PAGE_ROWS = 5_000
 PAGE_BYTES = 8 << 20

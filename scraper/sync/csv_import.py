@@ -21,17 +21,17 @@ from cache.storage.records import Run
 from cache.storage.row_encoding import engine
 from cache.storage.snapshot import Forms, Snapshot, Source
 from cache.storage.store import Store
-from scraper.assemble import Assembler
-from scraper.differences import differences
+from scraper.client.csv_parser import parsed
 from scraper.errors import FileRefused, Unproven
-from scraper.kinds import Kinds
-from scraper.marks import keys_of
-from scraper.publish import newest, publish, recorded
-from scraper.report import Reporter
-from scraper.rows import parsed
 from scraper.settings import ScraperSettings
-from scraper.table import Table
-from scraper.whole import as_text, assembled, spooled
+from scraper.sync.progress import Reporter
+from scraper.sync.publish import newest, publish, recorded
+from scraper.sync.row_diff import differences
+from scraper.sync.row_fingerprints import keys_of
+from scraper.sync.segment_assembler import Assembler
+from scraper.sync.unverified_copy import as_text, assembled, spooled
+from scraper.table.column_inference import Kinds
+from scraper.table.table import Table
 
 _FITS = {  # DuckDB's conditions; a date that no calendar has is one still
     "integer": "try_cast({v} AS BIGINT) IS NOT NULL",

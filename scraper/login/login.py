@@ -4,53 +4,23 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urljoin
 
-import httpx
-
-from scraper import diagnostics
-from scraper.browser import BYTES, available_memory, chrome, find_browser, find_driver
+from scraper.client.session import Session
 from scraper.errors import BrowserFailed, NotPhpMyAdmin, PasswordExpired, ScrapeError
-from scraper.front_door import EXPIRED, Window, enter
-from scraper.home import at_home
+from scraper.login import failure_pages
+from scraper.login.chrome import BYTES, available_memory, chrome, find_browser, find_driver
+from scraper.login.chrome_window import BrowserWindow, arguments
+from scraper.login.http_window import HttpWindow
+from scraper.login.page_transport import PageTransport
+from scraper.login.steps import EXPIRED, Window, enter
+from scraper.login.trusted_hosts import at_home
 from scraper.settings import ScraperSettings
-from scraper.transport import PageTransport
-from scraper.window_browser import BrowserWindow, arguments
-from scraper.window_http import HttpWindow
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Session:
-    """A login that statements can be sent with. `repr` shows none of its secrets.
-
-    `headers` go with each request, besides User-Agent and cookies; `page` stands in for requests of our own where the
-    browser stays open; `way` says how the login was made, and why so.
-    """
-
-    export_url: str
-    version: str
-    user_agent: str
-    server: str
-    cookies: tuple[tuple[str, str], ...]
-    token: str
-    headers: tuple[tuple[str, str], ...] = ()
-    ca_file: Path | None = None
-    page: PageTransport | None = None
-    way: str = ""
-
-    def __repr__(self) -> str:
-        return f"Session(phpMyAdmin {self.version})"
-
-    def request_headers(self) -> httpx.Headers:
-        """All that a request of ours carries."""
-        headers = httpx.Headers({"User-Agent": self.user_agent})
-        headers.update({**dict(self.headers), "Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies)})
-        return headers
 
 
 class _Leaving(Window, Protocol):
@@ -112,7 +82,7 @@ def _session(window: _Leaving, settings: ScraperSettings, way: str) -> Session:
                 raise PasswordExpired(f"The password has expired: {said}")
             raise NotPhpMyAdmin("After the login there is no export form.", "Ask the host whether export is allowed.")
     except ScrapeError as error:
-        diagnostics.keep(error.code, window.screenshot(), window.html, settings.secrets())
+        failure_pages.keep(error.code, window.screenshot(), window.html, settings.secrets())
         raise
     export_url = urljoin(window.address, window.attribute("form[name=dump]", "action"))
     return Session(

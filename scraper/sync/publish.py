@@ -13,7 +13,7 @@ from cache.storage.records import Run, Task, now
 from cache.storage.snapshot import Head, Manifest, Segment, Snapshot, Source
 from cache.storage.store import Store
 from scraper.errors import ScrapeError
-from scraper.report import Reporter
+from scraper.sync.progress import Reporter
 
 log = logging.getLogger(__name__)
 

@@ -20,11 +20,11 @@ from cache.storage.row_encoding import engine
 from cache.storage.segment_writer import SegmentWriter
 from cache.storage.snapshot import Segment
 from cache.storage.store import Store
-from scraper.kinds import Kinds
-from scraper.long_bytes import all_hexadecimal
-from scraper.marks import Marks
-from scraper.ranges import Range, Total
-from scraper.table import Table
+from scraper.sync.row_fingerprints import Marks
+from scraper.table.blob_encoding import all_hexadecimal
+from scraper.table.checksums import Range, Total
+from scraper.table.column_inference import Kinds
+from scraper.table.table import Table
 
 SEGMENT_ROWS = 10_000
 IN_FLIGHT = 4 << 20  # bytes of rows that may wait for the thread: what bounds memory

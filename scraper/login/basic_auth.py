@@ -8,7 +8,7 @@ import re
 import httpx
 
 from scraper.errors import LoginRefused
-from scraper.home import at_home
+from scraper.login.trusted_hosts import at_home
 from scraper.settings import ScraperSettings
 
 

@@ -11,12 +11,12 @@ from urllib.parse import urljoin
 import httpx
 from bs4 import BeautifulSoup, Tag
 
-from scraper import onward
-from scraper.basic_auth import asked_for, authorization, refusal
+from scraper.client.transport import unreachable
 from scraper.errors import NotPhpMyAdmin, Unreachable
-from scraper.home import visitor
+from scraper.login import redirects
+from scraper.login.basic_auth import asked_for, authorization, refusal
+from scraper.login.trusted_hosts import visitor
 from scraper.settings import ScraperSettings
-from scraper.transport import unreachable
 
 USER_AGENT = "Mozilla/5.0 (compatible; phpmyadmin-orders)"
 MOST_REFRESHES = 5  # one after the other
@@ -65,7 +65,7 @@ class HttpWindow:
         return self._page.select_one(selector) is not None
 
     def needs_scripts(self) -> bool:
-        return onward.by_script(self._page)
+        return redirects.by_script(self._page)
 
     def attribute(self, selector: str, name: str) -> str:
         found = self._page.select_one(selector)
@@ -106,7 +106,7 @@ class HttpWindow:
         """The answer that redirects and refreshes lead to."""
         for _ in range(MOST_REFRESHES + 1):
             response = self._send(method, address, data)
-            target = onward.refresh(self._page)
+            target = redirects.refresh(self._page)
             if not target:
                 return response
             method, address, data = "GET", urljoin(self.address, target), None

@@ -9,7 +9,6 @@ from urllib.parse import urljoin
 
 from pydantic import SecretStr
 
-from scraper.basic_auth import missing_login
 from scraper.errors import (
     BrowserNeeded,
     CaptchaShown,
@@ -20,6 +19,7 @@ from scraper.errors import (
     ServerChoiceNeeded,
     Unreachable,
 )
+from scraper.login.basic_auth import missing_login
 from scraper.settings import ScraperSettings
 from scraper.totp import totp
 

@@ -2,7 +2,7 @@
 
 phpMyAdmin says 200 and sends CSV headers whatever happened, so the body itself is judged here: its header line must be
 the one that was asked for, its rows must parse, and errors that PHP or phpMyAdmin wrote into it are found. An answer
-that ends early on a row boundary looks whole; only `scraper/ranges.py` and its callers, which know what to expect, can
+that ends early on a row boundary looks whole; only `checksums` and its callers, which know what to expect, can
 tell.
 """
 
@@ -24,6 +24,10 @@ from urllib.parse import urljoin, urlsplit
 
 import pyarrow as pa
 
+from scraper.client.csv_parser import Arriving, header_line, parsed
+from scraper.client.gunzip import Packing, Unpacked
+from scraper.client.session import Session
+from scraper.client.transport import HttpTransport, Transport
 from scraper.errors import (
     AnswerCut,
     RequestRefused,
@@ -33,11 +37,7 @@ from scraper.errors import (
     StatementRefused,
     Unreachable,
 )  # fmt: skip
-from scraper.login import Session
-from scraper.packed import Packing, Unpacked
-from scraper.rows import Arriving, header_line, parsed
 from scraper.settings import ScraperSettings
-from scraper.transport import HttpTransport, Transport
 
 IN_MEMORY = 1 << 20  # a longer answer is spooled to disk
 TELLING = 1 << 16  # bytes at either end of an answer that tell what is wrong with it

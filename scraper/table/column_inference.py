@@ -12,7 +12,7 @@ import pyarrow as pa
 from cache.schema import Column
 from cache.storage.row_encoding import compact
 from cache.storage.snapshot import Segment
-from scraper.table import Table, may_be_json
+from scraper.table.table import Table, may_be_json
 
 _fits: dict[str, Callable[[str], bool]] = {
     "json": lambda value: compact(value.encode()) is not None,

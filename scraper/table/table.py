@@ -18,9 +18,9 @@ import pyarrow as pa
 from cache.schema import Column, Kind
 from cache.storage.segment_writer import Checksums
 from cache.storage.snapshot import Forms
-from scraper import long_bytes
+from scraper.client.exporter import Exporter, patiently
 from scraper.errors import AnswerCut, NoTable
-from scraper.export import Exporter, patiently
+from scraper.table import blob_encoding
 
 _INTEGERS = {"tinyint", "smallint", "mediumint", "int", "bigint"}
 _SHORT_TEXT = {"char", "varchar", "enum", "set"}
@@ -287,7 +287,7 @@ def _value(column: Column) -> str:
     if base in _SHORT_TEXT | _LONG_TEXT:
         return f"CONVERT({bare} USING utf8mb4)"
     if column.kind == "bytes":
-        return f"HEX({bare})" if base in _SHORT_BYTES else long_bytes.text_sql(bare)
+        return f"HEX({bare})" if base in _SHORT_BYTES else blob_encoding.text_sql(bare)
     if column.kind == "timestamp":
         return f"UNIX_TIMESTAMP({bare})"
     if base in ("float", "double"):

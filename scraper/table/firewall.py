@@ -11,8 +11,8 @@ from datetime import timedelta
 
 from cache.storage.records import now
 from cache.storage.snapshot import Forms
+from scraper.client.exporter import Exporter
 from scraper.errors import ScrapeError, StatementBlocked, Unproven, Unreachable
-from scraper.export import Exporter
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from cache.schema import Column
 from cache.storage.change_log import Places, Rows, Side, Sums
 from cache.storage.snapshot import JSON, OFFSETS, Changes, Segment, Snapshot, Source
 from cache.storage.store import Store
-from scraper.assemble import Assembler
-from scraper.marks import Marks
-from scraper.table import Table
+from scraper.sync.row_fingerprints import Marks
+from scraper.sync.segment_assembler import Assembler
+from scraper.table.table import Table
 
 LARGE = 1_000  # changes; more than these, and than half of the rows, are loaded faster than they are told
 

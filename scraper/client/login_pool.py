@@ -15,9 +15,9 @@ from concurrent.futures import CancelledError, Future
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from scraper.client.exporter import Exporter
+from scraper.client.session import Session
 from scraper.errors import ScrapeError
-from scraper.export import Exporter
-from scraper.login import Session
 from scraper.settings import ScraperSettings
 
 Item = TypeVar("Item")

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from scraper.client.tls import trust
+from scraper.client.transport import CONNECT_SECONDS
 from scraper.settings import ScraperSettings
-from scraper.tls import trust
-from scraper.transport import CONNECT_SECONDS
 
 
 def hosts(settings: ScraperSettings) -> set[str]:

@@ -13,15 +13,15 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from cache.storage.snapshot import Segment
-from scraper.assemble import Assembler, Begin, Copy, End, Keep, Piece, Rows, Stop, copyable
+from scraper.client.exporter import Exporter, patiently
+from scraper.client.login_pool import Lanes
 from scraper.errors import AnswerCut, Unconfirmed
-from scraper.export import Exporter, patiently
-from scraper.lanes import Lanes
-from scraper.marks import Marks, keys_of, merged
-from scraper.pages import Page, Pager
-from scraper.ranges import WHOLE, Range, Total, server_checksums
-from scraper.report import Reporter
-from scraper.table import Table
+from scraper.sync.keyset_pager import Page, Pager
+from scraper.sync.progress import Reporter
+from scraper.sync.row_fingerprints import Marks, keys_of, merged
+from scraper.sync.segment_assembler import Assembler, Begin, Copy, End, Keep, Piece, Rows, Stop, copyable
+from scraper.table.checksums import WHOLE, Range, Total, server_checksums
+from scraper.table.table import Table
 
 ROUNDS = 4  # on a busy table: exports of ranges that still differ, before they are published as unverified
 LEAST_BUDGET = 1_000

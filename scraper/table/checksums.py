@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from scraper.client.exporter import Exporter
 from scraper.errors import AnswerCut
-from scraper.export import Exporter
-from scraper.table import Table
+from scraper.table.table import Table
 
 
 class Range(NamedTuple):

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 
 from cache.storage.segment_writer import Checksums, exact_sum
 from cache.storage.snapshot import CHECKSUMS, JSON, OFFSETS, PARQUET
-from scraper.ranges import Range, Total
-from scraper.table import Table
+from scraper.table.checksums import Range, Total
+from scraper.table.table import Table
 
 BLOCK_ROWS = 100  # rows that are compared, and exported, together
 

@@ -16,13 +16,13 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
-from scraper import onward
-from scraper.basic_auth import asked_for, authorization, refusal
+from scraper.client.tls import pin, trust
+from scraper.client.transport import unreachable
 from scraper.errors import CertificateRefused, NotPhpMyAdmin, Unreachable
-from scraper.home import hosts, visitor
+from scraper.login import redirects
+from scraper.login.basic_auth import asked_for, authorization, refusal
+from scraper.login.trusted_hosts import hosts, visitor
 from scraper.settings import ScraperSettings
-from scraper.tls import pin, trust
-from scraper.transport import unreachable
 
 LOADING_SECONDS = 30
 ONWARD_SECONDS = 15  # for a page that leads on by a refresh or a script
@@ -168,7 +168,7 @@ class BrowserWindow:
         def arrived(_: Chrome) -> bool:
             html = self._script(_WHOLE)
             page = BeautifulSoup(html, "html.parser")
-            return bool(html) and not onward.refresh(page) and not onward.by_script(page)
+            return bool(html) and not redirects.refresh(page) and not redirects.by_script(page)
 
         with suppress(TimeoutException):  # what it shows then is judged
             WebDriverWait(self._driver, ONWARD_SECONDS, 0.2, [JavascriptException]).until(arrived)

@@ -17,15 +17,15 @@ import pyarrow.compute as pc
 from cache.schema import Column
 from cache.storage.row_encoding import engine
 from cache.storage.snapshot import Segment
-from scraper import pages
-from scraper.assemble import Assembler, Begin, Rows, Stop
+from scraper.client.exporter import Exporter, patiently
+from scraper.client.login_pool import Lanes
 from scraper.errors import AnswerCut
-from scraper.export import Exporter, patiently
-from scraper.lanes import Lanes
-from scraper.marks import keys_of
-from scraper.ranges import WHOLE
-from scraper.report import Reporter
-from scraper.table import Table
+from scraper.sync import keyset_pager
+from scraper.sync.progress import Reporter
+from scraper.sync.row_fingerprints import keys_of
+from scraper.sync.segment_assembler import Assembler, Begin, Rows, Stop
+from scraper.table.checksums import WHOLE
+from scraper.table.table import Table
 
 
 def copy_counted(
@@ -50,7 +50,7 @@ def copy_counted(
         if own:
             batches = (as_text(rows, table.columns, timezone) for rows in export.raw([c.name for c in table.columns]))
         else:
-            batches = (page.rows for page in pages.Pager(lanes, table, seconds).pages([WHOLE]))
+            batches = (page.rows for page in keyset_pager.Pager(lanes, table, seconds).pages([WHOLE]))
         rows = spooled(_shown(batches, lanes, reporter), folder)
         counted.append(export.count() if own else lanes.do(_count, table))
         if not min(counted) <= len(rows) <= max(counted):
@@ -143,7 +143,7 @@ def _slices(rows: pa.Table, table: Table) -> Iterator[tuple[pa.Table, bool]]:
         if np.any(keys[1:] < keys[:-1]):
             order = np.argsort(keys, kind="stable")
             rows, keys = rows.take(order), keys[order]
-        stops = np.unique(np.searchsorted(keys, keys[pages.PAGE_ROWS - 1 :: pages.PAGE_ROWS], "right"))
+        stops = np.unique(np.searchsorted(keys, keys[keyset_pager.PAGE_ROWS - 1 :: keyset_pager.PAGE_ROWS], "right"))
         stops = np.unique(np.append(stops, len(rows)))
     start = 0
     for stop in stops.tolist():
