@@ -2,13 +2,14 @@
 
 import argparse
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
 
 from cache.errors import OrdersError
 from lab import Lab, LabError, nginx
-from lab.servers import BROWSER, install
+from lab.servers import BROWSER, TESTS, install
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,7 +29,8 @@ def _demo(lab: Lab, _: argparse.Namespace) -> int:
 
 
 def _install(_: Lab, __: argparse.Namespace) -> int:
-    install(*BROWSER, *nginx.PACKAGES)
+    node = () if shutil.which("node") else ("nodejs",)  # it is often installed from elsewhere than Debian
+    install(*BROWSER, *nginx.PACKAGES, *TESTS, *node)
     return 0
 
 
@@ -88,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         return made
 
     command("demo", _demo, "sample orders, a first scrape, then dashboard and API until Ctrl-C")
-    command("install", _install, "install the Debian packages of all servers and of Chromium, where they are missing")
+    command("install", _install, "install what tests need of Debian packages: servers, Chromium, curl, node")
     command("up", _up, "start MariaDB and phpMyAdmin, and print how to log in")
     seed = command("seed", _seed, "make the shop anew")
     seed.add_argument("--rows", type=int, default=10_000, help="how many orders (10000)")
