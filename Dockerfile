@@ -13,8 +13,8 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 
 WORKDIR /app
-COPY requirements.txt ./
-RUN pip install --no-cache-dir -r requirements.txt
+COPY requirements-image.txt ./
+RUN pip install --no-cache-dir --require-hashes -r requirements-image.txt
 COPY . ./
 RUN useradd --create-home orders && mkdir var && chown orders var
 USER orders

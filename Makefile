@@ -1,50 +1,63 @@
-# make demo   sample orders in a real phpMyAdmin, scraped, then dashboard and API, until Ctrl-C
-# make run    dashboard and API over your own phpMyAdmin, as .env says
-# make test   every check but the long ones       make lint   the quick ones alone
-# make soak   the long tests                      make bench  ratios side by side with peers
-
 PYTHON ?= python3
 BIN := .venv/bin
-CODE := api bench cache dashboard examples lab scraper *.py
+CODE := api bench cache dashboard examples lab scraper tools *.py
 
-# What failed beside another process is run once more, alone; both results are shown.
-ALONE = $(BIN)/python -m pytest -m "not soak" --last-failed --last-failed-no-failures none
+.PHONY: help demo run install test lint soak bench pins renew-pins licenses
 
-.PHONY: demo run test lint soak bench
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: .venv/installed
+demo: .venv/installed  ## Sample orders in a real phpMyAdmin, scraped; then dashboard and API, until Ctrl-C
 	$(BIN)/python -m lab demo
 
-run: .venv/installed
+run: .venv/installed  ## Dashboard and API over your own phpMyAdmin, as .env says
 	$(BIN)/python serve.py
 
-test: .venv/installed-dev lint
+install: .venv/installed-dev  ## Install all that work on the project needs: Python packages and Debian packages
 	$(BIN)/python -m lab install
-	$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile || $(ALONE)
 
-lint: .venv/installed-dev
+test: install lint  ## Run every check except the long ones
+	$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile
+
+lint: .venv/installed-dev  ## Check formatting, style, types and the direction of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy $(CODE)
 	$(BIN)/lint-imports
 
-soak: .venv/installed-dev
-	$(BIN)/python -m lab install
+soak: install  ## Run the long tests
 	$(BIN)/python -m pytest -m soak --timeout=3600
 
-bench: .venv/installed-dev
+bench: .venv/installed-dev  ## Measure ratios side by side with peers
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.refresh
 	$(BIN)/python -m bench.serve
 	$(BIN)/python -m bench.live
 	$(BIN)/python -m bench.dashboard
 
+# The lists name no host: pip takes the packages from the index of the machine.
+PIN := $(BIN)/uv pip compile --quiet --no-config --universal --fork-strategy fewest --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --custom-compile-command "make pins"
+
+pins: .venv/installed-dev  ## Lock the requirements again after a change in a requirements*.in
+	$(PIN) $(UPGRADE) requirements-dev.in -o requirements-dev.txt
+	$(PIN) -c requirements-dev.txt requirements.in -o requirements.txt
+	$(PIN) -c requirements-dev.txt requirements-image.in -o requirements-image.txt
+	$(MAKE) licenses
+
+renew-pins:  ## Lock the newest versions of all requirements, and run the tests with them
+	$(MAKE) pins UPGRADE=--upgrade
+	$(MAKE) test
+
+licenses: .venv/installed-dev  ## Write THIRD_PARTY_LICENSES.md again
+	$(BIN)/python -m tools.licenses
+
 # The stamps are made again when a list of requirements changes.
 .venv/installed: requirements.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet -r requirements.txt
+	$(BIN)/pip install --quiet --require-hashes -r requirements.txt
 	touch $@
 
 .venv/installed-dev: requirements-dev.txt .venv/installed
-	$(BIN)/pip install --quiet -r requirements-dev.txt
+	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.txt
 	touch $@

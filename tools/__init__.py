@@ -1,0 +1,1 @@
+"""Tools for working on the project; the product does not use them."""
