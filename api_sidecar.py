@@ -7,10 +7,10 @@ import logging
 import sys
 from contextlib import closing, suppress
 
-from api.accesslog import to_standard_error
+from api.access_log import to_standard_error
 from api.app import create_app
-from api.auth import load_key
-from api.events import Events
+from api.auth.default_key import load_key
+from api.routes.refresh_stream import Events
 from api.server import Server, listen
 from cache.errors import OrdersError
 from cache.settings import Settings

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 from honcho.manager import Manager
 
-from api.auth import is_loopback, load_key
+from api.auth.default_key import is_loopback, load_key
 from cache.errors import OrdersError, SettingsInvalid
 from cache.settings import Settings
 

@@ -18,7 +18,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import get_args
 
-from api.answers import iso
+from api.contract.json_response import iso
 from cache.access.api_keys import ApiKey, Scope, digest, new_key
 from cache.errors import OrdersError, SettingsInvalid
 from cache.settings import Settings

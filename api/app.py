@@ -15,22 +15,23 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.accesslog import AccessLog, Note, Noted
-from api.changes import ChangesFeed
-from api.demo import demo_page
-from api.docs import docs_page
-from api.errors import Unfinished, on_client_gone, on_fault, on_http_error, on_own_error, on_unfinished
-from api.events import Events
-from api.fetch import Fetch
-from api.gate import ACCESS, Access, Gate, RequireKey
-from api.headers import CommonHeaders, Lines
-from api.metrics import Metrics
-from api.openapi import Description
-from api.query import PATH
-from api.refresh import Refresh
-from api.sign import Sign
-from api.status import Reports
-from api.views import Ready, Views
+from api.access_log import AccessLog, Note, Noted
+from api.auth.authentication import ACCESS, Access, Gate, RequireKey
+from api.contract.errors import Unfinished, on_client_gone, on_fault, on_http_error, on_own_error, on_unfinished
+from api.contract.fetch_query import PATH
+from api.http.headers import CommonHeaders, Lines
+from api.http.prepared_response import Ready
+from api.routes.changes import ChangesFeed
+from api.routes.demo import demo_page
+from api.routes.docs import docs_page
+from api.routes.fetch import Fetch
+from api.routes.metrics import Metrics
+from api.routes.openapi import Description
+from api.routes.refresh import Refresh
+from api.routes.refresh_stream import Events
+from api.routes.sign import Sign
+from api.routes.snapshot_view import Views
+from api.routes.status import Reports
 from cache.errors import OrdersError
 from cache.export.pool import Scanner
 from cache.settings import Settings

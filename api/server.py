@@ -9,8 +9,8 @@ from typing import cast
 import uvicorn
 
 from api.app import Api
-from api.connection import BoundedProtocol
-from api.events import Events
+from api.http.bounded_protocol import BoundedProtocol
+from api.routes.refresh_stream import Events
 from cache.errors import SettingsInvalid
 
 ACCEPTED = 16  # new connections in one turn of the loop

@@ -16,7 +16,7 @@ import pytest
 from cache_factory import confirm, publish
 
 from api.app import create_app
-from api.events import Events
+from api.routes.refresh_stream import Events
 from api.server import Server, listen
 from cache.errors import Trouble
 from cache.settings import Settings
@@ -80,8 +80,10 @@ def sidecar(folder: Path, **settings: str) -> Iterator[Sidecar]:
 
 @contextmanager
 def served_here(folder: Path, rows: int, **constants: float) -> Iterator[tuple[str, Store]]:
-    """A server in this process, with other `constants`: `events__ALIVE_SECONDS` is that of api/events.py. Gives its
-    address and its store."""
+    """A server in this process, with other `constants`; gives its address and its store.
+
+    `routes__refresh_stream__ALIVE_SECONDS` is that of api/routes/refresh_stream.py.
+    """
     settings = Settings.load(cache_url=f"file:{folder / 'cache'}", rate_limit="off", access_log="off")
     with pytest.MonkeyPatch.context() as patch, closing(open_store(settings.cache_url)) as store:
         for name, value in constants.items():

@@ -1,4 +1,4 @@
-"""Every error of the API has the shape that api/errors.py states, on every route."""
+"""Every error of the API has the shape that api/contract/errors.py states, on every route."""
 
 from __future__ import annotations
 

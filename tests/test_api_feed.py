@@ -17,7 +17,7 @@ import pytest
 from cache_factory import confirm, publish
 from sidecar_process import KEY, Sidecar, served_here, sidecar, sync, worker
 
-from api.feed import Feed
+from api.routes.event_feed import Feed
 from cache.storage.local_store import LocalStore
 from cache.storage.snapshot import Changes
 from cache.storage.store import Store
@@ -128,7 +128,7 @@ def test_clients_that_read_nothing_or_leave_harm_no_other(api: Sidecar) -> None:
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Store]]:
     """A server that tells a client soon that it is still served, and drops one soon that takes nothing."""
-    waits = {"events__ALIVE_SECONDS": 0.4, "feed__STALLED_SECONDS": 0.5}
+    waits = {"routes__refresh_stream__ALIVE_SECONDS": 0.4, "routes__event_feed__STALLED_SECONDS": 0.5}
     with served_here(tmp_path_factory.mktemp("hasty"), 3, **waits) as (url, store):
         yield url, store
 

@@ -167,7 +167,7 @@ def test_the_serving_process_loads_no_pandas_duckdb_or_pyarrow(api: Sidecar) -> 
 import asyncio, sys
 import api_sidecar, scraper.scheduler
 from api.app import create_app
-from api.events import Events
+from api.routes.refresh_stream import Events
 from cache.settings import Settings
 from cache.storage.store import open_store
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from sidecar_process import ROOT, sidecar
 
-from api.auth import is_weak, load_key
+from api.auth.default_key import is_weak, load_key
 from cache.errors import SettingsInvalid
 from cache.settings import Settings
 
@@ -49,7 +49,7 @@ def test_an_empty_key_file_of_a_killed_start_is_made_anew(tmp_path: Path) -> Non
 
 def test_processes_that_start_at_once_agree_on_the_key(tmp_path: Path) -> None:
     script = (
-        "from api.auth import load_key; from cache.settings import Settings; from pathlib import Path;"
+        "from api.auth.default_key import load_key; from cache.settings import Settings; from pathlib import Path;"
         f"print(load_key(Settings.load(), Path({str(tmp_path / 'api_key')!r})))"
     )
 

@@ -20,8 +20,8 @@ import pytest
 from cache_factory import publish
 from sidecar_process import KEY, Sidecar, served_here, sidecar
 
-from api.connection import MAX_BODY, MAX_HEAD
-from api.limits import Limits
+from api.auth.rate_limits import Limits
+from api.http.bounded_protocol import MAX_BODY, MAX_HEAD
 from cache.access.api_keys import ApiKey, digest
 from cache.access.client_ip import Proxies, counted_as
 from cache.errors import SettingsInvalid
@@ -282,7 +282,7 @@ def test_a_client_that_goes_away_is_no_fault_of_ours(api: Sidecar, request_line:
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server in this process that waits a second for a client. Gives its address."""
-    waits = {"connection__RECEIVE_SECONDS": 1, "connection__STALLED_SECONDS": 1}
+    waits = {"http__bounded_protocol__RECEIVE_SECONDS": 1, "http__bounded_protocol__STALLED_SECONDS": 1}
     with served_here(tmp_path_factory.mktemp("hasty"), 4_000, **waits) as (url, _):
         yield url
 

@@ -12,7 +12,7 @@ import pytest
 from cache_factory import publish
 from sidecar_process import KEY, Sidecar, sidecar
 
-from api.query import PARAMETERS
+from api.contract.fetch_query import PARAMETERS
 
 PATHS = (
     "/fetch-data", "/status", "/changes", "/events", "/tasks/", "/refresh", "/sign", "/ready", "/metrics", "/no", "",

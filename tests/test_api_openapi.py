@@ -20,10 +20,10 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from api.app import create_app
-from api.codes import CODES
-from api.events import Events
-from api.openapi import document
-from api.query import PARAMETERS
+from api.contract.error_codes import CODES
+from api.contract.fetch_query import PARAMETERS
+from api.routes.openapi import document
+from api.routes.refresh_stream import Events
 from cache.errors import OrdersError, Trouble
 from cache.query.filters import Op
 from cache.settings import Settings
@@ -153,7 +153,7 @@ def test_every_error_of_a_reader_has_a_status() -> None:
         "cache_error", "settings_invalid", "publish_conflict", "sync_running", "bad_key", "error",
     }  # fmt: skip
     raised = {
-        error.code for error in _family(OrdersError) if error.__module__ in ("cache.errors", "api.errors")
+        error.code for error in _family(OrdersError) if error.__module__ in ("cache.errors", "api.contract.errors")
     } - elsewhere
     assert raised <= set(CODES)
 

@@ -16,7 +16,7 @@ import pytest
 from cache_factory import COLUMNS, as_json, order, publish
 from sidecar_process import ROOT, Sidecar, answering, sidecar, worker
 
-from api.query import MEDIA_TYPES, PARAMETERS, read
+from api.contract.fetch_query import MEDIA_TYPES, PARAMETERS, read
 from cache.access.api_keys import ApiKey, digest
 from cache.errors import Trouble
 from cache.schema import Column

@@ -13,7 +13,7 @@ from cache_factory import publish
 from playwright.sync_api import Browser, Page, Request, expect
 from sidecar_process import KEY, Sidecar, sidecar, sync, worker
 
-from api.openapi import document
+from api.routes.openapi import document
 
 
 @pytest.fixture(scope="module")

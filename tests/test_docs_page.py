@@ -11,9 +11,9 @@ import pytest
 from playwright.sync_api import Browser
 from sidecar_process import Sidecar, sidecar
 
-from api.codes import CODES
-from api.operations import OPERATIONS
-from api.query import PARAMETERS
+from api.contract.error_codes import CODES
+from api.contract.fetch_query import PARAMETERS
+from api.contract.operations import OPERATIONS
 
 
 @pytest.fixture(scope="module")

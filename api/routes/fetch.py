@@ -3,7 +3,7 @@ that are written anew because only some columns, another form or another format 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -13,14 +13,14 @@ from isal import isal_zlib
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Scope
 
-from api.errors import Unfinished
-from api.events import Events
-from api.files import FileInParts, Files
-from api.gate import ACCESS, Access, access_of
-from api.query import ALL, PREPARED, FetchQuery, read
-from api.ready import (
+from api.auth.authentication import ACCESS, Access, access_of
+from api.contract.errors import Unfinished
+from api.contract.fetch_query import ALL, PREPARED, FetchQuery, read
+from api.http.prepared_response import Piece, Ready, ReadyResponse, cut
+from api.http.range_files import FileInParts, Files
+from api.routes.prepared import (
     END,
     FACET_VALUES,
     More,
@@ -36,14 +36,14 @@ from api.ready import (
     question,
     ready,
 )
-from api.refresh import ask_automatically, nothing_cached
-from api.views import Piece, Ready, View, Views
+from api.routes.refresh import ask_automatically, nothing_cached
+from api.routes.refresh_stream import Events
+from api.routes.snapshot_view import View, Views
 from cache.errors import NoSnapshot, UnknownGeneration
 from cache.export.pool import Scanner
 from cache.settings import Settings
 from cache.storage.store import Store
 
-SLICE = 256 * 1024  # bytes handed to the server at once: what a slow client can hold in memory
 GATHERED = 1_000  # picked rows that are put together at once
 _FILES = ("xlsx", "parquet")  # formats whose readers want to know the size, or to read here and there
 
@@ -51,26 +51,6 @@ POLLS = 100  # that are remembered
 POLLED = (b"if-none-match", b"accept", b"accept-encoding")  # headers that an answer depends on
 
 Rows = npt.NDArray[np.int64]
-
-
-class ReadyResponse(Response):
-    """Sends a ready answer piece by piece, at the pace of the client."""
-
-    def __init__(self, answer: Ready) -> None:
-        self.status_code = answer.status
-        self.raw_headers = answer.own + answer.shared.raw
-        self.background = None
-        self._pieces = answer.pieces
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        for piece in cut(self._pieces) if scope["method"] != "HEAD" else ():
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-def cut(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    return (piece[start : start + SLICE] for piece in pieces for start in range(0, len(piece), SLICE))
 
 
 class Fetch:

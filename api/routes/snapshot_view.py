@@ -6,33 +6,21 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
-from api.answers import ctime, dumps, http_date, iso, iso_or_none
-from api.headers import Lines
-from api.query import ALL
+from api.contract.fetch_query import ALL
+from api.contract.json_response import ctime, dumps, http_date, iso, iso_or_none
+from api.http.headers import Lines
+from api.http.prepared_response import Ready
 from cache.access.masking import personal_columns
 from cache.query.engine import Index
 from cache.query.filters import Query
 from cache.storage.snapshot import Snapshot
 from cache.storage.store import Store
 
-Piece = bytes | memoryview
-
 OLDER_VIEWS = 4  # generations before the newest that are held open for those who page through them
-
-
-@dataclass(slots=True)
-class Ready:
-    """An answer: headers of its view, headers of its own, and the body in pieces."""
-
-    status: int
-    shared: Lines
-    own: list[tuple[bytes, bytes]]
-    pieces: list[Piece]
 
 
 class View:
@@ -47,7 +35,7 @@ class View:
         self._map_files()
         self.generation, self.rows, self.columns = snapshot.generation, snapshot.rows, snapshot.columns
         self.names = frozenset(column.name for column in snapshot.columns)
-        self.polls: dict[object, Ready] = {}  # what was not modified, by what was asked; see api/fetch.py
+        self.polls: dict[object, Ready] = {}  # what was not modified, by what was asked; see api/routes/fetch.py
         self.personal = personal_columns(personal, snapshot.columns)
         self.head = head = snapshot.head
         self.last_modified = http_date(head.updated_at)

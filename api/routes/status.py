@@ -11,11 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import VERSION
-from api.answers import Answer, ctime, iso, iso_or_none
-from api.errors import RETRY_SECONDS, refusal
-from api.parameters import parameters
-from api.refresh import progress
-from api.views import View, Views
+from api.contract.errors import RETRY_SECONDS, refusal
+from api.contract.json_response import Answer, ctime, iso, iso_or_none
+from api.contract.parameters import parameters
+from api.routes.refresh import progress
+from api.routes.snapshot_view import View, Views
 from cache.errors import CacheError, NoSnapshot, NoWorker
 from cache.settings import Settings
 from cache.storage.records import Run, Status, now

@@ -12,9 +12,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.answers import Answer, iso, iso_or_none
-from api.errors import pending
-from api.parameters import parameters
+from api.contract.errors import pending
+from api.contract.json_response import Answer, iso, iso_or_none
+from api.contract.parameters import parameters
 from cache.errors import NoSnapshot, NoWorker, Trouble
 from cache.settings import Settings
 from cache.storage.records import Run, Task, now

@@ -16,16 +16,27 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import VERSION
-from api.answers import dumps
-from api.codes import CODES, REFRESH_FAILED, Code
-from api.columns import filters, listed_columns
-from api.gate import Access, Gate, key_of
-from api.operations import ANYONE, KEYED, OF_FORMATS, OF_VIEW, OPERATIONS, SECURITY, SIGNED, TEXT, Operation, json_of
-from api.parameters import Parameter, parameters
-from api.query import MEDIA_TYPES, PATH
-from api.ready import matches, takes_gzip
-from api.schemas import Schema, ref, schemas
-from api.views import Views
+from api.auth.authentication import Access, Gate, key_of
+from api.contract.error_codes import CODES, REFRESH_FAILED, Code
+from api.contract.fetch_query import MEDIA_TYPES, PATH
+from api.contract.filter_schema import filters, listed_columns
+from api.contract.json_response import dumps
+from api.contract.operations import (
+    ANYONE,
+    KEYED,
+    OF_FORMATS,
+    OF_VIEW,
+    OPERATIONS,
+    SECURITY,
+    SIGNED,
+    TEXT,
+    Operation,
+    json_of,
+)
+from api.contract.parameters import Parameter, parameters
+from api.contract.response_models import Schema, ref, schemas
+from api.routes.prepared import matches, takes_gzip
+from api.routes.snapshot_view import Views
 from cache.errors import CacheError
 from cache.schema import Column
 

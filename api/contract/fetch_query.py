@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Literal, NamedTuple, cast, get_args
 
-from api.errors import ParameterInvalid
-from api.parameters import Parameter, choice, flag, listed, names, pairs, parse, repeated, text, unknown, whole
+from api.contract.errors import ParameterInvalid
+from api.contract.parameters import Parameter, choice, flag, listed, names, pairs, parse, repeated, text, unknown, whole
 from cache.export.row_format import Format, Shape
 from cache.query.filters import Condition, Op, Query, Sort
 

@@ -18,7 +18,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 from starlette.responses import Response
 
-from api.errors import refusal
+from api.contract.errors import refusal
 from cache.errors import SettingsInvalid
 
 REMEMBERED = 10_000  # clients, for each thing that is known of them

@@ -20,8 +20,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from api.accesslog import shown
-from api.parameters import parameters
+from api.access_log import shown
+from api.contract.parameters import parameters
 from cache.errors import CacheError
 from cache.storage.records import now
 from cache.storage.store import Store

@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 from starlette.requests import Request
 
-from api.errors import ParameterInvalid
+from api.contract.errors import ParameterInvalid
 
 Pairs = list[tuple[str, str]]
 

@@ -15,9 +15,9 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
-from api.answers import dumps
-from api.feed import Feed, News
-from api.refresh import Asked, progress
+from api.contract.json_response import dumps
+from api.routes.event_feed import Feed, News
+from api.routes.refresh import Asked, progress
 from cache.errors import OrdersError, Trouble
 from cache.settings import Settings
 from cache.storage.records import Status, Task

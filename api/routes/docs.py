@@ -15,9 +15,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from api.codes import CODES
-from api.demo import Endpoint, policy
-from api.openapi import document
+from api.contract.error_codes import CODES
+from api.routes.demo import Endpoint, policy
+from api.routes.openapi import document
 
 _PAGE = Path(__file__).with_name("docs.html")
 

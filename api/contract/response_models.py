@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, get_args
 
-from api.sign import Wish
+from api.contract.sign_request import Wish
 from cache.schema import Column, Kind
 from cache.storage.records import TaskState
 

@@ -7,86 +7,28 @@ until the client has been through all that changed meanwhile, and is exactly whe
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from typing import NamedTuple, Self
 
 import orjson
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.answers import dumps
-from api.errors import ParameterInvalid
-from api.fetch import ReadyResponse
-from api.gate import access_of
-from api.parameters import Parameter, parameters
-from api.ready import compressed, matches, takes_gzip
-from api.views import Piece, Ready, View, Views
+from api.auth.authentication import access_of
+from api.contract.changes_query import PARAMETERS, Since
+from api.contract.errors import ParameterInvalid
+from api.contract.json_response import dumps
+from api.contract.parameters import parameters
+from api.http.prepared_response import Piece, Ready, ReadyResponse
+from api.routes.prepared import compressed, matches, takes_gzip
+from api.routes.snapshot_view import View, Views
 from cache.access.masking import personal_columns
 from cache.errors import ChangesGone, ColumnMasked, NoKey, SnapshotDamaged
 from cache.settings import Settings
 from cache.storage.change_log import ChangeList, Page, mark, page, rows_of
 from cache.storage.store import Store
 
-MOST_ROWS = 10_000
 JOINED = 4 << 20  # bytes of a body that are copied to be sent at once
-_FORM = re.compile(r"^([0-9]{1,10})(?:-([0-9a-f]{8})(?:-([0-9]{1,10})-([0-9a-f]{16}))?)?$")
-
-
-class Since(NamedTuple):
-    """How far a client has come: the generation it has.
-
-    `mark` tells that one from others of its number (None: the client knows the number alone). A client that is half
-    through what changed has the rows whose keys hash to less than `low` as they were in generation `through`, or later.
-    """
-
-    generation: int
-    mark: str | None = None
-    through: int | None = None
-    low: int = 0
-
-    @classmethod
-    def read(cls, text: str) -> Self:
-        """Raises ValueError."""
-        found = _FORM.fullmatch(text)
-        if not found:
-            raise ValueError
-        generation, mark, through, low = found.groups()
-        if through and int(through) < int(generation):
-            raise ValueError
-        return cls(int(generation), mark, int(through) if through else None, int(low, 16) if low else 0)
-
-    def __str__(self) -> str:
-        half = "" if self.through is None else f"-{self.through}-{self.low:016x}"
-        return f"{self.generation}" + (f"-{self.mark}{half}" if self.mark is not None else "")
-
-
-def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:18]) <= MOST_ROWS):
-        raise ValueError
-    return int(text)
-
-
-SINCE = Parameter(
-    "since",
-    Since.read,
-    "the `next` of the answer before, or the `generation` of the rows that you hold",
-    {"type": "string", "pattern": _FORM.pattern},
-    "From where on changes are asked for.",
-    "12",
-    required=True,
-)
-LIMIT = Parameter(
-    "limit",
-    _limit,
-    f"a whole number from 1 to {MOST_ROWS}",
-    {"type": "integer", "minimum": 1, "maximum": MOST_ROWS},
-    "Rows of an answer at most; fewer may come although there are more.",
-    "100",
-    1000,
-)
-PARAMETERS = (SINCE, LIMIT)
 
 
 class ChangesFeed:

@@ -20,10 +20,10 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from api.answers import dumps, iso_or_none
-from api.gate import HOLDS
-from api.parameters import parameters
-from api.refresh import progress
+from api.auth.authentication import HOLDS
+from api.contract.json_response import dumps, iso_or_none
+from api.contract.parameters import parameters
+from api.routes.refresh import progress
 from cache.errors import CacheError, ChangesGone
 from cache.storage.change_log import counted
 from cache.storage.records import Status

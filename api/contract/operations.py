@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from api.changes import PARAMETERS as CHANGES_PARAMETERS
-from api.parameters import Parameter
-from api.query import MEDIA_TYPES, PARAMETERS, PATH
-from api.schemas import Schema, ref
+from api.contract.changes_query import PARAMETERS as CHANGES_PARAMETERS
+from api.contract.fetch_query import MEDIA_TYPES, PARAMETERS, PATH
+from api.contract.parameters import Parameter
+from api.contract.response_models import Schema, ref
 from cache.access.signed_urls import EXPIRES, SIGNATURE
 
 OF_VIEW = ("ETag", "Last-Modified", "X-Generation", "X-Verified")

@@ -21,7 +21,7 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.gate import ACCESS, Access
+from api.auth.authentication import ACCESS, Access
 
 log = logging.getLogger("api.access")
 

@@ -21,9 +21,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
-from api.codes import CODES
-from api.errors import Forbidden, refusal, unauthorized
-from api.limits import Limits
+from api.auth.rate_limits import Limits
+from api.contract.error_codes import CODES
+from api.contract.errors import Forbidden, refusal, unauthorized
 from cache.access.api_keys import ApiKey, Clients, Scope, digest
 from cache.access.client_ip import Proxies, counted_as
 from cache.access.signed_urls import EXPIRES, SIGNATURE, is_signed, signed

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, get_args
 
-from api.query import KNOWN
+from api.contract.fetch_query import KNOWN
 from cache.query.filters import SEARCHED, UNORDERED, UNSORTED, Op
 from cache.schema import Column, Kind
 

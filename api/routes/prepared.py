@@ -1,6 +1,6 @@
 """Answers that are at hand: rows as they were rendered at publish, between a short head and two brackets.
 
-Nothing here waits for anything, so that the protocol (api/protocol.py) may answer at once; api/fetch.py does the rest.
+Nothing here waits for anything, so that the protocol (api/http/fast_path.py) may answer at once; `fetch` does the rest.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 
 from isal import isal_zlib
 
-from api.errors import ParameterInvalid
-from api.query import ALL, MEDIA_TYPES, PREPARED, FetchQuery
-from api.views import Piece, Ready, View
+from api.contract.errors import ParameterInvalid
+from api.contract.fetch_query import ALL, MEDIA_TYPES, PREPARED, FetchQuery
+from api.http.prepared_response import Piece, Ready
+from api.routes.snapshot_view import View
 from cache.access.masking import refuse_masked
 from cache.export.row_format import Shape
 from cache.query.filters import Query

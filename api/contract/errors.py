@@ -5,7 +5,7 @@
 `status` is "pending" instead where nothing has been cached yet. 503 carries `Retry-After`, 401 `WWW-Authenticate`,
 405 `Allow`, 429 `Retry-After`. What went wrong inside goes to the log, once, and never into an answer.
 
-api/codes.py lists the codes.
+api/contract/error_codes.py lists the codes.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.answers import Answer
-from api.codes import CODES, REFRESH_FAILED
+from api.contract.error_codes import CODES, REFRESH_FAILED
+from api.contract.json_response import Answer
 from cache.errors import NoSnapshot, OrdersError, Trouble
 
 RETRY_SECONDS = 10  # what `Retry-After` says: a first sync takes seconds to minutes

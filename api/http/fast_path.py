@@ -17,8 +17,8 @@ from typing import Any, NamedTuple, Protocol, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from api.headers import Lines
-from api.views import Piece, Ready
+from api.http.headers import Lines
+from api.http.prepared_response import Piece, Ready
 
 JOINED = 16 * 1024  # bytes of a body up to which one write of a copy is cheaper than several writes
 LONGEST, HEADS = 4096, 256  # bytes of a request that is looked at here, and how many kinds of headers are remembered

@@ -13,9 +13,9 @@ from typing import Any
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from api.answers import dumps
-from api.headers import Lines
-from api.protocol import DirectProtocol
+from api.contract.json_response import dumps
+from api.http.fast_path import DirectProtocol
+from api.http.headers import Lines
 
 MAX_HEAD, MAX_BODY = 32 * 1024, 64 * 1024
 MAX_REQUEST = 8 * MAX_BODY  # a body in pieces of one byte takes six on the wire

@@ -1,4 +1,4 @@
-"""The key named `default`: where it comes from, and which ones are refused. api/gate.py holds requests to it."""
+"""The key named `default`: where it comes from, and which ones are refused. `authentication` checks it."""
 
 from __future__ import annotations
 
