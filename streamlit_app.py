@@ -21,12 +21,12 @@ from starlette.routing import Route
 from cache.errors import OrdersError
 from cache.settings import Settings
 from cache.storage.store import open_store
-from dashboard import signin
-from dashboard.downloads import PATH, Downloads
-from dashboard.headers import Headers
-from dashboard.page import Styled
-from dashboard.passwords import Passwords
-from dashboard.source import Source, use
+from dashboard.auth import signin
+from dashboard.auth.passwords import Passwords
+from dashboard.auth.source import Source, use
+from dashboard.web.downloads import PATH, Downloads
+from dashboard.web.headers import Headers
+from dashboard.web.inject_css import Styled
 
 try:
     settings = Settings.load()

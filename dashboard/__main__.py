@@ -6,7 +6,7 @@ import argparse
 import sys
 from getpass import getpass
 
-from dashboard.passwords import hashed
+from dashboard.auth.passwords import hashed
 
 
 def main() -> None:

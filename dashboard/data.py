@@ -15,7 +15,7 @@ from cache.analytics.rankings import Cohort, Customer, Product
 from cache.query.filters import Condition
 from cache.storage.snapshot import Snapshot
 from cache.table_setup import Setup
-from dashboard.source import source
+from dashboard.auth.source import source
 
 Conditions = tuple[Condition, ...]
 MOST_REPEATS = 5  # orders of a customer, told apart

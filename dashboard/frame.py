@@ -10,9 +10,10 @@ import streamlit as st
 
 from cache.analytics.figures import Figures, Orders, Returns, Span
 from cache.errors import CacheError
-from dashboard import data, filters, freshness, words
+from dashboard import data, formatting
+from dashboard.auth.source import source
+from dashboard.components import filter_chips, freshness
 from dashboard.data import Conditions
-from dashboard.source import source
 from dashboard.view import View, dates
 
 
@@ -53,7 +54,7 @@ def head(title: str) -> Orders | None:
         with st.skeleton(height=420):  # the first visitor after a start waits until the table is read
             return data.newest(status.head.generation)
     except CacheError as error:
-        st.error(f"**The data on disk cannot be read.** {words.plain(str(error))}", icon=":material/error:")
+        st.error(f"**The data on disk cannot be read.** {formatting.plain(str(error))}", icon=":material/error:")
         return None
 
 
@@ -62,14 +63,14 @@ def page(title: str) -> Shown | None:
     orders = head(title)
     if orders is None:
         return None
-    view = filters.restored()
+    view = filter_chips.restored()
     now = _now(orders)
     currency = _currency(orders, view)
     span = view.span(now, data.extent(orders)) if "dates" not in orders.missing else None
     past = view.before(now, span) if span else None
     st.session_state["span"] = (span.start.date(), (span.end - timedelta(days=1)).date()) if span else None
     compared = f"{dates(past, than=now.year)}{_until(past)}" if past else ""
-    filters.chips(orders, view, currency, dates(span) if span else "", compared)
+    filter_chips.chips(orders, view, currency, dates(span) if span else "", compared)
     return Shown(orders, view, currency, span, past, view.conditions(currency))
 
 
@@ -79,7 +80,7 @@ def nothing_found(shown: Shown) -> None:
     if shown.view.filters():
         st.info("No order passes these filters in this period. Clear the filters, or choose other dates.")
     elif extent:
-        st.info(f"No orders in this period. The last one is of {words.day(extent.end)}: choose other dates.")
+        st.info(f"No orders in this period. The last one is of {formatting.day(extent.end)}: choose other dates.")
     else:
         st.info("The table holds no orders yet. They appear here once the shop has some.")
 
@@ -94,7 +95,7 @@ def foot(shown: Shown) -> None:
     if orders.tests:
         notes.append(f"{orders.tests:,} test orders never count.")
     notes += orders.missing.values()
-    st.caption(words.plain(" ".join(notes)))
+    st.caption(formatting.plain(" ".join(notes)))
 
 
 def _now(orders: Orders) -> datetime:

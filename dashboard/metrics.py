@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Literal
 
 from cache.analytics.figures import Figures, Orders, Returns
-from dashboard import words
+from dashboard import formatting
 
 Value = Decimal | int | None
 LARGE = 10_000  # from here on, cents would only be in the way
@@ -48,11 +48,13 @@ class Metric:
             return "–"
         match self.unit:
             case "money":
-                return words.money(Decimal(value), currency, abs(Decimal(value)) >= LARGE if whole is None else whole)
+                return formatting.money(
+                    Decimal(value), currency, abs(Decimal(value)) >= LARGE if whole is None else whole
+                )
             case "rate":
-                return words.percent(Decimal(value))
+                return formatting.percent(Decimal(value))
             case "time":
-                return words.length(float(value))
+                return formatting.length(float(value))
             case _:
                 return f"{value:,}"
 

@@ -10,7 +10,7 @@ from typing import Protocol, Self, cast
 
 from cache.analytics.figures import Bucket, Filter, Returns, Span
 from cache.query.filters import Condition
-from dashboard import words
+from dashboard import formatting
 
 PERIODS: Mapping[str, str] = {
     "today": "Today",
@@ -169,10 +169,10 @@ def coarse(span: Span) -> Bucket:
 def dates(span: Span, than: int | None = None) -> str:
     """Such as "16 Apr – 14 Jul 2026"; a year that is `than` is left out."""
     first, last = span.start, span.end - timedelta(microseconds=1)
-    end = words.day(last, year=last.year != than)
+    end = formatting.day(last, year=last.year != than)
     if first.date() == last.date():
         return end
-    return f"{words.day(first, year=first.year != last.year)} – {end}"
+    return f"{formatting.day(first, year=first.year != last.year)} – {end}"
 
 
 def _months_back(at: datetime, months: int) -> datetime:

@@ -14,7 +14,7 @@ from cache.settings import Settings
 from cache.storage.local_store import LocalStore
 from cache.table_setup import OPEN, Setup
 from dashboard import data
-from dashboard.source import Source, use
+from dashboard.auth.source import Source, use
 
 
 @pytest.fixture(autouse=True)

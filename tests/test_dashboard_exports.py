@@ -25,7 +25,7 @@ from cache.export.order_selection import Selection
 from cache.query.filters import Condition
 from cache.schema import Column
 from cache.storage.store import Store
-from dashboard.downloads import Format, address
+from dashboard.web.downloads import Format, address
 
 ZONE = "America/New_York"
 ROWS = shop(700)

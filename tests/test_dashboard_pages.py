@@ -21,7 +21,7 @@ from cache.storage import failure_pages
 from cache.storage.records import Run, now
 from cache.storage.snapshot import Changes
 from cache.table_setup import OPEN
-from dashboard.page import STYLED
+from dashboard.web.inject_css import STYLED
 
 PAGES = {
     "": "Orders overview", "explore": "Explore", "orders": "Orders", "products": "Products", "customers": "Customers",

@@ -15,7 +15,7 @@ from shop_factory import SHOP_COLUMNS, shop
 from cache.analytics.figures import Orders, Span
 from cache.query.filters import Condition, Op, where
 from cache.storage.local_store import LocalStore
-from dashboard import request
+from dashboard import code_samples
 from dashboard.frame import Shown
 from dashboard.view import View
 
@@ -39,7 +39,7 @@ def shown(orders: Orders, **filters: Any) -> Shown:
 
 def test_its_parameters_choose_the_orders_that_the_page_shows(orders: Orders) -> None:
     page = shown(orders, status=("paid", "pending"), channel=("web",))
-    parameters, left = request.request(page)
+    parameters, left = code_samples.request(page)
     assert ("created_at__gte", "2026-03-01T05:00:00Z") in parameters
     assert ("created_at__lt", "2026-04-01T04:00:00Z") in parameters  # summer time began between
     assert left == []
@@ -53,18 +53,18 @@ def test_its_parameters_choose_the_orders_that_the_page_shows(orders: Orders) ->
 
 
 def test_what_the_api_cannot_filter_by_is_named(orders: Orders) -> None:
-    _, left = request.request(shown(orders, country=("DE",), product=("CUP-1",), fulfilment=("", "fulfilled")))
+    _, left = code_samples.request(shown(orders, country=("DE",), product=("CUP-1",), fulfilment=("", "fulfilled")))
     assert left == ["fulfilment", "country", "product"]
 
 
 def test_codes_with_commas_and_quotes_stay_one_value_and_one_word(orders: Orders) -> None:
-    parameters, _ = request.request(shown(orders, discount=('2,5 "off"', "it's")))
+    parameters, _ = code_samples.request(shown(orders, discount=('2,5 "off"', "it's")))
     assert ("discount_code__in", '"2,5 ""off""",it\'s') in parameters
-    words = shlex.split(request.curl("http://here", parameters).replace("\\\n", " "))
+    words = shlex.split(code_samples.curl("http://here", parameters).replace("\\\n", " "))
     assert words[words.index("--data-urlencode") + 1 :: 2] == [f"{name}={value}" for name, value in parameters]
 
 
 def test_the_python_and_javascript_are_programs(orders: Orders, tmp_path: Path) -> None:
-    parameters, _ = request.request(shown(orders, discount=("it's",)))
-    compile(request.python("http://here", parameters), str(tmp_path / "program.py"), "exec")
-    assert "discount_code__in=it%27s" in request.javascript("http://here", parameters)
+    parameters, _ = code_samples.request(shown(orders, discount=("it's",)))
+    compile(code_samples.python("http://here", parameters), str(tmp_path / "program.py"), "exec")
+    assert "discount_code__in=it%27s" in code_samples.javascript("http://here", parameters)

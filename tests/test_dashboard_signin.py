@@ -19,10 +19,10 @@ from sidecar_process import sync, worker
 
 from cache.errors import SettingsInvalid, Trouble
 from cache.settings import Settings
-from dashboard.access import is_among
-from dashboard.headers import HEADERS
-from dashboard.passwords import Passwords, hashed
-from dashboard.signin import check
+from dashboard.auth.access import is_among
+from dashboard.auth.passwords import Passwords, hashed
+from dashboard.auth.signin import check
+from dashboard.web.headers import HEADERS
 from lab.servers import free_port
 
 Start = Callable[..., Dashboard]

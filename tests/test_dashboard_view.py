@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cache.analytics.figures import Figures, Group, Span
-from dashboard import charts, words
+from dashboard import formatting
+from dashboard.components import charts
 from dashboard.metrics import change
 from dashboard.view import COMPARED, PERIODS, RETURNS, View, bucket, buckets, dates
 
@@ -146,7 +147,7 @@ def test_a_chart_names_the_compared_day() -> None:
     ],
 )
 def test_money_has_its_currencys_sign_and_decimals(amount: str, currency: str, whole: bool, text: str) -> None:
-    assert words.money(Decimal(amount), currency, whole) == text
+    assert formatting.money(Decimal(amount), currency, whole) == text
 
 
 @pytest.mark.parametrize(
@@ -166,10 +167,10 @@ def test_small_changes_are_written_but_not_coloured(now: Any, before: Any, rate:
 
 
 def test_codes_become_words_and_unknown_ones_are_written_out() -> None:
-    assert words.status("partially_refunded").text == "Partially refunded"
-    assert words.fulfilment(None).text == "Unfulfilled"
-    assert words.channel("shopify_draft_order") == "Draft orders"
-    assert words.channel("tiktok_shop") == "Tiktok shop"
+    assert formatting.status("partially_refunded").text == "Partially refunded"
+    assert formatting.fulfilment(None).text == "Unfulfilled"
+    assert formatting.channel("shopify_draft_order") == "Draft orders"
+    assert formatting.channel("tiktok_shop") == "Tiktok shop"
 
 
 @pytest.mark.parametrize(
@@ -183,9 +184,9 @@ def test_codes_become_words_and_unknown_ones_are_written_out() -> None:
     ],
 )
 def test_an_age_is_told_in_the_unit_that_matters(seconds: float, text: str) -> None:
-    assert words.age(seconds) == text
+    assert formatting.age(seconds) == text
 
 
 def test_markdown_shows_any_text_as_it_is_but_code_stays_code() -> None:
-    assert words.plain("**$1** run `a_b` :red[x]") == r"\*\*\$1\*\* run `a_b` \:red\[x\]"
-    assert words.plain("one ` alone") == r"one \` alone"
+    assert formatting.plain("**$1** run `a_b` :red[x]") == r"\*\*\$1\*\* run `a_b` \:red\[x\]"
+    assert formatting.plain("one ` alone") == r"one \` alone"

@@ -1,6 +1,6 @@
 """The pages, in the order of the navigation."""
 
-from dashboard.navigation import Pages
+from dashboard.components.navigation import Pages
 from dashboard.pages.api import api
 from dashboard.pages.customers import customers
 from dashboard.pages.explore import explore

@@ -10,10 +10,10 @@ import streamlit as st
 
 from cache.errors import CacheError
 from cache.storage.records import now
-from dashboard import frame, request, words
-from dashboard.freshness import clock
-from dashboard.source import source
-from dashboard.table import Cell, Column, Line, table
+from dashboard import code_samples, formatting, frame
+from dashboard.auth.source import source
+from dashboard.components.freshness import clock
+from dashboard.components.table import Cell, Column, Line, table
 
 _KEY_FILE = Path("var/api_key")
 
@@ -22,13 +22,13 @@ def api() -> None:
     shown = frame.page("API")
     address = _address()
     if shown:
-        parameters, left = request.request(shown)
+        parameters, left = code_samples.request(shown)
         with st.container(border=True):
             st.header("This view as a request", anchor=False)
             if left:
                 named = ", ".join(left)
                 st.caption(f"The API cannot filter by {named} as this page does: leave them to your program.")
-            writers = (request.curl, request.python, request.javascript)
+            writers = (code_samples.curl, code_samples.python, code_samples.javascript)
             for tab, write in zip(st.tabs(["curl", "Python", "JavaScript"]), writers, strict=True):
                 tab.code(write(address, parameters), language=None, wrap_lines=True)
     with st.grid(2, min_column_width=340):
@@ -63,7 +63,7 @@ def _keys() -> None:
     try:
         others = source().store.clients().keys
     except CacheError as error:
-        st.error(words.plain(str(error)), icon=":material/error:")
+        st.error(formatting.plain(str(error)), icon=":material/error:")
         others = ()
     for key in others:
         ended = key.expires_at is not None and key.expires_at <= now()

@@ -7,11 +7,13 @@ from decimal import Decimal
 import streamlit as st
 
 from cache.access.masking import MASK
-from dashboard import access, cards, components, data, frame, words
+from dashboard import data, formatting, frame
+from dashboard.auth import access
+from dashboard.components import blocks, cards
+from dashboard.components.navigation import go
+from dashboard.components.table import Cell, Column, Line, table
 from dashboard.frame import Shown
 from dashboard.metrics import METRICS
-from dashboard.navigation import go
-from dashboard.table import Cell, Column, Line, table
 
 MOST = 50
 _CARDS = ("customers", "new_customers", "returning_customers", "returning_customer_rate")
@@ -22,10 +24,10 @@ def customers() -> None:
     if shown is None:
         return
     if "customers" in shown.orders.missing:
-        st.info(words.plain(shown.orders.missing["customers"]))
+        st.info(formatting.plain(shown.orders.missing["customers"]))
         return
     now, before = shown.figures(), shown.before()
-    shown_cards = [components.card(METRICS[name], now, before, shown.currency, shown.returns) for name in _CARDS]
+    shown_cards = [blocks.card(METRICS[name], now, before, shown.currency, shown.returns) for name in _CARDS]
     cards.cards("Customers", shown_cards, key="customer_cards", on_pick=lambda _: go("orders"))
     if now.orders:
         _repeats(shown)
@@ -52,7 +54,7 @@ def _repeats(shown: Shown) -> None:
                         share=customers / whole,
                     ),
                     f"{customers:,}",
-                    words.percent(words.ratio(customers, whole)),
+                    formatting.percent(formatting.ratio(customers, whole)),
                 ]
             )
             for count, customers in found.items()
@@ -72,13 +74,13 @@ def _ranking(shown: Shown) -> None:
                 [
                     Cell(
                         each.name or each.email or "Unnamed",
-                        more=f"{each.orders:,} orders, last {words.day(each.last)}",
+                        more=f"{each.orders:,} orders, last {formatting.day(each.last)}",
                     ),
                     each.email,
                     f"{each.orders:,}",
-                    words.day(each.first),
-                    words.day(each.last),
-                    "–" if each.spent is None else words.money(each.spent, shown.currency),
+                    formatting.day(each.first),
+                    formatting.day(each.last),
+                    "–" if each.spent is None else formatting.money(each.spent, shown.currency),
                 ],
                 id=next((said for said in (each.email, each.name) if said not in ("", MASK)), None),
             )
@@ -103,12 +105,12 @@ def _cohorts(shown: Shown) -> None:
         months = max(len(cohort.ordered) for cohort in found)
         columns = [Column("First order"), Column("Customers", True),
                    *(Column(f"+{i}", True, i > 4) for i in range(1, min(months, 12)))]  # fmt: skip
-        rates = [words.ratio(count, cohort.customers) for cohort in found for count in cohort.ordered[1:12]]
+        rates = [formatting.ratio(count, cohort.customers) for cohort in found for count in cohort.ordered[1:12]]
         most = max(rates, default=Decimal(0)) or Decimal(1)
         lines = []
         for cohort in found:
-            shares = [words.ratio(count, cohort.customers) for count in cohort.ordered[1:12]]
-            cells = [Cell(words.percent(share, 0), heat=float(share / most)) for share in shares]
+            shares = [formatting.ratio(count, cohort.customers) for count in cohort.ordered[1:12]]
+            cells = [Cell(formatting.percent(share, 0), heat=float(share / most)) for share in shares]
             blank = [""] * (len(columns) - 2 - len(cells))
-            lines.append(Line([f"{words.month(cohort.first)}", f"{cohort.customers:,}", *cells, *blank]))
+            lines.append(Line([f"{formatting.month(cohort.first)}", f"{cohort.customers:,}", *cells, *blank]))
         table("Do they come back?", columns, lines, key="cohorts")

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import streamlit as st
 
 from cache.analytics.figures import Bucket, Dimension, Figures, Group
-from dashboard import charts, data, filters, frame, words
+from dashboard import data, formatting, frame
+from dashboard.components import charts, filter_chips
+from dashboard.components.table import Cell, Column, Line, table
 from dashboard.frame import Shown
 from dashboard.metrics import METRICS, Metric, change
-from dashboard.table import Cell, Column, Line, table
 from dashboard.view import BUCKETS, bucket, buckets, dates
 
 METRIC, BY, STEP = "metric", "by", "step"  # parameters of the address
@@ -47,7 +48,7 @@ def _asked(shown: Shown) -> _Asked:
     """What the address asks for, as far as this table tells it."""
     told = [metric for metric in METRICS.values() if metric.told(shown.orders)]
     metric = next((each for each in told if each.id == st.query_params.get(METRIC)), told[0])
-    offered = filters.dimensions(shown.orders)
+    offered = filter_chips.dimensions(shown.orders)
     by = [name for name in offered if name in st.query_params.get_all(BY)][:2]
     if not shown.span:
         return _Asked(metric, tuple(by), None)
@@ -59,7 +60,7 @@ def _asked(shown: Shown) -> _Asked:
 
 def _controls(shown: Shown, asked: _Asked) -> None:
     told = {metric.id: metric.label for metric in METRICS.values() if metric.told(shown.orders)}
-    offered = filters.dimensions(shown.orders)
+    offered = filter_chips.dimensions(shown.orders)
     with st.container(horizontal=True, vertical_alignment="bottom", key="explored"):
         st.session_state[METRIC] = asked.metric.id
         st.selectbox(
@@ -90,7 +91,7 @@ def _put(name: str, values: Sequence[str]) -> None:
 
 def _name(shown: Shown, asked: _Asked, values: tuple[str, ...]) -> str:
     """The values of the dimensions in words."""
-    texts = [filters.PARTS[by].write(shown.orders, value) for by, value in zip(asked.by, values, strict=True)]
+    texts = [filter_chips.PARTS[by].write(shown.orders, value) for by, value in zip(asked.by, values, strict=True)]
     return " · ".join(texts) or asked.metric.label
 
 
@@ -173,15 +174,15 @@ def _whole(shown: Shown, asked: _Asked) -> None:
                 ]
             )
         )
-    columns = [Column(" · ".join(filters.PARTS[by].label for by in asked.by)), Column("Orders", True, True),
+    columns = [Column(" · ".join(filter_chips.PARTS[by].label for by in asked.by)), Column("Orders", True, True),
                Column(metric.label, True), Column("Compared", True, True), Column("Change", True)]  # fmt: skip
     _table(columns, lines, "the largest first")
 
 
 def _title(shown: Shown, asked: _Asked) -> str:
-    by = " and ".join(filters.PARTS[name].title for name in asked.by)
+    by = " and ".join(filter_chips.PARTS[name].title for name in asked.by)
     when = f", {dates(shown.span)}" if shown.span else ""
-    return words.plain(f"{asked.metric.label}{f' by {by}' if by else ''}{when}")
+    return formatting.plain(f"{asked.metric.label}{f' by {by}' if by else ''}{when}")
 
 
 def _table(columns: Sequence[Column], lines: Sequence[Line], order: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboard import frame
-from dashboard.orders import orders_table
+from dashboard.components.orders_table import orders_table
 
 
 def orders() -> None:

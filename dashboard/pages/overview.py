@@ -12,11 +12,13 @@ import streamlit as st
 
 from cache.analytics.figures import PRODUCT, Bucket, Group, Span
 from cache.table_setup import OPEN
-from dashboard import access, cards, charts, components, data, filters, frame, words
+from dashboard import data, formatting, frame
+from dashboard.auth import access
+from dashboard.components import blocks, cards, charts, filter_chips
+from dashboard.components.navigation import go, link
+from dashboard.components.table import Cell, Column, Line, table
 from dashboard.frame import Shown
 from dashboard.metrics import LARGE, METRICS, Metric
-from dashboard.navigation import go, link
-from dashboard.table import Cell, Column, Line, table
 from dashboard.view import BUCKETS, bucket, buckets, coarse, dates
 
 _FIRST = ("total_sales", "orders", "average_order_value", "returning_customer_rate")
@@ -40,12 +42,12 @@ def overview() -> None:
     elif shown.span:
         _over_time(shown, shown.span)
     with st.grid(2, min_column_width=340, key="breakdowns"):
-        components.summary(shown.orders, shown.figures(), shown.before(), shown.currency, shown.returns)
-        for name, part in filters.dimensions(shown.orders).items():
+        blocks.summary(shown.orders, shown.figures(), shown.before(), shown.currency, shown.returns)
+        for name, part in filter_chips.dimensions(shown.orders).items():
             slices = data.breakdown(shown.orders, name, shown.span, shown.conditions, shown.returns)
-            components.breakdown(
+            blocks.breakdown(
                 f"Sales by {part.title}", slices, shown.currency, partial(part.write, shown.orders),
-                getattr(shown.view, name), partial(filters.toggle, name),
+                getattr(shown.view, name), partial(filter_chips.toggle, name),
             )  # fmt: skip
         if "products" not in shown.orders.missing:
             _products(shown)
@@ -83,7 +85,7 @@ def _cards(label: str, names: tuple[str, ...], shown: Shown, width: Bucket | Non
     cards.cards(
         label,
         [
-            components.card(
+            blocks.card(
                 metric, now, before, shown.currency, shown.returns, (line(metric, shown.span), line(metric, shown.past))
             )
             for metric in metrics
@@ -113,7 +115,7 @@ def _over_time(shown: Shown, span: Span) -> None:
         then = (past, data.series(shown.orders, width, past, shown.conditions, shown.returns)) if past else None
         rows, spec = charts.over_time(
             width, span, now, then, value, lambda amount: metric.write(amount, shown.currency, whole=False),
-            metric.label, words.sign(shown.currency) if metric.unit == "money" else "",
+            metric.label, formatting.sign(shown.currency) if metric.unit == "money" else "",
         )  # fmt: skip
         compared = f", with {dates(past)} behind it" if past else ""
         clicked = st.vega_lite_chart(
@@ -166,7 +168,7 @@ def _products(shown: Shown) -> None:
                 [
                     Cell(product.title or product.sku or "Unnamed", share=float(product.sales / most)),
                     f"{product.units:,}",
-                    words.money(product.sales, shown.currency, product.sales >= LARGE),
+                    formatting.money(product.sales, shown.currency, product.sales >= LARGE),
                 ],
                 product.key or None,
                 product.key in shown.view.product if product.key else None,
@@ -174,4 +176,4 @@ def _products(shown: Shown) -> None:
             for product in found
         ]
         columns = [Column(""), Column("Units", number=True), Column("Sales", number=True)]
-        table("Sales by product", columns, lines, key="products", on_pick=partial(filters.toggle, PRODUCT))
+        table("Sales by product", columns, lines, key="products", on_pick=partial(filter_chips.toggle, PRODUCT))

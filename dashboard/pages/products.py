@@ -8,11 +8,12 @@ from functools import partial
 import streamlit as st
 
 from cache.analytics.figures import PRODUCT
-from dashboard import cards, components, data, filters, frame, words
+from dashboard import data, formatting, frame
+from dashboard.components import blocks, cards, filter_chips
+from dashboard.components.navigation import go
+from dashboard.components.table import Cell, Column, Line, table
 from dashboard.frame import Shown
 from dashboard.metrics import LARGE, METRICS, change
-from dashboard.navigation import go
-from dashboard.table import Cell, Column, Line, table
 
 MOST, COMPARED, ROWS = 200, 2_000, 50
 
@@ -22,13 +23,13 @@ def products() -> None:
     if shown is None:
         return
     if "products" in shown.orders.missing:
-        st.info(words.plain(shown.orders.missing["products"]))
+        st.info(formatting.plain(shown.orders.missing["products"]))
         return
     now, before = shown.figures(units=True), shown.before(units=True)
     names = [name for name in ("units", "gross_sales", "discounts", "orders") if METRICS[name].told(shown.orders)]
     cards.cards(
         "Units and sales",
-        [components.card(METRICS[name], now, before, shown.currency, shown.returns) for name in names],
+        [blocks.card(METRICS[name], now, before, shown.currency, shown.returns) for name in names],
         key="product_cards",
         on_pick=lambda _: go("orders"),
     )
@@ -61,7 +62,7 @@ def _ranking(shown: Shown) -> None:
         if len(listed) > ROWS:
             st.caption(f"The first {ROWS}; search finds the others of the {len(found)} that sold most.")
         if not listed:
-            st.caption(f"No product matches “{words.plain(sought)}”." if sought else "No products in this period.")
+            st.caption(f"No product matches “{formatting.plain(sought)}”." if sought else "No products in this period.")
             return
         lines = []
         for product in listed[:ROWS]:
@@ -73,8 +74,8 @@ def _ranking(shown: Shown) -> None:
                         product.sku,
                         f"{product.units:,}",
                         f"{product.orders:,}",
-                        words.money(product.sales, shown.currency, product.sales >= LARGE),
-                        words.percent(product.sales / whole) if whole else "–",
+                        formatting.money(product.sales, shown.currency, product.sales >= LARGE),
+                        formatting.percent(product.sales / whole) if whole else "–",
                         delta or ("new" if shown.past and not before.get(product.key) else "–"),
                     ],
                     product.key or None,
@@ -83,5 +84,5 @@ def _ranking(shown: Shown) -> None:
             )
         columns = [Column("Product"), Column("SKU", wide=True), Column("Units", True), Column("Orders", True, True),
                    Column("Sales", True), Column("Share", True, True), Column("Change", True, True)]  # fmt: skip
-        if table("What sold most", columns, lines, key="ranking", on_pick=partial(filters.toggle, PRODUCT)):
+        if table("What sold most", columns, lines, key="ranking", on_pick=partial(filter_chips.toggle, PRODUCT)):
             st.rerun()  # the whole page

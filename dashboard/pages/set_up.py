@@ -13,10 +13,12 @@ from cache.query.filters import Condition
 from cache.roles import ROLES, recognised
 from cache.schema import Column as SourceColumn
 from cache.table_setup import Setup
-from dashboard import access, cards, components, data, frame, rows, words
+from dashboard import data, formatting, frame
+from dashboard.auth import access
+from dashboard.auth.source import source
+from dashboard.components import blocks, cards, order_cells
+from dashboard.components.table import Cell, Column, Line, table
 from dashboard.metrics import METRICS
-from dashboard.source import source
-from dashboard.table import Cell, Column, Line, table
 
 LOOKED_AT, VALUES = 50, 3  # rows, and different values of a column among them
 _RECOGNISED, _NONE = "recognised", ""  # what may be chosen beside a column
@@ -55,7 +57,7 @@ def set_up() -> None:
     try:
         _preview(orders, draft)
     except CacheError as error:
-        st.error(words.plain(str(error)), icon=":material/error:")
+        st.error(formatting.plain(str(error)), icon=":material/error:")
     _save(draft)
     _values(orders, draft)
 
@@ -138,14 +140,16 @@ def _preview(orders: Orders, draft: Setup) -> None:
         st.header("What the figures become", anchor=False)
         st.caption(f"Over the newest {now.sampled:,} rows of the table, compared with what is kept now.")
         shown = [METRICS[name] for name in ("total_sales", "orders", "average_order_value", "returning_customer_rate")]
-        told = [components.card(metric, figures, kept, currency, "ordered") for metric in shown if metric.told(now)]
+        told = [blocks.card(metric, figures, kept, currency, "ordered") for metric in shown if metric.told(now)]
         cards.cards("What the figures become", told, key="set_up_cards")
         if extent := now.extent():
             st.caption(
-                words.plain(f"Orders from {words.moment(extent.start)} to {words.moment(extent.end)}, {now.timezone}.")
+                formatting.plain(
+                    f"Orders from {formatting.moment(extent.start)} to {formatting.moment(extent.end)}, {now.timezone}."
+                )
             )
         for line in now.missing.values():
-            st.caption(words.plain(line))
+            st.caption(formatting.plain(line))
 
 
 def _save(draft: Setup) -> None:
@@ -156,7 +160,7 @@ def _save(draft: Setup) -> None:
         if kept:
             st.caption("This is what counts now.", width="content")
     if fault := st.session_state.pop(f"{_KEY} fault", None):
-        st.error(words.plain(fault), icon=":material/error:")
+        st.error(formatting.plain(fault), icon=":material/error:")
 
 
 def _keep(setup: Setup) -> None:
@@ -185,7 +189,7 @@ def _values(orders: Orders, draft: Setup) -> None:
         st.header("The columns", anchor=False)
 
         def samples(column: SourceColumn) -> str:
-            texts = dict.fromkeys(_short(rows.shown(row.get(column.name))) for row in found)
+            texts = dict.fromkeys(_short(order_cells.shown(row.get(column.name))) for row in found)
             return " · ".join([text for text in texts if text != "–"][:VALUES]) or "–"
 
         lines = [

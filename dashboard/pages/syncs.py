@@ -10,11 +10,13 @@ from cache.schema import Column as SourceColumn
 from cache.storage.failure_pages import screenshot
 from cache.storage.records import Run, Status
 from cache.storage.snapshot import CHECKSUMS, COLUMNS, GZIP, JSON, OFFSETS, PARQUET, Manifest
-from dashboard import access, data, freshness, navigation, words
-from dashboard.freshness import PHASES, clock
-from dashboard.source import source
-from dashboard.table import Cell, Column, Line, table
-from dashboard.words import Tone
+from dashboard import data, formatting
+from dashboard.auth import access
+from dashboard.auth.source import source
+from dashboard.components import freshness, navigation
+from dashboard.components.freshness import PHASES, clock
+from dashboard.components.table import Cell, Column, Line, table
+from dashboard.formatting import Tone
 
 RUNS = 20
 _OPEN = "sync"  # parameter of the address
@@ -45,7 +47,7 @@ def syncs() -> None:
     try:
         manifest = source().store.inspect(status.head.generation).manifest
     except CacheError as error:
-        st.error(words.plain(str(error)), icon=":material/error:")
+        st.error(formatting.plain(str(error)), icon=":material/error:")
         return
     with st.grid(2, min_column_width=340):
         _proof(status, manifest)
@@ -75,7 +77,7 @@ def _runs() -> None:
                         Cell(text, pill=tone),
                         _seconds(sum(run.seconds.values())),
                         _changed(run),
-                        words.size(run.bytes),
+                        formatting.size(run.bytes),
                     ],
                     id=run.id,
                 )
@@ -95,7 +97,7 @@ def _details(run: Run) -> None:
             st.header(f"Sync of {clock(run.started_at)}", anchor=False, width="stretch")
             st.button("Close", type="tertiary", icon=":material/close:", key="close_sync", on_click=_close)
         if run.error:
-            st.error(words.plain(f"{run.error.message} {run.error.advice}"), icon=":material/error:")
+            st.error(formatting.plain(f"{run.error.message} {run.error.advice}"), icon=":material/error:")
             st.caption(f"Its code is {run.error.code}.")
             # phpMyAdmin's page may tell what a viewer need not know.
             if access.may("accept") and (page := screenshot(run)):
@@ -121,7 +123,7 @@ def _why(run: Run) -> str:
 
 
 def _seconds(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 100 else words.length(seconds)
+    return f"{seconds:.1f} s" if seconds < 100 else formatting.length(seconds)
 
 
 def _changed(run: Run) -> str:
@@ -158,8 +160,10 @@ def _storage(manifest: Manifest) -> None:
     for segment in manifest.segments:
         for name, file in segment.files.items():
             files[name] = files.get(name, 0) + file.size
-    lines = [Line([_FILES[name], words.size(size)]) for name, size in sorted(files.items(), key=lambda part: -part[1])]
-    lines.append(Line(["Together", words.size(sum(files.values()))], look="strong"))
+    lines = [
+        Line([_FILES[name], formatting.size(size)]) for name, size in sorted(files.items(), key=lambda part: -part[1])
+    ]
+    lines.append(Line(["Together", formatting.size(sum(files.values()))], look="strong"))
     with st.container(border=True, height="stretch"):
         st.header("Storage", anchor=False, help="Files of the newest copy. Older copies share what did not change.")
         table("Storage", [Column("What for"), Column("Size", True)], lines, key="storage")
@@ -172,7 +176,7 @@ def _columns(manifest: Manifest) -> None:
     with st.container(border=True):
         st.header("Columns", anchor=False)
         if changed := _schema_changes(manifest):
-            st.markdown(words.plain(f"Since the copy before: {changed}."))
+            st.markdown(formatting.plain(f"Since the copy before: {changed}."))
         lines = []
         for column in manifest.columns:
             notes = [f"values that do not fit: {misfits[column.name]:,}"] if column.name in misfits else []

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import access, navigation
+from dashboard.auth import access
+from dashboard.components import navigation
 from dashboard.pages import PAGES
 
 _HERE = Path(__file__).parents[1]

@@ -8,10 +8,10 @@ import streamlit as st
 
 from cache.analytics.figures import Orders, Span
 from cache.export.order_selection import Selection
-from dashboard import access
+from dashboard.auth import access
+from dashboard.auth.source import source
 from dashboard.data import Conditions
-from dashboard.downloads import Format, address
-from dashboard.source import source
+from dashboard.web.downloads import Format, address
 
 _FORMATS: tuple[tuple[Format, str, str], ...] = (
     ("csv", "CSV", "texts that a spreadsheet would run as formulas have an apostrophe before them"),

@@ -14,8 +14,10 @@ import streamlit as st
 from cache.errors import NoWorker, OrdersError
 from cache.storage.records import Progress, Status, now
 from cache.storage.snapshot import Head
-from dashboard import access, navigation, words
-from dashboard.source import source
+from dashboard import formatting
+from dashboard.auth import access
+from dashboard.auth.source import source
+from dashboard.components import navigation
 
 PHASES = {
     "login": "Signing in to phpMyAdmin",
@@ -73,7 +75,7 @@ def _refresh(accept: bool = False) -> None:
 def _age(status: Status) -> None:
     head = status.head
     assert head is not None
-    age = words.age(status.age_seconds(now()) or 0)
+    age = formatting.age(status.age_seconds(now()) or 0)
     if head.verified:
         st.badge(
             f"Verified {age}",
@@ -82,7 +84,7 @@ def _age(status: Status) -> None:
             help=f"Every order was proven equal to the database at {clock(head.updated_at)}.{_newest(head)}",
         )
     else:
-        reason = f" {words.plain(head.reason)}" if head.reason else ""
+        reason = f" {formatting.plain(head.reason)}" if head.reason else ""
         st.badge(
             f"Not verified · {age}",
             icon=":material/help:",
@@ -143,7 +145,7 @@ def _troubles(status: Status) -> None:
 
 def _banner(text: str, title: str, after: str = "", color: Literal["error", "warning"] = "error") -> None:
     show, icon = (st.error, ":material/error:") if color == "error" else (st.warning, ":material/warning:")
-    show(f"**{title}** {words.plain(f'{text} {after}')}", icon=icon)
+    show(f"**{title}** {formatting.plain(f'{text} {after}')}", icon=icon)
 
 
 @st.fragment(run_every=1.0)
@@ -158,7 +160,7 @@ def nothing_yet() -> None:
         title, text = "No orders yet", "No refresh has brought any so far. Press **Refresh** to try now."
     else:
         title = "No orders yet, and nothing that fetches them"
-        text = f"No scheduler is running. {words.plain(NoWorker.advice)}"
+        text = f"No scheduler is running. {formatting.plain(NoWorker.advice)}"
     with st.container(border=True, horizontal_alignment="center", key="empty"):
         st.space("large")
         st.header(title, anchor=False, width="content", text_alignment="center")
@@ -170,4 +172,4 @@ def clock(at: datetime) -> str:
     """An instant on the shop's clock: the time, and the date unless it is today."""
     zone = ZoneInfo(source().store.setup().timezone or source().settings.shop_timezone)
     local = at.astimezone(zone)
-    return f"{local:%H:%M}" if local.date() == now().astimezone(zone).date() else words.moment(local)
+    return f"{local:%H:%M}" if local.date() == now().astimezone(zone).date() else formatting.moment(local)

@@ -15,9 +15,9 @@ import streamlit as st
 
 from cache.access.masking import personal_columns
 from cache.analytics.figures import Orders
-from dashboard import words
-from dashboard.passwords import COOKIE, Role
-from dashboard.source import source
+from dashboard import formatting
+from dashboard.auth.passwords import COOKIE, Role
+from dashboard.auth.source import source
 
 Action = Literal["accept", "set_up", "personal"]
 
@@ -58,7 +58,7 @@ def gate() -> None:
         elif not st.user.is_logged_in:
             st.button("Sign in", type="primary", on_click=st.login, key="sign_in")
         else:
-            who = words.plain(str(st.user.get("email") or "This account"))
+            who = formatting.plain(str(st.user.get("email") or "This account"))
             st.markdown(f"{who} is signed in, and may not see this dashboard.", width="content")
             st.markdown("Ask whoever runs it to put the address on its list.", width="content")
             st.button("Sign out", on_click=st.logout, key="sign_out")
@@ -70,7 +70,7 @@ def account() -> None:
     settings = source().settings
     with st.sidebar:
         if settings.oidc_client_id:
-            st.caption(words.plain(f"{st.user.get('email')} · {role()}"))
+            st.caption(formatting.plain(f"{st.user.get('email')} · {role()}"))
             st.button("Sign out", type="tertiary", icon=":material/logout:", on_click=st.logout, key="sign_out")
         elif source().passwords:
             st.caption(f"Signed in as {role()}")

@@ -22,7 +22,7 @@ from streamlit.runtime.secrets import SecretsValue
 from cache.access.client_ip import Proxies, counted_as
 from cache.errors import SettingsInvalid
 from cache.settings import Settings
-from dashboard.passwords import COOKIE, SECONDS, Passwords
+from dashboard.auth.passwords import COOKIE, SECONDS, Passwords
 
 OPEN_PATHS = ("/_stcore/health",)
 WRONG = RateLimitItemPerMinute(10)  # passwords, from one address

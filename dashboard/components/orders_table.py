@@ -10,11 +10,13 @@ import streamlit as st
 from cache.analytics.fact_tables import ROW_KEY
 from cache.analytics.figures import Orders, Span
 from cache.analytics.order_lookup import Row
-from dashboard import access, data, rows, words
+from dashboard import data, formatting
+from dashboard.auth import access
+from dashboard.components import order_cells
+from dashboard.components.export_links import take_along
+from dashboard.components.order_drawer import drawer
+from dashboard.components.table import Cell, Column, Line, table
 from dashboard.data import Conditions
-from dashboard.drawer import drawer
-from dashboard.exports import take_along
-from dashboard.table import Cell, Column, Line, table
 
 ROWS = 50
 SEARCH, PAGE, ORDER, COLUMNS = "q", "page", "order", "column"  # parameters of the address
@@ -47,7 +49,7 @@ def orders_table(orders: Orders, span: Span | None, conditions: Conditions) -> N
         pages = max(1, -(-found.count // ROWS))
         st.caption(_counted(found.count, at, len(found.rows), search))
         if found.rows:
-            told = [rows.by_role(orders, row) for row in found.rows]
+            told = [order_cells.by_role(orders, row) for row in found.rows]
             lines = [Line([each.cell(orders, row) for each in chosen.values()], id=row[ROW_KEY]) for row in told]
             table("Orders", [each.column for each in chosen.values()], lines, key="orders", on_pick=_open)
         if pages > 1:
@@ -55,7 +57,7 @@ def orders_table(orders: Orders, span: Span | None, conditions: Conditions) -> N
             with st.container(horizontal_alignment="center", key="orders_pages"):
                 st.pagination(pages, key="page_number", on_change=_turn)
     if (key := st.query_params.get(ORDER)) and (row := orders.order(key, access.masked(orders))):
-        drawer(orders, rows.by_role(orders, row), on_close=_close)
+        drawer(orders, order_cells.by_role(orders, row), on_close=_close)
 
 
 def _page_number() -> int:
@@ -89,7 +91,7 @@ def _put(name: str, value: str) -> None:
 
 def _counted(count: int, page: int, shown: int, search: str) -> str:
     if not count:
-        return f"No order matches “{words.plain(search)}”." if search else "No orders in this period."
+        return f"No order matches “{formatting.plain(search)}”." if search else "No orders in this period."
     first = (page - 1) * ROWS + 1
     return f"{first:,}–{first + shown - 1:,} of {count:,} orders, newest first" if shown else f"{count:,} orders"
 
@@ -106,30 +108,32 @@ class _Shown(NamedTuple):
 
 
 def _named(orders: Orders, row: Row) -> Cell:
-    parts = [rows.at(row, "created_at"), rows.customer(row)]
-    return Cell(rows.name(row), more=" · ".join(part for part in parts if part != "–"))
+    parts = [order_cells.at(row, "created_at"), order_cells.customer(row)]
+    return Cell(order_cells.name(row), more=" · ".join(part for part in parts if part != "–"))
 
 
 def _payment(orders: Orders, row: Row) -> Cell:
-    word = words.status(rows.code(row, "financial_status"))
+    word = formatting.status(order_cells.code(row, "financial_status"))
     return Cell(word.text, pill=word.tone)
 
 
 def _fulfilment(orders: Orders, row: Row) -> Cell:
-    word = words.fulfilment(rows.code(row, "fulfillment_status"))
+    word = formatting.fulfilment(order_cells.code(row, "fulfillment_status"))
     return Cell(word.text, pill=word.tone)
 
 
 _USUAL = (
     _Shown(Column("Order"), "", _named),
-    _Shown(Column("Date", wide=True), "created_at", lambda _, row: rows.at(row, "created_at")),
-    _Shown(Column("Customer", wide=True), "customer_name", lambda _, row: rows.customer(row)),
+    _Shown(Column("Date", wide=True), "created_at", lambda _, row: order_cells.at(row, "created_at")),
+    _Shown(Column("Customer", wide=True), "customer_name", lambda _, row: order_cells.customer(row)),
     _Shown(Column("Payment"), "financial_status", _payment),
     _Shown(Column("Fulfilment", wide=True), "fulfillment_status", _fulfilment),
-    _Shown(Column("Channel", wide=True), "channel", lambda _, row: words.channel(rows.code(row, "channel"))),
-    _Shown(Column("Country", wide=True), "address", rows.where),
-    _Shown(Column("Items", number=True, wide=True), "line_items", lambda _, row: rows.pieces(row)),
-    _Shown(Column("Total", number=True), "total", lambda _, row: rows.money(row, "total")),
+    _Shown(
+        Column("Channel", wide=True), "channel", lambda _, row: formatting.channel(order_cells.code(row, "channel"))
+    ),
+    _Shown(Column("Country", wide=True), "address", order_cells.where),
+    _Shown(Column("Items", number=True, wide=True), "line_items", lambda _, row: order_cells.pieces(row)),
+    _Shown(Column("Total", number=True), "total", lambda _, row: order_cells.money(row, "total")),
 )
 
 
@@ -139,7 +143,7 @@ def _usual(orders: Orders) -> dict[str, _Shown]:
 
 def _raw(name: str) -> _Shown:
     """A column of the source as it is."""
-    return _Shown(Column(name), "", lambda _, row: rows.shown(row.get(name)))
+    return _Shown(Column(name), "", lambda _, row: order_cells.shown(row.get(name)))
 
 
 def _offered(orders: Orders) -> dict[str, _Shown]:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from cache.analytics.figures import Bucket, Group, Span
-from dashboard import words
+from dashboard import formatting
 from dashboard.metrics import Metric
 from dashboard.metrics import Value as Figure
 
@@ -130,7 +130,7 @@ def _value_axis(metric: Metric, currency: str) -> dict[str, Any]:
         case "time":
             label = "format(datum.value / 3600, '.1~f') + ' h'"
         case "money":
-            label = _amount(words.sign(currency))
+            label = _amount(formatting.sign(currency))
         case _:
             label = _amount("")
     return {
@@ -209,10 +209,10 @@ def after(bucket: Bucket, start: datetime) -> datetime:
 def named(bucket: Bucket, start: datetime) -> str:
     match bucket:
         case "1 hour":
-            return words.moment(start)
+            return formatting.moment(start)
         case "1 day":
-            return words.day(start, weekday=True)
+            return formatting.day(start, weekday=True)
         case "7 days":
-            return f"{words.day(start, year=False)} – {words.day(start + timedelta(days=6))}"
+            return f"{formatting.day(start, year=False)} – {formatting.day(start + timedelta(days=6))}"
         case _:
             return f"{start:%B %Y}"

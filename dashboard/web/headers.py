@@ -9,7 +9,7 @@ import re
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dashboard.page import PAGE
+from dashboard.web.inject_css import PAGE
 
 _INLINE = " ".join(
     f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'"

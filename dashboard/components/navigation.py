@@ -8,7 +8,7 @@ from typing import NoReturn
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from dashboard import filters
+from dashboard.components import filter_chips
 
 _PLACES, _HERE = "places", "here"
 
@@ -32,7 +32,7 @@ def run(pages: Pages) -> None:
 
 def go(path: str, **further: str | list[str]) -> NoReturn:
     """Opens another page with the same view. Parameters: `further` are parameters of that page."""
-    st.switch_page(st.session_state[_PLACES][path], query_params=filters.current().parameters() | further)
+    st.switch_page(st.session_state[_PLACES][path], query_params=filter_chips.current().parameters() | further)
 
 
 def stay() -> None:
@@ -52,4 +52,4 @@ def _hash() -> str:
 
 
 def link(path: str, label: str) -> None:
-    st.page_link(st.session_state[_PLACES][path], label=label, query_params=filters.current().parameters())
+    st.page_link(st.session_state[_PLACES][path], label=label, query_params=filter_chips.current().parameters())

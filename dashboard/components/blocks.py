@@ -8,11 +8,11 @@ from decimal import Decimal
 import streamlit as st
 
 from cache.analytics.figures import Figures, Group, Orders, Returns
-from dashboard import words
-from dashboard.cards import Card
+from dashboard import formatting
+from dashboard.components.cards import Card
+from dashboard.components.table import Cell, Column, Line, table
+from dashboard.formatting import Tone
 from dashboard.metrics import LARGE, METRICS, Metric, change
-from dashboard.table import Cell, Column, Line, table
-from dashboard.words import Tone
 
 SLICES = 6
 
@@ -63,7 +63,7 @@ def summary(orders: Orders, now: Figures, before: Figures | None, currency: str,
         if value is None or (figure == "other" and not value):
             continue
         delta, _ = change(value, getattr(before, figure) if before else None)
-        amount = words.money(sign * value, currency)
+        amount = formatting.money(sign * value, currency)
         lines.append(Line([label, amount, delta or ""], look="strong" if strong else ""))
     if not lines:
         return
@@ -97,12 +97,12 @@ def breakdown(
     def line(text: str, parts: Sequence[Group], id: str | None) -> Line:
         amount = sum((size(part) for part in parts), Decimal(0))
         share = amount / whole if whole else Decimal(0)
-        sales = f"{amount:,}" if parts[0].figures.total_sales is None else words.money(amount, currency, large)
+        sales = f"{amount:,}" if parts[0].figures.total_sales is None else formatting.money(amount, currency, large)
         cells: list[str | Cell] = [
             Cell(text, share=float(share)),
             f"{sum(part.figures.orders for part in parts):,}",
             sales,
-            words.percent(share),
+            formatting.percent(share),
         ]
         return Line(cells, id, id in chosen if id is not None else None, "" if id is not None else "quiet")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cache.settings import Settings
 from cache.storage.store import Store
-from dashboard.passwords import Passwords
+from dashboard.auth.passwords import Passwords
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import streamlit as st
 
 from cache.analytics.figures import PRODUCT, Dimension, Filter, Orders
-from dashboard import data, words
+from dashboard import data, formatting
 from dashboard.view import COMPARED, PERIODS, RETURNS, View
 
 _KEPT = "kept_view"
@@ -27,13 +27,15 @@ class Part(NamedTuple):
 
 
 PARTS: Mapping[Filter, Part] = {
-    "status": Part("Payment", "payment status", "payment status", lambda _, code: words.status(code).text),
-    "fulfilment": Part("Fulfilment", "fulfilment", "fulfilment status", lambda _, code: words.fulfilment(code).text),
-    "channel": Part("Channel", "channel", "channel", lambda _, code: words.channel(code)),
+    "status": Part("Payment", "payment status", "payment status", lambda _, code: formatting.status(code).text),
+    "fulfilment": Part(
+        "Fulfilment", "fulfilment", "fulfilment status", lambda _, code: formatting.fulfilment(code).text
+    ),
+    "channel": Part("Channel", "channel", "channel", lambda _, code: formatting.channel(code)),
     "country": Part(
         "Country", "country", "country", lambda orders, code: orders.countries.get(code, code) or "No address"
     ),
-    "discount": Part("Discount", "discount code", "discount code", lambda _, code: words.discount(code)),
+    "discount": Part("Discount", "discount code", "discount code", lambda _, code: formatting.discount(code)),
     "product": Part("Product", "product", "products", lambda orders, code: data.titles(orders).get(code, code)),
 }
 
@@ -167,7 +169,7 @@ def _several(orders: Orders, name: Filter, part: Part, options: Sequence[str], c
     texts = [part.write(orders, code) for code in chosen]
     shown = f"{part.label}: {', '.join(texts)}" if len(texts) < 3 else f"{part.label}: {len(texts)} chosen"
     with st.popover(
-        words.plain(shown) if chosen else part.label, type="primary" if chosen else "secondary", key=f"{name}_chip"
+        formatting.plain(shown) if chosen else part.label, type="primary" if chosen else "secondary", key=f"{name}_chip"
     ):
         st.session_state[f"{name}_filter"] = list(chosen)
         st.multiselect(

@@ -9,40 +9,41 @@ import streamlit as st
 from cache.analytics.fact_tables import ROW_KEY
 from cache.analytics.figures import Orders
 from cache.analytics.order_lookup import Row
-from dashboard import rows, words
-from dashboard.table import Cell, Column, Line, table
+from dashboard import formatting
+from dashboard.components import order_cells
+from dashboard.components.table import Cell, Column, Line, table
 
 
 def drawer(orders: Orders, row: Row, on_close: Callable[[], None]) -> None:
-    """Parameters: `row` has its roles beside its columns (`rows.by_role`)."""
-    title = f"Order {words.plain(rows.name(row))}"
+    """Parameters: `row` has its roles beside its columns (`order_cells.by_role`)."""
+    title = f"Order {formatting.plain(order_cells.name(row))}"
     st.dialog(title, width="medium", position="right", on_dismiss=on_close)(_order)(orders, row)
 
 
 def _order(orders: Orders, row: Row) -> None:
     with st.container(horizontal=True, gap="small"):
-        for role, written in (("financial_status", words.status), ("fulfillment_status", words.fulfilment)):
+        for role, written in (("financial_status", formatting.status), ("fulfillment_status", formatting.fulfilment)):
             if role in row:
-                word = written(rows.code(row, role))
-                st.badge(words.plain(word.text), color=word.tone)
+                word = written(order_cells.code(row, role))
+                st.badge(formatting.plain(word.text), color=word.tone)
         if row.get("cancelled_at"):
             st.badge("Cancelled", color="red")
     _items(orders, row)
     _amounts(row)
-    address = rows.address(row)
+    address = order_cells.address(row)
     place = ", ".join(
         str(address[part]) for part in ("name", "address1", "zip", "city", "country") if address.get(part)
     )
     facts = [
-        ("Placed", rows.at(row, "created_at")),
-        ("Customer", rows.code(row, "customer_name") or "–"),
-        ("E-mail", rows.code(row, "email") or "–"),
-        ("Ships to", place or rows.code(row, "country") or "–"),
-        ("Channel", words.channel(rows.code(row, "channel")) if "channel" in row else "–"),
-        ("Discount code", rows.code(row, "discount_code") or "–"),
-        ("Fulfilled", rows.at(row, "fulfilled_at")),
-        ("Cancelled", rows.at(row, "cancelled_at")),
-        ("Last changed", rows.at(row, "updated_at")),
+        ("Placed", order_cells.at(row, "created_at")),
+        ("Customer", order_cells.code(row, "customer_name") or "–"),
+        ("E-mail", order_cells.code(row, "email") or "–"),
+        ("Ships to", place or order_cells.code(row, "country") or "–"),
+        ("Channel", formatting.channel(order_cells.code(row, "channel")) if "channel" in row else "–"),
+        ("Discount code", order_cells.code(row, "discount_code") or "–"),
+        ("Fulfilled", order_cells.at(row, "fulfilled_at")),
+        ("Cancelled", order_cells.at(row, "cancelled_at")),
+        ("Last changed", order_cells.at(row, "updated_at")),
         ("Tags", str(row.get("tags") or "–")),
         ("Note", str(row.get("note") or "–")),
         ("Id", str(row[ROW_KEY])),
@@ -57,7 +58,7 @@ def _items(orders: Orders, row: Row) -> None:
     if not items:
         return
     lines = [
-        Line([item["title"] or "Item", item["sku"], f"{item['quantity']:,}", rows.amount(item["price"], row)])
+        Line([item["title"] or "Item", item["sku"], f"{item['quantity']:,}", order_cells.amount(item["price"], row)])
         for item in items
     ]
     columns = [Column("Item"), Column("SKU", wide=True), Column("Quantity", number=True), Column("Price", number=True)]
@@ -66,7 +67,7 @@ def _items(orders: Orders, row: Row) -> None:
 
 def _amounts(row: Row) -> None:
     lines = [
-        Line([label, rows.money(row, role)], look="strong" if role == "total" else "")
+        Line([label, order_cells.money(row, role)], look="strong" if role == "total" else "")
         for label, role in (
             ("Subtotal, after discounts", "subtotal"),
             ("Discounts", "discounts"),
@@ -76,8 +77,8 @@ def _amounts(row: Row) -> None:
         )
         if row.get(role) is not None
     ]
-    for refund in rows.parsed(row, "refunds"):
+    for refund in order_cells.parsed(row, "refunds"):
         on = str(refund.get("created_at") or "")[:10]
-        lines.append(Line([Cell(f"Refund {on}".strip()), rows.amount(refund.get("amount"), row, -1)]))
+        lines.append(Line([Cell(f"Refund {on}".strip()), order_cells.amount(refund.get("amount"), row, -1)]))
     if lines:
         table("Amounts", [Column(""), Column("", number=True)], lines, key="order_amounts", headed=False)

@@ -12,8 +12,8 @@ from cache.analytics.fact_tables import ROW_KEY
 from cache.analytics.figures import Orders
 from cache.analytics.order_lookup import Row
 from cache.storage.row_encoding import compact
-from dashboard import words
-from dashboard.filters import PARTS
+from dashboard import formatting
+from dashboard.components.filter_chips import PARTS
 
 
 def by_role(orders: Orders, row: Row) -> Row:
@@ -56,7 +56,7 @@ def money(row: Row, role: str) -> str:
 def amount(value: object, row: Row, sign: int = 1) -> str:
     """An amount in the order's currency."""
     try:
-        return words.money(sign * Decimal(str(value)), code(row, "currency"))
+        return formatting.money(sign * Decimal(str(value)), code(row, "currency"))
     except InvalidOperation:
         return "–"
 
@@ -66,7 +66,7 @@ def shown(value: object) -> str:
     if value is None or value == "":
         return "–"
     if isinstance(value, datetime):
-        return words.moment(value)
+        return formatting.moment(value)
     return f"{len(value):,} bytes" if isinstance(value, bytes) else str(value)
 
 
