@@ -28,10 +28,9 @@ from cache.errors import (
 )
 from cache.storage.atomic_files import sync_file, sync_folder, write_whole
 from cache.storage.change_log import About, ChangeList, Rows, mark
-from cache.storage.records import Run, Status, Task, Worker, now
+from cache.storage.records import KEEP_CHANGES, Run, Status, Task, Worker, now
 from cache.storage.run_journal import Journal
 from cache.storage.snapshot import Draft, Head, Manifest, Segment, Snapshot, intact
-from cache.storage.store import KEEP_CHANGES
 from cache.table_setup import OPEN, Setup
 
 CLIENTS = "clients.json"  # readable by its owner alone

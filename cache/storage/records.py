@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from cache.errors import Trouble
 from cache.storage.snapshot import Changes, Head
 
+KEEP_CHANGES = timedelta(days=30)
 TaskState = Literal["queued", "running", "completed", "failed"]
 
 

@@ -16,11 +16,9 @@ from typing import Protocol
 
 from cache.access.api_keys import Clients
 from cache.storage.change_log import ChangeList, Rows
-from cache.storage.records import Run, Status, Task, Worker
+from cache.storage.records import KEEP_CHANGES, Run, Status, Task, Worker
 from cache.storage.snapshot import Draft, Head, Manifest, Segment, Snapshot
 from cache.table_setup import Setup
-
-KEEP_CHANGES = timedelta(days=30)
 
 
 class Store(Protocol):
