@@ -26,7 +26,7 @@ from cache.schema import Column
 from cache.storage.local_store import LocalStore
 from cache.storage.snapshot import PARQUET
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 IDA = Query((Condition("customer_name", "contains", "MÜLL"),))  # orders 0, 5, 10, ...
 
 

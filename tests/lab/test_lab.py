@@ -242,7 +242,7 @@ def test_a_killed_server_comes_back_at_the_same_address(lab: Lab, orders: list[d
 def test_a_command_runs_with_the_login_in_its_environment(lab: Lab) -> None:
     script = "import os, sys; print(os.environ['PHPMYADMIN_URL']); sys.exit(7)"
     command = [sys.executable, "-m", "lab", "--path", str(lab.path), "run", "--", sys.executable, "-c", script]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert (done.stdout.strip(), done.returncode) == (lab.url, 7)
 
 

@@ -17,7 +17,7 @@ import psutil
 
 from lab.servers import free_port
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 class Served:

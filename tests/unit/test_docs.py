@@ -16,7 +16,7 @@ from cache.errors import OrdersError
 from cache.settings import Settings
 from scraper.settings import ScraperSettings
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
 COMMAND = re.compile(r"python3? -m (scraper|lab|bench|api|dashboard)(?: ([a-z]+))?")
 
