@@ -1,4 +1,4 @@
-"""Runs syncs that are killed just before their n-th step towards the disk. Not a test: tests/lab/test_crash.py drives it.
+"""Runs syncs that are killed just before their n-th step towards the disk. Not a test: driven by test_crash.py.
 
 For each number read from standard input: a fork runs a sync and sends itself SIGKILL at that step; what became of it is
 printed as one line, "killed" or the outcome of the run. A step is any fsync, rename, or commit of the journal.
