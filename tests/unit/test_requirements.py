@@ -9,7 +9,7 @@ import pytest
 
 from tools import licenses
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LOCKS = ["requirements-image.txt", "requirements.txt", "requirements-dev.txt"]
 
 
