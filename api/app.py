@@ -33,7 +33,7 @@ from api.routes.sign import Sign
 from api.routes.snapshot_view import Views
 from api.routes.status import Reports
 from cache.errors import OrdersError
-from cache.export.pool import Scanner
+from cache.export.pool import ScanPool
 from cache.settings import Settings
 from cache.storage.store import Store
 
@@ -49,7 +49,7 @@ def create_app(store: Store, settings: Settings, key: str, events: Events, servi
     """Parameters: `key` is what clients send; `events` feeds the streams; `service` is started and stopped with the
     application (the scheduler, where this process hosts it)."""
     views = Views(store, settings.personal_columns)
-    scanner = Scanner(settings.cache_url)
+    scanner = ScanPool(settings.cache_url)
     fetch = Fetch(store, settings, views, events, scanner)
     changes = ChangesFeed(store, settings, views)
     refresh = Refresh(store)

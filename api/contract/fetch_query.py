@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, cast, get_args
 
 from api.contract.errors import ParameterInvalid
 from api.contract.parameters import Parameter, choice, flag, listed, names, pairs, parse, repeated, text, unknown, whole
-from cache.export.row_format import Format, Shape
+from cache.export.row_format import FileFormat, RowFormat
 from cache.query.filters import Condition, Op, Query, Sort
 
 PATH = "/fetch-data"
@@ -36,7 +36,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         "integers", ("number", "string"),
         "`string` gives integers beyond 2^53 as strings, for JavaScript.", "string", "number",
     ),
-    choice("format", get_args(Format), "Form of the answer; the header `Accept` says the same.", "csv", "json"),
+    choice("format", get_args(FileFormat), "Form of the answer; the header `Accept` says the same.", "csv", "json"),
     choice(
         "formulas", ("keep", "defuse"),
         "`defuse` puts an apostrophe before cells of a CSV that a spreadsheet would run.", "defuse", "keep",
@@ -57,14 +57,14 @@ _CONTRADICTIONS = (
     ("wait", "stream", "Leave `wait` out: with stream=true&refresh=true the stream waits."),
 )
 _JSON_ONLY = ("stream", "facet", "metadata_only")
-_MEDIA_TYPES: Mapping[str, Format] = {
+_MEDIA_TYPES: Mapping[str, FileFormat] = {
     "application/json": "json",
     "application/x-ndjson": "ndjson",
     "text/csv": "csv",
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
     "application/vnd.apache.parquet": "parquet",
 }
-MEDIA_TYPES: Mapping[Format, str] = {form: media_type for media_type, form in _MEDIA_TYPES.items()}
+MEDIA_TYPES: Mapping[FileFormat, str] = {form: media_type for media_type, form in _MEDIA_TYPES.items()}
 
 
 class FetchQuery(NamedTuple):
@@ -83,7 +83,7 @@ class FetchQuery(NamedTuple):
     metadata_only: bool = False
     parse_json: bool = True
     integers: Literal["number", "string"] = "number"
-    format: Format | None = None
+    format: FileFormat | None = None
     formulas: str = "keep"
     refresh: bool = False
     wait: bool = False
@@ -103,12 +103,12 @@ class FetchQuery(NamedTuple):
         sort = tuple(Sort(name.removeprefix("-"), name.startswith("-")) for name in self.sort)
         return Query(conditions, sort) if conditions or sort else ALL
 
-    def shape(self, accepted: bytes | None, masked: frozenset[str]) -> Shape:
+    def shape(self, accepted: bytes | None, masked: frozenset[str]) -> RowFormat:
         """How rows are written. Parameters: `accepted` is the header `Accept`; `masked` columns are hidden."""
         form = self.format or (_accepted(accepted) if accepted and not self._json_only else "json")
         if form == "json" and self.parse_json and self.integers == "number" and not self.fields and not masked:
             return PREPARED
-        return Shape(form, self.fields or None, self.parse_json, self.integers, masked, self.formulas == "defuse")
+        return RowFormat(form, self.fields or None, self.parse_json, self.integers, masked, self.formulas == "defuse")
 
     @property
     def _json_only(self) -> bool:
@@ -116,7 +116,7 @@ class FetchQuery(NamedTuple):
 
 
 ALL = Query()
-PREPARED = Shape()  # that of rows as they were rendered when they were published
+PREPARED = RowFormat()  # that of rows as they were rendered when they were published
 
 
 def read(query: bytes) -> FetchQuery:
@@ -159,9 +159,9 @@ def _said(query: bytes) -> bytes:
 
 
 @lru_cache(64)
-def _accepted(header: bytes) -> Format:
+def _accepted(header: bytes) -> FileFormat:
     """What `Accept` prefers of what there is; JSON where it is as good, or where there is nothing of the kind."""
-    best: tuple[float, Format] = (0.0, "json")
+    best: tuple[float, FileFormat] = (0.0, "json")
     for item in header.decode("latin-1").lower().split(","):
         media_type, *parameters = (part.strip() for part in item.split(";"))
         form = "json" if media_type in ("*/*", "application/*") else _MEDIA_TYPES.get(media_type)

@@ -40,7 +40,7 @@ from api.routes.refresh import ask_automatically, nothing_cached
 from api.routes.refresh_stream import Events
 from api.routes.snapshot_view import View, Views
 from cache.errors import NoSnapshot, UnknownGeneration
-from cache.export.pool import Scanner
+from cache.export.pool import ScanPool
 from cache.settings import Settings
 from cache.storage.store import Store
 
@@ -56,7 +56,7 @@ Rows = npt.NDArray[np.int64]
 class Fetch:
     """The endpoint."""
 
-    def __init__(self, store: Store, settings: Settings, views: Views, events: Events, scanner: Scanner) -> None:
+    def __init__(self, store: Store, settings: Settings, views: Views, events: Events, scanner: ScanPool) -> None:
         self._store = store
         self._settings = settings
         self._views = views

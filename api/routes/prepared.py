@@ -20,7 +20,7 @@ from api.contract.fetch_query import ALL, MEDIA_TYPES, PREPARED, FetchQuery
 from api.http.prepared_response import Piece, Ready
 from api.routes.snapshot_view import View
 from cache.access.masking import refuse_masked
-from cache.export.row_format import Shape
+from cache.export.row_format import RowFormat
 from cache.query.filters import Query
 from cache.schema import Column
 
@@ -66,7 +66,7 @@ class Question:
     view: View
     asked: FetchQuery
     query: Query
-    shape: Shape
+    shape: RowFormat
     gzip: bool
     tag: bytes
     first: int

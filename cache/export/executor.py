@@ -18,8 +18,8 @@ from pydantic import BaseModel
 
 from cache.errors import QueryRefused
 from cache.export import external_sort, text_formats, xlsx
-from cache.export.order_selection import Selection
-from cache.export.row_format import Shape
+from cache.export.order_selection import OrderSelection
+from cache.export.row_format import RowFormat
 from cache.export.text_formats import csv_header, masked, shown
 from cache.query.filters import Query, known, order_by, where
 from cache.schema import Column
@@ -40,8 +40,8 @@ Numbers = npt.NDArray[np.int64]
 Send = Callable[[bytes | memoryview], None]
 
 
-class Request(BaseModel, frozen=True):
-    """What is asked: `find` the numbers of rows, the values of a `facet`, or the `rows` in a shape.
+class ScanRequest(BaseModel, frozen=True):
+    """What is asked: `find` the numbers of rows, the values of a `facet`, or the `rows` in a format.
 
     `limit` None: all. A facet's values are those of `column`. A `selection` of orders stands for the query of rows.
     """
@@ -52,11 +52,11 @@ class Request(BaseModel, frozen=True):
     offset: int = 0
     limit: int | None = None
     column: str = ""
-    shape: Shape = Shape()
-    selection: Selection | None = None
+    row_format: RowFormat = RowFormat()
+    selection: OrderSelection | None = None
 
 
-class Scans:
+class ScanExecutor:
     """Answers requests over the generations of a store."""
 
     def __init__(self, store: Store, folder: Path) -> None:
@@ -70,7 +70,7 @@ class Scans:
         })  # fmt: skip
         self._database.execute("SET TimeZone = 'UTC'")
 
-    def answer(self, request: Request, send: Send) -> dict[str, Any]:
+    def answer(self, request: ScanRequest, send: Send) -> dict[str, Any]:
         """Sends what was asked for, and returns what sums it up. Raises OrdersError."""
         snapshot = self._open(request.generation)
         try:
@@ -94,7 +94,7 @@ class Scans:
 
     # -- row numbers and values
 
-    def _find(self, snapshot: Snapshot, request: Request, send: Send) -> dict[str, Any]:
+    def _find(self, snapshot: Snapshot, request: ScanRequest, send: Send) -> dict[str, Any]:
         """Sends the numbers of the page's rows as little-endian int64."""
         numbers = self._numbers(snapshot, request.query)
         send(numbers[_page(request)].astype("<i8").tobytes())
@@ -112,7 +112,7 @@ class Scans:
             self._found = (snapshot.generation, query), found.column(0).to_numpy()
         return self._found[1]
 
-    def _facet(self, snapshot: Snapshot, request: Request) -> dict[str, Any]:
+    def _facet(self, snapshot: Snapshot, request: ScanRequest) -> dict[str, Any]:
         column = known(request.column, snapshot.columns)
         clause, values = where(request.query.conditions, snapshot.columns)
         sql = f"""SELECT {quoted(column.name)}, count(*) FROM {self._source(snapshot)} WHERE {clause} GROUP BY 1
@@ -124,9 +124,9 @@ class Scans:
 
     # -- rows
 
-    def _rows(self, snapshot: Snapshot, request: Request, send: Send) -> dict[str, Any]:
-        shape = request.shape
-        columns = shown(shape, snapshot.columns)
+    def _rows(self, snapshot: Snapshot, request: ScanRequest, send: Send) -> dict[str, Any]:
+        row_format = request.row_format
+        columns = shown(row_format, snapshot.columns)
         if request.selection:
             number = _unused(snapshot.columns)
             source = self._numbered(snapshot, number)
@@ -135,18 +135,18 @@ class Scans:
             numbers = np.arange(snapshot.rows)[_page(request)]
         else:
             numbers = self._numbers(snapshot, request.query)[_page(request)]
-        batches = self._batches(snapshot, numbers, columns, shape.masked)
-        if shape.format == "parquet":
+        batches = self._batches(snapshot, numbers, columns, row_format.masked)
+        if row_format.format == "parquet":
             _write_parquet(columns, batches, send)
-        elif shape.format == "xlsx":
+        elif row_format.format == "xlsx":
             size = len(numbers) * _width(snapshot)
             texts = (_bytes(xlsx.rows(columns, batch)) for batch in batches)
             xlsx.write(_Sink(send), columns, len(numbers), size, texts)
         else:
-            if shape.format == "csv":
-                send(csv_header(shape, columns))
-            texts = (_bytes(text_formats.rows(shape, columns, batch)) for batch in batches)
-            for text in _joined(texts) if shape.format == "json" else texts:
+            if row_format.format == "csv":
+                send(csv_header(row_format, columns))
+            texts = (_bytes(text_formats.rows(row_format, columns, batch)) for batch in batches)
+            for text in _joined(texts) if row_format.format == "json" else texts:
                 send(text)
         return {}
 
@@ -210,11 +210,11 @@ def _read(snapshot: Snapshot, numbers: Numbers, columns: Sequence[Column], step:
         first += segment.rows
 
 
-def _page(request: Request) -> slice:
+def _page(request: ScanRequest) -> slice:
     return slice(request.offset, None if request.limit is None else request.offset + request.limit)
 
 
-def _limit(request: Request) -> str:
+def _limit(request: ScanRequest) -> str:
     return f"{'' if request.limit is None else f'LIMIT {request.limit}'} OFFSET {request.offset}"
 
 

@@ -19,7 +19,7 @@ from cache.storage.snapshot import Snapshot
 from cache.table_setup import Setup
 
 
-class Selection(BaseModel, frozen=True):
+class OrderSelection(BaseModel, frozen=True):
     """As `Orders.page` takes it. `timezone` is the shop's, where the set-up names none; `span` is on its clock."""
 
     timezone: str

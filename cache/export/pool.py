@@ -24,7 +24,7 @@ import numpy as np
 
 from cache import errors
 from cache.errors import OrdersError, QueryTimeout, ScanBusy, ScanFailed, Trouble
-from cache.export.row_format import Shape
+from cache.export.row_format import RowFormat
 from cache.query.engine import Found
 from cache.query.filters import Query
 
@@ -40,7 +40,7 @@ _HOLD_LESS = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1", "M
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class Scanner:
+class ScanPool:
     """Asks for what the serving process cannot tell from prepared bytes. Used within one event loop.
 
     Parameters: `cache_url` is CACHE_URL.
@@ -69,18 +69,20 @@ class Scanner:
         self,
         generation: int,
         query: Query,
-        shape: Shape,
+        row_format: RowFormat,
         offset: int = 0,
         limit: int | None = None,
         selection: Mapping[str, Any] | None = None,
     ) -> AsyncGenerator[bytes]:
-        """The rows that match, in a shape, as they are rendered; JSON rows are joined by commas, without brackets.
+        """The rows that match, in a format, as they are rendered; JSON rows are joined by commas, without brackets.
 
         Parameters: `selection`, as JSON tells it, stands for the query (cache/export/order_selection.py).
         What cannot be answered is raised here, before the first byte. Close the generator (contextlib.aclosing) where
         it is not read to its end.
         """
-        pieces = self._pieces(generation, query, shape=asdict(shape), offset=offset, limit=limit, selection=selection)
+        pieces = self._pieces(
+            generation, query, row_format=asdict(row_format), offset=offset, limit=limit, selection=selection
+        )
         try:
             first = await anext(pieces, b"")
         except BaseException:

@@ -9,11 +9,11 @@ from typing import Literal
 from cache.errors import BadFilter
 from cache.schema import Column
 
-Format = Literal["json", "ndjson", "csv", "xlsx", "parquet"]
+FileFormat = Literal["json", "ndjson", "csv", "xlsx", "parquet"]
 
 
 @dataclass(frozen=True)
-class Shape:
+class RowFormat:
     """How rows are rendered; the default is that of the rows that were rendered at publish.
 
     fields      the columns, in this order; None: all
@@ -24,7 +24,7 @@ class Shape:
     defuse      in CSV, a text that a spreadsheet would take for a formula gets an apostrophe before it
     """
 
-    format: Format = "json"
+    format: FileFormat = "json"
     fields: tuple[str, ...] | None = None
     parse_json: bool = True
     integers: Literal["number", "string"] = "number"

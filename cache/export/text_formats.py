@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cache.access.masking import mask_of
-from cache.export.row_format import Shape
+from cache.export.row_format import RowFormat
 from cache.schema import Column
 from cache.storage.row_encoding import JsonTexts, json_rows, json_texts
 
@@ -23,10 +23,10 @@ SAFE_INTEGER = 2**53
 _FORMULA = r"^[=+\-@\t\r\n]"  # what OWASP lists under "CSV injection"
 
 
-def shown(shape: Shape, columns: Sequence[Column]) -> tuple[Column, ...]:
+def shown(row_format: RowFormat, columns: Sequence[Column]) -> tuple[Column, ...]:
     """The chosen columns, as they are written. Raises BadFilter."""
-    chosen = shape.columns(columns)
-    if shape.parse_json:
+    chosen = row_format.columns(columns)
+    if row_format.parse_json:
         return chosen
     return tuple(c.model_copy(update={"kind": "text"}) if c.kind == "json" else c for c in chosen)
 
@@ -37,19 +37,19 @@ def masked(column: Column, values: pa.Array) -> pa.Array:
     return pa.nulls(len(values), values.type) if mask is None else pa.repeat(pa.scalar(mask, values.type), len(values))
 
 
-def rows(shape: Shape, columns: Sequence[Column], values: Sequence[pa.Array]) -> pa.Array:
+def rows(row_format: RowFormat, columns: Sequence[Column], values: Sequence[pa.Array]) -> pa.Array:
     """Rows as JSON with a comma behind each, as NDJSON or as CSV. `columns` are those that are `shown`."""
     cells = list(zip(columns, values, strict=True))
-    if shape.format == "csv":
-        texts = [part for cell in cells for part in (_csv(*cell, shape.defuse), ",")]
+    if row_format.format == "csv":
+        texts = [part for cell in cells for part in (_csv(*cell, row_format.defuse), ",")]
         return pc.binary_join_element_wise(*texts[:-1], "\r\n", "", null_handling="replace", null_replacement="")
-    json = [_safe(*cell) if shape.integers == "string" else json_texts(*cell) for cell in cells]
-    return json_rows(columns, json, {"json": ",", "ndjson": "\n"}[shape.format])
+    json = [_safe(*cell) if row_format.integers == "string" else json_texts(*cell) for cell in cells]
+    return json_rows(columns, json, {"json": ",", "ndjson": "\n"}[row_format.format])
 
 
-def csv_header(shape: Shape, columns: Sequence[Column]) -> bytes:
+def csv_header(row_format: RowFormat, columns: Sequence[Column]) -> bytes:
     names = (pa.array([column.name], pa.string()) for column in columns)
-    quoted = [_csv_quoted(_defused(name) if shape.defuse else name)[0].as_py() for name in names]
+    quoted = [_csv_quoted(_defused(name) if row_format.defuse else name)[0].as_py() for name in names]
     return (",".join(quoted) + "\r\n").encode()
 
 

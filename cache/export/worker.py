@@ -2,7 +2,7 @@
 
 The process that serves loads no engine; it starts this one when it needs it (`pool`). Frames go both ways:
 
-    request   length (4 bytes, little-endian), and that many bytes of JSON: a Request
+    request   length (4 bytes, little-endian), and that many bytes of JSON: a ScanRequest
     answer    any number of `D` frames, then one `E` (end: JSON that sums up) or `X` (error: JSON of a Trouble);
               each is a letter, a length (4 bytes, little-endian) and that many bytes
 
@@ -26,7 +26,7 @@ from typing import BinaryIO
 import psutil
 
 from cache.errors import OrdersError
-from cache.export.executor import Request, Scans
+from cache.export.executor import ScanExecutor, ScanRequest
 from cache.storage.store import open_store
 
 FRAME_BYTES = 128 * 1024
@@ -40,9 +40,9 @@ def main() -> None:
         psutil.Process().nice(getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 10))
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever prints must not get between frames
-    asked: queue.SimpleQueue[Request] = queue.SimpleQueue()
+    asked: queue.SimpleQueue[ScanRequest] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, asked, Path(folder)), daemon=True).start()
-    scans = Scans(open_store(url), Path(folder))
+    scans = ScanExecutor(open_store(url), Path(folder))
 
     def frame(kind: bytes, data: bytes | memoryview) -> None:
         out.write(kind + LENGTH.pack(len(data)))
@@ -60,10 +60,10 @@ def main() -> None:
             frame(b"X", error.trouble().model_dump_json().encode())
 
 
-def _listen(file: BinaryIO, asked: queue.SimpleQueue[Request], folder: Path) -> None:
+def _listen(file: BinaryIO, asked: queue.SimpleQueue[ScanRequest], folder: Path) -> None:
     """Ends the process with the one that started it, whatever it is doing."""
     while len(head := file.read(LENGTH.size)) == LENGTH.size:
-        asked.put(Request.model_validate_json(file.read(*LENGTH.unpack(head))))
+        asked.put(ScanRequest.model_validate_json(file.read(*LENGTH.unpack(head))))
     shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)
 

@@ -7,7 +7,7 @@ from html import escape
 import streamlit as st
 
 from cache.analytics.figures import Orders, Span
-from cache.export.order_selection import Selection
+from cache.export.order_selection import OrderSelection
 from dashboard.auth import access
 from dashboard.auth.source import source
 from dashboard.data import Conditions
@@ -24,7 +24,7 @@ def take_along(orders: Orders, span: Span | None, conditions: Conditions, search
     """Opens links to files of just these orders, with all columns of the table; masked ones are masked in them."""
     masked = access.masked(orders)
     timezone = source().settings.shop_timezone
-    selection = Selection(timezone=timezone, span=span, conditions=conditions, search=search, masked=masked)
+    selection = OrderSelection(timezone=timezone, span=span, conditions=conditions, search=search, masked=masked)
     secret = source().secret
     links = (
         f'<li><a href="{escape(address(secret, orders.generation, selection, format))}">{label}</a>: {what}</li>'

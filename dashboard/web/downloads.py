@@ -19,9 +19,9 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from cache.access.signed_urls import EXPIRES, SIGNATURE, is_signed, signed
 from cache.errors import BadFilter, OrdersError, ScanBusy, TooManyRows, UnknownGeneration
-from cache.export.order_selection import Selection
-from cache.export.pool import Scanner
-from cache.export.row_format import Shape
+from cache.export.order_selection import OrderSelection
+from cache.export.pool import ScanPool
+from cache.export.row_format import RowFormat
 from cache.query.filters import Query
 from cache.storage.records import now
 
@@ -38,7 +38,7 @@ _TYPES: Mapping[Format, str] = {
 _STATUS: Mapping[type[OrdersError], int] = {UnknownGeneration: 410, TooManyRows: 400, BadFilter: 400, ScanBusy: 503}
 
 
-def address(secret: str, generation: int, selection: Selection, format: Format) -> str:
+def address(secret: str, generation: int, selection: OrderSelection, format: Format) -> str:
     """A link to the file. Parameters: `secret` is the cache's."""
     said = {"format": format, "generation": generation, "orders": selection.model_dump_json()}
     return signed(secret, PATH, urlencode(said), _BY, now() + GOOD_FOR)
@@ -48,7 +48,7 @@ class Downloads:
     """Parameters: `cache_url` is CACHE_URL; `secret` the cache's."""
 
     def __init__(self, cache_url: str, secret: str) -> None:
-        self._scanner = Scanner(cache_url)
+        self._scan_pool = ScanPool(cache_url)
         self._secret = secret
 
     async def get(self, request: Request) -> Response:
@@ -59,9 +59,9 @@ class Downloads:
             return PlainTextResponse("This link is not good any more. Load the page again, and take a new one.", 403)
         format: Format = said["format"]  # type: ignore[assignment]  # as it was signed
         selection = orjson.loads(said["orders"])
-        shape = Shape(format, masked=frozenset(selection["masked"]), defuse=format == "csv")
+        shape = RowFormat(format, masked=frozenset(selection["masked"]), defuse=format == "csv")
         try:
-            rows = await self._scanner.stream(int(said["generation"]), Query(), shape, selection=selection)
+            rows = await self._scan_pool.stream(int(said["generation"]), Query(), shape, selection=selection)
         except OrdersError as error:
             return PlainTextResponse(str(error), _STATUS.get(type(error), 503))
         name = f"orders-{datetime.now():%Y-%m-%d}.{format}"
@@ -69,7 +69,7 @@ class Downloads:
         return StreamingResponse(_sent(rows), headers=headers, media_type=_TYPES[format])
 
     async def close(self) -> None:
-        await self._scanner.close()
+        await self._scan_pool.close()
 
 
 async def _sent(rows: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:

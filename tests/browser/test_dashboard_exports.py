@@ -21,7 +21,7 @@ from shop_factory import SHOP_COLUMNS, shop
 
 from cache.analytics.figures import Orders, Span
 from cache.analytics.reading import Mapped
-from cache.export.order_selection import Selection
+from cache.export.order_selection import OrderSelection
 from cache.query.filters import Condition
 from cache.schema import Column
 from cache.storage.store import Store
@@ -52,7 +52,7 @@ def orders(filled: Dashboard) -> Orders:
     return Orders(filled.store.open(), ZONE)
 
 
-def link(store: Store, orders: Orders, selection: Selection, format: Format = "csv") -> str:
+def link(store: Store, orders: Orders, selection: OrderSelection, format: Format = "csv") -> str:
     return address(store.clients().secret, orders.generation, selection, format)
 
 
@@ -60,7 +60,7 @@ def keys(text: str, column: str = "id") -> list[str]:
     return [row[column] for row in csv.DictReader(io.StringIO(text, newline=""))]
 
 
-def shown(orders: Orders, selection: Selection) -> list[str]:
+def shown(orders: Orders, selection: OrderSelection) -> list[str]:
     """Keys of all orders that the page shows."""
     span = Span(*selection.span) if selection.span else None
     page = orders.page(span, selection.conditions, selection.search, 10**6, 0, selection.masked)
@@ -77,21 +77,25 @@ YEAR = (datetime(2025, 11, 25), datetime(2026, 11, 25))
 @pytest.mark.parametrize(
     "selection",
     [
-        Selection(timezone=ZONE),
-        Selection(timezone=ZONE, span=YEAR, conditions=(USD,)),
-        Selection(timezone=ZONE, conditions=(Condition("country", "in", ("US", "DE")), PAID)),
-        Selection(timezone=ZONE, conditions=(Condition("channel", "in", ("web",)), Condition("discount", "ne", ""))),
-        Selection(timezone=ZONE, span=YEAR, search="SMITH"),
-        Selection(timezone=ZONE, search=EMAILS[5], masked=frozenset({"email"})),
-        Selection(timezone=ZONE, search=SKU.lower()),
-        Selection(timezone=ZONE, span=YEAR, search="@", conditions=(USD, Condition("product", "in", (SKU, "none")))),
-        Selection(timezone=ZONE, conditions=(NOWHERE,)),
+        OrderSelection(timezone=ZONE),
+        OrderSelection(timezone=ZONE, span=YEAR, conditions=(USD,)),
+        OrderSelection(timezone=ZONE, conditions=(Condition("country", "in", ("US", "DE")), PAID)),
+        OrderSelection(
+            timezone=ZONE, conditions=(Condition("channel", "in", ("web",)), Condition("discount", "ne", ""))
+        ),
+        OrderSelection(timezone=ZONE, span=YEAR, search="SMITH"),
+        OrderSelection(timezone=ZONE, search=EMAILS[5], masked=frozenset({"email"})),
+        OrderSelection(timezone=ZONE, search=SKU.lower()),
+        OrderSelection(
+            timezone=ZONE, span=YEAR, search="@", conditions=(USD, Condition("product", "in", (SKU, "none")))
+        ),
+        OrderSelection(timezone=ZONE, conditions=(NOWHERE,)),
     ],
     ids=["all", "period", "country and status", "channel and discount", "search", "masked search",
          "search of a product", "product", "none"],
 )  # fmt: skip
 def test_a_file_holds_exactly_the_orders_that_are_shown(
-    client: httpx.Client, filled: Dashboard, orders: Orders, selection: Selection
+    client: httpx.Client, filled: Dashboard, orders: Orders, selection: OrderSelection
 ) -> None:
     answer = client.get(link(filled.store, orders, selection))
     assert answer.status_code == 200, answer.text
@@ -102,7 +106,7 @@ def test_a_file_holds_exactly_the_orders_that_are_shown(
 def test_each_format_reads_back_with_the_values_of_the_table(
     client: httpx.Client, filled: Dashboard, orders: Orders
 ) -> None:
-    selection = Selection(timezone=ZONE, conditions=(USD,))
+    selection = OrderSelection(timezone=ZONE, conditions=(USD,))
     wanted = shown(orders, selection)
     by_key = {row["id"]: row for row in ROWS}
     text = client.get(link(filled.store, orders, selection)).text
@@ -139,17 +143,17 @@ def test_a_table_with_a_row_for_each_line_item_gives_all_rows_of_its_orders(
         secret = running.store.clients().secret
         sold = Condition("product", "in", ("Plate",))  # no SKU, so the title tells products apart
         for condition in (PAID, sold):
-            selection = Selection(timezone="UTC", conditions=(condition,))
+            selection = OrderSelection(timezone="UTC", conditions=(condition,))
             answer = httpx.get(running.url + address(secret, head.generation, selection, "csv"))
             assert keys(answer.text, "Lineitem name") == ["Cup", "Plate"]
 
 
 def test_a_link_is_good_for_what_it_was_signed_for(client: httpx.Client, filled: Dashboard, orders: Orders) -> None:
-    good = link(filled.store, orders, Selection(timezone=ZONE, masked=frozenset({"email"})))
+    good = link(filled.store, orders, OrderSelection(timezone=ZONE, masked=frozenset({"email"})))
     for changed in (good.replace("format=csv", "format=parquet"), good.replace("email", "note"), good[:-2], "/export"):
         assert client.get(changed).status_code == 403
     assert httpx.get(filled.url + good).status_code == 401  # and only for who is signed in
-    gone = address(filled.store.clients().secret, 999, Selection(timezone=ZONE), "csv")
+    gone = address(filled.store.clients().secret, 999, OrderSelection(timezone=ZONE), "csv")
     assert client.get(gone).status_code == 410
 
 

@@ -1,4 +1,4 @@
-"""Rows in every format and shape, read back by the programs that people read them with."""
+"""Rows in every format, read back by the programs that people read them with."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from hypothesis import strategies as st
 
 from cache.errors import BadFilter, QueryRefused, TooManyRows
 from cache.export import executor, external_sort, text_formats, xlsx
-from cache.export.executor import Request, Scans
-from cache.export.row_format import Shape
+from cache.export.executor import ScanExecutor, ScanRequest
+from cache.export.row_format import RowFormat
 from cache.query.filters import Condition, Query, Sort
 from cache.schema import Column
 from cache.storage.local_store import LocalStore
@@ -71,19 +71,21 @@ ROWS = sorted(ROWS, key=lambda row: int(row["id"] or 0))
 
 @pytest.fixture
 def rendered(store: LocalStore, tmp_path: Path) -> Rendered:
-    """Rows of ROWS as bytes in a shape."""
+    """Rows of ROWS as bytes in a format."""
     publish(store, ROWS, columns=COLUMNS)
     return renderer(store, tmp_path)
 
 
 def renderer(store: LocalStore, folder: Path) -> Rendered:
-    engine = Scans(store, folder)
+    engine = ScanExecutor(store, folder)
 
-    def render(shape: Shape, query: Query = Query(), offset: int = 0, limit: int | None = None) -> bytes:  # noqa: B008
+    def render(row_format: RowFormat, query: Query = Query(), offset: int = 0, limit: int | None = None) -> bytes:  # noqa: B008
         head = store.head()
         assert head is not None
         out = io.BytesIO()
-        asked = Request(what="rows", generation=head.generation, query=query, offset=offset, limit=limit, shape=shape)
+        asked = ScanRequest(
+            what="rows", generation=head.generation, query=query, offset=offset, limit=limit, row_format=row_format
+        )
         engine.answer(asked, out.write)
         return out.getvalue()
 
@@ -98,29 +100,29 @@ def plain(store: LocalStore) -> bytes:
 
 
 def test_rows_rendered_again_are_the_bytes_that_were_prepared(store: LocalStore, rendered: Rendered) -> None:
-    assert rendered(Shape()) == plain(store)
+    assert rendered(RowFormat()) == plain(store)
     names = tuple(c.name for c in COLUMNS)
-    assert rendered(Shape(fields=names), Query((Condition("id", "gte", "0"),))) == plain(store)
+    assert rendered(RowFormat(fields=names), Query((Condition("id", "gte", "0"),))) == plain(store)
 
 
 def test_fields_come_in_the_order_asked_for(rendered: Rendered) -> None:
-    assert rendered(Shape(fields=("total", "id")), limit=1) == b'{"total":"598.94","id":1}'
+    assert rendered(RowFormat(fields=("total", "id")), limit=1) == b'{"total":"598.94","id":1}'
 
 
 def test_ndjson_is_one_row_a_line(store: LocalStore, rendered: Rendered) -> None:
-    lines = rendered(Shape("ndjson")).split(b"\n")
+    lines = rendered(RowFormat("ndjson")).split(b"\n")
     assert lines.pop() == b""
     assert b",".join(lines) == plain(store)
 
 
 def test_json_columns_come_as_their_stored_text_on_request(rendered: Rendered) -> None:
-    rows = json.loads(b"[" + rendered(Shape(fields=("items",), parse_json=False)) + b"]")
+    rows = json.loads(b"[" + rendered(RowFormat(fields=("items",), parse_json=False)) + b"]")
     assert [row["items"] for row in rows] == [row["items"] for row in ROWS]
 
 
 def test_integers_beyond_2_to_the_53_come_as_strings_on_request(rendered: Rendered) -> None:
-    shape = Shape(fields=("id", "balance"), integers="string")
-    assert json.loads(b"[" + rendered(shape) + b"]") == [
+    row_format = RowFormat(fields=("id", "balance"), integers="string")
+    assert json.loads(b"[" + rendered(row_format) + b"]") == [
         {"id": 1, "balance": "-9007199254740993"},
         {"id": 2**53, "balance": 2**53},
         {"id": "18446744073709551614", "balance": None},
@@ -131,8 +133,8 @@ def test_integers_beyond_2_to_the_53_come_as_strings_on_request(rendered: Render
 @pytest.mark.parametrize("form", ["json", "ndjson", "csv", "xlsx", "parquet"])
 def test_masked_columns_hold_nothing_of_their_values(rendered: Rendered, form: Any) -> None:
     names = tuple(c.name for c in COLUMNS)
-    one = rendered(Shape(form, names, masked=frozenset(names)), limit=1)
-    other = rendered(Shape(form, names, masked=frozenset(names)), offset=3)
+    one = rendered(RowFormat(form, names, masked=frozenset(names)), limit=1)
+    other = rendered(RowFormat(form, names, masked=frozenset(names)), offset=3)
     if form == "xlsx":
         one, other = (json.dumps(cells_of(body)).encode() for body in (one, other))
     assert one == other
@@ -153,7 +155,7 @@ def test_any_text_comes_back_from_csv(
 ) -> None:
     columns = (column("id", "integer", key=1), column("a", "text"), column("b", "text"))
     publish(store, [{"id": str(i), "a": a, "b": b} for i, (a, b) in enumerate(rows)], columns=columns)
-    text = renderer(store, tmp_path)(Shape("csv", defuse=defuse)).decode()
+    text = renderer(store, tmp_path)(RowFormat("csv", defuse=defuse)).decode()
     read = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     assert read[0] == ["id", "a", "b"]
     assert [line[1:] for line in read[1:]] == [[defused(v or "", defuse) for v in row] for row in rows]
@@ -164,8 +166,8 @@ def defused(text: str, defuse: bool) -> str:
 
 
 def test_csv_writes_values_as_json_does_and_tells_null_from_an_empty_text(rendered: Rendered) -> None:
-    shape = Shape("csv", ("id", "test", "total", "at", "seen", 'odd "name", ü', "items", "picture"))
-    assert rendered(shape).decode() == (
+    row_format = RowFormat("csv", ("id", "test", "total", "at", "seen", 'odd "name", ü', "items", "picture"))
+    assert rendered(row_format).decode() == (
         'id,test,total,at,seen,"odd ""name"", ü",items,picture\r\n'
         '1,true,598.94,2025-12-29T10:25:00Z,2025-12-17T19:33:20.250Z,"She said ""hi"",\r\nthen =1+1",'
         '"[{""a"":1.50}]",AP8=\r\n'
@@ -176,14 +178,17 @@ def test_csv_writes_values_as_json_does_and_tells_null_from_an_empty_text(render
 
 
 def test_defusing_leaves_numbers_alone(rendered: Rendered) -> None:
-    shape = Shape("csv", ("balance", "total", "picture"), defuse=True)
-    assert rendered(shape).decode().splitlines()[1:3] == ["-9007199254740993,598.94,AP8=", '9007199254740992,-0.05,""']
+    row_format = RowFormat("csv", ("balance", "total", "picture"), defuse=True)
+    assert rendered(row_format).decode().splitlines()[1:3] == [
+        "-9007199254740993,598.94,AP8=",
+        '9007199254740992,-0.05,""',
+    ]
 
 
 def test_rows_come_sorted_and_filtered_in_any_format(rendered: Rendered) -> None:
     query = Query((Condition("total", "isnull", "false"),), (Sort("total"),))
-    assert rendered(Shape("csv", ("total",)), query) == b"total\r\n-0.05\r\n0.00\r\n598.94\r\n"
-    assert rendered(Shape("csv", ("total",)), query, 1, 1) == b"total\r\n0.00\r\n"
+    assert rendered(RowFormat("csv", ("total",)), query) == b"total\r\n-0.05\r\n0.00\r\n598.94\r\n"
+    assert rendered(RowFormat("csv", ("total",)), query, 1, 1) == b"total\r\n0.00\r\n"
 
 
 def test_rows_are_put_in_order_on_disk_in_buckets(
@@ -191,11 +196,11 @@ def test_rows_are_put_in_order_on_disk_in_buckets(
 ) -> None:
     queries = [Query((Condition("id", "gt", "1"),), (Sort("balance", down),)) for down in (False, True)]
     pages = [(0, None), (1, None), (0, 2), (1, 1), (3, None), (9, 1)]
-    shape = Shape("csv", ("id", "items", "picture"), masked=frozenset({"picture"}))
-    before = [rendered(shape, query, *page) for query in queries for page in pages]
+    row_format = RowFormat("csv", ("id", "items", "picture"), masked=frozenset({"picture"}))
+    before = [rendered(row_format, query, *page) for query in queries for page in pages]
     monkeypatch.setattr(executor, "BATCH_BYTES", 1)
     monkeypatch.setattr(external_sort, "BUCKET_BATCHES", 1)
-    assert [rendered(shape, query, *page) for query in queries for page in pages] == before
+    assert [rendered(row_format, query, *page) for query in queries for page in pages] == before
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
 
 
@@ -208,7 +213,7 @@ def test_long_cells_need_memory_for_one_row_and_not_for_all(
     monkeypatch.setattr(
         text_formats, "rows", lambda *rows, render=text_formats.rows: sizes.append(len(rows[2][0])) or render(*rows)
     )
-    body = renderer(store, tmp_path)(Shape("csv"), Query((), (Sort("id", descending=True),)))
+    body = renderer(store, tmp_path)(RowFormat("csv"), Query((), (Sort("id", descending=True),)))
     assert len(body) == sum(len(f"{i},\r\n") + 5_000_000 for i in range(8)) + len("id,a\r\n")
     assert set(sizes) == {1}
 
@@ -220,7 +225,7 @@ def test_what_the_engine_has_no_memory_for_is_refused(
     publish(store, [{"id": str(i), "a": f"{i % 7}" * 20_000} for i in range(200)], columns=columns)
     monkeypatch.setattr(executor, "MEMORY_LIMIT", "2MB")
     with pytest.raises(QueryRefused, match="refused the query"):
-        renderer(store, tmp_path)(Shape("csv"), Query((), (Sort("a"),)), 0, 9000)
+        renderer(store, tmp_path)(RowFormat("csv"), Query((), (Sort("a"),)), 0, 9000)
 
 
 # -- XLSX
@@ -232,7 +237,7 @@ def cells_of(body: bytes) -> list[list[Any]]:
 
 
 def test_excel_gets_numbers_dates_and_booleans_where_it_holds_them_exactly_else_text(rendered: Rendered) -> None:
-    header, first, second, nulls, last = cells_of(rendered(Shape("xlsx")))
+    header, first, second, nulls, last = cells_of(rendered(RowFormat("xlsx")))
     assert header == [c.name for c in COLUMNS]
     assert first[:6] == [1, "-9007199254740993", True, 598.94, "12345678901234567890.0123456789", 0.1]
     assert first[6:10] == [2.5, datetime(2025, 12, 29), datetime(2025, 12, 29, 10, 25),
@@ -246,13 +251,13 @@ def test_excel_gets_numbers_dates_and_booleans_where_it_holds_them_exactly_else_
 
 def test_the_same_rows_make_the_same_workbook_at_any_time(rendered: Rendered) -> None:
     """Parts of a file are taken from one that may have been written anew."""
-    entries = zipfile.ZipFile(io.BytesIO(rendered(Shape("xlsx")))).infolist()
+    entries = zipfile.ZipFile(io.BytesIO(rendered(RowFormat("xlsx")))).infolist()
     assert {entry.date_time for entry in entries} == {(1980, 1, 1, 0, 0, 0)}
 
 
 def test_excel_shows_decimals_as_they_are_declared(rendered: Rendered) -> None:
     limited = ("id", "total", "exact", "day", "seen")
-    rows = list(openpyxl.load_workbook(io.BytesIO(rendered(Shape("xlsx", limited)))).active.iter_rows(min_row=2))
+    rows = list(openpyxl.load_workbook(io.BytesIO(rendered(RowFormat("xlsx", limited)))).active.iter_rows(min_row=2))
     formats = {name: cell.number_format for name, cell in zip(limited, rows[0], strict=True)}
     assert (formats["total"], formats["id"], rows[1][2].number_format) == ("0.00", "0", "0.0000000000")
     assert (formats["day"], formats["seen"]) == ("yyyy-mm-dd", "yyyy-mm-dd hh:mm:ss.000")
@@ -282,10 +287,10 @@ def test_more_rows_than_a_sheet_holds_are_refused_before_the_first_byte(
 ) -> None:
     monkeypatch.setattr(xlsx, "ROWS", 3)
     with pytest.raises(TooManyRows, match="These are 4 rows"):
-        rendered(Shape("xlsx"))
+        rendered(RowFormat("xlsx"))
     with pytest.raises(TooManyRows):
-        rendered(Shape("xlsx"), Query((Condition("id", "gt", "0"),)))
-    assert len(cells_of(rendered(Shape("xlsx"), offset=1))) == 4
+        rendered(RowFormat("xlsx"), Query((Condition("id", "gt", "0"),)))
+    assert len(cells_of(rendered(RowFormat("xlsx"), offset=1))) == 4
 
 
 # -- Parquet
@@ -294,7 +299,7 @@ def test_more_rows_than_a_sheet_holds_are_refused_before_the_first_byte(
 @pytest.fixture
 def parquet(rendered: Rendered, tmp_path: Path) -> Path:
     file = tmp_path / "rows.parquet"
-    file.write_bytes(rendered(Shape("parquet")))
+    file.write_bytes(rendered(RowFormat("parquet")))
     return file
 
 
@@ -338,4 +343,4 @@ def test_pandas_duckdb_and_polars_read_parquet_as_it_is(parquet: Path) -> None:
 
 def test_an_unknown_field_is_refused(rendered: Rendered) -> None:
     with pytest.raises(BadFilter, match="There is no column 'nope'"):
-        rendered(Shape("csv", ("id", "nope")))
+        rendered(RowFormat("csv", ("id", "nope")))

@@ -17,9 +17,9 @@ from cache_factory import order, publish
 
 from cache.errors import BadFilter, QueryTimeout, ScanBusy, ScanFailed, SnapshotDamaged, UnknownGeneration
 from cache.export import pool
-from cache.export.executor import Request, Scans
-from cache.export.pool import Scanner
-from cache.export.row_format import Shape
+from cache.export.executor import ScanExecutor, ScanRequest
+from cache.export.pool import ScanPool
+from cache.export.row_format import RowFormat
 from cache.query.engine import Index
 from cache.query.filters import Condition, Query, Sort
 from cache.schema import Column
@@ -36,13 +36,13 @@ def url(store: LocalStore, here: Path) -> str:
     return f"file:{here / 'cache'}"
 
 
-def scanning(url: str, use: Callable[[Scanner], Awaitable[None]]) -> None:
+def scanning(url: str, use: Callable[[ScanPool], Awaitable[None]]) -> None:
     async def main() -> None:
-        scanner = Scanner(url)
+        pool = ScanPool(url)
         try:
-            await use(scanner)
+            await use(pool)
         finally:
-            await scanner.close()
+            await pool.close()
 
     asyncio.run(main())
     assert children() == []
@@ -59,45 +59,45 @@ def scans(process: psutil.Process) -> bool:
         return False
 
 
-async def rows(scanner: Scanner, query: Query, shape: Shape, offset: int = 0, limit: int | None = None) -> bytes:
-    async with aclosing(await scanner.stream(1, query, shape, offset, limit)) as pieces:
+async def rows(pool: ScanPool, query: Query, row_format: RowFormat, offset: int = 0, limit: int | None = None) -> bytes:
+    async with aclosing(await pool.stream(1, query, row_format, offset, limit)) as pieces:
         return b"".join([piece async for piece in pieces])
 
 
 def test_it_works(url: str) -> None:
-    async def use(scanner: Scanner) -> None:
-        found = await scanner.find(1, IDA, offset=1, limit=3)
+    async def use(pool: ScanPool) -> None:
+        found = await pool.find(1, IDA, offset=1, limit=3)
         assert found.rows.tolist() == [5, 10, 15]
         assert found.total == 8
-        assert await rows(scanner, IDA, Shape(fields=("id",)), 1, 2) == b'{"id":1005},{"id":1010}'
+        assert await rows(pool, IDA, RowFormat(fields=("id",)), 1, 2) == b'{"id":1005},{"id":1010}'
 
     scanning(url, use)
 
 
 def test_rows_are_found_in_the_order_that_was_asked_for(url: str) -> None:
-    async def use(scanner: Scanner) -> None:
+    async def use(pool: ScanPool) -> None:
         query = Query(IDA.conditions, (Sort("fulfillment_status"), Sort("total_price", descending=True)))
-        assert (await scanner.find(1, query)).rows.tolist() == [30, 20, 10, 0, 35, 25, 15, 5]
-        assert await rows(scanner, query, Shape("csv", ("id",)), 3, 2) == b"id\r\n1000\r\n1035\r\n"
+        assert (await pool.find(1, query)).rows.tolist() == [30, 20, 10, 0, 35, 25, 15, 5]
+        assert await rows(pool, query, RowFormat("csv", ("id",)), 3, 2) == b"id\r\n1000\r\n1035\r\n"
         by_key = Query((), (Sort("currency"),))
-        assert (await scanner.find(1, by_key, limit=2)).rows.tolist() == [1, 3]
+        assert (await pool.find(1, by_key, limit=2)).rows.tolist() == [1, 3]
 
     scanning(url, use)
 
 
 def test_pages_in_key_order_join_to_all_rows(store: LocalStore, url: str) -> None:
-    async def use(scanner: Scanner) -> None:
-        pages = [await rows(scanner, Query(), Shape(), start, 7) for start in range(0, 42, 7)]
+    async def use(pool: ScanPool) -> None:
+        pages = [await rows(pool, Query(), RowFormat(), start, 7) for start in range(0, 42, 7)]
         assert b",".join(pages) == b"".join(store.open().json_slices())
 
     scanning(url, use)
 
 
 def test_values_are_counted_the_most_frequent_first(url: str) -> None:
-    async def use(scanner: Scanner) -> None:
-        assert await scanner.facet(1, Query(), "fulfillment_status", 9) == [("fulfilled", 20), (None, 20)]
-        assert await scanner.facet(1, IDA, "financial_status", 2) == [("paid", 3), ("refunded", 3)]
-        assert await scanner.facet(1, Query(), "test", 9) == [(False, 37), (True, 3)]
+    async def use(pool: ScanPool) -> None:
+        assert await pool.facet(1, Query(), "fulfillment_status", 9) == [("fulfilled", 20), (None, 20)]
+        assert await pool.facet(1, IDA, "financial_status", 2) == [("paid", 3), ("refunded", 3)]
+        assert await pool.facet(1, Query(), "test", 9) == [(False, 37), (True, 3)]
 
     scanning(url, use)
 
@@ -107,13 +107,13 @@ def test_a_column_may_have_any_name(store: LocalStore, here: Path) -> None:
     columns = [Column(name=name, type="int", kind="integer", nullable=True, key=int(name == "id")) for name in names]
     publish(store, [{name: str(i) for name in names} for i in range(3)], columns=columns)
 
-    async def use(scanner: Scanner) -> None:
+    async def use(pool: ScanPool) -> None:
         for name in names:
             query = Query((Condition(name, "gte", "1"),), (Sort(name, descending=True),))
-            assert (await scanner.find(1, query)).rows.tolist() == [2, 1]
-            assert await scanner.facet(1, query, name, 1) == [(1, 1)]
+            assert (await pool.find(1, query)).rows.tolist() == [2, 1]
+            assert await pool.facet(1, query, name, 1) == [(1, 1)]
             header = '"it\'s ""x"""' if '"' in name else name
-            assert await rows(scanner, query, Shape("csv", (name,))) == f"{header}\r\n2\r\n1\r\n".encode()
+            assert await rows(pool, query, RowFormat("csv", (name,))) == f"{header}\r\n2\r\n1\r\n".encode()
 
     scanning(f"file:{here / 'cache'}", use)
 
@@ -121,23 +121,23 @@ def test_a_column_may_have_any_name(store: LocalStore, here: Path) -> None:
 def test_an_empty_table_has_no_rows_in_any_format(store: LocalStore, here: Path) -> None:
     publish(store, 0)
 
-    async def use(scanner: Scanner) -> None:
-        assert (await scanner.find(1, IDA)).total == 0
-        assert await rows(scanner, Query(), Shape()) == b""
-        assert await rows(scanner, IDA, Shape("csv", ("id", "note"))) == b"id,note\r\n"
+    async def use(pool: ScanPool) -> None:
+        assert (await pool.find(1, IDA)).total == 0
+        assert await rows(pool, Query(), RowFormat()) == b""
+        assert await rows(pool, IDA, RowFormat("csv", ("id", "note"))) == b"id,note\r\n"
 
     scanning(f"file:{here / 'cache'}", use)
 
 
 def test_errors_are_those_of_the_cache_and_the_process_goes_on(url: str) -> None:
-    async def use(scanner: Scanner) -> None:
+    async def use(pool: ScanPool) -> None:
         with pytest.raises(BadFilter, match="There is no column 'nope'"):
-            await scanner.find(1, Query((Condition("nope", "eq", "1"),)))
+            await pool.find(1, Query((Condition("nope", "eq", "1"),)))
         (child,) = children()
         with pytest.raises(BadFilter, match="named twice"):
-            await scanner.stream(1, Query(), Shape(fields=("id", "id")))
+            await pool.stream(1, Query(), RowFormat(fields=("id", "id")))
         with pytest.raises(UnknownGeneration):
-            await scanner.find(7, Query())
+            await pool.find(7, Query())
         assert child in children()
 
     scanning(url, use)
@@ -146,7 +146,7 @@ def test_errors_are_those_of_the_cache_and_the_process_goes_on(url: str) -> None
 def test_a_query_that_takes_too_long_is_ended_and_the_next_is_answered(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def use(scanning: Scanner) -> None:
+    async def use(scanning: ScanPool) -> None:
         with monkeypatch.context() as patch:
             patch.setattr(pool, "QUESTION_SECONDS", 0)
             with pytest.raises(QueryTimeout):
@@ -157,14 +157,14 @@ def test_a_query_that_takes_too_long_is_ended_and_the_next_is_answered(
 
 
 def test_a_killed_process_is_told_and_the_next_request_starts_another(url: str) -> None:
-    async def use(scanner: Scanner) -> None:
-        asked = asyncio.ensure_future(scanner.find(1, IDA))
+    async def use(pool: ScanPool) -> None:
+        asked = asyncio.ensure_future(pool.find(1, IDA))
         while not children():
             await asyncio.sleep(0.01)
         children()[0].kill()
         with pytest.raises(ScanFailed):
             await asked
-        assert (await scanner.find(1, IDA)).total == 8
+        assert (await pool.find(1, IDA)).total == 8
 
     scanning(url, use)
 
@@ -177,8 +177,8 @@ def large(store: LocalStore, here: Path) -> str:
 
 
 def test_what_nobody_reads_is_not_written(large: str) -> None:
-    async def use(scanner: Scanner) -> None:
-        async with aclosing(await scanner.stream(1, Query(), Shape("csv"))) as pieces:
+    async def use(pool: ScanPool) -> None:
+        async with aclosing(await pool.stream(1, Query(), RowFormat("csv"))) as pieces:
             await anext(pieces)
             (child,) = children()
             written = -1
@@ -191,13 +191,13 @@ def test_what_nobody_reads_is_not_written(large: str) -> None:
 
 
 def test_a_client_that_goes_away_ends_its_scan(large: str) -> None:
-    async def use(scanner: Scanner) -> None:
-        pieces = await scanner.stream(1, Query(), Shape("csv"))
+    async def use(pool: ScanPool) -> None:
+        pieces = await pool.stream(1, Query(), RowFormat("csv"))
         (child,) = children()
         await pieces.aclose()
         while scans(child):
             await asyncio.sleep(0.01)
-        assert await rows(scanner, Query(), Shape("csv", ("id",)), 0, 1) == b"id\r\n1000\r\n"
+        assert await rows(pool, Query(), RowFormat("csv", ("id",)), 0, 1) == b"id\r\n1000\r\n"
 
     scanning(large, use)
 
@@ -205,14 +205,14 @@ def test_a_client_that_goes_away_ends_its_scan(large: str) -> None:
 def test_slow_clients_leave_a_process_for_questions(large: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "TURN_SECONDS", 0.1)
 
-    async def use(scanner: Scanner) -> None:
+    async def use(pool: ScanPool) -> None:
         async with (
-            aclosing(await scanner.stream(1, Query(), Shape("csv"))),
-            aclosing(await scanner.stream(1, Query(), Shape("csv"))),
+            aclosing(await pool.stream(1, Query(), RowFormat("csv"))),
+            aclosing(await pool.stream(1, Query(), RowFormat("csv"))),
         ):
             with pytest.raises(ScanBusy):
-                await scanner.stream(1, Query(), Shape("csv"))
-            assert (await scanner.find(1, IDA)).total == 40
+                await pool.stream(1, Query(), RowFormat("csv"))
+            assert (await pool.find(1, IDA)).total == 40
 
     scanning(large, use)
 
@@ -220,11 +220,11 @@ def test_slow_clients_leave_a_process_for_questions(large: str, monkeypatch: pyt
 def test_an_idle_process_goes(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "IDLE_SECONDS", 0.05)
 
-    async def use(scanner: Scanner) -> None:
-        await scanner.find(1, IDA)
+    async def use(pool: ScanPool) -> None:
+        await pool.find(1, IDA)
         while children():
             await asyncio.sleep(0.01)
-        assert (await scanner.find(1, IDA)).total == 8
+        assert (await pool.find(1, IDA)).total == 8
 
     scanning(url, use)
 
@@ -242,20 +242,20 @@ def test_it_ends_with_the_process_that_started_it(url: str, tmp_path: Path) -> N
 
 def test_column_arrays_and_the_scan_tell_the_same(store: LocalStore, url: str, tmp_path: Path) -> None:
     snapshot = store.open()
-    index, scans = Index(snapshot), Scans(store, tmp_path)
+    index, scans = Index(snapshot), ScanExecutor(store, tmp_path)
     paid = (Condition("financial_status", "in", ("paid", "refunded")),)
     counted, found = 0, 0
     for column in snapshot.columns:
         query = Query(paid)
         if index.can_count(query, column.name):
-            asked = Request(what="facet", generation=1, query=query, column=column.name, limit=7)
+            asked = ScanRequest(what="facet", generation=1, query=query, column=column.name, limit=7)
             assert scans.answer(asked, bytes)["values"] == index.facet(query, column.name, 7), column.name
             counted += 1
         for descending in (False, True):
             query = Query(paid, (Sort(column.name, descending),))
             if column.kind not in ("json", "bytes") and index.can(query):
                 sent: list[bytes | memoryview] = []
-                scans.answer(Request(what="find", generation=1, query=query, offset=2, limit=20), sent.append)
+                scans.answer(ScanRequest(what="find", generation=1, query=query, offset=2, limit=20), sent.append)
                 assert np.frombuffer(b"".join(sent), "<i8").tolist() == index.find(query, 2, 20).rows.tolist()
                 found += 1
     assert counted >= 10
@@ -263,8 +263,8 @@ def test_column_arrays_and_the_scan_tell_the_same(store: LocalStore, url: str, t
 
 
 def test_a_generation_that_is_gone_or_damaged_is_told(store: LocalStore, url: str, tmp_path: Path) -> None:
-    scans = Scans(store, tmp_path)
-    asked = Request(what="facet", generation=1, query=Query(), column="id")
+    scans = ScanExecutor(store, tmp_path)
+    asked = ScanRequest(what="facet", generation=1, query=Query(), column="id")
     scans.answer(asked, bytes)
     store.open().paths(PARQUET)[0].unlink()
     with pytest.raises(SnapshotDamaged):
