@@ -191,7 +191,7 @@ class Fetch:
 
     async def _find(self, asking: Question, first: int, limit: int | None) -> tuple[Rows, int]:
         view, query = asking.view, asking.query
-        if view.index.can(query):
+        if view.index.supports(query):
             return await run_in_threadpool(view.index.find, query, first, limit)
         return await self._scanner.find(view.generation, query, first, limit)
 

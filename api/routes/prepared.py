@@ -100,7 +100,7 @@ def question(view: View, asked: FetchQuery, headers: Mapping[bytes, bytes], mask
     asking = Question(view, asked, query, shape, gzip, tag, first)
     if any_tag:
         shape.columns(view.columns)
-        view.index.can(query)
+        view.index.supports(query)
         can_count(asking)
         raise Unchanged(tag)
     return asking
@@ -184,7 +184,7 @@ def not_modified(view: View, tag: bytes) -> Ready:
 
 def can_count(asking: Question) -> bool:
     """Whether values are counted without a scan. Raises BadFilter."""
-    return all(asking.view.index.can_count(asking.query, column) for column in asking.asked.facet)
+    return all(asking.view.index.supports_facet(asking.query, column) for column in asking.asked.facet)
 
 
 def facets(asking: Question) -> dict[str, Any]:

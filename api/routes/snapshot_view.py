@@ -15,7 +15,7 @@ from api.contract.json_response import ctime, dumps, http_date, iso, iso_or_none
 from api.http.headers import Lines
 from api.http.prepared_response import Ready
 from cache.access.masking import personal_columns
-from cache.query.engine import Index
+from cache.query.engine import ColumnIndex
 from cache.query.filters import Query
 from cache.storage.snapshot import Snapshot
 from cache.storage.store import Store
@@ -31,7 +31,7 @@ class View:
 
     def __init__(self, snapshot: Snapshot, personal: str) -> None:
         self.snapshot = snapshot
-        self.index = Index(snapshot)
+        self.index = ColumnIndex(snapshot)
         self._map_files()
         self.generation, self.rows, self.columns = snapshot.generation, snapshot.rows, snapshot.columns
         self.names = frozenset(column.name for column in snapshot.columns)
@@ -63,7 +63,7 @@ class View:
     def _map_files(self) -> None:
         """Views are opened in a thread: what this takes would hold up everyone at the first request."""
         list(self.snapshot.json_slices(0, 1))
-        self.index.can(ALL)
+        self.index.supports(ALL)
 
     def tag(self, said: bytes) -> bytes:
         """The ETag of an answer from this view; `said` is whatever else it depends on."""

@@ -21,7 +21,7 @@ from cache.export import external_sort, text_formats, xlsx
 from cache.export.order_selection import OrderSelection
 from cache.export.row_format import RowFormat
 from cache.export.text_formats import csv_header, masked, shown
-from cache.query.filters import Query, known, order_by, where
+from cache.query.filters import Query, find_column, order_by, where
 from cache.schema import Column
 from cache.sql import quoted
 from cache.storage.row_encoding import arrow_schema, json_texts, one_chunk
@@ -113,7 +113,7 @@ class ScanExecutor:
         return self._found[1]
 
     def _facet(self, snapshot: Snapshot, request: ScanRequest) -> dict[str, Any]:
-        column = known(request.column, snapshot.columns)
+        column = find_column(request.column, snapshot.columns)
         clause, values = where(request.query.conditions, snapshot.columns)
         sql = f"""SELECT {quoted(column.name)}, count(*) FROM {self._source(snapshot)} WHERE {clause} GROUP BY 1
                   ORDER BY 2 DESC, 1 NULLS LAST {_limit(request)}"""

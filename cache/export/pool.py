@@ -25,7 +25,7 @@ import numpy as np
 from cache import errors
 from cache.errors import OrdersError, QueryTimeout, ScanBusy, ScanFailed, Trouble
 from cache.export.row_format import RowFormat
-from cache.query.engine import Found
+from cache.query.engine import Matches
 from cache.query.filters import Query
 
 QUESTION_SECONDS = 10  # what a question may take
@@ -55,10 +55,10 @@ class ScanPool:
         self._all: set[_Process] = set()
         self._endings: set[asyncio.Future[None]] = set()
 
-    async def find(self, generation: int, query: Query, offset: int = 0, limit: int | None = None) -> Found:
+    async def find(self, generation: int, query: Query, offset: int = 0, limit: int | None = None) -> Matches:
         """Row numbers of a page of what matches; the answer to the last query is remembered for its next page."""
         data, end = await self._ask("find", generation, query, offset=offset, limit=limit)
-        return Found(np.frombuffer(data, "<i8"), end["total"])
+        return Matches(np.frombuffer(data, "<i8"), end["total"])
 
     async def facet(self, generation: int, query: Query, column: str, limit: int) -> list[tuple[Any, int]]:
         """Values of a column among the rows that match, and how often each is, as Index.facet tells them."""

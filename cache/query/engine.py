@@ -10,10 +10,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cache.query.filters import Query, Sort, known, sortable
-from cache.query.merged_blocks import ROWS, Joined
+from cache.query.filters import Query, Sort, find_column, sortable_column
+from cache.query.merged_blocks import MAX_ROWS, MergedBlocks
 from cache.query.predicates import Range, Scalar, Wanted, json_value, wanted
-from cache.query.sorting import Mask, Part, Ranking, Rows, first, page, whole
+from cache.query.sorting import Part, Ranking, RowMask, RowNumbers, first, page, whole
 from cache.storage.column_arrays import Block, Codes, Key, Values, blocks
 from cache.storage.mapped_files import mapped
 from cache.storage.snapshot import COLUMNS, Snapshot
@@ -25,58 +25,58 @@ RANKINGS = 4  # that are kept, of small tables: 2.4 MB each at most
 COUNTED = 50_000  # different values, or what may be as many, that are counted without a scan
 
 
-class Found(NamedTuple):
+class Matches(NamedTuple):
     """Numbers of a page's rows, in the order asked for; `total` is how many match."""
 
-    rows: Rows
+    rows: RowNumbers
     total: int
 
 
-class Index:
+class ColumnIndex:
     """The column arrays of a snapshot: mapped when they are first asked for, and never copied as a whole.
 
-    Queries whose columns have no arrays, and searches inside texts, are for a scan: see `can` and cache/export.
+    Queries whose columns have no arrays, and searches inside texts, are for a scan: see `supports` and cache/export.
     Parameters: the blocks of a table of up to so many rows are `joined`.
     """
 
-    def __init__(self, snapshot: Snapshot, joined: int = ROWS) -> None:
+    def __init__(self, snapshot: Snapshot, max_merged_rows: int = MAX_ROWS) -> None:
         self._snapshot = snapshot
-        self._most_joined = joined
+        self._max_merged_rows = max_merged_rows
         self._columns = snapshot.columns
-        self._asked: tuple[Query, list[tuple[str, Wanted]] | None] | None = None  # the last query: `can`, then `find`
+        self._asked: tuple[Query, list[tuple[str, Wanted]] | None] | None = None  # the last query
         self._sorted: dict[Query, npt.NDArray[np.uint32]] = {}  # the least recently used first
         self._rankings: dict[tuple[Sort, ...], Ranking] = {}  # the oldest first
 
-    def can(self, query: Query) -> bool:
+    def supports(self, query: Query) -> bool:
         """Whether `find` can answer. Raises BadFilter."""
         return self._tests(query) is not None
 
-    def can_count(self, query: Query, column: str) -> bool:
+    def supports_facet(self, query: Query, column: str) -> bool:
         """Whether `facet` can answer. Raises BadFilter."""
-        name = known(column, self._columns).name
-        if not self.can(query) or name not in self._names:
+        name = find_column(column, self._columns).name
+        if not self.supports(query) or name not in self._names:
             return False
         return sum(min(block.rows, block[name].top + 1) for block in self._blocks) <= COUNTED
 
-    def find(self, query: Query, offset: int = 0, limit: int | None = None) -> Found:
+    def find(self, query: Query, offset: int = 0, limit: int | None = None) -> Matches:
         """Rows that match, in order, from number `offset` on, `limit` at most. Raises BadFilter."""
         if not query.conditions and not query.sort:
             total = self._snapshot.rows
             stop = total if limit is None else min(offset + limit, total)
-            return Found(np.arange(min(offset, total), stop), total)
+            return Matches(np.arange(min(offset, total), stop), total)
         parts = self._matching(query)
         counts = [block.rows if mask is None else int(np.count_nonzero(mask)) for block, mask in parts]
         total = sum(counts)
         stop = total if limit is None else min(offset + limit, total)
         if offset >= stop:
-            return Found(np.empty(0, np.int64), total)
+            return Matches(np.empty(0, np.int64), total)
         if not query.sort:
-            return Found(page(parts, counts, offset, stop), total)
-        if isinstance(parts[0][0], Joined):
-            return Found(self._ranking(parts[0][0], query.sort).page(parts[0][1], total, offset, stop), total)
+            return Matches(page(parts, counts, offset, stop), total)
+        if isinstance(parts[0][0], MergedBlocks):
+            return Matches(self._ranking(parts[0][0], query.sort).page(parts[0][1], total, offset, stop), total)
         if stop <= FIRST:
-            return Found(first(parts, query.sort, stop)[offset:], total)
-        return Found(self._whole(query, parts)[offset:stop].astype(np.int64), total)
+            return Matches(first(parts, query.sort, stop)[offset:], total)
+        return Matches(self._whole(query, parts)[offset:stop].astype(np.int64), total)
 
     def release(self) -> None:
         """Lets go of what was made for queries; it is made again when it is needed. Others may ask meanwhile."""
@@ -84,7 +84,7 @@ class Index:
         self._rankings.clear()
         self.__dict__.pop("_joined", None)
 
-    def _ranking(self, table: Joined, sort: tuple[Sort, ...]) -> Ranking:
+    def _ranking(self, table: MergedBlocks, sort: tuple[Sort, ...]) -> Ranking:
         """The last ones are kept."""
         found = self._rankings.get(sort)
         if found is None:
@@ -114,7 +114,7 @@ class Index:
             codes, counts = _counts(held.codes if mask is None else held.codes[mask], held.top)
             for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
                 counted[None if code == held.top else held.key(code)] += count
-        kind = known(column, self._columns)
+        kind = find_column(column, self._columns)
         most = sorted(counted.items(), key=lambda item: (-item[1], item[0] is None, item[0]))
         return [(json_value(key, kind), count) for key, count in most[:limit]]
 
@@ -142,8 +142,8 @@ class Index:
         return asked[1]
 
     def _read(self, query: Query) -> list[tuple[str, Wanted]] | None:
-        found = [(c.column, wanted(c, known(c.column, self._columns))) for c in query.conditions]
-        names = {name for name, _ in found} | {sortable(s.column, self._columns).name for s in query.sort}
+        found = [(c.column, wanted(c, find_column(c.column, self._columns))) for c in query.conditions]
+        names = {name for name, _ in found} | {sortable_column(s.column, self._columns).name for s in query.sort}
         tests = [(name, test) for name, test in found if test is not None]
         return tests if len(tests) == len(found) and names <= self._names else None
 
@@ -158,9 +158,9 @@ class Index:
         return [(block, mask) for block, mask in masks if mask is not False]
 
     @cached_property
-    def _joined(self) -> Joined | None:
+    def _joined(self) -> MergedBlocks | None:
         """All blocks as one; None where the table has none, or is too large."""
-        return Joined(self._blocks) if 0 < self._snapshot.rows <= self._most_joined else None
+        return MergedBlocks(self._blocks) if 0 < self._snapshot.rows <= self._max_merged_rows else None
 
 
 def _counts(codes: Codes, top: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -173,9 +173,9 @@ def _counts(codes: Codes, top: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[
     return there, counts[there]
 
 
-def _all(tests: Sequence[tuple[Values, Wanted]]) -> Mask | Literal[False]:
+def _all(tests: Sequence[tuple[Values, Wanted]]) -> RowMask | Literal[False]:
     """Which rows pass all the tests; False: none does."""
-    mask: Mask = None
+    mask: RowMask = None
     for column, test in tests:
         found = _mask(column, test.ranges(column))
         if found is False:
@@ -197,7 +197,7 @@ def _mask(column: Values, ranges: Sequence[Range]) -> npt.NDArray[np.bool_] | bo
     if len(ranges) <= SEVERAL:
         return reduce(np.bitwise_or, (_within(codes, size, low, high) for low, high in ranges))
     if size > 1 << 16:
-        places: Rows = np.searchsorted(np.array(ranges).reshape(-1), codes, "right")
+        places: RowNumbers = np.searchsorted(np.array(ranges).reshape(-1), codes, "right")
         inside: npt.NDArray[np.bool_] = places % 2 == 1
         return inside
     table = np.zeros(size + 1, np.bool_)

@@ -69,7 +69,7 @@ def order_by(sort: Sequence[Sort], columns: Sequence[Column]) -> str:
     Raises BadFilter.
     """
     terms = (
-        f"{quoted(sortable(column, columns).name)} {'DESC NULLS FIRST' if descending else 'ASC NULLS LAST'}"
+        f"{quoted(sortable_column(column, columns).name)} {'DESC NULLS FIRST' if descending else 'ASC NULLS LAST'}"
         for column, descending in sort
     )
     return ", ".join(terms)
@@ -83,14 +83,14 @@ def where(conditions: Sequence[Condition], columns: Sequence[Column]) -> tuple[s
     clauses: list[str] = []
     values: list[Value] = []
     for condition in conditions:
-        column = known(condition.column, columns)
+        column = find_column(condition.column, columns)
         found = operands(condition, column)
         clauses.append(_sql(condition, column, len(found)))
         values += found
     return " AND ".join(clauses) or "true", values
 
 
-def known(name: str, columns: Sequence[Column]) -> Column:
+def find_column(name: str, columns: Sequence[Column]) -> Column:
     """The column of that name. Raises BadFilter."""
     for column in columns:
         if column.name == name:
@@ -98,9 +98,9 @@ def known(name: str, columns: Sequence[Column]) -> Column:
     raise BadFilter(f"There is no column {name!r}.", f"Columns: {', '.join(column.name for column in columns)}.")
 
 
-def sortable(name: str, columns: Sequence[Column]) -> Column:
+def sortable_column(name: str, columns: Sequence[Column]) -> Column:
     """The column of that name. Raises BadFilter where rows cannot be sorted by it."""
-    column = known(name, columns)
+    column = find_column(name, columns)
     if column.kind in UNSORTED:
         raise BadFilter(f"{column.name} has no order, so rows cannot be sorted by it.", "Sort by another column.")
     return column

@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from cache.storage.column_arrays import Block, Numbers, Texts, Values
 
-ROWS = 200_000  # of a table, at most
-MOST_TEXTS = 10_000  # of all blocks together, at most: they are put in order one by one
+MAX_ROWS = 200_000  # of a table, at most
+MAX_TEXTS = 10_000  # of all blocks together, at most: they are put in order one by one
 
 
-class Joined:
+class MergedBlocks:
     """Parameters: all blocks of a snapshot. A column is joined when it is first asked for."""
 
     start = 0
@@ -36,11 +36,11 @@ class Joined:
 
     def _column(self, name: str) -> Values | None:
         if name not in self._columns:
-            self._columns[name] = joined([block[name] for block in self._blocks])
+            self._columns[name] = merge_columns([block[name] for block in self._blocks])
         return self._columns[name]
 
 
-def joined(parts: Sequence[Values]) -> Values | None:
+def merge_columns(parts: Sequence[Values]) -> Values | None:
     """The column of all rows, in order; None where its codes would not be short, or take long to make."""
     nulls = any(part.nulls for part in parts)
     texts = [part for part in parts if isinstance(part, Texts)]
@@ -64,7 +64,7 @@ def _numbers(parts: Sequence[Numbers], nulls: bool) -> Numbers | None:
 
 
 def _texts(parts: Sequence[Texts], nulls: bool) -> Texts | None:
-    if sum(part.top for part in parts) > MOST_TEXTS:
+    if sum(part.top for part in parts) > MAX_TEXTS:
         return None
     texts = sorted({text for part in parts for text in part.texts})
     rank = {text: i for i, text in enumerate(texts)}

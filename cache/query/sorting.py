@@ -9,19 +9,19 @@ import numpy as np
 import numpy.typing as npt
 
 from cache.query.filters import Sort
-from cache.query.merged_blocks import Joined
+from cache.query.merged_blocks import MergedBlocks
 from cache.storage.column_arrays import Block, Key, Numbers, Texts, Values
 
-Rows = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_] | None  # of a block's rows; None: all of them
-Part = tuple[Block | Joined, Mask]  # a block, and which of its rows match
+RowNumbers = npt.NDArray[np.int64]
+RowMask = npt.NDArray[np.bool_] | None  # of a block's rows; None: all of them
+Part = tuple[Block | MergedBlocks, RowMask]  # a block, and which of its rows match
 
 RARE = 8  # rows that are looked at take as long as one that is ranked
 ROUND = 3  # times the rows wanted: as many are looked at before they are put in order
 _COMBINED = 1 << 48  # of a key made of several codes; a row's place in its block takes 14 bits more
 
 
-def page(parts: Iterable[Part], counts: Iterable[int], offset: int, stop: int) -> Rows:
+def page(parts: Iterable[Part], counts: Iterable[int], offset: int, stop: int) -> RowNumbers:
     """Rows number `offset` to `stop` of those that match, in key order; `counts` are how many match in each part."""
     found = []
     for (block, mask), count in zip(parts, counts, strict=True):
@@ -33,7 +33,7 @@ def page(parts: Iterable[Part], counts: Iterable[int], offset: int, stop: int) -
     return np.concatenate(found)
 
 
-def whole(parts: Sequence[Part], sort: Sequence[Sort]) -> Rows:
+def whole(parts: Sequence[Part], sort: Sequence[Sort]) -> RowNumbers:
     """All rows that match, in the order of `sort`; equal ones in key order."""
     places = [(block, _places(block, mask)) for block, mask in parts]
     orders = []
@@ -47,12 +47,12 @@ def whole(parts: Sequence[Part], sort: Sequence[Sort]) -> Rows:
 class Ranking:
     """All rows of a table in the order of `sort`, out of which pages of any filter are picked."""
 
-    def __init__(self, table: Joined, sort: Sequence[Sort]) -> None:
+    def __init__(self, table: MergedBlocks, sort: Sequence[Sort]) -> None:
         self._rows = whole([(table, None)], sort)
         self._ranks = np.empty(len(self._rows), np.uint32)
         self._ranks[self._rows] = np.arange(len(self._rows))
 
-    def page(self, mask: Mask, total: int, offset: int, stop: int) -> Rows:
+    def page(self, mask: RowMask, total: int, offset: int, stop: int) -> RowNumbers:
         """Rows number `offset` to `stop` of those that match; `total` is how many do."""
         if mask is None:
             return self._rows[offset:stop]
@@ -64,13 +64,13 @@ class Ranking:
             return self._rows[ranks[offset:stop]]
         while True:
             head = self._rows[:looked]
-            rows: Rows = head.compress(mask.take(head))
+            rows: RowNumbers = head.compress(mask.take(head))
             if len(rows) >= stop:
                 return rows[offset:stop]
             looked *= 4
 
 
-def first(parts: Sequence[Part], sort: Sequence[Sort], count: int) -> Rows:
+def first(parts: Sequence[Part], sort: Sequence[Sort], count: int) -> RowNumbers:
     """The first `count` rows of those that match, in the order of `sort`; equal ones in key order.
 
     Blocks are taken in the order of the best value that they hold. Once there are enough rows, the last of them is the
@@ -94,13 +94,13 @@ class _Leaders:
     def __init__(self, sort: Sequence[Sort], count: int) -> None:
         self._sort = sort
         self._count = count
-        self._rows: list[Rows] = []
+        self._rows: list[RowNumbers] = []
         self._keys: list[list[npt.NDArray[Any]]] = [[] for _ in sort]
         self._new = 0  # rows since they were last put in order
         self._mark: list[Key] | None = None  # keys of the last of them, once there are enough
         self._mark_row = 0
 
-    def ahead(self, block: Block | Joined, mask: Mask) -> Rows | None:
+    def ahead(self, block: Block | MergedBlocks, mask: RowMask) -> RowNumbers | None:
         """Places of rows in the block that may be among the first; None where neither it nor a later one has any."""
         if self._mark is None:
             return _places(block, mask)
@@ -111,7 +111,7 @@ class _Leaders:
         found = _ahead(block, self._sort, self._mark, block.start < self._mark_row)
         return (found if mask is None else found & mask).nonzero()[0]
 
-    def add(self, block: Block | Joined, rows: Rows) -> None:
+    def add(self, block: Block | MergedBlocks, rows: RowNumbers) -> None:
         self._rows.append(rows + block.start)
         for keys, (name, _) in zip(self._keys, self._sort, strict=True):
             column = block[name]
@@ -120,7 +120,7 @@ class _Leaders:
         if self._new >= (self._count if self._mark is None else ROUND * self._count):
             self._put_in_order()
 
-    def rows(self) -> Rows:
+    def rows(self) -> RowNumbers:
         if self._new:
             self._put_in_order()
         return self._rows[0]
@@ -143,7 +143,7 @@ def _best(column: Values, descending: bool) -> Any:
     return column.greatest if descending else column.least
 
 
-def _ahead(block: Block | Joined, sort: Sequence[Sort], mark: Sequence[Key], ties: bool) -> npt.NDArray[np.bool_]:
+def _ahead(block: Block | MergedBlocks, sort: Sequence[Sort], mark: Sequence[Key], ties: bool) -> npt.NDArray[np.bool_]:
     """Which rows stand before the mark; `ties`: or have the same keys."""
     found: npt.NDArray[np.bool_] | None = None  # by the columns behind
     for (name, descending), key in zip(reversed(sort), reversed(mark), strict=True):
@@ -157,7 +157,7 @@ def _ahead(block: Block | Joined, sort: Sequence[Sort], mark: Sequence[Key], tie
     return found
 
 
-def _least(block: Block | Joined, rows: Rows, sort: Sequence[Sort], count: int) -> Rows:
+def _least(block: Block | MergedBlocks, rows: RowNumbers, sort: Sequence[Sort], count: int) -> RowNumbers:
     """The first `count` of a block's rows and perhaps as many more, in no order."""
     name, descending = sort[0]
     codes = block[name].codes[rows]
@@ -177,11 +177,11 @@ def _least(block: Block | Joined, rows: Rows, sort: Sequence[Sort], count: int) 
         size *= column.top + 1
     keys *= np.uint64(len(rows))
     keys += np.arange(len(rows), dtype=np.uint64)
-    found: Rows = rows[np.partition(keys, count - 1)[:count] % np.uint64(len(rows))]
+    found: RowNumbers = rows[np.partition(keys, count - 1)[:count] % np.uint64(len(rows))]
     return found
 
 
-def _ranks(columns: Sequence[tuple[Values, Rows]]) -> npt.NDArray[np.int64]:
+def _ranks(columns: Sequence[tuple[Values, RowNumbers]]) -> npt.NDArray[np.int64]:
     """Numbers in the order of the keys."""
     texts = sorted({text for column, _ in columns if isinstance(column, Texts) for text in column.texts})
     rank = {text: i for i, text in enumerate(texts)}
@@ -200,5 +200,5 @@ def _text_ranks(texts: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
     return np.array([rank[text] for text in listed])
 
 
-def _places(block: Block | Joined, mask: Mask) -> Rows:
+def _places(block: Block | MergedBlocks, mask: RowMask) -> RowNumbers:
     return np.arange(block.rows) if mask is None else mask.nonzero()[0]

@@ -25,7 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cache.errors import BadFilter
-from cache.query.engine import Index
+from cache.query.engine import ColumnIndex
 from cache.query.filters import Condition, Op, Query, Sort, order_by, where
 from cache.schema import Column, Kind
 from cache.storage.local_store import LocalStore
@@ -122,7 +122,7 @@ class Both:
     """One snapshot, asked by its column arrays (all blocks as one, and one by one) and by DuckDB."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self._indexes = (Index(snapshot), Index(snapshot, joined=0))
+        self._indexes = (ColumnIndex(snapshot), ColumnIndex(snapshot, max_merged_rows=0))
         self._columns = snapshot.columns
         self._lines = json.loads(b"[%s]" % b"".join(snapshot.json_slices()))
         rows = pa.concat_tables(pq.read_table(path) for path in snapshot.paths(PARQUET))
@@ -137,7 +137,7 @@ class Both:
         found = self._duck.execute(f"SELECT n FROM rows WHERE {clause} ORDER BY {terms}", values).fetchnumpy()
         expected = found["n"].tolist()
         for index in self._indexes:
-            assert index.can(query)
+            assert index.supports(query)
             assert index.find(query).rows.tolist() == expected, query
             for offset, limit in pages:
                 page = index.find(query, offset, limit)
@@ -148,7 +148,7 @@ class Both:
         """Asserts that the values of a column are counted as they stand in the JSON of the rows found."""
         for index in self._indexes:
             held = Counter(self._lines[row][column] for row in index.find(query).rows.tolist())
-            assert index.can_count(query, column)
+            assert index.supports_facet(query, column)
             facet = index.facet(query, column, 10_000)
             assert dict(facet) == held
             assert [count for _, count in facet] == sorted(held.values(), reverse=True)
@@ -237,7 +237,7 @@ def gathered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Snapshot, list[b
 def test_what_was_made_for_queries_can_be_let_go_of_and_is_made_again(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     publish(store, 2000)
-    index = Index(store.open())
+    index = ColumnIndex(store.open())
     store.close()
     query = Query((Condition("total_price", "gt", "2000"),), (Sort("created_at", True),))
     tracemalloc.start()
@@ -261,8 +261,8 @@ def test_what_was_made_for_queries_can_be_let_go_of_and_is_made_again(tmp_path: 
     ],
 )
 def test_what_a_query_cannot_mean_is_refused(gathered: tuple[Snapshot, list[bytes]], query: Query, says: str) -> None:
-    index = Index(gathered[0])
-    for ask in (index.can, index.find):
+    index = ColumnIndex(gathered[0])
+    for ask in (index.supports, index.find):
         with pytest.raises(BadFilter) as error:
             ask(query)
         assert says in str(error.value)
@@ -271,13 +271,13 @@ def test_what_a_query_cannot_mean_is_refused(gathered: tuple[Snapshot, list[byte
 def test_searches_inside_texts_and_columns_without_arrays_are_left_to_a_scan(
     gathered: tuple[Snapshot, list[bytes]],
 ) -> None:
-    index = Index(gathered[0])
-    assert not index.can(Query((Condition("name", "contains", "1"),)))
-    assert not index.can(Query((Condition("customer_name", "startswith", "Ж"),)))
-    assert not index.can(Query((Condition("line_items", "isnull", "true"),)))
-    assert not index.can_count(Query(), "line_items")
-    assert not index.can_count(Query((Condition("name", "contains", "1"),)), "currency")
-    assert index.can_count(Query((Condition("id", "gt", "3"),)), "currency")
+    index = ColumnIndex(gathered[0])
+    assert not index.supports(Query((Condition("name", "contains", "1"),)))
+    assert not index.supports(Query((Condition("customer_name", "startswith", "Ж"),)))
+    assert not index.supports(Query((Condition("line_items", "isnull", "true"),)))
+    assert not index.supports_facet(Query(), "line_items")
+    assert not index.supports_facet(Query((Condition("name", "contains", "1"),)), "currency")
+    assert index.supports_facet(Query((Condition("id", "gt", "3"),)), "currency")
 
 
 def test_numbers_that_take_all_of_64_bits_beside_nulls_are_left_to_a_scan(tmp_path: Path) -> None:
@@ -285,12 +285,12 @@ def test_numbers_that_take_all_of_64_bits_beside_nulls_are_left_to_a_scan(tmp_pa
     store = LocalStore(tmp_path)
     for rest, held in ((str(2**64 - 2), True), (str(2**64 - 1), False)):
         publish(store, [{"id": "1", "big": None}, {"id": "2", "big": rest}], columns=columns, segments=1)
-        assert Index(store.open()).can(Query(sort=(Sort("big"),))) == held
+        assert ColumnIndex(store.open()).supports(Query(sort=(Sort("big"),))) == held
     store.close()
 
 
 def test_values_are_counted_as_json_writes_them(gathered: tuple[Snapshot, list[bytes]]) -> None:
-    index = Index(gathered[0])
+    index = ColumnIndex(gathered[0])
     assert index.facet(Query(), "fulfillment_status", 9) == [("fulfilled", 10), (None, 10)]
     assert index.facet(Query(), "test", 9) == [(False, 19), (True, 1)]
     assert index.facet(Query((Condition("currency", "eq", "EUR"),)), "total_price", 2) == [("599.94", 1), ("601.94", 1)]
@@ -303,10 +303,10 @@ import resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (48, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 from pathlib import Path
 from cache.query.filters import Query, Sort
-from cache.query.engine import Index
+from cache.query.engine import ColumnIndex
 from cache.storage.local_store import LocalStore
 snapshot = LocalStore(Path(sys.argv[1])).open()
-rows = Index(snapshot).find(Query(sort=(Sort("total_price", True),)), 0, 40).rows
+rows = ColumnIndex(snapshot).find(Query(sort=(Sort("total_price", True),)), 0, 40).rows
 assert len(snapshot.gather(rows))
 print(*sorted({"duckdb", "pandas", "pyarrow"} & set(sys.modules)))
 """

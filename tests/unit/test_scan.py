@@ -20,7 +20,7 @@ from cache.export import pool
 from cache.export.executor import ScanExecutor, ScanRequest
 from cache.export.pool import ScanPool
 from cache.export.row_format import RowFormat
-from cache.query.engine import Index
+from cache.query.engine import ColumnIndex
 from cache.query.filters import Condition, Query, Sort
 from cache.schema import Column
 from cache.storage.local_store import LocalStore
@@ -242,18 +242,18 @@ def test_it_ends_with_the_process_that_started_it(url: str, tmp_path: Path) -> N
 
 def test_column_arrays_and_the_scan_tell_the_same(store: LocalStore, url: str, tmp_path: Path) -> None:
     snapshot = store.open()
-    index, scans = Index(snapshot), ScanExecutor(store, tmp_path)
+    index, scans = ColumnIndex(snapshot), ScanExecutor(store, tmp_path)
     paid = (Condition("financial_status", "in", ("paid", "refunded")),)
     counted, found = 0, 0
     for column in snapshot.columns:
         query = Query(paid)
-        if index.can_count(query, column.name):
+        if index.supports_facet(query, column.name):
             asked = ScanRequest(what="facet", generation=1, query=query, column=column.name, limit=7)
             assert scans.answer(asked, bytes)["values"] == index.facet(query, column.name, 7), column.name
             counted += 1
         for descending in (False, True):
             query = Query(paid, (Sort(column.name, descending),))
-            if column.kind not in ("json", "bytes") and index.can(query):
+            if column.kind not in ("json", "bytes") and index.supports(query):
                 sent: list[bytes | memoryview] = []
                 scans.answer(ScanRequest(what="find", generation=1, query=query, offset=2, limit=20), sent.append)
                 assert np.frombuffer(b"".join(sent), "<i8").tolist() == index.find(query, 2, 20).rows.tolist()
