@@ -56,6 +56,8 @@ licenses: .venv/installed-dev  ## Write THIRD_PARTY_LICENSES.md again
 .venv/installed: requirements.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --require-hashes -r requirements.txt
+	@# so that `.venv/bin/python -m scraper` works from any folder
+	echo "$(CURDIR)" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/phpmyadmin_orders.pth"
 	touch $@
 
 .venv/installed-dev: requirements-dev.txt .venv/installed

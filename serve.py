@@ -54,7 +54,9 @@ def _announce(settings: Settings, key: str) -> None:
     while not (_answers(f"{dashboard}/_stcore/health") and _answers(f"{api}/health")):
         pass
     # Off this machine the output is kept as a log by whoever runs the service: no place for the key.
-    shown = key if is_loopback(settings.api_host) else "as set in SHOPIFY_API_KEY, else as kept in var/api_key"
+    shown = (
+        key if is_loopback(settings.api_host) else f"as set in SHOPIFY_API_KEY, else as kept in {settings.api_key_file}"
+    )
     print(f"\n  Dashboard  {dashboard}\n  API        {api}  (try it at {api}/demo)\n  API key    {shown}\n", flush=True)
 
 

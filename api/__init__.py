@@ -1,3 +1,1 @@
 """The HTTP API over the cache. It reads the cache, asks it for refreshes, and knows nothing of phpMyAdmin."""
-
-VERSION = "0.1.0"

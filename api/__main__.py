@@ -86,7 +86,10 @@ def _list(store: Store) -> None:
     for key in keys:
         print(f"{key.name:{width}}  {_meaning(key)}; made {iso(key.created_at)}")
     if not keys:
-        print("No keys were added; the one of the settings (SHOPIFY_API_KEY, or var/api_key) counts.", file=sys.stderr)
+        print(
+            "No keys were added; the one of the settings (SHOPIFY_API_KEY, or DATA_DIR/api_key) counts.",
+            file=sys.stderr,
+        )
 
 
 def _meaning(key: ApiKey) -> str:

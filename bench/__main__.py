@@ -16,6 +16,7 @@ import psutil
 from bench.first_sync import first_syncs
 from bench.servers import median
 from cache.errors import OrdersError
+from cache.settings import from_checkout
 from lab import Lab, LabError
 from lab.servers import BROWSER, install
 
@@ -27,7 +28,7 @@ def main() -> int:
     asked = parser.parse_args()
     try:
         install(*BROWSER)
-        with tempfile.TemporaryDirectory(prefix="bench-") as folder, Lab(Path("var/bench/lab")) as lab:
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder, Lab(from_checkout("var/bench/lab")) as lab:
             if lab.rows() != asked.rows:
                 lab.seed(asked.rows)
             os.environ.update(lab.settings(), SOURCE_TIMEZONE="UTC")

@@ -22,6 +22,7 @@ from urllib.parse import urlencode
 from bench.first_sync import sync_process
 from bench.servers import median
 from cache.errors import OrdersError
+from cache.settings import from_checkout
 from cache.storage.records import Run
 from cache.storage.store import open_store
 from lab import TABLE, Lab, LabError
@@ -46,7 +47,7 @@ def main() -> int:
     logging.disable()
     try:
         install("curl")
-        with tempfile.TemporaryDirectory(prefix="bench-") as folder, Lab(Path("var/bench/lab")) as lab:
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder, Lab(from_checkout("var/bench/lab")) as lab:
             if abs(lab.rows() - asked.rows) > asked.rows // 100:
                 lab.seed(asked.rows)
             os.environ.update(lab.settings(), SOURCE_TIMEZONE="UTC")

@@ -2,6 +2,9 @@
 
 `NAME_FILE` names a file that holds the value of `NAME` (for secrets that a platform mounts). The scraper adds its
 login in `scraper/settings.py`, so that no reader ever holds the database's password.
+
+Relative paths count from the checkout, never from the folder in which a process was started: a service manager, a
+shell in another folder and `make` all mean the same files.
 """
 
 from __future__ import annotations
@@ -18,8 +21,28 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from cache.errors import SettingsInvalid
 
-DOTENV = Path(".env")
+CHECKOUT = Path(__file__).resolve().parents[1]
 YEAR = 525_600  # minutes
+
+
+def from_checkout(path: str | Path) -> Path:
+    """A path as settings mean it: absolute, or relative to the checkout."""
+    return CHECKOUT / Path(path).expanduser()
+
+
+def env_file() -> Path:
+    """The file that stands in for `.env`: ENV_FILE, else `.env` in the checkout, which may be missing.
+
+    Raises:
+        SettingsInvalid: ENV_FILE names no file.
+    """
+    named = os.environ.get("ENV_FILE")
+    if not named:
+        return CHECKOUT / ".env"
+    path = from_checkout(named)
+    if path.is_dir() or not path.exists():
+        raise SettingsInvalid(f"ENV_FILE names {path}, which is not a file.", "Correct ENV_FILE, or leave it out.")
+    return path
 
 
 class _FileSource(PydanticBaseSettingsSource):
@@ -27,11 +50,11 @@ class _FileSource(PydanticBaseSettingsSource):
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         name = f"{field_name.upper()}_FILE"
-        path = os.environ.get(name) or dotenv_values(DOTENV).get(name)
+        path = os.environ.get(name) or dotenv_values(env_file()).get(name)
         if not path:
             return None, field_name, False
         try:
-            return Path(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
+            return from_checkout(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             raise SettingsInvalid(f"{name} names a file that cannot be read: {reason}.") from error
@@ -47,11 +70,23 @@ class Settings(BaseSettings):
     """What every process reads."""
 
     model_config = SettingsConfigDict(
-        env_file=DOTENV, env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True, frozen=True,
-        populate_by_name=True, hide_input_in_errors=True,
-    )  # fmt: skip
+        env_file_encoding="utf-8",
+        extra="ignore",
+        env_ignore_empty=True,
+        frozen=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,
+    )
 
-    cache_url: str = Field("file:var/cache", description="Where snapshots live: `file:` and a folder.")
+    data_dir: Path = Field(
+        Path("var"),
+        validate_default=True,
+        description="Folder for everything the product stores. A relative path counts from the checkout.",
+    )
+    cache_url: str = Field(
+        default_factory=lambda settings: f"file:{settings.get('data_dir', Path()) / 'cache'}",
+        description="Where snapshots are stored: `file:` and a folder. Default: the folder `cache` in DATA_DIR.",
+    )
     sync_interval_minutes: float = Field(
         60, gt=0, le=YEAR, description="Minutes after a verification until the next sync."
     )
@@ -65,7 +100,7 @@ class Settings(BaseSettings):
         "auto", description="`off` keeps this process from standing for the scheduler."
     )
     shopify_api_key: SecretStr | None = Field(
-        None, description="The API key. Without one, a key is made at the first start and kept in `var/api_key`."
+        None, description="The API key. Without one, a key is made at the first start and kept in `DATA_DIR/api_key`."
     )
     api_host: str = Field("127.0.0.1", description="Address the API listens on.")
     api_port: int = Field(
@@ -147,11 +182,37 @@ class Settings(BaseSettings):
             raise ValueError("is not an IANA time zone such as Europe/Berlin") from error
         return value
 
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return from_checkout(value)
+
+    @field_validator("cache_url")
+    @classmethod
+    def _absolute_folder(cls, value: str) -> str:
+        scheme, _, path = value.partition(":")
+        return f"file:{from_checkout(path)}" if scheme == "file" and path else value
+
+    @property
+    def kept_dir(self) -> Path:
+        """What people made, and history: API keys, the set-up, past syncs. The product never deletes it."""
+        return self.data_dir / "kept"
+
+    @property
+    def diagnostics_dir(self) -> Path:
+        """Screenshots and pages of failed logins."""
+        return self.data_dir / "diagnostics"
+
+    @property
+    def api_key_file(self) -> Path:
+        """The API key that is made where SHOPIFY_API_KEY is not set."""
+        return self.data_dir / "api_key"
+
     @classmethod
     def load(cls, **overrides: Any) -> Self:
         """Reads the settings; raises SettingsInvalid that names each setting which is wrong, never its value."""
         try:
-            return cls(**overrides)
+            return cls(**{"_env_file": env_file(), **overrides})
         except ValidationError as error:
             faults = "; ".join(f"{'.'.join(map(str, e['loc'])).upper()} {e['msg']}" for e in error.errors())
             raise SettingsInvalid(f"Settings do not parse: {faults}.") from error

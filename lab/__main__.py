@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from cache.errors import OrdersError
+from cache.settings import from_checkout
 from lab import Lab, LabError, nginx
 from lab.servers import BROWSER, TESTS, install
 
@@ -81,7 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m lab", description="A phpMyAdmin with sample orders on this machine."
     )
-    parser.add_argument("--path", type=Path, default=Path("var/lab"), help="the lab's folder (var/lab)")
+    parser.add_argument(
+        "--path", type=Path, default=from_checkout("var/lab"), help="the lab's folder (var/lab in the checkout)"
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, do: object, summary: str) -> argparse.ArgumentParser:

@@ -6,11 +6,12 @@ import subprocess
 import sys
 from types import FrameType
 
+from cache.settings import from_checkout
 from lab import Lab, LabError
 from lab.servers import BROWSER, install
 from serve import serve
 
-CACHE_URL = "file:var/demo/cache"  # not the user's own cache
+DATA_DIR = from_checkout("var/demo")  # not the user's own data
 
 
 def demo(lab: Lab) -> int:
@@ -30,7 +31,9 @@ def demo(lab: Lab) -> int:
             _say("Sample orders")
             lab.seed()
         _say(f"First scrape: {lab.rows()} orders out of phpMyAdmin at {lab.url}")
-        os.environ.update(lab.settings(), CACHE_URL=CACHE_URL, SOURCE_TIMEZONE="UTC")
+        os.environ.update(
+            lab.settings(), DATA_DIR=str(DATA_DIR), CACHE_URL=f"file:{DATA_DIR / 'cache'}", SOURCE_TIMEZONE="UTC"
+        )
         _scrape()
         _say("Dashboard and API (Ctrl-C ends everything)")
         return serve()
@@ -40,7 +43,7 @@ def demo(lab: Lab) -> int:
         for name in (signal.SIGINT, signal.SIGTERM):
             signal.signal(name, signal.SIG_IGN)  # what has begun to end is let end
         lab.down()
-        _say("Nothing is left running; the sample orders are kept in var/")
+        _say(f"Nothing is left running; the sample orders are kept in {lab.path} and {DATA_DIR}.")
 
 
 def _scrape() -> None:

@@ -17,7 +17,7 @@ import httpx
 import psutil
 
 from cache.errors import OrdersError
-from cache.settings import Settings
+from cache.settings import Settings, env_file
 from cache.storage.snapshot import Forms
 from cache.storage.store import open_store
 from scraper.client.exporter import Exporter
@@ -55,6 +55,7 @@ class Finding:
 def examine() -> Iterator[Finding]:
     """Yields the findings in the order of the chain, each as soon as it is known."""
     try:
+        yield _env_file()
         settings = ScraperSettings.load()
     except OrdersError as error:
         yield _broken("settings", error)
@@ -64,6 +65,7 @@ def examine() -> Iterator[Finding]:
             return
         return
     yield Finding("settings", True, f"{settings.phpmyadmin_url}, table {settings.phpmyadmin_table}")
+    yield Finding("data_dir", True, str(settings.data_dir))
     yield _cache(settings)
     chrome = [_memory(), *_chrome()]
     if settings.phpmyadmin_login in ("auto", "http"):
@@ -73,6 +75,11 @@ def examine() -> Iterator[Finding]:
     yield answers
     if answers.fine and all(finding.fine for finding in chrome):
         yield from _inside(settings)
+
+
+def _env_file() -> Finding:
+    path = env_file()
+    return Finding("env_file", True, str(path) if path.exists() else f"{path} does not exist; the environment counts")
 
 
 def _spared(finding: Finding) -> Finding:

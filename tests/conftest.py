@@ -18,7 +18,7 @@ from scraper.settings import ScraperSettings
 
 ROOT = Path(__file__).parents[1]
 SEEDED = 2_000
-_OURS = ("PORT", "STREAMLIT_", *(name.upper() for name in ScraperSettings.model_fields))
+_OURS = ("PORT", "STREAMLIT_", "ENV_FILE", *(name.upper() for name in ScraperSettings.model_fields))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -27,6 +27,7 @@ def no_settings_of_this_machine() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(_OURS)]:
             patch.delenv(name)
+        patch.setenv("ENV_FILE", os.devnull)
         yield
 
 
@@ -84,8 +85,9 @@ def browser(chromium: Browser) -> Iterator[Browser]:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder as the working directory."""
+    """An empty folder as the working directory, with its own DATA_DIR."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "var"))
     return tmp_path
 
 
@@ -123,7 +125,12 @@ def child_environment(lab: Lab, here: Path) -> Callable[..., dict[str, str]]:
     """The environment of a process that works for `store`; keyword arguments are further settings."""
 
     def environment(**settings: str) -> dict[str, str]:
-        ours = {"PYTHONPATH": str(ROOT), "CACHE_URL": f"file:{here / 'cache'}", "PYTHONUNBUFFERED": "1"}
+        ours = {
+            "PYTHONPATH": str(ROOT),
+            "DATA_DIR": str(here / "var"),
+            "CACHE_URL": f"file:{here / 'cache'}",
+            "PYTHONUNBUFFERED": "1",
+        }
         return {**os.environ, **ours, **lab.settings(), **settings}
 
     return environment

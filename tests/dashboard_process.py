@@ -41,7 +41,12 @@ class Dashboard:
         self.store: Store = open_store(f"file:{folder / 'cache'}")
         port = settings.get("DASHBOARD_PORT") or str(free_port())
         self.url = f"http://127.0.0.1:{port}"
-        defaults = {"DASHBOARD_PORT": port, "CACHE_URL": "file:cache", "SCHEDULER": "off"}
+        defaults = {
+            "DASHBOARD_PORT": port,
+            "DATA_DIR": str(folder / "var"),
+            "CACHE_URL": f"file:{folder / 'cache'}",
+            "SCHEDULER": "off",
+        }
         with (folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, ROOT / "streamlit_app.py"], cwd=folder, env={**os.environ, **defaults, **settings},

@@ -32,10 +32,18 @@ class Everything:
         self.lab = lab
         self.folder = folder
         self.environment = {
-            **os.environ, **lab.settings(), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1",
-            "CACHE_URL": f"file:{folder / 'cache'}", "SHOPIFY_API_KEY": KEY, "REFRESH_MIN_SECONDS": "0",
-            "API_PORT": str(free_port()), "DASHBOARD_PORT": str(free_port()), **settings,
-        }  # fmt: skip
+            **os.environ,
+            **lab.settings(),
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUNBUFFERED": "1",
+            "DATA_DIR": str(folder / "var"),
+            "CACHE_URL": f"file:{folder / 'cache'}",
+            "SHOPIFY_API_KEY": KEY,
+            "REFRESH_MIN_SECONDS": "0",
+            "API_PORT": str(free_port()),
+            "DASHBOARD_PORT": str(free_port()),
+            **settings,
+        }
         self.store: Store = open_store(self.environment["CACHE_URL"])
         self.dashboard = f"http://127.0.0.1:{self.environment['DASHBOARD_PORT']}"
         self.api = httpx.Client(

@@ -35,9 +35,15 @@ class Sidecar:
         self.folder = folder
         self.store: Store = open_store(f"file:{folder / 'cache'}")
         defaults = {
-            "SHOPIFY_API_KEY": KEY, "API_PORT": "0", "CACHE_URL": "file:cache", "SCHEDULER": "off", "RATE_LIMIT": "off",
-            "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1",
-        }  # fmt: skip
+            "SHOPIFY_API_KEY": KEY,
+            "API_PORT": "0",
+            "DATA_DIR": str(folder / "var"),
+            "CACHE_URL": f"file:{folder / 'cache'}",
+            "SCHEDULER": "off",
+            "RATE_LIMIT": "off",
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUNBUFFERED": "1",
+        }
         with (folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, ROOT / "api_sidecar.py"], cwd=folder, env={**os.environ, **defaults, **settings},

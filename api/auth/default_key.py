@@ -16,7 +16,6 @@ from cache.settings import Settings
 
 log = logging.getLogger(__name__)
 
-KEY_FILE = Path("var/api_key")
 MIN_LENGTH = 16
 # Published keys are placeholders: made of nothing but such words, digits and signs ("your-secret-api-key-123").
 _PLACEHOLDER = re.compile(
@@ -28,15 +27,15 @@ _PLACEHOLDER = re.compile(
 )
 
 
-def load_key(settings: Settings, file: Path = KEY_FILE) -> str:
-    """SHOPIFY_API_KEY, else the key in `file`, which is made at the first start and printed that once.
+def load_key(settings: Settings) -> str:
+    """SHOPIFY_API_KEY, else the key in DATA_DIR, which is made at the first start and printed that once.
 
     A key is weak if it is shorter than 16 characters or was ever published. On loopback a weak one is taken, with a
     warning; on any other address it is refused. A key that no header can carry is refused everywhere.
     Raises SettingsInvalid.
     """
     if settings.shopify_api_key is None:
-        return _kept_key(file)
+        return _kept_key(settings.api_key_file)
     key = settings.shopify_api_key.get_secret_value()
     if not (key.isascii() and key.isprintable()) or " " in key:
         raise SettingsInvalid("SHOPIFY_API_KEY holds a character that a header cannot carry.", _ADVICE)

@@ -15,7 +15,6 @@ from isal import isal_zlib
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import VERSION
 from api.auth.authentication import Access, Gate, key_of
 from api.contract.error_codes import CODES, REFRESH_FAILED, Code
 from api.contract.fetch_query import MEDIA_TYPES, PATH
@@ -39,6 +38,7 @@ from api.routes.prepared import matches, takes_gzip
 from api.routes.snapshot_view import Views
 from cache.errors import CacheError
 from cache.schema import Column
+from cache.version import VERSION
 
 _ABOUT = """\
 The orders table, from a copy that is proven equal to it; answers come at once and say how old they are.

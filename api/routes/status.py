@@ -10,7 +10,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import VERSION
 from api.contract.errors import RETRY_SECONDS, refusal
 from api.contract.json_response import Answer, ctime, iso, iso_or_none
 from api.contract.parameters import parameters
@@ -20,6 +19,7 @@ from cache.errors import CacheError, NoSnapshot, NoWorker
 from cache.settings import Settings
 from cache.storage.records import Run, Status, now
 from cache.storage.store import Store
+from cache.version import VERSION
 
 
 class Reports:

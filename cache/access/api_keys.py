@@ -54,7 +54,9 @@ class Clients(BaseModel, frozen=True):
         if len(left) == len(self.keys):
             advice = "`python -m api keys list` shows the names."
             if name in RESERVED:
-                advice = "That one is SHOPIFY_API_KEY, or stands in var/api_key: set or delete it there, and restart."
+                advice = (
+                    "That one is SHOPIFY_API_KEY, or stands in DATA_DIR/api_key: set or delete it there, and restart."
+                )
             raise BadKey(f"There is no key named '{name[:50]}' to revoke.", advice)
         return self.model_copy(update={"keys": left})
 

@@ -1,6 +1,6 @@
 """What a failing page looked like: files that a sync leaves (scraper/login/failure_pages.py), and the dashboard shows.
 
-They stand in the folder that the process runs in, named by time and error code: `20251229T102500Z-login_refused.png`.
+They lie in DATA_DIR/diagnostics, named by time and error code: `20251229T102500Z-login_refused.png`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from pathlib import Path
 
 from cache.storage.records import Run, now
 
-FOLDER = Path("var/diagnostics")
 _TIME = "%Y%m%dT%H%M%SZ"
 
 
@@ -20,11 +19,19 @@ def name(at: datetime, code: str) -> str:
     return f"{at:{_TIME}}-{code}"
 
 
-def screenshot(run: Run) -> Path | None:
-    """The page that made a sync fail; None where it had none, ran on another machine, or is too long ago."""
+def screenshot(folder: Path, run: Run) -> Path | None:
+    """The picture of the page on which a sync failed.
+
+    Args:
+        folder: The folder of diagnostics, `Settings.diagnostics_dir`.
+        run: The sync.
+
+    Returns:
+        Path of a PNG, or None where the sync left none, ran on another machine, or is too long ago.
+    """
     if run.error is None or run.host != socket.gethostname():
         return None
-    for path in sorted(FOLDER.glob(f"*-{run.error.code}.png"), reverse=True):
+    for path in sorted(folder.glob(f"*-{run.error.code}.png"), reverse=True):
         try:
             at = datetime.strptime(path.stem.partition("-")[0], _TIME).replace(tzinfo=UTC)
         except ValueError:

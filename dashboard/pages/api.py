@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from ipaddress import ip_address
-from pathlib import Path
 
 import streamlit as st
 
@@ -14,8 +13,6 @@ from dashboard import code_samples, formatting, frame
 from dashboard.auth.source import source
 from dashboard.components.freshness import clock
 from dashboard.components.table import Cell, Column, Line, table
-
-_KEY_FILE = Path("var/api_key")
 
 
 def api() -> None:
@@ -58,7 +55,11 @@ def _keys() -> None:
     if settings.shopify_api_key:
         kept = "set in SHOPIFY_API_KEY"
     else:
-        kept = "kept in var/api_key" if _KEY_FILE.exists() else "made when the API starts for the first time"
+        kept = (
+            f"kept in {settings.api_key_file}"
+            if settings.api_key_file.exists()
+            else "made when the API starts for the first time"
+        )
     lines = [Line([Cell("default", more=kept), kept, Cell("Valid", pill="green")])]
     try:
         others = source().store.clients().keys

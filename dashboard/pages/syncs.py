@@ -100,7 +100,7 @@ def _details(run: Run) -> None:
             st.error(formatting.plain(f"{run.error.message} {run.error.advice}"), icon=":material/error:")
             st.caption(f"Its code is {run.error.code}.")
             # phpMyAdmin's page may tell what a viewer need not know.
-            if access.may("accept") and (page := screenshot(run)):
+            if access.may("accept") and (page := screenshot(source().settings.diagnostics_dir, run)):
                 st.image(page, caption="What phpMyAdmin showed", width=640)
         facts = [
             *((PHASES[phase], _seconds(seconds)) for phase, seconds in run.seconds.items() if phase in PHASES),

@@ -6,9 +6,10 @@ import html
 import logging
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from urllib.parse import quote
 
-from cache.storage.failure_pages import FOLDER, name
+from cache.storage.failure_pages import name
 from cache.storage.records import now
 
 log = logging.getLogger(__name__)
@@ -18,16 +19,24 @@ KEPT = 10
 _TOKENS = re.compile(r"""((?:token|session|cookie|auth)[\w-]*["']?\s*(?:value=|[:=])\s*["']?)([\w%+/=.-]{8,})""", re.I)
 
 
-def keep(code: str, screenshot: bytes | None, page: str, secrets: Iterable[str]) -> None:
-    """Writes files named by time and error code; failing to do so must not hide the error itself."""
+def keep(folder: Path, code: str, screenshot: bytes | None, page: str, secrets: Iterable[str]) -> None:
+    """Writes files named by time and error code; failing to do so must not hide the error itself.
+
+    Args:
+        folder: Where they go; it is made if it is missing, and holds the newest ten pages.
+        code: The code of the error.
+        screenshot: A PNG, or None where there is no browser.
+        page: The HTML as it was received.
+        secrets: Texts that are replaced in the page.
+    """
     stem = name(now(), code)
     try:
-        FOLDER.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         if screenshot is not None:
-            (FOLDER / f"{stem}.png").write_bytes(screenshot)
-        (FOLDER / f"{stem}.html").write_text(without(page, secrets), encoding="utf-8")
-        kept = sorted({path.stem for path in FOLDER.iterdir()}, reverse=True)[:KEPT]
-        for path in FOLDER.iterdir():
+            (folder / f"{stem}.png").write_bytes(screenshot)
+        (folder / f"{stem}.html").write_text(without(page, secrets), encoding="utf-8")
+        kept = sorted({path.stem for path in folder.iterdir()}, reverse=True)[:KEPT]
+        for path in folder.iterdir():
             if path.stem not in kept:
                 path.unlink()
     except OSError as error:

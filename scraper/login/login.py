@@ -82,7 +82,7 @@ def _session(window: _Leaving, settings: ScraperSettings, way: str) -> Session:
                 raise PasswordExpired(f"The password has expired: {said}")
             raise NotPhpMyAdmin("After the login there is no export form.", "Ask the host whether export is allowed.")
     except ScrapeError as error:
-        failure_pages.keep(error.code, window.screenshot(), window.html, settings.secrets())
+        failure_pages.keep(settings.diagnostics_dir, error.code, window.screenshot(), window.html, settings.secrets())
         raise
     export_url = urljoin(window.address, window.attribute("form[name=dump]", "action"))
     return Session(

@@ -196,7 +196,7 @@ def test_a_sync_that_failed_shows_the_page_it_failed_at(browser: Browser, runnin
     began = now() - timedelta(minutes=3)
     run = Run(trigger="schedule", started_at=began)
     running.store.begin(run)
-    folder = running.folder / failure_pages.FOLDER
+    folder = running.folder / "var" / "diagnostics"
     folder.mkdir(parents=True)
     for minutes in (-60, 1, 30):
         at = failure_pages.name(began + timedelta(minutes=minutes), "login_refused")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -44,7 +45,13 @@ def held_back() -> Trouble:
 
 
 def test_off_loopback_it_does_not_start_without_a_sign_in(tmp_path: Path) -> None:
-    environment = {"DASHBOARD_HOST": "0.0.0.0", "CACHE_URL": "file:cache", "SCHEDULER": "off", "PATH": ""}
+    environment = {
+        "DASHBOARD_HOST": "0.0.0.0",
+        "DATA_DIR": str(tmp_path),
+        "ENV_FILE": os.devnull,
+        "SCHEDULER": "off",
+        "PATH": "",
+    }
     ended = subprocess.run(
         [sys.executable, ROOT / "streamlit_app.py"], cwd=tmp_path, env=environment, capture_output=True, text=True,
         timeout=60, check=False,

@@ -57,8 +57,8 @@ def test_a_wrong_password_is_refused_once_and_shown_nowhere(
     assert last.error is not None
     assert (last.outcome, last.error.code, last.error.transient) == ("failed", "login_refused", False)
     assert "Access denied" in last.error.message
-    assert sorted(path.suffix for path in failure_pages.FOLDER.iterdir()) == [".html", ".png"]
-    page = next(failure_pages.FOLDER.glob("*.html")).read_text()
+    assert sorted(path.suffix for path in (here / "var" / "diagnostics").iterdir()) == [".html", ".png"]
+    page = next((here / "var" / "diagnostics").glob("*.html")).read_text()
     assert "Access denied" in page
     assert set(re.findall(r'name="(?:token|set_session)"\s+value="([^"]*)"', page)) == {"[removed]"}
     written = [path.read_bytes() for path in here.rglob("*") if path.is_file()]
@@ -162,10 +162,10 @@ def test_the_newest_ten_pages_are_kept_without_secrets(here: Path) -> None:
         '<input name="token" value="deadbeefcafe"><script>var p = {"token":"0123456789abcdef"}</script> s&amp;cr&lt;t'
     )
     for i in range(15):
-        failure_pages.keep(f"code{i:02}", b"png", page, ["s&cr<t"])
-    kept = sorted(path.name[-9:] for path in failure_pages.FOLDER.glob("*.html"))
+        failure_pages.keep(here, f"code{i:02}", b"png", page, ["s&cr<t"])
+    kept = sorted(path.name[-9:] for path in here.glob("*.html"))
     assert len(kept) == failure_pages.KEPT
-    for path in failure_pages.FOLDER.glob("*.html"):
+    for path in here.glob("*.html"):
         text = path.read_text()
         for secret in ("deadbeefcafe", "0123456789abcdef", "s&cr<t", "s&amp;cr&lt;t"):
             assert secret not in text
@@ -173,5 +173,5 @@ def test_the_newest_ten_pages_are_kept_without_secrets(here: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_hides_no_error(here: Path) -> None:
     (here / "var").write_text("")
-    failure_pages.keep("code", b"png", "page", [])
+    failure_pages.keep(here / "var" / "diagnostics", "code", b"png", "page", [])
     assert (here / "var").read_text() == ""

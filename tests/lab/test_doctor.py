@@ -30,7 +30,7 @@ def examine(
     """What the doctor finds with the lab's settings, some of them changed. It takes a login that is still good."""
     for name, value in lab.settings().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("CACHE_URL", "file:cache")
+    monkeypatch.setenv("CACHE_URL", f"file:{here / 'cache'}")
     monkeypatch.setattr(doctor, "log_in", lambda _: session)
 
     def findings(**changes: str) -> dict[str, Finding]:

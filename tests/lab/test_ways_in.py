@@ -39,7 +39,7 @@ from scraper.errors import (
 )
 from scraper.login.chrome import BYTES
 from scraper.login.chrome_window import arguments
-from scraper.login.login import choose, failure_pages, log_in
+from scraper.login.login import choose, log_in
 from scraper.scheduler import NO_RETRY
 from scraper.settings import ScraperSettings
 from scraper.sync.sync import sync
@@ -443,8 +443,8 @@ def test_what_is_kept_of_a_page_without_a_browser_is_its_html(lab: Lab, here: Pa
     with lab.door("portal") as door:
         settings = settings_for(door, phpmyadmin_portal_password=WRONG)
         fails(settings)
-    assert [path.suffix for path in failure_pages.FOLDER.iterdir()] == [".html"]
-    assert "The login is invalid" in next(failure_pages.FOLDER.iterdir()).read_text()
+    assert [path.suffix for path in settings.diagnostics_dir.iterdir()] == [".html"]
+    assert "The login is invalid" in next(settings.diagnostics_dir.iterdir()).read_text()
 
 
 @contextmanager

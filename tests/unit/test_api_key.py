@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 import sys
@@ -19,42 +20,43 @@ from cache.settings import Settings
 GOOD = "qT4wz9PbN1xLr7Vc"
 
 
-def settings(key: str | None, host: str = "127.0.0.1") -> Settings:
-    return Settings.load(shopify_api_key=key, api_host=host)
+def settings(folder: Path, key: str | None, host: str = "127.0.0.1") -> Settings:
+    return Settings.load(data_dir=folder, shopify_api_key=key, api_host=host)
 
 
 def test_it_works(tmp_path: Path) -> None:
-    assert load_key(settings(GOOD), tmp_path / "api_key") == GOOD
+    assert load_key(settings(tmp_path, GOOD)) == GOOD
     assert not (tmp_path / "api_key").exists()
 
 
 def test_a_key_is_made_at_the_first_start_kept_for_its_owner_alone_and_shown_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = tmp_path / "var" / "api_key"
-    key = load_key(settings(None, "0.0.0.0"), file)
+    file = tmp_path / "api_key"
+    key = load_key(settings(tmp_path, None, "0.0.0.0"))
     assert not is_weak(key)
     assert file.read_text() == key + "\n"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert key in capsys.readouterr().out
-    assert load_key(settings(None), file) == key
+    assert load_key(settings(tmp_path, None)) == key
     assert capsys.readouterr().out == ""
 
 
 def test_an_empty_key_file_of_a_killed_start_is_made_anew(tmp_path: Path) -> None:
     file = tmp_path / "api_key"
     file.touch()
-    assert load_key(settings(None), file) == file.read_text().strip() != ""
+    assert load_key(settings(tmp_path, None)) == file.read_text().strip() != ""
 
 
 def test_processes_that_start_at_once_agree_on_the_key(tmp_path: Path) -> None:
-    script = (
-        "from api.auth.default_key import load_key; from cache.settings import Settings; from pathlib import Path;"
-        f"print(load_key(Settings.load(), Path({str(tmp_path / 'api_key')!r})))"
-    )
+    imports = "from api.auth.default_key import load_key; from cache.settings import Settings"
+    script = f"{imports}; print(load_key(Settings.load()))"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "DATA_DIR": str(tmp_path)}
 
     def start(_: int) -> str:
-        ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+        ended = subprocess.run(
+            [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+        )
         return ended.stdout.splitlines()[-1]
 
     with ThreadPoolExecutor(4) as pool:
@@ -68,21 +70,21 @@ def test_processes_that_start_at_once_agree_on_the_key(tmp_path: Path) -> None:
 def test_a_weak_key_is_refused_off_loopback_and_taken_on_it(tmp_path: Path, key: str) -> None:
     for host in ("0.0.0.0", "192.168.1.5", "::", "shop.example"):
         with pytest.raises(SettingsInvalid) as caught:
-            load_key(settings(key, host), tmp_path / "api_key")
+            load_key(settings(tmp_path, key, host))
         assert key not in str(caught.value)
     for host in ("127.0.0.1", "127.1.2.3", "::1", "localhost"):
-        assert load_key(settings(key, host), tmp_path / "api_key") == key
+        assert load_key(settings(tmp_path, key, host)) == key
 
 
 @pytest.mark.parametrize("key", [GOOD, "9f8e7d6c5b4a39281706f5e4d3c2b1a0", "my shop's own key".replace(" ", "-")])
 def test_a_key_of_ones_own_is_taken_anywhere(tmp_path: Path, key: str) -> None:
-    assert load_key(settings(key, "0.0.0.0"), tmp_path / "api_key") == key
+    assert load_key(settings(tmp_path, key, "0.0.0.0")) == key
 
 
 @pytest.mark.parametrize("key", ["schlüssel-mit-umlaut", "with a space in it", "with-a\nline-break-in"])
 def test_a_key_that_no_header_can_carry_is_refused_everywhere(tmp_path: Path, key: str) -> None:
     with pytest.raises(SettingsInvalid):
-        load_key(settings(key), tmp_path / "api_key")
+        load_key(settings(tmp_path, key))
 
 
 def test_the_sidecar_does_not_start_with_a_weak_key_off_loopback(tmp_path: Path) -> None:

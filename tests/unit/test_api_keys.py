@@ -72,7 +72,11 @@ def add(api: Sidecar, name: str, **changes: object) -> str:
 
 def test_a_key_that_is_added_works_soon_and_not_once_it_is_revoked(api: Sidecar) -> None:
     command = [sys.executable, "-m", "api", "keys"]
-    environment = {"PYTHONPATH": str(ROOT), "CACHE_URL": "file:cache"}
+    environment = {
+        "PYTHONPATH": str(ROOT),
+        "DATA_DIR": str(api.folder / "var"),
+        "CACHE_URL": f"file:{api.folder / 'cache'}",
+    }
     added = subprocess.run(
         [*command, "add", "shop"], cwd=api.folder, env=environment, stdout=subprocess.PIPE, text=True, check=True
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +11,7 @@ import pytest
 from cache_factory import confirm, order, publish
 from sidecar_process import ROOT, Sidecar, sidecar, sync, worker
 
+from cache import version
 from cache.errors import Trouble
 from cache.storage.snapshot import Changes
 
@@ -73,9 +74,9 @@ def test_status_counts_values_that_do_not_fit_and_dates_that_no_calendar_has(api
 
 
 def test_status_tells_the_version_of_the_project(api: Sidecar) -> None:
-    declared = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
-    assert declared
-    assert api.client.get("/status").json()["version"] == declared[1]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": f"{version.__name__}.VERSION"}
+    assert api.client.get("/status").json()["version"] == version.VERSION
 
 
 def test_ready_tells_what_is_missing(api: Sidecar) -> None:

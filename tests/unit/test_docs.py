@@ -26,7 +26,13 @@ def read(name: str) -> str:
 
 
 def row(name: str, field: FieldInfo) -> str:
-    default = "required" if field.is_required() else "–" if field.default is None else f"`{field.default}`"
+    default = (
+        "required"
+        if field.is_required()
+        else "–"
+        if field.default is None or field.default_factory
+        else f"`{field.default}`"
+    )
     return f"| `{name.upper()}` | {default} | {field.description} |"
 
 
@@ -47,7 +53,9 @@ def test_the_example_of_env_lists_every_setting_once_and_sets_none() -> None:
     assert sorted(name for name, _ in lines) == sorted(name.upper() for name in fields)
     for name, value in lines:
         field = fields[name.lower()]
-        assert value == ("" if field.is_required() or field.default is None else str(field.default)), name
+        assert value == (
+            "" if field.is_required() or field.default is None or field.default_factory else str(field.default)
+        ), name
 
 
 def test_the_example_of_env_leaves_open_what_is_required_and_the_usual_login() -> None:

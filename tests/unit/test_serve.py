@@ -25,7 +25,12 @@ class Served:
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self.api_port, self.dashboard_port = free_port(), free_port()
-        defaults = {"API_PORT": str(self.api_port), "DASHBOARD_PORT": str(self.dashboard_port), "SCHEDULER": "off"}
+        defaults = {
+            "API_PORT": str(self.api_port),
+            "DASHBOARD_PORT": str(self.dashboard_port),
+            "DATA_DIR": str(folder / "var"),
+            "SCHEDULER": "off",
+        }
         self.process = subprocess.Popen(
             [sys.executable, ROOT / "serve.py"], cwd=folder, env={**os.environ, **defaults, **settings}, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from cache.errors import SettingsInvalid
-from cache.settings import Settings
+from cache.settings import CHECKOUT, Settings, env_file
 from cache.storage.store import open_store
 from scraper.settings import ScraperSettings
 
@@ -37,7 +38,8 @@ def test_it_works(login: pytest.MonkeyPatch) -> None:
 
 
 def test_the_environment_wins_over_dotenv_and_dotenv_over_the_default(here: Path, login: pytest.MonkeyPatch) -> None:
-    Path(".env").write_text("PHPMYADMIN_TABLE=from_dotenv\nPHPMYADMIN_USERNAME=from_dotenv\n")
+    login.setenv("ENV_FILE", str(here / "shop.env"))
+    (here / "shop.env").write_text("PHPMYADMIN_TABLE=from_dotenv\nPHPMYADMIN_USERNAME=from_dotenv\n")
     settings = ScraperSettings.load()
     assert (settings.phpmyadmin_table, settings.phpmyadmin_username) == ("from_dotenv", "analyst")
 
@@ -48,10 +50,41 @@ def test_a_secret_may_stand_in_a_file(here: Path, login: pytest.MonkeyPatch, pla
     secret = here / "secret"
     secret.write_text("pass word \n")
     if place == "dotenv":
-        Path(".env").write_text(f"PHPMYADMIN_PASSWORD_FILE={secret}\n")
+        login.setenv("ENV_FILE", str(here / "shop.env"))
+        (here / "shop.env").write_text(f"PHPMYADMIN_PASSWORD_FILE={secret}\n")
     else:
         login.setenv("PHPMYADMIN_PASSWORD_FILE", str(secret))
     assert ScraperSettings.load().phpmyadmin_password.get_secret_value() == "pass word "
+
+
+def test_without_env_file_the_one_of_the_checkout_counts(here: Path, login: pytest.MonkeyPatch) -> None:
+    (here / ".env").write_text("PHPMYADMIN_TABLE=of_this_folder\n")
+    login.delenv("ENV_FILE")
+    assert env_file() == CHECKOUT / ".env"
+    login.setenv("ENV_FILE", "tests/shop.env")
+    with pytest.raises(SettingsInvalid, match=re.escape(str(CHECKOUT / "tests" / "shop.env"))):
+        ScraperSettings.load()
+
+
+def test_an_env_file_that_is_a_folder_is_refused(here: Path, login: pytest.MonkeyPatch) -> None:
+    login.setenv("ENV_FILE", str(here))
+    with pytest.raises(SettingsInvalid, match="ENV_FILE"):
+        ScraperSettings.load()
+
+
+def test_relative_paths_count_from_the_checkout_wherever_a_process_starts(
+    here: Path, login: pytest.MonkeyPatch
+) -> None:
+    login.delenv("DATA_DIR")
+    assert Settings.load().data_dir == CHECKOUT / "var"
+    assert Settings.load().cache_url == f"file:{CHECKOUT / 'var' / 'cache'}"
+    login.setenv("DATA_DIR", "var/shop-2")
+    assert Settings.load().cache_url == f"file:{CHECKOUT / 'var' / 'shop-2' / 'cache'}"
+    assert Settings.load().kept_dir == CHECKOUT / "var" / "shop-2" / "kept"
+    login.setenv("CACHE_URL", "file:elsewhere")
+    assert Settings.load().cache_url == f"file:{CHECKOUT / 'elsewhere'}"
+    login.setenv("CACHE_URL", f"file:{here}")
+    assert Settings.load().cache_url == f"file:{here}"
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"], ids=["missing", "no text"])
