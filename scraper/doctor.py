@@ -18,7 +18,7 @@ import psutil
 
 from cache.errors import OrdersError
 from cache.settings import Settings, env_file
-from cache.storage.snapshot import Forms
+from cache.storage.snapshot import StatementDialect
 from cache.storage.store import open_store
 from scraper.client.exporter import Exporter
 from scraper.client.transport import unreachable
@@ -169,7 +169,9 @@ def _inside(settings: ScraperSettings) -> Iterator[Finding]:
     database, name = settings.phpmyadmin_database, settings.phpmyadmin_table
     with Exporter(session, settings) as export:
         try:
-            table, forms = _let_through(export, Forms(), lambda forms: read_shape(export, database, name, forms))
+            table, dialect = _let_through(
+                export, StatementDialect(), lambda dialect: read_shape(export, database, name, dialect)
+            )
         except OrdersError as error:
             try:
                 seen = f"This login sees: {', '.join(_seen(export, database)) or 'none'}. "
@@ -182,38 +184,42 @@ def _inside(settings: ScraperSettings) -> Iterator[Finding]:
         yield Finding("table", True, f"{table.name}{server}: {len(table.columns)} columns{rows}")
         yield _key(table)
         try:
-            _, forms = _let_through(export, forms, lambda forms: _try_rows(export, replace(table, forms=forms)))
+            _, dialect = _let_through(
+                export, dialect, lambda dialect: _try_rows(export, replace(table, dialect=dialect))
+            )
         except OrdersError as error:
             yield _broken("privileges", error)
             return
         yield Finding("privileges", True, "this login may SELECT from it")
-        if forms.refused:
-            yield _firewall(forms)
+        if dialect.refused:
+            yield _firewall(dialect)
 
 
-def _let_through(export: Exporter, forms: Forms, step: Callable[[Forms], Result]) -> tuple[Result, Forms]:
-    """Does a step in the first forms that a firewall lets through, as a sync does."""
+def _let_through(
+    export: Exporter, dialect: StatementDialect, step: Callable[[StatementDialect], Result]
+) -> tuple[Result, StatementDialect]:
+    """Does a step in the first dialect that a firewall lets through, as a sync does."""
     while True:
         try:
-            return step(forms), forms
+            return step(dialect), dialect
         except StatementBlocked as error:
-            forms = firewall.around(export, forms, error)
+            dialect = firewall.around(export, dialect, error)
 
 
 def _try_rows(export: Exporter, table: Table) -> None:
-    """One row, or the count of rows, in the forms of the table, and the checksums of two ranges that hold none."""
-    if table.forms.rows == "exported":
+    """One row, or the count of rows, in the dialect of the table, and the checksums of two ranges that hold none."""
+    if table.dialect.rows == "exported":
         export.count()
         return
     export.select(f"SELECT {table.select_list} FROM {table.sql_name} AS t LIMIT 1", table.width, table.alias)
-    if table.forms.rows == "proven" and table.range_key is not None:
+    if table.dialect.rows == "proven" and table.range_key is not None:
         server_checksums(export, table, [Range(0, 0), Range(1, 1)])
 
 
-def _firewall(forms: Forms) -> Finding:
+def _firewall(dialect: StatementDialect) -> Finding:
     """Not broken: a sync goes round it."""
-    what = f"A firewall in front of phpMyAdmin refuses {', '.join(forms.refused)}."
-    advice = Unproven.advice if firewall.doubt(forms) else "Syncs use other forms, which prove as much."
+    what = f"A firewall in front of phpMyAdmin refuses {', '.join(dialect.refused)}."
+    advice = Unproven.advice if firewall.unverified_reason(dialect) else "Syncs use other forms, which prove as much."
     return Finding("firewall", True, what, advice)
 
 

@@ -27,7 +27,7 @@ from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cache.errors import SnapshotDamaged
 from cache.schema import Column
@@ -77,12 +77,18 @@ class Changes(BaseModel, frozen=True):
         return self.inserted + self.updated + self.deleted
 
 
-class Forms(BaseModel, frozen=True):
-    """How statements are put so that a firewall in front of phpMyAdmin lets them through.
+class StatementDialect(BaseModel, frozen=True):
+    """The SQL constructs that a sync uses. A firewall in front of phpMyAdmin may refuse the default ones.
 
-    `shape` is where columns and key are read. `grouped`: one statement sums many ranges; `joiner` and `digest` make a
-    row's checksum. `rows` are proven by checksums, or else only counted: read page by page, or as phpMyAdmin's own
-    export of the whole table. `refused` names the constructs that a firewall refused, at `since`.
+    Attributes:
+        shape: Where columns and key are read from.
+        grouped: Whether one statement computes the checksums of many ranges (GROUP BY … WITH ROLLUP).
+        joiner: The function that joins the values of a row before they are hashed.
+        digest: The hash function of a row's checksum.
+        rows: `proven` by checksums, or only counted: read page by page (`paged`), or from phpMyAdmin's own export of
+            the whole table (`exported`).
+        refused: The constructs that a firewall refused.
+        since: When it refused them (UTC); None where nothing was refused.
     """
 
     shape: Literal["information_schema", "SHOW", "export"] = "information_schema"
@@ -95,14 +101,23 @@ class Forms(BaseModel, frozen=True):
 
 
 class Source(BaseModel, frozen=True):
-    """Where the rows come from, and how their DATETIME columns were read."""
+    """Where the rows come from, and how they were read.
+
+    Attributes:
+        timezone: What DATETIME values mean, an IANA name.
+        server: Version of MySQL or MariaDB.
+        phpmyadmin: Version of phpMyAdmin.
+        dialect: The SQL constructs that the sync used; stored as `forms`.
+    """
+
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
 
     database: str
     table: str
     timezone: str = "UTC"
-    server: str = ""  # version of MySQL or MariaDB
-    phpmyadmin: str = ""  # version of phpMyAdmin
-    forms: Forms = Forms()
+    server: str = ""
+    phpmyadmin: str = ""
+    dialect: StatementDialect = Field(default=StatementDialect(), validation_alias="forms", serialization_alias="forms")
 
 
 class Manifest(BaseModel, frozen=True):

@@ -19,7 +19,7 @@ import pyarrow as pa
 from cache.schema import Column, Kind
 from cache.storage.records import Run
 from cache.storage.row_encoding import engine
-from cache.storage.snapshot import Forms, Snapshot, Source
+from cache.storage.snapshot import Snapshot, Source, StatementDialect
 from cache.storage.store import Store
 from scraper.client.csv_parser import parsed
 from scraper.errors import FileRefused, Unproven
@@ -30,7 +30,7 @@ from scraper.sync.row_diff import differences
 from scraper.sync.row_fingerprints import keys_of
 from scraper.sync.segment_assembler import Assembler
 from scraper.sync.unverified_copy import as_text, assembled, spooled
-from scraper.table.column_inference import Kinds
+from scraper.table.column_inference import ColumnInference
 from scraper.table.table import Table
 
 _FITS = {  # DuckDB's conditions; a date that no calendar has is one still
@@ -112,7 +112,7 @@ class _Import:
         settings = self._settings
         table = Table(
             database=settings.phpmyadmin_database, name=settings.phpmyadmin_table, columns=columns, server="",
-            charsets=(None,) * len(columns), forms=before.manifest.source.forms if before else Forms(),
+            charsets=(None,) * len(columns), dialect=before.manifest.source.dialect if before else StatementDialect(),
         )  # fmt: skip
         return table, [names.index(column.name) for column in columns]
 
@@ -175,21 +175,21 @@ class _Import:
         self, before: Snapshot | None, rows: pa.Table, table: Table, workspace: Path, written: datetime
     ) -> None:
         zone = self._settings.source_timezone
-        kinds = Kinds(table, before.columns if before else ())
+        inference = ColumnInference(table, before.columns if before else ())
         then = before.manifest.source if before else Source(database=table.database, table=table.name)
-        source = then.model_copy(update={"timezone": zone, "forms": table.forms})
-        doubt = Unproven(
+        source = then.model_copy(update={"timezone": zone, "dialect": table.dialect})
+        unverified_reason = Unproven(
             f"The rows come from a file that was exported by hand ({self._path.name}), which nothing proves.",
             "The next sync compares them with the table.",
         )
-        with Assembler(table, kinds, self._store, workspace, zone, [], lambda _: None) as assembler:
+        with Assembler(table, inference, self._store, workspace, zone, [], lambda _: None) as assembler:
             segments = assembled(assembler, rows, table)
             with self._reporter.phase("publish"):
-                columns = kinds.recorded()
+                columns = inference.recorded()
                 changed = differences(before, source, columns, segments, assembler, table, self._store)
                 publish(
                     self._store, self._reporter, before, source, columns, segments, changed,
-                    self._settings.changes_days, doubt, written,
+                    self._settings.changes_days, unverified_reason, written,
                 )  # fmt: skip
 
 

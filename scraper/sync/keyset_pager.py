@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from scraper.client.exporter import Exporter, patiently
 from scraper.client.login_pool import Lanes
 from scraper.errors import AnswerCut, StatementBlocked
-from scraper.sync.row_fingerprints import Marks, keys_of
+from scraper.sync.row_fingerprints import RowFingerprints, keys_of
 from scraper.table.checksums import Range, condition
 from scraper.table.table import Table
 
@@ -170,7 +170,7 @@ class Pager:
             left = _from(asked.span, upto) if upto is not None and (end is None or upto < end) else []
             if end is not None and not left:
                 keys = keys_of(rows, self._table)
-                rows = rows.slice(0, Marks(keys, keys).place(end))
+                rows = rows.slice(0, RowFingerprints(keys, keys).place(end))
             width = keys_a_page(asked.span, left, len(rows)) if len(rows) else width * 4
             if left:
                 line.appendleft(left)

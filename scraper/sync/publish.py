@@ -88,4 +88,4 @@ def publish(
 
 def _told(source: Source) -> tuple[object, ...]:
     """What of a source is part of a generation; the versions of servers are not."""
-    return source.database, source.table, source.timezone, source.forms
+    return source.database, source.table, source.timezone, source.dialect

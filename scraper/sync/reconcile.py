@@ -18,9 +18,9 @@ from scraper.client.login_pool import Lanes
 from scraper.errors import AnswerCut, Unconfirmed
 from scraper.sync.keyset_pager import Page, Pager
 from scraper.sync.progress import Reporter
-from scraper.sync.row_fingerprints import Marks, keys_of, merged
+from scraper.sync.row_fingerprints import RowFingerprints, keys_of, merged
 from scraper.sync.segment_assembler import Assembler, Begin, Copy, End, Keep, Piece, Rows, Stop, copyable
-from scraper.table.checksums import WHOLE, Range, Total, server_checksums
+from scraper.table.checksums import WHOLE, Range, RangeChecksum, server_checksums
 from scraper.table.table import Table
 
 ROUNDS = 4  # on a busy table: exports of ranges that still differ, before they are published as unverified
@@ -29,7 +29,7 @@ FIRST_ROWS = 100_000  # compared by the first statement, which tells how fast th
 EARLY_ROWS = 20_000  # of a long export, that are compared together while the rest is still to come
 LOCKING_ENGINES = {"MyISAM", "MEMORY"}  # a statement locks writers out while it runs
 
-Block = tuple[Range, Total]
+Block = tuple[Range, RangeChecksum]
 _Place = tuple[str, int | None, int | None]
 
 
@@ -39,11 +39,11 @@ class New(NamedTuple):
     part: Range
 
 
-class _Pair(NamedTuple):
+class Mismatch(NamedTuple):
     """What is held of a range, and what the server says."""
 
-    held: Total
-    there: Total
+    held: RangeChecksum
+    there: RangeChecksum
 
 
 class Agreement:
@@ -84,7 +84,7 @@ class Agreement:
             else:
                 kept += chunk
         segments = _covering([*kept, *self._assembler.finish()])
-        moving: dict[Range, _Pair] = {}
+        moving: dict[Range, Mismatch] = {}
         rounds = 1
         while True:
             before, moving = moving, self._differing(self._fresh(segments))
@@ -94,7 +94,9 @@ class Agreement:
                     f"Rows of {self._table.name} in {_words(still)} do not arrive as the server has them."
                 )
             stale = self._assembler.take_stale()
-            again = {_range(s): _Pair(Total(0, 0), Total(s.rows, 0)) for s in segments if s.id in stale}
+            again = {
+                _range(s): Mismatch(RangeChecksum(0, 0), RangeChecksum(s.rows, 0)) for s in segments if s.id in stale
+            }
             if not again and (not moving or rounds >= ROUNDS):
                 break
             rounds += bool(moving)
@@ -147,9 +149,9 @@ class Agreement:
             left -= rows
             yield chunk
 
-    def _differing(self, blocks: Sequence[Block]) -> dict[Range, _Pair]:
+    def _differing(self, blocks: Sequence[Block]) -> dict[Range, Mismatch]:
         """The blocks of which the server has something else."""
-        differing: dict[Range, _Pair] = {}
+        differing: dict[Range, Mismatch] = {}
         with self._reporter.phase("checksums", total=sum(held.rows for _, held in blocks)):
             for asked, found in self._lanes.ahead(self._compare, self._statements(blocks)):
                 differing |= found
@@ -166,21 +168,25 @@ class Agreement:
             yield blocks[:number]
             blocks = blocks[number:]
 
-    def _compare_held(self, export: Exporter, segments: Sequence[Segment]) -> dict[Range, _Pair]:
+    def _compare_held(self, export: Exporter, segments: Sequence[Segment]) -> dict[Range, Mismatch]:
         """A gap is not asked about: what the server has there differs, and its sum would be one long statement."""
         held = [s for s in segments if s.rows]
-        gaps = {_range(s): _Pair(Total(0, 0), Total(self._table.estimate, 0)) for s in segments if not s.rows}
+        gaps = {
+            _range(s): Mismatch(RangeChecksum(0, 0), RangeChecksum(self._table.estimate, 0))
+            for s in segments
+            if not s.rows
+        }
         return gaps | self._compare(export, [b for s in held for b in self._assembler.blocks(s, [_range(s)])])
 
-    def _compare(self, export: Exporter, blocks: Sequence[Block]) -> dict[Range, _Pair]:
-        differing: dict[Range, _Pair] = {}
+    def _compare(self, export: Exporter, blocks: Sequence[Block]) -> dict[Range, Mismatch]:
+        differing: dict[Range, Mismatch] = {}
         while blocks:
             asked, found = patiently(functools.partial(self._ask, export, blocks), self._slower)
             differing |= found
             blocks = blocks[asked:]
         return differing
 
-    def _ask(self, export: Exporter, blocks: Sequence[Block]) -> tuple[int, dict[Range, _Pair]]:
+    def _ask(self, export: Exporter, blocks: Sequence[Block]) -> tuple[int, dict[Range, Mismatch]]:
         """How many of the blocks were compared, and those of them that differ."""
         asked = next(self._statements(blocks))
         parts, held = zip(*asked, strict=True)
@@ -188,7 +194,7 @@ class Agreement:
         totals = server_checksums(export, self._table, parts, held)
         self._pace(sum(total.rows for total in held), export.busy - before)
         both = zip(parts, held, totals, strict=True)
-        return len(asked), {part: _Pair(had, there) for part, had, there in both if had != there}
+        return len(asked), {part: Mismatch(had, there) for part, had, there in both if had != there}
 
     def _slower(self) -> None:
         self._budget = max(LEAST_BUDGET, self._budget // 4)
@@ -200,7 +206,7 @@ class Agreement:
 
     # -- exporting
 
-    def _renew(self, segments: Sequence[Segment], differing: dict[Range, _Pair]) -> None:
+    def _renew(self, segments: Sequence[Segment], differing: dict[Range, Mismatch]) -> None:
         """Exports what differs, and gives the assembler these segments anew, piece by piece."""
         pieces = list(self._plan(segments, merged(sorted(differing, key=_low))))
         new = [piece.part for piece in pieces if isinstance(piece, New)]
@@ -230,10 +236,10 @@ class Agreement:
                 continue
             if not copyable(segment) or not segment.rows:
                 parts = [_range(segment)]
-            marks = self._assembler.marks(segment)
+            fingerprints = self._assembler.fingerprints(segment)
             at = 0
             for part in parts:
-                start, stop = marks.within(part)
+                start, stop = fingerprints.within(part)
                 if start > at:
                     yield Copy(segment, at, start, part.low)
                 yield New(part)
@@ -259,7 +265,7 @@ class _Stream:
             cut = len(self._page)
             if part.high is not None:
                 keys = keys_of(self._page, self._table)
-                cut = Marks(keys, keys).place(part.high)
+                cut = RowFingerprints(keys, keys).place(part.high)
             covered = self._upto is None or (part.high is not None and self._upto >= part.high)
             yield Rows(part, self._page.slice(0, cut), not covered)
             self._page = self._page.slice(cut)

@@ -13,7 +13,7 @@ from cache.schema import Column
 from cache.storage.change_log import Places, Rows, Side, Sums
 from cache.storage.snapshot import JSON, OFFSETS, Changes, Segment, Snapshot, Source
 from cache.storage.store import Store
-from scraper.sync.row_fingerprints import Marks
+from scraper.sync.row_fingerprints import RowFingerprints
 from scraper.sync.segment_assembler import Assembler
 from scraper.table.table import Table
 
@@ -34,7 +34,7 @@ def differences(
     then = before.manifest
     kept = {s.id for s in then.segments} & {s.id for s in segments}
     changed = [s for s in then.segments if s.id not in kept]
-    rendered = then.source.forms.digest != source.forms.digest  # then the same row has another checksum
+    rendered = then.source.dialect.digest != source.dialect.digest  # then the same row has another checksum
     old = _Part([s for s in changed if before.holds(s)], assembler, table, store, rendered)
     new = _Part([s for s in segments if s.id not in kept], assembler, table, store, rendered)
     gone, come = _only(old, new)
@@ -58,18 +58,20 @@ class _Part:
         self.segments = segments
         self.firsts = np.cumsum([0, *(segment.rows for segment in segments)])
         self._folders = [store.segment(segment) for segment in segments]
-        self.marks = Marks.joined(
-            Marks.rendered(folder, table) if rendered else assembler.marks(segment)
+        self.fingerprints = RowFingerprints.joined(
+            RowFingerprints.rendered(folder, table) if rendered else assembler.fingerprints(segment)
             for segment, folder in zip(segments, self._folders, strict=True)
         )
 
     def side(self, places: Places, key: Sequence[Column]) -> Side:
         """The rows at these places. A boolean key is no integer in JSON; one that was imported may be text."""
-        marks = self.marks
-        integers = len(marks.keys) == len(marks.checksums) and marks.keys.dtype.kind in "iu"
+        fingerprints = self.fingerprints
+        integers = len(fingerprints.keys) == len(fingerprints.checksums) and fingerprints.keys.dtype.kind in "iu"
         if len(key) == 1 and key[0].kind in ("integer", "unsigned") and integers:
-            return Side(marks.checksums[places], lambda at: _integer_keys(marks.keys[places[at]]))
-        return Side(marks.checksums[places], lambda at: self._json_keys(places[at], [column.name for column in key]))
+            return Side(fingerprints.checksums[places], lambda at: _integer_keys(fingerprints.keys[places[at]]))
+        return Side(
+            fingerprints.checksums[places], lambda at: self._json_keys(places[at], [column.name for column in key])
+        )
 
     def _json_keys(self, places: Places, names: Sequence[str]) -> list[bytes]:
         """The keys of rows as their JSON has them."""
@@ -94,7 +96,7 @@ def _written_anew(then: Source, before: Sequence[Column], source: Source, column
         return "The columns of the table changed."
     if then.timezone != source.timezone:
         return "Times are read in another time zone since."
-    return "Rows are told apart by another digest since." if then.forms.digest != source.forms.digest else None
+    return "Rows are told apart by another digest since." if then.dialect.digest != source.dialect.digest else None
 
 
 def _only(old: _Part, new: _Part) -> tuple[Places, Places]:
@@ -106,9 +108,9 @@ def _only(old: _Part, new: _Part) -> tuple[Places, Places]:
         k = bounds.get((segment.low, segment.high))
         if k is not None and new.segments[k].rows == segment.rows:
             ours, theirs = slice(firsts[i], firsts[i + 1]), slice(there[k], there[k + 1])
-            gone[ours] = come[theirs] = old.marks.checksums[ours] != new.marks.checksums[theirs]
+            gone[ours] = come[theirs] = old.fingerprints.checksums[ours] != new.fingerprints.checksums[theirs]
     left, right = np.flatnonzero(gone), np.flatnonzero(come)
-    held, here = old.marks.checksums[left], new.marks.checksums[right]
+    held, here = old.fingerprints.checksums[left], new.fingerprints.checksums[right]
     return left[_without(held, here)], right[_without(here, held)]
 
 

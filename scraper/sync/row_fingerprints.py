@@ -15,13 +15,13 @@ import pyarrow.parquet as pq
 
 from cache.storage.segment_writer import Checksums, exact_sum
 from cache.storage.snapshot import CHECKSUMS, JSON, OFFSETS, PARQUET
-from scraper.table.checksums import Range, Total
+from scraper.table.checksums import Range, RangeChecksum
 from scraper.table.table import Table
 
 BLOCK_ROWS = 100  # rows that are compared, and exported, together
 
 
-class Marks(NamedTuple):
+class RowFingerprints(NamedTuple):
     """Range key and checksum of each row, in row order. `keys` is empty where the table has no integer key."""
 
     keys: npt.NDArray[Any]
@@ -53,7 +53,7 @@ class Marks(NamedTuple):
         return cls(cls.read(segment, table).keys, sums)
 
     @classmethod
-    def joined(cls, parts: Iterable[Marks]) -> Self:
+    def joined(cls, parts: Iterable[RowFingerprints]) -> Self:
         parts = list(parts)
         keys = [part.keys for part in parts if len(part.keys)]
         sums = [part.checksums for part in parts]
@@ -72,13 +72,13 @@ class Marks(NamedTuple):
         """Rows start to stop whose keys are in the range."""
         return (0 if part.low is None else self.place(part.low)), self.place(part.high)
 
-    def blocks(self, part: Range) -> list[tuple[Range, Total]]:
+    def blocks(self, part: Range) -> list[tuple[Range, RangeChecksum]]:
         """Ranges of about BLOCK_ROWS rows that fill `part` from end to end, with what is held of each."""
         start, stop = self.within(part)
         sums = self.checksums[start:stop]
         keys = self.keys[start:stop]
         if not len(keys):
-            return [(part, Total(len(sums), exact_sum(sums)))]
+            return [(part, RangeChecksum(len(sums), exact_sum(sums)))]
         # Rows of one key stay together.
         cuts = np.unique(np.searchsorted(keys, keys[::BLOCK_ROWS]))
         bounds = [part.low, *(int(key) for key in keys[cuts[1:]]), part.high]
@@ -86,7 +86,7 @@ class Marks(NamedTuple):
         low = np.add.reduceat(sums & np.uint64(0xFFFFFFFF), cuts)
         counts = np.diff(np.append(cuts, len(sums)))
         return [
-            (Range(bounds[i], bounds[i + 1]), Total(int(counts[i]), (int(high[i]) << 32) + int(low[i])))
+            (Range(bounds[i], bounds[i + 1]), RangeChecksum(int(counts[i]), (int(high[i]) << 32) + int(low[i])))
             for i in range(len(cuts))
         ]
 

@@ -20,10 +20,10 @@ from cache.storage.row_encoding import engine
 from cache.storage.segment_writer import SegmentWriter
 from cache.storage.snapshot import Segment
 from cache.storage.store import Store
-from scraper.sync.row_fingerprints import Marks
+from scraper.sync.row_fingerprints import RowFingerprints
 from scraper.table.blob_encoding import all_hexadecimal
-from scraper.table.checksums import Range, Total
-from scraper.table.column_inference import Kinds
+from scraper.table.checksums import Range, RangeChecksum
+from scraper.table.column_inference import ColumnInference
 from scraper.table.table import Table
 
 SEGMENT_ROWS = 10_000
@@ -72,7 +72,7 @@ class Stop(NamedTuple):
 
 
 class Foresee(NamedTuple):
-    """Segments whose marks will be asked for, the last ones first."""
+    """Segments whose fingerprints will be asked for, the last ones first."""
 
     segments: Sequence[Segment]
 
@@ -89,11 +89,11 @@ class Assembler:
     """
 
     def __init__(
-        self, table: Table, kinds: Kinds, store: Store, workspace: Path, timezone: str,
+        self, table: Table, inference: ColumnInference, store: Store, workspace: Path, timezone: str,
         earlier: Sequence[Segment], on_segment: Callable[[Segment], None],
     ) -> None:  # fmt: skip
         self._table = table
-        self._kinds = kinds
+        self._inference = inference
         self._store = store
         self._workspace = workspace
         self._timezone = timezone
@@ -102,10 +102,10 @@ class Assembler:
         self._names = itertools.count()
         self._writer: SegmentWriter | None = None
         self._folder = workspace
-        self._marks: list[Marks] = []
+        self._fingerprints: list[RowFingerprints] = []
         self._low: int | None = None
         self._done: list[Segment] = []
-        self._marks_of: dict[str, Marks] = {}
+        self._fingerprints_of: dict[str, RowFingerprints] = {}
         self._revisable = {segment.id for segment in earlier}
         self._stale: set[str] = set()
         self._error: BaseException | None = None
@@ -150,24 +150,26 @@ class Assembler:
         """Those of the next `finish` that are ready by now."""
         return list(self._done)
 
-    def marks(self, segment: Segment) -> Marks:
+    def fingerprints(self, segment: Segment) -> RowFingerprints:
         """Keys and checksums of a segment's rows."""
         if not segment.rows:
-            return Marks.joined([])
-        if segment.id not in self._marks_of:
-            self._marks_of[segment.id] = Marks.read(self._store.segment(segment), self._table)
-        return self._marks_of[segment.id]
+            return RowFingerprints.joined([])
+        if segment.id not in self._fingerprints_of:
+            self._fingerprints_of[segment.id] = RowFingerprints.read(self._store.segment(segment), self._table)
+        return self._fingerprints_of[segment.id]
 
-    def blocks(self, segment: Segment, parts: Sequence[Range]) -> list[tuple[Range, Total]]:
-        """What is held of these parts of a segment, to be compared. Then its marks go, since most segments agree; where
-        one does not, they are read again: else memory would grow with the table.
+    def blocks(self, segment: Segment, parts: Sequence[Range]) -> list[tuple[Range, RangeChecksum]]:
+        """What is held of these parts of a segment, to be compared.
+
+        Then its fingerprints go, since most segments agree; where one does not, they are read again: else memory would
+        grow with the table.
         """
-        marks = self.marks(segment)
-        self._marks_of.pop(segment.id, None)
-        return [block for part in parts for block in marks.blocks(part)]
+        fingerprints = self.fingerprints(segment)
+        self._fingerprints_of.pop(segment.id, None)
+        return [block for part in parts for block in fingerprints.blocks(part)]
 
     def foresee(self, segments: Sequence[Segment]) -> None:
-        """Reads marks before they are asked for, while the server computes."""
+        """Reads fingerprints before they are asked for, while the server computes."""
         self._queue.put(Foresee(segments))
 
     def take_stale(self) -> set[str]:
@@ -196,15 +198,17 @@ class Assembler:
         match piece:
             case Foresee(segments):
                 for segment in reversed(segments):
-                    self.marks(segment)
+                    self.fingerprints(segment)
             case Begin(low):
                 self._low = low
             case Keep(segment):
                 self._keep(segment)
             case Copy(segment, start, stop, high):
                 self._open().copy(self._store.segment(segment), start, stop)
-                marks = self.marks(segment)
-                self._marks.append(Marks(marks.keys[start:stop], marks.checksums[start:stop]))
+                fingerprints = self.fingerprints(segment)
+                self._fingerprints.append(
+                    RowFingerprints(fingerprints.keys[start:stop], fingerprints.checksums[start:stop])
+                )
                 self._close_if(1.5, high)
             case Rows(part, rows, more):
                 self._add(rows)
@@ -233,15 +237,15 @@ class Assembler:
             return
         rows = all_hexadecimal(rows, self._table.columns)
         checksums = self._table.checksums(self._duck, rows)
-        self._kinds.look(rows)
+        self._inference.look(rows)
         self._open().write(rows.select(range(len(self._table.columns))), checksums)
-        self._marks.append(Marks.of(rows, checksums, self._table))
+        self._fingerprints.append(RowFingerprints.of(rows, checksums, self._table))
 
     def _open(self) -> SegmentWriter:
         if self._writer is None:
             self._folder = self._workspace / str(next(self._names))
             # The writer sees it when a column is decided: until then it has only seen NULLs of it.
-            self._writer = SegmentWriter(self._folder, self._kinds.columns, self._timezone)
+            self._writer = SegmentWriter(self._folder, self._inference.columns, self._timezone)
         return self._writer
 
     def _close_if(self, share: float, high: int | None) -> None:
@@ -254,12 +258,12 @@ class Assembler:
             self._writer = None
             segment = writer.close(self._low, high)
         self._store.adopt(self._folder, segment)
-        self._marks_of[segment.id] = Marks.joined(self._marks)
+        self._fingerprints_of[segment.id] = RowFingerprints.joined(self._fingerprints)
         self._revisable.add(segment.id)
-        self._marks = []
+        self._fingerprints = []
         self._low = high
         self._done.append(segment)
-        if self._kinds.contradicted_by(segment):
+        if self._inference.contradicted_by(segment):
             self._stale |= self._revisable
         self._on_segment(segment)
 

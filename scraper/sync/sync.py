@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from cache.errors import UnknownGeneration
 from cache.schema import Column
 from cache.storage.records import Run, Task, now
-from cache.storage.snapshot import Draft, Forms, Segment, Snapshot, Source
+from cache.storage.snapshot import Draft, Segment, Snapshot, Source, StatementDialect
 from cache.storage.store import Store
 from scraper.client.exporter import Exporter
 from scraper.client.login_pool import Lanes
@@ -29,7 +29,7 @@ from scraper.sync.segment_assembler import Assembler
 from scraper.sync.unverified_copy import copy_counted
 from scraper.table import firewall
 from scraper.table.checksums import Range
-from scraper.table.column_inference import Kinds
+from scraper.table.column_inference import ColumnInference
 from scraper.table.describe import read_shape
 from scraper.table.table import Table
 
@@ -71,40 +71,40 @@ class _Sync:
         with Lanes(session, self._settings, functools.partial(log_in, self._settings)) as lanes:
             export = lanes.first
             before = newest(self._store)
-            forms = firewall.remembered(before.manifest.source.forms) if before else Forms()
+            dialect = firewall.remembered(before.manifest.source.dialect) if before else StatementDialect()
             renewed = False
             while True:
                 try:
-                    return self._copy(lanes, session, before, forms)
+                    return self._copy(lanes, session, before, dialect)
                 except StatementBlocked as error:
                     lanes.calm()
                     if not renewed and firewall.shut(export) and export.renew():
                         renewed = True
                     else:
-                        forms = firewall.around(export, forms, error)
+                        dialect = firewall.around(export, dialect, error)
 
-    def _copy(self, lanes: Lanes, session: Session, before: Snapshot | None, forms: Forms) -> None:
+    def _copy(self, lanes: Lanes, session: Session, before: Snapshot | None, dialect: StatementDialect) -> None:
         with self._store.workspace() as workspace:
             export = lanes.first
             as_of = now()  # before the first statement: what was committed until here will be in
-            table = self._table(export, forms)
+            table = self._table(export, dialect)
             source = self._source(table, session)
             draft = _Draft(self._store, source, table) if before is None else None
             known, held = _held(before, source, table) if before else draft.found if draft else ((), [])
-            kinds = Kinds(table, known)
+            inference = ColumnInference(table, known)
             with Assembler(
-                table, kinds, self._store, workspace, source.timezone, [] if before else held,
-                lambda segment: draft.add(segment, kinds) if draft else None,
+                table, inference, self._store, workspace, source.timezone, [] if before else held,
+                lambda segment: draft.add(segment, inference) if draft else None,
             ) as assembler:  # fmt: skip
                 seconds = self._settings.statement_seconds
-                doubt: ScrapeError | None = firewall.doubt(forms)
+                unverified_reason: ScrapeError | None = firewall.unverified_reason(dialect)
                 only: set[str] | None = None
-                if doubt is None:
+                if unverified_reason is None:
                     loop = Agreement(lanes, table, assembler, seconds, self._reporter)
                     only = self._lately(before, as_of) if held else None
                     segments, moving = loop.reach(held or [NOTHING], only)
                     if moving:
-                        doubt = StillMoving(f"Ranges that kept changing while they were read: {moving}.")
+                        unverified_reason = StillMoving(f"Ranges that kept changing while they were read: {moving}.")
                 else:
                     segments = copy_counted(
                         lanes, table, assembler, workspace, source.timezone, seconds, self._reporter
@@ -113,23 +113,23 @@ class _Sync:
                 if before and before.manifest.source.table == table.name and not self._accept:
                     self._hold_back(before.rows, sum(segment.rows for segment in segments))
                 with self._reporter.phase("publish"):
-                    columns = kinds.recorded()
+                    columns = inference.recorded()
                     changed = differences(before, source, columns, segments, assembler, table, self._store)
                     proven_at = as_of if only is None else self._verified_at()
                     publish(
                         self._store, self._reporter, before, source, columns, segments, changed,
-                        self._settings.changes_days, doubt, as_of, proven_at,
+                        self._settings.changes_days, unverified_reason, as_of, proven_at,
                     )  # fmt: skip
 
     # -- before and after
 
-    def _table(self, export: Exporter, forms: Forms) -> Table:
+    def _table(self, export: Exporter, dialect: StatementDialect) -> Table:
         with self._reporter.phase("table"):
-            return read_shape(export, self._settings.phpmyadmin_database, self._settings.phpmyadmin_table, forms)
+            return read_shape(export, self._settings.phpmyadmin_database, self._settings.phpmyadmin_table, dialect)
 
     def _unchanged_shape(self, export: Exporter, table: Table) -> None:
         """Once more after the last checksum: a column that was renamed meanwhile would go by another name here."""
-        if self._table(export, table.forms).columns != table.columns:
+        if self._table(export, table.dialect).columns != table.columns:
             raise TableChanged(f"The columns of {table.name} changed while it was read.")
 
     def _hold_back(self, before: int, rows: int) -> None:
@@ -141,7 +141,7 @@ class _Sync:
         timezone = self._store.setup().source_timezone or self._settings.source_timezone
         return Source(
             database=table.database, table=table.name, timezone=timezone, server=table.server,
-            phpmyadmin=session.version, forms=table.forms,
+            phpmyadmin=session.version, dialect=table.dialect,
         )  # fmt: skip
 
     def _verified_at(self) -> datetime | None:
@@ -178,7 +178,7 @@ def _held(before: Snapshot, source: Source, table: Table) -> _Held:
         return (), []
     if (
         then.timezone != source.timezone
-        or then.forms.digest != source.forms.digest
+        or then.dialect.digest != source.dialect.digest
         or _shape(table.columns) != _shape(before.columns)
     ):
         return before.columns, []
@@ -203,23 +203,23 @@ class _Draft:
             end = self._done[-1].high
             self.found = (draft.columns, [*self._done, *([] if end is None else [gap(Range(end, None))])])
 
-    def add(self, segment: Segment, kinds: Kinds) -> None:
+    def add(self, segment: Segment, inference: ColumnInference) -> None:
         end = self._done[-1].high if self._done else None
         if segment.low != end or (self._done and end is None):
             return  # written again, in another round
         self._done.append(segment)
-        if kinds.contradicted:
+        if inference.contradicted:
             self._done.clear()
         if time.monotonic() - self._saved > DRAFT_SECONDS:
             self._saved = time.monotonic()
-            draft = Draft(source=self._source, columns=kinds.recorded(final=False), segments=tuple(self._done))
+            draft = Draft(source=self._source, columns=inference.recorded(final=False), segments=tuple(self._done))
             self._store.keep_draft(draft)
 
 
 def _fits(draft: Draft, source: Source, table: Table) -> bool:
     then = draft.source
     same = (then.database, then.table, then.timezone) == (source.database, source.table, source.timezone)
-    return same and then.forms.digest == source.forms.digest and _shape(draft.columns) == _shape(table.columns)
+    return same and then.dialect.digest == source.dialect.digest and _shape(draft.columns) == _shape(table.columns)
 
 
 def _shape(columns: Iterable[Column]) -> list[tuple[str, str, int]]:

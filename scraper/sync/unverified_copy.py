@@ -43,7 +43,7 @@ def copy_counted(
     `seconds` is what a statement aims at. Raises AnswerCut, and what `Exporter.select` raises.
     """
     export = lanes.first
-    own = table.forms.rows == "exported"
+    own = table.dialect.rows == "exported"
 
     def read() -> pa.Table:
         counted = [export.count() if own else lanes.do(_count, table)]

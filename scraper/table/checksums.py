@@ -18,7 +18,7 @@ class Range(NamedTuple):
     high: int | None
 
 
-class Total(NamedTuple):
+class RangeChecksum(NamedTuple):
     """Number of rows, and the exact sum of their checksums."""
 
     rows: int
@@ -47,8 +47,8 @@ def condition(table: Table, ranges: Sequence[Range]) -> str:
 
 
 def server_checksums(
-    export: Exporter, table: Table, ranges: Sequence[Range], held: Sequence[Total] | None = None
-) -> list[Total]:
+    export: Exporter, table: Table, ranges: Sequence[Range], held: Sequence[RangeChecksum] | None = None
+) -> list[RangeChecksum]:
     """The server's totals of the ranges (in key order, not overlapping), asked in one statement.
 
     An answer can be cut on any row boundary, so it carries a total row that must be there and add up. Where a firewall
@@ -58,7 +58,7 @@ def server_checksums(
     where = condition(table, ranges)
     if table.range_key is None or len(ranges) == 1:
         return [_total(export, table, where)]
-    if not table.forms.grouped:
+    if not table.dialect.grouped:
         if held is not None and _total(export, table, where) == _sum(held):
             return list(held)
         middle = len(ranges) // 2
@@ -76,12 +76,14 @@ def server_checksums(
     )
     rows = [tuple(row.values()) for row in found.to_pylist()]
     if not rows:  # no row has a total either: an empty table, or a cut answer
-        if _total(export, table, where) != Total(0, 0):
+        if _total(export, table, where) != RangeChecksum(0, 0):
             raise AnswerCut("The checksums of the table arrived without a row.")
-        return [Total(0, 0)] * len(ranges)
-    groups = {int(place): Total(int(count), int(total)) for place, count, total in rows[:-1] if place is not None}
+        return [RangeChecksum(0, 0)] * len(ranges)
+    groups = {
+        int(place): RangeChecksum(int(count), int(total)) for place, count, total in rows[:-1] if place is not None
+    }
     last = rows[-1]
-    adds_up = _sum(groups.values()) == Total(int(last[1]), int(last[2]))
+    adds_up = _sum(groups.values()) == RangeChecksum(int(last[1]), int(last[2]))
     if last[0] is not None or len(groups) != len(rows) - 1 or not adds_up:
         raise AnswerCut("The checksums of the table arrived incomplete.")
     # INTERVAL gives the number of bounds that are not above the key.
@@ -89,15 +91,15 @@ def server_checksums(
     places = [0 if low is None else place_of[low] for low, _ in ranges]
     if not set(groups) <= set(places):
         raise AnswerCut("The checksums of the table hold a range that was not asked for.")
-    return [groups.get(place, Total(0, 0)) for place in places]
+    return [groups.get(place, RangeChecksum(0, 0)) for place in places]
 
 
-def _sum(totals: Iterable[Total]) -> Total:
+def _sum(totals: Iterable[RangeChecksum]) -> RangeChecksum:
     rows, checksums = zip(*totals, strict=True)
-    return Total(sum(rows), sum(checksums))
+    return RangeChecksum(sum(rows), sum(checksums))
 
 
-def _total(export: Exporter, table: Table, where: str) -> Total:
+def _total(export: Exporter, table: Table, where: str) -> RangeChecksum:
     """The total of one condition: a bare aggregate, which is always exactly one row."""
     found = export.select(
         f"SELECT COUNT(*) AS c0, COALESCE({table.server_sum}, 0) AS c1 FROM {table.sql_name} AS t{where}",
@@ -105,4 +107,4 @@ def _total(export: Exporter, table: Table, where: str) -> Total:
     ).to_pylist()
     if len(found) != 1:
         raise AnswerCut("The checksum of a range arrived without its row.")
-    return Total(int(found[0]["c0"]), int(found[0]["c1"]))
+    return RangeChecksum(int(found[0]["c0"]), int(found[0]["c1"]))

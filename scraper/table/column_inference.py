@@ -20,7 +20,7 @@ _fits: dict[str, Callable[[str], bool]] = {
 }
 
 
-class Kinds:
+class ColumnInference:
     """Parameters: `known` are the columns as recorded before; what was decided then stays.
 
     `columns` are the columns as taken now, for the renderer; `contradicted` tells whether one was taken wrongly.

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from cache.storage.snapshot import Forms
+from cache.storage.snapshot import StatementDialect
 from scraper.client.exporter import Exporter, patiently
 from scraper.errors import AnswerCut, NoTable, StatementBlocked
 from scraper.table.table import Table, described, key_places, may_be_json, quoted, read_table
@@ -25,18 +25,18 @@ _KEY = re.compile(r"^  ADD (PRIMARY KEY|UNIQUE KEY) (?:`((?:[^`]|``)+)` )?\((.*?
 _KEY_COLUMN = re.compile(rf"{_NAME}(\(\d+\))?")
 
 
-def read_shape(export: Exporter, database: str, name: str, forms: Forms) -> Table:
-    """Shape of a table, read and to be summed as `forms` says.
+def read_shape(export: Exporter, database: str, name: str, dialect: StatementDialect) -> Table:
+    """Shape of a table, read and to be summed as `dialect` says.
 
     Raises NoTable, AnswerCut, and what `Exporter.select` raises.
     """
-    if forms.shape == "information_schema":
-        return replace(read_table(export, database, name), forms=forms)
-    read = _shown if forms.shape == "SHOW" else _exported
-    return patiently(lambda: read(export, database, name, forms))
+    if dialect.shape == "information_schema":
+        return replace(read_table(export, database, name), dialect=dialect)
+    read = _shown if dialect.shape == "SHOW" else _exported
+    return patiently(lambda: read(export, database, name, dialect))
 
 
-def _shown(export: Exporter, database: str, name: str, forms: Forms) -> Table:
+def _shown(export: Exporter, database: str, name: str, dialect: StatementDialect) -> Table:
     """By SHOW FULL COLUMNS and SHOW INDEX, which carry no count of their rows.
 
     Either may be cut. The columns are held against the header of an empty SELECT, the key against the marks of its
@@ -45,10 +45,10 @@ def _shown(export: Exporter, database: str, name: str, forms: Forms) -> Table:
     table = f"{quoted(database)}.{quoted(name)}"
     columns = export.show(f"SHOW FULL COLUMNS FROM {table}", "Field")
     index = export.show(f"SHOW INDEX FROM {table}", "Table")
-    if forms.rows != "exported":  # that one has a header of its own to hold against
+    if dialect.rows != "exported":  # that one has a header of its own to hold against
         visible = [str(row["Field"]) for row in columns if "INVISIBLE" not in str(row["Extra"])]
         pa.concat_tables(export.raw(visible, f"SELECT * FROM {table} LIMIT 0"))
-    _refuse([str(row["Field"]) for row in columns if "GENERATED" in str(row["Extra"])], forms)
+    _refuse([str(row["Field"]) for row in columns if "GENERATED" in str(row["Extra"])], dialect)
     wanted = ("Key_name", "Column_name", "Seq_in_index", "Sub_part", "Null")
     places = key_places([[row[part] for part in wanted] for row in index if row["Non_unique"] == "0"])
     marked = {row["Field"] for row in columns if row["Key"] == "PRI"}
@@ -62,16 +62,16 @@ def _shown(export: Exporter, database: str, name: str, forms: Forms) -> Table:
         ),
         server="",
         charsets=tuple(row["Collation"] and row["Collation"].partition("_")[0] for row in columns),
-        forms=forms,
+        dialect=dialect,
     )
 
 
-def _exported(export: Exporter, database: str, name: str, forms: Forms) -> Table:
+def _exported(export: Exporter, database: str, name: str, dialect: StatementDialect) -> Table:
     """From CREATE TABLE and ALTER TABLE in phpMyAdmin's export; it is whole where its last comments are there."""
     text = export.structure()
     body, _, rest = text.partition("CREATE TABLE ")[2].partition("\n)")
     found = _COLUMN.findall(body)
-    _refuse([column for column, *_, options in found if " GENERATED " in options], forms)
+    _refuse([column for column, *_, options in found if " GENERATED " in options], dialect)
     if text.endswith(_END) and not found:
         raise NoTable(f"phpMyAdmin exports no table {name} of the database {database}.")
     if not text.endswith(_END) or len(found) != len(re.findall(r"^  `", body, re.M)):
@@ -95,12 +95,12 @@ def _exported(export: Exporter, database: str, name: str, forms: Forms) -> Table
     places = key_places(index)
     columns = tuple(described(row, places) for row in rows)
     texts = tuple(charset if may_be_json(column) else None for column, charset in zip(columns, charsets, strict=True))
-    return Table(database=database, name=name, columns=columns, server="", charsets=texts, forms=forms)
+    return Table(database=database, name=name, columns=columns, server="", charsets=texts, dialect=dialect)
 
 
-def _refuse(generated: Sequence[str], forms: Forms) -> None:
+def _refuse(generated: Sequence[str], dialect: StatementDialect) -> None:
     """phpMyAdmin's own export leaves generated columns out."""
-    if generated and forms.rows == "exported":
+    if generated and dialect.rows == "exported":
         missing = ", ".join(generated)
         raise StatementBlocked(
             f"A firewall refuses statements, and no export without one has the column {missing}.", ""

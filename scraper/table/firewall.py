@@ -10,7 +10,7 @@ import logging
 from datetime import timedelta
 
 from cache.storage.records import now
-from cache.storage.snapshot import Forms
+from cache.storage.snapshot import StatementDialect
 from scraper.client.exporter import Exporter
 from scraper.errors import ScrapeError, StatementBlocked, Unproven, Unreachable
 
@@ -47,9 +47,9 @@ _OF_PAGES = {"SELECT", "FROM", "ORDER BY", "LIMIT", "COUNT", "HEX", "CONVERT", "
 _OF_CHECKSUMS = {"CONV", "LEFT", "CAST", "SUM", "COALESCE", "LENGTH", "IF", "IS NULL"}
 
 
-def remembered(forms: Forms) -> Forms:
-    """The forms that the last sync ended with, for a day."""
-    return forms if forms.since is not None and now() - forms.since < REMEMBERED else Forms()
+def remembered(dialect: StatementDialect) -> StatementDialect:
+    """The dialect that the last sync ended with, for a day."""
+    return dialect if dialect.since is not None and now() - dialect.since < REMEMBERED else StatementDialect()
 
 
 def shut(export: Exporter) -> bool:
@@ -57,18 +57,18 @@ def shut(export: Exporter) -> bool:
     return _refused(export, "") == ["SELECT"]
 
 
-def around(export: Exporter, forms: Forms, error: StatementBlocked) -> Forms:
-    """The next forms to try after a statement was refused.
+def around(export: Exporter, dialect: StatementDialect, error: StatementBlocked) -> StatementDialect:
+    """The next dialect to try after a statement was refused.
 
     Raises the error where there are none: phpMyAdmin's own export was refused.
     """
     if not error.sql:
         raise error
     found = _refused(export, error.sql)
-    names = dict.fromkeys([*forms.refused, *found])
-    following = _without(forms, set(names))
-    if following == forms:  # none of the constructs alone
-        label, following = _further(forms, error.sql)
+    names = dict.fromkeys([*dialect.refused, *found])
+    following = _without(dialect, set(names))
+    if following == dialect:  # none of the constructs alone
+        label, following = _further(dialect, error.sql)
         names[label] = None
     log.warning("firewall %s refused=%s -> shape=%s grouped=%s joiner=%s digest=%s rows=%s", error.message,
                 ", ".join(names), following.shape, following.grouped, following.joiner, following.digest,
@@ -76,12 +76,12 @@ def around(export: Exporter, forms: Forms, error: StatementBlocked) -> Forms:
     return following.model_copy(update={"refused": tuple(names), "since": now()})
 
 
-def doubt(forms: Forms) -> Unproven | None:
-    """Why a copy that was made with these forms is not proven."""
-    if forms.rows == "proven":
+def unverified_reason(dialect: StatementDialect) -> Unproven | None:
+    """Why a copy that was made with this dialect is not proven."""
+    if dialect.rows == "proven":
         return None
     return Unproven(
-        f"A firewall in front of phpMyAdmin refuses {', '.join(forms.refused)}, so the rows were counted, not proven."
+        f"A firewall in front of phpMyAdmin refuses {', '.join(dialect.refused)}, so the rows were counted, not proven."
     )
 
 
@@ -102,10 +102,10 @@ def _refused(export: Exporter, sql: str) -> list[str]:
     return refused
 
 
-def _without(forms: Forms, refused: set[str]) -> Forms:
-    """The best forms that hold none of these constructs, and that are no better than the present ones."""
+def _without(dialect: StatementDialect, refused: set[str]) -> StatementDialect:
+    """The best dialect that holds none of these constructs, and that is no better than the present one."""
     change: dict[str, object] = {}
-    rows = forms.rows
+    rows = dialect.rows
     no_sum = any(pair <= refused for pair in ({"CONCAT_WS", "CONCAT"}, {"CONCAT_WS", "IFNULL"}, {"MD5", "SHA1"}))
     if rows == "proven" and (refused & _OF_CHECKSUMS or no_sum):
         rows = "paged"
@@ -115,24 +115,24 @@ def _without(forms: Forms, refused: set[str]) -> Forms:
         change["grouped"] = False
     if "CONCAT_WS" in refused:
         change["joiner"] = "CONCAT"
-    if "SELECT" in refused or "SHOW" in refused or forms.shape == "export":
+    if "SELECT" in refused or "SHOW" in refused or dialect.shape == "export":
         change["shape"] = "export"
     elif refused & (_OF_SHAPE | _OF_PAGES):
         change["shape"] = "SHOW"
     digest = "SHA1" if "MD5" in refused and rows == "proven" else "MD5"
-    return forms.model_copy(update={**change, "rows": rows, "digest": digest})
+    return dialect.model_copy(update={**change, "rows": rows, "digest": digest})
 
 
-def _further(forms: Forms, sql: str) -> tuple[str, Forms]:
+def _further(dialect: StatementDialect, sql: str) -> tuple[str, StatementDialect]:
     """One step down for the kind of statement that was refused as a whole, and what to call it."""
     if sql.startswith("SHOW"):
-        return "SHOW", forms.model_copy(update={"shape": "export"})
+        return "SHOW", dialect.model_copy(update={"shape": "export"})
     if "information_schema" in sql:
-        return "the description of the table", forms.model_copy(update={"shape": "SHOW"})
-    if "CONV(" in sql and forms.grouped and "INTERVAL(" in sql:
-        return "grouped checksums", forms.model_copy(update={"grouped": False})
-    if "CONV(" in sql and forms.joiner == "CONCAT_WS":
-        return "checksums by CONCAT_WS", forms.model_copy(update={"joiner": "CONCAT"})
+        return "the description of the table", dialect.model_copy(update={"shape": "SHOW"})
+    if "CONV(" in sql and dialect.grouped and "INTERVAL(" in sql:
+        return "grouped checksums", dialect.model_copy(update={"grouped": False})
+    if "CONV(" in sql and dialect.joiner == "CONCAT_WS":
+        return "checksums by CONCAT_WS", dialect.model_copy(update={"joiner": "CONCAT"})
     if "CONV(" in sql:
-        return "checksums", forms.model_copy(update={"rows": "paged"})
-    return "pages of rows", forms.model_copy(update={"rows": "exported", "shape": "export"})
+        return "checksums", dialect.model_copy(update={"rows": "paged"})
+    return "pages of rows", dialect.model_copy(update={"rows": "exported", "shape": "export"})

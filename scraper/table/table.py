@@ -1,6 +1,6 @@
 """What the table is: its columns and types, its key, and the SQL that selects and sums its rows.
 
-A row's checksum is the first 64 bits of the MD5 (or SHA1, see Forms) of its framed text:
+A row's checksum is the first 64 bits of the MD5 (or SHA1, see StatementDialect) of its framed text:
 CONCAT_WS('#', x1, ..., xN, CONCAT_WS(',', length of x1 or '-', ...)). The lengths keep ('a#b', 'c') and ('a', 'b#c')
 apart, the '-' keeps NULL and '' apart. Server and client compute it, each in its own SQL, from the same expressions.
 """
@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from cache.schema import Column, Kind
 from cache.storage.segment_writer import Checksums
-from cache.storage.snapshot import Forms
+from cache.storage.snapshot import StatementDialect
 from scraper.client.exporter import Exporter, patiently
 from scraper.errors import AnswerCut, NoTable
 from scraper.table import blob_encoding
@@ -35,7 +35,7 @@ _KINDS: dict[str, Kind] = {
     "datetime": "datetime", "timestamp": "timestamp",
 }  # fmt: skip
 MOST_DIGITS = 38  # of a 128-bit decimal
-AS_USUAL = Forms()
+AS_USUAL = StatementDialect()
 _DIGITS = {"MD5": 32, "SHA1": 40}
 
 
@@ -43,7 +43,7 @@ _DIGITS = {"MD5": 32, "SHA1": 40}
 class Table:
     """Parameters: `columns` in the order of the table; `estimate` and `row_bytes` are the server's guess at the number
     of rows and at their size; `charsets` are those of the columns; `engine` is the table's (MyISAM locks writers out);
-    `forms` says how checksums are put.
+    `dialect` says how checksums are put.
     """
 
     database: str
@@ -54,7 +54,7 @@ class Table:
     charsets: tuple[str | None, ...] = ()
     row_bytes: int = 0
     engine: str = ""
-    forms: Forms = AS_USUAL
+    dialect: StatementDialect = AS_USUAL
 
     @cached_property
     def range_key(self) -> int | None:
@@ -106,11 +106,11 @@ class Table:
     @cached_property
     def server_sum(self) -> str:
         """MySQL's expression for the exact sum of row checksums."""
-        digest = self.forms.digest
+        digest = self.dialect.digest
         texts = [_hashed(column, digest) for column in self.columns]
         lengths = [self._server_length(i, text) for i, text in enumerate(texts)]
         framed = f"CONCAT_WS('#', {', '.join(texts)}, CONCAT_WS(',', {', '.join(lengths)}))"
-        if self.forms.joiner == "CONCAT":  # the same text
+        if self.dialect.joiner == "CONCAT":  # the same text
             parts = [f"IFNULL(CONCAT({text}, '#'), '')" for text in texts]
             separated = ", ',', ".join(lengths)
             framed = f"CONCAT({', '.join(parts)}, {separated})"
@@ -119,8 +119,8 @@ class Table:
     def _server_length(self, i: int, text: str) -> str:
         """The length of a text in bytes of UTF-8, '-' for NULL; told from the column alone where that is the same."""
         column = self.columns[i]
-        if text.startswith(f"{self.forms.digest}("):
-            length = str(_DIGITS[self.forms.digest])
+        if text.startswith(f"{self.dialect.digest}("):
+            length = str(_DIGITS[self.dialect.digest])
         elif self.charsets[i] in ("utf8mb4", "utf8mb3", "utf8", "ascii"):
             length = f"LENGTH({_bare(column)})"
         else:
@@ -130,12 +130,12 @@ class Table:
     @cached_property
     def client_sum(self) -> str:
         """DuckDB's expression for a row's checksum; that of MD5 has its bytes in reverse order."""
-        texts = [_hashed_here(column, f"c{i}", self.forms.digest) for i, column in enumerate(self.columns)]
+        texts = [_hashed_here(column, f"c{i}", self.dialect.digest) for i, column in enumerate(self.columns)]
         lengths = [f"coalesce(strlen({text})::VARCHAR, '-')" for text in texts]
         framed = f"concat_ws('#', {', '.join(texts)}, concat_ws(',', {', '.join(lengths)}))"
         return (
             f"md5_number_upper({framed})"
-            if self.forms.digest == "MD5"
+            if self.dialect.digest == "MD5"
             else f"('0x' || left(sha1({framed}), 16))::UBIGINT"
         )
 
@@ -147,7 +147,7 @@ class Table:
         finally:
             duck.unregister("rows")
         found = found.astype("uint64")
-        return found.byteswap() if self.forms.digest == "MD5" else found  # type: ignore[no-any-return]
+        return found.byteswap() if self.dialect.digest == "MD5" else found  # type: ignore[no-any-return]
 
 
 def read_table(export: Exporter, database: str, name: str) -> Table:

@@ -293,9 +293,9 @@ def test_another_time_zone_or_table_leaves_a_gap(copies: Copies, forty: str) -> 
 def test_another_digest_leaves_a_gap(copies: Copies, forty: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The checksums of all rows are others then, so that those in older lists are found nowhere."""
     manifest = copies.store.open().manifest
-    forms = manifest.source.forms.model_copy(update={"digest": "SHA1", "refused": ("MD5()",), "since": now()})
+    dialect = manifest.source.dialect.model_copy(update={"digest": "SHA1", "refused": ("MD5()",), "since": now()})
     copies.execute(f"UPDATE {forty} SET note = 'new' WHERE id < 3")
-    monkeypatch.setattr("scraper.table.firewall.remembered", lambda _: forms)
+    monkeypatch.setattr("scraper.table.firewall.remembered", lambda _: dialect)
 
     run = copies.sync(forty)
 

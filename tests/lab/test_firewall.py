@@ -14,7 +14,7 @@ import httpx
 import pytest
 from copies import Copies
 
-from cache.storage.snapshot import Forms
+from cache.storage.snapshot import StatementDialect
 from lab import Door, Meddler
 from scraper.client.exporter import Exporter
 from scraper.client.session import Session
@@ -59,8 +59,8 @@ def logged_in(door: Door, like: Session) -> Session:
     return replace(like, export_url=f"{door.url}index.php?route=/export", cookies=cookies, token=token)
 
 
-def forms_of(copies: Copies) -> Forms:
-    return copies.store.open().manifest.source.forms
+def dialect_of(copies: Copies) -> StatementDialect:
+    return copies.store.open().manifest.source.dialect
 
 
 @pytest.mark.parametrize(
@@ -90,8 +90,8 @@ def test_a_refused_form_gives_way_to_another_that_proves_as_much(
     assert copies.differences(table) == []
     head = copies.store.head()
     assert head is not None and head.verified
-    found = forms_of(copies).model_dump(exclude={"refused", "since"})
-    assert found == {**Forms().model_dump(exclude={"refused", "since"}), **expected}
+    found = dialect_of(copies).model_dump(exclude={"refused", "since"})
+    assert found == {**StatementDialect().model_dump(exclude={"refused", "since"}), **expected}
 
 
 @pytest.mark.parametrize("matching", ["information_schema", "CONV(", "utf8mb4) AS c1"])
@@ -103,7 +103,7 @@ def test_a_page_that_is_sent_once_in_place_of_rows_is_no_firewall(copies: Copies
         run = copies.sync(table, copies.through(meddler.url))
 
     assert run.outcome == "published", run.error
-    assert forms_of(copies) == Forms()
+    assert dialect_of(copies) == StatementDialect()
     assert copies.differences(table) == []
 
 
@@ -111,7 +111,7 @@ def test_the_construct_that_was_refused_is_named(copies: Copies, caplog: pytest.
     with behind(copies, ["CONCAT_WS("]) as session:
         copies.sync(copies.table("id INT PRIMARY KEY, note TEXT", [(1, "a")]), session)
 
-    assert forms_of(copies).refused == ("CONCAT_WS",)
+    assert dialect_of(copies).refused == ("CONCAT_WS",)
     assert "refused=CONCAT_WS ->" in caplog.text
 
 
@@ -121,7 +121,7 @@ def test_a_statement_of_which_no_part_is_refused_alone_gives_way_too(copies: Cop
         run = copies.sync(table, session)
 
     assert run.outcome == "published"
-    assert (forms_of(copies).grouped, forms_of(copies).refused) == (False, ("grouped checksums",))
+    assert (dialect_of(copies).grouped, dialect_of(copies).refused) == (False, ("grouped checksums",))
     assert copies.differences(table) == []
 
 
@@ -137,7 +137,7 @@ def test_a_copy_that_no_checksum_proves_is_counted_and_says_so(
     assert run.error is not None and run.error.code == "unproven" and refuse[0].rstrip("(") in run.error.message
     head = copies.store.head()
     assert head is not None and (head.verified, head.verified_at, head.reason) == (False, None, run.error.message)
-    assert forms_of(copies).rows == rows
+    assert dialect_of(copies).rows == rows
     assert copies.differences(table) == []
 
 
@@ -183,20 +183,20 @@ def test_a_counted_copy_keeps_the_last_verification_and_is_proven_once_the_firew
     proven = copies.sync(table)
 
     assert (proven.outcome, proven.exported_ranges) == ("published", 0)
-    assert copies.store.open().manifest.source.forms == Forms()
+    assert copies.store.open().manifest.source.dialect == StatementDialect()
     assert copies.differences(table) == []
 
 
 def forget(copies: Copies) -> None:
     """As if the firewall had been met more than a day ago."""
     snapshot = copies.store.open()
-    forms = forms_of(copies)
-    assert forms.since is not None
-    old = forms.model_copy(update={"since": forms.since - timedelta(days=2)})
+    dialect = dialect_of(copies)
+    assert dialect.since is not None
+    old = dialect.model_copy(update={"since": dialect.since - timedelta(days=2)})
     number = snapshot.generation + 1
     manifest = snapshot.manifest.model_copy(update={
         "generation": number, "parent": snapshot.generation,
-        "source": snapshot.manifest.source.model_copy(update={"forms": old}),
+        "source": snapshot.manifest.source.model_copy(update={"dialect": old}),
     })  # fmt: skip
     copies.store.publish(manifest, snapshot.head.model_copy(update={"generation": number}))
 
@@ -279,7 +279,7 @@ def test_a_login_page_of_something_in_front_is_logged_in_at_again(copies: Copies
         run = sync(copies.store, copies.settings.model_copy(update={"phpmyadmin_table": table}), lambda _: next(logins))
 
     assert run.outcome == "published", run.error
-    assert forms_of(copies) == Forms()
+    assert dialect_of(copies) == StatementDialect()
 
 
 def test_a_generated_column_that_no_export_without_a_statement_has_is_an_error(copies: Copies) -> None:
@@ -299,13 +299,13 @@ def test_every_way_to_read_the_shape_finds_the_same(copies: Copies, shape: str) 
         name = copies.table(definition)
         settings = copies.settings.model_copy(update={"phpmyadmin_table": name})
         with Exporter(copies.session, settings) as export:
-            usual = read_shape(export, "shop", name, Forms())
-            found = read_shape(export, "shop", name, Forms.model_validate({"shape": shape}))
+            usual = read_shape(export, "shop", name, StatementDialect())
+            found = read_shape(export, "shop", name, StatementDialect.model_validate({"shape": shape}))
         assert found.columns == usual.columns
 
 
 def test_nothing_is_remembered_of_a_place_without_a_firewall() -> None:
-    assert remembered(Forms()) == Forms()
+    assert remembered(StatementDialect()) == StatementDialect()
 
 
 def test_the_answer_of_a_firewall_holds_the_statement(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cache.schema import Column
 from scraper.client.exporter import Exporter
-from scraper.table.checksums import WHOLE, Range, Total, condition, server_checksums
+from scraper.table.checksums import WHOLE, Range, RangeChecksum, condition, server_checksums
 from scraper.table.table import Table, read_table
 
 KEYS = [-(2**63), -100, -1, 0, 1, 2, 50, 99, 2**53, 2**53 + 1, 2**63 - 1]
@@ -72,7 +72,7 @@ def test_ranges_together_are_the_whole(export: Exporter, table: Table) -> None:
     whole = server_checksums(export, table, [WHOLE])[0]
     bounds = [None, *KEYS, None]
     parts = server_checksums(export, table, [Range(*pair) for pair in itertools.pairwise(bounds)])
-    assert Total(sum(part.rows for part in parts), sum(part.checksum for part in parts)) == whole
+    assert RangeChecksum(sum(part.rows for part in parts), sum(part.checksum for part in parts)) == whole
     assert whole.rows == len(KEYS)
 
 
@@ -87,8 +87,8 @@ def test_keys_beyond_63_bits_are_cut_exactly(copies: Copies, export: Exporter) -
 
 def test_a_table_without_rows_has_totals_of_nothing(copies: Copies, export: Exporter) -> None:
     table = read_table(export, "shop", copies.table("id INT PRIMARY KEY, note TEXT"))
-    assert server_checksums(export, table, [WHOLE]) == [Total(0, 0)]
-    assert server_checksums(export, table, [Range(None, 5), Range(5, None)]) == [Total(0, 0)] * 2
+    assert server_checksums(export, table, [WHOLE]) == [RangeChecksum(0, 0)]
+    assert server_checksums(export, table, [Range(None, 5), Range(5, None)]) == [RangeChecksum(0, 0)] * 2
 
 
 def test_thousands_of_ranges_are_asked_in_one_statement(copies: Copies, export: Exporter) -> None:
