@@ -139,4 +139,4 @@ def child_environment(lab: Lab, here: Path) -> Callable[..., dict[str, str]]:
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Failed statements are tried again as often as ever, but at once."""
-    monkeypatch.setattr("scraper.client.exporter.PAUSES", (0, 0, 0))
+    monkeypatch.setattr("scraper.client.retry.PAUSES", (0, 0, 0))

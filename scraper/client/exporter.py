@@ -24,6 +24,7 @@ from urllib.parse import urljoin, urlsplit
 
 import pyarrow as pa
 
+from scraper.client import retry
 from scraper.client.csv_parser import Arriving, header_line, parsed
 from scraper.client.gunzip import Packing, Unpacked
 from scraper.client.session import Session
@@ -31,7 +32,6 @@ from scraper.client.transport import HttpTransport, Transport
 from scraper.errors import (
     AnswerCut,
     RequestRefused,
-    ScrapeError,
     SessionLost,
     StatementBlocked,
     StatementRefused,
@@ -41,9 +41,7 @@ from scraper.settings import ScraperSettings
 
 IN_MEMORY = 1 << 20  # a longer answer is spooled to disk
 TELLING = 1 << 16  # bytes at either end of an answer that tell what is wrong with it
-PAUSES = (1.0, 4.0, 12.0)  # seconds before a failed statement is tried again
 
-Result = TypeVar("Result")
 log = logging.getLogger(__name__)
 
 _ALERT = re.compile(rb'<div class="alert alert-danger|<div class="error')
@@ -55,20 +53,6 @@ _PAGE = re.compile(rb"\s*<(?:!doctype|html|head|body|title)\b", re.IGNORECASE)
 _CHALLENGE = re.compile(rb"just a moment|challenge|checking your browser|captcha|blocked|firewall|forbidden|denied",
                         re.IGNORECASE)  # fmt: skip
 _CUT_BY_PHP = re.compile(rb"Fatal error|Maximum execution time|Allowed memory size")
-
-
-def patiently(step: Callable[[], Result], on_failure: Callable[[], None] = lambda: None) -> Result:
-    """Does a step again after growing pauses while what fails is transient; `on_failure` may make it easier."""
-    for pause in PAUSES:
-        try:
-            return step()
-        except ScrapeError as error:
-            if not error.transient or isinstance(error, SessionLost):  # that one was logged in again already
-                raise
-            log.warning("trying again in %g s: %s", pause, error.message)
-            on_failure()
-            time.sleep(pause)
-    return step()
 
 
 class _Ends:
@@ -254,8 +238,8 @@ class Exporter:
         try:
             return self._asked(sql, keep(), form)
         except StatementBlocked as error:
-            log.warning("trying again in %g s: %s", PAUSES[0], error.message)
-            time.sleep(PAUSES[0])
+            log.warning("trying again in %g s: %s", retry.PAUSES[0], error.message)
+            time.sleep(retry.PAUSES[0])
             return self._asked(sql, keep(), form)
 
     def _asked(self, sql: str, body: Body, form: dict[str, str]) -> Body:

@@ -10,8 +10,9 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scraper.client.exporter import Exporter, patiently
-from scraper.client.login_pool import Lanes
+from scraper.client.exporter import Exporter
+from scraper.client.retry import retry
+from scraper.client.session_pool import SessionPool
 from scraper.errors import AnswerCut, StatementBlocked
 from scraper.sync.row_fingerprints import RowFingerprints, keys_of
 from scraper.table.checksums import Range, condition
@@ -34,8 +35,8 @@ class Page(NamedTuple):
 class Pager:
     """Parameters: `seconds` is what a statement aims at: pages shrink where the server is slower, and grow again."""
 
-    def __init__(self, lanes: Lanes, table: Table, seconds: float) -> None:
-        self._lanes = lanes
+    def __init__(self, pool: SessionPool, table: Table, seconds: float) -> None:
+        self._pool = pool
         self._table = table
         self._seconds = seconds
         self._limit = max(1, min(PAGE_ROWS, PAGE_BYTES // max(1, table.row_bytes)))
@@ -50,24 +51,24 @@ class Pager:
         if self._table.range_key is None:
             yield from self._unordered()
             return
-        page, rest = self._lanes.do(self._read, ranges)
+        page, rest = self._pool.run(self._read, ranges)
         yield page
-        top = self._top(rest) if rest and self._lanes.most > 1 else None
+        top = self._top(rest) if rest and self._pool.size > 1 else None
         if top is not None:
             yield from self._at_once(ranges, page, rest, top)
             return
         while rest:
-            page, rest = self._lanes.do(self._read, rest)
+            page, rest = self._pool.run(self._read, rest)
             yield page
 
     def _unordered(self) -> Iterator[Page]:
         sql = f"SELECT {self._table.select_list} FROM {self._table.sql_name} AS t{self._table.order}"
 
         def begin() -> tuple[pa.Table, Iterator[pa.Table]]:
-            batches = self._lanes.first.batches(sql, self._table.width, self._table.alias)
+            batches = self._pool.first.batches(sql, self._table.width, self._table.alias)
             return next(batches), batches
 
-        batch, batches = patiently(begin)
+        batch, batches = retry(begin)
         for following in batches:
             yield Page(batch, 0)  # without a key there is no telling how far it is: only that more follows
             batch = following
@@ -113,7 +114,7 @@ class Pager:
             nonlocal limit
             limit = self._limit = max(min(LEAST_ROWS, limit), limit // 4)
 
-        return patiently(ask, less), limit
+        return retry(ask, less), limit
 
     def _adapt(self, rows: pa.Table, limit: int, took: float, cut: bool) -> None:
         """The next limit: half after an answer that was cut, slow or large; double after a quick small one."""
@@ -138,12 +139,12 @@ class Pager:
                 raise AnswerCut("A count arrived without its row.")
             return int(found.column(0)[0].as_py())
 
-        return patiently(ask)
+        return retry(ask)
 
     # -- several at once
 
     def _at_once(self, ranges: Sequence[Range], first: Page, rest: list[Range], top: int) -> Iterator[Page]:
-        """The pages of `rest`, of which each lane reads one; how many keys make a page is learnt from the ones before.
+        """The pages of `rest`, one per session; how many keys make a page is learnt from the ones before.
 
         A page is asked for with some rows beyond its end, so that it is full, and needs no count.
         """
@@ -156,16 +157,16 @@ class Pager:
         width = keys_a_page(ranges, rest, len(first.rows))
         line: deque[list[Range] | _Asked] = deque([rest])
         while line:
-            for i in range(self._lanes.most + 1):
+            for i in range(self._pool.size + 1):
                 if i < len(line) and isinstance(unread := line[i], list):
                     span, behind = _cut(unread, width, bottom, top)
                     beyond, _ = _cut(behind, width, bottom, top)
-                    line[i] = _Asked(span, self._lanes.submit(self._read, [*span, *beyond]))
+                    line[i] = _Asked(span, self._pool.submit(self._read, [*span, *beyond]))
                     if behind:
                         line.insert(i + 1, behind)
             asked = line.popleft()
             assert isinstance(asked, _Asked)
-            rows, upto = self._lanes.result(asked.answer)[0]
+            rows, upto = self._pool.result(asked.answer)[0]
             end = asked.span[-1].high
             left = _from(asked.span, upto) if upto is not None and (end is None or upto < end) else []
             if end is not None and not left:
@@ -188,12 +189,12 @@ class Pager:
 
         def ask(export: Exporter, sql: str) -> int | None:
             try:
-                found = patiently(lambda: export.select(sql, 2, table.alias))
-            except StatementBlocked:  # then one lane does: the pages themselves hold less
+                found = retry(lambda: export.select(sql, 2, table.alias))
+            except StatementBlocked:  # then one session does: the pages themselves hold less
                 return None
             return int(found.column(0)[0].as_py()) if len(found) else None
 
-        return self._lanes.do(ask, sql)
+        return self._pool.run(ask, sql)
 
 
 class _Asked(NamedTuple):

@@ -13,8 +13,9 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from cache.storage.snapshot import Segment
-from scraper.client.exporter import Exporter, patiently
-from scraper.client.login_pool import Lanes
+from scraper.client.exporter import Exporter
+from scraper.client.retry import retry
+from scraper.client.session_pool import SessionPool
 from scraper.errors import AnswerCut, Unconfirmed
 from scraper.sync.keyset_pager import Page, Pager
 from scraper.sync.progress import Reporter
@@ -49,12 +50,14 @@ class Mismatch(NamedTuple):
 class Agreement:
     """Parameters: `seconds` is what a statement aims at."""
 
-    def __init__(self, lanes: Lanes, table: Table, assembler: Assembler, seconds: float, reporter: Reporter) -> None:
-        self._lanes = lanes
+    def __init__(
+        self, pool: SessionPool, table: Table, assembler: Assembler, seconds: float, reporter: Reporter
+    ) -> None:
+        self._pool = pool
         self._table = table
         self._assembler = assembler
         self._seconds = seconds / 5 if table.engine in LOCKING_ENGINES else seconds
-        self._pager = Pager(lanes, table, self._seconds)
+        self._pager = Pager(pool, table, self._seconds)
         self._reporter = reporter
         self._budget = FIRST_ROWS
         self._renewed: list[Range] = []
@@ -70,14 +73,14 @@ class Agreement:
         asked = [s for s in held if only is None or s.id in only or not s.rows]
         kept = [s for s in held if only is not None and s.id not in only and s.rows]
         self._assembler.foresee(asked)
-        compared = self._lanes.ahead(self._compare_held, self._chunks(asked))
+        compared = self._pool.map(self._compare_held, self._chunks(asked))
         rows, left = sum(s.rows for s in asked), len(asked)
         done = 0
         while left:
             with self._reporter.phase("checksums", total=rows, done=done):
                 chunk, differing = next(compared)
                 compared_rows = sum(s.rows for s in chunk)
-                self._reporter.advance(compared_rows, self._lanes.received)
+                self._reporter.advance(compared_rows, self._pool.received)
             left, done = left - len(chunk), done + compared_rows
             if differing:
                 self._renew(chunk, differing)
@@ -129,7 +132,7 @@ class Agreement:
         """
         ready = [s for s in self._assembler.so_far() if _place(s) not in self._early]
         if sum(s.rows for s in ready) >= EARLY_ROWS:
-            differing = self._lanes.do(self._compare, self._blocks(ready))
+            differing = self._pool.run(self._compare, self._blocks(ready))
             for s in ready:
                 self._early[_place(s)] = not any(_common(_range(s), part) for part in differing)
 
@@ -153,9 +156,9 @@ class Agreement:
         """The blocks of which the server has something else."""
         differing: dict[Range, Mismatch] = {}
         with self._reporter.phase("checksums", total=sum(held.rows for _, held in blocks)):
-            for asked, found in self._lanes.ahead(self._compare, self._statements(blocks)):
+            for asked, found in self._pool.map(self._compare, self._statements(blocks)):
                 differing |= found
-                self._reporter.advance(sum(held.rows for _, held in asked), self._lanes.received)
+                self._reporter.advance(sum(held.rows for _, held in asked), self._pool.received)
         return differing
 
     def _statements(self, blocks: Sequence[Block]) -> Iterator[Sequence[Block]]:
@@ -181,7 +184,7 @@ class Agreement:
     def _compare(self, export: Exporter, blocks: Sequence[Block]) -> dict[Range, Mismatch]:
         differing: dict[Range, Mismatch] = {}
         while blocks:
-            asked, found = patiently(functools.partial(self._ask, export, blocks), self._slower)
+            asked, found = retry(functools.partial(self._ask, export, blocks), self._slower)
             differing |= found
             blocks = blocks[asked:]
         return differing
@@ -220,7 +223,7 @@ class Agreement:
                 if isinstance(piece, New):
                     for rows in stream.take(piece.part):
                         self._assembler.put(rows)
-                        self._reporter.advance(len(rows.rows), self._lanes.received)
+                        self._reporter.advance(len(rows.rows), self._pool.received)
                         self._compare_early()
                 else:
                     self._assembler.put(piece)

@@ -17,8 +17,8 @@ from cache.storage.records import Run, Task, now
 from cache.storage.snapshot import Draft, Segment, Snapshot, Source, StatementDialect
 from cache.storage.store import Store
 from scraper.client.exporter import Exporter
-from scraper.client.login_pool import Lanes
 from scraper.client.session import Session
+from scraper.client.session_pool import SessionPool
 from scraper.errors import HeldBack, ScrapeError, StatementBlocked, StillMoving, TableChanged
 from scraper.settings import ScraperSettings
 from scraper.sync.progress import Reporter
@@ -68,24 +68,24 @@ class _Sync:
     def run(self, log_in: Callable[[ScraperSettings], Session]) -> None:
         with self._reporter.phase("login"):
             session = log_in(self._settings)
-        with Lanes(session, self._settings, functools.partial(log_in, self._settings)) as lanes:
-            export = lanes.first
+        with SessionPool(session, self._settings, functools.partial(log_in, self._settings)) as pool:
+            export = pool.first
             before = newest(self._store)
             dialect = firewall.remembered(before.manifest.source.dialect) if before else StatementDialect()
             renewed = False
             while True:
                 try:
-                    return self._copy(lanes, session, before, dialect)
+                    return self._copy(pool, session, before, dialect)
                 except StatementBlocked as error:
-                    lanes.calm()
+                    pool.cancel()
                     if not renewed and firewall.shut(export) and export.renew():
                         renewed = True
                     else:
                         dialect = firewall.around(export, dialect, error)
 
-    def _copy(self, lanes: Lanes, session: Session, before: Snapshot | None, dialect: StatementDialect) -> None:
+    def _copy(self, pool: SessionPool, session: Session, before: Snapshot | None, dialect: StatementDialect) -> None:
         with self._store.workspace() as workspace:
-            export = lanes.first
+            export = pool.first
             as_of = now()  # before the first statement: what was committed until here will be in
             table = self._table(export, dialect)
             source = self._source(table, session)
@@ -100,15 +100,13 @@ class _Sync:
                 unverified_reason: ScrapeError | None = firewall.unverified_reason(dialect)
                 only: set[str] | None = None
                 if unverified_reason is None:
-                    loop = Agreement(lanes, table, assembler, seconds, self._reporter)
+                    loop = Agreement(pool, table, assembler, seconds, self._reporter)
                     only = self._lately(before, as_of) if held else None
                     segments, moving = loop.reach(held or [NOTHING], only)
                     if moving:
                         unverified_reason = StillMoving(f"Ranges that kept changing while they were read: {moving}.")
                 else:
-                    segments = copy_counted(
-                        lanes, table, assembler, workspace, source.timezone, seconds, self._reporter
-                    )
+                    segments = copy_counted(pool, table, assembler, workspace, source.timezone, seconds, self._reporter)
                 self._unchanged_shape(export, table)
                 if before and before.manifest.source.table == table.name and not self._accept:
                     self._hold_back(before.rows, sum(segment.rows for segment in segments))

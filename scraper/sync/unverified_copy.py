@@ -17,8 +17,9 @@ import pyarrow.compute as pc
 from cache.schema import Column
 from cache.storage.row_encoding import engine
 from cache.storage.snapshot import Segment
-from scraper.client.exporter import Exporter, patiently
-from scraper.client.login_pool import Lanes
+from scraper.client.exporter import Exporter
+from scraper.client.retry import retry
+from scraper.client.session_pool import SessionPool
 from scraper.errors import AnswerCut
 from scraper.sync import keyset_pager
 from scraper.sync.progress import Reporter
@@ -29,7 +30,7 @@ from scraper.table.table import Table
 
 
 def copy_counted(
-    lanes: Lanes,
+    pool: SessionPool,
     table: Table,
     assembler: Assembler,
     folder: Path,
@@ -42,23 +43,23 @@ def copy_counted(
     Parameters: `folder` is where rows are spooled; `timezone` is what phpMyAdmin's own export writes TIMESTAMP in;
     `seconds` is what a statement aims at. Raises AnswerCut, and what `Exporter.select` raises.
     """
-    export = lanes.first
+    export = pool.first
     own = table.dialect.rows == "exported"
 
     def read() -> pa.Table:
-        counted = [export.count() if own else lanes.do(_count, table)]
+        counted = [export.count() if own else pool.run(_count, table)]
         if own:
             batches = (as_text(rows, table.columns, timezone) for rows in export.raw([c.name for c in table.columns]))
         else:
-            batches = (page.rows for page in keyset_pager.Pager(lanes, table, seconds).pages([WHOLE]))
-        rows = spooled(_shown(batches, lanes, reporter), folder)
-        counted.append(export.count() if own else lanes.do(_count, table))
+            batches = (page.rows for page in keyset_pager.Pager(pool, table, seconds).pages([WHOLE]))
+        rows = spooled(_shown(batches, pool, reporter), folder)
+        counted.append(export.count() if own else pool.run(_count, table))
         if not min(counted) <= len(rows) <= max(counted):
             raise AnswerCut(f"{len(rows)} rows arrived of {table.name}, of which the server counts {counted[1]}.")
         return rows
 
     with reporter.phase("rows", total=table.estimate):
-        return assembled(assembler, patiently(read, lanes.calm), table)
+        return assembled(assembler, retry(read, pool.cancel), table)
 
 
 def spooled(batches: Iterable[pa.Table], folder: Path) -> pa.Table:
@@ -158,7 +159,7 @@ def _count(export: Exporter, table: Table) -> int:
     return int(found.column(0)[0].as_py())
 
 
-def _shown(batches: Iterable[pa.Table], lanes: Lanes, reporter: Reporter) -> Iterator[pa.Table]:
+def _shown(batches: Iterable[pa.Table], pool: SessionPool, reporter: Reporter) -> Iterator[pa.Table]:
     for batch in batches:
-        reporter.advance(len(batch), lanes.received)
+        reporter.advance(len(batch), pool.received)
         yield batch

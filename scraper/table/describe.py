@@ -12,7 +12,8 @@ from dataclasses import replace
 import pyarrow as pa
 
 from cache.storage.snapshot import StatementDialect
-from scraper.client.exporter import Exporter, patiently
+from scraper.client.exporter import Exporter
+from scraper.client.retry import retry
 from scraper.errors import AnswerCut, NoTable, StatementBlocked
 from scraper.table.table import Table, described, key_places, may_be_json, quoted, read_table
 
@@ -33,7 +34,7 @@ def read_shape(export: Exporter, database: str, name: str, dialect: StatementDia
     if dialect.shape == "information_schema":
         return replace(read_table(export, database, name), dialect=dialect)
     read = _shown if dialect.shape == "SHOW" else _exported
-    return patiently(lambda: read(export, database, name, dialect))
+    return retry(lambda: read(export, database, name, dialect))
 
 
 def _shown(export: Exporter, database: str, name: str, dialect: StatementDialect) -> Table:

@@ -18,7 +18,8 @@ import pyarrow as pa
 from cache.schema import Column, Kind
 from cache.storage.segment_writer import Checksums
 from cache.storage.snapshot import StatementDialect
-from scraper.client.exporter import Exporter, patiently
+from scraper.client.exporter import Exporter
+from scraper.client.retry import retry
 from scraper.errors import AnswerCut, NoTable
 from scraper.table import blob_encoding
 
@@ -155,7 +156,7 @@ def read_table(export: Exporter, database: str, name: str) -> Table:
 
     Each answer carries the number of rows it should have, since any answer can be cut.
     """
-    return patiently(lambda: _read(export, database, name))
+    return retry(lambda: _read(export, database, name))
 
 
 def _read(export: Exporter, database: str, name: str) -> Table:

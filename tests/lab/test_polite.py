@@ -90,7 +90,7 @@ def test_several_connections_send_pages_at_once_each_with_its_own_login(
     assert copies.differences() == []
     assert meddler.most_at_once == 3
     assert (logins(meddler), len(sessions(meddler))) == (3, 3)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("lane")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("session-")]
 
 
 def test_several_connections_compare_at_once(copies: Copies, meddler: Meddler, pages: None) -> None:
@@ -172,14 +172,14 @@ def test_where_the_highest_key_may_not_be_asked_for_one_connection_brings_all_pa
 # -- what fails
 
 
-def test_what_fails_in_one_lane_stops_all_and_is_told(copies: Copies, meddler: Meddler, pages: None) -> None:
+def test_what_fails_in_one_session_stops_all_and_is_told(copies: Copies, meddler: Meddler, pages: None) -> None:
     meddler.fail(401, matching=" LIMIT ", skip=4)
     run = synced(copies, meddler.url, sync_connections=3)
     assert run.error is not None
     assert run.error.code == "request_refused"
     assert copies.store.head() is None
     assert len(limits(meddler)) <= 4 + 3
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("lane")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("session-")]
 
 
 @pytest.mark.parametrize("page", ["", "<div class='alert-danger'>Access denied for user</div>"], ids=["503", "refused"])
