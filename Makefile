@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CODE := api bench cache dashboard examples lab scraper tools *.py
 
-.PHONY: help demo run install test lint soak bench pins renew-pins licenses
+.PHONY: help demo run install test lint soak bench test-bare pins renew-pins licenses
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ bench: .venv/installed-dev  ## Measure ratios side by side with peers
 	$(BIN)/python -m bench.serve
 	$(BIN)/python -m bench.live
 	$(BIN)/python -m bench.dashboard
+
+test-bare:  ## Run TARGETS (all: demo, install, test-fast, test) of the last commit on a new Debian, as root
+	$(PYTHON) -m tools.bare_machine $(TARGETS)
 
 # The lists name no host: pip takes the packages from the index of the machine.
 PIN := $(BIN)/uv pip compile --quiet --no-config --universal --fork-strategy fewest --python-version 3.11 \
