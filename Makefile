@@ -1,6 +1,5 @@
 PYTHON ?= python3
 BIN := .venv/bin
-CODE := api bench cache dashboard examples lab scraper tools *.py
 
 .PHONY: help demo run install test lint soak bench test-bare pins renew-pins licenses
 
@@ -22,7 +21,7 @@ test: install lint  ## Run every check except the long ones
 lint: .venv/installed-dev  ## Check formatting, style, types and the direction of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy $(CODE)
+	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 soak: install  ## Run the long tests
