@@ -13,8 +13,9 @@ from pathlib import Path
 import httpx
 from honcho.manager import Manager
 
-from api.auth.default_key import is_loopback, load_key
+from api.auth.default_key import load_key
 from cache.errors import OrdersError, SettingsInvalid
+from cache.listen_address import is_loopback, local_url
 from cache.settings import Settings
 
 ROOT = Path(__file__).resolve().parent
@@ -49,8 +50,8 @@ def _command(script: Path) -> str:
 
 
 def _announce(settings: Settings, key: str) -> None:
-    dashboard = _address(settings.dashboard_host, settings.dashboard_port)
-    api = _address(settings.api_host, settings.api_port)
+    dashboard = local_url(settings.dashboard_host, settings.dashboard_port)
+    api = local_url(settings.api_host, settings.api_port)
     while not (_answers(f"{dashboard}/_stcore/health") and _answers(f"{api}/health")):
         pass
     # Off this machine the output is kept as a log by whoever runs the service: no place for the key.
@@ -58,12 +59,6 @@ def _announce(settings: Settings, key: str) -> None:
         key if is_loopback(settings.api_host) else f"as set in SHOPIFY_API_KEY, else as kept in {settings.api_key_file}"
     )
     print(f"\n  Dashboard  {dashboard}\n  API        {api}  (try it at {api}/demo)\n  API key    {shown}\n", flush=True)
-
-
-def _address(host: str, port: int) -> str:
-    """Where this machine reaches what listens on `host`."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _answers(url: str) -> bool:

@@ -45,6 +45,19 @@ def env_file() -> Path:
     return path
 
 
+def time_zone(name: str) -> str:
+    """Returns the name of an IANA time zone.
+
+    Raises:
+        ValueError: There is no such time zone.
+    """
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: "Europe" is a folder
+        raise ValueError("is not an IANA time zone such as Europe/Berlin") from error
+    return name
+
+
 class _FileSource(PydanticBaseSettingsSource):
     """`NAME_FILE=/run/secrets/x`: the value of NAME is what that file holds, without the last line break."""
 
@@ -176,11 +189,7 @@ class Settings(BaseSettings):
     @field_validator("shop_timezone", "source_timezone", check_fields=False)
     @classmethod
     def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: "Europe" is a folder
-            raise ValueError("is not an IANA time zone such as Europe/Berlin") from error
-        return value
+        return time_zone(value)
 
     @field_validator("data_dir")
     @classmethod

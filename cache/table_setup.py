@@ -5,9 +5,9 @@ It is kept in the cache for every reader. What is left open here comes from the 
 
 from __future__ import annotations
 
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
 from pydantic import BaseModel, field_validator
+
+from cache.settings import time_zone
 
 
 class Setup(BaseModel, frozen=True):
@@ -24,12 +24,7 @@ class Setup(BaseModel, frozen=True):
     @field_validator("timezone", "source_timezone")
     @classmethod
     def _known(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                ZoneInfo(value)
-            except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-                raise ValueError("is not an IANA time zone such as Europe/Berlin") from error
-        return value
+        return None if value is None else time_zone(value)
 
 
 OPEN = Setup()

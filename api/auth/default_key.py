@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import os
 import re
@@ -12,6 +11,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from cache.errors import SettingsInvalid
+from cache.listen_address import is_loopback
 from cache.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -55,13 +55,6 @@ _ADVICE = (
 def is_weak(key: str) -> bool:
     """Shorter than 16 characters, or a placeholder that anyone can guess."""
     return len(key) < MIN_LENGTH or bool(_PLACEHOLDER.fullmatch(key))
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _kept_key(file: Path) -> str:

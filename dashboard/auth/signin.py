@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import re
 from html import escape
 from urllib.parse import parse_qs, quote, urlsplit
@@ -21,6 +20,7 @@ from streamlit.runtime.secrets import SecretsValue
 
 from cache.access.client_ip import Proxies, counted_as
 from cache.errors import SettingsInvalid
+from cache.listen_address import is_loopback
 from cache.settings import Settings
 from dashboard.auth.passwords import COOKIE, SECONDS, Passwords
 
@@ -29,16 +29,6 @@ WRONG = RateLimitItemPerMinute(10)  # passwords, from one address
 BODY_LIMIT = 4096
 _PLACE = re.compile(r"/(?![/\\])")  # never another site
 _OIDC = ("oidc_metadata_url", "oidc_client_id", "oidc_client_secret")
-
-
-def loopback(host: str | None) -> bool:
-    """Whether only this machine can reach an address; None and "" are all addresses."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address((host or "").strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def check(host: str | None, settings: Settings) -> None:
@@ -61,7 +51,7 @@ def check(host: str | None, settings: Settings) -> None:
             "Nobody may sign in by OpenID Connect: both lists are empty.",
             "Name addresses or @domains in DASHBOARD_OPERATORS and DASHBOARD_VIEWERS.",
         )
-    if not (oidc or settings.dashboard_password or loopback(host)):
+    if not (oidc or settings.dashboard_password or is_loopback(host)):
         raise SettingsInvalid(
             f"The dashboard would listen on {host or 'all addresses'} without a sign-in.",
             "Set DASHBOARD_PASSWORD, or OIDC_METADATA_URL and what belongs to it, or set DASHBOARD_HOST to 127.0.0.1.",

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from ipaddress import ip_address
-
 import streamlit as st
 
 from cache.errors import CacheError
+from cache.listen_address import local_url
 from cache.storage.records import now
 from dashboard import code_samples, formatting, frame
 from dashboard.auth.source import source
@@ -17,7 +15,7 @@ from dashboard.components.table import Cell, Column, Line, table
 
 def api() -> None:
     shown = frame.page("API")
-    address = _address()
+    address = local_url(source().settings.api_host, source().settings.api_port)
     if shown:
         parameters, left = code_samples.request(shown)
         with st.container(border=True):
@@ -38,16 +36,6 @@ def api() -> None:
             st.caption("Decided by the settings API_HOST and API_PORT. It runs beside the dashboard, or by itself:")
             st.code("python api_sidecar.py", language=None)
         _keys()
-
-
-def _address() -> str:
-    """Where the API answers, seen from its own machine."""
-    settings = source().settings
-    with suppress(ValueError):
-        host = ip_address(settings.api_host or "::")
-        here = "127.0.0.1" if host.is_unspecified else f"[{host}]" if host.version == 6 else str(host)
-        return f"http://{here}:{settings.api_port}"
-    return f"http://{settings.api_host}:{settings.api_port}"
 
 
 def _keys() -> None:

@@ -1,0 +1,32 @@
+"""Which addresses only this machine can reach, and how this machine calls a server."""
+
+from __future__ import annotations
+
+import pytest
+
+from cache.listen_address import is_loopback, local_url
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.0.1", "::1", "[::1]", "localhost"])
+def test_loopback_is_reached_by_this_machine_only(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", [None, "", "0.0.0.0", "::", "192.168.1.4", "fe80::1", "orders.example.com"])
+def test_any_other_address_is_reached_by_others(host: str | None) -> None:
+    assert not is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:5000"),
+        ("0.0.0.0", "http://127.0.0.1:5000"),
+        ("", "http://127.0.0.1:5000"),
+        ("::", "http://[::1]:5000"),
+        ("fd00::7", "http://[fd00::7]:5000"),
+        ("orders.internal", "http://orders.internal:5000"),
+    ],
+)
+def test_the_local_url_names_an_address_that_can_be_called(host: str, url: str) -> None:
+    assert local_url(host, 5000) == url
