@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from functools import lru_cache
-from typing import Literal, NamedTuple, cast, get_args
+from typing import Literal, NamedTuple, get_args
 
 from api.contract.errors import ParameterInvalid
 from api.contract.parameters import Parameter, choice, flag, listed, names, pairs, parse, repeated, text, unknown, whole
 from cache.export.row_format import FileFormat, RowFormat
-from cache.query.filters import Condition, Op, Query, Sort
+from cache.query.filters import Condition, Query, Sort
+from cache.query.operators import OPERATORS
 
 PATH = "/fetch-data"
 
@@ -46,7 +47,6 @@ PARAMETERS: tuple[Parameter, ...] = (
     flag("stream", "Answers as server-sent events; with `refresh`, once more after the refresh."),
 )  # fmt: skip
 KNOWN: Mapping[str, Parameter] = {parameter.name: parameter for parameter in PARAMETERS}
-_OPS: frozenset[str] = frozenset(get_args(Op))
 
 # Pairs that say two things at once, and what to do.
 _CONTRADICTIONS = (
@@ -138,16 +138,17 @@ def read(query: bytes) -> FetchQuery:
 def _condition(name: str, value: str, known: Collection[str]) -> Condition | None:
     """`COLUMN__OP=value` or `COLUMN=value`; None for a name that is ignored."""
     column, _, op = name.rpartition("__")
-    if op in _OPS and column in known:
+    operator = OPERATORS.get(op)
+    if operator and column in known:
         try:
-            return Condition(column, cast(Op, op), listed(value) if op == "in" else value)
+            return Condition(column, operator.name, listed(value) if operator.takes == "list" else value)
         except ValueError:
             raise ParameterInvalid(f"Parameter '{name}' does not parse.", "A double quote is not closed.") from None
     if name.startswith("_"):
         return None
     if name in known:
         return Condition(name, "eq", value)
-    filters = f"and filters on columns (COLUMN=value, or COLUMN__OP=value with {', '.join(get_args(Op))})"
+    filters = f"and filters on columns (COLUMN=value, or COLUMN__OP=value with {', '.join(OPERATORS)})"
     raise unknown(name, PATH, f"{', '.join(KNOWN)}, {filters}; the columns are {', '.join(sorted(known))}")
 
 

@@ -10,204 +10,262 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cache.query.filters import Query, Sort, find_column, sortable_column
+from cache.query.filters import Query, Sort, compile_predicate, find_column, sortable_column
 from cache.query.merged_blocks import MAX_ROWS, MergedBlocks
-from cache.query.predicates import Range, Scalar, Wanted, json_value, wanted
-from cache.query.sorting import Part, Ranking, RowMask, RowNumbers, first, page, whole
+from cache.query.predicates import CodeRange, JsonScalar, Predicate, json_value
+from cache.query.sorting import BlockRows, RowMask, RowNumbers, SortedTable, rows_in_key_order, sort_all, top_rows
 from cache.storage.column_arrays import Block, Codes, Key, Values, blocks
 from cache.storage.mapped_files import mapped
 from cache.storage.snapshot import COLUMNS, Snapshot
 
-FIRST = 5_000  # rows of a sort that are found without sorting all, in large tables; farther on, all are
-SEVERAL = 4  # ranges that are compared one by one
-KEPT_BYTES = 8 << 20  # of whole sorts, for the pages that follow
-RANKINGS = 4  # that are kept, of small tables: 2.4 MB each at most
-COUNTED = 50_000  # different values, or what may be as many, that are counted without a scan
+MAX_TOP_ROWS = 5_000  # a page that ends before is selected without sorting all rows, in large tables
+MAX_COMPARED_RANGES = 4  # more ranges of codes are looked up in a table instead of compared one by one
+MAX_SORTED_BYTES = 8 << 20  # of complete sorts that are kept for further pages, in large tables
+MAX_SORTED_TABLES = 4  # that are kept, of small tables: 2.4 MB each at most
+MAX_FACET_CODES = 50_000  # different values of a facet, summed over the blocks, that are counted without a scan
+_MAX_LOOKUP_CODES = 1 << 16  # different codes for which an array of all codes is made
 
 
 class Matches(NamedTuple):
-    """Numbers of a page's rows, in the order asked for; `total` is how many match."""
+    """A page of the rows that match.
+
+    Attributes:
+        rows: Their row numbers in the snapshot, in the order of the query.
+        total: How many rows match, on all pages.
+    """
 
     rows: RowNumbers
     total: int
 
 
 class ColumnIndex:
-    """The column arrays of a snapshot: mapped when they are first asked for, and never copied as a whole.
+    """The column arrays of a snapshot, mapped at first use and never copied as a whole.
 
-    Queries whose columns have no arrays, and searches inside texts, are for a scan: see `supports` and cache/export.
-    Parameters: the blocks of a table of up to so many rows are `joined`.
+    Some queries need a scan by DuckDB (cache/export): those on columns without arrays, and searches inside texts.
+    `supports` tells. Several threads may use one index.
     """
 
     def __init__(self, snapshot: Snapshot, max_merged_rows: int = MAX_ROWS) -> None:
+        """Opens no file yet.
+
+        Args:
+            snapshot: The generation to answer from.
+            max_merged_rows: The blocks of a table of at most so many rows are merged.
+        """
         self._snapshot = snapshot
         self._max_merged_rows = max_merged_rows
         self._columns = snapshot.columns
-        self._asked: tuple[Query, list[tuple[str, Wanted]] | None] | None = None  # the last query
-        self._sorted: dict[Query, npt.NDArray[np.uint32]] = {}  # the least recently used first
-        self._rankings: dict[tuple[Sort, ...], Ranking] = {}  # the oldest first
+        self._last_compiled: tuple[Query, list[tuple[str, Predicate]] | None] | None = None
+        self._sorted_rows: dict[Query, npt.NDArray[np.uint32]] = {}  # the least recently used first
+        self._sorted_tables: dict[tuple[Sort, ...], SortedTable] = {}  # the oldest first
 
     def supports(self, query: Query) -> bool:
-        """Whether `find` can answer. Raises BadFilter."""
-        return self._tests(query) is not None
+        """Whether `find` can answer.
+
+        Raises:
+            BadFilter: The query names no column, or does not fit it.
+        """
+        return self._compiled(query) is not None
 
     def supports_facet(self, query: Query, column: str) -> bool:
-        """Whether `facet` can answer. Raises BadFilter."""
+        """Whether `facet` can answer.
+
+        Raises:
+            BadFilter: The query or `column` names no column, or a condition does not fit its column.
+        """
         name = find_column(column, self._columns).name
-        if not self.supports(query) or name not in self._names:
+        if not self.supports(query) or name not in self._indexed_names:
             return False
-        return sum(min(block.rows, block[name].top + 1) for block in self._blocks) <= COUNTED
+        return sum(min(block.rows, block[name].top + 1) for block in self._blocks) <= MAX_FACET_CODES
 
     def find(self, query: Query, offset: int = 0, limit: int | None = None) -> Matches:
-        """Rows that match, in order, from number `offset` on, `limit` at most. Raises BadFilter."""
+        """Finds a page of the rows that match.
+
+        Args:
+            query: A query that the index `supports`.
+            offset: Rows to leave out before the page.
+            limit: Rows of the page at most; None: all.
+
+        Raises:
+            BadFilter: The query names no column, or does not fit it.
+            LookupError: The query needs a scan.
+        """
         if not query.conditions and not query.sort:
             total = self._snapshot.rows
             stop = total if limit is None else min(offset + limit, total)
             return Matches(np.arange(min(offset, total), stop), total)
-        parts = self._matching(query)
-        counts = [block.rows if mask is None else int(np.count_nonzero(mask)) for block, mask in parts]
+        matching = self._matching(query)
+        counts = [block.rows if mask is None else int(np.count_nonzero(mask)) for block, mask in matching]
         total = sum(counts)
         stop = total if limit is None else min(offset + limit, total)
         if offset >= stop:
             return Matches(np.empty(0, np.int64), total)
         if not query.sort:
-            return Matches(page(parts, counts, offset, stop), total)
-        if isinstance(parts[0][0], MergedBlocks):
-            return Matches(self._ranking(parts[0][0], query.sort).page(parts[0][1], total, offset, stop), total)
-        if stop <= FIRST:
-            return Matches(first(parts, query.sort, stop)[offset:], total)
-        return Matches(self._whole(query, parts)[offset:stop].astype(np.int64), total)
+            return Matches(rows_in_key_order(matching, counts, offset, stop), total)
+        block, mask = matching[0]
+        if isinstance(block, MergedBlocks):
+            return Matches(self._sorted_table(block, query.sort).page(mask, total, offset, stop), total)
+        if stop <= MAX_TOP_ROWS:
+            return Matches(top_rows(matching, query.sort, stop)[offset:], total)
+        return Matches(self._sort_all(query, matching)[offset:stop].astype(np.int64), total)
+
+    def facet(self, query: Query, column: str, limit: int) -> list[tuple[JsonScalar, int]]:
+        """Counts the values of a column among the rows that match.
+
+        Args:
+            query: A query that the index `supports`; its order does not matter.
+            column: Name of the column.
+            limit: Values at most.
+
+        Returns:
+            The most frequent values as the rows' JSON has them, with their counts. Equally frequent ones are in the
+            order of the values, NULL last.
+
+        Raises:
+            BadFilter: The query or `column` names no column, or a condition does not fit its column.
+            LookupError: The query needs a scan.
+        """
+        counter: Counter[Key | None] = Counter()
+        for block, mask in self._matching(query, column):
+            values = block[column]
+            codes, counts = _count_codes(values.codes if mask is None else values.codes[mask], values.top)
+            for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
+                counter[None if code == values.top else values.key(code)] += count
+        most_frequent = sorted(counter.items(), key=lambda item: (-item[1], item[0] is None, item[0]))
+        described = find_column(column, self._columns)
+        return [(json_value(key, described), count) for key, count in most_frequent[:limit]]
 
     def release(self) -> None:
-        """Lets go of what was made for queries; it is made again when it is needed. Others may ask meanwhile."""
-        self._sorted.clear()
-        self._rankings.clear()
-        self.__dict__.pop("_joined", None)
+        """Drops what was computed for queries, to free memory. Other threads may query meanwhile."""
+        self._sorted_rows.clear()
+        self._sorted_tables.clear()
+        self.__dict__.pop("_merged", None)
 
-    def _ranking(self, table: MergedBlocks, sort: tuple[Sort, ...]) -> Ranking:
-        """The last ones are kept."""
-        found = self._rankings.get(sort)
-        if found is None:
-            found = self._rankings[sort] = Ranking(table, sort)
-            for oldest in list(self._rankings)[:-RANKINGS]:
-                self._rankings.pop(oldest, None)
-        return found
+    def _sorted_table(self, table: MergedBlocks, sort: tuple[Sort, ...]) -> SortedTable:
+        """The table in that order; the last few are kept."""
+        sorted_table = self._sorted_tables.get(sort)
+        if sorted_table is None:
+            sorted_table = self._sorted_tables[sort] = SortedTable(table, sort)
+            for oldest in list(self._sorted_tables)[:-MAX_SORTED_TABLES]:
+                self._sorted_tables.pop(oldest, None)
+        return sorted_table
 
-    def _whole(self, query: Query, parts: Sequence[Part]) -> npt.NDArray[np.uint32]:
-        """All rows that match, in order; the last results are kept. Several threads may ask at once."""
-        found = self._sorted.pop(query, None)
-        if found is None:
-            found = whole(parts, query.sort).astype(np.uint32)
-        self._sorted[query] = found
-        while len(self._sorted) > 1 and sum(rows.nbytes for rows in list(self._sorted.values())) > KEPT_BYTES:
-            self._sorted.pop(next(iter(self._sorted), query), None)
-        return found
+    def _sort_all(self, query: Query, matching: Sequence[BlockRows]) -> npt.NDArray[np.uint32]:
+        """All rows that match, in order; the last results are kept."""
+        rows = self._sorted_rows.pop(query, None)
+        if rows is None:
+            rows = sort_all(matching, query.sort).astype(np.uint32)
+        self._sorted_rows[query] = rows
+        while len(self._sorted_rows) > 1 and self._sorted_bytes() > MAX_SORTED_BYTES:
+            self._sorted_rows.pop(next(iter(self._sorted_rows), query), None)
+        return rows
 
-    def facet(self, query: Query, column: str, limit: int) -> list[tuple[Scalar, int]]:
-        """The column's most frequent values among the rows that match, as their JSON has them, and how often each is.
-
-        Equally frequent ones stand in the order of the values, NULL last. Raises BadFilter.
-        """
-        counted: Counter[Key | None] = Counter()
-        for block, mask in self._matching(query, column):
-            held = block[column]
-            codes, counts = _counts(held.codes if mask is None else held.codes[mask], held.top)
-            for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
-                counted[None if code == held.top else held.key(code)] += count
-        kind = find_column(column, self._columns)
-        most = sorted(counted.items(), key=lambda item: (-item[1], item[0] is None, item[0]))
-        return [(json_value(key, kind), count) for key, count in most[:limit]]
+    def _sorted_bytes(self) -> int:
+        return sum(rows.nbytes for rows in list(self._sorted_rows.values()))
 
     @cached_property
     def _blocks(self) -> list[Block]:
-        found: list[Block] = []
+        listed: list[Block] = []
         start = 0
         for segment, path in zip(self._snapshot.manifest.segments, self._snapshot.paths(COLUMNS), strict=True):
             if segment.rows:
-                found += blocks(mapped(path), start)
+                listed += blocks(mapped(path), start)
             start += segment.rows
-        return found
+        return listed
 
     @cached_property
-    def _names(self) -> frozenset[str]:
+    def _indexed_names(self) -> frozenset[str]:
         """The columns that have arrays in every block."""
         names = frozenset(column.name for column in self._columns)
         return names.intersection(*(block.names for block in self._blocks))
 
-    def _tests(self, query: Query) -> list[tuple[str, Wanted]] | None:
-        """What is asked of which column; None where it needs a scan."""
-        asked = self._asked
-        if asked is None or asked[0] is not query:
-            asked = self._asked = (query, self._read(query))
-        return asked[1]
-
-    def _read(self, query: Query) -> list[tuple[str, Wanted]] | None:
-        found = [(c.column, wanted(c, find_column(c.column, self._columns))) for c in query.conditions]
-        names = {name for name, _ in found} | {sortable_column(s.column, self._columns).name for s in query.sort}
-        tests = [(name, test) for name, test in found if test is not None]
-        return tests if len(tests) == len(found) and names <= self._names else None
-
-    def _matching(self, query: Query, *further: str) -> list[Part]:
-        """The blocks, and which of their rows match: all as one where the query's columns and `further` can be."""
-        tests = self._tests(query)
-        if tests is None:
-            raise LookupError("This query needs a scan.")
-        names = (*(name for name, _ in tests), *(sort.column for sort in query.sort), *further)
-        blocks = [self._joined] if self._joined and self._joined.can(names) else self._blocks
-        masks = ((block, _all([(block[name], test) for name, test in tests])) for block in blocks)
-        return [(block, mask) for block, mask in masks if mask is not False]
-
     @cached_property
-    def _joined(self) -> MergedBlocks | None:
+    def _merged(self) -> MergedBlocks | None:
         """All blocks as one; None where the table has none, or is too large."""
         return MergedBlocks(self._blocks) if 0 < self._snapshot.rows <= self._max_merged_rows else None
 
+    def _compiled(self, query: Query) -> list[tuple[str, Predicate]] | None:
+        """The predicate of each condition, with its column; None where the query needs a scan.
 
-def _counts(codes: Codes, top: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The different codes, and how often each is there."""
-    if top > 1 << 16:
+        The last result is kept, since `find` follows `supports`.
+        """
+        last = self._last_compiled
+        if last is None or last[0] is not query:
+            last = self._last_compiled = (query, self._compile(query))
+        return last[1]
+
+    def _compile(self, query: Query) -> list[tuple[str, Predicate]] | None:
+        predicates = [(c.column, compile_predicate(c, self._columns)) for c in query.conditions]
+        names = {c.column for c in query.conditions}
+        names |= {sortable_column(sort.column, self._columns).name for sort in query.sort}
+        usable = [(name, predicate) for name, predicate in predicates if predicate is not None]
+        return usable if len(usable) == len(predicates) and names <= self._indexed_names else None
+
+    def _matching(self, query: Query, *further: str) -> list[BlockRows]:
+        """The blocks with rows that may match, and which do. `further` columns are needed besides the query's.
+
+        The merged blocks are used where they have all these columns.
+        """
+        predicates = self._compiled(query)
+        if predicates is None:
+            raise LookupError("This query needs a scan.")
+        names = (*(name for name, _ in predicates), *(sort.column for sort in query.sort), *further)
+        merged = self._merged
+        blocks = [merged] if merged and merged.has_columns(names) else self._blocks
+        masks = ((block, _match_all([(block[name], predicate) for name, predicate in predicates])) for block in blocks)
+        return [(block, mask) for block, mask in masks if mask is not False]
+
+
+def _count_codes(codes: Codes, top: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The different codes, and how often each occurs."""
+    if top > _MAX_LOOKUP_CODES:
         different, counts = np.unique(codes, return_counts=True)
         return different.astype(np.int64), counts
     counts = np.bincount(codes)
-    there = counts.nonzero()[0]
-    return there, counts[there]
+    occurring = counts.nonzero()[0]
+    return occurring, counts[occurring]
 
 
-def _all(tests: Sequence[tuple[Values, Wanted]]) -> RowMask | Literal[False]:
-    """Which rows pass all the tests; False: none does."""
+def _match_all(predicates: Sequence[tuple[Values, Predicate]]) -> RowMask | Literal[False]:
+    """Which rows of a block pass all predicates; None: all rows, False: none."""
     mask: RowMask = None
-    for column, test in tests:
-        found = _mask(column, test.ranges(column))
-        if found is False:
+    for column, predicate in predicates:
+        passing = _match_ranges(column, predicate.code_ranges(column))
+        if passing is False:
             return False
-        if found is not True:
-            mask = found if mask is None else np.logical_and(mask, found, out=mask)
+        if passing is not True:
+            mask = passing if mask is None else np.logical_and(mask, passing, out=mask)
     return mask
 
 
-def _mask(column: Values, ranges: Sequence[Range]) -> npt.NDArray[np.bool_] | bool:
-    """Which rows have a code in one of the ranges; false and true: none and all."""
+def _match_ranges(column: Values, ranges: Sequence[CodeRange]) -> npt.NDArray[np.bool_] | bool:
+    """Which rows have a code in one of the ranges; True: all, False: none.
+
+    Args:
+        column: The column of a block.
+        ranges: As a predicate returns them.
+    """
     if not ranges:
         return False
     codes, size = column.codes, column.top + column.nulls
     if len(ranges) == 1:
-        return _within(codes, size, *ranges[0])
+        return _match_range(codes, size, *ranges[0])
     if len(ranges) == 2 and ranges[0][0] == 0 and ranges[1][1] == size and ranges[1][0] == ranges[0][1] + 1:
         return np.not_equal(codes, ranges[0][1])
-    if len(ranges) <= SEVERAL:
-        return reduce(np.bitwise_or, (_within(codes, size, low, high) for low, high in ranges))
-    if size > 1 << 16:
-        places: RowNumbers = np.searchsorted(np.array(ranges).reshape(-1), codes, "right")
-        inside: npt.NDArray[np.bool_] = places % 2 == 1
+    if len(ranges) <= MAX_COMPARED_RANGES:
+        return reduce(np.bitwise_or, (_match_range(codes, size, low, high) for low, high in ranges))
+    if size > _MAX_LOOKUP_CODES:
+        positions: RowNumbers = np.searchsorted(np.array(ranges).reshape(-1), codes, "right")
+        inside: npt.NDArray[np.bool_] = positions % 2 == 1
         return inside
     table = np.zeros(size + 1, np.bool_)
     for low, high in ranges:
         table[low:high] = True
-    listed: npt.NDArray[np.bool_] = table[codes]
-    return listed
+    looked_up: npt.NDArray[np.bool_] = table[codes]
+    return looked_up
 
 
-def _within(codes: Codes, size: int, low: int, high: int) -> npt.NDArray[np.bool_] | bool:
+def _match_range(codes: Codes, size: int, low: int, high: int) -> npt.NDArray[np.bool_] | bool:
     if low == high:
         return False
     if high == low + 1:

@@ -1,5 +1,4 @@
-"""All blocks as one, for tables of some hundred thousand rows: a filter then costs a few calls of NumPy, and not a few
-for each block. Needs NumPy alone."""
+"""All blocks of a small table merged into one, so that a query costs a few NumPy calls, not a few for each block."""
 
 from __future__ import annotations
 
@@ -10,22 +9,32 @@ import numpy.typing as npt
 
 from cache.storage.column_arrays import Block, Numbers, Texts, Values
 
-MAX_ROWS = 200_000  # of a table, at most
-MAX_TEXTS = 10_000  # of all blocks together, at most: they are put in order one by one
+MAX_ROWS = 200_000  # of a table whose blocks are merged
+MAX_TEXTS = 10_000  # dictionary entries of a merged column, summed over the blocks: they are sorted one by one
 
 
 class MergedBlocks:
-    """Parameters: all blocks of a snapshot. A column is joined when it is first asked for."""
+    """Behaves as one block of all rows. A column is merged at first use.
+
+    Attributes:
+        start: Number of the first row in the snapshot.
+        rows: Number of rows.
+    """
 
     start = 0
 
     def __init__(self, blocks: Sequence[Block]) -> None:
+        """Merges nothing yet.
+
+        Args:
+            blocks: All blocks of a snapshot, in order.
+        """
         self.rows = sum(block.rows for block in blocks)
         self._blocks = blocks
         self._columns: dict[str, Values | None] = {}
 
-    def can(self, names: Iterable[str]) -> bool:
-        """Whether all these columns can be joined."""
+    def has_columns(self, names: Iterable[str]) -> bool:
+        """Whether all these columns can be merged."""
         return all(self._column(name) for name in names)
 
     def __getitem__(self, name: str) -> Values:
@@ -41,7 +50,14 @@ class MergedBlocks:
 
 
 def merge_columns(parts: Sequence[Values]) -> Values | None:
-    """The column of all rows, in order; None where its codes would not be short, or take long to make."""
+    """Concatenates a column of several blocks under one dictionary.
+
+    Args:
+        parts: The column in each block, in order; all `Texts` or all `Numbers`.
+
+    Returns:
+        The column of all rows; None where its codes would need more than 32 bits, or take long to make.
+    """
     nulls = any(part.nulls for part in parts)
     texts = [part for part in parts if isinstance(part, Texts)]
     return _texts(texts, nulls) if texts else _numbers([part for part in parts if isinstance(part, Numbers)], nulls)
@@ -58,7 +74,7 @@ def _numbers(parts: Sequence[Numbers], nulls: bool) -> Numbers | None:
     top = (high - low) // unit + 1
     if top > np.iinfo(np.uint32).max:
         return None
-    codes = np.full(len(keys), top, _narrow(top))
+    codes = np.full(len(keys), top, _narrowest(top))
     codes[~null] = (present - low) // unit
     return Numbers(codes, top, nulls, low, unit, None)
 
@@ -67,11 +83,11 @@ def _texts(parts: Sequence[Texts], nulls: bool) -> Texts | None:
     if sum(part.top for part in parts) > MAX_TEXTS:
         return None
     texts = sorted({text for part in parts for text in part.texts})
-    rank = {text: i for i, text in enumerate(texts)}
+    code_of = {text: code for code, text in enumerate(texts)}
     top = len(texts)
-    codes = [np.array([*(rank[text] for text in part.texts), top], _narrow(top))[part.codes] for part in parts]
+    codes = [np.array([*(code_of[text] for text in part.texts), top], _narrowest(top))[part.codes] for part in parts]
     return Texts(np.concatenate(codes), top, nulls, texts)
 
 
-def _narrow(top: int) -> npt.DTypeLike:
+def _narrowest(top: int) -> npt.DTypeLike:
     return next(type for type in (np.uint8, np.uint16, np.uint32) if top <= np.iinfo(type).max)

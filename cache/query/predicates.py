@@ -1,4 +1,7 @@
-"""What conditions mean for the codes of a column (cache/storage/column_arrays.py), and what keys mean as JSON."""
+"""Predicates over dictionary codes, and what the codes mean as JSON. See cache/storage/column_arrays.py.
+
+Codes are in the order of the values, so that a predicate is a list of ranges of codes.
+"""
 
 from __future__ import annotations
 
@@ -12,102 +15,109 @@ from decimal import Context, Decimal
 
 import numpy as np
 
-from cache.query.filters import Condition, Value, operands
+from cache.query.values import Value
 from cache.schema import Column
 from cache.storage.column_arrays import Key, Texts, Values, float_keys
 
-Range = tuple[int, int]  # codes from the first to before the second
-Scalar = str | int | float | bool | None
+CodeRange = tuple[int, int]  # from the first code to before the second
+KeyInterval = tuple[Key | None, Key | None]  # from the first key to before the second; None: no bound
+JsonScalar = str | int | float | bool | None
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SIGN = 1 << 63
+_UNSIGNED_OFFSET = 1 << 63
 _EXACT = Context(prec=100)  # more digits than any value has
-# Signs beyond ASCII that DuckDB's lower() makes ASCII letters: of all there are, these two.
-_LOWERED = {"i": "iI\u0130", "k": "kK\u212a"}
+# DuckDB's lower() turns two characters beyond ASCII into ASCII letters, and no others.
+_UPPER_FORMS = {"i": "iI\u0130", "k": "kK\u212a"}
 
 
 @dataclass(frozen=True)
-class Between:
-    """Rows whose key is in one of the intervals (from the first to before the second; None: open), or is NULL."""
+class Intervals:
+    """Matches keys in any of the intervals.
 
-    intervals: tuple[tuple[Key | None, Key | None], ...]
+    Attributes:
+        intervals: Intervals of keys, in any order.
+        nulls: Whether NULL matches too.
+    """
+
+    intervals: tuple[KeyInterval, ...]
     nulls: bool = False
 
-    def ranges(self, column: Values) -> list[Range]:
-        found = [
+    def code_ranges(self, column: Values) -> list[CodeRange]:
+        """Translates the keys into codes of one block.
+
+        Args:
+            column: The column's array in that block.
+
+        Returns:
+            Ranges that neither touch nor overlap, rising, none empty (a single one may be).
+        """
+        ranges = [
             (0 if low is None else column.bound(low), column.top if high is None else column.bound(high))
             for low, high in self.intervals
         ]
         if self.nulls and column.nulls:
-            found.append((column.top, column.top + 1))
-        return found if len(found) == 1 else _joined(found)
+            ranges.append((column.top, column.top + 1))
+        return ranges if len(ranges) == 1 else merge_ranges(ranges)
 
 
 @dataclass(frozen=True)
-class Prefix:
-    """Rows whose text begins so, in capital or small letters. Parameters: `text` is ASCII and small."""
+class PrefixMatch:
+    """Matches texts that begin with `prefix`, in upper or lower case.
 
-    text: str
+    Attributes:
+        prefix: ASCII text in lower case.
+    """
 
-    def ranges(self, column: Values) -> list[Range]:
-        """Texts that begin with the same bytes stand together; each letter of the prefix narrows such ranges."""
+    prefix: str
+
+    def code_ranges(self, column: Values) -> list[CodeRange]:
+        """Finds the texts with this prefix in one block.
+
+        Texts with a common prefix stand together. Each letter of the prefix narrows the ranges found so far, one for
+        each way to write it.
+
+        Args:
+            column: The column's array in that block, of texts.
+
+        Returns:
+            Ranges that neither touch nor overlap, rising, none empty.
+        """
         assert isinstance(column, Texts)
-        heads = {b"": (0, column.top)}
-        for letter in self.text:
-            heads = {
+        ranges = {b"": (0, column.top)}  # by the bytes that the texts of the range begin with
+        for letter in self.prefix:
+            ranges = {
                 longer: (start, stop)
-                for head, (low, high) in heads.items()
-                for form in _LOWERED.get(letter, {letter, letter.upper()})
+                for head, (low, high) in ranges.items()
+                for form in _UPPER_FORMS.get(letter, {letter, letter.upper()})
                 for longer in [head + form.encode()]
                 for start in [bisect_left(column.texts, longer, low, high)]
-                for stop in [bisect_left(column.texts, _after_all(longer), start, high)]
+                for stop in [bisect_left(column.texts, _after_prefix(longer), start, high)]
                 if start < stop
             }
-        return _joined(list(heads.values()))
+        return merge_ranges(list(ranges.values()))
 
 
-Wanted = Between | Prefix
+Predicate = Intervals | PrefixMatch
 
 
-def wanted(condition: Condition, column: Column) -> Wanted | None:
-    """What a condition asks of a column's keys; None where codes cannot tell. Raises BadFilter."""
-    values = operands(condition, column)
-    match condition.op:
-        case "isnull":
-            return Between((), nulls=True) if condition.value == "true" else Between(((None, None),))
-        case "in":
-            return Between(tuple(_interval(value, column) for value in values))
-        case "contains":
-            return None
-        case "startswith":
-            text = values[0]
-            assert isinstance(text, str)
-            return Prefix(text.lower()) if text.isascii() else None
-    low, high = _interval(values[0], column)
-    match condition.op:
-        case "eq":
-            return Between(((low, high),))
-        case "ne":
-            return Between(((None, low), (high, None)), nulls=True)
-        case "gt":
-            return Between(((high, None),))
-        case "gte":
-            return Between(((low, None),))
-        case "lt":
-            return Between(((None, low),))
-        case _:
-            return Between(((None, high),))
+def key_interval(value: Value, column: Column) -> tuple[Key, Key]:
+    """The interval of keys that equal a value.
 
+    Args:
+        value: A value of the column's kind, as `parse_value` returns it.
+        column: The column it is compared with.
 
-def _interval(value: Value, column: Column) -> tuple[Key, Key]:
-    """The keys that equal a value: from the first to before the second, which is where greater ones begin."""
+    Returns:
+        The first key that is not less than the value, and the first that is greater. They are the same where no key
+        equals the value, such as a DECIMAL with more decimals than the column has.
+    """
     match value:
         case bytes():
             return value, value + b"\0"
         case str():
             text = value.encode("utf-8", "surrogatepass")
             return text, text + b"\0"
-        case Decimal():  # one of more decimals than the column has equals no key
+        case Decimal():
             scaled = value.scaleb(column.decimals, _EXACT)
             return math.ceil(scaled), math.floor(scaled) + 1
         case datetime():
@@ -117,12 +127,17 @@ def _interval(value: Value, column: Column) -> tuple[Key, Key]:
         case float():
             key = int(float_keys(np.array([value]))[0])
         case _:
-            key = value - _SIGN if column.kind == "unsigned" else value
+            key = value - _UNSIGNED_OFFSET if column.kind == "unsigned" else value
     return key, key + 1
 
 
-def json_value(key: Key | None, column: Column) -> Scalar:
-    """A key as the rows' JSON writes its value (docs/api.md)."""
+def json_value(key: Key | None, column: Column) -> JsonScalar:
+    """A key as the rows' JSON has its value (docs/api.md).
+
+    Args:
+        key: A key of the column; None for NULL.
+        column: The column, of any kind but `json`.
+    """
     match column.kind, key:
         case _, None:
             return None
@@ -131,7 +146,7 @@ def json_value(key: Key | None, column: Column) -> Scalar:
         case "bytes", bytes():
             return base64.b64encode(key).decode()
         case "unsigned", int():
-            return key + _SIGN
+            return key + _UNSIGNED_OFFSET
         case "boolean", 0 | 1:
             return key == 1
         case "decimal", int():
@@ -150,19 +165,19 @@ def json_value(key: Key | None, column: Column) -> Scalar:
             return key
 
 
-def _after_all(head: bytes) -> bytes:
-    """What sorts behind every UTF-8 text that begins so: no text holds this byte."""
-    return head + b"\xff"
-
-
-def _joined(ranges: Sequence[Range]) -> list[Range]:
-    """In order and without empty ones; those that touch made one."""
-    found: list[Range] = []
+def merge_ranges(ranges: Sequence[CodeRange]) -> list[CodeRange]:
+    """Sorts ranges, drops empty ones, and merges those that touch or overlap."""
+    merged: list[CodeRange] = []
     for start, stop in sorted(ranges):
         if start == stop:
             continue
-        if found and start <= found[-1][1]:
-            found[-1] = (found[-1][0], max(stop, found[-1][1]))
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
         else:
-            found.append((start, stop))
-    return found
+            merged.append((start, stop))
+    return merged
+
+
+def _after_prefix(prefix: bytes) -> bytes:
+    """Sorts behind every UTF-8 text with this prefix: no text holds the byte 0xFF."""
+    return prefix + b"\xff"

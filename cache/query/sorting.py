@@ -13,119 +13,149 @@ from cache.query.merged_blocks import MergedBlocks
 from cache.storage.column_arrays import Block, Key, Numbers, Texts, Values
 
 RowNumbers = npt.NDArray[np.int64]
-RowMask = npt.NDArray[np.bool_] | None  # of a block's rows; None: all of them
-Part = tuple[Block | MergedBlocks, RowMask]  # a block, and which of its rows match
+RowMask = npt.NDArray[np.bool_] | None  # which rows of a block; None: all of them
+BlockRows = tuple[Block | MergedBlocks, RowMask]  # a block, and which of its rows match
 
-RARE = 8  # rows that are looked at take as long as one that is ranked
-ROUND = 3  # times the rows wanted: as many are looked at before they are put in order
-_COMBINED = 1 << 48  # of a key made of several codes; a row's place in its block takes 14 bits more
+SORT_COST = 8  # testing this many rows takes as long as sorting one
+SORT_EVERY = 3  # candidates are sorted once there are this many times the rows needed
+_MAX_COMBINED = 1 << 48  # values of a sort key made of several codes; the row's position takes 14 bits more
 
 
-def page(parts: Iterable[Part], counts: Iterable[int], offset: int, stop: int) -> RowNumbers:
-    """Rows number `offset` to `stop` of those that match, in key order; `counts` are how many match in each part."""
-    found = []
-    for (block, mask), count in zip(parts, counts, strict=True):
+def rows_in_key_order(matching: Iterable[BlockRows], counts: Iterable[int], offset: int, stop: int) -> RowNumbers:
+    """A page of the rows that match, in key order.
+
+    Args:
+        matching: The blocks in order, and which rows match.
+        counts: How many rows match in each block.
+        offset: Position of the first row of the page.
+        stop: Position behind the last row of the page; greater than `offset`.
+    """
+    pages = []
+    for (block, mask), count in zip(matching, counts, strict=True):
         if offset < count and stop > 0:
             low, high = max(offset, 0), min(stop, count)
             rows = np.arange(low, high) if mask is None else np.flatnonzero(mask)[low:high]
-            found.append(rows + block.start)
+            pages.append(rows + block.start)
         offset, stop = offset - count, stop - count
-    return np.concatenate(found)
+    return np.concatenate(pages)
 
 
-def whole(parts: Sequence[Part], sort: Sequence[Sort]) -> RowNumbers:
-    """All rows that match, in the order of `sort`; equal ones in key order."""
-    places = [(block, _places(block, mask)) for block, mask in parts]
+def sort_all(matching: Sequence[BlockRows], sort: Sequence[Sort]) -> RowNumbers:
+    """All rows that match, in the order of `sort`, equal ones in key order.
+
+    Args:
+        matching: The blocks in order, and which rows match.
+        sort: Columns to sort by, the most significant first.
+    """
+    positions = [(block, _positions(block, mask)) for block, mask in matching]
     orders = []
     for name, descending in reversed(sort):
-        ranks = _ranks([(block[name], rows) for block, rows in places])
+        ranks = _ranks([(block[name], rows) for block, rows in positions])
         orders.append(~ranks if descending else ranks)
-    rows = np.concatenate([rows + block.start for block, rows in places])
+    rows = np.concatenate([rows + block.start for block, rows in positions])
     return rows[np.lexsort(orders)]
 
 
-class Ranking:
-    """All rows of a table in the order of `sort`, out of which pages of any filter are picked."""
+class SortedTable:
+    """All rows of a table in one order, from which a page of any filter is picked."""
 
     def __init__(self, table: MergedBlocks, sort: Sequence[Sort]) -> None:
-        self._rows = whole([(table, None)], sort)
+        """Sorts the table.
+
+        Args:
+            table: The table.
+            sort: Columns to sort by, the most significant first.
+        """
+        self._rows = sort_all([(table, None)], sort)
         self._ranks = np.empty(len(self._rows), np.uint32)
         self._ranks[self._rows] = np.arange(len(self._rows))
 
     def page(self, mask: RowMask, total: int, offset: int, stop: int) -> RowNumbers:
-        """Rows number `offset` to `stop` of those that match; `total` is how many do."""
+        """A page of the rows that match.
+
+        Args:
+            mask: Which rows of the table match.
+            total: How many do; more than `offset`.
+            offset: Position of the first row of the page.
+            stop: Position behind the last row of the page, `total` at most.
+        """
         if mask is None:
             return self._rows[offset:stop]
-        everything = len(self._rows)
-        looked = min(2 * stop * everything // total, everything)  # twice what does where they are spread evenly
-        if looked > RARE * total:
+        size = len(self._rows)
+        tested = min(2 * stop * size // total, size)  # twice what is needed where they are spread evenly
+        if tested > SORT_COST * total:
             ranks = self._ranks[mask.nonzero()[0]]
             ranks.sort()
             return self._rows[ranks[offset:stop]]
         while True:
-            head = self._rows[:looked]
+            head = self._rows[:tested]
             rows: RowNumbers = head.compress(mask.take(head))
             if len(rows) >= stop:
                 return rows[offset:stop]
-            looked *= 4
+            tested *= 4
 
 
-def first(parts: Sequence[Part], sort: Sequence[Sort], count: int) -> RowNumbers:
-    """The first `count` rows of those that match, in the order of `sort`; equal ones in key order.
+def top_rows(matching: Sequence[BlockRows], sort: Sequence[Sort], count: int) -> RowNumbers:
+    """The first `count` rows of those that match, in the order of `sort`, equal ones in key order.
 
-    Blocks are taken in the order of the best value that they hold. Once there are enough rows, the last of them is the
-    mark that a row has to be ahead of; most blocks then have few such rows, or none.
+    Blocks are visited in the order of the best value that they hold. Once there are enough rows, the last of them is
+    the threshold: further rows have to come before it, and few rows of most blocks do.
+
+    Args:
+        matching: The blocks, and which rows match.
+        sort: Columns to sort by, the most significant first.
+        count: How many rows; no more than match.
     """
     name, descending = sort[0]
-    parts = sorted(parts, key=lambda part: _best(part[0][name], descending), reverse=descending)
-    leaders = _Leaders(sort, count)
-    for block, mask in parts:
-        rows = leaders.ahead(block, mask)
+    matching = sorted(matching, key=lambda part: _best(part[0][name], descending), reverse=descending)
+    candidates = _Candidates(sort, count)
+    for block, mask in matching:
+        rows = candidates.better(block, mask)
         if rows is None:
             break
         if len(rows):
-            leaders.add(block, rows if len(rows) <= count else _least(block, rows, sort, count))
-    return leaders.rows()
+            candidates.add(block, rows if len(rows) <= count else _preselect(block, rows, sort, count))
+    return candidates.rows()
 
 
-class _Leaders:
-    """The first rows of those seen so far, and what their sort columns hold."""
+class _Candidates:
+    """The first rows of the blocks visited so far, with the keys of their sort columns."""
 
     def __init__(self, sort: Sequence[Sort], count: int) -> None:
         self._sort = sort
         self._count = count
         self._rows: list[RowNumbers] = []
         self._keys: list[list[npt.NDArray[Any]]] = [[] for _ in sort]
-        self._new = 0  # rows since they were last put in order
-        self._mark: list[Key] | None = None  # keys of the last of them, once there are enough
-        self._mark_row = 0
+        self._unsorted = 0  # rows added since the last sort
+        self._threshold: list[Key] | None = None  # keys of the last row, once there are enough rows
+        self._threshold_row = 0
 
-    def ahead(self, block: Block | MergedBlocks, mask: RowMask) -> RowNumbers | None:
-        """Places of rows in the block that may be among the first; None where neither it nor a later one has any."""
-        if self._mark is None:
-            return _places(block, mask)
+    def better(self, block: Block | MergedBlocks, mask: RowMask) -> RowNumbers | None:
+        """Positions of rows in the block that may be among the first; None where no later block has any either."""
+        if self._threshold is None:
+            return _positions(block, mask)
         name, descending = self._sort[0]
         best = _best(block[name], descending)
-        if best < self._mark[0] if descending else best > self._mark[0]:
+        if best < self._threshold[0] if descending else best > self._threshold[0]:
             return None
-        found = _ahead(block, self._sort, self._mark, block.start < self._mark_row)
-        return (found if mask is None else found & mask).nonzero()[0]
+        before = _before(block, self._sort, self._threshold, block.start < self._threshold_row)
+        return (before if mask is None else before & mask).nonzero()[0]
 
     def add(self, block: Block | MergedBlocks, rows: RowNumbers) -> None:
         self._rows.append(rows + block.start)
         for keys, (name, _) in zip(self._keys, self._sort, strict=True):
             column = block[name]
             keys.append(column.keys(column.codes[rows]))
-        self._new += len(rows)
-        if self._new >= (self._count if self._mark is None else ROUND * self._count):
-            self._put_in_order()
+        self._unsorted += len(rows)
+        if self._unsorted >= (self._count if self._threshold is None else SORT_EVERY * self._count):
+            self._sort_and_cut()
 
     def rows(self) -> RowNumbers:
-        if self._new:
-            self._put_in_order()
+        if self._unsorted:
+            self._sort_and_cut()
         return self._rows[0]
 
-    def _put_in_order(self) -> None:
+    def _sort_and_cut(self) -> None:
         rows, keys = np.concatenate(self._rows), [np.concatenate(each) for each in self._keys]
         orders = [rows]
         for each, (_, descending) in zip(reversed(keys), reversed(self._sort), strict=True):
@@ -133,65 +163,67 @@ class _Leaders:
             orders.append(~ranks if descending else ranks)
         order = np.lexsort(orders)[: self._count]
         self._rows, self._keys = [rows[order]], [[each[order]] for each in keys]
-        self._new = 0
+        self._unsorted = 0
         if len(order) == self._count:
-            self._mark = [each[order[-1:]].tolist()[0] for each in keys]
-            self._mark_row = int(rows[order[-1]])
+            self._threshold = [each[order[-1:]].tolist()[0] for each in keys]
+            self._threshold_row = int(rows[order[-1]])
 
 
 def _best(column: Values, descending: bool) -> Any:
     return column.greatest if descending else column.least
 
 
-def _ahead(block: Block | MergedBlocks, sort: Sequence[Sort], mark: Sequence[Key], ties: bool) -> npt.NDArray[np.bool_]:
-    """Which rows stand before the mark; `ties`: or have the same keys."""
-    found: npt.NDArray[np.bool_] | None = None  # by the columns behind
-    for (name, descending), key in zip(reversed(sort), reversed(mark), strict=True):
+def _before(
+    block: Block | MergedBlocks, sort: Sequence[Sort], threshold: Sequence[Key], ties: bool
+) -> npt.NDArray[np.bool_]:
+    """Which rows sort before the threshold; with `ties`, also those with the same keys."""
+    before: npt.NDArray[np.bool_] | None = None  # by the less significant columns
+    for (name, descending), key in zip(reversed(sort), reversed(threshold), strict=True):
         column = block[name]
         codes, code = column.codes, column.bound(key)
         same = column.key(code) == key
-        tied = same and ties and found is None
+        tied = same and ties and before is None
         better: npt.NDArray[np.bool_] = codes >= code + same - tied if descending else codes < code + tied
-        found = better if found is None or not same else better | ((codes == code) & found)
-    assert found is not None
-    return found
+        before = better if before is None or not same else better | ((codes == code) & before)
+    assert before is not None
+    return before
 
 
-def _least(block: Block | MergedBlocks, rows: RowNumbers, sort: Sequence[Sort], count: int) -> RowNumbers:
-    """The first `count` of a block's rows and perhaps as many more, in no order."""
+def _preselect(block: Block | MergedBlocks, rows: RowNumbers, sort: Sequence[Sort], count: int) -> RowNumbers:
+    """The first `count` of a block's rows, and at most as many more, in no order."""
     name, descending = sort[0]
     codes = block[name].codes[rows]
     last = np.partition(codes, -count)[-count] if descending else np.partition(codes, count - 1)[count - 1]
     rows = rows[(codes >= last if descending else codes <= last).nonzero()]
     if len(rows) <= 2 * count:
         return rows
-    keys, size = np.zeros(len(rows), np.uint64), 1  # the codes of all columns, and the place, as one number
+    keys, size = np.zeros(len(rows), np.uint64), 1  # the codes of all columns and the position, as one number
     for name, descending in sort:
         column = block[name]
         codes = column.codes[rows].astype(np.uint64)
-        if size * (column.top + 1) > _COMBINED:
-            listed, inverse = np.unique(keys, return_inverse=True)
-            keys, size = inverse.astype(np.uint64), len(listed)
+        if size * (column.top + 1) > _MAX_COMBINED:
+            different, inverse = np.unique(keys, return_inverse=True)
+            keys, size = inverse.astype(np.uint64), len(different)
         keys *= np.uint64(column.top + 1)
         keys += np.uint64(column.top) - codes if descending else codes
         size *= column.top + 1
     keys *= np.uint64(len(rows))
     keys += np.arange(len(rows), dtype=np.uint64)
-    found: RowNumbers = rows[np.partition(keys, count - 1)[:count] % np.uint64(len(rows))]
-    return found
+    first: RowNumbers = rows[np.partition(keys, count - 1)[:count] % np.uint64(len(rows))]
+    return first
 
 
 def _ranks(columns: Sequence[tuple[Values, RowNumbers]]) -> npt.NDArray[np.int64]:
-    """Numbers in the order of the keys."""
+    """Numbers in the order of the values, for the given positions of each block."""
     texts = sorted({text for column, _ in columns if isinstance(column, Texts) for text in column.texts})
     rank = {text: i for i, text in enumerate(texts)}
-    found: list[npt.NDArray[np.int64]] = []
+    ranks: list[npt.NDArray[np.int64]] = []
     for column, rows in columns:
         if isinstance(column, Numbers):
-            found.append(column.keys(column.codes[rows]))
+            ranks.append(column.keys(column.codes[rows]))
         else:
-            found.append(np.array([*(rank[text] for text in column.texts), len(rank)])[column.codes[rows]])
-    return np.concatenate(found)
+            ranks.append(np.array([*(rank[text] for text in column.texts), len(rank)])[column.codes[rows]])
+    return np.concatenate(ranks)
 
 
 def _text_ranks(texts: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
@@ -200,5 +232,5 @@ def _text_ranks(texts: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
     return np.array([rank[text] for text in listed])
 
 
-def _places(block: Block | MergedBlocks, mask: RowMask) -> RowNumbers:
+def _positions(block: Block | MergedBlocks, mask: RowMask) -> RowNumbers:
     return np.arange(block.rows) if mask is None else mask.nonzero()[0]

@@ -13,7 +13,8 @@ from cache_factory import publish
 from shop_factory import SHOP_COLUMNS, shop
 
 from cache.analytics.figures import Orders, Span
-from cache.query.filters import Condition, Op, where
+from cache.query.filters import Condition, where
+from cache.query.operators import Op
 from cache.storage.local_store import LocalStore
 from dashboard import code_samples
 from dashboard.frame import Shown

@@ -1,0 +1,229 @@
+"""The filter operators: one object each, in one list.
+
+An operator is added here alone. The filter language, the column index, the description of the API and the tests take
+it from `OPERATORS`; docs/api.md has a row for it, which a test holds to its words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from cache.errors import BadFilter
+from cache.query.predicates import Intervals, KeyInterval, Predicate, PrefixMatch, key_interval
+from cache.query.values import Value, parse_value
+from cache.schema import Column, Kind
+from cache.storage.column_arrays import Key
+
+Op = Literal["eq", "ne", "gt", "gte", "lt", "lte", "in", "contains", "startswith", "isnull"]
+Takes = Literal["value", "list", "text", "flag"]
+
+ALL_KINDS: tuple[Kind, ...] = get_args(Kind)
+TEXT_KINDS: tuple[Kind, ...] = ("text", "json")
+ORDERED_KINDS = tuple(kind for kind in ALL_KINDS if kind not in ("boolean", "json", "bytes"))
+
+_Operands = Sequence[Value]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A filter operator.
+
+    NULL passes only where both `sql` and `predicate` say so.
+
+    Attributes:
+        name: Its name in `COLUMN__name=…`.
+        description: Which values pass, in words that follow "the value". OpenAPI and docs/api.md show it.
+        kinds: The kinds of columns that it applies to.
+        takes: What a condition compares the column with: a `value` of the column's kind, a `list` of such values, a
+            `text`, or a `flag` (true or false).
+        sql: Returns a condition of DuckDB, out of the quoted name of the column and the operands. It has one question
+            mark for each operand, in their order; for a flag, none.
+        predicate: Returns what passes in the column's dictionary codes, out of the operands and the column; None where
+            codes cannot tell, so that a scan has to.
+    """
+
+    name: Op
+    description: str
+    kinds: tuple[Kind, ...]
+    takes: Takes
+    sql: Callable[[str, _Operands], str]
+    predicate: Callable[[_Operands, Column], Predicate | None]
+
+    def operands(self, value: str | Sequence[str], column: Column) -> list[Value]:
+        """Reads the texts of a condition.
+
+        Args:
+            value: A text; for a list, several or one.
+            column: The column of the condition.
+
+        Returns:
+            The operands, typed as the column is. A flag is 0 or 1.
+
+        Raises:
+            BadFilter: The column's kind does not fit, or a text does not parse.
+        """
+        if column.kind not in self.kinds:
+            fitting = ", ".join(operators_for(column.kind))
+            raise BadFilter(f"{column.name} does not support {self.name}.", f"It supports {fitting}.")
+        if self.takes == "list":
+            return [parse_value(text, column) for text in ((value,) if isinstance(value, str) else value)]
+        if not isinstance(value, str):
+            raise BadFilter(f"{column.name}__{self.name} takes one value.")
+        if self.takes == "value":
+            return [parse_value(value, column)]
+        if self.takes == "text":
+            return [value]
+        if value not in ("true", "false"):
+            raise BadFilter(f"{column.name}__{self.name} does not take {value!r}.", "It takes true or false.")
+        return [int(value == "true")]
+
+    def compile(self, name: str, operands: _Operands) -> tuple[str, list[Value]]:
+        """Compiles a condition to SQL.
+
+        Args:
+            name: The column's name as an SQL identifier.
+            operands: As `operands` returns them.
+
+        Returns:
+            The SQL, and its parameters in the order of the question marks.
+        """
+        return self.sql(name, operands), [] if self.takes == "flag" else list(operands)
+
+
+def _compared(sign: str) -> Callable[[str, _Operands], str]:
+    return lambda name, _: f"{name} {sign} ?"
+
+
+def _searched(function: str) -> Callable[[str, _Operands], str]:
+    return lambda name, _: f"{function}(lower({name}), lower(?))"
+
+
+def _keys(
+    intervals: Callable[[Key, Key], tuple[KeyInterval, ...]], nulls: bool = False
+) -> Callable[[_Operands, Column], Intervals]:
+    """A predicate on the keys. For each operand `intervals` gets the first key not less and the first greater."""
+
+    def predicate(operands: _Operands, column: Column) -> Intervals:
+        bounds = (key_interval(operand, column) for operand in operands)
+        return Intervals(tuple(interval for bound in bounds for interval in intervals(*bound)), nulls)
+
+    return predicate
+
+
+def _one_of(name: str, operands: _Operands) -> str:
+    return f"{name} IN ({', '.join('?' * len(operands))})" if operands else "false"
+
+
+def _is_null(name: str, operands: _Operands) -> str:
+    return f"{name} IS {'' if operands[0] else 'NOT '}NULL"
+
+
+def _null_codes(operands: _Operands, _: Column) -> Intervals:
+    return Intervals((), nulls=True) if operands[0] else Intervals(((None, None),))
+
+
+def _prefix_codes(operands: _Operands, _: Column) -> PrefixMatch | None:
+    """ASCII alone: of other texts, lower and upper case do not stand together."""
+    prefix = str(operands[0])
+    return PrefixMatch(prefix.lower()) if prefix.isascii() else None
+
+
+def _scan_only(_: _Operands, __: Column) -> None:
+    """For operators that codes cannot answer."""
+
+
+OPERATORS: Mapping[str, Operator] = {
+    operator.name: operator
+    for operator in (
+        Operator(
+            name="eq",
+            description="equals the given value",
+            kinds=ALL_KINDS,
+            takes="value",
+            sql=_compared("="),
+            predicate=_keys(lambda low, high: ((low, high),)),
+        ),
+        Operator(
+            name="ne",
+            description="differs from the given value, or is NULL",
+            kinds=ALL_KINDS,
+            takes="value",
+            sql=_compared("IS DISTINCT FROM"),
+            predicate=_keys(lambda low, high: ((None, low), (high, None)), nulls=True),
+        ),
+        Operator(
+            name="gt",
+            description="is greater than the given value",
+            kinds=ORDERED_KINDS,
+            takes="value",
+            sql=_compared(">"),
+            predicate=_keys(lambda _, high: ((high, None),)),
+        ),
+        Operator(
+            name="gte",
+            description="is greater than or equal to the given value",
+            kinds=ORDERED_KINDS,
+            takes="value",
+            sql=_compared(">="),
+            predicate=_keys(lambda low, _: ((low, None),)),
+        ),
+        Operator(
+            name="lt",
+            description="is less than the given value",
+            kinds=ORDERED_KINDS,
+            takes="value",
+            sql=_compared("<"),
+            predicate=_keys(lambda low, _: ((None, low),)),
+        ),
+        Operator(
+            name="lte",
+            description="is less than or equal to the given value",
+            kinds=ORDERED_KINDS,
+            takes="value",
+            sql=_compared("<="),
+            predicate=_keys(lambda _, high: ((None, high),)),
+        ),
+        Operator(
+            name="in",
+            description=(
+                "equals one of the given values, which are separated by commas; a value with a comma goes in double "
+                "quotes, in which a double quote is doubled"
+            ),
+            kinds=ALL_KINDS,
+            takes="list",
+            sql=_one_of,
+            predicate=_keys(lambda low, high: ((low, high),)),
+        ),
+        Operator(
+            name="contains",
+            description="contains the given text, in upper or lower case",
+            kinds=TEXT_KINDS,
+            takes="text",
+            sql=_searched("contains"),
+            predicate=_scan_only,
+        ),
+        Operator(
+            name="startswith",
+            description="starts with the given text, in upper or lower case",
+            kinds=TEXT_KINDS,
+            takes="text",
+            sql=_searched("starts_with"),
+            predicate=_prefix_codes,
+        ),
+        Operator(
+            name="isnull",
+            description="is NULL (`true`), or is not NULL (`false`)",
+            kinds=ALL_KINDS,
+            takes="flag",
+            sql=_is_null,
+            predicate=_null_codes,
+        ),
+    )
+}
+
+
+def operators_for(kind: Kind) -> list[str]:
+    """Names of the operators that apply to columns of a kind."""
+    return [name for name, operator in OPERATORS.items() if kind in operator.kinds]

@@ -1,0 +1,125 @@
+"""Values of a query string: a text is read as a value of its column's kind."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import re
+import struct
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+
+from cache.errors import BadFilter
+from cache.schema import Column, Kind
+
+Value = str | int | float | Decimal | date | datetime | bytes
+
+MAX_DIGITS = 38  # of DuckDB's widest DECIMAL
+_SHOWN = 80  # characters of a wrong text in a message
+
+
+def parse_value(text: str, column: Column) -> Value:
+    """Reads a text as a value that DuckDB can compare with the column.
+
+    A date stands for its midnight in UTC where the column holds instants. An instant without a zone is UTC.
+
+    Args:
+        text: As it stands in a query string.
+        column: The column that the value is compared with.
+
+    Returns:
+        A value of the Python type of the column's kind. A boolean is 0 or 1.
+
+    Raises:
+        BadFilter: The text is no such value. The message names the column and what it takes.
+    """
+    parse, takes = _PARSERS[column.kind]
+    try:
+        value = parse(text)
+        if isinstance(value, Decimal):
+            _check_width(value, column)
+        return value
+    except (ValueError, InvalidOperation, OverflowError) as error:
+        raise BadFilter(f"{column.name} does not take {text[:_SHOWN]!r}.", f"It takes {takes}.") from error
+
+
+def _signed(text: str) -> int:
+    return _integer(text, -(2**63), 2**63 - 1)
+
+
+def _unsigned(text: str) -> int:
+    return _integer(text, 0, 2**64 - 1)
+
+
+def _integer(text: str, low: int, high: int) -> int:
+    if not re.fullmatch(r"[+-]?[0-9]{1,40}", text):
+        raise ValueError
+    number = int(text)
+    if not low <= number <= high:
+        raise ValueError
+    return number
+
+
+def _boolean(text: str) -> int:
+    if text.lower() not in ("true", "1", "false", "0"):
+        raise ValueError
+    return int(text.lower() in ("true", "1"))
+
+
+def _decimal(text: str) -> Decimal:
+    number = Decimal(text)
+    exponent = number.as_tuple().exponent
+    if not isinstance(exponent, int) or max(number.adjusted() + 1, 1) + max(-exponent, 0) > MAX_DIGITS:
+        raise ValueError
+    return number
+
+
+def _check_width(number: Decimal, column: Column) -> None:
+    """DuckDB compares two DECIMALs in one type: raises ValueError where none holds both sides."""
+    whole = max(number.adjusted() + 1, column.digits - column.decimals)
+    if whole + max(-int(number.as_tuple().exponent), column.decimals) > MAX_DIGITS:
+        raise ValueError
+
+
+def _single(text: str) -> float:
+    """Rounds to the value of a FLOAT, since the rows' JSON has the shortest number that reads back as it."""
+    return float(struct.unpack("<f", struct.pack("<f", _double(text)))[0])
+
+
+def _double(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _instant(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError from error
+
+
+_INSTANT = (_instant, "an ISO 8601 date or instant, such as 2025-12-29 or 2025-12-29T10:25:00Z")
+_TEXT = (str, "a text")
+_PARSERS: Mapping[Kind, tuple[Callable[[str], Value], str]] = {  # and what it takes, in words
+    "integer": (_signed, "a whole number of up to 64 bits"),
+    "unsigned": (_unsigned, "a whole number from 0 to 2^64 - 1"),
+    "boolean": (_boolean, "true or false"),
+    "decimal": (_decimal, f"a decimal number of up to {MAX_DIGITS} digits, such as 598.94"),
+    "float": (_single, "a number"),
+    "double": (_double, "a number"),
+    "date": (date.fromisoformat, "an ISO 8601 date, such as 2025-12-29"),
+    "datetime": _INSTANT,
+    "timestamp": _INSTANT,
+    "text": _TEXT,
+    "json": _TEXT,
+    "bytes": (_bytes, "bytes in base64"),
+}
