@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo run install test lint soak bench test-bare pins renew-pins licenses
+.PHONY: help demo run install test test-fast lint soak bench test-bare pins renew-pins licenses
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ install: .venv/installed-dev  ## Install all that work on the project needs: Pyt
 
 test: install lint  ## Run every check except the long ones
 	$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile
+
+test-fast: install  ## Run the tests that need no server of the lab and no browser
+	$(BIN)/python -m pytest tests/unit -n 2 --dist loadfile
 
 lint: .venv/installed-dev  ## Check formatting, style, types and the direction of imports
 	$(BIN)/ruff format --check .

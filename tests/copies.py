@@ -33,6 +33,17 @@ _INTEGERS = {"tinyint", "smallint", "mediumint", "int", "bigint", "year"}
 _BINARY = {"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "geometry", "point", "polygon"}
 _TEXTS = {"char", "varchar", "tinytext", "text", "mediumtext", "longtext"}
 
+EVERY_TYPE = """id BIGINT PRIMARY KEY, b BIT(10), bl BLOB, vb VARBINARY(5), ts TIMESTAMP(3) NULL, f FLOAT, d DOUBLE,
+    g POINT, z INT(5) UNSIGNED ZEROFILL, t TEXT, e ENUM('a', 'b,c)'), n VARCHAR(9), y YEAR, tm TIME, dt DATETIME(6),
+    m DECIMAL(12,2), l1 VARCHAR(5) CHARACTER SET latin1 COMMENT 'é, NOT NULL', j JSON, o TINYINT(1) NOT NULL"""
+EVERY_TYPE_ROWS = [
+    (-3, 513, b"\x00\xff\n\"", b"\x01", "2024-01-02 03:04:05.678", 1.25, 1e30, None, 7, 'a"b\r\nc', "b,c)", "NULL",
+     2024, "-12:00:00", "2024-02-29 23:59:59.000001", "12.50", "é", '{"a": [1, 2.50]}', 1),
+    (2, *[None] * 17, 0),
+    (9, 1, b"", b"", "2024-07-01 00:00:00", 0.5, 0.1, None, 0, "", "a", "", 1999, "00:00:00", "1999-12-31", "-0.01", "",
+     None, 1),
+]  # fmt: skip
+
 
 class Copies:
     """Parameters: `session` is a login that is still good, so that a sync needs no Chrome."""

@@ -1,9 +1,8 @@
-"""A real dashboard for tests: its own process, folder and port, and a browser in front of it."""
+"""A real dashboard for tests: its own process, folder and port."""
 
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import time
@@ -12,12 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from playwright.sync_api import Browser, Page, expect
+from paths import ROOT
 
 from cache.storage.store import Store, open_store
 from lab.servers import free_port
-
-ROOT = Path(__file__).parents[1]
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
@@ -74,40 +71,3 @@ def dashboard(folder: Path, **settings: str) -> Iterator[Dashboard]:
         yield running
     finally:
         running.close()
-
-
-def visit(browser: Browser, address: str, width: int = 1440) -> Page:
-    """A tab of its own visitor, loaded up to its title."""
-    page = browser.new_context(viewport={"width": width, "height": 900}).new_page()
-    page.set_default_timeout(20_000)
-    page.goto(address)
-    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=20_000)
-    return page
-
-
-def figure(page: Page, label: str, value: str | re.Pattern[str]) -> None:
-    """Waits until a card shows a figure."""
-    card = page.get_by_role("listitem").filter(has=page.get_by_text(label, exact=True))
-    expect(card.locator(".value")).to_have_text(value, timeout=20_000)
-
-
-def at_rest(page: Page) -> None:
-    """Waits until the script has run to its end: what is typed before may be lost."""
-    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible(timeout=20_000)
-
-
-def sign_in(page: Page, address: str, password: str) -> None:
-    page.set_default_timeout(20_000)
-    page.goto(address)
-    page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Sign in").click()
-
-
-def open_every_page(page: Page) -> None:
-    """Opens every page, one after the other."""
-    expect(page.get_by_test_id("stSidebarNavLink").first).to_be_visible()
-    for place in page.get_by_test_id("stSidebarNavLink").all():
-        place.click()
-        expect(page).to_have_title(re.compile(f"^{place.inner_text().splitlines()[-1]}"))
-        expect(page.get_by_role("heading", level=1)).to_be_visible()
-        at_rest(page)

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import httpx
 import psutil
+from paths import ROOT
 
 from cache.storage.records import Worker
 from cache.storage.store import Store, open_store
 from lab import Lab
 from lab.servers import free_port
 
-ROOT = Path(__file__).resolve().parent.parent
 KEY = "a-key-for-the-end-to-end-tests"
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from cache_factory import confirm, publish
+from paths import ROOT
 
 from api.app import create_app
 from api.routes.refresh_stream import Events
@@ -24,7 +25,6 @@ from cache.storage.records import Progress, Run, Worker
 from cache.storage.snapshot import Changes, Head
 from cache.storage.store import Store, open_store
 
-ROOT = Path(__file__).parents[1]
 KEY = "a-key-for-tests-0123456789"
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 from cache_factory import Row, publish
-from dashboard_process import Dashboard, at_rest, dashboard, figure, visit
+from dashboard_page import at_rest, figure, visit
+from dashboard_process import Dashboard, dashboard
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 from shop_factory import SHOP_COLUMNS, shop
 from sidecar_process import answering, sync, worker
@@ -93,7 +94,7 @@ def test_a_picked_row_filters_and_the_address_gives_the_same_view(
     figure(colleague, "Orders", f"{len(usd(rows)):,}")
 
 
-def test_the_view_goes_along_from_page_to_page_and_a_figure_opens_its_orders(
+def test_filters_are_kept_across_pages_and_a_figure_opens_its_orders(
     browser: Browser, filled: Dashboard, rows: list[Row]
 ) -> None:
     page = visit(browser, f"{filled.url}/?period=all&status=paid")
@@ -259,7 +260,7 @@ def test_a_phone_shows_the_same_without_scrolling_sideways(browser: Browser, fil
         assert width <= 0
 
 
-def test_a_refresh_shows_progress_and_every_tab_follows_and_keeps_its_filters(browser: Browser, start: Start) -> None:
+def test_a_refresh_shows_progress_and_updates_every_tab_with_its_filters(browser: Browser, start: Start) -> None:
     running = start()
     publish(running.store, [order(1001, financial_status="paid")], columns=SHOP_COLUMNS)
     with worker(running.store):
@@ -314,7 +315,7 @@ def test_without_data_it_says_what_is_happening_and_fills_itself(browser: Browse
     log_is_clean(running)
 
 
-def test_a_failing_sync_says_what_failed_and_what_to_do_over_the_last_good_data(browser: Browser, start: Start) -> None:
+def test_a_failed_sync_shows_error_and_advice_above_the_last_good_data(browser: Browser, start: Start) -> None:
     running = start()
     publish(running.store, [order(1001)], columns=SHOP_COLUMNS, verified_at=now() - timedelta(hours=2))
     trouble = Trouble(code="login_refused", message="phpMyAdmin refused the login.", advice="Check the password.")
@@ -348,14 +349,3 @@ def test_missing_columns_and_no_rows_bring_lines_and_no_errors(browser: Browser,
     )
     figure(page, "Orders", "1")
     log_is_clean(running)
-
-
-def test_the_scheduler_stands_without_any_visitor_and_leaves_with_the_dashboard(tmp_path: Path) -> None:
-    with dashboard(tmp_path, SCHEDULER="auto", PHPMYADMIN_URL="http://127.0.0.1:9/") as running:
-        end = time.monotonic() + 20
-        while not running.store.status().workers and time.monotonic() < end:
-            time.sleep(0.1)
-        assert [worker.leader for worker in running.store.status().workers] == [True]
-        running.process.terminate()
-        running.process.wait(30)
-        assert running.store.status().workers == ()

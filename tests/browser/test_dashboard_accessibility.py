@@ -9,7 +9,8 @@ from typing import Any, Literal
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from cache_factory import publish
-from dashboard_process import Dashboard, at_rest, dashboard, figure, visit
+from dashboard_page import at_rest, figure, visit
+from dashboard_process import Dashboard, dashboard
 from playwright.sync_api import Browser, Locator, Page, expect
 from shop_factory import SHOP_COLUMNS, shop
 
@@ -111,9 +112,7 @@ def reached(page: Page, wanted: Locator, key: str = "Tab", steps: int = 60) -> N
     raise AssertionError(f"{key} did not reach {wanted}")
 
 
-def test_the_keyboard_alone_filters_searches_opens_an_order_and_takes_it_along(
-    browser: Browser, filled: Dashboard
-) -> None:
+def test_the_keyboard_alone_filters_searches_opens_and_downloads_orders(browser: Browser, filled: Dashboard) -> None:
     page = visit(browser, f"{filled.url}/?period=all")
     figure(page, "Orders", re.compile("[0-9]"))
     paid = page.get_by_role("table", name="Sales by payment status").get_by_role("button", name="Paid", exact=True)

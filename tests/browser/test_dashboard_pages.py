@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
 import pytest
 from cache_factory import Row, publish
-from dashboard_process import Dashboard, at_rest, dashboard, figure, visit
+from dashboard_page import at_rest, figure, visit
+from dashboard_process import Dashboard, dashboard
 from playwright.sync_api import Browser, Page, expect
 from shop_factory import SHOP_COLUMNS, shop
 
@@ -21,7 +21,6 @@ from cache.storage import failure_pages
 from cache.storage.records import Run, now
 from cache.storage.snapshot import Changes
 from cache.table_setup import OPEN
-from dashboard.web.inject_css import STYLED
 
 PAGES = {
     "": "Orders overview", "explore": "Explore", "orders": "Orders", "products": "Products", "customers": "Customers",
@@ -112,16 +111,6 @@ def test_nothing_jumps_on_a_phone_while_a_page_loads(browser: Browser, running: 
     ).to_be_visible()
     shown(page)
     assert page.evaluate("window.shifts") < 0.1
-
-
-@pytest.mark.parametrize("encoding", ["gzip", "identity"])
-@pytest.mark.parametrize("path", ["/", "/orders", "/no-such-page"])
-def test_the_page_comes_with_its_stylesheet(running: Dashboard, path: str, encoding: str) -> None:
-    answer = httpx.get(running.url + path, headers={"Accept-Encoding": encoding})
-    assert answer.content == STYLED
-    assert b".stMainBlockContainer {" in answer.content
-    assert int(answer.headers["Content-Length"]) == len(STYLED)
-    assert "ETag" not in answer.headers
 
 
 def test_explore_shows_a_figure_by_two_dimensions_and_the_address_holds_it(
@@ -220,9 +209,7 @@ def test_the_api_page_gives_the_view_as_requests_and_never_a_key(browser: Browse
         assert "nobody-may-see" not in page.content()
 
 
-def test_the_set_up_shows_what_figures_become_keeps_it_and_every_tab_follows(
-    browser: Browser, running: Dashboard
-) -> None:
+def test_the_settings_page_previews_figures_saves_and_updates_every_tab(browser: Browser, running: Dashboard) -> None:
     columns = (ID, text("bestellt"), Column(name="summe", type="decimal(12,2)", kind="decimal", nullable=True,
                digits=12, decimals=2))  # fmt: skip
     rows = [{"id": str(i), "bestellt": f"2026-03-0{i} 10:00:00", "summe": "12.50"} for i in range(1, 5)]

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
 import pytest
 from cache_factory import publish
 from playwright.sync_api import Browser, Page, Request, expect
@@ -50,17 +49,6 @@ def send(page: Page, path: str, *flags: str) -> None:
     for flag in flags:
         page.get_by_role("checkbox", name=f"{flag}=").check()
     page.get_by_role("button", name="Send").click()
-
-
-def test_the_page_is_one_file_under_a_strict_policy(api: Sidecar) -> None:
-    answer = httpx.get(f"{api.url}/demo")
-    assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    policy = answer.headers["content-security-policy"]
-    assert "default-src 'none'" in policy
-    assert "unsafe" not in policy
-    assert answer.headers["x-frame-options"] == "DENY"
-    assert not re.search(r"(src|href)=\"(?!data:|docs\")", answer.text)
-    assert httpx.get(api.url).headers["location"] == "/demo"
 
 
 def test_fetch_data_shows_status_headers_and_body(page: Page) -> None:

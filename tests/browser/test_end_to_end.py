@@ -15,7 +15,7 @@ from lab import Lab
 
 
 @pytest.fixture(scope="module")
-def everything(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everything]:
+def everything(lab: Lab, chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everything]:
     with started(lab, tmp_path_factory.mktemp("everything")) as running:
         yield running
 
@@ -43,7 +43,7 @@ def test_the_first_sync_comes_by_itself_and_is_verified(everything: Everything) 
     assert everything.store.runs(1)[-1].versions["phpmyadmin"].startswith("5.")
 
 
-def test_the_refresh_button_shows_progress_and_brings_the_new_order_into_every_tab(
+def test_refresh_shows_progress_and_brings_the_new_order_into_every_tab(
     everything: Everything, browser: Browser
 ) -> None:
     pages = [opened(browser, everything.dashboard) for _ in range(2)]
@@ -60,7 +60,7 @@ def test_the_refresh_button_shows_progress_and_brings_the_new_order_into_every_t
         page.context.close()
 
 
-def test_many_refreshes_at_once_are_answered_by_few_syncs_that_never_overlap(everything: Everything) -> None:
+def test_many_refreshes_are_answered_by_few_syncs_that_never_overlap(everything: Everything) -> None:
     before = {run.id for run in everything.store.runs(100)}
     by_hand = everything.start("-m", "scraper", "sync")
     with ThreadPoolExecutor(20) as pool:
@@ -83,7 +83,7 @@ def test_many_refreshes_at_once_are_answered_by_few_syncs_that_never_overlap(eve
     assert len(runs) <= 4
 
 
-def test_when_the_leader_is_killed_its_child_ends_and_another_answers_the_request(everything: Everything) -> None:
+def test_another_worker_answers_the_request_of_a_leader_that_was_killed(everything: Everything) -> None:
     leader = everything.store.status().leader
     assert leader is not None
     process = everything.process_of(leader)
@@ -103,7 +103,7 @@ def test_when_the_leader_is_killed_its_child_ends_and_another_answers_the_reques
         assert answer.get("/fetch-data").status_code == 200
 
 
-def test_a_table_that_lost_most_of_its_rows_is_shown_once_someone_accepts_it(
+def test_a_table_that_lost_most_rows_is_published_after_it_is_accepted(
     everything: Everything, browser: Browser
 ) -> None:
     page = opened(browser, everything.dashboard)

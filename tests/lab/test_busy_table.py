@@ -57,7 +57,7 @@ def writer(copies: Copies) -> Iterator[Writer]:
     writer.end()
 
 
-def test_each_published_row_existed_and_a_verified_copy_misses_none_of_before(
+def test_published_rows_existed_and_a_verified_copy_misses_no_older_row(
     copies: Copies, monkeypatch: pytest.MonkeyPatch, writer: Writer
 ) -> None:
     monkeypatch.setattr("scraper.sync.keyset_pager.PAGE_ROWS", 500)

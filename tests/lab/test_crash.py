@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 from copies import Copies, json_rows
+from paths import ROOT
 
 from cache.storage.change_log import counted
 from cache.storage.local_store import LocalStore
@@ -83,7 +83,7 @@ class Reader(threading.Thread):
         self.join()
 
 
-def test_a_sync_killed_at_any_step_of_its_way_leaves_the_last_good_generation(
+def test_a_sync_killed_at_any_step_leaves_the_last_good_generation(
     copies: Copies, here: Path, table: str, killer: Killer
 ) -> None:
     assert killer.sync(0) == "published"

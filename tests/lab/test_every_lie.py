@@ -7,12 +7,11 @@ from __future__ import annotations
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
 
 import pytest
-from conftest import settings_of
 from copies import Copies, json_rows
 from cutting_proxy import Gateway, gateway
+from lab_fixtures import settings_of
 
 from cache.storage.records import Run
 from lab import Meddler
@@ -91,7 +90,7 @@ def test_an_answer_that_is_never_whole_fails_the_sync_and_changes_nothing(
 
 
 @pytest.mark.parametrize("what", ["QUERY", "CONNECTION"])
-def test_statements_that_are_killed_while_they_run_are_tried_again_and_then_fail(copies: Copies, what: str) -> None:
+def test_statements_that_are_killed_while_they_run_are_retried_then_fail(copies: Copies, what: str) -> None:
     table = copies.table("id INT PRIMARY KEY, note TEXT", ROWS)
     copies.execute(f"CREATE OR REPLACE VIEW slow AS SELECT id, note, SLEEP(0.02) AS nap FROM {table}")
     try:
@@ -127,21 +126,7 @@ def limited(copies: Copies, php: dict[str, str], **config: object) -> Iterator[S
         yield log_in(settings_of(copies.lab, phpmyadmin_url=door.url))
 
 
-@pytest.mark.soak
-def test_pages_that_exec_time_limit_cuts_are_gone_on_with(copies: Copies, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scraper.sync.keyset_pager.PAGE_ROWS", 8_000_000)  # so many rows keep PHP busy for seconds
-    monkeypatch.setattr("scraper.sync.keyset_pager.PAGE_BYTES", 1 << 30)
-    table = copies.table("id INT PRIMARY KEY, a INT")
-    copies.execute(f"INSERT INTO {table} SELECT seq, 1 FROM seq_1_to_2000000")
-    with limited(copies, {}, ExecTimeLimit=1) as session, Meddler(session.export_url) as meddler:
-        run = copies.sync(table, replace(session, export_url=meddler.url))
-    assert (run.error, run.rows) == (None, 2_000_000)
-    pages = [request.sent for request in meddler.requests if "LIMIT" in request.statement]
-    assert len(pages) > 1  # the first would have held them all
-    assert copies.sync(table).outcome == "unchanged"
-
-
-def test_an_answer_that_php_s_memory_limit_ends_after_its_header_is_never_published(copies: Copies) -> None:
+def test_an_answer_that_php_ends_at_its_memory_limit_is_never_published(copies: Copies) -> None:
     table = copies.table("id INT PRIMARY KEY, note LONGTEXT", [(1, "short"), (2, "x" * 9_000_000)])
     with limited(copies, {"memory_limit": "24M"}, MemoryLimit="0") as session:
         run = copies.sync(table, session)

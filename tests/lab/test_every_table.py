@@ -38,7 +38,7 @@ def test_a_cell_of_10_mb_is_copied(copies: Copies, type: str) -> None:
     assert copies.differences(table) == []
 
 
-def test_a_binary_cell_that_no_function_of_the_server_returns_is_refused_by_name(copies: Copies) -> None:
+def test_a_binary_cell_that_no_server_function_returns_is_refused_by_name(copies: Copies) -> None:
     table = copies.table("id INT PRIMARY KEY, photo LONGBLOB", [(1, b"small")])
     synced(copies, table)
     copies.execute(f"UPDATE {table} SET photo = REPEAT('0123456789', 1400000)")
@@ -49,7 +49,7 @@ def test_a_binary_cell_that_no_function_of_the_server_returns_is_refused_by_name
     assert json_rows(copies.store.open()) == [{"id": 1, "photo": "c21hbGw="}]
 
 
-def test_many_long_cells_are_copied_within_the_memory_that_rendering_may_take(copies: Copies) -> None:
+def test_many_long_cells_are_copied_within_the_memory_limit_of_rendering(copies: Copies) -> None:
     table = copies.table("id INT PRIMARY KEY, a LONGTEXT")
     copies.execute(f"INSERT INTO {table} SELECT seq, REPEAT(MD5(seq), 1500) FROM seq_1_to_600")
     run = copies.sync(table)  # the renderer's database has a limit of memory, and fails beyond it
@@ -169,7 +169,7 @@ def test_an_interrupted_first_load_goes_on_where_it_stopped(
 
 @pytest.mark.parametrize("odd", [15, 45, 95])
 @pytest.mark.parametrize("cut_after", [3, 12])
-def test_values_that_contradict_before_or_after_an_interruption_make_the_column_text(
+def test_values_that_disprove_a_kind_make_the_column_text_after_a_resume(
     copies: Copies, small_pages: None, eager_drafts: None, proxy: Gateway, odd: int, cut_after: int
 ) -> None:
     rows: list[tuple[Any, ...]] = [(i, "[]" if i != odd else "words", 1 + 2 * (i == odd)) for i in range(100)]

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from copies import Copies
+from copies import EVERY_TYPE, EVERY_TYPE_ROWS, Copies
 
 from cache.storage.snapshot import StatementDialect
 from lab import Door, Meddler
@@ -22,20 +22,9 @@ from scraper.errors import StatementBlocked
 from scraper.settings import ScraperSettings
 from scraper.sync.sync import sync
 from scraper.table.describe import read_shape
-from scraper.table.firewall import remembered
 
 COUNTED = ["CONV("]  # refused, no checksum gets through
 NO_SQL = ["SELECT", "SHOW"]  # refused, no statement does
-EVERYTHING = """id BIGINT PRIMARY KEY, b BIT(10), bl BLOB, vb VARBINARY(5), ts TIMESTAMP(3) NULL, f FLOAT, d DOUBLE,
-    g POINT, z INT(5) UNSIGNED ZEROFILL, t TEXT, e ENUM('a', 'b,c)'), n VARCHAR(9), y YEAR, tm TIME, dt DATETIME(6),
-    m DECIMAL(12,2), l1 VARCHAR(5) CHARACTER SET latin1 COMMENT 'é, NOT NULL', j JSON, o TINYINT(1) NOT NULL"""
-ROWS = [
-    (-3, 513, b"\x00\xff\n\"", b"\x01", "2024-01-02 03:04:05.678", 1.25, 1e30, None, 7, 'a"b\r\nc', "b,c)", "NULL",
-     2024, "-12:00:00", "2024-02-29 23:59:59.000001", "12.50", "é", '{"a": [1, 2.50]}', 1),
-    (2, *[None] * 17, 0),
-    (9, 1, b"", b"", "2024-07-01 00:00:00", 0.5, 0.1, None, 0, "", "a", "", 1999, "00:00:00", "1999-12-31", "-0.01", "",
-     None, 1),
-]  # fmt: skip
 
 
 @contextmanager
@@ -129,7 +118,7 @@ def test_a_statement_of_which_no_part_is_refused_alone_gives_way_too(copies: Cop
 def test_a_copy_that_no_checksum_proves_is_counted_and_says_so(
     copies: Copies, small_pages: None, refuse: list[str], rows: str
 ) -> None:
-    table = copies.table(EVERYTHING, ROWS)
+    table = copies.table(EVERY_TYPE, EVERY_TYPE_ROWS)
     with behind(copies, refuse) as session:
         run = copies.sync(table, session)
 
@@ -166,9 +155,7 @@ def test_tables_of_every_key_are_copied_by_counting(
     assert copies.differences(table) == []
 
 
-def test_a_counted_copy_keeps_the_last_verification_and_is_proven_once_the_firewall_is_gone(
-    copies: Copies, small_pages: None
-) -> None:
+def test_an_unverified_copy_is_verified_once_the_firewall_is_gone(copies: Copies, small_pages: None) -> None:
     table = copies.table("id INT PRIMARY KEY, note TEXT", [(n, "a") for n in range(250)])
     copies.sync(table)
     verified = copies.store.head()
@@ -214,7 +201,7 @@ def test_what_was_refused_is_not_sent_again_for_a_day(copies: Copies, caplog: py
         assert "refused=information_schema" in caplog.text
 
 
-def test_a_firewall_that_lets_nothing_through_is_an_error_and_the_last_copy_stays(copies: Copies) -> None:
+def test_a_firewall_that_blocks_all_is_an_error_and_the_last_copy_stays(copies: Copies) -> None:
     table = copies.table("id INT PRIMARY KEY, note TEXT", [(1, "a")])
     before = copies.sync(table)
     with behind(copies, ["db"]) as session:
@@ -282,7 +269,7 @@ def test_a_login_page_of_something_in_front_is_logged_in_at_again(copies: Copies
     assert dialect_of(copies) == StatementDialect()
 
 
-def test_a_generated_column_that_no_export_without_a_statement_has_is_an_error(copies: Copies) -> None:
+def test_a_generated_column_missing_from_a_plain_export_is_an_error(copies: Copies) -> None:
     table = copies.table("id INT PRIMARY KEY, twice INT AS (id * 2) STORED")
     with behind(copies, NO_SQL) as session:
         run = copies.sync(table, session)
@@ -295,17 +282,13 @@ def test_every_way_to_read_the_shape_finds_the_same(copies: Copies, shape: str) 
     odd = (
         "`a``b` INT NOT NULL, `select` VARCHAR(9) NOT NULL DEFAULT '), x', `пол` TEXT, UNIQUE KEY k (`select`, `a``b`)"
     )
-    for definition in (EVERYTHING, odd, "a INT, KEY (a)", "a INT PRIMARY KEY, b INT NOT NULL, UNIQUE (b)"):
+    for definition in (EVERY_TYPE, odd, "a INT, KEY (a)", "a INT PRIMARY KEY, b INT NOT NULL, UNIQUE (b)"):
         name = copies.table(definition)
         settings = copies.settings.model_copy(update={"phpmyadmin_table": name})
         with Exporter(copies.session, settings) as export:
             usual = read_shape(export, "shop", name, StatementDialect())
             found = read_shape(export, "shop", name, StatementDialect.model_validate({"shape": shape}))
         assert found.columns == usual.columns
-
-
-def test_nothing_is_remembered_of_a_place_without_a_firewall() -> None:
-    assert remembered(StatementDialect()) == StatementDialect()
 
 
 def test_the_answer_of_a_firewall_holds_the_statement(

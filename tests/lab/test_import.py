@@ -11,8 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from copies import Copies
-from test_firewall import EVERYTHING, ROWS
+from copies import EVERY_TYPE, EVERY_TYPE_ROWS, Copies
 
 from cache.storage.records import Run
 from scraper.sync.csv_import import import_file
@@ -51,10 +50,10 @@ def refused(run: Run) -> str:
 
 
 def test_it_works(copies: Copies, small_pages: None) -> None:
-    table = copies.table(EVERYTHING, ROWS[:2])
+    table = copies.table(EVERY_TYPE, EVERY_TYPE_ROWS[:2])
     copies.sync(table)
     verified = copies.store.head()
-    copies.insert(table, ROWS[2:])
+    copies.insert(table, EVERY_TYPE_ROWS[2:])
 
     run = taken_in(copies, table, exported(copies, table))
 
@@ -67,9 +66,7 @@ def test_it_works(copies: Copies, small_pages: None) -> None:
     assert head.reason is not None and "by hand.csv" in head.reason
 
 
-def test_the_next_sync_proves_what_was_imported_and_exports_only_what_differs(
-    copies: Copies, small_pages: None
-) -> None:
+def test_the_sync_after_an_import_verifies_it_and_exports_only_differences(copies: Copies, small_pages: None) -> None:
     table = copies.table(DEFINITION, SMALL, suffix="ENGINE=MyISAM")
     copies.sync(table)
     copies.execute(f"INSERT INTO {table} VALUES (0, NULL, 1.5)")
@@ -160,7 +157,7 @@ def test_text_that_is_not_utf8_and_a_missing_file_are_refused(copies: Copies, he
     assert "cannot be read" in refused(taken_in(copies, "orders", here / "none.csv"))
 
 
-def test_a_file_older_than_the_last_verification_or_far_smaller_wants_to_be_accepted(copies: Copies) -> None:
+def test_a_file_that_is_older_or_far_smaller_must_be_accepted(copies: Copies) -> None:
     table = copies.table(DEFINITION, SMALL)
     copies.sync(table)
     copies.execute(f"DELETE FROM {table} WHERE id > 3")

@@ -17,9 +17,10 @@ import httpx
 import psutil
 import pymysql
 import pytest
+from paths import ROOT
 from pymysql.cursors import DictCursor
 
-from lab import Lab, LabError, servers
+from lab import Lab, LabError
 from lab.table import NOTES
 
 UNTIL = datetime(2025, 6, 1, 12, tzinfo=UTC)
@@ -242,12 +243,12 @@ def test_a_killed_server_comes_back_at_the_same_address(lab: Lab, orders: list[d
 def test_a_command_runs_with_the_login_in_its_environment(lab: Lab) -> None:
     script = "import os, sys; print(os.environ['PHPMYADMIN_URL']); sys.exit(7)"
     command = [sys.executable, "-m", "lab", "--path", str(lab.path), "run", "--", sys.executable, "-c", script]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT)
     assert (done.stdout.strip(), done.returncode) == (lab.url, 7)
 
 
-def test_down_leaves_no_process_and_delete_no_file(tmp_path: Path) -> None:
-    with Lab(tmp_path / "lab", config={"ExecTimeLimit": 7}) as lab:
+def test_down_leaves_no_process_and_delete_no_file(lab_folder: Path) -> None:
+    with Lab(lab_folder, config={"ExecTimeLimit": 7}) as lab:
         started = marks(lab)
         home = Path(json.loads((lab.path / "lab.json").read_text())["home"])
         assert json.loads((home / "run" / "config.json").read_text())["ExecTimeLimit"] == 7
@@ -261,21 +262,9 @@ def test_down_leaves_no_process_and_delete_no_file(tmp_path: Path) -> None:
     assert not lab.path.exists()
 
 
-def test_without_a_lab_the_error_says_how_to_start_one(tmp_path: Path) -> None:
-    with pytest.raises(LabError, match="python -m lab up"):
-        Lab(tmp_path).settings()
-
-
 def test_mutate_before_the_first_seed_says_what_to_do(lab: Lab) -> None:
     with lab.connect(None) as connection, connection.cursor() as cursor:
         cursor.execute("DROP DATABASE shop")
         cursor.execute("CREATE DATABASE shop")
     with pytest.raises(LabError, match="python -m lab seed"):
         lab.mutate()
-
-
-def test_missing_packages_are_named_with_the_command_to_install_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(servers, "PACKAGES", ("no-such-package",))
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(LabError, match="apt-get install --no-install-recommends no-such-package"):
-        servers.install()

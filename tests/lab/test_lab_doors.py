@@ -18,7 +18,7 @@ from typing import Literal
 import httpx
 import psutil
 import pytest
-from conftest import SEEDED
+from lab_fixtures import SEEDED
 
 from lab import Door, Lab, LabError, Meddler
 
@@ -121,7 +121,7 @@ def test_a_config_login_is_in_without_being_asked(lab: Lab) -> None:
         assert delivers(export(http, page))
 
 
-def test_without_a_default_server_there_is_no_login_form_before_one_is_chosen(lab: Lab) -> None:
+def test_without_a_default_server_the_login_form_comes_after_the_choice(lab: Lab) -> None:
     with lab.door("servers") as door, client(door) as http:
         first = http.get("").text
         assert 'id="select_server"' in first
@@ -302,8 +302,8 @@ def test_a_closed_door_leaves_nothing_behind(lab: Lab) -> None:
     assert not folder.exists()
 
 
-def test_doors_end_with_the_lab(tmp_path: Path) -> None:
-    lab = Lab(tmp_path / "lab")
+def test_doors_end_with_the_lab(lab_folder: Path) -> None:
+    lab = Lab(lab_folder)
     try:
         lab.up()
         door = lab.door("subpath")

@@ -11,10 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import pytest
-from conftest import SEEDED, settings_of
 from copies import Copies, differences
-from hypothesis import given
-from hypothesis import strategies as st
+from lab_fixtures import SEEDED, settings_of
 from web_server import Handler, serving
 
 from cache.errors import SettingsInvalid
@@ -24,7 +22,6 @@ from lab import Lab
 from lab.meddler import Meddler
 from scraper.client import gunzip
 from scraper.client.exporter import Exporter
-from scraper.client.gunzip import Unpacked
 from scraper.client.session import Session
 from scraper.errors import AnswerCut
 from scraper.login.login import log_in
@@ -159,7 +156,7 @@ def test_a_table_that_is_only_counted_comes_over_several_connections_too(
     assert differences(copies.lab, "orders", copies.store.open()) == []
 
 
-def test_where_the_highest_key_may_not_be_asked_for_one_connection_brings_all_pages(
+def test_one_connection_brings_all_pages_where_max_key_is_blocked(
     copies: Copies, meddler: Meddler, pages: None
 ) -> None:
     meddler.fail(403, matching="DESC LIMIT 1")
@@ -196,9 +193,7 @@ def test_a_further_login_that_fails_is_left_out_and_no_more_are_tried(
     assert "connections=1, no more of them" in caplog.text
 
 
-def test_a_login_that_is_refused_when_all_sessions_have_ended_is_tried_once(
-    copies: Copies, meddler: Meddler, pages: None
-) -> None:
+def test_after_all_sessions_ended_a_refused_login_is_tried_once(copies: Copies, meddler: Meddler, pages: None) -> None:
     """So that the account does not get locked."""
     meddler.stall(0.1, matching=" LIMIT ", times=5)
     meddler.replace('<form id="login_form"><input name="pma_username"></form>', matching=" LIMIT ")
@@ -319,34 +314,6 @@ def test_packed_rows_come_through_the_browser_too_which_has_one_session(
     assert logins(meddler) == 1
 
 
-def unpacked(data: bytes, size: int) -> bytes:
-    found = bytearray()
-    sink = Unpacked(found.extend)
-    for at in range(0, len(data), size):
-        sink(data[at : at + size])
-    sink.end()
-    return bytes(found)
-
-
-@given(
-    parts=st.lists(st.binary(max_size=300), max_size=4), size=st.integers(1, 50), behind=st.sampled_from([b"", b"<br>"])
-)
-def test_members_are_unpacked_one_after_the_other_and_what_is_not_packed_is_left(
-    parts: list[bytes], size: int, behind: bytes
-) -> None:
-    data = b"".join(map(gzip.compress, parts))
-    assert unpacked(data + behind, size) == b"".join(parts) + behind
-
-
-@given(part=st.binary(max_size=300), size=st.integers(1, 50))
-def test_wherever_a_packed_answer_ends_early_it_is_noticed(part: bytes, size: int) -> None:
-    data = gzip.compress(b"first") + gzip.compress(part)
-    first = len(gzip.compress(b"first"))
-    for end in range(first + 2, len(data)):
-        with pytest.raises(AnswerCut):
-            unpacked(data[:end], size)
-
-
 @contextmanager
 def web_server_that_packs(body: bytes) -> Iterator[str]:
     """One that gzips by itself, as many do for clients that take it."""
@@ -367,7 +334,7 @@ def web_server_that_packs(body: bytes) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("twice", [False, True], ids=["by the web server", "and by phpMyAdmin"])
-def test_what_a_web_server_packs_is_unpacked_whole_and_its_cuts_are_noticed(
+def test_gzip_of_the_web_server_is_unpacked_and_a_cut_is_noticed(
     session: Session, settings: ScraperSettings, twice: bool
 ) -> None:
     body = gzip.compress(HEAD + b'"1","a"\n') + gzip.compress(b'"2","b"\n')

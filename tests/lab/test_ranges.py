@@ -10,28 +10,11 @@ from copies import Copies
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cache.schema import Column
 from scraper.client.exporter import Exporter
-from scraper.table.checksums import WHOLE, Range, RangeChecksum, condition, server_checksums
+from scraper.table.checksums import WHOLE, Range, RangeChecksum, server_checksums
 from scraper.table.table import Table, read_table
 
 KEYS = [-(2**63), -100, -1, 0, 1, 2, 50, 99, 2**53, 2**53 + 1, 2**63 - 1]
-TABLE = Table("shop", "t", (Column(name="id", type="bigint(20)", kind="integer", nullable=False, key=1),), "10.11")
-
-
-@pytest.mark.parametrize(
-    ("ranges", "where"),
-    [
-        ([WHOLE], ""),
-        ([Range(None, 5), Range(5, None)], ""),
-        ([Range(1, 5)], " WHERE (t.`id` >= 1 AND t.`id` < 5)"),
-        ([Range(1, 5), Range(5, 9)], " WHERE (t.`id` >= 1 AND t.`id` < 9)"),
-        ([Range(None, 5), Range(9, None)], " WHERE (t.`id` < 5) OR (t.`id` >= 9)"),
-        ([Range(-3, -1), Range(0, None)], " WHERE (t.`id` >= -3 AND t.`id` < -1) OR (t.`id` >= 0)"),
-    ],
-)
-def test_neighbours_become_one_condition(ranges: list[Range], where: str) -> None:
-    assert condition(TABLE, ranges) == where
 
 
 @pytest.fixture

@@ -294,7 +294,7 @@ def test_a_long_cell_is_copied_or_refused_in_words(copies: Copies) -> None:
 
 
 @pytest.mark.parametrize("kept", [0, 19])
-def test_a_table_that_shrank_below_half_is_held_back_until_someone_accepts_it(
+def test_a_table_that_shrank_below_half_is_held_back_until_accepted(
     copies: Copies, small_pages: None, kept: int
 ) -> None:
     table = copies.table("id INT PRIMARY KEY, note TEXT", [(i, "x") for i in range(40)])
@@ -327,9 +327,7 @@ def test_a_table_that_kept_half_of_its_rows_is_published(copies: Copies, small_p
 # -- a weak server
 
 
-def test_between_whole_comparisons_a_scheduled_sync_compares_the_newest_and_the_lately_changed_rows(
-    copies: Copies, small_pages: None
-) -> None:
+def test_between_full_comparisons_only_new_and_recent_rows_are_compared(copies: Copies, small_pages: None) -> None:
     table = copies.table("id INT PRIMARY KEY, note TEXT", [(i, "x") for i in range(100)])
     copies.sync(table)
     whole = copies.store.head()

@@ -39,7 +39,7 @@ ROWS = [(i, f"note {i}") for i in range(45)]
 
 
 @pytest.mark.parametrize("keep", [0, 0.5, 1], ids=["header only", "half", "all but the last row"])
-def test_whichever_answer_of_a_first_load_is_cut_nothing_wrong_is_published(
+def test_a_cut_in_any_answer_of_a_first_load_publishes_nothing_wrong(
     copies: Copies, small_pages: None, proxy: Gateway, keep: float
 ) -> None:
     table = copies.table("id INT PRIMARY KEY, note TEXT", ROWS)
@@ -114,7 +114,7 @@ def test_pages_that_are_always_cut_are_continued_until_all_rows_are_there(
     assert copies.differences(table) == []
 
 
-def test_a_cut_inside_the_rows_of_one_key_is_refused_and_asked_for_a_few_times_only(
+def test_a_cut_within_the_rows_of_one_key_is_refused_after_a_few_retries(
     copies: Copies, small_pages: None, proxy: Gateway
 ) -> None:
     table = copies.table("a INT, b INT, PRIMARY KEY (a, b)", [(1, i) for i in range(8)])
@@ -211,7 +211,7 @@ def test_whatever_the_time_limit_of_statements_nothing_wrong_is_published(copies
     assert (run.error is None) == (copies.store.head() is not None)
 
 
-def test_a_database_that_is_killed_while_rows_arrive_is_an_error_and_the_next_sync_succeeds(
+def test_after_a_database_killed_during_rows_the_next_sync_succeeds(
     copies: Copies, small_pages: None, proxy: Gateway
 ) -> None:
     table = copies.table("id INT PRIMARY KEY, note TEXT", ROWS)
@@ -259,7 +259,7 @@ def test_rows_that_change_while_they_are_read_are_read_again(copies: Copies, sma
     assert copies.differences(table) == []
 
 
-def test_a_range_that_never_stands_still_is_published_as_unverified_and_said_so(
+def test_a_range_that_keeps_changing_is_published_as_unverified(
     copies: Copies, small_pages: None, proxy: Gateway
 ) -> None:
     table = copies.table("id INT PRIMARY KEY, note TEXT", ROWS)
@@ -280,7 +280,7 @@ def test_a_range_that_never_stands_still_is_published_as_unverified_and_said_so(
 
 
 @pytest.mark.parametrize("key", ["id INT PRIMARY KEY", "id VARCHAR(9) PRIMARY KEY"], ids=["integer", "text"])
-def test_a_first_load_that_needed_two_rounds_and_failed_at_its_end_is_gone_on_with(
+def test_a_first_load_that_failed_in_its_second_round_is_resumed(
     copies: Copies, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What both rounds wrote of the one range is not taken for two."""

@@ -132,7 +132,7 @@ def test_floats_are_the_shortest_number_that_reads_back_the_same(copies: Copies)
     assert [row["d"] for row in json_rows(copies.store.open())] == doubles
 
 
-def test_datetimes_are_read_in_the_time_zone_of_the_source_and_timestamps_are_not(copies: Copies) -> None:
+def test_datetimes_are_read_in_the_source_time_zone_but_timestamps_in_utc(copies: Copies) -> None:
     table = copies.table("id INT PRIMARY KEY, d DATETIME, s TIMESTAMP NULL")
     copies.execute("SET time_zone = '+00:00'")
     for i, text in enumerate(("2025-07-01 12:00:00", "2025-01-01 12:00:00", "2025-10-26 02:30:00")):
@@ -154,7 +154,7 @@ def test_datetimes_are_read_in_the_time_zone_of_the_source_and_timestamps_are_no
 # -- JSON and booleans are decided once
 
 
-def test_a_column_whose_every_value_is_json_is_nested_also_where_it_was_encoded_twice(copies: Copies) -> None:
+def test_a_column_of_json_values_is_nested_even_if_encoded_twice(copies: Copies) -> None:
     place = {"city": "Köln", "zip": "01234", "price": 1.10}
     twice = json.dumps(json.dumps(place, indent=1))
     table = copies.table("id INT PRIMARY KEY, a TEXT, b TEXT", [(1, json.dumps(place), twice), (2, None, "[]")])
@@ -175,9 +175,7 @@ def test_one_value_that_is_no_json_anywhere_makes_the_column_text(copies: Copies
     assert copies.differences(table) == []
 
 
-def test_a_later_value_that_does_not_fit_is_delivered_as_it_is_and_changes_no_other_row(
-    copies: Copies, small_pages: None
-) -> None:
+def test_a_later_value_that_does_not_fit_is_kept_and_changes_no_other_row(copies: Copies, small_pages: None) -> None:
     table = copies.table("id INT PRIMARY KEY, a TEXT, b TINYINT(1)", [(i, '{"x": 1}', i % 2) for i in range(30)])
     copies.sync(table)
     copies.execute(f"UPDATE {table} SET a = 'words', b = 7 WHERE id = 15")

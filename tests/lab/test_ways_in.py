@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from conftest import SEEDED
 from copies import differences
+from lab_fixtures import SEEDED
 from web_server import Handler, serving
 
 from cache.errors import SettingsInvalid
@@ -43,7 +43,6 @@ from scraper.login.login import choose, log_in
 from scraper.scheduler import NO_RETRY
 from scraper.settings import ScraperSettings
 from scraper.sync.sync import sync
-from scraper.totp import totp
 
 WRONG = "wr0ng-passw0rd"
 ORDERS = "SELECT id AS c0, name AS c1 FROM orders"
@@ -199,9 +198,7 @@ def test_a_login_that_phpmyadmin_has_of_its_own_needs_none_in_the_settings(lab: 
 
 
 @pytest.mark.parametrize("name", ["cookie", "http"])
-def test_where_phpmyadmin_asks_for_a_login_that_the_settings_do_not_have_none_is_sent(
-    lab: Lab, here: Path, name: str
-) -> None:
+def test_no_login_is_sent_where_the_settings_have_none_that_is_asked_for(lab: Lab, here: Path, name: str) -> None:
     with lab.door(name) as door, lab.meddler(door.url) as proxy:
         error = fails(settings_for(door, phpmyadmin_url=proxy.url, phpmyadmin_username=None, phpmyadmin_password=None))
         assert [request.method for request in proxy.requests] == ["GET"]
@@ -239,7 +236,7 @@ def test_a_session_that_ends_in_the_middle_is_begun_anew(lab: Lab, here: Path, n
     ],
     ids=["cookie", "german", "empty", "http", "web server", "web server, none", "portal", "server"],
 )  # fmt: skip
-def test_a_refused_login_says_who_refused_it_and_which_setting_is_to_be_mended(
+def test_a_refused_login_says_who_refused_it_and_which_setting_to_fix(
     lab: Lab, here: Path, name: str, changes: dict[str, str | None], said: str, setting: str
 ) -> None:
     with lab.door(name) as door, pytest.raises(LoginRefused, match=said) as caught:
@@ -433,12 +430,6 @@ def test_a_machine_without_chrome_logs_in_by_itself(
     assert (run.outcome, run.versions["login"]) == ("published", "http: there is no Chrome on this machine")
 
 
-def test_the_code_is_that_of_the_standard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last six digits of an example in RFC 6238, appendix B."""
-    monkeypatch.setattr("time.time", lambda: 1111111109)
-    assert totp("gezd gnbv gy3t qojq GEZD GNBV GY3T QOJQ") == "081804"
-
-
 def test_what_is_kept_of_a_page_without_a_browser_is_its_html(lab: Lab, here: Path) -> None:
     with lab.door("portal") as door:
         settings = settings_for(door, phpmyadmin_portal_password=WRONG)
@@ -475,7 +466,7 @@ def proxy() -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.mark.parametrize("login", ["http", "browser"])
-def test_a_proxy_of_the_environment_is_used_for_all_that_goes_to_phpmyadmin(
+def test_a_proxy_of_the_environment_is_used_for_all_of_phpmyadmin(
     lab: Lab, here: Path, monkeypatch: pytest.MonkeyPatch, login: str
 ) -> None:
     """The certificate that Chrome is told to accept is fetched through it, too."""

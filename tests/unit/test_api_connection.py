@@ -106,7 +106,7 @@ def test_answers_do_not_depend_on_how_requests_are_joined_and_cut(
             assert answers(connection, batch) == [right[request] for request in batch]
 
 
-def test_of_many_who_connect_at_once_none_waits_for_many_answers_to_the_others(api: Sidecar) -> None:
+def test_a_client_waits_for_few_answers_to_others_that_connect_with_it(api: Sidecar) -> None:
     with ExitStack() as stack, selectors.DefaultSelector() as selector:
         for _ in range(CLIENTS):
             client = stack.enter_context(connected(api))

@@ -58,7 +58,7 @@ def test_progress_comes_phase_by_phase_with_a_fraction(api: Sidecar) -> None:
     assert last[0]["payload"]["data"] == [as_json(i) for i in range(5)]
 
 
-def test_a_refresh_that_starts_nothing_since_the_data_is_new_sends_updated_at_once(api: Sidecar) -> None:
+def test_a_refresh_of_data_that_is_new_sends_updated_at_once(api: Sidecar) -> None:
     confirm(api.store)
     with worker(api.store):
         answer = api.client.get(REFRESHING)

@@ -55,7 +55,7 @@ def test_it_works(api: Sidecar) -> None:
     assert (event["generation"], event["rows"], event["verified"]) == (1, 3, True)
 
 
-def test_a_sync_is_told_from_its_progress_to_the_snapshot_and_what_it_changed(api: Sidecar) -> None:
+def test_a_sync_sends_its_progress_the_snapshot_and_its_changes(api: Sidecar) -> None:
     with api.client.stream("GET", "/events") as answer:
         events = told(answer.iter_lines())
         next(events)
@@ -69,7 +69,7 @@ def test_a_sync_is_told_from_its_progress_to_the_snapshot_and_what_it_changed(ap
     assert (found[-1]["since"], found[-1]["generation"], found[-1]["inserted"]) == (1, 2, 5)
 
 
-def test_generations_that_come_faster_than_anyone_looks_are_told_as_one_change(store: LocalStore) -> None:
+def test_generations_between_two_polls_are_one_event_of_changes(store: LocalStore) -> None:
     feed = Feed(store)
     publish(store, 3)
     feed.look(store.status())
@@ -82,7 +82,7 @@ def test_generations_that_come_faster_than_anyone_looks_are_told_as_one_change(s
     assert '"generation": 3, "since": 1, "inserted": 2, "updated": 0, "deleted": 0' in told_last
 
 
-def test_a_verification_without_a_change_is_a_snapshot_of_the_same_generation(api: Sidecar) -> None:
+def test_a_verification_without_changes_sends_the_same_generation_again(api: Sidecar) -> None:
     with api.client.stream("GET", "/events") as answer:
         events = told(answer.iter_lines())
         first = next(events)

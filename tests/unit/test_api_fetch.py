@@ -12,7 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 from cache_factory import as_json, confirm, publish
-from sidecar_process import KEY, ROOT, Sidecar, sidecar
+from paths import ROOT
+from sidecar_process import KEY, Sidecar, sidecar
 
 VERIFIED_AT = datetime(2025, 12, 29, 10, 25, tzinfo=UTC)
 
@@ -85,7 +86,7 @@ def test_a_wrong_request_is_refused_whatever_tags_it_names(api: Sidecar, query: 
     assert api.client.get(f"/fetch-data?{query}", headers={"If-None-Match": "*"}).json() == plain.json()
 
 
-def test_a_sync_that_changed_nothing_still_gives_a_new_tag_since_the_data_is_newer(api: Sidecar) -> None:
+def test_a_sync_that_changed_nothing_gives_a_new_etag(api: Sidecar) -> None:
     tag = api.client.get("/fetch-data").headers["etag"]
     confirm(api.store, VERIFIED_AT + timedelta(hours=1))
     answer = api.client.get("/fetch-data", headers={"If-None-Match": tag})

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sidecar_process import ROOT, sidecar
+from paths import ROOT
+from sidecar_process import sidecar
 
 from api.auth.default_key import is_weak, load_key
 from cache.errors import SettingsInvalid
@@ -29,9 +30,7 @@ def test_it_works(tmp_path: Path) -> None:
     assert not (tmp_path / "api_key").exists()
 
 
-def test_a_key_is_made_at_the_first_start_kept_for_its_owner_alone_and_shown_once(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_key_is_made_at_the_first_start_and_shown_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "api_key"
     key = load_key(settings(tmp_path, None, "0.0.0.0"))
     assert not is_weak(key)

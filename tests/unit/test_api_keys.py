@@ -13,7 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 from cache_factory import publish
-from sidecar_process import KEY, ROOT, Sidecar, sidecar, worker
+from paths import ROOT
+from sidecar_process import KEY, Sidecar, sidecar, worker
 
 from api.__main__ import main
 from cache.access.api_keys import ApiKey, Clients, digest

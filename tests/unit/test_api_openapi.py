@@ -15,7 +15,8 @@ import httpx
 import pytest
 from cache_factory import COLUMNS, publish
 from jsonschema import Draft202012Validator
-from sidecar_process import KEY, ROOT, Sidecar, answering, sidecar, sync, worker
+from paths import ROOT
+from sidecar_process import KEY, Sidecar, answering, sidecar, sync, worker
 from starlette.applications import Starlette
 from starlette.routing import Route
 
@@ -138,7 +139,7 @@ def test_every_example_is_one_by_its_own_schema(columns: tuple[Any, ...]) -> Non
     assert tried > 50
 
 
-def test_every_reference_resolves_and_every_operation_has_a_name_of_its_own() -> None:
+def test_every_reference_resolves_and_every_operation_id_is_unique() -> None:
     described = document(COLUMNS)
     found = re.findall(r"'\$ref': '#/components/(\w+)/([\w-]+)'", str(described))
     assert found

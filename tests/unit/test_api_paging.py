@@ -30,33 +30,6 @@ def page(api: Sidecar, **parameters: str) -> dict[str, Any]:
     return body
 
 
-def paged(api: Sidecar, rows: int, syncs: int) -> None:
-    """Pages through `rows` rows, while a sync publishes other ones now and then."""
-    fill(api, rows, segments=-(-rows // 10_000))
-    size, got = rows // 40, 0
-    after: dict[str, str] = {}
-    for number in range(40):
-        body = page(api, limit=str(size), **after)
-        assert (body["generation"], body["total_count"], body["count"]) == (1, rows, size)
-        assert [row["id"] for row in body["data"]] == list(range(got, got + size))
-        got += size
-        after = {"after": body["next"]}
-        if number % (40 // syncs) == 0:
-            fill(api, 20 + number, first=number * 5)
-    assert (got, body["next"]) == (rows, None)
-    assert page(api)["generation"] == syncs + 1
-
-
-def test_each_row_comes_once_while_ten_syncs_publish(api: Sidecar) -> None:
-    paged(api, 20_000, syncs=10)
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(3600)
-def test_each_of_a_million_rows_comes_once_while_ten_syncs_publish(api: Sidecar) -> None:
-    paged(api, 1_000_000, syncs=10)
-
-
 def test_sorted_pages_stay_with_their_generation_too(api: Sidecar) -> None:
     fill(api, 50)
     body = page(api, sort="-id", id__lt="40", limit="15")

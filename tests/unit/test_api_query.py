@@ -14,7 +14,8 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 from cache_factory import COLUMNS, as_json, order, publish
-from sidecar_process import ROOT, Sidecar, answering, sidecar, worker
+from paths import ROOT
+from sidecar_process import Sidecar, answering, sidecar, worker
 
 from api.contract.fetch_query import MEDIA_TYPES, PARAMETERS, read
 from cache.access.api_keys import ApiKey, digest
@@ -443,7 +444,7 @@ def test_the_page_about_the_api_lists_every_parameter_as_it_is_defined() -> None
         assert f"| `{parameter.name}` | {parameter.takes} | {parameter.description} |" in listed
 
 
-def test_each_example_parses_and_each_default_is_what_is_read_without_the_parameter() -> None:
+def test_each_example_parses_and_each_default_is_what_no_parameter_means() -> None:
     nothing = read(b"")
     for parameter in PARAMETERS:
         assert parameter.read(parameter.example) is not None
@@ -453,7 +454,7 @@ def test_each_example_parses_and_each_default_is_what_is_read_without_the_parame
 # -- conditional requests
 
 
-def test_each_query_has_a_tag_of_its_own_and_what_is_ignored_has_no_part_in_it(api: Sidecar) -> None:
+def test_each_query_has_its_own_etag_which_ignored_parameters_leave_alone(api: Sidecar) -> None:
     tags = [api.client.get(f"/fetch-data?{query}").headers["etag"] for query in
             ("", "limit=3", "limit=4", "limit=3&offset=1", "metadata_only=true")]  # fmt: skip
     assert len(set(tags)) == len(tags)

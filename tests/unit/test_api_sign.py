@@ -95,7 +95,7 @@ def test_head_and_conditional_requests_work_too(api: Sidecar) -> None:
     assert httpx.get(api.url + address, headers={"If-None-Match": tag}).status_code == 304
 
 
-def test_parameters_may_stand_in_any_order_and_those_against_caches_are_ignored(api: Sidecar) -> None:
+def test_parameters_may_stand_in_any_order_and_cache_busters_are_ignored(api: Sidecar) -> None:
     path, _, query = sign(api, "/fetch-data?limit=2&offset=1").partition("?")
     shuffled = "&".join(reversed(query.split("&")))
     assert get(api, f"{path}?{shuffled}&_=1733").status_code == 200
@@ -134,7 +134,7 @@ def test_it_may_only_read_whatever_the_key_may(api: Sidecar) -> None:
     refused(get(api, sign(api, "/fetch-data?refresh=true")), "forbidden", 403)
 
 
-def test_it_ends_with_the_key_of_its_signer_and_does_not_come_back_with_the_name(api: Sidecar) -> None:
+def test_a_link_ends_with_its_key_and_a_new_key_of_that_name_is_another(api: Sidecar) -> None:
     key = add(api, "signer", "read")
     address = httpx.post(f"{api.url}/sign", headers={"X-API-Key": key}, json={"path": "/fetch-data"}).json()["address"]
     assert get(api, address).status_code == 200

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from cache_factory import confirm, order, publish
-from sidecar_process import ROOT, Sidecar, sidecar, sync, worker
+from paths import ROOT
+from sidecar_process import Sidecar, sidecar, sync, worker
 
 from cache import version
 from cache.errors import Trouble
@@ -65,7 +66,7 @@ def test_a_refresh_that_waits_counts_as_in_progress(api: Sidecar) -> None:
         assert api.client.get("/status").json()["update_in_progress"] is True
 
 
-def test_status_counts_values_that_do_not_fit_and_dates_that_no_calendar_has(api: Sidecar) -> None:
+def test_status_counts_values_that_do_not_fit_and_impossible_dates(api: Sidecar) -> None:
     rows = [{**order(0), "line_items": "not JSON", "cancelled_at": "0000-00-00 00:00:00"}, order(1)]
     publish(api.store, rows)
     body = api.client.get("/status").json()

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from cache_factory import as_json, confirm, order, publish
-from conftest import ROOT
+from paths import ROOT
 
 from cache.errors import (
     CacheUnwritable,
@@ -185,7 +185,7 @@ def test_a_damaged_generation_is_not_opened_and_the_one_before_is(store: LocalSt
         store.open(2)
 
 
-def test_an_older_generation_counts_as_proven_as_it_did_when_it_was_published(store: LocalStore) -> None:
+def test_an_older_generation_keeps_the_verification_it_was_published_with(store: LocalStore) -> None:
     proven = publish(store, 2)
     doubted = publish(store, 3, verified=False, reason="Two ranges were moving.")
     publish(store, 4)

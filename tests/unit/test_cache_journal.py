@@ -126,9 +126,7 @@ def test_a_late_report_does_not_wake_a_run_that_has_ended(store: LocalStore, wor
     assert [(old.outcome, old.error, old.finished_at is None) for old in store.runs()] == [("failed", FAULT, False)]
 
 
-def test_a_run_that_reports_its_end_early_still_leaves_its_requests_to_be_recovered(
-    store: LocalStore, worker: Worker
-) -> None:
+def test_requests_of_a_run_that_reported_its_end_early_are_recovered(store: LocalStore, worker: Worker) -> None:
     task = store.request("test")
     run = Run(trigger="request")
     store.begin(run)

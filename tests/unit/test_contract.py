@@ -137,7 +137,7 @@ def test_a_stream_sends_cached_then_done(filled: Sidecar) -> None:
     assert done == {"type": "done"}
 
 
-def test_a_stream_with_refresh_sends_updated_when_the_refresh_has_changed_the_data(fresh: Sidecar) -> None:
+def test_a_stream_with_refresh_sends_updated_when_the_data_has_changed(fresh: Sidecar) -> None:
     with answering(fresh.store, rows=5):
         found = events(fresh.client.get("/fetch-data?stream=true&refresh=true"))
     assert kinds(found) == ["cached", "updated", "done"]

@@ -42,7 +42,7 @@ def test_an_old_generation_is_freed_when_no_page_shows_it_any_more(store: LocalS
     assert tables(second) == one
 
 
-def test_another_set_up_counts_at_once_and_is_not_mixed_up_with_what_was_computed(store: LocalStore) -> None:
+def test_a_new_set_up_counts_at_once_and_old_results_are_not_reused(store: LocalStore) -> None:
     use(Source(store, Settings.load(), secret="", passwords=None))
     publish(store, shop(40), columns=SHOP_COLUMNS)
     before = data.figures(data.newest(1), None, ())

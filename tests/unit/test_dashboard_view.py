@@ -81,7 +81,7 @@ def test_a_period_ends_with_today_and_is_compared_with_the_one_before(
 
 
 @given(days, st.integers(1, 5000))
-def test_a_compared_period_is_never_later_and_every_step_offered_gives_a_line(first: date, length: int) -> None:
+def test_a_compared_period_is_never_later_and_every_step_gives_a_line(first: date, length: int) -> None:
     start = datetime(first.year, first.month, first.day)
     span = Span(start, start + timedelta(days=length))
     assert all(step in ("1 hour", "1 day", "7 days", "1 month") for step in buckets(span))

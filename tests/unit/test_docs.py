@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 from pydantic.fields import FieldInfo
 
 import scraper.errors  # noqa: F401  its errors are part of the family
@@ -16,7 +17,6 @@ from cache.errors import OrdersError
 from cache.settings import Settings
 from scraper.settings import ScraperSettings
 
-ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
 COMMAND = re.compile(r"python3? -m (scraper|lab|bench|api|dashboard)(?: ([a-z]+))?")
 
@@ -36,7 +36,7 @@ def row(name: str, field: FieldInfo) -> str:
     return f"| `{name.upper()}` | {default} | {field.description} |"
 
 
-def test_the_configuration_page_lists_every_setting_with_its_default_and_meaning() -> None:
+def test_the_configuration_page_lists_every_setting_and_its_default() -> None:
     listed = [line for line in read("docs/configuration.md").splitlines() if line.startswith("| `")]
 
     assert sorted(listed) == sorted(row(name, field) for name, field in ScraperSettings.model_fields.items())
@@ -58,7 +58,7 @@ def test_the_example_of_env_lists_every_setting_once_and_sets_none() -> None:
         ), name
 
 
-def test_the_example_of_env_leaves_open_what_is_required_and_the_usual_login() -> None:
+def test_env_example_leaves_required_settings_and_the_usual_login_empty() -> None:
     opened = re.findall(r"^([A-Z_]+)=", read(".env.example"), re.MULTILINE)
     required = {n.upper() for n, field in ScraperSettings.model_fields.items() if field.is_required()}
 

@@ -236,7 +236,7 @@ def cells_of(body: bytes) -> list[list[Any]]:
     return [[cell.value for cell in row] for row in book.active.iter_rows()]
 
 
-def test_excel_gets_numbers_dates_and_booleans_where_it_holds_them_exactly_else_text(rendered: Rendered) -> None:
+def test_excel_gets_typed_values_where_it_holds_them_exactly_else_text(rendered: Rendered) -> None:
     header, first, second, nulls, last = cells_of(rendered(RowFormat("xlsx")))
     assert header == [c.name for c in COLUMNS]
     assert first[:6] == [1, "-9007199254740993", True, 598.94, "12345678901234567890.0123456789", 0.1]

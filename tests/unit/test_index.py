@@ -229,7 +229,7 @@ def test_what_a_query_cannot_mean_is_refused(gathered: tuple[Snapshot, list[byte
         assert says in str(error.value)
 
 
-def test_searches_inside_texts_and_columns_without_arrays_are_left_to_a_scan(
+def test_searches_in_texts_and_columns_without_arrays_are_scanned(
     gathered: tuple[Snapshot, list[bytes]],
 ) -> None:
     index = ColumnIndex(gathered[0])

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 from tools import licenses
 
-ROOT = Path(__file__).parents[2]
 LOCKS = ["requirements-image.txt", "requirements.txt", "requirements-dev.txt"]
 
 

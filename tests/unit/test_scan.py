@@ -14,6 +14,7 @@ import numpy as np
 import psutil
 import pytest
 from cache_factory import order, publish
+from paths import ROOT
 
 from cache.errors import BadFilter, QueryTimeout, ScanBusy, ScanFailed, SnapshotDamaged, UnknownGeneration
 from cache.export import pool
@@ -26,7 +27,6 @@ from cache.schema import Column
 from cache.storage.local_store import LocalStore
 from cache.storage.snapshot import PARQUET
 
-ROOT = Path(__file__).parents[2]
 IDA = Query((Condition("customer_name", "contains", "MÜLL"),))  # orders 0, 5, 10, ...
 
 

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import httpx
 import psutil
+from paths import ROOT
 
 from lab.servers import free_port
-
-ROOT = Path(__file__).parents[2]
 
 
 class Served:
@@ -112,7 +111,7 @@ def test_two_services_on_one_port_are_refused_before_anything_starts(tmp_path: P
         assert "Set API_PORT and DASHBOARD_PORT to two different ports" in one.output
 
 
-def test_off_loopback_it_ends_with_advice_where_the_dashboard_has_no_password(tmp_path: Path) -> None:
+def test_off_loopback_without_a_dashboard_password_it_ends_with_advice(tmp_path: Path) -> None:
     with served(tmp_path, DASHBOARD_HOST="0.0.0.0") as one:
         assert one.ended() == 1
         assert "Set DASHBOARD_PASSWORD" in one.output

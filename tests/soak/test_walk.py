@@ -11,14 +11,13 @@ from pathlib import Path
 import openpyxl
 import polars
 import pytest
-from dashboard_process import figure, open_every_page, sign_in
+from dashboard_page import figure, open_every_page, sign_in
 from everything import Everything, started, until
 from playwright.sync_api import Browser, Page, expect
 
 from lab import Lab
 
 PASSWORD = "a password for the walk"
-ROUNDS = 30
 PATIENCE = 180_000  # milliseconds: a sync may find both cores busy
 
 
@@ -136,12 +135,8 @@ def walk(everything: Everything, browser: Browser) -> None:
     assert "Traceback" not in everything.log()
 
 
-def test_a_walk_through_every_page_and_flow(everything: Everything, browser: Browser) -> None:
-    walk(everything, browser)
-
-
-@pytest.mark.soak
-def test_thirty_walks_in_a_row(everything: Everything, browser: Browser) -> None:
-    for number in range(ROUNDS):
+@pytest.mark.parametrize("walks", [1, pytest.param(30, marks=pytest.mark.soak)])
+def test_every_page_and_flow_works_again_and_again(everything: Everything, browser: Browser, walks: int) -> None:
+    for number in range(walks):
         walk(everything, browser)
-        print(f"walk {number + 1} of {ROUNDS} passed", flush=True)
+        print(f"walk {number + 1} of {walks} passed", flush=True)

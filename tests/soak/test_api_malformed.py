@@ -94,8 +94,12 @@ def bombard(api: Sidecar, make: Callable[[random.Random], bytes], times: int, se
     return answered
 
 
-def hold(folder: Path, times: int, seed: int) -> None:
-    with sidecar(folder, RATE_LIMIT="off", FAILED_KEYS_LIMIT="off") as api:
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(
+    ("times", "seed"), [(1_500, 20251229), pytest.param(10_000, random.randrange(1 << 30), marks=pytest.mark.soak)]
+)
+def test_malformed_requests_bring_no_500_and_no_trace(tmp_path: Path, times: int, seed: int) -> None:
+    with sidecar(tmp_path, RATE_LIMIT="off", FAILED_KEYS_LIMIT="off") as api:
         publish(api.store, 20)
         answered = bombard(api, request, times, seed)
         assert answered["400"] > times / 10
@@ -103,13 +107,3 @@ def hold(folder: Path, times: int, seed: int) -> None:
         assert api.client.get("/fetch-data").json()["count"] == 20
         assert "Traceback" not in api.log()
         assert "Exception" not in api.log()
-
-
-def test_malformed_requests_bring_no_500_and_no_trace(tmp_path: Path) -> None:
-    hold(tmp_path, 1_500, seed=20251229)
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(3600)
-def test_ten_thousand_malformed_requests_bring_no_500_and_no_trace(tmp_path: Path) -> None:
-    hold(tmp_path, 10_000, seed=random.randrange(1 << 30))

@@ -1,0 +1,55 @@
+"""A real Chromium: one for each file of tests, without tabs of earlier tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+    from selenium.webdriver import Chrome
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium under Playwright. Playwright keeps an event loop running, so it ends with the file."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def browser(chromium: Browser) -> Iterator[Browser]:
+    """A browser without the tabs, cookies and files of other tests. Open tabs would go on working in the next ones."""
+    yield chromium
+    for context in chromium.contexts:
+        context.close()
+
+
+@pytest.fixture
+def chrome() -> Callable[..., AbstractContextManager[Chrome]]:
+    """The Chrome that the product starts for a login, under Selenium."""
+    from scraper.login.chrome import chrome
+
+    return chrome
+
+
+@pytest.fixture
+def no_browser_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Check that no process and no temporary file of a browser is left after the test."""
+    with TemporaryDirectory() as folder:  # a short name, for Chrome
+        monkeypatch.setattr("tempfile.tempdir", folder)
+        monkeypatch.setenv("TMPDIR", folder)
+        yield
+        assert list(Path(folder).iterdir()) == []
+    children = psutil.Process().children(recursive=True)
+    assert [child for child in children if "chrom" in child.name() or child.name() == "sleep"] == []

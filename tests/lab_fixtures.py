@@ -1,0 +1,107 @@
+"""The real servers that tests share: one MariaDB with phpMyAdmin, one Selenium login, and a cache for each test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from paths import ROOT
+
+from scraper.settings import ScraperSettings
+
+if TYPE_CHECKING:
+    from copies import Copies
+
+    from cache.storage.local_store import LocalStore
+    from lab import Lab
+    from scraper.client.session import Session
+
+SEEDED = 2_000
+
+_shared: list[Lab] = []
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A lab with 2,000 orders. A test that changes its servers or its orders puts them right again."""
+    from lab import Lab
+
+    lab = Lab(tmp_path_factory.mktemp("lab"))
+    try:
+        lab.up()
+        lab.seed(SEEDED)
+        _shared.append(lab)
+        yield lab
+    finally:
+        lab.down(delete=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def orders_put_right() -> Iterator[None]:
+    """Restore the number of orders after each file of tests."""
+    yield
+    for lab in _shared:
+        if all(lab.running().values()) and lab.rows() != SEEDED:
+            lab.seed(SEEDED)
+
+
+@pytest.fixture
+def lab_folder(tmp_path: Path) -> Path:
+    """The folder for a lab of the test's own. The test starts the lab, and deletes it at its end."""
+    return tmp_path / "lab"
+
+
+def settings_of(lab: Lab, **changes: str) -> ScraperSettings:
+    """The lab's login, for its orders; `changes` are settings that differ."""
+    return ScraperSettings.load(**{name.lower(): value for name, value in lab.settings().items()} | changes)
+
+
+@pytest.fixture(scope="session")
+def session(lab: Lab) -> Session:
+    """A real login by Selenium and Chrome, shared because it takes seconds."""
+    from scraper.login.login import log_in
+
+    return log_in(settings_of(lab))
+
+
+@pytest.fixture
+def settings(lab: Lab, here: Path) -> ScraperSettings:
+    """The lab's login, for its orders."""
+    return settings_of(lab)
+
+
+@pytest.fixture
+def copies(lab: Lab, store: LocalStore, session: Session, settings: ScraperSettings) -> Iterator[Copies]:
+    """Tables of the lab, and their copies in `store`."""
+    from copies import Copies
+
+    copies = Copies(lab, store, session, settings)
+    yield copies
+    copies.close()
+
+
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages of 10 rows, so that small tables have many ranges."""
+    monkeypatch.setattr("scraper.sync.keyset_pager.PAGE_ROWS", 10)
+    monkeypatch.setattr("scraper.sync.segment_assembler.SEGMENT_ROWS", 10)
+    monkeypatch.setattr("scraper.sync.reconcile.EARLY_ROWS", 20)
+
+
+@pytest.fixture
+def child_environment(lab: Lab, here: Path) -> Callable[..., dict[str, str]]:
+    """The environment of a process that works for `store`; keyword arguments are further settings."""
+
+    def environment(**settings: str) -> dict[str, str]:
+        ours = {
+            "PYTHONPATH": str(ROOT),
+            "DATA_DIR": str(here / "var"),
+            "CACHE_URL": f"file:{here / 'cache'}",
+            "PYTHONUNBUFFERED": "1",
+        }
+        return {**os.environ, **ours, **lab.settings(), **settings}
+
+    return environment

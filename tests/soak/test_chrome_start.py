@@ -1,0 +1,35 @@
+"""A browser that hangs at its start fails the sync, and leaves no process and no file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from copies import Copies
+
+from scraper.login.login import log_in
+from scraper.sync.sync import sync
+
+pytestmark = pytest.mark.usefixtures("no_browser_left")
+
+
+def hanging(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
+    """A program of this name that is found first, and does nothing for so long."""
+    program = folder / "bin" / name
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\nexec sleep {seconds}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+
+
+@pytest.mark.parametrize("seconds", [2, pytest.param(600, marks=pytest.mark.soak)])
+def test_a_browser_that_hangs_at_its_start_fails_the_sync(
+    copies: Copies, here: Path, monkeypatch: pytest.MonkeyPatch, seconds: int
+) -> None:
+    """The driver waits for it for a minute, or until it ends."""
+    hanging(here, "chromium", monkeypatch, seconds)
+    settings = copies.settings.model_copy(update={"phpmyadmin_login": "browser"})
+    run = sync(copies.store, settings, log_in)
+    assert run.error is not None
+    assert (run.outcome, run.error.code) == ("failed", "browser_failed")

@@ -1,0 +1,49 @@
+"""Rules of the suite, held when pytest collects: markers, folders, test names, and a short form of each soak test.
+
+The fixtures of a test say what it needs, and its folder is that of its heaviest need: tests/unit (no server of the lab,
+no browser), tests/lab, tests/browser, tests/soak.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+NEEDS = {"lab": "lab", "lab_folder": "lab", "chromium": "browser", "chrome": "browser"}
+"""The marker that each of these fixtures sets."""
+
+LONGEST_NAME = 70
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by its fixtures.
+
+    Raises:
+        pytest.UsageError: a test breaks a rule of the suite.
+    """
+    faults: list[str] = []
+    for item in items:
+        if isinstance(item, pytest.Function):
+            for fixture in NEEDS.keys() & set(item.fixturenames):
+                item.add_marker(NEEDS[fixture])
+            faults += [f"{item.nodeid}: {fault}" for fault in faults_of(item)]
+    if faults:
+        raise pytest.UsageError(*dict.fromkeys(faults))
+
+
+def faults_of(test: pytest.Function) -> Iterator[str]:
+    """The rules that a test breaks, in words."""
+    cases = [value for mark in test.iter_markers("parametrize") for value in mark.args[1]]
+    long = [any(mark.name == "soak" for mark in getattr(case, "marks", ())) for case in cases]
+    if any(long) or test.get_closest_marker("soak"):
+        folder = "soak"
+        if all(long):
+            yield "a soak test has a short form of at most 30 seconds, which `make test` runs: mark the long case alone"
+    else:
+        folder = next((need for need in ("browser", "lab") if test.get_closest_marker(need)), "unit")
+    if test.path.parent.name != folder:
+        yield f"it belongs in tests/{folder}, by its fixtures and markers"
+    if len(name := test.function.__name__) > LONGEST_NAME:
+        yield f"its name has {len(name)} characters, and at most {LONGEST_NAME} are read at a glance"

@@ -1,0 +1,156 @@
+"""Download links: files of exactly the orders that a page shows, read back from the running dashboard."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import httpx
+import openpyxl
+import polars
+import pytest
+from cache_factory import Row, publish
+from dashboard_process import Dashboard, dashboard
+from shop_factory import SHOP_COLUMNS, shop
+
+from cache.analytics.figures import Orders, Span
+from cache.analytics.reading import Mapped
+from cache.export.order_selection import OrderSelection
+from cache.query.filters import Condition
+from cache.schema import Column
+from cache.storage.store import Store
+from dashboard.web.downloads import Format, address
+
+ZONE = "America/New_York"
+ROWS = shop(700)
+ROWS[5] |= {"note": '=HYPERLINK("http://evil.example")', "test": "0", "currency": "USD"}
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    with dashboard(tmp_path_factory.mktemp("exports"), SHOP_TIMEZONE=ZONE, DASHBOARD_PASSWORD="one",
+                   DASHBOARD_VIEWER_PASSWORD="two") as running:  # fmt: skip
+        publish(running.store, ROWS, columns=SHOP_COLUMNS)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(filled: Dashboard) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=filled.url, timeout=60) as signed_in:
+        signed_in.post("/signin", data={"password": "one"})
+        yield signed_in
+
+
+@pytest.fixture(scope="module")
+def orders(filled: Dashboard) -> Orders:
+    return Orders(filled.store.open(), ZONE)
+
+
+def link(store: Store, orders: Orders, selection: OrderSelection, format: Format = "csv") -> str:
+    return address(store.clients().secret, orders.generation, selection, format)
+
+
+def keys(text: str, column: str = "id") -> list[str]:
+    return [row[column] for row in csv.DictReader(io.StringIO(text, newline=""))]
+
+
+def shown(orders: Orders, selection: OrderSelection) -> list[str]:
+    """Keys of all orders that the page shows."""
+    span = Span(*selection.span) if selection.span else None
+    page = orders.page(span, selection.conditions, selection.search, 10**6, 0, selection.masked)
+    return sorted(str(row["id"]) for row in page.rows)
+
+
+EMAILS = sorted({row["email"] or "" for row in ROWS})
+SKU = next(item["sku"] for row in ROWS for item in json.loads(row["line_items"] or "[]"))
+USD, PAID = Condition("currency", "eq", "USD"), Condition("status", "in", ("paid",))
+NOWHERE = Condition("country", "in", ("XX",))
+YEAR = (datetime(2025, 11, 25), datetime(2026, 11, 25))
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        OrderSelection(timezone=ZONE),
+        OrderSelection(timezone=ZONE, span=YEAR, conditions=(USD,)),
+        OrderSelection(timezone=ZONE, conditions=(Condition("country", "in", ("US", "DE")), PAID)),
+        OrderSelection(
+            timezone=ZONE, conditions=(Condition("channel", "in", ("web",)), Condition("discount", "ne", ""))
+        ),
+        OrderSelection(timezone=ZONE, span=YEAR, search="SMITH"),
+        OrderSelection(timezone=ZONE, search=EMAILS[5], masked=frozenset({"email"})),
+        OrderSelection(timezone=ZONE, search=SKU.lower()),
+        OrderSelection(
+            timezone=ZONE, span=YEAR, search="@", conditions=(USD, Condition("product", "in", (SKU, "none")))
+        ),
+        OrderSelection(timezone=ZONE, conditions=(NOWHERE,)),
+    ],
+    ids=["all", "period", "country and status", "channel and discount", "search", "masked search",
+         "search of a product", "product", "none"],
+)  # fmt: skip
+def test_a_file_holds_exactly_the_orders_that_are_shown(
+    client: httpx.Client, filled: Dashboard, orders: Orders, selection: OrderSelection
+) -> None:
+    answer = client.get(link(filled.store, orders, selection))
+    assert answer.status_code == 200, answer.text
+    assert sorted(keys(answer.text)) == shown(orders, selection)
+    assert bool(keys(answer.text)) == (NOWHERE not in selection.conditions and not selection.masked)
+
+
+def test_each_format_reads_back_with_the_values_of_the_table(
+    client: httpx.Client, filled: Dashboard, orders: Orders
+) -> None:
+    selection = OrderSelection(timezone=ZONE, conditions=(USD,))
+    wanted = shown(orders, selection)
+    by_key = {row["id"]: row for row in ROWS}
+    text = client.get(link(filled.store, orders, selection)).text
+    texts = {row["id"]: row for row in csv.DictReader(io.StringIO(text))}
+    assert all(texts[key]["total_price"] == by_key[key]["total_price"] for key in wanted)
+    risky = [row["note"] for row in texts.values() if "HYPERLINK" in row["note"]]
+    assert risky and all(note.startswith("'=") for note in risky)
+    frame = polars.read_parquet(client.get(link(filled.store, orders, selection, "parquet")).content)
+    assert sorted(map(str, frame["id"])) == wanted
+    assert frame.schema["total_price"] == polars.Decimal(12, 2)
+    book = client.get(link(filled.store, orders, selection, "xlsx"))
+    assert re.search(r'filename="orders-\d{4}-\d\d-\d\d\.xlsx"', book.headers["Content-Disposition"])
+    header, *cells = openpyxl.load_workbook(io.BytesIO(book.content), read_only=True).active.values
+    named = [dict(zip(header, row, strict=True)) for row in cells]
+    assert sorted(str(row["id"]) for row in named) == wanted
+    assert all(isinstance(row["created_at"], datetime) for row in named)
+
+
+def test_a_table_with_a_row_per_line_item_exports_all_rows_of_its_orders(
+    client: httpx.Client, filled: Dashboard, tmp_path: Path
+) -> None:
+    names = ("Name", "Email", "Created at", "Currency", "Financial Status", "Lineitem name", "Lineitem quantity")
+    columns = tuple(Column(name=n, type="text", kind="text", nullable=True, key=0) for n in names)
+    made: Sequence[Row] = [
+        dict(zip(names, row, strict=True)) for row in (
+            ("#1", "a@x.example", "2026-01-01 10:00:00 +0000", "USD", "paid", "Cup", "1"),
+            ("#1", None, None, None, None, "Plate", "2"),
+            ("#2", "b@x.example", "2026-01-02 10:00:00 +0000", "USD", "pending", "Cup", "1"),
+        )
+    ]  # fmt: skip
+    assert Mapped(columns, ZONE, "UTC").by_line
+    with dashboard(tmp_path) as running:
+        head = publish(running.store, made, columns=columns, segments=1)
+        secret = running.store.clients().secret
+        sold = Condition("product", "in", ("Plate",))  # no SKU, so the title tells products apart
+        for condition in (PAID, sold):
+            selection = OrderSelection(timezone="UTC", conditions=(condition,))
+            answer = httpx.get(running.url + address(secret, head.generation, selection, "csv"))
+            assert keys(answer.text, "Lineitem name") == ["Cup", "Plate"]
+
+
+def test_a_link_is_good_for_what_it_was_signed_for(client: httpx.Client, filled: Dashboard, orders: Orders) -> None:
+    good = link(filled.store, orders, OrderSelection(timezone=ZONE, masked=frozenset({"email"})))
+    for changed in (good.replace("format=csv", "format=parquet"), good.replace("email", "note"), good[:-2], "/export"):
+        assert client.get(changed).status_code == 403
+    assert httpx.get(filled.url + good).status_code == 401  # and only for who is signed in
+    gone = address(filled.store.clients().secret, 999, OrderSelection(timezone=ZONE), "csv")
+    assert client.get(gone).status_code == 410

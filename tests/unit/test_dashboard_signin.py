@@ -1,0 +1,163 @@
+"""Who gets into the dashboard: settings, passwords, cookies, and what is served without a sign-in."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+from dashboard_process import Dashboard, dashboard
+from paths import ROOT
+
+from cache.errors import SettingsInvalid
+from cache.settings import Settings
+from dashboard.auth.access import is_among
+from dashboard.auth.passwords import Passwords, hashed
+from dashboard.auth.signin import check
+
+Start = Callable[..., Dashboard]
+PASSWORD = "correct horse ünïcode"
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    with ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(dashboard(tmp_path, **settings))
+
+
+# -- what is refused at the start
+
+
+def test_off_loopback_it_does_not_start_without_a_sign_in(tmp_path: Path) -> None:
+    environment = {
+        "DASHBOARD_HOST": "0.0.0.0",
+        "DATA_DIR": str(tmp_path),
+        "ENV_FILE": os.devnull,
+        "SCHEDULER": "off",
+        "PATH": "",
+    }
+    ended = subprocess.run(
+        [sys.executable, ROOT / "streamlit_app.py"], cwd=tmp_path, env=environment, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert "would listen on 0.0.0.0 without a sign-in. Set DASHBOARD_PASSWORD" in ended.stderr
+
+
+OIDC = {
+    "oidc_metadata_url": "https://id.example/.well-known/openid-configuration", "oidc_client_id": "orders",
+    "oidc_client_secret": "s3cret", "dashboard_url": "https://orders.example", "dashboard_viewers": "@example.com",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"dashboard_viewer_password": "x"}, "without DASHBOARD_PASSWORD"),
+        ({**OIDC, "dashboard_password": "x"}, "Both a password and OpenID Connect"),
+        ({**OIDC, "oidc_client_secret": None, "dashboard_url": None}, "OIDC_CLIENT_SECRET, DASHBOARD_URL is missing"),
+        ({**OIDC, "dashboard_viewers": ""}, "Nobody may sign in"),
+    ],
+)
+def test_a_sign_in_that_is_half_set_says_what_is_missing(here: Path, settings: dict[str, str], said: str) -> None:
+    with pytest.raises(SettingsInvalid, match=said):
+        check("127.0.0.1", Settings.load(**settings))
+
+
+def test_a_whole_sign_in_lets_it_listen_everywhere(here: Path) -> None:
+    assert check("0.0.0.0", Settings.load(**OIDC)) is None
+    assert check(None, Settings.load(dashboard_password="x")) is None
+
+
+# -- passwords
+
+
+def test_the_command_makes_a_hash_that_stands_for_its_password(here: Path) -> None:
+    made = subprocess.run(
+        [sys.executable, "-m", "dashboard", "hash"], cwd=ROOT, input=f"{PASSWORD}\n", capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    passwords = Passwords(Settings.load(dashboard_password=made.stdout.strip()), "00")
+    assert passwords.role(PASSWORD) == "operator"
+    assert passwords.role(made.stdout.strip()) is None
+
+
+def test_a_hash_that_was_cut_is_refused_and_not_taken_for_a_password(here: Path) -> None:
+    with pytest.raises(SettingsInvalid, match="DASHBOARD_PASSWORD begins like an Argon2 hash"):
+        Passwords(Settings.load(dashboard_password=hashed("x")[:30]), "00")
+
+
+def test_a_cookie_is_good_for_its_role_and_ends_with_its_password(here: Path) -> None:
+    both = {"dashboard_password": "one", "dashboard_viewer_password": "two"}
+    passwords = Passwords(Settings.load(**both), "00")
+    operator, viewer = passwords.cookie("operator"), passwords.cookie("viewer")
+    assert (passwords.known(operator), passwords.known(viewer)) == ("operator", "viewer")
+    assert passwords.known(viewer.replace("viewer", "operator")) is None
+    assert Passwords(Settings.load(**both), "00").known(operator) == "operator"  # after a restart
+    changed = Passwords(Settings.load(**both | {"dashboard_password": "three"}), "00")
+    assert (changed.known(operator), changed.known(viewer)) == (None, "viewer")
+    assert Passwords(Settings.load(**both), "01").known(operator) is None  # of another cache
+
+
+def test_nothing_but_the_form_and_the_health_is_served_without_a_sign_in(start: Start) -> None:
+    running = start(
+        DASHBOARD_PASSWORD="correct horse", DASHBOARD_URL="https://orders.example", TRUSTED_PROXIES="127.0.0.1"
+    )
+    with httpx.Client(base_url=running.url) as visitor:
+        assert visitor.get("/_stcore/health").status_code == 200
+        assert visitor.get("/_stcore/host-config").status_code == 401
+        assert visitor.get("/static/js/index.js").status_code == 401
+        upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+                   "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}  # fmt: skip
+        assert visitor.get("/_stcore/stream", headers=upgrade).status_code == 403
+        assert visitor.get("/orders", headers={"Cookie": "orders_signin=operator.forged.signature"}).status_code == 401
+        for elsewhere in ("//evil.example", "/\\evil.example", "https://evil.example"):
+            away = visitor.post("/signin", data={"password": "correct horse", "next": elsewhere})
+            assert (away.status_code, away.headers["Location"]) == (303, "/")
+        for _ in range(10):
+            assert visitor.post("/signin", data={"password": "guess"}).status_code == 401
+        assert visitor.post("/signin", data={"password": "correct horse"}).status_code == 429
+        other = {"X-Forwarded-For": "203.0.113.9"}  # as the proxy says that is believed
+        entered = visitor.post("/signin", data={"password": "correct horse"}, headers=other)
+        assert entered.status_code == 303
+        assert "HttpOnly" in entered.headers["Set-Cookie"] and "Secure" in entered.headers["Set-Cookie"]
+    assert "correct horse" not in running.log()
+
+
+def test_without_a_sign_in_no_other_site_gets_in_by_a_name_that_leads_here(start: Start) -> None:
+    running = start(DASHBOARD_URL="http://orders.test")
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+               "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}  # fmt: skip
+
+    def answered(host: str) -> int:
+        headers = {**upgrade, "Host": host, "Origin": f"http://{host}"}
+        with httpx.stream("GET", f"{running.url}/_stcore/stream", headers=headers) as answer:
+            return answer.status_code
+
+    port = running.url.rpartition(":")[2]
+    hosts = ("evil.example", "orders.test", f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}")
+    assert [answered(host) for host in hosts] == [403, 101, 101, 101, 101]
+
+
+# -- OpenID Connect
+
+
+@pytest.mark.parametrize(
+    ("email", "listed", "named"),
+    [
+        ("ann@example.com", "bob@example.com, Ann@Example.com", True),
+        ("ann@example.com", "@example.com", True),
+        ("ann@shop.example.com", "@example.com", False),
+        ("ann@badexample.com", "@example.com", False),
+        ("ann", "ann@example.com,,", False),
+        ("@example.com", "@example.com", False),
+        ("", "", False),
+    ],
+)
+def test_a_list_names_addresses_and_whole_domains(email: str, listed: str, named: bool) -> None:
+    assert is_among(email, listed) is named

@@ -1,0 +1,27 @@
+"""Every page of the dashboard comes with its stylesheet in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from dashboard_process import Dashboard, dashboard
+
+from dashboard.web.inject_css import STYLED
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    with dashboard(tmp_path_factory.mktemp("pages")) as started:
+        yield started
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+@pytest.mark.parametrize("path", ["/", "/orders", "/no-such-page"])
+def test_the_page_comes_with_its_stylesheet(running: Dashboard, path: str, encoding: str) -> None:
+    answer = httpx.get(running.url + path, headers={"Accept-Encoding": encoding})
+    assert answer.content == STYLED
+    assert b".stMainBlockContainer {" in answer.content
+    assert int(answer.headers["Content-Length"]) == len(STYLED)
+    assert "ETag" not in answer.headers

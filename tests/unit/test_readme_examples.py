@@ -1,0 +1,82 @@
+"""The examples of README.md and docs/api.md are run as they stand, against a running sidecar."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from cache_factory import confirm, publish
+from paths import ROOT
+from sidecar_process import KEY, Sidecar, sidecar, worker
+
+SECTIONS = {"README.md": "## Use the API", "docs/api.md": "## Clients"}
+ADDRESS = "http://127.0.0.1:5000"
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Sidecar]:
+    with sidecar(tmp_path) as running:
+        publish(running.store, 7, verified_at=datetime(2025, 12, 29, 10, 25, tzinfo=UTC))
+        (running.folder / "var").mkdir()
+        (running.folder / "var" / "api_key").write_text(KEY + "\n")
+        yield running
+
+
+def example(file: str, language: str, api: Sidecar) -> str:
+    """The one block in this language of the file's section on the API, with the address of the test's sidecar."""
+    _, found, section = (ROOT / file).read_text(encoding="utf-8").partition(f"\n{SECTIONS[file]}\n")
+    assert found, f"{file} has the section {SECTIONS[file]}"
+    section = section.partition("\n## ")[0]
+    (block,) = re.findall(rf"^```{language}\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    assert ADDRESS in block
+    return str(block).replace(ADDRESS, api.url)
+
+
+def run(command: list[str | Path], api: Sidecar) -> list[str]:
+    environment = {**os.environ, "SHOPIFY_API_KEY": KEY, "NO_PROXY": "*"}
+    ended = subprocess.run(
+        command, cwd=api.folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.splitlines()
+
+
+def is_rows(line: str) -> bool:
+    body = json.loads(line)
+    return (body["status"], body["count"], len(body["data"])) == ("success", 7, 7)
+
+
+def test_the_readme_curl_example_gets_the_rows(api: Sidecar) -> None:
+    (line,) = run(["bash", "-euc", example("README.md", "bash", api)], api)
+    assert is_rows(line)
+
+
+def test_the_readme_curl_example_finds_the_key_that_was_made(api: Sidecar) -> None:
+    script = "unset SHOPIFY_API_KEY\n" + example("README.md", "bash", api)
+    (line,) = run(["bash", "-euc", script], api)
+    assert is_rows(line)
+
+
+def test_the_readme_python_example_gets_the_rows(api: Sidecar) -> None:
+    said = run([sys.executable, "-c", example("README.md", "python", api)], api)
+    assert said == ["7 orders, last verified Mon Dec 29 10:25:00 2025"]
+
+
+def test_the_curl_client_of_the_docs_works(api: Sidecar) -> None:
+    script = example("docs/api.md", "bash", api).replace("\ncurl ", "\ncurl --silent --write-out '\\n' ")
+    confirm(api.store)
+    with worker(api.store):
+        said = run(["bash", "-euc", script], api)
+    bodies = [json.loads(line) for line in said if line.startswith("{")]
+    assert is_rows(json.dumps(bodies[0]))
+    assert "_info" in bodies[1]
+    assert 'data: {"type": "done"}' in said
+    assert bodies[2]["status"] in ("triggered", "in_progress")
+    assert [body.get("status", body.get("api_status")) for body in bodies[3:]] == ["online", "healthy", "ready"]
