@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from cache.analytics.figures import Dimension
+from cache.analytics.dimensions import DimensionId
 from dashboard.frame import Shown
 
-_ROLES: Mapping[Dimension, str] = {
+_ROLES: Mapping[DimensionId, str] = {
     "currency": "currency", "status": "financial_status", "fulfilment": "fulfillment_status", "channel": "channel",
     "discount": "discount_code",
 }  # fmt: skip
@@ -24,7 +24,7 @@ def request(shown: Shown) -> tuple[list[tuple[str, str]], list[str]]:
     The country stands inside the address and a product inside the line items, which the API does not filter by; a
     text with an empty value is no filter.
     """
-    roles = shown.orders.mapped.roles
+    roles = shown.orders.reading.roles
     found: list[tuple[str, str]] = []
     left: list[str] = []
     if shown.span and "created_at" in roles:

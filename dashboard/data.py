@@ -9,9 +9,13 @@ from typing import Any
 import streamlit as st
 
 from cache.analytics import rankings
-from cache.analytics.figures import PRODUCT, Bucket, Dimension, Figures, Filter, Group, Orders, Returns, Span
+from cache.analytics.dimensions import PRODUCT, DimensionId, FilterId
+from cache.analytics.figures import Figures, Group, Returns
 from cache.analytics.order_lookup import Page
+from cache.analytics.orders import Orders
+from cache.analytics.periods import Bucket, Span
 from cache.analytics.rankings import Cohort, Customer, Product
+from cache.analytics.values import or_zero
 from cache.query.filters import Condition
 from cache.storage.snapshot import Snapshot
 from cache.table_setup import Setup
@@ -92,7 +96,7 @@ def extent(orders: Orders) -> Span | None:
 
 
 @st.cache_data(max_entries=20, show_spinner=False, hash_funcs=_OF_ORDERS)
-def values(orders: Orders, name: Filter) -> list[str]:
+def values(orders: Orders, name: FilterId) -> list[str]:
     """What is offered to filter by: the most frequent values."""
     return list(titles(orders)) if name == PRODUCT else orders.values(name)[:MOST_VALUES]
 
@@ -117,37 +121,37 @@ def series(
     span: Span,
     conditions: Conditions,
     returns: Returns = "returned",
-    by: tuple[Dimension, ...] = (),
-    people: bool = False,
+    by: tuple[DimensionId, ...] = (),
+    customers: bool = False,
     units: bool = False,
 ) -> list[Group]:
     """By time, oldest first, without empty buckets."""
-    return orders.groups(by, bucket, span, conditions, returns, people, units)
+    return orders.groups(by, bucket, span, conditions, returns, customers, units)
 
 
 @st.cache_data(max_entries=500, show_spinner=False, hash_funcs=_OF_ORDERS)
 def groups(
     orders: Orders,
-    by: tuple[Dimension, ...],
+    by: tuple[DimensionId, ...],
     span: Span | None,
     conditions: Conditions,
     returns: Returns = "returned",
-    people: bool = False,
+    customers: bool = False,
     units: bool = False,
 ) -> list[Group]:
     """By dimensions, the largest first."""
-    found = orders.groups(by, None, span, conditions, returns, people, units)
-    return sorted(found, key=lambda g: (g.figures.total_sales or 0, g.figures.orders), reverse=True)
+    found = orders.groups(by, None, span, conditions, returns, customers, units)
+    return sorted(found, key=lambda g: (or_zero(g.figures.total_sales), g.figures.orders), reverse=True)
 
 
 def breakdown(
-    orders: Orders, by: Dimension, span: Span | None, conditions: Conditions, returns: Returns = "returned"
+    orders: Orders, by: DimensionId, span: Span | None, conditions: Conditions, returns: Returns = "returned"
 ) -> list[Group]:
     """By a dimension, the largest first; conditions on that dimension do not count."""
     return groups(orders, (by,), span, _without(by, conditions), returns)
 
 
-def _without(name: Filter, conditions: Conditions) -> Conditions:
+def _without(name: FilterId, conditions: Conditions) -> Conditions:
     return tuple(each for each in conditions if each.column != name)
 
 

@@ -8,13 +8,15 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from cache.analytics.figures import Figures, Orders, Returns, Span
+from cache.analytics.figures import Figures, Returns
+from cache.analytics.orders import Orders
+from cache.analytics.periods import Span
 from cache.errors import CacheError
 from dashboard import data, formatting
 from dashboard.auth.source import source
 from dashboard.components import filter_chips, freshness
 from dashboard.data import Conditions
-from dashboard.view import View, dates
+from dashboard.view import View, date_range
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,10 @@ def page(title: str) -> Shown | None:
     now = _now(orders)
     currency = _currency(orders, view)
     span = view.span(now, data.extent(orders)) if "dates" not in orders.missing else None
-    past = view.before(now, span) if span else None
+    past = view.comparison(now, span) if span else None
     st.session_state["span"] = (span.start.date(), (span.end - timedelta(days=1)).date()) if span else None
-    compared = f"{dates(past, than=now.year)}{_until(past)}" if past else ""
-    filter_chips.chips(orders, view, currency, dates(span) if span else "", compared)
+    compared = f"{date_range(past, now.year)}{_until(past)}" if past else ""
+    filter_chips.chips(orders, view, currency, date_range(span) if span else "", compared)
     return Shown(orders, view, currency, span, past, view.conditions(currency))
 
 
@@ -92,8 +94,8 @@ def foot(shown: Shown) -> None:
     if others := [part for part in data.currencies(orders) if part[0] != shown.currency]:
         listed = ", ".join(f"{code or 'no currency'} {count:,}" for code, count in others)
         notes.append(f"Orders in other currencies are not added in: {listed}.")
-    if orders.tests:
-        notes.append(f"{orders.tests:,} test orders never count.")
+    if orders.test_orders:
+        notes.append(f"{orders.test_orders:,} test orders never count.")
     notes += orders.missing.values()
     st.caption(formatting.plain(" ".join(notes)))
 

@@ -1,4 +1,4 @@
-"""Who and what sold: products, customers, and whether customers come back."""
+"""What sold most, who spent most, and which customers came back."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from datetime import datetime
 from decimal import Decimal
 
 from cache.analytics.fact_tables import ROW_KEY
-from cache.analytics.figures import Orders, Span
+from cache.analytics.orders import Orders
+from cache.analytics.periods import Span
+from cache.analytics.values import Absent, Amount
 from cache.query.filters import Condition
 
 
 @dataclass(frozen=True)
 class Product:
-    """A product of the period. `sales` is price x quantity, before discounts and returns."""
+    """A product with sales in the period. `sales` is price × quantity, before discounts and returns."""
 
     sku: str
     title: str
@@ -24,17 +26,27 @@ class Product:
 
     @property
     def key(self) -> str:
-        """What filters by it; "" where it has neither SKU nor title."""
+        """The value of the filter by products; "" where it has neither SKU nor title."""
         return self.sku or self.title
 
 
 @dataclass(frozen=True)
 class Customer:
-    """A customer of the period: orders and what they came to, before returns; `key` is that of the newest order."""
+    """A customer with orders in the period.
+
+    Attributes:
+        key: Key of the newest order.
+        orders: Number of orders.
+        spent: Their totals, before returns.
+        first: Date of the first of them.
+        last: Date of the last of them.
+        name: Name in the newest order.
+        email: E-mail in the newest order.
+    """
 
     key: str
     orders: int
-    spent: Decimal | None
+    spent: Amount
     first: datetime
     last: datetime
     name: str = ""
@@ -43,8 +55,13 @@ class Customer:
 
 @dataclass(frozen=True)
 class Cohort:
-    """The customers whose first order was in the month `first`: how many there are, and how many of them ordered in
-    that month and in each month after it."""
+    """The customers whose first order was in one month.
+
+    Attributes:
+        first: The month.
+        customers: How many customers there are.
+        ordered: How many of them ordered in that month and in each month after it.
+    """
 
     first: datetime
     customers: int
@@ -54,19 +71,29 @@ class Cohort:
 def products(
     orders: Orders, span: Span | None, conditions: Sequence[Condition] = (), limit: int = 200
 ) -> list[Product]:
-    """What sold most, by price x quantity of all line items; empty where the table tells no line items.
+    """The products with the highest sales.
 
-    Lines are told apart by SKU, those without one by title; the title is that of the newest order.
+    Line items belong to one product by their SKU, those without one by their title. The title is that of the newest
+    order.
+
+    Args:
+        orders: The orders.
+        span: The period; None for all time.
+        conditions: Conditions on dimensions and products.
+        limit: How many products at most.
+
+    Returns:
+        The highest sales first; empty where the table has no line items.
     """
-    clause, values = orders.matching(span, conditions)
+    clause, parameters = orders.order_filter(span, conditions)
     sql = (
         "SELECT l.sku, arg_max(l.title, o.created_at), sum(quantity)::BIGINT, count(DISTINCT l.key), "
         f"coalesce(sum(quantity * price), 0) FROM {orders.facts.lines} AS l JOIN {orders.facts.orders} AS o "
         f"USING (key) WHERE {clause} GROUP BY l.sku, CASE WHEN l.sku = '' THEN l.title END "
         "ORDER BY 5 DESC, 3 DESC, 1 LIMIT ?"
     )
-    return [Product(sku, title or "", units, count, sales) for sku, title, units, count, sales in
-            orders.facts.ask(sql, [*values, limit])]  # fmt: skip
+    rows = orders.facts.query(sql, [*parameters, limit])
+    return [Product(sku, title or "", units, count, sales) for sku, title, units, count, sales in rows]
 
 
 def customers(
@@ -76,41 +103,73 @@ def customers(
     limit: int = 200,
     masked: Collection[str] = (),
 ) -> list[Customer]:
-    """Who spent most, with the mask for what is `masked`; empty where the table tells no customers."""
-    clause, values = orders.matching(span, conditions)
+    """The customers who spent most.
+
+    Args:
+        orders: The orders.
+        span: The period; None for all time.
+        conditions: Conditions on dimensions and products.
+        limit: How many customers at most.
+        masked: Columns that show their mask.
+
+    Returns:
+        The highest spending first; empty where the table has no customers.
+    """
+    clause, parameters = orders.order_filter(span, conditions)
     sql = (
         f"SELECT arg_max(key, created_at), count(*), sum(total), min(local), max(local) FROM {orders.facts.orders} "
         f"AS o WHERE {clause} AND customer IS NOT NULL AND local IS NOT NULL GROUP BY customer "
         "ORDER BY 3 DESC NULLS LAST, 2 DESC, 1 LIMIT ?"
     )
-    found = orders.facts.ask(sql, [*values, limit])
-    rows = {row[ROW_KEY]: row for row in orders.rows.by_keys([row[0] for row in found], masked)}
-    told = "total sales" not in orders.missing
+    ranked = orders.facts.query(sql, [*parameters, limit])
+    rows = {row[ROW_KEY]: row for row in orders.lookup.by_keys([row[0] for row in ranked], masked)}
+    has_totals = "total sales" not in orders.missing
     return [
         Customer(
-            str(key), count, spent if told else None, first, last,
-            orders.rows.said(rows[str(key)], "customer_name"), orders.rows.said(rows[str(key)], "email"),
+            str(key),
+            count,
+            Absent.UNDEFINED if spent is None and has_totals else Absent.NO_COLUMN if spent is None else spent,
+            first,
+            last,
+            orders.lookup.text(rows[str(key)], "customer_name"),
+            orders.lookup.text(rows[str(key)], "email"),
         )
-        for key, count, spent, first, last in found
-    ]  # fmt: skip
+        for key, count, spent, first, last in ranked
+    ]
 
 
-def repeats(orders: Orders, span: Span | None, conditions: Sequence[Condition] = (), most: int = 5) -> dict[int, int]:
-    """Number of orders in the period -> customers who placed so many. Parameters: `most` stands for more as well."""
-    clause, values = orders.matching(span, conditions)
+def repeats(orders: Orders, span: Span | None, conditions: Sequence[Condition] = (), limit: int = 5) -> dict[int, int]:
+    """How many customers placed one order in the period, two orders, and so on.
+
+    Args:
+        orders: The orders.
+        span: The period; None for all time.
+        conditions: Conditions on dimensions and products.
+        limit: This number of orders stands for more too.
+
+    Returns:
+        Number of orders -> number of customers, in order.
+    """
+    clause, parameters = orders.order_filter(span, conditions)
     sql = (
         f"SELECT least(n, ?)::BIGINT, count(*) FROM (SELECT count(*) AS n FROM {orders.facts.orders} AS o "
         f"WHERE {clause} AND customer IS NOT NULL GROUP BY customer) GROUP BY 1 ORDER BY 1"
     )
-    return dict(orders.facts.ask(sql, [most, *values]))
+    return dict(orders.facts.query(sql, [limit, *parameters]))
 
 
 def cohorts(orders: Orders, conditions: Sequence[Condition] = (), months: int = 12) -> list[Cohort]:
-    """The newest months of first orders, oldest first: whose customers came back, month by month.
+    """Retention by cohort: how many customers of each month ordered again, month by month.
 
-    Conditions choose the orders that are looked at; a customer's first order is the first of those.
+    Args:
+        orders: The orders.
+        conditions: Conditions on dimensions and products. A customer's first order is the first that they select.
+        months: How many months of first orders at most, the newest ones.
+
+    Returns:
+        The oldest month first.
     """
-    clause, values = orders.matching(None, conditions)
+    clause, parameters = orders.order_filter(None, conditions)
     sql = (
         "WITH o AS (SELECT DISTINCT customer, date_trunc('month', local)::TIMESTAMP AS month "
         f"FROM {orders.facts.orders} AS o WHERE {clause} AND customer IS NOT NULL AND local IS NOT NULL), "
@@ -118,15 +177,15 @@ def cohorts(orders: Orders, conditions: Sequence[Condition] = (), months: int = 
         "SELECT first, date_diff('month', first, month), count(*) FROM o JOIN firsts USING (customer) "
         "GROUP BY 1, 2 ORDER BY 1, 2"
     )
-    found: dict[datetime, dict[int, int]] = {}
-    for first, later, count in orders.facts.ask(sql, values):
-        found.setdefault(first, {})[later] = count
-    end = max((_months(first) + max(counts) for first, counts in found.items()), default=0)
+    counts: dict[datetime, dict[int, int]] = {}  # first month -> months later -> customers
+    for first, later, count in orders.facts.query(sql, parameters):
+        counts.setdefault(first, {})[later] = count
+    end = max((_month_number(first) + max(later) for first, later in counts.items()), default=0)
     return [
-        Cohort(first, counts[0], [counts.get(i, 0) for i in range(end - _months(first) + 1)])
-        for first, counts in list(found.items())[-months:]
+        Cohort(first, later[0], [later.get(i, 0) for i in range(end - _month_number(first) + 1)])
+        for first, later in list(counts.items())[-months:]
     ]
 
 
-def _months(at: datetime) -> int:
+def _month_number(at: datetime) -> int:
     return at.year * 12 + at.month

@@ -1,8 +1,9 @@
 """What the columns of an orders table mean: which one plays which role, and the SQL that reads it.
 
 Columns are recognised by name: Shopify's REST names (`total_price`), the headers of its export (`Lineitem quantity`),
-and common variants; capitals, spaces and signs do not matter. A set-up can say otherwise. A column that the table
-lacks makes what needs it go away; `missing` says in a sentence why.
+and common variants; capitals, spaces and signs do not matter. The settings of the table come first. Where a column is
+missing, the figures that need it are missing, and `missing` names the column.
+
 REST: https://shopify.dev/docs/api/admin-rest/latest/resources/order
 Export: https://help.shopify.com/en/manual/fulfillment/managing-orders/exporting-orders
 """
@@ -38,24 +39,36 @@ _NEEDED: Mapping[str, tuple[tuple[str, ...], ...]] = {
 }
 
 
-class Mapped:
-    """The columns of one table, as figures see them.
+class Reading:
+    """What the columns of one table mean, as SQL.
 
-    Parameters: `timezone` is the IANA zone of the shop's clock, `source_timezone` the one that DATETIME columns were
-    read by. `by_line` tells that the table has one row a line item, as Shopify's export does: it is counted by order,
-    and an order's own values stand in the first of its rows that has one.
+    Attributes:
+        columns: The columns.
+        roles: Role -> the column that plays it.
+        timezone: IANA zone of the shop's clock.
+        by_line: Whether the table has one row a line item, as Shopify's export does. Such a table is counted by order;
+            an order's own values stand in the first of its rows that has one.
     """
 
     def __init__(self, columns: Sequence[Column], timezone: str, source_timezone: str, setup: Setup = OPEN) -> None:
+        """Finds the role of each column.
+
+        Args:
+            columns: The columns.
+            timezone: IANA zone of the shop's clock.
+            source_timezone: The IANA zone by which the sync read DATETIME columns.
+            setup: What people decided about the table.
+        """
         self.columns = columns
         self.roles = recognised(columns, setup)
         self.timezone = timezone
-        self._read_as, self._meant = source_timezone, setup.source_timezone or source_timezone
+        self._synced_timezone = source_timezone
+        self._source_timezone = setup.source_timezone or source_timezone
         self._taxes_included = bool(setup.taxes_included)
         self.by_line = "name" in self.roles and "line_quantity" in self.roles and "line_items" not in self.roles
 
     def missing(self) -> dict[str, str]:
-        """Figure -> why this table cannot tell it."""
+        """Figure -> a sentence that names the column it lacks."""
         missing = {}
         for figure, choices in _NEEDED.items():
             if not any(all(role in self.roles for role in roles) for roles in choices):
@@ -68,7 +81,7 @@ class Mapped:
         return missing
 
     def facts(self) -> dict[str, str]:
-        """The SQL of each column of the table of facts, by name; NULL, or an empty text, where there is none."""
+        """SQL of each column of the table of facts, by name; NULL, or an empty text, where the table has none."""
         discounts = self._amount("discounts")
         included = self._flag("taxes_included") if "taxes_included" in self.roles else str(self._taxes_included)
         return {
@@ -92,19 +105,19 @@ class Mapped:
 
     @property
     def test(self) -> str:
-        """SQL that tells a test order."""
+        """SQL: the order is a test order."""
         return self._flag("test")
 
     def refunds(self) -> str | None:
-        """SQL of the refunds of a row: a list of (local: on the shop's clock, amount)."""
+        """SQL of the refunds of a row, as a list of (local, amount); `local` is on the shop's clock."""
         if "refunds" not in self.roles:
             return None
         local = f"timezone('{self.timezone}', try_cast(r.created_at AS TIMESTAMPTZ))"
-        each = f"struct_pack(local := {local}, amount := {_ONE})"
+        each = f"struct_pack(local := {local}, amount := {_REFUND_AMOUNT})"
         return f"list_transform({self._refund_list()}, lambda r: {each})"
 
     def lines(self) -> str | None:
-        """SQL of the line items of a row: a list of (sku, title, quantity, price)."""
+        """SQL of the line items of a row, as a list of (sku, title, quantity, price)."""
         if self.by_line:
             one = (
                 f"struct_pack(sku := {self._text('line_sku')}, title := {self._text('line_title')}, "
@@ -123,27 +136,28 @@ class Mapped:
 
     @property
     def country_name(self) -> str:
+        """SQL of the country's name; its code where there is no name."""
         return self._in_address("country") if "address" in self.roles else self._country()
 
     def instant(self, role: str) -> str:
-        """SQL of an instant."""
+        """SQL of a role as an instant."""
         if role not in self.roles:
             return "NULL::TIMESTAMPTZ"
         column = self.roles[role]
         if column.kind == "date":
             return f"timezone('{self.timezone}', {quoted(column.name)}::TIMESTAMP)"
         if column.kind != "text":
-            return f"try_cast({self.meant(column)} AS TIMESTAMPTZ)"
+            return f"try_cast({self.corrected(column)} AS TIMESTAMPTZ)"
         text = f"regexp_replace({quoted(column.name)}, '{_OFFSET}', '\\1:\\2')"
-        clock = f"timezone('{self._meant}', try_cast({text} AS TIMESTAMP))"
+        clock = f"timezone('{self._source_timezone}', try_cast({text} AS TIMESTAMP))"
         zoned = f"regexp_matches({text}, '(Z|[+-]\\d\\d:\\d\\d)$')"
         return f"CASE WHEN {zoned} THEN try_cast({text} AS TIMESTAMPTZ) ELSE {clock} END"
 
-    def meant(self, column: Column) -> str:
-        """SQL of a column's values as the set-up takes them."""
+    def corrected(self, column: Column) -> str:
+        """SQL of a column; DATETIME values are read in the time zone of the settings."""
         name = quoted(column.name)
-        if column.kind == "datetime" and self._meant != self._read_as:
-            return f"timezone('{self._meant}', timezone('{self._read_as}', {name}))"
+        if column.kind == "datetime" and self._source_timezone != self._synced_timezone:
+            return f"timezone('{self._source_timezone}', timezone('{self._synced_timezone}', {name}))"
         return name
 
     # -- values
@@ -166,16 +180,16 @@ class Mapped:
     def _returned(self) -> str:
         if "refunded" in self.roles or "refunds" not in self.roles:
             return self._amount("refunded")
-        return f"coalesce(list_sum(list_transform({self._refund_list()}, lambda r: {_ONE})), 0)"
+        return f"coalesce(list_sum(list_transform({self._refund_list()}, lambda r: {_REFUND_AMOUNT})), 0)"
 
     def _customer(self) -> str:
-        """A number for the customer: of his own number, else of his e-mail; NULL for neither."""
-        names = [f"nullif({self._column('customer_id')}::VARCHAR, '')"] if "customer_id" in self.roles else []
-        names += [f"nullif(lower({self._column('email')}), '')"] if "email" in self.roles else []
-        if not names:
+        """SQL of a number for the customer: a hash of customer number, else of e-mail; NULL without both."""
+        texts = [f"nullif({self._column('customer_id')}::VARCHAR, '')"] if "customer_id" in self.roles else []
+        texts += [f"nullif(lower({self._column('email')}), '')"] if "email" in self.roles else []
+        if not texts:
             return "NULL::UBIGINT"
-        who = f"coalesce({', '.join(names)})"
-        return f"CASE WHEN {who} IS NOT NULL THEN hash({who}) END"
+        text = f"coalesce({', '.join(texts)})"
+        return f"CASE WHEN {text} IS NOT NULL THEN hash({text}) END"
 
     def _country(self) -> str:
         """The country's code, or its name without one."""
@@ -203,7 +217,7 @@ _OFFSET = r" ?([+-]\d\d):?(\d\d)$"  # Shopify's export writes 2025-05-01 10:00:0
 _NO_AMOUNT = "NULL::DECIMAL(18, 2)"
 _REFUND_SHAPE = '[{"created_at":"VARCHAR","amount":"VARCHAR","transactions":[{"amount":"VARCHAR"}]}]'
 # A refund's own amount, as some exports write it, else that of its transactions, as Shopify does.
-_ONE = (
+_REFUND_AMOUNT = (
     "coalesce(try_cast(r.amount AS DECIMAL(18, 4)), "
     "list_sum(list_transform(r.transactions, lambda t: try_cast(t.amount AS DECIMAL(18, 4)))))"
 )

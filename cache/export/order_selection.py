@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel
 
+from cache.analytics.dimensions import order_filter
 from cache.analytics.fact_tables import KEY, NO_LINES
-from cache.analytics.figures import Span, matching
-from cache.analytics.order_lookup import any_of, searching, searching_line
-from cache.analytics.reading import Mapped
+from cache.analytics.order_lookup import any_of, line_search_conditions, search_conditions
+from cache.analytics.periods import Span
+from cache.analytics.reading import Reading
 from cache.query.filters import Condition
 from cache.sql import quoted
 from cache.storage.snapshot import Snapshot
@@ -36,28 +37,29 @@ class OrderSelection(BaseModel, frozen=True):
         Parameters: `source` is the SQL of all rows, each with its number as the column `number`.
         """
         read_as = snapshot.manifest.source.timezone
-        mapped = Mapped(snapshot.columns, setup.timezone or self.timezone, read_as, setup)
+        reading = Reading(snapshot.columns, setup.timezone or self.timezone, read_as, setup)
         key = snapshot.manifest.key
-        if mapped.by_line:
-            name = quoted(mapped.roles["name"].name)
+        if reading.by_line:
+            name = quoted(reading.roles["name"].name)
             keys, of, lines = [name], f"{name}::VARCHAR", "lines"
             own = ", ".join(f"any_value({quoted(c.name)}) AS {quoted(c.name)}" for c in snapshot.columns)
-            own += f", flatten(list({mapped.lines()})) AS lines"
+            own += f", flatten(list({reading.lines()})) AS lines"
             orders = f"SELECT {of} AS {KEY}, {own} FROM ({source}) WHERE {name} IS NOT NULL GROUP BY {name}"
         else:
-            keys, of, lines = [quoted(part) for part in key if len(key) == 1], number, mapped.lines() or NO_LINES
+            keys, of, lines = [quoted(part) for part in key if len(key) == 1], number, reading.lines() or NO_LINES
             orders = f"SELECT {of} AS {KEY}, * FROM ({source})"
         values: list[object] = []
         if search := self.search.strip():
-            own_said, line_said = searching(mapped, self.masked, keys), searching_line("l")
-            named = f"list_filter({lines}, lambda l: l.quantity IS NOT NULL AND ({any_of(line_said)}))"
-            orders = f"SELECT * FROM ({orders}) WHERE {any_of([*own_said, f'len({named}) > 0'])}"
-            values = [search] * (len(own_said) + len(line_said))
+            row_conditions = search_conditions(reading, self.masked, keys)
+            line_conditions = line_search_conditions("l")
+            named = f"list_filter({lines}, lambda l: l.quantity IS NOT NULL AND ({any_of(line_conditions)}))"
+            orders = f"SELECT * FROM ({orders}) WHERE {any_of([*row_conditions, f'len({named}) > 0'])}"
+            values = [search] * (len(row_conditions) + len(line_conditions))
         sold = f"SELECT {KEY} AS key, unnest({lines}) AS l FROM orders"
         sold = f"(SELECT key, l.sku AS sku, l.title AS title FROM ({sold}) WHERE l.quantity IS NOT NULL)"
-        clause, more = matching(Span(*self.span) if self.span else None, self.conditions, sold)
-        facts = ", ".join(f"{sql} AS {name}" for name, sql in mapped.facts().items())
-        facts = f"SELECT {KEY} AS key, {facts} FROM orders WHERE NOT {mapped.test}"
+        clause, more = order_filter(Span(*self.span) if self.span else None, self.conditions, sold)
+        facts = ", ".join(f"{sql} AS {name}" for name, sql in reading.facts().items())
+        facts = f"SELECT {KEY} AS key, {facts} FROM orders WHERE NOT {reading.test}"
         sql = (
             f"WITH orders AS NOT MATERIALIZED ({orders}) SELECT {number} FROM ({source}) "
             f"WHERE {of} IN (SELECT key FROM ({facts}) AS o WHERE {clause}) ORDER BY 1"

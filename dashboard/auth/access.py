@@ -14,7 +14,7 @@ from typing import Literal
 import streamlit as st
 
 from cache.access.masking import personal_columns
-from cache.analytics.figures import Orders
+from cache.analytics.orders import Orders
 from dashboard import formatting
 from dashboard.auth.passwords import COOKIE, Role
 from dashboard.auth.source import source
@@ -42,7 +42,7 @@ def masked(orders: Orders) -> frozenset[str]:
     """Names of the columns that the visitor may not see."""
     if may("personal"):
         return frozenset()
-    roles = orders.mapped.roles
+    roles = orders.reading.roles
     by_role = {roles[role].name for role in _PERSONAL_ROLES if role in roles}
     return personal_columns(source().settings.personal_columns, orders.columns) | by_role
 

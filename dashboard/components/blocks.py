@@ -7,12 +7,15 @@ from decimal import Decimal
 
 import streamlit as st
 
-from cache.analytics.figures import Figures, Group, Orders, Returns
+from cache.analytics.figures import Figures, Group, Returns
+from cache.analytics.metrics import METRICS, Metric
+from cache.analytics.orders import Orders
+from cache.analytics.values import Absent, Amount
 from dashboard import formatting
 from dashboard.components.cards import Card
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.formatting import Tone
-from dashboard.metrics import LARGE, METRICS, Metric, change
+from dashboard.metric_text import LARGE, change, write
 
 SLICES = 6
 
@@ -29,7 +32,7 @@ def card(
 
     Parameters: `lines` are the figure over time, and that of the compared period.
     """
-    value, past = metric.of(now), metric.of(before) if before else None
+    value, past = metric.value(now), metric.value(before) if before else Absent.NOT_REQUESTED
     text, notable = change(value, past, metric.unit == "rate")
     tone: Tone = "gray"
     if text and notable and metric.better != "neither":
@@ -37,11 +40,11 @@ def card(
     return Card(
         metric.id,
         metric.label,
-        metric.write(value, currency),
-        metric.explained(returns),
-        text or "",
+        write(metric, value, currency),
+        metric.description(returns),
+        text,
         tone,
-        f"from {metric.write(past, currency)}" if past is not None else "",
+        "" if isinstance(past, Absent) else f"from {write(metric, past, currency)}",
         *lines,
     )
 
@@ -59,17 +62,17 @@ def summary(orders: Orders, now: Figures, before: Figures | None, currency: str,
         ("Duties, tips, rounding", "other", 1, False),
         ("Total sales", "total_sales", 1, True),
     ):
-        value: Decimal | None = getattr(now, figure)
-        if value is None or (figure == "other" and not value):
+        value: Amount = getattr(now, figure)
+        if isinstance(value, Absent) or (figure == "other" and not value):
             continue
-        delta, _ = change(value, getattr(before, figure) if before else None)
+        delta, _ = change(value, getattr(before, figure) if before else Absent.NOT_REQUESTED)
         amount = formatting.money(sign * value, currency)
-        lines.append(Line([label, amount, delta or ""], look="strong" if strong else ""))
+        lines.append(Line([label, amount, delta], look="strong" if strong else ""))
     if not lines:
         return
     with st.container(border=True, height="stretch"):
         formulas = [METRICS[name] for name in ("gross_sales", "net_sales", "total_sales")]
-        told = [f"{each.label}: {each.explained(returns)}" for each in formulas if each.told(orders)]
+        told = [f"{each.label}: {each.description(returns)}" for each in formulas if each.available(orders.missing)]
         st.header("How total sales adds up", anchor=False, help="\n\n".join(told) or None)
         columns = [Column(""), Column("Amount", number=True), Column("Change", number=True)]
         table("How total sales adds up", columns, lines, key="summary")
@@ -87,7 +90,7 @@ def breakdown(
 
     def size(part: Group) -> Decimal:
         sales = part.figures.total_sales
-        return Decimal(part.figures.orders) if sales is None else sales
+        return Decimal(part.figures.orders) if isinstance(sales, Absent) else sales
 
     whole = sum((max(size(part), Decimal(0)) for part in slices), Decimal(0))
     large = any(size(part) >= LARGE for part in slices)
@@ -97,7 +100,11 @@ def breakdown(
     def line(text: str, parts: Sequence[Group], id: str | None) -> Line:
         amount = sum((size(part) for part in parts), Decimal(0))
         share = amount / whole if whole else Decimal(0)
-        sales = f"{amount:,}" if parts[0].figures.total_sales is None else formatting.money(amount, currency, large)
+        sales = (
+            f"{amount:,}"
+            if isinstance(parts[0].figures.total_sales, Absent)
+            else formatting.money(amount, currency, large)
+        )
         cells: list[str | Cell] = [
             Cell(text, share=float(share)),
             f"{sum(part.figures.orders for part in parts):,}",

@@ -8,17 +8,15 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from cache.analytics.figures import Bucket, Group, Span
+from cache.analytics.figures import Group
+from cache.analytics.metrics import Metric
+from cache.analytics.periods import Bucket, Span, bucket_starts
+from cache.analytics.values import Absent, or_zero
+from cache.analytics.values import Value as Figure
 from dashboard import formatting
-from dashboard.metrics import Metric
-from dashboard.metrics import Value as Figure
+from dashboard.metric_text import write
 
 Value = Callable[[Group], Decimal]
-_STEPS: Mapping[Bucket, timedelta] = {
-    "1 hour": timedelta(hours=1),
-    "1 day": timedelta(days=1),
-    "7 days": timedelta(days=7),
-}
 _THIS, _BEFORE = "This period", "Period before"
 PICKED = "picked"  # the selection that a click makes: the `from` of its bucket
 
@@ -37,10 +35,10 @@ def over_time(
 
     Parameters: `value` takes a group's figure, `text` writes it, `title` names it, `sign` is its currency's.
     """
-    firsts = starts(bucket, span)
+    firsts = bucket_starts(bucket, span)
     now = {group.at: value(group) for group in groups}
     rows = []
-    then_firsts = starts(bucket, before[0], len(firsts)) if before else []
+    then_firsts = bucket_starts(bucket, before[0], len(firsts)) if before else []
     then = {group.at: value(group) for group in before[1]} if before else {}
     for i, start in enumerate(firsts):
         amount = now.get(start, Decimal(0))
@@ -60,9 +58,9 @@ def over_time(
 
 def line(bucket: Bucket, span: Span, groups: Sequence[Group], metric: Metric) -> list[float]:
     """A figure bucket by bucket, 0 where nothing was sold; nothing where it is not told."""
-    found = {group.at: metric.of(group.figures) for group in groups}
-    values = [found.get(start, 0) for start in starts(bucket, span)]
-    return [float(value or 0) for value in values] if any(values) else []
+    found = {group.at: or_zero(metric.value(group.figures)) for group in groups}
+    values = [found.get(start, 0) for start in bucket_starts(bucket, span)]
+    return [float(value) for value in values] if any(values) else []
 
 
 def lines(
@@ -76,11 +74,16 @@ def lines(
     rows = []
     for name, found in values.items():
         for at in firsts:
-            value = found.get(at, metric.nothing)
-            rows.append({
-                "at": f"{at.isoformat()}Z", "day": named(bucket, at), "name": name,
-                "value": None if value is None else float(value), "text": metric.write(value, currency, whole=False),
-            })  # fmt: skip
+            value = found.get(at, metric.empty)
+            rows.append(
+                {
+                    "at": f"{at.isoformat()}Z",
+                    "day": named(bucket, at),
+                    "name": name,
+                    "value": None if isinstance(value, Absent) else float(value),
+                    "text": write(metric, value, currency, whole=False),
+                }
+            )
     names = list(values)
     series: dict[str, Any] = {"field": "name", "type": "nominal", "sort": names, "scale": {"domain": names}}
     legend = {"title": None, "orient": "top", "symbolType": "stroke", "labelLimit": 220} if len(names) > 1 else None
@@ -101,7 +104,9 @@ def bars(
     values: Sequence[tuple[str, Figure]], metric: Metric, currency: str
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Data and specification of horizontal bars, in the order given."""
-    rows = [{"name": name, "value": float(value or 0), "text": metric.write(value, currency)} for name, value in values]
+    rows = [
+        {"name": name, "value": float(or_zero(value)), "text": write(metric, value, currency)} for name, value in values
+    ]
     spec = {
         "mark": {"type": "bar", "cornerRadiusEnd": 3},
         "encoding": {
@@ -127,7 +132,7 @@ def _value_axis(metric: Metric, currency: str) -> dict[str, Any]:
     match metric.unit:
         case "rate":
             label = "format(datum.value, '.0%')"
-        case "time":
+        case "duration":
             label = "format(datum.value / 3600, '.1~f') + ' h'"
         case "money":
             label = _amount(formatting.sign(currency))
@@ -189,21 +194,6 @@ def _spec(title: str, sign: str, bucket: Bucket, compared: bool) -> dict[str, An
         },
     }  # fmt: skip
     return {"layer": [lines, hover], "height": 260}
-
-
-def starts(bucket: Bucket, span: Span, count: int | None = None) -> list[datetime]:
-    """The buckets of a period, in order: `count` of them, or all."""
-    found: list[datetime] = []
-    at = span.start.replace(day=1) if bucket == "1 month" else span.start
-    while (len(found) < count) if count is not None else (at < span.end):
-        found.append(at)
-        at = after(bucket, at)
-    return found
-
-
-def after(bucket: Bucket, start: datetime) -> datetime:
-    """Where the next bucket starts."""
-    return (start + timedelta(days=32)).replace(day=1) if bucket == "1 month" else start + _STEPS[bucket]
 
 
 def named(bucket: Bucket, start: datetime) -> str:

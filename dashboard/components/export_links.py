@@ -6,7 +6,8 @@ from html import escape
 
 import streamlit as st
 
-from cache.analytics.figures import Orders, Span
+from cache.analytics.orders import Orders
+from cache.analytics.periods import Span
 from cache.export.order_selection import OrderSelection
 from dashboard.auth import access
 from dashboard.auth.source import source

@@ -9,9 +9,12 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from cache.analytics.figures import PRODUCT, Dimension, Filter, Orders
+from cache.analytics.dimensions import PRODUCT, DimensionId, FilterId
+from cache.analytics.figures import RETURNS
+from cache.analytics.orders import Orders
+from cache.analytics.periods import COMPARISONS, PERIODS
 from dashboard import data, formatting
-from dashboard.view import COMPARED, PERIODS, RETURNS, View
+from dashboard.view import View
 
 _KEPT = "kept_view"
 _OF_ORDERS = ("page", "order")  # parameters that mean nothing under other filters
@@ -26,7 +29,7 @@ class Part(NamedTuple):
     write: Callable[[Orders, str], str]
 
 
-PARTS: Mapping[Filter, Part] = {
+PARTS: Mapping[FilterId, Part] = {
     "status": Part("Payment", "payment status", "payment status", lambda _, code: formatting.status(code).text),
     "fulfilment": Part(
         "Fulfilment", "fulfilment", "fulfilment status", lambda _, code: formatting.fulfilment(code).text
@@ -40,12 +43,12 @@ PARTS: Mapping[Filter, Part] = {
 }
 
 
-def parts(orders: Orders) -> dict[Filter, Part]:
+def parts(orders: Orders) -> dict[FilterId, Part]:
     """Those that this table tells."""
     return {name: part for name, part in PARTS.items() if part.needs not in orders.missing}
 
 
-def dimensions(orders: Orders) -> dict[Dimension, Part]:
+def dimensions(orders: Orders) -> dict[DimensionId, Part]:
     """Those of them that every order has one value of."""
     return {name: part for name, part in parts(orders).items() if name != PRODUCT}
 
@@ -108,7 +111,7 @@ def chips(orders: Orders, view: View, currency: str, shown: str, compared: str) 
 
 
 def _clear() -> None:
-    _put(current().cleared())
+    _put(current().without_filters())
 
 
 def _period(view: View, shown: str) -> None:
@@ -120,7 +123,7 @@ def _period(view: View, shown: str) -> None:
             st.session_state["dates"] = (view.start, view.end)
             st.date_input("Dates", key="dates", format="YYYY-MM-DD", on_change=_set_dates)
         if view.period != "all":
-            _choice("compare", "Compare with", COMPARED, view.compare)
+            _choice("compare", "Compare with", COMPARISONS, view.compare)
 
 
 def _set_period() -> None:
@@ -165,7 +168,7 @@ def _currency(orders: Orders, currency: str) -> None:
         _choice("currency", "Currency", options, currency, "Amounts in different currencies are never added together.")
 
 
-def _several(orders: Orders, name: Filter, part: Part, options: Sequence[str], chosen: tuple[str, ...]) -> None:
+def _several(orders: Orders, name: FilterId, part: Part, options: Sequence[str], chosen: tuple[str, ...]) -> None:
     texts = [part.write(orders, code) for code in chosen]
     shown = f"{part.label}: {', '.join(texts)}" if len(texts) < 3 else f"{part.label}: {len(texts)} chosen"
     with st.popover(

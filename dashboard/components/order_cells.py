@@ -9,8 +9,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from cache.analytics.fact_tables import ROW_KEY
-from cache.analytics.figures import Orders
 from cache.analytics.order_lookup import Row
+from cache.analytics.orders import Orders
 from cache.storage.row_encoding import compact
 from dashboard import formatting
 from dashboard.components.filter_chips import PARTS
@@ -18,7 +18,7 @@ from dashboard.components.filter_chips import PARTS
 
 def by_role(orders: Orders, row: Row) -> Row:
     """The row with what its columns mean (cache/analytics/reading.py) beside their own names."""
-    return {**row, **{role: row.get(column.name) for role, column in orders.mapped.roles.items()}}
+    return {**row, **{role: row.get(column.name) for role, column in orders.reading.roles.items()}}
 
 
 def name(row: Row) -> str:

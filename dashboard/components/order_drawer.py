@@ -7,8 +7,8 @@ from collections.abc import Callable
 import streamlit as st
 
 from cache.analytics.fact_tables import ROW_KEY
-from cache.analytics.figures import Orders
 from cache.analytics.order_lookup import Row
+from cache.analytics.orders import Orders
 from dashboard import formatting
 from dashboard.components import order_cells
 from dashboard.components.table import Cell, Column, Line, table
@@ -54,7 +54,7 @@ def _order(orders: Orders, row: Row) -> None:
 
 
 def _items(orders: Orders, row: Row) -> None:
-    items = orders.rows.lines(str(row[ROW_KEY]))
+    items = orders.lookup.lines(str(row[ROW_KEY]))
     if not items:
         return
     lines = [

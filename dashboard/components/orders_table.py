@@ -8,8 +8,9 @@ from typing import NamedTuple
 import streamlit as st
 
 from cache.analytics.fact_tables import ROW_KEY
-from cache.analytics.figures import Orders, Span
 from cache.analytics.order_lookup import Row
+from cache.analytics.orders import Orders
+from cache.analytics.periods import Span
 from dashboard import data, formatting
 from dashboard.auth import access
 from dashboard.components import order_cells
@@ -138,7 +139,7 @@ _USUAL = (
 
 
 def _usual(orders: Orders) -> dict[str, _Shown]:
-    return {each.column.label: each for each in _USUAL if not each.needs or each.needs in orders.mapped.roles}
+    return {each.column.label: each for each in _USUAL if not each.needs or each.needs in orders.reading.roles}
 
 
 def _raw(name: str) -> _Shown:

@@ -7,13 +7,14 @@ from decimal import Decimal
 import streamlit as st
 
 from cache.access.masking import MASK
+from cache.analytics.metrics import METRICS
+from cache.analytics.values import Absent
 from dashboard import data, formatting, frame
 from dashboard.auth import access
 from dashboard.components import blocks, cards
 from dashboard.components.navigation import go
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.frame import Shown
-from dashboard.metrics import METRICS
 
 MOST = 50
 _CARDS = ("customers", "new_customers", "returning_customers", "returning_customer_rate")
@@ -80,7 +81,7 @@ def _ranking(shown: Shown) -> None:
                     f"{each.orders:,}",
                     formatting.day(each.first),
                     formatting.day(each.last),
-                    "–" if each.spent is None else formatting.money(each.spent, shown.currency),
+                    "–" if isinstance(each.spent, Absent) else formatting.money(each.spent, shown.currency),
                 ],
                 id=next((said for said in (each.email, each.name) if said not in ("", MASK)), None),
             )

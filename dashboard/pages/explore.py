@@ -7,13 +7,17 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from cache.analytics.figures import Bucket, Dimension, Figures, Group
+from cache.analytics.dimensions import DimensionId
+from cache.analytics.figures import Figures, Group
+from cache.analytics.metrics import METRICS, Metric
+from cache.analytics.periods import BUCKETS, Bucket, bucket_choices, bucket_starts, default_bucket
+from cache.analytics.values import Absent, or_zero
 from dashboard import data, formatting, frame
 from dashboard.components import charts, filter_chips
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.frame import Shown
-from dashboard.metrics import METRICS, Metric, change
-from dashboard.view import BUCKETS, bucket, buckets, dates
+from dashboard.metric_text import change, write
+from dashboard.view import date_range
 
 METRIC, BY, STEP = "metric", "by", "step"  # parameters of the address
 WHOLE = "whole"
@@ -25,7 +29,7 @@ class _Asked:
     """What is explored. `step` is None for the period as a whole."""
 
     metric: Metric
-    by: tuple[Dimension, ...]
+    by: tuple[DimensionId, ...]
     step: Bucket | None
 
 
@@ -46,26 +50,26 @@ def explore() -> None:
 
 def _asked(shown: Shown) -> _Asked:
     """What the address asks for, as far as this table tells it."""
-    told = [metric for metric in METRICS.values() if metric.told(shown.orders)]
+    told = [metric for metric in METRICS.values() if metric.available(shown.orders.missing)]
     metric = next((each for each in told if each.id == st.query_params.get(METRIC)), told[0])
     offered = filter_chips.dimensions(shown.orders)
     by = [name for name in offered if name in st.query_params.get_all(BY)][:2]
     if not shown.span:
         return _Asked(metric, tuple(by), None)
     step = st.query_params.get(STEP)
-    fitting = buckets(shown.span)
-    chosen = next((each for each in fitting if each == step), bucket(shown.span))
+    fitting = bucket_choices(shown.span)
+    chosen = next((each for each in fitting if each == step), default_bucket(shown.span))
     return _Asked(metric, tuple(by), None if step == WHOLE else chosen)
 
 
 def _controls(shown: Shown, asked: _Asked) -> None:
-    told = {metric.id: metric.label for metric in METRICS.values() if metric.told(shown.orders)}
+    told = {metric.id: metric.label for metric in METRICS.values() if metric.available(shown.orders.missing)}
     offered = filter_chips.dimensions(shown.orders)
     with st.container(horizontal=True, vertical_alignment="bottom", key="explored"):
         st.session_state[METRIC] = asked.metric.id
         st.selectbox(
             "Figure", list(told), key=METRIC, format_func=lambda name: told[name], width=240,
-            on_change=lambda: _put(METRIC, [st.session_state[METRIC]]), help=asked.metric.explained(shown.returns),
+            on_change=lambda: _put(METRIC, [st.session_state[METRIC]]), help=asked.metric.description(shown.returns),
         )  # fmt: skip
         st.session_state[BY] = list(asked.by)
         st.multiselect(
@@ -73,7 +77,7 @@ def _controls(shown: Shown, asked: _Asked) -> None:
             placeholder="Everything together", width=320, on_change=lambda: _put(BY, st.session_state[BY]),
         )  # fmt: skip
         if shown.span:
-            steps = [*buckets(shown.span), WHOLE]
+            steps = [*bucket_choices(shown.span), WHOLE]
             st.session_state[STEP] = asked.step or WHOLE
             st.segmented_control(
                 "Over time", steps, key=STEP, required=True,
@@ -98,24 +102,24 @@ def _name(shown: Shown, asked: _Asked, values: tuple[str, ...]) -> str:
 def _groups(shown: Shown, asked: _Asked) -> list[Group]:
     metric = asked.metric
     found = data.groups(
-        shown.orders, asked.by, shown.span, shown.conditions, shown.returns, metric.people, metric.units
+        shown.orders, asked.by, shown.span, shown.conditions, shown.returns, metric.customers, metric.units
     )
-    return sorted(found, key=lambda group: metric.of(group.figures) or 0, reverse=True)
+    return sorted(found, key=lambda group: or_zero(metric.value(group.figures)), reverse=True)
 
 
 def _over_time(shown: Shown, asked: _Asked, step: Bucket) -> None:
     assert shown.span is not None
     metric = asked.metric
     found = data.series(
-        shown.orders, step, shown.span, shown.conditions, shown.returns, asked.by, metric.people, metric.units
+        shown.orders, step, shown.span, shown.conditions, shown.returns, asked.by, metric.customers, metric.units
     )
     largest = _groups(shown, asked) if asked.by else [Group((), None, Figures())]
     lines = {
         _name(shown, asked, group.values): [each for each in found if each.values == group.values]
         for group in largest[:LINES]
     }
-    starts = charts.starts(step, shown.span)
-    values = {name: {each.at: metric.of(each.figures) for each in groups} for name, groups in lines.items()}
+    starts = bucket_starts(step, shown.span)
+    values = {name: {each.at: metric.value(each.figures) for each in groups} for name, groups in lines.items()}
     with st.container(border=True):
         st.header(_title(shown, asked), anchor=False)
         if len(largest) > LINES:
@@ -128,7 +132,7 @@ def _over_time(shown: Shown, asked: _Asked, step: Bucket) -> None:
         Line(
             [
                 charts.named(step, start),
-                *(metric.write(line.get(start, metric.nothing), shown.currency, False) for line in values.values()),
+                *(write(metric, line.get(start, metric.empty), shown.currency, False) for line in values.values()),
             ]
         )
         for start in reversed(starts)
@@ -143,7 +147,7 @@ def _whole(shown: Shown, asked: _Asked) -> None:
         {
             group.values: group.figures
             for group in data.groups(
-                shown.orders, asked.by, shown.past, shown.conditions, shown.returns, metric.people, metric.units
+                shown.orders, asked.by, shown.past, shown.conditions, shown.returns, metric.customers, metric.units
             )
         }
         if shown.past
@@ -154,22 +158,22 @@ def _whole(shown: Shown, asked: _Asked) -> None:
             st.header(_title(shown, asked), anchor=False)
             if len(groups) > BARS:
                 st.caption(f"The {BARS} largest of {len(groups)}. The table lists more of them.")
-            bars = [(_name(shown, asked, group.values), metric.of(group.figures)) for group in groups[:BARS]]
+            bars = [(_name(shown, asked, group.values), metric.value(group.figures)) for group in groups[:BARS]]
             rows, spec = charts.bars(bars, metric, shown.currency)
             alt = f"{_title(shown, asked)} as bars."
             st.vega_lite_chart(rows, spec, width="stretch", alt=alt, key="explored_bars")
     lines = []
     for group in groups:
-        value, past = metric.of(group.figures), before.get(group.values)
-        then = metric.of(past) if past else None
+        value, past = metric.value(group.figures), before.get(group.values)
+        then = metric.value(past) if past else Absent.NOT_REQUESTED
         delta, _ = change(value, then, metric.unit == "rate")
         lines.append(
             Line(
                 [
                     Cell(_name(shown, asked, group.values)),
                     f"{group.figures.orders:,}",
-                    metric.write(value, shown.currency, whole=False),
-                    metric.write(then, shown.currency, whole=False),
+                    write(metric, value, shown.currency, whole=False),
+                    write(metric, then, shown.currency, whole=False),
                     delta or "–",
                 ]
             )
@@ -181,7 +185,7 @@ def _whole(shown: Shown, asked: _Asked) -> None:
 
 def _title(shown: Shown, asked: _Asked) -> str:
     by = " and ".join(filter_chips.PARTS[name].title for name in asked.by)
-    when = f", {dates(shown.span)}" if shown.span else ""
+    when = f", {date_range(shown.span)}" if shown.span else ""
     return formatting.plain(f"{asked.metric.label}{f' by {by}' if by else ''}{when}")
 
 

@@ -10,7 +10,19 @@ from typing import NoReturn, cast
 
 import streamlit as st
 
-from cache.analytics.figures import PRODUCT, Bucket, Group, Span
+from cache.analytics.dimensions import PRODUCT
+from cache.analytics.figures import Group
+from cache.analytics.metrics import METRICS, Metric
+from cache.analytics.periods import (
+    BUCKETS,
+    Bucket,
+    Span,
+    bucket_choices,
+    default_bucket,
+    next_bucket,
+    sparkline_bucket,
+)
+from cache.analytics.values import or_zero
 from cache.table_setup import OPEN
 from dashboard import data, formatting, frame
 from dashboard.auth import access
@@ -18,8 +30,8 @@ from dashboard.components import blocks, cards, charts, filter_chips
 from dashboard.components.navigation import go, link
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.frame import Shown
-from dashboard.metrics import LARGE, METRICS, Metric
-from dashboard.view import BUCKETS, bucket, buckets, coarse, dates
+from dashboard.metric_text import LARGE, write
+from dashboard.view import date_range
 
 _FIRST = ("total_sales", "orders", "average_order_value", "returning_customer_rate")
 _SECOND = ("net_sales", "refund_rate", "units", "fulfilment_time")
@@ -34,7 +46,7 @@ def overview() -> None:
     if shown is None:
         return
     _point_to_set_up(shown)
-    width = coarse(shown.span) if shown.span else None
+    width = sparkline_bucket(shown.span) if shown.span else None
     _cards("Main figures", _FIRST, shown, width)
     _cards("Further figures", _SECOND, shown, width)
     if not shown.figures().orders:
@@ -55,7 +67,7 @@ def overview() -> None:
 
 
 def _point_to_set_up(shown: Shown) -> None:
-    """At first, where something that people look for was not recognised."""
+    """At first, where something that customers look for was not recognised."""
     lacking = shown.orders.missing.keys() & {"dates", "total sales", "gross sales", "currency"}
     if lacking and shown.orders.setup == OPEN and access.may("set_up"):
         with st.container(border=True, horizontal=True, vertical_alignment="center", key="point_to_set_up"):
@@ -64,21 +76,21 @@ def _point_to_set_up(shown: Shown) -> None:
 
 
 def _cards(label: str, names: tuple[str, ...], shown: Shown, width: Bucket | None) -> None:
-    metrics = [METRICS[name] for name in names if METRICS[name].told(shown.orders)]
+    metrics = [METRICS[name] for name in names if METRICS[name].available(shown.orders.missing)]
     if not metrics:
         return
     units = any(metric.units for metric in metrics)
-    people = any(metric.people for metric in metrics)
+    customers = any(metric.customers for metric in metrics)
     now, before = shown.figures(units), shown.before(units)
 
     def line(metric: Metric, span: Span | None) -> list[float]:
         if width is None or span is None:
             return []
-        costly = metric.people or metric.units
+        costly = metric.customers or metric.units
         if costly and span.end - span.start > _SHORT:
             return []
         found = data.series(
-            shown.orders, width, span, shown.conditions, shown.returns, (), costly and people, costly and units
+            shown.orders, width, span, shown.conditions, shown.returns, (), costly and customers, costly and units
         )
         return charts.line(width, span, found, metric)
 
@@ -97,29 +109,31 @@ def _cards(label: str, names: tuple[str, ...], shown: Shown, width: Bucket | Non
 
 @st.fragment
 def _over_time(shown: Shown, span: Span) -> None:
-    metrics = {name: METRICS[name] for name in _CHARTED if METRICS[name].told(shown.orders)}
-    widths = buckets(span)
+    metrics = {name: METRICS[name] for name in _CHARTED if METRICS[name].available(shown.orders.missing)}
+    widths = bucket_choices(span)
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", key="chart_head"):
             st.header("Over time", anchor=False, width="stretch")
             metric = metrics[
                 _choice("Figure", METRIC, list(metrics), next(iter(metrics)), lambda name: metrics[name].label)
             ]
-            width = cast(Bucket, _choice("By", STEP, widths, bucket(span), lambda name: BUCKETS[cast(Bucket, name)][0]))
+            width = cast(
+                Bucket, _choice("By", STEP, widths, default_bucket(span), lambda name: BUCKETS[cast(Bucket, name)][0])
+            )
 
         def value(group: Group) -> Decimal:
-            return Decimal(metric.of(group.figures) or 0)
+            return Decimal(or_zero(metric.value(group.figures)))
 
         now = data.series(shown.orders, width, span, shown.conditions, shown.returns)
         past = shown.past
         then = (past, data.series(shown.orders, width, past, shown.conditions, shown.returns)) if past else None
         rows, spec = charts.over_time(
-            width, span, now, then, value, lambda amount: metric.write(amount, shown.currency, whole=False),
+            width, span, now, then, value, lambda amount: write(metric, amount, shown.currency, whole=False),
             metric.label, formatting.sign(shown.currency) if metric.unit == "money" else "",
         )  # fmt: skip
-        compared = f", with {dates(past)} behind it" if past else ""
+        compared = f", with {date_range(past)} behind it" if past else ""
         clicked = st.vega_lite_chart(
-            rows, spec, width="stretch", alt=f"{metric.label} over time, {dates(span)}{compared}.",
+            rows, spec, width="stretch", alt=f"{metric.label} over time, {date_range(span)}{compared}.",
             key=f"over_time {metric.id} {width}", on_select="rerun", selection_mode=charts.PICKED,
         )  # fmt: skip
         if picked := clicked.selection.get(charts.PICKED):
@@ -146,7 +160,7 @@ def _choice(label: str, name: str, options: Sequence[str], usual: str, write: Ca
 
 def _open_orders(start: datetime, width: Bucket) -> NoReturn:
     """The orders behind a point of the chart: those of its day, week or month."""
-    end = charts.after(width, start) if width != "1 hour" else start + timedelta(days=1)
+    end = next_bucket(width, start) if width != "1 hour" else start + timedelta(days=1)
     last = (end - timedelta(microseconds=1)).date()
     go("orders", **{"period": "custom", "from": start.date().isoformat(), "to": last.isoformat()})
 

@@ -7,13 +7,15 @@ from functools import partial
 
 import streamlit as st
 
-from cache.analytics.figures import PRODUCT
+from cache.analytics.dimensions import PRODUCT
+from cache.analytics.metrics import METRICS
+from cache.analytics.values import Absent
 from dashboard import data, formatting, frame
 from dashboard.components import blocks, cards, filter_chips
 from dashboard.components.navigation import go
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.frame import Shown
-from dashboard.metrics import LARGE, METRICS, change
+from dashboard.metric_text import LARGE, change
 
 MOST, COMPARED, ROWS = 200, 2_000, 50
 
@@ -26,7 +28,11 @@ def products() -> None:
         st.info(formatting.plain(shown.orders.missing["products"]))
         return
     now, before = shown.figures(units=True), shown.before(units=True)
-    names = [name for name in ("units", "gross_sales", "discounts", "orders") if METRICS[name].told(shown.orders)]
+    names = [
+        name
+        for name in ("units", "gross_sales", "discounts", "orders")
+        if METRICS[name].available(shown.orders.missing)
+    ]
     cards.cards(
         "Units and sales",
         [blocks.card(METRICS[name], now, before, shown.currency, shown.returns) for name in names],
@@ -66,7 +72,7 @@ def _ranking(shown: Shown) -> None:
             return
         lines = []
         for product in listed[:ROWS]:
-            delta, _ = change(product.sales, before.get(product.key))
+            delta, _ = change(product.sales, before.get(product.key, Absent.NOT_REQUESTED))
             lines.append(
                 Line(
                     [

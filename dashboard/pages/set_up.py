@@ -7,7 +7,8 @@ from zoneinfo import available_timezones
 
 import streamlit as st
 
-from cache.analytics.figures import Orders
+from cache.analytics.metrics import METRICS
+from cache.analytics.orders import Orders
 from cache.errors import CacheError
 from cache.query.filters import Condition
 from cache.roles import ROLES, recognised
@@ -18,7 +19,6 @@ from dashboard.auth import access
 from dashboard.auth.source import source
 from dashboard.components import blocks, cards, order_cells
 from dashboard.components.table import Cell, Column, Line, table
-from dashboard.metrics import METRICS
 
 LOOKED_AT, VALUES = 50, 3  # rows, and different values of a column among them
 _RECOGNISED, _NONE = "recognised", ""  # what may be chosen beside a column
@@ -46,7 +46,7 @@ def set_up() -> None:
         "What you save counts for everyone who reads this data."
     )
     _shop(orders)
-    known = orders.mapped.roles
+    known = orders.reading.roles
     for group, roles in _GROUPS.items():
         found = sum(role in known for role in roles)
         expander = st.expander(f"{group}: {found} of {len(roles)} known", expanded=not known.keys() & set(roles[:2]))
@@ -88,7 +88,7 @@ def _shop(orders: Orders) -> None:
                 format_func=lambda code: code or "The one with the most orders",
                 help="The one pages open with. Amounts in different currencies are never added.",
             )  # fmt: skip
-            if "taxes_included" not in orders.mapped.roles:
+            if "taxes_included" not in orders.reading.roles:
                 taxes = list(_TAXES)
                 st.selectbox(
                     "Tax", taxes, key=f"{_KEY} taxes", index=taxes.index(setup.taxes_included),
@@ -140,7 +140,9 @@ def _preview(orders: Orders, draft: Setup) -> None:
         st.header("What the figures become", anchor=False)
         st.caption(f"Over the newest {now.sampled:,} rows of the table, compared with what is kept now.")
         shown = [METRICS[name] for name in ("total_sales", "orders", "average_order_value", "returning_customer_rate")]
-        told = [blocks.card(metric, figures, kept, currency, "ordered") for metric in shown if metric.told(now)]
+        told = [
+            blocks.card(metric, figures, kept, currency, "ordered") for metric in shown if metric.available(now.missing)
+        ]
         cards.cards("What the figures become", told, key="set_up_cards")
         if extent := now.extent():
             st.caption(

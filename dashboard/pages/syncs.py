@@ -171,7 +171,7 @@ def _storage(manifest: Manifest) -> None:
 
 def _columns(manifest: Manifest) -> None:
     orders = data.newest(manifest.generation)
-    meaning = {column.name: ROLES[role].words for role, column in orders.mapped.roles.items()}
+    meaning = {column.name: ROLES[role].words for role, column in orders.reading.roles.items()}
     misfits, zeros = _counted(manifest, "misfits"), _counted(manifest, "zero_dates")
     with st.container(border=True):
         st.header("Columns", anchor=False)

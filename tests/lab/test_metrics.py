@@ -13,7 +13,11 @@ import pytest
 from cache_factory import publish
 from shop_factory import SHOP_COLUMNS
 
-from cache.analytics.figures import PRODUCT, Orders, Returns, Span
+from cache.analytics.dimensions import PRODUCT
+from cache.analytics.figures import Returns
+from cache.analytics.orders import Orders
+from cache.analytics.periods import Span
+from cache.analytics.values import Absent
 from cache.query.filters import Condition
 from cache.storage.local_store import LocalStore
 from lab import Lab
@@ -110,11 +114,11 @@ def computed(lab: Lab, zone: str, span: Span, filters: dict[str, str], returns: 
         "orders": orders, "gross_sales": gross, "discounts": discounts, "returns": returned, "net_sales": net,
         "shipping": shipping, "taxes": taxes, "charged": charged, "total_sales": charged - returned, "units": units,
         "other": charged - returned - net - shipping - taxes, "returned_orders": returned_orders,
-        "average_order_value": (gross - discounts) / orders if orders else None,
-        "refund_rate": Decimal(returned_orders) / orders if orders else None, "customers": customers,
+        "average_order_value": (gross - discounts) / orders if orders else Absent.UNDEFINED,
+        "refund_rate": Decimal(returned_orders) / orders if orders else Absent.UNDEFINED, "customers": customers,
         "new_customers": first, "returning_customers": again,
-        "returning_customer_rate": Decimal(again) / customers if customers else None,
-        "fulfilment_time": Decimal(seconds) / fulfilled if fulfilled else None,
+        "returning_customer_rate": Decimal(again) / customers if customers else Absent.UNDEFINED,
+        "fulfilment_time": Decimal(seconds) / fulfilled if fulfilled else Absent.UNDEFINED,
     }  # fmt: skip
 
 

@@ -17,9 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shop_factory import SHOP_COLUMNS, shop
 
+from cache.analytics.dimensions import DIMENSIONS
 from cache.analytics.fact_tables import ROW_KEY
-from cache.analytics.figures import DIMENSIONS, Orders, Span
+from cache.analytics.figures import Figures
+from cache.analytics.orders import Orders
+from cache.analytics.periods import Span
 from cache.analytics.rankings import cohorts, customers, products, repeats
+from cache.analytics.values import Absent
 from cache.query.filters import Condition
 from cache.schema import Column
 from cache.storage.local_store import LocalStore
@@ -102,7 +106,7 @@ def test_every_figure_equals_an_independent_sum_over_the_shops_days(
     with orders(rows, timezone) as opened:
         figures = opened.figures(span, USD, "ordered")
         series = opened.groups((), "1 day", span, USD, "ordered")
-        assert opened.tests == len(rows) - len(real(rows))
+        assert opened.test_orders == len(rows) - len(real(rows))
 
     goods = total("subtotal_price")
     assert figures.orders == len(counted)
@@ -113,10 +117,10 @@ def test_every_figure_equals_an_independent_sum_over_the_shops_days(
     assert figures.taxes == total("total_tax", lambda row: row["taxes_included"] == "0")
     assert figures.net_sales == goods - total("total_refunded")
     assert figures.total_sales == total("total_price") - total("total_refunded")
-    assert figures.net_sales + figures.shipping + figures.taxes + (figures.other or 0) == figures.total_sales
-    assert figures.average_order_value == (goods / len(counted) if counted else None)
+    assert figures.net_sales + figures.shipping + figures.taxes + figures.other == figures.total_sales
+    assert figures.average_order_value == (goods / len(counted) if counted else Absent.UNDEFINED)
     refunded = sum(amount(row, "total_refunded") > 0 for row in counted)
-    assert figures.refund_rate == (Decimal(refunded) / len(counted) if counted else None)
+    assert figures.refund_rate == (Decimal(refunded) / len(counted) if counted else Absent.UNDEFINED)
 
     days: dict[datetime, list[Decimal]] = {}
     for row in counted:
@@ -136,15 +140,12 @@ def test_total_sales_of_a_real_shop_is_what_it_adds_up_to(opened: Orders) -> Non
 def test_groups_split_the_same_total(opened: Orders) -> None:
     whole = opened.figures(None, USD).total_sales
     for by in DIMENSIONS:
-        assert (
-            sum((g.figures.total_sales or Decimal(0) for g in opened.groups([by], None, None, USD)), Decimal(0))
-            == whole
-        )
+        assert sum((g.figures.total_sales for g in opened.groups([by], None, None, USD)), Decimal(0)) == whole
     paid = [*USD, Condition("status", "eq", "paid")]
     (only,) = opened.groups(["status"], None, None, paid)
     assert (only.values, only.figures.orders) == (("paid",), opened.figures(None, paid).orders)
     months = opened.groups(["channel", "country"], "1 month", None, USD)
-    assert sum((g.figures.total_sales or Decimal(0) for g in months), Decimal(0)) == whole
+    assert sum((g.figures.total_sales for g in months), Decimal(0)) == whole
     assert [g.at for g in months] == sorted(g.at for g in months if g.at)
 
 
@@ -205,18 +206,27 @@ def test_every_single_column_can_be_missing(rows: list[Row]) -> None:
             assert figures.orders == (20 if missing.name == "test" else len(real(rows[:20])))
             assert opened.page(None, search="x").count >= 0
             opened.groups(
-                DIMENSIONS, "1 day", Span(datetime(2025, 1, 1), datetime(2025, 3, 1)), people=True, units=True
+                DIMENSIONS, "1 day", Span(datetime(2025, 1, 1), datetime(2025, 3, 1)), customers=True, units=True
             )
             products(opened, None), customers(opened, None), cohorts(opened)
             assert all(sentence.startswith("No ") for sentence in opened.missing.values())
 
 
-def test_a_figure_that_the_table_cannot_tell_is_none_and_says_why(rows: list[Row]) -> None:
+def test_a_figure_without_its_column_is_absent_and_names_the_column(rows: list[Row]) -> None:
     with orders(rows[:20], columns=[c for c in SHOP_COLUMNS if c.name != "total_tax"]) as opened:
         figures = opened.figures(None)
         assert opened.missing == {"taxes": "No taxes: the table has no column for the tax."}
-    assert (figures.taxes, figures.other) == (None, None)
-    assert figures.net_sales is not None
+    assert (figures.taxes, figures.other) == (Absent.NO_COLUMN, Absent.NO_COLUMN)
+    assert isinstance(figures.net_sales, Decimal)
+
+
+def test_what_was_not_requested_differs_from_what_cannot_be_computed(opened: Orders) -> None:
+    (group,) = opened.groups((), None, None, USD)
+    assert (group.figures.customers, group.figures.units) == (Absent.NOT_REQUESTED, Absent.NOT_REQUESTED)
+    (group,) = opened.groups((), None, None, USD, customers=True, units=True)
+    assert isinstance(group.figures.customers, int) and isinstance(group.figures.units, int)
+    assert isinstance(group.figures.returning_customer_rate, Decimal)
+    assert Figures().returning_customer_rate is Absent.UNDEFINED
 
 
 def test_a_table_of_anything_else_is_told_as_missing_everything() -> None:
@@ -227,7 +237,7 @@ def test_a_table_of_anything_else_is_told_as_missing_everything() -> None:
     )
     with orders([{"id": "1"}, {"id": "2"}], columns=columns) as opened:
         assert opened.figures(None).orders == 2
-        assert opened.figures(None).total_sales is None
+        assert opened.figures(None).total_sales is Absent.NO_COLUMN
         assert len(opened.page(None).rows) == 2  # without a key, a row is named by its place
         assert "dates" in opened.missing
 
@@ -237,7 +247,7 @@ def test_no_rows_at_all_are_no_error() -> None:
         assert opened.extent() is None
         assert opened.figures(None).orders == 0
         assert opened.figures(None).total_sales == 0
-        assert opened.figures(None).average_order_value is None
+        assert opened.figures(None).average_order_value is Absent.UNDEFINED
         assert opened.page(None).rows == []
         assert opened.groups((), "1 day", Span(datetime(2025, 1, 1), datetime(2025, 1, 2))) == []
         assert (products(opened, None), customers(opened, None), cohorts(opened)) == ([], [], [])
@@ -280,7 +290,7 @@ def test_a_period_with_returns_alone_has_figures(rows: list[Row]) -> None:
     with orders([row]) as opened:
         figures = opened.figures(Span(datetime(2025, 2, 1), datetime(2025, 2, 2)))
         assert (figures.orders, figures.returns, figures.total_sales) == (0, Decimal(5), Decimal(-5))
-        assert (figures.average_order_value, figures.refund_rate) == (None, None)
+        assert (figures.average_order_value, figures.refund_rate) == (Absent.UNDEFINED, Absent.UNDEFINED)
 
 
 def test_a_customer_is_new_once_and_returning_from_the_second_order_on() -> None:
@@ -297,7 +307,7 @@ def test_a_customer_is_new_once_and_returning_from_the_second_order_on() -> None
         (cohort,) = cohorts(opened)
         assert (cohort.first, cohort.customers, cohort.ordered) == (datetime(2025, 3, 1), 3, [3])
         assert repeats(opened, None) == {2: 2, 3: 1}
-        assert repeats(opened, None, most=2) == {2: 3}
+        assert repeats(opened, None, limit=2) == {2: 3}
         best = customers(opened, None)
         assert sorted((customer.orders, customer.key) for customer in best) == [(2, "4"), (2, "6"), (3, "8")]
 
@@ -331,7 +341,7 @@ def test_a_new_generation_goes_on_from_the_one_before(rows: list[Row], tmp_path:
     assert before.figures(None) != fresh.figures(None)
     before.close()
     for by in DIMENSIONS:
-        assert grown.groups([by], people=True, units=True) == fresh.groups([by], people=True, units=True)
+        assert grown.groups([by], customers=True, units=True) == fresh.groups([by], customers=True, units=True)
     assert grown.page(None) == fresh.page(None)
     store.close()
 
@@ -373,7 +383,7 @@ def test_a_table_with_a_row_for_each_line_is_counted_by_order() -> None:
         page = opened.page(None, search="#2")
         assert (page.count, page.rows[0]["Total"]) == (1, "12.00")
         assert [row["Name"] for row in opened.page(None, search="s20.0").rows] == ["#1"]
-        assert [(item["title"], item["quantity"], item["price"]) for item in opened.rows.lines("#1")] == [
+        assert [(item["title"], item["quantity"], item["price"]) for item in opened.lookup.lines("#1")] == [
             ("P20.00", 2, Decimal(20)), ("P20.00", 1, Decimal(20))]  # fmt: skip
         assert opened.groups(["country"])[0].values == ("DE",)
 

@@ -9,7 +9,7 @@ import streamlit as st
 from cache_factory import publish
 from shop_factory import SHOP_COLUMNS, shop
 
-from cache.analytics.figures import Orders
+from cache.analytics.orders import Orders
 from cache.settings import Settings
 from cache.storage.local_store import LocalStore
 from cache.table_setup import OPEN, Setup
@@ -24,7 +24,7 @@ def nothing_remembered() -> None:
 
 
 def tables(orders: Orders) -> int:
-    return int(orders.facts.ask("SELECT count(*) FROM duckdb_tables()")[0][0])
+    return int(orders.facts.query("SELECT count(*) FROM duckdb_tables()")[0][0])
 
 
 def test_an_old_generation_is_freed_when_no_page_shows_it_any_more(store: LocalStore) -> None:

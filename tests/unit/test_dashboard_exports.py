@@ -18,8 +18,9 @@ from cache_factory import Row, publish
 from dashboard_process import Dashboard, dashboard
 from shop_factory import SHOP_COLUMNS, shop
 
-from cache.analytics.figures import Orders, Span
-from cache.analytics.reading import Mapped
+from cache.analytics.orders import Orders
+from cache.analytics.periods import Span
+from cache.analytics.reading import Reading
 from cache.export.order_selection import OrderSelection
 from cache.query.filters import Condition
 from cache.schema import Column
@@ -136,7 +137,7 @@ def test_a_table_with_a_row_per_line_item_exports_all_rows_of_its_orders(
             ("#2", "b@x.example", "2026-01-02 10:00:00 +0000", "USD", "pending", "Cup", "1"),
         )
     ]  # fmt: skip
-    assert Mapped(columns, ZONE, "UTC").by_line
+    assert Reading(columns, ZONE, "UTC").by_line
     with dashboard(tmp_path) as running:
         head = publish(running.store, made, columns=columns, segments=1)
         secret = running.store.clients().secret

@@ -12,7 +12,8 @@ import pytest
 from cache_factory import publish
 from shop_factory import SHOP_COLUMNS, shop
 
-from cache.analytics.figures import Orders, Span
+from cache.analytics.orders import Orders
+from cache.analytics.periods import Span
 from cache.query.filters import Condition, where
 from cache.query.operators import Op
 from cache.storage.local_store import LocalStore
@@ -49,7 +50,7 @@ def test_its_parameters_choose_the_orders_that_the_page_shows(orders: Orders) ->
         column, _, op = name.partition("__")
         conditions.append(Condition(column, cast(Op, op or "eq"), tuple(value.split(",")) if op == "in" else value))
     clause, values = where(conditions, orders.columns)
-    (count,) = orders.facts.ask(f"SELECT count(*) FROM {orders.facts.rows} WHERE {clause}", values)[0]
+    (count,) = orders.facts.query(f"SELECT count(*) FROM {orders.facts.rows} WHERE {clause}", values)[0]
     assert count == orders.page(SPAN, page.conditions).count > 0
 
 

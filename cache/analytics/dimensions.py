@@ -1,0 +1,88 @@
+"""Dimensions: what figures are grouped and filtered by."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from cache.analytics.periods import Span
+from cache.query.filters import Condition, where
+from cache.schema import Column
+
+DimensionId = Literal["status", "fulfilment", "channel", "country", "currency", "discount"]
+FilterId = DimensionId | Literal["product"]
+
+PRODUCT: Literal["product"] = "product"
+PRODUCT_SQL = "coalesce(nullif(sku, ''), title)"
+"""What identifies the product of a line item: its SKU, without one its title."""
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """What orders can be grouped or filtered by.
+
+    Attributes:
+        label: What it is called on its own.
+        noun: What it is called in a sentence.
+        needs: The figure that the table must have (`Orders.missing`).
+        role: The role of the column that holds its values as they are (cache/roles.py); "" where they are computed.
+    """
+
+    label: str
+    noun: str
+    needs: str
+    role: str = ""
+
+    def available(self, missing: Collection[str]) -> bool:
+        """Whether a table has it. `missing` are the figures that the table has no column for."""
+        return self.needs not in missing
+
+
+DIMENSIONS: Mapping[DimensionId, Dimension] = {
+    "status": Dimension("Payment", "payment status", "payment status", "financial_status"),
+    "fulfilment": Dimension("Fulfilment", "fulfilment", "fulfilment status", "fulfillment_status"),
+    "channel": Dimension("Channel", "channel", "channel", "channel"),
+    "country": Dimension("Country", "country", "country"),
+    "currency": Dimension("Currency", "currency", "currency", "currency"),
+    "discount": Dimension("Discount", "discount code", "discount code", "discount_code"),
+}
+"""Each order has one value of each of them."""
+
+FILTERS: Mapping[FilterId, Dimension] = {
+    **{name: dimension for name, dimension in DIMENSIONS.items() if name != "currency"},
+    PRODUCT: Dimension("Product", "product", "products"),
+}
+"""What people filter by. A filter on products selects the orders with such a line item."""
+
+_COLUMNS = tuple(
+    Column(name=name, type="varchar", kind="text", nullable=False) for name in dict.fromkeys([*DIMENSIONS, *FILTERS])
+)
+
+
+def order_filter(span: Span | None, conditions: Sequence[Condition], lines: str) -> tuple[str, list[object]]:
+    """SQL that selects orders.
+
+    Args:
+        span: The period; None for all time.
+        conditions: Conditions on dimensions and on `PRODUCT`.
+        lines: SQL of the line items, each with the `key` of its order, `sku` and `title`.
+
+    Returns:
+        A condition on a table of facts `o`, and its parameters.
+
+    Raises:
+        BadFilter: A condition does not fit.
+    """
+    clauses: list[str] = []
+    parameters: list[object] = []
+    for condition in conditions:
+        clause, operands = where([condition], _COLUMNS)
+        if condition.column == PRODUCT:
+            clause = f"o.key IN (SELECT key FROM (SELECT key, {PRODUCT_SQL} AS {PRODUCT} FROM {lines}) WHERE {clause})"
+        clauses.append(f"({clause})")
+        parameters += operands
+    if span:
+        clauses.append("o.local >= ? AND o.local < ?")
+        parameters += span
+    return " AND ".join(clauses) or "true", parameters

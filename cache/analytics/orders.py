@@ -1,0 +1,234 @@
+"""The orders of one generation: their figures, by Shopify's definitions, and the orders themselves.
+
+Amounts are exact decimals, days are the shop's. Test orders are excluded; cancelled, pending and unpaid ones count, as
+Shopify counts them. Amounts in different currencies are never added: callers filter by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from cache.analytics.dimensions import PRODUCT_SQL, DimensionId, order_filter
+from cache.analytics.fact_tables import FactTables
+from cache.analytics.figures import Figures, Group, Returns, Source, from_sums, select_sums
+from cache.analytics.order_lookup import OrderLookup, Page, Row
+from cache.analytics.periods import Bucket, Span
+from cache.analytics.reading import Reading
+from cache.analytics.values import or_zero
+from cache.query.filters import Condition
+from cache.storage.snapshot import Snapshot
+from cache.table_setup import OPEN, Setup
+
+_GroupKey = tuple[Any, ...]  # a value for each dimension, and the start of the bucket
+
+
+class Orders:
+    """The orders of one generation. Every method may be called from any thread.
+
+    Attributes:
+        missing: For each figure that this table does not have, a sentence that names the missing column.
+        test_orders: How many test orders were excluded.
+        countries: Names of countries by their values of the dimension `country`.
+    """
+
+    def __init__(self, snapshot: Snapshot, timezone: str, setup: Setup = OPEN, before: Orders | None = None) -> None:
+        """Reads the tables of facts.
+
+        Args:
+            snapshot: The generation.
+            timezone: IANA zone of the shop's clock, where `setup` names none.
+            setup: What people decided about the table.
+            before: The orders of another generation. Rows of segments that both have are not read again, if clock and
+                set-up are the same.
+        """
+        self.generation = snapshot.generation
+        self.columns = snapshot.columns
+        self.timezone = setup.timezone or timezone
+        self.setup = setup
+        source_timezone = snapshot.manifest.source.timezone
+        self.reading = Reading(snapshot.columns, self.timezone, source_timezone, setup)
+        self.missing = self.reading.missing()
+        self._read_by = (snapshot.columns, self.timezone, source_timezone, setup)
+        reusable = before.facts if before and before._read_by == self._read_by else None
+        self.facts: FactTables = FactTables(snapshot, self.reading, reusable)
+        self.test_orders = 0 if self.reading.by_line else snapshot.rows - self._count()
+        self.lookup = OrderLookup(self.facts, self.reading)
+        self.countries = self.lookup.countries()
+
+    def close(self) -> None:
+        """Frees the memory at once. Otherwise it is freed when no reference to the orders is left."""
+        self.facts.close()
+
+    def _count(self) -> int:
+        return int(self.facts.query(f"SELECT count(*) FROM {self.facts.orders}")[0][0])
+
+    # -- what can be chosen
+
+    def currencies(self) -> list[tuple[str, int]]:
+        """Each currency with its number of orders, the most frequent first."""
+        sql = f"SELECT currency, count(*) FROM {self.facts.orders} GROUP BY 1 ORDER BY 2 DESC, 1"
+        return [(code, count) for code, count in self.facts.query(sql)]
+
+    def values(self, dimension: DimensionId) -> list[str]:
+        """The values of a dimension, the most frequent first; "" for orders without one."""
+        sql = f"SELECT {dimension} FROM {self.facts.orders} GROUP BY 1 ORDER BY count(*) DESC, 1"
+        return [value for (value,) in self.facts.query(sql)]
+
+    def products(self, limit: int) -> dict[str, str]:
+        """The products with the most line items: product -> title in the order with the greatest key."""
+        sql = (
+            f"SELECT {PRODUCT_SQL} AS product, arg_max(title, key) FROM {self.facts.lines} "
+            "GROUP BY 1 HAVING product <> '' ORDER BY count(*) DESC, 1 LIMIT ?"
+        )
+        return {product: title or product for product, title in self.facts.query(sql, [limit])}
+
+    def extent(self) -> Span | None:
+        """The first and the last order; None where no order has a date."""
+        first, last = self.facts.query(f"SELECT min(local), max(local) FROM {self.facts.orders}")[0]
+        return Span(first, last) if first else None
+
+    # -- figures
+
+    def figures(
+        self,
+        span: Span | None,
+        conditions: Sequence[Condition] = (),
+        returns: Returns = "returned",
+        units: bool = False,
+    ) -> Figures:
+        """Figures of a period, with customers.
+
+        Args:
+            span: The period; None for all time.
+            conditions: Conditions on dimensions and products.
+            returns: The date that refunds count on.
+            units: Whether to count units too, which is slower.
+
+        Raises:
+            BadFilter: A condition does not fit.
+        """
+        sources = self._sources(returns, customers=True, units=units)
+        groups = self._groups((), None, span, conditions, sources)
+        return groups[0].figures if groups else from_sums({}, sources, self.missing)
+
+    def groups(
+        self,
+        by: Sequence[DimensionId] = (),
+        bucket: Bucket | None = None,
+        span: Span | None = None,
+        conditions: Sequence[Condition] = (),
+        returns: Returns = "returned",
+        customers: bool = False,
+        units: bool = False,
+    ) -> list[Group]:
+        """Figures for each combination of values of some dimensions, in order of time; empty groups are left out.
+
+        Args:
+            by: The dimensions.
+            bucket: The step of time; None for the period as a whole. Buckets count from the start of the span, months
+                are the calendar's.
+            span: The period; None for all time.
+            conditions: Conditions on dimensions and products.
+            returns: The date that refunds count on. A table without a list of refunds has only the order's.
+            customers: Whether to count customers.
+            units: Whether to count units.
+
+        Raises:
+            BadFilter: A condition does not fit.
+        """
+        groups = self._groups(by, bucket, span, conditions, self._sources(returns, customers, units))
+        return [group for group in groups if not (by or bucket) or not _is_empty(group.figures)]
+
+    def _sources(self, returns: Returns, customers: bool, units: bool) -> tuple[Source, ...]:
+        """What the sums are read from."""
+        dated = not self.missing.keys() & {"returns", "dates of returns"}
+        sources: list[Source] = ["orders", returns if dated else "ordered"]
+        if customers:
+            sources.append("customers")
+        if units:
+            sources.append("units")
+        return tuple(sources)
+
+    def _groups(
+        self,
+        by: Sequence[DimensionId],
+        bucket: Bucket | None,
+        span: Span | None,
+        conditions: Sequence[Condition],
+        sources: Sequence[Source],
+    ) -> list[Group]:
+        clause, parameters = self.order_filter(span, conditions)
+        keys = {f"key{i}": sql for i, sql in enumerate([*(f"o.{name}" for name in by), _bucket_sql(bucket, span)])}
+        select = ", ".join(f"{sql} AS {name}" for name, sql in keys.items())
+        sums: dict[_GroupKey, dict[str, Any]] = {}
+        for selected, tables in self._queries(sources):
+            sql = f"SELECT {select}, {selected} FROM {tables} WHERE {clause} GROUP BY {', '.join(keys)}"
+            for row in self.facts.dictionaries(sql, parameters):
+                key = tuple(row.pop(name) for name in keys)
+                sums.setdefault(key, {}).update(row)
+        ordered = sorted(sums.items(), key=lambda item: (item[0][-1] or datetime.min, item[0][:-1]))
+        return [Group(key[:-1], key[-1], from_sums(values, sources, self.missing)) for key, values in ordered]
+
+    def _queries(self, sources: Collection[Source]) -> Iterator[tuple[str, str]]:
+        """What to select, and from what: orders first, then refunds and line items beside their orders `o`."""
+        facts = self.facts
+        of_orders: tuple[Source, ...] = ("orders", "customers", "ordered")
+        yield select_sums(*(source for source in of_orders if source in sources)), f"{facts.orders} AS o"
+        if "returned" in sources:
+            refunds = (
+                f"(SELECT o.* EXCLUDE (local), r.local, r.amount FROM {facts.refunds} AS r "
+                f"JOIN {facts.orders} AS o USING (key)) AS o"
+            )
+            yield select_sums("returned"), refunds
+        if "units" in sources:
+            yield select_sums("units"), f"{facts.lines} AS l JOIN {facts.orders} AS o USING (key)"
+
+    # -- orders
+
+    def page(
+        self,
+        span: Span | None,
+        conditions: Sequence[Condition] = (),
+        search: str = "",
+        limit: int = 50,
+        offset: int = 0,
+        masked: Collection[str] = (),
+    ) -> Page:
+        """Orders, newest first.
+
+        Args:
+            span: The period; None for all time.
+            conditions: Conditions on dimensions and products.
+            search: Text to find in number, e-mail, customer, key and line items, in any case.
+            limit: How many orders.
+            offset: How many orders to skip.
+            masked: Columns that show a mask and are not searched.
+
+        Raises:
+            BadFilter: A condition does not fit.
+        """
+        return self.lookup.page(*self.order_filter(span, conditions), search, limit, offset, masked)
+
+    def order(self, key: str, masked: Collection[str] = ()) -> Row | None:
+        """One row of the source by the text of its key; None where there is no such order."""
+        return self.lookup.order(key, masked)
+
+    def order_filter(self, span: Span | None, conditions: Sequence[Condition]) -> tuple[str, list[object]]:
+        """SQL over the facts `o` that selects orders, and its parameters."""
+        return order_filter(span, conditions, self.facts.lines)
+
+
+def _is_empty(figures: Figures) -> bool:
+    return not (figures.orders or or_zero(figures.returns) or or_zero(figures.units))
+
+
+def _bucket_sql(bucket: Bucket | None, span: Span | None) -> str:
+    """SQL of the start of an order's bucket."""
+    if bucket is None:
+        return "NULL"
+    if bucket == "1 month":
+        return "date_trunc('month', o.local)::TIMESTAMP"
+    origin = f", TIMESTAMP '{span.start}'" if span else ""
+    return f"time_bucket(INTERVAL '{bucket}', o.local{origin})"
