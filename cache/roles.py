@@ -10,25 +10,21 @@ from cache.schema import Column, Kind
 from cache.table_setup import OPEN, Setup
 
 _AMOUNT: tuple[Kind, ...] = ("decimal", "integer", "unsigned", "float", "double", "text")
-
-
 _INSTANT: tuple[Kind, ...] = ("datetime", "timestamp", "date", "text")
-
-
 _TEXT: tuple[Kind, ...] = ("text",)
-
-
 _NAME: tuple[Kind, ...] = ("text", "integer", "unsigned")
-
-
 _FLAG: tuple[Kind, ...] = ("boolean", "integer", "unsigned", "text")
-
-
 _NESTED: tuple[Kind, ...] = ("json", "text")
 
 
 class Role(NamedTuple):
-    """What a column can mean: in words, the kinds that fit, and the names that tell it."""
+    """What a column can mean.
+
+    Attributes:
+        words: The meaning, for people.
+        kinds: Kinds of columns that can play the role.
+        names: Column names it is recognised by, the most telling first; lower-case letters and digits alone.
+    """
 
     words: str
     kinds: tuple[Kind, ...]
@@ -75,19 +71,28 @@ ROLES: Mapping[str, Role] = {
 
 
 def recognised(columns: Iterable[Column], setup: Setup = OPEN) -> dict[str, Column]:
-    """Role -> the column that plays it: as the set-up says, else by the first of the role's names that is there."""
+    """Assigns columns to roles.
+
+    Args:
+        columns: The columns of the table.
+        setup: The set-up, which decides for the roles that it names.
+
+    Returns:
+        Role -> the column that plays it. Where the set-up does not decide, that is the column with the first of the
+        role's names that the table has. Roles without a column of a fitting kind are left out.
+    """
     listed = list(columns)
     by_name = {column.name: column for column in listed}
-    by_plain: dict[str, Column] = {}
+    by_plain_name: dict[str, Column] = {}
     for column in listed:
-        by_plain.setdefault(re.sub(r"[^a-z0-9]", "", column.name.casefold()), column)
-    found: dict[str, Column] = {}
+        by_plain_name.setdefault(re.sub(r"[^a-z0-9]", "", column.name.casefold()), column)
+    assigned: dict[str, Column] = {}
     for role, (_, kinds, names) in ROLES.items():
         if role in setup.columns:
             candidates: list[Column | None] = [by_name.get(setup.columns[role])]
         else:
-            candidates = [by_plain.get(name) for name in names]
+            candidates = [by_plain_name.get(name) for name in names]
         fitting = [column for column in candidates if column is not None and column.kind in kinds]
         if fitting:
-            found[role] = fitting[0]
-    return found
+            assigned[role] = fitting[0]
+    return assigned

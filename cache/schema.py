@@ -7,18 +7,38 @@ from typing import Literal
 from pydantic import BaseModel
 
 Kind = Literal[
-    "integer", "unsigned", "boolean", "decimal", "float", "double", "date", "datetime", "timestamp", "text", "json",
+    "integer",
+    "unsigned",
+    "boolean",
+    "decimal",
+    "float",
+    "double",
+    "date",
+    "datetime",
+    "timestamp",
+    "text",
+    "json",
     "bytes",
-]  # fmt: skip
+]
+"""What the values of a column become.
+
+`boolean` is a TINYINT(1) that held only 0, 1 and NULL when the table was first loaded. `json` is a text column whose
+every value was an object or an array then, also where it was encoded twice.
+"""
 
 
 class Column(BaseModel, frozen=True):
-    """A column of the source, and what its values become.
+    """A column of the source table.
 
-    `type` is MySQL's own (`decimal(12,2)`); `digits` and `decimals` are those of a DECIMAL, `decimals` also those of a
-    second; `key` is the place in the key, from 1, or 0. Kinds: `boolean` is a TINYINT(1) that held only 0, 1 and NULL,
-    `json` a text whose every value was an object or an array (also encoded twice) when the table was first loaded.
-    `decided` is false while no value has been seen that could tell.
+    Attributes:
+        name: Its name.
+        type: Its type as MySQL declares it, such as `decimal(12,2)`.
+        kind: What its values become.
+        nullable: Whether it may hold NULL.
+        key: Its place in the table's key, from 1; 0 where it is not in the key.
+        digits: Digits of a DECIMAL.
+        decimals: Decimal places of a DECIMAL, or of the seconds of a DATETIME or TIMESTAMP.
+        decided: False while no value has been seen that decides whether it is `boolean` or `json`.
     """
 
     name: str

@@ -1,8 +1,13 @@
-"""SQL text: names in quotes."""
+"""Quoting of names and texts in SQL for DuckDB."""
 
 from __future__ import annotations
 
 
 def quoted(name: str) -> str:
-    """A column's name as an SQL identifier."""
+    """A name as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as an SQL string literal, for places that take no parameter."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,6 +1,6 @@
-"""What people have said of the table: what its columns mean, the shop's clock, its currency, how prices hold tax.
+"""The set-up of the table, as the Settings page saves it: roles of columns, time zones, currency, tax.
 
-It is kept in the cache for every reader. What is left open here comes from the settings, or is recognised by name.
+The cache keeps it for every reader. What is not set here comes from the settings, or is recognised by column names.
 """
 
 from __future__ import annotations
@@ -11,9 +11,15 @@ from cache.settings import time_zone
 
 
 class Setup(BaseModel, frozen=True):
-    """`columns`: role (see cache/roles.py) -> the column that plays it, or "" for none. `timezone` is the shop's,
-    `source_timezone` that of the stored times, both IANA names. `taxes_included` tells how prices hold tax where the
-    table does not. None: not decided here."""
+    """What a person has set for the table; None: not set.
+
+    Attributes:
+        columns: Role (see cache/roles.py) -> name of the column that plays it, or "" for none.
+        timezone: IANA name of the shop's time zone.
+        source_timezone: IANA name of the time zone in which the table's DATETIME columns are written.
+        currency: Currency that the dashboard opens with.
+        taxes_included: Whether prices include tax, where no column tells.
+    """
 
     columns: dict[str, str] = {}
     timezone: str | None = None
@@ -28,4 +34,4 @@ class Setup(BaseModel, frozen=True):
 
 
 OPEN = Setup()
-"""Nothing was decided."""
+"""The set-up before anything was set."""

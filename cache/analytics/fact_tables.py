@@ -17,7 +17,7 @@ import duckdb
 
 from cache.analytics.reading import Reading
 from cache.schema import Column, Kind
-from cache.sql import quoted
+from cache.sql import literal, quoted
 from cache.storage.snapshot import PARQUET, Snapshot
 
 ROW_KEY = "row key"
@@ -132,7 +132,7 @@ class FactTables:
             key = f"{'NULL::VARCHAR' if self._reading.by_line else self._key_column or '0::BIGINT'} AS {KEY}"
             lines = f", {NO_LINES} AS lines" if self._reading.by_line else ""
             return f"SELECT {key}, *, 0 AS file{lines} FROM (SELECT {columns}) WHERE false"
-        files = f"read_parquet([{', '.join(_literal(str(path)) for path in paths)}])"
+        files = f"read_parquet([{', '.join(literal(str(path)) for path in paths)}])"
         if not self._reading.by_line:
             key = self._key_column or f"((file_index::BIGINT + {first}) << 32) + file_row_number"
             return f"SELECT {key} AS {KEY}, *, file_index::INTEGER AS file FROM {files}"
@@ -221,7 +221,3 @@ def _runs(places: Sequence[int]) -> Iterator[list[int]]:
         run.append(place)
     if run:
         yield run
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

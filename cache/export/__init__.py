@@ -1,0 +1,1 @@
+"""Rows as files (JSON, CSV, XLSX, Parquet), and queries that need DuckDB, in worker processes."""

@@ -23,7 +23,7 @@ from cache.export.row_format import RowFormat
 from cache.export.text_formats import csv_header, masked, shown
 from cache.query.filters import Query, find_column, order_by, where
 from cache.schema import Column
-from cache.sql import quoted
+from cache.sql import literal, quoted
 from cache.storage.row_encoding import arrow_schema, json_texts, one_chunk
 from cache.storage.segment_writer import ROW_GROUP
 from cache.storage.snapshot import PARQUET, Snapshot
@@ -168,7 +168,7 @@ class ScanExecutor:
 
     def _source(self, snapshot: Snapshot) -> str:
         """All rows, in key order: the process has one thread, so nothing changes their order."""
-        paths = ", ".join(_literal(str(path)) for path in snapshot.paths(PARQUET))
+        paths = ", ".join(literal(str(path)) for path in snapshot.paths(PARQUET))
         if paths:
             return f"read_parquet([{paths}])"
         self._database.register("no_rows", arrow_schema(snapshot.columns).empty_table())
@@ -176,10 +176,6 @@ class ScanExecutor:
 
     def _numbered(self, snapshot: Snapshot, number: str) -> str:
         return f"SELECT row_number() OVER () - 1 AS {number}, * FROM {self._source(snapshot)}"
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _unused(columns: Sequence[Column]) -> str:

@@ -17,6 +17,7 @@ from cache.errors import BadFilter
 from cache.query.filters import Condition, Sort, order_by, where
 from cache.query.operators import Op
 from cache.schema import Column, Kind
+from cache.sql import quoted
 
 
 def column(name: str, kind: Kind) -> Column:
@@ -50,9 +51,8 @@ def rows(name: str, values: list[Any], condition: Condition) -> list[Any]:
     kinds = {c.name: type for c, type in zip(COLUMNS, TYPES, strict=True)}
     clause, parameters = where([condition], COLUMNS)
     with duckdb.connect() as database:
-        quoted = name.replace('"', '""')
         database.execute("SET TimeZone = 'UTC'")
-        database.execute(f'CREATE TABLE t (n INTEGER, "{quoted}" {kinds[name]})')
+        database.execute(f"CREATE TABLE t (n INTEGER, {quoted(name)} {kinds[name]})")
         database.executemany("INSERT INTO t VALUES (?, ?)", [[n, value] for n, value in enumerate(values)])
         found = database.execute(f"SELECT n FROM t WHERE {clause} ORDER BY n", parameters).fetchall()
     return [values[n] for (n,) in found]
