@@ -14,7 +14,7 @@ from api.routes.refresh_stream import Events
 from api.server import Server, listen
 from cache.errors import OrdersError
 from cache.settings import Settings
-from cache.storage.store import open_store
+from cache.storage.backends import open_cache
 
 
 def main() -> None:
@@ -22,14 +22,14 @@ def main() -> None:
     to_standard_error()
     settings = Settings.load()
     key = load_key(settings)
-    with closing(open_store(settings.cache_url)) as store, listen(settings.api_host, settings.api_port) as socket:
+    with closing(open_cache(settings.cache_url)) as cache, listen(settings.api_host, settings.api_port) as socket:
         scheduler = None
         if settings.scheduler == "auto":
             from scraper.scheduler import Scheduler
 
-            scheduler = Scheduler(store, settings, host="api")
-        events = Events(store, settings)
-        app = create_app(store, settings, key, events, scheduler)
+            scheduler = Scheduler(cache, settings, host="api")
+        events = Events(cache, settings)
+        app = create_app(cache, settings, key, events, scheduler)
         host, port = socket.getsockname()[:2]
         print(f"API on http://{f'[{host}]' if ':' in host else host}:{port} (try it at /demo)", flush=True)
         gc.collect()

@@ -20,7 +20,8 @@ from starlette.routing import Route
 
 from cache.errors import OrdersError
 from cache.settings import Settings
-from cache.storage.store import open_store
+from cache.storage.backends import open_cache
+from cache.storage.documents import API_KEYS
 from dashboard.auth import signin
 from dashboard.auth.passwords import Passwords
 from dashboard.auth.source import Source, use
@@ -31,8 +32,8 @@ from dashboard.web.inject_css import Styled
 try:
     settings = Settings.load()
     signin.check(settings.dashboard_host if __name__ == "__main__" else st.get_option("server.address"), settings)
-    store = open_store(settings.cache_url)
-    secret = store.clients().secret
+    cache = open_cache(settings.cache_url)
+    secret = cache.documents.read(API_KEYS).secret
     passwords = Passwords(settings, secret) if settings.dashboard_password else None
     downloads = Downloads(settings.cache_url, secret)
 except OrdersError as error:
@@ -42,13 +43,13 @@ except OrdersError as error:
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncIterator[None]:
     """The scheduler belongs to the server, not to a visit: it runs without any visitor."""
-    use(Source(store, settings, secret, passwords))
+    use(Source(cache, settings, secret, passwords))
     warm_up()
     scheduler = None
     if settings.scheduler != "off":
         from scraper.scheduler import Scheduler
 
-        scheduler = Scheduler(store, settings, "dashboard")
+        scheduler = Scheduler(cache, settings, "dashboard")
         scheduler.start()
     try:
         yield

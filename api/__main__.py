@@ -22,8 +22,10 @@ from api.contract.json_response import iso
 from cache.access.api_keys import ApiKey, Scope, digest, new_key
 from cache.errors import OrdersError, SettingsInvalid
 from cache.settings import Settings
+from cache.storage.backends import open_cache
+from cache.storage.documents import API_KEYS
 from cache.storage.records import now
-from cache.storage.store import Store, open_store
+from cache.storage.store import Cache
 
 FAILED, USAGE = 1, 2
 
@@ -42,14 +44,14 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("revoke", help="end a key").add_argument("name", metavar="NAME")
     asked = parser.parse_args(arguments)
     try:
-        with closing(open_store(Settings.load().cache_url)) as store:
+        with closing(open_cache(Settings.load().cache_url)) as cache:
             if asked.command == "add":
-                _add(store, asked.name, tuple(dict.fromkeys(asked.scope or ["read"])), asked.masked, asked.expires)
+                _add(cache, asked.name, tuple(dict.fromkeys(asked.scope or ["read"])), asked.masked, asked.expires)
             elif asked.command == "revoke":
-                store.change_clients(lambda clients: clients.revoke(asked.name))
+                cache.documents.change(API_KEYS, lambda clients: clients.revoke(asked.name))
                 print(f"The key '{asked.name}' is revoked.")
             else:
-                _list(store)
+                _list(cache)
     except OrdersError as error:
         print(error, file=sys.stderr)
         return USAGE if isinstance(error, SettingsInvalid) else FAILED
@@ -70,18 +72,18 @@ def _when(text: str) -> datetime:
     return at
 
 
-def _add(store: Store, name: str, scopes: tuple[Scope, ...], masked: bool, expires_at: datetime | None) -> None:
+def _add(cache: Cache, name: str, scopes: tuple[Scope, ...], masked: bool, expires_at: datetime | None) -> None:
     key = new_key()
     made = ApiKey(
         name=name, digest=digest(key), scopes=scopes, masked=masked, created_at=now(), expires_at=expires_at
     )  # fmt: skip
-    store.change_clients(lambda clients: clients.add(made))
+    cache.documents.change(API_KEYS, lambda clients: clients.add(made))
     print(f"The key '{name}' ({_meaning(made)}) is shown this once:", file=sys.stderr)
     print(key)
 
 
-def _list(store: Store) -> None:
-    keys = store.clients().keys
+def _list(cache: Cache) -> None:
+    keys = cache.documents.read(API_KEYS).keys
     width = max((len(key.name) for key in keys), default=0)
     for key in keys:
         print(f"{key.name:{width}}  {_meaning(key)}; made {iso(key.created_at)}")

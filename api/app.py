@@ -35,7 +35,7 @@ from api.routes.status import Reports
 from cache.errors import OrdersError
 from cache.export.pool import ScanPool
 from cache.settings import Settings
-from cache.storage.store import Store
+from cache.storage.store import Cache
 
 
 class Service(Protocol):
@@ -45,15 +45,15 @@ class Service(Protocol):
     def stop(self) -> None: ...
 
 
-def create_app(store: Store, settings: Settings, key: str, events: Events, service: Service | None = None) -> Api:
+def create_app(cache: Cache, settings: Settings, key: str, events: Events, service: Service | None = None) -> Api:
     """Parameters: `key` is what clients send; `events` feeds the streams; `service` is started and stopped with the
     application (the scheduler, where this process hosts it)."""
-    views = Views(store, settings.personal_columns)
+    views = Views(cache, settings.personal_columns)
     scanner = ScanPool(settings.cache_url)
-    fetch = Fetch(store, settings, views, events, scanner)
-    changes = ChangesFeed(store, settings, views)
-    refresh = Refresh(store)
-    reports = Reports(store, settings, views)
+    fetch = Fetch(cache, settings, views, events, scanner)
+    changes = ChangesFeed(cache, settings, views)
+    refresh = Refresh(cache)
+    reports = Reports(cache, settings, views)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -74,9 +74,9 @@ def create_app(store: Store, settings: Settings, key: str, events: Events, servi
             fetch.close()
 
     access_log = AccessLog() if settings.access_log == "on" else None
-    metrics = Metrics(store)
+    metrics = Metrics(cache)
     notes = [metrics.note, *([access_log.note] if access_log else [])]
-    gate = Gate(store, key, settings)
+    gate = Gate(cache, key, settings)
     keyed = [Middleware(RequireKey, gate=gate)]
     reading, refreshing = ([Middleware(RequireKey, gate=gate, scope=scope)] for scope in ("read", "refresh"))
     application = Starlette(

@@ -15,7 +15,7 @@ import psutil
 
 from bench.memory import Peak
 from bench.servers import ROOT
-from cache.storage.store import open_store
+from cache.storage.backends import open_cache
 from lab import DATABASE, TABLE, Lab, LabError
 
 
@@ -33,9 +33,9 @@ def first_syncs(lab: Lab, folder: Path, runs: int) -> Synced:
     return Synced(times, sync_process(cache, watch=True)[2])
 
 
-def sync_process(cache: Path, watch: bool = False) -> tuple[float, float, Peak]:
-    shutil.rmtree(cache, ignore_errors=True)
-    env = {**os.environ, "CACHE_URL": f"file:{cache}"}
+def sync_process(folder: Path, watch: bool = False) -> tuple[float, float, Peak]:
+    shutil.rmtree(folder, ignore_errors=True)
+    env = {**os.environ, "CACHE_URL": f"file:{folder}"}
     began = time.monotonic()
     process = psutil.Popen([sys.executable, "-m", "scraper", "sync"], cwd=ROOT, env=env, stdout=subprocess.DEVNULL,
                            stderr=subprocess.PIPE, text=True)  # fmt: skip
@@ -48,8 +48,8 @@ def sync_process(cache: Path, watch: bool = False) -> tuple[float, float, Peak]:
     seconds = time.monotonic() - began
     if process.returncode:
         raise LabError(f"The sync failed: {log[-800:]}")
-    with closing(open_store(env["CACHE_URL"])) as store:
-        return seconds, store.runs(1)[0].seconds["login"], peak
+    with closing(open_cache(env["CACHE_URL"])) as cache:
+        return seconds, cache.runs.recent(1)[0].seconds["login"], peak
 
 
 def _client(lab: Lab, file: Path) -> float:

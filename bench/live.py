@@ -27,7 +27,7 @@ from bench.serve import FOLDER, PAGE, sidecar, synced
 from bench.servers import KEY, ROOT, Server, median
 from bench.wrk import Rate, ask
 from cache.errors import OrdersError
-from cache.storage.store import open_store
+from cache.storage.backends import open_cache
 from lab import Lab, LabError
 from lab.servers import install
 
@@ -52,10 +52,10 @@ def main() -> int:
 
 
 def _events(folder: Path, count: int) -> None:
-    cache = synced(100_000)
+    url = synced(100_000)
     with ExitStack() as stack:
-        store = stack.enter_context(closing(open_store(cache)))
-        api = stack.enter_context(sidecar(cache, folder))
+        cache = stack.enter_context(closing(open_cache(url)))
+        api = stack.enter_context(sidecar(url, folder))
         clients = [stack.enter_context(_listening(api)) for _ in range(count // 10)]
         _until_all(clients)
         before = _anonymous(api)
@@ -63,16 +63,16 @@ def _events(folder: Path, count: int) -> None:
         _until_all(more)
         time.sleep(SETTLED_SECONDS)
         each = (_anonymous(api) - before) / count
-        head = store.head()
+        head = cache.snapshots.head()
         assert head is not None
         times = []
         for i in range(EVENTS):
             began = time.monotonic()
-            store.confirm(head.model_copy(update={"reason": f"event {i}"}))
+            cache.snapshots.confirm(head.model_copy(update={"reason": f"event {i}"}))
             _until_all(clients + more)
             times.append(time.monotonic() - began)
             time.sleep(0.5 + i / EVENTS / 10)  # at no fixed distance from the looks of the server
-        store.confirm(head)
+        cache.snapshots.confirm(head)
     print(f"{count:,} clients of events: {each / 1000:.1f} KB each; from a publish until the last has it: median "
           f"{median(times) * 1000:.0f} ms, at most {max(times) * 1000:.0f} ms")  # fmt: skip
 

@@ -23,8 +23,8 @@ from bench.first_sync import sync_process
 from bench.servers import median
 from cache.errors import OrdersError
 from cache.settings import from_checkout
+from cache.storage.backends import open_cache
 from cache.storage.records import Run
-from cache.storage.store import open_store
 from lab import TABLE, Lab, LabError
 from lab.servers import install
 from scraper.client.exporter import Exporter
@@ -69,13 +69,13 @@ def _report(lab: Lab, folder: Path, runs: int, touches: int) -> None:
     exported: list[int] = []
     print(f"{lab.rows():,} rows, medians of {runs} runs that take turns\n")
     for i in range(runs):
-        with closing(open_store(f"file:{folder / f'cache{i}'}")) as store:
+        with closing(open_cache(f"file:{folder / f'cache{i}'}")) as cache:
             for name, seconds in times.items():
                 if name.endswith("rows changed"):
                     lab.mutate(touches=touches)
                 with _recorded() as statements:
                     began = time.monotonic()
-                    run = sync(store, settings, lambda _: session)
+                    run = sync(cache, settings, lambda _: session)
                     took = time.monotonic() - began
                 _expect(run)
                 wanted = statements if name == "first load" else [sql for sql in statements if CHECKSUMS in sql]
@@ -100,8 +100,8 @@ def _memory(lab: Lab, folder: Path) -> None:
         for table in (SMALL, TABLE):
             os.environ["PHPMYADMIN_TABLE"] = table
             _, login, peak = sync_process(folder / "watched", watch=True)
-            with closing(open_store(f"file:{folder / 'watched'}")) as store:
-                run = store.runs(1)[0]
+            with closing(open_cache(f"file:{folder / 'watched'}")) as cache:
+                run = cache.runs.recent(1)[0]
             late = peak.alone_since - run.started_at.timestamp() - login
             print(
                 f"first load of {run.rows:,} rows: at most {peak.uss / 1e6:.0f} MB of private memory, Chrome apart; "

@@ -25,8 +25,8 @@ from bench.peers import TABLE, compressed, datasette, flask, nginx, roapi
 from bench.servers import KEY, ROOT, Server, median, running
 from bench.wrk import Rate, ask
 from cache.errors import OrdersError
+from cache.storage.backends import open_cache
 from cache.storage.snapshot import Snapshot
-from cache.storage.store import open_store
 from lab import Lab, LabError
 from lab.servers import free_port, install
 
@@ -70,8 +70,8 @@ def main() -> int:
 def synced(rows: int) -> str:
     """CACHE_URL of a copy of that many orders; it is kept for the next time."""
     url = f"file:{FOLDER / f'cache-{rows}'}"
-    with closing(open_store(url)) as store:
-        if store.head() is not None:
+    with closing(open_cache(url)) as cache:
+        if cache.snapshots.head() is not None:
             return url
     with Lab(FOLDER / "lab") as lab:
         if lab.rows() != rows:
@@ -82,24 +82,25 @@ def synced(rows: int) -> str:
 
 
 @contextmanager
-def sidecar(cache: str, folder: Path) -> Iterator[Server]:
+def sidecar(url: str, folder: Path) -> Iterator[Server]:
     """The API over a cache, without a scheduler; keys, limits and the log are on."""
     port = free_port()
-    env = {"CACHE_URL": cache, "SCHEDULER": "off", "SHOPIFY_API_KEY": KEY, "API_PORT": str(port),
+    env = {"CACHE_URL": url, "SCHEDULER": "off", "SHOPIFY_API_KEY": KEY, "API_PORT": str(port),
            "RATE_LIMIT": "1000000000/minute"}  # fmt: skip  # counted as ever, and never reached
-    url = f"http://127.0.0.1:{port}"
-    with running([sys.executable, "api_sidecar.py"], url, "/health", env, folder / "api.log") as server:
+    with running(
+        [sys.executable, "api_sidecar.py"], f"http://127.0.0.1:{port}", "/health", env, folder / "api.log"
+    ) as server:
         yield server
 
 
-def _report(rows: int, cache: str, folder: Path, asked: argparse.Namespace) -> None:
+def _report(rows: int, url: str, folder: Path, asked: argparse.Namespace) -> None:
     cores, memory = psutil.cpu_count() or 1, psutil.virtual_memory().total >> 30
-    with closing(open_store(cache)) as store:
-        snapshot = store.open()
+    with closing(open_cache(url)) as cache:
+        snapshot = cache.snapshots.open()
     print(f"\n# {snapshot.rows:,} rows of {len(snapshot.columns)} columns, medians of {asked.runs} rounds of "
           f"{asked.seconds} s, {cores} cores, {memory} GB\n")  # fmt: skip
     with ExitStack() as stack:
-        api = stack.enter_context(sidecar(cache, folder))
+        api = stack.enter_context(sidecar(url, folder))
         peak = stack.enter_context(Peak(api.process))
         body = _get(api, "/fetch-data").content
         page = _get(api, f"/fetch-data?limit={PAGE}&offset={snapshot.rows // 2}").content

@@ -17,6 +17,7 @@ from cache.analytics.periods import Bucket, Span
 from cache.analytics.rankings import Cohort, Customer, Product
 from cache.analytics.values import or_zero
 from cache.query.filters import Condition
+from cache.storage.documents import SETUP
 from cache.storage.snapshot import Snapshot
 from cache.table_setup import Setup
 from dashboard.auth.source import source
@@ -32,7 +33,7 @@ def newest(generation: int) -> Orders:
 
     Raises NoSnapshot, SnapshotDamaged.
     """
-    setup = source().store.setup()
+    setup = source().cache.documents.read(SETUP)
     return _opened(generation, source().settings.shop_timezone, setup.model_dump_json(), setup)
 
 
@@ -43,7 +44,7 @@ _last: list[weakref.ref[Orders]] = []
 def _opened(generation: int, timezone: str, key: str, _setup: Setup) -> Orders:
     """Goes on from the orders before, which are freed when the last page that shows them has ended."""
     before = _last[0]() if _last else None
-    orders = Orders(source().store.open(), timezone, _setup, before)
+    orders = Orders(source().cache.snapshots.open(), timezone, _setup, before)
     weakref.finalize(orders, orders.facts.close).atexit = False
     _last[:] = [weakref.ref(orders)]
     return orders
@@ -62,15 +63,15 @@ def sampled(generation: int, setup: Setup) -> Sample:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _sampled(generation: int, timezone: str, key: str, _setup: Setup) -> Sample:
-    store = source().store
-    snapshot = store.inspect(generation)
+    cache = source().cache
+    snapshot = cache.snapshots.inspect(generation)
     segments = snapshot.manifest.segments
     first = len(segments)
     while first and sum(segment.rows for segment in segments[first:]) < SAMPLE_ROWS:
         first -= 1
     if first:
         manifest = snapshot.manifest.model_copy(update={"segments": segments[first:]})
-        snapshot = Snapshot(manifest, snapshot.head, store.segment(segments[first]).parent)
+        snapshot = Snapshot(manifest, snapshot.head, cache.snapshots.segment_folder(segments[first]).parent)
     orders = Sample(snapshot, timezone, _setup)
     orders.sampled = snapshot.rows
     return orders

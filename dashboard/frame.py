@@ -46,7 +46,7 @@ class Shown:
 
 def head(title: str) -> Orders | None:
     """Title and freshness, and the newest orders; None, and why, where there are none."""
-    status = source().store.status()
+    status = source().cache.status()
     freshness.showing(status)
     freshness.head(title)
     if status.head is None:
@@ -102,7 +102,7 @@ def foot(shown: Shown) -> None:
 
 def _now(orders: Orders) -> datetime:
     """When the data was last verified, on the shop's clock."""
-    head = source().store.head()
+    head = source().cache.snapshots.head()
     assert head is not None
     now = head.updated_at.astimezone(ZoneInfo(orders.timezone)).replace(tzinfo=None)
     extent = data.extent(orders)

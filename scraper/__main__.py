@@ -24,8 +24,9 @@ import psutil
 
 from cache.errors import OrdersError, SettingsInvalid, SyncRunning
 from cache.settings import Settings
+from cache.storage.backends import open_cache
 from cache.storage.records import Run
-from cache.storage.store import Store, open_store
+from cache.storage.store import Cache
 from scraper.errors import SyncTimedOut
 from scraper.scheduler import BUSY
 from scraper.settings import ScraperSettings
@@ -77,13 +78,13 @@ def _sync(attached: bool, trigger: str, accept: bool = False) -> int:
     settings = _settings_or_report(trigger)
     with suppress(psutil.Error, AttributeError):  # readers come first
         psutil.Process().nice(getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 10))  # a class on Windows, else a niceness
-    with closing(open_store(settings.cache_url)) as store:
+    with closing(open_cache(settings.cache_url)) as cache:
         if attached:
             threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
-        limit = threading.Timer(settings.sync_timeout_minutes * 60, _end_at_limit, [store, settings])
+        limit = threading.Timer(settings.sync_timeout_minutes * 60, _end_at_limit, [cache, settings])
         limit.daemon = True
         limit.start()
-        run = sync(store, settings, log_in, trigger, accept)
+        run = sync(cache, settings, log_in, trigger, accept)
         limit.cancel()
     return _ended(run)
 
@@ -92,8 +93,8 @@ def _import(file: Path, names: list[str] | None, accept: bool) -> int:
     from scraper.sync.csv_import import import_file
 
     settings = ScraperSettings.load()
-    with closing(open_store(settings.cache_url)) as store:
-        return _ended(import_file(store, settings, file, names, accept))
+    with closing(open_cache(settings.cache_url)) as cache:
+        return _ended(import_file(cache, settings, file, names, accept))
 
 
 def _ended(run: Run) -> int:
@@ -123,10 +124,10 @@ def _settings_or_report(trigger: str) -> ScraperSettings:
     try:
         return ScraperSettings.load()
     except SettingsInvalid as error:
-        with closing(open_store(Settings.load().cache_url)) as store, store.sync_lock():
+        with closing(open_cache(Settings.load().cache_url)) as cache, cache.sync_lock():
             run = Run(trigger=trigger, outcome="failed", error=error.trouble())
-            store.begin(run)
-            store.finish(run)
+            cache.runs.begin(run)
+            cache.runs.finish(run)
         raise
 
 
@@ -137,12 +138,12 @@ def _end_with_parent() -> None:
     _end_now()
 
 
-def _end_at_limit(store: Store, settings: ScraperSettings) -> None:
+def _end_at_limit(cache: Cache, settings: ScraperSettings) -> None:
     with suppress(OrdersError):
-        running = store.status().running
+        running = cache.status().running
         if running is not None and running.pid == os.getpid():
             error = SyncTimedOut(f"The sync did not end within {settings.sync_timeout_minutes:g} minutes.")
-            store.finish(running.model_copy(update={"outcome": "failed", "error": error.trouble()}))
+            cache.runs.finish(running.model_copy(update={"outcome": "failed", "error": error.trouble()}))
     _end_now()
 
 
@@ -160,8 +161,8 @@ def _worker() -> int:
     stopped = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stopped.set())
-    with closing(open_store(settings.cache_url)) as store:
-        scheduler = Scheduler(store, settings, "worker")
+    with closing(open_cache(settings.cache_url)) as cache:
+        scheduler = Scheduler(cache, settings, "worker")
         scheduler.start()
         stopped.wait()
         scheduler.stop()

@@ -18,8 +18,8 @@ import psutil
 
 from cache.errors import OrdersError
 from cache.settings import Settings, env_file
+from cache.storage.backends import open_cache
 from cache.storage.snapshot import StatementDialect
-from cache.storage.store import open_store
 from scraper.client.exporter import Exporter
 from scraper.client.transport import unreachable
 from scraper.errors import NotPhpMyAdmin, StatementBlocked, Unproven
@@ -93,12 +93,12 @@ def _broken(id: str, error: OrdersError) -> Finding:
 
 def _cache(settings: Settings) -> Finding:
     try:
-        with closing(open_store(settings.cache_url)) as store:
+        with closing(open_cache(settings.cache_url)) as cache:
             folder = Path(settings.cache_url.partition(":")[2])
             with tempfile.TemporaryFile(dir=folder):
                 pass
             free = psutil.disk_usage(str(folder)).free
-            status = store.status()
+            status = cache.status()
     except OrdersError as error:
         return _broken("cache", error)
     except OSError as error:

@@ -21,7 +21,7 @@ import schedule
 from cache.errors import CacheError
 from cache.settings import Settings
 from cache.storage.records import Run, Worker, now
-from cache.storage.store import Store
+from cache.storage.store import Cache
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +36,10 @@ NO_RETRY = {"login_refused", "second_factor_refused", "captcha_shown", "password
 
 
 class Scheduler:
-    """Parameters: `store` and `settings` as every process has them; `host` says in logs which process hosts it."""
+    """Parameters: `cache` and `settings` as every process has them; `host` says in logs which process hosts it."""
 
-    def __init__(self, store: Store, settings: Settings, host: str) -> None:
-        self._store = store
+    def __init__(self, cache: Cache, settings: Settings, host: str) -> None:
+        self._cache = cache
         self._interval = timedelta(minutes=settings.sync_interval_minutes)
         self._limit = timedelta(minutes=settings.sync_timeout_minutes)
         self._worker = Worker()
@@ -74,8 +74,8 @@ class Scheduler:
         finally:
             if self._child is not None:
                 self._child.end()
-                self._guarded(self._store.recover)
-            self._guarded(lambda: self._store.leave(self._worker))
+                self._guarded(self._cache.recover)
+            self._guarded(lambda: self._cache.leadership.resign(self._worker))
 
     def _guarded(self, step: object) -> None:
         """A step that fails (a full disk, say) is logged and tried again at its next turn."""
@@ -89,10 +89,10 @@ class Scheduler:
 
     def _beat(self) -> None:
         planned = self._next_sync() if self._leads else None
-        leads = self._store.stand(self._worker.model_copy(update={"next_sync": planned}))
+        leads = self._cache.leadership.heartbeat(self._worker.model_copy(update={"next_sync": planned}))
         if leads and not self._leads:
             log.info("scheduler host=%s pid=%d leads", self._host, self._worker.pid)
-            self._store.recover()
+            self._cache.recover()
         self._leads = leads
 
     def _start_if_due(self) -> None:
@@ -102,10 +102,10 @@ class Scheduler:
 
     def _tidy(self) -> None:
         """Closes the run of a sync by hand that was killed, so that the requests it left behind are run again."""
-        if self._leads and self._child is None and self._store.status().running is None:
-            newest = self._store.runs(1)
+        if self._leads and self._child is None and self._cache.status().running is None:
+            newest = self._cache.runs.recent(1)
             if newest and newest[0].outcome == "running":
-                self._store.recover()
+                self._cache.recover()
 
     def _look(self) -> None:
         """Sees to the child that runs, else to the requests that wait."""
@@ -115,25 +115,25 @@ class Scheduler:
                 child.end()
             if child.ended():
                 self._child = None
-                self._store.recover()
+                self._cache.recover()
                 self._beat()
-                if child.code != BUSY and not any(run.started_at >= child.began for run in self._store.runs(1)):
+                if child.code != BUSY and not any(run.started_at >= child.began for run in self._cache.runs.recent(1)):
                     log.error("scheduler: a sync ended before it began; see its output. The next try is in a minute.")
                     self._not_before = now() + FIRST_RETRY
         elif self._leads:
-            status = self._store.status()
+            status = self._cache.status()
             if status.queued and status.running is None:
                 self._start("request")
 
     def _start(self, trigger: str) -> None:
-        if self._store.status().running is None and now() >= self._not_before:
+        if self._cache.status().running is None and now() >= self._not_before:
             self._child = _Child(trigger)
 
     # -- when
 
     def _next_sync(self) -> datetime | None:
         """When the next sync is due by itself; None after a failure that only a person can mend."""
-        head = self._store.head()
+        head = self._cache.snapshots.head()
         due = head.as_of + self._interval if head else self._started
         failed = self._failures()
         if not failed:
@@ -146,7 +146,7 @@ class Scheduler:
     def _failures(self) -> list[Run]:
         """The failed runs since the last one that did not fail, newest first."""
         failed: list[Run] = []
-        for run in self._store.runs(10):
+        for run in self._cache.runs.recent(10):
             if run.outcome == "failed":
                 failed.append(run)
             elif run.outcome != "running":

@@ -1,4 +1,4 @@
-"""Snapshots for tests, published through the real writer and store."""
+"""Snapshots for tests, published through the real writer and cache."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import pyarrow as pa
 
 from cache.errors import UnknownGeneration
 from cache.schema import Column
-from cache.storage.change_log import Rows, Side
-from cache.storage.records import now
+from cache.storage.change_log import ChangedRows, Side
+from cache.storage.records import Publication, now
 from cache.storage.segment_writer import SegmentWriter
-from cache.storage.snapshot import CHECKSUMS, JSON, Changes, Head, Manifest, Segment, Source
-from cache.storage.store import Store
+from cache.storage.snapshot import CHECKSUMS, JSON, ChangeCounts, Head, Manifest, Segment, Source
+from cache.storage.store import Cache
 
 Row = Mapping[str, str | None]
 
@@ -85,7 +85,7 @@ def as_json(i: int) -> dict[str, Any]:
 
 
 def publish(
-    store: Store,
+    cache: Cache,
     rows: Sequence[Row] | int = 3,
     *,
     columns: Sequence[Column] = COLUMNS,
@@ -93,7 +93,7 @@ def publish(
     verified: bool = True,
     verified_at: datetime | None = None,
     reason: str | None = None,
-    changes: Changes | None = None,
+    changes: ChangeCounts | None = None,
 ) -> Head:
     """Publishes a generation over the newest one.
 
@@ -102,12 +102,12 @@ def publish(
     """
     at = verified_at or now()
     rows = [order(i) for i in range(rows)] if isinstance(rows, int) else rows
-    before = store.head()
+    before = cache.snapshots.head()
     generation = before.generation + 1 if before else 1
     size = max(1, -(-len(rows) // segments))
     parts = [rows[i : i + size] for i in range(0, len(rows), size)]
     written: list[Segment] = []
-    with store.workspace() as workspace:
+    with cache.snapshots.workspace() as workspace:
         for i, part in enumerate(parts):
             folder = workspace / str(i)
             with SegmentWriter(folder, columns) as writer:
@@ -115,7 +115,7 @@ def publish(
                 low = int(part[0][columns[0].name] or 0) if i else None
                 high = int(parts[i + 1][0][columns[0].name] or 0) if i + 1 < len(parts) else None
                 segment = writer.close(low, high)
-            store.adopt(folder, segment)
+            cache.snapshots.adopt(folder, segment)
             written.append(segment)
         manifest = Manifest(
             generation=generation,
@@ -127,50 +127,50 @@ def publish(
             source=Source(database="shop", table="orders", server="10.11.6-MariaDB", phpmyadmin="5.2.1"),
             columns=tuple(columns),
             segments=tuple(written),
-            changes=changes or Changes(inserted=len(rows)),
+            changes=changes or ChangeCounts(inserted=len(rows)),
         )
         head = Head(generation=generation, as_of=at, verified=verified, verified_at=manifest.verified_at,
                     checked_at=manifest.verified_at, reason=reason)  # fmt: skip
-        store.publish(manifest, head, _changed(store, manifest))
+        cache.snapshots.publish(Publication(manifest, head, _changed(cache, manifest)))
     return head
 
 
-def confirm(store: Store, at: datetime | None = None) -> Head:
+def confirm(cache: Cache, at: datetime | None = None) -> Head:
     """Records that the newest generation was verified again."""
-    head = store.head()
+    head = cache.snapshots.head()
     assert head is not None
     at = at or datetime.now(UTC)
     head = head.model_copy(update={"as_of": at, "verified": True, "verified_at": at, "checked_at": at, "reason": None})
-    store.confirm(head)
+    cache.snapshots.confirm(head)
     return head
 
 
-def _changed(store: Store, manifest: Manifest) -> Rows | None:
+def _changed(cache: Cache, manifest: Manifest) -> ChangedRows | None:
     """The rows in which a generation differs from its parent, by its first column."""
     if manifest.parent is None:
         return None
     try:
-        before = store.inspect(manifest.parent).manifest
+        before = cache.snapshots.inspect(manifest.parent).manifest
     except UnknownGeneration:
-        return Rows.untold(Changes(), "The generation before is damaged.")
+        return ChangedRows.untold(ChangeCounts(), "The generation before is damaged.")
     if before.columns != manifest.columns:
-        return Rows.untold(Changes(), "The columns of the table changed.")
-    held, here = _sums(store, before), _sums(store, manifest)
+        return ChangedRows.untold(ChangeCounts(), "The columns of the table changed.")
+    held, here = _sums(cache, before), _sums(cache, manifest)
 
     def side(one: Mapping[bytes, int], other: Mapping[bytes, int]) -> Side:
         keys = [key for key, checksum in one.items() if other.get(key) != checksum]
         return Side(np.array([one[key] for key in keys], np.uint64), lambda places: [keys[i] for i in places])
 
-    return Rows.between(side(held, here), side(here, held), most=10**6)
+    return ChangedRows.between(side(held, here), side(here, held), most=10**6)
 
 
-def _sums(store: Store, manifest: Manifest) -> dict[bytes, int]:
+def _sums(cache: Cache, manifest: Manifest) -> dict[bytes, int]:
     """Key -> checksum of each row."""
     name = manifest.columns[0].name
     found = {}
     for segment in manifest.segments:
-        rows = orjson.loads(b"[" + (store.segment(segment) / JSON).read_bytes()[:-1] + b"]")
-        sums = np.fromfile(store.segment(segment) / CHECKSUMS, "<u8").tolist()
+        rows = orjson.loads(b"[" + (cache.snapshots.segment_folder(segment) / JSON).read_bytes()[:-1] + b"]")
+        sums = np.fromfile(cache.snapshots.segment_folder(segment) / CHECKSUMS, "<u8").tolist()
         found |= {orjson.dumps([row[name]]): checksum for row, checksum in zip(rows, sums, strict=True)}
     return found
 

@@ -16,7 +16,7 @@ import pytest
 from scraper.settings import ScraperSettings
 
 if TYPE_CHECKING:
-    from cache.storage.local_store import LocalStore
+    from cache.storage.store import Cache
 
 pytest_plugins = ("lab_fixtures", "browser_fixtures", "suite_rules")
 
@@ -42,13 +42,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def store(here: Path) -> Iterator[LocalStore]:
+def cache(here: Path) -> Iterator[Cache]:
     """An empty cache in `here`."""
-    from cache.storage.local_store import LocalStore
+    from cache.storage.backends import open_cache
 
-    store = LocalStore(here / "cache")
-    yield store
-    store.close()
+    cache = open_cache(f"file:{here / 'cache'}")
+    yield cache
+    cache.close()
 
 
 @pytest.fixture(autouse=True)

@@ -21,9 +21,9 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cache.storage.local_store import LocalStore
 from cache.storage.records import Run
 from cache.storage.snapshot import PARQUET, Snapshot
+from cache.storage.store import Cache
 from lab import DATABASE, Lab
 from scraper.client.session import Session
 from scraper.settings import ScraperSettings
@@ -48,9 +48,9 @@ EVERY_TYPE_ROWS = [
 class Copies:
     """Parameters: `session` is a login that is still good, so that a sync needs no Chrome."""
 
-    def __init__(self, lab: Lab, store: LocalStore, session: Session, settings: ScraperSettings) -> None:
+    def __init__(self, lab: Lab, cache: Cache, session: Session, settings: ScraperSettings) -> None:
         self.lab = lab
-        self.store = store
+        self.cache = cache
         self.session = session
         self.settings = settings
         self._numbers = itertools.count()
@@ -87,14 +87,14 @@ class Copies:
 
     def sync(self, table: str = "orders", session: Session | None = None, **settings: Any) -> Run:
         chosen = self.settings.model_copy(update={"phpmyadmin_table": table, **settings})
-        return sync(self.store, chosen, lambda _: session or self.session)
+        return sync(self.cache, chosen, lambda _: session or self.session)
 
     def through(self, address: str) -> Session:
         """The login, with its exports sent to another address."""
         return replace(self.session, export_url=address)
 
     def differences(self, table: str = "orders", timezone: str = "UTC") -> list[str]:
-        return differences(self.lab, table, self.store.open(), timezone)
+        return differences(self.lab, table, self.cache.snapshots.open(), timezone)
 
 
 def differences(lab: Lab, table: str, snapshot: Snapshot, timezone: str = "UTC") -> list[str]:

@@ -13,7 +13,8 @@ from pathlib import Path
 import httpx
 from paths import ROOT
 
-from cache.storage.store import Store, open_store
+from cache.storage.backends import open_cache
+from cache.storage.store import Cache
 from lab.servers import free_port
 
 
@@ -35,7 +36,7 @@ class Dashboard:
 
     def __init__(self, folder: Path, settings: dict[str, str]) -> None:
         self.folder = folder
-        self.store: Store = open_store(f"file:{folder / 'cache'}")
+        self.cache: Cache = open_cache(f"file:{folder / 'cache'}")
         port = settings.get("DASHBOARD_PORT") or str(free_port())
         self.url = f"http://127.0.0.1:{port}"
         defaults = {
@@ -61,7 +62,7 @@ class Dashboard:
     def close(self) -> None:
         self.process.terminate()
         self.process.wait(20)
-        self.store.close()
+        self.cache.close()
 
 
 @contextmanager

@@ -14,8 +14,9 @@ import httpx
 import psutil
 from paths import ROOT
 
+from cache.storage.backends import open_cache
 from cache.storage.records import Worker
-from cache.storage.store import Store, open_store
+from cache.storage.store import Cache
 from lab import Lab
 from lab.servers import free_port
 
@@ -44,7 +45,7 @@ class Everything:
             "DASHBOARD_PORT": str(free_port()),
             **settings,
         }
-        self.store: Store = open_store(self.environment["CACHE_URL"])
+        self.cache: Cache = open_cache(self.environment["CACHE_URL"])
         self.dashboard = f"http://127.0.0.1:{self.environment['DASHBOARD_PORT']}"
         self.api = httpx.Client(
             base_url=f"http://127.0.0.1:{self.environment['API_PORT']}", headers={"X-API-Key": KEY}, timeout=60
@@ -75,7 +76,7 @@ class Everything:
                 process.terminate()
         psutil.wait_procs(list(self.processes.values()), timeout=20)
         self.api.close()
-        self.store.close()
+        self.cache.close()
         _, left = psutil.wait_procs([*self.processes.values(), *family], timeout=10)
         for process in left:
             process.kill()
@@ -87,8 +88,8 @@ def started(lab: Lab, folder: Path, **settings: str) -> Iterator[Everything]:
     """All of it, once the first sync is done and all three stand for the scheduler."""
     running = Everything(lab, folder, **settings)
     try:
-        until(lambda: running.store.head() is not None)
-        until(lambda: len(running.store.status().workers) == 3)
+        until(lambda: running.cache.snapshots.head() is not None)
+        until(lambda: len(running.cache.status().workers) == 3)
         yield running
     finally:
         running.close()

@@ -15,7 +15,7 @@ from scraper.settings import ScraperSettings
 if TYPE_CHECKING:
     from copies import Copies
 
-    from cache.storage.local_store import LocalStore
+    from cache.storage.store import Cache
     from lab import Lab
     from scraper.client.session import Session
 
@@ -74,11 +74,11 @@ def settings(lab: Lab, here: Path) -> ScraperSettings:
 
 
 @pytest.fixture
-def copies(lab: Lab, store: LocalStore, session: Session, settings: ScraperSettings) -> Iterator[Copies]:
-    """Tables of the lab, and their copies in `store`."""
+def copies(lab: Lab, cache: Cache, session: Session, settings: ScraperSettings) -> Iterator[Copies]:
+    """Tables of the lab, and their copies in `cache`."""
     from copies import Copies
 
-    copies = Copies(lab, store, session, settings)
+    copies = Copies(lab, cache, session, settings)
     yield copies
     copies.close()
 
@@ -93,7 +93,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def child_environment(lab: Lab, here: Path) -> Callable[..., dict[str, str]]:
-    """The environment of a process that works for `store`; keyword arguments are further settings."""
+    """The environment of a process that works for `cache`; keyword arguments are further settings."""
 
     def environment(**settings: str) -> dict[str, str]:
         ours = {

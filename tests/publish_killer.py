@@ -17,7 +17,7 @@ from typing import Any
 
 import scraper.sync.keyset_pager
 import scraper.sync.segment_assembler
-from cache.storage.local_store import LocalStore
+from cache.storage.backends import open_cache
 from scraper.settings import ScraperSettings
 from scraper.sync.sync import sync
 
@@ -39,7 +39,7 @@ class Countdown:
         return counted
 
 
-def run(steps: int, cache: Path, login: bytes) -> str:
+def run(steps: int, folder: Path, login: bytes) -> str:
     session, settings = pickle.loads(login)
     countdown = Countdown(steps)
     for name in ("fsync", "rename", "replace"):
@@ -54,18 +54,18 @@ def run(steps: int, cache: Path, login: bytes) -> str:
     connect = sqlite3.connect
     sqlite3.connect = lambda *a, **k: connect(*a, **k, factory=Connection)  # type: ignore[assignment]
     scraper.sync.keyset_pager.PAGE_ROWS = scraper.sync.segment_assembler.SEGMENT_ROWS = 10
-    store = LocalStore(cache)
-    outcome = sync(store, ScraperSettings.load(**settings), lambda _: session).outcome
-    store.close()
+    cache = open_cache(f"file:{folder}")
+    outcome = sync(cache, ScraperSettings.load(**settings), lambda _: session).outcome
+    cache.close()
     return outcome
 
 
 def main() -> None:
-    cache, login = Path(sys.argv[1]), Path(sys.argv[2]).read_bytes()
+    folder, login = Path(sys.argv[1]), Path(sys.argv[2]).read_bytes()
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
-            print(run(int(line), cache, login), flush=True)
+            print(run(int(line), folder, login), flush=True)
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if os.WIFSIGNALED(status):

@@ -1,4 +1,4 @@
-"""A real sidecar for tests, in a process of its own or in this one. Tests play the worker through the store."""
+"""A real sidecar for tests, in a process of its own or in this one. Tests play the worker through the cache."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from api.routes.refresh_stream import Events
 from api.server import Server, listen
 from cache.errors import Trouble
 from cache.settings import Settings
+from cache.storage.backends import open_cache
 from cache.storage.records import Progress, Run, Worker
-from cache.storage.snapshot import Changes, Head
-from cache.storage.store import Store, open_store
+from cache.storage.snapshot import ChangeCounts, Head
+from cache.storage.store import Cache
 
 KEY = "a-key-for-tests-0123456789"
 
@@ -33,7 +34,7 @@ class Sidecar:
 
     def __init__(self, folder: Path, settings: dict[str, str]) -> None:
         self.folder = folder
-        self.store: Store = open_store(f"file:{folder / 'cache'}")
+        self.cache: Cache = open_cache(f"file:{folder / 'cache'}")
         defaults = {
             "SHOPIFY_API_KEY": KEY,
             "API_PORT": "0",
@@ -59,7 +60,7 @@ class Sidecar:
         else:
             self.process.wait(10)
             self.process.stdout.close()
-            self.store.close()
+            self.cache.close()
             raise AssertionError(f"the sidecar did not start: {self.log()}")
         self.client = httpx.Client(base_url=self.url, headers={"X-API-Key": KEY}, timeout=30)
 
@@ -72,7 +73,7 @@ class Sidecar:
         self.process.wait(10)
         assert self.process.stdout
         self.process.stdout.close()
-        self.store.close()
+        self.cache.close()
 
 
 @contextmanager
@@ -85,38 +86,38 @@ def sidecar(folder: Path, **settings: str) -> Iterator[Sidecar]:
 
 
 @contextmanager
-def served_here(folder: Path, rows: int, **constants: float) -> Iterator[tuple[str, Store]]:
-    """A server in this process, with other `constants`; gives its address and its store.
+def served_here(folder: Path, rows: int, **constants: float) -> Iterator[tuple[str, Cache]]:
+    """A server in this process, with other `constants`; gives its address and its cache.
 
     `routes__refresh_stream__ALIVE_SECONDS` is that of api/routes/refresh_stream.py.
     """
     settings = Settings.load(cache_url=f"file:{folder / 'cache'}", rate_limit="off", access_log="off")
-    with pytest.MonkeyPatch.context() as patch, closing(open_store(settings.cache_url)) as store:
+    with pytest.MonkeyPatch.context() as patch, closing(open_cache(settings.cache_url)) as cache:
         for name, value in constants.items():
             patch.setattr(f"api.{name.replace('__', '.')}", value)
-        publish(store, rows)
-        events = Events(store, settings)
-        server = Server(create_app(store, settings, KEY, events), events)
+        publish(cache, rows)
+        events = Events(cache, settings)
+        server = Server(create_app(cache, settings, KEY, events), events)
         with listen("127.0.0.1", 0) as listening:
             thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
             thread.start()
             host, port = listening.getsockname()
-            yield f"http://{host}:{port}", store
+            yield f"http://{host}:{port}", cache
             server.should_exit = True
             thread.join()
 
 
 @contextmanager
-def worker(store: Store) -> Iterator[Worker]:
+def worker(cache: Cache) -> Iterator[Worker]:
     """A worker that leads and does nothing: tests run the syncs."""
     standing = Worker()
     ended = threading.Event()
 
     def beat() -> None:
         while not ended.wait(1):
-            store.stand(standing)
+            cache.leadership.heartbeat(standing)
 
-    store.stand(standing)
+    cache.leadership.heartbeat(standing)
     thread = threading.Thread(target=beat)
     thread.start()
     try:
@@ -124,44 +125,44 @@ def worker(store: Store) -> Iterator[Worker]:
     finally:
         ended.set()
         thread.join()
-        store.leave(standing)
+        cache.leadership.resign(standing)
 
 
 @contextmanager
 def sync(
-    store: Store, rows: int | None = None, error: Trouble | None = None, changes: Changes | None = None
+    cache: Cache, rows: int | None = None, error: Trouble | None = None, changes: ChangeCounts | None = None
 ) -> Iterator[Run]:
     """A sync as a worker does it, begun at entry and finished at exit.
 
     Parameters: `rows` to publish (None: the data is unchanged); `error`, if it is to fail;
     `changes` as a sync counts them.
     """
-    with store.sync_lock():
+    with cache.sync_lock():
         run = Run(trigger="test")
-        store.begin(run)
-        store.report(run.model_copy(update={"progress": Progress(phase="rows", done=2, total=8, bytes=512)}))
+        cache.runs.begin(run)
+        cache.runs.report(run.model_copy(update={"progress": Progress(phase="rows", done=2, total=8, bytes=512)}))
         yield run
-        head: Head | None = store.head()
+        head: Head | None = cache.snapshots.head()
         values: dict[str, Any] = {"outcome": "failed", "error": error}
         if error is None:
-            head = confirm(store) if rows is None else publish(store, rows)
+            head = confirm(cache) if rows is None else publish(cache, rows)
             values = {"outcome": "unchanged" if rows is None else "published"}
         generation = head.generation if head else None
-        store.finish(run.model_copy(update={**values, "generation": generation, "changes": changes}))
+        cache.runs.finish(run.model_copy(update={**values, "generation": generation, "changes": changes}))
 
 
 @contextmanager
-def answering(store: Store, rows: int | None = None, error: Trouble | None = None) -> Iterator[None]:
+def answering(cache: Cache, rows: int | None = None, error: Trouble | None = None) -> Iterator[None]:
     """A worker that answers requests with syncs as they come."""
     ended = threading.Event()
 
     def run() -> None:
         while not ended.wait(0.05):
-            if store.status().queued:
-                with sync(store, rows, error):
+            if cache.status().queued:
+                with sync(cache, rows, error):
                     pass
 
-    with worker(store):
+    with worker(cache):
         thread = threading.Thread(target=run)
         thread.start()
         try:

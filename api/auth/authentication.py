@@ -24,12 +24,13 @@ from starlette.types import Scope as Connection
 from api.auth.rate_limits import Limits
 from api.contract.error_codes import CODES
 from api.contract.errors import Forbidden, refusal, unauthorized
-from cache.access.api_keys import ApiKey, Clients, Scope, digest
+from cache.access.api_keys import ApiKey, ApiKeys, Scope, digest
 from cache.access.client_ip import Proxies, counted_as
 from cache.access.signed_urls import EXPIRES, SIGNATURE, is_signed, signed
 from cache.errors import CacheError
 from cache.settings import Settings
-from cache.storage.store import Store
+from cache.storage.documents import API_KEYS
+from cache.storage.store import Cache
 
 log = logging.getLogger(__name__)
 
@@ -63,15 +64,15 @@ class Access:
 
 
 class Gate:
-    """Parameters: `store` keeps the keys beside `key`, which may do everything and is named `default`; `settings` say
+    """Parameters: `cache` keeps the keys beside `key`, which may do everything and is named `default`; `settings` say
     how often one may ask. Raises SettingsInvalid."""
 
-    def __init__(self, store: Store, key: str, settings: Settings) -> None:
-        self._store = store
+    def __init__(self, cache: Cache, key: str, settings: Settings) -> None:
+        self._cache = cache
         self._limits = Limits(settings.rate_limit, settings.failed_keys_limit)
         self._proxies = Proxies(settings.trusted_proxies)
         self._default = Access("default", digest(key), frozenset(("read", "refresh")))
-        self._know(store.clients())
+        self._know(cache.documents.read(API_KEYS))
 
     def admit(self, connection: Connection) -> Access | Response:
         """The access of a request, or the answer that refuses it. It stays in the scope, so that a request is counted
@@ -124,12 +125,12 @@ class Gate:
 
     def _look(self, now: float) -> None:
         try:
-            self._know(self._store.clients())
+            self._know(self._cache.documents.read(API_KEYS))
         except CacheError as error:
             log.error("Keys that were added or revoked do not count yet. %s", error)
             self._next_look = now + LOOK_AGAIN_SECONDS
 
-    def _know(self, clients: Clients) -> None:
+    def _know(self, clients: ApiKeys) -> None:
         self._secret = clients.secret
         known = (self._default, *map(_access, clients.keys))
         self._known = {bytes.fromhex(access.digest): access for access in known}

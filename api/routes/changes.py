@@ -25,8 +25,8 @@ from api.routes.snapshot_view import View, Views
 from cache.access.masking import personal_columns
 from cache.errors import ChangesGone, ColumnMasked, NoKey, SnapshotDamaged
 from cache.settings import Settings
-from cache.storage.change_log import ChangeList, Page, mark, page, rows_of
-from cache.storage.store import Store
+from cache.storage.change_log import ChangeList, Page, page, rows_of, stamp
+from cache.storage.store import Cache
 
 JOINED = 4 << 20  # bytes of a body that are copied to be sent at once
 
@@ -34,8 +34,8 @@ JOINED = 4 << 20  # bytes of a body that are copied to be sent at once
 class ChangesFeed:
     """The endpoint."""
 
-    def __init__(self, store: Store, settings: Settings, views: Views) -> None:
-        self._store = store
+    def __init__(self, cache: Cache, settings: Settings, views: Views) -> None:
+        self._cache = cache
         self._personal = settings.personal_columns
         self._views = views
 
@@ -74,7 +74,7 @@ class ChangesFeed:
         if not view.snapshot.manifest.key:
             raise NoKey(f"The table {view.snapshot.manifest.source.table} has no key that tells its rows apart.")
         if asked > newest:
-            head = self._store.head()
+            head = self._cache.snapshots.head()
             if head is not None and asked <= head.generation:
                 raise SnapshotDamaged(f"Generation {head.generation} is damaged; until it is mended, none can follow.")
             if since.mark is not None:  # of a cache that was begun anew since
@@ -83,7 +83,7 @@ class ChangesFeed:
                 f"Parameter 'since' is later than the newest generation, {newest}.",
                 "It takes the `generation` of an answer; load all rows again with GET /fetch-data.",
             )
-        return self._store.changes(since.generation, newest, since.mark)
+        return self._cache.snapshots.changes(since.generation, newest, since.mark)
 
 
 def _body(view: View, since: Since, lists: Sequence[ChangeList], found: Page) -> list[Piece]:
@@ -104,7 +104,7 @@ def _body(view: View, since: Since, lists: Sequence[ChangeList], found: Page) ->
 
 def _next(view: View, since: Since, lists: Sequence[ChangeList], rest: int | None) -> Since:
     newest = view.snapshot.generation
-    marks = [each.about.parent_mark for each in lists] + [mark(view.snapshot.manifest.created_at)]
+    marks = [each.about.parent_mark for each in lists] + [stamp(view.snapshot.manifest.created_at)]
     through = newest if since.through is None else since.through
     if rest is not None:
         return Since(since.generation, marks[0], through, rest)

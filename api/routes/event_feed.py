@@ -27,8 +27,8 @@ from api.routes.refresh import progress
 from cache.errors import CacheError, ChangesGone
 from cache.storage.change_log import counted
 from cache.storage.records import Status
-from cache.storage.snapshot import Changes, Head, Manifest
-from cache.storage.store import Store
+from cache.storage.snapshot import ChangeCounts, Head, Manifest
+from cache.storage.store import Cache
 
 STALLED_SECONDS = 10  # a client that takes nothing for so long is dropped
 KEPT = 200  # events that a client may lag behind
@@ -52,8 +52,8 @@ class News(NamedTuple):
 class Feed:
     """`look` runs in the thread that watches the cache, all else in the event loop."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
         self._head: Head | None = None
         self._progress: dict[str, Any] | None = None
         self._looked = (b"", "")  # the last `snapshot` event and its id, as the watcher knows them
@@ -82,19 +82,19 @@ class Feed:
         self._progress = running
         return News(events, *self._looked)
 
-    def _changes(self, before: Head, head: Head, manifest: Manifest) -> Changes | None:
+    def _changes(self, before: Head, head: Head, manifest: Manifest) -> ChangeCounts | None:
         """What changed since the last look, in one generation or in several; None where that is unknown."""
         if manifest.parent == before.generation:
             return manifest.changes
         try:
-            lists = self._store.changes(before.generation, head.generation)
+            lists = self._cache.snapshots.changes(before.generation, head.generation)
         except ChangesGone:
             return None
         return counted(lists) if lists else None
 
     def _manifest(self, head: Head) -> Manifest | None:
         try:
-            return self._store.inspect(head.generation).manifest
+            return self._cache.snapshots.inspect(head.generation).manifest
         except CacheError:
             return None
 

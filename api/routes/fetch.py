@@ -42,7 +42,7 @@ from api.routes.snapshot_view import View, Views
 from cache.errors import NoSnapshot, UnknownGeneration
 from cache.export.pool import ScanPool
 from cache.settings import Settings
-from cache.storage.store import Store
+from cache.storage.store import Cache
 
 GATHERED = 1_000  # picked rows that are put together at once
 _FILES = ("xlsx", "parquet")  # formats whose readers want to know the size, or to read here and there
@@ -56,8 +56,8 @@ Rows = npt.NDArray[np.int64]
 class Fetch:
     """The endpoint."""
 
-    def __init__(self, store: Store, settings: Settings, views: Views, events: Events, scanner: ScanPool) -> None:
-        self._store = store
+    def __init__(self, cache: Cache, settings: Settings, views: Views, events: Events, scanner: ScanPool) -> None:
+        self._cache = cache
         self._settings = settings
         self._views = views
         self._events = events
@@ -96,13 +96,13 @@ class Fetch:
         if asked.refresh or asked.wait:
             access.require("refresh")
         if asked.refresh:
-            refresh = await run_in_threadpool(ask_automatically, self._store, self._settings)
+            refresh = await run_in_threadpool(ask_automatically, self._cache, self._settings)
         elif asked.wait:
             await self._refreshed()
         try:
             view = await self._views.get(place(asked.after).generation if asked.after else None)
         except NoSnapshot:
-            return await run_in_threadpool(nothing_cached, self._store, refresh)
+            return await run_in_threadpool(nothing_cached, self._cache, refresh)
         except UnknownGeneration as error:
             raise UnknownGeneration(error.message, "Start again without `after`, from the newest one.") from error
         headers = dict(request.scope["headers"])
@@ -125,7 +125,7 @@ class Fetch:
 
     async def _refreshed(self) -> None:
         """Asks for a refresh and waits for its end. Raises Unfinished, NoWorker."""
-        task = await run_in_threadpool(self._store.request, "api, waiting")
+        task = await run_in_threadpool(self._cache.runs.request, "api, waiting")
         trouble = await self._events.outcome(task)
         if trouble:
             raise Unfinished(task.id, trouble)

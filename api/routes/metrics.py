@@ -24,7 +24,7 @@ from api.access_log import shown
 from api.contract.parameters import parameters
 from cache.errors import CacheError
 from cache.storage.records import now
-from cache.storage.store import Store
+from cache.storage.store import Cache
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0)  # seconds: from a 304 to a whole table
 
@@ -32,8 +32,8 @@ BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0)  # se
 class Metrics:
     """Counts answers in the event loop, at a microsecond each, and looks at the cache when it is asked."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
         self._answers: dict[tuple[str, int], int] = defaultdict(int)
         self._bytes: dict[str, int] = defaultdict(int)
         self._seconds: dict[str, float] = defaultdict(float)
@@ -74,7 +74,7 @@ class Metrics:
         yield from (answers, sent, seconds)
 
     def _cached(self) -> Iterator[Metric]:
-        status = self._store.status()
+        status = self._cache.status()
         head, last = status.head, status.last
         yield _gauge("orders_sync_running", "1 while a sync runs.", status.running is not None)
         yield _gauge("orders_refreshes_queued", "Refreshes that wait for a sync.", status.queued)
@@ -85,7 +85,7 @@ class Metrics:
             yield _gauge("orders_snapshot_verified", "1 if it is proven equal to the table.", head.verified)
             yield _gauge("orders_snapshot_age_seconds", "Seconds since it was last verified.", age)
             with suppress(CacheError):  # it is replaced just now; the next look tells
-                yield _gauge("orders_snapshot_rows", "Rows of it.", self._store.inspect(head.generation).rows)
+                yield _gauge("orders_snapshot_rows", "Rows of it.", self._cache.snapshots.inspect(head.generation).rows)
         if last is not None and last.finished_at is not None:
             seconds = (last.finished_at - last.started_at).total_seconds()
             yield _gauge("orders_last_sync_seconds", "How long the last sync took.", seconds)

@@ -18,7 +18,7 @@ from api.contract.parameters import parameters
 from cache.errors import NoSnapshot, NoWorker, Trouble
 from cache.settings import Settings
 from cache.storage.records import Run, Task, now
-from cache.storage.store import Store
+from cache.storage.store import Cache
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,15 @@ class Asked:
     error: Trouble | None = None
 
 
-def ask_automatically(store: Store, settings: Settings) -> Asked:
+def ask_automatically(cache: Cache, settings: Settings) -> Asked:
     """`?refresh=true`: starts nothing within REFRESH_MIN_SECONDS of the last verification."""
-    status = store.status()
+    status = cache.status()
     age = status.age_seconds(now())
     if age is not None and age < settings.refresh_min_seconds:
         least = f"{settings.refresh_min_seconds:g}"
         return Asked(f"No refresh was started: the data was verified within the last {least} seconds.")
     try:
-        task = store.request("api, automatic")
+        task = cache.runs.request("api, automatic")
     except NoWorker as error:
         return Asked(f"No refresh was started. {error}", error=error.trouble())
     if status.queued:
@@ -48,9 +48,9 @@ def ask_automatically(store: Store, settings: Settings) -> Asked:
     return Asked("A refresh was requested and runs in the background.", task)
 
 
-def nothing_cached(store: Store, asked: Asked | None) -> Response:
+def nothing_cached(cache: Cache, asked: Asked | None) -> Response:
     """503 until the first sync has published; says what is known of it."""
-    last = store.status().last
+    last = cache.status().last
     parts = ["No cached data available."]
     if last and last.error:
         parts.append(f"The last sync failed: {last.error.message} {last.error.advice}")
@@ -61,16 +61,16 @@ def nothing_cached(store: Store, asked: Asked | None) -> Response:
 class Refresh:
     """The endpoints `POST /refresh` and `GET /tasks/{id}`."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
 
     async def post(self, request: Request) -> Response:
         parameters(request)
         return await run_in_threadpool(self._post)
 
     def _post(self) -> Response:
-        running = self._store.status().running
-        task = self._store.request("api")
+        running = self._cache.status().running
+        task = self._cache.runs.request("api")
         if running:
             state, message = "in_progress", "A refresh is running; another one follows for this request."
         else:
@@ -84,8 +84,8 @@ class Refresh:
         return await run_in_threadpool(self._get, request.path_params["id"])
 
     def _get(self, id: str) -> Response:
-        task = self._store.task(id)
-        running = self._store.status().running if task.state == "running" else None
+        task = self._cache.runs.task(id)
+        running = self._cache.status().running if task.state == "running" else None
         body = {
             "task_id": task.id,
             "status": task.state,

@@ -21,7 +21,7 @@ from api.routes.refresh import Asked, progress
 from cache.errors import OrdersError, Trouble
 from cache.settings import Settings
 from cache.storage.records import Status, Task
-from cache.storage.store import Store
+from cache.storage.store import Cache
 
 log = logging.getLogger(__name__)
 
@@ -37,14 +37,14 @@ _CLOSING = Trouble(code="shutting_down", message="The API is shutting down.", ad
 class Events:
     """One thread waits for the cache to change and wakes every stream of this process. It runs from start to stop."""
 
-    def __init__(self, store: Store, settings: Settings) -> None:
-        self._store = store
+    def __init__(self, cache: Cache, settings: Settings) -> None:
+        self._cache = cache
         self._timeout = settings.sse_timeout_seconds
         self._changed = asyncio.Event()
         self._closing = False
         self._ended = threading.Event()
         self._status: Status | None = None
-        self.feed = Feed(store)
+        self.feed = Feed(cache)
         self._thread = threading.Thread(target=self._watch, name="events", daemon=True)
 
     def start(self) -> None:
@@ -66,9 +66,9 @@ class Events:
         version, told_at = -1, time.monotonic()
         while not self._ended.is_set():
             try:
-                newer = self._store.wait(version, WATCH_SECONDS)
+                newer = self._cache.runs.wait(version, WATCH_SECONDS)
                 if newer != version:
-                    version, status = newer, self._store.status()
+                    version, status = newer, self._cache.status()
                     news = self.feed.look(status)
                     self._loop.call_soon_threadsafe(self._wake, status, news)
                     told_at = time.monotonic() if news.events else told_at
@@ -130,7 +130,7 @@ class Events:
         shown: dict[str, Any] | None = None
         while True:
             changed = self._changed  # taken before looking, so that no change falls between look and wait
-            task = await run_in_threadpool(self._store.task, task.id)
+            task = await run_in_threadpool(self._cache.runs.task, task.id)
             if task.ended:
                 if task.error:
                     yield task.error

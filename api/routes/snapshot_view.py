@@ -18,7 +18,7 @@ from cache.access.masking import personal_columns
 from cache.query.engine import ColumnIndex
 from cache.query.filters import Query
 from cache.storage.snapshot import Snapshot
-from cache.storage.store import Store
+from cache.storage.store import Cache
 
 OLDER_VIEWS = 4  # generations before the newest that are held open for those who page through them
 
@@ -90,28 +90,28 @@ class View:
 class Views:
     """The newest view, opened again when the pointer moves, and some older ones."""
 
-    def __init__(self, store: Store, personal: str) -> None:
-        self._store = store
+    def __init__(self, cache: Cache, personal: str) -> None:
+        self._cache = cache
         self._personal = personal
         self._opening = asyncio.Lock()
-        self._pointer: object = None  # where the store pointed when the newest view was opened
+        self._pointer: object = None  # where the cache pointed when the newest view was opened
         self._newest: View | None = None
         self._older: OrderedDict[int, View] = OrderedDict()
 
     def at_hand(self, generation: int | None = None) -> View | None:
         """The newest view, or that of a generation, where it is open."""
-        return self._held(generation) if self._pointer == self._store.pointer() else None
+        return self._held(generation) if self._pointer == self._cache.snapshots.pointer() else None
 
     async def get(self, generation: int | None = None) -> View:
         """The newest view, or that of a generation. Raises NoSnapshot, SnapshotDamaged, UnknownGeneration."""
         view = self.at_hand(generation)
         if view is None:
             async with self._opening:
-                if self._newest is None or self._pointer != self._store.pointer():
+                if self._newest is None or self._pointer != self._cache.snapshots.pointer():
                     await self._open_newest()
                 view = self._held(generation)
                 if view is None:
-                    view = await run_in_threadpool(lambda: View(self._store.open(generation), self._personal))
+                    view = await run_in_threadpool(lambda: View(self._cache.snapshots.open(generation), self._personal))
                     self._keep(view)
         return view
 
@@ -121,8 +121,8 @@ class Views:
         return self._older.get(generation)
 
     async def _open_newest(self) -> None:
-        pointer = self._store.pointer()  # taken before: if it moves meanwhile, the next request opens again
-        view = await run_in_threadpool(lambda: View(self._store.open(), self._personal))
+        pointer = self._cache.snapshots.pointer()  # taken before: if it moves meanwhile, the next request opens again
+        view = await run_in_threadpool(lambda: View(self._cache.snapshots.open(), self._personal))
         if self._newest and self._newest.generation != view.generation:
             self._keep(self._newest)
         self._newest, self._pointer = view, pointer

@@ -18,15 +18,15 @@ from api.routes.snapshot_view import View, Views
 from cache.errors import CacheError, NoSnapshot, NoWorker
 from cache.settings import Settings
 from cache.storage.records import Run, Status, now
-from cache.storage.store import Store
+from cache.storage.store import Cache
 from cache.version import VERSION
 
 
 class Reports:
     """The endpoints."""
 
-    def __init__(self, store: Store, settings: Settings, views: Views) -> None:
-        self._store = store
+    def __init__(self, cache: Cache, settings: Settings, views: Views) -> None:
+        self._cache = cache
         self._views = views
         # Two intervals and a sync that used all its time: then syncs have been failing.
         minutes = 2 * settings.sync_interval_minutes + settings.sync_timeout_minutes
@@ -40,14 +40,14 @@ class Reports:
 
     async def status(self, request: Request) -> Response:
         parameters(request)
-        status = await run_in_threadpool(self._store.status)
+        status = await run_in_threadpool(self._cache.status)
         view = await self._view()
         return Answer(_status(status, view))
 
     async def ready(self, request: Request) -> Response:
         """200 where fresh data can be served and kept fresh; else 503 with the reason."""
         parameters(request)
-        status = await run_in_threadpool(self._store.status)
+        status = await run_in_threadpool(self._cache.status)
         view = await self._view()
         if view is None:
             return _not_ready(NoSnapshot.code, f"There is no cached data to serve. {NoSnapshot.advice}")

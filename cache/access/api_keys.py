@@ -34,13 +34,13 @@ class ApiKey(BaseModel, frozen=True):
     expires_at: datetime | None = None
 
 
-class Clients(BaseModel, frozen=True):
+class ApiKeys(BaseModel, frozen=True):
     """What a cache knows of its clients. `secret` is made with it, and signs addresses (`signed_urls`)."""
 
     secret: str = Field(default_factory=lambda: secrets.token_hex(32))
     keys: tuple[ApiKey, ...] = ()
 
-    def add(self, key: ApiKey) -> Clients:
+    def add(self, key: ApiKey) -> ApiKeys:
         """Raises BadKey where the name is taken, or is none."""
         if not _NAME.fullmatch(key.name):
             raise BadKey(f"'{key.name[:50]}' cannot be the name of a key.", "Take up to 40 letters, digits, - and _.")
@@ -48,7 +48,7 @@ class Clients(BaseModel, frozen=True):
             raise BadKey(f"There is a key named '{key.name}' already.", "Take another name, or revoke that key first.")
         return self.model_copy(update={"keys": (*self.keys, key)})
 
-    def revoke(self, name: str) -> Clients:
+    def revoke(self, name: str) -> ApiKeys:
         """Raises BadKey where there is none of that name."""
         left = tuple(key for key in self.keys if key.name != name)
         if len(left) == len(self.keys):

@@ -24,10 +24,11 @@ from cache.export.text_formats import csv_header, masked, shown
 from cache.query.filters import Query, find_column, order_by, where
 from cache.schema import Column
 from cache.sql import literal, quoted
+from cache.storage.documents import SETUP
 from cache.storage.row_encoding import arrow_schema, json_texts, one_chunk
 from cache.storage.segment_writer import ROW_GROUP
 from cache.storage.snapshot import PARQUET, Snapshot
-from cache.storage.store import Store
+from cache.storage.store import Cache
 
 MEMORY_LIMIT = "128MB"
 SPILL_LIMIT = "2GB"
@@ -57,10 +58,10 @@ class ScanRequest(BaseModel, frozen=True):
 
 
 class ScanExecutor:
-    """Answers requests over the generations of a store."""
+    """Answers requests over the generations of a cache."""
 
-    def __init__(self, store: Store, folder: Path) -> None:
-        self._store = store
+    def __init__(self, cache: Cache, folder: Path) -> None:
+        self._cache = cache
         self._folder = folder
         self._snapshot: Snapshot | None = None
         self._found: tuple[tuple[int, Query], Numbers] | None = None  # the last one, for the next page
@@ -89,7 +90,7 @@ class ScanExecutor:
 
     def _open(self, generation: int) -> Snapshot:
         if self._snapshot is None or self._snapshot.generation != generation:
-            self._snapshot = self._store.open(generation)
+            self._snapshot = self._cache.snapshots.open(generation)
         return self._snapshot
 
     # -- row numbers and values
@@ -130,7 +131,9 @@ class ScanExecutor:
         if request.selection:
             number = _unused(snapshot.columns)
             source = self._numbered(snapshot, number)
-            numbers = request.selection.numbers(self._database, snapshot, self._store.setup(), source, number)
+            numbers = request.selection.numbers(
+                self._database, snapshot, self._cache.documents.read(SETUP), source, number
+            )
         elif request.query == Query():
             numbers = np.arange(snapshot.rows)[_page(request)]
         else:

@@ -27,7 +27,7 @@ import psutil
 
 from cache.errors import OrdersError
 from cache.export.executor import ScanExecutor, ScanRequest
-from cache.storage.store import open_store
+from cache.storage.backends import open_cache
 
 FRAME_BYTES = 128 * 1024
 LENGTH = struct.Struct("<I")
@@ -42,7 +42,7 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever prints must not get between frames
     asked: queue.SimpleQueue[ScanRequest] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, asked, Path(folder)), daemon=True).start()
-    scans = ScanExecutor(open_store(url), Path(folder))
+    scans = ScanExecutor(open_cache(url), Path(folder))
 
     def frame(kind: bytes, data: bytes | memoryview) -> None:
         out.write(kind + LENGTH.pack(len(data)))

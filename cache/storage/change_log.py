@@ -24,7 +24,7 @@ import numpy.typing as npt
 from pydantic import BaseModel
 
 from cache.errors import ChangesGone
-from cache.storage.snapshot import CHECKSUMS, Changes, Snapshot
+from cache.storage.snapshot import CHECKSUMS, ChangeCounts, Snapshot
 
 RECORD = np.dtype([
     ("key", "<u8"), ("twin", "<u8"),  # the hash of the key's text: BLAKE2b, 128 bits
@@ -61,12 +61,12 @@ class Side(NamedTuple):
     keys: Callable[[Places], Iterable[bytes]]
 
 
-class Rows(NamedTuple):
+class ChangedRows(NamedTuple):
     """Changed rows, sorted by the hash of their key, and the texts of the keys of deleted ones; or the gap, counted."""
 
     records: Records
     texts: bytes
-    counts: Changes
+    counts: ChangeCounts
     gap: str | None = None
 
     @classmethod
@@ -88,7 +88,7 @@ class Rows(NamedTuple):
             parts = [_records(at, *side) for at, side in zip(places, sides, strict=True)]
             if any(len(fold([part])[0]) < len(part) for part in parts):
                 twins = "Rows of the table have the same key."
-                return cls.untold(Changes(inserted=len(new.sums), deleted=len(old.sums)), gap or twins)
+                return cls.untold(ChangeCounts(inserted=len(new.sums), deleted=len(old.sums)), gap or twins)
             records, origins = fold(parts)
             was, is_ = records["was"], records["is"]
             counts += [np.count_nonzero(~was), np.count_nonzero(was & is_), np.count_nonzero(~is_)]
@@ -101,11 +101,11 @@ class Rows(NamedTuple):
                     texts += text + b"\n"
                 found.append(records)
         inserted, updated, deleted = counts.tolist()
-        total = Changes(inserted=inserted, updated=updated, deleted=deleted)
+        total = ChangeCounts(inserted=inserted, updated=updated, deleted=deleted)
         return cls.untold(total, gap) if gap else cls(np.concatenate(found), bytes(texts), total)
 
     @classmethod
-    def untold(cls, counts: Changes, gap: str) -> Self:
+    def untold(cls, counts: ChangeCounts, gap: str) -> Self:
         """Clients must load all rows again."""
         return cls(NO_ROWS, b"", counts, gap)
 
@@ -216,7 +216,7 @@ def rows_of(snapshot: Snapshot, sums: Sums) -> npt.NDArray[np.int64]:
     return found
 
 
-def counted(lists: Sequence[ChangeList], step: int = 100_000) -> Changes:
+def counted(lists: Sequence[ChangeList], step: int = 100_000) -> ChangeCounts:
     """How many rows the net of lists that follow one another inserted, updated and deleted."""
     inserted = updated = deleted = 0
     low: int | None = 0
@@ -226,10 +226,10 @@ def counted(lists: Sequence[ChangeList], step: int = 100_000) -> Changes:
         updated += len(found.updated)
         deleted += len(found.deleted)
         low = found.rest
-    return Changes(inserted=inserted, updated=updated, deleted=deleted)
+    return ChangeCounts(inserted=inserted, updated=updated, deleted=deleted)
 
 
-def mark(created_at: datetime) -> str:
+def stamp(created_at: datetime) -> str:
     """What tells a generation apart from another of the same number."""
     return f"{int(created_at.timestamp() * 1_000_000) % (1 << 32):08x}"
 

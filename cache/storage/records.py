@@ -1,19 +1,21 @@
-"""What the cache records about work: refreshes that were asked for, syncs, workers and the status made of them."""
+"""What is recorded in the cache: publications, requests for a sync, syncs, workers and the status made of them."""
 
 from __future__ import annotations
 
 import os
 import secrets
 import socket
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
 from cache.errors import Trouble
-from cache.storage.snapshot import Changes, Head
+from cache.storage.change_log import ChangedRows
+from cache.storage.snapshot import ChangeCounts, Head, Manifest
 
-KEEP_CHANGES = timedelta(days=30)
+SILENT_AFTER = timedelta(seconds=8)  # a worker or run without a heartbeat for so long is gone
 TaskState = Literal["queued", "running", "completed", "failed"]
 
 
@@ -26,6 +28,23 @@ def now() -> datetime:
 
 def new_id() -> str:
     return secrets.token_hex(8)
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A generation that is to become the newest.
+
+    Attributes:
+        manifest: Its segments.
+        head: The pointer to it.
+        changes: The rows in which it differs from its parent, where they are known.
+        keep_changes: How long lists of changes stay.
+    """
+
+    manifest: Manifest
+    head: Head
+    changes: ChangedRows | None = None
+    keep_changes: timedelta = timedelta(days=30)
 
 
 class Task(BaseModel, frozen=True):
@@ -43,7 +62,7 @@ class Task(BaseModel, frozen=True):
     tries: int = 0
     finished_at: datetime | None = None
     generation: int | None = None
-    changes: Changes | None = None
+    changes: ChangeCounts | None = None
     error: Trouble | None = None
 
     @property
@@ -83,7 +102,7 @@ class Run(BaseModel, frozen=True):
     bytes: int = 0
     ranges: int = 0
     exported_ranges: int = 0
-    changes: Changes | None = None
+    changes: ChangeCounts | None = None
     versions: dict[str, str] = {}
     error: Trouble | None = None
 

@@ -1,6 +1,6 @@
 """What a generation is made of, and how it is read.
 
-On disk (`LocalStore`), everything but `current.json` is immutable once written:
+On disk (`cache.storage.local`), everything but `current.json` is immutable once written:
 
     current.json                    the pointer: Head (newest generation, when it was verified)
     draft.json                      Draft: an interrupted first load
@@ -65,7 +65,7 @@ class Segment(BaseModel, frozen=True):
         return sum(file.size for file in self.files.values())
 
 
-class Changes(BaseModel, frozen=True):
+class ChangeCounts(BaseModel, frozen=True):
     """Rows that differ from the generation before."""
 
     inserted: int = 0
@@ -136,7 +136,7 @@ class Manifest(BaseModel, frozen=True):
     source: Source
     columns: tuple[Column, ...]
     segments: tuple[Segment, ...]
-    changes: Changes
+    changes: ChangeCounts
 
     @model_validator(mode="after")
     def _cover_every_key_once(self) -> Self:

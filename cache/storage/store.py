@@ -1,144 +1,257 @@
-"""The cache as everyone sees it: snapshots are published and opened, refreshes asked for, work led and reported.
+"""The cache: four repositories that every backend implements, and the record that holds them.
 
-Readers use `head`, `pointer`, `open`, `changes`, `request`, `task`, `status`, `runs`, `wait` and `clients`. The
-scheduler adds `stand`, `leave` and `recover`; a sync adds `sync_lock`, `begin`, `report`, `finish`, `workspace`,
-`publish` and `confirm`.
-`LocalStore` (cache/storage/local_store.py) keeps all of it in files on this machine.
+Snapshots  the rows: generations are published, opened and compared
+Runs       the work: syncs that were asked for, that run and that have ended
+Leadership who works: the scheduler that leads, and the sync that holds the lock
+Documents  what people made: API keys and the set-up of the table
+
+Any thread or process may call any method. `cache.storage.backends` opens a cache.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from cache.access.api_keys import Clients
-from cache.storage.change_log import ChangeList, Rows
-from cache.storage.records import KEEP_CHANGES, Run, Status, Task, Worker
-from cache.storage.snapshot import Draft, Head, Manifest, Segment, Snapshot
-from cache.table_setup import Setup
+from cache.errors import SyncRunning
+from cache.storage.change_log import ChangeList
+from cache.storage.documents import Content, Document
+from cache.storage.records import Publication, Run, Status, Task, Worker
+from cache.storage.snapshot import Draft, Head, Segment, Snapshot
 
 
-class Store(Protocol):
-    """One cache. Every method may be called from any thread or process."""
+class Snapshots(Protocol):
+    """Generations of the copied table. What writes is for the holder of the sync lock."""
 
     def head(self) -> Head | None:
-        """The pointer, or None before the first publish."""
+        """The pointer to the newest generation; None before the first publish."""
 
     def pointer(self) -> object:
-        """Differs once `head` may: what readers compare at each request, in a microsecond or two."""
+        """A value that differs once `head` may. Readers compare it at each request: it takes about a microsecond."""
 
     def open(self, generation: int | None = None) -> Snapshot:
-        """The newest generation that is intact, or the given one.
+        """Opens a generation for reading.
 
-        Raises NoSnapshot, UnknownGeneration, or SnapshotDamaged where no kept generation is intact.
+        Args:
+            generation: Its number; None for the newest one that is intact.
+
+        Raises:
+            NoSnapshot: Nothing has been published yet.
+            UnknownGeneration: The generation is not kept.
+            SnapshotDamaged: The generation, or every one that is kept, is damaged.
         """
 
     def inspect(self, generation: int) -> Snapshot:
-        """A kept generation as it is, its files not checked. Raises UnknownGeneration."""
+        """A generation that is kept, its files not checked.
 
-    def changes(self, since: int, upto: int, mark: str | None = None) -> list[ChangeList]:
-        """What each generation after `since` changed, up to the given one.
-
-        Parameters: `mark` is that of `since`, where it is known. Raises ChangesGone where one is not kept, where the
-        rows of one cannot be told from those before, or where `since` is a generation of another cache.
+        Raises:
+            UnknownGeneration: The generation is not kept.
         """
 
-    def request(self, by: str, accept: bool = False) -> Task:
-        """Asks for a sync that begins after this moment. Raises NoWorker where no scheduler is alive.
+    def changes(self, since: int, until: int, fingerprint: str | None = None) -> list[ChangeList]:
+        """What each generation after `since` changed, up to and including `until`.
 
-        Parameters: `by` says who asks, for the history; `accept` as in Task.
+        Args:
+            since: A generation that a client holds.
+            until: A later generation.
+            fingerprint: That of `since`, where the client knows it (`change_log.fingerprint`).
+
+        Raises:
+            ChangesGone: A list is not kept, the rows of one cannot be told from those before, or `since` is a
+                generation of another cache.
         """
-
-    def task(self, id: str) -> Task:
-        """Raises UnknownTask."""
-
-    def status(self) -> Status: ...
-
-    def runs(self, limit: int = 20) -> list[Run]:
-        """The newest syncs, newest first; at least 1,000 are kept."""
-
-    def version(self) -> int:
-        """A number that grows whenever something that readers show has changed."""
-
-    def wait(self, version: int, timeout: float) -> int:
-        """Returns the version once it differs from the given one, or after `timeout` seconds."""
-
-    def stand(self, worker: Worker, at: datetime | None = None) -> bool:
-        """A heartbeat of a worker that may lead; returns whether it leads now. A leader that stays silent loses it."""
-
-    def leave(self, worker: Worker) -> None:
-        """Gives up the lease and the place among the workers."""
-
-    def recover(self) -> None:
-        """Closes runs whose process is gone, and queues the requests they left behind once more (three tries)."""
-
-    def sync_lock(self) -> AbstractContextManager[object]:
-        """Held by a sync from start to end; freed when its process dies. Raises SyncRunning."""
-
-    def begin(self, run: Run, claim: bool = True) -> list[Task]:
-        """Records the run and claims the waiting requests. Call it under the lock, before `verified_at` is taken.
-
-        Parameters: `claim` is false for a run that answers no request, since it proves nothing.
-        """
-
-    def report(self, run: Run) -> None:
-        """Records the progress of a run, and that it lives."""
-
-    def finish(self, run: Run) -> None:
-        """Records the end of a run, and answers the requests it claimed."""
 
     def workspace(self) -> AbstractContextManager[Path]:
-        """An empty folder on the cache's disk for segments in the making; it is removed at the end."""
+        """An empty folder on the cache's disk, for segments in the making; removed at the end."""
 
-    def segment(self, segment: Segment) -> Path:
-        """The folder with a segment's files."""
+    def segment_folder(self, segment: Segment) -> Path:
+        """Where the files of a segment are."""
 
     def adopt(self, folder: Path, segment: Segment) -> None:
-        """Moves a finished segment from a workspace to where segments live; one that is there and whole stays."""
+        """Moves a finished segment from a workspace to its place; one that is there and whole stays.
 
-    def keep_draft(self, draft: Draft) -> None:
+        Raises:
+            CacheUnwritable: The disk is full or read-only.
+        """
+
+    def save_draft(self, draft: Draft) -> None:
         """Records how far a first load is; the next publish removes it."""
 
     def draft(self) -> Draft | None:
-        """The load that was interrupted, as far as its segments are whole."""
+        """The first load that was interrupted, as far as its segments are whole."""
 
-    def publish(
-        self, manifest: Manifest, head: Head, changes: Rows | None = None, keep: timedelta = KEEP_CHANGES
-    ) -> None:
-        """Makes a generation the newest, all or nothing. Raises PublishConflict if its parent is not the newest.
+    def publish(self, publication: Publication) -> None:
+        """Makes a generation the newest, all or nothing.
 
-        Parameters: `changes` are its differences from its parent, where they are known; `keep` is how long lists of
-        changes stay.
+        Raises:
+            PublishConflict: Its parent is no longer the newest generation.
+            CacheUnwritable: The disk is full or read-only.
         """
 
     def confirm(self, head: Head) -> None:
-        """Records that the newest generation was verified again. Raises PublishConflict if it is not the newest."""
+        """Records that the newest generation was verified again.
 
-    def setup(self) -> Setup:
-        """What people have said of the table; nothing, before anyone did."""
-
-    def keep_setup(self, setup: Setup) -> None:
-        """Keeps it for every reader, and for the next sync. Raises CacheUnwritable."""
-
-    def clients(self) -> Clients:
-        """The keys of the API, and the secret of signed addresses. Raises CacheError."""
-
-    def change_clients(self, change: Callable[[Clients], Clients]) -> None:
-        """Replaces them by what `change` makes of them, while nobody else changes them."""
-
-    def close(self) -> None:
-        """Frees files and threads."""
+        Raises:
+            PublishConflict: It is no longer the newest generation.
+            CacheUnwritable: The disk is full or read-only.
+        """
 
 
-def open_store(url: str) -> Store:
-    """The store behind CACHE_URL: `file:` and a folder. Raises SettingsInvalid, CacheUnwritable."""
-    from cache.errors import SettingsInvalid
-    from cache.storage.local_store import LocalStore
+class Runs(Protocol):
+    """Requests for a sync (tasks), and syncs (runs)."""
 
-    scheme, _, path = url.partition(":")
-    if scheme != "file" or not path:
-        raise SettingsInvalid("CACHE_URL must be `file:` followed by a folder, such as file:var/cache.")
-    return LocalStore(Path(path))
+    def version(self) -> int:
+        """A number that grows whenever something changed that readers show, in any of the four repositories."""
+
+    def wait(self, version: int, timeout: float) -> int:
+        """Waits for a change.
+
+        Args:
+            version: The version that the caller knows.
+            timeout: Seconds after which it returns in any case.
+
+        Returns:
+            The version now.
+        """
+
+    def request(self, by: str, accept: bool = False) -> Task:
+        """Asks for a sync that begins after this moment.
+
+        Args:
+            by: Who asks, for the history.
+            accept: Publish also a table that shrank so much that it would be held back.
+
+        Raises:
+            NoWorker: No scheduler is alive.
+        """
+
+    def task(self, id: str) -> Task:
+        """A request, by its id.
+
+        Raises:
+            UnknownTask: There is none.
+        """
+
+    def queued(self) -> int:
+        """How many requests wait for a sync."""
+
+    def recent(self, limit: int = 20) -> list[Run]:
+        """The newest syncs, newest first; at least 1,000 are kept."""
+
+    def running(self) -> Run | None:
+        """The sync under way: recorded as running, and not silent for longer than SILENT_AFTER."""
+
+    def recover(self) -> None:
+        """Closes runs whose process is gone, and queues their requests again (three tries).
+
+        Only under the sync lock: then every run that is recorded as running is dead.
+        """
+
+    def begin(self, run: Run, claim: bool = True) -> list[Task]:
+        """Records the run, under the sync lock and before `verified_at` is taken.
+
+        Args:
+            run: The sync that begins.
+            claim: Whether it answers the requests that wait: false where it proves nothing.
+
+        Returns:
+            The requests that it answers.
+        """
+
+    def report(self, run: Run) -> None:
+        """Records the progress of a run, and that it lives. A run that has ended stays as it ended."""
+
+    def finish(self, run: Run) -> None:
+        """Records the end of a run, and answers its requests."""
+
+
+class Leadership(Protocol):
+    """One scheduler leads, the others stand by; one sync runs at a time."""
+
+    def workers(self) -> tuple[Worker, ...]:
+        """The workers that are alive, the leader first."""
+
+    def heartbeat(self, worker: Worker, at: datetime | None = None) -> bool:
+        """Records that a worker lives. It takes the lease where nobody holds it, or where its holder fell silent.
+
+        Args:
+            worker: Who lives.
+            at: When; None for now.
+
+        Returns:
+            Whether it leads now.
+        """
+
+    def resign(self, worker: Worker) -> None:
+        """Gives up the lease and the place among the workers."""
+
+    def sync_lock(self) -> AbstractContextManager[object]:
+        """The lock itself, freed when its process dies. Syncs take `Cache.sync_lock`.
+
+        Raises:
+            SyncRunning: Another process holds it.
+        """
+
+
+class Documents(Protocol):
+    """What people made. It outlives the snapshots."""
+
+    def read(self, document: Document[Content]) -> Content:
+        """A document as it is now.
+
+        Raises:
+            CacheError: It cannot be read.
+        """
+
+    def change(self, document: Document[Content], change: Callable[[Content], Content]) -> None:
+        """Replaces a document.
+
+        Args:
+            document: Which one.
+            change: Makes the new one from the present one, while nobody else changes it.
+
+        Raises:
+            CacheError: It cannot be read.
+            CacheUnwritable: It cannot be written.
+        """
+
+
+@dataclass(frozen=True)
+class Cache:
+    """One cache, open."""
+
+    snapshots: Snapshots
+    runs: Runs
+    leadership: Leadership
+    documents: Documents
+    close: Callable[[], None]  # frees files and threads
+
+    def status(self) -> Status:
+        """What dashboard and API show of the cache at this moment."""
+        return Status(
+            head=self.snapshots.head(),
+            running=self.runs.running(),
+            last=next((run for run in self.runs.recent(2) if run.outcome != "running"), None),
+            queued=self.runs.queued(),
+            workers=self.leadership.workers(),
+        )
+
+    @contextmanager
+    def sync_lock(self) -> Iterator[None]:
+        """The lock that a sync holds from start to end. Runs that died before are closed first.
+
+        Raises:
+            SyncRunning: Another process holds it.
+        """
+        with self.leadership.sync_lock():
+            self.runs.recover()
+            yield
+
+    def recover(self) -> None:
+        """Closes runs whose process is gone, unless a sync is under way."""
+        with suppress(SyncRunning), self.sync_lock():
+            pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cache.settings import Settings
-from cache.storage.store import Store
+from cache.storage.store import Cache
 from dashboard.auth.passwords import Passwords
 
 
@@ -13,7 +13,7 @@ from dashboard.auth.passwords import Passwords
 class Source:
     """`secret` is the cache's; `passwords` is None where none is set."""
 
-    store: Store
+    cache: Cache
     settings: Settings
     secret: str
     passwords: Passwords | None

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from cache.errors import NoWorker, OrdersError
+from cache.storage.documents import SETUP
 from cache.storage.records import Progress, Status, now
 from cache.storage.snapshot import Head
 from dashboard import formatting
@@ -33,7 +34,7 @@ SHOWN, REFUSED = "shown_version", "refresh_refused"
 def head(title: str) -> None:
     """Title, freshness and refresh. The page calls it with what it shows recorded by `showing`."""
     navigation.stay()
-    status = source().store.status()
+    status = source().cache.status()
     if _version(status) != st.session_state.get(SHOWN):
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center", key="head"):
@@ -61,13 +62,13 @@ def showing(status: Status) -> None:
 
 def _version(status: Status) -> object:
     """Differs once pages show something else: after a publish, or another set-up."""
-    return status.head.generation if status.head else None, source().store.setup()
+    return status.head.generation if status.head else None, source().cache.documents.read(SETUP)
 
 
 def _refresh(accept: bool = False) -> None:
     st.session_state.pop(REFUSED, None)
     try:
-        source().store.request("dashboard", accept and access.may("accept"))
+        source().cache.runs.request("dashboard", accept and access.may("accept"))
     except OrdersError as error:
         st.session_state[REFUSED] = str(error)
 
@@ -152,7 +153,7 @@ def _banner(text: str, title: str, after: str = "", color: Literal["error", "war
 def nothing_yet() -> None:
     """In place of a page, as long as there is no data at all."""
     navigation.stay()
-    status = source().store.status()
+    status = source().cache.status()
     if status.running or (status.queued and status.workers):
         title = "The first copy of your orders is on its way"
         text = "It signs in to phpMyAdmin, copies the table and proves the copy. Then this page fills itself."
@@ -170,6 +171,6 @@ def nothing_yet() -> None:
 
 def clock(at: datetime) -> str:
     """An instant on the shop's clock: the time, and the date unless it is today."""
-    zone = ZoneInfo(source().store.setup().timezone or source().settings.shop_timezone)
+    zone = ZoneInfo(source().cache.documents.read(SETUP).timezone or source().settings.shop_timezone)
     local = at.astimezone(zone)
     return f"{local:%H:%M}" if local.date() == now().astimezone(zone).date() else formatting.moment(local)

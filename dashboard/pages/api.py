@@ -6,6 +6,7 @@ import streamlit as st
 
 from cache.errors import CacheError
 from cache.listen_address import local_url
+from cache.storage.documents import API_KEYS
 from cache.storage.records import now
 from dashboard import code_samples, formatting, frame
 from dashboard.auth.source import source
@@ -50,7 +51,7 @@ def _keys() -> None:
         )
     lines = [Line([Cell("default", more=kept), kept, Cell("Valid", pill="green")])]
     try:
-        others = source().store.clients().keys
+        others = source().cache.documents.read(API_KEYS).keys
     except CacheError as error:
         st.error(formatting.plain(str(error)), icon=":material/error:")
         others = ()

@@ -13,6 +13,7 @@ from cache.errors import CacheError
 from cache.query.filters import Condition
 from cache.roles import ROLES, recognised
 from cache.schema import Column as SourceColumn
+from cache.storage.documents import SETUP
 from cache.table_setup import Setup
 from dashboard import data, formatting, frame
 from dashboard.auth import access
@@ -156,7 +157,7 @@ def _preview(orders: Orders, draft: Setup) -> None:
 
 def _save(draft: Setup) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        kept = source().store.setup() == draft
+        kept = source().cache.documents.read(SETUP) == draft
         st.button("Save", type="primary", key="save_set_up", on_click=_keep, args=(draft,), disabled=kept)
         st.button("Back to what is recognised", key="forget_set_up", on_click=_keep, args=(Setup(),))
         if kept:
@@ -169,7 +170,7 @@ def _keep(setup: Setup) -> None:
     if not access.may("set_up"):
         return
     try:
-        source().store.keep_setup(setup)
+        source().cache.documents.change(SETUP, lambda _: setup)
     except CacheError as error:
         st.session_state[f"{_KEY} fault"] = str(error)
         return

@@ -36,7 +36,7 @@ _FILES = {JSON: "Orders as the API sends them", GZIP: "The same, compressed", PA
 
 
 def syncs() -> None:
-    status = source().store.status()
+    status = source().cache.status()
     freshness.showing(status)
     freshness.head("Data")
     if status.head is None:
@@ -45,7 +45,7 @@ def syncs() -> None:
     if status.head is None:
         return
     try:
-        manifest = source().store.inspect(status.head.generation).manifest
+        manifest = source().cache.snapshots.inspect(status.head.generation).manifest
     except CacheError as error:
         st.error(formatting.plain(str(error)), icon=":material/error:")
         return
@@ -58,8 +58,8 @@ def syncs() -> None:
 @st.fragment(run_every=2.0)
 def _runs() -> None:
     navigation.stay()
-    found = source().store.runs(RUNS)
-    running = source().store.status().running
+    found = source().cache.runs.recent(RUNS)
+    running = source().cache.status().running
     alive = running.id if running else None
     with st.container(border=True):
         st.header("Syncs", anchor=False, help="Each reads what changed in phpMyAdmin's table, and proves the copy.")
@@ -203,7 +203,7 @@ def _schema_changes(manifest: Manifest) -> str:
     if manifest.parent is None:
         return ""
     try:
-        before = source().store.inspect(manifest.parent).manifest.columns
+        before = source().cache.snapshots.inspect(manifest.parent).manifest.columns
     except CacheError:
         return ""
     return schema_changes(before, manifest.columns)

@@ -20,7 +20,7 @@ from cache.schema import Column, Kind
 from cache.storage.records import Run
 from cache.storage.row_encoding import engine
 from cache.storage.snapshot import Snapshot, Source, StatementDialect
-from cache.storage.store import Store
+from cache.storage.store import Cache
 from scraper.client.csv_parser import parsed
 from scraper.errors import FileRefused, Unproven
 from scraper.settings import ScraperSettings
@@ -46,7 +46,7 @@ _FITS = {  # DuckDB's conditions; a date that no calendar has is one still
 
 
 def import_file(
-    store: Store, settings: ScraperSettings, path: Path, names: Sequence[str] | None = None, accept: bool = False
+    cache: Cache, settings: ScraperSettings, path: Path, names: Sequence[str] | None = None, accept: bool = False
 ) -> Run:
     """Publishes the rows of a file as not verified, and returns how it went; a file that is refused is a failed run.
 
@@ -55,14 +55,14 @@ def import_file(
     """
 
     def work(reporter: Reporter, _: object) -> None:
-        _Import(store, settings, reporter, path, accept).run(names)
+        _Import(cache, settings, reporter, path, accept).run(names)
 
-    return recorded(store, "import", work, claim=False)
+    return recorded(cache, "import", work, claim=False)
 
 
 class _Import:
-    def __init__(self, store: Store, settings: ScraperSettings, reporter: Reporter, path: Path, accept: bool) -> None:
-        self._store = store
+    def __init__(self, cache: Cache, settings: ScraperSettings, reporter: Reporter, path: Path, accept: bool) -> None:
+        self._cache = cache
         self._settings = settings
         self._reporter = reporter
         self._path = path
@@ -75,7 +75,7 @@ class _Import:
         except OSError as error:
             raise FileRefused(f"{self._path.name} cannot be read: {error.strerror}.", "Check its name.") from error
         before = self._before()
-        with file, self._store.workspace() as workspace:
+        with file, self._cache.snapshots.workspace() as workspace:
             if file.read(3) != b"\xef\xbb\xbf":  # an editor's mark of UTF-8
                 file.seek(0)
             table, order = self._table(before, list(names) if names else self._header(file))
@@ -86,7 +86,7 @@ class _Import:
 
     def _before(self) -> Snapshot | None:
         """The last generation, where it is of the same table."""
-        before = newest(self._store)
+        before = newest(self._cache)
         wanted = (self._settings.phpmyadmin_database, self._settings.phpmyadmin_table)
         then = before.manifest.source if before else None
         return before if then is not None and (then.database, then.table) == wanted else None
@@ -182,13 +182,13 @@ class _Import:
             f"The rows come from a file that was exported by hand ({self._path.name}), which nothing proves.",
             "The next sync compares them with the table.",
         )
-        with Assembler(table, inference, self._store, workspace, zone, [], lambda _: None) as assembler:
+        with Assembler(table, inference, self._cache, workspace, zone, [], lambda _: None) as assembler:
             segments = assembled(assembler, rows, table)
             with self._reporter.phase("publish"):
                 columns = inference.recorded()
-                changed = differences(before, source, columns, segments, assembler, table, self._store)
+                changed = differences(before, source, columns, segments, assembler, table, self._cache)
                 publish(
-                    self._store, self._reporter, before, source, columns, segments, changed,
+                    self._cache, self._reporter, before, source, columns, segments, changed,
                     self._settings.changes_days, unverified_reason, written,
                 )  # fmt: skip
 

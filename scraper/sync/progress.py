@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from cache.errors import CacheError
 from cache.storage.records import Progress, Run
-from cache.storage.store import Store
+from cache.storage.store import Cache
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +28,9 @@ SHOW_SECONDS = 0.2
 class Reporter:
     """Holds the Run of a sync. Progress is written at most five times a second, a heartbeat once a second."""
 
-    def __init__(self, store: Store, run: Run) -> None:
+    def __init__(self, cache: Cache, run: Run) -> None:
         self.run = run
-        self._store = store
+        self._cache = cache
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._shown = 0.0
@@ -82,7 +82,7 @@ class Reporter:
         self.update(progress=progress)
         if at_once or time.monotonic() - self._shown >= SHOW_SECONDS:
             self._shown = time.monotonic()
-            self._store.report(self.run)
+            self._cache.runs.report(self.run)
         if self._bar is not None:
             self._bar.set_description(PHASES[progress.phase])
             self._bar.total, self._bar.n = progress.total or None, progress.done
@@ -91,6 +91,6 @@ class Reporter:
     def _beat(self) -> None:
         while not self._ended.wait(BEAT_SECONDS):
             try:
-                self._store.report(self.run)
+                self._cache.runs.report(self.run)
             except CacheError as error:
                 log.warning("heartbeat not written: %s", error.message)

@@ -8,27 +8,27 @@ from datetime import datetime, timedelta
 
 from cache.errors import OrdersError, UnknownGeneration
 from cache.schema import Column
-from cache.storage.change_log import Rows
-from cache.storage.records import Run, Task, now
+from cache.storage.change_log import ChangedRows
+from cache.storage.records import Publication, Run, Task, now
 from cache.storage.snapshot import Head, Manifest, Segment, Snapshot, Source
-from cache.storage.store import Store
+from cache.storage.store import Cache
 from scraper.errors import ScrapeError
 from scraper.sync.progress import Reporter
 
 log = logging.getLogger(__name__)
 
 
-def recorded(store: Store, trigger: str, work: Callable[[Reporter, Sequence[Task]], None], claim: bool = True) -> Run:
+def recorded(cache: Cache, trigger: str, work: Callable[[Reporter, Sequence[Task]], None], claim: bool = True) -> Run:
     """Does work under the cache's sync lock and returns how it went; a failure is an outcome, not an exception.
 
     Parameters: `work` is given the requests that it answers: none, unless it may `claim` them. Raises SyncRunning where
     another sync holds the lock.
     """
-    with store.sync_lock():
+    with cache.sync_lock():
         run = Run(trigger=trigger)
-        asked = store.begin(run, claim)
+        asked = cache.runs.begin(run, claim)
         run = run.model_copy(update={"asked_by": tuple(sorted({task.requested_by for task in asked}))})
-        with Reporter(store, run) as reporter:
+        with Reporter(cache, run) as reporter:
             try:
                 work(reporter, asked)
             except OrdersError as error:
@@ -38,23 +38,23 @@ def recorded(store: Store, trigger: str, work: Callable[[Reporter, Sequence[Task
                 log.exception("sync=%s failed", run.id)
                 trouble = ScrapeError(f"The sync failed unexpectedly ({type(error).__name__}).").trouble()
                 reporter.update(outcome="failed", error=trouble)
-        store.finish(reporter.run)
-        return store.runs(1)[0]
+        cache.runs.finish(reporter.run)
+        return cache.runs.recent(1)[0]
 
 
-def newest(store: Store) -> Snapshot | None:
+def newest(cache: Cache) -> Snapshot | None:
     """The generation to grow from; whatever is damaged in the newest is a range that differs."""
-    head = store.head()
+    head = cache.snapshots.head()
     try:
-        return store.inspect(head.generation) if head else None
+        return cache.snapshots.inspect(head.generation) if head else None
     except UnknownGeneration as error:
         log.warning("%s All is loaded again.", error.message)
         return None
 
 
 def publish(
-    store: Store, reporter: Reporter, before: Snapshot | None, source: Source, columns: tuple[Column, ...],
-    segments: list[Segment], changed: Rows, keep_days: float, doubt: ScrapeError | None,
+    cache: Cache, reporter: Reporter, before: Snapshot | None, source: Source, columns: tuple[Column, ...],
+    segments: list[Segment], changed: ChangedRows, keep_days: float, doubt: ScrapeError | None,
     as_of: datetime, proven_at: datetime | None = None,
 ) -> None:  # fmt: skip
     """Publishes segments as a generation, or confirms the one before where nothing changed.
@@ -63,7 +63,7 @@ def publish(
     stay. `doubt` is why the copy is not proven equal to the table, and the last verification stays; or None.
     `proven_at` is the moment from which all of it is proven, where it is not `as_of`.
     """
-    last = store.head()
+    last = cache.snapshots.head()
     same = before is not None and (tuple(segments), columns, _told(source)) == (
         before.manifest.segments, before.columns, _told(before.manifest.source))  # fmt: skip
     generation = (last.generation if last else 0) + (0 if same else 1)
@@ -71,14 +71,14 @@ def publish(
     head = Head(generation=generation, as_of=as_of, verified=doubt is None, verified_at=verified_at,
                 checked_at=verified_at if doubt else as_of, reason=doubt.message if doubt else None)  # fmt: skip
     if same:
-        store.confirm(head)
+        cache.snapshots.confirm(head)
     else:
         manifest = Manifest(
             generation=generation, parent=last.generation if last else None, created_at=now(), as_of=as_of,
             verified_at=verified_at, reason=head.reason, source=source, columns=columns, segments=tuple(segments),
             changes=changed.counts,
         )  # fmt: skip
-        store.publish(manifest, head, changed, timedelta(days=keep_days))
+        cache.snapshots.publish(Publication(manifest, head, changed, timedelta(days=keep_days)))
     reporter.update(
         outcome="unverified" if doubt else "unchanged" if same else "published",
         generation=generation, rows=sum(segment.rows for segment in segments), ranges=len(segments),

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import orjson
 
 from cache.schema import Column
-from cache.storage.change_log import Places, Rows, Side, Sums
-from cache.storage.snapshot import JSON, OFFSETS, Changes, Segment, Snapshot, Source
-from cache.storage.store import Store
+from cache.storage.change_log import ChangedRows, Places, Side, Sums
+from cache.storage.snapshot import JSON, OFFSETS, ChangeCounts, Segment, Snapshot, Source
+from cache.storage.store import Cache
 from scraper.sync.row_fingerprints import RowFingerprints
 from scraper.sync.segment_assembler import Assembler
 from scraper.table.table import Table
@@ -22,42 +22,42 @@ LARGE = 1_000  # changes; more than these, and than half of the rows, are loaded
 
 def differences(
     before: Snapshot | None, source: Source, columns: Sequence[Column], segments: Sequence[Segment],
-    assembler: Assembler, table: Table, store: Store,
-) -> Rows:  # fmt: skip
+    assembler: Assembler, table: Table, cache: Cache,
+) -> ChangedRows:  # fmt: skip
     """Rows that differ from the generation before. Segments that both hold are not read.
 
     Without a key, an update counts as one deleted and one inserted, and no rows are listed.
     """
     if before is None:
-        counts = Changes(inserted=sum(segment.rows for segment in segments))
-        return Rows.untold(counts, "All rows were loaded anew.")
+        counts = ChangeCounts(inserted=sum(segment.rows for segment in segments))
+        return ChangedRows.untold(counts, "All rows were loaded anew.")
     then = before.manifest
     kept = {s.id for s in then.segments} & {s.id for s in segments}
     changed = [s for s in then.segments if s.id not in kept]
     rendered = then.source.dialect.digest != source.dialect.digest  # then the same row has another checksum
-    old = _Part([s for s in changed if before.holds(s)], assembler, table, store, rendered)
-    new = _Part([s for s in segments if s.id not in kept], assembler, table, store, rendered)
+    old = _Part([s for s in changed if before.holds(s)], assembler, table, cache, rendered)
+    new = _Part([s for s in segments if s.id not in kept], assembler, table, cache, rendered)
     gone, come = _only(old, new)
     key = sorted((column for column in columns if column.key), key=lambda column: column.key)
     if not key:
-        counts = Changes(inserted=len(come), deleted=len(gone))
-        return Rows.untold(counts, "The table has no key.")
+        counts = ChangeCounts(inserted=len(come), deleted=len(gone))
+        return ChangedRows.untold(counts, "The table has no key.")
     gap = _written_anew(then.source, before.columns, source, columns)
     if len(old.segments) < len(changed):
         gap = gap or "Files of the generation before were damaged."
     most = max(LARGE, sum(segment.rows for segment in segments) // 2)
-    return Rows.between(old.side(gone, key), new.side(come, key), most, gap)
+    return ChangedRows.between(old.side(gone, key), new.side(come, key), most, gap)
 
 
 class _Part:
     """Segments of one generation that the other lacks."""
 
     def __init__(
-        self, segments: Sequence[Segment], assembler: Assembler, table: Table, store: Store, rendered: bool
+        self, segments: Sequence[Segment], assembler: Assembler, table: Table, cache: Cache, rendered: bool
     ) -> None:
         self.segments = segments
         self.firsts = np.cumsum([0, *(segment.rows for segment in segments)])
-        self._folders = [store.segment(segment) for segment in segments]
+        self._folders = [cache.snapshots.segment_folder(segment) for segment in segments]
         self.fingerprints = RowFingerprints.joined(
             RowFingerprints.rendered(folder, table) if rendered else assembler.fingerprints(segment)
             for segment, folder in zip(segments, self._folders, strict=True)

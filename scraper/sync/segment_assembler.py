@@ -19,7 +19,7 @@ import pyarrow as pa
 from cache.storage.row_encoding import engine
 from cache.storage.segment_writer import SegmentWriter
 from cache.storage.snapshot import Segment
-from cache.storage.store import Store
+from cache.storage.store import Cache
 from scraper.sync.row_fingerprints import RowFingerprints
 from scraper.table.blob_encoding import all_hexadecimal
 from scraper.table.checksums import Range, RangeChecksum
@@ -89,12 +89,12 @@ class Assembler:
     """
 
     def __init__(
-        self, table: Table, inference: ColumnInference, store: Store, workspace: Path, timezone: str,
+        self, table: Table, inference: ColumnInference, cache: Cache, workspace: Path, timezone: str,
         earlier: Sequence[Segment], on_segment: Callable[[Segment], None],
     ) -> None:  # fmt: skip
         self._table = table
         self._inference = inference
-        self._store = store
+        self._cache = cache
         self._workspace = workspace
         self._timezone = timezone
         self._on_segment = on_segment
@@ -155,7 +155,9 @@ class Assembler:
         if not segment.rows:
             return RowFingerprints.joined([])
         if segment.id not in self._fingerprints_of:
-            self._fingerprints_of[segment.id] = RowFingerprints.read(self._store.segment(segment), self._table)
+            self._fingerprints_of[segment.id] = RowFingerprints.read(
+                self._cache.snapshots.segment_folder(segment), self._table
+            )
         return self._fingerprints_of[segment.id]
 
     def blocks(self, segment: Segment, parts: Sequence[Range]) -> list[tuple[Range, RangeChecksum]]:
@@ -204,7 +206,7 @@ class Assembler:
             case Keep(segment):
                 self._keep(segment)
             case Copy(segment, start, stop, high):
-                self._open().copy(self._store.segment(segment), start, stop)
+                self._open().copy(self._cache.snapshots.segment_folder(segment), start, stop)
                 fingerprints = self.fingerprints(segment)
                 self._fingerprints.append(
                     RowFingerprints(fingerprints.keys[start:stop], fingerprints.checksums[start:stop])
@@ -257,7 +259,7 @@ class Assembler:
         with self._writer as writer:
             self._writer = None
             segment = writer.close(self._low, high)
-        self._store.adopt(self._folder, segment)
+        self._cache.snapshots.adopt(self._folder, segment)
         self._fingerprints_of[segment.id] = RowFingerprints.joined(self._fingerprints)
         self._revisable.add(segment.id)
         self._fingerprints = []

@@ -13,9 +13,10 @@ from datetime import datetime, timedelta
 
 from cache.errors import UnknownGeneration
 from cache.schema import Column
+from cache.storage.documents import SETUP
 from cache.storage.records import Run, Task, now
 from cache.storage.snapshot import Draft, Segment, Snapshot, Source, StatementDialect
-from cache.storage.store import Store
+from cache.storage.store import Cache
 from scraper.client.exporter import Exporter
 from scraper.client.session import Session
 from scraper.client.session_pool import SessionPool
@@ -37,7 +38,7 @@ DRAFT_SECONDS = 2  # how much of a first load a killed sync may lose
 
 
 def sync(
-    store: Store,
+    cache: Cache,
     settings: ScraperSettings,
     log_in: Callable[[ScraperSettings], Session],
     trigger: str = "command",
@@ -52,16 +53,16 @@ def sync(
 
     def work(reporter: Reporter, asked: Sequence[Task]) -> None:
         whole = bool(asked) or trigger != "schedule"  # a request completes only with a verification
-        _Sync(store, settings, reporter, accept or any(task.accept for task in asked), whole).run(log_in)
+        _Sync(cache, settings, reporter, accept or any(task.accept for task in asked), whole).run(log_in)
 
-    return recorded(store, trigger, work)
+    return recorded(cache, trigger, work)
 
 
 class _Sync:
-    def __init__(self, store: Store, settings: ScraperSettings, reporter: Reporter, accept: bool, whole: bool) -> None:
+    def __init__(self, cache: Cache, settings: ScraperSettings, reporter: Reporter, accept: bool, whole: bool) -> None:
         self._accept = accept
         self._whole = whole
-        self._store = store
+        self._cache = cache
         self._settings = settings
         self._reporter = reporter
 
@@ -70,7 +71,7 @@ class _Sync:
             session = log_in(self._settings)
         with SessionPool(session, self._settings, functools.partial(log_in, self._settings)) as pool:
             export = pool.first
-            before = newest(self._store)
+            before = newest(self._cache)
             dialect = firewall.remembered(before.manifest.source.dialect) if before else StatementDialect()
             renewed = False
             while True:
@@ -84,16 +85,16 @@ class _Sync:
                         dialect = firewall.around(export, dialect, error)
 
     def _copy(self, pool: SessionPool, session: Session, before: Snapshot | None, dialect: StatementDialect) -> None:
-        with self._store.workspace() as workspace:
+        with self._cache.snapshots.workspace() as workspace:
             export = pool.first
             as_of = now()  # before the first statement: what was committed until here will be in
             table = self._table(export, dialect)
             source = self._source(table, session)
-            draft = _Draft(self._store, source, table) if before is None else None
+            draft = _Draft(self._cache, source, table) if before is None else None
             known, held = _held(before, source, table) if before else draft.found if draft else ((), [])
             inference = ColumnInference(table, known)
             with Assembler(
-                table, inference, self._store, workspace, source.timezone, [] if before else held,
+                table, inference, self._cache, workspace, source.timezone, [] if before else held,
                 lambda segment: draft.add(segment, inference) if draft else None,
             ) as assembler:  # fmt: skip
                 seconds = self._settings.statement_seconds
@@ -112,10 +113,10 @@ class _Sync:
                     self._hold_back(before.rows, sum(segment.rows for segment in segments))
                 with self._reporter.phase("publish"):
                     columns = inference.recorded()
-                    changed = differences(before, source, columns, segments, assembler, table, self._store)
+                    changed = differences(before, source, columns, segments, assembler, table, self._cache)
                     proven_at = as_of if only is None else self._verified_at()
                     publish(
-                        self._store, self._reporter, before, source, columns, segments, changed,
+                        self._cache, self._reporter, before, source, columns, segments, changed,
                         self._settings.changes_days, unverified_reason, as_of, proven_at,
                     )  # fmt: skip
 
@@ -136,14 +137,14 @@ class _Sync:
 
     def _source(self, table: Table, session: Session) -> Source:
         self._reporter.update(versions={"phpmyadmin": session.version, "server": table.server, "login": session.way})
-        timezone = self._store.setup().source_timezone or self._settings.source_timezone
+        timezone = self._cache.documents.read(SETUP).source_timezone or self._settings.source_timezone
         return Source(
             database=table.database, table=table.name, timezone=timezone, server=table.server,
             phpmyadmin=session.version, dialect=table.dialect,
         )  # fmt: skip
 
     def _verified_at(self) -> datetime | None:
-        head = self._store.head()
+        head = self._cache.snapshots.head()
         return head.verified_at if head else None
 
     def _lately(self, before: Snapshot | None, at: datetime) -> set[str] | None:
@@ -156,7 +157,7 @@ class _Sync:
         segments = before.manifest.segments
         newest = {segment.id for segment in segments[-max(2, len(segments) // 10) :]}
         try:
-            former = self._store.inspect(before.manifest.parent or 0).manifest.segments
+            former = self._cache.snapshots.inspect(before.manifest.parent or 0).manifest.segments
         except UnknownGeneration:
             return newest
         return newest | {segment.id for segment in segments} - {segment.id for segment in former}
@@ -189,13 +190,13 @@ class _Draft:
     Segments of a first load are finished in key order, so they cover all keys up to the last one's end.
     """
 
-    def __init__(self, store: Store, source: Source, table: Table) -> None:
-        self._store = store
+    def __init__(self, cache: Cache, source: Source, table: Table) -> None:
+        self._cache = cache
         self._source = source
         self._done: list[Segment] = []
         self._saved = time.monotonic()
         self.found: _Held = ((), [])
-        draft = store.draft()
+        draft = cache.snapshots.draft()
         if draft is not None and _fits(draft, source, table):
             self._done = list(draft.segments)
             end = self._done[-1].high
@@ -211,7 +212,7 @@ class _Draft:
         if time.monotonic() - self._saved > DRAFT_SECONDS:
             self._saved = time.monotonic()
             draft = Draft(source=self._source, columns=inference.recorded(final=False), segments=tuple(self._done))
-            self._store.keep_draft(draft)
+            self._cache.snapshots.save_draft(draft)
 
 
 def _fits(draft: Draft, source: Source, table: Table) -> bool:

@@ -37,7 +37,7 @@ def rows() -> list[dict[str, str | None]]:
 def filled(tmp_path_factory: pytest.TempPathFactory, rows: list[Row]) -> Iterator[Dashboard]:
     """A dashboard over a shop that nobody changes."""
     with dashboard(tmp_path_factory.mktemp("filled")) as running:
-        publish(running.store, rows, columns=SHOP_COLUMNS)
+        publish(running.cache, rows, columns=SHOP_COLUMNS)
         yield running
 
 
@@ -210,7 +210,7 @@ def test_returns_count_by_the_date_of_the_refund_or_of_the_order(browser: Browse
         order(1, total_price="100.00"),
         order(2, total_price="90.00", created_at=old, refunds=refund, total_refunded="40.00"),
     ]
-    publish(running.store, rows, columns=SHOP_COLUMNS)
+    publish(running.cache, rows, columns=SHOP_COLUMNS)
     page = visit(browser, f"{running.url}/?period=7d")
     figure(page, "Total sales", "$60.00")
     page.get_by_role("button", name="Returns: by date of refund").click()
@@ -262,22 +262,22 @@ def test_a_phone_shows_the_same_without_scrolling_sideways(browser: Browser, fil
 
 def test_a_refresh_shows_progress_and_updates_every_tab_with_its_filters(browser: Browser, start: Start) -> None:
     running = start()
-    publish(running.store, [order(1001, financial_status="paid")], columns=SHOP_COLUMNS)
-    with worker(running.store):
+    publish(running.cache, [order(1001, financial_status="paid")], columns=SHOP_COLUMNS)
+    with worker(running.cache):
         page, other = visit(browser, running.url), visit(browser, f"{running.url}/orders?period=7d&status=paid")
         figure(page, "Orders", "1")
         expect(other.get_by_role("button", name="#1001")).to_be_visible()
         page.get_by_role("button", name="Refresh", exact=True).click()
         expect(page.get_by_text("Refresh requested")).to_be_visible()
         run = Run(trigger="request")
-        (task,) = running.store.begin(run)
+        (task,) = running.cache.runs.begin(run)
         assert task.requested_by == "dashboard"
-        running.store.report(run.model_copy(update={"progress": Progress(phase="rows", done=1, total=2)}))
+        running.cache.runs.report(run.model_copy(update={"progress": Progress(phase="rows", done=1, total=2)}))
         for tab in (page, other):
             expect(tab.get_by_text("Copying orders · step 4 of 5 · 1 of 2")).to_be_visible()
         rows = [order(1001, financial_status="paid"), order(1002, financial_status="paid", customer_name=EVIL)]
-        head = publish(running.store, rows, columns=SHOP_COLUMNS)
-        running.store.finish(run.model_copy(update={"outcome": "published", "generation": head.generation}))
+        head = publish(running.cache, rows, columns=SHOP_COLUMNS)
+        running.cache.runs.finish(run.model_copy(update={"outcome": "published", "generation": head.generation}))
         figure(page, "Orders", "2")
         expect(other.get_by_role("button", name="#1002")).to_be_visible()
         expect(other.get_by_role("cell", name=EVIL)).to_be_visible()  # as text, not as markup
@@ -289,8 +289,8 @@ def test_a_refresh_shows_progress_and_updates_every_tab_with_its_filters(browser
 def test_a_refresh_that_changed_nothing_only_renews_the_age(browser: Browser, start: Start) -> None:
     running = start()
     old = now() - timedelta(hours=3)
-    publish(running.store, [order(1001)], columns=SHOP_COLUMNS, verified_at=old)
-    with answering(running.store):
+    publish(running.cache, [order(1001)], columns=SHOP_COLUMNS, verified_at=old)
+    with answering(running.cache):
         page = visit(browser, running.url)
         expect(page.get_by_text("Verified 3 h ago").first).to_be_visible()
         page.get_by_role("button", name="Refresh", exact=True).click()
@@ -303,13 +303,13 @@ def test_without_data_it_says_what_is_happening_and_fills_itself(browser: Browse
     expect(page.get_by_text("No orders yet, and nothing that fetches them")).to_be_visible()
     page.get_by_role("button", name="Refresh", exact=True).click()
     expect(page.get_by_role("alert").filter(has_text="The refresh was not started.")).to_be_visible()
-    with worker(running.store):
+    with worker(running.cache):
         run = Run(trigger="first")
-        running.store.begin(run)
+        running.cache.runs.begin(run)
         expect(page.get_by_text("The first copy of your orders is on its way")).to_be_visible()
         expect(page.get_by_text("Signing in to phpMyAdmin · step 1 of 5")).to_be_visible()
-        head = publish(running.store, [order(1001)], columns=SHOP_COLUMNS)
-        running.store.finish(run.model_copy(update={"outcome": "published", "generation": head.generation}))
+        head = publish(running.cache, [order(1001)], columns=SHOP_COLUMNS)
+        running.cache.runs.finish(run.model_copy(update={"outcome": "published", "generation": head.generation}))
         figure(page, "Orders", "1")
     expect(page.get_by_text("Nothing refreshes this data")).to_be_visible()  # the worker has left
     log_is_clean(running)
@@ -317,9 +317,9 @@ def test_without_data_it_says_what_is_happening_and_fills_itself(browser: Browse
 
 def test_a_failed_sync_shows_error_and_advice_above_the_last_good_data(browser: Browser, start: Start) -> None:
     running = start()
-    publish(running.store, [order(1001)], columns=SHOP_COLUMNS, verified_at=now() - timedelta(hours=2))
+    publish(running.cache, [order(1001)], columns=SHOP_COLUMNS, verified_at=now() - timedelta(hours=2))
     trouble = Trouble(code="login_refused", message="phpMyAdmin refused the login.", advice="Check the password.")
-    with worker(running.store), sync(running.store, error=trouble):
+    with worker(running.cache), sync(running.cache, error=trouble):
         page = visit(browser, running.url)
         figure(page, "Orders", "1")
     alert = page.get_by_role("alert").filter(has_text="The last refresh failed")
@@ -330,20 +330,20 @@ def test_a_failed_sync_shows_error_and_advice_above_the_last_good_data(browser: 
 
 def test_data_that_is_not_verified_says_so(browser: Browser, start: Start) -> None:
     running = start()
-    publish(running.store, [order(1001)], columns=SHOP_COLUMNS, verified=False, reason="2 ranges still moved.")
+    publish(running.cache, [order(1001)], columns=SHOP_COLUMNS, verified=False, reason="2 ranges still moved.")
     expect(visit(browser, running.url).get_by_text("Not verified").first).to_be_visible()
 
 
 def test_missing_columns_and_no_rows_bring_lines_and_no_errors(browser: Browser, start: Start) -> None:
     running = start(SHOP_TIMEZONE="Asia/Tokyo")
-    publish(running.store, 30)  # a table without amounts but the total, and without channels
+    publish(running.cache, 30)  # a table without amounts but the total, and without channels
     page = visit(browser, f"{running.url}/?period=all")
     expect(page.get_by_text("No gross sales: the table has no column for the subtotal")).to_be_visible()
     expect(page.get_by_text("Times are on the shop's clock, Asia/Tokyo.")).to_be_visible()
     expect(page.get_by_text("Average order value")).to_have_count(0)
-    publish(running.store, [])
+    publish(running.cache, [])
     expect(page.get_by_text("The table holds no orders yet.")).to_be_visible(timeout=20_000)
-    publish(running.store, [{"id": "1"}], columns=SHOP_COLUMNS[:1])
+    publish(running.cache, [{"id": "1"}], columns=SHOP_COLUMNS[:1])
     expect(page.get_by_text("No dates: the table has no column for the date of the order")).to_be_visible(
         timeout=20_000
     )

@@ -24,7 +24,7 @@ axe = Axe()
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     with dashboard(tmp_path_factory.mktemp("axe")) as running:
-        publish(running.store, shop(300), columns=SHOP_COLUMNS)
+        publish(running.cache, shop(300), columns=SHOP_COLUMNS)
         yield running
 
 

@@ -21,7 +21,7 @@ ROWS = shop(700)
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     with dashboard(tmp_path_factory.mktemp("exports"), SHOP_TIMEZONE=ZONE, DASHBOARD_PASSWORD="one",
                    DASHBOARD_VIEWER_PASSWORD="two") as running:  # fmt: skip
-        publish(running.store, ROWS, columns=SHOP_COLUMNS)
+        publish(running.cache, ROWS, columns=SHOP_COLUMNS)
         yield running
 
 

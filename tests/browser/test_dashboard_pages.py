@@ -18,8 +18,9 @@ from shop_factory import SHOP_COLUMNS, shop
 from cache.errors import Trouble
 from cache.schema import Column
 from cache.storage import failure_pages
+from cache.storage.documents import SETUP
 from cache.storage.records import Run, now
-from cache.storage.snapshot import Changes
+from cache.storage.snapshot import ChangeCounts
 from cache.table_setup import OPEN
 
 PAGES = {
@@ -86,7 +87,7 @@ def odd_shops() -> dict[str, tuple[Sequence[Column], list[Row]]]:
 @pytest.mark.parametrize("name", odd_shops())
 def test_no_table_brings_an_exception_to_a_page(browser: Browser, running: Dashboard, name: str) -> None:
     columns, rows = odd_shops()[name]
-    publish(running.store, rows, columns=columns, segments=1)
+    publish(running.cache, rows, columns=columns, segments=1)
     page = walk(browser, running)
     page.close()
 
@@ -101,7 +102,7 @@ new PerformanceObserver(list => list.getEntries().forEach(entry => window.shifts
 @pytest.mark.parametrize("path", ["", "orders", "products", "customers", "data"])
 def test_nothing_jumps_on_a_phone_while_a_page_loads(browser: Browser, running: Dashboard, path: str) -> None:
     """By the measure of https://web.dev/articles/cls, where 0.1 is good."""
-    publish(running.store, shop(300), columns=SHOP_COLUMNS)
+    publish(running.cache, shop(300), columns=SHOP_COLUMNS)
     page = browser.new_context(viewport={"width": 390, "height": 844}).new_page()
     page.add_init_script(SHIFTS)
     page.goto(f"{running.url}/{path}?period=all")
@@ -116,7 +117,7 @@ def test_nothing_jumps_on_a_phone_while_a_page_loads(browser: Browser, running: 
 def test_explore_shows_a_figure_by_two_dimensions_and_the_address_holds_it(
     browser: Browser, running: Dashboard
 ) -> None:
-    publish(running.store, shop(300), columns=SHOP_COLUMNS)
+    publish(running.cache, shop(300), columns=SHOP_COLUMNS)
     page = visit(browser, f"{running.url}/explore?period=all&metric=orders&by=status&by=channel&step=whole")
     expect(page.get_by_role("heading", name=re.compile("Orders by payment status and channel"))).to_be_visible()
     table = page.get_by_role("table", name="As a table")
@@ -128,7 +129,7 @@ def test_explore_shows_a_figure_by_two_dimensions_and_the_address_holds_it(
 
 
 def test_a_customer_opens_his_orders(browser: Browser, running: Dashboard) -> None:
-    publish(running.store, shop(300), columns=SHOP_COLUMNS)
+    publish(running.cache, shop(300), columns=SHOP_COLUMNS)
     page = visit(browser, f"{running.url}/customers?period=all")
     first = page.get_by_role("table", name="Who spent most").get_by_role("button").first
     name = first.inner_text()
@@ -139,7 +140,7 @@ def test_a_customer_opens_his_orders(browser: Browser, running: Dashboard) -> No
 
 
 def test_products_are_searched(browser: Browser, running: Dashboard) -> None:
-    publish(running.store, shop(300), columns=SHOP_COLUMNS)
+    publish(running.cache, shop(300), columns=SHOP_COLUMNS)
     page = visit(browser, f"{running.url}/products?period=all")
     table = page.get_by_role("table", name="What sold most")
     sku = table.get_by_role("row").nth(3).get_by_role("cell").nth(1).inner_text()
@@ -150,25 +151,28 @@ def test_products_are_searched(browser: Browser, running: Dashboard) -> None:
 
 
 def test_a_sync_that_was_killed_is_not_shown_as_running(browser: Browser, running: Dashboard) -> None:
-    publish(running.store, shop(20), columns=SHOP_COLUMNS)
+    publish(running.cache, shop(20), columns=SHOP_COLUMNS)
     long_ago = now() - timedelta(minutes=5)
-    running.store.begin(killed := Run(trigger="schedule", started_at=long_ago, beat_at=long_ago))
+    running.cache.runs.begin(killed := Run(trigger="schedule", started_at=long_ago, beat_at=long_ago))
     page = visit(browser, f"{running.url}/data")
     first = page.get_by_role("table", name="Syncs").get_by_role("row").nth(1)
     expect(first).to_contain_text("Broken off")
-    running.store.report(killed)
+    running.cache.runs.report(killed)
     expect(first).to_contain_text("Running")
-    running.store.finish(killed.model_copy(update={"outcome": "unchanged", "finished_at": now()}))
+    running.cache.runs.finish(killed.model_copy(update={"outcome": "unchanged", "finished_at": now()}))
     expect(first).to_contain_text("No changes")
 
 
 def test_the_data_page_lists_syncs_with_what_failed_and_what_to_do(browser: Browser, running: Dashboard) -> None:
-    publish(running.store, shop(20), columns=SHOP_COLUMNS)
+    publish(running.cache, shop(20), columns=SHOP_COLUMNS)
     trouble = Trouble(code="login_refused", message="phpMyAdmin refused the login.", advice="Check the password.")
-    for outcome in ({"outcome": "failed", "error": trouble}, {"outcome": "published", "changes": Changes(inserted=7)}):
+    for outcome in (
+        {"outcome": "failed", "error": trouble},
+        {"outcome": "published", "changes": ChangeCounts(inserted=7)},
+    ):
         run = Run(trigger="schedule", seconds={"login": 1.5, "rows": 2.0})
-        running.store.begin(run)
-        running.store.finish(run.model_copy(update={"finished_at": now(), **outcome}))
+        running.cache.runs.begin(run)
+        running.cache.runs.finish(run.model_copy(update={"finished_at": now(), **outcome}))
     page = visit(browser, f"{running.url}/data")
     syncs = page.get_by_role("table", name="Syncs")
     expect(syncs.get_by_role("row").nth(1)).to_contain_text("New data")
@@ -181,17 +185,17 @@ def test_the_data_page_lists_syncs_with_what_failed_and_what_to_do(browser: Brow
 
 
 def test_a_sync_that_failed_shows_the_page_it_failed_at(browser: Browser, running: Dashboard) -> None:
-    publish(running.store, shop(20), columns=SHOP_COLUMNS)
+    publish(running.cache, shop(20), columns=SHOP_COLUMNS)
     began = now() - timedelta(minutes=3)
     run = Run(trigger="schedule", started_at=began)
-    running.store.begin(run)
+    running.cache.runs.begin(run)
     folder = running.folder / "var" / "diagnostics"
     folder.mkdir(parents=True)
     for minutes in (-60, 1, 30):
         at = failure_pages.name(began + timedelta(minutes=minutes), "login_refused")
         (folder / f"{at}.png").write_bytes(ICON if minutes == 1 else b"of another sync")
     trouble = Trouble(code="login_refused", message="phpMyAdmin refused the login.", advice="Check the password.")
-    running.store.finish(run.model_copy(update={"finished_at": now(), "outcome": "failed", "error": trouble}))
+    running.cache.runs.finish(run.model_copy(update={"finished_at": now(), "outcome": "failed", "error": trouble}))
     page = visit(browser, f"{running.url}/data?sync={run.id}")
     picture = page.get_by_test_id("stImage").filter(has_text="What phpMyAdmin showed").locator("img")
     expect(picture).to_be_visible()
@@ -200,7 +204,7 @@ def test_a_sync_that_failed_shows_the_page_it_failed_at(browser: Browser, runnin
 
 def test_the_api_page_gives_the_view_as_requests_and_never_a_key(browser: Browser, tmp_path: Path) -> None:
     with dashboard(tmp_path, SHOPIFY_API_KEY="a-key-that-nobody-may-see") as own:
-        publish(own.store, shop(50), columns=SHOP_COLUMNS)
+        publish(own.cache, shop(50), columns=SHOP_COLUMNS)
         page = visit(browser, f"{own.url}/api?period=all&currency=USD&status=paid&country=DE")
         code = page.get_by_test_id("stCode").first
         expect(code).to_contain_text("--data-urlencode 'financial_status__in=paid'")
@@ -213,7 +217,7 @@ def test_the_settings_page_previews_figures_saves_and_updates_every_tab(browser:
     columns = (ID, text("bestellt"), Column(name="summe", type="decimal(12,2)", kind="decimal", nullable=True,
                digits=12, decimals=2))  # fmt: skip
     rows = [{"id": str(i), "bestellt": f"2026-03-0{i} 10:00:00", "summe": "12.50"} for i in range(1, 5)]
-    publish(running.store, rows, columns=columns, segments=1)
+    publish(running.cache, rows, columns=columns, segments=1)
     other = visit(browser, f"{running.url}/?period=all")
     figure(other, "Orders", "4")
     other.get_by_role("link", name="Set up this table").click()
@@ -225,12 +229,12 @@ def test_the_settings_page_previews_figures_saves_and_updates_every_tab(browser:
     figure(page, "Total sales", "50.00")
     page.get_by_role("button", name="Save").click()
     figure(other, "Total sales", "50.00")
-    assert running.store.setup().columns == {"total": "summe"}
+    assert running.cache.documents.read(SETUP).columns == {"total": "summe"}
     lacking = other.get_by_text("No total sales: the table has no column for the total.")
     expect(lacking).to_have_count(0, timeout=20_000)  # the line of the run before stays until this one has ended
     page.get_by_role("button", name="Back to what is recognised").click()
     expect(lacking).to_be_visible(timeout=20_000)
-    assert running.store.setup() == OPEN
+    assert running.cache.documents.read(SETUP) == OPEN
     expect(page.get_by_role("list", name="What the figures become")).not_to_contain_text("Total sales")
     expect(page.get_by_text("This is what counts now.")).to_be_visible()
     shown(page)

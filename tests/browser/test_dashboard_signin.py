@@ -40,7 +40,7 @@ def held_back() -> Trouble:
 
 def test_the_password_opens_the_page_that_was_asked_for(browser: Browser, start: Start) -> None:
     running = start(DASHBOARD_PASSWORD=hashed(PASSWORD))
-    publish(running.store, shop(5), columns=SHOP_COLUMNS)
+    publish(running.cache, shop(5), columns=SHOP_COLUMNS)
     page = browser.new_context().new_page()
     sign_in(page, f"{running.url}/?period=7d&status=paid&status=pending", "wrong")
     expect(page.get_by_role("alert")).to_have_text("That password is not right.")
@@ -61,9 +61,9 @@ def test_a_viewer_sees_figures_without_names_and_accepts_nothing(browser: Browse
     """Personal data does not even reach the viewer's browser, whatever page it opens."""
     running = start(DASHBOARD_PASSWORD="one", DASHBOARD_VIEWER_PASSWORD="two")
     row = {**shop(1)[0], "customer_name": "Ida Smith", "email": "ida@example.com", "test": "0", "name": "#1001"}
-    publish(running.store, [row], columns=SHOP_COLUMNS)
-    with worker(running.store):
-        with sync(running.store, error=held_back()):
+    publish(running.cache, [row], columns=SHOP_COLUMNS)
+    with worker(running.cache):
+        with sync(running.cache, error=held_back()):
             pass
         operator, viewer = browser.new_context().new_page(), browser.new_context().new_page()
         shown, masked = received(operator), received(viewer)
@@ -132,7 +132,7 @@ def test_openid_connect_lets_in_those_on_the_lists_as_what_they_are(
         OIDC_CLIENT_ID="orders", OIDC_CLIENT_SECRET="s3cret-of-the-client", DASHBOARD_OPERATORS="ann@example.com",
         DASHBOARD_VIEWERS="@example.com", DASHBOARD_PERSONAL_DATA="everyone",
     )  # fmt: skip
-    publish(running.store, [{**shop(1)[0], "customer_name": "Ida Smith", "test": "0"}], columns=SHOP_COLUMNS)
+    publish(running.cache, [{**shop(1)[0], "customer_name": "Ida Smith", "test": "0"}], columns=SHOP_COLUMNS)
 
     def enter(who: str) -> Page:
         page = browser.new_context().new_page()
@@ -163,7 +163,7 @@ def test_openid_connect_lets_in_those_on_the_lists_as_what_they_are(
 
 def test_every_answer_carries_the_headers_and_no_page_breaks_them(browser: Browser, start: Start) -> None:
     running = start(DASHBOARD_PASSWORD="x")
-    publish(running.store, shop(30), columns=SHOP_COLUMNS)
+    publish(running.cache, shop(30), columns=SHOP_COLUMNS)
     with httpx.Client(base_url=running.url) as visitor:
         answers = [
             visitor.get("/", headers={"Accept": "text/html"}),

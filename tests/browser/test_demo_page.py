@@ -18,7 +18,7 @@ from api.routes.openapi import document
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
     with sidecar(tmp_path_factory.mktemp("api")) as running:
-        publish(running.store, 300, verified_at=datetime(2025, 12, 29, 10, 25, tzinfo=UTC))
+        publish(running.cache, 300, verified_at=datetime(2025, 12, 29, 10, 25, tzinfo=UTC))
         yield running
 
 
@@ -63,10 +63,10 @@ def test_fetch_data_shows_status_headers_and_body(page: Page) -> None:
 
 def test_a_stream_shows_its_events_as_they_come(page: Page, api: Sidecar) -> None:
     events = page.get_by_role("listitem")
-    with worker(api.store):
+    with worker(api.cache):
         send(page, "/fetch-data", "refresh", "stream")
         expect(events.filter(has_text="queued")).to_have_count(1)
-        with sync(api.store):  # not before the cached rows were sent
+        with sync(api.cache):  # not before the cached rows were sent
             pass
         expect(events.last).to_contain_text("done")
     for i, said in enumerate(["comment", "cached300 rows, last updated Mon Dec 29 10:25:00 2025"]):
@@ -75,8 +75,8 @@ def test_a_stream_shows_its_events_as_they_come(page: Page, api: Sidecar) -> Non
 
 
 def test_a_stream_can_be_stopped(page: Page, api: Sidecar) -> None:
-    publish(api.store, 300, verified_at=datetime(2025, 12, 29, 10, 25, tzinfo=UTC))
-    with worker(api.store):
+    publish(api.cache, 300, verified_at=datetime(2025, 12, 29, 10, 25, tzinfo=UTC))
+    with worker(api.cache):
         send(page, "/fetch-data", "refresh", "stream")
         expect(page.get_by_role("listitem").filter(has_text="queued")).to_have_count(1)
         page.get_by_role("button", name="Stop").click()
@@ -85,7 +85,7 @@ def test_a_stream_can_be_stopped(page: Page, api: Sidecar) -> None:
 
 
 def test_a_refresh_is_followed_by_its_task(page: Page, api: Sidecar) -> None:
-    with worker(api.store):
+    with worker(api.cache):
         send(page, "/refresh")
         expect(page.get_by_role("status")).to_contain_text("202 Accepted")
         send(page, "/tasks/{id}")

@@ -40,7 +40,7 @@ def test_the_first_sync_comes_by_itself_and_is_verified(everything: Everything) 
     body = everything.api.get("/fetch-data").json()
     assert body["verified"] is True
     assert body["count"] == everything.lab.rows()
-    assert everything.store.runs(1)[-1].versions["phpmyadmin"].startswith("5.")
+    assert everything.cache.runs.recent(1)[-1].versions["phpmyadmin"].startswith("5.")
 
 
 def test_refresh_shows_progress_and_brings_the_new_order_into_every_tab(
@@ -61,18 +61,18 @@ def test_refresh_shows_progress_and_brings_the_new_order_into_every_tab(
 
 
 def test_many_refreshes_are_answered_by_few_syncs_that_never_overlap(everything: Everything) -> None:
-    before = {run.id for run in everything.store.runs(100)}
+    before = {run.id for run in everything.cache.runs.recent(100)}
     by_hand = everything.start("-m", "scraper", "sync")
     with ThreadPoolExecutor(20) as pool:
         posted = [pool.submit(lambda: everything.api.post("/refresh").json()["task_id"]) for _ in range(10)]
-        asked = [pool.submit(lambda: everything.store.request("test").id) for _ in range(10)]
+        asked = [pool.submit(lambda: everything.cache.runs.request("test").id) for _ in range(10)]
         ids = [future.result() for future in (*posted, *asked)]
     assert by_hand.wait(timeout=120) in (0, 75)
-    until(lambda: all(everything.store.task(id).ended for id in ids), 120)
+    until(lambda: all(everything.cache.runs.task(id).ended for id in ids), 120)
 
-    runs = {run.id: run for run in everything.store.runs(100) if run.id not in before}
+    runs = {run.id: run for run in everything.cache.runs.recent(100) if run.id not in before}
     for id in ids:
-        task = everything.store.task(id)
+        task = everything.cache.runs.task(id)
         assert task.state == "completed", task.error
         assert task.run is not None
         assert runs[task.run].started_at >= task.requested_at
@@ -84,20 +84,20 @@ def test_many_refreshes_are_answered_by_few_syncs_that_never_overlap(everything:
 
 
 def test_another_worker_answers_the_request_of_a_leader_that_was_killed(everything: Everything) -> None:
-    leader = everything.store.status().leader
+    leader = everything.cache.status().leader
     assert leader is not None
     process = everything.process_of(leader)
-    task = everything.store.request("test")
-    until(lambda: everything.store.task(task.id).state == "running")
+    task = everything.cache.runs.request("test")
+    until(lambda: everything.cache.runs.task(task.id).state == "running")
     family = process.children(recursive=True)
     assert family
     process.kill()
     process.wait(10)
     _gone, left = psutil.wait_procs(family, timeout=15)
     assert not left, f"children of a killed leader live on: {left}"
-    until(lambda: (now := everything.store.status().leader) is not None and now.id != leader.id)
-    until(lambda: everything.store.task(task.id).ended)
-    assert everything.store.task(task.id).state == "completed"
+    until(lambda: (now := everything.cache.status().leader) is not None and now.id != leader.id)
+    until(lambda: everything.cache.runs.task(task.id).ended)
+    assert everything.cache.runs.task(task.id).state == "completed"
     answer = everything.api if process.pid != everything.processes["api"].pid else None
     if answer is not None:
         assert answer.get("/fetch-data").status_code == 200

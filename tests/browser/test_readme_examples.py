@@ -23,7 +23,7 @@ ADDRESS = "http://127.0.0.1:5000"
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[Sidecar]:
     with sidecar(tmp_path) as running:
-        publish(running.store, 7, verified_at=datetime(2025, 12, 29, 10, 25, tzinfo=UTC))
+        publish(running.cache, 7, verified_at=datetime(2025, 12, 29, 10, 25, tzinfo=UTC))
         (running.folder / "var").mkdir()
         (running.folder / "var" / "api_key").write_text(KEY + "\n")
         yield running
@@ -71,7 +71,7 @@ def test_the_readme_browser_example_gets_the_rows(api: Sidecar, browser: Browser
 @pytest.mark.parametrize("language", ["python", "javascript", "js"])
 def test_the_other_clients_of_the_docs_work(api: Sidecar, browser: Browser, language: str) -> None:
     script = example("docs/api.md", language, api)
-    with answering(api.store, rows=7):
+    with answering(api.cache, rows=7):
         match language:
             case "python":
                 said = run([sys.executable, "-c", script], api)

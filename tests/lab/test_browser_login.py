@@ -18,7 +18,7 @@ import pytest
 from copies import Copies
 from pydantic import SecretStr
 
-from cache.storage.local_store import LocalStore
+from cache.storage.store import Cache
 from lab import Lab
 from scraper.client.session import Session
 from scraper.errors import LoginRefused, NotPhpMyAdmin, Unreachable
@@ -44,7 +44,7 @@ def test_it_works(session: Session, copies: Copies) -> None:
 
 
 def test_a_wrong_password_is_refused_once_and_shown_nowhere(
-    lab: Lab, store: LocalStore, here: Path, child_environment: Environment
+    lab: Lab, cache: Cache, here: Path, child_environment: Environment
 ) -> None:
     with TemporaryDirectory() as temporary:  # Chrome wants a short name
         environment = child_environment(PHPMYADMIN_PASSWORD=WRONG, TMPDIR=temporary)
@@ -52,7 +52,7 @@ def test_a_wrong_password_is_refused_once_and_shown_nowhere(
         done = subprocess.run(command, env=environment, capture_output=True, check=False)
         assert list(Path(temporary).iterdir()) == []
     assert done.returncode == 1
-    last = store.status().last
+    last = cache.status().last
     assert last is not None
     assert last.error is not None
     assert (last.outcome, last.error.code, last.error.transient) == ("failed", "login_refused", False)
@@ -67,13 +67,13 @@ def test_a_wrong_password_is_refused_once_and_shown_nowhere(
 
 
 def test_chrome_starts_also_where_the_temporary_folder_has_a_long_name(
-    store: LocalStore, here: Path, child_environment: Environment
+    cache: Cache, here: Path, child_environment: Environment
 ) -> None:
     temporary = here / ("long" * 20)
     temporary.mkdir()
     command = [sys.executable, "-m", "scraper", "sync"]
     subprocess.run(command, env=child_environment(TMPDIR=str(temporary)), check=True)
-    assert store.status().head is not None
+    assert cache.status().head is not None
     assert list(temporary.iterdir()) == []
 
 
@@ -130,7 +130,7 @@ def test_an_empty_password_is_refused_in_phpmyadmins_words(settings: ScraperSett
 
 @pytest.mark.parametrize("victim", ["chromedriver", "chromium", "sync"])
 def test_a_kill_in_the_middle_of_a_login_leaves_no_process_behind(
-    store: LocalStore, child_environment: Environment, victim: str
+    cache: Cache, child_environment: Environment, victim: str
 ) -> None:
     # A short name for the temporary folder: Chrome makes a socket in it, whose name may have 107 characters.
     with closing(socket.create_server(("127.0.0.1", 0))) as silent, TemporaryDirectory() as temporary:
@@ -146,9 +146,9 @@ def test_a_kill_in_the_middle_of_a_login_leaves_no_process_behind(
         assert psutil.wait_procs(family, timeout=20)[1] == []
         if victim != "sync":
             assert list(Path(temporary).glob("phpmyadmin-orders-*")) == []
-    with store.sync_lock():  # free, and what the killed sync left is recovered
+    with cache.sync_lock():  # free, and what the killed sync left is recovered
         pass
-    last = store.status().last
+    last = cache.status().last
     assert last is not None
     assert last.error is not None
     assert last.error.code == ("sync_died" if victim == "sync" else "browser_failed")

@@ -66,12 +66,12 @@ def test_published_rows_existed_and_a_verified_copy_misses_no_older_row(
     for _ in range(4):
         before = dict(writer.committed)
         run = copies.sync("busy")
-        head = copies.store.head()
+        head = copies.cache.snapshots.head()
         assert head is not None
         assert run.outcome in ("published", "unverified")
         assert head.verified == (run.outcome == "published")
         assert (head.reason is None) == head.verified
-        rows = json_rows(copies.store.open())
+        rows = json_rows(copies.cache.snapshots.open())
         assert {row["note"] for row in rows} == {f"note {row['number']}" for row in rows}
         assert {(row["id"], row["number"]) for row in rows} <= writer.history.copy()
         if head.verified:
@@ -82,4 +82,4 @@ def test_published_rows_existed_and_a_verified_copy_misses_no_older_row(
     run = copies.sync("busy")
     assert run.error is None
     assert copies.differences("busy") == []
-    assert copies.store.head().verified  # type: ignore[union-attr]
+    assert copies.cache.snapshots.head().verified  # type: ignore[union-attr]

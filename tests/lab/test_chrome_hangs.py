@@ -37,18 +37,18 @@ def test_a_driver_that_hangs_at_its_start(
     hanging(here, "chromedriver", monkeypatch, does)
     monkeypatch.setattr("selenium.webdriver.common.service.sleep", lambda _: None)  # Selenium's own patience
     assert copies.sync().error is None
-    head = copies.store.head()
-    run = sync(copies.store, of_browser(copies.settings), log_in)
+    head = copies.cache.snapshots.head()
+    run = sync(copies.cache, of_browser(copies.settings), log_in)
     assert run.error is not None
     assert (run.outcome, run.error.code) == ("failed", "browser_failed")
-    assert copies.store.head() == head
+    assert copies.cache.snapshots.head() == head
 
 
 def test_a_login_page_that_never_comes(copies: Copies, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scraper.login.chrome.PAGE_SECONDS", 2)
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
-        run = sync(copies.store, of_browser(copies.settings, phpmyadmin_url=url), log_in)
+        run = sync(copies.cache, of_browser(copies.settings, phpmyadmin_url=url), log_in)
     assert run.error is not None
     assert run.error.code in ("browser_failed", "unreachable")
     assert run.error.transient

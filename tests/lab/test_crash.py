@@ -13,9 +13,9 @@ import pytest
 from copies import Copies, json_rows
 from paths import ROOT
 
+from cache.storage.backends import open_cache
 from cache.storage.change_log import counted
-from cache.storage.local_store import LocalStore
-from cache.storage.snapshot import Changes
+from cache.storage.snapshot import ChangeCounts
 
 Environment = Callable[..., dict[str, str]]
 ROWS = 25
@@ -66,17 +66,17 @@ class Reader(threading.Thread):
         self.wrong: list[str] = []
 
     def run(self) -> None:
-        store = LocalStore(self._folder)
+        cache = open_cache(f"file:{self._folder}")
         while not self._ended.wait(0.005):
             try:
-                notes = [row["note"] for row in json_rows(store.open())]
+                notes = [row["note"] for row in json_rows(cache.snapshots.open())]
             except Exception as error:
                 self.wrong.append(repr(error))
                 continue
             self.reads += 1
             if len(notes) != ROWS or len(set(notes)) != 1:
                 self.wrong.append(f"{len(notes)} rows of {set(notes)}")
-        store.close()
+        cache.close()
 
     def end(self) -> None:
         self._ended.set()
@@ -94,14 +94,14 @@ def test_a_sync_killed_at_any_step_leaves_the_last_good_generation(
         for step in range(1, 300):
             copies.execute(f"UPDATE {table} SET note = 'v{step}'")  # every range differs
             outcome = killer.sync(step)
-            snapshot = copies.store.open()
+            snapshot = copies.cache.snapshots.open()
             notes = {row["note"] for row in json_rows(snapshot)}
             assert snapshot.verify() == []
             assert snapshot.rows == ROWS
             assert notes in ({shown}, {f"v{step}"})
             (shown,) = notes
-            changed = counted(copies.store.changes(1, snapshot.generation))
-            assert changed == Changes(updated=ROWS if snapshot.generation > 1 else 0)
+            changed = counted(copies.cache.snapshots.changes(1, snapshot.generation))
+            assert changed == ChangeCounts(updated=ROWS if snapshot.generation > 1 else 0)
             if outcome != "killed":
                 break
     finally:
@@ -120,9 +120,9 @@ def test_a_first_load_killed_at_any_step_leaves_nothing_or_all(
     """Every third step, since each is a first load of its own."""
     for step in range(1, 300, 3):
         outcome = killer.sync(step)
-        head = copies.store.head()
+        head = copies.cache.snapshots.head()
         if head is not None:
-            assert copies.store.open().verify() == []
+            assert copies.cache.snapshots.open().verify() == []
             assert copies.differences(table) == []
             break
         assert outcome == "killed"
@@ -133,13 +133,13 @@ def test_a_first_load_killed_at_any_step_leaves_nothing_or_all(
 def test_what_a_killed_sync_had_promised_is_done_by_the_next(copies: Copies, table: str, killer: Killer) -> None:
     from cache.storage.records import Worker
 
-    copies.store.stand(Worker())
+    copies.cache.leadership.heartbeat(Worker())
     for step in (3, 12, 25):
-        task = copies.store.request("test")
+        task = copies.cache.runs.request("test")
         assert killer.sync(step) == "killed"
-        assert not copies.store.task(task.id).ended
+        assert not copies.cache.runs.task(task.id).ended
         run = copies.sync(table)
-        answered = copies.store.task(task.id)
+        answered = copies.cache.runs.task(task.id)
         assert (answered.state, answered.run, answered.generation) == ("completed", run.id, run.generation)
         copies.execute(f"UPDATE {table} SET note = 'again {step}'")
 
@@ -151,7 +151,11 @@ def test_a_killed_publish_leaves_nothing_that_stays(copies: Copies, here: Path, 
         assert killer.sync(step) == "killed"
     copies.execute(f"UPDATE {table} SET note = 'last'")
     copies.sync(table)
-    kept = {segment.id for g in copies.store._kept() for segment in copies.store.inspect(g).manifest.segments}
+    kept = {
+        segment.id
+        for g in copies.cache.snapshots._kept()
+        for segment in copies.cache.snapshots.inspect(g).manifest.segments
+    }
     assert {path.name for path in (here / "cache/segments").iterdir()} == kept
     assert list((here / "cache/work").iterdir()) == []
     assert {path.name for path in (here / "cache").iterdir()} <= {

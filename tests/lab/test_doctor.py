@@ -12,7 +12,7 @@ import pytest
 from web_server import Handler, serving
 
 from cache.errors import Trouble
-from cache.storage.local_store import LocalStore
+from cache.storage.backends import open_cache
 from cache.storage.records import Run
 from lab import Lab
 from scraper import doctor
@@ -268,9 +268,9 @@ def test_a_firewall_that_lets_nothing_through(
 
 
 def test_what_the_last_sync_failed_of_is_told(examine: Callable[..., dict[str, Finding]], here: Path) -> None:
-    store = LocalStore(here / "cache")
+    cache = open_cache(f"file:{here / 'cache'}")
     run = Run(trigger="test", outcome="failed", error=Trouble(code="x", message="It rained.", advice="Take a coat."))
-    store.begin(run)
-    store.finish(run)
-    store.close()
+    cache.runs.begin(run)
+    cache.runs.finish(run)
+    cache.close()
     assert "It rained. Take a coat." in examine()["cache"].advice

@@ -55,8 +55,8 @@ def proxy(copies: Copies) -> Iterator[Gateway]:
 @contextmanager
 def nothing_wrong(copies: Copies, table: str) -> Iterator[list[Run]]:
     """The syncs within leave what was published, or publish the table as it is; one without faults then succeeds."""
-    head = copies.store.head()
-    rows = json_rows(copies.store.open()) if head else None
+    head = copies.cache.snapshots.head()
+    rows = json_rows(copies.cache.snapshots.open()) if head else None
     runs: list[Run] = []
     yield runs
     (run,) = runs
@@ -66,9 +66,9 @@ def nothing_wrong(copies: Copies, table: str) -> Iterator[list[Run]]:
         assert run.outcome == "failed"
         assert run.error.advice
         assert "<" not in run.error.message
-        assert copies.store.head() == head
-        assert (json_rows(copies.store.open()) if head else None) == rows
-    assert copies.store.open().verify() == [] if copies.store.head() else True
+        assert copies.cache.snapshots.head() == head
+        assert (json_rows(copies.cache.snapshots.open()) if head else None) == rows
+    assert copies.cache.snapshots.open().verify() == [] if copies.cache.snapshots.head() else True
     assert copies.sync(table).error is None
     assert copies.differences(table) == []
 
@@ -102,7 +102,7 @@ def test_statements_that_are_killed_while_they_run_are_retried_then_fail(copies:
     assert len(killed) == {"QUERY": 5, "CONNECTION": 4}[what]
     assert run.error is not None
     assert run.error.code == "answer_cut"
-    assert copies.store.head() is None
+    assert copies.cache.snapshots.head() is None
 
 
 def test_rows_that_net_write_timeout_cuts_are_gone_on_with(copies: Copies, meddler: Meddler) -> None:
@@ -132,7 +132,7 @@ def test_an_answer_that_php_ends_at_its_memory_limit_is_never_published(copies: 
         run = copies.sync(table, session)
     assert run.error is not None
     assert (run.outcome, run.error.code) == ("failed", "answer_cut")
-    assert copies.store.head() is None
+    assert copies.cache.snapshots.head() is None
     assert copies.sync(table).error is None
     assert copies.differences(table) == []
 
@@ -153,7 +153,7 @@ def test_a_session_that_ends_in_the_middle_is_renewed_by_one_login(
 
     meddler.replace('<form id="login_form"><input name="pma_username"></form>', skip=skip, times=1)
     chosen = copies.settings.model_copy(update={"phpmyadmin_table": table})
-    assert sync(copies.store, chosen, log_in_again).error is None
+    assert sync(copies.cache, chosen, log_in_again).error is None
     assert len(logins) == 2
     assert copies.differences(table) == []
 
@@ -220,7 +220,7 @@ def test_a_table_that_is_dropped_between_two_pages(
             copies.table("id INT PRIMARY KEY, note TEXT", ROWS[:30], name=table)
 
     proxy.meddle = at_first([], drop)
-    head = copies.store.head()
+    head = copies.cache.snapshots.head()
     run = copies.sync(table, copies.through(proxy.url))
     if again:
         assert run.error is None
@@ -228,5 +228,5 @@ def test_a_table_that_is_dropped_between_two_pages(
     else:
         assert run.error is not None
         assert run.error.code == "statement_refused"
-        assert copies.store.head() == head
-        assert [row["note"] for row in json_rows(copies.store.open())] == [note for _, note in ROWS]
+        assert copies.cache.snapshots.head() == head
+        assert [row["note"] for row in json_rows(copies.cache.snapshots.open())] == [note for _, note in ROWS]

@@ -10,7 +10,7 @@ import pytest
 from copies import Copies, json_rows
 from cutting_proxy import Gateway, gateway
 
-from cache.storage.snapshot import JSON, Changes
+from cache.storage.snapshot import JSON, ChangeCounts
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_a_cell_of_10_mb_is_copied(copies: Copies, type: str) -> None:
     copies.execute(f"INSERT INTO {table} VALUES (1, REPEAT('0123456789', 1000000), '', 1), (2, NULL, NULL, 2)")
     synced(copies, table)
     copies.execute(f"UPDATE {table} SET a = CONCAT(a, '!')")
-    assert copies.sync(table).changes == Changes(updated=1)
+    assert copies.sync(table).changes == ChangeCounts(updated=1)
     assert copies.differences(table) == []
 
 
@@ -46,7 +46,7 @@ def test_a_binary_cell_that_no_server_function_returns_is_refused_by_name(copies
     assert run.error is not None
     assert (run.outcome, run.error.code) == ("failed", "unconfirmed")
     assert "the column photo" in run.error.message
-    assert json_rows(copies.store.open()) == [{"id": 1, "photo": "c21hbGw="}]
+    assert json_rows(copies.cache.snapshots.open()) == [{"id": 1, "photo": "c21hbGw="}]
 
 
 def test_many_long_cells_are_copied_within_the_memory_limit_of_rendering(copies: Copies) -> None:
@@ -68,7 +68,7 @@ def test_odd_values_come_through(copies: Copies) -> None:
         "(2, '2025-00-31', '2025-12-31 23:59:59.999999', 3.4028234e38, 2.2250738585072014e-308, -9999999.999, 511)"
     )
     assert copies.sync(table).error is None
-    first, second = json_rows(copies.store.open())
+    first, second = json_rows(copies.cache.snapshots.open())
     assert (first["zero"], first["moment"], second["zero"]) == (None, None, None)
     assert (first["n"], second["n"], second["b"]) == ("0.000", "-9999999.999", 511)
     assert (second["f"], second["d"]) == (3.4028235e38, 2.2250738585072014e-308)
@@ -81,7 +81,7 @@ def test_a_value_or_a_name_that_looks_like_sql_or_html_is_text(copies: Copies) -
     table = copies.table(f"`{name.replace('`', '``')}` VARCHAR(200) PRIMARY KEY, `<b>` TEXT", name=f"t{name}")
     copies.execute(f"INSERT INTO `{table.replace('`', '``').replace('%', '%%')}` VALUES (%s, %s)", odd, odd)
     assert copies.sync(table).error is None
-    assert json_rows(copies.store.open()) == [{name: odd, "<b>": odd}]
+    assert json_rows(copies.cache.snapshots.open()) == [{name: odd, "<b>": odd}]
     assert copies.lab.rows() > 0
 
 
@@ -130,7 +130,7 @@ def test_a_view_is_followed(copies: Copies, small_pages: None) -> None:
     try:
         synced(copies, "a view")
         copies.execute(f"UPDATE {table} SET note = '9' WHERE id < 3")
-        assert copies.sync("a view").changes == Changes(inserted=3, deleted=3)
+        assert copies.sync("a view").changes == ChangeCounts(inserted=3, deleted=3)
         assert copies.differences("a view") == []
     finally:
         copies.execute("DROP VIEW `a view`")
@@ -175,7 +175,7 @@ def test_values_that_disprove_a_kind_make_the_column_text_after_a_resume(
     rows: list[tuple[Any, ...]] = [(i, "[]" if i != odd else "words", 1 + 2 * (i == odd)) for i in range(100)]
     table = copies.table("id INT PRIMARY KEY, a TEXT, b TINYINT(1)", rows)
     first_load(copies, proxy, table, cut_after)
-    assert [(row["id"], row["a"], row["b"]) for row in json_rows(copies.store.open())] == rows
+    assert [(row["id"], row["a"], row["b"]) for row in json_rows(copies.cache.snapshots.open())] == rows
     assert copies.differences(table) == []
 
 
@@ -184,7 +184,7 @@ def test_columns_that_contradict_one_after_the_other_over_many_pages(copies: Cop
     rows = [(i, *("{}" if i != 19 * n else "words" for n in range(5))) for i in range(100)]
     table = copies.table(f"id INT PRIMARY KEY, {columns}", rows)
     assert copies.sync(table).error is None
-    assert [tuple(row.values()) for row in json_rows(copies.store.open())] == rows
+    assert [tuple(row.values()) for row in json_rows(copies.cache.snapshots.open())] == rows
 
 
 # -- segments
@@ -192,7 +192,7 @@ def test_columns_that_contradict_one_after_the_other_over_many_pages(copies: Cop
 
 def bounds(copies: Copies) -> list[int]:
     """Rows of each segment; together they cover every key once."""
-    segments = copies.store.open().manifest.segments
+    segments = copies.cache.snapshots.open().manifest.segments
     assert (segments[0].low, segments[-1].high) == (None, None)
     assert all(one.high == other.low for one, other in pairwise(segments))
     assert all(segment.rows for segment in segments)
@@ -222,12 +222,12 @@ def test_ranges_split_when_they_grow_and_merge_when_they_shrink(copies: Copies, 
 def test_of_damaged_segments_their_ranges_alone_are_exported(copies: Copies, small_pages: None, proxy: Gateway) -> None:
     table = copies.table("id INT PRIMARY KEY, note TEXT", [(i, "") for i in range(100)])
     synced(copies, table)
-    snapshot = copies.store.open()
+    snapshot = copies.cache.snapshots.open()
     snapshot.paths(JSON)[4].unlink()
     damaged = snapshot.manifest.segments[4]
     run = copies.sync(table, copies.through(proxy.url))
-    assert (run.error, run.exported_ranges, run.changes) == (None, 1, Changes())
+    assert (run.error, run.exported_ranges, run.changes) == (None, 1, ChangeCounts())
     exports = [sql for sql in proxy.statements if "LIMIT" in sql]
     assert all(f">= {damaged.low} AND t.`id` < {damaged.high}" in sql for sql in exports)
-    assert copies.store.open().verify() == []
+    assert copies.cache.snapshots.open().verify() == []
     assert copies.differences(table) == []

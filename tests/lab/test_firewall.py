@@ -14,6 +14,7 @@ import httpx
 import pytest
 from copies import EVERY_TYPE, EVERY_TYPE_ROWS, Copies
 
+from cache.storage.records import Publication
 from cache.storage.snapshot import StatementDialect
 from lab import Door, Meddler
 from scraper.client.exporter import Exporter
@@ -49,7 +50,7 @@ def logged_in(door: Door, like: Session) -> Session:
 
 
 def dialect_of(copies: Copies) -> StatementDialect:
-    return copies.store.open().manifest.source.dialect
+    return copies.cache.snapshots.open().manifest.source.dialect
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_a_refused_form_gives_way_to_another_that_proves_as_much(
     assert [run.outcome for run in (first, second)] == ["published", "published"], (first.error, second.error)
     assert second.changes is not None and (second.changes.updated, second.changes.total) == (2, 2)
     assert copies.differences(table) == []
-    head = copies.store.head()
+    head = copies.cache.snapshots.head()
     assert head is not None and head.verified
     found = dialect_of(copies).model_dump(exclude={"refused", "since"})
     assert found == {**StatementDialect().model_dump(exclude={"refused", "since"}), **expected}
@@ -124,7 +125,7 @@ def test_a_copy_that_no_checksum_proves_is_counted_and_says_so(
 
     assert (run.outcome, run.rows) == ("unverified", 3), run.error
     assert run.error is not None and run.error.code == "unproven" and refuse[0].rstrip("(") in run.error.message
-    head = copies.store.head()
+    head = copies.cache.snapshots.head()
     assert head is not None and (head.verified, head.verified_at, head.reason) == (False, None, run.error.message)
     assert dialect_of(copies).rows == rows
     assert copies.differences(table) == []
@@ -158,11 +159,11 @@ def test_tables_of_every_key_are_copied_by_counting(
 def test_an_unverified_copy_is_verified_once_the_firewall_is_gone(copies: Copies, small_pages: None) -> None:
     table = copies.table("id INT PRIMARY KEY, note TEXT", [(n, "a") for n in range(250)])
     copies.sync(table)
-    verified = copies.store.head()
+    verified = copies.cache.snapshots.head()
     copies.execute(f"DELETE FROM {table} WHERE id = 7")
     with behind(copies, NO_SQL) as session:
         counted = copies.sync(table, session)
-    head = copies.store.head()
+    head = copies.cache.snapshots.head()
     assert verified and head and (head.verified, head.verified_at) == (False, verified.verified_at)
     assert counted.changes is not None and (counted.changes.deleted, counted.changes.total) == (1, 1)
 
@@ -170,13 +171,13 @@ def test_an_unverified_copy_is_verified_once_the_firewall_is_gone(copies: Copies
     proven = copies.sync(table)
 
     assert (proven.outcome, proven.exported_ranges) == ("published", 0)
-    assert copies.store.open().manifest.source.dialect == StatementDialect()
+    assert copies.cache.snapshots.open().manifest.source.dialect == StatementDialect()
     assert copies.differences(table) == []
 
 
 def forget(copies: Copies) -> None:
     """As if the firewall had been met more than a day ago."""
-    snapshot = copies.store.open()
+    snapshot = copies.cache.snapshots.open()
     dialect = dialect_of(copies)
     assert dialect.since is not None
     old = dialect.model_copy(update={"since": dialect.since - timedelta(days=2)})
@@ -185,7 +186,7 @@ def forget(copies: Copies) -> None:
         "generation": number, "parent": snapshot.generation,
         "source": snapshot.manifest.source.model_copy(update={"dialect": old}),
     })  # fmt: skip
-    copies.store.publish(manifest, snapshot.head.model_copy(update={"generation": number}))
+    copies.cache.snapshots.publish(Publication(manifest, snapshot.head.model_copy(update={"generation": number})))
 
 
 def test_what_was_refused_is_not_sent_again_for_a_day(copies: Copies, caplog: pytest.LogCaptureFixture) -> None:
@@ -208,7 +209,7 @@ def test_a_firewall_that_blocks_all_is_an_error_and_the_last_copy_stays(copies: 
         run = copies.sync(table, session)
 
     assert run.outcome == "failed" and run.error is not None and run.error.code == "request_refused"
-    head = copies.store.head()
+    head = copies.cache.snapshots.head()
     assert head is not None and (head.generation, head.verified) == (before.generation, True)
 
 
@@ -248,7 +249,7 @@ def test_a_copy_of_which_the_count_is_always_wrong_is_not_published(copies: Copi
         run = copies.sync(table, replace(session, export_url=meddler.url))
 
     assert run.outcome == "failed" and run.error is not None and run.error.code == "answer_cut"
-    head = copies.store.head()
+    head = copies.cache.snapshots.head()
     assert head is not None and head.generation == first.generation
 
 
@@ -263,7 +264,7 @@ def test_a_login_page_of_something_in_front_is_logged_in_at_again(copies: Copies
     table = copies.table("id INT PRIMARY KEY, note TEXT", [(1, "a")])
     with behind(copies, ["db"], status=200) as ended:
         logins = iter([ended, copies.session])
-        run = sync(copies.store, copies.settings.model_copy(update={"phpmyadmin_table": table}), lambda _: next(logins))
+        run = sync(copies.cache, copies.settings.model_copy(update={"phpmyadmin_table": table}), lambda _: next(logins))
 
     assert run.outcome == "published", run.error
     assert dialect_of(copies) == StatementDialect()

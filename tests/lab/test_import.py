@@ -39,7 +39,7 @@ def exported(copies: Copies, table: str, **changes: str) -> Path:
 
 def taken_in(copies: Copies, table: str, path: Path, *names: str, accept: bool = False) -> Run:
     settings = copies.settings.model_copy(update={"phpmyadmin_table": table})
-    return import_file(copies.store, settings, path, names or None, accept)
+    return import_file(copies.cache, settings, path, names or None, accept)
 
 
 def refused(run: Run) -> str:
@@ -52,7 +52,7 @@ def refused(run: Run) -> str:
 def test_it_works(copies: Copies, small_pages: None) -> None:
     table = copies.table(EVERY_TYPE, EVERY_TYPE_ROWS[:2])
     copies.sync(table)
-    verified = copies.store.head()
+    verified = copies.cache.snapshots.head()
     copies.insert(table, EVERY_TYPE_ROWS[2:])
 
     run = taken_in(copies, table, exported(copies, table))
@@ -60,7 +60,7 @@ def test_it_works(copies: Copies, small_pages: None) -> None:
     assert (run.outcome, run.rows) == ("unverified", 3), run.error
     assert run.changes is not None and (run.changes.inserted, run.changes.total) == (1, 1)
     assert copies.differences(table) == []
-    head = copies.store.head()
+    head = copies.cache.snapshots.head()
     assert verified and head and not head.verified
     assert head.verified_at == verified.verified_at
     assert head.reason is not None and "by hand.csv" in head.reason
@@ -75,7 +75,7 @@ def test_the_sync_after_an_import_verifies_it_and_exports_only_differences(copie
     run = copies.sync(table)
 
     assert (run.outcome, run.exported_ranges) == ("unchanged", 0)
-    head = copies.store.head()
+    head = copies.cache.snapshots.head()
     assert head is not None and head.verified
     assert copies.differences(table) == []
 
@@ -85,7 +85,7 @@ def test_without_a_snapshot_all_columns_are_text_but_json(copies: Copies) -> Non
 
     run = taken_in(copies, table, exported(copies, table))
 
-    snapshot = copies.store.open()
+    snapshot = copies.cache.snapshots.open()
     assert run.outcome == "unverified"
     assert [(c.name, c.type, c.kind) for c in snapshot.columns] == [
         ("id", "text", "text"), ("note", "text", "json"), ("price", "text", "text")]  # fmt: skip
@@ -117,7 +117,7 @@ def test_a_file_that_ends_inside_of_a_row_is_refused_with_the_line(copies: Copie
     path.write_bytes(path.read_bytes()[:-cut])
 
     assert "by hand.csv, line 3: " in refused(taken_in(copies, table, path))
-    assert copies.store.head() is None
+    assert copies.cache.snapshots.head() is None
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_file_that_is_damaged_or_of_another_table_is_refused(
     path.write_text(text, newline="")
 
     assert said in refused(taken_in(copies, table, path))
-    head = copies.store.head()
+    head = copies.cache.snapshots.head()
     assert head is not None and (head.generation, head.verified) == (before.generation, True)
 
 

@@ -19,7 +19,7 @@ from cache.analytics.orders import Orders
 from cache.analytics.periods import Span
 from cache.analytics.values import Absent
 from cache.query.filters import Condition
-from cache.storage.local_store import LocalStore
+from cache.storage.backends import open_cache
 from lab import Lab
 from lab.catalogue import PRODUCTS
 from lab.table import COLUMNS
@@ -44,13 +44,13 @@ def opened(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[
         listed = ", ".join(f"CAST(`{name}` AS CHAR)" for name in COLUMNS)
         cursor.execute(f"SELECT {listed} FROM orders ORDER BY id")
         rows = [dict(zip(COLUMNS, row, strict=True)) for row in cursor.fetchall()]
-    store = LocalStore(tmp_path_factory.mktemp("cache"))
-    publish(store, rows, columns=SHOP_COLUMNS, segments=5)
-    found = {zone: Orders(store.open(), zone) for zone in ZONES}
+    cache = open_cache(f"file:{tmp_path_factory.mktemp('cache')}")
+    publish(cache, rows, columns=SHOP_COLUMNS, segments=5)
+    found = {zone: Orders(cache.snapshots.open(), zone) for zone in ZONES}
     yield found
     for orders in found.values():
         orders.close()
-    store.close()
+    cache.close()
 
 
 def utc(local: datetime, zone: str) -> str:

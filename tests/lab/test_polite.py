@@ -16,8 +16,8 @@ from lab_fixtures import SEEDED, settings_of
 from web_server import Handler, serving
 
 from cache.errors import SettingsInvalid
-from cache.storage.local_store import LocalStore
 from cache.storage.records import Run
+from cache.storage.store import Cache
 from lab import Lab
 from lab.meddler import Meddler
 from scraper.client import gunzip
@@ -49,7 +49,7 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> None:
 def synced(copies: Copies, url: str, table: str = "orders", **changes: object) -> Run:
     """A sync through an address, its logins by plain HTTP."""
     chosen = {"phpmyadmin_url": url, "phpmyadmin_table": table, "phpmyadmin_login": "http", **changes}
-    return sync(copies.store, copies.settings.model_copy(update=chosen), log_in)
+    return sync(copies.cache, copies.settings.model_copy(update=chosen), log_in)
 
 
 def logins(meddler: Meddler) -> int:
@@ -153,7 +153,7 @@ def test_a_table_that_is_only_counted_comes_over_several_connections_too(
     run = synced(copies, meddler.url, sync_connections=3)
     assert (run.outcome, run.rows) == ("unverified", SEEDED)
     assert len(sessions(meddler)) == 3
-    assert differences(copies.lab, "orders", copies.store.open()) == []
+    assert differences(copies.lab, "orders", copies.cache.snapshots.open()) == []
 
 
 def test_one_connection_brings_all_pages_where_max_key_is_blocked(
@@ -174,7 +174,7 @@ def test_what_fails_in_one_session_stops_all_and_is_told(copies: Copies, meddler
     run = synced(copies, meddler.url, sync_connections=3)
     assert run.error is not None
     assert run.error.code == "request_refused"
-    assert copies.store.head() is None
+    assert copies.cache.snapshots.head() is None
     assert len(limits(meddler)) <= 4 + 3
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("session-")]
 
@@ -204,14 +204,14 @@ def test_after_all_sessions_ended_a_refused_login_is_tried_once(copies: Copies, 
     assert logins(meddler) == 3 + 1
 
 
-def test_a_second_factor_lets_several_logins_in_with_one_code(lab: Lab, store: LocalStore, pages: None) -> None:
+def test_a_second_factor_lets_several_logins_in_with_one_code(lab: Lab, cache: Cache, pages: None) -> None:
     with lab.door("totp") as door, lab.meddler(door.url) as meddler:
         meddler.stall(0.1, matching=" LIMIT ")
         known = {name.lower(): value for name, value in door.settings().items()}
         changes = {"phpmyadmin_url": meddler.url, "phpmyadmin_login": "http", "sync_connections": "3"}
-        assert sync(store, ScraperSettings.load(**known | changes), log_in).outcome == "published"
+        assert sync(cache, ScraperSettings.load(**known | changes), log_in).outcome == "published"
         assert len(sessions(meddler)) == 3
-    assert differences(lab, "orders", store.open()) == []
+    assert differences(lab, "orders", cache.snapshots.open()) == []
 
 
 # -- rests

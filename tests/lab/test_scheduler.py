@@ -21,8 +21,9 @@ import pytest
 from cache_factory import publish
 
 from cache.errors import NoWorker
-from cache.storage.local_store import LocalStore
+from cache.storage.backends import open_cache
 from cache.storage.records import Run, Task, Worker
+from cache.storage.store import Cache
 
 Environment = Callable[..., dict[str, str]]
 T = TypeVar("T")
@@ -64,7 +65,7 @@ class Workers:
 
 
 @pytest.fixture
-def workers(store: LocalStore, child_environment: Environment) -> Iterator[Workers]:
+def workers(cache: Cache, child_environment: Environment) -> Iterator[Workers]:
     with TemporaryDirectory() as temporary:  # Chrome wants a short name
         workers = Workers(child_environment, temporary)
         yield workers
@@ -81,12 +82,12 @@ def started_by(process: psutil.Popen) -> set[psutil.Process]:
     return family
 
 
-def leader(store: LocalStore) -> Worker | None:
-    return store.status().leader
+def leader(cache: Cache) -> Worker | None:
+    return cache.status().leader
 
 
-def ended(store: LocalStore, task: Task) -> Task | None:
-    found = store.task(task.id)
+def ended(cache: Cache, task: Task) -> Task | None:
+    found = cache.runs.task(task.id)
     return found if found.ended else None
 
 
@@ -99,55 +100,55 @@ def one_at_a_time(runs: list[Run]) -> bool:
 # -- with real processes
 
 
-def test_it_works(store: LocalStore, workers: Workers) -> None:
+def test_it_works(cache: Cache, workers: Workers) -> None:
     """The first sync comes by itself, the next when it is due, and one that is asked for at once."""
     workers.start(SYNC_INTERVAL_MINUTES="0.05", PHPMYADMIN_LOGIN="http")
-    wait_for(lambda: len([run for run in store.runs() if run.finished_at]) >= 2)
-    second, first = store.runs()[-2:]
+    wait_for(lambda: len([run for run in cache.runs.recent() if run.finished_at]) >= 2)
+    second, first = cache.runs.recent()[-2:]
     assert (first.trigger, first.outcome) == ("schedule", "published")
     assert (second.trigger, second.outcome) == ("schedule", "unchanged")
     assert second.started_at - first.started_at >= timedelta(seconds=3)
-    task = store.request("test")
-    answered = wait_for(lambda: ended(store, task))
-    head = store.head()
+    task = cache.runs.request("test")
+    answered = wait_for(lambda: ended(cache, task))
+    head = cache.snapshots.head()
     assert head is not None
     assert (answered.state, answered.generation) == ("completed", 1)
     assert head.verified_at > task.requested_at  # type: ignore[operator]
-    assert one_at_a_time([run for run in store.runs() if run.finished_at])
+    assert one_at_a_time([run for run in cache.runs.recent() if run.finished_at])
 
 
-def test_twenty_requests_and_a_sync_by_hand_run_one_at_a_time(store: LocalStore, here: Path, workers: Workers) -> None:
-    publish(store, 3)  # so that nothing is due
+def test_twenty_requests_and_a_sync_by_hand_run_one_at_a_time(cache: Cache, here: Path, workers: Workers) -> None:
+    publish(cache, 3)  # so that nothing is due
     workers.start()
     workers.start()
-    wait_for(lambda: len(store.status().workers) == 2 and leader(store))
+    wait_for(lambda: len(cache.status().workers) == 2 and leader(cache))
     by_hand = workers.run("sync")
-    wait_for(lambda: store.status().running)
+    wait_for(lambda: cache.status().running)
 
     def ask(_: int) -> Task:
-        with closing(LocalStore(here / "cache")) as other:
-            return other.request("test")
+        with closing(open_cache(f"file:{here / 'cache'}")) as other:
+            return other.runs.request("test")
 
     with ThreadPoolExecutor(20) as threads:
         tasks = list(threads.map(ask, range(20)))
     assert by_hand.wait(60) == 0
     for task in tasks:
-        answered = wait_for(lambda task=task: ended(store, task))  # type: ignore[misc]
-        run = next(run for run in store.runs() if run.id == answered.run)
+        answered = wait_for(lambda task=task: ended(cache, task))  # type: ignore[misc]
+        run = next(run for run in cache.runs.recent() if run.id == answered.run)
         assert answered.state == "completed"
         assert run.started_at > task.requested_at
-    runs = store.runs()
+    runs = cache.runs.recent()
     assert one_at_a_time(runs)
     assert [run.trigger for run in runs] == ["request", "command"]  # one sync answers them all
 
 
-def test_when_the_leader_is_killed_its_sync_ends_and_another_leads(store: LocalStore, workers: Workers) -> None:
+def test_when_the_leader_is_killed_its_sync_ends_and_another_leads(cache: Cache, workers: Workers) -> None:
     workers.start()
     workers.start()
-    wait_for(lambda: len(store.status().workers) == 2 and leader(store))
-    running = wait_for(lambda: store.status().running)  # the first sync, in its login
-    task = store.request("test")
-    old = leader(store)
+    wait_for(lambda: len(cache.status().workers) == 2 and leader(cache))
+    running = wait_for(lambda: cache.status().running)  # the first sync, in its login
+    task = cache.runs.request("test")
+    old = leader(cache)
     assert old is not None
     family = wait_for(lambda: (found := psutil.Process(running.pid).children(recursive=True))[3:] and found)
     child = psutil.Process(running.pid)
@@ -155,31 +156,31 @@ def test_when_the_leader_is_killed_its_sync_ends_and_another_leads(store: LocalS
     killed.kill()
     killed.wait()
     assert psutil.wait_procs([child, *family], timeout=15)[1] == []
-    new = wait_for(lambda: (found := leader(store)) and found.id != old.id and found)
+    new = wait_for(lambda: (found := leader(cache)) and found.id != old.id and found)
     assert isinstance(new, Worker)
-    assert wait_for(lambda: ended(store, task)).state == "completed"
-    died = next(run for run in store.runs() if run.id == running.id)
+    assert wait_for(lambda: ended(cache, task)).state == "completed"
+    died = next(run for run in cache.runs.recent() if run.id == running.id)
     assert died.error is not None
     assert died.error.code == "sync_died"
-    assert one_at_a_time(store.runs())
+    assert one_at_a_time(cache.runs.recent())
 
 
-def test_a_refused_login_is_not_tried_again_by_itself(store: LocalStore, workers: Workers) -> None:
+def test_a_refused_login_is_not_tried_again_by_itself(cache: Cache, workers: Workers) -> None:
     workers.start(PHPMYADMIN_PASSWORD="wrong", SYNC_INTERVAL_MINUTES="0.01", PHPMYADMIN_LOGIN="http")
-    failed = wait_for(lambda: store.status().last)
+    failed = wait_for(lambda: cache.status().last)
     assert failed.error is not None
     assert failed.error.code == "login_refused"
-    version = store.version()
+    version = cache.runs.version()
     for _ in range(12):  # the interval passes several times
-        version = store.wait(version, 0.25)
-    assert len(store.runs()) == 1
-    task = store.request("test")  # someone presses the button
-    answered = wait_for(lambda: ended(store, task))
+        version = cache.runs.wait(version, 0.25)
+    assert len(cache.runs.recent()) == 1
+    task = cache.runs.request("test")  # someone presses the button
+    answered = wait_for(lambda: ended(cache, task))
     assert answered.error == failed.error
-    assert len(store.runs()) == 2
+    assert len(cache.runs.recent()) == 2
 
 
-def test_a_sync_that_hangs_is_ended_at_its_time_limit(store: LocalStore, workers: Workers) -> None:
+def test_a_sync_that_hangs_is_ended_at_its_time_limit(cache: Cache, workers: Workers) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         process = workers.run("sync", PHPMYADMIN_URL=url, SYNC_TIMEOUT_MINUTES="0.08")
@@ -187,14 +188,14 @@ def test_a_sync_that_hangs_is_ended_at_its_time_limit(store: LocalStore, workers
     assert process.returncode == 1
     assert family
     assert psutil.wait_procs(family, timeout=15)[1] == []
-    last = store.status().last
+    last = cache.status().last
     assert last is not None
     assert last.error is not None
     assert (last.error.code, last.error.transient) == ("sync_timed_out", True)
     assert "SYNC_TIMEOUT_MINUTES" in last.error.advice
 
 
-def test_an_attached_sync_ends_with_its_parent(store: LocalStore, workers: Workers) -> None:
+def test_an_attached_sync_ends_with_its_parent(cache: Cache, workers: Workers) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as silent, TemporaryDirectory() as temporary:
         environment = workers._environment(
             TMPDIR=temporary, PHPMYADMIN_URL=f"http://127.0.0.1:{silent.getsockname()[1]}/"
@@ -207,24 +208,24 @@ def test_an_attached_sync_ends_with_its_parent(store: LocalStore, workers: Worke
     assert psutil.wait_procs(family, timeout=15)[1] == []
 
 
-def test_a_worker_that_is_asked_to_end_leaves_at_once(store: LocalStore, workers: Workers) -> None:
-    publish(store, 3)
+def test_a_worker_that_is_asked_to_end_leaves_at_once(cache: Cache, workers: Workers) -> None:
+    publish(cache, 3)
     process = workers.start()
-    wait_for(lambda: leader(store))
+    wait_for(lambda: leader(cache))
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 0
-    assert store.status().workers == ()
+    assert cache.status().workers == ()
     with pytest.raises(NoWorker):
-        store.request("test")
+        cache.runs.request("test")
 
 
-def test_a_second_sync_by_hand_says_that_one_runs(store: LocalStore, workers: Workers) -> None:
-    with store.sync_lock():
+def test_a_second_sync_by_hand_says_that_one_runs(cache: Cache, workers: Workers) -> None:
+    with cache.sync_lock():
         assert workers.run("sync").wait(60) == 75
-    assert store.runs() == []
+    assert cache.runs.recent() == []
 
 
-def test_missing_settings_are_told_to_readers_too(store: LocalStore, workers: Workers, lab: object) -> None:
+def test_missing_settings_are_told_to_readers_too(cache: Cache, workers: Workers, lab: object) -> None:
     environment = workers._environment()
     del environment["PHPMYADMIN_PASSWORD"]
     done = subprocess.run(
@@ -232,7 +233,7 @@ def test_missing_settings_are_told_to_readers_too(store: LocalStore, workers: Wo
     )
     assert done.returncode == 2
     assert "PHPMYADMIN_PASSWORD" in done.stderr
-    last = store.status().last
+    last = cache.status().last
     assert last is not None
     assert last.error is not None
     assert (last.error.code, "PHPMYADMIN_PASSWORD" in last.error.message) == ("settings_invalid", True)

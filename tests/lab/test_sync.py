@@ -6,7 +6,7 @@ import pytest
 from copies import Copies, json_rows
 
 from cache.storage.records import Run, Worker
-from cache.storage.snapshot import JSON, Changes, Segment
+from cache.storage.snapshot import JSON, ChangeCounts, Segment
 from scraper.sync.segment_assembler import Assembler
 from scraper.sync.sync import sync
 
@@ -14,7 +14,7 @@ from scraper.sync.sync import sync
 def test_it_works(copies: Copies) -> None:
     run = copies.sync()
     assert (run.outcome, run.error) == ("published", None)
-    head = copies.store.head()
+    head = copies.cache.snapshots.head()
     assert head is not None
     assert head.verified
     assert head.verified_at is not None
@@ -29,7 +29,7 @@ def test_every_cell_of_100_000_orders_is_what_mariadb_holds(copies: Copies) -> N
         assert (run.outcome, run.rows, run.error) == ("published", 100_000, None)
         assert run.changes is not None
         assert run.changes.inserted == 100_000
-        assert copies.store.open().verify() == []
+        assert copies.cache.snapshots.open().verify() == []
         assert copies.differences() == []
     finally:
         copies.lab.seed(2_000)
@@ -40,10 +40,10 @@ def test_every_cell_of_100_000_orders_is_what_mariadb_holds(copies: Copies) -> N
 
 def test_nothing_changed_moves_nothing_and_makes_no_generation(copies: Copies) -> None:
     copies.sync()
-    before = copies.store.head()
+    before = copies.cache.snapshots.head()
     run = copies.sync()
-    after = copies.store.head()
-    assert (run.outcome, run.exported_ranges, run.changes) == ("unchanged", 0, Changes())
+    after = copies.cache.snapshots.head()
+    assert (run.outcome, run.exported_ranges, run.changes) == ("unchanged", 0, ChangeCounts())
     assert before is not None
     assert after is not None
     assert after.generation == before.generation
@@ -56,19 +56,19 @@ def test_an_hour_of_the_shop_is_counted_as_it_happened(copies: Copies) -> None:
         done = copies.lab.mutate(seed=hour)
         run = copies.sync()
         assert run.outcome == "published"
-        assert run.changes == Changes(**done)
+        assert run.changes == ChangeCounts(**done)
         assert copies.differences() == []
 
 
 def test_only_ranges_that_differ_are_exported_and_written(copies: Copies, small_pages: None) -> None:
     table = copies.table("id INT PRIMARY KEY, note TEXT", [(i, f"note {i}") for i in range(100)])
     assert copies.sync(table).ranges == 10
-    before = [segment.id for segment in copies.store.open().manifest.segments]
+    before = [segment.id for segment in copies.cache.snapshots.open().manifest.segments]
     copies.execute(f"UPDATE {table} SET note = 'new' WHERE id = 55")
     copies.execute(f"DELETE FROM {table} WHERE id = 31")
     run = copies.sync(table)
-    after = [segment.id for segment in copies.store.open().manifest.segments]
-    assert (run.exported_ranges, run.changes) == (2, Changes(updated=1, deleted=1))
+    after = [segment.id for segment in copies.cache.snapshots.open().manifest.segments]
+    assert (run.exported_ranges, run.changes) == (2, ChangeCounts(updated=1, deleted=1))
     assert [i for i, (a, b) in enumerate(zip(before, after, strict=True)) if a != b] == [3, 5]
     assert copies.differences(table) == []
 
@@ -78,7 +78,7 @@ def test_rows_beyond_the_last_range_and_before_the_first_are_seen(copies: Copies
     copies.sync(table)
     copies.insert(table, [(-5, "before"), *((i, "after") for i in range(100, 125))])
     run = copies.sync(table)
-    assert run.changes == Changes(inserted=26)
+    assert run.changes == ChangeCounts(inserted=26)
     assert run.exported_ranges == 2
     assert copies.differences(table) == []
 
@@ -91,7 +91,7 @@ def test_a_range_that_lost_all_its_rows_leaves_no_gap(copies: Copies, small_page
         copies.sync(table, hold_back_below=0.0)
         assert copies.differences(table) == []
     copies.insert(table, [(45, "back"), (-1, "first"), (1000, "last")])
-    assert copies.sync(table).changes == Changes(inserted=3)
+    assert copies.sync(table).changes == ChangeCounts(inserted=3)
     assert copies.differences(table) == []
 
 
@@ -99,17 +99,17 @@ def test_an_update_that_moves_a_key_is_followed(copies: Copies, small_pages: Non
     table = copies.table("id INT PRIMARY KEY, note TEXT", [(i, "") for i in range(50)])
     copies.sync(table)
     copies.execute(f"UPDATE {table} SET id = 1000 WHERE id = 7")
-    assert copies.sync(table).changes == Changes(inserted=1, deleted=1)
+    assert copies.sync(table).changes == ChangeCounts(inserted=1, deleted=1)
     assert copies.differences(table) == []
 
 
 def test_a_damaged_segment_is_written_again(copies: Copies, small_pages: None) -> None:
     table = copies.table("id INT PRIMARY KEY, note TEXT", [(i, "") for i in range(30)])
     copies.sync(table)
-    copies.store.open().paths(JSON)[1].write_bytes(b"{}")
+    copies.cache.snapshots.open().paths(JSON)[1].write_bytes(b"{}")
     run = copies.sync(table)
     assert (run.error, run.exported_ranges) == (None, 1)
-    assert copies.store.open().verify() == []
+    assert copies.cache.snapshots.open().verify() == []
     assert copies.differences(table) == []
 
 
@@ -135,22 +135,22 @@ def test_a_table_with_an_integer_key_is_copied_and_followed(
 ) -> None:
     table = copies.table(f"{definition}, note VARCHAR(30)", [(key, f"n{key}") for key in keys])
     run = copies.sync(table)
-    assert (run.error, run.changes) == (None, Changes(inserted=len(keys)))
+    assert (run.error, run.changes) == (None, ChangeCounts(inserted=len(keys)))
     assert copies.differences(table) == []
     copies.execute(f"UPDATE {table} SET note = 'new' ORDER BY id DESC LIMIT 1")
     run = copies.sync(table)
-    assert (run.error, run.changes) == (None, Changes(updated=min(1, len(keys))))
+    assert (run.error, run.changes) == (None, ChangeCounts(updated=min(1, len(keys))))
     assert copies.differences(table) == []
 
 
 def test_a_composite_key_with_more_rows_of_one_key_than_a_page_is_copied(copies: Copies, small_pages: None) -> None:
     rows = [(i, j) for i, many in ((1, 3), (2, 35), (3, 10), (4, 1), (7, 12)) for j in range(many)]
     table = copies.table("a INT, b INT, note TEXT, PRIMARY KEY (a, b)", [(*row, "") for row in rows])
-    assert copies.sync(table).changes == Changes(inserted=len(rows))
+    assert copies.sync(table).changes == ChangeCounts(inserted=len(rows))
     assert copies.differences(table) == []
     copies.execute(f"UPDATE {table} SET note = 'new' WHERE a = 3 AND b = 3")
     copies.execute(f"DELETE FROM {table} WHERE a = 2 AND b = 33")
-    assert copies.sync(table).changes == Changes(updated=1, deleted=1)
+    assert copies.sync(table).changes == ChangeCounts(updated=1, deleted=1)
     assert copies.differences(table) == []
 
 
@@ -165,7 +165,7 @@ def test_a_table_without_an_integer_key_is_one_range(copies: Copies, small_pages
     assert (run.error, run.ranges, run.rows) == (None, 1, 31)
     assert copies.differences(table) == []
     copies.execute(f"DELETE FROM {table} WHERE b = 9")
-    assert copies.sync(table).changes == Changes(deleted=1)
+    assert copies.sync(table).changes == ChangeCounts(deleted=1)
     assert copies.differences(table) == []
 
 
@@ -175,10 +175,10 @@ def test_equal_rows_never_cancel(copies: Copies) -> None:
     for more, rows in ((2, 4), (4, 8)):
         copies.insert(table, [(1, "same")] * more)
         run = copies.sync(table)
-        assert (run.rows, run.changes) == (rows, Changes(inserted=more))
+        assert (run.rows, run.changes) == (rows, ChangeCounts(inserted=more))
     copies.execute(f"DELETE FROM {table} LIMIT 2")
     run = copies.sync(table)
-    assert (run.rows, run.changes) == (6, Changes(deleted=2))
+    assert (run.rows, run.changes) == (6, ChangeCounts(deleted=2))
     copies.execute(f"UPDATE {table} SET b = 'other' LIMIT 2")  # a pair for a pair: the count stays
     assert copies.sync(table).outcome == "published"
     assert copies.differences(table) == []
@@ -213,7 +213,7 @@ def test_a_table_that_is_gone_fails_and_readers_keep_what_they_had(copies: Copie
     run = copies.sync(table)
     assert run.error is not None
     assert (run.outcome, run.error.code) == ("failed", "no_table")
-    assert json_rows(copies.store.open()) == [{"id": 1, "note": "kept"}]
+    assert json_rows(copies.cache.snapshots.open()) == [{"id": 1, "note": "kept"}]
 
 
 def test_a_column_renamed_while_the_table_is_read_is_not_published(
@@ -231,7 +231,7 @@ def test_a_column_renamed_while_the_table_is_read_is_not_published(
     run = copies.sync(table)
     assert run.error is not None
     assert run.error.code in ("table_changed", "statement_refused")
-    assert copies.store.head() is None
+    assert copies.cache.snapshots.head() is None
 
 
 @pytest.mark.parametrize("name", ["my orders", "back`tick", "select", "заказы 注文", "quo'te\"s", "<b>&amp;", "t.dot"])
@@ -240,14 +240,14 @@ def test_any_name_of_a_table_and_its_columns_works(copies: Copies, name: str) ->
     table = copies.table(f"`{column}` INT PRIMARY KEY, `x {column}` TEXT", [(1, "a"), (2, None)], name=name)
     run = copies.sync(table)
     assert (run.error, run.rows) == (None, 2)
-    assert json_rows(copies.store.open()) == [{name: 1, f"x {name}": "a"}, {name: 2, f"x {name}": None}]
+    assert json_rows(copies.cache.snapshots.open()) == [{name: 1, f"x {name}": "a"}, {name: 2, f"x {name}": None}]
 
 
 def test_columns_named_like_the_result_columns_do_no_harm(copies: Copies, small_pages: None) -> None:
     table = copies.table("c1 INT, c0 INT PRIMARY KEY, c2 TEXT", [(i, 100 - i, str(i)) for i in range(40)])
     copies.sync(table)
     copies.execute(f"UPDATE {table} SET c2 = 'new' WHERE c0 = 70")
-    assert copies.sync(table).changes == Changes(updated=1)
+    assert copies.sync(table).changes == ChangeCounts(updated=1)
     assert copies.differences(table) == []
 
 
@@ -256,7 +256,7 @@ def test_tables_whose_names_differ_in_case_are_two(copies: Copies) -> None:
     upper = copies.table("id INT PRIMARY KEY, b TEXT", [(1, "upper")], name="Twins")
     for table, row in ((lower, {"id": 1, "a": "lower"}), (upper, {"id": 1, "b": "upper"})):
         assert copies.sync(table).error is None
-        assert json_rows(copies.store.open()) == [row]
+        assert json_rows(copies.cache.snapshots.open()) == [row]
 
 
 def test_a_view_is_copied(copies: Copies) -> None:
@@ -273,7 +273,7 @@ def test_a_view_is_copied(copies: Copies) -> None:
 def test_a_table_of_one_column_keeps_null_and_empty_apart(copies: Copies) -> None:
     table = copies.table("a VARCHAR(9)", [(None,), ("",), ("NULL",), ("",), ("\\N",), ("x",)])
     assert copies.sync(table).error is None
-    assert [row["a"] for row in json_rows(copies.store.open())] == [None, "", "NULL", "", "\\N", "x"]
+    assert [row["a"] for row in json_rows(copies.cache.snapshots.open())] == [None, "", "NULL", "", "\\N", "x"]
 
 
 def test_300_columns_are_copied(copies: Copies) -> None:
@@ -299,20 +299,20 @@ def test_a_table_that_shrank_below_half_is_held_back_until_accepted(
 ) -> None:
     table = copies.table("id INT PRIMARY KEY, note TEXT", [(i, "x") for i in range(40)])
     copies.sync(table)
-    before = copies.store.head()
+    before = copies.cache.snapshots.head()
     copies.execute(f"DELETE FROM {table} WHERE id >= {kept}")
     for _ in range(2):  # it stays so, however often it is tried
         run = copies.sync(table)
         assert run.error is not None
         assert (run.outcome, run.error.code) == ("failed", "held_back")
-        assert copies.store.head() == before
+        assert copies.cache.snapshots.head() == before
 
     worker = Worker()
-    copies.store.stand(worker)
-    task = copies.store.request("someone", accept=True)
+    copies.cache.leadership.heartbeat(worker)
+    task = copies.cache.runs.request("someone", accept=True)
     run = copies.sync(table)
     assert (run.error, run.outcome, run.asked_by) == (None, "published", ("someone",))
-    assert copies.store.task(task.id).state == "completed"
+    assert copies.cache.runs.task(task.id).state == "completed"
     assert copies.differences(table) == []
 
 
@@ -330,7 +330,7 @@ def test_a_table_that_kept_half_of_its_rows_is_published(copies: Copies, small_p
 def test_between_full_comparisons_only_new_and_recent_rows_are_compared(copies: Copies, small_pages: None) -> None:
     table = copies.table("id INT PRIMARY KEY, note TEXT", [(i, "x") for i in range(100)])
     copies.sync(table)
-    whole = copies.store.head()
+    whole = copies.cache.snapshots.head()
     assert whole is not None
     assert whole.checked_at is not None
     assert whole.checked_at == whole.verified_at
@@ -338,15 +338,15 @@ def test_between_full_comparisons_only_new_and_recent_rows_are_compared(copies: 
     settings = copies.settings.model_copy(update={"phpmyadmin_table": table, "full_check_hours": 24.0})
 
     def scheduled() -> Run:
-        return sync(copies.store, settings, lambda _: copies.session, "schedule")
+        return sync(copies.cache, settings, lambda _: copies.session, "schedule")
 
-    assert scheduled().changes == Changes(updated=1)  # the newest
-    head = copies.store.head()
+    assert scheduled().changes == ChangeCounts(updated=1)  # the newest
+    head = copies.cache.snapshots.head()
     assert head is not None
     assert (head.verified, head.verified_at) == (True, whole.verified_at)
     assert head.checked_at is not None
     assert head.checked_at > whole.checked_at
-    assert copies.sync(table, full_check_hours=24.0).changes == Changes(updated=1)  # all, since somebody asked
+    assert copies.sync(table, full_check_hours=24.0).changes == ChangeCounts(updated=1)  # all, since somebody asked
     copies.execute(f"UPDATE {table} SET note = 'again' WHERE id = 35")
-    assert scheduled().changes == Changes(updated=1)  # that range changed lately
+    assert scheduled().changes == ChangeCounts(updated=1)  # that range changed lately
     assert copies.differences(table) == []

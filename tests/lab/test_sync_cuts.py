@@ -70,13 +70,13 @@ def test_from_whichever_answer_on_all_are_cut_nothing_wrong_is_published(
         proxy.statements.clear()
         proxy.meddle = lambda _, body, n=n: cut(body, 0.5) if len(proxy.statements) >= n else body  # type: ignore[misc]
         copies.insert(table, [(100 + n, "another")])
-        before = copies.store.head()
+        before = copies.cache.snapshots.head()
         run = copies.sync(table, session)
         outcomes.append(code(run))
         if run.error is None:
             assert copies.differences(table) == []
         else:
-            assert copies.store.head() == before
+            assert copies.cache.snapshots.head() == before
         if len(proxy.statements) <= n:
             break
     assert "answer_cut" in outcomes
@@ -89,7 +89,7 @@ def test_a_cut_description_of_the_table_is_refused(copies: Copies, proxy: Gatewa
     table = copies.table("a INT, b INT, note TEXT, PRIMARY KEY (a, b)", [(1, 2, "x")])
     proxy.meddle = lambda sql, body: cut(body, keep) if f"FROM {which}" in sql and "AS c2" in sql else body
     assert code(copies.sync(table, copies.through(proxy.url))) == "answer_cut"
-    assert copies.store.head() is None
+    assert copies.cache.snapshots.head() is None
 
 
 @pytest.mark.parametrize("keep", [0, 0.5, 1])
@@ -98,10 +98,10 @@ def test_a_cut_checksum_answer_is_refused(copies: Copies, small_pages: None, pro
     assert copies.sync(table).error is None
     copies.execute(f"DELETE FROM {table} WHERE id = 44")
     proxy.meddle = lambda sql, body: cut(body, keep) if "INTERVAL(" in sql else body
-    before = copies.store.head()
+    before = copies.cache.snapshots.head()
     assert code(copies.sync(table, copies.through(proxy.url))) == "answer_cut"
-    assert copies.store.head() == before
-    assert len(json_rows(copies.store.open())) == 45
+    assert copies.cache.snapshots.head() == before
+    assert len(json_rows(copies.cache.snapshots.open())) == 45
 
 
 @pytest.mark.parametrize("most", [1, 4, 9])
@@ -121,7 +121,7 @@ def test_a_cut_within_the_rows_of_one_key_is_refused_after_a_few_retries(
     proxy.meddle = lambda sql, body: cut(body, 0.5) if "LIMIT" in sql else body
     assert code(copies.sync(table, copies.through(proxy.url))) == "answer_cut"
     assert sum("LIMIT" in sql for sql in proxy.statements) <= 4
-    assert copies.store.head() is None
+    assert copies.cache.snapshots.head() is None
 
 
 def test_a_table_without_a_key_that_is_always_cut_is_never_published(copies: Copies, proxy: Gateway) -> None:
@@ -129,7 +129,7 @@ def test_a_table_without_a_key_that_is_always_cut_is_never_published(copies: Cop
     proxy.meddle = lambda sql, body: cut(body, 1) if re.search(r"AS c1 FROM `shop`.`t\d+` AS t$", sql) else body
     run = copies.sync(table, copies.through(proxy.url))
     assert code(run) in ("answer_cut", "unconfirmed")
-    assert copies.store.head() is None
+    assert copies.cache.snapshots.head() is None
 
 
 def test_an_answer_that_was_changed_on_the_way_is_never_published(
@@ -138,7 +138,7 @@ def test_an_answer_that_was_changed_on_the_way_is_never_published(
     table = copies.table("id INT PRIMARY KEY, note TEXT", ROWS)
     proxy.meddle = lambda _, body: body.replace(b"note 7", b"note 8")
     assert code(copies.sync(table, copies.through(proxy.url))) == "unconfirmed"
-    assert copies.store.head() is None
+    assert copies.cache.snapshots.head() is None
 
 
 # -- by the server itself
@@ -153,7 +153,7 @@ def test_a_checksum_that_reaches_max_statement_time_is_refused(copies: Copies) -
     finally:
         copies.execute("DROP VIEW slow")
     assert code(run) in ("answer_cut", "statement_refused")
-    assert copies.store.head() is None
+    assert copies.cache.snapshots.head() is None
 
 
 def test_an_export_that_reaches_max_statement_time_is_refused(copies: Copies) -> None:
@@ -167,7 +167,7 @@ def test_an_export_that_reaches_max_statement_time_is_refused(copies: Copies) ->
     copies.execute(f"CREATE OR REPLACE VIEW slow AS SELECT id, note, nap() AS nap FROM {table}")
     try:
         assert copies.sync("slow").error is None  # slow, but whole
-        head = copies.store.head()
+        head = copies.cache.snapshots.head()
         copies.insert(table, [(1000, "one more")])
         with statements_end_after(copies, 0.5):
             run = copies.sync("slow")
@@ -175,8 +175,8 @@ def test_an_export_that_reaches_max_statement_time_is_refused(copies: Copies) ->
         copies.execute("DROP VIEW slow")
         copies.execute("DROP FUNCTION nap")
     assert code(run) in ("answer_cut", "unconfirmed")
-    assert copies.store.head() == head
-    assert len(json_rows(copies.store.open())) == 45
+    assert copies.cache.snapshots.head() == head
+    assert len(json_rows(copies.cache.snapshots.open())) == 45
 
 
 def test_pages_that_reach_max_statement_time_are_continued(copies: Copies, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,8 +207,8 @@ def test_pages_that_reach_max_statement_time_are_continued(copies: Copies, monke
 def test_whatever_the_time_limit_of_statements_nothing_wrong_is_published(copies: Copies, seconds: float) -> None:
     with statements_end_after(copies, seconds):
         run = copies.sync()
-    assert copies.store.head() is None or copies.differences() == []
-    assert (run.error is None) == (copies.store.head() is not None)
+    assert copies.cache.snapshots.head() is None or copies.differences() == []
+    assert (run.error is None) == (copies.cache.snapshots.head() is not None)
 
 
 def test_after_a_database_killed_during_rows_the_next_sync_succeeds(
@@ -227,7 +227,7 @@ def test_after_a_database_killed_during_rows_the_next_sync_succeeds(
     finally:
         copies.lab.start_database()
     assert run.outcome == "failed"
-    assert copies.store.head() is None
+    assert copies.cache.snapshots.head() is None
     assert copies.sync(table).error is None
     assert copies.differences(table) == []
 
@@ -237,7 +237,7 @@ def test_the_login_ending_in_the_middle_is_told_as_such(copies: Copies, small_pa
     table = copies.table("id INT PRIMARY KEY, note TEXT", ROWS)
     proxy.meddle = lambda sql, body: page if "LIMIT" in sql and len(proxy.statements) > 3 else body
     assert code(copies.sync(table, copies.through(proxy.url))) == "session_lost"
-    assert copies.store.head() is None
+    assert copies.cache.snapshots.head() is None
 
 
 # -- a table that moves
@@ -270,11 +270,11 @@ def test_a_range_that_keeps_changing_is_published_as_unverified(
 
     proxy.meddle = write
     run = copies.sync(table, copies.through(proxy.url))
-    head = copies.store.head()
+    head = copies.cache.snapshots.head()
     assert head is not None
     assert (run.outcome, code(run), head.verified, head.verified_at) == ("unverified", "still_moving", False, None)
     assert head.reason == "Ranges that kept changing while they were read: 1."
-    assert [row["note"] for row in json_rows(copies.store.open())][4:] == [note for _, note in ROWS[4:]]
+    assert [row["note"] for row in json_rows(copies.cache.snapshots.open())][4:] == [note for _, note in ROWS[4:]]
     assert copies.sync(table).outcome == "published"
     assert copies.differences(table) == []
 

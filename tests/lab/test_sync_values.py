@@ -11,7 +11,8 @@ from copies import Copies, json_rows, parquet_table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cache.storage.snapshot import Changes
+from cache.storage.documents import SETUP
+from cache.storage.snapshot import ChangeCounts
 from cache.table_setup import Setup
 
 # No surrogates (they are no characters); all else, also what looks like the parts of CSV, SQL, HTML and a NULL.
@@ -35,7 +36,7 @@ def test_any_text_survives_the_whole_way(
     run = copies.sync(table)
     assert run.error is None
     assert copies.differences(table) == []
-    stored = parquet_table(copies.store.open())
+    stored = parquet_table(copies.cache.snapshots.open())
     assert list(zip(*(stored.column(name).to_pylist() for name in ("a", "b")), strict=True)) == rows
 
 
@@ -44,15 +45,15 @@ def test_every_character_of_the_first_planes_survives(copies: Copies) -> None:
     cells = ["".join(map(chr, points[i : i + 500])) for i in range(0, len(points), 500)]
     table = copies.table("id INT PRIMARY KEY, a TEXT", list(enumerate(cells)))
     assert copies.sync(table).error is None
-    assert [row["a"] for row in json_rows(copies.store.open())] == cells
-    assert parquet_table(copies.store.open()).column("a").to_pylist() == cells
+    assert [row["a"] for row in json_rows(copies.cache.snapshots.open())] == cells
+    assert parquet_table(copies.cache.snapshots.open()).column("a").to_pylist() == cells
 
 
 def test_null_empty_and_the_text_null_are_three_things(copies: Copies) -> None:
     values = [None, "", "NULL", "null", "\\N", '""', '"', " "]
     table = copies.table("id INT PRIMARY KEY, a VARCHAR(9), b TEXT", [(i, v, v) for i, v in enumerate(values)])
     assert copies.sync(table).error is None
-    assert [(row["a"], row["b"]) for row in json_rows(copies.store.open())] == [(v, v) for v in values]
+    assert [(row["a"], row["b"]) for row in json_rows(copies.cache.snapshots.open())] == [(v, v) for v in values]
 
 
 # Each type with two values, as SQL, and what JSON has for them.
@@ -104,8 +105,8 @@ def test_every_type_comes_through_as_the_contract_says(copies: Copies) -> None:
         copies.execute(f"INSERT INTO {table} VALUES ({i}, {', '.join(values[i][0] for values in TYPES.values())})")
     copies.execute(f"INSERT INTO {table} (id) VALUES (2)")
     run = copies.sync(table)
-    assert (run.error, run.changes) == (None, Changes(inserted=3))
-    rows = json_rows(copies.store.open())
+    assert (run.error, run.changes) == (None, ChangeCounts(inserted=3))
+    rows = json_rows(copies.cache.snapshots.open())
     for i in range(2):
         for type, values in TYPES.items():
             assert rows[i][type] == values[i][1], type
@@ -129,7 +130,7 @@ def test_floats_are_the_shortest_number_that_reads_back_the_same(copies: Copies)
     doubles = [0.1, 1 / 3, 5e-324, 1e22, 123456789.123456789, -2.5e-8, 1e15, 123456789012345680.0]
     table = copies.table("id INT PRIMARY KEY, d DOUBLE, f FLOAT", [(i, v, v) for i, v in enumerate(doubles)])
     assert copies.sync(table).error is None
-    assert [row["d"] for row in json_rows(copies.store.open())] == doubles
+    assert [row["d"] for row in json_rows(copies.cache.snapshots.open())] == doubles
 
 
 def test_datetimes_are_read_in_the_source_time_zone_but_timestamps_in_utc(copies: Copies) -> None:
@@ -138,7 +139,7 @@ def test_datetimes_are_read_in_the_source_time_zone_but_timestamps_in_utc(copies
     for i, text in enumerate(("2025-07-01 12:00:00", "2025-01-01 12:00:00", "2025-10-26 02:30:00")):
         copies.execute(f"INSERT INTO {table} VALUES (%s, %s, %s)", i, text, text)
     assert copies.sync(table, source_timezone="Europe/Berlin").error is None
-    assert [(row["d"], row["s"]) for row in json_rows(copies.store.open())] == [
+    assert [(row["d"], row["s"]) for row in json_rows(copies.cache.snapshots.open())] == [
         ("2025-07-01T10:00:00Z", "2025-07-01T12:00:00Z"),
         ("2025-01-01T11:00:00Z", "2025-01-01T12:00:00Z"),
         ("2025-10-26T00:30:00Z", "2025-10-26T02:30:00Z"),
@@ -146,9 +147,11 @@ def test_datetimes_are_read_in_the_source_time_zone_but_timestamps_in_utc(copies
     run = copies.sync(table, source_timezone="UTC")  # another meaning of the same texts
     assert run.outcome == "published"
     assert copies.differences(table) == []
-    copies.store.keep_setup(Setup(source_timezone="Europe/Berlin"))  # what was said on the set-up page comes first
+    copies.cache.documents.change(
+        SETUP, lambda _: Setup(source_timezone="Europe/Berlin")
+    )  # what was said on the set-up page comes first
     copies.sync(table, source_timezone="UTC")
-    assert json_rows(copies.store.open())[0]["d"] == "2025-07-01T10:00:00Z"
+    assert json_rows(copies.cache.snapshots.open())[0]["d"] == "2025-07-01T10:00:00Z"
 
 
 # -- JSON and booleans are decided once
@@ -159,7 +162,10 @@ def test_a_column_of_json_values_is_nested_even_if_encoded_twice(copies: Copies)
     twice = json.dumps(json.dumps(place, indent=1))
     table = copies.table("id INT PRIMARY KEY, a TEXT, b TEXT", [(1, json.dumps(place), twice), (2, None, "[]")])
     assert copies.sync(table).error is None
-    assert json_rows(copies.store.open()) == [{"id": 1, "a": place, "b": place}, {"id": 2, "a": None, "b": []}]
+    assert json_rows(copies.cache.snapshots.open()) == [
+        {"id": 1, "a": place, "b": place},
+        {"id": 2, "a": None, "b": []},
+    ]
 
 
 @pytest.mark.parametrize("odd", [3, 17, 39])
@@ -169,7 +175,7 @@ def test_one_value_that_is_no_json_anywhere_makes_the_column_text(copies: Copies
         "id INT PRIMARY KEY, a TEXT, b TINYINT(1)", [(i, v, 1 + (i == odd)) for i, v in enumerate(values)]
     )
     assert copies.sync(table).error is None
-    assert [(row["a"], row["b"]) for row in json_rows(copies.store.open())] == [
+    assert [(row["a"], row["b"]) for row in json_rows(copies.cache.snapshots.open())] == [
         (value, 1 + (i == odd)) for i, value in enumerate(values)
     ]
     assert copies.differences(table) == []
@@ -180,11 +186,11 @@ def test_a_later_value_that_does_not_fit_is_kept_and_changes_no_other_row(copies
     copies.sync(table)
     copies.execute(f"UPDATE {table} SET a = 'words', b = 7 WHERE id = 15")
     run = copies.sync(table)
-    assert (run.error, run.changes, run.exported_ranges) == (None, Changes(updated=1), 1)
-    rows = json_rows(copies.store.open())
+    assert (run.error, run.changes, run.exported_ranges) == (None, ChangeCounts(updated=1), 1)
+    rows = json_rows(copies.cache.snapshots.open())
     assert (rows[15]["a"], rows[15]["b"]) == ("words", 7)
     assert (rows[14]["a"], rows[14]["b"]) == ({"x": 1}, False)
-    assert [s.misfits for s in copies.store.open().manifest.segments if s.misfits] == [{"a": 1, "b": 1}]
+    assert [s.misfits for s in copies.cache.snapshots.open().manifest.segments if s.misfits] == [{"a": 1, "b": 1}]
 
 
 def test_a_column_without_values_is_decided_when_the_first_comes(copies: Copies, small_pages: None) -> None:
@@ -192,9 +198,9 @@ def test_a_column_without_values_is_decided_when_the_first_comes(copies: Copies,
     copies.sync(table)
     copies.execute(f"UPDATE {table} SET a = '[1]', b = 'words', c = 1 WHERE id = 25")
     assert copies.sync(table).error is None
-    row = json_rows(copies.store.open())[25]
+    row = json_rows(copies.cache.snapshots.open())[25]
     assert (row["a"], row["b"], row["c"]) == ([1], "words", True)
     copies.execute(f"UPDATE {table} SET a = 'no json', c = 5 WHERE id = 3")
     assert copies.sync(table).error is None
-    rows = json_rows(copies.store.open())
+    rows = json_rows(copies.cache.snapshots.open())
     assert (rows[3]["a"], rows[3]["c"], rows[25]["a"]) == ("no json", 5, [1])

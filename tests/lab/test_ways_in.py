@@ -19,7 +19,7 @@ from lab_fixtures import SEEDED
 from web_server import Handler, serving
 
 from cache.errors import SettingsInvalid
-from cache.storage.local_store import LocalStore
+from cache.storage.store import Cache
 from lab import Door, Lab
 from scraper import doctor
 from scraper.client.exporter import Exporter
@@ -118,12 +118,12 @@ def browsers() -> list[psutil.Process]:
     ],
     ids=lambda value: value if isinstance(value, str) else "code" if value else "",
 )  # fmt: skip
-def test_plain_http_goes_through_each_door(lab: Lab, store: LocalStore, name: str, options: dict[str, bool]) -> None:
+def test_plain_http_goes_through_each_door(lab: Lab, cache: Cache, name: str, options: dict[str, bool]) -> None:
     with lab.door(name, **options) as door:
-        run = sync(store, settings_for(door), log_in)
+        run = sync(cache, settings_for(door), log_in)
     assert (run.outcome, run.error, run.rows) == ("published", None, SEEDED)
     assert run.versions["login"] == "http: PHPMYADMIN_LOGIN says so"
-    assert differences(lab, "orders", store.open()) == []
+    assert differences(lab, "orders", cache.snapshots.open()) == []
 
 
 @pytest.mark.parametrize("name", ["http", "servers", "totp", "subpath", "tls", "german", "portal"])
@@ -134,11 +134,11 @@ def test_chrome_goes_through_each_door_that_is_another_for_it(lab: Lab, here: Pa
     assert browsers() == []
 
 
-def test_all_of_a_sync_may_go_through_the_browser(lab: Lab, store: LocalStore) -> None:
+def test_all_of_a_sync_may_go_through_the_browser(lab: Lab, cache: Cache) -> None:
     with lab.door("subpath") as door:
-        run = sync(store, settings_for(door, "browser-only"), log_in)
+        run = sync(cache, settings_for(door, "browser-only"), log_in)
     assert (run.outcome, run.error, run.rows) == ("published", None, SEEDED)
-    assert differences(lab, "orders", store.open()) == []
+    assert differences(lab, "orders", cache.snapshots.open()) == []
     assert browsers() == []
 
 
@@ -247,9 +247,9 @@ def test_a_refused_login_says_who_refused_it_and_which_setting_to_fix(
     assert WRONG not in str(caught.value)
 
 
-def test_a_wrong_password_is_sent_once(lab: Lab, store: LocalStore) -> None:
+def test_a_wrong_password_is_sent_once(lab: Lab, cache: Cache) -> None:
     with lab.door("cookie") as door, lab.meddler(door.url) as proxy:
-        run = sync(store, settings_for(door, phpmyadmin_url=proxy.url, phpmyadmin_password=WRONG), log_in)
+        run = sync(cache, settings_for(door, phpmyadmin_url=proxy.url, phpmyadmin_password=WRONG), log_in)
         assert (run.outcome, run.error and run.error.code) == ("failed", "login_refused")
         assert [request.method for request in proxy.requests].count("POST") == 1
 
@@ -423,10 +423,10 @@ def test_the_way_is_chosen_by_what_the_machine_has(
 
 
 def test_a_machine_without_chrome_logs_in_by_itself(
-    lab: Lab, store: LocalStore, monkeypatch: pytest.MonkeyPatch, settings: ScraperSettings
+    lab: Lab, cache: Cache, monkeypatch: pytest.MonkeyPatch, settings: ScraperSettings
 ) -> None:
     monkeypatch.setattr("scraper.login.login.find_browser", lambda: None)
-    run = sync(store, settings, log_in)
+    run = sync(cache, settings, log_in)
     assert (run.outcome, run.versions["login"]) == ("published", "http: there is no Chrome on this machine")
 
 

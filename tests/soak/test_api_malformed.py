@@ -100,7 +100,7 @@ def bombard(api: Sidecar, make: Callable[[random.Random], bytes], times: int, se
 )
 def test_malformed_requests_bring_no_500_and_no_trace(tmp_path: Path, times: int, seed: int) -> None:
     with sidecar(tmp_path, RATE_LIMIT="off", FAILED_KEYS_LIMIT="off") as api:
-        publish(api.store, 20)
+        publish(api.cache, 20)
         answered = bombard(api, request, times, seed)
         assert answered["400"] > times / 10
         assert answered["200"] > times / 50  # some are right after all

@@ -19,7 +19,7 @@ def api(tmp_path: Path) -> Iterator[Sidecar]:
 
 def fill(api: Sidecar, rows: int, first: int = 0, segments: int = 3) -> None:
     made = [{"id": str(i), "name": f"#{i}"} for i in range(first, first + rows)]
-    publish(api.store, made, columns=COLUMNS[:2], segments=segments)
+    publish(api.cache, made, columns=COLUMNS[:2], segments=segments)
 
 
 def page(api: Sidecar, **parameters: str) -> dict[str, Any]:

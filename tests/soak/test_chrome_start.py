@@ -30,6 +30,6 @@ def test_a_browser_that_hangs_at_its_start_fails_the_sync(
     """The driver waits for it for a minute, or until it ends."""
     hanging(here, "chromium", monkeypatch, seconds)
     settings = copies.settings.model_copy(update={"phpmyadmin_login": "browser"})
-    run = sync(copies.store, settings, log_in)
+    run = sync(copies.cache, settings, log_in)
     assert run.error is not None
     assert (run.outcome, run.error.code) == ("failed", "browser_failed")

@@ -65,7 +65,7 @@ def test_the_copy_of_a_client_that_is_killed_at_random_is_the_table(
     outcomes[process.run(None)] += 1
     with closing(Copy(str(here / "copy.sqlite"), api.url, KEY).database) as database:
         held = dict(database.execute("SELECT key, row FROM rows"))
-    expected = {json.dumps([row["id"]]): row for row in json_rows(copies.store.open())}
+    expected = {json.dumps([row["id"]]): row for row in json_rows(copies.cache.snapshots.open())}
     assert {key: json.loads(row) for key, row in held.items()} == expected
     assert copies.differences() == []
     print(outcomes)

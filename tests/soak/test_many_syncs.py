@@ -44,7 +44,7 @@ def worker(
 def finished(copies: Copies, task: Task, seconds: float = 120) -> Task:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        found = copies.store.task(task.id)
+        found = copies.cache.runs.task(task.id)
         if found.ended:
             return found
         time.sleep(0.05)
@@ -80,13 +80,13 @@ def test_syncs_in_a_row_leave_nothing_over(
         memory = worker.memory_full_info().uss >> 20
         return worker.num_fds(), worker.num_threads(), len(list(temporary.rglob("*"))), memory
 
-    wait_until(lambda: copies.store.status().leader is not None, 60)
-    finished(copies, copies.store.request("test"))
+    wait_until(lambda: copies.cache.status().leader is not None, 60)
+    finished(copies, copies.cache.runs.request("test"))
     first = measured()
     for n in range(syncs):
         if n % 3 == 0:
             copies.lab.mutate(seed=n, touches=10)
-        assert finished(copies, copies.store.request("test")).error is None
+        assert finished(copies, copies.cache.runs.request("test")).error is None
         if n == measured_from:
             first = measured()
         if n % 50 == 0:
@@ -95,6 +95,6 @@ def test_syncs_in_a_row_leave_nothing_over(
     print(f"descriptors, threads, temporary files, MB: {first} after {measured_from} syncs, {last} after {syncs}")
     assert all(now <= then for now, then in zip(last, (*first[:3], first[3] + MEGABYTES), strict=True))
     assert list((here / "cache/work").iterdir()) == []
-    kept = {s.id for g in copies.store._kept() for s in copies.store.inspect(g).manifest.segments}
+    kept = {s.id for g in copies.cache.snapshots._kept() for s in copies.cache.snapshots.inspect(g).manifest.segments}
     assert {folder.name for folder in (here / "cache/segments").iterdir()} == kept
     assert copies.differences() == []

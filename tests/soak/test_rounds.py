@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from paths import ROOT
 
-from cache.storage.local_store import LocalStore
+from cache.storage.backends import open_cache
 from lab import Meddler
 from scraper.settings import ScraperSettings
 from scraper.sync.sync import sync
@@ -108,15 +108,15 @@ def machine(place: Place) -> type[RuleBasedStateMachine]:
         @initialize(shape=st.sampled_from(SHAPES), rows=st.sampled_from([0, 1, 12, 150]))
         def begin(self, shape: str, rows: int) -> None:
             shutil.rmtree(place.folder, ignore_errors=True)
-            self.store = LocalStore(place.folder)
+            self.cache = open_cache(f"file:{place.folder}")
             self.number = 0
             self.follower: Follower | None = None
             copies.table(shape, name=TABLE)
             self._insert(0, rows)
 
         def teardown(self) -> None:
-            if hasattr(self, "store"):
-                self.store.close()
+            if hasattr(self, "cache"):
+                self.cache.close()
 
         # -- what happens to the table
 
@@ -166,8 +166,8 @@ def machine(place: Place) -> type[RuleBasedStateMachine]:
         def delete_many(self, low: int, share: int) -> None:
             """At most 40 % in a row: more would be held back."""
             ((rows,),) = copies.execute(f"SELECT COUNT(*) FROM {TABLE}")
-            head = self.store.head()
-            held = self.store.open().rows if head else 0
+            head = self.cache.snapshots.head()
+            held = self.cache.snapshots.open().rows if head else 0
             gone = min(rows * share // 100, rows - held * 6 // 10)
             if gone > 0:
                 self._change(f"DELETE FROM {TABLE} WHERE a >= {low} LIMIT {gone}")
@@ -233,36 +233,36 @@ def machine(place: Place) -> type[RuleBasedStateMachine]:
             place.outcomes.append(outcome)
             if outcome != "killed":
                 self._is_the_table()
-            elif self.store.head():
-                assert self.store.open().verify() == []
+            elif self.cache.snapshots.head():
+                assert self.cache.snapshots.open().verify() == []
 
         def _sync(self) -> str | None:
             """One sync; its error's code."""
-            before = self.store.head()
-            rows = json_rows(self.store.open()) if before else None
+            before = self.cache.snapshots.head()
+            rows = json_rows(self.cache.snapshots.open()) if before else None
             chosen: ScraperSettings = copies.settings.model_copy(update={"phpmyadmin_table": TABLE})
-            run = sync(self.store, chosen, lambda _: copies.through(meddler.url))
+            run = sync(self.cache, chosen, lambda _: copies.through(meddler.url))
             meddler.clear()
             place.outcomes.append(run.outcome)
             if run.error is None:
                 self._is_the_table()
                 return None
             assert run.outcome == "failed"  # nobody writes meanwhile, so nothing can be unverified
-            assert self.store.head() == before
-            assert (json_rows(self.store.open()) if before else None) == rows
+            assert self.cache.snapshots.head() == before
+            assert (json_rows(self.cache.snapshots.open()) if before else None) == rows
             return run.error.code
 
         def _is_the_table(self) -> None:
-            head = self.store.head()
+            head = self.cache.snapshots.head()
             assert head is not None
             assert head.verified
-            snapshot = self.store.open()
+            snapshot = self.cache.snapshots.open()
             assert snapshot.verify() == []
             assert differences(copies.lab, TABLE, snapshot) == []
             if self.follower:
                 self.follower.follow()  # no sync that failed or was killed leaves a gap
             elif snapshot.manifest.key:
-                self.follower = Follower(self.store)
+                self.follower = Follower(self.cache)
 
     return Rounds
 

@@ -26,7 +26,7 @@ from cache.analytics.rankings import cohorts, customers, products, repeats
 from cache.analytics.values import Absent
 from cache.query.filters import Condition
 from cache.schema import Column
-from cache.storage.local_store import LocalStore
+from cache.storage.backends import open_cache
 from cache.table_setup import OPEN, Setup
 
 Row = dict[str, str | None]
@@ -39,12 +39,12 @@ def orders(
     rows: Sequence[Row], timezone: str = "UTC", columns: Sequence[Column] = SHOP_COLUMNS, setup: Setup = OPEN
 ) -> Iterator[Orders]:
     with TemporaryDirectory() as folder:
-        store = LocalStore(Path(folder))
-        publish(store, [{c.name: row.get(c.name) for c in columns} for row in rows], columns=columns)
-        opened = Orders(store.open(), timezone, setup)
+        cache = open_cache(f"file:{folder}")
+        publish(cache, [{c.name: row.get(c.name) for c in columns} for row in rows], columns=columns)
+        opened = Orders(cache.snapshots.open(), timezone, setup)
         yield opened
         opened.close()
-        store.close()
+        cache.close()
 
 
 @pytest.fixture(scope="module")
@@ -331,19 +331,22 @@ def test_products_and_units_come_from_the_line_items(rows: list[Row], opened: Or
 
 def test_a_new_generation_goes_on_from_the_one_before(rows: list[Row], tmp_path: Path) -> None:
     """Rows of segments that are the same are not read again, and the figures are those of a fresh look."""
-    store = LocalStore(tmp_path)
-    publish(store, rows, columns=SHOP_COLUMNS, segments=8)
-    before = Orders(store.open(), "Europe/Berlin")
+    cache = open_cache(f"file:{tmp_path}")
+    publish(cache, rows, columns=SHOP_COLUMNS, segments=8)
+    before = Orders(cache.snapshots.open(), "Europe/Berlin")
     changed = [dict(row) for row in rows[:-30]]
     changed[5]["total_price"] = "77.77"
-    publish(store, changed, columns=SHOP_COLUMNS, segments=8)
-    grown, fresh = Orders(store.open(), "Europe/Berlin", before=before), Orders(store.open(), "Europe/Berlin")
+    publish(cache, changed, columns=SHOP_COLUMNS, segments=8)
+    grown, fresh = (
+        Orders(cache.snapshots.open(), "Europe/Berlin", before=before),
+        Orders(cache.snapshots.open(), "Europe/Berlin"),
+    )
     assert before.figures(None) != fresh.figures(None)
     before.close()
     for by in DIMENSIONS:
         assert grown.groups([by], customers=True, units=True) == fresh.groups([by], customers=True, units=True)
     assert grown.page(None) == fresh.page(None)
-    store.close()
+    cache.close()
 
 
 EXPORT = (

@@ -14,6 +14,7 @@ from cache_factory import COLUMNS, as_json, confirm, order, publish
 from sidecar_process import Sidecar, sidecar
 
 from cache.access.api_keys import ApiKey, digest
+from cache.storage.documents import API_KEYS
 from cache.storage.records import now
 from cache.storage.snapshot import CHECKSUMS
 
@@ -30,7 +31,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
 @pytest.fixture
 def api(running: Sidecar) -> Iterator[Sidecar]:
     """The API of a cache that holds three orders as generation 1."""
-    publish(running.store, 3)
+    publish(running.cache, 3)
     yield running
     for folder in ("generations", "segments", "changes"):
         for path in (running.folder / "cache" / folder).iterdir():
@@ -53,7 +54,7 @@ def refused(api: Sidecar, **query: object) -> tuple[int, str, str]:
 
 
 def test_it_works(api: Sidecar) -> None:
-    publish(api.store, [order(0), CHANGED, order(3)])
+    publish(api.cache, [order(0), CHANGED, order(3)])
 
     answer = api.client.get("/changes?since=1")
 
@@ -82,19 +83,19 @@ def test_it_works(api: Sidecar) -> None:
 def test_what_comes_next_is_asked_for_with_next(api: Sidecar) -> None:
     first = get(api, 1)
     assert (first["count"], first["more"], first["generation"]) == (0, False, 1)
-    publish(api.store, [order(0), CHANGED, order(2)])
+    publish(api.cache, [order(0), CHANGED, order(2)])
     second = get(api, first["next"])
     assert (second["updated"], second["inserted"], second["deleted"]) == ([CHANGED_JSON], [], [])
-    publish(api.store, [CHANGED, order(2)])
+    publish(api.cache, [CHANGED, order(2)])
     third = get(api, second["next"])
     assert (third["count"], third["deleted"]) == (1, [{"id": 1000}])
-    confirm(api.store)
+    confirm(api.cache)
     assert get(api, third["next"])["count"] == 0
 
 
 def test_what_several_generations_changed_is_one_net_change(api: Sidecar) -> None:
-    publish(api.store, [order(0), CHANGED, order(2), order(3)])
-    publish(api.store, [order(1), order(2), order(4)])
+    publish(api.cache, [order(0), CHANGED, order(2), order(3)])
+    publish(api.cache, [order(1), order(2), order(4)])
 
     body = get(api, 1)
 
@@ -102,7 +103,7 @@ def test_what_several_generations_changed_is_one_net_change(api: Sidecar) -> Non
 
 
 def test_pages_hold_each_change_once_and_say_when_they_are_through(api: Sidecar) -> None:
-    publish(api.store, [{**order(i), "note": "new"} if i % 3 else order(i) for i in range(2, 80)])
+    publish(api.cache, [{**order(i), "note": "new"} if i % 3 else order(i) for i in range(2, 80)])
 
     seen, since, pages = Copy(3), "1", 0
     while True:
@@ -137,7 +138,7 @@ class Copy:
 
 def test_generations_published_between_two_pages_are_followed_too(api: Sidecar) -> None:
     """`more` stays true until the copy is the newest generation, exactly."""
-    publish(api.store, 60)
+    publish(api.cache, 60)
     copy, since, number = Copy(3), "1", 0
     while True:
         body = get(api, since, limit=20)
@@ -145,7 +146,7 @@ def test_generations_published_between_two_pages_are_followed_too(api: Sidecar) 
         since = body["next"]
         if number < 4:
             number += 1
-            publish(api.store, [{**order(i), "note": f"v{number}"} for i in range(number, 60 + number)])
+            publish(api.cache, [{**order(i), "note": f"v{number}"} for i in range(number, 60 + number)])
             assert get(api, since)["generation"] == 2 + number
         if not body["more"]:
             break
@@ -155,7 +156,7 @@ def test_generations_published_between_two_pages_are_followed_too(api: Sidecar) 
 
 
 def test_an_unverified_generation_says_so(api: Sidecar) -> None:
-    publish(api.store, [order(0)], verified=False, reason="1 range was still changing.")
+    publish(api.cache, [order(0)], verified=False, reason="1 range was still changing.")
 
     body = get(api, 1)
 
@@ -196,8 +197,8 @@ def test_parameters_for_caches_are_ignored(api: Sidecar) -> None:
 
 
 def test_changes_that_are_not_kept_any_more_are_gone(api: Sidecar) -> None:
-    publish(api.store, 4)
-    publish(api.store, 5)
+    publish(api.cache, 4)
+    publish(api.cache, 5)
     (api.folder / "cache/changes/0000000002.rows").unlink()
 
     status, code, message = refused(api, since=1)
@@ -210,7 +211,7 @@ def test_changes_that_are_not_kept_any_more_are_gone(api: Sidecar) -> None:
 
 def test_columns_that_changed_make_changes_gone(api: Sidecar) -> None:
     shorter = COLUMNS[:-1]
-    publish(api.store, [{c.name: order(0)[c.name] for c in shorter}], columns=shorter)
+    publish(api.cache, [{c.name: order(0)[c.name] for c in shorter}], columns=shorter)
 
     status, code, message = refused(api, since=1)
 
@@ -219,24 +220,24 @@ def test_columns_that_changed_make_changes_gone(api: Sidecar) -> None:
 
 
 def test_a_cache_that_was_begun_anew_makes_changes_gone_and_not_wrong(api: Sidecar) -> None:
-    publish(api.store, 4)
+    publish(api.cache, 4)
     first, second = get(api, 1)["next"], get(api, 2)["next"]
     for folder in ("generations", "changes"):
         for path in (api.folder / "cache" / folder).iterdir():
             path.unlink()
     (api.folder / "cache/current.json").unlink()
-    publish(api.store, 1)
+    publish(api.cache, 1)
     assert refused(api, since=first)[:2] == (410, "changes_gone")
-    publish(api.store, 7)
+    publish(api.cache, 7)
 
     for since in (first, second):
         assert refused(api, since=since)[:2] == (410, "changes_gone")
 
 
 def test_a_client_ahead_of_a_damaged_generation_waits(api: Sidecar) -> None:
-    publish(api.store, 30)
-    for segment in api.store.open().manifest.segments:
-        (api.store.segment(segment) / CHECKSUMS).write_bytes(b"")
+    publish(api.cache, 30)
+    for segment in api.cache.snapshots.open().manifest.segments:
+        (api.cache.snapshots.segment_folder(segment) / CHECKSUMS).write_bytes(b"")
 
     assert refused(api, since=2)[:2] == (503, "snapshot_damaged")
     assert get(api, 1)["count"] == 0
@@ -244,7 +245,7 @@ def test_a_client_ahead_of_a_damaged_generation_waits(api: Sidecar) -> None:
 
 def test_a_table_without_a_key_has_no_changes(api: Sidecar) -> None:
     keyless = [column.model_copy(update={"key": 0}) for column in COLUMNS]
-    publish(api.store, 3, columns=keyless)
+    publish(api.cache, 3, columns=keyless)
 
     status, code, message = refused(api, since=2)
 
@@ -264,7 +265,7 @@ def test_a_key_is_needed_and_one_that_may_not_see_all_is_refused(api: Sidecar) -
     assert httpx.get(f"{api.url}/changes?since=1").status_code == 401
     hidden = "a-key-that-may-not-see-personal-data"
     masked = ApiKey(name="analyst", digest=digest(hidden), scopes=("read",), masked=True, created_at=now())
-    api.store.change_clients(lambda clients: clients.add(masked))
+    api.cache.documents.change(API_KEYS, lambda clients: clients.add(masked))
     until = time.monotonic() + 10
     status = 401
     while status == 401 and time.monotonic() < until:
@@ -279,19 +280,19 @@ def test_a_key_is_needed_and_one_that_may_not_see_all_is_refused(api: Sidecar) -
 
 
 def test_an_answer_that_would_say_the_same_is_304(api: Sidecar) -> None:
-    publish(api.store, 5)
+    publish(api.cache, 5)
     first = api.client.get("/changes?since=1")
 
     def again(query: str) -> int:
         return api.client.get(f"/changes?{query}", headers={"If-None-Match": first.headers["etag"]}).status_code
 
     assert (again("since=1"), again("since=1&limit=5"), again("since=2")) == (304, 200, 200)
-    confirm(api.store)
+    confirm(api.cache)
     assert again("since=1") == 200
 
 
 def test_head_says_what_get_would(api: Sidecar) -> None:
-    publish(api.store, 5)
+    publish(api.cache, 5)
     plain = {"Accept-Encoding": "identity"}
     got, told = (api.client.request(method, "/changes?since=1", headers=plain) for method in ("GET", "HEAD"))
 
@@ -303,7 +304,7 @@ def test_head_says_what_get_would(api: Sidecar) -> None:
 
 
 def test_large_answers_are_compressed_and_equal(api: Sidecar) -> None:
-    publish(api.store, 900)
+    publish(api.cache, 900)
     plain = api.client.get("/changes?since=1", headers={"Accept-Encoding": "identity"})
     small = api.client.get("/changes?since=1", headers={"Accept-Encoding": "gzip"})
 

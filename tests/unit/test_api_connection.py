@@ -40,7 +40,7 @@ REQUESTS = (
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
     with sidecar(tmp_path_factory.mktemp("connection"), FAILED_KEYS_LIMIT="off") as running:
-        publish(running.store, 20)
+        publish(running.cache, 20)
         running.client.get("/fetch-data")
         yield running
 

@@ -26,7 +26,7 @@ STRICT = (
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
     with sidecar(tmp_path_factory.mktemp("api")) as running:
-        publish(running.store)
+        publish(running.cache)
         yield running
 
 
@@ -94,7 +94,7 @@ def test_not_ready_is_503(api: Sidecar) -> None:
 
 def test_a_cache_with_no_intact_generation_is_503(tmp_path_factory: pytest.TempPathFactory) -> None:
     with sidecar(tmp_path_factory.mktemp("damaged")) as running:
-        publish(running.store)
+        publish(running.cache)
         for file in (running.folder / "cache" / "segments").glob("*/rows.json"):
             file.unlink()
         assert error(running.client.get("/fetch-data"), 503)["code"] == "snapshot_damaged"

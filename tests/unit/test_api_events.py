@@ -23,7 +23,7 @@ REFRESHING = "/fetch-data?stream=true&refresh=true"
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[Sidecar]:
     with sidecar(tmp_path) as running:
-        publish(running.store, 3, verified_at=datetime(2025, 12, 29, 10, 25, tzinfo=UTC))
+        publish(running.cache, 3, verified_at=datetime(2025, 12, 29, 10, 25, tzinfo=UTC))
         yield running
 
 
@@ -42,11 +42,11 @@ def test_a_comment_comes_at_once_and_no_proxy_holds_the_stream_back(api: Sidecar
 
 
 def test_progress_comes_phase_by_phase_with_a_fraction(api: Sidecar) -> None:
-    with worker(api.store), api.client.stream("GET", REFRESHING) as answer:
+    with worker(api.cache), api.client.stream("GET", REFRESHING) as answer:
         found = events(answer.iter_lines())
         assert next(found)["type"] == "cached"
         assert next(found) == {"type": "progress", "phase": "queued", "fraction": None}
-        with sync(api.store, 5):
+        with sync(api.cache, 5):
             event = next(found)
             while event["phase"] != "rows":  # a run may be seen before its first report
                 event = next(found)
@@ -59,10 +59,10 @@ def test_progress_comes_phase_by_phase_with_a_fraction(api: Sidecar) -> None:
 
 
 def test_a_refresh_of_data_that_is_new_sends_updated_at_once(api: Sidecar) -> None:
-    confirm(api.store)
-    with worker(api.store):
+    confirm(api.cache)
+    with worker(api.cache):
         answer = api.client.get(REFRESHING)
-        assert api.store.status().queued == 0
+        assert api.cache.status().queued == 0
     cached, updated, done = events(iter(answer.text.splitlines()))
     assert (cached["type"], updated["type"], done["type"]) == ("cached", "updated", "done")
     assert cached["payload"]["_info"].startswith("No refresh was started")
@@ -76,30 +76,30 @@ def test_a_refresh_that_nobody_would_run_sends_error_at_once(api: Sidecar) -> No
 
 
 def test_a_payload_is_one_line_however_lines_are_told(api: Sidecar) -> None:
-    publish(api.store, 3000)
+    publish(api.cache, 3000)
     found = list(events(api.client.get("/fetch-data?stream=true").iter_lines()))
     assert [event["type"] for event in found] == ["cached", "done"]
     assert found[0]["payload"]["data"] == [as_json(i) for i in range(3000)]
 
 
 def test_many_streams_are_answered_by_one_sync(api: Sidecar) -> None:
-    with worker(api.store):
+    with worker(api.cache):
         clients = [httpx.Client(base_url=api.url, headers=api.client.headers, timeout=30) for _ in range(8)]
         streams = [client.stream("GET", REFRESHING) for client in clients]
         answers = [stream.__enter__() for stream in streams]
-        with sync(api.store, 4):
+        with sync(api.cache, 4):
             pass
         kinds = [[event["type"] for event in events(answer.iter_lines())] for answer in answers]
         for stream, client in zip(streams, clients, strict=True):
             stream.__exit__(None, None, None)
             client.close()
     assert all([kind for kind in found if kind != "progress"] == ["cached", "updated", "done"] for found in kinds)
-    assert len(api.store.runs()) == 1
+    assert len(api.cache.runs.recent()) == 1
 
 
 def test_a_client_that_goes_away_leaves_nothing_open(api: Sidecar) -> None:
     server = psutil.Process(api.process.pid)
-    with worker(api.store):
+    with worker(api.cache):
         client = httpx.Client(base_url=api.url, headers=api.client.headers)
         with client, client.stream("GET", REFRESHING) as answer:
             port = answer.extensions["network_stream"].get_extra_info("client_addr")[1]
@@ -118,8 +118,8 @@ def _peers(server: psutil.Process) -> set[int]:
 
 
 def test_the_sidecar_ends_in_time_with_streams_and_slow_downloads_open(tmp_path: Path) -> None:
-    with sidecar(tmp_path) as running, worker(running.store):
-        publish(running.store, 30000, segments=1, verified_at=datetime(2025, 12, 29, tzinfo=UTC))
+    with sidecar(tmp_path) as running, worker(running.cache):
+        publish(running.cache, 30000, segments=1, verified_at=datetime(2025, 12, 29, tzinfo=UTC))
         slow, waiting = (
             httpx.Client(base_url=running.url, headers=running.client.headers, timeout=30) for _ in range(2)
         )
@@ -134,7 +134,7 @@ def test_the_sidecar_ends_in_time_with_streams_and_slow_downloads_open(tmp_path:
 
 
 def test_the_page_of_a_browser_may_read_the_stream(api: Sidecar) -> None:
-    with answering(api.store):
+    with answering(api.cache):
         answer = api.client.get(REFRESHING, headers={"Origin": "https://shop.example"})
     assert answer.headers["access-control-allow-origin"] == "*"
     assert answer.text.endswith('data: {"type": "done"}\n\n')

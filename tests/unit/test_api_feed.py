@@ -18,9 +18,8 @@ from cache_factory import confirm, publish
 from sidecar_process import KEY, Sidecar, served_here, sidecar, sync, worker
 
 from api.routes.event_feed import Feed
-from cache.storage.local_store import LocalStore
-from cache.storage.snapshot import Changes
-from cache.storage.store import Store
+from cache.storage.snapshot import ChangeCounts
+from cache.storage.store import Cache
 
 CLIENTS = 100
 
@@ -28,7 +27,7 @@ CLIENTS = 100
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[Sidecar]:
     with sidecar(tmp_path) as running:
-        publish(running.store, 3)
+        publish(running.cache, 3)
         yield running
 
 
@@ -59,7 +58,7 @@ def test_a_sync_sends_its_progress_the_snapshot_and_its_changes(api: Sidecar) ->
     with api.client.stream("GET", "/events") as answer:
         events = told(answer.iter_lines())
         next(events)
-        with worker(api.store), sync(api.store, 5, changes=Changes(inserted=2)):
+        with worker(api.cache), sync(api.cache, 5, changes=ChangeCounts(inserted=2)):
             assert next(events)["phase"] in ("login", "rows")
         found = [next(events)]
         while found[-1]["type"] != "changes":
@@ -69,14 +68,14 @@ def test_a_sync_sends_its_progress_the_snapshot_and_its_changes(api: Sidecar) ->
     assert (found[-1]["since"], found[-1]["generation"], found[-1]["inserted"]) == (1, 2, 5)
 
 
-def test_generations_between_two_polls_are_one_event_of_changes(store: LocalStore) -> None:
-    feed = Feed(store)
-    publish(store, 3)
-    feed.look(store.status())
-    publish(store, 6)
-    publish(store, 5)
+def test_generations_between_two_polls_are_one_event_of_changes(cache: Cache) -> None:
+    feed = Feed(cache)
+    publish(cache, 3)
+    feed.look(cache.status())
+    publish(cache, 6)
+    publish(cache, 5)
 
-    told_last = feed.look(store.status()).events[-1].decode()
+    told_last = feed.look(cache.status()).events[-1].decode()
 
     assert told_last.startswith("event: changes\n")
     assert '"generation": 3, "since": 1, "inserted": 2, "updated": 0, "deleted": 0' in told_last
@@ -86,7 +85,7 @@ def test_a_verification_without_changes_sends_the_same_generation_again(api: Sid
     with api.client.stream("GET", "/events") as answer:
         events = told(answer.iter_lines())
         first = next(events)
-        confirm(api.store)
+        confirm(api.cache)
         second = next(events)
     assert (second["type"], second["generation"]) == ("snapshot", first["generation"])
     assert second["id"] != first["id"]
@@ -97,7 +96,7 @@ def test_a_client_that_comes_back_is_told_only_where_things_have_moved(api: Side
         known = next(told(answer.iter_lines()))["id"]
     with api.client.stream("GET", "/events", headers={"Last-Event-ID": known}) as answer:
         events = told(answer.iter_lines())
-        publish(api.store, 4)
+        publish(api.cache, 4)
         assert next(events)["generation"] == 2
     with api.client.stream("GET", "/events", headers={"Last-Event-ID": known}) as answer:
         assert next(told(answer.iter_lines()))["generation"] == 2
@@ -107,7 +106,7 @@ def test_an_event_reaches_every_client(api: Sidecar) -> None:
     with ExitStack() as stack:
         streams = [told(stack.enter_context(listening(api.url))) for _ in range(CLIENTS)]
         assert {next(stream)["generation"] for stream in streams} == {1}
-        publish(api.store, 4)
+        publish(api.cache, 4)
         assert [next(stream)["generation"] for stream in streams] == [2] * CLIENTS
 
 
@@ -118,7 +117,7 @@ def test_clients_that_read_nothing_or_leave_harm_no_other(api: Sidecar) -> None:
         with listening(api.url) as reading:
             stream = told(reading)
             for _ in range(2, 20):
-                publish(api.store, 3)
+                publish(api.cache, 3)
             while next(stream)["generation"] < 19:
                 pass
     assert api.client.get("/health").status_code == 200
@@ -126,30 +125,30 @@ def test_clients_that_read_nothing_or_leave_harm_no_other(api: Sidecar) -> None:
 
 
 @pytest.fixture(scope="module")
-def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Store]]:
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Cache]]:
     """A server that tells a client soon that it is still served, and drops one soon that takes nothing."""
     waits = {"routes__refresh_stream__ALIVE_SECONDS": 0.4, "routes__event_feed__STALLED_SECONDS": 0.5}
-    with served_here(tmp_path_factory.mktemp("hasty"), 3, **waits) as (url, store):
-        yield url, store
+    with served_here(tmp_path_factory.mktemp("hasty"), 3, **waits) as (url, cache):
+        yield url, cache
 
 
-def test_a_client_is_told_that_it_is_still_served_while_nothing_happens(hasty: tuple[str, Store]) -> None:
+def test_a_client_is_told_that_it_is_still_served_while_nothing_happens(hasty: tuple[str, Cache]) -> None:
     with listening(hasty[0]) as client:
         next(told(client))
         assert [client.readline() for _ in range(9)][2::4] == [": alive\n"] * 2
 
 
-def test_a_client_that_stops_reading_is_dropped_while_another_one_goes_on(hasty: tuple[str, Store]) -> None:
-    url, store = hasty
-    head = confirm(store)
+def test_a_client_that_stops_reading_is_dropped_while_another_one_goes_on(hasty: tuple[str, Cache]) -> None:
+    url, cache = hasty
+    head = confirm(cache)
     with listening(url) as stopped, listening(url) as reading:
         events = told(reading)
         next(events)
         for letter in "abcdefghijkl":
-            store.confirm(head.model_copy(update={"verified": False, "reason": letter * 1_000_000}))
+            cache.snapshots.confirm(head.model_copy(update={"verified": False, "reason": letter * 1_000_000}))
             assert next(events)["reason"][0] == letter
         time.sleep(2)
-        confirm(store)
+        confirm(cache)
         assert next(events)["verified"]
         assert stopped.read().count("event: snapshot") < 12
 

@@ -21,7 +21,7 @@ VERIFIED_AT = datetime(2025, 12, 29, 10, 25, tzinfo=UTC)
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[Sidecar]:
     with sidecar(tmp_path) as running:
-        publish(running.store, 3, verified_at=VERIFIED_AT)
+        publish(running.cache, 3, verified_at=VERIFIED_AT)
         yield running
 
 
@@ -50,7 +50,7 @@ def test_it_works(api: Sidecar) -> None:
 
 
 def test_an_unverified_generation_says_why(api: Sidecar) -> None:
-    publish(api.store, 3, verified=False, verified_at=VERIFIED_AT, reason="2 ranges were still changing.")
+    publish(api.cache, 3, verified=False, verified_at=VERIFIED_AT, reason="2 ranges were still changing.")
     answer = api.client.get("/fetch-data")
     assert answer.headers["x-verified"] == "false"
     body = answer.json()
@@ -60,7 +60,7 @@ def test_an_unverified_generation_says_why(api: Sidecar) -> None:
 
 def test_a_new_generation_is_served_from_the_next_request_on(api: Sidecar) -> None:
     assert api.client.get("/fetch-data").json()["count"] == 3
-    publish(api.store, 8)
+    publish(api.cache, 8)
     answer = api.client.get("/fetch-data")
     assert answer.headers["x-generation"] == "2"
     assert answer.json()["data"] == [as_json(i) for i in range(8)]
@@ -88,7 +88,7 @@ def test_a_wrong_request_is_refused_whatever_tags_it_names(api: Sidecar, query: 
 
 def test_a_sync_that_changed_nothing_gives_a_new_etag(api: Sidecar) -> None:
     tag = api.client.get("/fetch-data").headers["etag"]
-    confirm(api.store, VERIFIED_AT + timedelta(hours=1))
+    confirm(api.cache, VERIFIED_AT + timedelta(hours=1))
     answer = api.client.get("/fetch-data", headers={"If-None-Match": tag})
     assert answer.status_code == 200
     assert answer.json()["last_updated_iso"] == "2025-12-29T11:25:00Z"
@@ -111,18 +111,18 @@ def test_head_is_get_without_a_body(api: Sidecar) -> None:
 
 
 def test_a_body_of_many_slices_is_whole(api: Sidecar) -> None:
-    publish(api.store, 3000, segments=3)
+    publish(api.cache, 3000, segments=3)
     answer = api.client.get("/fetch-data")
     assert len(answer.content) > 3 * 256 * 1024
     assert answer.json()["data"] == [as_json(i) for i in range(3000)]
 
 
 def test_a_download_of_an_older_generation_ends_as_it_began(api: Sidecar) -> None:
-    publish(api.store, 30000, segments=3)
+    publish(api.cache, 30000, segments=3)
     with api.client.stream("GET", "/fetch-data") as answer:
         parts = answer.iter_bytes(65536)
         begun = next(parts)
-        publish(api.store, 5)
+        publish(api.cache, 5)
         assert api.client.get("/fetch-data").json()["count"] == 5
         body = json.loads(begun + b"".join(parts))
     assert body["generation"] == 2
@@ -130,7 +130,7 @@ def test_a_download_of_an_older_generation_ends_as_it_began(api: Sidecar) -> Non
 
 
 def test_a_damaged_generation_gives_way_to_the_one_before(api: Sidecar) -> None:
-    publish(api.store, 5)
+    publish(api.cache, 5)
     newest = json.loads((api.folder / "cache" / "generations" / "0000000002.json").read_bytes())
     kept = json.loads((api.folder / "cache" / "generations" / "0000000001.json").read_bytes())
     damaged = {segment["id"] for segment in newest["segments"]} - {segment["id"] for segment in kept["segments"]}
@@ -170,11 +170,11 @@ import api_sidecar, scraper.scheduler
 from api.app import create_app
 from api.routes.refresh_stream import Events
 from cache.settings import Settings
-from cache.storage.store import open_store
+from cache.storage.backends import open_cache
 
 async def fetch():
-    store, settings, sent = open_store("file:cache"), Settings.load(), []
-    app = create_app(store, settings, "key", Events(store, settings))
+    cache, settings, sent = open_cache("file:cache"), Settings.load(), []
+    app = create_app(cache, settings, "key", Events(cache, settings))
     scope = {"type": "http", "method": "GET", "path": "/fetch-data", "query_string": b""}
     scope["headers"] = [(b"x-api-key", b"key")]
     async def send(message): sent.append(message)

@@ -17,9 +17,10 @@ from paths import ROOT
 from sidecar_process import KEY, Sidecar, sidecar, worker
 
 from api.__main__ import main
-from cache.access.api_keys import ApiKey, Clients, digest
+from cache.access.api_keys import ApiKey, ApiKeys, digest
 from cache.errors import BadKey, CacheError
-from cache.storage.local_store import LocalStore
+from cache.storage.backends import open_cache
+from cache.storage.documents import API_KEYS
 from cache.storage.records import now
 
 Keys = Callable[..., tuple[int, str, str]]
@@ -29,7 +30,7 @@ UNAUTHORIZED = {"status": "error", "message": "Unauthorized access", "code": "un
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
     with sidecar(tmp_path_factory.mktemp("keys"), FAILED_KEYS_LIMIT="off") as running:
-        publish(running.store)
+        publish(running.cache)
         yield running
 
 
@@ -66,7 +67,7 @@ def add(api: Sidecar, name: str, **changes: object) -> str:
     """A key of that name, added as the command does."""
     key = f"key-of-{name}"
     made = ApiKey(name=name, digest=digest(key), scopes=("read",), created_at=now())
-    api.store.change_clients(lambda clients: clients.add(made.model_copy(update=changes)))
+    api.cache.documents.change(API_KEYS, lambda clients: clients.add(made.model_copy(update=changes)))
     soon(api, key, 200, "/status")
     return key
 
@@ -93,9 +94,9 @@ def test_a_stream_ends_with_its_key(api: Sidecar) -> None:
     with httpx.stream("GET", f"{api.url}/events", headers={"X-API-Key": add(api, "watcher")}, timeout=30) as events:
         lines = events.iter_lines()
         assert '"generation": 1' in next(line for line in lines if line.startswith("data:"))
-        api.store.change_clients(lambda clients: clients.revoke("watcher"))
+        api.cache.documents.change(API_KEYS, lambda clients: clients.revoke("watcher"))
         soon(api, "key-of-watcher", 401, "/status")
-        publish(api.store, 5)
+        publish(api.cache, 5)
         assert [line for line in lines if line.startswith("data:")] == []
 
 
@@ -133,13 +134,13 @@ def test_keys_are_kept_as_digests_in_a_file_that_only_its_owner_reads(api: Sidec
 def test_what_the_command_does_not_take_is_said_and_changes_nothing(
     api: Sidecar, keys: Keys, arguments: list[str], said: str
 ) -> None:
-    if not any(key.name == "twice" for key in api.store.clients().keys):
+    if not any(key.name == "twice" for key in api.cache.documents.read(API_KEYS).keys):
         add(api, "twice")
-    before = api.store.clients()
+    before = api.cache.documents.read(API_KEYS)
     code, _, errors = keys(*arguments)
     assert code != 0
     assert said in errors
-    assert api.store.clients() == before
+    assert api.cache.documents.read(API_KEYS) == before
 
 
 def test_an_expired_key_is_answered_as_a_wrong_one(api: Sidecar) -> None:
@@ -158,7 +159,7 @@ def test_a_key_to_read_may_not_ask_for_a_refresh(api: Sidecar) -> None:
 
 def test_a_key_to_refresh_may_not_read(api: Sidecar) -> None:
     key = add(api, "hook", scopes=("refresh",))
-    with worker(api.store):
+    with worker(api.cache):
         asked = ask(api, key, "/refresh", "POST")
     assert asked.status_code == 202
     assert ask(api, key, asked.headers["location"]).status_code == 200
@@ -166,7 +167,7 @@ def test_a_key_to_refresh_may_not_read(api: Sidecar) -> None:
 
 
 def test_the_key_of_the_settings_may_do_everything(api: Sidecar) -> None:
-    with worker(api.store):
+    with worker(api.cache):
         assert ask(api, KEY, "/refresh", "POST").status_code == 202
     assert ask(api, KEY).status_code == 200
 
@@ -186,36 +187,36 @@ def test_anything_but_a_key_is_refused(api: Sidecar, key: str) -> None:
 
 
 def test_two_processes_that_open_a_cache_know_one_secret(tmp_path: Path) -> None:
-    first, second = LocalStore(tmp_path), LocalStore(tmp_path)
-    assert first.clients().secret == second.clients().secret
+    first, second = open_cache(f"file:{tmp_path}"), open_cache(f"file:{tmp_path}")
+    assert first.documents.read(API_KEYS).secret == second.documents.read(API_KEYS).secret
     first.close()
     second.close()
 
 
 def test_a_damaged_file_of_keys_is_said_and_admits_nobody_new(tmp_path: Path) -> None:
-    store = LocalStore(tmp_path)
-    store.clients()
+    cache = open_cache(f"file:{tmp_path}")
+    cache.documents.read(API_KEYS)
     (tmp_path / "clients.json").write_text('{"secret": ')
     with pytest.raises(CacheError, match=r"clients\.json"):
-        store.clients()
-    store.close()
+        cache.documents.read(API_KEYS)
+    cache.close()
 
 
 def test_while_the_keys_cannot_be_read_those_that_are_known_go_on(tmp_path_factory: pytest.TempPathFactory) -> None:
     with sidecar(tmp_path_factory.mktemp("damaged-keys")) as running:
-        publish(running.store)
+        publish(running.cache)
         key = add(running, "known")
         assert ask(running, key).status_code == 200
         (running.folder / "cache" / "clients.json").write_text("{")
         time.sleep(0.6)
         assert ask(running, key).status_code == 200
         assert ask(running, KEY).status_code == 200
-    assert running.log().count("clients.json in the cache folder cannot be read") == 1
+    assert running.log().count("clients.json cannot be read") == 1
 
 
 def test_a_name_can_be_given_again_once_it_is_revoked() -> None:
     key = ApiKey(name="shop", digest=digest("x"), scopes=("read",), created_at=now())
-    clients = Clients().add(key)
+    clients = ApiKeys().add(key)
     with pytest.raises(BadKey):
         clients.add(key)
     assert clients.revoke("shop").add(key).keys == (key,)

@@ -25,13 +25,14 @@ from api.http.bounded_protocol import MAX_BODY, MAX_HEAD
 from cache.access.api_keys import ApiKey, digest
 from cache.access.client_ip import Proxies, counted_as
 from cache.errors import SettingsInvalid
+from cache.storage.documents import API_KEYS
 from cache.storage.records import now
 
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
     with sidecar(tmp_path_factory.mktemp("limits")) as running:
-        publish(running.store)
+        publish(running.cache)
         yield running
 
 
@@ -49,10 +50,10 @@ def limited(answer: httpx.Response) -> None:
 def test_it_works(tmp_path_factory: pytest.TempPathFactory) -> None:
     settings = {"RATE_LIMIT": "5/minute", "FAILED_KEYS_LIMIT": "3/minute", "TRUSTED_PROXIES": "127.0.0.0/8, ::1"}
     with sidecar(tmp_path_factory.mktemp("often"), **settings) as running:
-        publish(running.store)
+        publish(running.cache)
         for name in ("shop", "till"):
             key = ApiKey(name=name, digest=digest(name), scopes=("read",), created_at=now())
-            running.store.change_clients(lambda clients, key=key: clients.add(key))
+            running.cache.documents.change(API_KEYS, lambda clients, key=key: clients.add(key))
         time.sleep(0.6)
 
         client = httpx.Client(base_url=running.url)
@@ -360,7 +361,7 @@ def same_connection(running: Sidecar) -> Iterator[httpx.Client]:
 
 def test_a_client_may_ask_again_after_an_answer_that_took_long_to_read(tmp_path: Path) -> None:
     with sidecar(tmp_path) as running:
-        publish(running.store, 60_000)
+        publish(running.cache, 60_000)
         running.client.get("/fetch-data?limit=1")
         with same_connection(running) as client:
             with client.stream("GET", "/fetch-data") as answer:
@@ -401,7 +402,7 @@ def test_each_request_is_one_log_line_without_keys_queries_or_addresses(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     with sidecar(tmp_path_factory.mktemp("log")) as running:
-        publish(running.store)
+        publish(running.cache)
         running.client.get("/fetch-data?_=ida%40example.com")
         running.client.get("/status")
         running.client.post("/sign", json={"path": "/fetch-data?_=ida%40example.com"})

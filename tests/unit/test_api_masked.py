@@ -20,6 +20,7 @@ from cache.access.api_keys import ApiKey, digest
 from cache.access.masking import MASK, personal_columns
 from cache.schema import Column
 from cache.settings import Settings
+from cache.storage.documents import API_KEYS
 from cache.storage.records import now
 
 PERSONAL = {"email", "customer_name", "note", "destination"}
@@ -29,9 +30,9 @@ MASKED_KEY = "key-of-the-agency"
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
     with sidecar(tmp_path_factory.mktemp("masked")) as running:
-        publish(running.store, 12)
+        publish(running.cache, 12)
         key = ApiKey(name="agency", digest=digest(MASKED_KEY), scopes=("read",), masked=True, created_at=now())
-        running.store.change_clients(lambda clients: clients.add(key))
+        running.cache.documents.change(API_KEYS, lambda clients: clients.add(key))
         time.sleep(0.6)
         yield running
 

@@ -35,20 +35,20 @@ def test_it_works_before_the_first_sync(api: Sidecar) -> None:
 
 
 def test_the_snapshot_and_the_last_sync_are_told(api: Sidecar) -> None:
-    publish(api.store, 3)
-    with worker(api.store), sync(api.store, 5):
+    publish(api.cache, 3)
+    with worker(api.cache), sync(api.cache, 5):
         assert metrics(api)["orders_sync_running"] == 1
     found = metrics(api)
     assert (found["orders_snapshot_generation"], found["orders_snapshot_rows"]) == (2, 5)
     assert (found["orders_snapshot_verified"], found["orders_last_sync_failed"]) == (1, 0)
     assert 0 <= found["orders_snapshot_age_seconds"] < 60
-    with sync(api.store, error=Trouble(code="x", message="It broke.", advice="Mend it.")):
+    with sync(api.cache, error=Trouble(code="x", message="It broke.", advice="Mend it.")):
         pass
     assert metrics(api)["orders_last_sync_failed"] == 1
 
 
 def test_answers_are_counted_by_address_and_status(api: Sidecar) -> None:
-    publish(api.store, 3)
+    publish(api.cache, 3)
     for path in ("/fetch-data", "/fetch-data", "/nowhere/else", "/fetch-data?limit=nonsense"):
         api.client.get(path)
     found = metrics(api)

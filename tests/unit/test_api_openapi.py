@@ -28,7 +28,7 @@ from api.routes.refresh_stream import Events
 from cache.errors import OrdersError, Trouble
 from cache.query.operators import OPERATORS
 from cache.settings import Settings
-from cache.storage.local_store import LocalStore
+from cache.storage.store import Cache
 
 FIXED = {
     "Rows": {"status", "count", "last_updated", "data"},
@@ -56,14 +56,14 @@ STATUSES = {  # that the contract names
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
     with sidecar(tmp_path_factory.mktemp("api"), REFRESH_MIN_SECONDS="0", FAILED_KEYS_LIMIT="off") as running:
-        publish(running.store, 20)
-        publish(running.store, 30)
+        publish(running.cache, 20)
+        publish(running.cache, 30)
         yield running
 
 
-def routes(store: LocalStore) -> list[Route]:
+def routes(cache: Cache) -> list[Route]:
     settings = Settings.load()
-    app: Any = create_app(store, settings, KEY, Events(store, settings))
+    app: Any = create_app(cache, settings, KEY, Events(cache, settings))
     while not isinstance(app, Starlette):
         app = app._app
 
@@ -78,8 +78,8 @@ def operations(described: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any
     return {(method, path): each for path, methods in described["paths"].items() for method, each in methods.items()}
 
 
-def test_everything_served_is_described_and_nothing_else(store: LocalStore) -> None:
-    served = {(method.lower(), route.path) for route in routes(store) for method in (route.methods or set()) - {"HEAD"}}
+def test_everything_served_is_described_and_nothing_else(cache: Cache) -> None:
+    served = {(method.lower(), route.path) for route in routes(cache) for method in (route.methods or set()) - {"HEAD"}}
     assert served == set(operations(document()))
 
 
@@ -229,8 +229,8 @@ def test_columns_that_a_key_may_not_see_take_no_filter() -> None:
 def test_no_key_of_an_answer_is_left_out(api: Sidecar, name: str, ask: str) -> None:
     described = document(COLUMNS)["components"]["schemas"][name]
     trouble = Trouble(code="unreachable", message="phpMyAdmin did not answer.", advice="Check PHPMYADMIN_URL.")
-    with worker(api.store):
-        with sync(api.store, error=trouble):
+    with worker(api.cache):
+        with sync(api.cache, error=trouble):
             pass
         answer = api.client.get(ask)
     assert answer.status_code == 200
@@ -250,7 +250,7 @@ def test_schemathesis_finds_nothing(api: Sidecar, tmp_path: Path) -> None:
         "--checks", "all", "--exclude-path", "/events", "--max-examples", "6", "--seed", "20251229",
         "--request-timeout", "20", "--no-color",
     ]  # fmt: skip
-    with answering(api.store):
+    with answering(api.cache):
         ended = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, check=False
         )

@@ -20,7 +20,7 @@ def api(tmp_path: Path) -> Iterator[Sidecar]:
 
 def fill(api: Sidecar, rows: int, first: int = 0, segments: int = 3) -> None:
     made = [{"id": str(i), "name": f"#{i}"} for i in range(first, first + rows)]
-    publish(api.store, made, columns=COLUMNS[:2], segments=segments)
+    publish(api.cache, made, columns=COLUMNS[:2], segments=segments)
 
 
 def page(api: Sidecar, **parameters: str) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def test_sorted_pages_stay_with_their_generation_too(api: Sidecar) -> None:
 def test_a_page_of_a_generation_that_is_gone_is_410_and_says_what_to_do(
     api: Sidecar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cache.storage.local_store.KEPT_AFTER", timedelta())
+    monkeypatch.setattr("cache.storage.local.snapshots.KEPT_AFTER", timedelta())
     fill(api, 50)
     token = page(api, limit="10")["next"]
     for number in range(8):

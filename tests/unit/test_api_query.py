@@ -21,6 +21,7 @@ from api.contract.fetch_query import MEDIA_TYPES, PARAMETERS, read
 from cache.access.api_keys import ApiKey, digest
 from cache.errors import Trouble
 from cache.schema import Column
+from cache.storage.documents import API_KEYS
 from cache.storage.records import now
 
 ROWS = 30
@@ -29,7 +30,7 @@ ROWS = 30
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
     with sidecar(tmp_path_factory.mktemp("api")) as running:
-        publish(running.store, ROWS, segments=4)
+        publish(running.cache, ROWS, segments=4)
         yield running
 
 
@@ -174,7 +175,7 @@ def test_a_column_named_like_a_parameter_is_reached_by_eq(tmp_path: Path) -> Non
                Column(name="a,b", type="int", kind="integer", nullable=True)]  # fmt: skip
     made = [{"id": str(i), "limit": str(i % 3), "_x": str(i % 2), "a,b": str(-i)} for i in range(9)]
     with sidecar(tmp_path) as running:
-        publish(running.store, made, columns=columns)
+        publish(running.cache, made, columns=columns)
         assert fetch(running, limit="2")["count"] == 2
         assert [row["id"] for row in fetch(running, limit__eq="2")["data"]] == [2, 5, 8]
         assert fetch(running, _x="1")["count"] == 9
@@ -249,7 +250,7 @@ def test_parse_json_false_gives_the_stored_text(api: Sidecar) -> None:
 def test_integers_beyond_2_to_the_53_may_be_strings(tmp_path: Path) -> None:
     made = [{"id": str(i)} for i in (5, 2**53, 2**53 + 1, 2**64 - 1)]
     with sidecar(tmp_path) as running:
-        publish(running.store, made, columns=COLUMNS[:1])
+        publish(running.cache, made, columns=COLUMNS[:1])
         assert [row["id"] for row in fetch(running)["data"]] == [5, 2**53, 2**53 + 1, 2**64 - 1]
         found = [row["id"] for row in fetch(running, integers="string")["data"]]
         assert found == [5, 2**53, str(2**53 + 1), str(2**64 - 1)]
@@ -369,12 +370,12 @@ def test_parameters_shape_the_payload_of_a_stream(api: Sidecar, query: str) -> N
 
 def test_wait_answers_from_the_new_snapshot(tmp_path: Path) -> None:
     with sidecar(tmp_path) as running:
-        publish(running.store, 3)
-        with answering(running.store, rows=5):
+        publish(running.cache, 3)
+        with answering(running.cache, rows=5):
             assert fetch(running, wait="true")["count"] == 5
             assert fetch(running, wait="true", metadata_only="true")["total_count"] == 5
         failed = Trouble(code="login_refused", message="The login was refused.", advice="Check the password.")
-        with answering(running.store, error=failed):
+        with answering(running.cache, error=failed):
             answer = running.client.get("/fetch-data?wait=true")
         assert (answer.status_code, answer.json()["code"]) == (502, "login_refused")
         assert running.client.get(answer.headers["location"]).json()["status"] == "failed"
@@ -385,8 +386,8 @@ def test_wait_answers_from_the_new_snapshot(tmp_path: Path) -> None:
 
 
 def test_wait_gives_up_with_the_task_to_follow(tmp_path: Path) -> None:
-    with sidecar(tmp_path, SSE_TIMEOUT_SECONDS="0.5") as running, worker(running.store):
-        publish(running.store, 3)
+    with sidecar(tmp_path, SSE_TIMEOUT_SECONDS="0.5") as running, worker(running.cache):
+        publish(running.cache, 3)
         answer = running.client.get("/fetch-data?wait=true")
         assert (answer.status_code, answer.json()["code"]) == (504, "timeout")
         assert answer.headers["location"] == f"/tasks/{answer.json()['task_id']}"
@@ -398,7 +399,7 @@ def test_wait_gives_up_with_the_task_to_follow(tmp_path: Path) -> None:
 
 def test_a_masked_key_sees_masks_and_cannot_guess(api: Sidecar) -> None:
     made = ApiKey(name="masked", digest=digest("m" * 32), scopes=("read",), masked=True, created_at=now())
-    api.store.change_clients(lambda clients: clients.add(made))
+    api.cache.documents.change(API_KEYS, lambda clients: clients.add(made))
     deadline = time.monotonic() + 10
     client = httpx.Client(base_url=api.url, headers={"X-API-Key": "m" * 32})
     with client:

@@ -15,15 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sidecar_process import Sidecar, sidecar
 
-from cache.access.api_keys import ApiKey, Clients, Scope, digest
+from cache.access.api_keys import ApiKey, ApiKeys, Scope, digest
 from cache.access.signed_urls import is_signed, signed
+from cache.storage.documents import API_KEYS
 from cache.storage.records import now
 
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
     with sidecar(tmp_path_factory.mktemp("sign"), FAILED_KEYS_LIMIT="off") as running:
-        publish(running.store)
+        publish(running.cache)
         yield running
 
 
@@ -41,7 +42,7 @@ def get(api: Sidecar, address: str) -> httpx.Response:
 
 def add(api: Sidecar, name: str, *scopes: Scope) -> str:
     key = ApiKey(name=name, digest=digest(name), scopes=scopes, created_at=now())
-    api.store.change_clients(lambda clients: clients.add(key))
+    api.cache.documents.change(API_KEYS, lambda clients: clients.add(key))
     time.sleep(0.6)
     return name
 
@@ -120,13 +121,15 @@ def test_nothing_of_it_can_be_changed(api: Sidecar) -> None:
 
 
 def test_one_whose_time_is_over_is_refused_and_says_so(api: Sidecar) -> None:
-    secret = api.store.clients().secret
+    secret = api.cache.documents.read(API_KEYS).secret
     address = signed(secret, "/fetch-data", "", "dashboard", now() - timedelta(seconds=1))
     refused(get(api, address), "signature_expired")
 
 
 def test_the_dashboard_signs_with_the_secret_of_the_cache(api: Sidecar) -> None:
-    address = signed(api.store.clients().secret, "/fetch-data", "limit=1", "dashboard", now() + timedelta(minutes=1))
+    address = signed(
+        api.cache.documents.read(API_KEYS).secret, "/fetch-data", "limit=1", "dashboard", now() + timedelta(minutes=1)
+    )
     assert get(api, address).json()["count"] == 1
 
 
@@ -138,9 +141,9 @@ def test_a_link_ends_with_its_key_and_a_new_key_of_that_name_is_another(api: Sid
     key = add(api, "signer", "read")
     address = httpx.post(f"{api.url}/sign", headers={"X-API-Key": key}, json={"path": "/fetch-data"}).json()["address"]
     assert get(api, address).status_code == 200
-    api.store.change_clients(lambda clients: clients.revoke(key))
+    api.cache.documents.change(API_KEYS, lambda clients: clients.revoke(key))
     other = ApiKey(name=key, digest=digest("another"), scopes=("read",), created_at=now())
-    api.store.change_clients(lambda clients: clients.add(other))
+    api.cache.documents.change(API_KEYS, lambda clients: clients.add(other))
     time.sleep(0.6)
     refused(get(api, address), "signature_invalid")
 
@@ -199,11 +202,11 @@ _pairs = st.lists(st.tuples(_texts, _texts), max_size=5)
 @settings(max_examples=50)
 @given(_pairs, _pairs)
 def test_a_signature_is_of_one_query_alone(one: list[tuple[str, str]], other: list[tuple[str, str]]) -> None:
-    secret, at = Clients().secret, now() + timedelta(minutes=1)
+    secret, at = ApiKeys().secret, now() + timedelta(minutes=1)
     address = signed(secret, "/fetch-data", urlencode(one), "dashboard", at)
     *said, (_, signature) = parse_qsl(address.partition("?")[2], keep_blank_values=True)
     mac = signature.removeprefix("dashboard.")
     assert is_signed(secret, "/fetch-data", said, "dashboard", mac)
-    assert not is_signed(Clients().secret, "/fetch-data", said, "dashboard", mac)
+    assert not is_signed(ApiKeys().secret, "/fetch-data", said, "dashboard", mac)
     if sorted(other) != sorted(one):
         assert not is_signed(secret, "/fetch-data", [*other, said[-1]], "dashboard", mac)

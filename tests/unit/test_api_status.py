@@ -14,7 +14,7 @@ from sidecar_process import Sidecar, sidecar, sync, worker
 
 from cache import version
 from cache.errors import Trouble
-from cache.storage.snapshot import Changes
+from cache.storage.snapshot import ChangeCounts
 
 TROUBLE = Trouble(code="unreachable", message="phpMyAdmin did not answer.", advice="Check PHPMYADMIN_URL.")
 
@@ -26,7 +26,7 @@ def api(tmp_path: Path) -> Iterator[Sidecar]:
 
 
 def test_status_tells_generation_rows_and_freshness(api: Sidecar) -> None:
-    publish(api.store, 5, verified_at=datetime(2025, 12, 29, 10, 25, tzinfo=UTC))
+    publish(api.cache, 5, verified_at=datetime(2025, 12, 29, 10, 25, tzinfo=UTC))
     body = api.client.get("/status").json()
     assert (body["generation"], body["rows"], body["verified"]) == (1, 5, True)
     assert body["verified_at"] == body["last_updated_iso"] == "2025-12-29T10:25:00Z"
@@ -35,12 +35,12 @@ def test_status_tells_generation_rows_and_freshness(api: Sidecar) -> None:
 
 def test_status_tells_the_last_sync_and_the_words_of_its_error(api: Sidecar) -> None:
     assert api.client.get("/status").json()["last_sync"] is None
-    with sync(api.store, 4):
+    with sync(api.cache, 4):
         pass
     last = api.client.get("/status").json()["last_sync"]
     assert (last["result"], last["generation"], last["error"]) == ("published", 1, None)
     assert last["seconds"] >= 0
-    with sync(api.store, error=TROUBLE):
+    with sync(api.cache, error=TROUBLE):
         pass
     last = api.client.get("/status").json()["last_sync"]
     assert last["result"] == "failed"
@@ -51,9 +51,9 @@ def test_status_tells_progress_worker_and_next_sync(api: Sidecar) -> None:
     idle = api.client.get("/status").json()
     assert idle["worker"] == {"alive": False, "host": None}
     assert (idle["progress"], idle["next_sync"]) == (None, None)
-    with worker(api.store) as standing, sync(api.store, 4):
+    with worker(api.cache) as standing, sync(api.cache, 4):
         leader = standing.model_copy(update={"next_sync": datetime(2030, 1, 1, tzinfo=UTC)})
-        api.store.stand(leader)
+        api.cache.leadership.heartbeat(leader)
         body = api.client.get("/status").json()
     assert body["worker"] == {"alive": True, "host": standing.host}
     assert body["next_sync"] == "2030-01-01T00:00:00Z"
@@ -61,14 +61,14 @@ def test_status_tells_progress_worker_and_next_sync(api: Sidecar) -> None:
 
 
 def test_a_refresh_that_waits_counts_as_in_progress(api: Sidecar) -> None:
-    with worker(api.store):
+    with worker(api.cache):
         api.client.post("/refresh")
         assert api.client.get("/status").json()["update_in_progress"] is True
 
 
 def test_status_counts_values_that_do_not_fit_and_impossible_dates(api: Sidecar) -> None:
     rows = [{**order(0), "line_items": "not JSON", "cancelled_at": "0000-00-00 00:00:00"}, order(1)]
-    publish(api.store, rows)
+    publish(api.cache, rows)
     body = api.client.get("/status").json()
     assert body["misfits"] == {"line_items": 1}
     assert body["zero_dates"] == {"cancelled_at": 1}
@@ -86,24 +86,24 @@ def test_ready_tells_what_is_missing(api: Sidecar) -> None:
         assert answer.status_code == (503 if "code" in answer.json() else 200)
         return answer.json().get("code")
 
-    with worker(api.store):
+    with worker(api.cache):
         assert code() == "no_snapshot"
-        publish(api.store)
+        publish(api.cache)
         assert code() is None
-        confirm(api.store, datetime.now(UTC) - timedelta(days=1))
+        confirm(api.cache, datetime.now(UTC) - timedelta(days=1))
         assert code() == "too_old"
-    confirm(api.store)
+    confirm(api.cache)
     assert code() == "no_worker"
 
 
 def test_a_task_is_followed_from_queued_to_completed(api: Sidecar) -> None:
-    with worker(api.store):
+    with worker(api.cache):
         asked = api.client.post("/refresh")
         address = asked.headers["location"]
         assert address == f"/tasks/{asked.json()['task_id']}"
         queued = api.client.get(address).json()
         assert (queued["status"], queued["progress"], queued["finished_at"]) == ("queued", None, None)
-        with sync(api.store, 4):
+        with sync(api.cache, 4):
             running = api.client.get(address).json()
             assert running["status"] == "running"
             assert running["progress"] == {"phase": "rows", "rows": 2, "total": 8, "bytes": 512, "fraction": 0.25}
@@ -113,17 +113,17 @@ def test_a_task_is_followed_from_queued_to_completed(api: Sidecar) -> None:
 
 
 def test_a_completed_task_tells_how_many_rows_changed(api: Sidecar) -> None:
-    with worker(api.store):
+    with worker(api.cache):
         address = api.client.post("/refresh").headers["location"]
-        with sync(api.store, 4, changes=Changes(inserted=4, updated=1)):
+        with sync(api.cache, 4, changes=ChangeCounts(inserted=4, updated=1)):
             pass
         assert api.client.get(address).json()["changes"] == {"inserted": 4, "updated": 1, "deleted": 0}
 
 
 def test_a_failed_task_tells_the_error_and_what_to_do(api: Sidecar) -> None:
-    with worker(api.store):
+    with worker(api.cache):
         address = api.client.post("/refresh").headers["location"]
-        with sync(api.store, error=TROUBLE):
+        with sync(api.cache, error=TROUBLE):
             pass
     failed = api.client.get(address).json()
     assert failed["status"] == "failed"
@@ -131,7 +131,7 @@ def test_a_failed_task_tells_the_error_and_what_to_do(api: Sidecar) -> None:
 
 
 def test_a_task_outlives_the_process_that_took_it(tmp_path: Path) -> None:
-    with sidecar(tmp_path) as first, worker(first.store):
+    with sidecar(tmp_path) as first, worker(first.cache):
         address = first.client.post("/refresh").headers["location"]
     with sidecar(tmp_path) as second:
         assert second.client.get(address).json()["status"] == "queued"

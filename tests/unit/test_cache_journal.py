@@ -11,93 +11,96 @@ import pytest
 from cache_factory import publish
 
 from cache.errors import NoWorker, Trouble, UnknownTask
-from cache.storage import run_journal
-from cache.storage.local_store import LocalStore
-from cache.storage.records import Progress, Run, Worker, now
-from cache.storage.snapshot import Changes
+from cache.storage.backends import open_cache
+from cache.storage.local import runs as local_runs
+from cache.storage.records import SILENT_AFTER, Progress, Run, Worker, now
+from cache.storage.snapshot import ChangeCounts
+from cache.storage.store import Cache
 
 FAULT = Trouble(code="unreachable", message="It does not answer.", advice="Wait.", transient=True)
 
 
 @pytest.fixture
-def worker(store: LocalStore) -> Worker:
+def worker(cache: Cache) -> Worker:
     """A worker that leads."""
     worker = Worker()
-    assert store.stand(worker)
+    assert cache.leadership.heartbeat(worker)
     return worker
 
 
 # -- requests
 
 
-def test_it_works(store: LocalStore, worker: Worker) -> None:
-    task = store.request("test")
-    assert (task.state, store.status().queued) == ("queued", 1)
+def test_it_works(cache: Cache, worker: Worker) -> None:
+    task = cache.runs.request("test")
+    assert (task.state, cache.status().queued) == ("queued", 1)
     run = Run(trigger="request")
-    assert [claimed.id for claimed in store.begin(run)] == [task.id]
-    assert (store.task(task.id).state, store.status().queued) == ("running", 0)
-    store.finish(run.model_copy(update={"outcome": "published", "generation": 7, "changes": Changes(inserted=3)}))
-    done = store.task(task.id)
-    assert (done.state, done.generation, done.changes, done.run) == ("completed", 7, Changes(inserted=3), run.id)
+    assert [claimed.id for claimed in cache.runs.begin(run)] == [task.id]
+    assert (cache.runs.task(task.id).state, cache.status().queued) == ("running", 0)
+    cache.runs.finish(
+        run.model_copy(update={"outcome": "published", "generation": 7, "changes": ChangeCounts(inserted=3)})
+    )
+    done = cache.runs.task(task.id)
+    assert (done.state, done.generation, done.changes, done.run) == ("completed", 7, ChangeCounts(inserted=3), run.id)
     assert done.finished_at is not None
     assert done.ended
 
 
-def test_without_anyone_to_run_it_a_refresh_is_refused_at_once(store: LocalStore) -> None:
+def test_without_anyone_to_run_it_a_refresh_is_refused_at_once(cache: Cache) -> None:
     with pytest.raises(NoWorker, match="python -m scraper worker"):
-        store.request("test")
-    assert store.status().queued == 0
+        cache.runs.request("test")
+    assert cache.status().queued == 0
 
 
-def test_a_worker_that_stays_silent_counts_as_gone(store: LocalStore) -> None:
-    store.stand(Worker(), at=now() - run_journal.SILENT_AFTER - timedelta(seconds=1))
-    assert store.status().workers == ()
+def test_a_worker_that_stays_silent_counts_as_gone(cache: Cache) -> None:
+    cache.leadership.heartbeat(Worker(), at=now() - SILENT_AFTER - timedelta(seconds=1))
+    assert cache.status().workers == ()
     with pytest.raises(NoWorker):
-        store.request("test")
+        cache.runs.request("test")
 
 
-def test_a_worker_that_only_stands_by_is_enough(store: LocalStore, worker: Worker) -> None:
+def test_a_worker_that_only_stands_by_is_enough(cache: Cache, worker: Worker) -> None:
     standby = Worker()
-    store.stand(standby)
-    store.leave(worker)
-    assert store.status().leader is None
-    assert store.request("test").state == "queued"
+    cache.leadership.heartbeat(standby)
+    cache.leadership.resign(worker)
+    assert cache.status().leader is None
+    assert cache.runs.request("test").state == "queued"
 
 
-def test_an_unknown_refresh_is_said_so(store: LocalStore) -> None:
+def test_an_unknown_refresh_is_said_so(cache: Cache) -> None:
     with pytest.raises(UnknownTask):
-        store.task("0123456789abcdef")
+        cache.runs.task("0123456789abcdef")
 
 
-def test_one_sync_answers_all_that_wait_and_what_comes_later_waits(store: LocalStore, worker: Worker) -> None:
-    early = [store.request("test") for _ in range(3)]
+def test_one_sync_answers_all_that_wait_and_what_comes_later_waits(cache: Cache, worker: Worker) -> None:
+    early = [cache.runs.request("test") for _ in range(3)]
     run = Run(trigger="request")
-    store.begin(run)
-    late = store.request("test")
-    store.finish(run.model_copy(update={"outcome": "unchanged"}))
-    assert {store.task(task.id).state for task in early} == {"completed"}
-    assert store.task(late.id).state == "queued"
+    cache.runs.begin(run)
+    late = cache.runs.request("test")
+    cache.runs.finish(run.model_copy(update={"outcome": "unchanged"}))
+    assert {cache.runs.task(task.id).state for task in early} == {"completed"}
+    assert cache.runs.task(late.id).state == "queued"
 
 
-def test_a_failed_sync_fails_its_refreshes_in_the_same_words(store: LocalStore, worker: Worker) -> None:
-    task = store.request("test")
+def test_a_failed_sync_fails_its_refreshes_in_the_same_words(cache: Cache, worker: Worker) -> None:
+    task = cache.runs.request("test")
     run = Run(trigger="request")
-    store.begin(run)
-    store.finish(run.model_copy(update={"outcome": "failed", "error": FAULT}))
-    assert (store.task(task.id).state, store.task(task.id).error) == ("failed", FAULT)
-    last = store.status().last
+    cache.runs.begin(run)
+    cache.runs.finish(run.model_copy(update={"outcome": "failed", "error": FAULT}))
+    assert (cache.runs.task(task.id).state, cache.runs.task(task.id).error) == ("failed", FAULT)
+    last = cache.status().last
     assert last is not None
     assert last.error == FAULT
 
 
-def test_requests_from_many_threads_are_each_claimed_once(store: LocalStore, worker: Worker) -> None:
+def test_requests_from_many_threads_are_each_claimed_once(cache: Cache, worker: Worker) -> None:
     asked: list[str] = []
-    threads = [threading.Thread(target=lambda: asked.append(store.request("test").id)) for _ in range(20)]
+    threads = [threading.Thread(target=lambda: asked.append(cache.runs.request("test").id)) for _ in range(20)]
     for thread in threads:
         thread.start()
     claimed: list[str] = []
     while len(claimed) < 20:
-        claimed += [task.id for task in store.begin(Run(trigger="request"))]
+        claimed += [task.id for task in cache.runs.begin(Run(trigger="request"))]
     for thread in threads:
         thread.join()
     assert sorted(claimed) == sorted(asked)
@@ -106,129 +109,133 @@ def test_requests_from_many_threads_are_each_claimed_once(store: LocalStore, wor
 # -- runs
 
 
-def test_progress_is_seen_by_every_process(store: LocalStore, here: Path) -> None:
+def test_progress_is_seen_by_every_process(cache: Cache, here: Path) -> None:
     run = Run(trigger="test")
-    store.begin(run)
-    store.report(run.model_copy(update={"progress": Progress(phase="rows", done=5, total=20)}))
-    other = LocalStore(here / "cache")
+    cache.runs.begin(run)
+    cache.runs.report(run.model_copy(update={"progress": Progress(phase="rows", done=5, total=20)}))
+    other = open_cache(f"file:{here / 'cache'}")
     running = other.status().running
     assert running is not None
     assert (running.progress.phase, running.progress.fraction) == ("rows", 0.25)
     other.close()
 
 
-def test_a_late_report_does_not_wake_a_run_that_has_ended(store: LocalStore, worker: Worker) -> None:
+def test_a_late_report_does_not_wake_a_run_that_has_ended(cache: Cache, worker: Worker) -> None:
     run = Run(trigger="test")
-    store.begin(run)
-    store.finish(run.model_copy(update={"outcome": "failed", "error": FAULT}))
-    store.report(run)
-    assert store.status().running is None
-    assert [(old.outcome, old.error, old.finished_at is None) for old in store.runs()] == [("failed", FAULT, False)]
+    cache.runs.begin(run)
+    cache.runs.finish(run.model_copy(update={"outcome": "failed", "error": FAULT}))
+    cache.runs.report(run)
+    assert cache.status().running is None
+    assert [(old.outcome, old.error, old.finished_at is None) for old in cache.runs.recent()] == [
+        ("failed", FAULT, False)
+    ]
 
 
-def test_requests_of_a_run_that_reported_its_end_early_are_recovered(store: LocalStore, worker: Worker) -> None:
-    task = store.request("test")
+def test_requests_of_a_run_that_reported_its_end_early_are_recovered(cache: Cache, worker: Worker) -> None:
+    task = cache.runs.request("test")
     run = Run(trigger="request")
-    store.begin(run)
-    store.report(run.model_copy(update={"outcome": "published"}))  # and then its process is killed
-    store.recover()
-    assert store.task(task.id).state == "queued"
+    cache.runs.begin(run)
+    cache.runs.report(run.model_copy(update={"outcome": "published"}))  # and then its process is killed
+    cache.recover()
+    assert cache.runs.task(task.id).state == "queued"
 
 
-def test_a_run_without_a_heartbeat_no_longer_counts_as_running(
-    store: LocalStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store.begin(Run(trigger="test", beat_at=now() - run_journal.SILENT_AFTER - timedelta(seconds=1)))
-    assert store.status().running is None
+def test_a_run_without_a_heartbeat_no_longer_counts_as_running(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.runs.begin(Run(trigger="test", beat_at=now() - SILENT_AFTER - timedelta(seconds=1)))
+    assert cache.status().running is None
 
 
-def test_a_dead_run_is_closed_and_its_requests_wait_again(store: LocalStore, worker: Worker) -> None:
-    task = store.request("test")
-    store.begin(Run(trigger="request"))
-    store.recover()
-    assert store.task(task.id).state == "queued"
-    last = store.status().last
+def test_a_dead_run_is_closed_and_its_requests_wait_again(cache: Cache, worker: Worker) -> None:
+    task = cache.runs.request("test")
+    cache.runs.begin(Run(trigger="request"))
+    cache.recover()
+    assert cache.runs.task(task.id).state == "queued"
+    last = cache.status().last
     assert last is not None
     assert last.error is not None
     assert (last.outcome, last.error.code) == ("failed", "sync_died")
     assert last.finished_at is not None
 
 
-def test_after_three_dead_runs_a_refresh_fails(store: LocalStore, worker: Worker) -> None:
-    task = store.request("test")
+def test_after_three_dead_runs_a_refresh_fails(cache: Cache, worker: Worker) -> None:
+    task = cache.runs.request("test")
     for _ in range(3):
-        assert store.task(task.id).state == "queued"
-        store.begin(Run(trigger="request"))
-        store.recover()
-    done = store.task(task.id)
+        assert cache.runs.task(task.id).state == "queued"
+        cache.runs.begin(Run(trigger="request"))
+        cache.recover()
+    done = cache.runs.task(task.id)
     assert done.error is not None
     assert (done.state, done.error.code) == ("failed", "sync_died")
     assert done.finished_at is not None
 
 
-def test_a_living_run_is_not_recovered(store: LocalStore, worker: Worker) -> None:
-    with store.sync_lock():
+def test_a_living_run_is_not_recovered(cache: Cache, worker: Worker) -> None:
+    with cache.sync_lock():
         run = Run(trigger="test")
-        store.begin(run)
-        store.recover()
-        assert store.status().running is not None
-        store.finish(run.model_copy(update={"outcome": "unchanged"}))
+        cache.runs.begin(run)
+        cache.recover()
+        assert cache.status().running is not None
+        cache.runs.finish(run.model_copy(update={"outcome": "unchanged"}))
 
 
-def test_the_next_sync_recovers_what_a_killed_one_left(store: LocalStore, worker: Worker) -> None:
-    task = store.request("test")
-    store.begin(Run(trigger="request"))
-    with store.sync_lock():
+def test_the_next_sync_recovers_what_a_killed_one_left(cache: Cache, worker: Worker) -> None:
+    task = cache.runs.request("test")
+    cache.runs.begin(Run(trigger="request"))
+    with cache.sync_lock():
         run = Run(trigger="command")
-        assert [claimed.id for claimed in store.begin(run)] == [task.id]
-        store.finish(run.model_copy(update={"outcome": "unchanged"}))
-    assert store.task(task.id).state == "completed"
+        assert [claimed.id for claimed in cache.runs.begin(run)] == [task.id]
+        cache.runs.finish(run.model_copy(update={"outcome": "unchanged"}))
+    assert cache.runs.task(task.id).state == "completed"
 
 
-def test_a_thousand_runs_are_kept_and_the_newest_come_first(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run_journal.KEPT_RUNS == 1_000
-    monkeypatch.setattr(run_journal, "KEPT_RUNS", 10)
+def test_a_thousand_runs_are_kept_and_the_newest_come_first(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert local_runs.KEPT_RUNS == 1_000
+    monkeypatch.setattr(local_runs, "KEPT_RUNS", 10)
     runs = [Run(trigger=str(i)) for i in range(15)]
     for run in runs:
-        store.begin(run)
-        store.finish(run.model_copy(update={"outcome": "unchanged"}))
-    assert [run.trigger for run in store.runs(3)] == ["14", "13", "12"]
-    assert len(store.runs(100)) == 10
+        cache.runs.begin(run)
+        cache.runs.finish(run.model_copy(update={"outcome": "unchanged"}))
+    assert [run.trigger for run in cache.runs.recent(3)] == ["14", "13", "12"]
+    assert len(cache.runs.recent(100)) == 10
 
 
 # -- the lease
 
 
-def test_the_first_leads_and_the_second_stands_by(store: LocalStore) -> None:
+def test_the_first_leads_and_the_second_stands_by(cache: Cache) -> None:
     first, second = Worker(), Worker()
-    assert [store.stand(first), store.stand(second), store.stand(first)] == [True, False, True]
-    assert [worker.id for worker in store.status().workers] == [first.id, second.id]
+    assert [
+        cache.leadership.heartbeat(first),
+        cache.leadership.heartbeat(second),
+        cache.leadership.heartbeat(first),
+    ] == [True, False, True]
+    assert [worker.id for worker in cache.status().workers] == [first.id, second.id]
 
 
-def test_a_silent_leader_loses_the_lease_and_comes_back_as_standby(store: LocalStore) -> None:
+def test_a_silent_leader_loses_the_lease_and_comes_back_as_standby(cache: Cache) -> None:
     first, second = Worker(), Worker()
     at = now()
-    store.stand(first, at)
-    assert not store.stand(second, at + run_journal.SILENT_AFTER / 2)
-    later = at + run_journal.SILENT_AFTER * 1.5
-    assert store.stand(second, later)
-    assert not store.stand(first, later + timedelta(seconds=1))
+    cache.leadership.heartbeat(first, at)
+    assert not cache.leadership.heartbeat(second, at + SILENT_AFTER / 2)
+    later = at + SILENT_AFTER * 1.5
+    assert cache.leadership.heartbeat(second, later)
+    assert not cache.leadership.heartbeat(first, later + timedelta(seconds=1))
 
 
-def test_a_leader_that_leaves_is_followed_at_once(store: LocalStore) -> None:
+def test_a_leader_that_leaves_is_followed_at_once(cache: Cache) -> None:
     first, second = Worker(), Worker()
-    store.stand(first)
-    store.stand(second)
-    store.leave(first)
-    assert store.stand(second)
+    cache.leadership.heartbeat(first)
+    cache.leadership.heartbeat(second)
+    cache.leadership.resign(first)
+    assert cache.leadership.heartbeat(second)
 
 
-def test_of_many_workers_that_stand_at_once_one_leads(store: LocalStore, here: Path) -> None:
+def test_of_many_workers_that_stand_at_once_one_leads(cache: Cache, here: Path) -> None:
     leads: list[bool] = []
 
     def stand() -> None:
-        other = LocalStore(here / "cache")
-        leads.append(other.stand(Worker()))
+        other = open_cache(f"file:{here / 'cache'}")
+        leads.append(other.leadership.heartbeat(Worker()))
         other.close()
 
     threads = [threading.Thread(target=stand) for _ in range(10)]
@@ -242,34 +249,34 @@ def test_of_many_workers_that_stand_at_once_one_leads(store: LocalStore, here: P
 # -- watching
 
 
-def test_readers_are_woken_by_whatever_they_show(store: LocalStore, worker: Worker) -> None:
+def test_readers_are_woken_by_whatever_they_show(cache: Cache, worker: Worker) -> None:
     run = Run(trigger="test")
     steps = (
-        lambda: store.request("test"),
-        lambda: store.begin(run),
-        lambda: store.report(run.model_copy(update={"progress": Progress(phase="rows", done=1)})),
-        lambda: publish(store, 2),
-        lambda: store.finish(run),
-        lambda: store.leave(worker),
+        lambda: cache.runs.request("test"),
+        lambda: cache.runs.begin(run),
+        lambda: cache.runs.report(run.model_copy(update={"progress": Progress(phase="rows", done=1)})),
+        lambda: publish(cache, 2),
+        lambda: cache.runs.finish(run),
+        lambda: cache.leadership.resign(worker),
     )
     for step in steps:
-        version = store.version()
+        version = cache.runs.version()
         step()
-        assert store.wait(version, timeout=0) > version
+        assert cache.runs.wait(version, timeout=0) > version
 
 
-def test_a_wait_ends_when_something_changes_in_another_process(store: LocalStore, here: Path) -> None:
-    other = LocalStore(here / "cache")
-    version = other.version()
-    timer = threading.Timer(0.2, lambda: publish(store, 2))
+def test_a_wait_ends_when_something_changes_in_another_process(cache: Cache, here: Path) -> None:
+    other = open_cache(f"file:{here / 'cache'}")
+    version = other.runs.version()
+    timer = threading.Timer(0.2, lambda: publish(cache, 2))
     timer.start()
     began = time.monotonic()
-    assert other.wait(version, timeout=60) > version
+    assert other.runs.wait(version, timeout=60) > version
     assert time.monotonic() - began < 60
     timer.join()
     other.close()
 
 
-def test_a_wait_without_a_change_ends_at_its_time_limit(store: LocalStore) -> None:
-    version = store.version()
-    assert store.wait(version, timeout=0.2) == version
+def test_a_wait_without_a_change_ends_at_its_time_limit(cache: Cache) -> None:
+    version = cache.runs.version()
+    assert cache.runs.wait(version, timeout=0.2) == version

@@ -18,16 +18,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cache.errors import ChangesGone
-from cache.storage import change_log, local_store
-from cache.storage.change_log import About, ChangeList, Rows, Side, counted, fold, mark
-from cache.storage.local_store import LocalStore
-from cache.storage.records import now
-from cache.storage.snapshot import Changes
+from cache.storage import change_log
+from cache.storage.change_log import About, ChangedRows, ChangeList, Side, counted, fold, stamp
+from cache.storage.local import snapshots
+from cache.storage.records import Publication, now
+from cache.storage.snapshot import ChangeCounts
+from cache.storage.store import Cache
 
 State = Mapping[str, int]  # key -> checksum of the row
 
 
-def rows_between(old: State, new: State) -> Rows:
+def rows_between(old: State, new: State) -> ChangedRows:
     """As a publish finds them: rows that only one side has, by checksum."""
 
     def side(one: State, other: State) -> Side:
@@ -35,7 +36,7 @@ def rows_between(old: State, new: State) -> Rows:
         sums = np.array([one[key] for key in keys], np.uint64)
         return Side(sums, lambda at: [orjson.dumps([keys[i]]) for i in at])
 
-    return Rows.between(side(old, new), side(new, old), most=10**6)
+    return ChangedRows.between(side(old, new), side(new, old), most=10**6)
 
 
 def written(folder: Path, history: Sequence[State]) -> list[ChangeList]:
@@ -64,7 +65,7 @@ def test_the_net_of_any_history_is_the_difference_of_its_two_ends(history: list[
         assert sorted(int(c) for p in found for c in p.updated) == sorted(last[key] for key in updated)
         deleted = sorted(orjson.loads(text)[0] for p in found for text in p.deleted)
         assert deleted == sorted(first.keys() - last.keys())
-        assert counted(lists, step=limit) == Changes(
+        assert counted(lists, step=limit) == ChangeCounts(
             inserted=len(last.keys() - first.keys()), updated=len(updated), deleted=len(deleted)
         )
 
@@ -87,113 +88,113 @@ def test_rows_that_share_a_key_cannot_be_listed() -> None:
     twice = Side(np.array([1, 2], np.uint64), lambda at: [b"[5]" for _ in at])
     none = Side(np.empty(0, np.uint64), lambda at: [])
 
-    found = Rows.between(twice, none, most=10)
+    found = ChangedRows.between(twice, none, most=10)
 
-    assert (found.gap, found.counts) == ("Rows of the table have the same key.", Changes(deleted=2))
-    assert Rows.between(none, none, most=10).gap is None
+    assert (found.gap, found.counts) == ("Rows of the table have the same key.", ChangeCounts(deleted=2))
+    assert ChangedRows.between(none, none, most=10).gap is None
     assert len(fold([])[0]) == 0
 
 
-# -- kept by the store
+# -- kept by the cache
 
 
 CHANGED = rows_between({"a": 1, "gone": 2}, {"a": 3, "new": 4})
 
 
-def chain(store: LocalStore, number: int) -> int:
+def chain(cache: Cache, number: int) -> int:
     """So many generations with changes on top of one; returns that one."""
-    base = cache_factory.publish(store, 2).generation
+    base = cache_factory.publish(cache, 2).generation
     for _ in range(number):
-        follow(store, CHANGED)
+        follow(cache, CHANGED)
     return base
 
 
-def follow(store: LocalStore, rows: Rows | None, keep: timedelta = timedelta(days=30)) -> int:
-    head = store.head()
+def follow(cache: Cache, rows: ChangedRows | None, keep: timedelta = timedelta(days=30)) -> int:
+    head = cache.snapshots.head()
     assert head
-    manifest = store.inspect(head.generation).manifest
+    manifest = cache.snapshots.inspect(head.generation).manifest
     newer = manifest.model_copy(
         update={"generation": head.generation + 1, "parent": head.generation, "created_at": now()}
     )
-    store.publish(newer, head.model_copy(update={"generation": newer.generation}), rows, keep)
+    cache.snapshots.publish(Publication(newer, head.model_copy(update={"generation": newer.generation}), rows, keep))
     return newer.generation
 
 
-def test_lists_outlive_their_snapshots(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_store, "KEPT_AFTER", timedelta(0))
-    base = chain(store, 9)
+def test_lists_outlive_their_snapshots(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshots, "KEPT_AFTER", timedelta(0))
+    base = chain(cache, 9)
 
-    assert base not in store._kept()
-    assert len(store.changes(base, base + 9)) == 9
-    assert counted(store.changes(base + 3, base + 9)) == Changes(inserted=1, updated=1, deleted=1)
-    assert store.changes(base + 9, base + 9) == []
+    assert base not in cache.snapshots._kept()
+    assert len(cache.snapshots.changes(base, base + 9)) == 9
+    assert counted(cache.snapshots.changes(base + 3, base + 9)) == ChangeCounts(inserted=1, updated=1, deleted=1)
+    assert cache.snapshots.changes(base + 9, base + 9) == []
 
 
-def test_a_generation_of_which_no_list_is_kept_says_so(store: LocalStore) -> None:
-    base = chain(store, 2)
+def test_a_generation_of_which_no_list_is_kept_says_so(cache: Cache) -> None:
+    base = chain(cache, 2)
 
     with pytest.raises(ChangesGone, match=f"since generation {base - 1} is not kept"):
-        store.changes(base - 1, base + 2)
+        cache.snapshots.changes(base - 1, base + 2)
 
 
-def test_the_oldest_lists_go_first_and_leave_no_gap(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    base = chain(store, 6)
-    size = store._list_path(base + 1).stat().st_size
-    monkeypatch.setattr(local_store, "MOST_CHANGES", 4 * size + 100)
-    newest = follow(store, CHANGED)
+def test_the_oldest_lists_go_first_and_leave_no_gap(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = chain(cache, 6)
+    size = cache.snapshots._list_path(base + 1).stat().st_size
+    monkeypatch.setattr(snapshots, "MOST_CHANGES", 4 * size + 100)
+    newest = follow(cache, CHANGED)
 
-    kept = sorted(int(path.stem) for path in store._changes.iterdir())
+    kept = sorted(int(path.stem) for path in cache.snapshots._changes.iterdir())
 
     assert kept == list(range(newest - 3, newest + 1))
-    assert len(store.changes(newest - 4, newest)) == 4
+    assert len(cache.snapshots.changes(newest - 4, newest)) == 4
 
 
-def test_the_number_of_lists_is_bounded(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_store, "MOST_LISTS", 3)
+def test_the_number_of_lists_is_bounded(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshots, "MOST_LISTS", 3)
 
-    chain(store, 6)
+    chain(cache, 6)
 
-    assert len(list(store._changes.iterdir())) == 3
+    assert len(list(cache.snapshots._changes.iterdir())) == 3
 
 
-def test_lists_go_when_they_are_old(store: LocalStore) -> None:
-    base = chain(store, 4)
+def test_lists_go_when_they_are_old(cache: Cache) -> None:
+    base = chain(cache, 4)
     for generation in (base + 1, base + 2):
-        os.utime(store._list_path(generation), (0, now().timestamp() - 86_400))
-    newest = follow(store, CHANGED, keep=timedelta(hours=23))
+        os.utime(cache.snapshots._list_path(generation), (0, now().timestamp() - 86_400))
+    newest = follow(cache, CHANGED, keep=timedelta(hours=23))
 
-    assert len(store.changes(base + 2, newest)) == 3
+    assert len(cache.snapshots.changes(base + 2, newest)) == 3
     with pytest.raises(ChangesGone):
-        store.changes(base + 1, newest)
+        cache.snapshots.changes(base + 1, newest)
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}\n", None])
-def test_a_damaged_list_is_one_that_is_not_kept(store: LocalStore, damage: bytes | None) -> None:
-    base = chain(store, 3)
-    path = store._list_path(base + 2)
+def test_a_damaged_list_is_one_that_is_not_kept(cache: Cache, damage: bytes | None) -> None:
+    base = chain(cache, 3)
+    path = cache.snapshots._list_path(base + 2)
     path.write_bytes(path.read_bytes()[:-1] if damage is None else damage)
 
-    assert len(store.changes(base + 2, base + 3)) == 1
+    assert len(cache.snapshots.changes(base + 2, base + 3)) == 1
     with pytest.raises(ChangesGone):
-        store.changes(base, base + 3)
+        cache.snapshots.changes(base, base + 3)
 
 
-def test_a_list_left_by_a_publish_that_was_killed_never_counts(store: LocalStore) -> None:
-    base = chain(store, 1)
-    left = store._list_path(base + 2)
-    left.write_bytes(store._list_path(base + 1).read_bytes())
+def test_a_list_left_by_a_publish_that_was_killed_never_counts(cache: Cache) -> None:
+    base = chain(cache, 1)
+    left = cache.snapshots._list_path(base + 2)
+    left.write_bytes(cache.snapshots._list_path(base + 1).read_bytes())
 
-    assert len(store.changes(base, base + 1)) == 1
-    follow(store, None)
+    assert len(cache.snapshots.changes(base, base + 1)) == 1
+    follow(cache, None)
     assert not left.exists()
 
 
-def test_a_cache_that_was_begun_anew_is_noticed_by_its_mark(store: LocalStore) -> None:
-    base = chain(store, 2)
-    marks = {g: mark(store.inspect(g).manifest.created_at) for g in (base, base + 2)}
+def test_a_cache_that_was_begun_anew_is_noticed_by_its_mark(cache: Cache) -> None:
+    base = chain(cache, 2)
+    marks = {g: stamp(cache.snapshots.inspect(g).manifest.created_at) for g in (base, base + 2)}
 
-    assert len(store.changes(base, base + 2, marks[base])) == 2
-    assert store.changes(base + 2, base + 2, marks[base + 2]) == []
+    assert len(cache.snapshots.changes(base, base + 2, marks[base])) == 2
+    assert cache.snapshots.changes(base + 2, base + 2, marks[base + 2]) == []
     for since in (base, base + 2):
         with pytest.raises(ChangesGone, match="begun anew"):
-            store.changes(since, base + 2, "00000000")
+            cache.snapshots.changes(since, base + 2, "00000000")

@@ -32,7 +32,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
     """Fifteen orders, verified long ago."""
     with sidecar(tmp_path_factory.mktemp("filled")) as running:
-        publish(running.store, 15, segments=4, verified_at=VERIFIED_AT)
+        publish(running.cache, 15, segments=4, verified_at=VERIFIED_AT)
         yield running
 
 
@@ -40,7 +40,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
 def fresh(tmp_path: Path) -> Iterator[Sidecar]:
     """A sidecar of the test's own, with three orders that are older than REFRESH_MIN_SECONDS."""
     with sidecar(tmp_path) as running:
-        publish(running.store, 3, verified_at=VERIFIED_AT)
+        publish(running.cache, 3, verified_at=VERIFIED_AT)
         yield running
 
 
@@ -74,7 +74,7 @@ def test_fetch_data_gives_all_rows_with_the_four_fixed_keys(filled: Sidecar) -> 
 
 
 def test_last_updated_counts_from_the_last_verification(fresh: Sidecar) -> None:
-    confirm(fresh.store, VERIFIED_AT + timedelta(hours=1))
+    confirm(fresh.cache, VERIFIED_AT + timedelta(hours=1))
     assert fresh.client.get("/fetch-data").json()["last_updated"] == "Tue Dec  9 11:25:00 2025"
 
 
@@ -90,32 +90,32 @@ def test_values_keep_their_exact_form(filled: Sidecar) -> None:
 
 def test_an_empty_table_is_an_empty_list(tmp_path: Path) -> None:
     with sidecar(tmp_path) as running:
-        publish(running.store, 0)
+        publish(running.cache, 0)
         body = running.client.get("/fetch-data").json()
         assert (body["status"], body["count"], body["data"]) == ("success", 0, [])
 
 
 def test_refresh_true_answers_at_once_and_says_that_it_asked(fresh: Sidecar) -> None:
-    with worker(fresh.store):
+    with worker(fresh.cache):
         body = fresh.client.get("/fetch-data", params={"refresh": "true"}).json()
         assert body["count"] == 3
         assert body["_info"] == "A refresh was requested and runs in the background."
-        assert fresh.store.status().queued == 1
+        assert fresh.cache.status().queued == 1
 
 
 def test_refresh_true_says_that_another_request_waits_already(fresh: Sidecar) -> None:
-    with worker(fresh.store):
-        fresh.store.request("someone else")
+    with worker(fresh.cache):
+        fresh.cache.runs.request("someone else")
         body = fresh.client.get("/fetch-data?refresh=true").json()
     assert body["_info"] == "A refresh is about to start, and answers this request too."
 
 
 def test_refresh_true_starts_nothing_soon_after_a_verification(fresh: Sidecar) -> None:
-    confirm(fresh.store)
-    with worker(fresh.store):
+    confirm(fresh.cache)
+    with worker(fresh.cache):
         body = fresh.client.get("/fetch-data?refresh=true").json()
         assert body["_info"] == "No refresh was started: the data was verified within the last 60 seconds."
-        assert fresh.store.status().queued == 0
+        assert fresh.cache.status().queued == 0
 
 
 def test_refresh_true_still_gives_data_when_nobody_can_refresh(fresh: Sidecar) -> None:
@@ -138,7 +138,7 @@ def test_a_stream_sends_cached_then_done(filled: Sidecar) -> None:
 
 
 def test_a_stream_with_refresh_sends_updated_when_the_data_has_changed(fresh: Sidecar) -> None:
-    with answering(fresh.store, rows=5):
+    with answering(fresh.cache, rows=5):
         found = events(fresh.client.get("/fetch-data?stream=true&refresh=true"))
     assert kinds(found) == ["cached", "updated", "done"]
     assert found[0]["payload"]["count"] == 3
@@ -147,7 +147,7 @@ def test_a_stream_with_refresh_sends_updated_when_the_data_has_changed(fresh: Si
 
 
 def test_a_stream_with_refresh_sends_updated_also_when_nothing_has_changed(fresh: Sidecar) -> None:
-    with answering(fresh.store):
+    with answering(fresh.cache):
         found = events(fresh.client.get("/fetch-data?stream=true&refresh=true"))
     assert kinds(found) == ["cached", "updated", "done"]
     assert found[0]["payload"]["last_updated"] != found[-2]["payload"]["last_updated"]
@@ -156,7 +156,7 @@ def test_a_stream_with_refresh_sends_updated_also_when_nothing_has_changed(fresh
 
 def test_a_stream_with_refresh_sends_error_when_the_refresh_fails(fresh: Sidecar) -> None:
     trouble = Trouble(code="login_refused", message="The login was refused.", advice="Check the password.")
-    with answering(fresh.store, error=trouble):
+    with answering(fresh.cache, error=trouble):
         found = events(fresh.client.get("/fetch-data?stream=true&refresh=true"))
     assert kinds(found) == ["cached", "error", "done"]
     assert found[-2] == {
@@ -166,8 +166,8 @@ def test_a_stream_with_refresh_sends_error_when_the_refresh_fails(fresh: Sidecar
 
 def test_a_stream_with_refresh_waits_no_longer_than_the_limit(tmp_path: Path) -> None:
     with sidecar(tmp_path, SSE_TIMEOUT_SECONDS="0.5") as running:
-        publish(running.store, 3, verified_at=VERIFIED_AT)
-        with worker(running.store):
+        publish(running.cache, 3, verified_at=VERIFIED_AT)
+        with worker(running.cache):
             found = events(running.client.get("/fetch-data?stream=true&refresh=true"))
     assert kinds(found) == ["cached", "error", "done"]
     assert found[-2]["code"] == "timeout"
@@ -177,16 +177,16 @@ def test_a_stream_with_refresh_waits_no_longer_than_the_limit(tmp_path: Path) ->
 
 
 def test_refresh_is_triggered(fresh: Sidecar) -> None:
-    with worker(fresh.store):
+    with worker(fresh.cache):
         answer = fresh.client.post("/refresh")
         assert answer.status_code == 202
         assert answer.json()["status"] == "triggered"
         assert answer.json()["message"]
-        assert fresh.store.status().queued == 1
+        assert fresh.cache.status().queued == 1
 
 
 def test_refresh_is_in_progress_while_one_runs(fresh: Sidecar) -> None:
-    with worker(fresh.store), sync(fresh.store):
+    with worker(fresh.cache), sync(fresh.cache):
         answer = fresh.client.post("/refresh")
     assert answer.status_code == 202
     assert answer.json()["status"] == "in_progress"
@@ -197,7 +197,7 @@ def test_refresh_is_in_progress_while_one_runs(fresh: Sidecar) -> None:
 
 
 def test_status_tells_the_age_of_the_cache(fresh: Sidecar) -> None:
-    confirm(fresh.store, datetime.now(UTC) - timedelta(minutes=45, seconds=20))
+    confirm(fresh.cache, datetime.now(UTC) - timedelta(minutes=45, seconds=20))
     body = fresh.client.get("/status").json()
     assert body["api_status"] == "online"
     assert body["cache_exists"] is True
@@ -214,7 +214,7 @@ def test_status_without_a_cache(empty: Sidecar) -> None:
 
 
 def test_status_tells_that_an_update_is_in_progress(fresh: Sidecar) -> None:
-    with worker(fresh.store), sync(fresh.store):
+    with worker(fresh.cache), sync(fresh.cache):
         assert fresh.client.get("/status").json()["update_in_progress"] is True
     assert fresh.client.get("/status").json()["update_in_progress"] is False
 
@@ -257,16 +257,16 @@ def test_without_a_cache_the_answer_is_pending(empty: Sidecar, query: str) -> No
 
 
 def test_without_a_cache_refresh_true_still_asks_for_the_sync(empty: Sidecar) -> None:
-    with worker(empty.store):
-        before = empty.store.status().queued
+    with worker(empty.cache):
+        before = empty.cache.status().queued
         assert empty.client.get("/fetch-data?refresh=true").status_code == 503
-        assert empty.store.status().queued == before + 1
+        assert empty.cache.status().queued == before + 1
 
 
 def test_without_a_cache_the_answer_tells_why_the_last_sync_failed(tmp_path: Path) -> None:
     trouble = Trouble(code="unreachable", message="phpMyAdmin did not answer.", advice="Check PHPMYADMIN_URL.")
     with sidecar(tmp_path) as running:
-        with sync(running.store, error=trouble):
+        with sync(running.cache, error=trouble):
             pass
         message = running.client.get("/fetch-data").json()["message"]
     assert "phpMyAdmin did not answer. Check PHPMYADMIN_URL." in message

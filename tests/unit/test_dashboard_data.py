@@ -11,7 +11,8 @@ from shop_factory import SHOP_COLUMNS, shop
 
 from cache.analytics.orders import Orders
 from cache.settings import Settings
-from cache.storage.local_store import LocalStore
+from cache.storage.documents import SETUP
+from cache.storage.store import Cache
 from cache.table_setup import OPEN, Setup
 from dashboard import data
 from dashboard.auth.source import Source, use
@@ -27,13 +28,13 @@ def tables(orders: Orders) -> int:
     return int(orders.facts.query("SELECT count(*) FROM duckdb_tables()")[0][0])
 
 
-def test_an_old_generation_is_freed_when_no_page_shows_it_any_more(store: LocalStore) -> None:
-    use(Source(store, Settings.load(), secret="", passwords=None))
-    publish(store, shop(40), columns=SHOP_COLUMNS)
+def test_an_old_generation_is_freed_when_no_page_shows_it_any_more(cache: Cache) -> None:
+    use(Source(cache, Settings.load(), secret="", passwords=None))
+    publish(cache, shop(40), columns=SHOP_COLUMNS)
     first = data.newest(1)
     assert data.newest(1) is first
     one = tables(first)
-    publish(store, shop(60), columns=SHOP_COLUMNS)
+    publish(cache, shop(60), columns=SHOP_COLUMNS)
     second = data.newest(2)
     assert first.figures(None).orders < second.figures(None).orders  # a page that still shows the old one
     assert tables(second) == 2 * one
@@ -42,12 +43,12 @@ def test_an_old_generation_is_freed_when_no_page_shows_it_any_more(store: LocalS
     assert tables(second) == one
 
 
-def test_a_new_set_up_counts_at_once_and_old_results_are_not_reused(store: LocalStore) -> None:
-    use(Source(store, Settings.load(), secret="", passwords=None))
-    publish(store, shop(40), columns=SHOP_COLUMNS)
+def test_a_new_set_up_counts_at_once_and_old_results_are_not_reused(cache: Cache) -> None:
+    use(Source(cache, Settings.load(), secret="", passwords=None))
+    publish(cache, shop(40), columns=SHOP_COLUMNS)
     before = data.figures(data.newest(1), None, ())
-    store.keep_setup(Setup(columns={"total": "total_tax"}))
+    cache.documents.change(SETUP, lambda _: Setup(columns={"total": "total_tax"}))
     after = data.figures(data.newest(1), None, ())
     assert before.total_sales != after.total_sales
-    store.keep_setup(OPEN)
+    cache.documents.change(SETUP, lambda _: OPEN)
     assert data.figures(data.newest(1), None, ()) == before

@@ -24,7 +24,8 @@ from cache.analytics.reading import Reading
 from cache.export.order_selection import OrderSelection
 from cache.query.filters import Condition
 from cache.schema import Column
-from cache.storage.store import Store
+from cache.storage.documents import API_KEYS
+from cache.storage.store import Cache
 from dashboard.web.downloads import Format, address
 
 ZONE = "America/New_York"
@@ -36,7 +37,7 @@ ROWS[5] |= {"note": '=HYPERLINK("http://evil.example")', "test": "0", "currency"
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     with dashboard(tmp_path_factory.mktemp("exports"), SHOP_TIMEZONE=ZONE, DASHBOARD_PASSWORD="one",
                    DASHBOARD_VIEWER_PASSWORD="two") as running:  # fmt: skip
-        publish(running.store, ROWS, columns=SHOP_COLUMNS)
+        publish(running.cache, ROWS, columns=SHOP_COLUMNS)
         yield running
 
 
@@ -49,11 +50,11 @@ def client(filled: Dashboard) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def orders(filled: Dashboard) -> Orders:
-    return Orders(filled.store.open(), ZONE)
+    return Orders(filled.cache.snapshots.open(), ZONE)
 
 
-def link(store: Store, orders: Orders, selection: OrderSelection, format: Format = "csv") -> str:
-    return address(store.clients().secret, orders.generation, selection, format)
+def link(cache: Cache, orders: Orders, selection: OrderSelection, format: Format = "csv") -> str:
+    return address(cache.documents.read(API_KEYS).secret, orders.generation, selection, format)
 
 
 def keys(text: str, column: str = "id") -> list[str]:
@@ -97,7 +98,7 @@ YEAR = (datetime(2025, 11, 25), datetime(2026, 11, 25))
 def test_a_file_holds_exactly_the_orders_that_are_shown(
     client: httpx.Client, filled: Dashboard, orders: Orders, selection: OrderSelection
 ) -> None:
-    answer = client.get(link(filled.store, orders, selection))
+    answer = client.get(link(filled.cache, orders, selection))
     assert answer.status_code == 200, answer.text
     assert sorted(keys(answer.text)) == shown(orders, selection)
     assert bool(keys(answer.text)) == (NOWHERE not in selection.conditions and not selection.masked)
@@ -109,15 +110,15 @@ def test_each_format_reads_back_with_the_values_of_the_table(
     selection = OrderSelection(timezone=ZONE, conditions=(USD,))
     wanted = shown(orders, selection)
     by_key = {row["id"]: row for row in ROWS}
-    text = client.get(link(filled.store, orders, selection)).text
+    text = client.get(link(filled.cache, orders, selection)).text
     texts = {row["id"]: row for row in csv.DictReader(io.StringIO(text))}
     assert all(texts[key]["total_price"] == by_key[key]["total_price"] for key in wanted)
     risky = [row["note"] for row in texts.values() if "HYPERLINK" in row["note"]]
     assert risky and all(note.startswith("'=") for note in risky)
-    frame = polars.read_parquet(client.get(link(filled.store, orders, selection, "parquet")).content)
+    frame = polars.read_parquet(client.get(link(filled.cache, orders, selection, "parquet")).content)
     assert sorted(map(str, frame["id"])) == wanted
     assert frame.schema["total_price"] == polars.Decimal(12, 2)
-    book = client.get(link(filled.store, orders, selection, "xlsx"))
+    book = client.get(link(filled.cache, orders, selection, "xlsx"))
     assert re.search(r'filename="orders-\d{4}-\d\d-\d\d\.xlsx"', book.headers["Content-Disposition"])
     header, *cells = openpyxl.load_workbook(io.BytesIO(book.content), read_only=True).active.values
     named = [dict(zip(header, row, strict=True)) for row in cells]
@@ -139,8 +140,8 @@ def test_a_table_with_a_row_per_line_item_exports_all_rows_of_its_orders(
     ]  # fmt: skip
     assert Reading(columns, ZONE, "UTC").by_line
     with dashboard(tmp_path) as running:
-        head = publish(running.store, made, columns=columns, segments=1)
-        secret = running.store.clients().secret
+        head = publish(running.cache, made, columns=columns, segments=1)
+        secret = running.cache.documents.read(API_KEYS).secret
         sold = Condition("product", "in", ("Plate",))  # no SKU, so the title tells products apart
         for condition in (PAID, sold):
             selection = OrderSelection(timezone="UTC", conditions=(condition,))
@@ -149,9 +150,9 @@ def test_a_table_with_a_row_per_line_item_exports_all_rows_of_its_orders(
 
 
 def test_a_link_is_good_for_what_it_was_signed_for(client: httpx.Client, filled: Dashboard, orders: Orders) -> None:
-    good = link(filled.store, orders, OrderSelection(timezone=ZONE, masked=frozenset({"email"})))
+    good = link(filled.cache, orders, OrderSelection(timezone=ZONE, masked=frozenset({"email"})))
     for changed in (good.replace("format=csv", "format=parquet"), good.replace("email", "note"), good[:-2], "/export"):
         assert client.get(changed).status_code == 403
     assert httpx.get(filled.url + good).status_code == 401  # and only for who is signed in
-    gone = address(filled.store.clients().secret, 999, OrderSelection(timezone=ZONE), "csv")
+    gone = address(filled.cache.documents.read(API_KEYS).secret, 999, OrderSelection(timezone=ZONE), "csv")
     assert client.get(gone).status_code == 410

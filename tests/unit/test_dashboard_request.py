@@ -16,7 +16,7 @@ from cache.analytics.orders import Orders
 from cache.analytics.periods import Span
 from cache.query.filters import Condition, where
 from cache.query.operators import Op
-from cache.storage.local_store import LocalStore
+from cache.storage.backends import open_cache
 from dashboard import code_samples
 from dashboard.frame import Shown
 from dashboard.view import View
@@ -26,12 +26,12 @@ SPAN = Span(datetime(2026, 3, 1), datetime(2026, 4, 1))
 
 @pytest.fixture(scope="module")
 def orders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orders]:
-    store = LocalStore(tmp_path_factory.mktemp("cache"))
-    publish(store, shop(400, until=datetime.fromisoformat("2026-04-20T00:00:00Z")), columns=SHOP_COLUMNS)
-    opened = Orders(store.open(), "America/New_York")
+    cache = open_cache(f"file:{tmp_path_factory.mktemp('cache')}")
+    publish(cache, shop(400, until=datetime.fromisoformat("2026-04-20T00:00:00Z")), columns=SHOP_COLUMNS)
+    opened = Orders(cache.snapshots.open(), "America/New_York")
     yield opened
     opened.close()
-    store.close()
+    cache.close()
 
 
 def shown(orders: Orders, **filters: Any) -> Shown:

@@ -15,7 +15,7 @@ from sidecar_process import Sidecar, sidecar
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
     with sidecar(tmp_path_factory.mktemp("api")) as running:
-        publish(running.store, 300, verified_at=datetime(2025, 12, 29, 10, 25, tzinfo=UTC))
+        publish(running.cache, 300, verified_at=datetime(2025, 12, 29, 10, 25, tzinfo=UTC))
         yield running
 
 

@@ -34,19 +34,19 @@ def copy(api: Sidecar) -> Iterator[Copy]:
 
 
 def test_it_works(api: Sidecar, copy: Copy) -> None:
-    publish(api.store, 7)
+    publish(api.cache, 7)
     copy.catch_up()
     assert rows(copy) == [as_json(i) for i in range(7)]
 
-    publish(api.store, [{**order(i), "note": "new"} if i == 4 else order(i) for i in range(2, 9)])
+    publish(api.cache, [{**order(i), "note": "new"} if i == 4 else order(i) for i in range(2, 9)])
     copy.catch_up()
     assert rows(copy) == [{**as_json(i), "note": "new"} if i == 4 else as_json(i) for i in range(2, 9)]
 
 
 def test_rows_are_loaded_anew_where_changes_are_gone_and_stay_until_then(api: Sidecar, copy: Copy) -> None:
-    publish(api.store, 5)
+    publish(api.cache, 5)
     copy.catch_up()
-    publish(api.store, [{c.name: order(i)[c.name] for c in COLUMNS[:-1]} for i in range(6)], columns=COLUMNS[:-1])
+    publish(api.cache, [{c.name: order(i)[c.name] for c in COLUMNS[:-1]} for i in range(6)], columns=COLUMNS[:-1])
 
     lengths = []
     while copy.step():
@@ -60,7 +60,7 @@ def test_rows_are_loaded_anew_where_changes_are_gone_and_stay_until_then(api: Si
 
 
 def test_a_load_whose_generation_is_not_kept_any_more_begins_again(api: Sidecar, copy: Copy) -> None:
-    publish(api.store, 5)
+    publish(api.cache, 5)
     copy.step()
     page_of_generation_9 = "AAAAAAAAAAkAAAAAAAAAAgAAAAAAAAAA"
     copy.database.execute("UPDATE state SET value = ? WHERE name = 'after'", (page_of_generation_9,))
@@ -74,6 +74,6 @@ def test_errors_are_told_in_the_words_of_the_api(api: Sidecar, copy: Copy) -> No
     with pytest.raises(Refused, match="No cached data available") as raised:
         copy.catch_up()
     assert raised.value.status == 503
-    publish(api.store, 2, columns=[column.model_copy(update={"key": 0}) for column in COLUMNS])
+    publish(api.cache, 2, columns=[column.model_copy(update={"key": 0}) for column in COLUMNS])
     with pytest.raises(Refused, match="has no key"):
         copy.catch_up()

@@ -30,7 +30,7 @@ from cache.export.executor import ScanExecutor, ScanRequest
 from cache.export.row_format import RowFormat
 from cache.query.filters import Condition, Query, Sort
 from cache.schema import Column
-from cache.storage.local_store import LocalStore
+from cache.storage.store import Cache
 
 Rendered = Callable[..., bytes]
 
@@ -70,17 +70,17 @@ ROWS = sorted(ROWS, key=lambda row: int(row["id"] or 0))
 
 
 @pytest.fixture
-def rendered(store: LocalStore, tmp_path: Path) -> Rendered:
+def rendered(cache: Cache, tmp_path: Path) -> Rendered:
     """Rows of ROWS as bytes in a format."""
-    publish(store, ROWS, columns=COLUMNS)
-    return renderer(store, tmp_path)
+    publish(cache, ROWS, columns=COLUMNS)
+    return renderer(cache, tmp_path)
 
 
-def renderer(store: LocalStore, folder: Path) -> Rendered:
-    engine = ScanExecutor(store, folder)
+def renderer(cache: Cache, folder: Path) -> Rendered:
+    engine = ScanExecutor(cache, folder)
 
     def render(row_format: RowFormat, query: Query = Query(), offset: int = 0, limit: int | None = None) -> bytes:  # noqa: B008
-        head = store.head()
+        head = cache.snapshots.head()
         assert head is not None
         out = io.BytesIO()
         asked = ScanRequest(
@@ -92,27 +92,27 @@ def renderer(store: LocalStore, folder: Path) -> Rendered:
     return render
 
 
-def plain(store: LocalStore) -> bytes:
-    return b"".join(store.open().json_slices())
+def plain(cache: Cache) -> bytes:
+    return b"".join(cache.snapshots.open().json_slices())
 
 
 # -- JSON
 
 
-def test_rows_rendered_again_are_the_bytes_that_were_prepared(store: LocalStore, rendered: Rendered) -> None:
-    assert rendered(RowFormat()) == plain(store)
+def test_rows_rendered_again_are_the_bytes_that_were_prepared(cache: Cache, rendered: Rendered) -> None:
+    assert rendered(RowFormat()) == plain(cache)
     names = tuple(c.name for c in COLUMNS)
-    assert rendered(RowFormat(fields=names), Query((Condition("id", "gte", "0"),))) == plain(store)
+    assert rendered(RowFormat(fields=names), Query((Condition("id", "gte", "0"),))) == plain(cache)
 
 
 def test_fields_come_in_the_order_asked_for(rendered: Rendered) -> None:
     assert rendered(RowFormat(fields=("total", "id")), limit=1) == b'{"total":"598.94","id":1}'
 
 
-def test_ndjson_is_one_row_a_line(store: LocalStore, rendered: Rendered) -> None:
+def test_ndjson_is_one_row_a_line(cache: Cache, rendered: Rendered) -> None:
     lines = rendered(RowFormat("ndjson")).split(b"\n")
     assert lines.pop() == b""
-    assert b",".join(lines) == plain(store)
+    assert b",".join(lines) == plain(cache)
 
 
 def test_json_columns_come_as_their_stored_text_on_request(rendered: Rendered) -> None:
@@ -151,11 +151,11 @@ any_text = st.text(st.characters(exclude_categories=["Cs"]))
 @given(st.lists(st.tuples(any_text | st.none(), any_text | st.none()), min_size=1, max_size=5), st.booleans())
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_comes_back_from_csv(
-    store: LocalStore, tmp_path: Path, rows: list[tuple[str | None, str | None]], defuse: bool
+    cache: Cache, tmp_path: Path, rows: list[tuple[str | None, str | None]], defuse: bool
 ) -> None:
     columns = (column("id", "integer", key=1), column("a", "text"), column("b", "text"))
-    publish(store, [{"id": str(i), "a": a, "b": b} for i, (a, b) in enumerate(rows)], columns=columns)
-    text = renderer(store, tmp_path)(RowFormat("csv", defuse=defuse)).decode()
+    publish(cache, [{"id": str(i), "a": a, "b": b} for i, (a, b) in enumerate(rows)], columns=columns)
+    text = renderer(cache, tmp_path)(RowFormat("csv", defuse=defuse)).decode()
     read = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     assert read[0] == ["id", "a", "b"]
     assert [line[1:] for line in read[1:]] == [[defused(v or "", defuse) for v in row] for row in rows]
@@ -205,27 +205,27 @@ def test_rows_are_put_in_order_on_disk_in_buckets(
 
 
 def test_long_cells_need_memory_for_one_row_and_not_for_all(
-    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     columns = (column("id", "integer", key=1), column("a", "text"))
-    publish(store, [{"id": str(i), "a": f"{i % 7}" * 5_000_000} for i in range(8)], columns=columns)
+    publish(cache, [{"id": str(i), "a": f"{i % 7}" * 5_000_000} for i in range(8)], columns=columns)
     sizes = []
     monkeypatch.setattr(
         text_formats, "rows", lambda *rows, render=text_formats.rows: sizes.append(len(rows[2][0])) or render(*rows)
     )
-    body = renderer(store, tmp_path)(RowFormat("csv"), Query((), (Sort("id", descending=True),)))
+    body = renderer(cache, tmp_path)(RowFormat("csv"), Query((), (Sort("id", descending=True),)))
     assert len(body) == sum(len(f"{i},\r\n") + 5_000_000 for i in range(8)) + len("id,a\r\n")
     assert set(sizes) == {1}
 
 
 def test_what_the_engine_has_no_memory_for_is_refused(
-    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     columns = (column("id", "integer", key=1), column("a", "text"))
-    publish(store, [{"id": str(i), "a": f"{i % 7}" * 20_000} for i in range(200)], columns=columns)
+    publish(cache, [{"id": str(i), "a": f"{i % 7}" * 20_000} for i in range(200)], columns=columns)
     monkeypatch.setattr(executor, "MEMORY_LIMIT", "2MB")
     with pytest.raises(QueryRefused, match="refused the query"):
-        renderer(store, tmp_path)(RowFormat("csv"), Query((), (Sort("a"),)), 0, 9000)
+        renderer(cache, tmp_path)(RowFormat("csv"), Query((), (Sort("a"),)), 0, 9000)
 
 
 # -- XLSX

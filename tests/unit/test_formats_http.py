@@ -30,7 +30,7 @@ NAMES = ["id", "total_price", "created_at"]
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
     with sidecar(tmp_path_factory.mktemp("api")) as running:
-        publish(running.store, ROWS, segments=4)
+        publish(running.cache, ROWS, segments=4)
         yield running
 
 
@@ -91,7 +91,7 @@ def test_curl_unpacks_the_whole_body(api: Sidecar) -> None:
 
 def test_a_download_that_is_broken_off_ends_its_scan(tmp_path: Path) -> None:
     with sidecar(tmp_path) as running:
-        publish(running.store, [{**order(i), "note": "x" * 100_000} for i in range(200)])
+        publish(running.cache, [{**order(i), "note": "x" * 100_000} for i in range(200)])
         plain = {"Accept-Encoding": "identity"}
         with running.client.stream("GET", "/fetch-data?format=csv", headers=plain) as answer:
             pieces = answer.iter_raw()  # held: without it the connection is closed

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from web_server import Handler, serving
 
 from cache.storage.gzip_concat import Compressed, Piece, joined, member
-from cache.storage.local_store import LocalStore
 from cache.storage.snapshot import GZIP
+from cache.storage.store import Cache
 
 HEAD, TAIL = b'{"status": "success", "data": [', b"]}"
 
@@ -43,27 +43,27 @@ def compressed(batches: list[bytes]) -> Compressed:
 
 
 @pytest.mark.parametrize(("rows", "segments"), [(0, 1), (1, 1), (40, 1), (40, 4), (5, 5)])
-def test_the_compressed_body_is_that_of_the_rows(store: LocalStore, rows: int, segments: int) -> None:
-    publish(store, rows, segments=segments)
-    snapshot = store.open()
-    assert gzip.decompress(b"".join(snapshot.gzip_slices(HEAD, TAIL))) == plain(store)
+def test_the_compressed_body_is_that_of_the_rows(cache: Cache, rows: int, segments: int) -> None:
+    publish(cache, rows, segments=segments)
+    snapshot = cache.snapshots.open()
+    assert gzip.decompress(b"".join(snapshot.gzip_slices(HEAD, TAIL))) == plain(cache)
 
 
-def test_an_incremental_publish_compresses_only_what_changed(store: LocalStore) -> None:
+def test_an_incremental_publish_compresses_only_what_changed(cache: Cache) -> None:
     rows = [order(i) for i in range(40)]
-    publish(store, rows, segments=4)
-    before = {path: path.stat().st_mtime_ns for path in store.open().paths(GZIP)}
-    publish(store, [*rows[:-1], {**rows[-1], "note": "changed"}], segments=4)
-    after = {path: path.stat().st_mtime_ns for path in store.open().paths(GZIP)}
+    publish(cache, rows, segments=4)
+    before = {path: path.stat().st_mtime_ns for path in cache.snapshots.open().paths(GZIP)}
+    publish(cache, [*rows[:-1], {**rows[-1], "note": "changed"}], segments=4)
+    after = {path: path.stat().st_mtime_ns for path in cache.snapshots.open().paths(GZIP)}
     assert list(before.items())[:3] == list(after.items())[:3]
     assert list(before)[3] != list(after)[3]
 
 
 @pytest.fixture
-def served(store: LocalStore) -> Iterator[str]:
+def served(cache: Cache) -> Iterator[str]:
     """The address of a server that sends the compressed body."""
-    publish(store, 40, segments=4)
-    body = b"".join(store.open().gzip_slices(HEAD, TAIL))
+    publish(cache, 40, segments=4)
+    body = b"".join(cache.snapshots.open().gzip_slices(HEAD, TAIL))
 
     class Sending(Handler):
         def do_GET(self) -> None:
@@ -81,16 +81,16 @@ NODE = "fetch(process.argv[1]).then(a => a.text()).then(text => process.stdout.w
 
 
 @pytest.mark.parametrize("command", [("curl", "-sS", "--compressed"), ("node", "-e", NODE)], ids=["curl", "node"])
-def test_http_clients_read_the_whole_body(store: LocalStore, served: str, command: tuple[str, ...]) -> None:
+def test_http_clients_read_the_whole_body(cache: Cache, served: str, command: tuple[str, ...]) -> None:
     read = subprocess.run([*command, served], check=True, capture_output=True, timeout=60)
-    assert read.stdout == plain(store)
+    assert read.stdout == plain(cache)
 
 
-def test_the_gzip_command_reads_the_whole_body(store: LocalStore, served: str) -> None:
+def test_the_gzip_command_reads_the_whole_body(cache: Cache, served: str) -> None:
     with urllib.request.urlopen(served) as answer:
         read = subprocess.run(["gzip", "-dc"], check=True, input=answer.read(), capture_output=True, timeout=60)
-    assert read.stdout == plain(store)
+    assert read.stdout == plain(cache)
 
 
-def plain(store: LocalStore) -> bytes:
-    return HEAD + b"".join(store.open().json_slices()) + TAIL
+def plain(cache: Cache) -> bytes:
+    return HEAD + b"".join(cache.snapshots.open().json_slices()) + TAIL

@@ -17,7 +17,7 @@ from cache.errors import BadFilter
 from cache.query.filters import Condition, Query, compile_predicate, where
 from cache.query.operators import ALL_KINDS, OPERATORS, Op, Operator, operators_for
 from cache.schema import Column, Kind
-from cache.storage.local_store import LocalStore
+from cache.storage.backends import open_cache
 
 API_PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 COLUMNS = tuple(
@@ -93,12 +93,12 @@ TABLES = {
 
 @pytest.fixture(scope="module", params=TABLES)
 def oracle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> QueryOracle:
-    store = LocalStore(tmp_path_factory.mktemp("cache"))
+    cache = open_cache(f"file:{tmp_path_factory.mktemp('cache')}")
     key = Column(name="id", type="int", kind="integer", nullable=False, key=1)
     rows = [{"id": str(i), **row} for i, row in enumerate(TABLES[request.param])]
-    publish(store, rows, columns=(key, *COLUMNS), segments=3)
-    snapshot = store.open()
-    store.close()
+    publish(cache, rows, columns=(key, *COLUMNS), segments=3)
+    snapshot = cache.snapshots.open()
+    cache.close()
     return QueryOracle(snapshot)
 
 

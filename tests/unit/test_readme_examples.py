@@ -16,14 +16,14 @@ from cache_factory import confirm, publish
 from paths import ROOT
 from sidecar_process import KEY, Sidecar, sidecar, worker
 
-SECTIONS = {"README.md": "## Use the API", "docs/api.md": "## Clients"}
+SECTIONS = {"README.md": "## Use the API", "docs/api.md": "## ApiKeys"}
 ADDRESS = "http://127.0.0.1:5000"
 
 
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[Sidecar]:
     with sidecar(tmp_path) as running:
-        publish(running.store, 7, verified_at=datetime(2025, 12, 29, 10, 25, tzinfo=UTC))
+        publish(running.cache, 7, verified_at=datetime(2025, 12, 29, 10, 25, tzinfo=UTC))
         (running.folder / "var").mkdir()
         (running.folder / "var" / "api_key").write_text(KEY + "\n")
         yield running
@@ -71,8 +71,8 @@ def test_the_readme_python_example_gets_the_rows(api: Sidecar) -> None:
 
 def test_the_curl_client_of_the_docs_works(api: Sidecar) -> None:
     script = example("docs/api.md", "bash", api).replace("\ncurl ", "\ncurl --silent --write-out '\\n' ")
-    confirm(api.store)
-    with worker(api.store):
+    confirm(api.cache)
+    with worker(api.cache):
         said = run(["bash", "-euc", script], api)
     bodies = [json.loads(line) for line in said if line.startswith("{")]
     assert is_rows(json.dumps(bodies[0]))

@@ -24,15 +24,15 @@ from cache.export.row_format import RowFormat
 from cache.query.engine import ColumnIndex
 from cache.query.filters import Condition, Query, Sort
 from cache.schema import Column
-from cache.storage.local_store import LocalStore
 from cache.storage.snapshot import PARQUET
+from cache.storage.store import Cache
 
 IDA = Query((Condition("customer_name", "contains", "MÜLL"),))  # orders 0, 5, 10, ...
 
 
 @pytest.fixture
-def url(store: LocalStore, here: Path) -> str:
-    publish(store, 40, segments=3)
+def url(cache: Cache, here: Path) -> str:
+    publish(cache, 40, segments=3)
     return f"file:{here / 'cache'}"
 
 
@@ -85,10 +85,10 @@ def test_rows_are_found_in_the_order_that_was_asked_for(url: str) -> None:
     scanning(url, use)
 
 
-def test_pages_in_key_order_join_to_all_rows(store: LocalStore, url: str) -> None:
+def test_pages_in_key_order_join_to_all_rows(cache: Cache, url: str) -> None:
     async def use(pool: ScanPool) -> None:
         pages = [await rows(pool, Query(), RowFormat(), start, 7) for start in range(0, 42, 7)]
-        assert b",".join(pages) == b"".join(store.open().json_slices())
+        assert b",".join(pages) == b"".join(cache.snapshots.open().json_slices())
 
     scanning(url, use)
 
@@ -102,10 +102,10 @@ def test_values_are_counted_the_most_frequent_first(url: str) -> None:
     scanning(url, use)
 
 
-def test_a_column_may_have_any_name(store: LocalStore, here: Path) -> None:
+def test_a_column_may_have_any_name(cache: Cache, here: Path) -> None:
     names = ("id", "row", "row_", "file_row_number", "file_index", "value", "rows", "c0", 'it\'s "x"', "列", "no_rows")
     columns = [Column(name=name, type="int", kind="integer", nullable=True, key=int(name == "id")) for name in names]
-    publish(store, [{name: str(i) for name in names} for i in range(3)], columns=columns)
+    publish(cache, [{name: str(i) for name in names} for i in range(3)], columns=columns)
 
     async def use(pool: ScanPool) -> None:
         for name in names:
@@ -118,8 +118,8 @@ def test_a_column_may_have_any_name(store: LocalStore, here: Path) -> None:
     scanning(f"file:{here / 'cache'}", use)
 
 
-def test_an_empty_table_has_no_rows_in_any_format(store: LocalStore, here: Path) -> None:
-    publish(store, 0)
+def test_an_empty_table_has_no_rows_in_any_format(cache: Cache, here: Path) -> None:
+    publish(cache, 0)
 
     async def use(pool: ScanPool) -> None:
         assert (await pool.find(1, IDA)).total == 0
@@ -170,9 +170,9 @@ def test_a_killed_process_is_told_and_the_next_request_starts_another(url: str) 
 
 
 @pytest.fixture
-def large(store: LocalStore, here: Path) -> str:
+def large(cache: Cache, here: Path) -> str:
     """The cache of a table that fits in no buffer: 20 MB."""
-    publish(store, [{**order(i), "note": "x" * 100_000} for i in range(200)])
+    publish(cache, [{**order(i), "note": "x" * 100_000} for i in range(200)])
     return f"file:{here / 'cache'}"
 
 
@@ -240,9 +240,9 @@ def test_it_ends_with_the_process_that_started_it(url: str, tmp_path: Path) -> N
     assert not folder.exists()
 
 
-def test_column_arrays_and_the_scan_tell_the_same(store: LocalStore, url: str, tmp_path: Path) -> None:
-    snapshot = store.open()
-    index, scans = ColumnIndex(snapshot), ScanExecutor(store, tmp_path)
+def test_column_arrays_and_the_scan_tell_the_same(cache: Cache, url: str, tmp_path: Path) -> None:
+    snapshot = cache.snapshots.open()
+    index, scans = ColumnIndex(snapshot), ScanExecutor(cache, tmp_path)
     paid = (Condition("financial_status", "in", ("paid", "refunded")),)
     counted, found = 0, 0
     for column in snapshot.columns:
@@ -262,11 +262,11 @@ def test_column_arrays_and_the_scan_tell_the_same(store: LocalStore, url: str, t
     assert found >= 20
 
 
-def test_a_generation_that_is_gone_or_damaged_is_told(store: LocalStore, url: str, tmp_path: Path) -> None:
-    scans = ScanExecutor(store, tmp_path)
+def test_a_generation_that_is_gone_or_damaged_is_told(cache: Cache, url: str, tmp_path: Path) -> None:
+    scans = ScanExecutor(cache, tmp_path)
     asked = ScanRequest(what="facet", generation=1, query=Query(), column="id")
     scans.answer(asked, bytes)
-    store.open().paths(PARQUET)[0].unlink()
+    cache.snapshots.open().paths(PARQUET)[0].unlink()
     with pytest.raises(SnapshotDamaged):
         scans.answer(asked, bytes)
     shutil.rmtree(tmp_path / "cache" / "generations")

@@ -12,9 +12,8 @@ from cache_factory import publish
 
 from cache.errors import Trouble
 from cache.settings import Settings
-from cache.storage import run_journal
-from cache.storage.local_store import LocalStore
-from cache.storage.records import Run, Worker, now
+from cache.storage.records import SILENT_AFTER, Run, Worker, now
+from cache.storage.store import Cache
 from scraper.scheduler import FIRST_RETRY, Scheduler
 
 T = TypeVar("T")
@@ -30,26 +29,26 @@ def wait_for(found: Callable[[], T | None], seconds: float = 60) -> T:
     raise AssertionError(f"it did not happen within {seconds} seconds")
 
 
-def leader(store: LocalStore) -> Worker | None:
-    return store.status().leader
+def leader(cache: Cache) -> Worker | None:
+    return cache.status().leader
 
 
 # -- what is due
 
 
 @pytest.fixture
-def scheduler(store: LocalStore) -> Scheduler:
+def scheduler(cache: Cache) -> Scheduler:
     """One that is not started: its steps are called by hand."""
-    return Scheduler(store, Settings.load(sync_interval_minutes=60), "test")
+    return Scheduler(cache, Settings.load(sync_interval_minutes=60), "test")
 
 
-def record(store: LocalStore, outcome: str, code: str = "unreachable") -> Run:
+def record(cache: Cache, outcome: str, code: str = "unreachable") -> Run:
     """A run that has just ended so."""
     run = Run(trigger="test")
-    store.begin(run)
+    cache.runs.begin(run)
     error = Trouble(code=code, message="It failed.", advice="Wait.") if outcome == "failed" else None
-    store.finish(run.model_copy(update={"outcome": outcome, "error": error}))
-    return store.runs(1)[0]
+    cache.runs.finish(run.model_copy(update={"outcome": outcome, "error": error}))
+    return cache.runs.recent(1)[0]
 
 
 def test_without_a_snapshot_a_sync_is_due_at_once(scheduler: Scheduler) -> None:
@@ -58,62 +57,60 @@ def test_without_a_snapshot_a_sync_is_due_at_once(scheduler: Scheduler) -> None:
 
 
 @pytest.mark.parametrize("minutes", [0, 45, 61, 6000])
-def test_what_is_due_is_told_by_the_age_of_the_data(store: LocalStore, scheduler: Scheduler, minutes: int) -> None:
+def test_what_is_due_is_told_by_the_age_of_the_data(cache: Cache, scheduler: Scheduler, minutes: int) -> None:
     at = now() - timedelta(minutes=minutes)
-    publish(store, 3, verified_at=at)
+    publish(cache, 3, verified_at=at)
     assert scheduler._next_sync() == at + timedelta(minutes=60)
-    assert Scheduler(store, Settings.load(sync_interval_minutes=0.5), "other")._next_sync() == at + timedelta(
+    assert Scheduler(cache, Settings.load(sync_interval_minutes=0.5), "other")._next_sync() == at + timedelta(
         seconds=30
     )
 
 
-def test_pauses_after_failures_grow_to_the_interval_and_end_with_success(
-    store: LocalStore, scheduler: Scheduler
-) -> None:
-    publish(store, 3, verified_at=now() - timedelta(hours=5))
+def test_pauses_after_failures_grow_to_the_interval_and_end_with_success(cache: Cache, scheduler: Scheduler) -> None:
+    publish(cache, 3, verified_at=now() - timedelta(hours=5))
     for minutes in (1, 2, 4, 8, 16, 32, 60, 60):
-        failed = record(store, "failed")
+        failed = record(cache, "failed")
         assert failed.finished_at is not None
         assert scheduler._next_sync() == failed.finished_at + minutes * FIRST_RETRY
-    record(store, "unchanged")
+    record(cache, "unchanged")
     assert scheduler._next_sync() <= now()  # type: ignore[operator]
 
 
-def test_a_failure_does_not_bring_a_sync_forward(store: LocalStore, scheduler: Scheduler) -> None:
-    head = publish(store, 3)
-    record(store, "failed")
+def test_a_failure_does_not_bring_a_sync_forward(cache: Cache, scheduler: Scheduler) -> None:
+    head = publish(cache, 3)
+    record(cache, "failed")
     assert scheduler._next_sync() == head.as_of + timedelta(minutes=60)
 
 
-def test_after_a_refused_login_nothing_is_due_until_a_restart(store: LocalStore, scheduler: Scheduler) -> None:
-    record(store, "failed", "login_refused")
+def test_after_a_refused_login_nothing_is_due_until_a_restart(cache: Cache, scheduler: Scheduler) -> None:
+    record(cache, "failed", "login_refused")
     assert scheduler._next_sync() is None
-    restarted = Scheduler(store, Settings.load(), "test")
+    restarted = Scheduler(cache, Settings.load(), "test")
     assert restarted._next_sync() is not None
 
 
-def test_the_requests_of_a_sync_by_hand_that_was_killed_are_run_again(store: LocalStore, scheduler: Scheduler) -> None:
+def test_the_requests_of_a_sync_by_hand_that_was_killed_are_run_again(cache: Cache, scheduler: Scheduler) -> None:
     scheduler._beat()
-    task = store.request("test")
-    store.begin(Run(trigger="command", beat_at=now() - run_journal.SILENT_AFTER * 2))
-    assert store.task(task.id).state == "running"
+    task = cache.runs.request("test")
+    cache.runs.begin(Run(trigger="command", beat_at=now() - SILENT_AFTER * 2))
+    assert cache.runs.task(task.id).state == "running"
     scheduler._tidy()
-    assert store.task(task.id).state == "queued"
+    assert cache.runs.task(task.id).state == "queued"
 
 
-def test_only_the_leader_starts_a_sync(store: LocalStore, scheduler: Scheduler) -> None:
-    store.stand(Worker())
+def test_only_the_leader_starts_a_sync(cache: Cache, scheduler: Scheduler) -> None:
+    cache.leadership.heartbeat(Worker())
     scheduler._beat()
-    store.request("test")
+    cache.runs.request("test")
     scheduler._look()
     scheduler._start_if_due()
     assert scheduler._child is None
 
 
 def test_a_step_that_fails_does_not_end_the_scheduler(
-    store: LocalStore, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
+    cache: Cache, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish(store, 3)
+    publish(cache, 3)
     failures: list[str] = []
 
     def fails() -> None:
@@ -124,7 +121,7 @@ def test_a_step_that_fails_does_not_end_the_scheduler(
     scheduler.start()
     try:
         wait_for(lambda: len(failures) > 2)
-        assert leader(store)
+        assert leader(cache)
     finally:
         scheduler.stop()
-    assert store.status().workers == ()
+    assert cache.status().workers == ()

@@ -9,7 +9,7 @@ import pytest
 
 from cache.errors import SettingsInvalid
 from cache.settings import CHECKOUT, Settings, env_file
-from cache.storage.store import open_store
+from cache.storage.backends import open_cache
 from scraper.settings import ScraperSettings
 
 SECRET = "hunter2-in-a-test"
@@ -178,4 +178,4 @@ def test_readers_hold_no_login(login: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("url", ["", "file:", "redis://localhost", "var/cache", "FILE:/x"])
 def test_a_cache_address_that_is_no_folder_is_refused(here: Path, url: str) -> None:
     with pytest.raises(SettingsInvalid, match="CACHE_URL"):
-        open_store(url)
+        open_cache(url)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from cache.errors import CacheUnwritable
 
 
 def sync_file(path: Path) -> None:
@@ -24,7 +28,13 @@ def sync_folder(path: Path) -> None:
 
 
 def write_whole(path: Path, data: bytes, mode: int = 0o666) -> None:
-    """Replaces `path` by `data`: temporary file, fsync, rename, fsync of the folder. The umask narrows `mode`."""
+    """Replaces a file: temporary file, fsync, rename, fsync of the folder.
+
+    Args:
+        path: The file.
+        data: What it is to hold.
+        mode: Its permissions, which the umask narrows.
+    """
     temporary = path.with_name(path.name + ".new")
     with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
         file.write(data)
@@ -32,3 +42,16 @@ def write_whole(path: Path, data: bytes, mode: int = 0o666) -> None:
         os.fsync(file.fileno())
     temporary.replace(path)
     sync_folder(path.parent)
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """Turns the errors of the disk into ours.
+
+    Raises:
+        CacheUnwritable: The folder cannot be written, or the disk is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise CacheUnwritable(f"The cache folder cannot be written: {error.strerror or error}.") from error

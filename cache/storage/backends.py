@@ -1,0 +1,41 @@
+"""Which backend keeps a cache: the one that CACHE_URL names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cache.errors import SettingsInvalid
+from cache.storage.local.atomic_files import disk_errors
+from cache.storage.local.documents import LocalDocuments
+from cache.storage.local.journal import Journal
+from cache.storage.local.leadership import LocalLeadership
+from cache.storage.local.runs import LocalRuns
+from cache.storage.local.snapshots import LocalSnapshots
+from cache.storage.store import Cache
+
+
+def open_cache(url: str) -> Cache:
+    """Opens a cache for reading and writing.
+
+    Args:
+        url: CACHE_URL: `file:` and a folder, which is created where it is missing.
+
+    Raises:
+        SettingsInvalid: The URL is no such URL.
+        CacheUnwritable: The folder cannot be written.
+    """
+    scheme, _, path = url.partition(":")
+    if scheme != "file" or not path:
+        raise SettingsInvalid("CACHE_URL must be `file:` followed by a folder, such as file:var/cache.")
+    root = Path(path)
+    with disk_errors():
+        root.mkdir(parents=True, exist_ok=True)
+    journal = Journal(root / "journal.sqlite")
+    leadership = LocalLeadership(journal, root / "sync.lock")
+    return Cache(
+        snapshots=LocalSnapshots(root, journal),
+        runs=LocalRuns(journal, leadership),
+        leadership=leadership,
+        documents=LocalDocuments(root, journal),
+        close=journal.close,
+    )

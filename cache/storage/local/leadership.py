@@ -1,0 +1,73 @@
+"""Who leads: a lease in the journal, and a file lock that one sync holds at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from typing_extensions import override
+
+from cache.errors import SyncRunning
+from cache.storage.local.journal import Journal
+from cache.storage.records import SILENT_AFTER, Worker, now
+from cache.storage.store import Leadership
+
+
+class LocalLeadership(Leadership):
+    """The lease and the sync lock of one cache.
+
+    Args:
+        journal: Holds workers and lease.
+        lock: The file that a sync locks.
+    """
+
+    def __init__(self, journal: Journal, lock: Path) -> None:
+        self._journal = journal
+        self._lock = lock
+
+    @override
+    def workers(self) -> tuple[Worker, ...]:
+        rows = self._journal.rows("SELECT body FROM workers WHERE beat_at > ?", (now() - SILENT_AFTER).isoformat())
+        workers = (Worker.model_validate_json(body) for (body,) in rows)
+        return tuple(sorted(workers, key=lambda worker: not worker.leader))
+
+    @override
+    def heartbeat(self, worker: Worker, at: datetime | None = None) -> bool:
+        at = at or now()
+        with self._journal.write(bump=False) as db:
+            before = db.execute("SELECT body FROM workers WHERE id = ?", (worker.id,)).fetchone()
+            holder = db.execute(
+                "SELECT worker FROM lease JOIN workers ON worker = id WHERE name = 'leader' AND beat_at > ?",
+                ((at - SILENT_AFTER).isoformat(),),
+            ).fetchone()
+            leads = holder is None or holder[0] == worker.id
+            if leads:
+                db.execute("REPLACE INTO lease VALUES ('leader', ?)", (worker.id,))
+            body = worker.model_copy(update={"leader": leads}).model_dump_json()
+            db.execute("REPLACE INTO workers VALUES (?, ?, ?)", (worker.id, at.isoformat(), body))
+            db.execute("DELETE FROM workers WHERE beat_at < ?", ((at - 10 * SILENT_AFTER).isoformat(),))
+            if before is None or before[0] != body:
+                db.execute("UPDATE version SET n = n + 1")
+        return leads
+
+    @override
+    def resign(self, worker: Worker) -> None:
+        with self._journal.write() as db:
+            db.execute("DELETE FROM lease WHERE worker = ?", (worker.id,))
+            db.execute("DELETE FROM workers WHERE id = ?", (worker.id,))
+
+    @override
+    @contextmanager
+    def sync_lock(self) -> Iterator[None]:
+        lock = FileLock(self._lock, thread_local=False)
+        try:
+            lock.acquire(timeout=1)  # `Cache.recover` holds it for a moment
+        except Timeout as error:
+            raise SyncRunning("Another sync is running.") from error
+        try:
+            yield
+        finally:
+            lock.release()

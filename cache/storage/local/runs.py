@@ -1,0 +1,146 @@
+"""Requests for a sync, and the syncs that answer them, in the journal."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+
+from typing_extensions import override
+
+from cache.errors import NoWorker, Trouble, UnknownTask
+from cache.storage.local.journal import Journal
+from cache.storage.local.leadership import LocalLeadership
+from cache.storage.records import SILENT_AFTER, Run, Task, new_id, now
+from cache.storage.store import Runs
+
+MAX_TRIES = 3
+KEPT_RUNS, KEPT_TASKS = 1_000, 10_000
+POLL_SECONDS = 0.02  # a poll takes microseconds, and readers hear of a change within 100 ms
+
+_DIED = Trouble(
+    code="sync_died",
+    message="The sync ended without a result: its process was killed or the machine ran out of memory.",
+    advice="Press refresh to try again; if it repeats, look at the log and give the machine more memory.",
+    transient=True,
+)
+
+
+class LocalRuns(Runs):
+    """The requests and syncs of one cache.
+
+    Args:
+        journal: Holds both.
+        leadership: Knows whether anyone is alive to run a sync.
+    """
+
+    def __init__(self, journal: Journal, leadership: LocalLeadership) -> None:
+        self._journal = journal
+        self._leadership = leadership
+
+    @override
+    def version(self) -> int:
+        return self._journal.version()
+
+    @override
+    def wait(self, version: int, timeout: float) -> int:
+        end = time.monotonic() + timeout
+        while (current := self.version()) == version and time.monotonic() < end:
+            time.sleep(POLL_SECONDS)
+        return current
+
+    @override
+    def request(self, by: str, accept: bool = False) -> Task:
+        if not self._leadership.workers():
+            raise NoWorker("No scheduler is alive, so nobody would run this refresh.")
+        task = Task(id=new_id(), requested_at=now(), requested_by=by, state="queued", accept=accept)
+        with self._journal.write() as db:
+            _save_task(db, task)
+            db.execute("DELETE FROM tasks WHERE n <= (SELECT MAX(n) FROM tasks) - ?", (KEPT_TASKS,))
+        return task
+
+    @override
+    def task(self, id: str) -> Task:
+        rows = self._journal.rows("SELECT body FROM tasks WHERE id = ?", id)
+        if not rows:
+            raise UnknownTask("There is no refresh with that id.")
+        return Task.model_validate_json(rows[0][0])
+
+    @override
+    def queued(self) -> int:
+        return int(self._journal.rows("SELECT COUNT(*) FROM tasks WHERE state = 'queued'")[0][0])
+
+    @override
+    def recent(self, limit: int = 20) -> list[Run]:
+        rows = self._journal.rows("SELECT body FROM runs ORDER BY n DESC LIMIT ?", limit)
+        return [Run.model_validate_json(body) for (body,) in rows]
+
+    @override
+    def running(self) -> Run | None:
+        rows = self._journal.rows("SELECT body FROM runs WHERE outcome = 'running' ORDER BY n DESC LIMIT 1")
+        run = Run.model_validate_json(rows[0][0]) if rows else None
+        return run if run and now() - run.beat_at < SILENT_AFTER else None
+
+    @override
+    def recover(self) -> None:
+        if not self._journal.rows("SELECT id FROM runs WHERE outcome = 'running'"):
+            return
+        with self._journal.write() as db:
+            for (body,) in db.execute("SELECT body FROM runs WHERE outcome = 'running'").fetchall():
+                run = Run.model_validate_json(body)
+                _save_run(db, run.model_copy(update={"outcome": "failed", "finished_at": now(), "error": _DIED}))
+                for task in _claimed(db, run):
+                    again = task.tries < MAX_TRIES
+                    state = {"state": "queued"} if again else {"state": "failed", "error": _DIED, "finished_at": now()}
+                    _save_task(db, task.model_copy(update={**state, "run": None}))
+
+    @override
+    def begin(self, run: Run, claim: bool = True) -> list[Task]:
+        claimed = []
+        with self._journal.write() as db:
+            _save_run(db, run)
+            db.execute("DELETE FROM runs WHERE n <= (SELECT MAX(n) FROM runs) - ?", (KEPT_RUNS,))
+            waiting = db.execute("SELECT body FROM tasks WHERE state = 'queued' ORDER BY n").fetchall()
+            for (body,) in waiting if claim else ():
+                task = Task.model_validate_json(body)
+                if task.requested_at > run.started_at:  # the next sync answers it
+                    continue
+                task = task.model_copy(update={"state": "running", "run": run.id, "tries": task.tries + 1})
+                _save_task(db, task)
+                claimed.append(task)
+        return claimed
+
+    @override
+    def report(self, run: Run) -> None:
+        body = run.model_copy(update={"beat_at": now(), "outcome": "running"}).model_dump_json()
+        with self._journal.write() as db:
+            db.execute("UPDATE runs SET body = ? WHERE id = ? AND outcome = 'running'", (body, run.id))
+
+    @override
+    def finish(self, run: Run) -> None:
+        state = "failed" if run.error else "completed"
+        result = {"generation": run.generation, "changes": run.changes, "error": run.error, "finished_at": now()}
+        with self._journal.write() as db:
+            _save_run(db, run.model_copy(update={"finished_at": now(), "beat_at": now()}))
+            for task in _claimed(db, run):
+                _save_task(db, task.model_copy(update={"state": state, **result}))
+
+
+def _claimed(db: sqlite3.Connection, run: Run) -> list[Task]:
+    rows = db.execute("SELECT body FROM tasks WHERE state = 'running' AND run = ?", (run.id,)).fetchall()
+    return [Task.model_validate_json(body) for (body,) in rows]
+
+
+def _save_task(db: sqlite3.Connection, task: Task) -> None:
+    db.execute(
+        "INSERT INTO tasks (id, state, run, body) VALUES (?1, ?2, ?3, ?4) "
+        "ON CONFLICT (id) DO UPDATE SET state = ?2, run = ?3, body = ?4",
+        (task.id, task.state, task.run, task.model_dump_json()),
+    )
+
+
+def _save_run(db: sqlite3.Connection, run: Run) -> None:
+    db.execute(
+        "INSERT INTO runs (id, outcome, body) VALUES (?1, ?2, ?3) "
+        "ON CONFLICT (id) DO UPDATE SET outcome = ?2, body = ?3",
+        (run.id, run.outcome, run.model_dump_json()),
+    )
