@@ -93,8 +93,10 @@ def _report(rows: int, cache: str, folder: Path, runs: int) -> None:
     cores, memory = psutil.cpu_count() or 1, psutil.virtual_memory().total >> 30
     print(f"{rows:,} orders, medians of {runs} visits that take turns, {cores} cores, {memory} GB\n")
     with ExitStack() as stack:
-        sides = [Side("ours", stack.enter_context(_ours(cache, folder)), _OURS),
-                 Side("pandas", stack.enter_context(_theirs(cache, folder)), _THEIRS)]  # fmt: skip
+        sides = [
+            Side("ours", stack.enter_context(_ours(cache, folder)), _OURS),
+            Side("pandas", stack.enter_context(_theirs(cache, folder)), _THEIRS),
+        ]
         playwright = stack.enter_context(sync_playwright())
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         for side in sides:  # the first visit reads the table, and fills the HTTP cache
@@ -143,8 +145,19 @@ def _theirs(cache: str, folder: Path) -> Iterator[Server]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     env = {"PARQUET": str(Path(cache.removeprefix("file:")) / "segments")}
-    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "bench" / "pandas_page.py"), "--server.headless",
-               "true", "--server.address", "127.0.0.1", "--server.port", str(port)]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        str(ROOT / "bench" / "pandas_page.py"),
+        "--server.headless",
+        "true",
+        "--server.address",
+        "127.0.0.1",
+        "--server.port",
+        str(port),
+    ]
     with running(command, url, "/_stcore/health", env, folder / "theirs.log") as server:
         yield server
 

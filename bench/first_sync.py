@@ -37,8 +37,14 @@ def sync_process(folder: Path, watch: bool = False) -> tuple[float, float, Peak]
     shutil.rmtree(folder, ignore_errors=True)
     env = {**os.environ, "CACHE_URL": f"file:{folder}"}
     began = time.monotonic()
-    process = psutil.Popen([sys.executable, "-m", "scraper", "sync"], cwd=ROOT, env=env, stdout=subprocess.DEVNULL,
-                           stderr=subprocess.PIPE, text=True)  # fmt: skip
+    process = psutil.Popen(
+        [sys.executable, "-m", "scraper", "sync"],
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     peak = Peak(process)
     if watch:
         with peak:
@@ -57,8 +63,17 @@ def _client(lab: Lab, file: Path) -> float:
         cursor.execute("SELECT @@port")
         port = cursor.fetchone()[0]
     login = lab.settings()
-    command = ["mariadb", "--no-defaults", "--batch", "--quick", "--host=127.0.0.1", f"--port={port}",
-               f"--user={login['PHPMYADMIN_USERNAME']}", DATABASE, f"--execute=SELECT * FROM {TABLE}"]  # fmt: skip
+    command = [
+        "mariadb",
+        "--no-defaults",
+        "--batch",
+        "--quick",
+        "--host=127.0.0.1",
+        f"--port={port}",
+        f"--user={login['PHPMYADMIN_USERNAME']}",
+        DATABASE,
+        f"--execute=SELECT * FROM {TABLE}",
+    ]
     began = time.monotonic()
     with file.open("wb") as output:
         subprocess.run(

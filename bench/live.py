@@ -73,8 +73,10 @@ def _events(folder: Path, count: int) -> None:
             times.append(time.monotonic() - began)
             time.sleep(0.5 + i / EVENTS / 10)  # at no fixed distance from the looks of the server
         cache.snapshots.confirm(head)
-    print(f"{count:,} clients of events: {each / 1000:.1f} KB each; from a publish until the last has it: median "
-          f"{median(times) * 1000:.0f} ms, at most {max(times) * 1000:.0f} ms")  # fmt: skip
+    print(
+        f"{count:,} clients of events: {each / 1000:.1f} KB each; from a publish until the last has it: median "
+        f"{median(times) * 1000:.0f} ms, at most {max(times) * 1000:.0f} ms"
+    )
 
 
 def _listening(api: Server) -> socket.socket:
@@ -112,8 +114,13 @@ def _beside(folder: Path, rows: int) -> None:
     synced(rows)  # so that the table is there
     with Lab(FOLDER / "lab") as lab, sidecar(cache, folder) as api:
         alone = _pages(api, folder)
-        env = {**os.environ, **lab.settings(), "SOURCE_TIMEZONE": "UTC", "PHPMYADMIN_LOGIN": "http",
-               "CACHE_URL": f"file:{folder / 'cache'}"}  # fmt: skip
+        env = {
+            **os.environ,
+            **lab.settings(),
+            "SOURCE_TIMEZONE": "UTC",
+            "PHPMYADMIN_LOGIN": "http",
+            "CACHE_URL": f"file:{folder / 'cache'}",
+        }
         sync = psutil.Popen([sys.executable, "-m", "scraper", "sync"], cwd=ROOT, env=env, stderr=subprocess.DEVNULL)
         try:
             time.sleep(5)  # past the login
@@ -123,13 +130,17 @@ def _beside(folder: Path, rows: int) -> None:
         finally:
             sync.terminate()
             sync.wait()
-    print(f"pages of {PAGE} at 16 clients, alone: {alone.rate:.0f}/s, p99 {alone.p99:.1f} ms; beside a first load of "
-          f"{loaded.name.removeprefix('cache-')} rows: {beside.rate:.0f}/s, p99 {beside.p99:.1f} ms")  # fmt: skip
+    print(
+        f"pages of {PAGE} at 16 clients, alone: {alone.rate:.0f}/s, p99 {alone.p99:.1f} ms; beside a first load of "
+        f"{loaded.name.removeprefix('cache-')} rows: {beside.rate:.0f}/s, p99 {beside.p99:.1f} ms"
+    )
 
 
 def _pages(api: Server, folder: Path) -> Rate:
-    script = (f'math.randomseed(os.time())\nrequest = function() return wrk.format("GET", '
-              f'"/fetch-data?limit={PAGE}&offset=" .. math.random(0, 99000)) end\n')  # fmt: skip
+    script = (
+        f'math.randomseed(os.time())\nrequest = function() return wrk.format("GET", '
+        f'"/fetch-data?limit={PAGE}&offset=" .. math.random(0, 99000)) end\n'
+    )
     return ask(api.url, script, 16, 10, folder, {"X-API-Key": KEY})
 
 

@@ -83,9 +83,17 @@ def roapi(snapshot: Snapshot, folder: Path) -> Iterator[Server]:
         for path in snapshot.paths(PARQUET):
             writer.write_table(pq.read_table(path))
     http, postgres, flight = free_port(), free_port(), free_port()
-    command = [str(Path(sys.executable).with_name("roapi")), "--addr-http", f"127.0.0.1:{http}",
-               "--addr-postgres", f"127.0.0.1:{postgres}", "--addr-flight-sql", f"127.0.0.1:{flight}",
-               "--table", f"{TABLE}={file}"]  # fmt: skip
+    command = [
+        str(Path(sys.executable).with_name("roapi")),
+        "--addr-http",
+        f"127.0.0.1:{http}",
+        "--addr-postgres",
+        f"127.0.0.1:{postgres}",
+        "--addr-flight-sql",
+        f"127.0.0.1:{flight}",
+        "--table",
+        f"{TABLE}={file}",
+    ]
     ready = f"/api/tables/{TABLE}?limit=1"
     with running(command, f"http://127.0.0.1:{http}", ready, {}, folder / "roapi.log") as server:
         yield server
@@ -106,8 +114,17 @@ def datasette(snapshot: Snapshot, folder: Path) -> Iterator[Server]:
             db.execute(f"CREATE INDEX by_{name} ON {TABLE} ({name})")
         db.commit()
     port = free_port()
-    command = [str(Path(sys.executable).with_name("datasette")), "serve", "--immutable", str(file),
-               "--port", str(port), "--setting", "sql_time_limit_ms", "60000"]  # fmt: skip
+    command = [
+        str(Path(sys.executable).with_name("datasette")),
+        "serve",
+        "--immutable",
+        str(file),
+        "--port",
+        str(port),
+        "--setting",
+        "sql_time_limit_ms",
+        "60000",
+    ]
     with running(command, f"http://127.0.0.1:{port}", "/-/versions.json", {}, folder / "datasette.log") as server:
         yield server
 
@@ -115,9 +132,13 @@ def datasette(snapshot: Snapshot, folder: Path) -> Iterator[Server]:
 def _plain(table: pa.Table) -> Iterator[tuple[Any, ...]]:
     """Rows of values that SQLite knows."""
     columns = [
-        column.cast(pa.string()) if pa.types.is_timestamp(column.type) else column.cast(pa.int64())
-        if pa.types.is_unsigned_integer(column.type) else column for column in table.columns
-    ]  # fmt: skip
+        column.cast(pa.string())
+        if pa.types.is_timestamp(column.type)
+        else column.cast(pa.int64())
+        if pa.types.is_unsigned_integer(column.type)
+        else column
+        for column in table.columns
+    ]
     for row in zip(*(column.to_pylist() for column in columns), strict=True):
         yield tuple(float(value) if isinstance(value, Decimal) else value for value in row)
 

@@ -144,8 +144,16 @@ def _curl(session: Session, settings: ScraperSettings, statements: list[str], fo
         data = folder / f"form{i}"
         data.write_text(urlencode({**form, "sql_query": sql}))
         cookies = "; ".join(f"{name}={value}" for name, value in session.cookies)
-        lines += ["next", f'url = "{session.export_url}"', f'data = "@{data}"', f'cookie = "{cookies}"',
-                  f'user-agent = "{session.user_agent}"', 'output = "/dev/null"', "silent", "fail"]  # fmt: skip
+        lines += [
+            "next",
+            f'url = "{session.export_url}"',
+            f'data = "@{data}"',
+            f'cookie = "{cookies}"',
+            f'user-agent = "{session.user_agent}"',
+            'output = "/dev/null"',
+            "silent",
+            "fail",
+        ]
     config = folder / "curl"
     config.write_text("\n".join(lines[1:]))
     began = time.monotonic()

@@ -97,8 +97,10 @@ def _report(rows: int, url: str, folder: Path, asked: argparse.Namespace) -> Non
     cores, memory = psutil.cpu_count() or 1, psutil.virtual_memory().total >> 30
     with closing(open_cache(url)) as cache:
         snapshot = cache.snapshots.open()
-    print(f"\n# {snapshot.rows:,} rows of {len(snapshot.columns)} columns, medians of {asked.runs} rounds of "
-          f"{asked.seconds} s, {cores} cores, {memory} GB\n")  # fmt: skip
+    print(
+        f"\n# {snapshot.rows:,} rows of {len(snapshot.columns)} columns, medians of {asked.runs} rounds of "
+        f"{asked.seconds} s, {cores} cores, {memory} GB\n"
+    )
     with ExitStack() as stack:
         api = stack.enter_context(sidecar(url, folder))
         peak = stack.enter_context(Peak(api.process))
@@ -147,24 +149,34 @@ def _cases(snapshot: Snapshot, servers: dict[str, Server], size: int) -> Iterato
             "ours": ("", _script(f'"/fetch-data?limit={PAGE}&offset=" .. {depth}')),
             "nginx": ("/page", ""),
             "roapi": ("", _script(f'"{table}?limit={PAGE}&sort=id&filter[id]gte=" .. {key}')),
-            "datasette": ("", _script(f'"/{TABLE}/{TABLE}.json?_shape=array&_nocount=1&_nofacet=1&_size={PAGE}'
-                                      f'&_next=" .. {key}')),
+            "datasette": (
+                "",
+                _script(f'"/{TABLE}/{TABLE}.json?_shape=array&_nocount=1&_nofacet=1&_size={PAGE}&_next=" .. {key}'),
+            ),
         },
-    )  # fmt: skip
+    )
     price = 'string.format("%.2f", math.random() * 500)'
     state = '({"paid", "pending", "refunded"})[math.random(3)]'
     ours = (
         f'"/fetch-data?limit={PAGE}&sort=-created_at&total_price__gte=" .. {price} .. "&financial_status=" .. {state}'
     )
-    theirs = (f'"{table}?limit={PAGE}&sort=-created_at&filter[total_price]gte=" .. {price} .. '
-              f'"&filter[financial_status]=%27" .. {state} .. "%27"')  # fmt: skip
-    sqlite = (f'"/{TABLE}/{TABLE}.json?_shape=array&_nocount=1&_nofacet=1&_size={PAGE}&_sort_desc=created_at'
-              f'&total_price__gte=" .. {price} .. "&financial_status=" .. {state}')  # fmt: skip
+    theirs = (
+        f'"{table}?limit={PAGE}&sort=-created_at&filter[total_price]gte=" .. {price} .. '
+        f'"&filter[financial_status]=%27" .. {state} .. "%27"'
+    )
+    sqlite = (
+        f'"/{TABLE}/{TABLE}.json?_shape=array&_nocount=1&_nofacet=1&_size={PAGE}&_sort_desc=created_at'
+        f'&total_price__gte=" .. {price} .. "&financial_status=" .. {state}'
+    )
     yield Case(
         f"filter and sort, page of {PAGE}",
-        {"ours": ("", _script(ours)), "nginx": ("/page", ""), "roapi": ("", _script(theirs)),
-         "datasette": ("", _script(sqlite))},
-    )  # fmt: skip
+        {
+            "ours": ("", _script(ours)),
+            "nginx": ("/page", ""),
+            "roapi": ("", _script(theirs)),
+            "datasette": ("", _script(sqlite)),
+        },
+    )
 
 
 def _keys(snapshot: Snapshot) -> tuple[int, int]:
@@ -211,8 +223,17 @@ def _line(what: str, clients: int, case: Case, values: dict[str, float]) -> None
 
 def _first_byte(api: Server) -> float:
     """Seconds from the request to the first byte of the body."""
-    command = ["curl", "-s", "-o", os.devnull, "-w", "%{time_starttransfer}", "-H", f"X-API-Key: {KEY}",
-               f"{api.url}/fetch-data"]  # fmt: skip
+    command = [
+        "curl",
+        "-s",
+        "-o",
+        os.devnull,
+        "-w",
+        "%{time_starttransfer}",
+        "-H",
+        f"X-API-Key: {KEY}",
+        f"{api.url}/fetch-data",
+    ]
     times = [
         float(subprocess.run(command, capture_output=True, text=True, check=True).stdout) for _ in range(FIRST_BYTES)
     ]

@@ -52,8 +52,10 @@ def _scrape() -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE) as sync:
         code = sync.wait()
     if code:
-        raise LabError("The first scrape failed, as told above. Look closer: python -m lab up, then "
-                       "python -m lab run -- python -m scraper doctor")  # fmt: skip
+        raise LabError(
+            "The first scrape failed, as told above. Look closer: python -m lab up, then "
+            "python -m lab run -- python -m scraper doctor"
+        )
 
 
 def _end(number: int, frame: FrameType | None) -> None:

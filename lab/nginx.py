@@ -98,12 +98,37 @@ def certificates(folder: Path, name: str = "127.0.0.1") -> None:
     request = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     request += ["-days", "30", "-config", "/dev/null"]
     for step in (
-        ["-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Lab CA",
-         "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign"],
-        ["-keyout", "server.key", "-out", "server.pem", "-subj", f"/CN={name}", "-CA", "ca.pem", "-CAkey", "ca.key",
-         "-addext", f"subjectAltName=IP:{name}", "-addext", "basicConstraints=CA:FALSE",
-         "-addext", "extendedKeyUsage=serverAuth"],
-    ):  # fmt: skip
+        [
+            "-keyout",
+            "ca.key",
+            "-out",
+            "ca.pem",
+            "-subj",
+            "/CN=Lab CA",
+            "-addext",
+            "basicConstraints=critical,CA:TRUE",
+            "-addext",
+            "keyUsage=critical,keyCertSign",
+        ],
+        [
+            "-keyout",
+            "server.key",
+            "-out",
+            "server.pem",
+            "-subj",
+            f"/CN={name}",
+            "-CA",
+            "ca.pem",
+            "-CAkey",
+            "ca.key",
+            "-addext",
+            f"subjectAltName=IP:{name}",
+            "-addext",
+            "basicConstraints=CA:FALSE",
+            "-addext",
+            "extendedKeyUsage=serverAuth",
+        ],
+    ):
         done = subprocess.run([*request, *step], cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode:
             raise LabError(f"openssl failed to make a certificate: {done.stderr.strip()[-800:]}")

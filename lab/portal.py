@@ -54,8 +54,14 @@ class Portal:
             give(self.folder / name, 0o600)
 
     def command(self) -> list[str]:
-        return ["php", "-d", f"session.save_path={self.sessions}", "-S", f"127.0.0.1:{self.port}",
-                str(self.folder / "portal.php")]  # fmt: skip
+        return [
+            "php",
+            "-d",
+            f"session.save_path={self.sessions}",
+            "-S",
+            f"127.0.0.1:{self.port}",
+            str(self.folder / "portal.php"),
+        ]
 
     def environment(self) -> dict[str, str]:
         return {"HOME": str(self.folder), "PHP_CLI_SERVER_WORKERS": "2", "LAB_PORTAL": json.dumps(asdict(self.login))}
@@ -71,8 +77,12 @@ def gate(port: int, portal_port: int, phpmyadmin_port: int) -> str:
     """nginx's server for both: phpMyAdmin is below the path of the panel's session, and only for its cookie."""
     portal = f"http://127.0.0.1:{portal_port}"
     below = r"^/cpsess\d+/3rdparty/phpMyAdmin/"
-    ask = ("internal;", "proxy_pass_request_body off;", 'proxy_set_header Content-Length "";',
-           "proxy_set_header X-Original-URI $request_uri;")  # fmt: skip
+    ask = (
+        "internal;",
+        "proxy_pass_request_body off;",
+        'proxy_set_header Content-Length "";',
+        "proxy_set_header X-Original-URI $request_uri;",
+    )
     inside = ("auth_request /check;", "error_page 401 = @login;", f"rewrite {below}(.*)$ /$1 break;")
     return server(
         port,

@@ -132,10 +132,15 @@ class MariaDB:
         command = ["mariadb-install-db", "--no-defaults", f"--datadir={self.home / 'data'}"]
         command += ["--auth-root-authentication-method=normal", "--skip-test-db"]
         done = subprocess.run(
-            command, cwd=self.home, user=server_user(), extra_groups=[] if server_user() else None,
+            command,
+            cwd=self.home,
+            user=server_user(),
+            extra_groups=[] if server_user() else None,
             env={**os.environ, "TMPDIR": str(self.home / "tmp")},  # ours may be closed to that user
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.returncode:
             raise LabError(f"mariadb-install-db failed: {(done.stdout + done.stderr).strip()[-800:]}")
 

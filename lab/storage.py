@@ -31,8 +31,11 @@ def set_up(connection: "pymysql.Connection[Any]") -> dict[str, str]:
         cursor.execute("CREATE OR REPLACE USER %s@'127.0.0.1' IDENTIFIED BY %s", (_CONTROL_USER, password))
         cursor.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON `{STORAGE}`.* TO %s@'127.0.0.1'", (_CONTROL_USER,))
     return {
-        "controluser": _CONTROL_USER, "controlpass": password, "pmadb": STORAGE, "userconfig": "pma__userconfig",
-    }  # fmt: skip
+        "controluser": _CONTROL_USER,
+        "controlpass": password,
+        "pmadb": STORAGE,
+        "userconfig": "pma__userconfig",
+    }
 
 
 def new_secret() -> str:
