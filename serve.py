@@ -24,9 +24,13 @@ ENDED_BY_SIGNAL = {130, 143}  # as honcho tells of SIGINT and SIGTERM
 
 
 def serve() -> int:
-    """Runs both until Ctrl-C or SIGTERM (then 0 is returned), or until one of them ends (then its exit code).
+    """Runs both, and prints their addresses and the API key once both answer.
 
-    Once both answer, their addresses are printed, and the API key. Raises SettingsInvalid.
+    Returns:
+        0 after Ctrl-C or SIGTERM, else the exit code of the one that ended by itself.
+
+    Raises:
+        SettingsInvalid: A setting is wrong, or both would listen on one port.
     """
     settings = Settings.load()
     if 0 in (settings.api_port, settings.dashboard_port) or settings.api_port == settings.dashboard_port:
@@ -44,7 +48,7 @@ def serve() -> int:
 
 
 def _command(script: Path) -> str:
-    """A line for the shell that honcho starts; the shell gives way to Python, so that none stands in between."""
+    """A command line for the shell that honcho starts. `exec` replaces that shell by Python."""
     words = [sys.executable, str(script)]
     return subprocess.list2cmdline(words) if sys.platform == "win32" else f"exec {shlex.join(words)}"
 
@@ -54,7 +58,7 @@ def _announce(settings: Settings, key: str) -> None:
     api = local_url(settings.api_host, settings.api_port)
     while not (_answers(f"{dashboard}/_stcore/health") and _answers(f"{api}/health")):
         pass
-    # Off this machine the output is kept as a log by whoever runs the service: no place for the key.
+    # Off loopback, the output is likely a log that others read, so the key is not printed.
     shown = (
         key if is_loopback(settings.api_host) else f"as set in SHOPIFY_API_KEY, else as kept in {settings.api_key_file}"
     )
@@ -62,7 +66,7 @@ def _announce(settings: Settings, key: str) -> None:
 
 
 def _answers(url: str) -> bool:
-    time.sleep(POLL_SECONDS)  # before the first look too: while the manager forks, this thread must hold no lock
+    time.sleep(POLL_SECONDS)  # before the first request too: while the manager forks, this thread must hold no lock
     try:
         return httpx.get(url, timeout=5, trust_env=False).is_success
     except httpx.HTTPError:
