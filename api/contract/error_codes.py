@@ -75,7 +75,7 @@ _CODES = (
         "The cache folder cannot be written: No space left on device."),
     _of(errors.QueryTimeout, 503, "a scan took too long", "The scan took over 30 seconds."),
     _of(errors.ScanFailed, 503, "a scan did not come to its end",
-        "The process that scans ended before it had answered."),
+        "The worker process ended before it had answered."),
     _of(errors.ScanBusy, 503, "every process that scans is at work for someone else", "All scans are busy."),
     Code("shutting_down", 503, "the API ends while `wait` waits", "The API is shutting down. Connect again."),
     Code("timeout", 504, "the refresh that `wait` asked for goes on; `task_id` and `Location` tell where to follow it",

@@ -99,7 +99,7 @@ def question(view: View, asked: FetchQuery, headers: Mapping[bytes, bytes], mask
     first = asked.offset if asked.after is None else _first(place(asked.after), view.binding(query))
     asking = Question(view, asked, query, shape, gzip, tag, first)
     if any_tag:
-        shape.columns(view.columns)
+        shape.select(view.columns)
         view.index.supports(query)
         can_count(asking)
         raise Unchanged(tag)

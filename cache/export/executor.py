@@ -1,4 +1,4 @@
-"""What DuckDB finds and reads in a generation, and rows rendered anew. Runs in a process of its own: see `worker`."""
+"""Executes queries with DuckDB and renders rows of a generation. Runs in worker processes (cache/export/worker.py)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cache.errors import QueryRefused
 from cache.export import external_sort, text_formats, xlsx
 from cache.export.order_selection import OrderSelection
 from cache.export.row_format import RowFormat
-from cache.export.text_formats import csv_header, masked, shown
+from cache.export.text_formats import csv_header, masked_values, output_columns
 from cache.query.filters import Query, find_column, order_by, where
 from cache.schema import Column
 from cache.sql import literal, quoted
@@ -33,18 +33,26 @@ from cache.storage.store import Cache
 MEMORY_LIMIT = "128MB"
 SPILL_LIMIT = "2GB"
 BATCH_ROWS = 2048
-BATCH_BYTES = 4 << 20  # of rows as JSON, which a batch has about: wide rows come in smaller batches
+BATCH_BYTES = 4 << 20  # of a batch, about, measured as JSON: wide rows come in smaller batches
 READ_BYTES = 1 << 20
 GROUP_BYTES = 32 << 20  # of a row group in Parquet
 
-Numbers = npt.NDArray[np.int64]
+RowNumbers = npt.NDArray[np.int64]
 Send = Callable[[bytes | memoryview], None]
 
 
 class ScanRequest(BaseModel, frozen=True):
-    """What is asked: `find` the numbers of rows, the values of a `facet`, or the `rows` in a format.
+    """A request to a worker.
 
-    `limit` None: all. A facet's values are those of `column`. A `selection` of orders stands for the query of rows.
+    Attributes:
+        what: `find` row numbers, count the values of a `facet`, or render `rows`.
+        generation: The generation to answer from.
+        query: Which rows, in which order.
+        offset: Rows (values of a facet) to leave out at the beginning.
+        limit: Rows (values of a facet) at most; None: all.
+        column: The column of the facet.
+        row_format: How to render rows.
+        selection: Orders whose rows are rendered, instead of those of the query.
     """
 
     what: Literal["find", "facet", "rows"]
@@ -56,35 +64,61 @@ class ScanRequest(BaseModel, frozen=True):
     row_format: RowFormat = RowFormat()
     selection: OrderSelection | None = None
 
+    @property
+    def page(self) -> slice:
+        """The positions that `offset` and `limit` ask for."""
+        return slice(self.offset, None if self.limit is None else self.offset + self.limit)
+
 
 class ScanExecutor:
-    """Answers requests over the generations of a cache."""
+    """Executes requests over the generations of a cache, one at a time."""
 
     def __init__(self, cache: Cache, folder: Path) -> None:
+        """Opens an in-memory database.
+
+        Args:
+            cache: The cache.
+            folder: For temporary files.
+        """
         self._cache = cache
         self._folder = folder
         self._snapshot: Snapshot | None = None
-        self._found: tuple[tuple[int, Query], Numbers] | None = None  # the last one, for the next page
-        self._database = duckdb.connect(config={
-            "threads": 1, "memory_limit": MEMORY_LIMIT, "temp_directory": str(folder),
-            "max_temp_directory_size": SPILL_LIMIT,
-        })  # fmt: skip
+        self._last_rows: tuple[tuple[int, Query], RowNumbers] | None = None  # for the next page of the same query
+        self._database = duckdb.connect(
+            config={
+                "threads": 1,
+                "memory_limit": MEMORY_LIMIT,
+                "temp_directory": str(folder),
+                "max_temp_directory_size": SPILL_LIMIT,
+            }
+        )
         self._database.execute("SET TimeZone = 'UTC'")
 
-    def answer(self, request: ScanRequest, send: Send) -> dict[str, Any]:
-        """Sends what was asked for, and returns what sums it up. Raises OrdersError."""
+    def execute(self, request: ScanRequest, send: Send) -> dict[str, Any]:
+        """Executes a request.
+
+        Args:
+            request: The request.
+            send: Called with pieces of the answer, in order.
+
+        Returns:
+            A summary, as JSON types: `total` of `find`, `values` of `facet`.
+
+        Raises:
+            OrdersError: The query does not fit the table, the generation is gone, or DuckDB refuses.
+        """
         snapshot = self._open(request.generation)
         try:
             if request.what == "find":
                 return self._find(snapshot, request, send)
             if request.what == "facet":
                 return self._facet(snapshot, request)
-            return self._rows(snapshot, request, send)
+            return self._render(snapshot, request, send)
         except BrokenPipeError:
             raise
-        except (duckdb.Error, pa.ArrowException, OSError) as error:  # Arrow tells DuckDB's errors as its own
+        except (duckdb.Error, pa.ArrowException, OSError) as error:  # Arrow raises DuckDB's errors as its own
             self._snapshot = None
-            self._open(request.generation)  # it may be gone meanwhile, or damaged
+            self._open(request.generation)  # raises where the generation is gone by now, or damaged
             print(f"scan: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
             raise QueryRefused(f"The engine refused the query ({type(error).__name__}).") from error
 
@@ -93,106 +127,107 @@ class ScanExecutor:
             self._snapshot = self._cache.snapshots.open(generation)
         return self._snapshot
 
-    # -- row numbers and values
-
     def _find(self, snapshot: Snapshot, request: ScanRequest, send: Send) -> dict[str, Any]:
-        """Sends the numbers of the page's rows as little-endian int64."""
-        numbers = self._numbers(snapshot, request.query)
-        send(numbers[_page(request)].astype("<i8").tobytes())
+        """Sends the row numbers of the page as little-endian int64."""
+        numbers = self._matching_rows(snapshot, request.query)
+        send(numbers[request.page].astype("<i8").tobytes())
         return {"total": len(numbers)}
-
-    def _numbers(self, snapshot: Snapshot, query: Query) -> Numbers:
-        """Numbers of the rows that match, in order."""
-        if self._found is None or self._found[0] != (snapshot.generation, query):
-            self._found = None
-            clause, values = where(query.conditions, snapshot.columns)
-            number = _unused(snapshot.columns)
-            order = ", ".join(filter(None, (order_by(query.sort, snapshot.columns), number)))
-            sql = f"SELECT {number} FROM ({self._numbered(snapshot, number)}) WHERE {clause} ORDER BY {order}"
-            found = self._database.sql(sql, params=values).to_arrow_table()
-            self._found = (snapshot.generation, query), found.column(0).to_numpy()
-        return self._found[1]
 
     def _facet(self, snapshot: Snapshot, request: ScanRequest) -> dict[str, Any]:
         column = find_column(request.column, snapshot.columns)
-        clause, values = where(request.query.conditions, snapshot.columns)
+        clause, parameters = where(request.query.conditions, snapshot.columns)
+        limit = "" if request.limit is None else f"LIMIT {request.limit}"
         sql = f"""SELECT {quoted(column.name)}, count(*) FROM {self._source(snapshot)} WHERE {clause} GROUP BY 1
-                  ORDER BY 2 DESC, 1 NULLS LAST {_limit(request)}"""
-        found = self._database.sql(sql, params=values).to_arrow_table()
-        texts = json_texts(column, one_chunk(found.column(0))).whole()
-        told = [None if text is None else json.loads(text) for text in texts.to_pylist()]
-        return {"values": list(zip(told, found.column(1).to_pylist(), strict=True))}
+                  ORDER BY 2 DESC, 1 NULLS LAST {limit} OFFSET {request.offset}"""
+        counts = self._database.sql(sql, params=parameters).to_arrow_table()
+        texts = json_texts(column, one_chunk(counts.column(0))).whole()
+        values = [None if text is None else json.loads(text) for text in texts.to_pylist()]
+        return {"values": list(zip(values, counts.column(1).to_pylist(), strict=True))}
 
-    # -- rows
-
-    def _rows(self, snapshot: Snapshot, request: ScanRequest, send: Send) -> dict[str, Any]:
+    def _render(self, snapshot: Snapshot, request: ScanRequest, send: Send) -> dict[str, Any]:
         row_format = request.row_format
-        columns = shown(row_format, snapshot.columns)
-        if request.selection:
-            number = _unused(snapshot.columns)
-            source = self._numbered(snapshot, number)
-            numbers = request.selection.numbers(
-                self._database, snapshot, self._cache.documents.read(SETUP), source, number
-            )
-        elif request.query == Query():
-            numbers = np.arange(snapshot.rows)[_page(request)]
-        else:
-            numbers = self._numbers(snapshot, request.query)[_page(request)]
+        columns = output_columns(row_format, snapshot.columns)
+        numbers = self._requested_rows(snapshot, request)
         batches = self._batches(snapshot, numbers, columns, row_format.masked)
         if row_format.format == "parquet":
             _write_parquet(columns, batches, send)
         elif row_format.format == "xlsx":
-            size = len(numbers) * _width(snapshot)
-            texts = (_bytes(xlsx.rows(columns, batch)) for batch in batches)
-            xlsx.write(_Sink(send), columns, len(numbers), size, texts)
+            size = len(numbers) * _mean_row_bytes(snapshot)
+            texts = (_joined_bytes(xlsx.render_rows(columns, batch)) for batch in batches)
+            xlsx.write_workbook(_Sink(send), columns, len(numbers), size, texts)
         else:
             if row_format.format == "csv":
                 send(csv_header(row_format, columns))
-            texts = (_bytes(text_formats.rows(row_format, columns, batch)) for batch in batches)
-            for text in _joined(texts) if row_format.format == "json" else texts:
+            texts = (_joined_bytes(text_formats.render_rows(row_format, columns, batch)) for batch in batches)
+            for text in _without_last_comma(texts) if row_format.format == "json" else texts:
                 send(text)
         return {}
 
+    def _requested_rows(self, snapshot: Snapshot, request: ScanRequest) -> RowNumbers:
+        """The row numbers of the page or the selection, in order."""
+        if request.selection:
+            number = _unused_name(snapshot.columns)
+            source = self._numbered_source(snapshot, number)
+            setup = self._cache.documents.read(SETUP)
+            return request.selection.row_numbers(self._database, snapshot, setup, source, number)
+        if request.query == Query():
+            return np.arange(snapshot.rows)[request.page]
+        return self._matching_rows(snapshot, request.query)[request.page]
+
+    def _matching_rows(self, snapshot: Snapshot, query: Query) -> RowNumbers:
+        """The row numbers of all rows that match, in order."""
+        if self._last_rows is None or self._last_rows[0] != (snapshot.generation, query):
+            self._last_rows = None
+            clause, parameters = where(query.conditions, snapshot.columns)
+            number = _unused_name(snapshot.columns)
+            order = ", ".join(filter(None, (order_by(query.sort, snapshot.columns), number)))
+            source = self._numbered_source(snapshot, number)
+            sql = f"SELECT {number} FROM ({source}) WHERE {clause} ORDER BY {order}"
+            table = self._database.sql(sql, params=parameters).to_arrow_table()
+            self._last_rows = (snapshot.generation, query), table.column(0).to_numpy()
+        return self._last_rows[1]
+
     def _batches(
-        self, snapshot: Snapshot, numbers: Numbers, columns: Sequence[Column], hidden: Collection[str]
+        self, snapshot: Snapshot, numbers: RowNumbers, columns: Sequence[Column], masked: Collection[str]
     ) -> Iterator[list[pa.Array]]:
-        """Values of the rows with these numbers, in that order: an array for each column, a few megabytes at once."""
-        step = min(BATCH_ROWS, max(1, BATCH_BYTES // _width(snapshot)))
-        batches = _read(snapshot, np.sort(numbers), columns, step)
+        """Values of the rows with these numbers, in that order: batches with an array for each column."""
+        batch_rows = min(BATCH_ROWS, max(1, BATCH_BYTES // _mean_row_bytes(snapshot)))
+        batches = _read_batches(snapshot, np.sort(numbers), columns, batch_rows)
         if np.any(numbers[1:] < numbers[:-1]):
-            batches = external_sort.in_order(batches, np.argsort(numbers), self._folder, step)
+            batches = external_sort.sort_batches(batches, np.argsort(numbers), self._folder, batch_rows)
         for batch in batches:
             yield [
-                masked(column, array) if column.name in hidden else array
-                for column, array in zip(columns, batch, strict=True)
+                masked_values(column, values) if column.name in masked else values
+                for column, values in zip(columns, batch, strict=True)
             ]
 
-    # -- the table
-
     def _source(self, snapshot: Snapshot) -> str:
-        """All rows, in key order: the process has one thread, so nothing changes their order."""
+        """SQL of all rows. They are in key order, since the database has one thread."""
         paths = ", ".join(literal(str(path)) for path in snapshot.paths(PARQUET))
         if paths:
             return f"read_parquet([{paths}])"
         self._database.register("no_rows", arrow_schema(snapshot.columns).empty_table())
         return "no_rows"
 
-    def _numbered(self, snapshot: Snapshot, number: str) -> str:
+    def _numbered_source(self, snapshot: Snapshot, number: str) -> str:
+        """SQL of all rows, with the row number as the column `number`."""
         return f"SELECT row_number() OVER () - 1 AS {number}, * FROM {self._source(snapshot)}"
 
 
-def _unused(columns: Sequence[Column]) -> str:
-    """A name that no column has, in whatever case."""
+def _unused_name(columns: Sequence[Column]) -> str:
+    """An identifier that no column has, in upper or lower case."""
     return quoted("row" + "_" * max(len(column.name) for column in columns))
 
 
-def _width(snapshot: Snapshot) -> int:
-    """Bytes of a row, on average, as JSON."""
+def _mean_row_bytes(snapshot: Snapshot) -> int:
+    """Mean size of a row as JSON, in bytes."""
     return 1 + snapshot.json_size // max(1, snapshot.rows)
 
 
-def _read(snapshot: Snapshot, numbers: Numbers, columns: Sequence[Column], step: int) -> Iterator[list[pa.Array]]:
-    """Values of the rows with these numbers, which rise: of `step` rows at most at once, as wide as they may be."""
+def _read_batches(
+    snapshot: Snapshot, numbers: RowNumbers, columns: Sequence[Column], batch_rows: int
+) -> Iterator[list[pa.Array]]:
+    """Values of the rows with these rising numbers, in batches of `batch_rows` at most."""
     names = [column.name for column in columns]
     first = 0
     for segment, path in zip(snapshot.manifest.segments, snapshot.paths(PARQUET), strict=True):
@@ -200,7 +235,7 @@ def _read(snapshot: Snapshot, numbers: Numbers, columns: Sequence[Column], step:
         if low < high:
             with pq.ParquetFile(path, buffer_size=READ_BYTES, pre_buffer=False) as file:
                 start = first
-                for batch in file.iter_batches(step, columns=names):
+                for batch in file.iter_batches(batch_rows, columns=names):
                     low, high = np.searchsorted(numbers, [start, start + len(batch)])
                     if low < high:
                         taken = batch if high - low == len(batch) else batch.take(pa.array(numbers[low:high] - start))
@@ -209,23 +244,15 @@ def _read(snapshot: Snapshot, numbers: Numbers, columns: Sequence[Column], step:
         first += segment.rows
 
 
-def _page(request: ScanRequest) -> slice:
-    return slice(request.offset, None if request.limit is None else request.offset + request.limit)
-
-
-def _limit(request: ScanRequest) -> str:
-    return f"{'' if request.limit is None else f'LIMIT {request.limit}'} OFFSET {request.offset}"
-
-
-def _bytes(texts: pa.Array) -> memoryview:
-    """Rows as they follow each other in memory."""
+def _joined_bytes(texts: pa.Array) -> memoryview:
+    """The texts one after the other, as they are in memory."""
     _, offsets, data = texts.buffers()
     ends = np.frombuffer(offsets, "<i4")[texts.offset : texts.offset + len(texts) + 1]
     return memoryview(data)[int(ends[0]) : int(ends[-1])]
 
 
-def _joined(texts: Iterator[memoryview]) -> Iterator[bytes | memoryview]:
-    """Rows with a comma behind each, without the last comma."""
+def _without_last_comma(texts: Iterator[memoryview]) -> Iterator[bytes | memoryview]:
+    """Rows that end in a comma each; the last comma is left out."""
     for i, text in enumerate(texts):
         if i:
             yield b","
@@ -233,7 +260,7 @@ def _joined(texts: Iterator[memoryview]) -> Iterator[bytes | memoryview]:
 
 
 def _write_parquet(columns: Sequence[Column], batches: Iterable[Sequence[pa.Array]], send: Send) -> None:
-    """Types as in the cache; JSON columns are text, as CSV has them."""
+    """Writes the types of the cache; JSON columns are texts, as in CSV."""
     schema = arrow_schema(columns)
     waiting: list[pa.Table] = []
     with pq.ParquetWriter(_Sink(send), schema, compression="zstd") as writer:
@@ -249,20 +276,20 @@ def _write_parquet(columns: Sequence[Column], batches: Iterable[Sequence[pa.Arra
 
 
 class _Sink(io.BufferedIOBase):
-    """A file that is written on and on."""
+    """A file that sends what is written to it; it cannot seek."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._place = 0
+        self._position = 0
 
     def writable(self) -> bool:
         return True
 
     def tell(self) -> int:
-        return self._place
+        return self._position
 
     def write(self, data: Any) -> int:
         view = memoryview(data).cast("B")
         self._send(view)
-        self._place += len(view)
+        self._position += len(view)
         return len(view)

@@ -1,7 +1,7 @@
-"""Rows put in order on disk, since they may be too many to be sorted in memory.
+"""A bucket sort on disk, for rows that may not fit in memory.
 
-They are dealt into buckets, of which each holds the rows of a run of places; then one bucket after the other is sorted
-and given out.
+The rows are distributed into buckets by their position in the order, a file each. Then one bucket after the other is
+read, sorted and returned.
 """
 
 from __future__ import annotations
@@ -15,38 +15,45 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-BUCKET_BATCHES = 10  # what is held in memory
-MOST_BUCKETS = 200  # files that are open at once
-PLACE = "place"
+BUCKET_BATCHES = 10  # batches of a bucket, which is sorted in memory
+MAX_BUCKETS = 200  # files that are open at once
+POSITION = "position"
 
 
-def in_order(
-    batches: Iterable[Sequence[pa.Array]], places: npt.NDArray[np.int64], folder: Path, rows: int
+def sort_batches(
+    batches: Iterable[Sequence[pa.Array]], positions: npt.NDArray[np.int64], folder: Path, batch_rows: int
 ) -> Iterator[list[pa.Array]]:
-    """The rows in the order of their places, in batches of `rows`, as they come; an array for each column.
+    """Sorts rows into the order of their positions.
 
-    Parameters: `places` says of each row that comes which it is, counted from 0. Files are made in `folder`, and
-    removed.
+    Args:
+        batches: The rows: an array for each column.
+        positions: Position of each row of the batches in the order, counted from 0.
+        folder: Where temporary files may be made. They are removed in the end.
+        batch_rows: Rows of a batch, about.
+
+    Returns:
+        The rows in order, in batches of `batch_rows` at most.
     """
-    size = max(BUCKET_BATCHES * rows, -(-len(places) // MOST_BUCKETS))
+    bucket_rows = max(BUCKET_BATCHES * batch_rows, -(-len(positions) // MAX_BUCKETS))
     with tempfile.TemporaryDirectory(dir=folder) as name:
-        for path in _dealt(_gathered(batches, places, BUCKET_BATCHES * rows), size, Path(name)):
+        tables = _gather(batches, positions, BUCKET_BATCHES * batch_rows)
+        for path in _distribute(tables, bucket_rows, Path(name)):
             with pa.OSFile(str(path)) as file:
                 table = pa.ipc.open_stream(file).read_all()
             path.unlink()
-            table = table.take(np.argsort(table.column(PLACE).to_numpy())).drop_columns([PLACE])
-            for batch in table.combine_chunks().to_batches(rows):
+            table = table.take(np.argsort(table.column(POSITION).to_numpy())).drop_columns([POSITION])
+            for batch in table.combine_chunks().to_batches(batch_rows):
                 yield batch.columns
 
 
-def _gathered(batches: Iterable[Sequence[pa.Array]], places: npt.NDArray[np.int64], rows: int) -> Iterator[pa.Table]:
-    """Larger batches, with a column that holds the places."""
+def _gather(batches: Iterable[Sequence[pa.Array]], positions: npt.NDArray[np.int64], rows: int) -> Iterator[pa.Table]:
+    """Larger batches of at least `rows`, with the positions as a further column."""
     waiting: list[pa.Table] = []
     start = 0
     for arrays in batches:
         stop = start + len(arrays[0])
         names = [f"c{i}" for i in range(len(arrays))]
-        waiting.append(pa.table([*arrays, places[start:stop]], [*names, PLACE]))
+        waiting.append(pa.table([*arrays, positions[start:stop]], [*names, POSITION]))
         start = stop
         if sum(map(len, waiting)) >= rows:
             yield pa.concat_tables(waiting)
@@ -55,13 +62,13 @@ def _gathered(batches: Iterable[Sequence[pa.Array]], places: npt.NDArray[np.int6
         yield pa.concat_tables(waiting)
 
 
-def _dealt(tables: Iterable[pa.Table], size: int, folder: Path) -> list[Path]:
-    """The files of the buckets, in their order."""
+def _distribute(tables: Iterable[pa.Table], bucket_rows: int, folder: Path) -> list[Path]:
+    """Writes the buckets; returns their files in the order of the positions."""
     files: dict[int, Path] = {}
     writers: dict[int, pa.RecordBatchStreamWriter] = {}
     with ExitStack() as opened:
         for table in tables:
-            buckets = table.column(PLACE).to_numpy() // size
+            buckets = table.column(POSITION).to_numpy() // bucket_rows
             order = np.argsort(buckets, kind="stable")
             table, buckets = table.take(order), buckets[order]
             for bucket in np.unique(buckets).tolist():

@@ -1,4 +1,4 @@
-"""The orders that a page of the dashboard shows, as rows of the source: for files that hold just these."""
+"""The orders that a page of the dashboard shows, as rows of the source table, for downloads of just these."""
 
 from __future__ import annotations
 
@@ -21,7 +21,15 @@ from cache.table_setup import Setup
 
 
 class OrderSelection(BaseModel, frozen=True):
-    """As `Orders.page` takes it. `timezone` is the shop's, where the set-up names none; `span` is on its clock."""
+    """Which orders; the arguments of `Orders.page`.
+
+    Attributes:
+        timezone: IANA name of the shop's time zone, where the set-up has none.
+        span: First instant and the one behind the last, in the shop's time without a zone; None: always.
+        conditions: Conditions on the order's dimensions.
+        search: Text to search orders for.
+        masked: Columns that are not searched, since they are hidden.
+    """
 
     timezone: str
     span: tuple[datetime, datetime] | None = None
@@ -29,12 +37,20 @@ class OrderSelection(BaseModel, frozen=True):
     search: str = ""
     masked: frozenset[str] = frozenset()
 
-    def numbers(
+    def row_numbers(
         self, database: duckdb.DuckDBPyConnection, snapshot: Snapshot, setup: Setup, source: str, number: str
     ) -> npt.NDArray[np.int64]:
-        """Numbers of the rows, rising; where the table has a row for each line item, of all rows of these orders.
+        """Finds the rows of these orders.
 
-        Parameters: `source` is the SQL of all rows, each with its number as the column `number`.
+        Args:
+            database: A database that can read `source`.
+            snapshot: The generation.
+            setup: The set-up of the table.
+            source: SQL of all rows, with their row numbers as a column.
+            number: The name of that column, as an SQL identifier.
+
+        Returns:
+            Row numbers, rising. Where the table has a row for each line item, all rows of these orders.
         """
         read_as = snapshot.manifest.source.timezone
         reading = Reading(snapshot.columns, setup.timezone or self.timezone, read_as, setup)
@@ -64,5 +80,6 @@ class OrderSelection(BaseModel, frozen=True):
             f"WITH orders AS NOT MATERIALIZED ({orders}) SELECT {number} FROM ({source}) "
             f"WHERE {of} IN (SELECT key FROM ({facts}) AS o WHERE {clause}) ORDER BY 1"
         )
-        found: npt.NDArray[np.int64] = database.sql(sql, params=[*values, *more]).to_arrow_table().column(0).to_numpy()
-        return found
+        table = database.sql(sql, params=[*values, *more]).to_arrow_table()
+        numbers: npt.NDArray[np.int64] = table.column(0).to_numpy()
+        return numbers

@@ -1,8 +1,9 @@
-"""The process that scans, as this one asks it: started when it is needed, ended when it has been idle for a minute.
+"""The pool of worker processes for queries and exports that need DuckDB.
 
-This process loads no engine (see `worker`). A process answers one request after the other. One is kept for
-questions, at most two send rows, since a client may take them slowly. An answer that nobody waits for any more, or
-that takes too long, is ended with its process; the next request starts a new one.
+This process loads no engine (cache/export/worker.py does). A worker answers one request after the other. One worker is
+for queries, at most two are for exports, since a client may read an export slowly. A worker starts when it is needed,
+and ends after a minute without work. When a client goes away or an answer takes too long, its worker is killed; the
+next request starts a new one.
 """
 
 from __future__ import annotations
@@ -28,42 +29,74 @@ from cache.export.row_format import RowFormat
 from cache.query.engine import Matches
 from cache.query.filters import Query
 
-QUESTION_SECONDS = 10  # what a question may take
-SILENT_SECONDS = 300  # what rows may keep us waiting: a sort on disk comes before the first one
-TURN_SECONDS = 10  # what a request waits for its turn
+QUERY_SECONDS = 10  # for an answer to `find` or `facet`
+STALL_SECONDS = 300  # for the next piece of an export: a sort on disk comes before the first one
+QUEUE_SECONDS = 10  # until a worker is free
 IDLE_SECONDS = 60
-QUESTIONS, SENDERS = 1, 2  # processes
+QUERY_WORKERS, EXPORT_WORKERS = 1, 2
 BUFFER_BYTES = 256 * 1024  # of an answer that is not read yet
 LENGTH = struct.Struct("<I")
-# Arrow and glibc give memory back (mallopt(3)): less is held after a large answer.
-_HOLD_LESS = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072"}
-ROOT = Path(__file__).resolve().parents[2]
+# Arrow and glibc return memory earlier (mallopt(3)): less is held after a large answer.
+_SMALL_FOOTPRINT = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072"}
+_CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 class ScanPool:
-    """Asks for what the serving process cannot tell from prepared bytes. Used within one event loop.
+    """Answers what the serving process cannot answer from prepared bytes or the column index.
 
-    Parameters: `cache_url` is CACHE_URL.
-    Every question raises BadFilter, UnknownGeneration, QueryRefused, TooManyRows, QueryTimeout, ScanFailed, ScanBusy.
+    It belongs to one event loop.
     """
 
     def __init__(self, cache_url: str) -> None:
+        """Starts nothing yet.
+
+        Args:
+            cache_url: The setting CACHE_URL.
+        """
         self._cache_url = cache_url
-        self._questions = asyncio.Semaphore(QUESTIONS)
-        self._senders = asyncio.Semaphore(SENDERS)
-        self._idle: list[_Process] = []
-        self._all: set[_Process] = set()
+        self._query_slots = asyncio.Semaphore(QUERY_WORKERS)
+        self._export_slots = asyncio.Semaphore(EXPORT_WORKERS)
+        self._idle: list[_Worker] = []
+        self._all: set[_Worker] = set()
         self._endings: set[asyncio.Future[None]] = set()
 
     async def find(self, generation: int, query: Query, offset: int = 0, limit: int | None = None) -> Matches:
-        """Row numbers of a page of what matches; the answer to the last query is remembered for its next page."""
-        data, end = await self._ask("find", generation, query, offset=offset, limit=limit)
-        return Matches(np.frombuffer(data, "<i8"), end["total"])
+        """Finds a page of the rows that match. The worker keeps the result for the next page.
+
+        Args:
+            generation: The generation to answer from.
+            query: Which rows, in which order.
+            offset: Rows to leave out before the page.
+            limit: Rows of the page at most; None: all.
+
+        Raises:
+            BadFilter: The query does not fit the table.
+            UnknownGeneration: The generation is not kept any more.
+            QueryRefused: DuckDB cannot run the query.
+            QueryTimeout: It took longer than QUERY_SECONDS.
+            ScanBusy: No worker was free within QUEUE_SECONDS.
+            ScanFailed: The worker ended before it had answered.
+        """
+        data, summary = await self._query("find", generation, query, offset=offset, limit=limit)
+        return Matches(np.frombuffer(data, "<i8"), summary["total"])
 
     async def facet(self, generation: int, query: Query, column: str, limit: int) -> list[tuple[Any, int]]:
-        """Values of a column among the rows that match, and how often each is, as Index.facet tells them."""
-        _, end = await self._ask("facet", generation, query, column=column, limit=limit)
-        return [(value, rows) for value, rows in end["values"]]
+        """Counts the values of a column among the rows that match.
+
+        Args:
+            generation: The generation to answer from.
+            query: Which rows.
+            column: Name of the column.
+            limit: Values at most.
+
+        Returns:
+            Values with their counts, as `ColumnIndex.facet` returns them.
+
+        Raises:
+            OrdersError: As in `find`.
+        """
+        _, summary = await self._query("facet", generation, query, column=column, limit=limit)
+        return [(value, count) for value, count in summary["values"]]
 
     async def stream(
         self,
@@ -74,109 +107,126 @@ class ScanPool:
         limit: int | None = None,
         selection: Mapping[str, Any] | None = None,
     ) -> AsyncGenerator[bytes]:
-        """The rows that match, in a format, as they are rendered; JSON rows are joined by commas, without brackets.
+        """Renders the rows that match.
 
-        Parameters: `selection`, as JSON tells it, stands for the query (cache/export/order_selection.py).
-        What cannot be answered is raised here, before the first byte. Close the generator (contextlib.aclosing) where
-        it is not read to its end.
+        Args:
+            generation: The generation to answer from.
+            query: Which rows, in which order.
+            row_format: How they are rendered.
+            offset: Rows to leave out at the beginning.
+            limit: Rows at most; None: all.
+            selection: An `OrderSelection` as JSON types, instead of the query.
+
+        Returns:
+            The rendered bytes in pieces; JSON rows are joined by commas, without brackets. Close the generator
+            (contextlib.aclosing) unless you read it to its end.
+
+        Raises:
+            TooManyRows: The format does not hold so many rows.
+            OrdersError: As in `find`. All are raised before the first byte, but for a worker that stalls or ends later.
         """
-        pieces = self._pieces(
-            generation, query, row_format=asdict(row_format), offset=offset, limit=limit, selection=selection
-        )
+        request = {"row_format": asdict(row_format), "offset": offset, "limit": limit, "selection": selection}
+        pieces = self._export(generation, query, **request)
         try:
             first = await anext(pieces, b"")
         except BaseException:
             await pieces.aclose()
             raise
-        return _chained(first, pieces)
+        return _chain(first, pieces)
 
     async def close(self) -> None:
-        """Ends every process."""
-        for process in [*self._all]:
-            self._end(process)
+        """Kills every worker."""
+        for worker in [*self._all]:
+            self._end(worker)
         await asyncio.gather(*self._endings)
 
-    # -- asking
-
-    async def _ask(self, what: str, generation: int, query: Query, **more: Any) -> tuple[bytes, dict[str, Any]]:
-        async with self._process(self._questions) as process:
+    async def _query(self, what: str, generation: int, query: Query, **more: Any) -> tuple[bytes, dict[str, Any]]:
+        """Returns the data of an answer, and its summary."""
+        async with self._worker(self._query_slots) as worker:
             try:
-                async with asyncio.timeout(QUESTION_SECONDS):
-                    await process.ask({"what": what, "generation": generation, "query": asdict(query), **more})
+                async with asyncio.timeout(QUERY_SECONDS):
+                    await worker.send({"what": what, "generation": generation, "query": asdict(query), **more})
                     data = bytearray()
-                    while (piece := await process.read()) is not None:
+                    while (piece := await worker.receive()) is not None:
                         data += piece
             except TimeoutError as error:
-                raise QueryTimeout(f"The query took longer than {QUESTION_SECONDS} seconds.") from error
-            return bytes(data), process.summary
+                raise QueryTimeout(f"The query took longer than {QUERY_SECONDS} seconds.") from error
+            return bytes(data), worker.summary
 
-    async def _pieces(self, generation: int, query: Query, **more: Any) -> AsyncGenerator[bytes]:
-        async with self._process(self._senders) as process:
-            await process.ask({"what": "rows", "generation": generation, "query": asdict(query), **more})
+    async def _export(self, generation: int, query: Query, **more: Any) -> AsyncGenerator[bytes]:
+        async with self._worker(self._export_slots) as worker:
+            await worker.send({"what": "rows", "generation": generation, "query": asdict(query), **more})
             while True:
                 try:
-                    async with asyncio.timeout(SILENT_SECONDS):
-                        piece = await process.read()
+                    async with asyncio.timeout(STALL_SECONDS):
+                        piece = await worker.receive()
                 except TimeoutError as error:
-                    raise QueryTimeout(f"The engine has sent nothing for {SILENT_SECONDS} seconds.") from error
+                    raise QueryTimeout(f"The engine has sent nothing for {STALL_SECONDS} seconds.") from error
                 if piece is None:
                     return
                 yield piece
 
-    # -- processes
-
     @asynccontextmanager
-    async def _process(self, turns: asyncio.Semaphore) -> AsyncIterator[_Process]:
+    async def _worker(self, slots: asyncio.Semaphore) -> AsyncIterator[_Worker]:
         try:
-            async with asyncio.timeout(TURN_SECONDS):
-                await turns.acquire()
+            async with asyncio.timeout(QUEUE_SECONDS):
+                await slots.acquire()
         except TimeoutError as error:
-            raise ScanBusy("The processes that scan are at work for other requests.") from error
+            raise ScanBusy("All worker processes are busy with other requests.") from error
         try:
-            process = self._take_idle() or await self._start()
+            worker = self._take_idle() or await self._start()
             try:
-                yield process
+                yield worker
             finally:
-                if process.ready:
-                    self._idle.append(process)
-                    process.timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._end, process)
-                else:  # it is still at work, for nobody
-                    self._end(process)
+                if worker.ready:
+                    self._idle.append(worker)
+                    worker.timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._end, worker)
+                else:  # nobody waits for its answer any more
+                    self._end(worker)
         finally:
-            turns.release()
+            slots.release()
 
-    def _take_idle(self) -> _Process | None:
+    def _take_idle(self) -> _Worker | None:
         while self._idle:
-            process = self._idle.pop()
-            if process.timer:
-                process.timer.cancel()
-            if process.alive:
-                return process
-            self._end(process)
+            worker = self._idle.pop()
+            if worker.timer:
+                worker.timer.cancel()
+            if worker.alive:
+                return worker
+            self._end(worker)
         return None
 
-    async def _start(self) -> _Process:
+    async def _start(self) -> _Worker:
         folder = Path(tempfile.mkdtemp(prefix="orders-scan-"))
-        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        path = os.pathsep.join(filter(None, (str(_CHECKOUT), os.environ.get("PYTHONPATH"))))
         child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "cache.export.worker", self._cache_url, str(folder), stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE, limit=BUFFER_BYTES, env={**os.environ, **_HOLD_LESS, "PYTHONPATH": path},
-        )  # fmt: skip
-        process = _Process(child, folder)
-        self._all.add(process)
-        return process
+            *(sys.executable, "-m", "cache.export.worker", self._cache_url, str(folder)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=BUFFER_BYTES,
+            env={**os.environ, **_SMALL_FOOTPRINT, "PYTHONPATH": path},
+        )
+        worker = _Worker(child, folder)
+        self._all.add(worker)
+        return worker
 
-    def _end(self, process: _Process) -> None:
-        self._all.discard(process)
-        if process in self._idle:
-            self._idle.remove(process)
-        ending = asyncio.ensure_future(process.end())
+    def _end(self, worker: _Worker) -> None:
+        self._all.discard(worker)
+        if worker in self._idle:
+            self._idle.remove(worker)
+        ending = asyncio.ensure_future(worker.kill())
         self._endings.add(ending)
         ending.add_done_callback(self._endings.discard)
 
 
-class _Process:
-    """One child. `ready` tells whether it has answered what it was asked, `summary` is how the last answer ended."""
+class _Worker:
+    """A worker process.
+
+    Attributes:
+        ready: Whether it has answered its last request.
+        summary: How its last answer ended.
+        timer: Ends it after IDLE_SECONDS.
+    """
 
     def __init__(self, child: asyncio.subprocess.Process, folder: Path) -> None:
         assert child.stdin is not None
@@ -191,48 +241,49 @@ class _Process:
     def alive(self) -> bool:
         return self._child.returncode is None
 
-    async def ask(self, request: Mapping[str, Any]) -> None:
+    async def send(self, request: Mapping[str, Any]) -> None:
         self.ready = False
         data = json.dumps(request, default=list).encode()
         try:
             self._stdin.write(LENGTH.pack(len(data)) + data)
             await self._stdin.drain()
         except ConnectionError as error:
-            raise _ended() from error
+            raise _worker_ended() from error
 
-    async def read(self) -> bytes | None:
-        """The next piece of the answer; None at its end. Raises what the process says, or ScanFailed."""
+    async def receive(self) -> bytes | None:
+        """The next piece of the answer; None at its end. Raises the worker's error, or ScanFailed."""
         try:
             head = await self._stdout.readexactly(1 + LENGTH.size)
             data = await self._stdout.readexactly(*LENGTH.unpack(head[1:]))
         except asyncio.IncompleteReadError as error:
-            raise _ended() from error
+            raise _worker_ended() from error
         if head[:1] == b"D":
             return data
         self.ready = True
         if head[:1] == b"X":
-            raise _said(Trouble.model_validate_json(data))
+            raise _error_of(Trouble.model_validate_json(data))
         self.summary = json.loads(data)
         return None
 
-    async def end(self) -> None:
+    async def kill(self) -> None:
         with suppress(ProcessLookupError):
             self._child.kill()
         await self._child.communicate()  # closes its pipes too
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _ended() -> ScanFailed:
-    return ScanFailed("The process that scans ended before it had answered.")
+def _worker_ended() -> ScanFailed:
+    return ScanFailed("The worker process ended before it had answered.")
 
 
-def _said(trouble: Trouble) -> OrdersError:
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, OrdersError)]
-    kind = next((kind for kind in kinds if kind.code == trouble.code), ScanFailed)
-    return kind(trouble.message, trouble.advice)
+def _error_of(trouble: Trouble) -> OrdersError:
+    """The error that a worker has described."""
+    classes = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, OrdersError)]
+    error_class = next((each for each in classes if each.code == trouble.code), ScanFailed)
+    return error_class(trouble.message, trouble.advice)
 
 
-async def _chained(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+async def _chain(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
     async with aclosing(rest):
         if first:
             yield first

@@ -1,4 +1,4 @@
-"""What the rows of an answer look like: which columns, how they are written, what is hidden. Knows no engine."""
+"""How rows are written: which columns, in which file format, what is hidden. Imports no engine."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ FileFormat = Literal["json", "ndjson", "csv", "xlsx", "parquet"]
 
 @dataclass(frozen=True)
 class RowFormat:
-    """How rows are rendered; the default is that of the rows that were rendered at publish.
+    """How rows are written. The default is that of the JSON rows that a sync prepares.
 
-    fields      the columns, in this order; None: all
-    parse_json  whether a column that holds JSON is nested, compact and unwrapped where it was encoded twice; else it is
-                its stored text
-    integers    `string`: in JSON, integers beyond 2^53 are strings
-    masked      columns whose values are hidden: see cache/access/masking.py
-    defuse      in CSV, a text that a spreadsheet would take for a formula gets an apostrophe before it
+    Attributes:
+        format: The file format.
+        fields: The columns, in this order; None: all.
+        parse_json: Whether a JSON column is nested JSON, compact, and unwrapped where it was encoded twice. Otherwise
+            it is its stored text.
+        integers: `string`: in JSON, integers beyond 2^53 are strings.
+        masked: Columns whose values are hidden (cache/access/masking.py).
+        escape_formulas: In CSV, put an apostrophe before a text that a spreadsheet would run as a formula.
     """
 
     format: FileFormat = "json"
@@ -29,16 +31,20 @@ class RowFormat:
     parse_json: bool = True
     integers: Literal["number", "string"] = "number"
     masked: frozenset[str] = frozenset()
-    defuse: bool = False
+    escape_formulas: bool = False
 
-    def columns(self, columns: Sequence[Column]) -> tuple[Column, ...]:
-        """The chosen ones of `columns`. Raises BadFilter: one is unknown, or named twice."""
+    def select(self, columns: Sequence[Column]) -> tuple[Column, ...]:
+        """The columns of `fields`, in that order.
+
+        Raises:
+            BadFilter: A name is unknown, or stands twice.
+        """
         if self.fields is None:
             return tuple(columns)
-        known = {column.name: column for column in columns}
+        by_name = {column.name: column for column in columns}
         for i, name in enumerate(self.fields):
-            if name not in known:
-                raise BadFilter(f"There is no column {name!r}.", f"Columns: {', '.join(known)}.")
+            if name not in by_name:
+                raise BadFilter(f"There is no column {name!r}.", f"Columns: {', '.join(by_name)}.")
             if name in self.fields[:i]:
                 raise BadFilter(f"The column {name!r} is named twice.", "Name each column once.")
-        return tuple(known[name] for name in self.fields)
+        return tuple(by_name[name] for name in self.fields)

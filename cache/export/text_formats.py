@@ -1,10 +1,11 @@
-"""Rows in the formats of text, out of typed columns.
+"""Rows in text formats, rendered from typed columns.
 
-JSON      byte for byte as they were prepared at publish
-NDJSON    the same, one row a line
-CSV       RFC 4180: UTF-8, a header, lines end in CR LF; values as in JSON, bare. NULL is nothing, an empty text is "",
-          as PostgreSQL writes them; else a text is quoted where it must be
-XLSX      see cache/export/xlsx.py
+JSON: byte for byte as a sync prepares the rows.
+
+NDJSON: the same, one row on each line.
+
+CSV: RFC 4180, in UTF-8, with a header, lines end in CR LF. Values are as in JSON, without quotes around them. NULL is
+nothing and an empty text is `""`, as PostgreSQL writes them. Other texts are quoted where RFC 4180 requires it.
 """
 
 from __future__ import annotations
@@ -19,70 +20,91 @@ from cache.export.row_format import RowFormat
 from cache.schema import Column
 from cache.storage.row_encoding import JsonTexts, json_rows, json_texts
 
-SAFE_INTEGER = 2**53
+SAFE_INTEGER = 2**53  # JavaScript holds integers up to here exactly
+_SEPARATORS = {"json": ",", "ndjson": "\n"}
 _FORMULA = r"^[=+\-@\t\r\n]"  # what OWASP lists under "CSV injection"
 
 
-def shown(row_format: RowFormat, columns: Sequence[Column]) -> tuple[Column, ...]:
-    """The chosen columns, as they are written. Raises BadFilter."""
-    chosen = row_format.columns(columns)
+def output_columns(row_format: RowFormat, columns: Sequence[Column]) -> tuple[Column, ...]:
+    """The selected columns as they are written: a JSON column that is not parsed is a text.
+
+    Raises:
+        BadFilter: A selected column is unknown, or selected twice.
+    """
+    selected = row_format.select(columns)
     if row_format.parse_json:
-        return chosen
-    return tuple(c.model_copy(update={"kind": "text"}) if c.kind == "json" else c for c in chosen)
+        return selected
+    return tuple(c.model_copy(update={"kind": "text"}) if c.kind == "json" else c for c in selected)
 
 
-def masked(column: Column, values: pa.Array) -> pa.Array:
-    """What a key gets to see that may not see the column."""
+def masked_values(column: Column, values: pa.Array) -> pa.Array:
+    """The values as a key sees them that may not see the column."""
     mask = mask_of(column)
     return pa.nulls(len(values), values.type) if mask is None else pa.repeat(pa.scalar(mask, values.type), len(values))
 
 
-def rows(row_format: RowFormat, columns: Sequence[Column], values: Sequence[pa.Array]) -> pa.Array:
-    """Rows as JSON with a comma behind each, as NDJSON or as CSV. `columns` are those that are `shown`."""
+def render_rows(row_format: RowFormat, columns: Sequence[Column], values: Sequence[pa.Array]) -> pa.Array:
+    """Renders rows as JSON with a comma after each, as NDJSON or as CSV.
+
+    Args:
+        row_format: The format; its columns are not selected here.
+        columns: The columns, as `output_columns` returns them.
+        values: An array for each column, of one length.
+
+    Returns:
+        An array of texts, one for each row.
+    """
     cells = list(zip(columns, values, strict=True))
     if row_format.format == "csv":
-        texts = [part for cell in cells for part in (_csv(*cell, row_format.defuse), ",")]
+        texts = [part for cell in cells for part in (_csv(*cell, row_format.escape_formulas), ",")]
         return pc.binary_join_element_wise(*texts[:-1], "\r\n", "", null_handling="replace", null_replacement="")
-    json = [_safe(*cell) if row_format.integers == "string" else json_texts(*cell) for cell in cells]
-    return json_rows(columns, json, {"json": ",", "ndjson": "\n"}[row_format.format])
+    json = [_safe_json(*cell) if row_format.integers == "string" else json_texts(*cell) for cell in cells]
+    return json_rows(columns, json, _SEPARATORS[row_format.format])
 
 
 def csv_header(row_format: RowFormat, columns: Sequence[Column]) -> bytes:
+    """The first line of a CSV.
+
+    Args:
+        row_format: The format.
+        columns: The columns, as `output_columns` returns them.
+    """
     names = (pa.array([column.name], pa.string()) for column in columns)
-    quoted = [_csv_quoted(_defused(name) if row_format.defuse else name)[0].as_py() for name in names]
-    return (",".join(quoted) + "\r\n").encode()
+    cells = [_quoted_csv(_escaped_formulas(name) if row_format.escape_formulas else name)[0].as_py() for name in names]
+    return (",".join(cells) + "\r\n").encode()
 
 
-def bare(column: Column, values: pa.Array) -> pa.Array:
-    """Values as JSON writes them, without quotes around them."""
+def unquoted_json(column: Column, values: pa.Array) -> pa.Array:
+    """Values as JSON has them, without quotes around texts."""
     if column.kind == "text":
         return values
     return json_texts(column, values).bare()
 
 
-def _safe(column: Column, values: pa.Array) -> JsonTexts:
-    shown = json_texts(column, values)
+def _safe_json(column: Column, values: pa.Array) -> JsonTexts:
+    """Integers that JavaScript does not hold exactly become strings."""
+    json = json_texts(column, values)
     if column.kind not in ("integer", "unsigned"):
-        return shown
+        return json
     beyond = pc.greater(values, pa.scalar(SAFE_INTEGER, values.type))
     if column.kind == "integer":
         beyond = pc.or_(beyond, pc.less(values, -SAFE_INTEGER))
-    return JsonTexts(pc.if_else(beyond, pc.binary_join_element_wise('"', shown.texts, '"', ""), shown.texts))
+    return JsonTexts(pc.if_else(beyond, pc.binary_join_element_wise('"', json.texts, '"', ""), json.texts))
 
 
-def _csv(column: Column, values: pa.Array, defuse: bool) -> pa.Array:
-    texts = bare(column, values)
+def _csv(column: Column, values: pa.Array, escape_formulas: bool) -> pa.Array:
+    texts = unquoted_json(column, values)
     if column.kind not in ("text", "json", "bytes"):
         return texts
-    return _csv_quoted(_defused(texts) if defuse else texts)
+    return _quoted_csv(_escaped_formulas(texts) if escape_formulas else texts)
 
 
-def _defused(texts: pa.Array) -> pa.Array:
+def _escaped_formulas(texts: pa.Array) -> pa.Array:
     formula = pc.match_substring_regex(texts, _FORMULA)
     return pc.if_else(formula, pc.binary_join_element_wise("'", texts, ""), texts)
 
 
-def _csv_quoted(texts: pa.Array) -> pa.Array:
+def _quoted_csv(texts: pa.Array) -> pa.Array:
     doubled = pc.replace_substring(texts, '"', '""')
     quoted = pc.binary_join_element_wise('"', doubled, '"', "")
     return pc.if_else(pc.match_substring_regex(texts, r'^$|[",\r\n]'), quoted, texts)

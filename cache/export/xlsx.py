@@ -1,7 +1,8 @@
-"""Rows as an XLSX workbook of one sheet (ECMA-376), written on and on: libraries hold the sheet, or spool it to disk.
+"""Rows as an XLSX workbook of one sheet (ECMA-376), streamed: libraries hold the sheet in memory or spool it to disk.
 
-What a spreadsheet holds exactly is a number, a date or a boolean; the rest is text: integers and decimals of more than
-15 digits, dates before March 1900. Times are UTC. A cell takes 32,767 characters; longer texts are cut, and end in `…`.
+Values that a spreadsheet holds exactly are numbers, dates and booleans. Others are texts: integers and decimals of more
+than 15 digits, dates before March 1900. Times are UTC. A cell takes 32,767 characters; longer texts are cut, with `…`
+at the end.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cache.errors import TooManyRows
-from cache.export.text_formats import bare
+from cache.export.text_formats import unquoted_json
 from cache.schema import Column
 
-ROWS = 1_048_575  # below the header
-CHARACTERS = 32_767  # UTF-16 units
-DIGITS = 15
+MAX_ROWS = 1_048_575  # below the header
+MAX_CHARACTERS = 32_767  # of a cell, in UTF-16 units
+MAX_DIGITS = 15  # of a number
 
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -52,21 +53,28 @@ _TEXT = '<c t="inlineStr"><is><t xml:space="preserve">'
 _EPOCH, _MARCH_1900 = 25_569, 61  # days from 1899-12-30; Excel takes 1900 for a leap year
 _HEADER_STYLE = 1  # those of the columns follow, in their order
 
-# Signs of XML, characters that it has not, a carriage return, which parsers change, and what looks like an escape.
-_ODD = r"[&<>\x00-\x08\x0b-\x1f\x{fffe}\x{ffff}]|_x[0-9A-Fa-f]{4}_"
-_ODD_HERE = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
+# Markup, characters that XML does not allow, carriage returns, which parsers change, and what looks like an escape.
+_SPECIAL = r"[&<>\x00-\x08\x0b-\x1f\x{fffe}\x{ffff}]|_x[0-9A-Fa-f]{4}_"
+_TO_ESCAPE = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
 
 
-def write(
+def write_workbook(
     file: io.BufferedIOBase, columns: Sequence[Column], rows: int, size: int, texts: Iterable[bytes | memoryview]
 ) -> None:
-    """Writes the workbook into a file that need not be able to go back.
+    """Writes the workbook.
 
-    Parameters: `rows` is how many there are, `size` about how many bytes of JSON; `texts` are pieces of what `rows`
-    gives. Raises TooManyRows.
+    Args:
+        file: Where to; it need not seek.
+        columns: The columns of the rows.
+        rows: How many rows there are.
+        size: About how many bytes they take as JSON.
+        texts: The rows as `render_rows` renders them, in pieces.
+
+    Raises:
+        TooManyRows: An Excel sheet does not hold so many.
     """
-    if rows > ROWS:
-        raise TooManyRows(f"These are {rows:,} rows, and a sheet of Excel holds {ROWS:,}.")
+    if rows > MAX_ROWS:
+        raise TooManyRows(f"These are {rows:,} rows, and a sheet of Excel holds {MAX_ROWS:,}.")
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as book:
         for name, text in {**_PARTS, "xl/styles.xml": _styles(columns)}.items():
             with book.open(name, "w") as part:  # `writestr` would note the time: the same rows make the same bytes
@@ -87,8 +95,10 @@ def _header(columns: Sequence[Column]) -> str:
 def _styles(columns: Sequence[Column]) -> str:
     formats = [_number_format(column) for column in columns]
     numbers = "".join(f'<numFmt numFmtId="{164 + i}" formatCode={quoteattr(f)}/>' for i, f in enumerate(formats))
-    cells = "".join(f'<xf numFmtId="{164 + i}" fontId="0" fillId="0" borderId="0" xfId="0" applyNumberFormat="1"/>'
-                    for i in range(len(formats)))  # fmt: skip
+    cells = "".join(
+        f'<xf numFmtId="{164 + i}" fontId="0" fillId="0" borderId="0" xfId="0" applyNumberFormat="1"/>'
+        for i in range(len(formats))
+    )
     plain = 'numFmtId="0" fillId="0" borderId="0"'
     return (
         f'<styleSheet xmlns="{_MAIN}"><numFmts count="{len(formats)}">{numbers}</numFmts>'
@@ -118,20 +128,26 @@ def _number_format(column: Column) -> str:
             return "General"
 
 
-def rows(columns: Sequence[Column], values: Sequence[pa.Array]) -> pa.Array:
-    """Rows as XML."""
+def render_rows(columns: Sequence[Column], values: Sequence[pa.Array]) -> pa.Array:
+    """Renders rows as XML.
+
+    Args:
+        columns: The columns.
+        values: An array for each column, of one length.
+
+    Returns:
+        An array of texts, one for each row.
+    """
     cells = [_cells(*cell, style) for style, cell in enumerate(zip(columns, values, strict=True), start=2)]
-    return pc.binary_join_element_wise(
-        "<row>", *cells, "</row>", "", null_handling="replace", null_replacement="<c/>"
-    )  # fmt: skip
+    return pc.binary_join_element_wise("<row>", *cells, "</row>", "", null_handling="replace", null_replacement="<c/>")
 
 
 def _cells(column: Column, values: pa.Array, style: int) -> pa.Array:
     match column.kind:
         case "integer" | "unsigned" | "decimal":
-            numbers, exact = bare(column, values), _exact(column, values)
+            numbers, exact = unquoted_json(column, values), _exact(column, values)
         case "float" | "double":
-            return _numbers(bare(column, values), style)
+            return _numbers(unquoted_json(column, values), style)
         case "boolean":
             kind = pc.if_else(pc.less_equal(pc.abs(values), 1), "b", "n")
             return pc.binary_join_element_wise('<c t="', kind, '"><v>', values.cast(pa.string()), "</v></c>", "")
@@ -143,21 +159,23 @@ def _cells(column: Column, values: pa.Array, style: int) -> pa.Array:
             serial = pc.add(days, float(_EPOCH))
             numbers, exact = serial.cast(pa.string()), pc.greater_equal(serial, float(_MARCH_1900))
         case _:
-            return _texts(bare(column, values))
+            return _texts(unquoted_json(column, values))
     cells = _numbers(numbers, style)
-    return cells if pc.all(exact).as_py() is not False else pc.if_else(exact, cells, _texts(bare(column, values)))
+    return (
+        cells if pc.all(exact).as_py() is not False else pc.if_else(exact, cells, _texts(unquoted_json(column, values)))
+    )
 
 
 def _exact(column: Column, values: pa.Array) -> pa.Array:
     """Whether a number has no more digits than Excel holds."""
     if column.kind == "decimal":
-        if column.digits <= DIGITS:
+        if column.digits <= MAX_DIGITS:
             return pc.is_valid(values)
-        if column.decimals >= DIGITS:
+        if column.decimals >= MAX_DIGITS:
             return pc.is_null(values)
-        return pc.less(pc.abs(values), pa.scalar(Decimal(10 ** (DIGITS - column.decimals)), values.type))
-    small = pc.less(values, pa.scalar(10**DIGITS, values.type))
-    return small if column.kind == "unsigned" else pc.and_(small, pc.greater(values, -(10**DIGITS)))
+        return pc.less(pc.abs(values), pa.scalar(Decimal(10 ** (MAX_DIGITS - column.decimals)), values.type))
+    small = pc.less(values, pa.scalar(10**MAX_DIGITS, values.type))
+    return small if column.kind == "unsigned" else pc.and_(small, pc.greater(values, -(10**MAX_DIGITS)))
 
 
 def _numbers(texts: pa.Array, style: int) -> pa.Array:
@@ -169,20 +187,20 @@ def _texts(texts: pa.Array) -> pa.Array:
 
 
 def xml_texts(texts: pa.Array) -> pa.Array:
-    """Texts as they stand in a cell: cut where they are too long, escaped where XML or Excel would change them."""
-    odd = pc.or_(pc.match_substring_regex(texts, _ODD), pc.greater(pc.binary_length(texts), CHARACTERS))
-    if not pc.any(odd).as_py():
+    """Texts as the XML of a cell: cut where they are too long, escaped where XML or Excel would change them."""
+    special = pc.or_(pc.match_substring_regex(texts, _SPECIAL), pc.greater(pc.binary_length(texts), MAX_CHARACTERS))
+    if not pc.any(special).as_py():
         return texts
-    escaped = [_escaped(_cut(text)) for text in texts.filter(odd).to_pylist()]
-    return pc.replace_with_mask(texts, pc.fill_null(odd, False), pa.array(escaped, texts.type))
+    escaped = [_escaped(_cut(text)) for text in texts.filter(special).to_pylist()]
+    return pc.replace_with_mask(texts, pc.fill_null(special, False), pa.array(escaped, texts.type))
 
 
 def _cut(text: str) -> str:
     units = text.encode("utf-16-le")
-    if len(units) <= 2 * CHARACTERS:
+    if len(units) <= 2 * MAX_CHARACTERS:
         return text
-    return units[: 2 * (CHARACTERS - 1)].decode("utf-16-le", "ignore") + "…"
+    return units[: 2 * (MAX_CHARACTERS - 1)].decode("utf-16-le", "ignore") + "…"
 
 
 def _escaped(text: str) -> str:
-    return escape(_ODD_HERE.sub(lambda found: f"_x{ord(found[0]):04X}_", text))
+    return escape(_TO_ESCAPE.sub(lambda match: f"_x{ord(match[0]):04X}_", text))

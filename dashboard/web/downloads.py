@@ -59,7 +59,7 @@ class Downloads:
             return PlainTextResponse("This link is not good any more. Load the page again, and take a new one.", 403)
         format: Format = said["format"]  # type: ignore[assignment]  # as it was signed
         selection = orjson.loads(said["orders"])
-        shape = RowFormat(format, masked=frozenset(selection["masked"]), defuse=format == "csv")
+        shape = RowFormat(format, masked=frozenset(selection["masked"]), escape_formulas=format == "csv")
         try:
             rows = await self._scan_pool.stream(int(said["generation"]), Query(), shape, selection=selection)
         except OrdersError as error:

@@ -86,7 +86,7 @@ def renderer(cache: Cache, folder: Path) -> Rendered:
         asked = ScanRequest(
             what="rows", generation=head.generation, query=query, offset=offset, limit=limit, row_format=row_format
         )
-        engine.answer(asked, out.write)
+        engine.execute(asked, out.write)
         return out.getvalue()
 
     return render
@@ -155,7 +155,7 @@ def test_any_text_comes_back_from_csv(
 ) -> None:
     columns = (column("id", "integer", key=1), column("a", "text"), column("b", "text"))
     publish(cache, [{"id": str(i), "a": a, "b": b} for i, (a, b) in enumerate(rows)], columns=columns)
-    text = renderer(cache, tmp_path)(RowFormat("csv", defuse=defuse)).decode()
+    text = renderer(cache, tmp_path)(RowFormat("csv", escape_formulas=defuse)).decode()
     read = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     assert read[0] == ["id", "a", "b"]
     assert [line[1:] for line in read[1:]] == [[defused(v or "", defuse) for v in row] for row in rows]
@@ -178,7 +178,7 @@ def test_csv_writes_values_as_json_does_and_tells_null_from_an_empty_text(render
 
 
 def test_defusing_leaves_numbers_alone(rendered: Rendered) -> None:
-    row_format = RowFormat("csv", ("balance", "total", "picture"), defuse=True)
+    row_format = RowFormat("csv", ("balance", "total", "picture"), escape_formulas=True)
     assert rendered(row_format).decode().splitlines()[1:3] == [
         "-9007199254740993,598.94,AP8=",
         '9007199254740992,-0.05,""',
@@ -210,9 +210,8 @@ def test_long_cells_need_memory_for_one_row_and_not_for_all(
     columns = (column("id", "integer", key=1), column("a", "text"))
     publish(cache, [{"id": str(i), "a": f"{i % 7}" * 5_000_000} for i in range(8)], columns=columns)
     sizes = []
-    monkeypatch.setattr(
-        text_formats, "rows", lambda *rows, render=text_formats.rows: sizes.append(len(rows[2][0])) or render(*rows)
-    )
+    render = text_formats.render_rows
+    monkeypatch.setattr(text_formats, "render_rows", lambda *rows: sizes.append(len(rows[2][0])) or render(*rows))
     body = renderer(cache, tmp_path)(RowFormat("csv"), Query((), (Sort("id", descending=True),)))
     assert len(body) == sum(len(f"{i},\r\n") + 5_000_000 for i in range(8)) + len("id,a\r\n")
     assert set(sizes) == {1}
@@ -285,7 +284,7 @@ def escaped(text: str) -> str:
 def test_more_rows_than_a_sheet_holds_are_refused_before_the_first_byte(
     rendered: Rendered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(xlsx, "ROWS", 3)
+    monkeypatch.setattr(xlsx, "MAX_ROWS", 3)
     with pytest.raises(TooManyRows, match="These are 4 rows"):
         rendered(RowFormat("xlsx"))
     with pytest.raises(TooManyRows):

@@ -148,7 +148,7 @@ def test_a_query_that_takes_too_long_is_ended_and_the_next_is_answered(
 ) -> None:
     async def use(scanning: ScanPool) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(pool, "QUESTION_SECONDS", 0)
+            patch.setattr(pool, "QUERY_SECONDS", 0)
             with pytest.raises(QueryTimeout):
                 await scanning.find(1, IDA)
         assert (await scanning.find(1, IDA)).total == 8
@@ -203,7 +203,7 @@ def test_a_client_that_goes_away_ends_its_scan(large: str) -> None:
 
 
 def test_slow_clients_leave_a_process_for_questions(large: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "TURN_SECONDS", 0.1)
+    monkeypatch.setattr(pool, "QUEUE_SECONDS", 0.1)
 
     async def use(pool: ScanPool) -> None:
         async with (
@@ -249,13 +249,13 @@ def test_column_arrays_and_the_scan_tell_the_same(cache: Cache, url: str, tmp_pa
         query = Query(paid)
         if index.supports_facet(query, column.name):
             asked = ScanRequest(what="facet", generation=1, query=query, column=column.name, limit=7)
-            assert scans.answer(asked, bytes)["values"] == index.facet(query, column.name, 7), column.name
+            assert scans.execute(asked, bytes)["values"] == index.facet(query, column.name, 7), column.name
             counted += 1
         for descending in (False, True):
             query = Query(paid, (Sort(column.name, descending),))
             if column.kind not in ("json", "bytes") and index.supports(query):
                 sent: list[bytes | memoryview] = []
-                scans.answer(ScanRequest(what="find", generation=1, query=query, offset=2, limit=20), sent.append)
+                scans.execute(ScanRequest(what="find", generation=1, query=query, offset=2, limit=20), sent.append)
                 assert np.frombuffer(b"".join(sent), "<i8").tolist() == index.find(query, 2, 20).rows.tolist()
                 found += 1
     assert counted >= 10
@@ -265,10 +265,10 @@ def test_column_arrays_and_the_scan_tell_the_same(cache: Cache, url: str, tmp_pa
 def test_a_generation_that_is_gone_or_damaged_is_told(cache: Cache, url: str, tmp_path: Path) -> None:
     scans = ScanExecutor(cache, tmp_path)
     asked = ScanRequest(what="facet", generation=1, query=Query(), column="id")
-    scans.answer(asked, bytes)
+    scans.execute(asked, bytes)
     cache.snapshots.open().paths(PARQUET)[0].unlink()
     with pytest.raises(SnapshotDamaged):
-        scans.answer(asked, bytes)
+        scans.execute(asked, bytes)
     shutil.rmtree(tmp_path / "cache" / "generations")
     with pytest.raises(UnknownGeneration):
-        scans.answer(asked, bytes)
+        scans.execute(asked, bytes)
