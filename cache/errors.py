@@ -8,6 +8,7 @@ OrdersError                 every error of ours
 |  |- ChangesGone           what changed since that generation is not known (any more)
 |  |- NoKey                 the table has no key to tell changed rows by
 |  |- SnapshotDamaged       a file of a generation is missing or has another size
+|  |- CacheFormat           a newer version of the product wrote the cache
 |  |- PublishConflict       the generation to grow from is no longer the newest
 |  |- CacheUnwritable       the folder cannot be written, or the disk is full
 |  |- SyncRunning           another process holds the sync lock
@@ -97,6 +98,12 @@ class NoKey(CacheError):
 class SnapshotDamaged(CacheError):
     code = "snapshot_damaged"
     advice = "The next sync writes what is missing again: press refresh or run `python -m scraper sync`."
+
+
+class CacheFormat(CacheError):
+    code = "cache_format"
+    advice = "Run the same version everywhere; this one neither writes nor reads that cache."
+    transient = True
 
 
 class PublishConflict(CacheError):

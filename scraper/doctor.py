@@ -99,6 +99,9 @@ def _cache(settings: Settings) -> Finding:
                 pass
             free = psutil.disk_usage(str(folder)).free
             status = cache.status()
+            cache.snapshots.require_format()
+            if status.head is not None:
+                cache.snapshots.inspect(status.head.generation).check()
     except OrdersError as error:
         return _broken("cache", error)
     except OSError as error:

@@ -71,6 +71,8 @@ _CODES = (
     Code("too_old", 503, "the data is older than two sync intervals and a sync's time limit",
          "The data was last verified at 2025-12-29T10:25:00Z. See GET /status."),
     _of(errors.SnapshotDamaged, 503, "a file of the cache is damaged", "Generation 12: segment 5f2c is damaged."),
+    _of(errors.CacheFormat, 503, "a newer version of the product wrote the cache",
+        "The cache has format 3, this version reads 2."),
     _of(errors.CacheUnwritable, 503, "the cache cannot be written",
         "The cache folder cannot be written: No space left on device."),
     _of(errors.QueryTimeout, 503, "a scan took too long", "The scan took over 30 seconds."),

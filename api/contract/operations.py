@@ -31,8 +31,8 @@ KEYED = ("unauthorized", "rate_limited")
 SIGNED = ("signature_invalid", "signature_expired")
 _FETCH = (
     "parameter_invalid", "bad_filter", "query_refused", "too_many_rows", "forbidden", "column_masked",
-    "unknown_generation", "no_snapshot", "no_worker", "snapshot_damaged", "cache_unwritable", "query_timeout",
-    "scan_failed", "scan_busy", "shutting_down", "timeout",
+    "unknown_generation", "no_snapshot", "no_worker", "snapshot_damaged", "cache_format", "cache_unwritable",
+    "query_timeout", "scan_failed", "scan_busy", "shutting_down", "timeout",
 )  # fmt: skip
 
 
@@ -96,7 +96,7 @@ OPERATIONS = (
     Operation("get", "/changes", "getChanges", "The rows inserted, updated and deleted since then.", json_of("Changes"),
               more=_UNCHANGED, headers=OF_VIEW, parameters=CHANGES_PARAMETERS, asked_headers=_TAGS,
               codes=("parameter_invalid", "forbidden", "column_masked", "no_key", "changes_gone", "no_snapshot",
-                     "snapshot_damaged"), security=(*SECURITY,),
+                     "snapshot_damaged", "cache_format"), security=(*SECURITY,),
               links={"getChanges": {"since": "$response.body#/next"}}),
     Operation("get", "/events", "getEvents", "What happens to the cache, as it happens, without end.",
               _events("FeedEvent"),
@@ -115,7 +115,7 @@ OPERATIONS = (
               {"text/plain": TEXT}, codes=("parameter_invalid", "forbidden")),
     Operation("get", "/health", "getHealth", "Says that the process answers.", json_of("Health"), security=()),
     Operation("get", "/ready", "getReady", "Whether fresh rows can be served.", json_of("Ready"), security=(),
-              codes=("parameter_invalid", "no_snapshot", "too_old", "no_worker")),
+              codes=("parameter_invalid", "no_snapshot", "cache_format", "too_old", "no_worker")),
     Operation("get", "/openapi.json", "getOpenapi", "This description; with a key, the columns too.",
               {MEDIA_TYPES["json"]: {"type": "object"}}, more=_UNCHANGED, headers=("ETag",), asked_headers=_TAGS,
               security=(), codes=("parameter_invalid", *KEYED)),

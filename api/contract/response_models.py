@@ -238,6 +238,7 @@ _STATUS = body(
     last_sync=or_null(ref("Sync"), _SYNC["examples"][0]),
     next_sync=_instant("When the next sync is due; null where none is planned.", nullable=True),
     worker=body("Who runs syncs.", alive=key("boolean", True), host=key(("string", "null"), "shop-1")),
+    cache_error=or_null(ref("Trouble")),
     misfits={**_COUNTED, "description": "By column: values that do not fit what it was found to hold."},
     zero_dates={**_COUNTED, "description": "By column: dates that no calendar has; they are null."},
     version=key("string", "0.1.0"),

@@ -15,6 +15,7 @@ from api.contract.json_response import ctime, dumps, http_date, iso, iso_or_none
 from api.http.headers import Lines
 from api.http.prepared_response import Ready
 from cache.access.masking import personal_columns
+from cache.errors import CacheFormat
 from cache.query.engine import ColumnIndex
 from cache.query.filters import Query
 from cache.storage.snapshot import Snapshot
@@ -103,7 +104,14 @@ class Views:
         return self._held(generation) if self._pointer == self._cache.snapshots.pointer() else None
 
     async def get(self, generation: int | None = None) -> View:
-        """The newest view, or that of a generation. Raises NoSnapshot, SnapshotDamaged, UnknownGeneration."""
+        """The newest view, or that of a generation.
+
+        Raises:
+            NoSnapshot: Nothing has been published yet.
+            SnapshotDamaged: No generation that is kept is intact.
+            UnknownGeneration: That generation is not kept.
+            CacheFormat: A newer version wrote the cache, and none of it can be read.
+        """
         view = self.at_hand(generation)
         if view is None:
             async with self._opening:
@@ -122,7 +130,13 @@ class Views:
 
     async def _open_newest(self) -> None:
         pointer = self._cache.snapshots.pointer()  # taken before: if it moves meanwhile, the next request opens again
-        view = await run_in_threadpool(lambda: View(self._cache.snapshots.open(), self._personal))
+        try:
+            view = await run_in_threadpool(lambda: View(self._cache.snapshots.open(), self._personal))
+        except CacheFormat:
+            if self._newest is None:
+                raise
+            self._pointer = pointer  # what is open stays good
+            return
         if self._newest and self._newest.generation != view.generation:
             self._keep(self._newest)
         self._newest, self._pointer = view, pointer

@@ -49,6 +49,8 @@ class Reports:
         parameters(request)
         status = await run_in_threadpool(self._cache.status)
         view = await self._view()
+        if view is None and (error := status.cache_error):
+            return _not_ready(error.code, f"{error.message} {error.advice}")
         if view is None:
             return _not_ready(NoSnapshot.code, f"There is no cached data to serve. {NoSnapshot.advice}")
         if now() - view.head.updated_at > self._too_old:
@@ -97,6 +99,7 @@ def _status(status: Status, view: View | None) -> dict[str, Any]:
         "last_sync": _sync(status.last) if status.last else None,
         "next_sync": iso_or_none(status.next_sync),
         "worker": {"alive": worker is not None, "host": worker.host if worker else None},
+        "cache_error": status.cache_error.model_dump() if status.cache_error else None,
         "misfits": dict(misfits),
         "zero_dates": dict(zero_dates),
         "version": VERSION,

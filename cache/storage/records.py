@@ -118,13 +118,17 @@ class Worker(BaseModel, frozen=True):
 
 
 class Status(BaseModel, frozen=True):
-    """What there is to know at one moment; dashboard and API show the same. `running` is the sync under way, if any."""
+    """What there is to know at one moment; dashboard and API show the same. `running` is the sync under way, if any.
+
+    `cache_error` is why this version cannot write the cache, if it cannot.
+    """
 
     head: Head | None
     running: Run | None
     last: Run | None
     queued: int
     workers: tuple[Worker, ...]
+    cache_error: Trouble | None = None
 
     @property
     def leader(self) -> Worker | None:

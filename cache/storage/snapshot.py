@@ -36,6 +36,7 @@ from cache.storage.mapped_files import mapped
 
 PARQUET, JSON, GZIP = "rows.parquet", "rows.json", "rows.deflate"
 OFFSETS, COLUMNS, CHECKSUMS = "offsets.u64", "columns.bin", "checksums.u64"
+SEGMENT_FILES = (PARQUET, JSON, GZIP, OFFSETS, COLUMNS, CHECKSUMS)
 
 
 class File(BaseModel, frozen=True):
@@ -202,14 +203,23 @@ class Snapshot:
         self._folder = segments
 
     def check(self) -> Self:
-        """Raises SnapshotDamaged where a file is missing or has another size."""
-        for segment in self.manifest.segments:
-            if not self.holds(segment):
-                raise SnapshotDamaged(f"Generation {self.generation}: segment {segment.id} is damaged.")
+        """Returns this snapshot.
+
+        Raises:
+            SnapshotDamaged: A file is missing or has another size.
+        """
+        for segment, found in self.faults.items():
+            raise SnapshotDamaged(f"Generation {self.generation}: segment {segment} {found}.")
         return self
 
+    @cached_property
+    def faults(self) -> dict[str, str]:
+        """What was wrong when this was first asked: the id of a segment, and its fault (see `fault`)."""
+        found = ((segment.id, fault(self._folder, segment)) for segment in self.manifest.segments)
+        return {id: problem for id, problem in found if problem is not None}
+
     def holds(self, segment: Segment) -> bool:
-        return intact(self._folder, segment)
+        return fault(self._folder, segment) is None
 
     @property
     def generation(self) -> int:
@@ -282,18 +292,28 @@ class Snapshot:
 
     def verify(self) -> list[str]:
         """Reads every file whole and returns the ids of the segments whose digests differ."""
-        return [s.id for s in self.manifest.segments if not intact(self._folder, s, digests=True)]
+        return [s.id for s in self.manifest.segments if fault(self._folder, s, digests=True)]
 
 
-def intact(folder: Path, segment: Segment, digests: bool = False) -> bool:
-    """Whether all files of a segment have their sizes (and, if asked, their SHA-256 digests)."""
-    for name, file in segment.files.items():
-        path = folder / segment.id / name
+def fault(folder: Path, segment: Segment, digests: bool = False) -> str | None:
+    """What is wrong with the files of a segment.
+
+    Args:
+        folder: The folder of segments.
+        segment: As the manifest lists it.
+        digests: Whether to compare the SHA-256 digests too, beside the sizes.
+
+    Returns:
+        The first fault in words that follow the name of the segment; None where it is intact.
+    """
+    for name in SEGMENT_FILES:
+        if name not in segment.files:  # an older version wrote it, which had no such file
+            return f"has no {name}"
+        path, file = folder / segment.id / name, segment.files[name]
         try:
-            if path.stat().st_size != file.size:
-                return False
-        except OSError:
-            return False
-        if digests and hashlib.sha256(path.read_bytes()).hexdigest() != file.sha256:
-            return False
-    return True
+            size = path.stat().st_size
+        except OSError as error:
+            return f"lacks {name} ({error.strerror})"
+        if size != file.size or (digests and hashlib.sha256(path.read_bytes()).hexdigest() != file.sha256):
+            return f"has a damaged {name}"
+    return None

@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from cache.errors import SyncRunning
+from cache.errors import CacheFormat, SyncRunning, Trouble
 from cache.storage.change_log import ChangeList
 from cache.storage.documents import Content, Document
 from cache.storage.records import Publication, Run, Status, Task, Worker
@@ -43,6 +43,7 @@ class Snapshots(Protocol):
             NoSnapshot: Nothing has been published yet.
             UnknownGeneration: The generation is not kept.
             SnapshotDamaged: The generation, or every one that is kept, is damaged.
+            CacheFormat: A newer version wrote the cache, and this one can read no generation of it.
         """
 
     def inspect(self, generation: int) -> Snapshot:
@@ -63,6 +64,13 @@ class Snapshots(Protocol):
         Raises:
             ChangesGone: A list is not kept, the rows of one cannot be told from those before, or `since` is a
                 generation of another cache.
+        """
+
+    def require_format(self) -> None:
+        """Checks that this version may write the cache; so does every method below.
+
+        Raises:
+            CacheFormat: A newer version wrote it.
         """
 
     def workspace(self) -> AbstractContextManager[Path]:
@@ -238,7 +246,15 @@ class Cache:
             last=next((run for run in self.runs.recent(2) if run.outcome != "running"), None),
             queued=self.runs.queued(),
             workers=self.leadership.workers(),
+            cache_error=self._error(),
         )
+
+    def _error(self) -> Trouble | None:
+        try:
+            self.snapshots.require_format()
+        except CacheFormat as error:
+            return error.trouble()
+        return None
 
     @contextmanager
     def sync_lock(self) -> Iterator[None]:

@@ -30,6 +30,7 @@ def recorded(cache: Cache, trigger: str, work: Callable[[Reporter, Sequence[Task
         run = run.model_copy(update={"asked_by": tuple(sorted({task.requested_by for task in asked}))})
         with Reporter(cache, run) as reporter:
             try:
+                cache.snapshots.require_format()
                 work(reporter, asked)
             except OrdersError as error:
                 log.error("sync=%s failed code=%s %s", run.id, error.code, error)
@@ -46,10 +47,13 @@ def newest(cache: Cache) -> Snapshot | None:
     """The generation to grow from; whatever is damaged in the newest is a range that differs."""
     head = cache.snapshots.head()
     try:
-        return cache.snapshots.inspect(head.generation) if head else None
+        before = cache.snapshots.inspect(head.generation) if head else None
     except UnknownGeneration as error:
         log.warning("%s All is loaded again.", error.message)
         return None
+    for segment, problem in before.faults.items() if before else ():
+        log.warning("Segment %s %s. Its rows are loaded again.", segment, problem)
+    return before
 
 
 def publish(
@@ -64,7 +68,7 @@ def publish(
     `proven_at` is the moment from which all of it is proven, where it is not `as_of`.
     """
     last = cache.snapshots.head()
-    same = before is not None and (tuple(segments), columns, _told(source)) == (
+    same = before is not None and not before.faults and (tuple(segments), columns, _told(source)) == (
         before.manifest.segments, before.columns, _told(before.manifest.source))  # fmt: skip
     generation = (last.generation if last else 0) + (0 if same else 1)
     verified_at = last.verified_at if doubt and last else None if doubt else proven_at or as_of

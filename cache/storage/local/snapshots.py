@@ -16,12 +16,13 @@ from filelock import FileLock
 from pydantic import ValidationError
 from typing_extensions import override
 
-from cache.errors import ChangesGone, NoSnapshot, PublishConflict, SnapshotDamaged, UnknownGeneration
+from cache.errors import CacheFormat, ChangesGone, NoSnapshot, PublishConflict, SnapshotDamaged, UnknownGeneration
 from cache.storage.change_log import About, ChangedRows, ChangeList, stamp
+from cache.storage.file_format import decode, encode
 from cache.storage.local.atomic_files import disk_errors, sync_file, sync_folder, write_whole
 from cache.storage.local.journal import Journal
 from cache.storage.records import Publication, now
-from cache.storage.snapshot import Draft, Head, Manifest, Segment, Snapshot, intact
+from cache.storage.snapshot import Draft, Head, Manifest, Segment, Snapshot, fault
 from cache.storage.store import Snapshots
 
 KEPT_GENERATIONS = 5
@@ -58,12 +59,15 @@ class LocalSnapshots(Snapshots):
     @override
     def head(self) -> Head | None:
         try:
-            return Head.model_validate_json(self._current.read_bytes())
+            return decode(Head, self._current.read_bytes())
         except FileNotFoundError:
             return None
-        except ValidationError:  # a damaged pointer: what the newest manifest knows of itself
-            manifest = next(self._manifests(), None)
-            return _as_published(manifest, "The pointer of the cache was damaged.") if manifest else None
+        except ValidationError:
+            reason = "The pointer of the cache was damaged."
+        except CacheFormat as error:
+            reason = error.message
+        manifest = next(self._manifests(), None)  # the newest that can be read knows what the pointer said of it
+        return _as_published(manifest, reason) if manifest else None
 
     @override
     def pointer(self) -> object:
@@ -77,6 +81,7 @@ class LocalSnapshots(Snapshots):
     def open(self, generation: int | None = None) -> Snapshot:
         head = self.head()
         if head is None:
+            self.require_format()
             raise NoSnapshot("No cached data available: no sync has completed yet.")
         if generation is not None:
             return self.inspect(generation).check()
@@ -86,6 +91,7 @@ class LocalSnapshots(Snapshots):
             for older in sorted((g for g in self._kept() if g < head.generation), reverse=True):
                 with suppress(SnapshotDamaged, UnknownGeneration):
                     return self._inspect(older, error.message).check()
+            self.require_format()
             raise
 
     @override
@@ -95,8 +101,8 @@ class LocalSnapshots(Snapshots):
     def _inspect(self, generation: int, reason: str | None = None) -> Snapshot:
         """`reason` is why a generation that is not the newest is shown in its place."""
         try:
-            manifest = Manifest.model_validate_json(self._path(generation).read_bytes())
-        except (FileNotFoundError, ValidationError) as error:
+            manifest = decode(Manifest, self._path(generation).read_bytes())
+        except (FileNotFoundError, ValidationError, CacheFormat) as error:
             raise UnknownGeneration(f"Generation {generation} is not kept.") from error
         head = self.head()
         if head is None or head.generation != generation:
@@ -120,8 +126,8 @@ class LocalSnapshots(Snapshots):
     def _manifests(self) -> Iterator[Manifest]:
         """Those that are kept and can be read, newest first."""
         for generation in sorted(self._kept(), reverse=True):
-            with suppress(FileNotFoundError, ValidationError):
-                yield Manifest.model_validate_json(self._path(generation).read_bytes())
+            with suppress(FileNotFoundError, ValidationError, CacheFormat):
+                yield decode(Manifest, self._path(generation).read_bytes())
 
     def _path(self, generation: int) -> Path:
         return self._generations / f"{generation:010d}.json"
@@ -139,8 +145,14 @@ class LocalSnapshots(Snapshots):
         return {int(path.stem) for path in self._generations.glob("*.json")}
 
     @override
+    def require_format(self) -> None:
+        with suppress(FileNotFoundError, ValidationError):
+            decode(Head, self._current.read_bytes())
+
+    @override
     @contextmanager
     def workspace(self) -> Iterator[Path]:
+        self.require_format()
         with disk_errors():
             for left_over in self._work.iterdir():  # of syncs that were killed
                 shutil.rmtree(left_over, ignore_errors=True)
@@ -156,7 +168,8 @@ class LocalSnapshots(Snapshots):
 
     @override
     def adopt(self, folder: Path, segment: Segment) -> None:
-        if intact(self._segments, segment, digests=True):
+        self.require_format()
+        if fault(self._segments, segment, digests=True) is None:
             return
         target = self._segments / segment.id
         with disk_errors():
@@ -169,17 +182,18 @@ class LocalSnapshots(Snapshots):
 
     @override
     def save_draft(self, draft: Draft) -> None:
+        self.require_format()
         with disk_errors():
             sync_folder(self._segments)
-            write_whole(self._root / "draft.json", draft.model_dump_json().encode())
+            write_whole(self._root / "draft.json", encode(draft))
 
     @override
     def draft(self) -> Draft | None:
         try:
-            draft = Draft.model_validate_json((self._root / "draft.json").read_bytes())
-        except (FileNotFoundError, ValidationError):
+            draft = decode(Draft, (self._root / "draft.json").read_bytes())
+        except (FileNotFoundError, ValidationError, CacheFormat):
             return None
-        whole = tuple(itertools.takewhile(lambda segment: intact(self._segments, segment), draft.segments))
+        whole = tuple(itertools.takewhile(lambda segment: fault(self._segments, segment) is None, draft.segments))
         return draft.model_copy(update={"segments": whole}) if whole else None
 
     @override
@@ -189,7 +203,7 @@ class LocalSnapshots(Snapshots):
             self._expect(manifest.parent)
             sync_folder(self._segments)
             self._write_changes(manifest, publication.changes)
-            write_whole(self._path(manifest.generation), manifest.model_dump_json().encode())
+            write_whole(self._path(manifest.generation), encode(manifest))
             self._point(head)
             (self._root / "draft.json").unlink(missing_ok=True)
             self._collect(head.generation)
@@ -202,12 +216,13 @@ class LocalSnapshots(Snapshots):
             self._point(head)
 
     def _expect(self, newest: int | None) -> None:
+        self.require_format()
         head = self.head()
         if (head.generation if head else None) != newest:
             raise PublishConflict(f"Generation {newest} is no longer the newest.")
 
     def _point(self, head: Head) -> None:
-        write_whole(self._current, head.model_dump_json().encode())
+        write_whole(self._current, encode(head))
         self._journal.bump()
 
     def _collect(self, newest: int) -> None:
