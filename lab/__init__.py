@@ -13,13 +13,13 @@ import pymysql
 from filelock import FileLock
 
 from lab import load, mutations, processes, shop
-from lab.doors import Door, Site, design
+from lab.fault_proxy import FaultProxy
 from lab.faults import Faults
-from lab.meddler import Meddler
+from lab.login_fixtures import LoginFixture, Site, design
 from lab.servers import LabError, MariaDB, PhpMyAdmin, free_port, install, merged, port_is_free
 from lab.state import State
 
-__all__ = ["DATABASE", "TABLE", "Door", "Lab", "LabError", "Meddler"]
+__all__ = ["DATABASE", "TABLE", "FaultProxy", "Lab", "LabError", "LoginFixture"]
 
 DATABASE = "shop"
 TABLE = "orders"
@@ -143,30 +143,30 @@ class Lab:
             raise LabError(f"The database of the lab in {self.path} is down. Start it: python -m lab up")
         return self._database(state).connect(database)
 
-    # -- other ways in, and what goes wrong -------------------------------------------------------------------------
+    # -- other logins, and what goes wrong -------------------------------------------------------------------------
 
-    def door(
+    def login_fixture(
         self,
         name: str,
         *,
         config: Mapping[str, object] | None = None,
         php: Mapping[str, str] | None = None,
         **options: Any,
-    ) -> Door:
-        """Open another front door before the same database; it ends with the lab at the latest.
+    ) -> LoginFixture:
+        """Start servers with another kind of login over the same database. They end with the lab at the latest.
 
         Args:
-            name: one of the names that `lab/doors.py` lists.
-            config: phpMyAdmin's settings that differ from the door's, as for `Lab`.
+            name: one of the names that `lab/login_fixtures.py` lists.
+            config: phpMyAdmin's settings that differ from the fixture's, as for `Lab`.
             php: PHP settings that differ from the lab's: `{"memory_limit": "32M"}`.
-            options: the door's own, as listed there.
+            options: the fixture's own, as listed there.
 
         Raises:
-            LabError: no such door, a server that it needs is missing or does not start, or the lab is down.
+            LabError: no such fixture, a server that it needs is missing or does not start, or the lab is down.
         """
         port = free_port()
-        part = f"door {port}"
-        folder = Path(self._known().home) / "doors" / f"{name}-{port}"
+        part = f"login {port}"
+        folder = Path(self._known().home) / "logins" / f"{name}-{port}"
         try:
             with self._locked():
                 state = self._known()
@@ -177,18 +177,13 @@ class Lab:
                 plan = design(name, site, **options)
                 changed = merged(merged(self._config_of(state), plan.config), config or {})
                 phpmyadmin = PhpMyAdmin(Path(state.home), folder, port, changed, php or {}, plan.includes)
-                door = Door(phpmyadmin, plan, self.settings(), lambda: self._close(part, folder))
-                for number, server in enumerate(door.servers()):
+                fixture = LoginFixture(phpmyadmin, plan, self.settings(), lambda: self._close(part, folder))
+                for number, server in enumerate(fixture.servers()):
                     state.start(f"{part}.{number}", server)
         except BaseException:
             self._close(part, folder)
             raise
-        return door
-
-    @staticmethod
-    def meddler(url: str) -> Meddler:
-        """A proxy in front of a door's address (http) that can spoil what passes through it."""
-        return Meddler(url)
+        return fixture
 
     @property
     def faults(self) -> Faults:
@@ -303,16 +298,16 @@ class Lab:
         with self._locked():
             step(self._known())
 
-    def _close(self, door: str, folder: Path) -> None:
+    def _close(self, name: str, folder: Path) -> None:
         if not self.path.exists():
             return
         with self._locked():
             if state := State.read(self._state_file):
-                for part in [part for part in state.running if part.startswith(f"{door}.")]:
+                for part in [part for part in state.running if part.startswith(f"{name}.")]:
                     state.stop(part)
         shutil.rmtree(folder, ignore_errors=True)
 
     def _end(self, state: State) -> None:
-        for part in sorted(state.running, key=["database", "phpmyadmin"].__contains__):  # doors first
+        for part in sorted(state.running, key=["database", "phpmyadmin"].__contains__):  # login fixtures first
             state.stop(part)
-        shutil.rmtree(Path(state.home) / "doors", ignore_errors=True)
+        shutil.rmtree(Path(state.home) / "logins", ignore_errors=True)

@@ -246,8 +246,8 @@ def test_a_firewall_that_a_sync_goes_round_is_named_and_nothing_is_broken(
     named: str, advice: str,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(doctor, "log_in", log_in)
-    with lab.door("firewall", refuse=refuse) as door:
-        findings = examine(PHPMYADMIN_URL=door.url, PHPMYADMIN_LOGIN="http")
+    with lab.login_fixture("firewall", refuse=refuse) as fixture:
+        findings = examine(PHPMYADMIN_URL=fixture.url, PHPMYADMIN_LOGIN="http")
     assert broken(findings) == []
     assert f"refuses {named}." in findings["firewall"].what
     assert advice in findings["firewall"].advice
@@ -258,8 +258,10 @@ def test_a_firewall_that_lets_nothing_through(
     examine: Callable[..., dict[str, Finding]], lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(doctor, "log_in", log_in)
-    with lab.door("firewall", refuse=["table"]) as door:  # each form after the login names it, and no token can
-        findings = examine(PHPMYADMIN_URL=door.url, PHPMYADMIN_LOGIN="http")
+    with lab.login_fixture(
+        "firewall", refuse=["table"]
+    ) as fixture:  # each form after the login names it, and no token can
+        findings = examine(PHPMYADMIN_URL=fixture.url, PHPMYADMIN_LOGIN="http")
     assert broken(findings) == ["table"]
     assert "firewall" in findings["table"].advice
 

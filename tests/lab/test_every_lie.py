@@ -10,11 +10,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import pytest
 from copies import Copies, json_rows
-from cutting_proxy import Gateway, gateway
 from lab_fixtures import settings_of
 
 from cache.storage.records import Run
-from lab import Meddler
+from lab import FaultProxy
 from scraper.client.session import Session
 from scraper.login.login import log_in
 from scraper.settings import ScraperSettings
@@ -24,31 +23,25 @@ ROWS = [(i, f"note {i}") for i in range(45)]
 FATAL = "<br />\n<b>Fatal error</b>:  Maximum execution time of 30 seconds exceeded in <b>x.php</b> on line <b>1</b>"
 ALERT = '<div class="alert alert-danger" role="alert"><code>#2006 - MySQL server has gone away</code></div>'
 
-Lie = Callable[[Copies, Meddler, str], AbstractContextManager[object] | None]
+Lie = Callable[[Copies, FaultProxy, str], AbstractContextManager[object] | None]
 LIES: dict[str, Lie] = {
     "query killed": lambda copies, _, what: copies.lab.faults.killing("QUERY", matching=what),
     "connection killed": lambda copies, _, what: copies.lab.faults.killing("CONNECTION", matching=what),
-    "cut to its header": lambda _, meddler, what: meddler.cut(rows=0, matching=what),
-    "cut within a row": lambda _, meddler, what: meddler.cut(size=14, matching=what),
-    "empty": lambda _, meddler, what: meddler.cut(size=0, matching=what),
-    "reset": lambda _, meddler, what: meddler.reset(size=14, matching=what),
-    "stalled": lambda _, meddler, what: meddler.stall(2, size=14, matching=what),
-    "PHP's fatal error inside": lambda _, meddler, what: meddler.append(FATAL, matching=what),
-    "an alert inside": lambda _, meddler, what: meddler.append(ALERT, matching=what),
-    "an alert as the body": lambda _, meddler, what: meddler.replace(ALERT, matching=what),
-    "a server error": lambda _, meddler, what: meddler.fail(502, "Bad gateway", matching=what),
+    "cut to its header": lambda _, proxy, what: proxy.cut(rows=0, matching=what),
+    "cut within a row": lambda _, proxy, what: proxy.cut(size=14, matching=what),
+    "empty": lambda _, proxy, what: proxy.cut(size=0, matching=what),
+    "reset": lambda _, proxy, what: proxy.reset(size=14, matching=what),
+    "stalled": lambda _, proxy, what: proxy.stall(2, size=14, matching=what),
+    "PHP's fatal error inside": lambda _, proxy, what: proxy.append(FATAL, matching=what),
+    "an alert inside": lambda _, proxy, what: proxy.append(ALERT, matching=what),
+    "an alert as the body": lambda _, proxy, what: proxy.replace(ALERT, matching=what),
+    "a server error": lambda _, proxy, what: proxy.fail(502, "Bad gateway", matching=what),
 }
 
 
 @pytest.fixture
-def meddler(copies: Copies) -> Iterator[Meddler]:
-    with Meddler(copies.session.export_url) as meddler:
-        yield meddler
-
-
-@pytest.fixture
-def proxy(copies: Copies) -> Iterator[Gateway]:
-    with gateway(copies.session.export_url) as proxy:
+def proxy(copies: Copies) -> Iterator[FaultProxy]:
+    with FaultProxy(copies.session.export_url) as proxy:
         yield proxy
 
 
@@ -76,15 +69,15 @@ def nothing_wrong(copies: Copies, table: str) -> Iterator[list[Run]]:
 @pytest.mark.parametrize("what", ["MD5(", "LIMIT"], ids=["checksums", "rows"])
 @pytest.mark.parametrize("lie", LIES)
 def test_an_answer_that_is_never_whole_fails_the_sync_and_changes_nothing(
-    copies: Copies, small_pages: None, meddler: Meddler, monkeypatch: pytest.MonkeyPatch, lie: str, what: str
+    copies: Copies, small_pages: None, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch, lie: str, what: str
 ) -> None:
     monkeypatch.setattr("scraper.client.transport.SILENT_SECONDS", 0.3)
     table = copies.table("id INT PRIMARY KEY, note TEXT", ROWS)
     assert copies.sync(table).error is None
     copies.execute(f"UPDATE {table} SET note = 'new' WHERE id IN (3, 33)")
     with nothing_wrong(copies, table) as runs:
-        with LIES[lie](copies, meddler, what) or nullcontext():
-            runs.append(copies.sync(table, copies.through(meddler.url)))
+        with LIES[lie](copies, proxy, what) or nullcontext():
+            runs.append(copies.sync(table, copies.through(proxy.url)))
         if "killed" not in lie:  # a quick statement may escape
             assert runs[0].outcome == "failed"
 
@@ -105,15 +98,15 @@ def test_statements_that_are_killed_while_they_run_are_retried_then_fail(copies:
     assert copies.cache.snapshots.head() is None
 
 
-def test_rows_that_net_write_timeout_cuts_are_gone_on_with(copies: Copies, meddler: Meddler) -> None:
+def test_rows_that_net_write_timeout_cuts_are_gone_on_with(copies: Copies, proxy: FaultProxy) -> None:
     table = copies.table("id INT PRIMARY KEY, note LONGTEXT")
     for i in range(7):
         copies.execute(f"INSERT INTO {table} SELECT {i} * 100 + seq, REPEAT(MD5(seq), 1500) FROM seq_0_to_99")
-    meddler.stall(2.5, size=1000, matching="LIMIT", times=1)
+    proxy.stall(2.5, size=1000, matching="LIMIT", times=1)
     with copies.lab.faults.variables(net_write_timeout=1), nothing_wrong(copies, table) as runs:
-        runs.append(copies.sync(table, copies.through(meddler.url)))
+        runs.append(copies.sync(table, copies.through(proxy.url)))
     assert runs[0].error is None
-    first = next(request for request in meddler.requests if "LIMIT" in request.statement)
+    first = next(request for request in proxy.requests if "LIMIT" in request.statement)
     assert first.sent < 33_600_000  # the lie was told
 
 
@@ -122,8 +115,8 @@ def test_rows_that_net_write_timeout_cuts_are_gone_on_with(copies: Copies, meddl
 
 @contextmanager
 def limited(copies: Copies, php: dict[str, str], **config: object) -> Iterator[Session]:
-    with copies.lab.door("cookie", config=config, php=php) as door:
-        yield log_in(settings_of(copies.lab, phpmyadmin_url=door.url))
+    with copies.lab.login_fixture("cookie", config=config, php=php) as fixture:
+        yield log_in(settings_of(copies.lab, phpmyadmin_url=fixture.url))
 
 
 def test_an_answer_that_php_ends_at_its_memory_limit_is_never_published(copies: Copies) -> None:
@@ -142,16 +135,16 @@ def test_an_answer_that_php_ends_at_its_memory_limit_is_never_published(copies: 
 
 @pytest.mark.parametrize("skip", [0, 2, 5])
 def test_a_session_that_ends_in_the_middle_is_renewed_by_one_login(
-    copies: Copies, small_pages: None, meddler: Meddler, skip: int
+    copies: Copies, small_pages: None, proxy: FaultProxy, skip: int
 ) -> None:
     table = copies.table("id INT PRIMARY KEY, note TEXT", ROWS)
     logins: list[ScraperSettings] = []
 
     def log_in_again(settings: ScraperSettings) -> Session:
         logins.append(settings)
-        return copies.through(meddler.url)
+        return copies.through(proxy.url)
 
-    meddler.replace('<form id="login_form"><input name="pma_username"></form>', skip=skip, times=1)
+    proxy.replace('<form id="login_form"><input name="pma_username"></form>', skip=skip, times=1)
     chosen = copies.settings.model_copy(update={"phpmyadmin_table": table})
     assert sync(copies.cache, chosen, log_in_again).error is None
     assert len(logins) == 2
@@ -173,18 +166,6 @@ def test_a_disk_that_is_full_is_said_so_and_readers_keep_what_they_had(copies: C
     assert runs[0].error.code == "cache_unwritable"
 
 
-def at_first(times: list[str], step: Callable[[], object]) -> Callable[[str, bytes], bytes]:
-    """Does something after the first page of rows has been read, before it is handed on."""
-
-    def meddle(sql: str, body: bytes) -> bytes:
-        if "LIMIT" in sql and not times:
-            times.append(sql)
-            step()
-        return body
-
-    return meddle
-
-
 @pytest.mark.parametrize(
     ("change", "codes"),
     [
@@ -196,10 +177,15 @@ def at_first(times: list[str], step: Callable[[], object]) -> Callable[[str, byt
     ],
 )
 def test_a_shape_that_changes_between_two_pages_is_not_published(
-    copies: Copies, small_pages: None, proxy: Gateway, change: str, codes: set[str]
+    copies: Copies, small_pages: None, proxy: FaultProxy, change: str, codes: set[str]
 ) -> None:
     table = copies.table("id INT PRIMARY KEY, a TEXT, b TEXT", [(i, f"a{i}", f"b{i}") for i in range(45)])
-    proxy.meddle = at_first([], lambda: copies.execute(f"ALTER TABLE {table} {change}"))
+
+    def alter(body: bytes) -> bytes:
+        copies.execute(f"ALTER TABLE {table} {change}")
+        return body
+
+    proxy.transform(alter, matching="LIMIT", times=1)
     with nothing_wrong(copies, table) as runs:
         runs.append(copies.sync(table, copies.through(proxy.url)))
     assert runs[0].error is not None
@@ -208,18 +194,19 @@ def test_a_shape_that_changes_between_two_pages_is_not_published(
 
 @pytest.mark.parametrize("again", [False, True], ids=["dropped", "dropped and made anew"])
 def test_a_table_that_is_dropped_between_two_pages(
-    copies: Copies, small_pages: None, proxy: Gateway, again: bool
+    copies: Copies, small_pages: None, proxy: FaultProxy, again: bool
 ) -> None:
     table = copies.table("id INT PRIMARY KEY, note TEXT", ROWS)
     copies.sync(table)
     copies.execute(f"UPDATE {table} SET note = 'new'")
 
-    def drop() -> None:
+    def drop(body: bytes) -> bytes:
         copies.execute(f"DROP TABLE {table}")
         if again:
             copies.table("id INT PRIMARY KEY, note TEXT", ROWS[:30], name=table)
+        return body
 
-    proxy.meddle = at_first([], drop)
+    proxy.transform(drop, matching="LIMIT", times=1)
     head = copies.cache.snapshots.head()
     run = copies.sync(table, copies.through(proxy.url))
     if again:

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 from copies import Copies, json_rows
-from cutting_proxy import Gateway, gateway
 
 from cache.storage.snapshot import JSON, ChangeCounts
+from lab import FaultProxy
 
 
 @pytest.fixture
-def proxy(copies: Copies) -> Iterator[Gateway]:
-    with gateway(copies.session.export_url) as proxy:
+def proxy(copies: Copies) -> Iterator[FaultProxy]:
+    with FaultProxy(copies.session.export_url) as proxy:
         yield proxy
 
 
@@ -139,18 +139,18 @@ def test_a_view_is_followed(copies: Copies, small_pages: None) -> None:
 # -- kinds
 
 
-def first_load(copies: Copies, proxy: Gateway, table: str, cut_after: int) -> int:
+def first_load(copies: Copies, proxy: FaultProxy, table: str, cut_after: int) -> int:
     """A first load that fails after so many pages; the number of pages that the next, whole one asked for."""
-    proxy.meddle = lambda sql, body: b"" if "LIMIT" in sql and pages(proxy) >= cut_after else body
+    proxy.cut(size=0, matching="LIMIT", skip=cut_after)
     assert copies.sync(table, copies.through(proxy.url)).outcome == "failed"
-    proxy.meddle = lambda _, body: body
-    proxy.statements.clear()
+    proxy.clear()
+    proxy.requests.clear()
     synced_through = copies.sync(table, copies.through(proxy.url))
     assert synced_through.error is None
     return pages(proxy)
 
 
-def pages(proxy: Gateway) -> int:
+def pages(proxy: FaultProxy) -> int:
     return sum("LIMIT" in sql for sql in proxy.statements)
 
 
@@ -160,7 +160,7 @@ def eager_drafts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_interrupted_first_load_goes_on_where_it_stopped(
-    copies: Copies, small_pages: None, eager_drafts: None, proxy: Gateway
+    copies: Copies, small_pages: None, eager_drafts: None, proxy: FaultProxy
 ) -> None:
     table = copies.table("id INT PRIMARY KEY, a TEXT", [(i, "{}") for i in range(100)])  # ten pages at least
     assert first_load(copies, proxy, table, 8) < 6
@@ -170,7 +170,7 @@ def test_an_interrupted_first_load_goes_on_where_it_stopped(
 @pytest.mark.parametrize("odd", [15, 45, 95])
 @pytest.mark.parametrize("cut_after", [3, 12])
 def test_values_that_disprove_a_kind_make_the_column_text_after_a_resume(
-    copies: Copies, small_pages: None, eager_drafts: None, proxy: Gateway, odd: int, cut_after: int
+    copies: Copies, small_pages: None, eager_drafts: None, proxy: FaultProxy, odd: int, cut_after: int
 ) -> None:
     rows: list[tuple[Any, ...]] = [(i, "[]" if i != odd else "words", 1 + 2 * (i == odd)) for i in range(100)]
     table = copies.table("id INT PRIMARY KEY, a TEXT, b TINYINT(1)", rows)
@@ -219,7 +219,9 @@ def test_ranges_split_when_they_grow_and_merge_when_they_shrink(copies: Copies, 
     assert max(shrunk) <= 15
 
 
-def test_of_damaged_segments_their_ranges_alone_are_exported(copies: Copies, small_pages: None, proxy: Gateway) -> None:
+def test_of_damaged_segments_their_ranges_alone_are_exported(
+    copies: Copies, small_pages: None, proxy: FaultProxy
+) -> None:
     table = copies.table("id INT PRIMARY KEY, note TEXT", [(i, "") for i in range(100)])
     synced(copies, table)
     snapshot = copies.cache.snapshots.open()

@@ -16,7 +16,7 @@ from copies import EVERY_TYPE, EVERY_TYPE_ROWS, Copies
 
 from cache.storage.records import Publication
 from cache.storage.snapshot import StatementDialect
-from lab import Door, Meddler
+from lab import FaultProxy, LoginFixture
 from scraper.client.exporter import Exporter
 from scraper.client.session import Session
 from scraper.errors import StatementBlocked
@@ -31,13 +31,13 @@ NO_SQL = ["SELECT", "SHOW"]  # refused, no statement does
 @contextmanager
 def behind(copies: Copies, refuse: Sequence[str], **options: Any) -> Iterator[Session]:
     """A login through a firewall that refuses forms with one of these texts."""
-    with copies.lab.door("firewall", refuse=refuse, **options) as door:
-        yield logged_in(door, copies.session)
+    with copies.lab.login_fixture("firewall", refuse=refuse, **options) as fixture:
+        yield logged_in(fixture, copies.session)
 
 
-def logged_in(door: Door, like: Session) -> Session:
-    settings = door.settings()
-    with httpx.Client(base_url=door.url, trust_env=False, follow_redirects=True, timeout=60) as http:
+def logged_in(fixture: LoginFixture, like: Session) -> Session:
+    settings = fixture.settings()
+    with httpx.Client(base_url=fixture.url, trust_env=False, follow_redirects=True, timeout=60) as http:
         form = http.get("index.php").text.partition('id="login_form"')[2].partition("</form>")[0]
         fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form))
         page = http.post("index.php?route=/", data={
@@ -46,7 +46,7 @@ def logged_in(door: Door, like: Session) -> Session:
         }).text  # fmt: skip
         token = re.findall(r'token:"([^"]+)"', page)[0]
         cookies = tuple((str(cookie.name), str(cookie.value)) for cookie in http.cookies.jar)
-    return replace(like, export_url=f"{door.url}index.php?route=/export", cookies=cookies, token=token)
+    return replace(like, export_url=f"{fixture.url}index.php?route=/export", cookies=cookies, token=token)
 
 
 def dialect_of(copies: Copies) -> StatementDialect:
@@ -88,9 +88,9 @@ def test_a_refused_form_gives_way_to_another_that_proves_as_much(
 @pytest.mark.parametrize("key", ["id INT PRIMARY KEY", "id INT"], ids=["key", "no key"])
 def test_a_page_that_is_sent_once_in_place_of_rows_is_no_firewall(copies: Copies, key: str, matching: str) -> None:
     table = copies.table(f"{key}, note TEXT", [(1, "a")])
-    with copies.lab.meddler(copies.session.export_url) as meddler:
-        meddler.replace("<html><title>Just a moment...</title>", matching=matching, times=1)
-        run = copies.sync(table, copies.through(meddler.url))
+    with FaultProxy(copies.session.export_url) as proxy:
+        proxy.replace("<html><title>Just a moment...</title>", matching=matching, times=1)
+        run = copies.sync(table, copies.through(proxy.url))
 
     assert run.outcome == "published", run.error
     assert dialect_of(copies) == StatementDialect()
@@ -229,13 +229,13 @@ def test_an_answer_that_is_cut_is_asked_for_again_in_every_form(
     copies: Copies, small_pages: None, refuse: list[str], matching: str, cut: dict[str, int]
 ) -> None:
     table = copies.table("id INT, line INT, note TEXT, PRIMARY KEY (id, line)", [(n, 1, "a") for n in range(60)])
-    with behind(copies, refuse) as session, Meddler(session.export_url) as meddler:
+    with behind(copies, refuse) as session, FaultProxy(session.export_url) as proxy:
         copies.sync(table, session)
         copies.execute(f"UPDATE {table} SET note = 'b' WHERE id > 30")
-        meddler.cut(matching=matching, times=1, **cut)
-        run = copies.sync(table, replace(session, export_url=meddler.url))
+        proxy.cut(matching=matching, times=1, **cut)
+        run = copies.sync(table, replace(session, export_url=proxy.url))
 
-        forms = [" ".join(f"{name}={value}" for name, value in each.form.items()) for each in meddler.requests]
+        forms = [" ".join(f"{name}={value}" for name, value in each.form.items()) for each in proxy.requests]
         assert sum(matching in form for form in forms) > 1
         assert run.outcome in ("published", "unverified"), run.error
         assert copies.differences(table) == []
@@ -243,10 +243,10 @@ def test_an_answer_that_is_cut_is_asked_for_again_in_every_form(
 
 def test_a_copy_of_which_the_count_is_always_wrong_is_not_published(copies: Copies) -> None:
     table = copies.table("id INT PRIMARY KEY, note TEXT", [(n, "a") for n in range(60)])
-    with behind(copies, NO_SQL) as session, Meddler(session.export_url) as meddler:
+    with behind(copies, NO_SQL) as session, FaultProxy(session.export_url) as proxy:
         first = copies.sync(table, session)
-        meddler.cut(rows=40, matching="what=csv")
-        run = copies.sync(table, replace(session, export_url=meddler.url))
+        proxy.cut(rows=40, matching="what=csv")
+        run = copies.sync(table, replace(session, export_url=proxy.url))
 
     assert run.outcome == "failed" and run.error is not None and run.error.code == "answer_cut"
     head = copies.cache.snapshots.head()

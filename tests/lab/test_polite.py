@@ -19,7 +19,7 @@ from cache.errors import SettingsInvalid
 from cache.storage.records import Run
 from cache.storage.store import Cache
 from lab import Lab
-from lab.meddler import Meddler
+from lab.fault_proxy import FaultProxy
 from scraper.client import gunzip
 from scraper.client.exporter import Exporter
 from scraper.client.session import Session
@@ -32,9 +32,9 @@ HEAD = b'"c0","c1"\n'
 
 
 @pytest.fixture
-def meddler(lab: Lab) -> Iterator[Meddler]:
-    with lab.meddler(lab.url) as meddler:
-        yield meddler
+def proxy(lab: Lab) -> Iterator[FaultProxy]:
+    with FaultProxy(lab.url) as proxy:
+        yield proxy
 
 
 @pytest.fixture
@@ -52,58 +52,60 @@ def synced(copies: Copies, url: str, table: str = "orders", **changes: object) -
     return sync(copies.cache, copies.settings.model_copy(update=chosen), log_in)
 
 
-def logins(meddler: Meddler) -> int:
-    return sum("pma_username" in request.form for request in meddler.requests)
+def logins(proxy: FaultProxy) -> int:
+    return sum("pma_username" in request.form for request in proxy.requests)
 
 
-def sessions(meddler: Meddler) -> set[str]:
+def sessions(proxy: FaultProxy) -> set[str]:
     """The tokens of the logins that sent statements."""
-    return {request.form["token"] for request in meddler.requests if request.statement}
+    return {request.form["token"] for request in proxy.requests if request.statement}
 
 
-def limits(meddler: Meddler) -> list[int]:
+def limits(proxy: FaultProxy) -> list[int]:
     """How many rows each page was asked for with."""
-    found = [re.search(r"LIMIT (\d+)$", sql) for sql in meddler.statements if sql.startswith("SELECT t.`id`")]
+    found = [re.search(r"LIMIT (\d+)$", sql) for sql in proxy.statements if sql.startswith("SELECT t.`id`")]
     return [int(limit[1]) for limit in found if limit and limit[1] != "1"]
 
 
 # -- how many at once
 
 
-def test_by_default_one_request_is_sent_at_a_time_with_one_login(copies: Copies, meddler: Meddler, pages: None) -> None:
-    assert synced(copies, meddler.url).outcome == "published"
+def test_by_default_one_request_is_sent_at_a_time_with_one_login(
+    copies: Copies, proxy: FaultProxy, pages: None
+) -> None:
+    assert synced(copies, proxy.url).outcome == "published"
     copies.execute("UPDATE orders SET note = 'changed' ORDER BY id DESC LIMIT 3")
-    assert synced(copies, meddler.url).outcome == "published"
+    assert synced(copies, proxy.url).outcome == "published"
     assert copies.differences() == []
-    assert meddler.most_at_once == 1
-    assert logins(meddler) == 2  # one a sync
+    assert proxy.most_at_once == 1
+    assert logins(proxy) == 2  # one a sync
 
 
 def test_several_connections_send_pages_at_once_each_with_its_own_login(
-    copies: Copies, meddler: Meddler, pages: None
+    copies: Copies, proxy: FaultProxy, pages: None
 ) -> None:
-    meddler.stall(0.1, matching=" LIMIT ")
-    assert synced(copies, meddler.url, sync_connections=3).outcome == "published"
+    proxy.stall(0.1, matching=" LIMIT ")
+    assert synced(copies, proxy.url, sync_connections=3).outcome == "published"
     assert copies.differences() == []
-    assert meddler.most_at_once == 3
-    assert (logins(meddler), len(sessions(meddler))) == (3, 3)
+    assert proxy.most_at_once == 3
+    assert (logins(proxy), len(sessions(proxy))) == (3, 3)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("session-")]
 
 
-def test_several_connections_compare_at_once(copies: Copies, meddler: Meddler, pages: None) -> None:
+def test_several_connections_compare_at_once(copies: Copies, proxy: FaultProxy, pages: None) -> None:
     assert copies.sync().outcome == "published"
     copies.execute("UPDATE orders SET note = 'changed again' WHERE id % 50 = 0")
-    meddler.stall(0.2, matching="WITH ROLLUP")
-    assert synced(copies, meddler.url, sync_connections=2).outcome == "published"
+    proxy.stall(0.2, matching="WITH ROLLUP")
+    assert synced(copies, proxy.url, sync_connections=2).outcome == "published"
     assert copies.differences() == []
-    assert meddler.most_at_once == 2
+    assert proxy.most_at_once == 2
 
 
-def test_a_sync_that_needs_few_statements_logs_in_once(copies: Copies, meddler: Meddler) -> None:
+def test_a_sync_that_needs_few_statements_logs_in_once(copies: Copies, proxy: FaultProxy) -> None:
     table = copies.table("id INT PRIMARY KEY, note TEXT", [(1, "x")])
-    assert synced(copies, meddler.url, table, sync_connections=4).outcome == "published"
-    assert synced(copies, meddler.url, table, sync_connections=4).outcome == "unchanged"
-    assert logins(meddler) == 2
+    assert synced(copies, proxy.url, table, sync_connections=4).outcome == "published"
+    assert synced(copies, proxy.url, table, sync_connections=4).outcome == "unchanged"
+    assert logins(proxy) == 2
 
 
 _some = random.Random(1)
@@ -139,78 +141,78 @@ def test_rows_that_share_a_key_stay_together_with_several_connections(copies: Co
 
 
 def test_pages_that_are_cut_are_continued_with_several_connections(
-    copies: Copies, meddler: Meddler, pages: None
+    copies: Copies, proxy: FaultProxy, pages: None
 ) -> None:
-    meddler.cut(rows=90, matching=" LIMIT ", skip=2, times=6)
-    assert synced(copies, meddler.url, sync_connections=3).error is None
+    proxy.cut(rows=90, matching=" LIMIT ", skip=2, times=6)
+    assert synced(copies, proxy.url, sync_connections=3).error is None
     assert copies.differences() == []
 
 
 def test_a_table_that_is_only_counted_comes_over_several_connections_too(
-    copies: Copies, meddler: Meddler, pages: None
+    copies: Copies, proxy: FaultProxy, pages: None
 ) -> None:
-    meddler.fail(403, matching="CONV(")
-    run = synced(copies, meddler.url, sync_connections=3)
+    proxy.fail(403, matching="CONV(")
+    run = synced(copies, proxy.url, sync_connections=3)
     assert (run.outcome, run.rows) == ("unverified", SEEDED)
-    assert len(sessions(meddler)) == 3
+    assert len(sessions(proxy)) == 3
     assert differences(copies.lab, "orders", copies.cache.snapshots.open()) == []
 
 
 def test_one_connection_brings_all_pages_where_max_key_is_blocked(
-    copies: Copies, meddler: Meddler, pages: None
+    copies: Copies, proxy: FaultProxy, pages: None
 ) -> None:
-    meddler.fail(403, matching="DESC LIMIT 1")
-    assert synced(copies, meddler.url, sync_connections=3).outcome == "published"
+    proxy.fail(403, matching="DESC LIMIT 1")
+    assert synced(copies, proxy.url, sync_connections=3).outcome == "published"
     copies.execute("UPDATE orders SET note = 'and again' WHERE id % 3 = 0")
-    assert synced(copies, meddler.url, sync_connections=3).outcome == "published"
+    assert synced(copies, proxy.url, sync_connections=3).outcome == "published"
     assert copies.differences() == []
 
 
 # -- what fails
 
 
-def test_what_fails_in_one_session_stops_all_and_is_told(copies: Copies, meddler: Meddler, pages: None) -> None:
-    meddler.fail(401, matching=" LIMIT ", skip=4)
-    run = synced(copies, meddler.url, sync_connections=3)
+def test_what_fails_in_one_session_stops_all_and_is_told(copies: Copies, proxy: FaultProxy, pages: None) -> None:
+    proxy.fail(401, matching=" LIMIT ", skip=4)
+    run = synced(copies, proxy.url, sync_connections=3)
     assert run.error is not None
     assert run.error.code == "request_refused"
     assert copies.cache.snapshots.head() is None
-    assert len(limits(meddler)) <= 4 + 3
+    assert len(limits(proxy)) <= 4 + 3
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("session-")]
 
 
 @pytest.mark.parametrize("page", ["", "<div class='alert-danger'>Access denied for user</div>"], ids=["503", "refused"])
 def test_a_further_login_that_fails_is_left_out_and_no_more_are_tried(
-    copies: Copies, meddler: Meddler, pages: None, caplog: pytest.LogCaptureFixture, page: str
+    copies: Copies, proxy: FaultProxy, pages: None, caplog: pytest.LogCaptureFixture, page: str
 ) -> None:
     if page:
-        meddler.fail(200, page, matching="pma_username", skip=1)
+        proxy.fail(200, page, matching="pma_username", skip=1)
     else:
-        meddler.fail(503, matching="pma_username", skip=1)
-    assert synced(copies, meddler.url, sync_connections=4).outcome == "published"
+        proxy.fail(503, matching="pma_username", skip=1)
+    assert synced(copies, proxy.url, sync_connections=4).outcome == "published"
     assert copies.differences() == []
-    assert (logins(meddler), len(sessions(meddler))) == (2, 1)
+    assert (logins(proxy), len(sessions(proxy))) == (2, 1)
     assert "connections=1, no more of them" in caplog.text
 
 
-def test_after_all_sessions_ended_a_refused_login_is_tried_once(copies: Copies, meddler: Meddler, pages: None) -> None:
+def test_after_all_sessions_ended_a_refused_login_is_tried_once(copies: Copies, proxy: FaultProxy, pages: None) -> None:
     """So that the account does not get locked."""
-    meddler.stall(0.1, matching=" LIMIT ", times=5)
-    meddler.replace('<form id="login_form"><input name="pma_username"></form>', matching=" LIMIT ")
-    meddler.fail(200, "<div class='alert-danger'>Access denied for user</div>", matching="pma_username", skip=3)
-    run = synced(copies, meddler.url, sync_connections=3)
+    proxy.stall(0.1, matching=" LIMIT ", times=5)
+    proxy.replace('<form id="login_form"><input name="pma_username"></form>', matching=" LIMIT ")
+    proxy.fail(200, "<div class='alert-danger'>Access denied for user</div>", matching="pma_username", skip=3)
+    run = synced(copies, proxy.url, sync_connections=3)
     assert run.error is not None
     assert run.error.code == "login_refused"
-    assert logins(meddler) == 3 + 1
+    assert logins(proxy) == 3 + 1
 
 
 def test_a_second_factor_lets_several_logins_in_with_one_code(lab: Lab, cache: Cache, pages: None) -> None:
-    with lab.door("totp") as door, lab.meddler(door.url) as meddler:
-        meddler.stall(0.1, matching=" LIMIT ")
-        known = {name.lower(): value for name, value in door.settings().items()}
-        changes = {"phpmyadmin_url": meddler.url, "phpmyadmin_login": "http", "sync_connections": "3"}
+    with lab.login_fixture("totp") as fixture, FaultProxy(fixture.url) as proxy:
+        proxy.stall(0.1, matching=" LIMIT ")
+        known = {name.lower(): value for name, value in fixture.settings().items()}
+        changes = {"phpmyadmin_url": proxy.url, "phpmyadmin_login": "http", "sync_connections": "3"}
         assert sync(cache, ScraperSettings.load(**known | changes), log_in).outcome == "published"
-        assert len(sessions(meddler)) == 3
+        assert len(sessions(proxy)) == 3
     assert differences(lab, "orders", cache.snapshots.open()) == []
 
 
@@ -218,44 +220,44 @@ def test_a_second_factor_lets_several_logins_in_with_one_code(lab: Lab, cache: C
 
 
 def test_a_pause_is_kept_between_requests_and_slows_no_page_down(
-    copies: Copies, meddler: Meddler, pages: None, monkeypatch: pytest.MonkeyPatch
+    copies: Copies, proxy: FaultProxy, pages: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rests: list[float] = []
     monkeypatch.setattr("scraper.client.exporter.time.sleep", rests.append)
-    assert synced(copies, meddler.url, sync_pause_seconds=50).outcome == "published"
+    assert synced(copies, proxy.url, sync_pause_seconds=50).outcome == "published"
     assert rests[0] == 0
-    assert len(rests) == len(meddler.statements)
+    assert len(rests) == len(proxy.statements)
     assert all(0 < rest <= 50 for rest in rests[1:])
-    assert set(limits(meddler)) == {200}
+    assert set(limits(proxy)) == {200}
 
 
 # -- pages
 
 
-def test_pages_shrink_while_the_server_is_slow_and_grow_again(copies: Copies, meddler: Meddler, pages: None) -> None:
-    meddler.stall(2.1, matching=" LIMIT ", times=2)
-    assert synced(copies, meddler.url, statement_seconds=1).outcome == "published"
-    assert limits(meddler)[:3] == [200, 100, 100]
-    assert limits(meddler)[-2:] == [200, 200]
+def test_pages_shrink_while_the_server_is_slow_and_grow_again(copies: Copies, proxy: FaultProxy, pages: None) -> None:
+    proxy.stall(2.1, matching=" LIMIT ", times=2)
+    assert synced(copies, proxy.url, statement_seconds=1).outcome == "published"
+    assert limits(proxy)[:3] == [200, 100, 100]
+    assert limits(proxy)[-2:] == [200, 200]
     assert copies.differences() == []
 
 
 def test_pages_shrink_where_answers_are_cut_and_grow_again(
-    copies: Copies, meddler: Meddler, pages: None, monkeypatch: pytest.MonkeyPatch
+    copies: Copies, proxy: FaultProxy, pages: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("scraper.sync.keyset_pager.LEAST_ROWS", 10)
-    meddler.cut(rows=50, matching=" LIMIT ", times=1)
-    meddler.reset(size=100, matching=" LIMIT ", times=1)
-    assert synced(copies, meddler.url).outcome == "published"
-    assert limits(meddler)[:6] == [200, 100, 25, 50, 100, 200]
+    proxy.cut(rows=50, matching=" LIMIT ", times=1)
+    proxy.reset(size=100, matching=" LIMIT ", times=1)
+    assert synced(copies, proxy.url).outcome == "published"
+    assert limits(proxy)[:6] == [200, 100, 25, 50, 100, 200]
     assert copies.differences() == []
 
 
 # -- packed answers
 
 
-def packings(meddler: Meddler) -> list[str]:
-    return [request.form["compression"] for request in meddler.requests if " LIMIT " in request.statement]
+def packings(proxy: FaultProxy) -> list[str]:
+    return [request.form["compression"] for request in proxy.requests if " LIMIT " in request.statement]
 
 
 @pytest.fixture
@@ -266,52 +268,52 @@ def telling(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_on_a_slow_way_rows_come_packed_and_are_the_same(
-    copies: Copies, meddler: Meddler, pages: None, telling: None
+    copies: Copies, proxy: FaultProxy, pages: None, telling: None
 ) -> None:
-    meddler.slow(100_000, matching=" LIMIT ")
-    run = synced(copies, meddler.url)
+    proxy.slow(100_000, matching=" LIMIT ")
+    run = synced(copies, proxy.url)
     assert (run.outcome, copies.differences()) == ("published", [])
-    assert packings(meddler)[0] == "none"
-    assert set(packings(meddler)[1:]) == {"gzip"}
-    sent = [request.sent for request in meddler.requests if " LIMIT " in request.statement]
+    assert packings(proxy)[0] == "none"
+    assert set(packings(proxy)[1:]) == {"gzip"}
+    sent = [request.sent for request in proxy.requests if " LIMIT " in request.statement]
     assert sent[1] < sent[0] / 3
 
 
-def test_on_a_fast_way_nothing_is_packed(copies: Copies, meddler: Meddler, pages: None, telling: None) -> None:
-    assert synced(copies, meddler.url).outcome == "published"
-    assert set(packings(meddler)) == {"none"}
+def test_on_a_fast_way_nothing_is_packed(copies: Copies, proxy: FaultProxy, pages: None, telling: None) -> None:
+    assert synced(copies, proxy.url).outcome == "published"
+    assert set(packings(proxy)) == {"none"}
 
 
 def test_a_server_that_is_slow_itself_packs_one_page_only(
-    copies: Copies, meddler: Meddler, pages: None, telling: None
+    copies: Copies, proxy: FaultProxy, pages: None, telling: None
 ) -> None:
-    meddler.stall(2, matching=" LIMIT ", times=2)
-    assert synced(copies, meddler.url).outcome == "published"
-    assert packings(meddler)[:3] == ["none", "gzip", "none"]
-    assert packings(meddler).count("gzip") == 1
+    proxy.stall(2, matching=" LIMIT ", times=2)
+    assert synced(copies, proxy.url).outcome == "published"
+    assert packings(proxy)[:3] == ["none", "gzip", "none"]
+    assert packings(proxy).count("gzip") == 1
     assert copies.differences() == []
 
 
 def test_a_packed_answer_that_is_cut_or_damaged_is_asked_for_again(
-    copies: Copies, meddler: Meddler, pages: None, telling: None
+    copies: Copies, proxy: FaultProxy, pages: None, telling: None
 ) -> None:
-    meddler.slow(100_000, matching=" LIMIT ", times=1)
-    meddler.cut(size=5_000, matching="compression=gzip", times=1)
-    meddler.replace("\x1f\x8b\x08 and no more", matching="compression=gzip", times=1)
-    assert synced(copies, meddler.url).outcome == "published"
-    asked = [request.statement for request in meddler.requests if request.form.get("compression") == "gzip"]
+    proxy.slow(100_000, matching=" LIMIT ", times=1)
+    proxy.cut(size=5_000, matching="compression=gzip", times=1)
+    proxy.replace("\x1f\x8b\x08 and no more", matching="compression=gzip", times=1)
+    assert synced(copies, proxy.url).outcome == "published"
+    asked = [request.statement for request in proxy.requests if request.form.get("compression") == "gzip"]
     assert len(asked) > 3
     assert copies.differences() == []
 
 
 def test_packed_rows_come_through_the_browser_too_which_has_one_session(
-    lab: Lab, copies: Copies, meddler: Meddler, pages: None, telling: None
+    lab: Lab, copies: Copies, proxy: FaultProxy, pages: None, telling: None
 ) -> None:
-    meddler.slow(100_000, matching=" LIMIT ", times=1)
-    run = synced(copies, meddler.url, phpmyadmin_login="browser-only", sync_connections=3)
+    proxy.slow(100_000, matching=" LIMIT ", times=1)
+    run = synced(copies, proxy.url, phpmyadmin_login="browser-only", sync_connections=3)
     assert (run.outcome, copies.differences()) == ("published", [])
-    assert "gzip" in packings(meddler)
-    assert logins(meddler) == 1
+    assert "gzip" in packings(proxy)
+    assert logins(proxy) == 1
 
 
 @contextmanager

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 from copies import Copies, json_rows
-from cutting_proxy import Gateway, cut, gateway
 
 from cache.storage.records import Run
+from lab import FaultProxy
 from scraper.sync.keyset_pager import Pager
 
 
 @pytest.fixture
-def proxy(copies: Copies) -> Iterator[Gateway]:
-    with gateway(copies.session.export_url) as proxy:
+def proxy(copies: Copies) -> Iterator[FaultProxy]:
+    with FaultProxy(copies.session.export_url) as proxy:
         yield proxy
 
 
@@ -31,6 +32,16 @@ def statements_end_after(copies: Copies, seconds: float) -> Iterator[None]:
         copies.execute("SET GLOBAL max_statement_time = 0")
 
 
+def keeping(share: float) -> Callable[[bytes], bytes]:
+    """Keep a share of the rows of an answer without line breaks in its values, and its header; cut at least one row."""
+
+    def cut(body: bytes) -> bytes:
+        header, *rows = body.splitlines(keepends=True)
+        return header + b"".join(rows[: min(int(len(rows) * share), len(rows) - 1)] if rows else [])
+
+    return cut
+
+
 def code(run: Run) -> str | None:
     return run.error.code if run.error else None
 
@@ -40,14 +51,15 @@ ROWS = [(i, f"note {i}") for i in range(45)]
 
 @pytest.mark.parametrize("keep", [0, 0.5, 1], ids=["header only", "half", "all but the last row"])
 def test_a_cut_in_any_answer_of_a_first_load_publishes_nothing_wrong(
-    copies: Copies, small_pages: None, proxy: Gateway, keep: float
+    copies: Copies, small_pages: None, proxy: FaultProxy, keep: float
 ) -> None:
     table = copies.table("id INT PRIMARY KEY, note TEXT", ROWS)
     session = copies.through(proxy.url)
     outcomes = []
     for n in range(100):
-        proxy.statements.clear()
-        proxy.meddle = lambda _, body, n=n: cut(body, keep) if len(proxy.statements) == n else body  # type: ignore[misc]
+        proxy.clear()
+        proxy.requests.clear()
+        proxy.transform(keeping(keep), skip=n, times=1)
         copies.insert(table, [(100 + n, "another")])  # so that each time something must be published
         run = copies.sync(table, session)
         outcomes.append(code(run))
@@ -61,14 +73,15 @@ def test_a_cut_in_any_answer_of_a_first_load_publishes_nothing_wrong(
 
 
 def test_from_whichever_answer_on_all_are_cut_nothing_wrong_is_published(
-    copies: Copies, small_pages: None, proxy: Gateway
+    copies: Copies, small_pages: None, proxy: FaultProxy
 ) -> None:
     table = copies.table("id INT PRIMARY KEY, note TEXT", ROWS)
     session = copies.through(proxy.url)
     outcomes = []
     for n in range(100):
-        proxy.statements.clear()
-        proxy.meddle = lambda _, body, n=n: cut(body, 0.5) if len(proxy.statements) >= n else body  # type: ignore[misc]
+        proxy.clear()
+        proxy.requests.clear()
+        proxy.transform(keeping(0.5), skip=n)
         copies.insert(table, [(100 + n, "another")])
         before = copies.cache.snapshots.head()
         run = copies.sync(table, session)
@@ -85,19 +98,19 @@ def test_from_whichever_answer_on_all_are_cut_nothing_wrong_is_published(
 
 @pytest.mark.parametrize("which", ["information_schema.columns", "information_schema.statistics"])
 @pytest.mark.parametrize("keep", [0, 0.5, 1])
-def test_a_cut_description_of_the_table_is_refused(copies: Copies, proxy: Gateway, which: str, keep: float) -> None:
+def test_a_cut_description_of_the_table_is_refused(copies: Copies, proxy: FaultProxy, which: str, keep: float) -> None:
     table = copies.table("a INT, b INT, note TEXT, PRIMARY KEY (a, b)", [(1, 2, "x")])
-    proxy.meddle = lambda sql, body: cut(body, keep) if f"FROM {which}" in sql and "AS c2" in sql else body
+    proxy.transform(keeping(keep), matching=re.compile(f"AS c2.*FROM {re.escape(which)}", re.DOTALL))
     assert code(copies.sync(table, copies.through(proxy.url))) == "answer_cut"
     assert copies.cache.snapshots.head() is None
 
 
 @pytest.mark.parametrize("keep", [0, 0.5, 1])
-def test_a_cut_checksum_answer_is_refused(copies: Copies, small_pages: None, proxy: Gateway, keep: float) -> None:
+def test_a_cut_checksum_answer_is_refused(copies: Copies, small_pages: None, proxy: FaultProxy, keep: float) -> None:
     table = copies.table("id INT PRIMARY KEY, note TEXT", ROWS)
     assert copies.sync(table).error is None
     copies.execute(f"DELETE FROM {table} WHERE id = 44")
-    proxy.meddle = lambda sql, body: cut(body, keep) if "INTERVAL(" in sql else body
+    proxy.transform(keeping(keep), matching="INTERVAL(")
     before = copies.cache.snapshots.head()
     assert code(copies.sync(table, copies.through(proxy.url))) == "answer_cut"
     assert copies.cache.snapshots.head() == before
@@ -106,37 +119,37 @@ def test_a_cut_checksum_answer_is_refused(copies: Copies, small_pages: None, pro
 
 @pytest.mark.parametrize("most", [1, 4, 9])
 def test_pages_that_are_always_cut_are_continued_until_all_rows_are_there(
-    copies: Copies, small_pages: None, proxy: Gateway, most: int
+    copies: Copies, small_pages: None, proxy: FaultProxy, most: int
 ) -> None:
     table = copies.table("id INT PRIMARY KEY, note TEXT", ROWS)
-    proxy.meddle = lambda sql, body: b"".join(body.splitlines(keepends=True)[: most + 1]) if "LIMIT" in sql else body
+    proxy.cut(rows=most, matching="LIMIT")
     assert copies.sync(table, copies.through(proxy.url)).error is None
     assert copies.differences(table) == []
 
 
 def test_a_cut_within_the_rows_of_one_key_is_refused_after_a_few_retries(
-    copies: Copies, small_pages: None, proxy: Gateway
+    copies: Copies, small_pages: None, proxy: FaultProxy
 ) -> None:
     table = copies.table("a INT, b INT, PRIMARY KEY (a, b)", [(1, i) for i in range(8)])
-    proxy.meddle = lambda sql, body: cut(body, 0.5) if "LIMIT" in sql else body
+    proxy.transform(keeping(0.5), matching="LIMIT")
     assert code(copies.sync(table, copies.through(proxy.url))) == "answer_cut"
     assert sum("LIMIT" in sql for sql in proxy.statements) <= 4
     assert copies.cache.snapshots.head() is None
 
 
-def test_a_table_without_a_key_that_is_always_cut_is_never_published(copies: Copies, proxy: Gateway) -> None:
+def test_a_table_without_a_key_that_is_always_cut_is_never_published(copies: Copies, proxy: FaultProxy) -> None:
     table = copies.table("a INT, note TEXT", ROWS)
-    proxy.meddle = lambda sql, body: cut(body, 1) if re.search(r"AS c1 FROM `shop`.`t\d+` AS t$", sql) else body
+    proxy.transform(keeping(1), matching=re.compile(r"AS c1 FROM `shop`.`t\d+` AS t$"))
     run = copies.sync(table, copies.through(proxy.url))
     assert code(run) in ("answer_cut", "unconfirmed")
     assert copies.cache.snapshots.head() is None
 
 
 def test_an_answer_that_was_changed_on_the_way_is_never_published(
-    copies: Copies, small_pages: None, proxy: Gateway
+    copies: Copies, small_pages: None, proxy: FaultProxy
 ) -> None:
     table = copies.table("id INT PRIMARY KEY, note TEXT", ROWS)
-    proxy.meddle = lambda _, body: body.replace(b"note 7", b"note 8")
+    proxy.transform(lambda body: body.replace(b"note 7", b"note 8"))
     assert code(copies.sync(table, copies.through(proxy.url))) == "unconfirmed"
     assert copies.cache.snapshots.head() is None
 
@@ -193,8 +206,8 @@ def test_pages_that_reach_max_statement_time_are_continued(copies: Copies, monke
         return rows, limit
 
     monkeypatch.setattr(Pager, "_page", page)
-    with gateway(copies.session.export_url) as proxy:
-        proxy.stall = lambda sql: 2.6 if "LIMIT" in sql and not pages else 0
+    with FaultProxy(copies.session.export_url) as proxy:
+        proxy.stall(2.6, size=1000, matching="LIMIT", times=1)
         with statements_end_after(copies, 2):
             run = copies.sync(table, copies.through(proxy.url))
     assert run.error is None
@@ -212,16 +225,16 @@ def test_whatever_the_time_limit_of_statements_nothing_wrong_is_published(copies
 
 
 def test_after_a_database_killed_during_rows_the_next_sync_succeeds(
-    copies: Copies, small_pages: None, proxy: Gateway
+    copies: Copies, small_pages: None, proxy: FaultProxy
 ) -> None:
     table = copies.table("id INT PRIMARY KEY, note TEXT", ROWS)
 
-    def kill(sql: str, body: bytes) -> bytes:
-        if "LIMIT" in sql and copies.lab.running()["database"]:
+    def kill(body: bytes) -> bytes:
+        if copies.lab.running()["database"]:
             copies.lab.stop_database(kill=True)
         return body
 
-    proxy.meddle = kill
+    proxy.transform(kill, matching="LIMIT")
     try:
         run = copies.sync(table, copies.through(proxy.url))
     finally:
@@ -232,10 +245,10 @@ def test_after_a_database_killed_during_rows_the_next_sync_succeeds(
     assert copies.differences(table) == []
 
 
-def test_the_login_ending_in_the_middle_is_told_as_such(copies: Copies, small_pages: None, proxy: Gateway) -> None:
-    page = b'<html><form id="login_form"><input name="pma_username" id="input_username"></form></html>'
+def test_the_login_ending_in_the_middle_is_told_as_such(copies: Copies, small_pages: None, proxy: FaultProxy) -> None:
+    page = '<html><form id="login_form"><input name="pma_username" id="input_username"></form></html>'
     table = copies.table("id INT PRIMARY KEY, note TEXT", ROWS)
-    proxy.meddle = lambda sql, body: page if "LIMIT" in sql and len(proxy.statements) > 3 else body
+    proxy.replace(page, matching="LIMIT", skip=2)
     assert code(copies.sync(table, copies.through(proxy.url))) == "session_lost"
     assert copies.cache.snapshots.head() is None
 
@@ -243,32 +256,34 @@ def test_the_login_ending_in_the_middle_is_told_as_such(copies: Copies, small_pa
 # -- a table that moves
 
 
-def test_rows_that_change_while_they_are_read_are_read_again(copies: Copies, small_pages: None, proxy: Gateway) -> None:
+def test_rows_that_change_while_they_are_read_are_read_again(
+    copies: Copies, small_pages: None, proxy: FaultProxy
+) -> None:
     table = copies.table("id INT PRIMARY KEY, note TEXT", ROWS)
-    times = iter(range(3))
+    numbers = itertools.count(100)
 
-    def write(sql: str, body: bytes) -> bytes:
-        if "LIMIT" in sql and (i := next(times, None)) is not None:
-            copies.execute(f"UPDATE {table} SET note = 'changed {i}' WHERE id = 3")
-            copies.execute(f"INSERT INTO {table} VALUES ({100 + i}, 'new')")
+    def write(body: bytes) -> bytes:
+        number = next(numbers)
+        copies.execute(f"UPDATE {table} SET note = 'changed {number}' WHERE id = 3")
+        copies.execute(f"INSERT INTO {table} VALUES ({number}, 'new')")
         return body
 
-    proxy.meddle = write
+    proxy.transform(write, matching="LIMIT", times=3)
     run = copies.sync(table, copies.through(proxy.url))
     assert (run.outcome, run.error) == ("published", None)
     assert copies.differences(table) == []
 
 
 def test_a_range_that_keeps_changing_is_published_as_unverified(
-    copies: Copies, small_pages: None, proxy: Gateway
+    copies: Copies, small_pages: None, proxy: FaultProxy
 ) -> None:
     table = copies.table("id INT PRIMARY KEY, note TEXT", ROWS)
 
-    def write(_: str, body: bytes) -> bytes:
+    def write(body: bytes) -> bytes:
         copies.execute(f"UPDATE {table} SET note = %s WHERE id = 3", str(time.time_ns()))
         return body
 
-    proxy.meddle = write
+    proxy.transform(write)
     run = copies.sync(table, copies.through(proxy.url))
     head = copies.cache.snapshots.head()
     assert head is not None
@@ -286,11 +301,11 @@ def test_a_first_load_that_failed_in_its_second_round_is_resumed(
     """What both rounds wrote of the one range is not taken for two."""
     monkeypatch.setattr("scraper.sync.sync.DRAFT_SECONDS", 0)
     table = copies.table(f"{key}, note TEXT", ROWS)
-    with copies.lab.meddler(copies.session.export_url) as meddler:
-        session = copies.through(meddler.url)
-        meddler.append('"99","too much"\n', matching="utf8mb4) AS c1", times=1)
-        meddler.fail(401, matching="information_schema", skip=2)
+    with FaultProxy(copies.session.export_url) as proxy:
+        session = copies.through(proxy.url)
+        proxy.append('"99","too much"\n', matching="utf8mb4) AS c1", times=1)
+        proxy.fail(401, matching="information_schema", skip=2)
         assert code(copies.sync(table, session)) == "request_refused"
-        meddler.clear()
+        proxy.clear()
         assert code(copies.sync(table, session)) is None
     assert copies.differences(table) == []

@@ -1,4 +1,4 @@
-"""Every way in, on its real front door, ends in a whole copy of the table or in an error that says what to mend."""
+"""Each kind of login, on its real servers, ends in a whole copy of the table or an error that says what to fix."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from web_server import Handler, serving
 
 from cache.errors import SettingsInvalid
 from cache.storage.store import Cache
-from lab import Door, Lab
+from lab import FaultProxy, Lab, LoginFixture
 from scraper import doctor
 from scraper.client.exporter import Exporter
 from scraper.client.session import Session
@@ -48,10 +48,10 @@ WRONG = "wr0ng-passw0rd"
 ORDERS = "SELECT id AS c0, name AS c1 FROM orders"
 
 
-def settings_for(door: Door, login: str = "http", **changes: Any) -> ScraperSettings:
-    """The product's settings for a door; a change to None takes one away."""
-    known: dict[str, Any] = {name.lower(): value for name, value in door.settings().items()}
-    if portal := door.portal:
+def settings_for(fixture: LoginFixture, login: str = "http", **changes: Any) -> ScraperSettings:
+    """The product's settings for a login fixture; a change to None takes one away."""
+    known: dict[str, Any] = {name.lower(): value for name, value in fixture.settings().items()}
+    if portal := fixture.portal:
         del known["phpmyadmin_url"], known["phpmyadmin_username"], known["phpmyadmin_password"]
         known |= {
             "phpmyadmin_portal_url": portal.url, "phpmyadmin_portal_username": portal.username,
@@ -118,9 +118,9 @@ def browsers() -> list[psutil.Process]:
     ],
     ids=lambda value: value if isinstance(value, str) else "code" if value else "",
 )  # fmt: skip
-def test_plain_http_goes_through_each_door(lab: Lab, cache: Cache, name: str, options: dict[str, bool]) -> None:
-    with lab.door(name, **options) as door:
-        run = sync(cache, settings_for(door), log_in)
+def test_plain_http_logs_in_to_each_fixture(lab: Lab, cache: Cache, name: str, options: dict[str, bool]) -> None:
+    with lab.login_fixture(name, **options) as fixture:
+        run = sync(cache, settings_for(fixture), log_in)
     assert (run.outcome, run.error, run.rows) == ("published", None, SEEDED)
     assert run.versions["login"] == "http: PHPMYADMIN_LOGIN says so"
     assert differences(lab, "orders", cache.snapshots.open()) == []
@@ -129,14 +129,14 @@ def test_plain_http_goes_through_each_door(lab: Lab, cache: Cache, name: str, op
 @pytest.mark.parametrize("name", ["http", "servers", "totp", "subpath", "tls", "german", "portal"])
 def test_chrome_goes_through_each_door_that_is_another_for_it(lab: Lab, here: Path, name: str) -> None:
     options = {"totp": True} if name == "portal" else {}
-    with lab.door(name, **options) as door:
-        assert rows(settings_for(door, "browser")) == SEEDED
+    with lab.login_fixture(name, **options) as fixture:
+        assert rows(settings_for(fixture, "browser")) == SEEDED
     assert browsers() == []
 
 
 def test_all_of_a_sync_may_go_through_the_browser(lab: Lab, cache: Cache) -> None:
-    with lab.door("subpath") as door:
-        run = sync(cache, settings_for(door, "browser-only"), log_in)
+    with lab.login_fixture("subpath") as fixture:
+        run = sync(cache, settings_for(fixture, "browser-only"), log_in)
     assert (run.outcome, run.error, run.rows) == ("published", None, SEEDED)
     assert differences(lab, "orders", cache.snapshots.open()) == []
     assert browsers() == []
@@ -144,8 +144,8 @@ def test_all_of_a_sync_may_go_through_the_browser(lab: Lab, cache: Cache) -> Non
 
 def test_answers_come_through_the_browser_whole_and_its_errors_are_told(lab: Lab, here: Path) -> None:
     sql = "SELECT seq AS c0, REPEAT(CONCAT('ü', CHAR(13, 10 USING utf8mb4)), 1000) AS c1 FROM seq_1_to_5000"
-    with lab.door("cookie") as door:
-        settings = settings_for(door, "browser-only")
+    with lab.login_fixture("cookie") as fixture:
+        settings = settings_for(fixture, "browser-only")
         with Exporter(log_in(settings), settings, lambda: log_in(settings)) as export:
             found = export.select(sql, 2)
             assert [int(number.as_py()) for number in found.column(0)] == list(range(1, 5001))
@@ -154,10 +154,10 @@ def test_answers_come_through_the_browser_whole_and_its_errors_are_told(lab: Lab
             with pytest.raises(ScrapeError, match="#1146"):
                 export.select("SELECT 1 AS c0, 2 AS c1 FROM no_such_table", 2)
             first = {process.pid for process in browsers()}
-            door.expire_sessions()
+            fixture.expire_sessions()
             assert len(export.select(ORDERS, 2)) == SEEDED  # by another browser
             assert first.isdisjoint(process.pid for process in browsers())
-            door.close()
+            fixture.close()
             with pytest.raises(Unreachable, match="cannot be reached"):
                 export.select(ORDERS, 2)
     assert browsers() == []
@@ -168,24 +168,27 @@ def refreshing(address: str) -> str:
 
 
 def test_a_refresh_in_a_page_is_followed(lab: Lab, here: Path) -> None:
-    with lab.door("cookie") as door, saying(refreshing(door.url)) as (url, _):
-        assert rows(settings_for(door, phpmyadmin_url=url)) == SEEDED
+    with lab.login_fixture("cookie") as fixture, saying(refreshing(fixture.url)) as (url, _):
+        assert rows(settings_for(fixture, phpmyadmin_url=url)) == SEEDED
 
 
 def test_a_refresh_without_end_is_given_up(lab: Lab, here: Path) -> None:
-    with lab.door("cookie") as door, saying('<meta http-equiv="refresh" content="0;url=?again">') as (url, seen):
-        error = fails(settings_for(door, phpmyadmin_url=url))
+    with (
+        lab.login_fixture("cookie") as fixture,
+        saying('<meta http-equiv="refresh" content="0;url=?again">') as (url, seen),
+    ):
+        error = fails(settings_for(fixture, phpmyadmin_url=url))
     assert isinstance(error, NotPhpMyAdmin)
     assert "refreshed without end" in error.message
     assert len(seen) < 10
 
 
 def test_a_page_that_goes_on_by_a_script_needs_chrome(lab: Lab, here: Path) -> None:
-    with lab.door("cookie") as door:
-        script = f"<p>One moment.</p><script>setTimeout(() => {{ location.href = '{door.url}'; }}, 300)</script>"
+    with lab.login_fixture("cookie") as fixture:
+        script = f"<p>One moment.</p><script>setTimeout(() => {{ location.href = '{fixture.url}'; }}, 300)</script>"
         with saying(script) as (scripted, _), saying(refreshing(scripted)) as (url, _):
-            error = fails(settings_for(door, "http", phpmyadmin_url=url))
-            assert rows(settings_for(door, "auto", phpmyadmin_url=url)) == SEEDED  # there is one here
+            error = fails(settings_for(fixture, "http", phpmyadmin_url=url))
+            assert rows(settings_for(fixture, "auto", phpmyadmin_url=url)) == SEEDED  # there is one here
     assert isinstance(error, BrowserNeeded)
     assert "PHPMYADMIN_LOGIN" in error.advice
 
@@ -193,14 +196,16 @@ def test_a_page_that_goes_on_by_a_script_needs_chrome(lab: Lab, here: Path) -> N
 @pytest.mark.parametrize("login", ["http", "browser"])
 def test_a_login_that_phpmyadmin_has_of_its_own_needs_none_in_the_settings(lab: Lab, here: Path, login: str) -> None:
     none = {"phpmyadmin_username": None, "phpmyadmin_password": None}
-    with lab.door("config") as door:
-        assert rows(settings_for(door, login, **none)) == SEEDED
+    with lab.login_fixture("config") as fixture:
+        assert rows(settings_for(fixture, login, **none)) == SEEDED
 
 
 @pytest.mark.parametrize("name", ["cookie", "http"])
 def test_no_login_is_sent_where_the_settings_have_none_that_is_asked_for(lab: Lab, here: Path, name: str) -> None:
-    with lab.door(name) as door, lab.meddler(door.url) as proxy:
-        error = fails(settings_for(door, phpmyadmin_url=proxy.url, phpmyadmin_username=None, phpmyadmin_password=None))
+    with lab.login_fixture(name) as fixture, FaultProxy(fixture.url) as proxy:
+        error = fails(
+            settings_for(fixture, phpmyadmin_url=proxy.url, phpmyadmin_username=None, phpmyadmin_password=None)
+        )
         assert [request.method for request in proxy.requests] == ["GET"]
     assert isinstance(error, LoginRefused)
     assert "PHPMYADMIN_USERNAME" in error.advice
@@ -211,11 +216,11 @@ def test_no_login_is_sent_where_the_settings_have_none_that_is_asked_for(lab: La
 
 @pytest.mark.parametrize("name", ["cookie", "portal"])
 def test_a_session_that_ends_in_the_middle_is_begun_anew(lab: Lab, here: Path, name: str) -> None:
-    with lab.door(name) as door:
-        settings = settings_for(door)
+    with lab.login_fixture(name) as fixture:
+        settings = settings_for(fixture)
         with Exporter(log_in(settings), settings, lambda: log_in(settings)) as export:
             assert len(export.select(ORDERS, 2)) == SEEDED
-            door.expire_sessions()
+            fixture.expire_sessions()
             assert len(export.select(ORDERS, 2)) == SEEDED
 
 
@@ -239,8 +244,8 @@ def test_a_session_that_ends_in_the_middle_is_begun_anew(lab: Lab, here: Path, n
 def test_a_refused_login_says_who_refused_it_and_which_setting_to_fix(
     lab: Lab, here: Path, name: str, changes: dict[str, str | None], said: str, setting: str
 ) -> None:
-    with lab.door(name) as door, pytest.raises(LoginRefused, match=said) as caught:
-        log_in(settings_for(door, **changes))
+    with lab.login_fixture(name) as fixture, pytest.raises(LoginRefused, match=said) as caught:
+        log_in(settings_for(fixture, **changes))
     assert setting in caught.value.advice
     assert not caught.value.transient
     assert caught.value.code in NO_RETRY
@@ -248,17 +253,17 @@ def test_a_refused_login_says_who_refused_it_and_which_setting_to_fix(
 
 
 def test_a_wrong_password_is_sent_once(lab: Lab, cache: Cache) -> None:
-    with lab.door("cookie") as door, lab.meddler(door.url) as proxy:
-        run = sync(cache, settings_for(door, phpmyadmin_url=proxy.url, phpmyadmin_password=WRONG), log_in)
+    with lab.login_fixture("cookie") as fixture, FaultProxy(fixture.url) as proxy:
+        run = sync(cache, settings_for(fixture, phpmyadmin_url=proxy.url, phpmyadmin_password=WRONG), log_in)
         assert (run.outcome, run.error and run.error.code) == ("failed", "login_refused")
         assert [request.method for request in proxy.requests].count("POST") == 1
 
 
 def test_an_expired_password_is_told_as_such(lab: Lab, here: Path) -> None:
-    with lab.door("cookie") as door, lab.faults.expired_password():
-        errors = [fails(settings_for(door)), fails(settings_for(door, "browser"))]
+    with lab.login_fixture("cookie") as fixture, lab.faults.expired_password():
+        errors = [fails(settings_for(fixture)), fails(settings_for(fixture, "browser"))]
         with lab.faults.variables(disconnect_on_expired_password=1):
-            errors.append(fails(settings_for(door)))
+            errors.append(fails(settings_for(fixture)))
     assert [type(error) for error in errors] == [PasswordExpired] * 3
     assert PasswordExpired.code in NO_RETRY
 
@@ -267,54 +272,57 @@ def test_an_expired_password_is_told_as_such(lab: Lab, here: Path) -> None:
     ("secret", "said"), [(None, "wants a code"), ("JBSWY3DPEHPK3PXP", "Two-factor authentication failed")]
 )
 def test_a_second_factor_that_is_missing_or_wrong(lab: Lab, here: Path, secret: str | None, said: str) -> None:
-    with lab.door("totp") as door, pytest.raises(SecondFactorRefused, match=said) as caught:
-        log_in(settings_for(door, phpmyadmin_totp_secret=secret))
+    with lab.login_fixture("totp") as fixture, pytest.raises(SecondFactorRefused, match=said) as caught:
+        log_in(settings_for(fixture, phpmyadmin_totp_secret=secret))
     assert "PHPMYADMIN_TOTP_SECRET" in caught.value.advice
     assert caught.value.code in NO_RETRY
 
 
 def test_a_wrong_code_for_a_portal(lab: Lab, here: Path) -> None:
-    with lab.door("portal", totp=True) as door, pytest.raises(SecondFactorRefused, match="code is invalid") as caught:
-        log_in(settings_for(door, phpmyadmin_portal_totp_secret="JBSWY3DPEHPK3PXP"))
+    with (
+        lab.login_fixture("portal", totp=True) as fixture,
+        pytest.raises(SecondFactorRefused, match="code is invalid") as caught,
+    ):
+        log_in(settings_for(fixture, phpmyadmin_portal_totp_secret="JBSWY3DPEHPK3PXP"))
     assert "PHPMYADMIN_PORTAL_TOTP_SECRET" in caught.value.advice
 
 
 @pytest.mark.parametrize("login", ["http", "browser"])
 def test_a_captcha_is_told_before_any_login_is_tried(lab: Lab, here: Path, login: str) -> None:
-    with lab.door("captcha") as door, lab.meddler(door.url) as proxy:
-        assert isinstance(fails(settings_for(door, login, phpmyadmin_url=proxy.url)), CaptchaShown)
+    with lab.login_fixture("captcha") as fixture, FaultProxy(fixture.url) as proxy:
+        assert isinstance(fails(settings_for(fixture, login, phpmyadmin_url=proxy.url)), CaptchaShown)
         assert "POST" not in [request.method for request in proxy.requests]
 
 
 def test_a_choice_of_servers_is_named_with_its_choices(lab: Lab, here: Path) -> None:
-    with lab.door("servers") as door:
+    with lab.login_fixture("servers") as fixture:
         with pytest.raises(ServerChoiceNeeded, match=r"1 \(Old shop\), 2 \(Shop\)") as caught:
-            log_in(settings_for(door, phpmyadmin_server=None))
+            log_in(settings_for(fixture, phpmyadmin_server=None))
         assert caught.value.code in NO_RETRY
         with pytest.raises(ServerChoiceNeeded, match="no server 'New shop'"):
-            log_in(settings_for(door, phpmyadmin_server="New shop"))
-        assert rows(settings_for(door, phpmyadmin_server="Shop")) == SEEDED
+            log_in(settings_for(fixture, phpmyadmin_server="New shop"))
+        assert rows(settings_for(fixture, phpmyadmin_server="Shop")) == SEEDED
 
 
 @pytest.mark.parametrize("login", ["http", "browser"])
 def test_a_certificate_of_an_unknown_ca_is_refused(lab: Lab, here: Path, login: str) -> None:
-    with lab.door("tls") as door:
-        error = fails(settings_for(door, login, phpmyadmin_ca_file=None))
+    with lab.login_fixture("tls") as fixture:
+        error = fails(settings_for(fixture, login, phpmyadmin_ca_file=None))
     assert isinstance(error, CertificateRefused)
     assert "PHPMYADMIN_CA_FILE" in error.advice
 
 
 @pytest.mark.parametrize("login", ["http", "browser"])
 def test_a_certificate_of_another_ca_is_refused(lab: Lab, here: Path, login: str) -> None:
-    with lab.door("tls") as door, lab.door("tls") as other:
+    with lab.login_fixture("tls") as fixture, lab.login_fixture("tls") as other:
         ca = other.settings()["PHPMYADMIN_CA_FILE"]
-        assert isinstance(fails(settings_for(door, login, phpmyadmin_ca_file=ca)), CertificateRefused)
+        assert isinstance(fails(settings_for(fixture, login, phpmyadmin_ca_file=ca)), CertificateRefused)
 
 
 def test_a_ca_file_that_holds_no_certificate_is_a_wrong_setting(lab: Lab, here: Path) -> None:
     (here / "ca.pem").write_text("nothing")
-    with lab.door("tls") as door, pytest.raises(SettingsInvalid, match="PHPMYADMIN_CA_FILE"):
-        log_in(settings_for(door, phpmyadmin_ca_file="ca.pem"))
+    with lab.login_fixture("tls") as fixture, pytest.raises(SettingsInvalid, match="PHPMYADMIN_CA_FILE"):
+        log_in(settings_for(fixture, phpmyadmin_ca_file="ca.pem"))
 
 
 @pytest.mark.parametrize(
@@ -327,8 +335,8 @@ def test_a_ca_file_that_holds_no_certificate_is_a_wrong_setting(lab: Lab, here: 
 def test_a_portal_with_other_names_is_told_by_the_setting(
     lab: Lab, here: Path, changes: dict[str, str], setting: str
 ) -> None:
-    with lab.door("portal") as door, pytest.raises(NotPhpMyAdmin) as caught:
-        log_in(settings_for(door, **changes))
+    with lab.login_fixture("portal") as fixture, pytest.raises(NotPhpMyAdmin) as caught:
+        log_in(settings_for(fixture, **changes))
     assert setting in caught.value.advice
 
 
@@ -337,8 +345,8 @@ def test_a_portal_with_other_names_is_told_by_the_setting(
 
 def test_headers_by_setting_go_with_login_and_exports(lab: Lab, here: Path) -> None:
     headers = json.dumps({"X-Access-Token": "letmein-please"})
-    with lab.door("cookie") as door:
-        settings = settings_for(door, phpmyadmin_headers=headers)
+    with lab.login_fixture("cookie") as fixture:
+        settings = settings_for(fixture, phpmyadmin_headers=headers)
         session = log_in(settings)
         assert "letmein-please" not in f"{settings!r} {session!r}"
     for login in ("http", "browser"):
@@ -359,11 +367,11 @@ def test_no_secret_follows_a_redirect_to_another_host(lab: Lab, session: Session
     }  # fmt: skip
     asks = {"WWW_Authenticate": 'Basic realm="Tools"', "status": 401}
     with (
-        lab.door("cookie") as door,
+        lab.login_fixture("cookie") as fixture,
         saying(host="127.0.0.2", **asks) as (elsewhere, seen),  # type: ignore[arg-type]
         saying(status=302, Location=elsewhere, Set_Cookie="crumb=please") as (url, at_home),
     ):
-        settings = settings_for(door, login, phpmyadmin_url=url, **given)
+        settings = settings_for(fixture, login, phpmyadmin_url=url, **given)
         error = fails(settings)
         own = replace(session, export_url=url, headers=tuple(settings.headers.items()))
         with Exporter(own, settings) as export, pytest.raises(SessionLost):
@@ -431,8 +439,8 @@ def test_a_machine_without_chrome_logs_in_by_itself(
 
 
 def test_what_is_kept_of_a_page_without_a_browser_is_its_html(lab: Lab, here: Path) -> None:
-    with lab.door("portal") as door:
-        settings = settings_for(door, phpmyadmin_portal_password=WRONG)
+    with lab.login_fixture("portal") as fixture:
+        settings = settings_for(fixture, phpmyadmin_portal_password=WRONG)
         fails(settings)
     assert [path.suffix for path in settings.diagnostics_dir.iterdir()] == [".html"]
     assert "The login is invalid" in next(settings.diagnostics_dir.iterdir()).read_text()
@@ -470,14 +478,14 @@ def test_a_proxy_of_the_environment_is_used_for_all_of_phpmyadmin(
     lab: Lab, here: Path, monkeypatch: pytest.MonkeyPatch, login: str
 ) -> None:
     """The certificate that Chrome is told to accept is fetched through it, too."""
-    with proxy() as (url, asked), lab.door("tls") as door:
+    with proxy() as (url, asked), lab.login_fixture("tls") as fixture:
         for name in ("HTTPS_PROXY", "https_proxy"):
             monkeypatch.setenv(name, url)
         for name in ("NO_PROXY", "no_proxy"):
             monkeypatch.setenv(name, "")
         if login == "browser":
-            (argument,) = arguments(settings_for(door, login))
+            (argument,) = arguments(settings_for(fixture, login))
             assert argument.startswith("--ignore-certificate-errors-spki-list=")
         else:
-            assert rows(settings_for(door, login)) == SEEDED
-    assert set(asked) == {urlsplit(door.url).netloc}
+            assert rows(settings_for(fixture, login)) == SEEDED
+    assert set(asked) == {urlsplit(fixture.url).netloc}

@@ -10,18 +10,18 @@ import pytest
 from copies import Copies
 from lab_fixtures import settings_of
 
-from lab import Meddler
+from lab import FaultProxy
 from scraper.client.session import Session
 from scraper.login.login import log_in
 
 
 @contextmanager
 def limited(copies: Copies, seconds: int) -> Iterator[Session]:
-    with copies.lab.door("cookie", config={"ExecTimeLimit": seconds}) as door:
-        yield log_in(settings_of(copies.lab, phpmyadmin_url=door.url))
+    with copies.lab.login_fixture("cookie", config={"ExecTimeLimit": seconds}) as fixture:
+        yield log_in(settings_of(copies.lab, phpmyadmin_url=fixture.url))
 
 
-@pytest.mark.parametrize("rows", [600_000, pytest.param(2_000_000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("rows", [1_200_000, pytest.param(2_000_000, marks=pytest.mark.soak)])
 def test_a_sync_goes_on_after_pages_that_exec_time_limit_cuts(
     copies: Copies, monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
@@ -29,9 +29,9 @@ def test_a_sync_goes_on_after_pages_that_exec_time_limit_cuts(
     monkeypatch.setattr("scraper.sync.keyset_pager.PAGE_BYTES", 1 << 30)
     table = copies.table("id INT PRIMARY KEY, a INT")
     copies.execute(f"INSERT INTO {table} SELECT seq, 1 FROM seq_1_to_{rows}")
-    with limited(copies, 1) as session, Meddler(session.export_url) as meddler:
-        run = copies.sync(table, replace(session, export_url=meddler.url))
+    with limited(copies, 1) as session, FaultProxy(session.export_url) as proxy:
+        run = copies.sync(table, replace(session, export_url=proxy.url))
     assert (run.error, run.rows) == (None, rows)
-    pages = [request.sent for request in meddler.requests if "LIMIT" in request.statement]
+    pages = [request.sent for request in proxy.requests if "LIMIT" in request.statement]
     assert len(pages) > 1  # the first would have held them all
     assert copies.sync(table).outcome == "unchanged"

@@ -69,7 +69,7 @@ def wait_until(true: Callable[[], bool], seconds: float = 20) -> None:
 
 
 @pytest.mark.timeout(7200)
-@pytest.mark.parametrize(("syncs", "measured_from"), [(6, 3), pytest.param(300, 20, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(("syncs", "measured_from"), [(4, 1), pytest.param(300, 20, marks=pytest.mark.soak)])
 def test_syncs_in_a_row_leave_nothing_over(
     copies: Copies, here: Path, temporary: Path, worker: psutil.Popen, syncs: int, measured_from: int
 ) -> None:

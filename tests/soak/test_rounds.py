@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from paths import ROOT
 
 from cache.storage.backends import open_cache
-from lab import Meddler
+from lab import FaultProxy
 from scraper.settings import ScraperSettings
 from scraper.sync.sync import sync
 
@@ -44,7 +44,7 @@ class Place:
 
     copies: Copies
     folder: Path
-    meddler: Meddler
+    proxy: FaultProxy
     kill: Callable[[int], str]
     outcomes: list[str] = field(default_factory=list)
 
@@ -68,7 +68,7 @@ def place(
     with ExitStack() as stack:
         folder = here / "rounds"
         kill = stack.enter_context(_killer(copies, folder, child_environment()))
-        yield Place(copies, folder, stack.enter_context(Meddler(copies.session.export_url)), kill)
+        yield Place(copies, folder, stack.enter_context(FaultProxy(copies.session.export_url)), kill)
 
 
 @contextmanager
@@ -102,7 +102,7 @@ pages = st.sampled_from(["<html>It works!</html>", "<!doctype html><title>Just a
 
 
 def machine(place: Place) -> type[RuleBasedStateMachine]:
-    copies, meddler = place.copies, place.meddler
+    copies, proxy = place.copies, place.proxy
 
     class Rounds(RuleBasedStateMachine):
         @initialize(shape=st.sampled_from(SHAPES), rows=st.sampled_from([0, 1, 12, 150]))
@@ -186,38 +186,38 @@ def machine(place: Place) -> type[RuleBasedStateMachine]:
         @rule(key=keys, what=spoiled, skip=skipped, rows=st.integers(0, 9), times=often)
         def cut(self, key: int, what: str, skip: int, rows: int, times: int | None) -> None:
             self._touch(key)
-            meddler.cut(rows=rows, matching=what, skip=skip, times=times)
+            proxy.cut(rows=rows, matching=what, skip=skip, times=times)
             self._sync()
 
         @rule(key=keys, what=spoiled, skip=skipped, size=st.integers(0, 400), times=often)
         def reset(self, key: int, what: str, skip: int, size: int, times: int | None) -> None:
             self._touch(key)
-            meddler.reset(size=size, matching=what, skip=skip, times=times)
+            proxy.reset(size=size, matching=what, skip=skip, times=times)
             self._sync()
 
         @rule(key=keys, what=spoiled, skip=skipped, text=st.sampled_from([FATAL, ALERT]), times=often)
         def append_error(self, key: int, what: str, skip: int, text: str, times: int | None) -> None:
             self._touch(key)
-            meddler.append(text, matching=what, skip=skip, times=times)
+            proxy.append(text, matching=what, skip=skip, times=times)
             self._sync()
 
         @rule(key=keys, what=spoiled, skip=skipped, text=bodies, times=often)
         def other_body(self, key: int, what: str, skip: int, text: str, times: int | None) -> None:
             self._touch(key)
-            meddler.replace(text, matching=what, skip=skip, times=times)
+            proxy.replace(text, matching=what, skip=skip, times=times)
             self._sync()
 
         @rule(key=keys, what=spoiled, skip=skipped, text=pages)
         def foreign_page(self, key: int, what: str, skip: int, text: str) -> None:
             """Once: what is sent again and again in place of rows is a firewall's."""
             self._touch(key)
-            meddler.replace(text, matching=what, skip=skip, times=1)
+            proxy.replace(text, matching=what, skip=skip, times=1)
             assert self._sync() is None
 
         @rule(key=keys, skip=skipped)
         def stall(self, key: int, skip: int) -> None:
             self._touch(key)
-            meddler.stall(1, size=10, matching="LIMIT", skip=skip, times=1)
+            proxy.stall(1, size=10, matching="LIMIT", skip=skip, times=1)
             self._sync()
 
         @rule(key=keys, what=st.sampled_from(["QUERY", "CONNECTION"]), times=st.integers(1, 9))
@@ -241,8 +241,8 @@ def machine(place: Place) -> type[RuleBasedStateMachine]:
             before = self.cache.snapshots.head()
             rows = json_rows(self.cache.snapshots.open()) if before else None
             chosen: ScraperSettings = copies.settings.model_copy(update={"phpmyadmin_table": TABLE})
-            run = sync(self.cache, chosen, lambda _: copies.through(meddler.url))
-            meddler.clear()
+            run = sync(self.cache, chosen, lambda _: copies.through(proxy.url))
+            proxy.clear()
             place.outcomes.append(run.outcome)
             if run.error is None:
                 self._is_the_table()

@@ -1,4 +1,4 @@
-"""A proxy on loopback that passes requests on to a front door, keeps count of them, and spoils answers when told to."""
+"""A proxy on loopback in front of phpMyAdmin that keeps the requests and injects faults into the answers."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _OURS = {
 class Which(TypedDict, total=False):
     """The requests that a fault takes; the first fault that takes a request has it alone."""
 
-    matching: str
-    """Text that the request's path or its body, decoded, holds; by default all do."""
+    matching: str | re.Pattern[str]
+    """Text that the request's path or its body, decoded, holds, or a pattern in its statement; by default all match."""
     skip: int
     """How many of those pass unharmed before; by default none."""
     times: int
@@ -75,14 +75,15 @@ class Request:
 class Fault:
     spoil: Spoil
     status: int | None = None
-    """When not None, the answer's status; the front door is not asked."""
-    matching: str = ""
+    """The answer's status, when not None; phpMyAdmin is then not asked."""
+    matching: str | re.Pattern[str] = ""
     skip: int = 0
     times: int | None = None
 
-    def takes(self, text: str) -> bool:
-        """Whether it spoils the answer to this request; counts it, if so."""
-        if self.times == 0 or self.matching not in text:
+    def takes(self, request: Request, text: str) -> bool:
+        """Whether it spoils the answer to this request, which has this text; counts it, if so."""
+        matches = self.matching in text if isinstance(self.matching, str) else self.matching.search(request.statement)
+        if self.times == 0 or not matches:
             return False
         if self.skip:
             self.skip -= 1
@@ -92,20 +93,20 @@ class Fault:
         return True
 
 
-class Meddler:
+class FaultProxy:
     """A running proxy; close it after use, or use it as a context manager.
 
     It asks for answers that are not compressed, and ends them by closing the connection, as PHP's own server does: so
     a cut is as silent as phpMyAdmin's own.
 
     Args:
-        url: the front door's address; http alone.
+        url: the address behind the proxy; http alone.
     """
 
     def __init__(self, url: str) -> None:
         self._target = urlsplit(url)
         if self._target.scheme != "http":
-            raise LabError(f"A meddler stands before an http address, not before {url}. Choose another door.")
+            raise LabError(f"A FaultProxy needs an http address, not {url}. Choose another login fixture.")
         self.requests: list[Request] = []
         self.most_at_once = 0
         """How many requests were under way together, at most."""
@@ -134,7 +135,7 @@ class Meddler:
 
     @property
     def url(self) -> str:
-        """The address to use instead of the front door's."""
+        """The address to use in place of the one behind the proxy."""
         return self._target._replace(netloc=f"127.0.0.1:{self._server.server_port}").geturl()
 
     @property
@@ -192,11 +193,15 @@ class Meddler:
         self._add(spoil, **which)
 
     def replace(self, text: str, **which: Unpack[Which]) -> None:
-        """Put a text in the body's place; status and headers stay the front door's."""
+        """Put a text in the body's place; status and headers stay those of phpMyAdmin."""
         self._add(lambda _: iter([text.encode()]), **which)
 
+    def transform(self, change: Callable[[bytes], bytes], **which: Unpack[Which]) -> None:
+        """Read the whole body, and pass on what `change` makes of it."""
+        self._add(lambda body: iter([change(b"".join(_rest(body)))]), **which)
+
     def fail(self, status: int, text: str = "", **which: Unpack[Which]) -> None:
-        """Answer with this status and text, without asking the front door."""
+        """Answer with this status and text, without asking phpMyAdmin."""
         self._add(lambda _: iter([text.encode()]), status, **which)
 
     def _add(self, spoil: Spoil, status: int | None = None, **which: Unpack[Which]) -> None:
@@ -206,7 +211,13 @@ class Meddler:
     # -- one request -------------------------------------------------------------------------------------------------
 
     def answer(self, request: _Handler, body: bytes) -> None:
-        """Passes a request on, and its answer back. Raises Reset, OSError, HTTPException."""
+        """Pass a request on, and its answer back.
+
+        Raises:
+            Reset: a fault ends the answer by a reset.
+            OSError: a connection broke.
+            HTTPException: phpMyAdmin sent no HTTP.
+        """
         with self._lock:
             self._under_way += 1
             self.most_at_once = max(self.most_at_once, self._under_way)
@@ -221,7 +232,9 @@ class Meddler:
         noted = Request(request.command, request.path, dict(parse_qsl(body.decode("utf-8", "replace"), True)))
         with self._lock:
             self.requests.append(noted)
-            fault = next((each for each in self._faults if each.takes(f"{unquote_plus(request.path)}\n{text}")), None)
+            fault = next(
+                (each for each in self._faults if each.takes(noted, f"{unquote_plus(request.path)}\n{text}")), None
+            )
         spoil = fault.spoil if fault else _rest
         if fault and fault.status is not None:
             request.send(noted, fault.status, [("Content-Type", "text/html")], spoil(io.BytesIO()))
@@ -242,9 +255,9 @@ class _Server(ThreadingHTTPServer):
 
     daemon_threads = False
 
-    def __init__(self, meddler: Meddler) -> None:
+    def __init__(self, proxy: FaultProxy) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.meddler = meddler
+        self.proxy = proxy
         self.places = threading.BoundedSemaphore(AT_ONCE)
         self._sockets: set[socket.socket] = set()
 
@@ -276,7 +289,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         try:
             with self.server.places:
-                self.server.meddler.answer(self, body)
+                self.server.proxy.answer(self, body)
         except Reset:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.rfile.close()  # the last hold on the connection: closing it then is a reset
@@ -287,7 +300,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_HEAD = do_GET
 
     def passed_on(self) -> dict[str, str]:
-        """The request's headers as the front door gets them."""
+        """The request's headers as phpMyAdmin gets them."""
         kept = {name: value for name, value in self.headers.items() if name.lower() not in _OURS}
         return {**kept, "Accept-Encoding": "identity", "Connection": "close"}
 
@@ -306,7 +319,7 @@ class _Handler(BaseHTTPRequestHandler):
             piece = next(pieces, b"")
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: `Meddler.requests` tells it all."""
+        """Nothing: `FaultProxy.requests` tells it all."""
 
 
 def _first(body: Body, size: int) -> Iterator[bytes]:

@@ -1,11 +1,11 @@
-"""Front doors: ways in which a phpMyAdmin is met elsewhere, each real, all before the lab's one database.
+"""Login fixtures: the kinds of login that a phpMyAdmin is found behind, on real servers, over the lab's one database.
 
 cookie           the login form, as in the lab itself
 http             `auth_type=http`: the browser's own password dialog, checked by the database
 config           `auth_type=config`: no login at all, the account stands in phpMyAdmin's configuration
 servers          two servers to choose from and no default; the second is the right one
 servers_default  the same, with the wrong one as the default
-totp             phpMyAdmin's second factor after the password: a code of an authenticator app (one such door at a time)
+totp             a second factor after the password: a code of an authenticator app (one such fixture at a time)
 subpath          at /tools/phpmyadmin/ behind nginx, which asks for a password of its own (HTTP Basic)
 tls              https by nginx, with a certificate of a private CA
 german           the login page, and all else, in German
@@ -38,10 +38,10 @@ CHALLENGE = "<!doctype html><title>Just a moment...</title><h1>Checking your bro
 
 @dataclass(frozen=True)
 class Site:
-    """Where a door is built."""
+    """Where a fixture is built."""
 
     folder: Path
-    """Of this door alone; phpMyAdmin keeps its configuration and sessions there too."""
+    """Of this fixture alone; phpMyAdmin keeps its configuration and sessions there too."""
     port: int
     """phpMyAdmin's own."""
     database: MariaDB
@@ -52,7 +52,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Design:
-    """How a door differs from the lab's own."""
+    """How a fixture differs from the lab's own login."""
 
     url: str = ""
     """Where it is reached, when not at phpMyAdmin's own port."""
@@ -66,14 +66,14 @@ class Design:
 
 
 @dataclass(frozen=True)
-class Door:
-    """A front door that stands open; close it after use, or use it as a context manager."""
+class LoginFixture:
+    """Running servers with one kind of login. Close it after use, or use it as a context manager."""
 
     phpmyadmin: PhpMyAdmin
     design: Design
     login: Mapping[str, str]
     close: Callable[[], None]
-    """Ends the door's servers and deletes its files; once more does no harm."""
+    """Ends the servers and deletes their files; a second call does nothing."""
 
     def __enter__(self) -> Self:
         return self
@@ -94,12 +94,12 @@ class Door:
         return self.design.portal
 
     def servers(self) -> Iterator[Server]:
-        """The door's servers, in the order in which they start."""
+        """The servers, in the order in which they start."""
         yield self.phpmyadmin
         yield from self.design.before
 
     def settings(self) -> dict[str, str]:
-        """The product's settings for this door, by their names in the environment."""
+        """The product's settings for this login, by their names in the environment."""
         return {**self.login, "PHPMYADMIN_URL": self.url, **self.design.settings}
 
     def expire_sessions(self) -> None:
@@ -109,14 +109,14 @@ class Door:
 
 
 def design(name: str, site: Site, **options: Any) -> Design:
-    """The door of this name.
+    """The design of the fixture with this name.
 
     Raises:
-        LabError: there is no such door, or a package that it needs is missing and may not be installed.
+        LabError: there is no such fixture, or a package that it needs is missing and may not be installed.
     """
-    if name not in _DOORS:
-        raise LabError(f"The lab has no door {name!r}. There are: {', '.join(_DOORS)}.")
-    return _DOORS[name](site, **options)
+    if name not in _FIXTURES:
+        raise LabError(f"The lab has no login fixture {name!r}. There are: {', '.join(_FIXTURES)}.")
+    return _FIXTURES[name](site, **options)
 
 
 def _cookie(_: Site) -> Design:
@@ -225,7 +225,7 @@ def _server(**config: str) -> dict[str, object]:
     return {"Servers": {"1": config}}
 
 
-_DOORS: dict[str, Callable[..., Design]] = {
+_FIXTURES: dict[str, Callable[..., Design]] = {
     "cookie": _cookie,
     "http": _http,
     "config": _config,

@@ -1,4 +1,4 @@
-"""Each front door of the lab is what its name says: a client that knows its steps gets in, and no other."""
+"""Each login fixture is what its name says: a client that knows its steps gets in, and no other."""
 
 import base64
 import csv
@@ -20,7 +20,7 @@ import psutil
 import pytest
 from lab_fixtures import SEEDED
 
-from lab import Door, Lab, LabError, Meddler
+from lab import FaultProxy, Lab, LabError, LoginFixture
 
 ORDERS = "SELECT id AS c0, name AS c1 FROM orders ORDER BY id"
 PAIRS = (
@@ -31,9 +31,9 @@ CSV = "text/comma-separated-values"
 
 
 @contextmanager
-def client(door: Door, **options: object) -> Iterator[httpx.Client]:
-    """A client with no cookies, which follows redirects; relative addresses are the door's."""
-    with httpx.Client(base_url=door.url, trust_env=False, timeout=60, follow_redirects=True, **options) as made:  # type: ignore[arg-type]
+def client(fixture: LoginFixture, **options: object) -> Iterator[httpx.Client]:
+    """A client with no cookies, which follows redirects; relative addresses are the fixture's."""
+    with httpx.Client(base_url=fixture.url, trust_env=False, timeout=60, follow_redirects=True, **options) as made:  # type: ignore[arg-type]
         yield made
 
 
@@ -44,9 +44,9 @@ def hidden(page: str, form: str = 'id="login_form"') -> dict[str, str]:
     return {name: html.unescape(value) for name, value in found}
 
 
-def log_in(http: httpx.Client, door: Door, **changes: str) -> httpx.Response:
+def log_in(http: httpx.Client, fixture: LoginFixture, **changes: str) -> httpx.Response:
     """The page after phpMyAdmin's login form; keyword arguments are fields that differ."""
-    settings = door.settings()
+    settings = fixture.settings()
     account = {"pma_username": settings["PHPMYADMIN_USERNAME"], "pma_password": settings["PHPMYADMIN_PASSWORD"]}
     address = f"index.php?server={changes['server']}" if "server" in changes else "index.php"
     return http.post("index.php?route=/", data={**hidden(http.get(address).text), **account, **changes})
@@ -88,33 +88,33 @@ def processes(lab: Lab) -> list[int]:
     return [pid for pid in ids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
 
 
-# -- doors
+# -- logins
 
 
 def test_it_works(lab: Lab) -> None:
-    with lab.door("cookie") as door, client(door) as http:
-        page = log_in(http, door)
+    with lab.login_fixture("cookie") as fixture, client(fixture) as http:
+        page = log_in(http, fixture)
         assert is_in(page)
         assert delivers(export(http, page))
 
 
 def test_an_http_login_is_asked_for_by_phpmyadmin_with_status_401(lab: Lab) -> None:
-    with lab.door("http") as door:
-        settings = door.settings()
+    with lab.login_fixture("http") as fixture:
+        settings = fixture.settings()
         account = settings["PHPMYADMIN_USERNAME"], settings["PHPMYADMIN_PASSWORD"]
-        with client(door) as http:
+        with client(fixture) as http:
             refused = http.get("")
             assert refused.status_code == 401
             assert refused.headers["WWW-Authenticate"].startswith('Basic realm="phpMyAdmin ')
             assert http.get("", auth=(account[0], "wrong")).status_code == 401
-        with client(door, auth=account) as http:
+        with client(fixture, auth=account) as http:
             page = http.get("")
             assert is_in(page)
             assert delivers(export(http, page))
 
 
 def test_a_config_login_is_in_without_being_asked(lab: Lab) -> None:
-    with lab.door("config") as door, client(door) as http:
+    with lab.login_fixture("config") as fixture, client(fixture) as http:
         page = http.get("")
         assert is_in(page)
         assert "login_form" not in page.text
@@ -122,89 +122,91 @@ def test_a_config_login_is_in_without_being_asked(lab: Lab) -> None:
 
 
 def test_without_a_default_server_the_login_form_comes_after_the_choice(lab: Lab) -> None:
-    with lab.door("servers") as door, client(door) as http:
+    with lab.login_fixture("servers") as fixture, client(fixture) as http:
         first = http.get("").text
         assert 'id="select_server"' in first
         assert 'id="login_form"' not in first
-        page = log_in(http, door, server=door.settings()["PHPMYADMIN_SERVER"])
+        page = log_in(http, fixture, server=fixture.settings()["PHPMYADMIN_SERVER"])
         assert is_in(page)
         assert delivers(export(http, page, server="2"))
         assert not delivers(export(http, page))
 
 
 def test_the_default_server_is_the_wrong_one(lab: Lab) -> None:
-    with lab.door("servers_default") as door:
-        with client(door) as http:
+    with lab.login_fixture("servers_default") as fixture:
+        with client(fixture) as http:
             assert re.search(r'value="1"\s+selected="selected"', http.get("").text)
-            refused = log_in(http, door, server="1")
+            refused = log_in(http, fixture, server="1")
             assert not is_in(refused)
             assert "Cannot log in" in refused.text
-        with client(door) as http:
-            page = log_in(http, door, server="2")
+        with client(fixture) as http:
+            page = log_in(http, fixture, server="2")
             assert is_in(page)
             assert delivers(export(http, page, server="2"))
 
 
 def test_a_second_factor_is_asked_for_after_the_password(lab: Lab) -> None:
-    with lab.door("totp") as door, client(door) as http:
-        asked = log_in(http, door)
+    with lab.login_fixture("totp") as fixture, client(fixture) as http:
+        asked = log_in(http, fixture)
         assert is_in(asked)  # phpMyAdmin says so already; only the field tells
         assert 'name="2fa_code"' in asked.text
         assert not delivers(export(http, asked))
         form = 'class="disableAjax"'
         wrong = http.post(asked.url, data={**hidden(asked.text, form), "2fa_code": "000000"})
         assert "Two-factor authentication failed." in wrong.text
-        right = code(door.settings()["PHPMYADMIN_TOTP_SECRET"])
+        right = code(fixture.settings()["PHPMYADMIN_TOTP_SECRET"])
         page = http.post(wrong.url, data={**hidden(wrong.text, form), "2fa_code": right})
         assert 'name="2fa_code"' not in page.text
         assert delivers(export(http, page))
 
 
 def test_a_sub_path_is_closed_by_a_password_of_the_web_server(lab: Lab) -> None:
-    with lab.door("subpath") as door:
-        settings = door.settings()
-        assert door.url.endswith("/tools/phpmyadmin/")
-        with client(door) as http:
+    with lab.login_fixture("subpath") as fixture:
+        settings = fixture.settings()
+        assert fixture.url.endswith("/tools/phpmyadmin/")
+        with client(fixture) as http:
             assert http.get("").headers["WWW-Authenticate"] == 'Basic realm="Tools"'
-        with client(door, auth=(settings["PHPMYADMIN_HTTP_USERNAME"], settings["PHPMYADMIN_HTTP_PASSWORD"])) as http:
-            page = log_in(http, door)
+        with client(fixture, auth=(settings["PHPMYADMIN_HTTP_USERNAME"], settings["PHPMYADMIN_HTTP_PASSWORD"])) as http:
+            page = log_in(http, fixture)
             assert is_in(page)
             assert delivers(export(http, page))
             assert {cookie.path for cookie in http.cookies.jar} == {"/tools/phpmyadmin/"}
 
 
 def test_tls_is_trusted_by_the_private_ca_alone(lab: Lab) -> None:
-    with lab.door("tls") as door:
-        with client(door) as http, pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+    with lab.login_fixture("tls") as fixture:
+        with client(fixture) as http, pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
             http.get("")
-        with client(door, verify=ssl.create_default_context(cafile=door.settings()["PHPMYADMIN_CA_FILE"])) as http:
-            page = log_in(http, door)
+        with client(
+            fixture, verify=ssl.create_default_context(cafile=fixture.settings()["PHPMYADMIN_CA_FILE"])
+        ) as http:
+            page = log_in(http, fixture)
             assert is_in(page)
             assert delivers(export(http, page))
             assert "pmaAuth-1_https" in http.cookies
 
 
 def test_a_german_phpmyadmin_speaks_german(lab: Lab) -> None:
-    with lab.door("german") as door, client(door) as http:
-        assert "Die Anmeldung am MySQL-Server ist fehlgeschlagen" in log_in(http, door, pma_password="wrong").text
-        page = log_in(http, door)
+    with lab.login_fixture("german") as fixture, client(fixture) as http:
+        assert "Die Anmeldung am MySQL-Server ist fehlgeschlagen" in log_in(http, fixture, pma_password="wrong").text
+        page = log_in(http, fixture)
         assert is_in(page)
         assert "<h1>Fehler</h1>" in export(http, page, "SELECT 1, 2 FROM nothing").text
 
 
 def test_a_captcha_that_nobody_solved_keeps_the_right_password_out(lab: Lab) -> None:
-    with lab.door("captcha") as door, client(door) as http:
+    with lab.login_fixture("captcha") as fixture, client(fixture) as http:
         page = http.get("").text
         assert 'class="g-recaptcha"' in page
-        assert set(re.findall(r"https?://[^/]+", re.search(r"<script src=.*captcha.*", page)[0])) == {door.url[:-1]}  # type: ignore[index]
-        refused = log_in(http, door)
+        assert set(re.findall(r"https?://[^/]+", re.search(r"<script src=.*captcha.*", page)[0])) == {fixture.url[:-1]}  # type: ignore[index]
+        refused = log_in(http, fixture)
         assert not is_in(refused)
         assert "Missing reCAPTCHA verification" in refused.text
 
 
 def test_a_short_session_ends_when_nothing_is_asked(lab: Lab) -> None:
-    with lab.door("short_session", seconds=1) as door, client(door) as http:
-        page = log_in(http, door)
+    with lab.login_fixture("short_session", seconds=1) as fixture, client(fixture) as http:
+        page = log_in(http, fixture)
         assert delivers(export(http, page))
         time.sleep(2.1)  # phpMyAdmin counts whole seconds
         late = export(http, page)
@@ -213,18 +215,18 @@ def test_a_short_session_ends_when_nothing_is_asked(lab: Lab) -> None:
 
 
 def test_sessions_that_expire_lead_back_to_the_login_form(lab: Lab) -> None:
-    with lab.door("cookie") as door, client(door) as http:
-        page = log_in(http, door)
+    with lab.login_fixture("cookie") as fixture, client(fixture) as http:
+        page = log_in(http, fixture)
         assert delivers(export(http, page))
-        door.expire_sessions()
+        fixture.expire_sessions()
         assert 'id="input_username"' in export(http, page).text
-        assert delivers(export(http, log_in(http, door)))
+        assert delivers(export(http, log_in(http, fixture)))
 
 
 @pytest.mark.parametrize("totp", [False, True], ids=["password", "password and code"])
 def test_a_portal_leads_into_a_path_of_its_session(lab: Lab, totp: bool) -> None:
-    with lab.door("portal", totp=totp) as door, client(door) as http:
-        portal = door.portal
+    with lab.login_fixture("portal", totp=totp) as fixture, client(fixture) as http:
+        portal = fixture.portal
         assert portal
         fields = {portal.username_field: portal.username, portal.password_field: portal.password}
         form = hidden(http.get(portal.url).text, "<form")
@@ -241,13 +243,16 @@ def test_a_portal_leads_into_a_path_of_its_session(lab: Lab, totp: bool) -> None
         assert delivers(export(http, page))
         elsewhere = re.sub(r"cpsess\d+", "cpsess1111111111", str(page.url))
         assert http.get(elsewhere).url == portal.url
-        door.expire_sessions()
+        fixture.expire_sessions()
         assert http.get(page.url).url == portal.url
 
 
 def test_a_firewall_refuses_what_it_is_told_to_and_nothing_else(lab: Lab) -> None:
-    with lab.door("firewall", refuse=["information_schema", "CONCAT_WS("], status=406) as door, client(door) as http:
-        page = log_in(http, door)
+    with (
+        lab.login_fixture("firewall", refuse=["information_schema", "CONCAT_WS("], status=406) as fixture,
+        client(fixture) as http,
+    ):
+        page = log_in(http, fixture)
         assert delivers(export(http, page))
         long = f"LENGTH('{'x' * 100_000}')"
         for sql in (
@@ -274,8 +279,8 @@ def test_a_firewall_refuses_what_it_is_told_to_and_nothing_else(lab: Lab) -> Non
 def test_limits_of_phpmyadmin_and_php_end_an_export_with_status_200(
     lab: Lab, config: dict[str, object], php: dict[str, str], sql: str, end: str
 ) -> None:
-    with lab.door("cookie", config=config, php=php) as door, client(door) as http:
-        page = log_in(http, door)
+    with lab.login_fixture("cookie", config=config, php=php) as fixture, client(fixture) as http:
+        page = log_in(http, fixture)
         answer = export(http, page, sql)
         assert (answer.status_code, answer.headers["Content-Type"].partition(";")[0]) == (200, CSV)
         assert answer.text.startswith('"c0","c1"\n')
@@ -287,17 +292,17 @@ def test_limits_of_phpmyadmin_and_php_end_an_export_with_status_200(
 
 def test_a_door_that_there_is_not_is_named_with_those_there_are(lab: Lab) -> None:
     before = processes(lab)
-    with pytest.raises(LabError, match=r"no door 'cellar'.*cookie, http"):
-        lab.door("cellar")
+    with pytest.raises(LabError, match=r"no login fixture 'cellar'.*cookie, http"):
+        lab.login_fixture("cellar")
     assert processes(lab) == before
 
 
 def test_a_closed_door_leaves_nothing_behind(lab: Lab) -> None:
     before = processes(lab)
-    with lab.door("portal") as door:
-        folder = door.phpmyadmin.folder
+    with lab.login_fixture("portal") as fixture:
+        folder = fixture.phpmyadmin.folder
         assert len(processes(lab)) > len(before)
-    door.close()
+    fixture.close()
     assert processes(lab) == before
     assert not folder.exists()
 
@@ -306,8 +311,8 @@ def test_doors_end_with_the_lab(lab_folder: Path) -> None:
     lab = Lab(lab_folder)
     try:
         lab.up()
-        door = lab.door("subpath")
-        assert httpx.get(door.url, trust_env=False).status_code == 401
+        fixture = lab.login_fixture("subpath")
+        assert httpx.get(fixture.url, trust_env=False).status_code == 401
         before = processes(lab)
         assert {psutil.Process(pid).uids().effective for pid in before}.isdisjoint({0})
     finally:
@@ -315,29 +320,29 @@ def test_doors_end_with_the_lab(lab_folder: Path) -> None:
     assert processes(lab) == []
     assert not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in before)
     lab.down(delete=True)
-    door.close()
+    fixture.close()
     assert not lab.path.exists()
 
 
-# -- the meddler
+# -- the proxy
 
 
-def test_a_meddler_passes_all_on_and_tells_what_was_asked(lab: Lab) -> None:
-    with lab.door("cookie") as door, lab.meddler(door.url) as proxy:
+def test_a_fault_proxy_passes_all_on_and_keeps_the_requests(lab: Lab) -> None:
+    with lab.login_fixture("cookie") as fixture, FaultProxy(fixture.url) as proxy:
         with httpx.Client(base_url=proxy.url, trust_env=False, follow_redirects=True) as http:
-            page = log_in(http, door)
+            page = log_in(http, fixture)
             answer = export(http, page)
         assert delivers(answer)
         assert proxy.statements == [ORDERS]
         last = proxy.requests[-1]
         assert (last.method, last.status, last.sent) == ("POST", 200, len(answer.content))
-        assert door.settings()["PHPMYADMIN_PASSWORD"] not in repr(proxy.requests)
+        assert fixture.settings()["PHPMYADMIN_PASSWORD"] not in repr(proxy.requests)
 
 
 class Proxied:
-    """A meddler before a cookie door, and a client that is logged in through it."""
+    """A proxy in front of a cookie login, and a client that is logged in through it."""
 
-    def __init__(self, proxy: Meddler, http: httpx.Client, page: httpx.Response) -> None:
+    def __init__(self, proxy: FaultProxy, http: httpx.Client, page: httpx.Response) -> None:
         self.proxy = proxy
         self._http = http
         self._page = page
@@ -349,11 +354,11 @@ class Proxied:
 @pytest.fixture(scope="module")
 def logged_in(lab: Lab) -> Iterator[Proxied]:
     with (
-        lab.door("cookie") as door,
-        lab.meddler(door.url) as proxy,
+        lab.login_fixture("cookie") as fixture,
+        FaultProxy(fixture.url) as proxy,
         httpx.Client(base_url=proxy.url, trust_env=False, follow_redirects=True, timeout=60) as http,
     ):
-        yield Proxied(proxy, http, log_in(http, door))
+        yield Proxied(proxy, http, log_in(http, fixture))
 
 
 @pytest.fixture
@@ -420,9 +425,9 @@ def test_the_request_that_is_spoiled_can_be_chosen(proxied: Proxied) -> None:
     assert answers == [200, 200, 503, 503, 200]
 
 
-def test_a_meddler_ends_though_an_answer_stalls(lab: Lab) -> None:
-    with lab.door("cookie") as door:
-        with lab.meddler(door.url) as proxy:
+def test_a_fault_proxy_ends_while_an_answer_stalls(lab: Lab) -> None:
+    with lab.login_fixture("cookie") as fixture:
+        with FaultProxy(fixture.url) as proxy:
             proxy.stall(600, matching="index.php")
             with pytest.raises(httpx.ReadTimeout):
                 httpx.get(f"{proxy.url}index.php", trust_env=False, timeout=0.3)
@@ -454,19 +459,19 @@ def test_a_limit_of_the_server_holds_while_it_is_set(lab: Lab, proxied: Proxied)
 
 
 def test_an_expired_password_lets_nobody_read_until_it_is_put_right(lab: Lab) -> None:
-    with lab.door("cookie") as door:
+    with lab.login_fixture("cookie") as fixture:
         with lab.faults.expired_password():
-            with client(door) as http:
-                page = log_in(http, door)
+            with client(fixture) as http:
+                page = log_in(http, fixture)
                 assert is_in(page)  # MariaDB's way: in, but with a single right, to set the password
                 assert "You must SET PASSWORD" in page.text
                 assert not delivers(export(http, page))
-            with lab.faults.variables(disconnect_on_expired_password=1), client(door) as http:
-                page = log_in(http, door)
+            with lab.faults.variables(disconnect_on_expired_password=1), client(fixture) as http:
+                page = log_in(http, fixture)
                 assert not is_in(page)
                 assert "Your password has expired" in page.text
-        with client(door) as http:
-            assert delivers(export(http, log_in(http, door)))
+        with client(fixture) as http:
+            assert delivers(export(http, log_in(http, fixture)))
 
 
 def test_a_table_can_be_copied_into_another_engine(lab: Lab, proxied: Proxied) -> None:
