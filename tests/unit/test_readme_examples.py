@@ -16,7 +16,7 @@ from cache_factory import confirm, publish
 from paths import ROOT
 from sidecar_process import KEY, Sidecar, sidecar, worker
 
-SECTIONS = {"README.md": "## Use the API", "docs/api.md": "## ApiKeys"}
+SECTIONS = {"README.md": "## Use the API", "docs/api.md": "## Clients"}
 ADDRESS = "http://127.0.0.1:5000"
 
 
