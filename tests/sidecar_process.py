@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -15,6 +13,7 @@ import httpx
 import pytest
 from cache_factory import confirm, publish
 from paths import ROOT
+from warm_process import warm
 
 from api.app import create_app
 from api.routes.refresh_stream import Events
@@ -46,11 +45,7 @@ class Sidecar:
             "PYTHONUNBUFFERED": "1",
         }
         with (folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, ROOT / "api_sidecar.py"], cwd=folder, env={**os.environ, **defaults, **settings},
-                stdout=subprocess.PIPE, stderr=log, text=True,
-            )  # fmt: skip
-        assert self.process.stdout
+            self.process = warm("api_sidecar").start(folder, {**os.environ, **defaults, **settings}, log)
         self.said: list[str] = []
         for line in self.process.stdout:
             self.said.append(line)
@@ -71,7 +66,6 @@ class Sidecar:
         self.client.close()
         self.process.terminate()
         self.process.wait(10)
-        assert self.process.stdout
         self.process.stdout.close()
         self.cache.close()
 
