@@ -43,6 +43,8 @@ START_SECONDS = 600.0  # a new machine installs packages first
 END_SECONDS = 60.0
 INTERRUPTED = 130  # how make ends after Ctrl-C
 
+# What a command mounts or starts ends with it, also when it is killed.
+NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 # bash stays the first process, so that it reaps orphans. At the end no other process may be left.
 INSIDE = """
 mount -t proc proc "$0/proc"
@@ -106,7 +108,7 @@ def create(tree: Path) -> None:
     targets = ["apt-get", "indextargets", "--format", "$(REPO_URI)"]
     filters = ["Created-By: Packages", f"Codename: {release}", "Component: main"]
     mirrors = subprocess.run([*targets, *filters], check=True, capture_output=True, text=True).stdout.split()
-    made = subprocess.run([*command, *mirrors[:1]], check=False, stdout=subprocess.PIPE, text=True)
+    made = subprocess.run([*NAMESPACES, *command, *mirrors[:1]], check=False, stdout=subprocess.PIPE, text=True)
     if made.returncode:
         raise BareMachineError(f"debootstrap failed:\n{made.stdout[-2000:]}")
     (tree / "etc/apt/sources.list").unlink()
@@ -133,10 +135,9 @@ def start(
     """
     passed_on = {name: value for name, value in os.environ.items() if VARIABLES.fullmatch(name)}
     environment = {"HOME": "/root", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **passed_on, **variables}
-    namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
     inside = ["bash", "-c", INSIDE, str(tree), "env", "--chdir=/root/project", *command]
     return subprocess.Popen(
-        [*namespaces, *inside],
+        [*NAMESPACES, *inside],
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=output,
