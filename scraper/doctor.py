@@ -29,8 +29,9 @@ from scraper.login.login import log_in
 from scraper.login.trusted_hosts import visitor
 from scraper.settings import ScraperSettings
 from scraper.table import firewall
-from scraper.table.checksums import Range, server_checksums
+from scraper.table.checksums import server_checksums
 from scraper.table.describe import read_shape
+from scraper.table.key_ranges import Range
 from scraper.table.table import Table
 
 SHOWN = 20
@@ -206,7 +207,7 @@ def _let_through(
         try:
             return step(dialect), dialect
         except StatementBlocked as error:
-            dialect = firewall.around(export, dialect, error)
+            dialect = firewall.next_dialect(export, dialect, error)
 
 
 def _try_rows(export: Exporter, table: Table) -> None:

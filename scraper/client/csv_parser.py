@@ -1,4 +1,8 @@
-"""CSV as phpMyAdmin writes it -> columns of texts, by Arrow, piece by piece: at once, or while it still arrives."""
+"""CSV as phpMyAdmin writes it -> Arrow tables, block by block, from a file or while it arrives.
+
+Values are in double quotes, doubled inside; NULL is a marker without quotes; rows end with LF. A value may hold line
+breaks of its own.
+"""
 
 from __future__ import annotations
 
@@ -13,87 +17,101 @@ BLOCK = 512 << 10  # bytes that are parsed together
 
 
 def header_line(names: Sequence[str]) -> bytes:
-    """The first line, which names the columns."""
+    """Returns the first line of an export, which names the columns."""
     return (",".join('"' + name.replace('"', '""') + '"' for name in names) + "\n").encode()
 
 
-def parsed(body: IO[bytes], columns: int, null: str, kind: pa.DataType) -> Iterator[pa.Table]:
-    """The rows of CSV without its header, piece by piece, one at least, in columns c0, c1 and so on.
+def parse_csv(body: IO[bytes], columns: int, null: str, kind: pa.DataType) -> Iterator[pa.Table]:
+    """Yields the rows of CSV without a header, block by block, at least once.
 
-    Parameters: `null` is what stands for NULL where it is not quoted; `kind` is the type of each column, text or bytes.
-    Raises ValueError (Arrow's are such) where the end is inside of a row, or rows differ in their number of values.
+    Args:
+        body: Where the first row begins.
+        columns: The number of values in a row. Columns are named c0, c1 and so on.
+        null: What stands for NULL where it is not quoted.
+        kind: The Arrow type of all columns, string or binary.
+
+    Raises:
+        ValueError: The last row is not complete, or rows differ in their number of values (Arrow raises a subclass).
     """
-    yield _empty(columns, kind)
+    yield _no_rows(columns, kind)
     rest = b""
     while block := body.read(BLOCK):
         rest += block
         if end := _end_of_rows(rest):
-            yield _table(rest[:end], columns, null, kind)
+            yield _parse_rows(rest[:end], columns, null, kind)
             rest = rest[end:]
     if rest:
-        raise ValueError("the end is inside of a row")
+        raise ValueError("the last row is not complete")
 
 
-class Arriving:
-    """Rows that are parsed in the pauses of their transfer, while the server makes the next ones.
+class CsvParser:
+    """Parses CSV while it arrives, in the pauses of the transfer. `table` raises what was wrong.
 
-    Parameters: as for `parsed`; `header` are the names that the first line must have. What is wrong is told by `table`.
+    Args:
+        header: The names that the first line must have.
+        null: What stands for NULL where it is not quoted.
+        kind: The Arrow type of all columns, string or binary.
     """
 
     def __init__(self, header: Sequence[str], null: str, kind: pa.DataType) -> None:
         self._header = header_line(header)
         self._columns, self._null, self._kind = len(header), null, kind
-        self.begin()
+        self.reset()
 
-    def begin(self) -> None:
-        """Forgets what has arrived: the question is asked again."""
+    def reset(self) -> None:
+        """Forgets what has arrived, since the statement is sent again."""
         self._rest = b""
-        self._blocks: list[bytes] = []
+        self._chunks: list[bytes] = []
         self._size = 0
-        self._headed = False
-        self._tables = [_empty(self._columns, self._kind)]
-        self._wrong: ValueError | None = None
+        self._header_seen = False
+        self._tables = [_no_rows(self._columns, self._kind)]
+        self._error: ValueError | None = None
 
-    def feed(self, piece: bytes) -> None:
-        self._blocks.append(piece)
-        self._size += len(piece)
+    def feed(self, chunk: bytes) -> None:
+        """Takes the next bytes, of any number."""
+        self._chunks.append(chunk)
+        self._size += len(chunk)
         if self._size >= BLOCK:
-            self._take()
+            self._parse()
 
     def table(self) -> pa.Table:
-        """All rows. Raises ValueError where they do not parse, or do not begin with the header."""
-        self._take()
-        if self._wrong is None and (self._rest or not self._headed):
-            self._wrong = ValueError("the end is inside of a row")
-        if self._wrong is not None:
-            raise self._wrong
+        """Returns all rows, in columns c0, c1 and so on.
+
+        Raises:
+            ValueError: The header is another, the last row is not complete, or rows differ in their number of values.
+        """
+        self._parse()
+        if self._error is None and (self._rest or not self._header_seen):
+            self._error = ValueError("the last row is not complete")
+        if self._error is not None:
+            raise self._error
         return pa.concat_tables(self._tables).combine_chunks()
 
-    def _take(self) -> None:
-        data = b"".join([self._rest, *self._blocks])
-        self._blocks, self._size = [], 0
-        if self._wrong is not None:
+    def _parse(self) -> None:
+        data = b"".join([self._rest, *self._chunks])
+        self._chunks, self._size = [], 0
+        if self._error is not None:
             return
-        if not self._headed and len(data) >= len(self._header):
+        if not self._header_seen and len(data) >= len(self._header):
             if not data.startswith(self._header):
-                self._wrong = ValueError("the header is another")
+                self._error = ValueError("the header is another")
                 return
-            data, self._headed = data[len(self._header) :], True
-        end = _end_of_rows(data) if self._headed else 0
+            data, self._header_seen = data[len(self._header) :], True
+        end = _end_of_rows(data) if self._header_seen else 0
         if end:
             try:
-                self._tables.append(_table(data[:end], self._columns, self._null, self._kind))
+                self._tables.append(_parse_rows(data[:end], self._columns, self._null, self._kind))
             except ValueError as error:
-                self._wrong = error
+                self._error = error
         self._rest = data[end:]
 
 
-def _empty(columns: int, kind: pa.DataType) -> pa.Table:
+def _no_rows(columns: int, kind: pa.DataType) -> pa.Table:
     return pa.table([pa.array([], kind)] * columns, names=[f"c{i}" for i in range(columns)])
 
 
-def _table(rows: bytes, columns: int, null: str, kind: pa.DataType) -> pa.Table:
-    """Whole rows as one block: where Arrow's own blocks meet between CR and LF inside of a value, it drops the LF."""
+def _parse_rows(rows: bytes, columns: int, null: str, kind: pa.DataType) -> pa.Table:
+    """Parses complete rows as one block: Arrow drops an LF where its own blocks meet between CR and LF in a value."""
     names = [f"c{i}" for i in range(columns)]
     return csv.read_csv(
         pa.py_buffer(rows),
@@ -109,11 +127,11 @@ def _table(rows: bytes, columns: int, null: str, kind: pa.DataType) -> pa.Table:
 
 
 def _end_of_rows(data: bytes) -> int:
-    """Where the last whole row ends: behind a line break outside of quotes. 0 where no row ends."""
-    quotes, end = int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord('"'))), len(data)  # data.count takes longer
-    while (found := data.rfind(b"\n", 0, end)) >= 0:
-        quotes -= data.count(b'"', found, end)
+    """Where the last complete row ends: behind a line break outside of quotes. 0 where no row ends."""
+    quotes, end = int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord('"'))), len(data)  # faster than data.count
+    while (line_break := data.rfind(b"\n", 0, end)) >= 0:
+        quotes -= data.count(b'"', line_break, end)
         if quotes % 2 == 0:
-            return found + 1
-        end = found
+            return line_break + 1
+        end = line_break
     return 0

@@ -25,8 +25,8 @@ from urllib.parse import urljoin, urlsplit
 import pyarrow as pa
 
 from scraper.client import retry
-from scraper.client.csv_parser import Arriving, header_line, parsed
-from scraper.client.gunzip import Packing, Unpacked
+from scraper.client.csv_parser import CsvParser, header_line, parse_csv
+from scraper.client.gunzip import CompressionChoice, GunzipSink
 from scraper.client.session import Session
 from scraper.client.transport import HttpTransport, Transport
 from scraper.errors import (
@@ -58,9 +58,9 @@ _CUT_BY_PHP = re.compile(rb"Fatal error|Maximum execution time|Allowed memory si
 class _Ends:
     """Of an answer whose rows are parsed as they arrive: how it begins and ends, which tells what went wrong."""
 
-    def __init__(self, rows: Arriving) -> None:
+    def __init__(self, rows: CsvParser) -> None:
         self._rows = rows
-        self._rows.begin()
+        self._rows.reset()
         self._size = 0
         self._start = self._end = b""
 
@@ -111,7 +111,7 @@ class Exporter:
         self._log_in_again = log_in_again
         self._settings = settings
         self._open(session)
-        self._packing = Packing()
+        self._packing = CompressionChoice()
         self._ended = -math.inf
         self.received = 0
         self.busy = 0.0
@@ -157,7 +157,7 @@ class Exporter:
             return self._selected(sql, header)
 
     def _selected(self, sql: str, header: Sequence[str]) -> pa.Table:
-        rows = Arriving(header, self._null, pa.string())
+        rows = CsvParser(header, self._null, pa.string())
         ends = self._answer(sql, lambda: _Ends(rows))
         try:
             return rows.table()
@@ -183,7 +183,7 @@ class Exporter:
                 raise self._fault(body)
             names = line[1:-1].split('","')
             try:
-                found = pa.concat_tables(parsed(body, len(names), self._null, pa.string())).rename_columns(names)
+                found = pa.concat_tables(parse_csv(body, len(names), self._null, pa.string())).rename_columns(names)
             except ValueError as error:
                 raise self._fault(body) from error
         return found.to_pylist()  # type: ignore[no-any-return]
@@ -253,7 +253,7 @@ class Exporter:
 
     def _receive(self, form: dict[str, str], body: _Ends | _Whole) -> int:
         """The status of the answer."""
-        unpacked = Unpacked(body.write)
+        unpacked = GunzipSink(body.write)
         before = self.busy
         packing = {"compression": "gzip"} if self._packing.wanted else {}
         status = self._post(self._url, {**form, **packing}, unpacked)
@@ -293,7 +293,7 @@ class Exporter:
         if body.read(len(line)) != line:
             raise self._fault(body)
         try:
-            yield from parsed(body, len(header), self._null, kind)
+            yield from parse_csv(body, len(header), self._null, kind)
         except ValueError as error:  # of Arrow, too
             raise self._fault(body) from error
 

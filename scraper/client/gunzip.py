@@ -1,4 +1,4 @@
-"""Answers that come gzipped: unpacked as they arrive, and asked for where the way from the server is slow."""
+"""Answers that come gzipped: decompressed as they arrive, and requested where the connection is slow."""
 
 from __future__ import annotations
 
@@ -9,20 +9,24 @@ from typing import Any
 
 from scraper.errors import AnswerCut
 
-# Bytes a second below which packing is tried. Rows shrink to a sixth, and PHP packed 45 MB of them a second where this
-# was measured: a server ten times slower still more than doubles this rate. Above, its work would bring little.
+# Bytes a second below which compression is tried. Rows shrink to a sixth, and PHP compressed 45 MB of them a second
+# where this was measured: even a server ten times slower more than doubles this rate.
 SLOW = 2_000_000
-TELLING = 256 << 10  # a smaller answer tells more about the server's latency than about the way
-WORTH = 1.5  # how many times faster packed rows have to be to stay packed
+TELLING = 256 << 10  # bytes: the time of a smaller answer shows the server's latency, not the connection's rate
+WORTH = 1.5  # how many times faster compressed rows have to come for compression to stay
 
 log = logging.getLogger(__name__)
 
 _MAGIC = b"\x1f\x8b"
 
 
-class Unpacked:
-    """A sink that unpacks gzip of any number of members, as phpMyAdmin writes it. All else is passed on as it came:
-    a page in place of rows, or what PHP wrote behind them.
+class GunzipSink:
+    """A sink that decompresses gzip of any number of members. Other bytes are passed on unchanged.
+
+    Those are a page in place of rows, or what PHP wrote after them.
+
+    Args:
+        sink: Takes the decompressed bytes.
     """
 
     def __init__(self, sink: Callable[[bytes], Any]) -> None:
@@ -31,55 +35,75 @@ class Unpacked:
         self._member: Any = None  # zlib gives its type no public name
         self._plain = False
 
-    def __call__(self, piece: bytes) -> None:
-        """Raises AnswerCut where what is packed is damaged."""
-        while piece:
+    def __call__(self, chunk: bytes) -> None:
+        """Takes the next bytes, of any number.
+
+        Raises:
+            AnswerCut: The compressed data is damaged.
+        """
+        while chunk:
             if self._plain:
-                self._sink(piece)
+                self._sink(chunk)
                 return
             if self._member is None:
-                self._start += piece
+                self._start += chunk
                 if len(self._start) < len(_MAGIC):
                     return
-                piece, self._start = self._start, b""
-                self._plain = not piece.startswith(_MAGIC)
+                chunk, self._start = self._start, b""
+                self._plain = not chunk.startswith(_MAGIC)
                 self._member = None if self._plain else zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
                 continue
             try:
-                self._sink(self._member.decompress(piece))
+                self._sink(self._member.decompress(chunk))
             except zlib.error as error:
-                raise AnswerCut("A packed answer arrived damaged.") from error
-            piece = self._member.unused_data
+                raise AnswerCut("A compressed answer arrived damaged.") from error
+            chunk = self._member.unused_data
             if self._member.eof:
                 self._member = None
 
     def end(self) -> None:
-        """Raises AnswerCut inside of a member."""
+        """Tells that no more bytes come.
+
+        Raises:
+            AnswerCut: The data ended inside a gzip member.
+        """
         if self._member is not None:
-            raise AnswerCut("A packed answer ended before its end.")
+            raise AnswerCut("A compressed answer ended before its end.")
         self._sink(self._start)
 
 
-class Packing:
-    """Whether answers are to be packed, learnt from those that came: tried once where rows come slowly, and kept where
-    they come faster then. A server that is slow itself is not, and is spared the work.
+class CompressionChoice:
+    """Whether to request compressed answers, learnt from the rates of those before.
+
+    It is tried once where rows come slowly, and stays where they come faster then. A server that is slow itself is
+    spared the work.
+
+    Attributes:
+        wanted: Whether the next answer is to be compressed.
     """
 
     def __init__(self) -> None:
         self.wanted = False
         self._plain_rate = 0.0
-        self._settled = False
+        self._decided = False
 
     def learn(self, size: int, seconds: float) -> None:
-        """Parameters: `size` of an answer in bytes, unpacked; `seconds` from the question to its end."""
-        if self._settled or size < TELLING:
+        """Learns from an answer.
+
+        Args:
+            size: Its bytes, decompressed.
+            seconds: From the request to the end of the answer.
+        """
+        if self._decided or size < TELLING:
             return
         rate = size / max(seconds, 1e-6)
         if not self.wanted and rate < SLOW:
             self.wanted, self._plain_rate = True, rate
-            log.info("packing=tried because rows come at %.0f kB/s", rate / 1000)
+            log.info("compression=tried because rows come at %.0f kB/s", rate / 1000)
         elif self.wanted:
-            self._settled, self.wanted = True, rate > WORTH * self._plain_rate
+            self._decided, self.wanted = True, rate > WORTH * self._plain_rate
             log.info(
-                "packing=%s because packed rows come at %.0f kB/s", "kept" if self.wanted else "dropped", rate / 1000
+                "compression=%s because compressed rows come at %.0f kB/s",
+                "kept" if self.wanted else "dropped",
+                rate / 1000,
             )

@@ -15,7 +15,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
-from scraper.client.gunzip import Unpacked
+from scraper.client.gunzip import GunzipSink
 from scraper.client.tls import trust
 from scraper.errors import AnswerCut, CertificateRefused, Unreachable
 
@@ -77,10 +77,10 @@ class HttpTransport:
                 packed = (
                     response.headers.get("Content-Encoding") == "gzip"
                 )  # any number of members, perhaps half of one
-                take = Unpacked(sink) if packed else sink
+                take = GunzipSink(sink) if packed else sink
                 for piece in response.raw.stream(PIECE, decode_content=False):
                     take(piece)
-                if isinstance(take, Unpacked):
+                if isinstance(take, GunzipSink):
                     take.end()
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             causes = list(_causes(error))

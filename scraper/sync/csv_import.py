@@ -21,16 +21,16 @@ from cache.storage.records import Run
 from cache.storage.row_encoding import engine
 from cache.storage.snapshot import Snapshot, Source, StatementDialect
 from cache.storage.store import Cache
-from scraper.client.csv_parser import parsed
+from scraper.client.csv_parser import parse_csv
 from scraper.errors import FileRefused, Unproven
 from scraper.settings import ScraperSettings
+from scraper.sync.assembler_thread import AssemblerThread
 from scraper.sync.progress import Reporter
 from scraper.sync.publish import newest, publish, recorded
-from scraper.sync.row_diff import differences
+from scraper.sync.row_diff import row_changes
 from scraper.sync.row_fingerprints import keys_of
-from scraper.sync.segment_assembler import Assembler
+from scraper.sync.segment_assembler import SegmentAssembler
 from scraper.sync.unverified_copy import as_text, assembled, spooled
-from scraper.table.column_inference import ColumnInference
 from scraper.table.table import Table
 
 _FITS = {  # DuckDB's conditions; a date that no calendar has is one still
@@ -123,7 +123,7 @@ class _Import:
         start, done = file.tell(), 0
         names = [f"c{i}" for i in range(len(order))]
         try:
-            for raw in parsed(file, len(order), "NULL", pa.binary()):
+            for raw in parse_csv(file, len(order), "NULL", pa.binary()):
                 rows = raw.select(order).rename_columns(names)
                 try:
                     rows = as_text(rows, table.columns, self._settings.source_timezone)
@@ -175,18 +175,18 @@ class _Import:
         self, before: Snapshot | None, rows: pa.Table, table: Table, workspace: Path, written: datetime
     ) -> None:
         zone = self._settings.source_timezone
-        inference = ColumnInference(table, before.columns if before else ())
         then = before.manifest.source if before else Source(database=table.database, table=table.name)
         source = then.model_copy(update={"timezone": zone, "dialect": table.dialect})
         unverified_reason = Unproven(
             f"The rows come from a file that was exported by hand ({self._path.name}), which nothing proves.",
             "The next sync compares them with the table.",
         )
-        with Assembler(table, inference, self._cache, workspace, zone, [], lambda _: None) as assembler:
+        known = before.columns if before else ()
+        with AssemblerThread(SegmentAssembler(table, known, self._cache.snapshots, workspace, zone)) as assembler:
             segments = assembled(assembler, rows, table)
             with self._reporter.phase("publish"):
-                columns = inference.recorded()
-                changed = differences(before, source, columns, segments, assembler, table, self._cache)
+                columns = assembler.columns()
+                changed = row_changes(before, source, columns, segments, table, self._cache.snapshots)
                 publish(
                     self._cache, self._reporter, before, source, columns, segments, changed,
                     self._settings.changes_days, unverified_reason, written,

@@ -1,7 +1,7 @@
-"""The loop that proves the copy: compare blocks of rows with the server, export those that differ, ask again for them.
+"""The loop that proves the copy: compare blocks of rows with the server, export those that differ, compare these again.
 
 Blocks are compared newest first, in statements of a few seconds each. What differs in one is exported before the next
-is asked, so that it is rendered while the server computes.
+statement, so that its rows are written while the server computes.
 """
 
 from __future__ import annotations
@@ -10,159 +10,207 @@ import functools
 from collections.abc import Container, Iterator, Sequence
 from typing import NamedTuple
 
-import pyarrow as pa
-
 from cache.storage.snapshot import Segment
+from cache.storage.store import Snapshots
 from scraper.client.exporter import Exporter
 from scraper.client.retry import retry
 from scraper.client.session_pool import SessionPool
 from scraper.errors import AnswerCut, Unconfirmed
-from scraper.sync.keyset_pager import Page, Pager
+from scraper.sync.assembler_thread import AssemblerThread
+from scraper.sync.keyset_pager import Pager, RangeReader
 from scraper.sync.progress import Reporter
-from scraper.sync.row_fingerprints import RowFingerprints, keys_of, merged
-from scraper.sync.segment_assembler import Assembler, Begin, Copy, End, Keep, Piece, Rows, Stop, copyable
-from scraper.table.checksums import WHOLE, Range, RangeChecksum, server_checksums
+from scraper.sync.row_fingerprints import Block, RowFingerprints
+from scraper.sync.segment_assembler import (
+    AddRows,
+    CopyRows,
+    EndRun,
+    EndSegment,
+    ReuseSegment,
+    StartRun,
+    Step,
+    rows_can_be_copied,
+)
+from scraper.table.checksums import NO_ROWS, RangeChecksum, server_checksums
+from scraper.table.key_ranges import WHOLE, Range, merge_neighbours
 from scraper.table.table import Table
 
 ROUNDS = 4  # on a busy table: exports of ranges that still differ, before they are published as unverified
-LEAST_BUDGET = 1_000
-FIRST_ROWS = 100_000  # compared by the first statement, which tells how fast the server is
+LEAST_BUDGET = 1_000  # rows that one statement compares at least
+FIRST_ROWS = 100_000  # compared by the first statement, which shows how fast the server is
 EARLY_ROWS = 20_000  # of a long export, that are compared together while the rest is still to come
 LOCKING_ENGINES = {"MyISAM", "MEMORY"}  # a statement locks writers out while it runs
 
-Block = tuple[Range, RangeChecksum]
-_Place = tuple[str, int | None, int | None]
-
-
-class New(NamedTuple):
-    """A range to be exported."""
-
-    part: Range
+_Position = tuple[str, int | None, int | None]
 
 
 class Mismatch(NamedTuple):
-    """What is held of a range, and what the server says."""
+    """The checksums of a range that differs: that of the copy, and the server's."""
 
-    held: RangeChecksum
-    there: RangeChecksum
+    copy: RangeChecksum
+    server: RangeChecksum
 
 
-class Agreement:
-    """Parameters: `seconds` is what a statement aims at."""
+class Reconciliation:
+    """Makes segments equal to the table.
+
+    Args:
+        pool: The phpMyAdmin sessions.
+        table: The table and its dialect.
+        snapshots: Holds the segments.
+        assembler: Writes new segments.
+        seconds: Target duration of one statement; a fifth of it where the engine locks writers out.
+        reporter: Takes the progress.
+    """
 
     def __init__(
-        self, pool: SessionPool, table: Table, assembler: Assembler, seconds: float, reporter: Reporter
+        self,
+        pool: SessionPool,
+        table: Table,
+        snapshots: Snapshots,
+        assembler: AssemblerThread,
+        seconds: float,
+        reporter: Reporter,
     ) -> None:
         self._pool = pool
         self._table = table
+        self._snapshots = snapshots
         self._assembler = assembler
         self._seconds = seconds / 5 if table.engine in LOCKING_ENGINES else seconds
         self._pager = Pager(pool, table, self._seconds)
         self._reporter = reporter
         self._budget = FIRST_ROWS
-        self._renewed: list[Range] = []
-        self._early: dict[_Place, bool] = {}  # segments that were compared while others were exported: did they agree?
+        self._exported: list[Range] = []  # not compared since
+        self._compared_early: dict[_Position, bool] = {}  # segments that were compared during an export: do they agree?
 
-    def reach(self, held: Sequence[Segment], only: Container[str] | None = None) -> tuple[list[Segment], int]:
-        """Segments that cover the table from end to end, and the number of ranges that the server did not confirm.
+    def run(self, held: Sequence[Segment], only: Container[str] | None = None) -> tuple[list[Segment], int]:
+        """Compares and exports until all ranges agree, or ROUNDS times on a table that keeps changing.
 
-        Parameters: `held` are segments that cover it, as known from before; those without rows are gaps. `only` has
-        the ids of those to be compared (None: all); the others are kept as they are.
-        Raises AnswerCut, Unconfirmed, and what `Exporter.select` raises.
+        Args:
+            held: Segments that cover the table; those without rows are gaps.
+            only: Ids of the segments to compare (None: all); the others are kept as they are.
+
+        Returns:
+            Segments that cover the table, and the number of ranges that the server did not confirm.
+
+        Raises:
+            AnswerCut: The export of a table without an integer key never agreed.
+            Unconfirmed: A range and the server's checksum differ, and neither changes.
+            ScrapeError: What `Exporter.select` raises.
         """
-        asked = [s for s in held if only is None or s.id in only or not s.rows]
-        kept = [s for s in held if only is not None and s.id not in only and s.rows]
-        self._assembler.foresee(asked)
-        compared = self._pool.map(self._compare_held, self._chunks(asked))
-        rows, left = sum(s.rows for s in asked), len(asked)
-        done = 0
-        while left:
-            with self._reporter.phase("checksums", total=rows, done=done):
-                chunk, differing = next(compared)
-                compared_rows = sum(s.rows for s in chunk)
-                self._reporter.advance(compared_rows, self._pool.received)
-            left, done = left - len(chunk), done + compared_rows
-            if differing:
-                self._renew(chunk, differing)
-            else:
-                kept += chunk
-        segments = _covering([*kept, *self._assembler.finish()])
-        moving: dict[Range, Mismatch] = {}
+        kept = self._compare_and_export(held, only)
+        segments = _cover_all_keys([*kept, *self._assembler.finish()])
+        mismatches: dict[Range, Mismatch] = {}
         rounds = 1
         while True:
-            before, moving = moving, self._differing(self._fresh(segments))
-            still = next((part for part, pair in moving.items() if before.get(part) == pair), None)
-            if still is not None:
-                raise Unconfirmed(
-                    f"Rows of {self._table.name} in {_words(still)} do not arrive as the server has them."
-                )
-            stale = self._assembler.take_stale()
+            before, mismatches = mismatches, self._mismatches(self._unconfirmed_blocks(segments))
+            self._refuse_constant_mismatch(before, mismatches)
+            outdated = self._assembler.take_outdated()
             again = {
-                _range(s): Mismatch(RangeChecksum(0, 0), RangeChecksum(s.rows, 0)) for s in segments if s.id in stale
+                _range(segment): Mismatch(NO_ROWS, RangeChecksum(segment.rows, 0))
+                for segment in segments
+                if segment.id in outdated
             }
-            if not again and (not moving or rounds >= ROUNDS):
+            if not again and (not mismatches or rounds >= ROUNDS):
                 break
-            rounds += bool(moving)
-            self._renew(segments or [NOTHING], {**moving, **again})
-            segments = _covering(self._assembler.finish())
-        if moving and self._table.range_key is None:
+            rounds += bool(mismatches)
+            self._export(segments or [EMPTY_TABLE], {**mismatches, **again})
+            segments = _cover_all_keys(self._assembler.finish())
+        if mismatches and self._table.range_key is None:
             raise AnswerCut(f"{self._table.name} changes faster than it can be read whole, or its export is cut.")
-        return segments, len(moving)
+        return segments, len(mismatches)
+
+    def _compare_and_export(self, held: Sequence[Segment], only: Container[str] | None) -> list[Segment]:
+        """Compares what is held, and exports what differs. Returns the segments in which nothing differs."""
+        selected = [s for s in held if only is None or s.id in only or not s.rows]
+        agreeing = [s for s in held if only is not None and s.id not in only and s.rows]
+        comparisons = self._pool.map(self._compare_segments, self._chunks(selected))
+        total, remaining = sum(s.rows for s in selected), len(selected)
+        done = 0
+        while remaining:
+            with self._reporter.phase("checksums", total=total, done=done):
+                chunk, mismatches = next(comparisons)
+                rows = sum(s.rows for s in chunk)
+                self._reporter.advance(rows, self._pool.received)
+            remaining, done = remaining - len(chunk), done + rows
+            if mismatches:
+                self._export(chunk, mismatches)
+            else:
+                agreeing += chunk
+        return agreeing
+
+    def _refuse_constant_mismatch(self, before: dict[Range, Mismatch], after: dict[Range, Mismatch]) -> None:
+        constant = next((part for part, mismatch in after.items() if before.get(part) == mismatch), None)
+        if constant is not None:
+            raise Unconfirmed(
+                f"{self._table.name}, {constant.describe()}: the exported rows do not match the server's checksum."
+            )
 
     # -- comparing
 
-    def _fresh(self, segments: Sequence[Segment]) -> list[Block]:
-        """The blocks of all ranges that were exported since the last call, and are not known to agree."""
-        blocks = self._blocks([s for s in segments if not self._early.get(_place(s))] if segments else [NOTHING])
-        self._renewed, self._early = [], {}
+    def _fingerprints(self, segment: Segment) -> RowFingerprints:
+        if not segment.rows:
+            return RowFingerprints.concatenated([])
+        return RowFingerprints.read(self._snapshots.segment_folder(segment), self._table)
+
+    def _unconfirmed_blocks(self, segments: Sequence[Segment]) -> list[Block]:
+        """The blocks of all ranges exported since the last call that did not already agree."""
+        open_segments = (
+            [s for s in segments if not self._compared_early.get(_position(s))] if segments else [EMPTY_TABLE]
+        )
+        blocks = self._exported_blocks(open_segments)
+        self._exported, self._compared_early = [], {}
         return blocks
 
-    def _blocks(self, segments: Sequence[Segment]) -> list[Block]:
-        renewed = sorted(self._renewed, key=_low)
-        return [
-            block
-            for segment in segments
-            if (parts := [common for part in renewed if (common := _common(part, _range(segment))) is not None])
-            for block in self._assembler.blocks(segment, parts)
-        ]
+    def _exported_blocks(self, segments: Sequence[Segment]) -> list[Block]:
+        """The blocks of segments, as far as they were exported."""
+        exported = sorted(self._exported, key=lambda part: part.position)
+        blocks: list[Block] = []
+        for segment in segments:
+            parts = _intersections(_range(segment), exported)
+            if parts:
+                fingerprints = self._fingerprints(segment)
+                blocks += [block for part in parts for block in fingerprints.blocks(part)]
+        return blocks
 
     def _compare_early(self) -> None:
-        """Compares segments as they are finished. The assembler, which has more work than the server while rows come,
-        catches up meanwhile; else it would be idle while all of them are compared at the end.
+        """Compares segments as soon as they are written.
+
+        The assembler has more work than the server while rows come, and catches up meanwhile; it would be idle if all
+        were compared at the end.
         """
-        ready = [s for s in self._assembler.so_far() if _place(s) not in self._early]
+        ready = [s for s in self._assembler.completed() if _position(s) not in self._compared_early]
         if sum(s.rows for s in ready) >= EARLY_ROWS:
-            differing = self._pool.run(self._compare, self._blocks(ready))
-            for s in ready:
-                self._early[_place(s)] = not any(_common(_range(s), part) for part in differing)
+            mismatches = self._pool.run(self._compare, self._exported_blocks(ready))
+            for segment in ready:
+                self._compared_early[_position(segment)] = not _intersections(_range(segment), list(mismatches))
 
     def _chunks(self, held: Sequence[Segment]) -> Iterator[list[Segment]]:
         """Runs of segments that one statement compares, the newest first, each in key order.
 
-        None takes more than half of what is left, so that little is to be rewritten after the last one.
+        None takes more than half of what is left, so that little is to be written after the last one.
         """
-        rest, left = list(held), sum(s.rows for s in held)
+        rest, rest_rows = list(held), sum(s.rows for s in held)
         while rest:
             rows = 0
             chunk: list[Segment] = []
-            most = min(self._budget, max(FIRST_ROWS, left // 2))
-            while rest and (not chunk or (_adjoin(rest[-1], chunk[0]) and rows + rest[-1].rows <= most)):
+            limit = min(self._budget, max(FIRST_ROWS, rest_rows // 2))
+            while rest and (not chunk or (_adjoin(rest[-1], chunk[0]) and rows + rest[-1].rows <= limit)):
                 chunk.insert(0, rest.pop())
                 rows += chunk[0].rows
-            left -= rows
+            rest_rows -= rows
             yield chunk
 
-    def _differing(self, blocks: Sequence[Block]) -> dict[Range, Mismatch]:
-        """The blocks of which the server has something else."""
-        differing: dict[Range, Mismatch] = {}
-        with self._reporter.phase("checksums", total=sum(held.rows for _, held in blocks)):
-            for asked, found in self._pool.map(self._compare, self._statements(blocks)):
-                differing |= found
-                self._reporter.advance(sum(held.rows for _, held in asked), self._pool.received)
-        return differing
+    def _mismatches(self, blocks: Sequence[Block]) -> dict[Range, Mismatch]:
+        """The blocks that differ on the server."""
+        mismatches: dict[Range, Mismatch] = {}
+        with self._reporter.phase("checksums", total=sum(copy.rows for _, copy in blocks)):
+            for compared, differing in self._pool.map(self._compare, self._statements(blocks)):
+                mismatches |= differing
+                self._reporter.advance(sum(copy.rows for _, copy in compared), self._pool.received)
+        return mismatches
 
     def _statements(self, blocks: Sequence[Block]) -> Iterator[Sequence[Block]]:
-        """As many of the blocks each time as one statement should take."""
+        """As many of the blocks each time as one statement should compare."""
         while blocks:
             rows = number = 0
             while number < len(blocks) and (not number or rows + blocks[number][1].rows <= self._budget):
@@ -171,153 +219,112 @@ class Agreement:
             yield blocks[:number]
             blocks = blocks[number:]
 
-    def _compare_held(self, export: Exporter, segments: Sequence[Segment]) -> dict[Range, Mismatch]:
-        """A gap is not asked about: what the server has there differs, and its sum would be one long statement."""
-        held = [s for s in segments if s.rows]
-        gaps = {
-            _range(s): Mismatch(RangeChecksum(0, 0), RangeChecksum(self._table.estimate, 0))
-            for s in segments
-            if not s.rows
-        }
-        return gaps | self._compare(export, [b for s in held for b in self._assembler.blocks(s, [_range(s)])])
+    def _compare_segments(self, export: Exporter, segments: Sequence[Segment]) -> dict[Range, Mismatch]:
+        """A gap is exported without a comparison: its checksum would be one long statement."""
+        gaps = {_range(s): Mismatch(NO_ROWS, RangeChecksum(self._table.estimate, 0)) for s in segments if not s.rows}
+        blocks = [block for s in segments if s.rows for block in self._fingerprints(s).blocks(_range(s))]
+        return gaps | self._compare(export, blocks)
 
     def _compare(self, export: Exporter, blocks: Sequence[Block]) -> dict[Range, Mismatch]:
-        differing: dict[Range, Mismatch] = {}
+        mismatches: dict[Range, Mismatch] = {}
         while blocks:
-            asked, found = retry(functools.partial(self._ask, export, blocks), self._slower)
-            differing |= found
-            blocks = blocks[asked:]
-        return differing
+            number, differing = retry(functools.partial(self._compare_once, export, blocks), self._slower)
+            mismatches |= differing
+            blocks = blocks[number:]
+        return mismatches
 
-    def _ask(self, export: Exporter, blocks: Sequence[Block]) -> tuple[int, dict[Range, Mismatch]]:
+    def _compare_once(self, export: Exporter, blocks: Sequence[Block]) -> tuple[int, dict[Range, Mismatch]]:
         """How many of the blocks were compared, and those of them that differ."""
-        asked = next(self._statements(blocks))
-        parts, held = zip(*asked, strict=True)
-        before = export.busy
-        totals = server_checksums(export, self._table, parts, held)
-        self._pace(sum(total.rows for total in held), export.busy - before)
-        both = zip(parts, held, totals, strict=True)
-        return len(asked), {part: Mismatch(had, there) for part, had, there in both if had != there}
+        compared = next(self._statements(blocks))
+        parts, copies = zip(*compared, strict=True)
+        busy_before = export.busy
+        servers = server_checksums(export, self._table, parts, copies)
+        self._pace(sum(copy.rows for copy in copies), export.busy - busy_before)
+        triples = zip(parts, copies, servers, strict=True)
+        return len(compared), {part: Mismatch(copy, server) for part, copy, server in triples if copy != server}
 
     def _slower(self) -> None:
         self._budget = max(LEAST_BUDGET, self._budget // 4)
 
-    def _pace(self, rows: int, took: float) -> None:
-        """The next statement compares as many rows as the server should manage in the time aimed at."""
+    def _pace(self, rows: int, seconds: float) -> None:
+        """The next statement compares as many rows as the server should manage in the target duration."""
         if rows >= self._budget / 2:
-            self._budget = max(LEAST_BUDGET, int(rows * min(8.0, self._seconds / max(took, 0.01))))
+            self._budget = max(LEAST_BUDGET, int(rows * min(8.0, self._seconds / max(seconds, 0.01))))
 
     # -- exporting
 
-    def _renew(self, segments: Sequence[Segment], differing: dict[Range, Mismatch]) -> None:
-        """Exports what differs, and gives the assembler these segments anew, piece by piece."""
-        pieces = list(self._plan(segments, merged(sorted(differing, key=_low))))
-        new = [piece.part for piece in pieces if isinstance(piece, New)]
-        self._renewed += new
-        self._reporter.update(exported_ranges=self._reporter.run.exported_ranges + len(new))
-        expected = sum(max(pair.there.rows, 0) for pair in differing.values())
-        with self._reporter.phase("rows", total=expected):
-            stream = _Stream(self._pager.pages(new), self._table)
-            self._assembler.put(Begin(segments[0].low))
-            for piece in pieces:
-                if isinstance(piece, New):
-                    for rows in stream.take(piece.part):
-                        self._assembler.put(rows)
-                        self._reporter.advance(len(rows.rows), self._pool.received)
-                        self._compare_early()
-                else:
-                    self._assembler.put(piece)
-            self._assembler.put(Stop(segments[-1].high))
+    def _export(self, segments: Sequence[Segment], mismatches: dict[Range, Mismatch]) -> None:
+        """Exports what differs, and gives the assembler these segments anew, step by step."""
+        differing = merge_neighbours(sorted(mismatches, key=lambda part: part.position))
+        plan = list(self._plan(segments, differing))
+        ranges = [step for step in plan if isinstance(step, Range)]
+        self._exported += ranges
+        self._reporter.update(exported_ranges=self._reporter.run.exported_ranges + len(ranges))
+        total = sum(max(mismatch.server.rows, 0) for mismatch in mismatches.values())
+        with self._reporter.phase("rows", total=total):
+            reader = RangeReader(self._pager.pages(ranges), self._table)
+            self._assembler.put(StartRun(segments[0].low))
+            for step in plan:
+                if not isinstance(step, Range):
+                    self._assembler.put(step)
+                    continue
+                for rows, more in reader.read(step):
+                    self._assembler.put(AddRows(step, rows, more))
+                    self._reporter.advance(len(rows), self._pool.received)
+                    self._compare_early()
+            self._assembler.put(EndRun(segments[-1].high))
 
-    def _plan(self, segments: Sequence[Segment], differing: Sequence[Range]) -> Iterator[Piece | New]:
+    def _plan(self, segments: Sequence[Segment], differing: Sequence[Range]) -> Iterator[Step | Range]:
         """What each segment is made of now: itself, or rows of it and ranges to be exported."""
         for segment in segments:
-            parts = [part for part in (_common(_range(segment), other) for other in differing) if part is not None]
+            parts = _intersections(_range(segment), differing)
             if not parts:
                 if segment.rows:
-                    yield Keep(segment)
+                    yield ReuseSegment(segment)
                 continue
-            if not copyable(segment) or not segment.rows:
+            if not rows_can_be_copied(segment) or not segment.rows:
                 parts = [_range(segment)]
-            fingerprints = self._assembler.fingerprints(segment)
-            at = 0
+            fingerprints = self._fingerprints(segment)
+            copied = 0
             for part in parts:
-                start, stop = fingerprints.within(part)
-                if start > at:
-                    yield Copy(segment, at, start, part.low)
-                yield New(part)
-                at = stop
-            if at < segment.rows:
-                yield Copy(segment, at, segment.rows, segment.high)
-            yield End(segment.high)
-
-
-class _Stream:
-    """Hands out the rows of pages range by range."""
-
-    def __init__(self, pages: Iterator[Page], table: Table) -> None:
-        self._pages = pages
-        self._table = table
-        self._page: pa.Table | None = None
-        self._upto: int | None = None
-
-    def take(self, part: Range) -> Iterator[Rows]:
-        if self._page is None:
-            self._page, self._upto = next(self._pages)
-        while True:
-            cut = len(self._page)
-            if part.high is not None:
-                keys = keys_of(self._page, self._table)
-                cut = RowFingerprints(keys, keys).place(part.high)
-            covered = self._upto is None or (part.high is not None and self._upto >= part.high)
-            yield Rows(part, self._page.slice(0, cut), not covered)
-            self._page = self._page.slice(cut)
-            if covered:
-                return
-            self._page, self._upto = next(self._pages)
+                start, stop = fingerprints.rows_of(part)
+                if start > copied:
+                    yield CopyRows(segment, copied, start, part.low)
+                yield part
+                copied = stop
+            if copied < segment.rows:
+                yield CopyRows(segment, copied, segment.rows, segment.high)
+            yield EndSegment(segment.high)
 
 
 def _adjoin(left: Segment, right: Segment) -> bool:
     return left.high is not None and left.high == right.low
 
 
-def _covering(segments: Sequence[Segment]) -> list[Segment]:
-    """In key order, and from end to end: a range that was found empty goes to its neighbours."""
-    ordered = sorted((s for s in segments if s.rows), key=lambda s: _low(_range(s)))
+def _cover_all_keys(segments: Sequence[Segment]) -> list[Segment]:
+    """Segments in key order, without gaps between them: a range that was found empty goes to its neighbours."""
+    ordered = sorted((s for s in segments if s.rows), key=lambda s: _range(s).position)
     bounds = [None, *(s.low for s in ordered[1:]), None]
     return [s.model_copy(update={"low": bounds[i], "high": bounds[i + 1]}) for i, s in enumerate(ordered)]
 
 
-def _common(one: Range, other: Range) -> Range | None:
-    """The keys in both ranges."""
-    low = max((bound for bound in (one.low, other.low) if bound is not None), default=None)
-    high = min((bound for bound in (one.high, other.high) if bound is not None), default=None)
-    return None if low is not None and high is not None and low >= high else Range(low, high)
-
-
 def gap(part: Range) -> Segment:
-    """A range of which nothing is held."""
+    """Returns a segment without rows, for a range of which nothing is held."""
     return Segment(id="", rows=0, low=part.low, high=part.high, checksum=0, files={})
 
 
-NOTHING = gap(WHOLE)
+EMPTY_TABLE = gap(WHOLE)
 
 
 def _range(segment: Segment) -> Range:
     return Range(segment.low, segment.high)
 
 
-def _place(segment: Segment) -> _Place:
-    """A segment where it lies: it may come to cover more keys."""
+def _position(segment: Segment) -> _Position:
+    """A segment and its bounds: it may come to cover more keys."""
     return segment.id, segment.low, segment.high
 
 
-def _low(part: Range) -> tuple[bool, int]:
-    """The order of ranges: the one that is open below comes first."""
-    return (part.low is not None, part.low or 0)
-
-
-def _words(part: Range) -> str:
-    if part.low is None:
-        return "the whole table" if part.high is None else f"keys below {part.high}"
-    return f"keys from {part.low}" if part.high is None else f"keys {part.low} to {part.high - 1}"
+def _intersections(part: Range, others: Sequence[Range]) -> list[Range]:
+    """What a range has in common with each of the others."""
+    return [common for other in others if (common := part.intersection(other)) is not None]

@@ -1,4 +1,4 @@
-"""Which rows differ between a generation and the one before: counted for people, listed for clients with a copy."""
+"""Row diff: which rows differ between a generation and the one before, counted and listed for `/changes`."""
 
 from __future__ import annotations
 
@@ -12,59 +12,73 @@ import orjson
 from cache.schema import Column
 from cache.storage.change_log import ChangedRows, Places, Side, Sums
 from cache.storage.snapshot import JSON, OFFSETS, ChangeCounts, Segment, Snapshot, Source
-from cache.storage.store import Cache
+from cache.storage.store import Snapshots
 from scraper.sync.row_fingerprints import RowFingerprints
-from scraper.sync.segment_assembler import Assembler
 from scraper.table.table import Table
 
-LARGE = 1_000  # changes; more than these, and than half of the rows, are loaded faster than they are told
+LARGE = 1_000  # rows; a client loads all rows faster than more changes than this, and than half of the rows
 
 
-def differences(
-    before: Snapshot | None, source: Source, columns: Sequence[Column], segments: Sequence[Segment],
-    assembler: Assembler, table: Table, cache: Cache,
-) -> ChangedRows:  # fmt: skip
-    """Rows that differ from the generation before. Segments that both hold are not read.
+def row_changes(
+    before: Snapshot | None,
+    source: Source,
+    columns: Sequence[Column],
+    segments: Sequence[Segment],
+    table: Table,
+    snapshots: Snapshots,
+) -> ChangedRows:
+    """Compares a new generation with the one before. Segments that both hold are not read.
 
-    Without a key, an update counts as one deleted and one inserted, and no rows are listed.
+    Without a key an update counts as one row deleted and one inserted, and no rows are listed.
+
+    Args:
+        before: The generation before; None if there is none.
+        source: Where the new rows come from.
+        columns: The new columns, as the manifest records them.
+        segments: The new segments.
+        table: The table that was copied.
+        snapshots: Holds the segments of both.
+
+    Returns:
+        How many rows differ, and which; or why the rows cannot be listed.
     """
     if before is None:
         counts = ChangeCounts(inserted=sum(segment.rows for segment in segments))
-        return ChangedRows.untold(counts, "All rows were loaded anew.")
-    then = before.manifest
-    kept = {s.id for s in then.segments} & {s.id for s in segments}
-    changed = [s for s in then.segments if s.id not in kept]
-    rendered = then.source.dialect.digest != source.dialect.digest  # then the same row has another checksum
-    old = _Part([s for s in changed if before.holds(s)], assembler, table, cache, rendered)
-    new = _Part([s for s in segments if s.id not in kept], assembler, table, cache, rendered)
-    gone, come = _only(old, new)
+        return ChangedRows.untold(counts, "All rows were loaded again.")
+    former = before.manifest
+    kept = {s.id for s in former.segments} & {s.id for s in segments}
+    replaced = [s for s in former.segments if s.id not in kept]
+    other_digest = former.source.dialect.digest != source.dialect.digest  # then equal rows have other checksums
+    old = _OneSide([s for s in replaced if before.holds(s)], table, snapshots, other_digest)
+    new = _OneSide([s for s in segments if s.id not in kept], table, snapshots, other_digest)
+    deleted, inserted = _differing_rows(old, new)
     key = sorted((column for column in columns if column.key), key=lambda column: column.key)
     if not key:
-        counts = ChangeCounts(inserted=len(come), deleted=len(gone))
+        counts = ChangeCounts(inserted=len(inserted), deleted=len(deleted))
         return ChangedRows.untold(counts, "The table has no key.")
-    gap = _written_anew(then.source, before.columns, source, columns)
-    if len(old.segments) < len(changed):
+    gap = _not_comparable(former.source, before.columns, source, columns)
+    if len(old.segments) < len(replaced):
         gap = gap or "Files of the generation before were damaged."
-    most = max(LARGE, sum(segment.rows for segment in segments) // 2)
-    return ChangedRows.between(old.side(gone, key), new.side(come, key), most, gap)
+    limit = max(LARGE, sum(segment.rows for segment in segments) // 2)
+    return ChangedRows.between(old.side(deleted, key), new.side(inserted, key), limit, gap)
 
 
-class _Part:
-    """Segments of one generation that the other lacks."""
+class _OneSide:
+    """The segments of one generation that the other does not hold."""
 
-    def __init__(
-        self, segments: Sequence[Segment], assembler: Assembler, table: Table, cache: Cache, rendered: bool
-    ) -> None:
+    def __init__(self, segments: Sequence[Segment], table: Table, snapshots: Snapshots, other_digest: bool) -> None:
         self.segments = segments
         self.firsts = np.cumsum([0, *(segment.rows for segment in segments)])
-        self._folders = [cache.snapshots.segment_folder(segment) for segment in segments]
-        self.fingerprints = RowFingerprints.joined(
-            RowFingerprints.rendered(folder, table) if rendered else assembler.fingerprints(segment)
-            for segment, folder in zip(segments, self._folders, strict=True)
-        )
+        self._folders = [snapshots.segment_folder(segment) for segment in segments]
+        read = RowFingerprints.from_json if other_digest else RowFingerprints.read
+        self.fingerprints = RowFingerprints.concatenated(read(folder, table) for folder in self._folders)
 
     def side(self, places: Places, key: Sequence[Column]) -> Side:
-        """The rows at these places. A boolean key is no integer in JSON; one that was imported may be text."""
+        """The rows at these places, with their keys as JSON.
+
+        The fingerprints have the keys only if they are integers in JSON too: a boolean is not, and a key that was
+        imported may be text.
+        """
         fingerprints = self.fingerprints
         integers = len(fingerprints.keys) == len(fingerprints.checksums) and fingerprints.keys.dtype.kind in "iu"
         if len(key) == 1 and key[0].kind in ("integer", "unsigned") and integers:
@@ -88,39 +102,43 @@ class _Part:
         return texts
 
 
-def _written_anew(then: Source, before: Sequence[Column], source: Source, columns: Sequence[Column]) -> str | None:
-    """Why rows that did not change may read otherwise than in the generation before."""
-    if (then.database, then.table) != (source.database, source.table):
-        return "Another table is copied since."
-    if [(c.name, c.type, c.key) for c in before] != [(c.name, c.type, c.key) for c in columns]:
+def _not_comparable(
+    before: Source, old_columns: Sequence[Column], after: Source, new_columns: Sequence[Column]
+) -> str | None:
+    """Why rows that did not change may look different from the generation before."""
+    if (before.database, before.table) != (after.database, after.table):
+        return "Another table is copied now."
+    if [(c.name, c.type, c.key) for c in old_columns] != [(c.name, c.type, c.key) for c in new_columns]:
         return "The columns of the table changed."
-    if then.timezone != source.timezone:
-        return "Times are read in another time zone since."
-    return "Rows are told apart by another digest since." if then.dialect.digest != source.dialect.digest else None
+    if before.timezone != after.timezone:
+        return "The time zone of the source changed."
+    if before.dialect.digest != after.dialect.digest:
+        return "The hash function of the row checksums changed."
+    return None
 
 
-def _only(old: _Part, new: _Part) -> tuple[Places, Places]:
+def _differing_rows(old: _OneSide, new: _OneSide) -> tuple[Places, Places]:
     """Places of the rows that only the old or only the new segments have."""
-    firsts, there = old.firsts, new.firsts
-    gone, come = np.ones(firsts[-1], bool), np.ones(there[-1], bool)
-    bounds = {(segment.low, segment.high): i for i, segment in enumerate(new.segments)}
+    deleted, inserted = np.ones(old.firsts[-1], bool), np.ones(new.firsts[-1], bool)
+    new_by_bounds = {(segment.low, segment.high): i for i, segment in enumerate(new.segments)}
     for i, segment in enumerate(old.segments):  # quickly: rows that are the same at the same place
-        k = bounds.get((segment.low, segment.high))
+        k = new_by_bounds.get((segment.low, segment.high))
         if k is not None and new.segments[k].rows == segment.rows:
-            ours, theirs = slice(firsts[i], firsts[i + 1]), slice(there[k], there[k + 1])
-            gone[ours] = come[theirs] = old.fingerprints.checksums[ours] != new.fingerprints.checksums[theirs]
-    left, right = np.flatnonzero(gone), np.flatnonzero(come)
-    held, here = old.fingerprints.checksums[left], new.fingerprints.checksums[right]
-    return left[_without(held, here)], right[_without(here, held)]
+            in_old, in_new = slice(*old.firsts[i : i + 2]), slice(*new.firsts[k : k + 2])
+            differs = old.fingerprints.checksums[in_old] != new.fingerprints.checksums[in_new]
+            deleted[in_old] = inserted[in_new] = differs
+    old_places, new_places = np.flatnonzero(deleted), np.flatnonzero(inserted)
+    old_sums, new_sums = old.fingerprints.checksums[old_places], new.fingerprints.checksums[new_places]
+    return old_places[_unmatched(old_sums, new_sums)], new_places[_unmatched(new_sums, old_sums)]
 
 
-def _without(one: Sums, other: Sums) -> Places:
-    """Places of the checksums that only `one` has; equal ones are set off one against one."""
-    order, there = np.argsort(one, kind="stable"), np.sort(other)
-    ours = one[order]
-    nth = np.arange(len(ours)) - np.searchsorted(ours, ours)
-    number = np.searchsorted(there, ours, "right") - np.searchsorted(there, ours)
-    return np.sort(order[nth >= number])
+def _unmatched(checksums: Sums, others: Sums) -> Places:
+    """Places of the checksums that have no partner among the others; each has at most one."""
+    order, others_sorted = np.argsort(checksums, kind="stable"), np.sort(others)
+    in_order = checksums[order]
+    occurrence = np.arange(len(in_order)) - np.searchsorted(in_order, in_order)
+    partners = np.searchsorted(others_sorted, in_order, "right") - np.searchsorted(others_sorted, in_order)
+    return np.sort(order[occurrence >= partners])
 
 
 def _integer_keys(keys: npt.NDArray[Any]) -> Iterator[bytes]:

@@ -1,49 +1,45 @@
-"""Rows that agree and rows that came anew -> segments. Works in a thread of its own, behind the waiting for the server.
+"""Rows that agree and rows that arrived -> segments.
 
-Segments keep their bounds where they can: one that grew past one and a half times its size is split, one that shrank
-below a quarter is joined with its neighbour, an untouched one stays the file it is.
+Segments keep their bounds where possible: one that grows past one and a half times SEGMENT_ROWS is split, one that
+shrinks below a quarter is merged with its neighbour, an unchanged one stays the file it is.
 """
 
 from __future__ import annotations
 
 import itertools
-import queue
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import pyarrow as pa
 
+from cache.schema import Column
 from cache.storage.row_encoding import engine
 from cache.storage.segment_writer import SegmentWriter
 from cache.storage.snapshot import Segment
-from cache.storage.store import Cache
-from scraper.sync.row_fingerprints import RowFingerprints
+from cache.storage.store import Snapshots
 from scraper.table.blob_encoding import all_hexadecimal
-from scraper.table.checksums import Range, RangeChecksum
 from scraper.table.column_inference import ColumnInference
+from scraper.table.key_ranges import Range
 from scraper.table.table import Table
 
 SEGMENT_ROWS = 10_000
-IN_FLIGHT = 4 << 20  # bytes of rows that may wait for the thread: what bounds memory
 
 
-class Begin(NamedTuple):
-    """What follows begins at the key `low`."""
+class StartRun(NamedTuple):
+    """What follows begins at the key `low` (None: no lower bound)."""
 
     low: int | None
 
 
-class Keep(NamedTuple):
+class ReuseSegment(NamedTuple):
     """A segment in which nothing differs."""
 
     segment: Segment
 
 
-class Copy(NamedTuple):
-    """Rows start to stop of a segment in which something else differs; they end below the key `high`."""
+class CopyRows(NamedTuple):
+    """Rows `start` to `stop` of a segment in which other rows differ; their keys are below `high`."""
 
     segment: Segment
     start: int
@@ -51,50 +47,56 @@ class Copy(NamedTuple):
     high: int | None
 
 
-class Rows(NamedTuple):
-    """New rows, in key order, of the range `part`; `more` of it are to come, or it ends here."""
+class AddRows(NamedTuple):
+    """New rows of a key range, as text, in key order; `more` says that further rows of this range follow."""
 
     part: Range
     rows: pa.Table
     more: bool
 
 
-class End(NamedTuple):
-    """A segment in which something differed ends below the key `high`."""
+class EndSegment(NamedTuple):
+    """A segment in which rows differed ends below the key `high`."""
 
     high: int | None
 
 
-class Stop(NamedTuple):
+class EndRun(NamedTuple):
     """What went before ends below the key `high`, and nothing that follows adjoins it."""
 
     high: int | None
 
 
-class Foresee(NamedTuple):
-    """Segments whose fingerprints will be asked for, the last ones first."""
-
-    segments: Sequence[Segment]
+Step = StartRun | ReuseSegment | CopyRows | AddRows | EndSegment | EndRun
 
 
-Piece = Foresee | Begin | Keep | Copy | Rows | End | Stop
+class SegmentAssembler:
+    """Writes segments from steps that come in key order. Not thread-safe: `AssemblerThread` gives it a thread.
 
-
-class Assembler:
-    """Takes pieces in key order; `finish` gives the segments. A failure is raised by the next call.
-
-    Parameters: `workspace` is a folder for segments in the making; `on_segment` is told of each that was written.
-    `earlier` are segments of a load that was interrupted; like those written here they are written anew where a kind
-    is contradicted.
+    Args:
+        table: The table that is copied.
+        known: The columns as recorded before; kinds that were decided stay.
+        snapshots: Takes finished segments.
+        workspace: A folder for segments in the making.
+        timezone: What DATETIME values mean, an IANA name.
+        earlier: Segments of an interrupted load. Like those written here, they become outdated when a value disproves
+            the inferred kind of a column.
+        on_segment: Called with each segment that was written, and with the inference.
     """
 
     def __init__(
-        self, table: Table, inference: ColumnInference, cache: Cache, workspace: Path, timezone: str,
-        earlier: Sequence[Segment], on_segment: Callable[[Segment], None],
-    ) -> None:  # fmt: skip
+        self,
+        table: Table,
+        known: Sequence[Column],
+        snapshots: Snapshots,
+        workspace: Path,
+        timezone: str,
+        earlier: Sequence[Segment] = (),
+        on_segment: Callable[[Segment, ColumnInference], None] | None = None,
+    ) -> None:
         self._table = table
-        self._inference = inference
-        self._cache = cache
+        self._inference = ColumnInference(table, known)
+        self._snapshots = snapshots
         self._workspace = workspace
         self._timezone = timezone
         self._on_segment = on_segment
@@ -102,174 +104,115 @@ class Assembler:
         self._names = itertools.count()
         self._writer: SegmentWriter | None = None
         self._folder = workspace
-        self._fingerprints: list[RowFingerprints] = []
         self._low: int | None = None
-        self._done: list[Segment] = []
-        self._fingerprints_of: dict[str, RowFingerprints] = {}
-        self._revisable = {segment.id for segment in earlier}
-        self._stale: set[str] = set()
-        self._error: BaseException | None = None
-        self._queue: queue.SimpleQueue[Piece | threading.Event | None] = queue.SimpleQueue()
-        self._waiting = 0  # bytes of rows in the queue
-        self._room = threading.Condition()
-        self._thread = threading.Thread(target=self._work, name="assembler", daemon=True)
+        self._completed: list[Segment] = []
+        self._written = {segment.id for segment in earlier}
+        self._outdated: set[str] = set()
+        self._failure: BaseException | None = None
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+    def apply(self, step: Step) -> list[Segment]:
+        """Carries out one step.
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._queue.put(None)
-        self._thread.join()
+        Returns:
+            The segments that this step completed.
+
+        Raises:
+            Exception: What failed first. After a failure no step is carried out, and each raises it again.
+        """
+        if self._failure is not None:
+            raise self._failure
+        try:
+            self._apply(step)
+        except BaseException as error:
+            self._failure = error
+            raise
+        completed, self._completed = self._completed, []
+        return completed
+
+    def take_outdated(self) -> set[str]:
+        """Returns the ids of segments that were written with a kind that was disproved since the last call."""
+        outdated, self._outdated = self._outdated, set()
+        return outdated
+
+    def columns(self) -> tuple[Column, ...]:
+        """Returns the columns as a manifest records them."""
+        return self._inference.recorded()
+
+    def close(self) -> None:
+        """Closes the files of a segment that was not completed."""
+        self._duck.close()
         if self._writer is not None:
             self._writer.__exit__(None, None, None)
-        self._duck.close()
 
-    def put(self, piece: Piece) -> None:
-        if isinstance(piece, Rows):
-            with self._room:
-                self._room.wait_for(lambda: self._waiting < IN_FLIGHT)
-                self._waiting += piece.rows.nbytes
-        if self._error is not None:
-            raise self._error
-        self._queue.put(piece)
-
-    def finish(self) -> list[Segment]:
-        """The segments of all pieces since the last call."""
-        idle = threading.Event()
-        self._queue.put(idle)
-        idle.wait()
-        if self._error is not None:
-            raise self._error
-        done, self._done = self._done, []
-        return done
-
-    def so_far(self) -> list[Segment]:
-        """Those of the next `finish` that are ready by now."""
-        return list(self._done)
-
-    def fingerprints(self, segment: Segment) -> RowFingerprints:
-        """Keys and checksums of a segment's rows."""
-        if not segment.rows:
-            return RowFingerprints.joined([])
-        if segment.id not in self._fingerprints_of:
-            self._fingerprints_of[segment.id] = RowFingerprints.read(
-                self._cache.snapshots.segment_folder(segment), self._table
-            )
-        return self._fingerprints_of[segment.id]
-
-    def blocks(self, segment: Segment, parts: Sequence[Range]) -> list[tuple[Range, RangeChecksum]]:
-        """What is held of these parts of a segment, to be compared.
-
-        Then its fingerprints go, since most segments agree; where one does not, they are read again: else memory would
-        grow with the table.
-        """
-        fingerprints = self.fingerprints(segment)
-        self._fingerprints_of.pop(segment.id, None)
-        return [block for part in parts for block in fingerprints.blocks(part)]
-
-    def foresee(self, segments: Sequence[Segment]) -> None:
-        """Reads fingerprints before they are asked for, while the server computes."""
-        self._queue.put(Foresee(segments))
-
-    def take_stale(self) -> set[str]:
-        """Ids of segments that were written before a kind was contradicted, since the last call."""
-        stale, self._stale = self._stale, set()
-        return stale
-
-    # -- in the thread
-
-    def _work(self) -> None:
-        while (piece := self._queue.get()) is not None:
-            if isinstance(piece, threading.Event):
-                piece.set()
-                continue
-            if self._error is None:
-                try:
-                    self._take(piece)
-                except BaseException as error:
-                    self._error = error
-            if isinstance(piece, Rows):
-                with self._room:
-                    self._waiting -= piece.rows.nbytes
-                    self._room.notify()
-
-    def _take(self, piece: Piece) -> None:
-        match piece:
-            case Foresee(segments):
-                for segment in reversed(segments):
-                    self.fingerprints(segment)
-            case Begin(low):
+    def _apply(self, step: Step) -> None:
+        match step:
+            case StartRun(low):
                 self._low = low
-            case Keep(segment):
-                self._keep(segment)
-            case Copy(segment, start, stop, high):
-                self._open().copy(self._cache.snapshots.segment_folder(segment), start, stop)
-                fingerprints = self.fingerprints(segment)
-                self._fingerprints.append(
-                    RowFingerprints(fingerprints.keys[start:stop], fingerprints.checksums[start:stop])
-                )
-                self._close_if(1.5, high)
-            case Rows(part, rows, more):
+            case ReuseSegment(segment):
+                self._reuse(segment)
+            case CopyRows(segment, start, stop, high):
+                self._copy(segment, start, stop, high)
+            case AddRows(part, rows, more):
                 self._add(rows)
                 if more and len(rows) and self._table.range_key is not None:
-                    self._close_if(1, int(rows.column(self._table.range_key)[-1].as_py()) + 1)
+                    self._complete_if(1, int(rows.column(self._table.range_key)[-1].as_py()) + 1)
                 elif not more:
-                    self._close_if(1.5, part.high)
-            case End(high):
-                self._close_if(0.25, high)
-            case Stop(high):
-                self._close_if(0, high)
+                    self._complete_if(1.5, part.high)
+            case EndSegment(high):
+                self._complete_if(0.25, high)
+            case EndRun(high):
+                self._complete_if(0, high)
 
-    def _keep(self, segment: Segment) -> None:
-        if self._writer is None:
-            self._done.append(segment)
-            self._low = segment.high
-        elif copyable(segment):
-            self._take(Copy(segment, 0, segment.rows, segment.high))
-            self._take(End(segment.high))
-        else:
-            self._close(segment.low)
-            self._keep(segment)
+    def _reuse(self, segment: Segment) -> None:
+        """Keeps a segment as it is, or appends its rows to the one that is being written."""
+        if self._writer is not None and rows_can_be_copied(segment):
+            self._copy(segment, 0, segment.rows, segment.high)
+            self._complete_if(0.25, segment.high)
+            return
+        if self._writer is not None:
+            self._complete(segment.low)
+        self._completed.append(segment)
+        self._low = segment.high
+
+    def _copy(self, segment: Segment, start: int, stop: int, high: int | None) -> None:
+        self._open_writer().copy(self._snapshots.segment_folder(segment), start, stop)
+        self._complete_if(1.5, high)
 
     def _add(self, rows: pa.Table) -> None:
         if not len(rows):
             return
         rows = all_hexadecimal(rows, self._table.columns)
         checksums = self._table.checksums(self._duck, rows)
-        self._inference.look(rows)
-        self._open().write(rows.select(range(len(self._table.columns))), checksums)
-        self._fingerprints.append(RowFingerprints.of(rows, checksums, self._table))
+        self._inference.observe(rows)
+        self._open_writer().write(rows.select(range(len(self._table.columns))), checksums)
 
-    def _open(self) -> SegmentWriter:
+    def _open_writer(self) -> SegmentWriter:
         if self._writer is None:
             self._folder = self._workspace / str(next(self._names))
-            # The writer sees it when a column is decided: until then it has only seen NULLs of it.
+            # The writer shares this list: it sees a column's kind as soon as the first value decides it.
             self._writer = SegmentWriter(self._folder, self._inference.columns, self._timezone)
         return self._writer
 
-    def _close_if(self, share: float, high: int | None) -> None:
+    def _complete_if(self, share: float, high: int | None) -> None:
+        """Completes the segment that is being written if it has this share of SEGMENT_ROWS."""
         if self._writer is not None and self._writer.rows >= share * SEGMENT_ROWS:
-            self._close(high)
+            self._complete(high)
 
-    def _close(self, high: int | None) -> None:
+    def _complete(self, high: int | None) -> None:
         assert self._writer is not None
         with self._writer as writer:
             self._writer = None
             segment = writer.close(self._low, high)
-        self._cache.snapshots.adopt(self._folder, segment)
-        self._fingerprints_of[segment.id] = RowFingerprints.joined(self._fingerprints)
-        self._revisable.add(segment.id)
-        self._fingerprints = []
+        self._snapshots.adopt(self._folder, segment)
+        self._written.add(segment.id)
         self._low = high
-        self._done.append(segment)
-        if self._inference.contradicted_by(segment):
-            self._stale |= self._revisable
-        self._on_segment(segment)
+        self._completed.append(segment)
+        if self._inference.disproved_by(segment):
+            self._outdated |= self._written
+        if self._on_segment is not None:
+            self._on_segment(segment, self._inference)
 
 
-def copyable(segment: Segment) -> bool:
-    """Whether rows can be taken out of it one by one: what it counts of odd values is known of the whole only."""
+def rows_can_be_copied(segment: Segment) -> bool:
+    """Whether single rows can be copied out of a segment: its counts of odd values hold for the whole only."""
     return not segment.misfits and not segment.zero_dates

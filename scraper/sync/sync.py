@@ -1,40 +1,37 @@
-"""One sync: the loop that makes the copy equal to the table, from login to publish.
+"""One sync: makes the copy equal to the table, from login to publish.
 
-A first load, an hourly refresh and a repair are the same loop: ask the server for the checksums of the ranges that are
-held, export the ranges that differ, ask again for those alone, until they agree.
+A first load, an hourly refresh and a repair are the same loop (`reconcile`): compare the checksums of what is held with
+the server's, export the ranges that differ, compare these again, until all agree.
 """
 
 from __future__ import annotations
 
 import functools
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from cache.errors import UnknownGeneration
-from cache.schema import Column
 from cache.storage.documents import SETUP
 from cache.storage.records import Run, Task, now
-from cache.storage.snapshot import Draft, Segment, Snapshot, Source, StatementDialect
+from cache.storage.snapshot import Segment, Snapshot, Source, StatementDialect
 from cache.storage.store import Cache
 from scraper.client.exporter import Exporter
 from scraper.client.session import Session
 from scraper.client.session_pool import SessionPool
 from scraper.errors import HeldBack, ScrapeError, StatementBlocked, StillMoving, TableChanged
 from scraper.settings import ScraperSettings
+from scraper.sync.assembler_thread import AssemblerThread
+from scraper.sync.draft import DraftLoad, Held, held_in_snapshot
 from scraper.sync.progress import Reporter
 from scraper.sync.publish import newest, publish, recorded
-from scraper.sync.reconcile import NOTHING, Agreement, gap
-from scraper.sync.row_diff import differences
-from scraper.sync.segment_assembler import Assembler
+from scraper.sync.reconcile import EMPTY_TABLE, Reconciliation
+from scraper.sync.row_diff import row_changes
+from scraper.sync.segment_assembler import SegmentAssembler
 from scraper.sync.unverified_copy import copy_counted
 from scraper.table import firewall
-from scraper.table.checksums import Range
-from scraper.table.column_inference import ColumnInference
 from scraper.table.describe import read_shape
 from scraper.table.table import Table
-
-DRAFT_SECONDS = 2  # how much of a first load a killed sync may lose
 
 
 def sync(
@@ -44,24 +41,36 @@ def sync(
     trigger: str = "command",
     accept: bool = False,
 ) -> Run:
-    """Runs one sync under the cache's sync lock and returns how it went; a failure is an outcome, not an exception.
+    """Runs one sync under the cache's sync lock. A failure is an outcome, not an exception.
 
-    Parameters: `accept` publishes a table that would be held back; a waiting request may say so as well.
+    Args:
+        cache: Where the copy is kept.
+        settings: Login, table and limits.
+        log_in: Opens a phpMyAdmin session.
+        trigger: Why the sync runs, for the history; `schedule` may leave old segments uncompared.
+        accept: Publishes a table that lost so many rows that it would be held back. A waiting request may say so, too.
 
-    Raises SyncRunning where another sync holds the lock.
+    Returns:
+        How it went.
+
+    Raises:
+        SyncRunning: Another sync holds the lock.
     """
 
-    def work(reporter: Reporter, asked: Sequence[Task]) -> None:
-        whole = bool(asked) or trigger != "schedule"  # a request completes only with a verification
-        _Sync(cache, settings, reporter, accept or any(task.accept for task in asked), whole).run(log_in)
+    def work(reporter: Reporter, requests: Sequence[Task]) -> None:
+        compare_all = bool(requests) or trigger != "schedule"  # a request completes only with a verification
+        accepted = accept or any(request.accept for request in requests)
+        _Sync(cache, settings, reporter, accepted, compare_all).run(log_in)
 
     return recorded(cache, trigger, work)
 
 
 class _Sync:
-    def __init__(self, cache: Cache, settings: ScraperSettings, reporter: Reporter, accept: bool, whole: bool) -> None:
+    def __init__(
+        self, cache: Cache, settings: ScraperSettings, reporter: Reporter, accept: bool, compare_all: bool
+    ) -> None:
         self._accept = accept
-        self._whole = whole
+        self._compare_all = compare_all
         self._cache = cache
         self._settings = settings
         self._reporter = reporter
@@ -70,156 +79,125 @@ class _Sync:
         with self._reporter.phase("login"):
             session = log_in(self._settings)
         with SessionPool(session, self._settings, functools.partial(log_in, self._settings)) as pool:
-            export = pool.first
             before = newest(self._cache)
             dialect = firewall.remembered(before.manifest.source.dialect) if before else StatementDialect()
             renewed = False
             while True:
                 try:
-                    return self._copy(pool, session, before, dialect)
+                    with self._cache.snapshots.workspace() as workspace:
+                        return self._copy(pool, session, before, dialect, workspace)
                 except StatementBlocked as error:
                     pool.cancel()
-                    if not renewed and firewall.shut(export) and export.renew():
+                    if not renewed and firewall.blocks_every_statement(pool.first) and pool.first.renew():
                         renewed = True
                     else:
-                        dialect = firewall.around(export, dialect, error)
+                        dialect = firewall.next_dialect(pool.first, dialect, error)
 
-    def _copy(self, pool: SessionPool, session: Session, before: Snapshot | None, dialect: StatementDialect) -> None:
-        with self._cache.snapshots.workspace() as workspace:
-            export = pool.first
-            as_of = now()  # before the first statement: what was committed until here will be in
-            table = self._table(export, dialect)
-            source = self._source(table, session)
-            draft = _Draft(self._cache, source, table) if before is None else None
-            known, held = _held(before, source, table) if before else draft.found if draft else ((), [])
-            inference = ColumnInference(table, known)
-            with Assembler(
-                table, inference, self._cache, workspace, source.timezone, [] if before else held,
-                lambda segment: draft.add(segment, inference) if draft else None,
-            ) as assembler:  # fmt: skip
-                seconds = self._settings.statement_seconds
-                unverified_reason: ScrapeError | None = firewall.unverified_reason(dialect)
-                only: set[str] | None = None
-                if unverified_reason is None:
-                    loop = Agreement(pool, table, assembler, seconds, self._reporter)
-                    only = self._lately(before, as_of) if held else None
-                    segments, moving = loop.reach(held or [NOTHING], only)
-                    if moving:
-                        unverified_reason = StillMoving(f"Ranges that kept changing while they were read: {moving}.")
-                else:
-                    segments = copy_counted(pool, table, assembler, workspace, source.timezone, seconds, self._reporter)
-                self._unchanged_shape(export, table)
-                if before and before.manifest.source.table == table.name and not self._accept:
-                    self._hold_back(before.rows, sum(segment.rows for segment in segments))
-                with self._reporter.phase("publish"):
-                    columns = inference.recorded()
-                    changed = differences(before, source, columns, segments, assembler, table, self._cache)
-                    proven_at = as_of if only is None else self._verified_at()
-                    publish(
-                        self._cache, self._reporter, before, source, columns, segments, changed,
-                        self._settings.changes_days, unverified_reason, as_of, proven_at,
-                    )  # fmt: skip
+    def _copy(
+        self, pool: SessionPool, session: Session, before: Snapshot | None, dialect: StatementDialect, workspace: Path
+    ) -> None:
+        as_of = now()  # before the first statement: what was committed until here will be in
+        table = self._table(pool.first, dialect)
+        source = self._source(table, session)
+        draft = DraftLoad(self._cache.snapshots, source, table.columns) if before is None else None
+        known, held = self._held(before, draft, source, table)
+        assembler = SegmentAssembler(
+            table,
+            known,
+            self._cache.snapshots,
+            workspace,
+            source.timezone,
+            earlier=held if draft else (),
+            on_segment=draft.add if draft else None,
+        )
+        with AssemblerThread(assembler) as thread:
+            only = self._recent_segments(before, as_of) if held else None
+            segments, unverified_reason = self._segments(pool, table, thread, held, only, workspace, source.timezone)
+            self._refuse_changed_columns(pool.first, table)
+            if before and before.manifest.source.table == table.name and not self._accept:
+                self._hold_back(before.rows, sum(segment.rows for segment in segments))
+            with self._reporter.phase("publish"):
+                columns = thread.columns()
+                changed = row_changes(before, source, columns, segments, table, self._cache.snapshots)
+                proven_at = as_of if only is None else self._verified_at()
+                publish(
+                    self._cache, self._reporter, before, source, columns, segments, changed,
+                    self._settings.changes_days, unverified_reason, as_of, proven_at,
+                )  # fmt: skip
+
+    def _segments(
+        self,
+        pool: SessionPool,
+        table: Table,
+        assembler: AssemblerThread,
+        held: Sequence[Segment],
+        only: set[str] | None,
+        workspace: Path,
+        timezone: str,
+    ) -> tuple[list[Segment], ScrapeError | None]:
+        """Segments of all rows, and why they are not proven equal to the table, if they are not."""
+        seconds = self._settings.statement_seconds
+        unverified_reason = firewall.unverified_reason(table.dialect)
+        if unverified_reason is not None:
+            copied = copy_counted(pool, table, assembler, workspace, timezone, seconds, self._reporter)
+            return copied, unverified_reason
+        reconciliation = Reconciliation(pool, table, self._cache.snapshots, assembler, seconds, self._reporter)
+        segments, unconfirmed = reconciliation.run(held or [EMPTY_TABLE], only)
+        if unconfirmed:
+            return segments, StillMoving(f"{unconfirmed} key ranges kept changing while they were read.")
+        return segments, None
 
     # -- before and after
+
+    def _held(self, before: Snapshot | None, draft: DraftLoad | None, source: Source, table: Table) -> Held:
+        if before is not None:
+            return held_in_snapshot(before, source, table.columns)
+        return draft.held if draft is not None else ((), [])
 
     def _table(self, export: Exporter, dialect: StatementDialect) -> Table:
         with self._reporter.phase("table"):
             return read_shape(export, self._settings.phpmyadmin_database, self._settings.phpmyadmin_table, dialect)
 
-    def _unchanged_shape(self, export: Exporter, table: Table) -> None:
-        """Once more after the last checksum: a column that was renamed meanwhile would go by another name here."""
+    def _refuse_changed_columns(self, export: Exporter, table: Table) -> None:
+        """Reads the columns again after the last checksum: a column renamed meanwhile would keep its old name."""
         if self._table(export, table.dialect).columns != table.columns:
-            raise TableChanged(f"The columns of {table.name} changed while it was read.")
+            raise TableChanged(f"The columns of {table.name} changed during the sync.")
 
-    def _hold_back(self, before: int, rows: int) -> None:
-        if rows < before * self._settings.hold_back_below:
-            raise HeldBack(f"The table has {rows:,} rows now and had {before:,}: that may be a mistake.")
+    def _hold_back(self, rows_before: int, rows: int) -> None:
+        if rows < rows_before * self._settings.hold_back_below:
+            raise HeldBack(f"The table has {rows:,} rows now. It had {rows_before:,}. This may be a mistake.")
 
     def _source(self, table: Table, session: Session) -> Source:
         self._reporter.update(versions={"phpmyadmin": session.version, "server": table.server, "login": session.way})
-        timezone = self._cache.documents.read(SETUP).source_timezone or self._settings.source_timezone
         return Source(
-            database=table.database, table=table.name, timezone=timezone, server=table.server,
-            phpmyadmin=session.version, dialect=table.dialect,
-        )  # fmt: skip
+            database=table.database,
+            table=table.name,
+            timezone=self._cache.documents.read(SETUP).source_timezone or self._settings.source_timezone,
+            server=table.server,
+            phpmyadmin=session.version,
+            dialect=table.dialect,
+        )
 
     def _verified_at(self) -> datetime | None:
         head = self._cache.snapshots.head()
         return head.verified_at if head else None
 
-    def _lately(self, before: Snapshot | None, at: datetime) -> set[str] | None:
-        """The segments that this sync compares: those with the newest rows and those that changed in the last
-        generation, where all were compared lately and nobody asked; else None, for all."""
-        proven = self._verified_at()
+    def _recent_segments(self, before: Snapshot | None, at: datetime) -> set[str] | None:
+        """Ids of the segments to compare; None for all.
+
+        A scheduled sync compares only the segments with the newest rows and those that changed in the last generation,
+        if all were compared within the last FULL_CHECK_HOURS.
+        """
+        verified_at = self._verified_at()
         hours = timedelta(hours=self._settings.full_check_hours)
-        if self._whole or before is None or proven is None or at - proven >= hours or not before.head.verified:
+        if self._compare_all or before is None or verified_at is None or at - verified_at >= hours:
+            return None
+        if not before.head.verified:
             return None
         segments = before.manifest.segments
-        newest = {segment.id for segment in segments[-max(2, len(segments) // 10) :]}
+        newest_rows = {segment.id for segment in segments[-max(2, len(segments) // 10) :]}
         try:
             former = self._cache.snapshots.inspect(before.manifest.parent or 0).manifest.segments
         except UnknownGeneration:
-            return newest
-        return newest | {segment.id for segment in segments} - {segment.id for segment in former}
-
-
-_Held = tuple[tuple[Column, ...], list[Segment]]
-
-
-def _held(before: Snapshot, source: Source, table: Table) -> _Held:
-    """The columns whose kinds stay, and the segments that can be kept if their checksums agree: none of either from
-    another table, no segments where the rows would be written otherwise now.
-
-    The place of a segment whose files are damaged is taken by a gap, so that its range differs.
-    """
-    then = before.manifest.source
-    if (then.database, then.table) != (source.database, source.table):
-        return (), []
-    if (
-        then.timezone != source.timezone
-        or then.dialect.digest != source.dialect.digest
-        or _shape(table.columns) != _shape(before.columns)
-    ):
-        return before.columns, []
-    return before.columns, [s if before.holds(s) else gap(Range(s.low, s.high)) for s in before.manifest.segments]
-
-
-class _Draft:
-    """What an interrupted first load has written so far: the next sync goes on there, after the same comparison.
-
-    Segments of a first load are finished in key order, so they cover all keys up to the last one's end.
-    """
-
-    def __init__(self, cache: Cache, source: Source, table: Table) -> None:
-        self._cache = cache
-        self._source = source
-        self._done: list[Segment] = []
-        self._saved = time.monotonic()
-        self.found: _Held = ((), [])
-        draft = cache.snapshots.draft()
-        if draft is not None and _fits(draft, source, table):
-            self._done = list(draft.segments)
-            end = self._done[-1].high
-            self.found = (draft.columns, [*self._done, *([] if end is None else [gap(Range(end, None))])])
-
-    def add(self, segment: Segment, inference: ColumnInference) -> None:
-        end = self._done[-1].high if self._done else None
-        if segment.low != end or (self._done and end is None):
-            return  # written again, in another round
-        self._done.append(segment)
-        if inference.contradicted:
-            self._done.clear()
-        if time.monotonic() - self._saved > DRAFT_SECONDS:
-            self._saved = time.monotonic()
-            draft = Draft(source=self._source, columns=inference.recorded(final=False), segments=tuple(self._done))
-            self._cache.snapshots.save_draft(draft)
-
-
-def _fits(draft: Draft, source: Source, table: Table) -> bool:
-    then = draft.source
-    same = (then.database, then.table, then.timezone) == (source.database, source.table, source.timezone)
-    return same and then.dialect.digest == source.dialect.digest and _shape(draft.columns) == _shape(table.columns)
-
-
-def _shape(columns: Iterable[Column]) -> list[tuple[str, str, int]]:
-    return [(column.name, column.type, column.key) for column in columns]
+            return newest_rows
+        return newest_rows | {segment.id for segment in segments} - {segment.id for segment in former}

@@ -17,22 +17,22 @@ import pyarrow.compute as pc
 from cache.schema import Column
 from cache.storage.row_encoding import engine
 from cache.storage.snapshot import Segment
-from scraper.client.exporter import Exporter
 from scraper.client.retry import retry
 from scraper.client.session_pool import SessionPool
 from scraper.errors import AnswerCut
 from scraper.sync import keyset_pager
+from scraper.sync.assembler_thread import AssemblerThread
 from scraper.sync.progress import Reporter
 from scraper.sync.row_fingerprints import keys_of
-from scraper.sync.segment_assembler import Assembler, Begin, Rows, Stop
-from scraper.table.checksums import WHOLE
+from scraper.sync.segment_assembler import AddRows, EndRun, StartRun
+from scraper.table.key_ranges import WHOLE
 from scraper.table.table import Table
 
 
 def copy_counted(
     pool: SessionPool,
     table: Table,
-    assembler: Assembler,
+    assembler: AssemblerThread,
     folder: Path,
     timezone: str,
     seconds: float,
@@ -47,13 +47,13 @@ def copy_counted(
     own = table.dialect.rows == "exported"
 
     def read() -> pa.Table:
-        counted = [export.count() if own else pool.run(_count, table)]
+        counted = [export.count() if own else pool.run(keyset_pager.count_rows, table)]
         if own:
             batches = (as_text(rows, table.columns, timezone) for rows in export.raw([c.name for c in table.columns]))
         else:
             batches = (page.rows for page in keyset_pager.Pager(pool, table, seconds).pages([WHOLE]))
         rows = spooled(_shown(batches, pool, reporter), folder)
-        counted.append(export.count() if own else pool.run(_count, table))
+        counted.append(export.count() if own else pool.run(keyset_pager.count_rows, table))
         if not min(counted) <= len(rows) <= max(counted):
             raise AnswerCut(f"{len(rows)} rows arrived of {table.name}, of which the server counts {counted[1]}.")
         return rows
@@ -74,15 +74,15 @@ def spooled(batches: Iterable[pa.Table], folder: Path) -> pa.Table:
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
 
 
-def assembled(assembler: Assembler, rows: pa.Table, table: Table) -> list[Segment]:
+def assembled(assembler: AssemblerThread, rows: pa.Table, table: Table) -> list[Segment]:
     """Segments of all rows of a table, as texts in any order."""
     while True:
-        assembler.put(Begin(None))
+        assembler.put(StartRun(None))
         for part, more in _slices(rows, table):
-            assembler.put(Rows(WHOLE, part, more))
-        assembler.put(Stop(None))
+            assembler.put(AddRows(WHOLE, part, more))
+        assembler.put(EndRun(None))
         segments = assembler.finish()
-        if not assembler.take_stale():
+        if not assembler.take_outdated():
             return segments
 
 
@@ -150,13 +150,6 @@ def _slices(rows: pa.Table, table: Table) -> Iterator[tuple[pa.Table, bool]]:
     for stop in stops.tolist():
         yield rows.slice(start, stop - start).combine_chunks(), stop < len(rows)
         start = stop
-
-
-def _count(export: Exporter, table: Table) -> int:
-    found = export.select(f"SELECT COUNT(*) AS c0, 0 AS c1 FROM {table.sql_name} AS t", 2)
-    if len(found) != 1:
-        raise AnswerCut("A count arrived without its row.")
-    return int(found.column(0)[0].as_py())
 
 
 def _shown(batches: Iterable[pa.Table], pool: SessionPool, reporter: Reporter) -> Iterator[pa.Table]:

@@ -1,6 +1,8 @@
-"""Key ranges, and the checksums that the server computes over them.
+"""The checksums that the server computes over key ranges.
 
-A range is low <= key < high, None where it is open; a table without an integer key is the one range (None, None).
+The checksum of a row is defined in `scraper/table/table.py`, the reasons in docs/architecture.md ("Why the copy can be
+trusted"): the first 64 bits of a digest of the row's framed text. That of a range is the exact sum over its rows,
+beside their number.
 """
 
 from __future__ import annotations
@@ -10,32 +12,23 @@ from typing import NamedTuple
 
 from scraper.client.exporter import Exporter
 from scraper.errors import AnswerCut
+from scraper.table.key_ranges import WHOLE, Range, merge_neighbours
 from scraper.table.table import Table
 
 
-class Range(NamedTuple):
-    low: int | None
-    high: int | None
-
-
 class RangeChecksum(NamedTuple):
-    """Number of rows, and the exact sum of their checksums."""
+    """The number of rows in a range, and the exact sum of their 64-bit checksums."""
 
     rows: int
     checksum: int
 
 
-WHOLE = Range(None, None)
+NO_ROWS = RangeChecksum(0, 0)
 
 
-def condition(table: Table, ranges: Sequence[Range]) -> str:
-    """A WHERE clause (or nothing) that holds for the keys of these ranges. Neighbours become one condition."""
-    merged: list[Range] = []
-    for part in ranges:
-        if merged and merged[-1].high is not None and merged[-1].high == part.low:
-            merged[-1] = Range(merged[-1].low, part.high)
-        else:
-            merged.append(part)
+def range_condition(table: Table, ranges: Sequence[Range]) -> str:
+    """Returns the WHERE clause that selects the keys of ranges in key order; empty for the whole table."""
+    merged = merge_neighbours(ranges)
     if WHOLE in merged:
         return ""
     alternatives = []
@@ -47,64 +40,82 @@ def condition(table: Table, ranges: Sequence[Range]) -> str:
 
 
 def server_checksums(
-    export: Exporter, table: Table, ranges: Sequence[Range], held: Sequence[RangeChecksum] | None = None
+    export: Exporter, table: Table, ranges: Sequence[Range], expected: Sequence[RangeChecksum] | None = None
 ) -> list[RangeChecksum]:
-    """The server's totals of the ranges (in key order, not overlapping), asked in one statement.
+    """Returns the server's checksum of each range.
 
-    An answer can be cut on any row boundary, so it carries a total row that must be there and add up. Where a firewall
-    lets no grouped statement through, ranges are asked together, and by halves where they differ from what is `held`.
-    Raises AnswerCut, and what `Exporter.select` raises.
+    One statement asks for all of them. Where a firewall refuses grouped statements, one statement asks for the sum over
+    the ranges; where it differs from the expected sum, each half is asked for in the same way.
+
+    Args:
+        export: Sends the statements.
+        table: The table and its dialect.
+        ranges: At least one; in key order, not overlapping.
+        expected: The checksums of the copy, which save statements where they agree.
+
+    Raises:
+        AnswerCut: The answer is incomplete: it carries a total row, which must be there and add up.
+        ScrapeError: What `Exporter.select` raises.
     """
-    where = condition(table, ranges)
     if table.range_key is None or len(ranges) == 1:
-        return [_total(export, table, where)]
-    if not table.dialect.grouped:
-        if held is not None and _total(export, table, where) == _sum(held):
-            return list(held)
-        middle = len(ranges) // 2
-        halves = (slice(0, middle), slice(middle, None))
-        return [total for half in halves
-                for total in server_checksums(export, table, ranges[half], held[half] if held else None)]  # fmt: skip
+        return [_sum_of_condition(export, table, range_condition(table, ranges))]
+    if table.dialect.grouped:
+        return _grouped(export, table, ranges)
+    if expected is not None and _sum_of_condition(export, table, range_condition(table, ranges)) == _sum(expected):
+        return list(expected)
+    middle = len(ranges) // 2
+    left, right = (expected[:middle], expected[middle:]) if expected is not None else (None, None)
+    return [
+        *server_checksums(export, table, ranges[:middle], left),
+        *server_checksums(export, table, ranges[middle:], right),
+    ]
+
+
+def _grouped(export: Exporter, table: Table, ranges: Sequence[Range]) -> list[RangeChecksum]:
+    """The checksums of several ranges by one statement."""
     bounds = sorted({bound for part in ranges for bound in part if bound is not None})
-    # GROUP BY a position: a name could be a column's. ROLLUP over the groups alone spares a sort of all rows.
+    where = range_condition(table, ranges)
+    # GROUP BY a position: a name could be a column's. ROLLUP over the groups alone saves a sort of all rows.
     groups_sql = (
         f"SELECT INTERVAL({table.sql_key}, {', '.join(map(str, bounds))}) AS c0, COUNT(*) AS c1, "
         f"{table.server_sum} AS c2 FROM {table.sql_name} AS t{where} GROUP BY 1"
     )
-    found = export.select(
+    answer = export.select(
         f"SELECT c0, SUM(c1) AS c1, SUM(c2) AS c2 FROM ({groups_sql}) AS d GROUP BY c0 WITH ROLLUP", 3
     )
-    rows = [tuple(row.values()) for row in found.to_pylist()]
-    if not rows:  # no row has a total either: an empty table, or a cut answer
-        if _total(export, table, where) != RangeChecksum(0, 0):
+    rows = [tuple(row.values()) for row in answer.to_pylist()]
+    if not rows:  # no rows, no total row: the table is empty, or the answer was cut
+        if _sum_of_condition(export, table, where) != NO_ROWS:
             raise AnswerCut("The checksums of the table arrived without a row.")
-        return [RangeChecksum(0, 0)] * len(ranges)
-    groups = {
-        int(place): RangeChecksum(int(count), int(total)) for place, count, total in rows[:-1] if place is not None
+        return [NO_ROWS] * len(ranges)
+    *groups, (total_place, total_rows, total_sum) = rows
+    by_place = {
+        int(place): RangeChecksum(int(count), int(total)) for place, count, total in groups if place is not None
     }
-    last = rows[-1]
-    adds_up = _sum(groups.values()) == RangeChecksum(int(last[1]), int(last[2]))
-    if last[0] is not None or len(groups) != len(rows) - 1 or not adds_up:
+    total = RangeChecksum(int(total_rows), int(total_sum))
+    if total_place is not None or len(by_place) != len(groups) or _sum(by_place.values()) != total:
         raise AnswerCut("The checksums of the table arrived incomplete.")
     # INTERVAL gives the number of bounds that are not above the key.
     place_of = {bound: i for i, bound in enumerate(bounds, start=1)}
     places = [0 if low is None else place_of[low] for low, _ in ranges]
-    if not set(groups) <= set(places):
+    if not set(by_place) <= set(places):
         raise AnswerCut("The checksums of the table hold a range that was not asked for.")
-    return [groups.get(place, RangeChecksum(0, 0)) for place in places]
+    return [by_place.get(place, NO_ROWS) for place in places]
 
 
-def _sum(totals: Iterable[RangeChecksum]) -> RangeChecksum:
-    rows, checksums = zip(*totals, strict=True)
-    return RangeChecksum(sum(rows), sum(checksums))
+def _sum(checksums: Iterable[RangeChecksum]) -> RangeChecksum:
+    rows = total = 0
+    for checksum in checksums:
+        rows += checksum.rows
+        total += checksum.checksum
+    return RangeChecksum(rows, total)
 
 
-def _total(export: Exporter, table: Table, where: str) -> RangeChecksum:
-    """The total of one condition: a bare aggregate, which is always exactly one row."""
-    found = export.select(
-        f"SELECT COUNT(*) AS c0, COALESCE({table.server_sum}, 0) AS c1 FROM {table.sql_name} AS t{where}",
-        2,
+def _sum_of_condition(export: Exporter, table: Table, where: str) -> RangeChecksum:
+    """The checksum of all rows that meet a condition: a bare aggregate, which is always exactly one row."""
+    answer = export.select(
+        f"SELECT COUNT(*) AS c0, COALESCE({table.server_sum}, 0) AS c1 FROM {table.sql_name} AS t{where}", 2
     ).to_pylist()
-    if len(found) != 1:
+    if len(answer) != 1:
         raise AnswerCut("The checksum of a range arrived without its row.")
-    return RangeChecksum(int(found[0]["c0"]), int(found[0]["c1"]))
+    return RangeChecksum(int(answer[0]["c0"]), int(answer[0]["c1"]))

@@ -1,6 +1,7 @@
-"""What a column holds, decided by its values, once: whether a text is JSON, and a TINYINT(1) a boolean.
+"""Inference from values: whether a text column holds JSON, and a TINYINT(1) column booleans.
 
-A column is taken for the richer kind until a value contradicts. What was written before that must be written anew.
+A text column is assumed to be JSON (a TINYINT(1) boolean) until a value disproves it. Segments that were written before
+that are written again.
 """
 
 from __future__ import annotations
@@ -21,62 +22,72 @@ _fits: dict[str, Callable[[str], bool]] = {
 
 
 class ColumnInference:
-    """Parameters: `known` are the columns as recorded before; what was decided then stays.
+    """The inferred kinds of a table's columns during one load.
 
-    `columns` are the columns as taken now, for the renderer; `contradicted` tells whether one was taken wrongly.
+    Args:
+        table: The table as the server describes it.
+        known: The columns as recorded before; kinds that were decided stay.
+
+    Attributes:
+        columns: The columns as assumed now. The list is changed in place, so that a writer which holds it follows.
+        disproved: Whether a value disproved an assumption after a segment had been written with it.
     """
 
     def __init__(self, table: Table, known: Sequence[Column]) -> None:
         recorded = {(column.name, column.type): column for column in known}
         self.columns = list(table.columns)
-        self.contradicted = False
-        self._open: set[int] = set()  # columns whose kind is still to be decided
-        self._seen: set[int] = set()  # those of them that have shown a value
+        self.disproved = False
+        self._undecided: set[int] = set()  # columns whose kind may still change
+        self._with_values: set[int] = set()  # those of them that have had a value, which fitted
         for i, column in enumerate(table.columns):
             before = recorded.get((column.name, column.type))
             if before is not None and before.decided:
                 self.columns[i] = column.model_copy(update={"kind": before.kind})
             elif column.kind == "boolean" or may_be_json(column):
-                self._open.add(i)
-                self.columns[i] = column.model_copy(update={"kind": _richer(column)})
-                if before is not None and before.kind == _richer(column):
-                    self._seen.add(i)
+                self._undecided.add(i)
+                self.columns[i] = column.model_copy(update={"kind": _assumed(column)})
+                if before is not None and before.kind == _assumed(column):
+                    self._with_values.add(i)
 
     def recorded(self, final: bool = True) -> tuple[Column, ...]:
-        """The columns for a manifest. Not `final`: the load goes on, and what was seen may still be contradicted."""
+        """Returns the columns as a manifest records them.
+
+        Args:
+            final: False while the load goes on: what later values may still disprove is recorded as undecided.
+        """
         columns = list(self.columns)
-        for i in self._open:
-            if i not in self._seen:
+        for i in self._undecided:
+            if i not in self._with_values:
                 columns[i] = _plain(columns[i], decided=False)
             elif not final:
                 columns[i] = columns[i].model_copy(update={"decided": False})
         return tuple(columns)
 
-    def look(self, page: pa.Table) -> None:
-        """Decides columns that had shown no value yet."""
-        for i in sorted(self._open - self._seen):
-            values = page.column(i).drop_null()
+    def observe(self, rows: pa.Table) -> None:
+        """Decides columns that have their first values in these rows, which are texts."""
+        for i in sorted(self._undecided - self._with_values):
+            values = rows.column(i).drop_null()
             if not len(values):
                 continue
             if all(map(_fits[self.columns[i].kind], values.to_pylist())):
-                self._seen.add(i)
+                self._with_values.add(i)
             else:
-                self._settle(i)
+                self._give_up(i)
 
-    def contradicted_by(self, segment: Segment) -> bool:
-        """Whether a segment holds values that do not fit a kind which is still open; it is then settled."""
-        wrong = [i for i in self._open & self._seen if self.columns[i].name in segment.misfits]
-        for i in wrong:
-            self._settle(i)
-        self.contradicted |= bool(wrong)
-        return bool(wrong)
+    def disproved_by(self, segment: Segment) -> bool:
+        """Whether a segment holds values that do not fit an assumed kind; the column is then given its plain kind."""
+        misfits = [i for i in self._undecided & self._with_values if self.columns[i].name in segment.misfits]
+        for i in misfits:
+            self._give_up(i)
+        self.disproved |= bool(misfits)
+        return bool(misfits)
 
-    def _settle(self, i: int) -> None:
+    def _give_up(self, i: int) -> None:
         self.columns[i] = _plain(self.columns[i])
-        self._open.discard(i)
+        self._undecided.discard(i)
 
 
-def _richer(column: Column) -> str:
+def _assumed(column: Column) -> str:
     return "boolean" if column.kind == "boolean" else "json"
 
 

@@ -1,7 +1,7 @@
-"""What a firewall in front of phpMyAdmin refuses, and the next form of the statements that does without it.
+"""What a firewall in front of phpMyAdmin refuses, and the next dialect that avoids it.
 
-The construct is found by sending each one that the refused statement holds alone, in a harmless SELECT. What the
-database says to it does not matter: only whether it gets there.
+The refused construct is found by sending each one that the statement holds alone, in a harmless SELECT. What the
+database answers does not matter, only whether the SELECT reaches it.
 """
 
 from __future__ import annotations
@@ -16,15 +16,30 @@ from scraper.errors import ScrapeError, StatementBlocked, Unproven, Unreachable
 
 log = logging.getLogger(__name__)
 
-REMEMBERED = timedelta(days=1)  # then the best form is tried again
+REMEMBERED = timedelta(days=1)  # then the default dialect is tried again
 
-_CALLS = {
-    "VERSION": "", "INTERVAL": "1, 2", "CONCAT_WS": "'#', 'a', 'b'", "CONCAT": "'a', 'b'", "MD5": "'a'", "SHA1": "'a'",
-    "CONV": "'a', 16, 10", "LEFT": "'a', 1", "CAST": "1 AS UNSIGNED", "SUM": "1", "COUNT": "*", "COALESCE": "1, 0",
-    "IFNULL": "1, 0", "IF": "1, 2, 3", "LENGTH": "'a'", "HEX": "'a'", "CONVERT": "'a' USING utf8mb4",
-    "UNIX_TIMESTAMP": "'2024-01-01'", "TO_BASE64": "'a'",
-}  # fmt: skip
-# Constructs: the text by which a statement holds one, and what is sent to try it.
+_ARGUMENTS = {
+    "VERSION": "",
+    "INTERVAL": "1, 2",
+    "CONCAT_WS": "'#', 'a', 'b'",
+    "CONCAT": "'a', 'b'",
+    "MD5": "'a'",
+    "SHA1": "'a'",
+    "CONV": "'a', 16, 10",
+    "LEFT": "'a', 1",
+    "CAST": "1 AS UNSIGNED",
+    "SUM": "1",
+    "COUNT": "*",
+    "COALESCE": "1, 0",
+    "IFNULL": "1, 0",
+    "IF": "1, 2, 3",
+    "LENGTH": "'a'",
+    "HEX": "'a'",
+    "CONVERT": "'a' USING utf8mb4",
+    "UNIX_TIMESTAMP": "'2024-01-01'",
+    "TO_BASE64": "'a'",
+}
+# Constructs: the text that shows one in a statement, and the SELECT that tries it.
 _PROBES = {
     "SELECT": ("SELECT", "SELECT 1 AS c0, 0 AS c1"),
     "information_schema": ("information_schema", "SELECT 1 AS c0, information_schema AS c1"),
@@ -38,58 +53,75 @@ _PROBES = {
     "FROM": ("FROM", "SELECT 1 AS c0, 0 AS c1 FROM DUAL"),
     "IS NULL": ("IS NULL", "SELECT 1 AS c0, 0 IS NULL AS c1"),
     "SHOW": ("SHOW", "SHOW COLLATION LIKE 'utf8mb4_bin'"),
-    **{name: (f"{name}(", f"SELECT 1 AS c0, {name}({sample}) AS c1") for name, sample in _CALLS.items()},
+    **{name: (f"{name}(", f"SELECT 1 AS c0, {name}({arguments}) AS c1") for name, arguments in _ARGUMENTS.items()},
 }
-_OF_SHAPE = {"information_schema", "hexadecimal literals", "subqueries", "VERSION"}
-_OF_GROUPS = {"subqueries", "derived tables", "GROUP BY", "WITH ROLLUP", "INTERVAL"}
+_IN_DESCRIPTION = {"information_schema", "hexadecimal literals", "subqueries", "VERSION"}
+_IN_GROUPED_CHECKSUMS = {"subqueries", "derived tables", "GROUP BY", "WITH ROLLUP", "INTERVAL"}
+_IN_CHECKSUMS = {"CONV", "LEFT", "CAST", "SUM", "COALESCE", "LENGTH", "IF", "IS NULL"}
 # Without these there are no rows page by page, and no count.
-_OF_PAGES = {"SELECT", "FROM", "ORDER BY", "LIMIT", "COUNT", "HEX", "CONVERT", "UNIX_TIMESTAMP", "TO_BASE64"}
-_OF_CHECKSUMS = {"CONV", "LEFT", "CAST", "SUM", "COALESCE", "LENGTH", "IF", "IS NULL"}
+_IN_PAGES = {"SELECT", "FROM", "ORDER BY", "LIMIT", "COUNT", "HEX", "CONVERT", "UNIX_TIMESTAMP", "TO_BASE64"}
+# No checksum can be computed without one of each set.
+_ALTERNATIVES = ({"CONCAT_WS", "CONCAT"}, {"CONCAT_WS", "IFNULL"}, {"MD5", "SHA1"})
 
 
 def remembered(dialect: StatementDialect) -> StatementDialect:
-    """The dialect that the last sync ended with, for a day."""
-    return dialect if dialect.since is not None and now() - dialect.since < REMEMBERED else StatementDialect()
+    """Returns the dialect of the last sync for a day after a firewall refused something, then the default."""
+    recent = dialect.since is not None and now() - dialect.since < REMEMBERED
+    return dialect if recent else StatementDialect()
 
 
-def shut(export: Exporter) -> bool:
-    """Whether not even the plainest statement gets through. What answers may be the page of a login that has ended."""
-    return _refused(export, "") == ["SELECT"]
+def blocks_every_statement(export: Exporter) -> bool:
+    """Whether not even the plainest SELECT gets through. The answer may also be the page of a session that ended."""
+    return _refused_constructs(export, "") == ["SELECT"]
 
 
-def around(export: Exporter, dialect: StatementDialect, error: StatementBlocked) -> StatementDialect:
-    """The next dialect to try after a statement was refused.
+def next_dialect(export: Exporter, dialect: StatementDialect, error: StatementBlocked) -> StatementDialect:
+    """Returns the dialect to try after a statement was refused.
 
-    Raises the error where there are none: phpMyAdmin's own export was refused.
+    Args:
+        export: Sends a probe for each construct of the statement.
+        dialect: The present dialect.
+        error: The refusal, with its statement.
+
+    Raises:
+        StatementBlocked: `error`, where no dialect is left: phpMyAdmin's own export was refused.
+        Unreachable: phpMyAdmin does not answer.
     """
     if not error.sql:
         raise error
-    found = _refused(export, error.sql)
-    names = dict.fromkeys([*dialect.refused, *found])
+    names = dict.fromkeys([*dialect.refused, *_refused_constructs(export, error.sql)])
     following = _without(dialect, set(names))
     if following == dialect:  # none of the constructs alone
-        label, following = _further(dialect, error.sql)
+        label, following = _step_down(dialect, error.sql)
         names[label] = None
-    log.warning("firewall %s refused=%s -> shape=%s grouped=%s joiner=%s digest=%s rows=%s", error.message,
-                ", ".join(names), following.shape, following.grouped, following.joiner, following.digest,
-                following.rows)  # fmt: skip
+    log.warning(
+        "firewall %s refused=%s -> shape=%s grouped=%s joiner=%s digest=%s rows=%s",
+        error.message,
+        ", ".join(names),
+        following.shape,
+        following.grouped,
+        following.joiner,
+        following.digest,
+        following.rows,
+    )
     return following.model_copy(update={"refused": tuple(names), "since": now()})
 
 
 def unverified_reason(dialect: StatementDialect) -> Unproven | None:
-    """Why a copy that was made with this dialect is not proven."""
+    """Returns why a copy made with this dialect is not verified; None where checksums prove it."""
     if dialect.rows == "proven":
         return None
     return Unproven(
-        f"A firewall in front of phpMyAdmin refuses {', '.join(dialect.refused)}, so the rows were counted, not proven."
+        f"A firewall in front of phpMyAdmin refuses {', '.join(dialect.refused)}. "
+        "The rows were counted, but could not be compared by checksums."
     )
 
 
-def _refused(export: Exporter, sql: str) -> list[str]:
-    """The constructs of a statement that do not get through alone; all of them where no SELECT does."""
+def _refused_constructs(export: Exporter, sql: str) -> list[str]:
+    """The constructs of a statement that do not get through alone; only SELECT where no SELECT does."""
     refused: list[str] = []
     for name in ["SELECT", *(name for name, (text, _) in _PROBES.items() if text in sql and name != "SELECT")]:
-        if refused == ["SELECT"] and name != "SHOW":  # the others stand in a SELECT
+        if refused == ["SELECT"] and name != "SHOW":  # the probes of the others are SELECTs
             continue
         try:
             export.select(_PROBES[name][1], 2)
@@ -103,28 +135,27 @@ def _refused(export: Exporter, sql: str) -> list[str]:
 
 
 def _without(dialect: StatementDialect, refused: set[str]) -> StatementDialect:
-    """The best dialect that holds none of these constructs, and that is no better than the present one."""
-    change: dict[str, object] = {}
+    """The best dialect without these constructs that is not better than the present one."""
+    changes: dict[str, object] = {}
     rows = dialect.rows
-    no_sum = any(pair <= refused for pair in ({"CONCAT_WS", "CONCAT"}, {"CONCAT_WS", "IFNULL"}, {"MD5", "SHA1"}))
-    if rows == "proven" and (refused & _OF_CHECKSUMS or no_sum):
+    if rows == "proven" and (refused & _IN_CHECKSUMS or any(names <= refused for names in _ALTERNATIVES)):
         rows = "paged"
-    if refused & _OF_PAGES:
+    if refused & _IN_PAGES:
         rows = "exported"
-    if refused & _OF_GROUPS:
-        change["grouped"] = False
+    if refused & _IN_GROUPED_CHECKSUMS:
+        changes["grouped"] = False
     if "CONCAT_WS" in refused:
-        change["joiner"] = "CONCAT"
+        changes["joiner"] = "CONCAT"
     if "SELECT" in refused or "SHOW" in refused or dialect.shape == "export":
-        change["shape"] = "export"
-    elif refused & (_OF_SHAPE | _OF_PAGES):
-        change["shape"] = "SHOW"
+        changes["shape"] = "export"
+    elif refused & (_IN_DESCRIPTION | _IN_PAGES):
+        changes["shape"] = "SHOW"
     digest = "SHA1" if "MD5" in refused and rows == "proven" else "MD5"
-    return dialect.model_copy(update={**change, "rows": rows, "digest": digest})
+    return dialect.model_copy(update={**changes, "rows": rows, "digest": digest})
 
 
-def _further(dialect: StatementDialect, sql: str) -> tuple[str, StatementDialect]:
-    """One step down for the kind of statement that was refused as a whole, and what to call it."""
+def _step_down(dialect: StatementDialect, sql: str) -> tuple[str, StatementDialect]:
+    """A name for a kind of statement that was refused as a whole, and the next dialect without it."""
     if sql.startswith("SHOW"):
         return "SHOW", dialect.model_copy(update={"shape": "export"})
     if "information_schema" in sql:

@@ -100,7 +100,7 @@ def test_another_time_zone_or_table_leaves_a_gap(copies: Copies, forty: str) -> 
     copies.execute(f"ALTER TABLE {forty}b ADD PRIMARY KEY (id)")
     copies.sync(f"{forty}b", source_timezone="Europe/Berlin")
     copies.execute(f"DROP TABLE {forty}b")
-    assert gap_after(copies, 2).endswith("Another table is copied since.")
+    assert gap_after(copies, 2).endswith("Another table is copied now.")
 
 
 def test_another_digest_leaves_a_gap(copies: Copies, forty: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,7 +156,7 @@ def pages(proxy: FaultProxy) -> int:
 
 @pytest.fixture
 def eager_drafts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scraper.sync.sync.DRAFT_SECONDS", 0)
+    monkeypatch.setattr("scraper.sync.draft.DRAFT_SECONDS", 0)
 
 
 def test_an_interrupted_first_load_goes_on_where_it_stopped(

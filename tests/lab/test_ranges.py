@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scraper.client.exporter import Exporter
-from scraper.table.checksums import WHOLE, Range, RangeChecksum, server_checksums
+from scraper.table.checksums import RangeChecksum, server_checksums
+from scraper.table.key_ranges import WHOLE, Range
 from scraper.table.table import Table, read_table
 
 KEYS = [-(2**63), -100, -1, 0, 1, 2, 50, 99, 2**53, 2**53 + 1, 2**63 - 1]

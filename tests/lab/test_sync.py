@@ -7,7 +7,7 @@ from copies import Copies, json_rows
 
 from cache.storage.records import Run, Worker
 from cache.storage.snapshot import JSON, ChangeCounts, Segment
-from scraper.sync.segment_assembler import Assembler
+from scraper.sync.assembler_thread import AssemblerThread
 from scraper.sync.sync import sync
 
 
@@ -220,14 +220,14 @@ def test_a_column_renamed_while_the_table_is_read_is_not_published(
     copies: Copies, small_pages: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = copies.table("id INT PRIMARY KEY, note TEXT", [(i, "x") for i in range(50)])
-    original = Assembler.finish
+    original = AssemblerThread.finish
 
-    def finish(self: Assembler) -> list[Segment]:
+    def finish(self: AssemblerThread) -> list[Segment]:
         if "note" in [name for name, *_ in copies.execute(f"DESCRIBE {table}")]:
             copies.execute(f"ALTER TABLE {table} CHANGE note remark TEXT")
         return original(self)
 
-    monkeypatch.setattr(Assembler, "finish", finish)
+    monkeypatch.setattr(AssemblerThread, "finish", finish)
     run = copies.sync(table)
     assert run.error is not None
     assert run.error.code in ("table_changed", "statement_refused")

@@ -299,7 +299,7 @@ def test_a_first_load_that_failed_in_its_second_round_is_resumed(
     copies: Copies, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What both rounds wrote of the one range is not taken for two."""
-    monkeypatch.setattr("scraper.sync.sync.DRAFT_SECONDS", 0)
+    monkeypatch.setattr("scraper.sync.draft.DRAFT_SECONDS", 0)
     table = copies.table(f"{key}, note TEXT", ROWS)
     with FaultProxy(copies.session.export_url) as proxy:
         session = copies.through(proxy.url)

@@ -13,7 +13,8 @@ from row_checksums import AWKWARD, Row, by_definition, cells
 from cache.storage.row_encoding import engine
 from scraper.client.exporter import Exporter
 from scraper.errors import NoTable
-from scraper.table.checksums import WHOLE, server_checksums
+from scraper.table.checksums import server_checksums
+from scraper.table.key_ranges import WHOLE
 from scraper.table.table import read_table
 
 # -- on a real server

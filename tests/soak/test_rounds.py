@@ -61,7 +61,7 @@ def place(
         "scraper.sync.reconcile.FIRST_ROWS": 40,
         "scraper.sync.reconcile.LEAST_BUDGET": 20,
         "scraper.client.transport.SILENT_SECONDS": 0.5,
-        "scraper.sync.sync.DRAFT_SECONDS": 0,
+        "scraper.sync.draft.DRAFT_SECONDS": 0,
         "scraper.sync.reconcile.EARLY_ROWS": 15,
     }.items():
         monkeypatch.setattr(name, value)

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scraper.client.gunzip import Unpacked
+from scraper.client.gunzip import GunzipSink
 from scraper.errors import AnswerCut
 
 
 def unpacked(data: bytes, size: int) -> bytes:
     found = bytearray()
-    sink = Unpacked(found.extend)
+    sink = GunzipSink(found.extend)
     for at in range(0, len(data), size):
         sink(data[at : at + size])
     sink.end()

@@ -1,0 +1,93 @@
+"""A first load as far as it was written: the next sync continues it, after the same comparison with the server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+
+from cache.schema import Column
+from cache.storage.snapshot import Draft, Segment, Snapshot, Source
+from cache.storage.store import Snapshots
+from scraper.sync.reconcile import gap
+from scraper.table.column_inference import ColumnInference
+from scraper.table.key_ranges import Range
+
+DRAFT_SECONDS = 2  # how much of a first load a killed sync may lose
+
+Held = tuple[tuple[Column, ...], list[Segment]]
+"""Columns whose kinds are known, and segments that are kept where their checksums agree."""
+
+
+def held_in_snapshot(before: Snapshot, source: Source, columns: Sequence[Column]) -> Held:
+    """Returns what the last generation holds of a table.
+
+    Nothing of it is kept from another table, and no segments where rows would be written differently now. A gap takes
+    the place of a segment whose files are damaged, so that its range is exported.
+
+    Args:
+        before: The last generation.
+        source: Where rows come from now.
+        columns: The columns of the table now.
+    """
+    former = before.manifest.source
+    if (former.database, former.table) != (source.database, source.table):
+        return (), []
+    if not _comparable(former, before.columns, source, columns):
+        return before.columns, []
+    return before.columns, [s if before.holds(s) else gap(Range(s.low, s.high)) for s in before.manifest.segments]
+
+
+class DraftLoad:
+    """Reads the draft of an interrupted first load, and keeps one of this load.
+
+    A first load completes segments in key order, so they cover all keys up to the end of the last one.
+
+    Args:
+        snapshots: Keeps the draft.
+        source: Where rows come from.
+        columns: The columns of the table.
+    """
+
+    def __init__(self, snapshots: Snapshots, source: Source, columns: Sequence[Column]) -> None:
+        self._snapshots = snapshots
+        self._source = source
+        self._segments: list[Segment] = []
+        self._saved = time.monotonic()
+        self.held: Held = ((), [])
+        draft = snapshots.draft()
+        if draft is not None and _continues(draft, source, columns):
+            self._segments = list(draft.segments)
+            end = self._segments[-1].high
+            rest = [] if end is None else [gap(Range(end, None))]
+            self.held = (draft.columns, [*self._segments, *rest])
+
+    def add(self, segment: Segment, inference: ColumnInference) -> None:
+        """Takes a completed segment, in the assembler's thread; saves the draft every DRAFT_SECONDS."""
+        end = self._segments[-1].high if self._segments else None
+        if segment.low != end or (self._segments and end is None):
+            return  # written again, in a later round
+        self._segments.append(segment)
+        if inference.disproved:
+            self._segments.clear()
+        if time.monotonic() - self._saved > DRAFT_SECONDS:
+            self._saved = time.monotonic()
+            columns = inference.recorded(final=False)
+            self._snapshots.save_draft(Draft(source=self._source, columns=columns, segments=tuple(self._segments)))
+
+
+def _continues(draft: Draft, source: Source, columns: Sequence[Column]) -> bool:
+    same_table = (draft.source.database, draft.source.table) == (source.database, source.table)
+    return same_table and _comparable(draft.source, draft.columns, source, columns)
+
+
+def _comparable(former: Source, former_columns: Sequence[Column], source: Source, columns: Sequence[Column]) -> bool:
+    """Whether a row that did not change has the same checksum and is written the same way now."""
+    return (
+        former.timezone == source.timezone
+        and former.dialect.digest == source.dialect.digest
+        and _described(former_columns) == _described(columns)
+    )
+
+
+def _described(columns: Iterable[Column]) -> list[tuple[str, str, int]]:
+    return [(column.name, column.type, column.key) for column in columns]
