@@ -1,7 +1,7 @@
 """The dashboard: `python streamlit_app.py` serves it on DASHBOARD_HOST and DASHBOARD_PORT.
 
-Settings, cache, sign-in and scheduler meet here. `streamlit run streamlit_app.py` works as well; it takes address and
-port from .streamlit/config.toml.
+Settings, cache, sign-in and scheduler are put together here. `streamlit run streamlit_app.py` works too; it takes
+address and port from .streamlit/config.toml.
 """
 
 from __future__ import annotations
@@ -19,50 +19,82 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from cache.errors import OrdersError
-from cache.settings import Settings
-from cache.storage.backends import open_cache
-from cache.storage.documents import API_KEYS
-from dashboard.auth import signin
-from dashboard.auth.passwords import Passwords
-from dashboard.auth.source import Source, use
+from dashboard.auth.signin import SignIn
+from dashboard.auth.signin_settings import allowed_hosts, check_signin, oidc_secrets
+from dashboard.backend import Backend, shared_backend
 from dashboard.web.downloads import PATH, Downloads
 from dashboard.web.headers import Headers
-from dashboard.web.inject_css import Styled
+from dashboard.web.inject_css import InjectCss
 
-try:
-    settings = Settings.load()
-    signin.check(settings.dashboard_host if __name__ == "__main__" else st.get_option("server.address"), settings)
-    cache = open_cache(settings.cache_url)
-    secret = cache.documents.read(API_KEYS).secret
-    passwords = Passwords(settings, secret) if settings.dashboard_password else None
-    downloads = Downloads(settings.cache_url, secret)
-except OrdersError as error:
-    sys.exit(str(error))
+SCRIPT = Path(__file__).parent / "dashboard" / "script" / "main.py"
 
 
-@asynccontextmanager
-async def lifespan(app: st.App) -> AsyncIterator[None]:
-    """The scheduler belongs to the server, not to a visit: it runs without any visitor."""
-    use(Source(cache, settings, secret, passwords))
-    warm_up()
-    scheduler = None
-    if settings.scheduler != "off":
-        from scraper.scheduler import Scheduler
+def main() -> None:
+    """Serves the dashboard until Ctrl-C or SIGTERM.
 
-        scheduler = Scheduler(cache, settings, "dashboard")
-        scheduler.start()
-    try:
-        yield
-    finally:
-        await downloads.close()
-        if scheduler:
-            await to_thread.run_sync(scheduler.stop)
+    Raises:
+        OrdersError: A setting is not valid, or the cache cannot be opened.
+    """
+    backend = shared_backend()
+    settings = backend.settings
+    check_signin(settings.dashboard_host, settings)
+    create_app(backend).run(
+        config={
+            "server.address": settings.dashboard_host,
+            "server.port": settings.dashboard_port,
+            "server.allowedHosts": allowed_hosts(settings),
+        }
+    )
+
+
+def create_app(backend: Backend) -> st.App:
+    """The dashboard as an ASGI application, whose lifespan hosts the scheduler.
+
+    Args:
+        backend: What its sessions share.
+
+    Raises:
+        SettingsInvalid: A setting of the sign-in is not valid.
+    """
+    settings = backend.settings
+    downloads = Downloads(settings.cache_url, backend.secret)
+
+    @asynccontextmanager
+    async def lifespan(_: st.App) -> AsyncIterator[None]:
+        """The scheduler belongs to the server, not to a session: it runs without any visitor."""
+        warm_up()
+        scheduler = None
+        if settings.scheduler != "off":
+            from scraper.scheduler import Scheduler
+
+            scheduler = Scheduler(backend.cache, settings, "dashboard")
+            scheduler.start()
+        try:
+            yield
+        finally:
+            await downloads.close()
+            if scheduler:
+                await to_thread.run_sync(scheduler.stop)
+
+    # `streamlit run` recognises this file by an assignment of this form, and then asks for `app`.
+    app = st.App(
+        SCRIPT,
+        lifespan=lifespan,
+        routes=[Route(PATH, downloads.get)],
+        secrets=oidc_secrets(settings, backend.secret),
+        middleware=[
+            Middleware(Headers),
+            Middleware(InjectCss),
+            Middleware(SignIn, passwords=backend.passwords, settings=settings),
+        ],
+    )
+    return app  # noqa: RET504
 
 
 def warm_up() -> None:
-    """Loads what pages need before the first visitor comes, and leaves it out of the garbage collection.
+    """Imports what pages need before the first visitor comes, and excludes it from garbage collection.
 
-    Streamlit collects after every run of a page, each second in each tab: 50 ms over all that is loaded, or nothing.
+    Streamlit collects garbage after every run of a page, each second in each tab. That takes 50 ms over all modules.
     """
     for module in ("pandas", "dashboard.pages.overview"):
         import_module(module)
@@ -70,23 +102,20 @@ def warm_up() -> None:
     gc.freeze()
 
 
-app = st.App(
-    Path(__file__).parent / "dashboard" / "script" / "main.py",
-    lifespan=lifespan,
-    routes=[Route(PATH, downloads.get)],
-    secrets=signin.oidc_secrets(settings, secret),
-    middleware=[
-        Middleware(Headers),
-        Middleware(Styled),
-        Middleware(signin.SignIn, passwords=passwords, settings=settings),
-    ],
-)
+def __getattr__(name: str) -> st.App:
+    """`app`, for `streamlit run`. It is made when it is asked for, so that an import has no effect."""
+    if name != "app":
+        raise AttributeError(name)
+    try:
+        backend = shared_backend()
+        check_signin(st.get_option("server.address"), backend.settings)
+        return create_app(backend)
+    except OrdersError as error:
+        sys.exit(str(error))
+
 
 if __name__ == "__main__":
-    app.run(
-        config={
-            "server.address": settings.dashboard_host,
-            "server.port": settings.dashboard_port,
-            "server.allowedHosts": signin.hosts(settings),
-        }
-    )
+    try:
+        main()
+    except OrdersError as error:
+        sys.exit(str(error))

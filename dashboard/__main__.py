@@ -10,14 +10,14 @@ from dashboard.auth.passwords import hashed
 
 
 def main() -> None:
-    """A password comes from the terminal, unseen, or as one line from standard input."""
+    """Reads a password from the terminal without showing it, or one line from standard input."""
     parser = argparse.ArgumentParser(prog="python -m dashboard", description=__doc__)
     parser.add_argument("command", choices=["hash"])
     parser.parse_args()
-    given = getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
-    if not given:
-        sys.exit("An empty password protects nothing.")
-    print(hashed(given))
+    password = getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        sys.exit("The password is empty.")
+    print(hashed(password))
 
 
 if __name__ == "__main__":

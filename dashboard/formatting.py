@@ -1,4 +1,4 @@
-"""Words and numbers for people: statuses, channels, money, dates and ages."""
+"""Codes, amounts, dates and durations as text."""
 
 from __future__ import annotations
 
@@ -10,91 +10,128 @@ from typing import Literal, NamedTuple
 Tone = Literal["green", "orange", "red", "blue", "violet", "gray"]
 
 
-class Word(NamedTuple):
-    """A code in words, and the colour of its pill."""
+class Label(NamedTuple):
+    """The text for a code, and the colour of its pill."""
 
     text: str
     tone: Tone = "gray"
 
 
-_STATUS: Mapping[str, Word] = {
-    "paid": Word("Paid", "green"),
-    "pending": Word("Pending", "orange"),
-    "authorized": Word("Authorized", "blue"),
-    "partially_paid": Word("Partially paid", "orange"),
-    "partially_refunded": Word("Partially refunded", "violet"),
-    "refunded": Word("Refunded", "violet"),
-    "voided": Word("Voided"),
-    "expired": Word("Expired", "red"),
-    "": Word("No payment status"),
+_STATUS: Mapping[str, Label] = {
+    "paid": Label("Paid", "green"),
+    "pending": Label("Pending", "orange"),
+    "authorized": Label("Authorized", "blue"),
+    "partially_paid": Label("Partially paid", "orange"),
+    "partially_refunded": Label("Partially refunded", "violet"),
+    "refunded": Label("Refunded", "violet"),
+    "voided": Label("Voided"),
+    "expired": Label("Expired", "red"),
+    "": Label("No payment status"),
 }
-_FULFILMENT: Mapping[str, Word] = {
-    "fulfilled": Word("Fulfilled", "green"),
-    "partial": Word("Partly fulfilled", "orange"),
-    "restocked": Word("Restocked"),
-    "": Word("Unfulfilled", "orange"),
+_FULFILMENT: Mapping[str, Label] = {
+    "fulfilled": Label("Fulfilled", "green"),
+    "partial": Label("Partly fulfilled", "orange"),
+    "restocked": Label("Restocked"),
+    "": Label("Unfulfilled", "orange"),
 }
-_CHANNEL: Mapping[str, Word] = {
-    "web": Word("Online store"),
-    "pos": Word("Point of sale"),
-    "iphone": Word("iPhone app"),
-    "android": Word("Android app"),
-    "shopify_draft_order": Word("Draft orders"),
-    "": Word("Unknown channel"),
+_CHANNEL: Mapping[str, Label] = {
+    "web": Label("Online store"),
+    "pos": Label("Point of sale"),
+    "iphone": Label("iPhone app"),
+    "android": Label("Android app"),
+    "shopify_draft_order": Label("Draft orders"),
+    "": Label("Unknown channel"),
 }
 
 
-def status(code: str | None) -> Word:
-    return _word(_STATUS, code)
+def status(code: str | None) -> Label:
+    """The label of a payment status of Shopify."""
+    return _label(_STATUS, code)
 
 
-def fulfilment(code: str | None) -> Word:
-    return _word(_FULFILMENT, code)
+def fulfilment(code: str | None) -> Label:
+    """The label of a fulfilment status of Shopify."""
+    return _label(_FULFILMENT, code)
 
 
 def channel(code: str | None) -> str:
-    return _word(_CHANNEL, code).text
+    """The name of a sales channel of Shopify."""
+    return _label(_CHANNEL, code).text
 
 
-def discount(code: str) -> str:
-    return code or "No discount code"
-
-
-def _word(words: Mapping[str, Word], code: str | None) -> Word:
+def _label(labels: Mapping[str, Label], code: str | None) -> Label:
     code = code or ""
-    return words.get(code.lower(), Word(code.replace("_", " ").capitalize()))
+    return labels.get(code.lower(), Label(code.replace("_", " ").capitalize()))
 
 
 # -- money
 
 _SIGNS: Mapping[str, str] = {
-    "USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "CAD": "CA$", "AUD": "A$", "NZD": "NZ$", "MXN": "MX$",
-    "INR": "₹", "KRW": "₩", "BRL": "R$", "CNY": "CN¥", "HKD": "HK$", "ILS": "₪", "PHP": "₱", "VND": "₫",
-}  # fmt: skip
-# ISO 4217's currencies without two decimals.
-_NONE = ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF")
-_THREE = ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
-_DECIMALS: Mapping[str, int] = dict.fromkeys(_NONE, 0) | dict.fromkeys(_THREE, 3)
+    "USD": "$",
+    "EUR": "€",
+    "GBP": "£",
+    "JPY": "¥",
+    "CAD": "CA$",
+    "AUD": "A$",
+    "NZD": "NZ$",
+    "MXN": "MX$",
+    "INR": "₹",
+    "KRW": "₩",
+    "BRL": "R$",
+    "CNY": "CN¥",
+    "HKD": "HK$",
+    "ILS": "₪",
+    "PHP": "₱",
+    "VND": "₫",
+}
+# Currencies of ISO 4217 that do not have two decimals.
+_NO_DECIMALS = (
+    "BIF",
+    "CLP",
+    "DJF",
+    "GNF",
+    "ISK",
+    "JPY",
+    "KMF",
+    "KRW",
+    "PYG",
+    "RWF",
+    "UGX",
+    "VND",
+    "VUV",
+    "XAF",
+    "XOF",
+    "XPF",
+)
+_THREE_DECIMALS = ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
+_DECIMALS: Mapping[str, int] = dict.fromkeys(_NO_DECIMALS, 0) | dict.fromkeys(_THREE_DECIMALS, 3)
 
 
 def sign(currency: str) -> str:
-    """What stands before an amount."""
+    """What is written before an amount in a currency (ISO 4217 code)."""
     return _SIGNS.get(currency, f"{currency} " if currency else "")
 
 
 def money(amount: Decimal, currency: str, whole: bool = False) -> str:
-    """An amount with its currency's sign and decimals, or without decimals where it is to be `whole`."""
+    """An amount with the sign and the decimals of its currency.
+
+    Args:
+        amount: The amount.
+        currency: ISO 4217 code; "" for none.
+        whole: Whether to leave out the decimals.
+    """
     decimals = 0 if whole else _DECIMALS.get(currency, 2)
     rounded = amount.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP)
     return f"{'-' if rounded < 0 else ''}{sign(currency)}{abs(rounded):,}"
 
 
 def ratio(part: int, whole: int) -> Decimal:
-    """0 where there is nothing to divide by."""
+    """`part` / `whole`; 0 where `whole` is 0."""
     return Decimal(part) / whole if whole else Decimal(0)
 
 
 def percent(fraction: Decimal, digits: int = 1) -> str:
+    """Such as "9.5%" for 0.095."""
     text = f"{fraction * 100:.{digits}f}%"
     return text.removeprefix("-") if not text.strip("-0.%") else text
 
@@ -122,7 +159,7 @@ def moment(at: datetime) -> str:
 
 
 def age(seconds: float) -> str:
-    """How long ago, such as "5 min ago"."""
+    """How long ago something was, such as "5 min ago"."""
     if seconds < 60:
         return "just now"
     return f"{duration(seconds)} ago"
@@ -157,7 +194,7 @@ def size(bytes: int) -> str:
 
 
 def plain(text: str) -> str:
-    """Text that Markdown shows as it is; a part between backquotes stays code."""
+    """Text that Markdown shows as it is. What is between backquotes stays code."""
     parts = " ".join(text.split()).split("`")
     if len(parts) % 2 == 0:  # a backquote without its pair
         return _escaped(" ".join(text.split()))

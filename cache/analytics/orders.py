@@ -28,6 +28,7 @@ class Orders:
     """The orders of one generation. Every method may be called from any thread.
 
     Attributes:
+        rows: How many rows of the source there are.
         missing: For each figure that this table does not have, a sentence that names the missing column.
         test_orders: How many test orders were excluded.
         countries: Names of countries by their values of the dimension `country`.
@@ -45,6 +46,7 @@ class Orders:
         """
         self.generation = snapshot.generation
         self.columns = snapshot.columns
+        self.rows = snapshot.rows
         self.timezone = setup.timezone or timezone
         self.setup = setup
         source_timezone = snapshot.manifest.source.timezone

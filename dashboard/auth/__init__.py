@@ -1,0 +1,1 @@
+"""Who may open the dashboard, and what each visitor may do."""

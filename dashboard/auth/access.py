@@ -1,10 +1,10 @@
-"""Who looks at a page, and what they may do there.
+"""Who visits the dashboard, and what the visitor may do.
 
-    operator    all
-    viewer      looks, and asks for a refresh; personal data is masked unless DASHBOARD_PERSONAL_DATA says otherwise
+    operator    everything
+    viewer      sees pages and asks for a refresh; personal data is masked unless DASHBOARD_PERSONAL_DATA shows it
 
-Someone who signed in by OpenID Connect is what the lists of the settings say, who gave a password what that is for.
-Where neither is set, only this machine reaches the dashboard, and whoever does is an operator.
+By OpenID Connect the lists in the settings decide, by password the password. Without a sign-in only this computer can
+open the dashboard, and everyone there is an operator.
 """
 
 from __future__ import annotations
@@ -15,80 +15,88 @@ import streamlit as st
 
 from cache.access.masking import personal_columns
 from cache.analytics.orders import Orders
+from cache.settings import Settings
 from dashboard import formatting
-from dashboard.auth.passwords import COOKIE, Role
-from dashboard.auth.source import source
+from dashboard.auth.passwords import COOKIE, Passwords, VisitorRole
 
-Action = Literal["accept", "set_up", "personal"]
+Action = Literal["accept_shrunk_table", "change_settings", "see_personal_data"]
 
-_PERSONAL_ROLES = ("email", "customer_name", "address")  # also where a set-up gave them columns of other names
-
-
-def role() -> Role | None:
-    """What the visitor is; None: nobody who may look."""
-    if source().settings.oidc_client_id:
-        return _listed()
-    passwords = source().passwords
-    return passwords.known(st.context.cookies.get(COOKIE, "")) if passwords else "operator"
+_PERSONAL_ROLES = ("email", "customer_name", "address")  # also where the settings gave them columns of other names
 
 
-def may(action: Action) -> bool:
-    """Whether the visitor may accept a held-back snapshot, change the set-up, or see personal data."""
-    everyone = action == "personal" and source().settings.dashboard_personal_data == "everyone"
-    return role() == "operator" or (everyone and role() is not None)
+class Visitor:
+    """The visitor of one session."""
 
+    def __init__(self, settings: Settings, passwords: Passwords | None) -> None:
+        self._settings = settings
+        self._passwords = passwords
 
-def masked(orders: Orders) -> frozenset[str]:
-    """Names of the columns that the visitor may not see."""
-    if may("personal"):
-        return frozenset()
-    roles = orders.reading.roles
-    by_role = {roles[role].name for role in _PERSONAL_ROLES if role in roles}
-    return personal_columns(source().settings.personal_columns, orders.columns) | by_role
-
-
-def gate() -> None:
-    """Lets nobody past it who may not look: the script ends here for them."""
-    if role():
-        return
-    with st.container(border=True, horizontal_alignment="center", key="gate"):
-        st.title("Orders", anchor=False, width="content")
-        if not source().settings.oidc_client_id:
-            st.markdown("Your sign-in has ended. Load this page again to sign in.", width="content")
-        elif not st.user.is_logged_in:
-            st.button("Sign in", type="primary", on_click=st.login, key="sign_in")
-        else:
-            who = formatting.plain(str(st.user.get("email") or "This account"))
-            st.markdown(f"{who} is signed in, and may not see this dashboard.", width="content")
-            st.markdown("Ask whoever runs it to put the address on its list.", width="content")
-            st.button("Sign out", on_click=st.logout, key="sign_out")
-    st.stop()
-
-
-def account() -> None:
-    """At the foot of the sidebar: who is signed in, and the way out; or that only this machine is let in."""
-    settings = source().settings
-    with st.sidebar:
-        if settings.oidc_client_id:
-            st.caption(formatting.plain(f"{st.user.get('email')} · {role()}"))
-            st.button("Sign out", type="tertiary", icon=":material/logout:", on_click=st.logout, key="sign_out")
-        elif source().passwords:
-            st.caption(f"Signed in as {role()}")
-            st.html('<a href="/signout">Sign out</a>')  # a link in Markdown would open a tab
-        else:
-            st.caption("No sign-in is set: only this machine reaches the dashboard.")
-
-
-def _listed() -> Role | None:
-    if not st.user.is_logged_in or st.user.get("email_verified") is False:
-        return None
-    email = str(st.user.get("email") or "").lower()
-    if is_among(email, source().settings.dashboard_operators):
+    def role(self) -> VisitorRole | None:
+        """The role of the visitor; None for one without access."""
+        if self._settings.oidc_client_id:
+            return self._listed_role()
+        if self._passwords:
+            return self._passwords.role_of_cookie(st.context.cookies.get(COOKIE, ""))
         return "operator"
-    return "viewer" if is_among(email, source().settings.dashboard_viewers) else None
+
+    def may(self, action: Action) -> bool:
+        """Whether the visitor may do something."""
+        everyone = action == "see_personal_data" and self._settings.dashboard_personal_data == "everyone"
+        return self.role() == "operator" or (everyone and self.role() is not None)
+
+    def masked_columns(self, orders: Orders) -> frozenset[str]:
+        """Names of the columns that the visitor may not see."""
+        if self.may("see_personal_data"):
+            return frozenset()
+        roles = orders.reading.roles
+        by_role = {roles[role].name for role in _PERSONAL_ROLES if role in roles}
+        return personal_columns(self._settings.personal_columns, orders.columns) | by_role
+
+    def require_access(self) -> None:
+        """Draws the way to sign in and ends the script, where the visitor has no access."""
+        if self.role():
+            return
+        with st.container(border=True, horizontal_alignment="center", key="gate"):
+            st.title("Orders", anchor=False, width="content")
+            if not self._settings.oidc_client_id:
+                st.markdown("Your session has expired. Reload this page to sign in.", width="content")
+            elif not st.user.is_logged_in:
+                st.button("Sign in", type="primary", on_click=st.login, key="sign_in")
+            else:
+                account = formatting.plain(str(st.user.get("email") or "This account"))
+                st.markdown(f"{account} is signed in, but has no access to this dashboard.", width="content")
+                st.markdown("Ask the administrator to add the address.", width="content")
+                st.button("Sign out", on_click=st.logout, key="sign_out")
+        st.stop()
+
+    def draw_account(self) -> None:
+        """Draws who is signed in, and the way to sign out, at the foot of the sidebar."""
+        with st.sidebar:
+            if self._settings.oidc_client_id:
+                st.caption(formatting.plain(f"{st.user.get('email')} · {self.role()}"))
+                st.button("Sign out", type="tertiary", icon=":material/logout:", on_click=st.logout, key="sign_out")
+            elif self._passwords:
+                st.caption(f"Signed in as {self.role()}")
+                st.html('<a href="/signout">Sign out</a>')  # a link in Markdown would open a tab
+            else:
+                st.caption("No sign-in is configured. Only this computer can open the dashboard.")
+
+    def _listed_role(self) -> VisitorRole | None:
+        """The role that the lists in the settings give to the account of OpenID Connect."""
+        if not st.user.is_logged_in or st.user.get("email_verified") is False:
+            return None
+        email = str(st.user.get("email") or "").lower()
+        if is_listed(email, self._settings.dashboard_operators):
+            return "operator"
+        return "viewer" if is_listed(email, self._settings.dashboard_viewers) else None
 
 
-def is_among(email: str, listed: str) -> bool:
-    """Whether a list of addresses and `@domains` names the address."""
+def is_listed(email: str, addresses: str) -> bool:
+    """Whether a list contains an e-mail address.
+
+    Args:
+        email: The address, in lower case.
+        addresses: Addresses and `@domains`, separated by commas.
+    """
     name, at, domain = email.rpartition("@")
-    return bool(name) and not {email, at + domain}.isdisjoint(part.strip().lower() for part in listed.split(","))
+    return bool(name) and not {email, at + domain}.isdisjoint(part.strip().lower() for part in addresses.split(","))

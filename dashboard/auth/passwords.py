@@ -1,8 +1,8 @@
-"""Passwords of the dashboard: whose they are, and the cookie that stands for one once it was given.
+"""Passwords of the dashboard: their roles, and the cookie of a visitor who entered one.
 
-Of a password an Argon2id hash is kept (RFC 9106), with the parameters that OWASP recommends; the settings may hold the
-hash itself. The cookie is signed with a key made of the cache's secret and the password: it outlives a restart, and a
-new password ends it.
+A password is kept as an Argon2id hash (RFC 9106) with the parameters that OWASP recommends; the settings may hold the
+hash itself. The cookie is signed with a key that is made of the cache's secret and the password. So it stays valid
+after a restart, and a new password ends it.
 """
 
 from __future__ import annotations
@@ -18,65 +18,77 @@ from itsdangerous import BadSignature, TimestampSigner
 from cache.errors import SettingsInvalid
 from cache.settings import Settings
 
-Role = Literal["operator", "viewer"]
+VisitorRole = Literal["operator", "viewer"]
 
-COOKIE, SECONDS = "orders_signin", 7 * 24 * 3600
-HASH = "$argon2"
+COOKIE = "orders_signin"
+COOKIE_SECONDS = 7 * 24 * 3600
+_HASH_PREFIX = "$argon2"
+_SETTINGS: tuple[tuple[VisitorRole, str], ...] = (
+    ("operator", "dashboard_password"),
+    ("viewer", "dashboard_viewer_password"),
+)
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)  # 19 MB, about 30 ms
 
 
 def hashed(password: str) -> str:
-    """What DASHBOARD_PASSWORD may hold in place of the password."""
+    """The Argon2id hash of a password, which DASHBOARD_PASSWORD may hold in its place."""
     return _hasher.hash(password)
 
 
 class Passwords:
-    """Parameters: `settings` hold a password for operators; `secret` is the cache's. Raises SettingsInvalid."""
+    """The passwords of operators and viewers."""
 
     def __init__(self, settings: Settings, secret: str) -> None:
-        self._hashes: dict[Role, str] = {}
-        self._signers: dict[Role, TimestampSigner] = {}
-        roles: tuple[tuple[Role, str], ...] = (
-            ("operator", "dashboard_password"),
-            ("viewer", "dashboard_viewer_password"),
-        )
-        for role, name in roles:
-            if password := getattr(settings, name):
+        """Hashes the passwords.
+
+        Args:
+            settings: They have a password for operators.
+            secret: The secret of the cache.
+
+        Raises:
+            SettingsInvalid: A password looks like a hash, but is not a valid one.
+        """
+        self._hashes: dict[VisitorRole, str] = {}
+        self._signers: dict[VisitorRole, TimestampSigner] = {}
+        for role, setting in _SETTINGS:
+            if password := getattr(settings, setting):
                 text = password.get_secret_value()
-                self._hashes[role] = _checked(text, name) if text.startswith(HASH) else hashed(text)
+                self._hashes[role] = _checked(text, setting) if text.startswith(_HASH_PREFIX) else hashed(text)
                 key = hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest()
                 self._signers[role] = TimestampSigner(key, salt=role, digest_method=hashlib.sha256)
 
-    def role(self, password: str) -> Role | None:
-        """Whose password this is. Takes as long as hashing does."""
-        for role, kept in self._hashes.items():
+    def role_of_password(self, password: str) -> VisitorRole | None:
+        """The role that a password gives; None for a wrong one. Takes as long as hashing does."""
+        for role, stored in self._hashes.items():
             try:
-                _hasher.verify(kept, password)
+                _hasher.verify(stored, password)
             except VerificationError:
                 continue
             return role
         return None
 
-    def cookie(self, role: Role) -> str:
+    def cookie(self, role: VisitorRole) -> str:
+        """The cookie of a visitor with a role."""
         return self._signers[role].sign(role).decode()
 
-    def known(self, cookie: str) -> Role | None:
-        """Whose cookie this is, as long as it is good."""
+    def role_of_cookie(self, cookie: str) -> VisitorRole | None:
+        """The role that a cookie gives; None where it is not valid or has expired."""
         for role, signer in self._signers.items():
             try:
-                if signer.unsign(cookie, max_age=SECONDS) == role.encode():
+                if signer.unsign(cookie, max_age=COOKIE_SECONDS) == role.encode():
                     return role
             except BadSignature:
                 continue
         return None
 
 
-def _checked(text: str, name: str) -> str:
+def _checked(text: str, setting: str) -> str:
+    """A hash out of the settings. Raises SettingsInvalid where it is not valid."""
     try:
         _hasher.check_needs_rehash(text)
     except InvalidHashError as error:
         raise SettingsInvalid(
-            f"{name.upper()} begins like an Argon2 hash, and is none.",
-            "Copy all that `python -m dashboard hash` prints; in a shell it needs single quotes around it.",
+            f"{setting.upper()} starts like an Argon2 hash, but is not a valid one.",
+            "Copy all that `python -m dashboard hash` prints. In a shell, put it in single quotes.",
         ) from error
     return text

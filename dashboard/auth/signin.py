@@ -1,12 +1,10 @@
-"""Sign-in in front of the dashboard: what the settings ask for, and the form of the password."""
+"""Sign-in by password, in front of everything that the dashboard serves."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
 from html import escape
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote
 
 import anyio
 from anyio import to_thread
@@ -16,144 +14,103 @@ from limits.strategies import FixedWindowRateLimiter
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
-from streamlit.runtime.secrets import SecretsValue
 
 from cache.access.client_ip import Proxies, counted_as
-from cache.errors import SettingsInvalid
-from cache.listen_address import is_loopback
 from cache.settings import Settings
-from dashboard.auth.passwords import COOKIE, SECONDS, Passwords
+from dashboard.auth.passwords import COOKIE, COOKIE_SECONDS, Passwords
 
 OPEN_PATHS = ("/_stcore/health",)
-WRONG = RateLimitItemPerMinute(10)  # passwords, from one address
+WRONG_PASSWORDS = RateLimitItemPerMinute(10)  # from one address
 BODY_LIMIT = 4096
-_PLACE = re.compile(r"/(?![/\\])")  # never another site
-_OIDC = ("oidc_metadata_url", "oidc_client_id", "oidc_client_secret")
-
-
-def check(host: str | None, settings: Settings) -> None:
-    """Raises SettingsInvalid where others could reach the dashboard without a sign-in, or the sign-in is half set."""
-    oidc = [name for name in _OIDC if getattr(settings, name)]
-    if settings.dashboard_viewer_password and not settings.dashboard_password:
-        raise SettingsInvalid(
-            "DASHBOARD_VIEWER_PASSWORD is set without DASHBOARD_PASSWORD, so that nobody could act.",
-            "Set DASHBOARD_PASSWORD, the password of the operators.",
-        )
-    if oidc and settings.dashboard_password:
-        raise SettingsInvalid(
-            "Both a password and OpenID Connect are set for the dashboard.",
-            f"Take one of them: unset DASHBOARD_PASSWORD, or {_listed(oidc)}.",
-        )
-    if oidc and (unset := [name for name in (*_OIDC, "dashboard_url") if not getattr(settings, name)]):
-        raise SettingsInvalid(f"For a sign-in by OpenID Connect, {_listed(unset)} is missing.", "Set it.")
-    if oidc and not (settings.dashboard_operators or settings.dashboard_viewers):
-        raise SettingsInvalid(
-            "Nobody may sign in by OpenID Connect: both lists are empty.",
-            "Name addresses or @domains in DASHBOARD_OPERATORS and DASHBOARD_VIEWERS.",
-        )
-    if not (oidc or settings.dashboard_password or is_loopback(host)):
-        raise SettingsInvalid(
-            f"The dashboard would listen on {host or 'all addresses'} without a sign-in.",
-            "Set DASHBOARD_PASSWORD, or OIDC_METADATA_URL and what belongs to it, or set DASHBOARD_HOST to 127.0.0.1.",
-        )
-
-
-def hosts(settings: Settings) -> list[str]:
-    """Names by which browsers may call the dashboard; empty: any.
-
-    Without a sign-in a page of another site must not get in under a name of its own that leads to this machine. With
-    one, it lacks the cookie.
-    """
-    if settings.dashboard_password or settings.oidc_client_id:
-        return []
-    named = urlsplit(settings.dashboard_url or "").hostname
-    return ["localhost", "127.0.0.1", "::1", "[::1]", settings.dashboard_host, *([named] if named else [])]
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(name.upper() for name in names)
-
-
-def oidc_secrets(settings: Settings, secret: str) -> dict[str, SecretsValue]:
-    """What `st.login` looks for among Streamlit's secrets. Parameters: `secret` is the cache's."""
-    if not settings.oidc_client_id or not settings.oidc_client_secret:
-        return {}
-    return {
-        "auth": {
-            "redirect_uri": f"{(settings.dashboard_url or '').rstrip('/')}/oauth2callback",
-            "cookie_secret": hmac.new(secret.encode(), b"dashboard OpenID Connect", hashlib.sha256).hexdigest(),
-            "client_id": settings.oidc_client_id,
-            "client_secret": settings.oidc_client_secret.get_secret_value(),
-            "server_metadata_url": settings.oidc_metadata_url or "",
-        }
-    }
+_LOCAL_PATH = re.compile(r"/(?![/\\])")  # never another site
 
 
 class SignIn:
-    """Middleware: without the cookie of a password there is only the form. Without `passwords` everyone passes.
-
-    Parameters: `settings` tell which proxies are believed, and whether browsers come by https. Raises SettingsInvalid.
-    """
+    """Middleware: a visitor without the cookie of a password gets the form only."""
 
     def __init__(self, app: ASGIApp, passwords: Passwords | None, settings: Settings) -> None:
+        """Reads the settings.
+
+        Args:
+            app: What is behind the sign-in.
+            passwords: The passwords; None lets everyone pass.
+            settings: They name the trusted proxies, and say whether browsers come by https.
+
+        Raises:
+            SettingsInvalid: TRUSTED_PROXIES is not valid.
+        """
         self.app = app
         self._passwords = passwords
         self._proxies = Proxies(settings.trusted_proxies)
         self._https = (settings.dashboard_url or "").startswith("https:")
         self._wrong = FixedWindowRateLimiter(MemoryStorage())
-        self._one = anyio.Lock()  # one password is hashed at a time
+        self._hashing = anyio.Lock()  # one password is hashed at a time
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes on a request with a valid cookie; answers any other one."""
         if scope["type"] not in ("http", "websocket") or not self._passwords or scope["path"] in OPEN_PATHS:
             return await self.app(scope, receive, send)
-        connection = HTTPConnection(scope)
-        path = scope["path"]
-        if scope["type"] == "http" and path == "/signin" and scope["method"] == "POST":
-            return await (await self._sign_in(Request(scope, receive), self._passwords))(scope, receive, send)
-        if scope["type"] == "http" and path == "/signout":
-            leave = RedirectResponse("/", 303)
-            leave.delete_cookie(COOKIE)
-            return await leave(scope, receive, send)
-        if self._passwords.known(connection.cookies.get(COOKIE, "")):
+        if scope["type"] == "http" and scope["path"] == "/signin" and scope["method"] == "POST":
+            response = await self._sign_in(Request(scope, receive), self._passwords)
+            return await response(scope, receive, send)
+        if scope["type"] == "http" and scope["path"] == "/signout":
+            return await _signed_out()(scope, receive, send)
+        if self._passwords.role_of_cookie(HTTPConnection(scope).cookies.get(COOKIE, "")):
             return await self.app(scope, receive, send)
         if scope["type"] == "websocket":
             return await send({"type": "websocket.close", "code": 1008})
-        if "text/html" in connection.headers.get("accept", ""):
-            query = scope["query_string"].decode("latin-1")
-            then = "/" if path == "/signin" else path + (f"?{query}" if query else "")
-            return await _form(then)(scope, receive, send)
-        return await PlainTextResponse("Sign in first.", 401)(scope, receive, send)
+        return await _refused(HTTPConnection(scope))(scope, receive, send)
 
     async def _sign_in(self, request: Request, passwords: Passwords) -> Response:
+        """The answer to a form: the cookie and the page that was asked for, or the form again."""
         body = b""
         async for part in request.stream():
             body += part
             if len(body) > BODY_LIMIT:
-                return PlainTextResponse("Too large.", 413)
+                return PlainTextResponse("The form is too large.", 413)
         fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
-        given, then = fields.get("password", [""])[0], fields.get("next", ["/"])[0]
-        if not _PLACE.match(then):
-            then = "/"
+        password, target = fields.get("password", [""])[0], fields.get("next", ["/"])[0]
+        if not _LOCAL_PATH.match(target):
+            target = "/"
         peer = request.client.host if request.client else ""
-        who = counted_as(self._proxies.client(peer, request.scope["headers"]))
-        async with self._one:
-            if not self._wrong.test(WRONG, who):
-                return _form(then, "Too many wrong passwords. Try again in a minute.", 429)
-            role = await to_thread.run_sync(passwords.role, given)
+        client = counted_as(self._proxies.client(peer, request.scope["headers"]))
+        async with self._hashing:
+            if not self._wrong.test(WRONG_PASSWORDS, client):
+                return _form(target, "Too many wrong passwords. Try again in a minute.", 429)
+            role = await to_thread.run_sync(passwords.role_of_password, password)
             if role is None:
-                self._wrong.hit(WRONG, who)
-                return _form(then, "That password is not right.", 401)
-        entered = RedirectResponse(quote(then, safe="/?&=%+-_.~:,"), 303)
-        entered.set_cookie(
-            COOKIE, passwords.cookie(role), max_age=SECONDS, httponly=True, samesite="lax",
+                self._wrong.hit(WRONG_PASSWORDS, client)
+                return _form(target, "Wrong password.", 401)
+        response = RedirectResponse(quote(target, safe="/?&=%+-_.~:,"), 303)
+        response.set_cookie(
+            COOKIE,
+            passwords.cookie(role),
+            max_age=COOKIE_SECONDS,
+            httponly=True,
+            samesite="lax",
             secure=self._https or request.url.scheme == "https",
-        )  # fmt: skip
-        return entered
+        )
+        return response
 
 
-def _form(then: str, fault: str = "", status: int = 401) -> HTMLResponse:
-    alert = f'<p role="alert">{escape(fault)}</p>' if fault else ""
-    return HTMLResponse(_PAGE.format(next=escape(then), alert=alert), status, {"Cache-Control": "no-store"})
+def _signed_out() -> Response:
+    response = RedirectResponse("/", 303)
+    response.delete_cookie(COOKIE)
+    return response
+
+
+def _refused(connection: HTTPConnection) -> Response:
+    """The form for a browser that asks for a page, else a plain refusal."""
+    if "text/html" not in connection.headers.get("accept", ""):
+        return PlainTextResponse("Sign in first.", 401)
+    path, query = connection.scope["path"], connection.scope["query_string"].decode("latin-1")
+    return _form("/" if path == "/signin" else path + (f"?{query}" if query else ""))
+
+
+def _form(target: str, error: str = "", status: int = 401) -> HTMLResponse:
+    """The form. `target` is the page to open after it."""
+    alert = f'<p role="alert">{escape(error)}</p>' if error else ""
+    return HTMLResponse(_PAGE.format(next=escape(target), alert=alert), status, {"Cache-Control": "no-store"})
 
 
 _PAGE = """<!doctype html>

@@ -1,4 +1,4 @@
-"""What pages are made of: cards of figures, how total sales adds up, breakdowns."""
+"""What pages are made of: a card for a figure, how total sales adds up, and breakdowns."""
 
 from __future__ import annotations
 
@@ -17,25 +17,44 @@ from dashboard.components.table import Cell, Column, Line, table
 from dashboard.formatting import Tone
 from dashboard.metric_text import LARGE, change, write
 
-SLICES = 6
+MAX_SLICES = 6  # of a breakdown; the others are added up
+
+# How total sales adds up: label, name in Figures, sign, and whether it is a total.
+_SUMMARY = (
+    ("Gross sales", "gross_sales", 1, False),
+    ("Discounts", "discounts", -1, False),
+    ("Returns", "returns", -1, False),
+    ("Net sales", "net_sales", 1, True),
+    ("Shipping", "shipping", 1, False),
+    ("Taxes", "taxes", 1, False),
+    ("Duties, tips, rounding", "other", 1, False),
+    ("Total sales", "total_sales", 1, True),
+)
 
 
 def card(
     metric: Metric,
     now: Figures,
-    before: Figures | None,
+    compared: Figures | None,
     currency: str,
     returns: Returns,
-    lines: tuple[Sequence[float], Sequence[float]] = ((), ()),
+    sparklines: tuple[Sequence[float], Sequence[float]] = ((), ()),
 ) -> Card:
-    """A figure with its change; a change counts as good or bad only where it is notable.
+    """A figure with its change. The change is coloured only where it is large enough to matter.
 
-    Parameters: `lines` are the figure over time, and that of the compared period.
+    Args:
+        metric: The figure.
+        now: Figures of the period.
+        compared: Figures of the compared period; None where nothing is compared.
+        currency: The currency of amounts.
+        returns: The date that refunds count on.
+        sparklines: The figure over time, and that of the compared period.
     """
-    value, past = metric.value(now), metric.value(before) if before else Absent.NOT_REQUESTED
-    text, notable = change(value, past, metric.unit == "rate")
+    value = metric.value(now)
+    before = metric.value(compared) if compared else Absent.NOT_REQUESTED
+    text, notable = change(value, before, metric.unit == "rate")
     tone: Tone = "gray"
-    if text and notable and metric.better != "neither":
+    if notable and metric.better != "neither":
         tone = "green" if (text[0] == "+") == (metric.better == "more") else "red"
     return Card(
         metric.id,
@@ -44,36 +63,34 @@ def card(
         metric.description(returns),
         text,
         tone,
-        "" if isinstance(past, Absent) else f"from {write(metric, past, currency)}",
-        *lines,
+        "" if isinstance(before, Absent) else f"from {write(metric, before, currency)}",
+        *sparklines,
     )
 
 
-def summary(orders: Orders, now: Figures, before: Figures | None, currency: str, returns: Returns) -> None:
-    """How total sales adds up."""
+def summary(orders: Orders, now: Figures, compared: Figures | None, currency: str, returns: Returns) -> None:
+    """Draws how total sales adds up.
+
+    Args:
+        orders: The orders, for the figures that the table does not have.
+        now: Figures of the period.
+        compared: Figures of the compared period; None where nothing is compared.
+        currency: The currency of amounts.
+        returns: The date that refunds count on.
+    """
     lines = []
-    for label, figure, sign, strong in (
-        ("Gross sales", "gross_sales", 1, False),
-        ("Discounts", "discounts", -1, False),
-        ("Returns", "returns", -1, False),
-        ("Net sales", "net_sales", 1, True),
-        ("Shipping", "shipping", 1, False),
-        ("Taxes", "taxes", 1, False),
-        ("Duties, tips, rounding", "other", 1, False),
-        ("Total sales", "total_sales", 1, True),
-    ):
-        value: Amount = getattr(now, figure)
-        if isinstance(value, Absent) or (figure == "other" and not value):
+    for label, name, sign, is_total in _SUMMARY:
+        value: Amount = getattr(now, name)
+        if isinstance(value, Absent) or (name == "other" and not value):
             continue
-        delta, _ = change(value, getattr(before, figure) if before else Absent.NOT_REQUESTED)
-        amount = formatting.money(sign * value, currency)
-        lines.append(Line([label, amount, delta], look="strong" if strong else ""))
+        text, _ = change(value, getattr(compared, name) if compared else Absent.NOT_REQUESTED)
+        lines.append(Line([label, formatting.money(sign * value, currency), text], look="strong" if is_total else ""))
     if not lines:
         return
     with st.container(border=True, height="stretch"):
-        formulas = [METRICS[name] for name in ("gross_sales", "net_sales", "total_sales")]
-        told = [f"{each.label}: {each.description(returns)}" for each in formulas if each.available(orders.missing)]
-        st.header("How total sales adds up", anchor=False, help="\n\n".join(told) or None)
+        metrics = [METRICS[name] for name in ("gross_sales", "net_sales", "total_sales")]
+        formulas = [f"{each.label}: {each.description(returns)}" for each in metrics if each.available(orders.missing)]
+        st.header("How total sales adds up", anchor=False, help="\n\n".join(formulas) or None)
         columns = [Column(""), Column("Amount", number=True), Column("Change", number=True)]
         table("How total sales adds up", columns, lines, key="summary")
 
@@ -82,49 +99,50 @@ def breakdown(
     title: str,
     slices: Sequence[Group],
     currency: str,
-    written: Callable[[str], str],
-    chosen: Collection[str],
+    write_code: Callable[[str], str],
+    selected: Collection[str],
     on_pick: Callable[[str], None],
 ) -> None:
-    """Total sales (orders, where the table tells no sales) by a dimension; picking a row filters by it."""
+    """Draws total sales by a dimension. Where the table has no totals, the slices are measured in orders.
 
-    def size(part: Group) -> Decimal:
-        sales = part.figures.total_sales
-        return Decimal(part.figures.orders) if isinstance(sales, Absent) else sales
-
-    whole = sum((max(size(part), Decimal(0)) for part in slices), Decimal(0))
-    large = any(size(part) >= LARGE for part in slices)
-    shown = [part for i, part in enumerate(slices) if i < SLICES or part.values[0] in chosen]
-    rest = [part for part in slices if part not in shown]
+    Args:
+        title: The title.
+        slices: A group for each value of the dimension, the largest first.
+        currency: The currency of amounts.
+        write_code: Writes a value of the dimension as text.
+        selected: The values that the filter lets through.
+        on_pick: Called with the value of the row that the visitor picks.
+    """
+    whole = sum((max(_size(part), Decimal(0)) for part in slices), Decimal(0))
+    large = any(_size(part) >= LARGE for part in slices)
+    shown = [part for i, part in enumerate(slices) if i < MAX_SLICES or part.values[0] in selected]
+    others = [part for part in slices if part not in shown]
 
     def line(text: str, parts: Sequence[Group], id: str | None) -> Line:
-        amount = sum((size(part) for part in parts), Decimal(0))
+        amount = sum((_size(part) for part in parts), Decimal(0))
         share = amount / whole if whole else Decimal(0)
-        sales = (
-            f"{amount:,}"
-            if isinstance(parts[0].figures.total_sales, Absent)
-            else formatting.money(amount, currency, large)
-        )
+        has_sales = not isinstance(parts[0].figures.total_sales, Absent)
         cells: list[str | Cell] = [
             Cell(text, share=float(share)),
             f"{sum(part.figures.orders for part in parts):,}",
-            sales,
+            formatting.money(amount, currency, large) if has_sales else f"{amount:,}",
             formatting.percent(share),
         ]
-        return Line(cells, id, id in chosen if id is not None else None, "" if id is not None else "quiet")
+        return Line(cells, id, id in selected if id is not None else None, "" if id is not None else "quiet")
 
-    lines = [line(written(part.values[0]), [part], part.values[0]) for part in shown]
-    if rest:
-        lines.append(line(f"{len(rest)} more", rest, None))
+    lines = [line(write_code(part.values[0]), [part], part.values[0]) for part in shown]
+    if others:
+        lines.append(line(f"{len(others)} more", others, None))
     with st.container(border=True, height="stretch"):
         st.header(title, anchor=False)
         if not lines:
             st.caption("No orders in this period.")
             return
-        columns = [
-            Column(""),
-            Column("Orders", number=True),
-            Column("Sales", number=True),
-            Column("Share", number=True),
-        ]
+        columns = [Column(""), *(Column(label, number=True) for label in ("Orders", "Sales", "Share"))]
         table(title, columns, lines, key=title, on_pick=on_pick)
+
+
+def _size(group: Group) -> Decimal:
+    """What the slices of a breakdown are measured in."""
+    sales = group.figures.total_sales
+    return Decimal(group.figures.orders) if isinstance(sales, Absent) else sales

@@ -1,4 +1,4 @@
-"""The main figures as cards: value, change, the line of the period with the compared one behind it, and the formula."""
+"""Figures as cards: value, change, the line of the period in front of the compared one, and the formula."""
 
 from __future__ import annotations
 
@@ -21,8 +21,19 @@ _mount = st.components.v2.component(
 
 @dataclass(frozen=True)
 class Card:
-    """`formula` tells how the figure is counted, `before` what it is compared with ("from $71,200"); `now` and `then`
-    are its line and the compared one, empty where there is none."""
+    """A figure on a card.
+
+    Attributes:
+        id: What `on_pick` is called with.
+        label: The name of the figure.
+        value: The figure.
+        formula: How it is computed.
+        change: The change, such as "+9.5%"; "" for none.
+        tone: The colour of the change.
+        before: What it is compared with, such as "from $71,200"; "" for nothing.
+        now: The figure over time; empty for no line.
+        then: That of the compared period.
+    """
 
     id: str
     label: str
@@ -36,7 +47,14 @@ class Card:
 
 
 def cards(label: str, shown: Sequence[Card], key: str, on_pick: Callable[[str], None] | None = None) -> None:
-    """Shows them in a row; `label` names them to screen readers, `on_pick` is called with the id of the one picked."""
+    """Draws cards in a row.
+
+    Args:
+        label: The name of the row for screen readers.
+        shown: The cards.
+        key: Streamlit's key of the row.
+        on_pick: Called with the id of the card that the visitor picks; None for cards that cannot be picked.
+    """
     result = _mount(
         key=key,
         data={"label": label, "cards": [asdict(card) for card in shown], "pickable": on_pick is not None},

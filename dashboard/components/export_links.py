@@ -1,4 +1,4 @@
-"""Take it along: links to files of the orders that a page shows."""
+"""Links to files of the orders that a page shows."""
 
 from __future__ import annotations
 
@@ -9,29 +9,38 @@ import streamlit as st
 from cache.analytics.orders import Orders
 from cache.analytics.periods import Span
 from cache.export.order_selection import OrderSelection
-from dashboard.auth import access
-from dashboard.auth.source import source
 from dashboard.data import Conditions
-from dashboard.web.downloads import Format, address
+from dashboard.session import Session
+from dashboard.web.downloads import Format, export_url
 
 _FORMATS: tuple[tuple[Format, str, str], ...] = (
-    ("csv", "CSV", "texts that a spreadsheet would run as formulas have an apostrophe before them"),
+    ("csv", "CSV", "text that a spreadsheet would run as a formula starts with an apostrophe"),
     ("xlsx", "Excel", "real dates and numbers, up to 1,048,575 orders"),
-    ("parquet", "Parquet", "exact types, for pandas, Polars, DuckDB"),
+    ("parquet", "Parquet", "exact types, for pandas, Polars and DuckDB"),
 )
 
 
-def take_along(orders: Orders, span: Span | None, conditions: Conditions, search: str = "") -> None:
-    """Opens links to files of just these orders, with all columns of the table; masked ones are masked in them."""
-    masked = access.masked(orders)
-    timezone = source().settings.shop_timezone
+def download_button(
+    session: Session, orders: Orders, span: Span | None, conditions: Conditions, search: str = ""
+) -> None:
+    """Draws a button with links to files of these orders, with all columns of the table.
+
+    Args:
+        session: The session. Columns that its visitor may not see are masked in the files.
+        orders: The generation.
+        span: The period; None for all time.
+        conditions: The filters.
+        search: The search; "" for none.
+    """
+    masked = session.visitor.masked_columns(orders)
+    timezone = session.settings.shop_timezone
     selection = OrderSelection(timezone=timezone, span=span, conditions=conditions, search=search, masked=masked)
-    secret = source().secret
-    links = (
-        f'<li><a href="{escape(address(secret, orders.generation, selection, format))}">{label}</a>: {what}</li>'
-        for format, label, what in _FORMATS
+    links = "".join(
+        f'<li><a href="{escape(export_url(session.backend.secret, orders.generation, selection, format))}">{label}</a>'
+        f": {description}</li>"
+        for format, label, description in _FORMATS
     )
-    with st.popover("Take it along", icon=":material/download:", key="take_along"):
-        st.html(f"<p>The orders shown, on all pages, with every column:</p><ul>{''.join(links)}</ul>")
+    with st.popover("Download", icon=":material/download:", key="download"):
+        st.html(f"<p>All orders of this view, with every column:</p><ul>{links}</ul>")
         if masked:
-            st.caption("Personal data is masked in them.")
+            st.caption("Personal data is masked in these files.")

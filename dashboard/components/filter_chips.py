@@ -1,187 +1,131 @@
-"""The filters as chips in the page's head: each says what it lets through, and opens to change it."""
+"""The filters as chips in the head of a page. Each shows what it lets through, and opens to change it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from datetime import date
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any
 
 import streamlit as st
 
-from cache.analytics.dimensions import PRODUCT, DimensionId, FilterId
+from cache.analytics.dimensions import FILTERS, PRODUCT, Dimension, FilterId
 from cache.analytics.figures import RETURNS
 from cache.analytics.orders import Orders
-from cache.analytics.periods import COMPARISONS, PERIODS
+from cache.analytics.periods import COMPARISONS, PERIODS, Span
 from dashboard import data, formatting
-from dashboard.view import View
-
-_KEPT = "kept_view"
-_OF_ORDERS = ("page", "order")  # parameters that mean nothing under other filters
-
-
-class Part(NamedTuple):
-    """A filter in words: on its chip, over its breakdown, the figure it needs, and how its codes are written."""
-
-    label: str
-    title: str
-    needs: str
-    write: Callable[[Orders, str], str]
+from dashboard.dimension_text import write_code
+from dashboard.view import View, date_range
+from dashboard.view_address import ViewAddress
 
 
-PARTS: Mapping[FilterId, Part] = {
-    "status": Part("Payment", "payment status", "payment status", lambda _, code: formatting.status(code).text),
-    "fulfilment": Part(
-        "Fulfilment", "fulfilment", "fulfilment status", lambda _, code: formatting.fulfilment(code).text
-    ),
-    "channel": Part("Channel", "channel", "channel", lambda _, code: formatting.channel(code)),
-    "country": Part(
-        "Country", "country", "country", lambda orders, code: orders.countries.get(code, code) or "No address"
-    ),
-    "discount": Part("Discount", "discount code", "discount code", lambda _, code: formatting.discount(code)),
-    "product": Part("Product", "product", "products", lambda orders, code: data.titles(orders).get(code, code)),
-}
+def filter_chips(
+    address: ViewAddress, orders: Orders, view: View, currency: str, span: Span | None, compared: str
+) -> None:
+    """Draws all filters in a row.
 
-
-def parts(orders: Orders) -> dict[FilterId, Part]:
-    """Those that this table tells."""
-    return {name: part for name, part in PARTS.items() if part.needs not in orders.missing}
-
-
-def dimensions(orders: Orders) -> dict[DimensionId, Part]:
-    """Those of them that every order has one value of."""
-    return {name: part for name, part in parts(orders).items() if name != PRODUCT}
-
-
-def current() -> View:
-    """The view that the address tells."""
-    return View.read(st.query_params)
-
-
-def restored() -> View:
-    """The view of the address, which takes over the one of the page before where it tells none."""
-    if "period" not in st.query_params and _KEPT in st.session_state:
-        _put(st.session_state[_KEPT])
-    view = current()
-    st.session_state[_KEPT] = view
-    return view
-
-
-def change(**values: Any) -> None:
-    """Changes the view by putting it into the address; what belongs to the page, such as a search, stays."""
-    _put(replace(current(), **values))
-
-
-def _put(view: View) -> None:
-    ours = {*View().parameters(), *_ALL}
-    kept: dict[str, str | list[str]] = {
-        name: st.query_params.get_all(name) for name in st.query_params if name not in ours and name not in _OF_ORDERS
-    }
-    st.query_params.from_dict(view.parameters() | kept)
-
-
-_ALL = ("from", "to", "currency", "compare", "returns", *PARTS)
-
-
-def toggle(name: str, value: str) -> None:
-    """Adds a value to a filter, or takes it out."""
-    chosen = getattr(current(), name)
-    change(**{name: tuple(v for v in chosen if v != value) if value in chosen else (*chosen, value)})
-
-
-def chips(orders: Orders, view: View, currency: str, shown: str, compared: str) -> None:
-    """All filters in a row.
-
-    Parameters: `currency` is the one whose amounts are added, `shown` are the dates of the period, `compared` those
-    that changes compare with, or nothing.
+    Args:
+        address: The view in the address, which the chips change.
+        orders: The orders, for the values that can be chosen.
+        view: The view.
+        currency: The currency whose amounts are added.
+        span: The days of the period; None where the orders have no dates.
+        compared: The days that changes compare with; "" for none.
     """
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="chips"):
-        if shown:
-            _period(view, shown)
+        if span:
+            _period(address, view, span)
         if "currency" not in orders.missing:
-            _currency(orders, currency)
-        for name, part in parts(orders).items():
-            _several(orders, name, part, data.values(orders, name), getattr(view, name))
+            _currency(address, orders, currency)
+        for name, dimension in FILTERS.items():
+            if dimension.available(orders.missing):
+                _values(address, orders, name, dimension, getattr(view, name))
         if not orders.missing.keys() & {"returns", "dates of returns"}:
-            _returns(view)
+            _returns(address, view)
         if view.filters():
-            st.button("Clear filters", icon=":material/close:", type="tertiary", key="clear", on_click=_clear)
+            st.button(
+                "Clear filters", icon=":material/close:", type="tertiary", key="clear", on_click=address.clear_filters
+            )
         if compared:
-            st.caption(f"Changes compare with {compared}", width="content")
+            st.caption(f"Compared with {compared}", width="content")
 
 
-def _clear() -> None:
-    _put(current().without_filters())
+def _period(address: ViewAddress, view: View, span: Span) -> None:
+    days = date_range(span)
+    label = days if view.period == "custom" else f"{PERIODS[view.period]} · {days}"
 
+    def set_period() -> None:
+        period = st.session_state["period"]
+        if period == "custom":  # begins with the days that are shown
+            address.change(period=period, start=span.start.date(), end=(span.end - timedelta(days=1)).date())
+        else:
+            address.change(period=period, start=None, end=None)
 
-def _period(view: View, shown: str) -> None:
-    label = shown if view.period == "custom" else f"{PERIODS[view.period]} · {shown}"
+    def set_dates() -> None:
+        dates: Sequence[date] = st.session_state["dates"]
+        if len(dates) == 2:  # one until the second day is picked
+            address.change(period="custom", start=dates[0], end=dates[1])
+
     with st.popover(label, icon=":material/calendar_month:", key="period_chip"):
         st.session_state["period"] = view.period
-        st.radio("Period", list(PERIODS), format_func=lambda p: PERIODS[p], key="period", on_change=_set_period)
+        st.radio("Period", list(PERIODS), format_func=lambda name: PERIODS[name], key="period", on_change=set_period)
         if view.period == "custom":
             st.session_state["dates"] = (view.start, view.end)
-            st.date_input("Dates", key="dates", format="YYYY-MM-DD", on_change=_set_dates)
+            st.date_input("Dates", key="dates", format="YYYY-MM-DD", on_change=set_dates)
         if view.period != "all":
-            _choice("compare", "Compare with", COMPARISONS, view.compare)
+            _choice(address, "compare", "Compare with", COMPARISONS, view.compare)
 
 
-def _set_period() -> None:
-    chosen = st.session_state["period"]
-    if chosen == "custom":
-        change(period=chosen, start=st.session_state["span"][0], end=st.session_state["span"][1])
-    else:
-        change(period=chosen, start=None, end=None)
-
-
-def _set_dates() -> None:
-    chosen: Sequence[date] = st.session_state["dates"]
-    if len(chosen) == 2:  # one until the second day is picked
-        change(period="custom", start=chosen[0], end=chosen[1])
-
-
-def _choice(name: str, label: str, options: Mapping[Any, str], chosen: str, help: str | None = None) -> None:
+def _choice(
+    address: ViewAddress, name: str, label: str, options: Mapping[Any, str], chosen: str, help: str | None = None
+) -> None:
+    """One of some options for a field of the view."""
     st.session_state[name] = chosen
     st.radio(
         label,
         list(options),
         format_func=lambda code: options[code],
         key=name,
-        on_change=lambda: change(**{name: st.session_state[name]}),
+        on_change=lambda: address.change(**{name: st.session_state[name]}),
         help=help,
     )
 
 
-def _returns(view: View) -> None:
-    with st.popover(f"Returns: {RETURNS[view.returns][:1].lower()}{RETURNS[view.returns][1:]}", key="returns_chip"):
-        _choice("returns", "Returns count", RETURNS, view.returns)
+def _returns(address: ViewAddress, view: View) -> None:
+    label = RETURNS[view.returns]
+    with st.popover(f"Returns: {label[:1].lower()}{label[1:]}", key="returns_chip"):
+        _choice(address, "returns", "Returns count", RETURNS, view.returns)
         st.caption(
-            "**By date of refund**, as Shopify's reports count: a refund lowers the sales of the day it was given. "
-            "**By date of order**: it lowers the sales of the day the order was placed, so past days change later."
+            "**By date of refund**, as in Shopify's reports: a refund lowers the sales of the day of the refund. "
+            "**By date of order**: a refund lowers the sales of the day of the order, so past days can still change."
         )
 
 
-def _currency(orders: Orders, currency: str) -> None:
+def _currency(address: ViewAddress, orders: Orders, currency: str) -> None:
     counts = dict(data.currencies(orders))
     options = {code: f"{code or 'None'} · {count:,} orders" for code, count in counts.items()}
+    help = "Amounts in different currencies are never added."
     with st.popover(currency or "No currency", icon=":material/payments:", key="currency_chip"):
-        _choice("currency", "Currency", options, currency, "Amounts in different currencies are never added together.")
+        _choice(address, "currency", "Currency", options, currency, help)
 
 
-def _several(orders: Orders, name: FilterId, part: Part, options: Sequence[str], chosen: tuple[str, ...]) -> None:
-    texts = [part.write(orders, code) for code in chosen]
-    shown = f"{part.label}: {', '.join(texts)}" if len(texts) < 3 else f"{part.label}: {len(texts)} chosen"
+def _values(
+    address: ViewAddress, orders: Orders, name: FilterId, dimension: Dimension, chosen: tuple[str, ...]
+) -> None:
+    texts = [write_code(orders, name, code) for code in chosen]
+    label = f"{dimension.label}: {', '.join(texts)}" if len(texts) < 3 else f"{dimension.label}: {len(texts)} selected"
     with st.popover(
-        formatting.plain(shown) if chosen else part.label, type="primary" if chosen else "secondary", key=f"{name}_chip"
+        formatting.plain(label) if chosen else dimension.label,
+        type="primary" if chosen else "secondary",
+        key=f"{name}_chip",
     ):
         st.session_state[f"{name}_filter"] = list(chosen)
         st.multiselect(
-            part.label,
-            list(dict.fromkeys([*options, *chosen])),
-            format_func=lambda code: part.write(orders, code),
+            dimension.label,
+            list(dict.fromkeys([*data.values(orders, name), *chosen])),
+            format_func=lambda code: write_code(orders, name, code),
             key=f"{name}_filter",
             placeholder="All",
-            on_change=lambda: change(**{name: tuple(st.session_state[f"{name}_filter"])}),
+            on_change=lambda: address.change(**{name: tuple(st.session_state[f"{name}_filter"])}),
         )
         if name == PRODUCT:
-            st.caption("Lets through orders that hold one of these. Figures count the whole order.")
+            st.caption("Shows orders that contain one of these products. Figures include the whole order.")

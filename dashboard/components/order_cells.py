@@ -1,4 +1,4 @@
-"""The values of one order in words, whatever its columns are called."""
+"""The values of one order as text, whatever its columns are called."""
 
 from __future__ import annotations
 
@@ -13,76 +13,76 @@ from cache.analytics.order_lookup import Row
 from cache.analytics.orders import Orders
 from cache.storage.row_encoding import compact
 from dashboard import formatting
-from dashboard.components.filter_chips import PARTS
+from dashboard.dimension_text import write_code
+
+NOTHING = "–"
 
 
 def by_role(orders: Orders, row: Row) -> Row:
-    """The row with what its columns mean (cache/analytics/reading.py) beside their own names."""
+    """The row with its values under their roles (cache/roles.py) too, beside the names of its columns."""
     return {**row, **{role: row.get(column.name) for role, column in orders.reading.roles.items()}}
 
 
-def name(row: Row) -> str:
+def number(row: Row) -> str:
+    """The number of the order; its key where it has none."""
     return str(row.get("name") or row[ROW_KEY])
 
 
-def code(row: Row, role: str) -> str:
+def text(row: Row, role: str) -> str:
+    """A role as text; "" where it is empty."""
     return str(row.get(role) or "")
 
 
 def customer(row: Row) -> str:
-    return code(row, "customer_name") or code(row, "email") or "–"
+    """Name of the customer, else the e-mail."""
+    return text(row, "customer_name") or text(row, "email") or NOTHING
 
 
-def at(row: Row, role: str) -> str:
-    return shown(row.get(role))
+def country(orders: Orders, row: Row) -> str:
+    """Name of the country that the order ships to."""
+    parts = address(row)
+    return write_code(orders, "country", str(parts.get("country_code") or parts.get("country") or text(row, "country")))
 
 
-def where(orders: Orders, row: Row) -> str:
-    found = address(row)
-    return PARTS["country"].write(
-        orders, str(found.get("country_code") or found.get("country") or code(row, "country"))
-    )
-
-
-def pieces(row: Row) -> str:
-    items = parsed(row, "line_items")
-    return f"{sum(whole(item.get('quantity')) for item in items):,}" if items else "–"
+def quantity(row: Row) -> str:
+    """Number of pieces in the line items."""
+    items = objects(row, "line_items")
+    quantities = (item.get("quantity") for item in items)
+    return f"{sum(value for value in quantities if isinstance(value, int)):,}" if items else NOTHING
 
 
 def money(row: Row, role: str) -> str:
+    """An amount of the order in its currency."""
     return amount(row.get(role), row)
 
 
 def amount(value: object, row: Row, sign: int = 1) -> str:
-    """An amount in the order's currency."""
+    """An amount in the order's currency. A `sign` of -1 makes it negative."""
     try:
-        return formatting.money(sign * Decimal(str(value)), code(row, "currency"))
+        return formatting.money(sign * Decimal(str(value)), text(row, "currency"))
     except InvalidOperation:
-        return "–"
+        return NOTHING
 
 
 def shown(value: object) -> str:
     """Any value as text."""
     if value is None or value == "":
-        return "–"
+        return NOTHING
     if isinstance(value, datetime):
         return formatting.moment(value)
     return f"{len(value):,} bytes" if isinstance(value, bytes) else str(value)
 
 
-def parsed(row: Row, role: str) -> list[Mapping[str, Any]]:
-    """The objects of a JSON list; none where it is no such list."""
-    found = _json(row.get(role))
-    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+def objects(row: Row, role: str) -> list[Mapping[str, Any]]:
+    """The objects in a list of JSON; none where the role is something else."""
+    value = _json(row.get(role))
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def address(row: Row) -> Mapping[str, Any]:
-    found = _json(row.get("address"))
-    return found if isinstance(found, dict) else {}
-
-
-def whole(value: object) -> int:
-    return value if isinstance(value, int) else 0
+    """The fields of the address; empty where it is no JSON object."""
+    value = _json(row.get("address"))
+    return value if isinstance(value, dict) else {}
 
 
 def _json(value: object) -> object:

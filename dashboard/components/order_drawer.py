@@ -11,46 +11,39 @@ from cache.analytics.order_lookup import Row
 from cache.analytics.orders import Orders
 from dashboard import formatting
 from dashboard.components import order_cells
-from dashboard.components.table import Cell, Column, Line, table
+from dashboard.components.order_cells import NOTHING
+from dashboard.components.table import Column, Line, table
+
+_ADDRESS_FIELDS = ("name", "address1", "zip", "city", "country")
 
 
-def drawer(orders: Orders, row: Row, on_close: Callable[[], None]) -> None:
-    """Parameters: `row` has its roles beside its columns (`order_cells.by_role`)."""
-    title = f"Order {formatting.plain(order_cells.name(row))}"
+def order_drawer(orders: Orders, row: Row, on_close: Callable[[], None]) -> None:
+    """Opens the drawer.
+
+    Args:
+        orders: The generation.
+        row: The order, with its values by role (`order_cells.by_role`).
+        on_close: Called when the visitor closes the drawer.
+    """
+    title = f"Order {formatting.plain(order_cells.number(row))}"
     st.dialog(title, width="medium", position="right", on_dismiss=on_close)(_order)(orders, row)
 
 
 def _order(orders: Orders, row: Row) -> None:
-    with st.container(horizontal=True, gap="small"):
-        for role, written in (("financial_status", formatting.status), ("fulfillment_status", formatting.fulfilment)):
-            if role in row:
-                word = written(order_cells.code(row, role))
-                st.badge(formatting.plain(word.text), color=word.tone)
-        if row.get("cancelled_at"):
-            st.badge("Cancelled", color="red")
+    _badges(row)
     _items(orders, row)
     _amounts(row)
-    address = order_cells.address(row)
-    place = ", ".join(
-        str(address[part]) for part in ("name", "address1", "zip", "city", "country") if address.get(part)
-    )
-    facts = [
-        ("Placed", order_cells.at(row, "created_at")),
-        ("Customer", order_cells.code(row, "customer_name") or "–"),
-        ("E-mail", order_cells.code(row, "email") or "–"),
-        ("Ships to", place or order_cells.code(row, "country") or "–"),
-        ("Channel", formatting.channel(order_cells.code(row, "channel")) if "channel" in row else "–"),
-        ("Discount code", order_cells.code(row, "discount_code") or "–"),
-        ("Fulfilled", order_cells.at(row, "fulfilled_at")),
-        ("Cancelled", order_cells.at(row, "cancelled_at")),
-        ("Last changed", order_cells.at(row, "updated_at")),
-        ("Tags", str(row.get("tags") or "–")),
-        ("Note", str(row.get("note") or "–")),
-        ("Id", str(row[ROW_KEY])),
-    ]
-    st.subheader("Details", anchor=False)
-    lines = [Line([label, text]) for label, text in facts if text != "–"]
-    table("Details", [Column(""), Column("")], lines, key="order_details", headed=False)
+    _details(row)
+
+
+def _badges(row: Row) -> None:
+    with st.container(horizontal=True, gap="small"):
+        for role, label_of in (("financial_status", formatting.status), ("fulfillment_status", formatting.fulfilment)):
+            if role in row:
+                label = label_of(order_cells.text(row, role))
+                st.badge(formatting.plain(label.text), color=label.tone)
+        if row.get("cancelled_at"):
+            st.badge("Cancelled", color="red")
 
 
 def _items(orders: Orders, row: Row) -> None:
@@ -77,8 +70,30 @@ def _amounts(row: Row) -> None:
         )
         if row.get(role) is not None
     ]
-    for refund in order_cells.parsed(row, "refunds"):
-        on = str(refund.get("created_at") or "")[:10]
-        lines.append(Line([Cell(f"Refund {on}".strip()), order_cells.amount(refund.get("amount"), row, -1)]))
+    for refund in order_cells.objects(row, "refunds"):
+        date = str(refund.get("created_at") or "")[:10]
+        lines.append(Line([f"Refund {date}".strip(), order_cells.amount(refund.get("amount"), row, -1)]))
     if lines:
         table("Amounts", [Column(""), Column("", number=True)], lines, key="order_amounts", headed=False)
+
+
+def _details(row: Row) -> None:
+    address = order_cells.address(row)
+    place = ", ".join(str(address[name]) for name in _ADDRESS_FIELDS if address.get(name))
+    details = [
+        ("Placed", order_cells.shown(row.get("created_at"))),
+        ("Customer", order_cells.text(row, "customer_name") or NOTHING),
+        ("E-mail", order_cells.text(row, "email") or NOTHING),
+        ("Ships to", place or order_cells.text(row, "country") or NOTHING),
+        ("Channel", formatting.channel(order_cells.text(row, "channel")) if "channel" in row else NOTHING),
+        ("Discount code", order_cells.text(row, "discount_code") or NOTHING),
+        ("Fulfilled", order_cells.shown(row.get("fulfilled_at"))),
+        ("Cancelled", order_cells.shown(row.get("cancelled_at"))),
+        ("Last changed", order_cells.shown(row.get("updated_at"))),
+        ("Tags", str(row.get("tags") or NOTHING)),
+        ("Note", str(row.get("note") or NOTHING)),
+        ("Id", str(row[ROW_KEY])),
+    ]
+    st.subheader("Details", anchor=False)
+    lines = [Line([label, text]) for label, text in details if text != NOTHING]
+    table("Details", [Column(""), Column("")], lines, key="order_details", headed=False)

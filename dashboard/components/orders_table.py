@@ -1,4 +1,4 @@
-"""The table of orders: searched, with the columns one wants, paged by SQL."""
+"""The table of orders: searched, with the columns that the visitor chooses, one page after another by SQL."""
 
 from __future__ import annotations
 
@@ -8,57 +8,78 @@ from typing import NamedTuple
 import streamlit as st
 
 from cache.analytics.fact_tables import ROW_KEY
-from cache.analytics.order_lookup import Row
+from cache.analytics.order_lookup import Page, Row
 from cache.analytics.orders import Orders
-from cache.analytics.periods import Span
 from dashboard import data, formatting
-from dashboard.auth import access
 from dashboard.components import order_cells
-from dashboard.components.export_links import take_along
-from dashboard.components.order_drawer import drawer
+from dashboard.components.export_links import download_button
+from dashboard.components.order_cells import NOTHING
+from dashboard.components.order_drawer import order_drawer
 from dashboard.components.table import Cell, Column, Line, table
-from dashboard.data import Conditions
+from dashboard.selection import Selection
+from dashboard.session import Session
+from dashboard.view_address import set_parameter
 
-ROWS = 50
+PAGE_ROWS = 50
 SEARCH, PAGE, ORDER, COLUMNS = "q", "page", "order", "column"  # parameters of the address
 
 
 @st.fragment
-def orders_table(orders: Orders, span: Span | None, conditions: Conditions) -> None:
-    """Orders of the period that pass the filters; picking one opens it in a drawer."""
+def orders_table(session: Session, selection: Selection) -> None:
+    """Draws the orders of a selection. A picked one opens in a drawer."""
+    orders = selection.orders
+    masked = session.visitor.masked_columns(orders)
     with st.container(border=True):
-        chosen = _columns(orders)
+        columns = _columns(orders)
         with st.container(horizontal=True, vertical_alignment="center", key="orders_head"):
-            st.session_state["search"] = st.query_params.get(SEARCH, "")
-            st.text_input(
-                "Search",
-                key="search",
-                type="search",
-                live="300ms",
-                icon=":material/search:",
-                label_visibility="collapsed",
-                placeholder="Order, customer, product",
-                on_change=_search,
-                width=320,
+            _search_box()
+            _column_choice(orders, columns)
+            search = st.query_params.get(SEARCH, "")
+            download_button(session, orders, selection.span, selection.conditions, search)
+        number = _page_number()
+        offset = (number - 1) * PAGE_ROWS
+        page = data.page(orders, selection.span, selection.conditions, search, PAGE_ROWS, offset, masked)
+        _page(orders, page, number, search, columns)
+    if (key := st.query_params.get(ORDER)) and (row := orders.order(key, masked)):
+        order_drawer(orders, order_cells.by_role(orders, row), on_close=lambda: set_parameter(ORDER, ""))
+
+
+def _search_box() -> None:
+    def search() -> None:
+        set_parameter(SEARCH, st.session_state["search"])
+        set_parameter(PAGE, "")
+
+    st.session_state["search"] = st.query_params.get(SEARCH, "")
+    st.text_input(
+        "Search",
+        key="search",
+        type="search",
+        live="300ms",
+        icon=":material/search:",
+        label_visibility="collapsed",
+        placeholder="Order, customer, product",
+        on_change=search,
+        width=320,
+    )
+
+
+def _page(orders: Orders, page: Page, number: int, search: str, columns: dict[str, _OrderColumn]) -> None:
+    """Draws a page of orders, and the way to the others. `number` is that of the page, from 1."""
+    st.caption(_count(page, number, search))
+    if page.rows:
+        rows = [order_cells.by_role(orders, row) for row in page.rows]
+        lines = [Line([column.cell(orders, row) for column in columns.values()], id=row[ROW_KEY]) for row in rows]
+        headers = [column.header for column in columns.values()]
+        table("Orders", headers, lines, key="orders", on_pick=lambda key: set_parameter(ORDER, key))
+    pages = -(-page.count // PAGE_ROWS)
+    if pages > 1:
+        st.session_state["page_number"] = min(number, pages)
+        with st.container(horizontal_alignment="center", key="orders_pages"):
+            st.pagination(
+                pages,
+                key="page_number",
+                on_change=lambda: set_parameter(PAGE, str(st.session_state["page_number"])),
             )
-            _choose(orders, chosen)
-            take_along(orders, span, conditions, st.query_params.get(SEARCH, ""))
-        search = st.query_params.get(SEARCH, "")
-        at = _page_number()
-        masked = access.masked(orders)
-        found = data.page(orders, span, conditions, search, ROWS, (at - 1) * ROWS, masked)
-        pages = max(1, -(-found.count // ROWS))
-        st.caption(_counted(found.count, at, len(found.rows), search))
-        if found.rows:
-            told = [order_cells.by_role(orders, row) for row in found.rows]
-            lines = [Line([each.cell(orders, row) for each in chosen.values()], id=row[ROW_KEY]) for row in told]
-            table("Orders", [each.column for each in chosen.values()], lines, key="orders", on_pick=_open)
-        if pages > 1:
-            st.session_state["page_number"] = min(at, pages)
-            with st.container(horizontal_alignment="center", key="orders_pages"):
-                st.pagination(pages, key="page_number", on_change=_turn)
-    if (key := st.query_params.get(ORDER)) and (row := orders.order(key, access.masked(orders))):
-        drawer(orders, order_cells.by_role(orders, row), on_close=_close)
 
 
 def _page_number() -> int:
@@ -66,109 +87,85 @@ def _page_number() -> int:
     return max(1, int(text)) if text.isdecimal() and len(text) < 9 else 1
 
 
-def _search() -> None:
-    _put(SEARCH, st.session_state["search"])
-    _put(PAGE, "")
-
-
-def _turn() -> None:
-    _put(PAGE, str(st.session_state["page_number"]))
-
-
-def _open(key: str) -> None:
-    _put(ORDER, key)
-
-
-def _close() -> None:
-    _put(ORDER, "")
-
-
-def _put(name: str, value: str) -> None:
-    if value:
-        st.query_params[name] = value
-    elif name in st.query_params:
-        del st.query_params[name]
-
-
-def _counted(count: int, page: int, shown: int, search: str) -> str:
-    if not count:
+def _count(page: Page, number: int, search: str) -> str:
+    if not page.count:
         return f"No order matches “{formatting.plain(search)}”." if search else "No orders in this period."
-    first = (page - 1) * ROWS + 1
-    return f"{first:,}–{first + shown - 1:,} of {count:,} orders, newest first" if shown else f"{count:,} orders"
+    first = (number - 1) * PAGE_ROWS + 1
+    if not page.rows:
+        return f"{page.count:,} orders"
+    return f"{first:,}–{first + len(page.rows) - 1:,} of {page.count:,} orders, newest first"
 
 
 # -- columns
 
 
-class _Shown(NamedTuple):
-    """A column of the table; it goes where the source has no column that plays the role `needs`."""
+class _OrderColumn(NamedTuple):
+    """A column of the table. It is left out where the source has no column with the role `needs`."""
 
-    column: Column
+    header: Column
     needs: str
     cell: Callable[[Orders, Row], str | Cell]
 
 
-def _named(orders: Orders, row: Row) -> Cell:
-    parts = [order_cells.at(row, "created_at"), order_cells.customer(row)]
-    return Cell(order_cells.name(row), more=" · ".join(part for part in parts if part != "–"))
+def _order(orders: Orders, row: Row) -> Cell:
+    parts = [order_cells.shown(row.get("created_at")), order_cells.customer(row)]
+    return Cell(order_cells.number(row), more=" · ".join(part for part in parts if part != NOTHING))
 
 
 def _payment(orders: Orders, row: Row) -> Cell:
-    word = formatting.status(order_cells.code(row, "financial_status"))
-    return Cell(word.text, pill=word.tone)
+    label = formatting.status(order_cells.text(row, "financial_status"))
+    return Cell(label.text, pill=label.tone)
 
 
 def _fulfilment(orders: Orders, row: Row) -> Cell:
-    word = formatting.fulfilment(order_cells.code(row, "fulfillment_status"))
-    return Cell(word.text, pill=word.tone)
+    label = formatting.fulfilment(order_cells.text(row, "fulfillment_status"))
+    return Cell(label.text, pill=label.tone)
+
+
+def _channel(orders: Orders, row: Row) -> str:
+    return formatting.channel(order_cells.text(row, "channel"))
 
 
 _USUAL = (
-    _Shown(Column("Order"), "", _named),
-    _Shown(Column("Date", wide=True), "created_at", lambda _, row: order_cells.at(row, "created_at")),
-    _Shown(Column("Customer", wide=True), "customer_name", lambda _, row: order_cells.customer(row)),
-    _Shown(Column("Payment"), "financial_status", _payment),
-    _Shown(Column("Fulfilment", wide=True), "fulfillment_status", _fulfilment),
-    _Shown(
-        Column("Channel", wide=True), "channel", lambda _, row: formatting.channel(order_cells.code(row, "channel"))
-    ),
-    _Shown(Column("Country", wide=True), "address", order_cells.where),
-    _Shown(Column("Items", number=True, wide=True), "line_items", lambda _, row: order_cells.pieces(row)),
-    _Shown(Column("Total", number=True), "total", lambda _, row: order_cells.money(row, "total")),
+    _OrderColumn(Column("Order"), "", _order),
+    _OrderColumn(Column("Date", wide=True), "created_at", lambda _, row: order_cells.shown(row.get("created_at"))),
+    _OrderColumn(Column("Customer", wide=True), "customer_name", lambda _, row: order_cells.customer(row)),
+    _OrderColumn(Column("Payment"), "financial_status", _payment),
+    _OrderColumn(Column("Fulfilment", wide=True), "fulfillment_status", _fulfilment),
+    _OrderColumn(Column("Channel", wide=True), "channel", _channel),
+    _OrderColumn(Column("Country", wide=True), "address", order_cells.country),
+    _OrderColumn(Column("Items", number=True, wide=True), "line_items", lambda _, row: order_cells.quantity(row)),
+    _OrderColumn(Column("Total", number=True), "total", lambda _, row: order_cells.money(row, "total")),
 )
 
 
-def _usual(orders: Orders) -> dict[str, _Shown]:
-    return {each.column.label: each for each in _USUAL if not each.needs or each.needs in orders.reading.roles}
+def _usual_columns(orders: Orders) -> dict[str, _OrderColumn]:
+    return {each.header.label: each for each in _USUAL if not each.needs or each.needs in orders.reading.roles}
 
 
-def _raw(name: str) -> _Shown:
+def _source_column(name: str) -> _OrderColumn:
     """A column of the source as it is."""
-    return _Shown(Column(name), "", lambda _, row: order_cells.shown(row.get(name)))
+    return _OrderColumn(Column(name), "", lambda _, row: order_cells.shown(row.get(name)))
 
 
-def _offered(orders: Orders) -> dict[str, _Shown]:
-    return _usual(orders) | {column.name: _raw(column.name) for column in orders.columns}
+def _all_columns(orders: Orders) -> dict[str, _OrderColumn]:
+    return _usual_columns(orders) | {column.name: _source_column(column.name) for column in orders.columns}
 
 
-def _columns(orders: Orders) -> dict[str, _Shown]:
-    """The columns that the address names, else the usual ones; the order's number always."""
-    usual = _usual(orders)
-    offered = _offered(orders)
-    named = [name for name in st.query_params.get_all(COLUMNS) if name in offered]
-    return {"Order": usual["Order"], **{name: offered[name] for name in named}} if named else usual
+def _columns(orders: Orders) -> dict[str, _OrderColumn]:
+    """The columns in the address, else the usual ones; the order's number always."""
+    usual = _usual_columns(orders)
+    available = _all_columns(orders)
+    names = [name for name in st.query_params.get_all(COLUMNS) if name in available]
+    return {"Order": usual["Order"], **{name: available[name] for name in names}} if names else usual
 
 
-def _choose(orders: Orders, chosen: dict[str, _Shown]) -> None:
+def _column_choice(orders: Orders, columns: dict[str, _OrderColumn]) -> None:
     with st.popover("Columns", icon=":material/view_column:", key="columns_chip"):
-        st.session_state["columns"] = [name for name in chosen if name != "Order"]
+        st.session_state["columns"] = [name for name in columns if name != "Order"]
         st.multiselect(
-            "Columns", [name for name in _offered(orders) if name != "Order"], key="columns", on_change=_set_columns
+            "Columns",
+            [name for name in _all_columns(orders) if name != "Order"],
+            key="columns",
+            on_change=lambda: set_parameter(COLUMNS, st.session_state["columns"]),
         )
-
-
-def _set_columns() -> None:
-    if chosen := st.session_state["columns"]:
-        st.query_params[COLUMNS] = chosen
-    else:
-        _put(COLUMNS, "")

@@ -21,7 +21,7 @@ _mount = st.components.v2.component(
 
 @dataclass(frozen=True)
 class Column:
-    """`number` aligns to the right; `wide` is left out where there is little room."""
+    """A column. `number` aligns it to the right; a `wide` one is hidden where there is little room."""
 
     label: str
     number: bool = False
@@ -30,8 +30,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """`pill` gives the text a coloured pill, `tone` a colour; `share` (0 to 1) draws a bar, `heat` shades;
-    `more` shows on a phone."""
+    """A cell that is more than plain text.
+
+    Attributes:
+        text: The text.
+        pill: The colour of a pill around the text.
+        tone: The colour of the text.
+        share: The length of a bar, from 0 to 1.
+        heat: The strength of a shade behind the text, from 0 to 1.
+        more: A second line that only phones show.
+    """
 
     text: str
     pill: Tone | None = None
@@ -40,13 +48,21 @@ class Cell:
     heat: float | None = None
     more: str = ""
 
-    def sent(self) -> dict[str, object]:
+    def as_data(self) -> dict[str, object]:
+        """The cell for the browser."""
         return {name: value for name, value in asdict(self).items() if value not in (None, "") or name == "text"}
 
 
 @dataclass(frozen=True)
 class Line:
-    """A row. With an `id` it can be picked; `chosen` marks it as picked, None where it is not that kind of row."""
+    """A row.
+
+    Attributes:
+        cells: One cell for each column.
+        id: What `on_pick` is called with; None for a row that cannot be picked.
+        chosen: Whether it is marked as picked; None for a row that does not stay picked.
+        look: Its style: "strong", "quiet" or "".
+    """
 
     cells: Sequence[str | Cell]
     id: str | None = None
@@ -62,8 +78,19 @@ def table(
     headed: bool = True,
     on_pick: Callable[[str], None] | None = None,
 ) -> str | None:
-    """Shows the table; `label` names it to screen readers, `on_pick` is called with the id of the row picked before the
-    page runs again, which returns the id."""
+    """Draws a table.
+
+    Args:
+        label: Its name for screen readers.
+        columns: Its columns.
+        lines: Its rows.
+        key: Streamlit's key of the table.
+        headed: Whether the labels of columns are shown.
+        on_pick: Called with the id of the row that the visitor picks, before the page runs again.
+
+    Returns:
+        The id of the picked row in the run after that, else None.
+    """
 
     def picked() -> None:
         if on_pick and (id := st.session_state[key].picked) is not None:
@@ -85,5 +112,5 @@ def table(
 
 def _row(line: Line) -> dict[str, object]:
     pressed = {} if line.chosen is None else {"pressed": line.chosen}
-    cells = [cell if isinstance(cell, str) else cell.sent() for cell in line.cells]
+    cells = [cell if isinstance(cell, str) else cell.as_data() for cell in line.cells]
     return {"id": line.id, "look": f"{line.look} {'chosen' if line.chosen else ''}".strip(), "cells": cells, **pressed}

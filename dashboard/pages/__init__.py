@@ -1,16 +1,18 @@
 """The pages, in the order of the navigation."""
 
-from dashboard.components.navigation import Pages
+from collections.abc import Callable, Mapping
+
 from dashboard.pages.api import api
 from dashboard.pages.customers import customers
 from dashboard.pages.explore import explore
 from dashboard.pages.orders import orders
 from dashboard.pages.overview import overview
 from dashboard.pages.products import products
-from dashboard.pages.set_up import set_up
+from dashboard.pages.settings import settings
 from dashboard.pages.syncs import syncs
+from dashboard.session import Session
 
-PAGES: Pages = {
+PAGES: Mapping[str, tuple[str, str, Callable[[Session], None]]] = {
     "overview": ("Overview", ":material/monitoring:", overview),
     "explore": ("Explore", ":material/query_stats:", explore),
     "orders": ("Orders", ":material/receipt_long:", orders),
@@ -18,5 +20,6 @@ PAGES: Pages = {
     "customers": ("Customers", ":material/group:", customers),
     "data": ("Data", ":material/database:", syncs),
     "api": ("API", ":material/api:", api),
-    "set-up": ("Set-up", ":material/tune:", set_up),
+    "set-up": ("Settings", ":material/tune:", settings),
 }
+"""Path -> title, icon, and the function that draws the page."""

@@ -1,68 +1,80 @@
-"""API: where it answers, which keys there are (never a key itself), and the current view as a request to it."""
+"""API: the current view as a request, the address, and which keys there are (never a key itself)."""
 
 from __future__ import annotations
 
 import streamlit as st
 
+from cache.access.api_keys import ApiKey
 from cache.errors import CacheError
 from cache.listen_address import local_url
 from cache.storage.documents import API_KEYS
 from cache.storage.records import now
 from dashboard import code_samples, formatting, frame
-from dashboard.auth.source import source
-from dashboard.components.freshness import clock
 from dashboard.components.table import Cell, Column, Line, table
+from dashboard.selection import Selection
+from dashboard.session import Session
 
 
-def api() -> None:
-    shown = frame.page("API")
-    address = local_url(source().settings.api_host, source().settings.api_port)
-    if shown:
-        parameters, left = code_samples.request(shown)
-        with st.container(border=True):
-            st.header("This view as a request", anchor=False)
-            if left:
-                named = ", ".join(left)
-                st.caption(f"The API cannot filter by {named} as this page does: leave them to your program.")
-            writers = (code_samples.curl, code_samples.python, code_samples.javascript)
-            for tab, write in zip(st.tabs(["curl", "Python", "JavaScript"]), writers, strict=True):
-                tab.code(write(address, parameters), language=None, wrap_lines=True)
+def api(session: Session) -> None:
+    """Draws the page."""
+    selection = frame.page(session, "API")
+    address = local_url(session.settings.api_host, session.settings.api_port)
+    if selection:
+        _request(selection, address)
     with st.grid(2, min_column_width=340):
-        with st.container(border=True, height="stretch"):
-            st.header("Address", anchor=False)
-            st.code(address, language=None)
-            st.markdown(
-                f"[How to use it]({address}/docs) · [Try it]({address}/demo) · [Description]({address}/openapi.json)"
-            )
-            st.caption("Decided by the settings API_HOST and API_PORT. It runs beside the dashboard, or by itself:")
-            st.code("python api_sidecar.py", language=None)
-        _keys()
+        _address(address)
+        _keys(session)
 
 
-def _keys() -> None:
-    settings = source().settings
-    if settings.shopify_api_key:
-        kept = "set in SHOPIFY_API_KEY"
-    else:
-        kept = (
-            f"kept in {settings.api_key_file}"
-            if settings.api_key_file.exists()
-            else "made when the API starts for the first time"
+def _request(selection: Selection, address: str) -> None:
+    parameters, unsupported = code_samples.request_parameters(selection)
+    with st.container(border=True):
+        st.header("This view as a request", anchor=False)
+        if unsupported:
+            names = ", ".join(unsupported)
+            st.caption(f"The API cannot filter by {names} as this page does. Apply this filter in your program.")
+        writers = (code_samples.curl, code_samples.python, code_samples.javascript)
+        for tab, write in zip(st.tabs(["curl", "Python", "JavaScript"]), writers, strict=True):
+            tab.code(write(address, parameters), language=None, wrap_lines=True)
+
+
+def _address(address: str) -> None:
+    with st.container(border=True, height="stretch"):
+        st.header("Address", anchor=False)
+        st.code(address, language=None)
+        st.markdown(f"[Documentation]({address}/docs) · [Try it]({address}/demo) · [OpenAPI]({address}/openapi.json)")
+        st.caption(
+            "Set by API_HOST and API_PORT. `python serve.py` starts the API with the dashboard. To start it alone:"
         )
-    lines = [Line([Cell("default", more=kept), kept, Cell("Valid", pill="green")])]
+        st.code("python api_sidecar.py", language=None)
+
+
+def _keys(session: Session) -> None:
+    settings = session.settings
+    if settings.shopify_api_key:
+        place = "set in SHOPIFY_API_KEY"
+    elif settings.api_key_file.exists():
+        place = f"stored in {settings.api_key_file}"
+    else:
+        place = "created when the API starts for the first time"
+    lines = [Line([Cell("default", more=place), place, Cell("Valid", pill="green")])]
     try:
-        others = source().cache.documents.read(API_KEYS).keys
+        keys = session.cache.documents.read(API_KEYS).keys
     except CacheError as error:
         st.error(formatting.plain(str(error)), icon=":material/error:")
-        others = ()
-    for key in others:
-        ended = key.expires_at is not None and key.expires_at <= now()
-        until = f"until {clock(key.expires_at)}" if key.expires_at else "no end"
-        scopes = " and ".join(key.scopes) + (", personal data hidden" if key.masked else "")
-        state = Cell("Ended", pill="red") if ended else Cell("Valid", pill="green")
-        lines.append(Line([Cell(key.name, more=f"{scopes}, {until}"), f"{scopes}, {until}", state]))
+        keys = ()
+    lines += [_key(session, key) for key in keys]
     with st.container(border=True, height="stretch"):
-        st.header("Keys", anchor=False, help="A key is shown once, where it is made: python -m api keys add NAME.")
-        table("Keys", [Column("Name"), Column("What it may", wide=True), Column("State")], lines, key="api_keys")
-        st.caption("Make one for each client:")
+        help = "A key is shown only once, when you create it with `python -m api keys add NAME`."
+        st.header("Keys", anchor=False, help=help)
+        table("Keys", [Column("Name"), Column("Permissions", wide=True), Column("State")], lines, key="api_keys")
+        st.caption("Create one for each client:")
         st.code("python -m api keys add NAME", language=None)
+
+
+def _key(session: Session, key: ApiKey) -> Line:
+    expired = key.expires_at is not None and key.expires_at <= now()
+    expiry = f"until {session.clock(key.expires_at)}" if key.expires_at else "does not expire"
+    permissions = " and ".join(key.scopes) + (", personal data masked" if key.masked else "") + f", {expiry}"
+    state = Cell("Expired", pill="red") if expired else Cell("Valid", pill="green")
+    return Line([Cell(key.name, more=permissions), permissions, state])

@@ -8,110 +8,123 @@ import streamlit as st
 
 from cache.access.masking import MASK
 from cache.analytics.metrics import METRICS
+from cache.analytics.rankings import Cohort, Customer
 from cache.analytics.values import Absent
 from dashboard import data, formatting, frame
-from dashboard.auth import access
-from dashboard.components import blocks, cards
-from dashboard.components.navigation import go
+from dashboard.components.blocks import card
+from dashboard.components.cards import cards
 from dashboard.components.table import Cell, Column, Line, table
-from dashboard.frame import Shown
+from dashboard.selection import Selection
+from dashboard.session import Session
 
-MOST = 50
+MAX_CUSTOMERS = 50
+MAX_MONTHS = 11  # after the first order
+NARROW_MONTHS = 4  # that many are shown on a phone
 _CARDS = ("customers", "new_customers", "returning_customers", "returning_customer_rate")
 
 
-def customers() -> None:
-    shown = frame.page("Customers")
-    if shown is None:
+def customers(session: Session) -> None:
+    """Draws the page."""
+    selection = frame.page(session, "Customers")
+    if selection is None:
         return
-    if "customers" in shown.orders.missing:
-        st.info(formatting.plain(shown.orders.missing["customers"]))
+    if "customers" in selection.orders.missing:
+        st.info(formatting.plain(selection.orders.missing["customers"]))
         return
-    now, before = shown.figures(), shown.before()
-    shown_cards = [blocks.card(METRICS[name], now, before, shown.currency, shown.returns) for name in _CARDS]
-    cards.cards("Customers", shown_cards, key="customer_cards", on_pick=lambda _: go("orders"))
+    now, compared = selection.figures(), selection.compared_figures()
+    shown = [card(METRICS[name], now, compared, selection.currency, selection.returns) for name in _CARDS]
+    cards("Customers", shown, key="customer_cards", on_pick=lambda _: session.navigator.go("orders"))
     if now.orders:
-        _repeats(shown)
+        _repeats(selection)
     else:
-        frame.nothing_found(shown)
-    if "dates" not in shown.orders.missing:
-        _cohorts(shown)
+        frame.nothing_found(selection)
+    if "dates" not in selection.orders.missing:
+        _cohorts(selection)
     if now.orders:
-        _ranking(shown)
-    frame.foot(shown)
+        _ranking(session, selection)
+    frame.foot(selection)
 
 
-def _repeats(shown: Shown) -> None:
-    found = data.repeats(shown.orders, shown.span, shown.conditions)
-    whole = sum(found.values()) or 1
-    last = max(found, default=0)
+def _repeats(selection: Selection) -> None:
+    counts = data.repeats(selection.orders, selection.span, selection.conditions)
+    whole = sum(counts.values()) or 1
     with st.container(border=True):
         st.header("Repeat purchases", anchor=False, help="Customers by the number of their orders in this period.")
         lines = [
             Line(
                 [
-                    Cell(
-                        f"{count}{' or more' if count == last == data.MOST_REPEATS else ''} order{'s' * (count > 1)}",
-                        share=customers / whole,
-                    ),
+                    Cell(_number_of_orders(orders), share=customers / whole),
                     f"{customers:,}",
                     formatting.percent(formatting.ratio(customers, whole)),
                 ]
             )
-            for count, customers in found.items()
+            for orders, customers in counts.items()
         ]
         table("Repeat purchases", [Column(""), Column("Customers", True), Column("Share", True)], lines, key="repeats")
 
 
-def _ranking(shown: Shown) -> None:
-    found = data.customers(shown.orders, shown.span, shown.conditions, access.masked(shown.orders), MOST)
+def _number_of_orders(count: int) -> str:
+    return f"{count}{' or more' if count == data.MAX_REPEATS else ''} order{'s' * (count > 1)}"
+
+
+def _ranking(session: Session, selection: Selection) -> None:
+    masked = session.visitor.masked_columns(selection.orders)
+    ranked = data.customers(selection.orders, selection.span, selection.conditions, masked, MAX_CUSTOMERS)
     with st.container(border=True):
-        st.header(
-            "Who spent most", anchor=False,
-            help="What their orders of the period came to, before returns. Pick one to see the orders.",
-        )  # fmt: skip
-        lines = [
-            Line(
-                [
-                    Cell(
-                        each.name or each.email or "Unnamed",
-                        more=f"{each.orders:,} orders, last {formatting.day(each.last)}",
-                    ),
-                    each.email,
-                    f"{each.orders:,}",
-                    formatting.day(each.first),
-                    formatting.day(each.last),
-                    "–" if isinstance(each.spent, Absent) else formatting.money(each.spent, shown.currency),
-                ],
-                id=next((said for said in (each.email, each.name) if said not in ("", MASK)), None),
-            )
-            for each in found
+        help = "Totals of their orders in the period, before returns. Select a customer to see the orders."
+        st.header("Top customers", anchor=False, help=help)
+        columns = [
+            Column("Customer"),
+            Column("E-mail", wide=True),
+            Column("Orders", number=True, wide=True),
+            Column("First", wide=True),
+            Column("Last", wide=True),
+            Column("Spent", number=True),
         ]
-        columns = [Column("Customer"), Column("E-mail", wide=True), Column("Orders", True, True),
-                   Column("First", wide=True), Column("Last", wide=True), Column("Spent", True)]  # fmt: skip
-        if picked := table("Who spent most", columns, lines, key="customers", on_pick=lambda _: None):
-            go("orders", q=picked)
+        lines = [_customer(customer, selection.currency) for customer in ranked]
+        if picked := table("Top customers", columns, lines, key="customers", on_pick=lambda _: None):
+            session.navigator.go("orders", q=picked)
 
 
-def _cohorts(shown: Shown) -> None:
-    found = data.cohorts(shown.orders, shown.conditions)
-    if not found:
+def _customer(customer: Customer, currency: str) -> Line:
+    """A customer, who is picked by e-mail, else by name."""
+    last = formatting.day(customer.last)
+    return Line(
+        [
+            Cell(customer.name or customer.email or "Unnamed", more=f"{customer.orders:,} orders, last {last}"),
+            customer.email,
+            f"{customer.orders:,}",
+            formatting.day(customer.first),
+            last,
+            "–" if isinstance(customer.spent, Absent) else formatting.money(customer.spent, currency),
+        ],
+        id=next((text for text in (customer.email, customer.name) if text not in ("", MASK)), None),
+    )
+
+
+def _cohorts(selection: Selection) -> None:
+    cohorts = data.cohorts(selection.orders, selection.conditions)
+    if not cohorts:
         return
     with st.container(border=True):
         st.header(
-            "Do they come back?", anchor=False,
-            help="A row holds the customers whose first order under these filters was in that month, whatever the "
-            "period above; a column the share of them that ordered in each month after it.",
-        )  # fmt: skip
-        months = max(len(cohort.ordered) for cohort in found)
-        columns = [Column("First order"), Column("Customers", True),
-                   *(Column(f"+{i}", True, i > 4) for i in range(1, min(months, 12)))]  # fmt: skip
-        rates = [formatting.ratio(count, cohort.customers) for cohort in found for count in cohort.ordered[1:12]]
-        most = max(rates, default=Decimal(0)) or Decimal(1)
+            "Retention by cohort",
+            anchor=False,
+            help="A cohort is the customers whose first order under these filters was in one month. The columns show "
+            "the share of them who ordered again one month later, two months later, and so on. The period above does "
+            "not apply.",
+        )
+        months = min(max(len(cohort.ordered) for cohort in cohorts) - 1, MAX_MONTHS)
+        highest = max((share for cohort in cohorts for share in _shares(cohort)), default=Decimal(0)) or Decimal(1)
         lines = []
-        for cohort in found:
-            shares = [formatting.ratio(count, cohort.customers) for count in cohort.ordered[1:12]]
-            cells = [Cell(formatting.percent(share, 0), heat=float(share / most)) for share in shares]
-            blank = [""] * (len(columns) - 2 - len(cells))
-            lines.append(Line([f"{formatting.month(cohort.first)}", f"{cohort.customers:,}", *cells, *blank]))
-        table("Do they come back?", columns, lines, key="cohorts")
+        for cohort in cohorts:
+            cells = [Cell(formatting.percent(share, 0), heat=float(share / highest)) for share in _shares(cohort)]
+            blank = [""] * (months - len(cells))
+            lines.append(Line([formatting.month(cohort.first), f"{cohort.customers:,}", *cells, *blank]))
+        later = [Column(f"+{i}", number=True, wide=i > NARROW_MONTHS) for i in range(1, months + 1)]
+        table("Retention by cohort", [Column("First order"), Column("Customers", True), *later], lines, key="cohorts")
+
+
+def _shares(cohort: Cohort) -> list[Decimal]:
+    """The share of customers who ordered again, month by month after the first."""
+    return [formatting.ratio(count, cohort.customers) for count in cohort.ordered[1 : MAX_MONTHS + 1]]

@@ -7,191 +7,227 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from cache.analytics.dimensions import DimensionId
+from cache.analytics.dimensions import DIMENSIONS, DimensionId
 from cache.analytics.figures import Figures, Group
 from cache.analytics.metrics import METRICS, Metric
-from cache.analytics.periods import BUCKETS, Bucket, bucket_choices, bucket_starts, default_bucket
+from cache.analytics.periods import BUCKETS, Bucket, Span, bucket_choices, bucket_starts, default_bucket
 from cache.analytics.values import Absent, or_zero
 from dashboard import data, formatting, frame
-from dashboard.components import charts, filter_chips
-from dashboard.components.table import Cell, Column, Line, table
-from dashboard.frame import Shown
+from dashboard.components import charts
+from dashboard.components.table import Column, Line, table
+from dashboard.dimension_text import group_dimensions, write_code
 from dashboard.metric_text import change, write
+from dashboard.selection import Selection
+from dashboard.session import Session
 from dashboard.view import date_range
+from dashboard.view_address import set_parameter
 
 METRIC, BY, STEP = "metric", "by", "step"  # parameters of the address
-WHOLE = "whole"
-LINES, BARS, ROWS = 7, 20, 100
+WHOLE = "whole"  # the value of STEP for no step
+MAX_DIMENSIONS = 2
+MAX_LINES, MAX_BARS, MAX_ROWS = 7, 20, 100
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """What is explored. `step` is None for the period as a whole."""
+class _Query:
+    """What is explored: a figure of a selection, by dimensions, by a step of time (None: the period as a whole)."""
 
+    selection: Selection
     metric: Metric
     by: tuple[DimensionId, ...]
     step: Bucket | None
 
+    def groups(self, span: Span | None) -> list[Group]:
+        """The figure by dimensions, the largest first."""
+        selection, metric = self.selection, self.metric
+        groups = data.groups(
+            selection.orders,
+            self.by,
+            span,
+            selection.conditions,
+            selection.returns,
+            metric.customers,
+            metric.units,
+        )
+        return sorted(groups, key=lambda group: or_zero(metric.value(group.figures)), reverse=True)
 
-def explore() -> None:
-    shown = frame.page("Explore")
-    if shown is None:
+    def series(self, step: Bucket, span: Span) -> list[Group]:
+        """The figure by dimensions and time."""
+        selection, metric = self.selection, self.metric
+        return data.series(
+            selection.orders,
+            step,
+            span,
+            selection.conditions,
+            selection.returns,
+            self.by,
+            metric.customers,
+            metric.units,
+        )
+
+    def name(self, values: tuple[str, ...]) -> str:
+        """The values of the dimensions as text; the figure's name without dimensions."""
+        texts = [write_code(self.selection.orders, by, value) for by, value in zip(self.by, values, strict=True)]
+        return " · ".join(texts) or self.metric.label
+
+    @property
+    def title(self) -> str:
+        """Such as "Orders by payment status and channel, 1 Jul – 14 Jul 2026"."""
+        by = " and ".join(DIMENSIONS[name].noun for name in self.by)
+        days = f", {date_range(self.selection.span)}" if self.selection.span else ""
+        return formatting.plain(f"{self.metric.label}{f' by {by}' if by else ''}{days}")
+
+
+def explore(session: Session) -> None:
+    """Draws the page."""
+    selection = frame.page(session, "Explore")
+    if selection is None:
         return
-    asked = _asked(shown)
-    _controls(shown, asked)
-    if not shown.figures().orders:
-        frame.nothing_found(shown)
-    elif asked.step and shown.span:
-        _over_time(shown, asked, asked.step)
+    query = _query(selection)
+    _controls(query)
+    if not selection.figures().orders:
+        frame.nothing_found(selection)
+    elif query.step and selection.span:
+        _over_time(query, query.step, selection.span)
     else:
-        _whole(shown, asked)
-    frame.foot(shown)
+        _whole(query)
+    frame.foot(selection)
 
 
-def _asked(shown: Shown) -> _Asked:
-    """What the address asks for, as far as this table tells it."""
-    told = [metric for metric in METRICS.values() if metric.available(shown.orders.missing)]
-    metric = next((each for each in told if each.id == st.query_params.get(METRIC)), told[0])
-    offered = filter_chips.dimensions(shown.orders)
-    by = [name for name in offered if name in st.query_params.get_all(BY)][:2]
-    if not shown.span:
-        return _Asked(metric, tuple(by), None)
+def _query(selection: Selection) -> _Query:
+    """What the address asks for, as far as this table has it."""
+    metrics = _metrics(selection)
+    metric = metrics.get(st.query_params.get(METRIC, ""), next(iter(metrics.values())))
+    requested = st.query_params.get_all(BY)
+    by = tuple(name for name in group_dimensions(selection.orders) if name in requested)[:MAX_DIMENSIONS]
+    if not selection.span:
+        return _Query(selection, metric, by, None)
     step = st.query_params.get(STEP)
-    fitting = bucket_choices(shown.span)
-    chosen = next((each for each in fitting if each == step), default_bucket(shown.span))
-    return _Asked(metric, tuple(by), None if step == WHOLE else chosen)
+    choices = bucket_choices(selection.span)
+    bucket = next((each for each in choices if each == step), default_bucket(selection.span))
+    return _Query(selection, metric, by, None if step == WHOLE else bucket)
 
 
-def _controls(shown: Shown, asked: _Asked) -> None:
-    told = {metric.id: metric.label for metric in METRICS.values() if metric.available(shown.orders.missing)}
-    offered = filter_chips.dimensions(shown.orders)
+def _metrics(selection: Selection) -> dict[str, Metric]:
+    return {name: metric for name, metric in METRICS.items() if metric.available(selection.orders.missing)}
+
+
+def _controls(query: _Query) -> None:
+    selection = query.selection
+    metrics = _metrics(selection)
     with st.container(horizontal=True, vertical_alignment="bottom", key="explored"):
-        st.session_state[METRIC] = asked.metric.id
+        st.session_state[METRIC] = query.metric.id
         st.selectbox(
-            "Figure", list(told), key=METRIC, format_func=lambda name: told[name], width=240,
-            on_change=lambda: _put(METRIC, [st.session_state[METRIC]]), help=asked.metric.description(shown.returns),
-        )  # fmt: skip
-        st.session_state[BY] = list(asked.by)
+            "Figure",
+            list(metrics),
+            key=METRIC,
+            format_func=lambda name: metrics[name].label,
+            width=240,
+            on_change=lambda: set_parameter(METRIC, st.session_state[METRIC]),
+            help=query.metric.description(selection.returns),
+        )
+        st.session_state[BY] = list(query.by)
         st.multiselect(
-            "By, at most two", list(offered), key=BY, format_func=lambda name: offered[name].label, max_selections=2,
-            placeholder="Everything together", width=320, on_change=lambda: _put(BY, st.session_state[BY]),
-        )  # fmt: skip
-        if shown.span:
-            steps = [*bucket_choices(shown.span), WHOLE]
-            st.session_state[STEP] = asked.step or WHOLE
+            "Group by (two at most)",
+            group_dimensions(selection.orders),
+            key=BY,
+            format_func=lambda name: DIMENSIONS[name].label,
+            max_selections=MAX_DIMENSIONS,
+            placeholder="No grouping",
+            width=320,
+            on_change=lambda: set_parameter(BY, st.session_state[BY]),
+        )
+        if selection.span:
+            steps = [*bucket_choices(selection.span), WHOLE]
+            st.session_state[STEP] = query.step or WHOLE
             st.segmented_control(
-                "Over time", steps, key=STEP, required=True,
-                format_func=lambda name: "Whole period" if name == WHOLE else BUCKETS[name][0],
-                on_change=lambda: _put(STEP, [st.session_state[STEP]]),
-            )  # fmt: skip
+                "Over time",
+                steps,
+                key=STEP,
+                required=True,
+                format_func=lambda name: "Whole period" if name == WHOLE else BUCKETS[name].label,
+                on_change=lambda: set_parameter(STEP, st.session_state[STEP]),
+            )
 
 
-def _put(name: str, values: Sequence[str]) -> None:
-    if values:
-        st.query_params[name] = list(values)
-    else:
-        st.query_params.pop(name, None)
-
-
-def _name(shown: Shown, asked: _Asked, values: tuple[str, ...]) -> str:
-    """The values of the dimensions in words."""
-    texts = [filter_chips.PARTS[by].write(shown.orders, value) for by, value in zip(asked.by, values, strict=True)]
-    return " · ".join(texts) or asked.metric.label
-
-
-def _groups(shown: Shown, asked: _Asked) -> list[Group]:
-    metric = asked.metric
-    found = data.groups(
-        shown.orders, asked.by, shown.span, shown.conditions, shown.returns, metric.customers, metric.units
-    )
-    return sorted(found, key=lambda group: or_zero(metric.value(group.figures)), reverse=True)
-
-
-def _over_time(shown: Shown, asked: _Asked, step: Bucket) -> None:
-    assert shown.span is not None
-    metric = asked.metric
-    found = data.series(
-        shown.orders, step, shown.span, shown.conditions, shown.returns, asked.by, metric.customers, metric.units
-    )
-    largest = _groups(shown, asked) if asked.by else [Group((), None, Figures())]
-    lines = {
-        _name(shown, asked, group.values): [each for each in found if each.values == group.values]
-        for group in largest[:LINES]
+def _over_time(query: _Query, step: Bucket, span: Span) -> None:
+    metric, currency = query.metric, query.selection.currency
+    series = query.series(step, span)
+    largest = query.groups(span) if query.by else [Group((), None, Figures())]
+    values = {
+        query.name(group.values): {
+            each.at: metric.value(each.figures) for each in series if each.values == group.values
+        }
+        for group in largest[:MAX_LINES]
     }
-    starts = bucket_starts(step, shown.span)
-    values = {name: {each.at: metric.value(each.figures) for each in groups} for name, groups in lines.items()}
+    starts = bucket_starts(step, span)
     with st.container(border=True):
-        st.header(_title(shown, asked), anchor=False)
-        if len(largest) > LINES:
-            st.caption(f"The {LINES} largest of {len(largest)}. *Whole period* lists all of them.")
-        rows, spec = charts.lines(step, starts, values, metric, shown.currency)
-        alt = f"{_title(shown, asked)}: {', '.join(values)}."
+        st.header(query.title, anchor=False)
+        if len(largest) > MAX_LINES:
+            st.caption(f"The {MAX_LINES} largest of {len(largest)}. *Whole period* lists all of them.")
+        rows, spec = charts.lines(step, starts, values, metric, currency)
+        alt = f"{query.title}: {', '.join(values)}."
         st.vega_lite_chart(rows, spec, width="stretch", alt=alt, key="explored_lines")
     columns = [Column("From"), *(Column(name, number=True, wide=i > 1) for i, name in enumerate(values))]
-    cells = [
+    lines = [
         Line(
             [
-                charts.named(step, start),
-                *(write(metric, line.get(start, metric.empty), shown.currency, False) for line in values.values()),
+                charts.bucket_name(step, start),
+                *(write(metric, line.get(start, metric.empty), currency, whole=False) for line in values.values()),
             ]
         )
         for start in reversed(starts)
     ]
-    _table(columns, cells, "newest first")
+    _table(columns, lines, "newest first")
 
 
-def _whole(shown: Shown, asked: _Asked) -> None:
-    metric = asked.metric
-    groups = _groups(shown, asked)
-    before = (
-        {
-            group.values: group.figures
-            for group in data.groups(
-                shown.orders, asked.by, shown.past, shown.conditions, shown.returns, metric.customers, metric.units
-            )
-        }
-        if shown.past
-        else {}
-    )
-    if asked.by:
-        with st.container(border=True):
-            st.header(_title(shown, asked), anchor=False)
-            if len(groups) > BARS:
-                st.caption(f"The {BARS} largest of {len(groups)}. The table lists more of them.")
-            bars = [(_name(shown, asked, group.values), metric.value(group.figures)) for group in groups[:BARS]]
-            rows, spec = charts.bars(bars, metric, shown.currency)
-            alt = f"{_title(shown, asked)} as bars."
-            st.vega_lite_chart(rows, spec, width="stretch", alt=alt, key="explored_bars")
-    lines = []
-    for group in groups:
-        value, past = metric.value(group.figures), before.get(group.values)
-        then = metric.value(past) if past else Absent.NOT_REQUESTED
-        delta, _ = change(value, then, metric.unit == "rate")
-        lines.append(
-            Line(
-                [
-                    Cell(_name(shown, asked, group.values)),
-                    f"{group.figures.orders:,}",
-                    write(metric, value, shown.currency, whole=False),
-                    write(metric, then, shown.currency, whole=False),
-                    delta or "–",
-                ]
-            )
-        )
-    columns = [Column(" · ".join(filter_chips.PARTS[by].label for by in asked.by)), Column("Orders", True, True),
-               Column(metric.label, True), Column("Compared", True, True), Column("Change", True)]  # fmt: skip
+def _whole(query: _Query) -> None:
+    groups = query.groups(query.selection.span)
+    if query.by:
+        _bars(query, groups)
+    span = query.selection.compared_span
+    compared = {group.values: group.figures for group in query.groups(span)} if span else {}
+    columns = [
+        Column(" · ".join(DIMENSIONS[by].label for by in query.by)),
+        Column("Orders", number=True, wide=True),
+        Column(query.metric.label, number=True),
+        Column("Compared", number=True, wide=True),
+        Column("Change", number=True),
+    ]
+    lines = [_line(query, group, compared.get(group.values)) for group in groups]
     _table(columns, lines, "the largest first")
 
 
-def _title(shown: Shown, asked: _Asked) -> str:
-    by = " and ".join(filter_chips.PARTS[name].title for name in asked.by)
-    when = f", {date_range(shown.span)}" if shown.span else ""
-    return formatting.plain(f"{asked.metric.label}{f' by {by}' if by else ''}{when}")
+def _bars(query: _Query, groups: Sequence[Group]) -> None:
+    with st.container(border=True):
+        st.header(query.title, anchor=False)
+        if len(groups) > MAX_BARS:
+            st.caption(f"The {MAX_BARS} largest of {len(groups)}. The table lists more of them.")
+        values = [(query.name(group.values), query.metric.value(group.figures)) for group in groups[:MAX_BARS]]
+        rows, spec = charts.bars(values, query.metric, query.selection.currency)
+        st.vega_lite_chart(rows, spec, width="stretch", alt=f"{query.title} as bars.", key="explored_bars")
+
+
+def _line(query: _Query, group: Group, compared: Figures | None) -> Line:
+    """A row of the table for the period as a whole."""
+    metric, currency = query.metric, query.selection.currency
+    value = metric.value(group.figures)
+    before = metric.value(compared) if compared else Absent.NOT_REQUESTED
+    text, _ = change(value, before, metric.unit == "rate")
+    return Line(
+        [
+            query.name(group.values),
+            f"{group.figures.orders:,}",
+            write(metric, value, currency, whole=False),
+            write(metric, before, currency, whole=False),
+            text or "–",
+        ]
+    )
 
 
 def _table(columns: Sequence[Column], lines: Sequence[Line], order: str) -> None:
     with st.container(border=True):
         st.header("As a table", anchor=False)
-        if len(lines) > ROWS:
-            st.caption(f"{ROWS} of {len(lines):,} rows, {order}.")
-        table("As a table", columns, lines[:ROWS], key="explored_table")
+        if len(lines) > MAX_ROWS:
+            st.caption(f"{MAX_ROWS} of {len(lines):,} rows, {order}.")
+        table("As a table", columns, lines[:MAX_ROWS], key="explored_table")

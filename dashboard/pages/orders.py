@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dashboard import frame
 from dashboard.components.orders_table import orders_table
+from dashboard.session import Session
 
 
-def orders() -> None:
-    shown = frame.page("Orders")
-    if shown is None:
+def orders(session: Session) -> None:
+    """Draws the page."""
+    selection = frame.page(session, "Orders")
+    if selection is None:
         return
-    orders_table(shown.orders, shown.span, shown.conditions)
-    frame.foot(shown)
+    orders_table(session, selection)
+    frame.foot(selection)

@@ -1,4 +1,4 @@
-"""The overview: figures against the period before, sales over time, and what makes them up."""
+"""The overview: figures against the compared period, sales over time, and what makes them up."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import NoReturn, cast
 
 import streamlit as st
 
-from cache.analytics.dimensions import PRODUCT
-from cache.analytics.figures import Group
+from cache.analytics.dimensions import DIMENSIONS, PRODUCT
 from cache.analytics.metrics import METRICS, Metric
 from cache.analytics.periods import (
     BUCKETS,
@@ -22,172 +21,193 @@ from cache.analytics.periods import (
     next_bucket,
     sparkline_bucket,
 )
-from cache.analytics.values import or_zero
+from cache.analytics.rankings import Product
 from cache.table_setup import OPEN
 from dashboard import data, formatting, frame
-from dashboard.auth import access
-from dashboard.components import blocks, cards, charts, filter_chips
-from dashboard.components.navigation import go, link
+from dashboard.components import charts
+from dashboard.components.blocks import breakdown, card, summary
+from dashboard.components.cards import cards
 from dashboard.components.table import Cell, Column, Line, table
-from dashboard.frame import Shown
-from dashboard.metric_text import LARGE, write
+from dashboard.dimension_text import group_dimensions, write_code
+from dashboard.metric_text import LARGE
+from dashboard.selection import Selection
+from dashboard.session import Session
 from dashboard.view import date_range
+from dashboard.view_address import set_parameter
 
-_FIRST = ("total_sales", "orders", "average_order_value", "returning_customer_rate")
-_SECOND = ("net_sales", "refund_rate", "units", "fulfilment_time")
+_MAIN = ("total_sales", "orders", "average_order_value", "returning_customer_rate")
+_FURTHER = ("net_sales", "refund_rate", "units", "fulfilment_time")
 _CHARTED = ("total_sales", "net_sales", "orders", "average_order_value")
-PRODUCTS = 6
+_ESSENTIAL = ("dates", "total sales", "gross sales", "currency")  # without them the settings are pointed to
+MAX_PRODUCTS = 6
 METRIC, STEP = "metric", "step"  # parameters of the address, as on Explore
-_SHORT = timedelta(days=92)  # customers and units take long to count step by step over longer periods
+MAX_SLOW_SPARKLINE = timedelta(days=92)  # over longer periods, counting customers and units by step is slow
 
 
-def overview() -> None:
-    shown = frame.page("Orders overview")
-    if shown is None:
+def overview(session: Session) -> None:
+    """Draws the page."""
+    selection = frame.page(session, "Orders overview")
+    if selection is None:
         return
-    _point_to_set_up(shown)
-    width = sparkline_bucket(shown.span) if shown.span else None
-    _cards("Main figures", _FIRST, shown, width)
-    _cards("Further figures", _SECOND, shown, width)
-    if not shown.figures().orders:
-        frame.nothing_found(shown)
-    elif shown.span:
-        _over_time(shown, shown.span)
-    with st.grid(2, min_column_width=340, key="breakdowns"):
-        blocks.summary(shown.orders, shown.figures(), shown.before(), shown.currency, shown.returns)
-        for name, part in filter_chips.dimensions(shown.orders).items():
-            slices = data.breakdown(shown.orders, name, shown.span, shown.conditions, shown.returns)
-            blocks.breakdown(
-                f"Sales by {part.title}", slices, shown.currency, partial(part.write, shown.orders),
-                getattr(shown.view, name), partial(filter_chips.toggle, name),
-            )  # fmt: skip
-        if "products" not in shown.orders.missing:
-            _products(shown)
-    frame.foot(shown)
+    _point_to_settings(session, selection)
+    bucket = sparkline_bucket(selection.span) if selection.span else None
+    _cards(session, "Main figures", _MAIN, selection, bucket)
+    _cards(session, "Further figures", _FURTHER, selection, bucket)
+    if not selection.figures().orders:
+        frame.nothing_found(selection)
+    elif selection.span:
+        _over_time(session, selection, selection.span)
+    _breakdowns(session, selection)
+    frame.foot(selection)
 
 
-def _point_to_set_up(shown: Shown) -> None:
-    """At first, where something that customers look for was not recognised."""
-    lacking = shown.orders.missing.keys() & {"dates", "total sales", "gross sales", "currency"}
-    if lacking and shown.orders.setup == OPEN and access.may("set_up"):
+def _point_to_settings(session: Session, selection: Selection) -> None:
+    """Draws a link to the settings, where an essential column was not recognised and nobody decided anything yet."""
+    lacking = selection.orders.missing.keys() & set(_ESSENTIAL)
+    if lacking and selection.orders.setup == OPEN and session.visitor.may("change_settings"):
         with st.container(border=True, horizontal=True, vertical_alignment="center", key="point_to_set_up"):
-            st.markdown("**Not every column was recognised.** Say what they mean, and more figures appear.")
-            link("set-up", "Set up this table")
+            st.markdown("**Some columns were not recognised.** Set what they mean to see more figures.")
+            session.navigator.link("set-up", "Open Settings")
 
 
-def _cards(label: str, names: tuple[str, ...], shown: Shown, width: Bucket | None) -> None:
-    metrics = [METRICS[name] for name in names if METRICS[name].available(shown.orders.missing)]
+def _cards(session: Session, label: str, names: tuple[str, ...], selection: Selection, bucket: Bucket | None) -> None:
+    """Draws a row of figures. `bucket` is the step of their small lines; None for no lines."""
+    metrics = [METRICS[name] for name in names if METRICS[name].available(selection.orders.missing)]
     if not metrics:
         return
     units = any(metric.units for metric in metrics)
-    customers = any(metric.customers for metric in metrics)
-    now, before = shown.figures(units), shown.before(units)
-
-    def line(metric: Metric, span: Span | None) -> list[float]:
-        if width is None or span is None:
-            return []
-        costly = metric.customers or metric.units
-        if costly and span.end - span.start > _SHORT:
-            return []
-        found = data.series(
-            shown.orders, width, span, shown.conditions, shown.returns, (), costly and customers, costly and units
+    now, compared = selection.figures(units), selection.compared_figures(units)
+    shown = [
+        card(
+            metric,
+            now,
+            compared,
+            selection.currency,
+            selection.returns,
+            (
+                _sparkline(selection, metrics, metric, bucket, selection.span),
+                _sparkline(selection, metrics, metric, bucket, selection.compared_span),
+            ),
         )
-        return charts.line(width, span, found, metric)
+        for metric in metrics
+    ]
+    cards(label, shown, key=label, on_pick=lambda _: session.navigator.go("orders"))
 
-    cards.cards(
-        label,
-        [
-            blocks.card(
-                metric, now, before, shown.currency, shown.returns, (line(metric, shown.span), line(metric, shown.past))
-            )
-            for metric in metrics
-        ],
-        key=label,
-        on_pick=lambda _: go("orders"),
-    )
+
+def _sparkline(
+    selection: Selection, metrics: Sequence[Metric], metric: Metric, bucket: Bucket | None, span: Span | None
+) -> list[float]:
+    """The small line of one of the metrics in a row; empty for none.
+
+    Slow metrics of a row are counted together, so that they share one query.
+    """
+    slow = metric.customers or metric.units
+    if bucket is None or span is None or (slow and span.end - span.start > MAX_SLOW_SPARKLINE):
+        return []
+    customers = slow and any(each.customers for each in metrics)
+    units = slow and any(each.units for each in metrics)
+    groups = data.series(selection.orders, bucket, span, selection.conditions, selection.returns, (), customers, units)
+    return charts.sparkline(bucket, span, groups, metric)
 
 
 @st.fragment
-def _over_time(shown: Shown, span: Span) -> None:
-    metrics = {name: METRICS[name] for name in _CHARTED if METRICS[name].available(shown.orders.missing)}
-    widths = bucket_choices(span)
+def _over_time(session: Session, selection: Selection, span: Span) -> None:
+    metrics = {name: METRICS[name] for name in _CHARTED if METRICS[name].available(selection.orders.missing)}
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", key="chart_head"):
             st.header("Over time", anchor=False, width="stretch")
-            metric = metrics[
-                _choice("Figure", METRIC, list(metrics), next(iter(metrics)), lambda name: metrics[name].label)
-            ]
-            width = cast(
-                Bucket, _choice("By", STEP, widths, default_bucket(span), lambda name: BUCKETS[cast(Bucket, name)][0])
-            )
-
-        def value(group: Group) -> Decimal:
-            return Decimal(or_zero(metric.value(group.figures)))
-
-        now = data.series(shown.orders, width, span, shown.conditions, shown.returns)
-        past = shown.past
-        then = (past, data.series(shown.orders, width, past, shown.conditions, shown.returns)) if past else None
-        rows, spec = charts.over_time(
-            width, span, now, then, value, lambda amount: write(metric, amount, shown.currency, whole=False),
-            metric.label, formatting.sign(shown.currency) if metric.unit == "money" else "",
-        )  # fmt: skip
-        compared = f", with {date_range(past)} behind it" if past else ""
+            name = _choice("Figure", METRIC, list(metrics), next(iter(metrics)), lambda name: metrics[name].label)
+            steps = bucket_choices(span)
+            step = _choice("By", STEP, steps, default_bucket(span), lambda name: BUCKETS[cast(Bucket, name)].label)
+        metric, bucket = metrics[name], cast(Bucket, step)
+        groups = data.series(selection.orders, bucket, span, selection.conditions, selection.returns)
+        rows, spec = charts.over_time(bucket, span, groups, _compared(selection, bucket), metric, selection.currency)
+        days = date_range(selection.compared_span) if selection.compared_span else ""
         clicked = st.vega_lite_chart(
-            rows, spec, width="stretch", alt=f"{metric.label} over time, {date_range(span)}{compared}.",
-            key=f"over_time {metric.id} {width}", on_select="rerun", selection_mode=charts.PICKED,
-        )  # fmt: skip
+            rows,
+            spec,
+            width="stretch",
+            alt=f"{metric.label} over time, {date_range(span)}{f', compared with {days}' if days else ''}.",
+            key=f"over_time {metric.id} {bucket}",
+            on_select="rerun",
+            selection_mode=charts.PICKED,
+        )
         if picked := clicked.selection.get(charts.PICKED):
-            _open_orders(datetime.fromisoformat(picked[0]["from"]), width)
+            _open_orders(session, datetime.fromisoformat(picked[0]["from"]), bucket)
+
+
+def _compared(selection: Selection, bucket: Bucket) -> charts.Compared | None:
+    """The compared period and its figures by bucket."""
+    span = selection.compared_span
+    if span is None:
+        return None
+    return span, data.series(selection.orders, bucket, span, selection.conditions, selection.returns)
 
 
 def _choice(label: str, name: str, options: Sequence[str], usual: str, write: Callable[[str], str]) -> str:
-    """One of the options; what is not the usual one stands in the address."""
+    """Draws a choice of one option. It is in the address, unless it is the usual one."""
 
     def put() -> None:
-        if st.session_state[name] == usual:
-            st.query_params.pop(name, None)
-        else:
-            st.query_params[name] = st.session_state[name]
+        set_parameter(name, "" if st.session_state[name] == usual else st.session_state[name])
 
-    asked = st.query_params.get(name, usual)
-    st.session_state[name] = asked if asked in options else usual
+    requested = st.query_params.get(name, usual)
+    st.session_state[name] = requested if requested in options else usual
     st.segmented_control(
-        label, options, required=True, key=name, label_visibility="collapsed", format_func=write, wrap=True,
+        label,
+        options,
+        required=True,
+        key=name,
+        label_visibility="collapsed",
+        format_func=write,
+        wrap=True,
         on_change=put,
-    )  # fmt: skip
+    )
     return str(st.session_state[name])
 
 
-def _open_orders(start: datetime, width: Bucket) -> NoReturn:
-    """The orders behind a point of the chart: those of its day, week or month."""
-    end = next_bucket(width, start) if width != "1 hour" else start + timedelta(days=1)
+def _open_orders(session: Session, start: datetime, bucket: Bucket) -> NoReturn:
+    """Opens the orders behind a point of the chart: those of its day, week or month."""
+    end = next_bucket(bucket, start) if bucket != "1 hour" else start + timedelta(days=1)
     last = (end - timedelta(microseconds=1)).date()
-    go("orders", **{"period": "custom", "from": start.date().isoformat(), "to": last.isoformat()})
+    session.navigator.go("orders", **{"period": "custom", "from": start.date().isoformat(), "to": last.isoformat()})
 
 
-def _products(shown: Shown) -> None:
-    found = data.products(shown.orders, shown.span, shown.conditions)[:PRODUCTS]
+def _breakdowns(session: Session, selection: Selection) -> None:
+    orders, currency = selection.orders, selection.currency
+    with st.grid(2, min_column_width=340, key="breakdowns"):
+        summary(orders, selection.figures(), selection.compared_figures(), currency, selection.returns)
+        for name in group_dimensions(orders):
+            breakdown(
+                f"Sales by {DIMENSIONS[name].noun}",
+                data.breakdown(orders, name, selection.span, selection.conditions, selection.returns),
+                currency,
+                partial(write_code, orders, name),
+                getattr(selection.view, name),
+                partial(session.address.toggle, name),
+            )
+        if "products" not in orders.missing:
+            _products(session, selection)
+
+
+def _products(session: Session, selection: Selection) -> None:
+    ranked = data.products(selection.orders, selection.span, selection.conditions)[:MAX_PRODUCTS]
     with st.container(border=True, height="stretch"):
-        st.header(
-            "Sales by product",
-            anchor=False,
-            help="Price × quantity of line items, before discounts and returns. Pick one to filter by it.",
-        )
-        if not found:
+        help = "Price × quantity of line items, before discounts and returns. Select a product to filter by it."
+        st.header("Sales by product", anchor=False, help=help)
+        if not ranked:
             st.caption("No products in this period.")
             return
-        most = max(product.sales for product in found) or Decimal(1)
-        lines = [
-            Line(
-                [
-                    Cell(product.title or product.sku or "Unnamed", share=float(product.sales / most)),
-                    f"{product.units:,}",
-                    formatting.money(product.sales, shown.currency, product.sales >= LARGE),
-                ],
-                product.key or None,
-                product.key in shown.view.product if product.key else None,
-            )
-            for product in found
-        ]
+        highest = max(product.sales for product in ranked) or Decimal(1)
+        lines = [_product(selection, product, float(product.sales / highest)) for product in ranked]
         columns = [Column(""), Column("Units", number=True), Column("Sales", number=True)]
-        table("Sales by product", columns, lines, key="products", on_pick=partial(filter_chips.toggle, PRODUCT))
+        on_pick = partial(session.address.toggle, PRODUCT)
+        table("Sales by product", columns, lines, key="products", on_pick=on_pick)
+
+
+def _product(selection: Selection, product: Product, share: float) -> Line:
+    cells: list[str | Cell] = [
+        Cell(product.title or product.sku or "Unnamed", share=share),
+        f"{product.units:,}",
+        formatting.money(product.sales, selection.currency, product.sales >= LARGE),
+    ]
+    return Line(cells, product.key or None, product.key in selection.view.product if product.key else None)

@@ -1,6 +1,8 @@
-"""Data: how fresh and how proven the copy is, every sync, what the table's columns are, what it takes on disk."""
+"""Data: each sync, whether the copy is verified, its size on disk, and the columns of the table."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
@@ -9,98 +11,125 @@ from cache.roles import ROLES
 from cache.schema import Column as SourceColumn
 from cache.storage.failure_pages import screenshot
 from cache.storage.records import Run, Status
-from cache.storage.snapshot import CHECKSUMS, COLUMNS, GZIP, JSON, OFFSETS, PARQUET, Manifest
-from dashboard import data, formatting
-from dashboard.auth import access
-from dashboard.auth.source import source
-from dashboard.components import freshness, navigation
-from dashboard.components.freshness import PHASES, clock
+from cache.storage.snapshot import CHECKSUMS, COLUMNS, GZIP, JSON, OFFSETS, PARQUET, Head, Manifest
+from dashboard import formatting
+from dashboard.components import freshness
+from dashboard.components.freshness import PHASES
 from dashboard.components.table import Cell, Column, Line, table
-from dashboard.formatting import Tone
+from dashboard.formatting import Label
+from dashboard.session import Session
+from dashboard.view_address import set_parameter
 
-RUNS = 20
+MAX_RUNS = 20
 _OPEN = "sync"  # parameter of the address
-_OUTCOMES: dict[str, tuple[str, Tone]] = {
-    "running": ("Running", "blue"),
-    "published": ("New data", "green"),
-    "unchanged": ("No changes", "green"),
-    "unverified": ("Not verified", "orange"),
-    "failed": ("Failed", "red"),
+_OUTCOMES: Mapping[str, Label] = {
+    "running": Label("Running", "blue"),
+    "published": Label("New data", "green"),
+    "unchanged": Label("No changes", "green"),
+    "unverified": Label("Not verified", "orange"),
+    "failed": Label("Failed", "red"),
 }
-_SILENT: tuple[str, Tone] = ("Broken off", "red")  # nothing is heard of it, and the next sync will say so
-_WHY = {"schedule": "on schedule", "request": "someone asked", "first": "first copy", "command": "by command",
-        "import": "from a file"}  # fmt: skip
-_FILES = {JSON: "Orders as the API sends them", GZIP: "The same, compressed", PARQUET: "Orders with their types",
-          COLUMNS: "What filters and sorts look up", OFFSETS: "Where each order begins",
-          CHECKSUMS: "What proves each order"}  # fmt: skip
+_INTERRUPTED = Label("Interrupted", "red")  # recorded as running, but silent; the next sync records its end
+_TRIGGERS: Mapping[str, str] = {
+    "schedule": "Schedule",
+    "request": "Request",
+    "first": "First copy",
+    "command": "Command",
+    "import": "Import of a file",
+}
+_FILES: Mapping[str, str] = {
+    JSON: "Orders as JSON, for the API",
+    GZIP: "The same, compressed",
+    PARQUET: "Orders with exact types, for figures",
+    COLUMNS: "Index for filters and sorting",
+    OFFSETS: "Position of each order",
+    CHECKSUMS: "Checksum of each order",
+}
 
 
-def syncs() -> None:
-    status = source().cache.status()
-    freshness.showing(status)
-    freshness.head("Data")
+def syncs(session: Session) -> None:
+    """Draws the page."""
+    status = session.cache.status()
+    freshness.page_head(session, "Data", status)
     if status.head is None:
-        freshness.nothing_yet()
-    _runs()
+        freshness.nothing_yet(session)
+    _runs(session)
     if status.head is None:
         return
     try:
-        manifest = source().cache.snapshots.inspect(status.head.generation).manifest
+        manifest = session.cache.snapshots.inspect(status.head.generation).manifest
     except CacheError as error:
         st.error(formatting.plain(str(error)), icon=":material/error:")
         return
     with st.grid(2, min_column_width=340):
-        _proof(status, manifest)
+        _verification(session, status, status.head, manifest)
         _storage(manifest)
-    _columns(manifest)
+    _columns(session, manifest)
+
+
+# -- syncs
 
 
 @st.fragment(run_every=2.0)
-def _runs() -> None:
-    navigation.stay()
-    found = source().cache.runs.recent(RUNS)
-    running = source().cache.status().running
-    alive = running.id if running else None
+def _runs(session: Session) -> None:
+    session.navigator.stay()
+    runs = session.cache.runs.recent(MAX_RUNS)
+    running = session.cache.runs.running()
     with st.container(border=True):
-        st.header("Syncs", anchor=False, help="Each reads what changed in phpMyAdmin's table, and proves the copy.")
-        if not found:
-            st.caption("None so far. Each sync is listed here with how long it took and what it found.")
+        st.header("Syncs", anchor=False, help="Each sync copies what changed in phpMyAdmin's table, and verifies it.")
+        if not runs:
+            st.caption("None yet. Each sync is listed here with its duration and its result.")
             return
-        lines = []
-        for run in found:
-            text, tone = _OUTCOMES[run.outcome] if run.outcome != "running" or run.id == alive else _SILENT
-            lines.append(
-                Line(
-                    [
-                        Cell(clock(run.started_at), more=_why(run)),
-                        _why(run),
-                        Cell(text, pill=tone),
-                        _seconds(sum(run.seconds.values())),
-                        _changed(run),
-                        formatting.size(run.bytes),
-                    ],
-                    id=run.id,
-                )
-            )
-        columns = [Column("Started"), Column("Why", wide=True), Column("Result"), Column("Took", True),
-                   Column("Rows changed", True), Column("Received", True, True)]  # fmt: skip
-        table("Syncs", columns, lines, key="syncs", on_pick=lambda id: st.query_params.update({_OPEN: id}))
-    chosen = next((run for run in found if run.id == st.query_params.get(_OPEN)), None)
-    if chosen:
-        _details(chosen)
+        columns = [
+            Column("Started"),
+            Column("Trigger", wide=True),
+            Column("Result"),
+            Column("Duration", number=True),
+            Column("Rows changed", number=True),
+            Column("Received", number=True, wide=True),
+        ]
+        lines = [_run(session, run, running) for run in runs]
+        table("Syncs", columns, lines, key="syncs", on_pick=lambda id: set_parameter(_OPEN, id))
+    if chosen := next((run for run in runs if run.id == st.query_params.get(_OPEN)), None):
+        _details(session, chosen)
 
 
-def _details(run: Run) -> None:
-    """One sync, phase by phase, below the table of them."""
+def _run(session: Session, run: Run, running: Run | None) -> Line:
+    is_silent = run.outcome == "running" and (running is None or run.id != running.id)
+    outcome = _INTERRUPTED if is_silent else _OUTCOMES[run.outcome]
+    trigger = _TRIGGERS.get(run.trigger, run.trigger)
+    return Line(
+        [
+            Cell(session.clock(run.started_at), more=trigger),
+            trigger,
+            Cell(outcome.text, pill=outcome.tone),
+            _seconds(sum(run.seconds.values())),
+            _changes(run),
+            formatting.size(run.bytes),
+        ],
+        id=run.id,
+    )
+
+
+def _details(session: Session, run: Run) -> None:
+    """Draws one sync, phase by phase, below the table of syncs."""
     with st.container(border=True, key="sync_details"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.header(f"Sync of {clock(run.started_at)}", anchor=False, width="stretch")
-            st.button("Close", type="tertiary", icon=":material/close:", key="close_sync", on_click=_close)
+            st.header(f"Sync of {session.clock(run.started_at)}", anchor=False, width="stretch")
+            st.button(
+                "Close",
+                type="tertiary",
+                icon=":material/close:",
+                key="close_sync",
+                on_click=lambda: set_parameter(_OPEN, ""),
+            )
         if run.error:
             st.error(formatting.plain(f"{run.error.message} {run.error.advice}"), icon=":material/error:")
-            st.caption(f"Its code is {run.error.code}.")
-            # phpMyAdmin's page may tell what a viewer need not know.
-            if access.may("accept") and (page := screenshot(source().settings.diagnostics_dir, run)):
+            st.caption(f"Error code: {run.error.code}")
+            # phpMyAdmin's page may show what a viewer need not know.
+            if session.visitor.may("accept_shrunk_table") and (
+                page := screenshot(session.settings.diagnostics_dir, run)
+            ):
                 st.image(page, caption="What phpMyAdmin showed", width=640)
         facts = [
             *((PHASES[phase], _seconds(seconds)) for phase, seconds in run.seconds.items() if phase in PHASES),
@@ -108,109 +137,105 @@ def _details(run: Run) -> None:
             ("Ranges compared", f"{run.ranges:,}"),
             ("Ranges copied", f"{run.exported_ranges:,}"),
             *((name, version) for name, version in run.versions.items()),
-            ("Ran on", f"{run.host}, process {run.pid}"),
+            ("Host", f"{run.host}, process {run.pid}"),
         ]
         lines = [Line([label, text]) for label, text in facts]
-        table("Details", [Column(""), Column("", True)], lines, key="sync_facts", headed=False)
-
-
-def _close() -> None:
-    st.query_params.pop(_OPEN, None)
-
-
-def _why(run: Run) -> str:
-    return _WHY.get(run.trigger, run.trigger)
+        table("Details", [Column(""), Column("", number=True)], lines, key="sync_facts", headed=False)
 
 
 def _seconds(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 100 else formatting.length(seconds)
 
 
-def _changed(run: Run) -> str:
+def _changes(run: Run) -> str:
     if run.changes is None or not run.changes.total:
         return "–"
-    signs = (("+", run.changes.inserted), ("~", run.changes.updated), ("−", run.changes.deleted))
-    return " ".join(f"{sign}{count:,}" for sign, count in signs if count)
+    counts = (("+", run.changes.inserted), ("~", run.changes.updated), ("−", run.changes.deleted))
+    return " ".join(f"{sign}{count:,}" for sign, count in counts if count)
 
 
-def _proof(status: Status, manifest: Manifest) -> None:
-    head = status.head
-    assert head is not None
+# -- the copy
+
+
+def _verification(session: Session, status: Status, head: Head, manifest: Manifest) -> None:
+    workers = ", ".join(f"{worker.host}{'' if worker.leader else ' (standby)'}" for worker in status.workers)
     facts = [
-        ("Proven equal to the database", clock(head.verified_at) if head.verified_at else "never"),
-        ("Newest orders compared", clock(head.checked_at) if head.checked_at else "never"),
-        ("Ranges", f"{len(manifest.segments):,}, {'each proven' if head.verified else 'not all proven'}"),
+        ("Last full verification", session.clock(head.verified_at) if head.verified_at else "never"),
+        ("Last check of new orders", session.clock(head.checked_at) if head.checked_at else "never"),
+        ("Ranges", f"{len(manifest.segments):,}, {'all verified' if head.verified else 'not all verified'}"),
         ("Orders", f"{manifest.rows:,}"),
         ("Source", f"{manifest.source.database}.{manifest.source.table}"),
         ("Database", manifest.source.server or "–"),
         ("phpMyAdmin", manifest.source.phpmyadmin or "–"),
-        ("Next sync", clock(status.next_sync) if status.next_sync else "none: no scheduler is running"),
-        ("Scheduler on", ", ".join(f"{w.host}{'' if w.leader else ' (stands by)'}" for w in status.workers) or "–"),
+        ("Next sync", session.clock(status.next_sync) if status.next_sync else "none: no scheduler is running"),
+        ("Scheduler on", workers or "–"),
     ]
     with st.container(border=True, height="stretch"):
         st.header(
-            "How far the copy is proven", anchor=False,
-            help="The table is cut into ranges. The database tells a checksum of each, which the copy must have too.",
-        )  # fmt: skip
-        table("Proof", [Column(""), Column("")], [Line(list(fact)) for fact in facts], key="proof", headed=False)
+            "Verification",
+            anchor=False,
+            help="The table is divided into ranges. For each range the database computes a checksum, which must equal "
+            "that of the copy.",
+        )
+        lines = [Line([label, text]) for label, text in facts]
+        table("Verification", [Column(""), Column("")], lines, key="proof", headed=False)
 
 
 def _storage(manifest: Manifest) -> None:
-    files: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     for segment in manifest.segments:
         for name, file in segment.files.items():
-            files[name] = files.get(name, 0) + file.size
-    lines = [
-        Line([_FILES[name], formatting.size(size)]) for name, size in sorted(files.items(), key=lambda part: -part[1])
-    ]
-    lines.append(Line(["Together", formatting.size(sum(files.values()))], look="strong"))
+            sizes[name] = sizes.get(name, 0) + file.size
+    largest_first = sorted(sizes.items(), key=lambda item: -item[1])
+    lines = [Line([_FILES[name], formatting.size(size)]) for name, size in largest_first]
+    lines.append(Line(["Total", formatting.size(sum(sizes.values()))], look="strong"))
     with st.container(border=True, height="stretch"):
-        st.header("Storage", anchor=False, help="Files of the newest copy. Older copies share what did not change.")
-        table("Storage", [Column("What for"), Column("Size", True)], lines, key="storage")
+        help = "Files of the newest generation. Older generations share the files that did not change."
+        st.header("Storage", anchor=False, help=help)
+        table("Storage", [Column("Content"), Column("Size", number=True)], lines, key="storage")
 
 
-def _columns(manifest: Manifest) -> None:
-    orders = data.newest(manifest.generation)
-    meaning = {column.name: ROLES[role].words for role, column in orders.reading.roles.items()}
-    misfits, zeros = _counted(manifest, "misfits"), _counted(manifest, "zero_dates")
+def _columns(session: Session, manifest: Manifest) -> None:
+    orders = session.backend.orders.newest(manifest.generation)
+    meanings = {column.name: ROLES[role].words for role, column in orders.reading.roles.items()}
+    misfits, zero_dates = _counts(manifest, "misfits"), _counts(manifest, "zero_dates")
+    lines = []
+    for column in manifest.columns:
+        notes = ["Key"] if column.key else []
+        notes += [f"values that do not fit the type: {misfits[column.name]:,}"] if column.name in misfits else []
+        notes += [f"invalid dates: {zero_dates[column.name]:,}"] if column.name in zero_dates else []
+        name = Cell(column.name, more=column.type)
+        lines.append(Line([name, column.type, meanings.get(column.name, ""), " · ".join(notes)]))
     with st.container(border=True):
         st.header("Columns", anchor=False)
-        if changed := _schema_changes(manifest):
-            st.markdown(formatting.plain(f"Since the copy before: {changed}."))
-        lines = []
-        for column in manifest.columns:
-            notes = [f"values that do not fit: {misfits[column.name]:,}"] if column.name in misfits else []
-            notes += [f"dates that no calendar has: {zeros[column.name]:,}"] if column.name in zeros else []
-            key = "Key" if column.key else ""
-            lines.append(
-                Line([Cell(column.name, more=column.type), column.type, meaning.get(column.name, ""),
-                      " · ".join([*([key] if key else []), *notes])])
-            )  # fmt: skip
-        columns = [Column("Column"), Column("Type", wide=True), Column("Taken to mean"), Column("Notes", wide=True)]
-        table("Columns", columns, lines, key="source_columns")
+        if changes := _changes_since_parent(session, manifest):
+            st.markdown(formatting.plain(f"Changed since the previous copy: {changes}."))
+        headers = [Column("Column"), Column("Type", wide=True), Column("Meaning"), Column("Notes", wide=True)]
+        table("Columns", headers, lines, key="source_columns")
 
 
-def _counted(manifest: Manifest, what: str) -> dict[str, int]:
-    found: dict[str, int] = {}
+def _counts(manifest: Manifest, name: str) -> dict[str, int]:
+    """Column -> count, added up over the segments. `name` is an attribute of Segment."""
+    counts: dict[str, int] = {}
     for segment in manifest.segments:
-        for name, count in getattr(segment, what).items():
-            found[name] = found.get(name, 0) + count
-    return found
+        for column, count in getattr(segment, name).items():
+            counts[column] = counts.get(column, 0) + count
+    return counts
 
 
-def _schema_changes(manifest: Manifest) -> str:
-    """How the columns differ from those of the copy before; "" where they do not, or where it is not kept."""
+def _changes_since_parent(session: Session, manifest: Manifest) -> str:
+    """How the columns differ from those of the previous copy; "" where they do not, or where it is not kept."""
     if manifest.parent is None:
         return ""
     try:
-        before = source().cache.snapshots.inspect(manifest.parent).manifest.columns
+        before = session.cache.snapshots.inspect(manifest.parent).manifest.columns
     except CacheError:
         return ""
     return schema_changes(before, manifest.columns)
 
 
-def schema_changes(before: tuple[SourceColumn, ...], now: tuple[SourceColumn, ...]) -> str:
-    """Such as "added `tags`; removed `note`; `total` became decimal(14,2)"."""
+def schema_changes(before: Sequence[SourceColumn], now: Sequence[SourceColumn]) -> str:
+    """The difference of columns as text, such as "added `tags`; removed `note`; `total` became decimal(14,2)"."""
     old, new = {c.name: c.type for c in before}, {c.name: c.type for c in now}
     parts = [f"added `{name}`" for name in new if name not in old]
     parts += [f"removed `{name}`" for name in old if name not in new]

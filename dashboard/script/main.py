@@ -1,22 +1,27 @@
-"""The script that Streamlit runs for each visitor: the frame, and the pages in it.
+"""The script that Streamlit runs for each visitor: the frame, and the page in it.
 
-It has a folder of its own, since Streamlit takes every file of a folder `pages` beside it for a page.
+It has a folder of its own, since Streamlit takes every file in a folder `pages` next to the script for a page.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
 
-from dashboard.auth import access
-from dashboard.components import navigation
+from dashboard.backend import shared_backend
+from dashboard.navigator import PageEntry
 from dashboard.pages import PAGES
+from dashboard.session import Session
 
-_HERE = Path(__file__).parents[1]
-SIDEBAR = 216  # pixels of its width
+_FOLDER = Path(__file__).parents[1]
+SIDEBAR = 216  # width in pixels
 
-st.set_page_config("Orders", str(_HERE / "icon.svg"), layout="wide", initial_sidebar_state=SIDEBAR)
-access.gate()
-access.account()
-navigation.run(PAGES)
+st.set_page_config("Orders", str(_FOLDER / "icon.svg"), layout="wide", initial_sidebar_state=SIDEBAR)
+session = Session.current(shared_backend())
+session.visitor.require_access()
+session.visitor.draw_account()
+session.navigator.run(
+    {path: PageEntry(title, icon, partial(draw, session)) for path, (title, icon, draw) in PAGES.items()}
+)

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
-
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cache.access.content_security import inline_hashes
 from dashboard.web.inject_css import PAGE
 
-_INLINE = " ".join(
-    f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'"
-    for script in re.findall(rb"<script>(.*?)</script>", PAGE, re.DOTALL)
-)
-# What the pages need beyond files of their own; no other site is ever asked for anything.
+# What the pages need beyond files of their own. Nothing is loaded from another site.
 _POLICY = {
     "default-src": "'self'",
-    "script-src": f"'self' {_INLINE} blob:",  # the one line in its page; our table is a module in a blob
+    "script-src": f"'self' {inline_hashes(PAGE, 'script')} blob:",  # Streamlit's inline script; our table is a blob
     "style-src": "'self' 'unsafe-inline'",  # Streamlit writes its styles as the page is drawn
     "img-src": "'self' data: blob:",  # icons of widgets; charts that are saved as images
     "font-src": "'self' data:",
@@ -39,17 +32,19 @@ HEADERS = {
 
 
 class Headers:
-    """Middleware."""
+    """Middleware: adds `HEADERS` to every answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def sending(message: Message) -> None:
+        """Passes the request on."""
+
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers[name] = value
             await send(message)
 
-        await self.app(scope, receive, sending)
+        await self.app(scope, receive, send_with_headers)

@@ -1,4 +1,4 @@
-"""Streamlit's page with our stylesheet in it: what is drawn before a stylesheet is there jumps when it comes."""
+"""Streamlit's page with our stylesheet in it. A stylesheet that comes later would move what is already drawn."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 PAGE = (Path(streamlit.__file__).parent / "static" / "index.html").read_bytes()
-_STYLE = (Path(__file__).parent / "style.css").read_bytes()
-# At the end, so that it counts more than the styles that Streamlit adds to the head.
-STYLED = PAGE.replace(b"</body>", b"<style>" + _STYLE + b"</style></body>")
+_CSS = (Path(__file__).parent / "style.css").read_bytes()
+# At the end of the page, so that it takes precedence over the styles that Streamlit adds to the head.
+STYLED_PAGE = PAGE.replace(b"</body>", b"<style>" + _CSS + b"</style></body>")
 
 
-class Styled:
-    """Middleware: sends STYLED in place of PAGE."""
+class InjectCss:
+    """Middleware: sends STYLED_PAGE in place of PAGE."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        start: Message | None = None  # of a page, whose body is awaited
+        """Passes the request on, and holds back an answer with HTML until it is complete."""
+        start: Message | None = None  # the start of an answer with HTML, held back until its body is complete
         body = b""
 
-        async def sending(message: Message) -> None:
+        async def send_styled(message: Message) -> None:
             nonlocal start, body
             if message["type"] == "http.response.start" and _is_html(message):
                 start = message
@@ -38,7 +39,7 @@ class Styled:
                     await send(start)
                     await send({"type": "http.response.body", "body": body})
 
-        await self._app(scope, receive, sending)
+        await self._app(scope, receive, send_styled)
 
 
 def _is_html(start: Message) -> bool:
@@ -47,12 +48,12 @@ def _is_html(start: Message) -> bool:
 
 
 def _styled(start: Message, body: bytes) -> bytes:
-    """The body to send; where it is another than came, the headers are made to fit it."""
+    """The body to send: STYLED_PAGE for PAGE, whose headers are changed to fit; any other body as it is."""
     headers = MutableHeaders(scope=start)
     zipped = headers.get("content-encoding") == "gzip"
     if not body or (gzip.decompress(body) if zipped else body) != PAGE:
         return body
     for name in ("content-encoding", "etag", "last-modified"):  # those of PAGE
         del headers[name]
-    headers["content-length"] = str(len(STYLED))
-    return STYLED
+    headers["content-length"] = str(len(STYLED_PAGE))
+    return STYLED_PAGE

@@ -143,7 +143,7 @@ def test_a_picked_product_filters_on_every_page(browser: Browser, filled: Dashbo
     page.get_by_role("link", name="Orders", exact=True).click()
     expect(page.get_by_text(f"of {len(sold):,} orders")).to_be_visible()
     page.get_by_role("link", name="Products").click()
-    ranked = page.get_by_role("table", name="What sold most").get_by_role("button", name=title).first
+    ranked = page.get_by_role("table", name="Top products").get_by_role("button", name=title).first
     expect(ranked).to_have_attribute("aria-pressed", "true")
     ranked.click()
     expect(page.get_by_role("button", name="Product", exact=True)).to_be_visible()
@@ -300,18 +300,18 @@ def test_a_refresh_that_changed_nothing_only_renews_the_age(browser: Browser, st
 def test_without_data_it_says_what_is_happening_and_fills_itself(browser: Browser, start: Start) -> None:
     running = start()
     page = visit(browser, running.url)
-    expect(page.get_by_text("No orders yet, and nothing that fetches them")).to_be_visible()
+    expect(page.get_by_text("No orders yet, and no scheduler to fetch them")).to_be_visible()
     page.get_by_role("button", name="Refresh", exact=True).click()
-    expect(page.get_by_role("alert").filter(has_text="The refresh was not started.")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="The refresh did not start.")).to_be_visible()
     with worker(running.cache):
         run = Run(trigger="first")
         running.cache.runs.begin(run)
-        expect(page.get_by_text("The first copy of your orders is on its way")).to_be_visible()
+        expect(page.get_by_text("The first copy of your orders is being made")).to_be_visible()
         expect(page.get_by_text("Signing in to phpMyAdmin · step 1 of 5")).to_be_visible()
         head = publish(running.cache, [order(1001)], columns=SHOP_COLUMNS)
         running.cache.runs.finish(run.model_copy(update={"outcome": "published", "generation": head.generation}))
         figure(page, "Orders", "1")
-    expect(page.get_by_text("Nothing refreshes this data")).to_be_visible()  # the worker has left
+    expect(page.get_by_text("This data is not refreshed")).to_be_visible()  # the worker has left
     log_is_clean(running)
 
 
@@ -323,7 +323,9 @@ def test_a_failed_sync_shows_error_and_advice_above_the_last_good_data(browser: 
         page = visit(browser, running.url)
         figure(page, "Orders", "1")
     alert = page.get_by_role("alert").filter(has_text="The last refresh failed")
-    expect(alert).to_contain_text("phpMyAdmin refused the login. Check the password. Shown is the last good data")
+    expect(alert).to_contain_text(
+        "phpMyAdmin refused the login. Check the password. This page shows the last good data"
+    )
     expect(page.get_by_text("Verified 2 h ago").first).to_be_visible()
     figure(page, "Orders", "1")
 
@@ -339,10 +341,10 @@ def test_missing_columns_and_no_rows_bring_lines_and_no_errors(browser: Browser,
     publish(running.cache, 30)  # a table without amounts but the total, and without channels
     page = visit(browser, f"{running.url}/?period=all")
     expect(page.get_by_text("No gross sales: the table has no column for the subtotal")).to_be_visible()
-    expect(page.get_by_text("Times are on the shop's clock, Asia/Tokyo.")).to_be_visible()
+    expect(page.get_by_text("Times are in the shop's time zone, Asia/Tokyo.")).to_be_visible()
     expect(page.get_by_text("Average order value")).to_have_count(0)
     publish(running.cache, [])
-    expect(page.get_by_text("The table holds no orders yet.")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("The table has no orders yet.")).to_be_visible(timeout=20_000)
     publish(running.cache, [{"id": "1"}], columns=SHOP_COLUMNS[:1])
     expect(page.get_by_text("No dates: the table has no column for the date of the order")).to_be_visible(
         timeout=20_000

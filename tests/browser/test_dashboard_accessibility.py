@@ -78,7 +78,7 @@ def test_axe_finds_nothing_in_what_opens_over_a_page(browser: Browser, filled: D
     assert findings(page) == []
     page.keyboard.press("Escape")
     page.set_viewport_size({"width": 1440, "height": 900})
-    for name in ("Take it along", "Payment", re.compile("All time")):
+    for name in ("Download", "Payment", re.compile("All time")):
         page.get_by_role("button", name=name).click()
         settled(page)
         assert violations(page) == []
@@ -129,7 +129,7 @@ def test_the_keyboard_alone_filters_searches_opens_and_downloads_orders(browser:
     name = first.inner_text()
     page.keyboard.type(name)
     expect(page.get_by_text("1–1 of 1 orders")).to_be_visible(timeout=20_000)
-    take = page.get_by_role("button", name="Take it along")
+    take = page.get_by_role("button", name="Download")
     reached(page, take)
     page.keyboard.press("Enter")
     csv = page.get_by_role("link", name="CSV")

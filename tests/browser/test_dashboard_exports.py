@@ -1,4 +1,4 @@
-"""Take it along: files of just the orders that a page shows, read back from the running dashboard."""
+"""Download: files of just the orders that a page shows, read back from the running dashboard."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_viewer_downloads_filtered_orders_with_personal_data_masked(browser: B
         page.goto(f"{filled.url}/orders?period=all&currency=USD&status=paid")
         page.get_by_label("Password").fill(password)
         page.get_by_role("button", name="Sign in").click()
-        page.get_by_role("button", name="Take it along").click()
+        page.get_by_role("button", name="Download").click()
         with page.expect_download() as begun:
             page.get_by_role("link", name="CSV").click()
         text = Path(begun.value.path()).read_text(encoding="utf-8")

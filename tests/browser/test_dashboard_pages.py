@@ -25,7 +25,7 @@ from cache.table_setup import OPEN
 
 PAGES = {
     "": "Orders overview", "explore": "Explore", "orders": "Orders", "products": "Products", "customers": "Customers",
-    "data": "Data", "api": "API", "set-up": "Set-up",
+    "data": "Data", "api": "API", "set-up": "Settings",
 }  # fmt: skip
 # A picture of one white point.
 ICON = base64.b64decode(
@@ -108,7 +108,7 @@ def test_nothing_jumps_on_a_phone_while_a_page_loads(browser: Browser, running: 
     page.goto(f"{running.url}/{path}?period=all")
     expect(page.get_by_role("heading", level=1, name=PAGES[path])).to_be_visible(timeout=20_000)
     expect(
-        page.get_by_text("Times are on the shop's clock").or_(page.get_by_role("table", name="Storage"))
+        page.get_by_text("Times are in the shop's time zone").or_(page.get_by_role("table", name="Storage"))
     ).to_be_visible()
     shown(page)
     assert page.evaluate("window.shifts") < 0.1
@@ -131,7 +131,7 @@ def test_explore_shows_a_figure_by_two_dimensions_and_the_address_holds_it(
 def test_a_customer_opens_his_orders(browser: Browser, running: Dashboard) -> None:
     publish(running.cache, shop(300), columns=SHOP_COLUMNS)
     page = visit(browser, f"{running.url}/customers?period=all")
-    first = page.get_by_role("table", name="Who spent most").get_by_role("button").first
+    first = page.get_by_role("table", name="Top customers").get_by_role("button").first
     name = first.inner_text()
     first.click()
     expect(page.get_by_role("heading", level=1, name="Orders")).to_be_visible()
@@ -142,7 +142,7 @@ def test_a_customer_opens_his_orders(browser: Browser, running: Dashboard) -> No
 def test_products_are_searched(browser: Browser, running: Dashboard) -> None:
     publish(running.cache, shop(300), columns=SHOP_COLUMNS)
     page = visit(browser, f"{running.url}/products?period=all")
-    table = page.get_by_role("table", name="What sold most")
+    table = page.get_by_role("table", name="Top products")
     sku = table.get_by_role("row").nth(3).get_by_role("cell").nth(1).inner_text()
     at_rest(page)
     page.get_by_placeholder("Product or SKU").fill(sku)
@@ -156,7 +156,7 @@ def test_a_sync_that_was_killed_is_not_shown_as_running(browser: Browser, runnin
     running.cache.runs.begin(killed := Run(trigger="schedule", started_at=long_ago, beat_at=long_ago))
     page = visit(browser, f"{running.url}/data")
     first = page.get_by_role("table", name="Syncs").get_by_role("row").nth(1)
-    expect(first).to_contain_text("Broken off")
+    expect(first).to_contain_text("Interrupted")
     running.cache.runs.report(killed)
     expect(first).to_contain_text("Running")
     running.cache.runs.finish(killed.model_copy(update={"outcome": "unchanged", "finished_at": now()}))
@@ -220,9 +220,9 @@ def test_the_settings_page_previews_figures_saves_and_updates_every_tab(browser:
     publish(running.cache, rows, columns=columns, segments=1)
     other = visit(browser, f"{running.url}/?period=all")
     figure(other, "Orders", "4")
-    other.get_by_role("link", name="Set up this table").click()
+    other.get_by_role("link", name="Open Settings").click()
     page = other
-    expect(page.get_by_role("heading", level=1, name="Set-up")).to_be_visible()
+    expect(page.get_by_role("heading", level=1, name="Settings")).to_be_visible()
     other = visit(browser, f"{running.url}/?period=all")
     page.get_by_label("The total", exact=True).click()
     page.get_by_role("option", name="summe").click()
@@ -232,9 +232,9 @@ def test_the_settings_page_previews_figures_saves_and_updates_every_tab(browser:
     assert running.cache.documents.read(SETUP).columns == {"total": "summe"}
     lacking = other.get_by_text("No total sales: the table has no column for the total.")
     expect(lacking).to_have_count(0, timeout=20_000)  # the line of the run before stays until this one has ended
-    page.get_by_role("button", name="Back to what is recognised").click()
+    page.get_by_role("button", name="Reset to recognised columns").click()
     expect(lacking).to_be_visible(timeout=20_000)
     assert running.cache.documents.read(SETUP) == OPEN
-    expect(page.get_by_role("list", name="What the figures become")).not_to_contain_text("Total sales")
-    expect(page.get_by_text("This is what counts now.")).to_be_visible()
+    expect(page.get_by_role("list", name="Preview")).not_to_contain_text("Total sales")
+    expect(page.get_by_text("These settings are saved.")).to_be_visible()
     shown(page)

@@ -43,7 +43,7 @@ def test_the_password_opens_the_page_that_was_asked_for(browser: Browser, start:
     publish(running.cache, shop(5), columns=SHOP_COLUMNS)
     page = browser.new_context().new_page()
     sign_in(page, f"{running.url}/?period=7d&status=paid&status=pending", "wrong")
-    expect(page.get_by_role("alert")).to_have_text("That password is not right.")
+    expect(page.get_by_role("alert")).to_have_text("Wrong password.")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_text("Orders overview")).to_be_visible()
@@ -89,7 +89,7 @@ def test_a_viewer_sees_figures_without_names_and_accepts_nothing(browser: Browse
         at_rest(viewer)
         open_every_page(viewer)
         operator.goto(f"{running.url}/customers?period=all")
-        expect(operator.get_by_role("table", name="Who spent most")).to_contain_text("ida@example.com")
+        expect(operator.get_by_role("table", name="Top customers")).to_contain_text("ida@example.com")
         for secret in (b"Ida", b"ida@example.com"):
             assert secret in b"".join(shown)
             assert secret not in b"".join(masked)
@@ -154,7 +154,7 @@ def test_openid_connect_lets_in_those_on_the_lists_as_what_they_are(
     claims = {"email": "ann@example.com", "email_verified": False}
     httpx.put(f"{provider}/users/mallory", json=claims).raise_for_status()
     for who in ("eve@example.org", "mallory"):
-        expect(enter(who).get_by_text("may not see this dashboard")).to_be_visible()
+        expect(enter(who).get_by_text("has no access to this dashboard")).to_be_visible()
     assert "s3cret-of-the-client" not in running.log()
 
 

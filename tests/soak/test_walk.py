@@ -55,7 +55,7 @@ def refresh(page: Page) -> None:
 
 
 def downloaded(page: Page, format: str) -> bytes:
-    page.get_by_role("button", name="Take it along").click()
+    page.get_by_role("button", name="Download").click()
     with page.expect_download() as begun:
         page.get_by_role("link", name=format).click()
     page.keyboard.press("Escape")
@@ -68,7 +68,7 @@ def walk(everything: Everything, browser: Browser) -> None:
     # Signing in wrongly, then rightly, at the address that was asked for; and every page.
     page = browser.new_context(viewport={"width": 1440, "height": 1200}).new_page()
     sign_in(page, f"{everything.dashboard}/?period=all&currency=USD", "not this one")
-    expect(page.get_by_role("alert")).to_have_text("That password is not right.")
+    expect(page.get_by_role("alert")).to_have_text("Wrong password.")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     open_every_page(page)
@@ -109,7 +109,7 @@ def walk(everything: Everything, browser: Browser) -> None:
     try:
         refresh(page)
         failed = page.get_by_role("alert").filter(has_text="The last refresh failed")
-        expect(failed).to_contain_text("Shown is the last good data")
+        expect(failed).to_contain_text("This page shows the last good data")
         expect(page.get_by_text("orders, newest first")).to_be_visible()
     finally:
         lab.start_phpmyadmin()

@@ -26,7 +26,7 @@ from cache.query.filters import Condition
 from cache.schema import Column
 from cache.storage.documents import API_KEYS
 from cache.storage.store import Cache
-from dashboard.web.downloads import Format, address
+from dashboard.web.downloads import Format, export_url
 
 ZONE = "America/New_York"
 ROWS = shop(700)
@@ -54,7 +54,7 @@ def orders(filled: Dashboard) -> Orders:
 
 
 def link(cache: Cache, orders: Orders, selection: OrderSelection, format: Format = "csv") -> str:
-    return address(cache.documents.read(API_KEYS).secret, orders.generation, selection, format)
+    return export_url(cache.documents.read(API_KEYS).secret, orders.generation, selection, format)
 
 
 def keys(text: str, column: str = "id") -> list[str]:
@@ -145,7 +145,7 @@ def test_a_table_with_a_row_per_line_item_exports_all_rows_of_its_orders(
         sold = Condition("product", "in", ("Plate",))  # no SKU, so the title tells products apart
         for condition in (PAID, sold):
             selection = OrderSelection(timezone="UTC", conditions=(condition,))
-            answer = httpx.get(running.url + address(secret, head.generation, selection, "csv"))
+            answer = httpx.get(running.url + export_url(secret, head.generation, selection, "csv"))
             assert keys(answer.text, "Lineitem name") == ["Cup", "Plate"]
 
 
@@ -154,5 +154,5 @@ def test_a_link_is_good_for_what_it_was_signed_for(client: httpx.Client, filled:
     for changed in (good.replace("format=csv", "format=parquet"), good.replace("email", "note"), good[:-2], "/export"):
         assert client.get(changed).status_code == 403
     assert httpx.get(filled.url + good).status_code == 401  # and only for who is signed in
-    gone = address(filled.cache.documents.read(API_KEYS).secret, 999, OrderSelection(timezone=ZONE), "csv")
+    gone = export_url(filled.cache.documents.read(API_KEYS).secret, 999, OrderSelection(timezone=ZONE), "csv")
     assert client.get(gone).status_code == 410

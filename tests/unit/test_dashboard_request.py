@@ -18,7 +18,7 @@ from cache.query.filters import Condition, where
 from cache.query.operators import Op
 from cache.storage.backends import open_cache
 from dashboard import code_samples
-from dashboard.frame import Shown
+from dashboard.selection import Selection
 from dashboard.view import View
 
 SPAN = Span(datetime(2026, 3, 1), datetime(2026, 4, 1))
@@ -34,14 +34,14 @@ def orders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orders]:
     cache.close()
 
 
-def shown(orders: Orders, **filters: Any) -> Shown:
+def shown(orders: Orders, **filters: Any) -> Selection:
     view = View("custom", **filters)
-    return Shown(orders, view, "USD", SPAN, None, view.conditions("USD"))
+    return Selection(orders, view, "USD", SPAN, None, view.conditions("USD"))
 
 
 def test_its_parameters_choose_the_orders_that_the_page_shows(orders: Orders) -> None:
     page = shown(orders, status=("paid", "pending"), channel=("web",))
-    parameters, left = code_samples.request(page)
+    parameters, left = code_samples.request_parameters(page)
     assert ("created_at__gte", "2026-03-01T05:00:00Z") in parameters
     assert ("created_at__lt", "2026-04-01T04:00:00Z") in parameters  # summer time began between
     assert left == []
@@ -55,18 +55,20 @@ def test_its_parameters_choose_the_orders_that_the_page_shows(orders: Orders) ->
 
 
 def test_what_the_api_cannot_filter_by_is_named(orders: Orders) -> None:
-    _, left = code_samples.request(shown(orders, country=("DE",), product=("CUP-1",), fulfilment=("", "fulfilled")))
+    _, left = code_samples.request_parameters(
+        shown(orders, country=("DE",), product=("CUP-1",), fulfilment=("", "fulfilled"))
+    )
     assert left == ["fulfilment", "country", "product"]
 
 
 def test_codes_with_commas_and_quotes_stay_one_value_and_one_word(orders: Orders) -> None:
-    parameters, _ = code_samples.request(shown(orders, discount=('2,5 "off"', "it's")))
+    parameters, _ = code_samples.request_parameters(shown(orders, discount=('2,5 "off"', "it's")))
     assert ("discount_code__in", '"2,5 ""off""",it\'s') in parameters
     words = shlex.split(code_samples.curl("http://here", parameters).replace("\\\n", " "))
     assert words[words.index("--data-urlencode") + 1 :: 2] == [f"{name}={value}" for name, value in parameters]
 
 
 def test_the_python_and_javascript_are_programs(orders: Orders, tmp_path: Path) -> None:
-    parameters, _ = code_samples.request(shown(orders, discount=("it's",)))
+    parameters, _ = code_samples.request_parameters(shown(orders, discount=("it's",)))
     compile(code_samples.python("http://here", parameters), str(tmp_path / "program.py"), "exec")
     assert "discount_code__in=it%27s" in code_samples.javascript("http://here", parameters)

@@ -16,9 +16,9 @@ from paths import ROOT
 
 from cache.errors import SettingsInvalid
 from cache.settings import Settings
-from dashboard.auth.access import is_among
+from dashboard.auth.access import is_listed
 from dashboard.auth.passwords import Passwords, hashed
-from dashboard.auth.signin import check
+from dashboard.auth.signin_settings import check_signin
 
 Start = Callable[..., Dashboard]
 PASSWORD = "correct horse ünïcode"
@@ -61,17 +61,17 @@ OIDC = {
         ({"dashboard_viewer_password": "x"}, "without DASHBOARD_PASSWORD"),
         ({**OIDC, "dashboard_password": "x"}, "Both a password and OpenID Connect"),
         ({**OIDC, "oidc_client_secret": None, "dashboard_url": None}, "OIDC_CLIENT_SECRET, DASHBOARD_URL is missing"),
-        ({**OIDC, "dashboard_viewers": ""}, "Nobody may sign in"),
+        ({**OIDC, "dashboard_viewers": ""}, "Nobody can sign in"),
     ],
 )
 def test_a_sign_in_that_is_half_set_says_what_is_missing(here: Path, settings: dict[str, str], said: str) -> None:
     with pytest.raises(SettingsInvalid, match=said):
-        check("127.0.0.1", Settings.load(**settings))
+        check_signin("127.0.0.1", Settings.load(**settings))
 
 
 def test_a_whole_sign_in_lets_it_listen_everywhere(here: Path) -> None:
-    assert check("0.0.0.0", Settings.load(**OIDC)) is None
-    assert check(None, Settings.load(dashboard_password="x")) is None
+    assert check_signin("0.0.0.0", Settings.load(**OIDC)) is None
+    assert check_signin(None, Settings.load(dashboard_password="x")) is None
 
 
 # -- passwords
@@ -83,12 +83,12 @@ def test_the_command_makes_a_hash_that_stands_for_its_password(here: Path) -> No
         check=True,
     )  # fmt: skip
     passwords = Passwords(Settings.load(dashboard_password=made.stdout.strip()), "00")
-    assert passwords.role(PASSWORD) == "operator"
-    assert passwords.role(made.stdout.strip()) is None
+    assert passwords.role_of_password(PASSWORD) == "operator"
+    assert passwords.role_of_password(made.stdout.strip()) is None
 
 
 def test_a_hash_that_was_cut_is_refused_and_not_taken_for_a_password(here: Path) -> None:
-    with pytest.raises(SettingsInvalid, match="DASHBOARD_PASSWORD begins like an Argon2 hash"):
+    with pytest.raises(SettingsInvalid, match="DASHBOARD_PASSWORD starts like an Argon2 hash"):
         Passwords(Settings.load(dashboard_password=hashed("x")[:30]), "00")
 
 
@@ -96,12 +96,12 @@ def test_a_cookie_is_good_for_its_role_and_ends_with_its_password(here: Path) ->
     both = {"dashboard_password": "one", "dashboard_viewer_password": "two"}
     passwords = Passwords(Settings.load(**both), "00")
     operator, viewer = passwords.cookie("operator"), passwords.cookie("viewer")
-    assert (passwords.known(operator), passwords.known(viewer)) == ("operator", "viewer")
-    assert passwords.known(viewer.replace("viewer", "operator")) is None
-    assert Passwords(Settings.load(**both), "00").known(operator) == "operator"  # after a restart
+    assert (passwords.role_of_cookie(operator), passwords.role_of_cookie(viewer)) == ("operator", "viewer")
+    assert passwords.role_of_cookie(viewer.replace("viewer", "operator")) is None
+    assert Passwords(Settings.load(**both), "00").role_of_cookie(operator) == "operator"  # after a restart
     changed = Passwords(Settings.load(**both | {"dashboard_password": "three"}), "00")
-    assert (changed.known(operator), changed.known(viewer)) == (None, "viewer")
-    assert Passwords(Settings.load(**both), "01").known(operator) is None  # of another cache
+    assert (changed.role_of_cookie(operator), changed.role_of_cookie(viewer)) == (None, "viewer")
+    assert Passwords(Settings.load(**both), "01").role_of_cookie(operator) is None  # of another cache
 
 
 def test_nothing_but_the_form_and_the_health_is_served_without_a_sign_in(start: Start) -> None:
@@ -160,4 +160,4 @@ def test_without_a_sign_in_no_other_site_gets_in_by_a_name_that_leads_here(start
     ],
 )
 def test_a_list_names_addresses_and_whole_domains(email: str, listed: str, named: bool) -> None:
-    assert is_among(email, listed) is named
+    assert is_listed(email, listed) is named

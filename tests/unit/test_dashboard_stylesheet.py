@@ -8,7 +8,7 @@ import httpx
 import pytest
 from dashboard_process import Dashboard, dashboard
 
-from dashboard.web.inject_css import STYLED
+from dashboard.web.inject_css import STYLED_PAGE
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 @pytest.mark.parametrize("path", ["/", "/orders", "/no-such-page"])
 def test_the_page_comes_with_its_stylesheet(running: Dashboard, path: str, encoding: str) -> None:
     answer = httpx.get(running.url + path, headers={"Accept-Encoding": encoding})
-    assert answer.content == STYLED
+    assert answer.content == STYLED_PAGE
     assert b".stMainBlockContainer {" in answer.content
-    assert int(answer.headers["Content-Length"]) == len(STYLED)
+    assert int(answer.headers["Content-Length"]) == len(STYLED_PAGE)
     assert "ETag" not in answer.headers

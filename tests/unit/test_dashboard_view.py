@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cache.analytics.figures import RETURNS, Figures, Group
+from cache.analytics.metrics import METRICS
 from cache.analytics.periods import COMPARISONS, PERIODS, Span, bucket_choices, default_bucket
-from cache.analytics.values import Absent, or_zero
+from cache.analytics.values import Absent
 from dashboard import formatting
 from dashboard.components import charts
 from dashboard.metric_text import change
@@ -116,9 +117,7 @@ def test_a_chart_has_a_point_for_every_bucket_also_where_nothing_was_sold(first:
     span = Span(start, start + timedelta(days=length))
     width = default_bucket(span)
     sold = group(start.replace(day=1) if width == "1 month" else start, Decimal("9.50"))
-    rows, _ = charts.over_time(
-        width, span, [sold], None, lambda g: Decimal(or_zero(g.figures.total_sales)), str, "Sales"
-    )
+    rows, _ = charts.over_time(width, span, [sold], None, METRICS["total_sales"], "USD")
     assert rows[0]["This period"] == 9.5
     assert [row["This period"] for row in rows[1:]] == [0.0] * (len(rows) - 1)
     assert 7 <= len(rows) <= 107 or length < 7
@@ -127,13 +126,11 @@ def test_a_chart_has_a_point_for_every_bucket_also_where_nothing_was_sold(first:
 def test_a_chart_names_the_compared_day() -> None:
     span, past = Span(datetime(2026, 7, 14), datetime(2026, 7, 17)), Span(datetime(2026, 7, 11), datetime(2026, 7, 14))
     then = [group(datetime(2026, 7, 12), Decimal(7))]
-    rows, _ = charts.over_time(
-        "1 day", span, [], (past, then), lambda g: Decimal(or_zero(g.figures.total_sales)), str, "Sales"
-    )
+    rows, _ = charts.over_time("1 day", span, [], (past, then), METRICS["total_sales"], "USD")
     assert [(row["day"], row["then_day"], row["then"]) for row in rows] == [
-        ("Tue 14 Jul 2026", "Sat 11 Jul 2026", "0"),
-        ("Wed 15 Jul 2026", "Sun 12 Jul 2026", "7"),
-        ("Thu 16 Jul 2026", "Mon 13 Jul 2026", "0"),
+        ("Tue 14 Jul 2026", "Sat 11 Jul 2026", "$0.00"),
+        ("Wed 15 Jul 2026", "Sun 12 Jul 2026", "$7.00"),
+        ("Thu 16 Jul 2026", "Mon 13 Jul 2026", "$0.00"),
     ]
 
 

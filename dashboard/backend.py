@@ -1,0 +1,58 @@
+"""What all sessions of one process share: the cache, the settings, and the orders of the newest generation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from cache.settings import Settings
+from cache.storage.backends import open_cache
+from cache.storage.documents import API_KEYS
+from cache.storage.store import Cache
+from dashboard.auth.passwords import Passwords
+from dashboard.orders_loader import OrdersLoader
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What all sessions of one process share.
+
+    Attributes:
+        cache: The cache.
+        settings: The settings.
+        secret: The secret of the cache, for signatures.
+        passwords: The passwords of the dashboard; None where none is set.
+        orders: Loads orders out of the cache.
+    """
+
+    cache: Cache
+    settings: Settings
+    secret: str
+    passwords: Passwords | None
+    orders: OrdersLoader
+
+    @classmethod
+    def open(cls, settings: Settings) -> Backend:
+        """Opens the cache that the settings name.
+
+        Raises:
+            SettingsInvalid: CACHE_URL or a password is not valid.
+            CacheError: The cache cannot be opened.
+        """
+        opened = open_cache(settings.cache_url)
+        secret = opened.documents.read(API_KEYS).secret
+        passwords = Passwords(settings, secret) if settings.dashboard_password else None
+        return cls(opened, settings, secret, passwords, OrdersLoader(opened, settings.shop_timezone))
+
+
+@cache
+def shared_backend() -> Backend:
+    """The backend of this process, opened at the first call.
+
+    Streamlit runs the script of the pages by its path, so nothing can be passed to it: server and script both ask here.
+
+    Raises:
+        SettingsInvalid: A setting is not valid.
+        CacheError: The cache cannot be opened.
+    """
+    return Backend.open(Settings.load())

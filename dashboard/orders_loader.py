@@ -1,0 +1,80 @@
+"""The orders that pages show: loaded once for all sessions, and freed when no page shows them any more."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+
+from cache.analytics.orders import Orders
+from cache.storage.documents import SETUP
+from cache.storage.snapshot import Snapshot
+from cache.storage.store import Cache
+from cache.table_setup import Setup
+
+SAMPLE_ROWS = 20_000
+MAX_SAMPLES = 4  # kept in memory
+
+
+class OrdersLoader:
+    """Loads orders out of a cache. Every method may be called from any thread."""
+
+    def __init__(self, cache: Cache, timezone: str) -> None:
+        """Loads nothing yet.
+
+        Args:
+            cache: The cache.
+            timezone: IANA zone of the shop's clock, where the settings of the table name none.
+        """
+        self._cache = cache
+        self._timezone = timezone
+        self._lock = threading.Lock()
+        self._newest: tuple[int, Setup, Orders] | None = None
+        self._samples: dict[tuple[int, str], Orders] = {}  # the one used last is at the end
+
+    def newest(self, generation: int) -> Orders:
+        """The orders of the newest generation, read by the settings of the table.
+
+        A new generation takes over the tables of the one before, which is freed when the last page that shows it has
+        ended.
+
+        Args:
+            generation: The generation that the caller saw. Where it differs from the loaded one, the newest is loaded.
+
+        Raises:
+            NoSnapshot: Nothing has been published yet.
+            SnapshotDamaged: The data on disk is damaged.
+        """
+        setup = self._cache.documents.read(SETUP)
+        with self._lock:
+            if self._newest is None or self._newest[:2] != (generation, setup):
+                before = self._newest[2] if self._newest else None
+                orders = Orders(self._cache.snapshots.open(), self._timezone, setup, before)
+                weakref.finalize(orders, orders.facts.close).atexit = False
+                self._newest = (generation, setup, orders)
+            return self._newest[2]
+
+    def sample(self, generation: int, setup: Setup) -> Orders:
+        """The newest rows of a generation, at least `SAMPLE_ROWS` if it has that many, read by any settings.
+
+        Raises:
+            UnknownGeneration: The generation is not kept.
+        """
+        key = (generation, setup.model_dump_json())
+        with self._lock:
+            orders = self._samples.pop(key, None) or Orders(self._newest_rows(generation), self._timezone, setup)
+            self._samples[key] = orders
+            while len(self._samples) > MAX_SAMPLES:
+                del self._samples[next(iter(self._samples))]
+            return orders
+
+    def _newest_rows(self, generation: int) -> Snapshot:
+        """A generation cut down to its last segments."""
+        snapshot = self._cache.snapshots.inspect(generation)
+        segments = snapshot.manifest.segments
+        first = len(segments)
+        while first and sum(segment.rows for segment in segments[first:]) < SAMPLE_ROWS:
+            first -= 1
+        if not first:
+            return snapshot
+        manifest = snapshot.manifest.model_copy(update={"segments": segments[first:]})
+        return Snapshot(manifest, snapshot.head, self._cache.snapshots.segment_folder(segments[first]).parent)

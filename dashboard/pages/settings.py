@@ -1,0 +1,235 @@
+"""Settings: what the columns mean, the shop's clock and currency, whether prices include tax; and a preview of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from zoneinfo import available_timezones
+
+import streamlit as st
+
+from cache.analytics.metrics import METRICS
+from cache.analytics.orders import Orders
+from cache.errors import CacheError
+from cache.query.filters import Condition
+from cache.roles import ROLES, recognised, role_groups
+from cache.schema import Column as SourceColumn
+from cache.storage.documents import SETUP
+from cache.table_setup import Setup
+from dashboard import data, formatting, frame
+from dashboard.components import order_cells
+from dashboard.components.blocks import card
+from dashboard.components.cards import cards
+from dashboard.components.order_cells import NOTHING
+from dashboard.components.table import Cell, Column, Line, table
+from dashboard.session import Session
+
+SAMPLED_ROWS = 50  # that example values are taken from
+MAX_EXAMPLES = 3  # different values of a column
+MAX_EXAMPLE_LENGTH = 40
+_RECOGNISED, _NONE = "recognised", ""  # choices for a role beside the columns
+_TAXES: Mapping[bool | None, str] = {None: "Not set", True: "Prices include tax", False: "Prices exclude tax"}
+_PREVIEWED = ("total_sales", "orders", "average_order_value", "returning_customer_rate")
+
+
+def settings(session: Session) -> None:
+    """Draws the page."""
+    loaded = frame.head(session, "Settings")
+    if loaded is None:
+        return
+    orders, _ = loaded
+    if not session.visitor.may("change_settings"):
+        st.info("Only operators can change these settings.")
+        return
+    st.caption(
+        "Set what the columns of your table mean. Most columns are recognised by name; correct what is missing or "
+        "wrong. The settings apply to everyone who uses this data."
+    )
+    _shop(session, orders)
+    _roles(orders)
+    draft = _draft(orders)
+    try:
+        _preview(session, orders, draft)
+    except CacheError as error:
+        st.error(formatting.plain(str(error)), icon=":material/error:")
+    _save_buttons(session, draft)
+    _columns(session, orders, draft)
+
+
+# -- widgets
+
+
+def _key(field: str) -> str:
+    """Streamlit's key of the widget for a field of Setup."""
+    return f"set_up {field}"
+
+
+def _role_key(role: str) -> str:
+    """Streamlit's key of the widget for a role."""
+    return _key(f"role {role}")
+
+
+def _select(label: str, key: str, options: Sequence[Any], value: Any, write: Callable[[Any], str], help: str) -> None:
+    """Draws a choice, which begins with `value`."""
+    index = options.index(value) if value in options else 0
+    st.selectbox(label, options, key=key, index=index, format_func=write, help=help or None)
+
+
+def _shop(session: Session, orders: Orders) -> None:
+    setup = orders.setup
+    zones = ["", *sorted(available_timezones())]
+    codes = ["", *(code for code, _ in data.currencies(orders) if code)]
+    with st.container(border=True):
+        st.header("Shop", anchor=False)
+        with st.grid(2, min_column_width=300):
+            _select(
+                "Time zone of the shop",
+                _key("timezone"),
+                zones,
+                setup.timezone,
+                lambda zone: zone or f"Default: {session.settings.shop_timezone}",
+                "Determines when a day of the shop begins.",
+            )
+            _select(
+                "Time zone of stored times",
+                _key("source_timezone"),
+                zones,
+                setup.source_timezone,
+                lambda zone: zone or "Default: as the sync reads them",
+                "For dates and times without a time zone in your table.",
+            )
+            _select(
+                "Currency",
+                _key("currency"),
+                codes,
+                setup.currency,
+                lambda code: code or "Default: the one with the most orders",
+                "The currency that pages open with. Amounts in different currencies are never added.",
+            )
+            if "taxes_included" not in orders.reading.roles:
+                _select(
+                    "Tax",
+                    _key("taxes"),
+                    list(_TAXES),
+                    setup.taxes_included,
+                    lambda included: _TAXES[included],
+                    "Shopify stores this with each order. Your table has no column for it.",
+                )
+
+
+def _roles(orders: Orders) -> None:
+    assigned = orders.reading.roles
+    for group, roles in role_groups().items():
+        count = sum(role in assigned for role in roles)
+        expanded = not assigned.keys() & set(roles[:2])
+        with (
+            st.expander(f"{group}: {count} of {len(roles)} found", expanded=expanded),
+            st.grid(2, min_column_width=300),
+        ):
+            for role in roles:
+                _role(orders, role)
+
+
+def _role(orders: Orders, role: str) -> None:
+    by_name = recognised(orders.columns).get(role)
+    options = [_RECOGNISED, _NONE, *(c.name for c in orders.columns if c.kind in ROLES[role].kinds)]
+
+    def write(choice: str) -> str:
+        if choice == _RECOGNISED:
+            return f"{by_name.name} (recognised)" if by_name else "Not recognised"
+        return choice or "No column"
+
+    words = ROLES[role].words
+    _select(
+        f"{words[:1].upper()}{words[1:]}",
+        _role_key(role),
+        options,
+        orders.setup.columns.get(role, _RECOGNISED),
+        write,
+        "",
+    )
+
+
+def _draft(orders: Orders) -> Setup:
+    """The settings as the widgets show them."""
+    chosen = {role: st.session_state[_role_key(role)] for role in ROLES}
+    return Setup(
+        columns={role: column for role, column in chosen.items() if column != _RECOGNISED},
+        timezone=st.session_state[_key("timezone")] or None,
+        source_timezone=st.session_state[_key("source_timezone")] or None,
+        currency=st.session_state[_key("currency")] or None,
+        taxes_included=st.session_state.get(_key("taxes"), orders.setup.taxes_included),
+    )
+
+
+# -- preview and save
+
+
+def _preview(session: Session, orders: Orders, draft: Setup) -> None:
+    loader = session.backend.orders
+    before, now = loader.sample(orders.generation, orders.setup), loader.sample(orders.generation, draft)
+    currency = draft.currency or next((code for code, _ in now.currencies()), "")
+    conditions = (Condition("currency", "eq", currency),)
+    figures, saved_figures = now.figures(None, conditions), before.figures(None, conditions)
+    with st.container(border=True):
+        st.header("Preview", anchor=False)
+        st.caption(f"Figures of the newest {now.rows:,} rows, compared with the saved settings.")
+        metrics = [METRICS[name] for name in _PREVIEWED if METRICS[name].available(now.missing)]
+        shown = [card(metric, figures, saved_figures, currency, "ordered") for metric in metrics]
+        cards("Preview", shown, key="set_up_cards")
+        if extent := now.extent():
+            first, last = formatting.moment(extent.start), formatting.moment(extent.end)
+            st.caption(formatting.plain(f"Orders from {first} to {last}, {now.timezone}."))
+        for sentence in now.missing.values():
+            st.caption(formatting.plain(sentence))
+
+
+def _save_buttons(session: Session, draft: Setup) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        saved = session.cache.documents.read(SETUP) == draft
+        st.button("Save", type="primary", key="save_set_up", on_click=_save, args=(session, draft), disabled=saved)
+        st.button("Reset to recognised columns", key="forget_set_up", on_click=_save, args=(session, Setup()))
+        if saved:
+            st.caption("These settings are saved.", width="content")
+    if session.save_error:
+        st.error(formatting.plain(session.save_error), icon=":material/error:")
+        session.save_error = ""
+
+
+def _save(session: Session, setup: Setup) -> None:
+    if not session.visitor.may("change_settings"):
+        return
+    try:
+        session.cache.documents.change(SETUP, lambda _: setup)
+    except CacheError as error:
+        session.save_error = str(error)
+        return
+    for role in ROLES:
+        st.session_state[_role_key(role)] = setup.columns.get(role, _RECOGNISED)
+    st.session_state[_key("timezone")] = setup.timezone or ""
+    st.session_state[_key("source_timezone")] = setup.source_timezone or ""
+    st.session_state[_key("currency")] = setup.currency or ""
+    st.session_state[_key("taxes")] = setup.taxes_included
+
+
+def _columns(session: Session, orders: Orders, draft: Setup) -> None:
+    """Draws the columns of the table with example values."""
+    meanings: dict[str, list[str]] = {}
+    for role, column in recognised(orders.columns, draft).items():
+        meanings.setdefault(column.name, []).append(ROLES[role].words)
+    rows = data.page(orders, None, (), "", SAMPLED_ROWS, 0, session.visitor.masked_columns(orders)).rows
+
+    def line(column: SourceColumn) -> Line:
+        texts = dict.fromkeys(_short(order_cells.shown(row.get(column.name))) for row in rows)
+        examples = " · ".join([text for text in texts if text != NOTHING][:MAX_EXAMPLES]) or NOTHING
+        meaning = " and ".join(meanings.get(column.name, []))
+        return Line([Cell(column.name, more=examples), column.type, examples, meaning])
+
+    with st.container(border=True):
+        st.header("Columns", anchor=False)
+        headers = [Column("Column"), Column("Type", wide=True), Column("Values", wide=True), Column("Meaning")]
+        table("Columns", headers, [line(column) for column in orders.columns], key="set_up_columns")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_EXAMPLE_LENGTH else f"{text[: MAX_EXAMPLE_LENGTH - 1]}…"

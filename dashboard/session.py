@@ -1,0 +1,70 @@
+"""One visitor's session: everything that pages and components need, in one object that is passed to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from cache.settings import Settings
+from cache.storage.documents import SETUP
+from cache.storage.records import now
+from cache.storage.store import Cache
+from dashboard import formatting
+from dashboard.auth.access import Visitor
+from dashboard.backend import Backend
+from dashboard.navigator import Navigator
+from dashboard.view_address import ViewAddress
+
+_KEY = "session"  # in Streamlit's state of the session
+
+
+@dataclass
+class Session:
+    """One visitor's session.
+
+    Attributes:
+        backend: What all sessions share.
+        visitor: Who visits, and what the visitor may do.
+        address: The view in the address.
+        navigator: The way from page to page.
+        shown_version: Which data the page shows.
+        refresh_error: Why the refresh that the visitor asked for did not start; "" where it did.
+        save_error: Why the settings could not be saved; "" where they could.
+    """
+
+    backend: Backend
+    visitor: Visitor
+    address: ViewAddress
+    navigator: Navigator
+    shown_version: object = field(default=None)
+    refresh_error: str = ""
+    save_error: str = ""
+
+    @classmethod
+    def current(cls, backend: Backend) -> Session:
+        """The session of the visitor whose page is being run, made at the first run."""
+        if _KEY not in st.session_state:
+            address = ViewAddress()
+            visitor = Visitor(backend.settings, backend.passwords)
+            st.session_state[_KEY] = cls(backend, visitor, address, Navigator(address))
+        session: Session = st.session_state[_KEY]
+        return session
+
+    @property
+    def cache(self) -> Cache:
+        """The cache."""
+        return self.backend.cache
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the process."""
+        return self.backend.settings
+
+    def clock(self, at: datetime) -> str:
+        """An instant in the shop's time zone: the time, and the date unless it is today."""
+        zone = ZoneInfo(self.cache.documents.read(SETUP).timezone or self.settings.shop_timezone)
+        local = at.astimezone(zone)
+        return f"{local:%H:%M}" if local.date() == now().astimezone(zone).date() else formatting.moment(local)

@@ -1,0 +1,61 @@
+"""The view in the address of the page, which goes along from page to page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from cache.analytics.dimensions import FILTERS, FilterId
+from dashboard.view import View
+
+_VIEW_PARAMETERS = frozenset(("period", "from", "to", "currency", "compare", "returns", *FILTERS))
+_ORDER_PARAMETERS = frozenset(("page", "order"))  # which orders these name depends on the filters
+
+
+class ViewAddress:
+    """Reads and changes the view in the address of one visitor."""
+
+    def __init__(self) -> None:
+        self._last: View | None = None
+
+    def view(self) -> View:
+        """The view in the address."""
+        return View.read(st.query_params)
+
+    def restore(self) -> View:
+        """The view in the address. Where the address has none, it gets the one that the visitor saw last."""
+        if "period" not in st.query_params and self._last:
+            self.put(self._last)
+        self._last = self.view()
+        return self._last
+
+    def change(self, **fields: Any) -> None:
+        """Changes some fields of the view, as `View` names them."""
+        self.put(replace(self.view(), **fields))
+
+    def toggle(self, name: FilterId, value: str) -> None:
+        """Adds a value to a filter, or removes it."""
+        self.put(self.view().toggled(name, value))
+
+    def clear_filters(self) -> None:
+        """Removes all filters."""
+        self.put(self.view().without_filters())
+
+    def put(self, view: View) -> None:
+        """Writes a view into the address. Parameters of the page itself stay, such as a search."""
+        others: dict[str, str | list[str]] = {
+            name: st.query_params.get_all(name)
+            for name in st.query_params
+            if name not in _VIEW_PARAMETERS | _ORDER_PARAMETERS
+        }
+        st.query_params.from_dict(view.parameters() | others)
+
+
+def set_parameter(name: str, values: str | list[str]) -> None:
+    """Writes a parameter of the page into the address, or removes it where `values` is empty."""
+    if values:
+        st.query_params[name] = values
+    else:
+        st.query_params.pop(name, None)
