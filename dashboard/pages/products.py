@@ -59,13 +59,13 @@ def _ranking(session: Session, selection: Selection) -> None:
     ranked = data.products(selection.orders, selection.span, selection.conditions, MAX_PRODUCTS)
     with st.container(border=True):
         search = _head()
-        found = [each for each in ranked if search.casefold() in f"{each.title} {each.sku}".casefold()]
-        if len(found) > ROWS:
-            st.caption(f"The first {ROWS} of {len(found)} products. Search to find the others.")
-        if not found:
+        matching = [each for each in ranked if search.casefold() in f"{each.title} {each.sku}".casefold()]
+        if len(matching) > ROWS:
+            st.caption(f"The first {ROWS} of {len(matching)} products. Search to find the others.")
+        if not matching:
             st.caption(f"No product matches “{formatting.plain(search)}”." if search else "No products in this period.")
             return
-        lines = _lines(selection, ranked, found[:ROWS])
+        lines = _lines(selection, ranked, matching[:ROWS])
         on_pick = partial(session.address.toggle, PRODUCT)
         if table("Top products", _COLUMNS, lines, key="ranking", on_pick=on_pick):
             st.rerun()  # the whole page

@@ -1,0 +1,73 @@
+"""Pages run to their end, without a browser: over a whole table, over half of one, and with a role that is new."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from cache_factory import publish
+from shop_factory import SHOP_COLUMNS, shop
+from streamlit.testing.v1 import AppTest
+
+from cache.roles import ROLES, Role, role_groups
+from cache.settings import Settings
+from dashboard.backend import Backend
+from dashboard.pages import PAGES
+
+
+@pytest.fixture(scope="module")
+def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
+    folder = tmp_path_factory.mktemp("dashboard")
+    opened = Backend.open(Settings.load(data_dir=str(folder), cache_url=f"file:{folder / 'cache'}"))
+    publish(opened.cache, shop(60), columns=SHOP_COLUMNS)
+    yield opened
+    opened.cache.close()
+
+
+def script(backend: object, first: str) -> None:
+    """As dashboard/script/main.py, with `first` as the page at the root."""
+    from functools import partial
+
+    from dashboard.navigator import PageEntry
+    from dashboard.pages import PAGES
+    from dashboard.session import Session
+
+    session = Session.current(backend)
+    pages = {first: PAGES[first], **PAGES}
+    session.navigator.run(
+        {path: PageEntry(title, icon, partial(draw, session)) for path, (title, icon, draw) in pages.items()}
+    )
+
+
+def run(backend: Backend, page: str, query: Mapping[str, str | list[str]]) -> AppTest:
+    test = AppTest.from_function(script, args=(backend, page), default_timeout=60)
+    for name, value in query.items():
+        test.query_params[name] = value
+    return test.run()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_runs_to_its_end(backend: Backend, page: str) -> None:
+    shown = run(backend, page, {"period": "all", "by": ["status", "channel"], "step": "whole"})
+    assert [exception.message for exception in shown.exception] == []
+    assert len(shown.title) == 1
+
+
+@pytest.mark.parametrize("page", ["overview", "explore", "set-up"])
+def test_a_page_runs_to_its_end_without_many_columns(tmp_path: Path, page: str) -> None:
+    half = Backend.open(Settings.load(data_dir=str(tmp_path), cache_url=f"file:{tmp_path / 'cache'}"))
+    columns = SHOP_COLUMNS[::2]
+    publish(half.cache, [{c.name: row.get(c.name) for c in columns} for row in shop(20)], columns=columns)
+    assert [exception.message for exception in run(half, page, {"period": "all"}).exception] == []
+    half.cache.close()
+
+
+def test_a_role_that_is_new_has_its_place_on_the_settings_page(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ROLES, "gift_card", Role("Amounts", "the gift card", ("decimal",), ("giftcard",)))
+    assert "gift_card" in role_groups()["Amounts"]
+    shown = run(backend, "set-up", {})
+    assert [exception.message for exception in shown.exception] == []
+    assert "The gift card" in [box.label for box in shown.selectbox]
