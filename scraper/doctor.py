@@ -30,7 +30,7 @@ from scraper.login.trusted_hosts import visitor
 from scraper.settings import ScraperSettings
 from scraper.table import firewall
 from scraper.table.checksums import server_checksums
-from scraper.table.describe import read_shape
+from scraper.table.describe import read_table
 from scraper.table.key_ranges import Range
 from scraper.table.table import Table
 
@@ -174,7 +174,7 @@ def _inside(settings: ScraperSettings) -> Iterator[Finding]:
     with Exporter(session, settings) as export:
         try:
             table, dialect = _let_through(
-                export, StatementDialect(), lambda dialect: read_shape(export, database, name, dialect)
+                export, StatementDialect(), lambda dialect: read_table(export, database, name, dialect)
             )
         except OrdersError as error:
             try:

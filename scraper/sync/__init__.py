@@ -1,0 +1,1 @@
+"""One sync: reconcile the copy with the table, assemble segments, publish a generation."""

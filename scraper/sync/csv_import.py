@@ -1,7 +1,7 @@
-"""An export that someone made by hand in phpMyAdmin -> a generation, which nothing proves.
+"""An export that someone made by hand in phpMyAdmin -> a generation that is not verified.
 
-The file is CSV as phpMyAdmin writes it by default: commas, values in double quotes, doubled inside, NULL as it is
-without quotes, and the names of the columns in the first row.
+The file is CSV as phpMyAdmin writes it by default: commas, values in double quotes, doubled inside, NULL without
+quotes, and the names of the columns in the first row.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO
 
@@ -26,14 +26,15 @@ from scraper.errors import FileRefused, Unproven
 from scraper.settings import ScraperSettings
 from scraper.sync.assembler_thread import AssemblerThread
 from scraper.sync.progress import Reporter
-from scraper.sync.publish import newest, publish, recorded
+from scraper.sync.publish import TableCopy, newest, publish, recorded
 from scraper.sync.row_diff import row_changes
 from scraper.sync.row_fingerprints import keys_of
 from scraper.sync.segment_assembler import SegmentAssembler
-from scraper.sync.unverified_copy import as_text, assembled, spooled
+from scraper.sync.unverified_copy import as_text, assemble_all, spooled
 from scraper.table.table import Table
 
-_FITS = {  # DuckDB's conditions; a date that no calendar has is one still
+# Whether a text is a value of its column's kind, in DuckDB's SQL. MySQL stores dates that do not exist (0000-00-00).
+_IS_VALUE = {
     "integer": "try_cast({v} AS BIGINT) IS NOT NULL",
     "boolean": "try_cast({v} AS BIGINT) IS NOT NULL",
     "unsigned": "try_cast({v} AS UBIGINT) IS NOT NULL",
@@ -48,10 +49,20 @@ _FITS = {  # DuckDB's conditions; a date that no calendar has is one still
 def import_file(
     cache: Cache, settings: ScraperSettings, path: Path, names: Sequence[str] | None = None, accept: bool = False
 ) -> Run:
-    """Publishes the rows of a file as not verified, and returns how it went; a file that is refused is a failed run.
+    """Publishes the rows of a file as not verified. A file that is refused is a failed run.
 
-    Parameters: `names` are those of the columns where the first row does not hold them; `accept` publishes a file that
-    is older than the last verification, or has far fewer rows than there were. Raises SyncRunning.
+    Args:
+        cache: Where it is published.
+        settings: Database, table, time zone and limits.
+        path: The file.
+        names: The names of the columns, if the first row does not hold them.
+        accept: Publishes a file that is older than the last verification, or that has far fewer rows than the cache.
+
+    Returns:
+        How it went.
+
+    Raises:
+        SyncRunning: A sync holds the lock.
     """
 
     def work(reporter: Reporter, _: object) -> None:
@@ -76,20 +87,25 @@ class _Import:
             raise FileRefused(f"{self._path.name} cannot be read: {error.strerror}.", "Check its name.") from error
         before = self._before()
         with file, self._cache.snapshots.workspace() as workspace:
-            if file.read(3) != b"\xef\xbb\xbf":  # an editor's mark of UTF-8
+            if file.read(3) != b"\xef\xbb\xbf":  # a byte order mark, which some editors write
                 file.seek(0)
             table, order = self._table(before, list(names) if names else self._header(file))
             with self._reporter.phase("rows"):
                 rows = spooled(self._rows(file, table, order), workspace)
-            self._plausible(before, rows, table, written)
+            self._refuse_implausible(before, rows, table, written)
             self._publish(before, rows, table, workspace, written)
 
     def _before(self) -> Snapshot | None:
-        """The last generation, where it is of the same table."""
+        """The last generation, if it is of the same table."""
         before = newest(self._cache)
-        wanted = (self._settings.phpmyadmin_database, self._settings.phpmyadmin_table)
-        then = before.manifest.source if before else None
-        return before if then is not None and (then.database, then.table) == wanted else None
+        if before is None:
+            return None
+        source = before.manifest.source
+        same_table = (source.database, source.table) == (
+            self._settings.phpmyadmin_database,
+            self._settings.phpmyadmin_table,
+        )
+        return before if same_table else None
 
     # -- columns
 
@@ -98,123 +114,141 @@ class _Import:
         return next(csv.reader([line]), [])
 
     def _table(self, before: Snapshot | None, names: list[str]) -> tuple[Table, list[int]]:
-        """The table, and for each of its columns the place in the file."""
+        """The table, and the place of each of its columns in the file."""
         name = self._path.name
         if not names or len(set(names)) < len(names):
-            raise FileRefused(f"The first row of {name} does not hold the names of columns, each once.")
-        columns = tuple(map(_anew, before.columns)) if before else tuple(_text(each) for each in names)
+            raise FileRefused(f"The first row of {name} does not hold the names of the columns, each once.")
+        columns = tuple(map(_undecided, before.columns)) if before else tuple(map(_text_column, names))
         missing = [column.name for column in columns if column.name not in names]
         unknown = sorted(set(names) - {column.name for column in columns})
         if missing or unknown:
             lacks = f" lacks the columns {', '.join(missing[:5])}" if missing else ""
-            has = f" has columns that the table does not: {', '.join(unknown[:5])}" if unknown else ""
+            has = f" has columns that the table does not have: {', '.join(unknown[:5])}" if unknown else ""
             raise FileRefused(f"{name}{lacks}{' and' if lacks and has else ''}{has}.")
-        settings = self._settings
         table = Table(
-            database=settings.phpmyadmin_database, name=settings.phpmyadmin_table, columns=columns, server="",
-            charsets=(None,) * len(columns), dialect=before.manifest.source.dialect if before else StatementDialect(),
-        )  # fmt: skip
+            database=self._settings.phpmyadmin_database,
+            name=self._settings.phpmyadmin_table,
+            columns=columns,
+            server="",
+            charsets=(None,) * len(columns),
+            dialect=before.manifest.source.dialect if before else StatementDialect(),
+        )
         return table, [names.index(column.name) for column in columns]
 
     # -- rows
 
     def _rows(self, file: IO[bytes], table: Table, order: list[int]) -> Iterator[pa.Table]:
-        """Rows as our own SELECT would give them."""
+        """The rows as a SELECT of the sync gives them."""
         start, done = file.tell(), 0
         names = [f"c{i}" for i in range(len(order))]
         try:
             for raw in parse_csv(file, len(order), "NULL", pa.binary()):
-                rows = raw.select(order).rename_columns(names)
-                try:
-                    rows = as_text(rows, table.columns, self._settings.source_timezone)
-                except ValueError as error:
-                    raise FileRefused(f"{self._path.name} holds text that is not UTF-8, or a time that is none, "
-                                      f"between rows {done + 1} and {done + len(rows)}.") from error  # fmt: skip
-                self._check(rows, table, done)
+                rows = self._text(raw.select(order).rename_columns(names), table, done)
+                self._refuse_wrong_types(rows, table, done)
                 done += len(rows)
                 self._reporter.advance(len(rows), file.tell())
                 yield rows
-        except ValueError as error:  # of Arrow, too
+        except ValueError as error:
             file.seek(start)
-            raise FileRefused(f"{self._path.name}, {_fault(file, len(order), first=2 if start > 3 else 1)}.") from error
+            fault = _first_fault(file, len(order), first=2 if start > 3 else 1)
+            raise FileRefused(f"{self._path.name}, {fault}.") from error
 
-    def _check(self, rows: pa.Table, table: Table, done: int) -> None:
-        """Each value must be one of its column's type, and NULL only where that may be."""
-        wrong = []
+    def _text(self, rows: pa.Table, table: Table, done: int) -> pa.Table:
+        try:
+            return as_text(rows, table.columns, self._settings.source_timezone)
+        except ValueError as error:
+            where = f"between rows {done + 1} and {done + len(rows)}"
+            raise FileRefused(
+                f"{self._path.name} holds text that is not UTF-8, or an invalid time, {where}."
+            ) from error
+
+    def _refuse_wrong_types(self, rows: pa.Table, table: Table, done: int) -> None:
+        """Each value must be one of its column's type, and NULL only where the column allows it."""
+        tests = []
         for i, column in enumerate(table.columns):
-            fits = _FITS.get(column.kind, "true").format(v=f"c{i}", digits=column.digits, decimals=column.decimals)
-            wrong.append(f"CASE WHEN c{i} IS NULL THEN {not column.nullable} ELSE NOT {fits} END AS w{i}")
+            is_value = _IS_VALUE.get(column.kind, "true").format(
+                v=f"c{i}", digits=column.digits, decimals=column.decimals
+            )
+            tests.append(f"CASE WHEN c{i} IS NULL THEN {not column.nullable} ELSE NOT {is_value} END AS wrong{i}")
         duck = engine()
         try:
             duck.register("rows", rows)
-            found = duck.sql(f"SELECT {', '.join(wrong)} FROM rows").fetchnumpy()
+            wrong = duck.sql(f"SELECT {', '.join(tests)} FROM rows").fetchnumpy()
         finally:
             duck.close()
         for i, column in enumerate(table.columns):
-            if len(places := np.flatnonzero(found[f"w{i}"])):
-                raise FileRefused(f"{self._path.name}, row {done + int(places[0]) + 1}: the value of {column.name} is "
-                                  f"none of its type, {column.type}.")  # fmt: skip
+            if len(places := np.flatnonzero(wrong[f"wrong{i}"])):
+                raise FileRefused(
+                    f"{self._path.name}, row {done + int(places[0]) + 1}: "
+                    f"the value of {column.name} is not of its type, {column.type}."
+                )
 
-    def _plausible(self, before: Snapshot | None, rows: pa.Table, table: Table, written: datetime) -> None:
+    def _refuse_implausible(self, before: Snapshot | None, rows: pa.Table, table: Table, written: datetime) -> None:
         name = self._path.name
         if table.range_key is not None and table.unique and len(np.unique(keys_of(rows, table))) < len(rows):
             raise FileRefused(f"{name} holds rows with the same {table.columns[table.range_key].name}.")
         if before is None or self._accept:
             return
-        advice = "Export the table again; or import it as it is, with --accept."
-        if before.head.verified_at is not None and written < before.head.verified_at:
-            raise FileRefused(
-                f"{name} is older than the last verification, of {before.head.verified_at:%F %T} UTC.", advice
-            )
+        advice = "Export the table again, or import this file with --accept."
+        verified_at = before.head.verified_at
+        if verified_at is not None and written < verified_at:
+            raise FileRefused(f"{name} is older than the last verification, of {verified_at:%F %T} UTC.", advice)
         if len(rows) < before.rows * self._settings.hold_back_below:
-            raise FileRefused(f"{name} has {len(rows):,} rows, and there were {before.rows:,}.", advice)
+            raise FileRefused(f"{name} has {len(rows):,} rows. The cache has {before.rows:,}.", advice)
 
     # -- publishing
 
     def _publish(
         self, before: Snapshot | None, rows: pa.Table, table: Table, workspace: Path, written: datetime
     ) -> None:
-        zone = self._settings.source_timezone
-        then = before.manifest.source if before else Source(database=table.database, table=table.name)
-        source = then.model_copy(update={"timezone": zone, "dialect": table.dialect})
+        timezone = self._settings.source_timezone
+        former = before.manifest.source if before else Source(database=table.database, table=table.name)
+        source = former.model_copy(update={"timezone": timezone, "dialect": table.dialect})
         unverified_reason = Unproven(
-            f"The rows come from a file that was exported by hand ({self._path.name}), which nothing proves.",
-            "The next sync compares them with the table.",
+            f"The rows come from a file that was exported by hand ({self._path.name}). It may be incomplete.",
+            "The next sync compares the rows with the table.",
         )
         known = before.columns if before else ()
-        with AssemblerThread(SegmentAssembler(table, known, self._cache.snapshots, workspace, zone)) as assembler:
-            segments = assembled(assembler, rows, table)
+        assembler = SegmentAssembler(table, known, self._cache.snapshots, workspace, timezone)
+        with AssemblerThread(assembler) as thread:
+            segments = assemble_all(thread, rows, table)
             with self._reporter.phase("publish"):
-                columns = assembler.columns()
-                changed = row_changes(before, source, columns, segments, table, self._cache.snapshots)
-                publish(
-                    self._cache, self._reporter, before, source, columns, segments, changed,
-                    self._settings.changes_days, unverified_reason, written,
-                )  # fmt: skip
+                columns = thread.columns()
+                copy = TableCopy(
+                    before=before,
+                    source=source,
+                    columns=columns,
+                    segments=tuple(segments),
+                    changed_rows=row_changes(before, source, columns, segments, table, self._cache.snapshots),
+                    as_of=written,
+                    proven_at=None,
+                    unverified_reason=unverified_reason,
+                )
+                publish(self._cache, self._reporter, copy, timedelta(days=self._settings.changes_days))
 
 
-def _text(name: str) -> Column:
-    """A column of which nothing is known but its name."""
+def _text_column(name: str) -> Column:
+    """A column of which only the name is known."""
     return Column(name=name, type="text", kind="text", nullable=True)
 
 
-def _anew(column: Column) -> Column:
-    """A recorded column as a table's description has it: what was decided by its values is decided elsewhere."""
+def _undecided(column: Column) -> Column:
+    """A recorded column as the table's description has it, before its kind was inferred from values."""
     kind: Kind = "boolean" if column.type == "tinyint(1)" else "text" if column.kind == "json" else column.kind
     return column.model_copy(update={"kind": kind, "decided": True})
 
 
-def _fault(file: IO[bytes], width: int, first: int) -> str:
-    """The line with the first row that is none, and why. `first` is the number of the line at which the file stands."""
+def _first_fault(file: IO[bytes], width: int, first: int) -> str:
+    """The first line that is not a row, and why. `first` is the number of the line at which the file stands."""
     csv.field_size_limit(sys.maxsize)
     lines = (line.decode("utf-8", "replace") for line in file)
     reader = csv.reader(lines, strict=True)
-    last = at = first
+    last = current = first
     try:
         for row in reader:
             if row and len(row) != width:
-                return f"line {at}: {len(row)} values instead of {width}"
-            last, at = at, first + reader.line_num
+                return f"line {current}: {len(row)} values instead of {width}"
+            last, current = current, first + reader.line_num
     except csv.Error as error:
-        return f"line {at}: the row does not end, or its quotes do not match ({error})"
+        return f"line {current}: the row does not end, or its quotes do not match ({error})"
     return f"line {last}: the last row has no end"

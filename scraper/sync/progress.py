@@ -1,4 +1,4 @@
-"""Tells the cache how a sync is getting on, so that every reader can show it; also the terminal, where there is one."""
+"""Progress of a sync: written to the cache, so that every reader can show it, and to the terminal if there is one."""
 
 from __future__ import annotations
 
@@ -19,14 +19,29 @@ from cache.storage.store import Cache
 
 log = logging.getLogger(__name__)
 
-PHASES = {"login": "log in", "table": "read the table's shape", "checksums": "compare checksums", "rows": "export rows",
-          "publish": "publish"}  # fmt: skip
+PHASES = {
+    "login": "log in",
+    "table": "read the columns",
+    "checksums": "compare checksums",
+    "rows": "export rows",
+    "publish": "publish",
+}
 BEAT_SECONDS = 1.0
 SHOW_SECONDS = 0.2
 
 
 class Reporter:
-    """Holds the Run of a sync. Progress is written at most five times a second, a heartbeat once a second."""
+    """Reports the run of a sync. Progress is written at most five times a second, a heartbeat once a second.
+
+    Used by the thread of the sync. Its own thread only reads the run.
+
+    Args:
+        cache: Where the run is reported.
+        run: The run as it begins.
+
+    Attributes:
+        run: The run as it is now.
+    """
 
     def __init__(self, cache: Cache, run: Run) -> None:
         self.run = run
@@ -52,31 +67,48 @@ class Reporter:
             self._bar.close()
 
     def update(self, **values: Any) -> None:
-        """Changes fields of the Run, to be reported with the next progress or heartbeat."""
+        """Changes fields of the run. They are written with the next progress or heartbeat."""
         with self._lock:
             self.run = self.run.model_copy(update=values)
 
     @contextmanager
     def phase(self, name: str, total: int = 0, done: int = 0) -> Iterator[None]:
-        """Times a phase, or a part of one where some is `done` already, and logs it in one line."""
+        """Measures the duration of a phase, and logs it.
+
+        Args:
+            name: One of PHASES.
+            total: Rows to be done; 0 if that is not known.
+            done: Rows already done, where this is a part of a phase.
+        """
         self._progress(Progress(phase=name, total=total, done=done, bytes=self.run.progress.bytes))  # type: ignore[arg-type]
         began = time.monotonic()
         try:
             yield
         finally:
-            took = time.monotonic() - began
-            seconds = {**self.run.seconds, name: round(self.run.seconds.get(name, 0) + took, 3)}
+            duration = time.monotonic() - began
+            seconds = {**self.run.seconds, name: round(self.run.seconds.get(name, 0) + duration, 3)}
             self.update(seconds=seconds)
             progress = self.run.progress
-            log.info("sync=%s phase=%s seconds=%.2f rows=%d bytes=%d", self.run.id, name, took, progress.done,
-                     progress.bytes)  # fmt: skip
+            log.info(
+                "sync=%s phase=%s seconds=%.2f rows=%d bytes=%d",
+                self.run.id,
+                name,
+                duration,
+                progress.done,
+                progress.bytes,
+            )
 
     def advance(self, rows: int, received: int) -> None:
-        """`rows` more are done; `received` bytes have come in all."""
+        """Reports progress.
+
+        Args:
+            rows: How many more rows are done.
+            received: Bytes of all answers until now.
+        """
         progress = self.run.progress
         done = progress.done + rows
-        update = {"done": done, "bytes": received, "total": max(progress.total, done)}
-        self._progress(progress.model_copy(update=update), at_once=False)
+        changes = {"done": done, "bytes": received, "total": max(progress.total, done)}
+        self._progress(progress.model_copy(update=changes), at_once=False)
 
     def _progress(self, progress: Progress, at_once: bool = True) -> None:
         self.update(progress=progress)

@@ -1,9 +1,10 @@
-"""Around a sync or an import: its Run, the generation that it grows from, and the one that it publishes."""
+"""Around a sync or an import: its run, the generation that it starts from, and the one that it publishes."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cache.errors import OrdersError, UnknownGeneration
@@ -18,20 +19,67 @@ from scraper.sync.progress import Reporter
 log = logging.getLogger(__name__)
 
 
-def recorded(cache: Cache, trigger: str, work: Callable[[Reporter, Sequence[Task]], None], claim: bool = True) -> Run:
-    """Does work under the cache's sync lock and returns how it went; a failure is an outcome, not an exception.
+@dataclass(frozen=True)
+class TableCopy:
+    """A copy of the table, to be published.
 
-    Parameters: `work` is given the requests that it answers: none, unless it may `claim` them. Raises SyncRunning where
-    another sync holds the lock.
+    Attributes:
+        before: The generation that it started from; None if there was none.
+        source: Where the rows come from.
+        columns: As the manifest records them.
+        segments: All rows, in key order.
+        changed_rows: The rows that differ from `before`.
+        as_of: The moment before the first statement (UTC).
+        proven_at: The moment at which all rows were proven equal or later: `as_of`, or that of the last full
+            comparison where only recent segments were compared now. None where the rows are not proven.
+        unverified_reason: Why the rows are not proven equal to the table; None if they are.
+    """
+
+    before: Snapshot | None
+    source: Source
+    columns: tuple[Column, ...]
+    segments: tuple[Segment, ...]
+    changed_rows: ChangedRows
+    as_of: datetime
+    proven_at: datetime | None
+    unverified_reason: ScrapeError | None = None
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether it is the generation before, intact. Versions of servers are no part of a generation."""
+        if self.before is None or self.before.faults:
+            return False
+        former = self.before.manifest
+        return (self.segments, self.columns, _identity(self.source)) == (
+            former.segments,
+            former.columns,
+            _identity(former.source),
+        )
+
+
+def recorded(cache: Cache, trigger: str, work: Callable[[Reporter, Sequence[Task]], None], claim: bool = True) -> Run:
+    """Does work under the cache's sync lock and records it as a run. A failure is an outcome, not an exception.
+
+    Args:
+        cache: Where the run is recorded.
+        trigger: Why the work is done, for the history.
+        work: Gets the requests that it answers.
+        claim: Whether it answers the waiting requests.
+
+    Returns:
+        How it went.
+
+    Raises:
+        SyncRunning: Another sync holds the lock.
     """
     with cache.sync_lock():
         run = Run(trigger=trigger)
-        asked = cache.runs.begin(run, claim)
-        run = run.model_copy(update={"asked_by": tuple(sorted({task.requested_by for task in asked}))})
+        requests = cache.runs.begin(run, claim)
+        run = run.model_copy(update={"asked_by": tuple(sorted({request.requested_by for request in requests}))})
         with Reporter(cache, run) as reporter:
             try:
                 cache.snapshots.require_format()
-                work(reporter, asked)
+                work(reporter, requests)
             except OrdersError as error:
                 log.error("sync=%s failed code=%s %s", run.id, error.code, error)
                 reporter.update(outcome="failed", error=error.trouble())
@@ -44,52 +92,81 @@ def recorded(cache: Cache, trigger: str, work: Callable[[Reporter, Sequence[Task
 
 
 def newest(cache: Cache) -> Snapshot | None:
-    """The generation to grow from; whatever is damaged in the newest is a range that differs."""
+    """Returns the generation to start from, even if files of it are damaged: their ranges are exported again."""
     head = cache.snapshots.head()
     try:
         before = cache.snapshots.inspect(head.generation) if head else None
     except UnknownGeneration as error:
-        log.warning("%s All is loaded again.", error.message)
+        log.warning("%s All rows are loaded again.", error.message)
         return None
-    for segment, problem in before.faults.items() if before else ():
-        log.warning("Segment %s %s. Its rows are loaded again.", segment, problem)
+    for segment, fault in before.faults.items() if before else ():
+        log.warning("Segment %s %s. Its rows are loaded again.", segment, fault)
     return before
 
 
-def publish(
-    cache: Cache, reporter: Reporter, before: Snapshot | None, source: Source, columns: tuple[Column, ...],
-    segments: list[Segment], changed: ChangedRows, keep_days: float, doubt: ScrapeError | None,
-    as_of: datetime, proven_at: datetime | None = None,
-) -> None:  # fmt: skip
-    """Publishes segments as a generation, or confirms the one before where nothing changed.
+def publish(cache: Cache, reporter: Reporter, copy: TableCopy, keep_changes: timedelta) -> None:
+    """Publishes a copy as a generation, or confirms the generation before if nothing changed.
 
-    Parameters: `changed` are the rows that differ from it; `keep_days` is how long lists of changes
-    stay. `doubt` is why the copy is not proven equal to the table, and the last verification stays; or None.
-    `proven_at` is the moment from which all of it is proven, where it is not `as_of`.
+    Args:
+        cache: Where it is published.
+        reporter: Takes the outcome.
+        copy: The copy.
+        keep_changes: How long lists of changes are kept.
+
+    Raises:
+        CacheError: What `Snapshots.publish` and `Snapshots.confirm` raise.
     """
     last = cache.snapshots.head()
-    same = before is not None and not before.faults and (tuple(segments), columns, _told(source)) == (
-        before.manifest.segments, before.columns, _told(before.manifest.source))  # fmt: skip
-    generation = (last.generation if last else 0) + (0 if same else 1)
-    verified_at = last.verified_at if doubt and last else None if doubt else proven_at or as_of
-    head = Head(generation=generation, as_of=as_of, verified=doubt is None, verified_at=verified_at,
-                checked_at=verified_at if doubt else as_of, reason=doubt.message if doubt else None)  # fmt: skip
-    if same:
+    head = _next_head(last, copy)
+    if copy.unchanged:
         cache.snapshots.confirm(head)
     else:
         manifest = Manifest(
-            generation=generation, parent=last.generation if last else None, created_at=now(), as_of=as_of,
-            verified_at=verified_at, reason=head.reason, source=source, columns=columns, segments=tuple(segments),
-            changes=changed.counts,
-        )  # fmt: skip
-        cache.snapshots.publish(Publication(manifest, head, changed, timedelta(days=keep_days)))
+            generation=head.generation,
+            parent=last.generation if last else None,
+            created_at=now(),
+            as_of=copy.as_of,
+            verified_at=head.verified_at,
+            reason=head.reason,
+            source=copy.source,
+            columns=copy.columns,
+            segments=copy.segments,
+            changes=copy.changed_rows.counts,
+        )
+        cache.snapshots.publish(Publication(manifest, head, copy.changed_rows, keep_changes))
+    reason = copy.unverified_reason
     reporter.update(
-        outcome="unverified" if doubt else "unchanged" if same else "published",
-        generation=generation, rows=sum(segment.rows for segment in segments), ranges=len(segments),
-        changes=changed.counts, bytes=reporter.run.progress.bytes, error=doubt.trouble() if doubt else None,
-    )  # fmt: skip
+        outcome="unverified" if reason else "unchanged" if copy.unchanged else "published",
+        generation=head.generation,
+        rows=sum(segment.rows for segment in copy.segments),
+        ranges=len(copy.segments),
+        changes=copy.changed_rows.counts,
+        bytes=reporter.run.progress.bytes,
+        error=reason.trouble() if reason else None,
+    )
 
 
-def _told(source: Source) -> tuple[object, ...]:
-    """What of a source is part of a generation; the versions of servers are not."""
+def _next_head(last: Head | None, copy: TableCopy) -> Head:
+    """The pointer to the copy. One that is not proven keeps the time of the last verification."""
+    generation = (last.generation if last else 0) + (0 if copy.unchanged else 1)
+    if copy.unverified_reason is None:
+        return Head(
+            generation=generation,
+            as_of=copy.as_of,
+            verified=True,
+            verified_at=copy.proven_at,
+            checked_at=copy.as_of,
+        )
+    verified_at = last.verified_at if last else None
+    return Head(
+        generation=generation,
+        as_of=copy.as_of,
+        verified=False,
+        verified_at=verified_at,
+        checked_at=verified_at,
+        reason=copy.unverified_reason.message,
+    )
+
+
+def _identity(source: Source) -> tuple[object, ...]:
     return source.database, source.table, source.timezone, source.dialect

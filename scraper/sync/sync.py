@@ -24,13 +24,13 @@ from scraper.settings import ScraperSettings
 from scraper.sync.assembler_thread import AssemblerThread
 from scraper.sync.draft import DraftLoad, Held, held_in_snapshot
 from scraper.sync.progress import Reporter
-from scraper.sync.publish import newest, publish, recorded
+from scraper.sync.publish import TableCopy, newest, publish, recorded
 from scraper.sync.reconcile import EMPTY_TABLE, Reconciliation
 from scraper.sync.row_diff import row_changes
 from scraper.sync.segment_assembler import SegmentAssembler
 from scraper.sync.unverified_copy import copy_counted
 from scraper.table import firewall
-from scraper.table.describe import read_shape
+from scraper.table.describe import read_table
 from scraper.table.table import Table
 
 
@@ -118,12 +118,17 @@ class _Sync:
                 self._hold_back(before.rows, sum(segment.rows for segment in segments))
             with self._reporter.phase("publish"):
                 columns = thread.columns()
-                changed = row_changes(before, source, columns, segments, table, self._cache.snapshots)
-                proven_at = as_of if only is None else self._verified_at()
-                publish(
-                    self._cache, self._reporter, before, source, columns, segments, changed,
-                    self._settings.changes_days, unverified_reason, as_of, proven_at,
-                )  # fmt: skip
+                copy = TableCopy(
+                    before=before,
+                    source=source,
+                    columns=columns,
+                    segments=tuple(segments),
+                    changed_rows=row_changes(before, source, columns, segments, table, self._cache.snapshots),
+                    as_of=as_of,
+                    proven_at=as_of if only is None else self._verified_at(),
+                    unverified_reason=unverified_reason,
+                )
+                publish(self._cache, self._reporter, copy, timedelta(days=self._settings.changes_days))
 
     def _segments(
         self,
@@ -156,7 +161,7 @@ class _Sync:
 
     def _table(self, export: Exporter, dialect: StatementDialect) -> Table:
         with self._reporter.phase("table"):
-            return read_shape(export, self._settings.phpmyadmin_database, self._settings.phpmyadmin_table, dialect)
+            return read_table(export, self._settings.phpmyadmin_database, self._settings.phpmyadmin_table, dialect)
 
     def _refuse_changed_columns(self, export: Exporter, table: Table) -> None:
         """Reads the columns again after the last checksum: a column renamed meanwhile would keep its old name."""

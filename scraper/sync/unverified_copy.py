@@ -1,7 +1,7 @@
-"""All rows of a table, counted but not proven: where no checksum gets through, and for files that someone exported.
+"""All rows of a table, counted but not proven: where a firewall blocks checksums, and for files exported by hand.
 
-They are spooled to disk first, so that an answer of which the count is wrong is tried again before any row is kept,
-and so that rows which come in no order of their key can be put in it.
+Rows are spooled to disk first: an answer with a wrong count is requested again before any row is kept, and rows that
+come in another order are sorted by their key.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from scraper.client.session_pool import SessionPool
 from scraper.errors import AnswerCut
 from scraper.sync import keyset_pager
 from scraper.sync.assembler_thread import AssemblerThread
+from scraper.sync.keyset_pager import Pager, count_rows
 from scraper.sync.progress import Reporter
 from scraper.sync.row_fingerprints import keys_of
 from scraper.sync.segment_assembler import AddRows, EndRun, StartRun
@@ -38,32 +39,50 @@ def copy_counted(
     seconds: float,
     reporter: Reporter,
 ) -> list[Segment]:
-    """Segments of all rows. The number of rows lies between the server's counts before and after.
+    """Copies all rows. Their number lies between the server's counts before and after.
 
-    Parameters: `folder` is where rows are spooled; `timezone` is what phpMyAdmin's own export writes TIMESTAMP in;
-    `seconds` is what a statement aims at. Raises AnswerCut, and what `Exporter.select` raises.
+    Args:
+        pool: The phpMyAdmin sessions.
+        table: The table; its dialect says how rows are read.
+        assembler: Writes the segments.
+        folder: Where rows are spooled.
+        timezone: In which phpMyAdmin's own export writes TIMESTAMP columns, an IANA name.
+        seconds: Target duration of one statement.
+        reporter: Takes the progress.
+
+    Returns:
+        Segments of all rows.
+
+    Raises:
+        AnswerCut: The server counts more or fewer rows, each time.
+        ScrapeError: What `Exporter.select` raises.
     """
     export = pool.first
-    own = table.dialect.rows == "exported"
+    exported = table.dialect.rows == "exported"
+
+    def count() -> int:
+        return export.count() if exported else pool.run(count_rows, table)
+
+    def batches() -> Iterator[pa.Table]:
+        if not exported:
+            return (page.rows for page in Pager(pool, table, seconds).pages([WHOLE]))
+        names = [column.name for column in table.columns]
+        return (as_text(rows, table.columns, timezone) for rows in export.raw(names))
 
     def read() -> pa.Table:
-        counted = [export.count() if own else pool.run(keyset_pager.count_rows, table)]
-        if own:
-            batches = (as_text(rows, table.columns, timezone) for rows in export.raw([c.name for c in table.columns]))
-        else:
-            batches = (page.rows for page in keyset_pager.Pager(pool, table, seconds).pages([WHOLE]))
-        rows = spooled(_shown(batches, pool, reporter), folder)
-        counted.append(export.count() if own else pool.run(keyset_pager.count_rows, table))
-        if not min(counted) <= len(rows) <= max(counted):
-            raise AnswerCut(f"{len(rows)} rows arrived of {table.name}, of which the server counts {counted[1]}.")
+        count_before = count()
+        rows = spooled(_with_progress(batches(), pool, reporter), folder)
+        count_after = count()
+        if not min(count_before, count_after) <= len(rows) <= max(count_before, count_after):
+            raise AnswerCut(f"{table.name}: {len(rows)} rows arrived, but the server counts {count_after}.")
         return rows
 
     with reporter.phase("rows", total=table.estimate):
-        return assembled(assembler, retry(read, pool.cancel), table)
+        return assemble_all(assembler, retry(read, pool.cancel), table)
 
 
 def spooled(batches: Iterable[pa.Table], folder: Path) -> pa.Table:
-    """Batches (one at least) as one table that lies on disk."""
+    """Returns batches, at least one, as one table that lies in a file of the folder."""
     path = folder / f"rows-{uuid4().hex}"
     following = iter(batches)
     first = next(following)
@@ -74,12 +93,12 @@ def spooled(batches: Iterable[pa.Table], folder: Path) -> pa.Table:
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
 
 
-def assembled(assembler: AssemblerThread, rows: pa.Table, table: Table) -> list[Segment]:
-    """Segments of all rows of a table, as texts in any order."""
+def assemble_all(assembler: AssemblerThread, rows: pa.Table, table: Table) -> list[Segment]:
+    """Returns segments of all rows of a table, which are texts in any order."""
     while True:
         assembler.put(StartRun(None))
-        for part, more in _slices(rows, table):
-            assembler.put(AddRows(WHOLE, part, more))
+        for page, more in _pages(rows, table):
+            assembler.put(AddRows(WHOLE, page, more))
         assembler.put(EndRun(None))
         segments = assembler.finish()
         if not assembler.take_outdated():
@@ -87,9 +106,15 @@ def assembled(assembler: AssemblerThread, rows: pa.Table, table: Table) -> list[
 
 
 def as_text(rows: pa.Table, columns: tuple[Column, ...], timezone: str) -> pa.Table:
-    """What our own SELECT would give, from the bytes that phpMyAdmin's own export gives.
+    """Converts phpMyAdmin's own export to the texts that a SELECT of the sync gives.
 
-    Raises ValueError where a text is not UTF-8, or a time is none.
+    Args:
+        rows: Values as bytes.
+        columns: The columns of the table.
+        timezone: Of the TIMESTAMP values, an IANA name.
+
+    Raises:
+        ValueError: A text is not UTF-8, or a time is invalid.
     """
     arrays = []
     for column, values in zip(columns, rows.columns, strict=True):
@@ -99,7 +124,7 @@ def as_text(rows: pa.Table, columns: tuple[Column, ...], timezone: str) -> pa.Ta
             arrays.append(_bits(values))
         else:
             text = values.cast(pa.string())
-            arrays.append(_seconds(text, column.decimals, timezone) if column.kind == "timestamp" else text)
+            arrays.append(_unix_seconds(text, column.decimals, timezone) if column.kind == "timestamp" else text)
     return pa.table(arrays, names=rows.column_names)
 
 
@@ -111,48 +136,47 @@ def _hexadecimal(values: pa.ChunkedArray) -> pa.ChunkedArray:
         return pc.utf8_upper(pc.binary_slice(values, 2).cast(pa.string()))
     duck = engine()
     try:
-        found = duck.from_arrow(pa.table({"v": values})).select("hex(v)").to_arrow_table()
+        return duck.from_arrow(pa.table({"v": values})).select("hex(v)").to_arrow_table().column(0)
     finally:
         duck.close()
-    return found.column(0)
 
 
 def _bits(values: pa.ChunkedArray) -> pa.Array:
     """A BIT as its number; some releases export its bytes."""
     given = values.to_pylist()
-    number = all(value is None or value.isdigit() for value in given)
-    return pa.array([v if v is None else v.decode() if number else str(int.from_bytes(v)) for v in given], pa.string())
+    digits = all(value is None or value.isdigit() for value in given)
+    return pa.array([v if v is None else v.decode() if digits else str(int.from_bytes(v)) for v in given], pa.string())
 
 
-def _seconds(values: pa.ChunkedArray, decimals: int, timezone: str) -> pa.Array:
+def _unix_seconds(values: pa.ChunkedArray, decimals: int, timezone: str) -> pa.Array:
     """A TIMESTAMP as Unix seconds; 0 where it is MySQL's zero date."""
     zero = pc.starts_with(values, "0000")
     local = pc.if_else(zero, pa.scalar(None, pa.string()), values).cast(pa.timestamp("us"))
     instants = pc.assume_timezone(local, timezone, ambiguous="earliest", nonexistent="latest").cast(pa.int64())
-    found = [
+    texts = [
         None if value is None else f"{value // 1_000_000}" + f".{value % 1_000_000:06}"[: decimals + 1] * bool(decimals)
         for value in instants.to_pylist()
     ]
-    return pc.if_else(pc.fill_null(zero, False), "0", pa.array(found, pa.string()))
+    return pc.if_else(pc.fill_null(zero, False), "0", pa.array(texts, pa.string()))
 
 
-def _slices(rows: pa.Table, table: Table) -> Iterator[tuple[pa.Table, bool]]:
-    """Rows in the order of their range key, in pages; rows of one key stay together."""
+def _pages(rows: pa.Table, table: Table) -> Iterator[tuple[pa.Table, bool]]:
+    """Rows in the order of their key, in pages, and whether more follow; rows of one key stay together."""
     stops = np.array([len(rows)])
     if table.range_key is not None and len(rows):
         keys = keys_of(rows, table)
         if np.any(keys[1:] < keys[:-1]):
             order = np.argsort(keys, kind="stable")
             rows, keys = rows.take(order), keys[order]
-        stops = np.unique(np.searchsorted(keys, keys[keyset_pager.PAGE_ROWS - 1 :: keyset_pager.PAGE_ROWS], "right"))
-        stops = np.unique(np.append(stops, len(rows)))
+        last_keys = keys[keyset_pager.PAGE_ROWS - 1 :: keyset_pager.PAGE_ROWS]
+        stops = np.unique(np.append(np.searchsorted(keys, last_keys, "right"), len(rows)))
     start = 0
     for stop in stops.tolist():
         yield rows.slice(start, stop - start).combine_chunks(), stop < len(rows)
         start = stop
 
 
-def _shown(batches: Iterable[pa.Table], pool: SessionPool, reporter: Reporter) -> Iterator[pa.Table]:
+def _with_progress(batches: Iterable[pa.Table], pool: SessionPool, reporter: Reporter) -> Iterator[pa.Table]:
     for batch in batches:
         reporter.advance(len(batch), pool.received)
         yield batch

@@ -1,0 +1,1 @@
+"""What a table is, and the SQL that reads and checks it."""

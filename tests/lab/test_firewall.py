@@ -22,7 +22,7 @@ from scraper.client.session import Session
 from scraper.errors import StatementBlocked
 from scraper.settings import ScraperSettings
 from scraper.sync.sync import sync
-from scraper.table.describe import read_shape
+from scraper.table.describe import read_table
 
 COUNTED = ["CONV("]  # refused, no checksum gets through
 NO_SQL = ["SELECT", "SHOW"]  # refused, no statement does
@@ -287,8 +287,8 @@ def test_every_way_to_read_the_shape_finds_the_same(copies: Copies, shape: str) 
         name = copies.table(definition)
         settings = copies.settings.model_copy(update={"phpmyadmin_table": name})
         with Exporter(copies.session, settings) as export:
-            usual = read_shape(export, "shop", name, StatementDialect())
-            found = read_shape(export, "shop", name, StatementDialect.model_validate({"shape": shape}))
+            usual = read_table(export, "shop", name, StatementDialect())
+            found = read_table(export, "shop", name, StatementDialect.model_validate({"shape": shape}))
         assert found.columns == usual.columns
 
 

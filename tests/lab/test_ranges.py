@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from scraper.client.exporter import Exporter
 from scraper.table.checksums import RangeChecksum, server_checksums
+from scraper.table.describe import read_table
 from scraper.table.key_ranges import WHOLE, Range
-from scraper.table.table import Table, read_table
+from scraper.table.table import Table
 
 KEYS = [-(2**63), -100, -1, 0, 1, 2, 50, 99, 2**53, 2**53 + 1, 2**63 - 1]
 

@@ -14,8 +14,8 @@ from cache.storage.row_encoding import engine
 from scraper.client.exporter import Exporter
 from scraper.errors import NoTable
 from scraper.table.checksums import server_checksums
+from scraper.table.describe import read_table
 from scraper.table.key_ranges import WHOLE
-from scraper.table.table import read_table
 
 # -- on a real server
 
