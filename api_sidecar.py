@@ -1,4 +1,4 @@
-"""The JSON API beside the dashboard: `python api_sidecar.py`. Here its parts are put together."""
+"""The JSON API beside the dashboard: `python api_sidecar.py`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import logging
 import sys
 from contextlib import closing, suppress
 
-from api.access_log import to_standard_error
+from api.access_log import log_to_stderr
 from api.app import create_app
 from api.auth.default_key import load_key
-from api.routes.refresh_stream import Events
+from api.routes.cache_watcher import CacheWatcher
 from api.server import Server, listen
 from cache.errors import OrdersError
 from cache.settings import Settings
@@ -18,8 +18,14 @@ from cache.storage.backends import open_cache
 
 
 def main() -> None:
+    """Serves the API until the process is told to end.
+
+    Raises:
+        SettingsInvalid: A setting does not parse, or the address cannot be used.
+        CacheError: The cache cannot be opened.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    to_standard_error()
+    log_to_stderr()
     settings = Settings.load()
     key = load_key(settings)
     with closing(open_cache(settings.cache_url)) as cache, listen(settings.api_host, settings.api_port) as socket:
@@ -28,13 +34,13 @@ def main() -> None:
             from scraper.scheduler import Scheduler
 
             scheduler = Scheduler(cache, settings, host="api")
-        events = Events(cache, settings)
-        app = create_app(cache, settings, key, events, scheduler)
+        watcher = CacheWatcher(cache)
+        app = create_app(cache, settings, key, watcher, scheduler)
         host, port = socket.getsockname()[:2]
         print(f"API on http://{f'[{host}]' if ':' in host else host}:{port} (try it at /demo)", flush=True)
         gc.collect()
-        gc.freeze()  # what is loaded by now stays: to look through it again would hold everyone up
-        Server(app, events).run(sockets=[socket])
+        gc.freeze()  # objects loaded by now stay; collecting them again and again would delay requests
+        Server(app, watcher).run(sockets=[socket])
 
 
 if __name__ == "__main__":

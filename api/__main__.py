@@ -1,12 +1,13 @@
-"""python -m api keys add NAME | list | revoke NAME
+"""API keys: `python -m api keys add NAME`, `list` and `revoke NAME`.
 
-add     makes a key and prints it this once. It may read rows; `--scope refresh` lets it ask for refreshes, and
-        `--scope read --scope refresh` both. `--expires` takes a number of days or hours (90d, 12h), or a date, at whose
-        beginning in UTC the key ends. `--masked` hides columns with personal data from it (PERSONAL_COLUMNS).
-list    shows the keys that were added, and never what they are.
-revoke  ends one.
+add     Makes a key and prints it once. Without `--scope` it may read rows; `--scope refresh` makes a key that may
+        request refreshes, `--scope read --scope refresh` one that may do both. `--expires` takes days or hours (90d,
+        12h), or a date: the key ends when that day begins in UTC. `--masked` hides the columns with personal data
+        (PERSONAL_COLUMNS) from the key.
+list    Shows the names of the keys and what they may do.
+revoke  Ends a key.
 
-A change counts within a second, in every process that serves this cache; nothing is restarted.
+A change takes effect within a second in every process that serves this cache, without a restart.
 """
 
 from __future__ import annotations
@@ -31,25 +32,22 @@ FAILED, USAGE = 1, 2
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m api", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    keys = parser.add_subparsers(dest="subject", required=True).add_parser("keys", help="keys of the API")
-    commands = keys.add_subparsers(dest="command", required=True)
-    add = commands.add_parser("add", help="make a key")
-    add.add_argument("name", metavar="NAME")
-    add.add_argument("--scope", action="append", choices=get_args(Scope), help="what it may do (read)")
-    add.add_argument("--expires", type=_when, metavar="90d|12h|2027-01-31", help="when it ends (never)")
-    add.add_argument("--masked", action="store_true", help="hide personal data from it")
-    commands.add_parser("list", help="show the keys")
-    commands.add_parser("revoke", help="end a key").add_argument("name", metavar="NAME")
-    asked = parser.parse_args(arguments)
+    """Runs a command.
+
+    Args:
+        arguments: The command line; None: that of the process.
+
+    Returns:
+        The exit status.
+    """
+    options = _parser().parse_args(arguments)
     try:
         with closing(open_cache(Settings.load().cache_url)) as cache:
-            if asked.command == "add":
-                _add(cache, asked.name, tuple(dict.fromkeys(asked.scope or ["read"])), asked.masked, asked.expires)
-            elif asked.command == "revoke":
-                cache.documents.change(API_KEYS, lambda clients: clients.revoke(asked.name))
-                print(f"The key '{asked.name}' is revoked.")
+            if options.command == "add":
+                _add(cache, options)
+            elif options.command == "revoke":
+                cache.documents.change(API_KEYS, lambda keys: keys.revoke(options.name))
+                print(f"The key '{options.name}' is revoked.")
             else:
                 _list(cache)
     except OrdersError as error:
@@ -58,49 +56,67 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _when(text: str) -> datetime:
-    span = re.fullmatch(r"(\d{1,5})([dh])", text)
-    if span:
-        at = now() + timedelta(**{{"d": "days", "h": "hours"}[span[2]]: int(span[1])})
+def _parser() -> argparse.ArgumentParser:
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="python -m api", description=__doc__, formatter_class=formatter)
+    keys = parser.add_subparsers(dest="subject", required=True).add_parser("keys", help="API keys")
+    commands = keys.add_subparsers(dest="command", required=True)
+    add = commands.add_parser("add", help="make a key")
+    add.add_argument("name", metavar="NAME")
+    add.add_argument("--scope", action="append", choices=get_args(Scope), help="what the key may do (default: read)")
+    add.add_argument("--expires", type=_expiry, metavar="90d|12h|2027-01-31", help="when the key ends (default: never)")
+    add.add_argument("--masked", action="store_true", help="hide personal data from the key")
+    commands.add_parser("list", help="show the keys")
+    commands.add_parser("revoke", help="end a key").add_argument("name", metavar="NAME")
+    return parser
+
+
+def _expiry(text: str) -> datetime:
+    duration = re.fullmatch(r"(\d{1,5})([dh])", text)
+    if duration:
+        expiry = now() + timedelta(**{{"d": "days", "h": "hours"}[duration[2]]: int(duration[1])})
     else:
         try:
-            at = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+            expiry = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"'{text}' is neither 90d, 12h nor a date like 2027-01-31") from None
-    if at <= now():
-        raise argparse.ArgumentTypeError(f"'{text}' is over already")
-    return at
+            raise argparse.ArgumentTypeError(f"'{text}' is not a duration (90d, 12h) or a date (2027-01-31)") from None
+    if expiry <= now():
+        raise argparse.ArgumentTypeError(f"'{text}' is in the past")
+    return expiry
 
 
-def _add(cache: Cache, name: str, scopes: tuple[Scope, ...], masked: bool, expires_at: datetime | None) -> None:
-    key = new_key()
-    made = ApiKey(
-        name=name, digest=digest(key), scopes=scopes, masked=masked, created_at=now(), expires_at=expires_at
-    )  # fmt: skip
-    cache.documents.change(API_KEYS, lambda clients: clients.add(made))
-    print(f"The key '{name}' ({_meaning(made)}) is shown this once:", file=sys.stderr)
-    print(key)
+def _add(cache: Cache, options: argparse.Namespace) -> None:
+    secret = new_key()
+    key = ApiKey(
+        name=options.name,
+        digest=digest(secret),
+        scopes=tuple(dict.fromkeys(options.scope or ["read"])),
+        masked=options.masked,
+        created_at=now(),
+        expires_at=options.expires,
+    )
+    cache.documents.change(API_KEYS, lambda keys: keys.add(key))
+    print(f"The key '{key.name}' ({_describe(key)}) is shown only once:", file=sys.stderr)
+    print(secret)
 
 
 def _list(cache: Cache) -> None:
     keys = cache.documents.read(API_KEYS).keys
     width = max((len(key.name) for key in keys), default=0)
     for key in keys:
-        print(f"{key.name:{width}}  {_meaning(key)}; made {iso(key.created_at)}")
+        print(f"{key.name:{width}}  {_describe(key)}; created {iso(key.created_at)}")
     if not keys:
-        print(
-            "No keys were added; the one of the settings (SHOPIFY_API_KEY, or DATA_DIR/api_key) counts.",
-            file=sys.stderr,
-        )
+        message = "No keys were added. The default key is valid (SHOPIFY_API_KEY, or DATA_DIR/api_key)."
+        print(message, file=sys.stderr)
 
 
-def _meaning(key: ApiKey) -> str:
-    words = [" and ".join(key.scopes)]
+def _describe(key: ApiKey) -> str:
+    parts = [" and ".join(key.scopes)]
     if key.masked:
-        words.append("personal data hidden")
+        parts.append("personal data hidden")
     if key.expires_at:
-        words.append(f"{'ended' if key.expires_at <= now() else 'until'} {iso(key.expires_at)}")
-    return ", ".join(words)
+        parts.append(f"{'expired' if key.expires_at <= now() else 'expires'} {iso(key.expires_at)}")
+    return ", ".join(parts)
 
 
 if __name__ == "__main__":

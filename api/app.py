@@ -1,10 +1,11 @@
-"""The application: every address, and what stands behind it."""
+"""The application: what serves each operation of api/contract/operations.py."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -15,49 +16,98 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.access_log import AccessLog, Note, Noted
-from api.auth.authentication import ACCESS, Access, Gate, RequireKey
-from api.contract.errors import Unfinished, on_client_gone, on_fault, on_http_error, on_own_error, on_unfinished
+from api.access_log import AccessLog, Recorder, RecordResponses
+from api.auth.authentication import ADMISSION, Admission, Authenticator, RequireKey
+from api.contract.error_responses import (
+    on_client_gone,
+    on_http_error,
+    on_internal_error,
+    on_orders_error,
+    on_refresh_failed,
+)
+from api.contract.errors import RefreshFailed
 from api.contract.fetch_query import PATH
-from api.http.headers import CommonHeaders, Lines
-from api.http.prepared_response import Ready
-from api.routes.changes import ChangesFeed
-from api.routes.demo import demo_page
-from api.routes.docs import docs_page
-from api.routes.fetch import Fetch
+from api.contract.operations import OPERATIONS, Operation
+from api.http.headers import CommonHeaders, HeaderBlock
+from api.http.prepared_response import PreparedResponse
+from api.routes.cache_watcher import CacheWatcher
+from api.routes.changes import ChangesEndpoint
+from api.routes.demo import demo_endpoint
+from api.routes.docs import docs_endpoint
+from api.routes.fetch import FetchEndpoint
 from api.routes.metrics import Metrics
-from api.routes.openapi import Description
-from api.routes.refresh import Refresh
-from api.routes.refresh_stream import Events
-from api.routes.sign import Sign
-from api.routes.snapshot_view import Views
-from api.routes.status import Reports
+from api.routes.openapi import OpenApiEndpoint
+from api.routes.refresh import RefreshEndpoints
+from api.routes.refresh_stream import RefreshStream
+from api.routes.sign import sign
+from api.routes.snapshot_view import SnapshotViews
+from api.routes.status import StatusEndpoints
+from api.routes.streamed import StreamedExecutor
+from cache.access.api_keys import Scope as KeyScope
 from cache.errors import OrdersError
 from cache.export.pool import ScanPool
 from cache.settings import Settings
 from cache.storage.store import Cache
 
+log = logging.getLogger(__name__)
+
+Handler = Callable[[Request], Awaitable[Any]] | ASGIApp
+
 
 class Service(Protocol):
     """What runs beside the application, from its start to its end."""
 
-    def start(self) -> None: ...
-    def stop(self) -> None: ...
+    def start(self) -> None:
+        """Starts it."""
+
+    def stop(self) -> None:
+        """Stops it and waits for its end."""
 
 
-def create_app(cache: Cache, settings: Settings, key: str, events: Events, service: Service | None = None) -> Api:
-    """Parameters: `key` is what clients send; `events` feeds the streams; `service` is started and stopped with the
-    application (the scheduler, where this process hosts it)."""
-    views = Views(cache, settings.personal_columns)
-    scanner = ScanPool(settings.cache_url)
-    fetch = Fetch(cache, settings, views, events, scanner)
-    changes = ChangesFeed(cache, settings, views)
-    refresh = Refresh(cache)
-    reports = Reports(cache, settings, views)
+def create_app(
+    cache: Cache, settings: Settings, key: str, watcher: CacheWatcher, service: Service | None = None
+) -> Api:
+    """Puts the application together.
+
+    Args:
+        cache: The cache.
+        settings: The settings.
+        key: The API key named `default`.
+        watcher: Watches the cache; it is started and stopped with the application.
+        service: Started and stopped with the application: the scheduler, if this process runs it.
+
+    Raises:
+        SettingsInvalid: A setting does not parse.
+    """
+    views = SnapshotViews(cache, settings.personal_columns)
+    pool = ScanPool(settings.cache_url)
+    executor = StreamedExecutor(pool)
+    fetch = FetchEndpoint(cache, settings, views, RefreshStream(cache, settings, watcher), executor)
+    refresh = RefreshEndpoints(cache)
+    status = StatusEndpoints(cache, settings, views)
+    metrics = Metrics(cache)
+    authenticator = Authenticator(cache, key, settings)
+    access_log = AccessLog() if settings.access_log == "on" else None
+    handlers: Mapping[str, Handler] = {
+        "getRows": fetch.get,
+        "getChanges": ChangesEndpoint(cache, settings, views).get,
+        "getEvents": watcher.feed,
+        "postRefresh": refresh.post,
+        "getTask": refresh.get_task,
+        "postSign": sign,
+        "getStatus": status.status,
+        "getMetrics": metrics.get,
+        "getHealth": status.health,
+        "getReady": status.ready,
+        "getOpenapi": OpenApiEndpoint(authenticator, views).get,
+        "getDocs": docs_endpoint(),
+        "getDemo": demo_endpoint(),
+        "getRoot": _redirect_to_demo,
+    }
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        events.start()
+        watcher.start()
         if service:
             service.start()
         if access_log:
@@ -67,80 +117,90 @@ def create_app(cache: Cache, settings: Settings, key: str, events: Events, servi
         finally:
             if service:
                 await run_in_threadpool(service.stop)
-            await events.stop()
+            await watcher.stop()
             if access_log:
                 access_log.stop()
-            await scanner.close()
-            fetch.close()
+            await pool.close()
+            executor.close()
 
-    access_log = AccessLog() if settings.access_log == "on" else None
-    metrics = Metrics(cache)
-    notes = [metrics.note, *([access_log.note] if access_log else [])]
-    gate = Gate(cache, key, settings)
-    keyed = [Middleware(RequireKey, gate=gate)]
-    reading, refreshing = ([Middleware(RequireKey, gate=gate, scope=scope)] for scope in ("read", "refresh"))
     application = Starlette(
-        routes=[
-            Route(PATH, fetch.get, middleware=reading),
-            Route("/changes", changes.get, middleware=reading),
-            Route("/refresh", refresh.post, methods=["POST"], middleware=refreshing),
-            Route("/sign", Sign(gate).post, methods=["POST"], middleware=reading),
-            Route("/tasks/{id}", refresh.get, middleware=keyed),
-            Route("/events", events.feed, methods=["GET"], middleware=keyed),
-            Route("/status", reports.status, middleware=keyed),
-            Route("/metrics", metrics.get, middleware=reading),
-            Route("/health", reports.health),
-            Route("/ready", reports.ready),
-            Route("/openapi.json", Description(gate, views).get),
-            Route("/docs", docs_page()),
-            Route("/demo", demo_page()),
-            Route("/", _to_demo),
-        ],
+        routes=[_route(operation, handlers[operation.id], authenticator) for operation in OPERATIONS],
         exception_handlers={
-            OrdersError: on_own_error,
-            Unfinished: on_unfinished,
+            OrdersError: on_orders_error,
+            RefreshFailed: on_refresh_failed,
             HTTPException: on_http_error,
             ClientDisconnect: on_client_gone,
-            Exception: on_fault,
+            Exception: on_internal_error,
         },
         lifespan=lifespan,
     )
     application.router.redirect_slashes = False
-    return Api(CommonHeaders(application, settings.cors_origins), fetch, gate, notes)
+    recorders = [metrics.record, *([access_log.record] if access_log else [])]
+    return Api(CommonHeaders(application, settings.cors_origins), fetch, authenticator, metrics, recorders)
+
+
+def _route(operation: Operation, handler: Handler, authenticator: Authenticator) -> Route:
+    scope: KeyScope | None = operation.access if operation.access in ("read", "refresh") else None
+    guard = [] if operation.access == "none" else [Middleware(RequireKey, authenticator=authenticator, scope=scope)]
+    return Route(operation.path, handler, methods=[operation.method.upper()], middleware=guard)
 
 
 class Api:
-    """The application, and its short cut: what lies in memory is answered without passing through it."""
+    """The application with its fast path (see api/http/fast_path.py).
 
-    def __init__(self, app: CommonHeaders, fetch: Fetch, gate: Gate, notes: Sequence[Note]) -> None:
-        self._app: ASGIApp = Noted(app, self.note)
+    Args:
+        app: The application.
+        fetch: Gives prepared responses.
+        authenticator: Authenticates the requests that are tried on the fast path.
+        metrics: Counts failures of the fast path.
+        recorders: Called for each response.
+    """
+
+    def __init__(
+        self,
+        app: CommonHeaders,
+        fetch: FetchEndpoint,
+        authenticator: Authenticator,
+        metrics: Metrics,
+        recorders: Sequence[Recorder],
+    ) -> None:
+        self._app: ASGIApp = RecordResponses(app, self.record)
         self._fetch = fetch
-        self._gate = gate
-        self._notes = notes
-        self.lines = app.lines
+        self._authenticator = authenticator
+        self._metrics = metrics
+        self._recorders = recorders
+        self.headers_for = app.headers_for
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves a request the usual way."""
         await self._app(scope, receive, send)
 
-    def note(self, scope: Scope, status: int, size: int, started: float) -> None:
-        """An answer has been sent."""
-        for note in self._notes:
-            note(scope, status, size, started)
+    def record(self, scope: Scope, status: int, size: int, started: float) -> None:
+        """Records a response (see access_log.Recorder)."""
+        for recorder in self._recorders:
+            recorder(scope, status, size, started)
 
-    def at_hand(self, scope: Scope, headers: Mapping[bytes, bytes]) -> tuple[Ready, Lines] | None:
-        """The answer to a request and the headers that stand on all, if nothing has to be waited for.
+    def try_prepared(self, scope: Scope, headers: Mapping[bytes, bytes]) -> tuple[PreparedResponse, HeaderBlock] | None:
+        """The response and the common headers, if nothing has to be waited for.
 
-        What fails here is left to the application, where it fails again and is answered.
+        If the request is refused, it goes the usual way, which sends the error. The same happens after an exception,
+        which is logged and counted.
         """
-        if scope["path"] != PATH or scope["method"] not in ("GET", "HEAD") or b"signature=" in scope["query_string"]:
+        if scope["path"] != PATH or b"signature=" in scope["query_string"]:
             return None
-        access = scope[ACCESS] = self._gate.admit(scope)
         try:
-            answer = self._fetch.at_hand(scope, headers) if isinstance(access, Access) else None
-        except Exception:
+            admission = scope[ADMISSION] = self._authenticator.authenticate(scope)
+            if not isinstance(admission, Admission):
+                return None
+            response = self._fetch.try_prepared(scope, admission, headers)
+        except OrdersError:
             return None
-        return (answer, self.lines(headers.get(b"origin"))) if answer else None
+        except Exception:
+            log.exception("The fast path failed. The request goes the usual way.")
+            self._metrics.fast_path_failures += 1
+            return None
+        return (response, self.headers_for(headers.get(b"origin"))) if response else None
 
 
-async def _to_demo(_: Request) -> Response:
+async def _redirect_to_demo(_: Request) -> Response:
     return RedirectResponse("/demo")

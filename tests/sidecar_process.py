@@ -16,7 +16,7 @@ from paths import ROOT
 from warm_process import warm
 
 from api.app import create_app
-from api.routes.refresh_stream import Events
+from api.routes.cache_watcher import CacheWatcher
 from api.server import Server, listen
 from cache.errors import Trouble
 from cache.settings import Settings
@@ -83,15 +83,15 @@ def sidecar(folder: Path, **settings: str) -> Iterator[Sidecar]:
 def served_here(folder: Path, rows: int, **constants: float) -> Iterator[tuple[str, Cache]]:
     """A server in this process, with other `constants`; gives its address and its cache.
 
-    `routes__refresh_stream__ALIVE_SECONDS` is that of api/routes/refresh_stream.py.
+    `routes__cache_watcher__KEEPALIVE_SECONDS` is that of api/routes/cache_watcher.py.
     """
     settings = Settings.load(cache_url=f"file:{folder / 'cache'}", rate_limit="off", access_log="off")
     with pytest.MonkeyPatch.context() as patch, closing(open_cache(settings.cache_url)) as cache:
         for name, value in constants.items():
             patch.setattr(f"api.{name.replace('__', '.')}", value)
         publish(cache, rows)
-        events = Events(cache, settings)
-        server = Server(create_app(cache, settings, KEY, events), events)
+        watcher = CacheWatcher(cache)
+        server = Server(create_app(cache, settings, KEY, watcher), watcher)
         with listen("127.0.0.1", 0) as listening:
             thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
             thread.start()

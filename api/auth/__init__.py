@@ -1,0 +1,1 @@
+"""Who may use the API: keys, signed addresses and rate limits."""

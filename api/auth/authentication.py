@@ -1,7 +1,7 @@
-"""Who a request comes from, and what it may do: told by a key, or by the signature of its address.
+"""Authentication: which key a request comes from, and what that key may do.
 
-It costs every request a few microseconds: two look-ups, and two counters. Keys that are added, changed or
-revoked count within a second.
+A request sends a key, or it comes by a signed address. Authentication takes a few microseconds: two look-ups and two
+counters. Keys that are added, changed or revoked take effect within a second.
 """
 
 from __future__ import annotations
@@ -12,21 +12,27 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from hashlib import sha256
-from urllib.parse import parse_qsl
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
-from api.auth.rate_limits import Limits
-from api.contract.error_codes import CODES
-from api.contract.errors import Forbidden, refusal, unauthorized
+from api.auth.rate_limits import RateLimits
+from api.contract.error_responses import refusal, unauthorized
+from api.contract.errors import Forbidden, SignatureExpired, SignatureInvalid
 from cache.access.api_keys import ApiKey, ApiKeys, Scope, digest
 from cache.access.client_ip import Proxies, counted_as
-from cache.access.signed_urls import EXPIRES, SIGNATURE, is_signed, signed
+from cache.access.signed_urls import (
+    ExpiredSignature,
+    InvalidSignature,
+    sign_url,
+    verify_url,
+    without_signature,
+)
 from cache.errors import CacheError
 from cache.settings import Settings
 from cache.storage.documents import API_KEYS
@@ -34,17 +40,21 @@ from cache.storage.store import Cache
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.5
-LOOK_AGAIN_SECONDS = 30  # after a look that failed
-ACCESS = "orders.access"  # where the verdict on a request stands in its ASGI scope
-HOLDS = "orders.holds"  # and what tells whether it still stands, for answers that last
+RELOAD_SECONDS = 0.5  # between two loads of the keys
+RETRY_SECONDS = 30  # after a load that failed
+ADMISSION = "orders.admission"  # the key of an Admission in an ASGI scope
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a request may do.
+    """What a key may do.
 
-    `name` is that of its key; `masked` tells that personal data is hidden from it; `expires_at` is in epoch seconds.
+    Attributes:
+        name: The name of the key.
+        digest: The SHA-256 of the key, in hex.
+        scopes: What the key is for.
+        masked: Whether personal data is hidden from it.
+        expires_at: When the key ends, in epoch seconds.
     """
 
     name: str
@@ -54,128 +64,190 @@ class Access:
     expires_at: float = math.inf
 
     def require(self, scope: Scope) -> None:
-        """Raises Forbidden where the key lacks that scope."""
+        """Checks that the key has a scope.
+
+        Raises:
+            Forbidden: It has not.
+        """
         if scope not in self.scopes:
-            what = "read rows" if scope == "read" else "ask for a refresh"
-            raise Forbidden(
-                f"The key '{self.name}' may not {what}.",
-                f"Use a key with the scope `{scope}`: `python -m api keys add NAME --scope {scope}` makes one.",
-            )
+            raise Forbidden(self.name, scope)
 
 
-class Gate:
-    """Parameters: `cache` keeps the keys beside `key`, which may do everything and is named `default`; `settings` say
-    how often one may ask. Raises SettingsInvalid."""
+class Admission(NamedTuple):
+    """A request that was authenticated and counted.
+
+    Attributes:
+        access: What its key may do.
+        query: Its query string, without what signs the address. Only this query may be read.
+        authenticator: Who admitted it.
+    """
+
+    access: Access
+    query: bytes
+    authenticator: Authenticator
+
+    def is_valid(self) -> bool:
+        """Whether the key is still valid. It may have expired, or may have been revoked, since the request began."""
+        return self.authenticator.is_valid(self.access)
+
+
+class Authenticator:
+    """Authenticates requests and counts them.
+
+    Args:
+        cache: Keeps the other keys.
+        key: The key named `default`, which may do everything.
+        settings: Say how many requests a client may send.
+
+    Raises:
+        SettingsInvalid: A setting does not parse.
+    """
 
     def __init__(self, cache: Cache, key: str, settings: Settings) -> None:
         self._cache = cache
-        self._limits = Limits(settings.rate_limit, settings.failed_keys_limit)
+        self._limits = RateLimits(settings.rate_limit, settings.failed_keys_limit)
         self._proxies = Proxies(settings.trusted_proxies)
         self._default = Access("default", digest(key), frozenset(("read", "refresh")))
-        self._know(cache.documents.read(API_KEYS))
+        self._set_keys(cache.documents.read(API_KEYS))
 
-    def admit(self, connection: Connection) -> Access | Response:
-        """The access of a request, or the answer that refuses it. It stays in the scope, so that a request is counted
-        once, however often it is asked for.
+    def authenticate(self, connection: Connection) -> Admission | Response:
+        """Authenticates a request and counts it. Call it once for each request.
 
-        Needs `client`, `headers`, `path` and `query_string` of an ASGI scope. What signs an address is taken out of the
-        query.
+        Args:
+            connection: The ASGI scope. Only `client`, `headers`, `path` and `query_string` are read.
+
+        Returns:
+            The admission, or the response that refuses the request.
         """
-        if ACCESS not in connection:
-            connection[ACCESS] = self._verdict(connection)
-        verdict: Access | Response = connection[ACCESS]
-        return verdict
-
-    def _verdict(self, connection: Connection) -> Access | Response:
         now = time.time()
-        if now >= self._next_look:
-            self._look(now)
+        if now >= self._next_load:
+            self._load_keys(now)
         client = connection.get("client")
         address = counted_as(self._proxies.client(client[0], connection["headers"])) if client else ""
-        if refused := self._limits.request("address", address):
+        if refused := self._limits.count_request("address", address):
             return refused
+        query: bytes = connection["query_string"]
+        is_signed = b"signature=" in query
         key = key_of(connection["headers"])
         if key is not None:
-            access: Access | Response = self._known.get(_digest(key)) or unauthorized()
-            if b"signature=" in connection["query_string"]:  # the key counts
-                _take_signature(connection)
-        elif b"signature=" in connection["query_string"]:
-            access = self._signer(connection)
+            access = self._by_digest.get(_digest(key))
+            result: Admission | Response = (
+                Admission(access, without_signature(query) if is_signed else query, self) if access else unauthorized()
+            )
+        elif is_signed:
+            result = self._verify_signature(connection["path"], query)
         else:
             return unauthorized()
-        if not isinstance(access, Access):
-            return self._limits.wrong_key(address) or access
+        if not isinstance(result, Admission):
+            return self._limits.count_wrong_key(address) or result
+        access = result.access
         if now >= access.expires_at:
             return unauthorized()
-        if refused := self._limits.right_key(access.digest, address) or self._limits.request("key", access.name):
-            return refused
-        return access
+        return (
+            self._limits.allow_right_key(access.digest, address)
+            or self._limits.count_request("key", access.name)
+            or result
+        )
 
-    def holds(self, access: Access) -> bool:
-        """Whether a key that was admitted still is: it may have been revoked, or have expired."""
+    def is_valid(self, access: Access) -> bool:
+        """Whether a key that was right still is: it may have expired, or may have been revoked."""
         now = time.time()
-        if now >= self._next_look:
-            self._look(now)
-        signer = self._signers.get(access.name)
-        return signer is not None and signer.digest == access.digest and now < signer.expires_at
+        if now >= self._next_load:
+            self._load_keys(now)
+        current = self._by_name.get(access.name)
+        return current is not None and current.digest == access.digest and now < current.expires_at
 
     def sign(self, access: Access, path: str, query: str, expires_at: datetime) -> str:
-        """An address that reads as `access` may, until then."""
-        return signed(self._secret, path, query, access.name, expires_at, access.digest)
+        """Signs an address that may read what `access` may read.
 
-    def _look(self, now: float) -> None:
+        Args:
+            access: The key that signs.
+            path: The path of the address.
+            query: The query string without `?`.
+            expires_at: When the address ends.
+
+        Returns:
+            The address, from its path on.
+        """
+        return sign_url(self._secret, path, query, access.name, expires_at, access.digest)
+
+    def _load_keys(self, now: float) -> None:
         try:
-            self._know(self._cache.documents.read(API_KEYS))
+            self._set_keys(self._cache.documents.read(API_KEYS))
         except CacheError as error:
-            log.error("Keys that were added or revoked do not count yet. %s", error)
-            self._next_look = now + LOOK_AGAIN_SECONDS
+            log.error("The API keys cannot be loaded; new and revoked keys do not take effect yet. %s", error)
+            self._next_load = now + RETRY_SECONDS
 
-    def _know(self, clients: ApiKeys) -> None:
-        self._secret = clients.secret
-        known = (self._default, *map(_access, clients.keys))
-        self._known = {bytes.fromhex(access.digest): access for access in known}
-        self._signers = {access.name: access for access in (*known, _DASHBOARD)}
-        self._next_look = time.time() + LOOK_SECONDS
+    def _set_keys(self, keys: ApiKeys) -> None:
+        self._secret = keys.secret
+        accesses = (self._default, *map(_access, keys.keys))
+        self._by_digest = {bytes.fromhex(access.digest): access for access in accesses}
+        self._by_name = {access.name: access for access in (*accesses, _DASHBOARD)}
+        self._next_load = time.time() + RELOAD_SECONDS
 
-    def _signer(self, connection: Connection) -> Access | Response:
-        """Who signed an address; through it he may only read."""
-        query: bytes = connection["query_string"]
-        pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
-        given = dict(pairs)
-        by, _, mac = given.get(SIGNATURE, "").rpartition(".")
-        said = [pair for pair in pairs if pair[0] != SIGNATURE]
-        signer = self._signers.get(by)
-        if signer is None or not is_signed(self._secret, connection["path"], said, by, mac, signer.digest):
-            return refusal("signature_invalid", CODES["signature_invalid"].message)
-        if time.time() >= int(given[EXPIRES]):
-            return refusal("signature_expired", CODES["signature_expired"].message)
-        _take_signature(connection)
-        return replace(signer, scopes=signer.scopes & {"read"})
+    def _verify_signature(self, path: str, query: bytes) -> Admission | Response:
+        """Admits a signed address: it may read what its signer may read, and nothing else."""
+        try:
+            signed = verify_url(self._secret, path, query.decode("latin-1"), self._digest_of)
+        except InvalidSignature:
+            return refusal(SignatureInvalid())
+        except ExpiredSignature:
+            return refusal(SignatureExpired())
+        signer = self._by_name[signed.signer]
+        access = replace(signer, scopes=signer.scopes & {"read"})
+        return Admission(access, signed.query.encode("latin-1"), self)
+
+    def _digest_of(self, signer: str) -> str | None:
+        access = self._by_name.get(signer)
+        return access.digest if access else None
 
 
 class RequireKey:
-    """Lets a request through that the gate admits, and whose key has the scope (None: any)."""
+    """Middleware that lets a request through if it is admitted and its key has the scope.
 
-    def __init__(self, app: ASGIApp, gate: Gate, scope: Scope | None = None) -> None:
+    Args:
+        app: The endpoint.
+        authenticator: Authenticates a request that the fast path has not authenticated.
+        scope: The scope that the key needs; None: any key will do.
+    """
+
+    def __init__(self, app: ASGIApp, authenticator: Authenticator, scope: Scope | None = None) -> None:
         self._app = app
-        self._gate = gate
+        self._authenticator = authenticator
         self._scope = scope
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
-        access = scope.get(ACCESS) or self._gate.admit(scope)  # the short cut has asked before
-        if not isinstance(access, Access):
-            await access(scope, receive, send)
+        """Calls the endpoint, or sends the refusal.
+
+        Raises:
+            Forbidden: The key lacks the scope.
+        """
+        if ADMISSION not in scope:
+            scope[ADMISSION] = self._authenticator.authenticate(scope)
+        admission: Admission | Response = scope[ADMISSION]
+        if not isinstance(admission, Admission):
+            await admission(scope, receive, send)
             return
         if self._scope:
-            access.require(self._scope)
-        scope[HOLDS] = partial(self._gate.holds, access)
+            admission.access.require(self._scope)
         await self._app(scope, receive, send)
 
 
-def access_of(request: Request) -> Access:
-    """The access of a request that was admitted."""
-    access: Access = request.scope[ACCESS]
-    return access
+def admission_of(request: Request) -> Admission:
+    """The admission of a request that RequireKey let through."""
+    admission: Admission = request.scope[ADMISSION]
+    return admission
+
+
+def key_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """The key of a request: `X-API-Key`, else what follows `Bearer` in `Authorization`."""
+    bearer = None
+    for name, value in headers:
+        if name == b"x-api-key" and value:
+            return value
+        if name == b"authorization" and value[:7].lower() == b"bearer ":
+            bearer = value[7:].strip()
+    return bearer
 
 
 _DASHBOARD = Access("dashboard", "", frozenset(("read",)))
@@ -189,19 +261,3 @@ def _digest(key: bytes) -> bytes:
 def _access(key: ApiKey) -> Access:
     expires_at = key.expires_at.timestamp() if key.expires_at else math.inf
     return Access(key.name, key.digest, frozenset(key.scopes), key.masked, expires_at)
-
-
-def _take_signature(connection: Connection) -> None:
-    parts = connection["query_string"].split(b"&")
-    connection["query_string"] = b"&".join(part for part in parts if not part.startswith((b"expires=", b"signature=")))
-
-
-def key_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
-    """What `X-API-Key` holds, else what follows `Bearer` in `Authorization`."""
-    bearer = None
-    for name, value in headers:
-        if name == b"x-api-key" and value:
-            return value
-        if name == b"authorization" and value[:7].lower() == b"bearer ":
-            bearer = value[7:].strip()
-    return bearer

@@ -1,11 +1,11 @@
-"""How often a client may ask, counted in this process, in fixed windows.
+"""Rate limits, counted in this process in fixed windows.
 
-Requests are taken from the counter by the hundredth of the limit, which costs a tenth of taking each: what is left of
-one may be spent in the next window.
+Requests are taken from the counter in portions of a hundredth of the limit, which costs a tenth of counting each one.
+The rest of a portion may be used in the next window.
 
-Every request counts for its address, and for its key. Wrong keys count apart: an address that sends too many is
-refused for the rest of the window, except with keys that were right from there before, so that one bad client behind
-a proxy does not lock out the others.
+Each request counts for its address and for its key. Wrong keys are counted apart: an address that sends too many is
+refused for the rest of the window. Keys that were right from that address before still pass, so that one client behind
+a proxy cannot lock out the others.
 """
 
 from __future__ import annotations
@@ -18,76 +18,101 @@ from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 from starlette.responses import Response
 
-from api.contract.errors import refusal
+from api.contract.error_responses import refusal
+from api.contract.errors import RateLimited
 from cache.errors import SettingsInvalid
 
-REMEMBERED = 10_000  # clients, for each thing that is known of them
+MAX_CLIENTS = 10_000  # entries of each table; a full table is emptied
 
 
-class Limits:
-    """Parameters: the settings of the same names. Raises SettingsInvalid."""
+class RateLimits:
+    """Counts requests and wrong keys.
+
+    Args:
+        rate_limit: RATE_LIMIT, such as `600/minute`, or `off`.
+        failed_keys_limit: FAILED_KEYS_LIMIT, in the same form.
+
+    Raises:
+        SettingsInvalid: A limit does not parse.
+    """
 
     def __init__(self, rate_limit: str, failed_keys_limit: str) -> None:
-        self._rate = _parsed("RATE_LIMIT", rate_limit)
-        self._failed = _parsed("FAILED_KEYS_LIMIT", failed_keys_limit)
+        self._rate = _parse_limit("RATE_LIMIT", rate_limit)
+        self._failed = _parse_limit("FAILED_KEYS_LIMIT", failed_keys_limit)
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
-        self._share = max(1, self._rate.amount // 100) if self._rate else 0
-        self._taken: dict[tuple[str, str], int] = {}  # requests that were taken from the counter and not yet made
-        self._barred: dict[str, float] = {}  # address: until when (epoch seconds)
-        self._right: set[tuple[str, str]] = set()
+        self._portion = max(1, self._rate.amount // 100) if self._rate else 0
+        self._remaining: dict[tuple[str, str], int] = {}  # requests left of a portion
+        self._blocked: dict[str, float] = {}  # address: until when (epoch seconds)
+        self._right: set[tuple[str, str]] = set()  # key digests and addresses
 
-    def request(self, kind: str, name: str) -> Response | None:
-        """Counts a request of a `key` or an `address`. Returns the refusal where it is one too many."""
+    def count_request(self, kind: str, name: str) -> Response | None:
+        """Counts a request.
+
+        Args:
+            kind: `key` or `address`.
+            name: The name of the key, or the address.
+
+        Returns:
+            The refusal if it is one request too many.
+        """
         if self._rate is None:
             return None
-        left = self._taken.get((kind, name)) or self._take(kind, name, self._rate)
-        if not left:
-            return self._refusal(self._limiter.get_window_stats(self._rate, kind, name).reset_time)
-        self._taken[kind, name] = left - 1
+        remaining = self._remaining.get((kind, name)) or self._take_portion(kind, name, self._rate)
+        if not remaining:
+            return _refusal(self._limiter.get_window_stats(self._rate, kind, name).reset_time)
+        self._remaining[kind, name] = remaining - 1
         return None
 
-    def right_key(self, digest: str, address: str) -> Response | None:
-        """Notes that a key was right. Returns the refusal where its address is barred and it was not right before."""
-        if self._barred and (digest, address) not in self._right and (barred := self._refused(address)):
-            return barred
-        if len(self._right) >= REMEMBERED:
+    def allow_right_key(self, key_digest: str, address: str) -> Response | None:
+        """Records that a key was right.
+
+        Returns:
+            The refusal if the address is blocked and this key was not right from there before.
+        """
+        if self._blocked and (key_digest, address) not in self._right and (refused := self._refusal_of(address)):
+            return refused
+        if len(self._right) >= MAX_CLIENTS:
             self._right.clear()
-        self._right.add((digest, address))
+        self._right.add((key_digest, address))
         return None
 
-    def wrong_key(self, address: str) -> Response | None:
-        """Counts a wrong key. Returns the refusal where it was one too many."""
-        if barred := self._refused(address):
-            return barred
+    def count_wrong_key(self, address: str) -> Response | None:
+        """Counts a wrong key.
+
+        Returns:
+            The refusal if the address is blocked, or is blocked from now on.
+        """
+        if refused := self._refusal_of(address):
+            return refused
         if self._failed is None or self._limiter.hit(self._failed, "wrong", address):
             return None
-        if len(self._barred) >= REMEMBERED:
-            self._barred.clear()
+        if len(self._blocked) >= MAX_CLIENTS:
+            self._blocked.clear()
         until = self._limiter.get_window_stats(self._failed, "wrong", address).reset_time
-        self._barred[address] = until
-        return self._refusal(until)
+        self._blocked[address] = until
+        return _refusal(until)
 
-    def _take(self, kind: str, name: str, rate: RateLimitItem) -> int:
-        if len(self._taken) >= REMEMBERED:
-            self._taken.clear()
-        return self._share if self._limiter.hit(rate, kind, name, cost=self._share) else 0
+    def _take_portion(self, kind: str, name: str, rate: RateLimitItem) -> int:
+        if len(self._remaining) >= MAX_CLIENTS:
+            self._remaining.clear()
+        return self._portion if self._limiter.hit(rate, kind, name, cost=self._portion) else 0
 
-    def _refused(self, address: str) -> Response | None:
-        until = self._barred.get(address)
+    def _refusal_of(self, address: str) -> Response | None:
+        until = self._blocked.get(address)
         if until is None:
             return None
         if time.time() >= until:
-            del self._barred[address]
+            del self._blocked[address]
             return None
-        return self._refusal(until)
-
-    def _refusal(self, until: float) -> Response:
-        seconds = max(1, math.ceil(until - time.time()))
-        message = f"Too many requests. Wait {seconds} seconds, then ask less often."
-        return refusal("rate_limited", message, {"Retry-After": str(seconds)})
+        return _refusal(until)
 
 
-def _parsed(name: str, value: str) -> RateLimitItem | None:
+def _refusal(until: float) -> Response:
+    seconds = max(1, math.ceil(until - time.time()))
+    return refusal(RateLimited(seconds), {"Retry-After": str(seconds)})
+
+
+def _parse_limit(name: str, value: str) -> RateLimitItem | None:
     if value.strip().lower() == "off":
         return None
     try:

@@ -1,0 +1,1 @@
+"""What the API takes and answers: operations, parameters, bodies and errors."""

@@ -7,42 +7,51 @@ from typing import NamedTuple, Self
 
 from api.contract.parameters import Parameter
 
-MOST_ROWS = 10_000
-
+MAX_ROWS = 10_000
 
 _FORM = re.compile(r"^([0-9]{1,10})(?:-([0-9a-f]{8})(?:-([0-9]{1,10})-([0-9a-f]{16}))?)?$")
 
 
 class Since(NamedTuple):
-    """How far a client has come: the generation it has.
+    """How far a client has followed the changes.
 
-    `mark` tells that one from others of its number (None: the client knows the number alone). A client that is half
-    through what changed has the rows whose keys hash to less than `low` as they were in generation `through`, or later.
+    A client that has received part of the changes has the rows whose key hashes are below `low` as they were in
+    generation `through` or later.
+
+    Attributes:
+        generation: The generation that the client has.
+        fingerprint: Tells that generation from one with the same number in another cache; None: not known.
+        through: The generation that the client is catching up to; None: it is between two rounds.
+        low: The first hash of a key whose changes the client has not received.
     """
 
     generation: int
-    mark: str | None = None
+    fingerprint: str | None = None
     through: int | None = None
     low: int = 0
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Raises ValueError."""
-        found = _FORM.fullmatch(text)
-        if not found:
+        """Reads the parameter `since`.
+
+        Raises:
+            ValueError: It has another form.
+        """
+        match = _FORM.fullmatch(text)
+        if not match:
             raise ValueError
-        generation, mark, through, low = found.groups()
+        generation, fingerprint, through, low = match.groups()
         if through and int(through) < int(generation):
             raise ValueError
-        return cls(int(generation), mark, int(through) if through else None, int(low, 16) if low else 0)
+        return cls(int(generation), fingerprint, int(through) if through else None, int(low, 16) if low else 0)
 
     def __str__(self) -> str:
-        half = "" if self.through is None else f"-{self.through}-{self.low:016x}"
-        return f"{self.generation}" + (f"-{self.mark}{half}" if self.mark is not None else "")
+        position = "" if self.through is None else f"-{self.through}-{self.low:016x}"
+        return f"{self.generation}" + (f"-{self.fingerprint}{position}" if self.fingerprint is not None else "")
 
 
 def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:18]) <= MOST_ROWS):
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:18]) <= MAX_ROWS):
         raise ValueError
     return int(text)
 
@@ -50,9 +59,9 @@ def _limit(text: str) -> int:
 SINCE = Parameter(
     "since",
     Since.read,
-    "the `next` of the answer before, or the `generation` of the rows that you hold",
+    "the `next` of the response before, or the `generation` of the rows that you have",
     {"type": "string", "pattern": _FORM.pattern},
-    "From where on changes are asked for.",
+    "Changes after this point.",
     "12",
     required=True,
 )
@@ -61,9 +70,9 @@ SINCE = Parameter(
 LIMIT = Parameter(
     "limit",
     _limit,
-    f"a whole number from 1 to {MOST_ROWS}",
-    {"type": "integer", "minimum": 1, "maximum": MOST_ROWS},
-    "Rows of an answer at most; fewer may come although there are more.",
+    f"a whole number from 1 to {MAX_ROWS}",
+    {"type": "integer", "minimum": 1, "maximum": MAX_ROWS},
+    "Maximum number of rows. A response may have fewer although more follow.",
     "100",
     1000,
 )

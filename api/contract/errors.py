@@ -1,100 +1,224 @@
-"""Every error of the API has one shape:
+"""Errors that the API itself raises. Errors of the cache stand in cache/errors.py.
 
-    {"status": "error", "message": "What failed. What to do next.", "code": "what_programs_read"}
-
-`status` is "pending" instead where nothing has been cached yet. 503 carries `Retry-After`, 401 `WWW-Authenticate`,
-405 `Allow`, 429 `Retry-After`. What went wrong inside goes to the log, once, and never into an answer.
-
-api/contract/error_codes.py lists the codes.
+OrdersError
+`- ApiError
+   |- BadRequest          400  the request is not valid HTTP
+   |- ClientGone          400  the client disconnected before its request was complete
+   |- ParameterInvalid    400  a parameter is unknown, missing, given twice, or does not parse
+   |- Unauthorized        401  no key, or a wrong one
+   |- SignatureInvalid    401  a signed address was changed, or its key is gone
+   |- SignatureExpired    401  a signed address has expired
+   |- Forbidden           403  the key lacks the scope
+   |- NotFound            404  no such path
+   |- MethodNotAllowed    405  the path does not take this method
+   |- RequestTooSlow      408  the request took too long to arrive
+   |- BodyTooLarge        413  the body is too long
+   |- RateLimited         429  too many requests, or too many wrong keys
+   |- HeadTooLarge        431  address and headers are too long
+   |- InternalError       500  a fault in the API
+   |- SnapshotTooOld      503  syncs have been failing
+   |- ShuttingDown        503  the API stops
+   `- RefreshTimeout      504  a refresh takes longer than the request may wait
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import ClassVar
 
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
-
-from api.contract.error_codes import CODES, REFRESH_FAILED
-from api.contract.json_response import Answer
-from cache.errors import NoSnapshot, OrdersError, Trouble
-
-RETRY_SECONDS = 10  # what `Retry-After` says: a first sync takes seconds to minutes
+from cache.access.api_keys import Scope
+from cache.errors import OrdersError, Trouble
 
 
-class ParameterInvalid(OrdersError):
-    """A parameter is unknown or does not parse. The message names it, the advice what is taken."""
+class ApiError(OrdersError):
+    """Base of the errors that the API raises. `status` is the HTTP status."""
 
-    code = "parameter_invalid"
-
-
-class Forbidden(OrdersError):
-    """The key is right, and lacks the scope."""
-
-    code = "forbidden"
+    status: ClassVar[int]
 
 
-class Unfinished(Exception):
-    """A refresh that `wait=true` asked for has failed, or not ended in time. Parameters: its task, what went wrong."""
+class BadRequest(ApiError):
+    """The request is not valid HTTP."""
 
-    def __init__(self, task: str, trouble: Trouble) -> None:
+    code, status = "bad_request", 400
+    advice = "GET /demo shows requests that work."
+
+    def __init__(self) -> None:
+        super().__init__("This is not a valid HTTP request.")
+
+
+class ClientGone(ApiError):
+    """The client disconnected before its request was complete."""
+
+    code, status = "client_gone", 400
+    advice = "Send the whole request."
+
+    def __init__(self) -> None:
+        super().__init__("The client disconnected before its request was complete.")
+
+
+class ParameterInvalid(ApiError):
+    """A parameter is unknown, missing, given twice, or does not parse.
+
+    The message names the parameter. The advice says what is accepted.
+    """
+
+    code, status = "parameter_invalid", 400
+
+
+class Unauthorized(ApiError):
+    """No key, a wrong key, or one that has expired. The message is fixed by the contract."""
+
+    code, status = "unauthorized", 401
+    advice = ""
+
+    def __init__(self) -> None:
+        super().__init__("Unauthorized access")
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class SignatureInvalid(ApiError):
+    """A signed address was changed, or its key is gone."""
+
+    code, status = "signature_invalid", 401
+    advice = "Sign the address again."
+
+    def __init__(self) -> None:
+        super().__init__("The signature does not match: the address was changed, or its key is gone.")
+
+
+class SignatureExpired(ApiError):
+    """A signed address has expired."""
+
+    code, status = "signature_expired", 401
+    advice = "Sign the address again."
+
+    def __init__(self) -> None:
+        super().__init__("This signed address has expired.")
+
+
+class Forbidden(ApiError):
+    """The key is right, but it lacks the scope."""
+
+    code, status = "forbidden", 403
+
+    def __init__(self, key_name: str, scope: Scope) -> None:
+        action = "read rows" if scope == "read" else "request a refresh"
+        super().__init__(
+            f"The key '{key_name}' may not {action}.",
+            f"Use a key with the scope `{scope}`: `python -m api keys add NAME --scope {scope}` makes one.",
+        )
+
+
+class NotFound(ApiError):
+    """There is no such path."""
+
+    code, status = "not_found", 404
+    advice = "GET /demo shows every endpoint."
+
+    def __init__(self) -> None:
+        super().__init__("There is nothing at this address.")
+
+
+class MethodNotAllowed(ApiError):
+    """The path does not take this method."""
+
+    code, status = "method_not_allowed", 405
+
+    def __init__(self, method: str, allowed: Sequence[str]) -> None:
+        super().__init__(f"This address does not take {method}.", f"It takes {', '.join(allowed)}.")
+
+
+class RequestTooSlow(ApiError):
+    """The request took too long to arrive."""
+
+    code, status = "too_slow", 408
+    advice = "Try again."
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"The request took over {seconds:g} seconds to arrive.")
+
+
+class BodyTooLarge(ApiError):
+    """The body of the request is too long."""
+
+    code, status = "body_too_large", 413
+    advice = "No endpoint takes that much."
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"The body is longer than {max_bytes // 1024} KB.")
+
+
+class RateLimited(ApiError):
+    """Too many requests, or too many wrong keys."""
+
+    code, status = "rate_limited", 429
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__("Too many requests.", f"Wait {seconds} seconds, then send fewer.")
+
+
+class HeadTooLarge(ApiError):
+    """The address and the headers of the request are too long."""
+
+    code, status = "head_too_large", 431
+    advice = "Send fewer headers, or a shorter query."
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"Address and headers are longer than {max_bytes // 1024} KB.")
+
+
+class InternalError(ApiError):
+    """A fault in the API. The log has the cause; the response has not."""
+
+    code, status = "internal_error", 500
+    advice = "Try again; the log has the cause."
+
+    def __init__(self) -> None:
+        super().__init__("The API failed to answer this request.")
+
+
+class SnapshotTooOld(ApiError):
+    """The last verification is so long ago that syncs must have been failing."""
+
+    code, status = "too_old", 503
+    advice = "See GET /status."
+
+    def __init__(self, verified_at: str) -> None:
+        super().__init__(f"The data was last verified at {verified_at}.")
+
+
+class ShuttingDown(ApiError):
+    """The API stops while a request waits for a refresh."""
+
+    code, status, transient = "shutting_down", 503, True
+    advice = "Connect again."
+
+    def __init__(self) -> None:
+        super().__init__("The API is shutting down.")
+
+
+class RefreshTimeout(ApiError):
+    """A refresh takes longer than SSE_TIMEOUT_SECONDS."""
+
+    code, status = "timeout", 504
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(
+            "The refresh has not completed in time. It continues in the background.", f"Follow it at /tasks/{task_id}."
+        )
+
+
+class RefreshFailed(Exception):
+    """A refresh that `wait=true` waited for has failed, or has not ended in time.
+
+    Args:
+        task_id: The task of the refresh.
+        trouble: Why it failed.
+    """
+
+    def __init__(self, task_id: str, trouble: Trouble) -> None:
         super().__init__(trouble.message)
-        self.task = task
+        self.task_id = task_id
         self.trouble = trouble
-
-
-def refusal(code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    """The one error shape. Parameters: `code` is one of CODES."""
-    return Answer({"status": "error", "message": message, "code": code}, CODES[code].status, headers)
-
-
-def unauthorized() -> Response:
-    return refusal("unauthorized", "Unauthorized access", {"WWW-Authenticate": "Bearer"})
-
-
-def pending(message: str) -> Response:
-    """Nothing has been cached yet."""
-    return Answer(
-        {"status": "pending", "message": message, "code": NoSnapshot.code}, 503, {"Retry-After": str(RETRY_SECONDS)}
-    )
-
-
-async def on_own_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, OrdersError)
-    if isinstance(error, NoSnapshot):
-        return pending(str(error))
-    if error.code not in CODES:
-        raise error
-    status = CODES[error.code].status
-    return refusal(error.code, str(error), {"Retry-After": str(RETRY_SECONDS)} if status == 503 else None)
-
-
-async def on_unfinished(_: Request, error: Exception) -> Response:
-    assert isinstance(error, Unfinished)
-    trouble = error.trouble
-    body = {"status": "error", "message": f"{trouble.message} {trouble.advice}", "code": trouble.code}
-    status = CODES[trouble.code].status if trouble.code in ("timeout", "shutting_down") else REFRESH_FAILED
-    return Answer(body | {"task_id": error.task}, status, {"Location": f"/tasks/{error.task}"})
-
-
-async def on_http_error(request: Request, error: Exception) -> Response:
-    """What the router says of an address or a method."""
-    assert isinstance(error, HTTPException)
-    if error.status_code == 404:
-        return refusal("not_found", CODES["not_found"].message)
-    if error.status_code != 405:
-        raise error
-    taken = ", ".join(sorted(error.headers["Allow"].split(", "))) if error.headers else ""
-    message = f"This address does not take {request.method}. It takes {taken}."
-    return refusal("method_not_allowed", message, {"Allow": taken})
-
-
-async def on_client_gone(_: Request, __: Exception) -> Response:
-    """Nobody reads it; the access log has it."""
-    return refusal("client_gone", CODES["client_gone"].message)
-
-
-async def on_fault(_: Request, __: Exception) -> Response:
-    """The exception itself goes on to the server, which logs it."""
-    return refusal("internal_error", CODES["internal_error"].message)

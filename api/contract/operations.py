@@ -1,65 +1,115 @@
-"""Every operation of the API: what it takes, what it answers, and how it may be refused."""
+"""Every operation of the API, in one table. Routes, access log and metrics, OpenAPI and `/docs` are made from it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from api.contract.changes_query import PARAMETERS as CHANGES_PARAMETERS
 from api.contract.fetch_query import MEDIA_TYPES, PARAMETERS, PATH
 from api.contract.parameters import Parameter
-from api.contract.response_models import Schema, ref
+from api.contract.response_models import TASK_ID, Schema, ref
+from api.contract.sign_request import SIGNABLE
+from cache.access.api_keys import Scope
 from cache.access.signed_urls import EXPIRES, SIGNATURE
 
-OF_VIEW = ("ETag", "Last-Modified", "X-Generation", "X-Verified")
-OF_FORMATS = ("X-Total-Count", "X-Next", "Content-Disposition", "Accept-Ranges")
-SECURITY: Mapping[str, Schema] = {
+VIEW_HEADERS = ("ETag", "Last-Modified", "X-Generation", "X-Verified")
+FORMAT_HEADERS = ("X-Total-Count", "X-Next", "Content-Disposition", "Accept-Ranges")
+SECURITY_SCHEMES: Mapping[str, Schema] = {
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     "bearer": {"type": "http", "scheme": "bearer", "description": "The same key."},
     "signed": {
-        "type": "apiKey", "in": "query", "name": SIGNATURE,
-        "description": f"With `{EXPIRES}`: an address made by `POST /sign`, good for one path and query, for minutes.",
+        "type": "apiKey",
+        "in": "query",
+        "name": SIGNATURE,
+        "description": f"With `{EXPIRES}`: an address from `POST /sign`, valid for one path and query, for minutes.",
     },
-}  # fmt: skip
-_TASK_ID = Parameter(
-    "id", str, "the task_id that POST /refresh gave", {"type": "string", "minLength": 1},
-    "Which refresh.", "5f2c", required=True,
-)  # fmt: skip
+}
+_TASK = Parameter(
+    "id",
+    str,
+    "the task_id that POST /refresh gave",
+    {"type": "string", "minLength": 1},
+    "Which refresh.",
+    TASK_ID,
+    required=True,
+)
 
-ANYONE = ("bad_request", "client_gone", "too_slow", "body_too_large", "head_too_large", "internal_error")
-KEYED = ("unauthorized", "rate_limited")
-SIGNED = ("signature_invalid", "signature_expired")
-_FETCH = (
-    "parameter_invalid", "bad_filter", "query_refused", "too_many_rows", "forbidden", "column_masked",
-    "unknown_generation", "no_snapshot", "no_worker", "snapshot_damaged", "cache_format", "cache_unwritable",
-    "query_timeout", "scan_failed", "scan_busy", "shutting_down", "timeout",
-)  # fmt: skip
+COMMON_CODES = ("bad_request", "client_gone", "too_slow", "body_too_large", "head_too_large", "internal_error")
+KEY_CODES = ("unauthorized", "rate_limited")
+SIGNATURE_CODES = ("signature_invalid", "signature_expired")
+_FETCH_CODES = (
+    *("parameter_invalid", "bad_filter", "query_refused", "too_many_rows", "forbidden", "column_masked"),
+    *(
+        "unknown_generation",
+        "no_snapshot",
+        "no_worker",
+        "snapshot_damaged",
+        "cache_format",
+        "cache_unwritable",
+        "query_timeout",
+    ),
+    *("scan_failed", "scan_busy", "shutting_down", "timeout"),
+)
+_CHANGES_CODES = (
+    *(
+        "parameter_invalid",
+        "forbidden",
+        "column_masked",
+        "no_key",
+        "changes_gone",
+        "no_snapshot",
+        "snapshot_damaged",
+        "cache_format",
+    ),
+)
 
 
 @dataclass(frozen=True)
 class Operation:
-    """What an address answers.
+    """An operation: what it takes, what it answers, and how it may fail.
 
-    `bodies` are those of `status`, by media type; `codes` the errors, beside those of every address; `security` tells
-    what may stand for the key (none: no key is needed); `links` are operations that take values of the body, by their
-    parameters.
+    Attributes:
+        id: Its name in OpenAPI. The application has a handler for each.
+        method: `get` or `post`. HEAD is served wherever GET is.
+        path: With parameters in braces.
+        summary: What it does.
+        bodies: Its body by media type.
+        status: The status of success.
+        access: The scope that the key needs; `any` key, or `none`.
+        codes: Its error codes beside those of every operation.
+        more: Other statuses of success, with a description.
+        headers: Its response headers.
+        parameters: Its parameters.
+        request_headers: Its request headers, each with a description and an example.
+        request_body: The name of the body that it takes.
+        links: Operations that take values of the response, with their parameters.
+        filters: Whether columns are parameters too.
     """
 
-    method: str
-    path: str
     id: str
-    says: str
+    method: Literal["get", "post"]
+    path: str
+    summary: str
     bodies: Mapping[str, Schema]
     status: int = 200
+    access: Scope | Literal["any", "none"] = "any"
+    codes: Sequence[str] = ("parameter_invalid",)
     more: Mapping[int, str] = field(default_factory=dict)
     headers: Sequence[str] = ()
     parameters: Sequence[Parameter] = ()
-    asked_headers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    wish: str | None = None
+    request_headers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    request_body: str | None = None
     links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    codes: Sequence[str] = ("parameter_invalid",)
-    security: Sequence[str] = ("key", "bearer")
-    columns: bool = False
+    filters: bool = False
+
+    @property
+    def security(self) -> Sequence[str]:
+        """The names of SECURITY_SCHEMES that it accepts; none: it needs no key."""
+        if self.access == "none":
+            return ()
+        return tuple(SECURITY_SCHEMES) if self.path in SIGNABLE else ("key", "bearer")
 
 
 def _events(name: str) -> Mapping[str, Schema]:
@@ -69,8 +119,14 @@ def _events(name: str) -> Mapping[str, Schema]:
     return {"text/event-stream": {"type": "object", "properties": keys}}
 
 
+def json_of(name: str) -> Mapping[str, Schema]:
+    """A JSON body of that name."""
+    return {MEDIA_TYPES["json"]: ref(name)}
+
+
 TEXT: Schema = {"type": "string"}
 _BINARY: Schema = {}
+_PAGE: Mapping[str, Schema] = {"text/html": TEXT}
 _ROWS: Mapping[str, Schema] = {
     MEDIA_TYPES["json"]: ref("Rows"),
     MEDIA_TYPES["ndjson"]: TEXT,
@@ -79,47 +135,133 @@ _ROWS: Mapping[str, Schema] = {
     MEDIA_TYPES["parquet"]: _BINARY,
     **_events("StreamEvent"),
 }
-_UNCHANGED = {304: "The client has this answer: its tag is among those of `If-None-Match`."}
-_PARTS = {206: "The parts of an Excel or Parquet file that `Range` asks for."}
-_RANGE = {"Range": ("Parts of an Excel or Parquet file.", "bytes=0-99")}
-_TAGS = {"If-None-Match": ("Tags of answers that the client has.", '"12-9f3c1d20a1b2c3d4"')}
-
-
-def json_of(name: str) -> Mapping[str, Schema]:
-    return {MEDIA_TYPES["json"]: ref(name)}
-
+_NOT_MODIFIED = {304: "The client has this response: its tag is in `If-None-Match`."}
+_PARTIAL = {206: "The byte ranges of an Excel or Parquet file that `Range` asks for."}
+_RANGE = {"Range": ("Byte ranges of an Excel or Parquet file.", "bytes=0-99")}
+_IF_NONE_MATCH = {"If-None-Match": ("Tags of responses that the client has.", '"12-9f3c1d20a1b2c3d4"')}
+_LAST_EVENT_ID = {"Last-Event-ID": ("The `id` of the last event received.", "12-1767003900000")}
 
 OPERATIONS = (
-    Operation("get", PATH, "getRows", "The rows, all or as asked.", _ROWS, more=_PARTS | _UNCHANGED, headers=OF_VIEW,
-              parameters=PARAMETERS, asked_headers=_TAGS | _RANGE, codes=_FETCH, security=(*SECURITY,), columns=True,
-              links={"getChanges": {"since": "$response.header.X-Generation"}}),
-    Operation("get", "/changes", "getChanges", "The rows inserted, updated and deleted since then.", json_of("Changes"),
-              more=_UNCHANGED, headers=OF_VIEW, parameters=CHANGES_PARAMETERS, asked_headers=_TAGS,
-              codes=("parameter_invalid", "forbidden", "column_masked", "no_key", "changes_gone", "no_snapshot",
-                     "snapshot_damaged", "cache_format"), security=(*SECURITY,),
-              links={"getChanges": {"since": "$response.body#/next"}}),
-    Operation("get", "/events", "getEvents", "What happens to the cache, as it happens, without end.",
-              _events("FeedEvent"),
-              asked_headers={"Last-Event-ID": ("The `id` of the last event that came.", "12-1767003900000")},
-              security=(*SECURITY,)),
-    Operation("post", "/refresh", "postRefresh", "Asks for a sync that begins after this moment.", json_of("Asked"),
-              202, links={"getTask": {"id": "$response.body#/task_id"}}, headers=("Location",),
-              codes=("parameter_invalid", "forbidden", "no_worker", "cache_unwritable")),
-    Operation("get", "/tasks/{id}", "getTask", "How a refresh is getting on.", json_of("Task"), parameters=(_TASK_ID,),
-              codes=("parameter_invalid", "unknown_task", "cache_unwritable")),
-    Operation("post", "/sign", "postSign", "An address that stands for the key for some minutes.", json_of("Signed"),
-              wish="Wish", codes=("parameter_invalid", "forbidden")),
-    Operation("get", "/status", "getStatus", "How old the rows are, what runs, how the last sync went.",
-              json_of("Status")),
-    Operation("get", "/metrics", "getMetrics", "The state of cache, syncs and answers for Prometheus.",
-              {"text/plain": TEXT}, codes=("parameter_invalid", "forbidden")),
-    Operation("get", "/health", "getHealth", "Says that the process answers.", json_of("Health"), security=()),
-    Operation("get", "/ready", "getReady", "Whether fresh rows can be served.", json_of("Ready"), security=(),
-              codes=("parameter_invalid", "no_snapshot", "cache_format", "too_old", "no_worker")),
-    Operation("get", "/openapi.json", "getOpenapi", "This description; with a key, the columns too.",
-              {MEDIA_TYPES["json"]: {"type": "object"}}, more=_UNCHANGED, headers=("ETag",), asked_headers=_TAGS,
-              security=(), codes=("parameter_invalid", *KEYED)),
-    Operation("get", "/docs", "getDocs", "This description as a page.", {"text/html": TEXT}, security=(), codes=()),
-    Operation("get", "/demo", "getDemo", "The page to try it on.", {"text/html": TEXT}, security=(), codes=()),
-    Operation("get", "/", "getRoot", "Leads to the demo.", {}, 307, headers=("Location",), security=(), codes=()),
-)  # fmt: skip
+    Operation(
+        "getRows",
+        "get",
+        PATH,
+        "Returns rows: all of them, or those that the parameters select.",
+        _ROWS,
+        access="read",
+        codes=_FETCH_CODES,
+        more=_PARTIAL | _NOT_MODIFIED,
+        headers=VIEW_HEADERS,
+        parameters=PARAMETERS,
+        request_headers=_IF_NONE_MATCH | _RANGE,
+        links={"getChanges": {"since": "$response.header.X-Generation"}},
+        filters=True,
+    ),
+    Operation(
+        "getChanges",
+        "get",
+        "/changes",
+        "Returns the rows that were inserted, updated or deleted since a generation.",
+        json_of("Changes"),
+        access="read",
+        codes=_CHANGES_CODES,
+        more=_NOT_MODIFIED,
+        headers=VIEW_HEADERS,
+        parameters=CHANGES_PARAMETERS,
+        request_headers=_IF_NONE_MATCH,
+        links={"getChanges": {"since": "$response.body#/next"}},
+    ),
+    Operation(
+        "getEvents",
+        "get",
+        "/events",
+        "Sends events about syncs and new snapshots, without end.",
+        _events("FeedEvent"),
+        request_headers=_LAST_EVENT_ID,
+    ),
+    Operation(
+        "postRefresh",
+        "post",
+        "/refresh",
+        "Requests a sync that begins after this moment.",
+        json_of("RefreshResult"),
+        202,
+        access="refresh",
+        codes=("parameter_invalid", "forbidden", "no_worker", "cache_unwritable"),
+        headers=("Location",),
+        links={"getTask": {"id": "$response.body#/task_id"}},
+    ),
+    Operation(
+        "getTask",
+        "get",
+        "/tasks/{id}",
+        "Returns the state of a refresh.",
+        json_of("Task"),
+        codes=("parameter_invalid", "unknown_task", "cache_unwritable"),
+        parameters=(_TASK,),
+    ),
+    Operation(
+        "postSign",
+        "post",
+        "/sign",
+        "Signs an address, which then works without a key for some minutes.",
+        json_of("SignedUrl"),
+        access="read",
+        codes=("parameter_invalid", "forbidden"),
+        request_body="SignRequest",
+    ),
+    Operation(
+        "getStatus",
+        "get",
+        "/status",
+        "Returns the age of the rows, the running sync and the result of the last one.",
+        json_of("Status"),
+    ),
+    Operation(
+        "getMetrics",
+        "get",
+        "/metrics",
+        "Returns metrics of cache, syncs and responses for Prometheus.",
+        {"text/plain": TEXT},
+        access="read",
+        codes=("parameter_invalid", "forbidden"),
+    ),
+    Operation("getHealth", "get", "/health", "Says that the process answers.", json_of("Health"), access="none"),
+    Operation(
+        "getReady",
+        "get",
+        "/ready",
+        "Says whether fresh rows can be served.",
+        json_of("Ready"),
+        access="none",
+        codes=("parameter_invalid", "no_snapshot", "cache_format", "too_old", "no_worker"),
+    ),
+    Operation(
+        "getOpenapi",
+        "get",
+        "/openapi.json",
+        "Returns this description. With a key, it includes the columns.",
+        {MEDIA_TYPES["json"]: {"type": "object"}},
+        access="none",
+        codes=("parameter_invalid", *KEY_CODES),
+        more=_NOT_MODIFIED,
+        headers=("ETag",),
+        request_headers=_IF_NONE_MATCH,
+    ),
+    Operation("getDocs", "get", "/docs", "Shows this description as a page.", _PAGE, access="none", codes=()),
+    Operation("getDemo", "get", "/demo", "Shows a page to try the API.", _PAGE, access="none", codes=()),
+    Operation("getRoot", "get", "/", "Redirects to the demo.", {}, 307, access="none", codes=(), headers=("Location",)),
+)
+_PATHS = frozenset(operation.path for operation in OPERATIONS)
+_PREFIXES = tuple((path.partition("{")[0], path) for path in sorted(_PATHS) if "{" in path)
+
+
+def path_label(path: str) -> str:
+    """The path of a request as logs and metrics show it.
+
+    Values in a path are replaced by their names, and paths without an operation by `(other)`: a client may have put
+    anything there.
+    """
+    if path in _PATHS:
+        return path
+    return next((template for prefix, template in _PREFIXES if path.startswith(prefix)), "(other)")

@@ -1,6 +1,7 @@
-"""Query parameters. One table says what each is and takes: requests are parsed by it, strictly, and the description of
-the API is made from it. What is not known is refused by name. Names that begin with `_` are ignored (clients add them
-against caches).
+"""Query parameters.
+
+A table says what each parameter is and accepts. Requests are parsed by it, and OpenAPI is made from it. Unknown
+parameters are refused by name. Names that begin with `_` are ignored: clients add them against caches.
 """
 
 from __future__ import annotations
@@ -11,8 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from starlette.requests import Request
-
 from api.contract.errors import ParameterInvalid
 
 Pairs = list[tuple[str, str]]
@@ -22,9 +21,16 @@ Pairs = list[tuple[str, str]]
 class Parameter:
     """One parameter of an endpoint.
 
-    `read` turns the text into a value, or raises ValueError; `takes` says in words what it accepts, and `schema` in
-    JSON Schema. `default` is the value where the parameter is not given. One that `repeats` may be given several times,
-    and its value is the tuple of all. A `required` one must be given.
+    Attributes:
+        name: Its name.
+        read: Turns the text into a value, or raises ValueError.
+        takes: What it accepts, in words.
+        schema: The same in JSON Schema.
+        description: What it does.
+        example: A value, as it stands in an address.
+        default: The value if the parameter is not given.
+        repeats: Whether it may be given several times. Then its value is a tuple.
+        required: Whether it must be given.
     """
 
     name: str
@@ -42,6 +48,7 @@ _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
 def flag(name: str, description: str, default: bool = False) -> Parameter:
+    """A parameter that is true or false."""
     example = str(not default).lower()
     return Parameter(name, _flag, "true or false", {"type": "boolean"}, description, example, default)
 
@@ -52,9 +59,10 @@ def _flag(text: str) -> bool:
     return _FLAGS[text.lower()]
 
 
-def whole(name: str, description: str, example: str, default: int | None = None) -> Parameter:
+def whole_number(name: str, description: str, example: str, default: int | None = None) -> Parameter:
+    """A parameter that is a whole number, 0 or more."""
     schema = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
-    return Parameter(name, _whole, "a whole number from 0 on", schema, description, example, default)
+    return Parameter(name, _whole, "a whole number, 0 or more", schema, description, example, default)
 
 
 def _whole(text: str) -> int:
@@ -64,6 +72,8 @@ def _whole(text: str) -> int:
 
 
 def choice(name: str, choices: Sequence[str], description: str, example: str, default: str | None = None) -> Parameter:
+    """A parameter that is one of several words."""
+
     def read(text: str) -> str:
         if text not in choices:
             raise ValueError
@@ -71,10 +81,6 @@ def choice(name: str, choices: Sequence[str], description: str, example: str, de
 
     takes = f"{', '.join(choices[:-1])} or {choices[-1]}"
     return Parameter(name, read, takes, {"type": "string", "enum": list(choices)}, description, example, default)
-
-
-def text(name: str, takes: str, description: str, example: str) -> Parameter:
-    return Parameter(name, _text, takes, {"type": "string"}, description, example)
 
 
 def _text(text: str) -> str:
@@ -87,30 +93,33 @@ _NAMES = {"type": "array", "items": {"type": "string"}, "minItems": 1}
 
 
 def names(name: str, description: str, example: str) -> Parameter:
-    """Columns with commas between them."""
-    takes = "names of columns with commas between them, one that holds a comma in double quotes"
-    return Parameter(name, listed, takes, _NAMES, description, example, ())
+    """A parameter that is a list of columns."""
+    takes = "names of columns, separated by commas; a name with a comma in double quotes"
+    return Parameter(name, split_list, takes, _NAMES, description, example, ())
 
 
 def repeated(name: str, takes: str, description: str, example: str) -> Parameter:
-    """A text that may be given several times."""
+    """A parameter that is a text and may be given several times."""
     return Parameter(name, _text, takes, _NAMES, description, example, (), repeats=True)
 
 
 _ITEM = re.compile(r'"(?:[^"]|"")*"|(?:[^,"][^,]*)?')
 
 
-def listed(text: str) -> tuple[str, ...]:
-    """Texts with commas between them; one that holds a comma stands in double quotes, a quote within is doubled.
+def split_list(text: str) -> tuple[str, ...]:
+    """Splits a list at its commas.
 
-    Raises ValueError where a quote is not closed.
+    An item that holds a comma stands in double quotes; a double quote within such an item is doubled.
+
+    Raises:
+        ValueError: A quote is not closed.
     """
     items: list[str] = []
     at = 0
     while True:
-        found = _ITEM.match(text, at)
-        assert found  # it matches nothing, too
-        item, at = found[0], found.end()
+        match = _ITEM.match(text, at)
+        assert match  # the pattern also matches nothing
+        item, at = match[0], match.end()
         items.append(item[1:-1].replace('""', '"') if item.startswith('"') else item)
         if at == len(text):
             return tuple(items)
@@ -119,14 +128,18 @@ def listed(text: str) -> tuple[str, ...]:
         at += 1
 
 
-def pairs(query: bytes) -> Pairs:
-    """Names and values of a query string, in order. Raises ParameterInvalid where they are not UTF-8."""
+def split_query(query: bytes) -> Pairs:
+    """Splits a query string into names and values, in order.
+
+    Raises:
+        ParameterInvalid: They are not UTF-8.
+    """
     try:
         parts = [part.partition("=") for part in query.decode().split("&") if part]
         if b"%" in query or b"+" in query:
             return [(_decoded(name), _decoded(value)) for name, _, value in parts]
     except UnicodeDecodeError:
-        raise ParameterInvalid("The query of the address is not UTF-8.", "Percent-encode its UTF-8 bytes.") from None
+        raise ParameterInvalid("The query string is not UTF-8.", "Percent-encode its UTF-8 bytes.") from None
     return [(name, value) for name, _, value in parts]
 
 
@@ -134,43 +147,64 @@ def _decoded(raw: str) -> str:
     return unquote_to_bytes(raw.replace("+", " ")).decode()
 
 
-def parse(given: Pairs, known: Mapping[str, Parameter]) -> tuple[dict[str, Any], Pairs]:
-    """The values of the known parameters that were given, and the pairs that are none of them.
+def parse(pairs: Pairs, known: Mapping[str, Parameter]) -> tuple[dict[str, Any], Pairs]:
+    """Reads parameters.
 
-    Raises ParameterInvalid, which names the parameter and what is taken.
+    Args:
+        pairs: Names and values of a query string.
+        known: The parameters of the endpoint, by name.
+
+    Returns:
+        The values of the known parameters that are given, and the pairs that are none of them.
+
+    Raises:
+        ParameterInvalid: It names the parameter and what that accepts.
     """
     values: dict[str, Any] = {}
     others: Pairs = []
-    for name, value in given:
+    for name, text in pairs:
         parameter = known.get(name)
         if parameter is None:
-            others.append((name, value))
+            others.append((name, text))
             continue
-        once = name not in values
-        if not (once or parameter.repeats):
+        if name in values and not parameter.repeats:
             raise ParameterInvalid(f"Parameter '{name}' is given twice.", f"It takes {parameter.takes}, once.")
         try:
-            read = parameter.read(value)
+            value = parameter.read(text)
         except ValueError:
-            raise ParameterInvalid(f"Parameter '{name}' does not parse.", f"It takes {parameter.takes}.") from None
-        if parameter.repeats:
-            values[name] = (*values.get(name, ()), read)
-        else:
-            values[name] = read
+            raise does_not_parse(parameter) from None
+        values[name] = (*values.get(name, ()), value) if parameter.repeats else value
     return values, others
 
 
-def unknown(name: str, path: str, takes: str) -> ParameterInvalid:
+def does_not_parse(parameter: Parameter) -> ParameterInvalid:
+    """The error for a value that a parameter does not accept."""
+    return ParameterInvalid(f"Parameter '{parameter.name}' does not parse.", f"It takes {parameter.takes}.")
+
+
+def unknown_parameter(name: str, path: str, takes: str) -> ParameterInvalid:
+    """The error for a parameter that the endpoint does not have. `takes` lists those it has."""
     return ParameterInvalid(f"Unknown parameter '{name[:50]}'.", f"{path} takes {takes}.")
 
 
-def parameters(request: Request, *known: Parameter) -> dict[str, Any]:
-    """The value of each known parameter of a request, given or by default. Raises ParameterInvalid."""
-    values, others = parse(pairs(request.scope["query_string"]), {parameter.name: parameter for parameter in known})
+def read_parameters(query: bytes, path: str, *known: Parameter) -> dict[str, Any]:
+    """Reads the parameters of a request, strictly.
+
+    Args:
+        query: The query string.
+        path: The path of the endpoint, for the error message.
+        known: The parameters of the endpoint.
+
+    Returns:
+        The value of each known parameter, given or by default.
+
+    Raises:
+        ParameterInvalid: It names the parameter and what is accepted.
+    """
+    values, others = parse(split_query(query), {parameter.name: parameter for parameter in known})
     for name, _ in others:
         if not name.startswith("_"):
-            taken = " and ".join(parameter.name for parameter in known) or "no parameters"
-            raise unknown(name, request.url.path, taken)
+            raise unknown_parameter(name, path, " and ".join(each.name for each in known) or "no parameters")
     for parameter in known:
         if parameter.required and parameter.name not in values:
             raise ParameterInvalid(f"Parameter '{parameter.name}' is missing.", f"It takes {parameter.takes}.")

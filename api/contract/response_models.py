@@ -1,285 +1,428 @@
-"""What answers look like: a JSON Schema for each body, with an example that is put together from those of its keys."""
+"""Response bodies: one Pydantic model each. Responses are made from these models, and so is OpenAPI.
+
+A row has the columns of the table, so its schema is made from them (`row_schema`). `/fetch-data` and `/changes` write
+their bodies around rows that are JSON already; tests hold these bodies to the models.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, get_args
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self, get_args
 
-from api.contract.sign_request import Wish
-from cache.schema import Column, Kind
-from cache.storage.records import TaskState
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
+
+from api.contract.json_response import ctime, iso
+from cache import schema
+from cache.errors import Trouble
+from cache.storage import records
+from cache.storage.snapshot import ChangeCounts as StoredCounts
+from cache.storage.snapshot import Head
 
 Schema = dict[str, Any]
 
-AT, CTIME = "2025-12-29T10:25:00Z", "Mon Dec 29 10:25:00 2025"
-PHASES = ("queued", "login", "table", "checksums", "rows", "publish")
-OPTIONAL = "x-optional"  # a key that is not in every body
+INSTANT = datetime(2025, 12, 29, 10, 25, tzinfo=UTC)  # the time of all examples
+TASK_ID = "5f2c"
+_FOLLOW = f"A refresh was requested and runs in the background. Follow it at /tasks/{TASK_ID}."
+REFS = "#/components/schemas/"
+PHASES: tuple[str, ...] = ("queued", *get_args(records.Progress.model_fields["phase"].annotation))
 
 
-def key(type: str | Sequence[str], example: Any, says: str = "", **more: Any) -> Schema:
-    """One key of a body."""
-    named = {"description": says} if says else {}
-    return {"type": type if isinstance(type, str) else list(type), **named, **more, "examples": [example]}
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+def _key(example: Any, description: str | None = None, **constraints: Any) -> Any:
+    """A key of a body, with an example of its value."""
+    return Field(description=description, examples=[example], **constraints)
+
+
+def _optional(example: Any, description: str, **more: Any) -> Any:
+    """A key that is not in every body."""
+    return Field(default=None, exclude_if=_is_none, description=description, examples=[example], **more)
+
+
+Absent = SkipJsonSchema[None]
+Iso = Annotated[
+    datetime, PlainSerializer(iso, return_type=str), WithJsonSchema({"type": "string", "format": "date-time"})
+]
+Ctime = Annotated[
+    datetime,
+    PlainSerializer(ctime, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}$"}),
+]
+_AT, _CTIME = iso(INSTANT), ctime(INSTANT)
+
+LastUpdated = Annotated[Ctime, _key(_CTIME, "When the rows were last verified to equal the table, in UTC.")]
+LastUpdatedIso = Annotated[Iso, _key(_AT, "The same in ISO 8601.")]
+Generation = Annotated[int, _key(12, "Number of the snapshot. A sync that finds no change keeps it.", ge=0)]
+Verified = Annotated[bool, _key(True, "Whether the newest sync proved that all rows equal the table.")]
+VerifiedAt = Annotated[Iso | None, _key(_AT, "When all rows were last proven equal.")]
+CheckedAt = Annotated[
+    Iso | None,
+    _key(_AT, "When rows were last compared. Later than `verified_at` if only new and changed rows were."),
+]
+Count = Annotated[int, Field(ge=0)]
+RowItem = Annotated[dict[str, Any], WithJsonSchema({"$ref": f"{REFS}Row"})]
+
+
+class Body(BaseModel):
+    """Base of the response bodies. Later versions may add keys."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Freshness(Body):
+    """How old the rows are, and how well that is known."""
+
+    last_updated: LastUpdated
+    last_updated_iso: LastUpdatedIso
+    generation: Generation
+    verified: Verified
+    reason: str | Absent = _optional("2 ranges kept changing.", "Why `verified` is false.")
+    verified_at: VerifiedAt
+    checked_at: CheckedAt
+
+    @classmethod
+    def of(cls, head: Head) -> Self:
+        """The freshness of a generation."""
+        return cls(
+            last_updated=head.updated_at,
+            last_updated_iso=head.updated_at,
+            generation=head.generation,
+            verified=head.verified,
+            reason=None if head.verified else head.reason,
+            verified_at=head.verified_at,
+            checked_at=head.checked_at,
+        )
+
+
+class Column(Body):
+    """A column of the table."""
+
+    name: str = _key("total_price")
+    type: str = _key("decimal(12,2)", "As the database declares it.")
+    kind: schema.Kind = _key("decimal", "What its values become.")
+    nullable: bool = _key(False, "Whether it may be null.")
+    key: Count = _key(0, "Its place in the primary key, from 1; 0 if it is not part of it.")
+
+
+class Facet(Body):
+    """A value, and how many rows have it."""
+
+    value: Any = _key("paid", "The value.")
+    count: Count = _key(8120, "Number of rows.")
+
+
+class RowsHead(Body):
+    """How the body of rows begins."""
+
+    status: Literal["success"]
+    count: Count = _key(1, "Number of rows in `data`.")
+
+
+class Rows(Freshness, RowsHead):
+    """Rows, and how fresh they are."""
+
+    info: str | Absent = _optional(
+        "A refresh was requested and runs in the background.",
+        "What became of the refresh that `refresh=true` requested.",
+        serialization_alias="_info",
+    )
+    columns: tuple[Column, ...] | Absent = Field(
+        default=None, exclude_if=_is_none, description="With `metadata_only`: the columns."
+    )
+    size: Count | Absent = _optional(8123456, "With `metadata_only`: bytes of all rows.")
+    facets: dict[str, tuple[Facet, ...]] | Absent = _optional(
+        {"financial_status": [{"value": "paid", "count": 8120}]},
+        "With `facet`: values by column, the most frequent first.",
+    )
+    total_count: Count = _key(1, "Number of rows that match, on all pages.")
+    next: str | None = _key(None, "The `after` of the next page; null on the last one.")
+    data: tuple[RowItem, ...]
+
+
+class ChangesHead(Body):
+    """How the body of changes begins."""
+
+    status: Literal["success"]
+    count: Count = _key(2, "Number of rows in the three lists.")
+    since: str = _key("12", "The `since` of the request.")
+    next: str = _key("14-8d1f03ab", "The `since` of the next request.")
+    more: bool = _key(False, "Whether to send the next request at once.")
+
+
+class Changes(Freshness, ChangesHead):
+    """Rows that changed."""
+
+    inserted: tuple[RowItem, ...]
+    updated: tuple[RowItem, ...] = _key([])
+    deleted: tuple[dict[str, Any], ...] = Field(description="The key columns of each row.")
+
+
+class RefreshResult(Body):
+    """What became of a request to refresh."""
+
+    status: Literal["triggered", "in_progress"] = _key(
+        "triggered", "`in_progress` while a sync runs: another one follows for this request."
+    )
+    message: str = _key(_FOLLOW)
+    task_id: str = _key(TASK_ID, "Follow the refresh at /tasks/{id}.")
+
+
+class Progress(Body):
+    """How far a sync is."""
+
+    phase: Annotated[str, WithJsonSchema({"type": "string", "enum": list(PHASES)})] = _key("rows")
+    rows: Count = _key(2000, "Rows received so far.")
+    total: Count = _key(10000, "Rows to receive; 0 while that is unknown.")
+    bytes: Count = _key(812345, "Bytes received so far.")
+    fraction: float | None = _key(0.2, "Fraction of the phase; null while that is unknown.", ge=0, le=1)
+
+    @classmethod
+    def of(cls, run: records.Run, **more: Any) -> Self:
+        """The progress of a sync. Subclasses have `more` keys."""
+        at = run.progress
+        return cls(phase=at.phase, rows=at.done, total=at.total, bytes=at.bytes, fraction=at.fraction, **more)
+
+
+class ChangeCounts(Body):
+    """How many rows changed."""
+
+    inserted: Count = _key(3)
+    updated: Count = _key(8)
+    deleted: Count = _key(0)
+
+    @classmethod
+    def of(cls, changes: StoredCounts, **more: Any) -> Self:
+        """The counts of a sync. Subclasses have `more` keys."""
+        return cls(inserted=changes.inserted, updated=changes.updated, deleted=changes.deleted, **more)
+
+
+class ErrorDetail(Body):
+    """What failed, and what to do next."""
+
+    code: str = _key("login_refused")
+    message: str = _key("phpMyAdmin refused the login.")
+    advice: str = _key("Check PHPMYADMIN_USERNAME and PHPMYADMIN_PASSWORD.")
+    transient: bool = _key(False, "Whether a retry may succeed.")
+
+    @classmethod
+    def of(cls, trouble: Trouble) -> Self:
+        """A stored error."""
+        return cls.model_validate(trouble, from_attributes=True)
+
+
+class Task(Body):
+    """A refresh."""
+
+    task_id: str = _key(TASK_ID)
+    status: records.TaskState = _key("completed")
+    requested_at: Iso = _key(_AT)
+    finished_at: Iso | None = _key(_AT)
+    progress: Progress | None = _key(None)
+    generation: Count | None = _key(13)
+    changes: ChangeCounts | None
+    error: ErrorDetail | None = _key(None)
+
+
+class Sync(Body):
+    """How the last sync went."""
+
+    result: str = _key("published")
+    started_at: Iso = _key(_AT)
+    finished_at: Iso | None = _key(_AT)
+    seconds: Annotated[float, Field(ge=0)] | None = _key(8.7)
+    generation: Count | None = _key(12)
+    rows: Count | None = _key(10000)
+    changes: ChangeCounts | None
+    error: ErrorDetail | None = _key(None)
+
+    @classmethod
+    def of(cls, run: records.Run) -> Self:
+        """A sync of the history."""
+        return cls(
+            result=run.outcome,
+            started_at=run.started_at,
+            finished_at=run.finished_at,
+            seconds=round((run.finished_at - run.started_at).total_seconds(), 3) if run.finished_at else None,
+            generation=run.generation,
+            rows=run.rows,
+            changes=ChangeCounts.of(run.changes) if run.changes else None,
+            error=ErrorDetail.of(run.error) if run.error else None,
+        )
+
+
+class Worker(Body):
+    """The process that runs syncs."""
+
+    alive: bool = _key(True)
+    host: str | None = _key("shop-1")
+
+
+_CountByColumn = Annotated[
+    dict[str, int],
+    WithJsonSchema({"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}}),
+]
+
+
+class Status(Body):
+    """State of the cache and of syncs."""
+
+    api_status: Literal["online"]
+    cache_exists: bool = _key(True)
+    cache_age_minutes: Count | None = _key(45, "Since the last verification; null without a cache.")
+    update_in_progress: bool = _key(False, "Whether a sync runs or is about to.")
+    timestamp: Ctime = _key(_CTIME, "Now, in UTC.")
+    timestamp_iso: Iso = _key(_AT, "The same in ISO 8601.")
+    generation: Count | None = _key(12)
+    rows: Count | None = _key(10000)
+    verified: bool | None = _key(True)
+    reason: str | None = _key(None, "Why `verified` is false.")
+    verified_at: VerifiedAt
+    checked_at: CheckedAt
+    last_updated: Ctime | None = _key(_CTIME, "When the rows were last verified to equal the table, in UTC.")
+    last_updated_iso: Iso | None = _key(_AT, "The same in ISO 8601.")
+    progress: Progress | None = _key(None, "Of the sync that runs.")
+    last_sync: Sync | None
+    next_sync: Iso | None = _key(_AT, "When the next sync is due; null if none is planned.")
+    worker: Worker
+    cache_error: ErrorDetail | None = _key(None, "Why this version cannot write the cache.")
+    misfits: _CountByColumn = _key({}, "By column: values that do not fit the kind of the column.")
+    zero_dates: _CountByColumn = _key({}, "By column: dates that do not exist; they are null in rows.")
+    version: str = _key("0.1.0")
+
+
+class Health(Body):
+    """The process answers."""
+
+    status: Literal["healthy"]
+    timestamp: Ctime = _key(_CTIME, "Now, in UTC.")
+    timestamp_iso: Iso = _key(_AT, "The same in ISO 8601.")
+
+
+class Ready(Body):
+    """Fresh rows can be served."""
+
+    status: Literal["ready"]
+    generation: Generation
+    timestamp_iso: Iso = _key(_AT, "Now.")
+
+
+class SignedUrl(Body):
+    """A signed address."""
+
+    status: Literal["success"]
+    address: str = _key(
+        f"/fetch-data?format=csv&expires=1767004500&signature=default.{'7fQ' * 14}-", "From the path on."
+    )
+    expires_at: Iso = _key(_AT, "When it ends.")
+
+
+class Error(Body):
+    """What failed, and what to do next."""
+
+    status: Literal["error", "pending"] = _key("error", "`pending` while nothing is cached yet.")
+    message: str = _key("Unauthorized access")
+    code: str = _key("unauthorized", "For programs.")
+    task_id: str | Absent = _optional(TASK_ID, "The refresh that `wait` requested.")
+
+
+class CachedEvent(Body):
+    """At once."""
+
+    type: Literal["cached"]
+    payload: Rows
+
+
+class UpdatedEvent(Body):
+    """When the refresh has completed."""
+
+    type: Literal["updated"]
+    payload: Rows
+
+
+class QueuedEvent(Body):
+    """While the refresh waits for a sync."""
+
+    type: Literal["progress"] = "progress"
+    phase: Literal["queued"] = "queued"
+    fraction: None = _key(None)
+
+
+class _ProgressType(Body):
+    type: Literal["progress"]
+
+
+class ProgressEvent(Progress, _ProgressType):
+    """While a sync runs."""
+
+
+class ErrorEvent(Body):
+    """Instead of `updated`."""
+
+    type: Literal["error"] = "error"
+    message: str = _key("No scheduler is alive.")
+    code: str = _key("no_worker")
+
+
+class DoneEvent(Body):
+    """At the end."""
+
+    type: Literal["done"] = "done"
+
+
+class SnapshotEvent(Body):
+    """When a generation was published or verified again."""
+
+    type: Literal["snapshot"]
+    generation: Generation
+    rows: Count | None = _key(10000)
+    verified: Verified
+    reason: str | None = _key(None, "Why `verified` is false.")
+    verified_at: VerifiedAt
+    checked_at: CheckedAt
+    last_updated_iso: LastUpdatedIso
+
+    @classmethod
+    def of(cls, head: Head, rows: int | None) -> Self:
+        """The event of a generation."""
+        return cls(
+            type="snapshot",
+            generation=head.generation,
+            rows=rows,
+            verified=head.verified,
+            reason=head.reason,
+            verified_at=head.verified_at,
+            checked_at=head.checked_at,
+            last_updated_iso=head.updated_at,
+        )
+
+
+class _ChangesType(Body):
+    type: Literal["changes"]
+    generation: Count = _key(13)
+    since: Count = _key(12, "The generation before.")
+
+
+class ChangesEvent(ChangeCounts, _ChangesType):
+    """What a snapshot changed."""
+
+
+BODIES = (Rows, Changes, RefreshResult, Task, Status, Health, Ready, SignedUrl, Error)  # and what they refer to
+EVENTS: Mapping[str, tuple[str, tuple[type[Body], ...]]] = {
+    "StreamEvent": (
+        "The JSON of a `data:` line of `/fetch-data?stream=true`.",
+        (CachedEvent, QueuedEvent, ProgressEvent, UpdatedEvent, ErrorEvent, DoneEvent),
+    ),
+    "FeedEvent": (
+        "The JSON of a `data:` line of `/events`; `event:` gives the type as well.",
+        (SnapshotEvent, ChangesEvent, ProgressEvent),
+    ),
+}
 
 
 def ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def body(says: str, /, **keys: Schema) -> Schema:
-    """A body with these keys. Others may come with later versions."""
-    required = [name for name, schema in keys.items() if not schema.get(OPTIONAL)]
-    shown = {name: {k: v for k, v in schema.items() if k != OPTIONAL} for name, schema in keys.items()}
-    example = {name: schema["examples"][0] for name, schema in keys.items()}
-    return {"type": "object", "description": says, "properties": shown, "required": required, "examples": [example]}
-
-
-def or_null(schema: Schema, example: Any = None) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}], "examples": [example]}
-
-
-def only(value: str) -> Schema:
-    return {"const": value, "examples": [value]}
-
-
-def _instant(says: str, nullable: bool = False) -> Schema:
-    return key(("string", "null") if nullable else "string", AT, says, format="date-time")
-
-
-def _ctime(says: str) -> Schema:
-    return key("string", CTIME, says, pattern=r"^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}$")
-
-
-def _count(example: int, says: str = "", nullable: bool = False) -> Schema:
-    return key(("integer", "null") if nullable else "integer", example, says, minimum=0)
-
-
-_FRESHNESS: Mapping[str, Schema] = {
-    "last_updated": _ctime("When the rows were last verified to equal the table, in UTC: how old they are."),
-    "last_updated_iso": _instant("The same in ISO 8601."),
-    "generation": _count(12, "Number of the snapshot; it stays where a sync finds nothing changed."),
-    "verified": key("boolean", True, "Whether the newest sync proved every row equal."),
-    "reason": key(
-        ("string", "null"), "2 ranges kept changing.", "Why not, where `verified` is false.", **{OPTIONAL: 1}
-    ),
-    "verified_at": _instant("When all rows were last proven equal.", nullable=True),
-    "checked_at": _instant(
-        "Later than `verified_at` where the newest and the lately changed rows alone were compared since.",
-        nullable=True,
-    ),
-}
-_CHANGES = body(
-    "How many rows changed.", inserted=_count(3), updated=_count(8), deleted=_count(0)
-)  # fmt: skip
-_PROGRESS = body(
-    "How far a sync is.",
-    phase=key("string", "rows", enum=list(PHASES)),
-    rows=_count(2000, "Rows that came so far."),
-    total=_count(10000, "Of how many; 0 while that is not known."),
-    bytes=_count(812345, "Bytes received."),
-    fraction=key(("number", "null"), 0.2, "Of the phase; null where it is not known.", minimum=0, maximum=1),
-)
-_TROUBLE = body(
-    "What failed, and what to do next.",
-    code=key("string", "login_refused"),
-    message=key("string", "phpMyAdmin refused the login."),
-    advice=key("string", "Check PHPMYADMIN_USERNAME and PHPMYADMIN_PASSWORD."),
-    transient=key("boolean", False, "Whether it may succeed later by itself."),
-)
-
-
-def schemas(columns: Sequence[Column], hidden: Collection[str]) -> dict[str, Schema]:
-    """All bodies, by name. Parameters: `columns` of the rows, none where they are not to be told; those that are
-    `hidden` hold no values."""
-    row = _row(columns, hidden)
-    rows = {"type": "array", "items": ref("Row"), "examples": [[row["examples"][0]]]}
-    one = _key_of(row, columns)
-    freshness = dict(_FRESHNESS)
-    facet = {"value": "paid", "count": 8120}
-    fetched = body(
-        "Rows, and what is known of them.",
-        status=only("success"),
-        count=_count(1, "Rows in `data`."),
-        **freshness,
-        _info=key("string", "A refresh was requested and runs in the background.",
-                  "What became of the refresh that `refresh=true` asked for.", **{OPTIONAL: 1}),
-        columns={"type": "array", "items": ref("Column"), OPTIONAL: 1, "description": "With `metadata_only`.",
-                 "examples": [[_COLUMN["examples"][0]]]},
-        size={**_count(8123456, "With `metadata_only`: bytes of all rows."), OPTIONAL: 1},
-        facets={"type": "object", "additionalProperties": {"type": "array", "items": ref("Facet")}, OPTIONAL: 1,
-                "description": "With `facet`, by column: the most frequent values first.",
-                "examples": [{"financial_status": [facet]}]},
-        total_count=_count(1, "Rows that match, on all pages."),
-        next=key(("string", "null"), None, "Send it as `after` for the page that follows; null on the last one."),
-        data=rows,
-    )  # fmt: skip
-    return {
-        "Rows": fetched,
-        "Row": row,
-        "Column": _COLUMN,
-        "Facet": {**body("A value, and how many rows have it.", value={"examples": ["paid"]}, count=_count(8120))},
-        "Changes": body(
-            "Rows that changed since then.",
-            status=only("success"),
-            count=_count(2, "Rows in the three lists."),
-            since=key("string", "12", "What was asked."),
-            next=key("string", "14-8d1f03ab", "What to ask next."),
-            more=key("boolean", False, "Whether to ask again at once."),
-            **freshness,
-            inserted=rows,
-            updated={**rows, "examples": [[]]},
-            deleted={"type": "array", "items": {"type": "object"}, "description": "The columns of the key of each.",
-                     "examples": [[one]]},
-        ),
-        "Asked": body(
-            "What became of a refresh.",
-            status=key("string", "triggered", "`in_progress` while one runs: then another follows for this request.",
-                       enum=["triggered", "in_progress"]),
-            message=key("string", "A refresh was requested and runs in the background. Follow it at /tasks/5f2c."),
-            task_id=key("string", "5f2c", "Follow it at /tasks/{id}."),
-        ),
-        "Task": body(
-            "A refresh.",
-            task_id=key("string", "5f2c"),
-            status=key("string", "completed", enum=list(get_args(TaskState))),
-            requested_at=_instant(""),
-            finished_at=_instant("", nullable=True),
-            progress=or_null(ref("Progress")),
-            generation=_count(13, nullable=True),
-            changes=or_null(ref("Counts"), _CHANGES["examples"][0]),
-            error=or_null(ref("Trouble")),
-        ),
-        "Progress": _PROGRESS,
-        "Counts": _CHANGES,
-        "Trouble": _TROUBLE,
-        "Status": _STATUS,
-        "Sync": _SYNC,
-        "Health": _HEALTH,
-        "Ready": _READY,
-        "Wish": {**Wish.model_json_schema(), "examples": [{"path": "/fetch-data?format=csv", "minutes": 10}]},
-        "Signed": body(
-            "An address that stands for the key.",
-            status=only("success"),
-            address=key("string", f"/fetch-data?format=csv&expires=1767004500&signature=default.{'7fQ' * 14}-"),
-            expires_at=_instant("When it ends."),
-        ),
-        "Error": body(
-            "What failed, and what to do next.",
-            status=key("string", "error", "`pending` where nothing has been cached yet.", enum=["error", "pending"]),
-            message=key("string", "Unauthorized access"),
-            code=key("string", "unauthorized", "What programs read."),
-            task_id=key("string", "5f2c", "Of the refresh that `wait` asked for.", **{OPTIONAL: 1}),
-        ),
-        "StreamEvent": _either(
-            "The JSON of a `data:` line of `/fetch-data?stream=true`.",
-            body("At once.", type=only("cached"), payload={**ref("Rows"), "examples": [fetched["examples"][0]]}),
-            body("While the refresh runs; only `phase` and `fraction` while it is queued.", type=only("progress"),
-                 **_PROGRESS["properties"]
-                 | {name: {**_PROGRESS["properties"][name], OPTIONAL: 1} for name in ("rows", "total", "bytes")}),
-            body("Once the refresh has completed.", type=only("updated"),
-                 payload={**ref("Rows"), "examples": [fetched["examples"][0]]}),
-            body("Instead of `updated`.", type=only("error"), message=key("string", "No scheduler is alive."),
-                 code=key("string", "no_worker")),
-            body("At the end.", type=only("done")),
-        ),
-        "FeedEvent": _either(
-            "The JSON of a `data:` line of `/events`; `event:` says the type too.",
-            body("A generation was published, or confirmed.", type=only("snapshot"), rows=_count(10000, nullable=True),
-                 **{name: _FRESHNESS[name] for name in ("generation", "verified", "verified_at", "checked_at")},
-                 reason=key(("string", "null"), None), last_updated_iso=_FRESHNESS["last_updated_iso"]),
-            body("What it changed.", type=only("changes"), generation=_count(13),
-                 since=_count(12, "The generation before."), **_CHANGES["properties"]),
-            body("A sync under way.", type=only("progress"), **_PROGRESS["properties"]),
-        ),
-    }  # fmt: skip
-
-
-def _either(says: str, *bodies: Schema) -> Schema:
-    return {"description": says, "oneOf": list(bodies), "examples": [each["examples"][0] for each in bodies]}
-
-
-_COLUMN = body(
-    "A column of the table.",
-    name=key("string", "total_price"),
-    type=key("string", "decimal(12,2)", "As the database names it."),
-    kind=key("string", "decimal", "What its values become.", enum=list(get_args(Kind))),
-    nullable=key("boolean", False),
-    key=_count(0, "Place in the key, from 1; 0 where it is none of it."),
-)
-_SYNC = body(
-    "How the last sync went.",
-    result=key("string", "published"),
-    started_at=_instant(""),
-    finished_at=_instant("", nullable=True),
-    seconds=key(("number", "null"), 8.7, minimum=0),
-    generation=_count(12, nullable=True),
-    rows=_count(10000, nullable=True),
-    changes=or_null(ref("Counts"), _CHANGES["examples"][0]),
-    error=or_null(ref("Trouble")),
-)
-_COUNTED = key("object", {}, additionalProperties={"type": "integer", "minimum": 1})
-_STATUS = body(
-    "How things stand.",
-    api_status=only("online"),
-    cache_exists=key("boolean", True),
-    cache_age_minutes=_count(45, "Null without a cache.", nullable=True),
-    update_in_progress=key("boolean", False, "While a sync runs, or is about to."),
-    timestamp=_ctime("Now, in UTC."),
-    timestamp_iso=_instant(""),
-    generation=_count(12, nullable=True),
-    rows=_count(10000, nullable=True),
-    verified=key(("boolean", "null"), True),
-    reason=key(("string", "null"), None, "Why it is not verified."),
-    verified_at=_instant("", nullable=True),
-    checked_at=_instant("", nullable=True),
-    last_updated={**_FRESHNESS["last_updated"], "type": ["string", "null"]},
-    last_updated_iso=_instant("", nullable=True),
-    progress=or_null(ref("Progress")),
-    last_sync=or_null(ref("Sync"), _SYNC["examples"][0]),
-    next_sync=_instant("When the next sync is due; null where none is planned.", nullable=True),
-    worker=body("Who runs syncs.", alive=key("boolean", True), host=key(("string", "null"), "shop-1")),
-    cache_error=or_null(ref("Trouble")),
-    misfits={**_COUNTED, "description": "By column: values that do not fit what it was found to hold."},
-    zero_dates={**_COUNTED, "description": "By column: dates that no calendar has; they are null."},
-    version=key("string", "0.1.0"),
-)
-
-_HEALTH = body("The process answers.", status=only("healthy"), timestamp=_ctime(""), timestamp_iso=_instant(""))
-_READY = body("Fresh rows can be served.", status=only("ready"), generation=_count(12), timestamp_iso=_instant(""))
-
-# How values of a kind are written, and an example. Decimals are strings, so that no digit is lost.
-_CELLS: Mapping[Kind, tuple[Schema, Any]] = {
-    "integer": ({"type": ["integer", "string"]}, 5),
-    "unsigned": ({"type": ["integer", "string"]}, 1001),
-    "boolean": ({"type": ["boolean", "integer"]}, False),
-    "decimal": ({"type": "string", "pattern": r"^-?\d+(\.\d+)?$"}, "598.94"),
-    "float": ({"type": "number"}, 0.5),
-    "double": ({"type": "number"}, 0.5),
-    "date": ({"type": "string", "format": "date"}, "2025-12-29"),
-    "datetime": ({"type": "string", "format": "date-time"}, "2025-12-29T09:12:44Z"),
-    "timestamp": ({"type": "string", "format": "date-time"}, "2025-12-29T09:12:44Z"),
-    "text": ({"type": "string"}, "paid"),
-    "json": ({"type": ["object", "array", "string"]}, [{"title": "Mug"}]),
-    "bytes": ({"type": "string", "contentEncoding": "base64"}, "3q2+7w=="),
-}
-_ROW = {"id": 1001, "total_price": "598.94", "created_at": "2025-12-29T09:12:44Z", "line_items": [{"title": "Mug"}]}
-
-
-def _row(columns: Sequence[Column], hidden: Collection[str]) -> Schema:
-    says = "A row, by the names of its columns."
-    if not columns:
-        return {"type": "object", "description": f"{says} With a key, this document lists them.", "examples": [_ROW]}
-    cells: dict[str, Schema] = {}
-    for column in columns:
-        schema, example = _CELLS[column.kind]
-        kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
-        null = ["null"] if column.nullable or column.name in hidden else []
-        cells[column.name] = {**schema, "type": [*kinds, *null], "description": column.type, "examples": [example]}
-    example = {name: cell["examples"][0] for name, cell in cells.items()}
-    return {"type": "object", "description": says, "properties": cells, "additionalProperties": False,
-            "examples": [example]}  # fmt: skip
-
-
-def _key_of(row: Schema, columns: Sequence[Column]) -> dict[str, Any]:
-    names = [column.name for column in columns if column.key] or ["id"]
-    return {name: row["examples"][0][name] for name in names}
+    """A reference to the body of that name."""
+    return {"$ref": f"{REFS}{name}"}

@@ -8,24 +8,22 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from cache.access.signed_urls import MAX_MINUTES
 
-SIGNABLE = ("/fetch-data", "/events", "/changes")
-
-
-_SIGNABLE = rf"^({'|'.join(SIGNABLE)})(\?[^#]*)?$"
-
-
+SIGNABLE = ("/fetch-data", "/events", "/changes")  # paths that a signed address may have
 ADVICE = f'It takes JSON: {{"path": "/fetch-data?format=csv", "minutes": 10}}; minutes are 1 to {MAX_MINUTES}.'
+_PATTERN = rf"^({'|'.join(SIGNABLE)})(\?[^#]*)?$"
 
 
 def _whole(number: object) -> object:
-    """To JSON, 6.0 is a whole number."""
+    """In JSON, 6.0 is a whole number."""
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
-class Wish(BaseModel):
-    """What is to be signed: an address from its path on, and for how many minutes."""
+class SignRequest(BaseModel):
+    """The address to sign, from its path on, and for how many minutes."""
 
     model_config = ConfigDict(extra="forbid")
 
-    path: Annotated[str, Field(max_length=8_000, json_schema_extra={"pattern": _SIGNABLE})]
-    minutes: Annotated[int, Field(strict=True, ge=1, le=MAX_MINUTES), BeforeValidator(_whole)] = 10
+    path: Annotated[
+        str, Field(max_length=8_000, json_schema_extra={"pattern": _PATTERN}, examples=["/fetch-data?format=csv"])
+    ]
+    minutes: Annotated[int, Field(strict=True, ge=1, le=MAX_MINUTES, examples=[10]), BeforeValidator(_whole)] = 10

@@ -1,8 +1,8 @@
-"""One connection, bounded in what it may send and in how long it may take.
+"""A connection with limits on what it may send and how long it may take.
 
-A head of 32 KB, a body of 64 KB, 20 seconds for both; then a client gets 431, 413 or 408 in the one error shape, and
-the connection ends. One that takes none of an answer for a minute is cut off. Everyone else pays a few attribute
-accesses: there is no timer for each connection, the server looks at all of them once a second.
+Beyond api/contract/request_limits.py a client gets 431, 413 or 408, and the connection ends. A client that takes
+nothing of its response for a minute is disconnected. There is no timer for each connection: the server checks all of
+them once a second, so that other clients pay a few attribute accesses only.
 """
 
 from __future__ import annotations
@@ -13,103 +13,109 @@ from typing import Any
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from api.contract.json_response import dumps
-from api.http.fast_path import DirectProtocol
-from api.http.headers import Lines
+from api.contract.errors import ApiError, BadRequest, BodyTooLarge, HeadTooLarge, RequestTooSlow
+from api.contract.json_response import dump_model
+from api.contract.request_limits import MAX_BODY, MAX_HEAD, RECEIVE_SECONDS
+from api.contract.response_models import Error
+from api.http.fast_path import FastPathProtocol
+from api.http.headers import HeaderBlock
 
-MAX_HEAD, MAX_BODY = 32 * 1024, 64 * 1024
-MAX_REQUEST = 8 * MAX_BODY  # a body in pieces of one byte takes six on the wire
-RECEIVE_SECONDS = 20
+MAX_REQUEST = 8 * MAX_BODY  # on the wire: a body in chunks of one byte takes six bytes for each
 STALLED_SECONDS = 60
-LINGER_SECONDS = 1  # so that a client that is still sending reads why it was refused
+LINGER_SECONDS = 1  # so that a client that is still sending can read why it was refused
 
-_NOTHING = float("inf")
+_NEVER = float("inf")
 
 
 class _TooLarge(Exception):
     """Ends the parsing of a request."""
 
 
-class BoundedProtocol(DirectProtocol):
-    """The protocol with these bounds. Who runs it calls `look` once a second."""
+class BoundedProtocol(FastPathProtocol):
+    """The protocol with these limits. The server calls `check_timeouts` once a second."""
 
-    def __init__(self, *args: Any, **named: Any) -> None:
-        super().__init__(*args, **named)
-        self._since = self.loop.time()  # when the request that is coming in began; _NOTHING between requests
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._since = self.loop.time()  # when the incoming request began; _NEVER between requests
         self._received = 0  # bytes of it
         self._body = 0
         self._in_head = True
-        self._idle_since = self._since  # since the last request, or the last bytes of an answer
+        self._idle_since = self._since  # since the last request, or the last bytes of a response
         self._refused = False
         self._running: RequestResponseCycle | None = None
-        self._unsent = (0, 0.0)  # bytes that wait for the client, and since when it took none
+        self._unsent = (0, 0.0)  # bytes that the client has not taken, and since when it took none
 
     def data_received(self, data: bytes) -> None:
+        """Takes bytes from the client."""
         if self._refused:
             return
-        if self.answered(data):
-            self._since, self._idle_since = _NOTHING, self.loop.time()
+        if self.try_fast_path(data):
+            self._since, self._idle_since = _NEVER, self.loop.time()
             return
-        if self._since is _NOTHING:
+        if self._since is _NEVER:
             self._since = self.loop.time()
         self._received += len(data)
         super().data_received(data)
         if self._in_head and self._received > MAX_HEAD:
-            self._refuse_head()
+            self._refuse(HeadTooLarge(MAX_HEAD))
         elif self._received > MAX_REQUEST:
-            self._refuse_body()
+            self._refuse(BodyTooLarge(MAX_BODY))
 
     def on_headers_complete(self) -> None:
+        """Refuses a head that is too long."""
         self._in_head = False
         if self._received > MAX_HEAD:
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if size > MAX_HEAD:
-                self._refuse_head()
+                self._refuse(HeadTooLarge(MAX_HEAD))
                 raise _TooLarge
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
+        """Refuses a body that is too long."""
         self._body += len(body)
         if self._body > MAX_BODY:
-            self._refuse_body()
+            self._refuse(BodyTooLarge(MAX_BODY))
             raise _TooLarge
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._since, self._idle_since = _NOTHING, self.loop.time()
+        """Notes that the request has arrived."""
+        self._since, self._idle_since = _NEVER, self.loop.time()
         self._received = self._body = 0
         self._in_head = True
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
+        """Notes that the response was sent."""
         self._idle_since = self.loop.time()
         super().on_response_complete()
-        self._unset_keepalive_if_required()  # uvicorn's timer would run on through answers at hand; see `look`
+        self._unset_keepalive_if_required()  # uvicorn's timer does not know of the fast path; see check_timeouts
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
         super()._start_asgi_task(cycle, app)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tells the request that is being answered, too: uvicorn tells the last that came in, which may be another."""
+        """Disconnects the request that is being answered. uvicorn disconnects the newest one, which may be another."""
         if self._running:
             self._running.disconnected = True
             self._running.message_event.set()
         super().connection_lost(exc)
 
-    def look(self) -> None:
-        """Ends the connection where the client takes too long, or asks for nothing more."""
+    def check_timeouts(self) -> None:
+        """Ends the connection if the client is too slow, or idle."""
         now = self.loop.time()
         if now - self._since > RECEIVE_SECONDS and not self.transport.is_closing():
             if self._received:
-                self._refuse(408, "too_slow", f"The request took over {RECEIVE_SECONDS} seconds to arrive. Try again.")
+                self._refuse(RequestTooSlow(RECEIVE_SECONDS))
             else:
                 self.transport.close()
             return
         unsent = self.transport.get_write_buffer_size()
         if unsent:
-            self._idle_since = now  # answers at hand are written whole: their clients are at rest once they took them
-        idle = self._since is _NOTHING and (self.cycle is None or self.cycle.response_complete)
+            self._idle_since = now  # the fast path writes a whole response: the client is idle once it has taken it
+        idle = self._since is _NEVER and (self.cycle is None or self.cycle.response_complete)
         if idle and now - self._idle_since > self.timeout_keep_alive:
             self.transport.close()
         elif not unsent or unsent != self._unsent[0]:
@@ -118,22 +124,15 @@ class BoundedProtocol(DirectProtocol):
             self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
-        """What uvicorn calls where a request does not parse, also when it was refused meanwhile."""
-        self._refuse(400, "bad_request", "This is no HTTP request that can be read. GET /demo shows how to ask.")
+        """Refuses a request that does not parse. uvicorn calls it, also after another refusal."""
+        self._refuse(BadRequest())
 
-    def _refuse_head(self) -> None:
-        message = f"Address and headers are longer than {MAX_HEAD // 1024} KB. Send fewer headers, or a shorter query."
-        self._refuse(431, "head_too_large", message)
-
-    def _refuse_body(self) -> None:
-        self._refuse(413, "body_too_large", f"The body is longer than {MAX_BODY // 1024} KB. No address takes so much.")
-
-    def _refuse(self, status: int, code: str, message: str) -> None:
-        """Answers, and ends the connection. Where answers to requests before are due, they are the last ones."""
+    def _refuse(self, error: ApiError) -> None:
+        """Sends an error and ends the connection. Responses that are due to earlier requests are sent first."""
         if self._refused:
             return
         self._refused = True
-        self._since = _NOTHING
+        self._since = _NEVER
         cycle = self.cycle
         if cycle and not cycle.response_complete:
             cycle.message_event.set()
@@ -142,12 +141,18 @@ class BoundedProtocol(DirectProtocol):
                 return
             cycle.disconnected = True
         self._unset_keepalive_if_required()
-        body = dumps({"status": "error", "message": message, "code": code})
-        head = Lines({"Content-Type": "application/json", "Content-Length": str(len(body)), "Cache-Control": "no-store",
-                      "Connection": "close"})  # fmt: skip
-        common = self.application.lines(dict(self.headers or ()).get(b"origin"))
-        self.transport.write(b"".join((STATUS_LINE[status], head.text, common.text, b"\r\n", body)))
-        self.application.note({"method": "-", "path": ""}, status, len(body), time.perf_counter())
+        body = dump_model(Error(status="error", message=str(error), code=error.code))
+        head = HeaderBlock(
+            {
+                "Content-Type": "application/json",
+                "Content-Length": str(len(body)),
+                "Cache-Control": "no-store",
+                "Connection": "close",
+            }
+        )
+        common = self.application.headers_for(dict(self.headers or ()).get(b"origin"))
+        self.transport.write(b"".join((STATUS_LINE[error.status], head.text, common.text, b"\r\n", body)))
+        self.application.record({"method": "-", "path": ""}, error.status, len(body), time.perf_counter())
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.transport.abort)

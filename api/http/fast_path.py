@@ -1,9 +1,9 @@
-"""The short cut for answers that are at hand.
+"""The fast path: the protocol itself writes responses that are in memory.
 
-A request for rows that lie in memory takes some 20 microseconds to answer; a task of the event loop, the ASGI messages
-and Starlette's layers around it would take several times that. So the protocol asks the application first whether it
-has the answer, and writes it. Whatever has to be waited for, is refused, or is out of the ordinary (a body, HTTP/1.0,
-a request that comes in pieces or before the answer to the one before) goes the usual way, and so gets the same answer.
+Such a request takes about 20 microseconds. A task of the event loop, the ASGI messages and Starlette's layers would
+take several times as long. So the protocol first asks the application for a prepared response. Everything else goes
+the usual way through ASGI and gets the same response there: a request that has to wait or is refused, a body, HTTP/1.0,
+a request that arrives in pieces or before the response to the one before.
 """
 
 from __future__ import annotations
@@ -17,125 +17,145 @@ from typing import Any, NamedTuple, Protocol, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from api.http.headers import Lines
-from api.http.prepared_response import Piece, Ready
+from api.http.headers import HeaderBlock
+from api.http.prepared_response import Chunk, PreparedResponse
 
-JOINED = 16 * 1024  # bytes of a body up to which one write of a copy is cheaper than several writes
-LONGEST, HEADS = 4096, 256  # bytes of a request that is looked at here, and how many kinds of headers are remembered
+JOIN_BYTES = 16 * 1024  # up to this size, copying a body for one write is cheaper than several writes
+MAX_BYTES = 4096  # of a request that is tried here
+CACHED_HEADERS = 256  # sets of request headers that are kept parsed
 
-_LINE = re.compile(rb"(GET|HEAD) ([!-\"$->@-~]+)(?:\?([!-\"$-~]*))? HTTP/1\.1\r\n")
+_REQUEST_LINE = re.compile(rb"(GET|HEAD) ([!-\"$->@-~]+)(?:\?([!-\"$-~]*))? HTTP/1\.1\r\n")
 _END = b"\r\n\r\n"
-_UNUSUAL = frozenset((b"content-length", b"transfer-encoding", b"expect"))
+_BODY_HEADERS = frozenset((b"content-length", b"transfer-encoding", b"expect"))
 
 
 class Application(Protocol):
-    """What an application offers beside ASGI."""
+    """What the fast path needs of the application, beside ASGI."""
 
-    def at_hand(self, scope: dict[str, Any], headers: Mapping[bytes, bytes]) -> tuple[Ready, Lines] | None:
-        """The answer to a request and the headers that stand on all, if it is at hand. Never raises."""
+    def try_prepared(
+        self, scope: dict[str, Any], headers: Mapping[bytes, bytes]
+    ) -> tuple[PreparedResponse, HeaderBlock] | None:
+        """The response to a request and the common headers; None: the request goes the usual way. Never raises.
 
-    def lines(self, origin: bytes | None) -> Lines:
-        """The headers that stand on every answer to that origin."""
+        What is put into `scope` stays in the ASGI scope if the request goes the usual way.
+        """
 
-    def note(self, scope: dict[str, Any], status: int, size: int, started: float) -> None:
-        """Is told of each answer that was at hand, for the access log."""
+    def headers_for(self, origin: bytes | None) -> HeaderBlock:
+        """The common headers of a response to that origin."""
+
+    def record(self, scope: dict[str, Any], status: int, size: int, started: float) -> None:
+        """Records a response for access log and metrics."""
 
 
-class DirectProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with the short cut. Its application is an Application."""
+class FastPathProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with the fast path. Its application is an Application."""
 
-    def __init__(self, *args: Any, **named: Any) -> None:
-        super().__init__(*args, **named)
-        self._between = True  # requests: the parser has seen nothing of the next one
-        self._asked: dict[str, Any] = {}  # the scope of a request that was not at hand
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._between_requests = True  # the parser has seen nothing of the next request
+        self._tried_scope: dict[str, Any] = {}  # of a request that has no prepared response
 
     @property
     def application(self) -> Application:
+        """The application that is served."""
         return cast(Application, self.config.app)
 
-    def answered(self, data: bytes) -> bool:
-        """Answers what was received, if it is one whole request, alone, whose answer is at hand."""
+    def try_fast_path(self, data: bytes) -> bool:
+        """Answers a request if `data` is one complete request, and there is a prepared response.
+
+        Returns:
+            Whether it was answered.
+        """
         started = time.perf_counter()
-        idle = self._between and not self.flow.write_paused and (self.cycle is None or self.cycle.response_complete)
-        line = _LINE.match(data) if idle and len(data) <= LONGEST else None
+        request = self._parse(data)
+        if request is None:
+            return False
+        scope, headers = request
+        prepared = self.application.try_prepared(scope, headers)
+        if not prepared:
+            self._tried_scope = scope
+            return False
+        size = self._write(*prepared, scope["method"] == "GET")
+        self.application.record(scope, prepared[0].status, size, started)
+        return True
+
+    def _parse(self, data: bytes) -> tuple[dict[str, Any], Mapping[bytes, bytes]] | None:
+        """The scope and the headers by name; None where the request goes the usual way."""
+        idle = self._between_requests and not self.flow.write_paused
+        idle = idle and (self.cycle is None or self.cycle.response_complete)
+        line = _REQUEST_LINE.match(data) if idle and len(data) <= MAX_BYTES else None
         if not line or data.find(_END) != len(data) - len(_END):
-            return False
-        head = _head(data[line.end() :])
-        if not head:
-            return False
+            return None
+        headers = _parse_headers(data[line.end() :])
+        if not headers:
+            return None
         method, path, query = line.groups(b"")
         scope = {
             "method": method.decode(),
             "path": path.decode(),
             "query_string": query,
-            "headers": head.lines,
+            "headers": headers.items,
             "client": self.client,
         }
-        answer = self.application.at_hand(scope, head.named)
-        if not answer:
-            self._asked = scope
-            return False
-        size = self._write(*answer, method == b"GET")
-        self.application.note(scope, answer[0].status, size, started)
-        return True
+        return scope, headers.by_name
 
-    def _write(self, answer: Ready, common: Lines, body: bool) -> int:
-        """Returns how many bytes of body were sent."""
-        lines = b"".join([b"%s: %s\r\n" % line for line in self.server_state.default_headers + answer.own])
-        head = b"".join((STATUS_LINE[answer.status], lines, answer.shared.text, common.text, b"\r\n"))
-        pieces: list[Piece] = [head, *answer.pieces] if body else [head]
-        size = sum(map(len, pieces))
-        if size <= JOINED:
-            self.transport.write(b"".join(pieces))
+    def _write(self, response: PreparedResponse, common: HeaderBlock, with_body: bool) -> int:
+        """Writes a response. Returns how many bytes its body has."""
+        lines = b"".join([b"%s: %s\r\n" % line for line in self.server_state.default_headers + response.own])
+        head = b"".join((STATUS_LINE[response.status], lines, response.shared.text, common.text, b"\r\n"))
+        chunks: list[Chunk] = [head, *response.chunks] if with_body else [head]
+        size = sum(map(len, chunks))
+        if size <= JOIN_BYTES:
+            self.transport.write(b"".join(chunks))
         else:
-            self.transport.writelines(pieces)
-        self.server_state.total_requests += 1  # no timer is set: idle connections are ended by who runs this
+            self.transport.writelines(chunks)
+        self.server_state.total_requests += 1  # no timer is set: BoundedProtocol ends idle connections
         return size - len(head)
 
     def on_message_begin(self) -> None:
-        self._between = False
+        """Carries over what the application put into the scope when it tried the fast path."""
+        self._between_requests = False
         super().on_message_begin()
-        asked, self._asked = self._asked, {}
-        cast(dict[str, Any], self.scope).update({**asked, **self.scope})  # the application's notes stay
+        tried, self._tried_scope = self._tried_scope, {}
+        cast(dict[str, Any], self.scope).update({**tried, **self.scope})
 
     def on_message_complete(self) -> None:
-        self._between = self.parser.should_keep_alive() and not self.parser.should_upgrade()
+        """Notes whether another request may follow."""
+        self._between_requests = self.parser.should_keep_alive() and not self.parser.should_upgrade()
         super().on_message_complete()
 
 
-class _Head(NamedTuple):
-    """Headers of a request, in order and by name."""
-
-    lines: list[tuple[bytes, bytes]]
-    named: Mapping[bytes, bytes]
+class _RequestHeaders(NamedTuple):
+    items: list[tuple[bytes, bytes]]
+    by_name: Mapping[bytes, bytes]
 
 
-class _Headers:
+class _HeaderReader:
     """Takes headers from the parser as uvicorn does."""
 
     def __init__(self) -> None:
-        self.lines: list[tuple[bytes, bytes]] = []
+        self.items: list[tuple[bytes, bytes]] = []
         self.complete = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.lines.append((name.lower(), value))
+        self.items.append((name.lower(), value))
 
     def on_message_complete(self) -> None:
         self.complete = True
 
 
-@lru_cache(HEADS)
-def _head(raw: bytes) -> _Head | None:
-    """What follows the first line of a request, parsed; None where the request takes the usual way.
+@lru_cache(CACHED_HEADERS)
+def _parse_headers(raw: bytes) -> _RequestHeaders | None:
+    """Parses what follows the request line; None where the request goes the usual way.
 
-    A client sends the same with each request, and it takes longer to parse than many an answer to make.
+    A client sends the same headers with each request, and parsing them takes longer than preparing many a response.
     """
-    found = _Headers()
-    parser = HttpRequestParser(found)
+    reader = _HeaderReader()
+    parser = HttpRequestParser(reader)
     try:
         parser.feed_data(b"GET / HTTP/1.1\r\n" + raw)
     except (HttpParserError, HttpParserUpgrade):
         return None
-    named = dict(found.lines)
-    usual = found.complete and parser.should_keep_alive() and not _UNUSUAL.intersection(named)
-    return _Head(found.lines, named) if usual else None
+    by_name = dict(reader.items)
+    simple = reader.complete and parser.should_keep_alive() and not _BODY_HEADERS.intersection(by_name)
+    return _RequestHeaders(reader.items, by_name) if simple else None

@@ -1,6 +1,6 @@
-"""Headers that stand on every answer, errors too: CORS for browsers, and no guessing of types.
+"""Headers of every response, errors included: CORS for browsers, and protection against content sniffing.
 
-Any origin may call by default, since the key is a header and no cookie is used; CORS_ORIGINS narrows it.
+Any origin may call by default, since the key is a header and no cookie is used. CORS_ORIGINS narrows it.
 """
 
 from __future__ import annotations
@@ -15,75 +15,90 @@ EXPOSED = "ETag, Location, Retry-After, X-Generation, X-Next, X-Total-Count, X-V
 PREFLIGHT_SECONDS = 86_400
 
 
-class Lines:
-    """Headers made once and sent often: as ASGI takes them (`raw`), and as they stand in an answer (`text`)."""
+class HeaderBlock:
+    """Headers that are encoded once and sent often.
+
+    Attributes:
+        items: Names and values.
+        raw: The same as ASGI takes them.
+        text: The same as lines of a response.
+    """
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         self.items = list(headers.items())
         self.raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
         self.text = b"".join(b"%s: %s\r\n" % line for line in self.raw)
 
-    def __add__(self, others: Lines) -> Lines:
-        both = Lines({})
-        both.items, both.raw, both.text = self.items + others.items, self.raw + others.raw, self.text + others.text
+    def __add__(self, other: HeaderBlock) -> HeaderBlock:
+        both = HeaderBlock({})
+        both.items, both.raw, both.text = self.items + other.items, self.raw + other.raw, self.text + other.text
         return both
 
 
 class CommonHeaders:
-    """Wraps the whole application, so that its error pages are covered; answers OPTIONS itself, for any address
-    (were a preflight refused, a browser would hide the real answer from its page).
+    """Middleware around the whole application, so that error pages get the headers too.
 
-    Parameters: `origins` is `*`, or origins with commas between them.
+    It answers OPTIONS itself for any path: if a preflight failed, the browser would hide the real response from the
+    page.
+
+    Args:
+        app: The application.
+        origins: `*`, or a list of origins with commas.
     """
 
     def __init__(self, app: ASGIApp, origins: str) -> None:
         self._app = app
         allowed = {origin.strip().rstrip("/") for origin in origins.split(",")} - {""}
-        self._any = self._lines({"Access-Control-Allow-Origin": "*"} if "*" in allowed else {"Vary": "Origin"})
-        self._allowed = {
-            origin.encode(): self._lines({"Access-Control-Allow-Origin": origin, "Vary": "Origin"})
+        any_origin = "*" in allowed
+        self._default = _block({"Access-Control-Allow-Origin": "*"} if any_origin else {"Vary": "Origin"})
+        self._by_origin = {
+            origin.encode(): _block({"Access-Control-Allow-Origin": origin, "Vary": "Origin"})
             for origin in allowed
-            if "*" not in allowed
+            if not any_origin
         }
 
-    @staticmethod
-    def _lines(cors: Mapping[str, str]) -> Lines:
-        return Lines({
+    def headers_for(self, origin: bytes | None) -> HeaderBlock:
+        """The common headers of a response to that origin."""
+        return self._by_origin.get(origin, self._default) if origin else self._default
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Calls the application and adds the headers to its response."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_headers = dict(scope["headers"])
+        common = self.headers_for(request_headers.get(b"origin"))
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = list(message.get("headers", ()))
+                if all(name != b"cache-control" for name, _ in headers):
+                    headers.append((b"cache-control", b"no-store"))
+                message = {**message, "headers": headers + common.raw}
+            await send(message)
+
+        app = _preflight(request_headers) if scope["method"] == "OPTIONS" else self._app
+        await app(scope, receive, send_with_headers)
+
+
+def _block(cors: Mapping[str, str]) -> HeaderBlock:
+    return HeaderBlock(
+        {
             **cors,
             "Access-Control-Expose-Headers": EXPOSED,
             "X-Content-Type-Options": "nosniff",
             "X-Frame-Options": "DENY",
             "Referrer-Policy": "no-referrer",
-        })  # fmt: skip
-
-    def lines(self, origin: bytes | None) -> Lines:
-        """What is added to every answer to that origin."""
-        return self._allowed.get(origin, self._any) if origin else self._any
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        asked = dict(scope["headers"])
-        origin = asked.get(b"origin")
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                given = list(message.get("headers", ()))
-                if all(name != b"cache-control" for name, _ in given):
-                    given.append((b"cache-control", b"no-store"))
-                message = {**message, "headers": given + self.lines(origin).raw}
-            await send(message)
-
-        answer: ASGIApp = self._preflight(asked) if scope["method"] == "OPTIONS" else self._app
-        await answer(scope, receive, send_with_headers)
-
-    def _preflight(self, asked: Mapping[bytes, bytes]) -> Response:
-        wanted = asked.get(b"access-control-request-headers", b"X-API-Key, Authorization")
-        headers = {
-            "Access-Control-Allow-Methods": METHODS,
-            "Access-Control-Allow-Headers": wanted.decode("latin-1"),
-            "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
-            "Vary": "Access-Control-Request-Headers",
         }
-        return Response(status_code=204, headers=headers)
+    )
+
+
+def _preflight(request_headers: Mapping[bytes, bytes]) -> ASGIApp:
+    allowed = request_headers.get(b"access-control-request-headers", b"X-API-Key, Authorization")
+    headers = {
+        "Access-Control-Allow-Methods": METHODS,
+        "Access-Control-Allow-Headers": allowed.decode("latin-1"),
+        "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
+        "Vary": "Access-Control-Request-Headers",
+    }
+    return Response(status_code=204, headers=headers)

@@ -1,4 +1,4 @@
-"""Answers that are written to disk before they are sent: their readers ask for the size first, and for parts."""
+"""Responses that are written to a file first: readers of Excel and Parquet ask for the size and for byte ranges."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 
 from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable
 
-Pieces = AsyncIterator[bytes | memoryview]
+from api.http.prepared_response import Chunk
 
-KEPT = 4
+MAX_FILES = 4
 
 
-class FileInParts(FileResponse):
-    """A file, or the parts of it that `Range` asks for. A range that no part answers is ignored (RFC 9110, 14.2)."""
+class RangeResponse(FileResponse):
+    """A file, or the byte ranges that `Range` asks for. A range that cannot be read is ignored (RFC 9110, 14.2)."""
 
     @classmethod
     def _parse_range_header(cls, http_range: str, file_size: int) -> list[tuple[int, int]]:
@@ -27,30 +27,36 @@ class FileInParts(FileResponse):
             return []
 
 
-class Files:
-    """The last few, named by the tags of their answers: a reader that asks for parts is given parts of one file."""
+class RangeFiles:
+    """The last MAX_FILES files, named by ETag, so that all ranges of a response come from one file."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="orders-", ignore_cleanup_errors=True)
         self._writing = asyncio.Lock()
-        self._written: list[Path] = []
+        self._files: list[Path] = []
 
-    async def written(self, tag: bytes, pieces: Callable[[], Awaitable[Pieces]]) -> Path:
-        """The file with that tag; `pieces` gives what it holds where it is not there yet."""
-        path = Path(self._folder.name) / hashlib.sha256(tag).hexdigest()
+    async def get(self, etag: bytes, open_body: Callable[[], Awaitable[AsyncIterator[Chunk]]]) -> Path:
+        """The file of a response.
+
+        Args:
+            etag: The tag of the response.
+            open_body: Starts its body; called if there is no file yet.
+        """
+        path = Path(self._folder.name) / hashlib.sha256(etag).hexdigest()
         async with self._writing:
-            if path not in self._written:
-                await self._write(path, await pieces())
+            if path not in self._files:
+                await self._write(path, await open_body())
         return path
 
-    async def _write(self, path: Path, pieces: Pieces) -> None:
+    async def _write(self, path: Path, body: AsyncIterator[Chunk]) -> None:
         with path.open("wb") as file:
-            async for piece in pieces:
-                file.write(piece)
-        self._written.append(path)
-        if len(self._written) > KEPT:
+            async for chunk in body:
+                file.write(chunk)
+        self._files.append(path)
+        if len(self._files) > MAX_FILES:
             with suppress(OSError):
-                self._written.pop(0).unlink(missing_ok=True)
+                self._files.pop(0).unlink(missing_ok=True)
 
     def close(self) -> None:
+        """Deletes the files."""
         self._folder.cleanup()

@@ -1,7 +1,4 @@
-"""`GET /docs`: the description of the API as a page, made from the document that `/openapi.json` gives.
-
-It is text and nothing else: no script, nothing from elsewhere, so that it reads everywhere and prints well.
-"""
+"""`GET /docs`: the description of the API as a page, made from the document of `/openapi.json`. It has no script."""
 
 from __future__ import annotations
 
@@ -12,27 +9,18 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
-
 from api.contract.error_codes import CODES
-from api.routes.demo import Endpoint, policy
+from api.routes.html_page import Endpoint, page_endpoint
 from api.routes.openapi import document
 
 _PAGE = Path(__file__).with_name("docs.html")
 
 
-def docs_page() -> Endpoint:
+def docs_endpoint() -> Endpoint:
     """The endpoint."""
     described = document()
     parts = {"nav": _contents(described), "main": _main(described)}
-    page = re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _PAGE.read_text(encoding="utf-8"))
-    headers = {"Content-Security-Policy": policy(page), "Cache-Control": "no-cache"}
-
-    async def docs(_: Request) -> Response:
-        return HTMLResponse(page, headers=headers)
-
-    return docs
+    return page_endpoint(re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _PAGE.read_text(encoding="utf-8")))
 
 
 def _operations(described: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
@@ -57,12 +45,12 @@ def _main(described: dict[str, Any]) -> str:
     bodies = "".join(_body(name, schema) for name, schema in described["components"]["schemas"].items())
     codes = _table(
         ("HTTP", "code", "when"),
-        ((code.status, f'<code id="{code.name}">{code.name}</code>', _text(code.means)) for code in CODES.values()),
+        ((code.status, f'<code id="{code.name}">{code.name}</code>', _text(code.occurs)) for code in CODES.values()),
     )
-    errors = "<p>Every error is JSON of one shape. Its message says what to do next; programs read the code.</p>"
-    ways = (f"<li>{_way(scheme)}</li>" for scheme in described["components"]["securitySchemes"].values())
+    errors = "<p>All errors have one JSON shape. The message says what to do next. Programs read the code.</p>"
+    ways = (f"<li>{_security_scheme(scheme)}</li>" for scheme in described["components"]["securitySchemes"].values())
     return (
-        f"{about}<p>The key is sent in one of these ways:</p><ul>{''.join(ways)}</ul>{operations}"
+        f"{about}<p>Send the key in one of these ways:</p><ul>{''.join(ways)}</ul>{operations}"
         f'<section id="bodies"><h2>Bodies</h2>{bodies}</section>'
         f'<section id="errors"><h2>Errors</h2>{errors}{_example(described["components"]["schemas"]["Error"])}{codes}'
         "</section>"
@@ -71,27 +59,27 @@ def _main(described: dict[str, Any]) -> str:
 
 def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
     parameters = operation.get("parameters", ())
-    asked = _table(("parameter", ""), map(_parameter, parameters)) if parameters else ""
-    wish = operation.get("requestBody")
-    body = f"<h3>Body</h3>{_links(wish['content'])}" if wish else ""
-    answers = _table(("answer", ""), (_answer(*each) for each in operation["responses"].items()))
+    parameter_table = _table(("parameter", ""), map(_parameter, parameters)) if parameters else ""
+    request_body = operation.get("requestBody")
+    body = f"<h3>Body</h3>{_links(request_body['content'])}" if request_body else ""
+    responses = _table(("response", ""), (_response(*each) for each in operation["responses"].items()))
     return (
         f'<section id="{operation["operationId"]}"><h2><b>{method}</b> <code>{escape(path)}</code></h2>'
-        f"<p>{_text(operation['summary'])} {_key(operation['security'])}{_trial(operation)}</p>"
-        f"{asked}{body}<h3>Answers</h3>{answers}</section>"
+        f"<p>{_text(operation['summary'])} {_key(operation['security'])}{_demo_link(operation)}</p>"
+        f"{parameter_table}{body}<h3>Responses</h3>{responses}</section>"
     )
 
 
-def _trial(operation: dict[str, Any]) -> str:
+def _demo_link(operation: dict[str, Any]) -> str:
     pages = "text/html" in operation["responses"].get("200", {"content": {"text/html": {}}})["content"]
     return "" if pages else f' <a href="demo#{operation["operationId"]}">Try it</a>'
 
 
-def _way(scheme: dict[str, Any]) -> str:
-    says = _text(scheme.get("description", ""))
+def _security_scheme(scheme: dict[str, Any]) -> str:
+    description = _text(scheme.get("description", ""))
     if scheme["type"] == "http":
-        return f"the header <code>Authorization: Bearer</code>. {says}"
-    return f"the {scheme['in'].replace('query', 'parameter')} <code>{scheme['name']}</code>. {says}"
+        return f"The header <code>Authorization: Bearer</code>. {description}"
+    return f"The {scheme['in'].replace('query', 'parameter')} <code>{scheme['name']}</code>. {description}"
 
 
 def _key(security: list[dict[str, Any]]) -> str:
@@ -105,12 +93,12 @@ def _parameter(parameter: dict[str, Any]) -> tuple[str, str]:
     where = [] if parameter["in"] == "query" else [parameter["in"]]
     where += ["required"] if parameter.get("required") else []
     name = f"<code>{escape(parameter['name'])}</code>"
-    said = f"<p>{', '.join(where)}</p>" if where else ""
-    return name + said, f"{_text(parameter['description'])}<p>Example: {_given(parameter)}</p>"
+    note = f"<p>{', '.join(where)}</p>" if where else ""
+    return name + note, f"{_text(parameter['description'])}<p>Example: {_address_example(parameter)}</p>"
 
 
-def _given(parameter: dict[str, Any]) -> str:
-    """The example, as it stands in an address."""
+def _address_example(parameter: dict[str, Any]) -> str:
+    """The example as it stands in an address."""
     example = parameter["example"]
     if isinstance(example, dict):
         return " ".join(f"<code>{escape(f'{name}={value}')}</code>" for name, value in example.items())
@@ -120,11 +108,11 @@ def _given(parameter: dict[str, Any]) -> str:
     return f"<code>{escape(text)}</code>"
 
 
-def _answer(status: str, answer: dict[str, Any]) -> tuple[str, str]:
-    if "$ref" in answer:
-        code = CODES[answer["$ref"].rpartition("/")[2]]
-        return status, f'<a href="#{code.name}"><code>{code.name}</code></a>: {_text(code.means)}'
-    content = answer.get("content", {})
+def _response(status: str, response: dict[str, Any]) -> tuple[str, str]:
+    if "$ref" in response:
+        code = CODES[response["$ref"].rpartition("/")[2]]
+        return status, f'<a href="#{code.name}"><code>{code.name}</code></a>: {_text(code.occurs)}'
+    content = response.get("content", {})
     examples: dict[str, Any] = {}
     for each in content.values():
         examples = each.get("examples", {})
@@ -134,9 +122,9 @@ def _answer(status: str, answer: dict[str, Any]) -> tuple[str, str]:
             for name, each in examples.items()
         )
         return status, f"<ul>{''.join(lines)}</ul>"
-    headers = ", ".join(f"<code>{name}</code>" for name in answer.get("headers", ()))
-    said = f"<p>Headers: {headers}</p>" if headers else ""
-    return status, f"{_text(answer['description'])}{_links(content)}{said}"
+    headers = ", ".join(f"<code>{name}</code>" for name in response.get("headers", ()))
+    header_list = f"<p>Headers: {headers}</p>" if headers else ""
+    return status, f"{_text(response['description'])}{_links(content)}{header_list}"
 
 
 def _links(content: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""`GET /metrics`: the state of cache and syncs, and what was answered, as Prometheus reads it.
+"""`GET /metrics`: the state of cache and syncs, and the responses of this process, for Prometheus.
 
 Names follow its conventions: base units (seconds, bytes), counters end in `_total`.
 https://prometheus.io/docs/practices/naming/
@@ -20,8 +20,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from api.access_log import shown
-from api.contract.parameters import parameters
+from api.auth.authentication import admission_of
+from api.contract.operations import path_label
+from api.contract.parameters import read_parameters
 from cache.errors import CacheError
 from cache.storage.records import now
 from cache.storage.store import Cache
@@ -30,11 +31,19 @@ BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0)  # se
 
 
 class Metrics:
-    """Counts answers in the event loop, at a microsecond each, and looks at the cache when it is asked."""
+    """The endpoint, and the counters. Counting takes about a microsecond; the cache is read when metrics are asked for.
+
+    Args:
+        cache: The cache.
+
+    Attributes:
+        fast_path_failures: Exceptions in the fast path; the requests were answered the usual way.
+    """
 
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
-        self._answers: dict[tuple[str, int], int] = defaultdict(int)
+        self.fast_path_failures = 0
+        self._responses: dict[tuple[str, int], int] = defaultdict(int)
         self._bytes: dict[str, int] = defaultdict(int)
         self._seconds: dict[str, float] = defaultdict(float)
         self._buckets: dict[str, list[int]] = defaultdict(lambda: [0] * (len(BUCKETS) + 1))
@@ -42,56 +51,67 @@ class Metrics:
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
 
-    def note(self, scope: Scope, status: int, size: int, started: float) -> None:
-        """A request was answered. Parameters: `size` in bytes; `started` by `time.perf_counter`."""
-        path, seconds = shown(scope["path"]), time.perf_counter() - started
-        self._answers[path, status] += 1
+    def record(self, scope: Scope, status: int, size: int, started: float) -> None:
+        """Counts a response (see access_log.Recorder)."""
+        path, seconds = path_label(scope["path"]), time.perf_counter() - started
+        self._responses[path, status] += 1
         self._bytes[path] += size
         self._seconds[path] += seconds
         self._buckets[path][bisect_left(BUCKETS, seconds)] += 1
 
     async def get(self, request: Request) -> Response:
-        parameters(request)
+        """All metrics as text."""
+        read_parameters(admission_of(request).query, request.url.path)
         text = await run_in_threadpool(exposition.generate_latest, self._registry)
         return Response(text, media_type=exposition.CONTENT_TYPE_LATEST)
 
     def collect(self) -> Iterator[Metric]:
-        """What Prometheus's registry calls."""
+        """All metrics. The registry of prometheus_client calls it."""
         yield from self._served()
         yield from self._cached()
 
     def _served(self) -> Iterator[Metric]:
-        answers = CounterMetricFamily("orders_http_requests", "Answers sent.", labels=("path", "status"))
-        for (path, status), count in list(self._answers.items()):
-            answers.add_metric((path, str(status)), count)
-        sent = CounterMetricFamily("orders_http_response_bytes", "Bytes of their bodies.", labels=("path",))
-        seconds = HistogramMetricFamily("orders_http_request_seconds", "Time to an answer's end.", labels=("path",))
+        responses = CounterMetricFamily("orders_http_requests", "Responses sent.", labels=("path", "status"))
+        for (path, status), count in list(self._responses.items()):
+            responses.add_metric((path, str(status)), count)
+        sent = CounterMetricFamily("orders_http_response_bytes", "Bytes of response bodies.", labels=("path",))
+        seconds = HistogramMetricFamily(
+            "orders_http_request_seconds", "Time until a response has been sent.", labels=("path",)
+        )
         for path, counts in list(self._buckets.items()):
             sent.add_metric((path,), self._bytes[path])
             below = [str(bound) for bound in BUCKETS] + ["+Inf"]
             sums = [sum(counts[: i + 1]) for i in range(len(counts))]
             seconds.add_metric((path,), list(zip(below, sums, strict=True)), self._seconds[path])
-        yield from (answers, sent, seconds)
+        failures = CounterMetricFamily("orders_fast_path_failures", "Exceptions in the fast path.")
+        failures.add_metric((), self.fast_path_failures)
+        yield from (responses, sent, seconds, failures)
 
     def _cached(self) -> Iterator[Metric]:
         status = self._cache.status()
         head, last = status.head, status.last
         yield _gauge("orders_sync_running", "1 while a sync runs.", status.running is not None)
-        yield _gauge("orders_refreshes_queued", "Refreshes that wait for a sync.", status.queued)
+        yield _gauge("orders_refreshes_queued", "Requested refreshes that wait for a sync.", status.queued)
         yield _gauge("orders_workers", "Processes that can run syncs.", len(status.workers))
         if head is not None:
             age = (now() - head.updated_at).total_seconds()
             yield _gauge("orders_snapshot_generation", "Generation of the newest snapshot.", head.generation)
             yield _gauge("orders_snapshot_verified", "1 if it is proven equal to the table.", head.verified)
             yield _gauge("orders_snapshot_age_seconds", "Seconds since it was last verified.", age)
-            with suppress(CacheError):  # it is replaced just now; the next look tells
-                yield _gauge("orders_snapshot_rows", "Rows of it.", self._cache.snapshots.inspect(head.generation).rows)
+            with suppress(CacheError):  # it is being replaced
+                yield _gauge(
+                    "orders_snapshot_rows",
+                    "Rows of the newest snapshot.",
+                    self._cache.snapshots.inspect(head.generation).rows,
+                )
         if last is not None and last.finished_at is not None:
             seconds = (last.finished_at - last.started_at).total_seconds()
-            yield _gauge("orders_last_sync_seconds", "How long the last sync took.", seconds)
-            yield _gauge("orders_last_sync_failed", "1 if it failed.", last.outcome == "failed")
-            yield _gauge("orders_last_sync_end_timestamp_seconds", "When it ended.", last.finished_at.timestamp())
+            yield _gauge("orders_last_sync_seconds", "Duration of the last sync.", seconds)
+            yield _gauge("orders_last_sync_failed", "1 if the last sync failed.", last.outcome == "failed")
+            yield _gauge(
+                "orders_last_sync_end_timestamp_seconds", "When the last sync ended.", last.finished_at.timestamp()
+            )
 
 
-def _gauge(name: str, says: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, says, float(value))
+def _gauge(name: str, description: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, description, float(value))

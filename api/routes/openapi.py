@@ -1,6 +1,6 @@
 """`GET /openapi.json`: the API in OpenAPI 3.1, made from the definitions that requests are parsed by.
 
-With a key it lists the columns of the newest snapshot, so that filters, `sort`, `fields` and rows are typed.
+With a key, the document lists the columns of the newest snapshot, so that filters, `sort`, `fields` and rows are typed.
 https://spec.openapis.org/oas/v3.1.1.html
 """
 
@@ -9,87 +9,101 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from isal import isal_zlib
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.auth.authentication import Access, Gate, key_of
-from api.contract.error_codes import CODES, REFRESH_FAILED, Code
+from api.auth.authentication import Admission, Authenticator, key_of
+from api.contract.error_codes import CODES, REFRESH_FAILED, ErrorCode
 from api.contract.fetch_query import MEDIA_TYPES, PATH
 from api.contract.filter_schema import filters, listed_columns
 from api.contract.json_response import dumps
 from api.contract.operations import (
-    ANYONE,
-    KEYED,
-    OF_FORMATS,
-    OF_VIEW,
+    COMMON_CODES,
+    FORMAT_HEADERS,
+    KEY_CODES,
     OPERATIONS,
-    SECURITY,
-    SIGNED,
+    SECURITY_SCHEMES,
+    SIGNATURE_CODES,
     TEXT,
+    VIEW_HEADERS,
     Operation,
     json_of,
 )
-from api.contract.parameters import Parameter, parameters
-from api.contract.response_models import Schema, ref, schemas
-from api.routes.prepared import matches, takes_gzip
-from api.routes.snapshot_view import Views
-from cache.errors import CacheError
+from api.contract.parameters import Parameter, read_parameters
+from api.contract.response_models import TASK_ID, Error, Schema, ref
+from api.contract.schemas import schemas
+from api.http.negotiation import accepts_gzip, etag_matches
+from api.routes.snapshot_view import SnapshotViews
+from cache.errors import CacheError, NoSnapshot
 from cache.schema import Column
 from cache.version import VERSION
 
 _ABOUT = """\
-The orders table, from a copy that is proven equal to it; answers come at once and say how old they are.
+Rows of the orders table, from a copy that is proven equal to it. Responses come at once and say how old the copy is.
 
-`HEAD` works wherever `GET` does. Parameters whose names begin with `_` are ignored; any other that is not described
-here is refused by name. Headers that let pages of other origins call stand on every answer, errors too."""
+`HEAD` works wherever `GET` does. Parameters whose names begin with `_` are ignored; other unknown parameters are \
+refused by name. Every response has CORS headers, errors included."""
 
 _HEADERS: Mapping[str, Schema] = {
-    "ETag": {"description": "Tag of all that the answer says.", "example": '"12-9f3c1d20a1b2c3d4"'},
+    "ETag": {"description": "Tag of the response.", "example": '"12-9f3c1d20a1b2c3d4"'},
     "Last-Modified": {"description": "When the rows were last verified.", "example": "Mon, 29 Dec 2025 10:25:00 GMT"},
     "X-Generation": {"description": "Number of the snapshot.", "example": "12"},
     "X-Verified": {"description": "Whether it is proven equal to the table.", "example": "true"},
-    "X-Total-Count": {"description": "`total_count`, where the body is not JSON.", "example": "10000"},
-    "X-Next": {"description": "`next`, where the body is not JSON.", "example": "AAAAAAAAAAwAAAAAAAAAZGfS3p2LaLhT"},
+    "X-Total-Count": {"description": "`total_count`, if the body is not JSON.", "example": "10000"},
+    "X-Next": {"description": "`next`, if the body is not JSON.", "example": "AAAAAAAAAAwAAAAAAAAAZGfS3p2LaLhT"},
     "Content-Disposition": {"description": "Name of the file.", "example": 'attachment; filename="orders.csv"'},
-    "Accept-Ranges": {"description": "That parts of the file may be asked for.", "example": "bytes"},
-    "Location": {"description": "Where to go next.", "example": "/tasks/5f2c"},
+    "Accept-Ranges": {"description": "`Range` is supported.", "example": "bytes"},
+    "Location": {"description": "Where to go next.", "example": f"/tasks/{TASK_ID}"},
     "Retry-After": {"description": "Seconds to wait.", "example": "10"},
     "WWW-Authenticate": {"description": "How to send the key.", "example": "Bearer"},
 }
 
 
-class Description:
-    """The endpoint."""
+class OpenApiEndpoint:
+    """The endpoint. It needs no key; with one, the document lists the columns.
 
-    def __init__(self, gate: Gate, views: Views) -> None:
-        self._gate = gate
+    Args:
+        authenticator: Authenticates requests that send a key.
+        views: The open generations.
+    """
+
+    def __init__(self, authenticator: Authenticator, views: SnapshotViews) -> None:
+        self._authenticator = authenticator
         self._views = views
 
     async def get(self, request: Request) -> Response:
-        parameters(request)
+        """The document.
+
+        Raises:
+            ParameterInvalid: A parameter was given.
+        """
+        read_parameters(request.scope["query_string"], request.url.path)
         columns: tuple[Column, ...] = ()
         hidden: frozenset[str] = frozenset()
         if key_of(request.scope["headers"]) is not None:
-            access = self._gate.admit(request.scope)
-            if not isinstance(access, Access):
-                return access
+            admission = self._authenticator.authenticate(request.scope)
+            if not isinstance(admission, Admission):
+                return admission
             try:
                 view = await self._views.get()
-                columns, hidden = view.columns, view.personal if access.masked else hidden
+                columns, hidden = view.columns, view.personal if admission.access.masked else hidden
             except CacheError:
-                pass  # nothing is cached: there are no columns to tell
-        asked = dict(request.scope["headers"])
-        gzip = takes_gzip(asked.get(b"accept-encoding", b""))
-        body, tag = _encoded(columns, hidden, gzip)
-        headers = {"Cache-Control": "private, no-cache", "ETag": tag.decode(),
-                   "Vary": "Accept-Encoding, X-API-Key, Authorization"}  # fmt: skip
-        if matches(asked.get(b"if-none-match", b""), tag):
+                pass  # nothing is cached, so there are no columns
+        request_headers = dict(request.scope["headers"])
+        gzip = accepts_gzip(request_headers.get(b"accept-encoding", b""))
+        body, etag = _encoded(columns, hidden, gzip)
+        headers = {
+            "Cache-Control": "private, no-cache",
+            "ETag": etag.decode(),
+            "Vary": "Accept-Encoding, X-API-Key, Authorization",
+        }
+        if etag_matches(request_headers.get(b"if-none-match", b""), etag):
             return Response(status_code=304, headers=headers)
-        packing = {"Content-Encoding": "gzip"} if gzip else {}
-        return Response(body, media_type="application/json", headers=headers | packing)
+        encoding = {"Content-Encoding": "gzip"} if gzip else {}
+        return Response(body, media_type="application/json", headers=headers | encoding)
 
 
 @lru_cache(8)
@@ -102,8 +116,12 @@ def _encoded(columns: tuple[Column, ...], hidden: frozenset[str], gzip: bool) ->
 
 
 def document(columns: Sequence[Column] = (), hidden: Collection[str] = ()) -> dict[str, Any]:
-    """The description. Parameters: `columns` of the newest snapshot, if they are to be told; `hidden` are those that
-    the key may not see."""
+    """The OpenAPI document.
+
+    Args:
+        columns: The columns of the newest snapshot; none if the reader may not know them.
+        hidden: The columns that are masked.
+    """
     paths: dict[str, Any] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation, columns, hidden)
@@ -115,103 +133,110 @@ def document(columns: Sequence[Column] = (), hidden: Collection[str] = ()) -> di
         "components": {
             "schemas": schemas(columns, hidden),
             "headers": {name: {"schema": TEXT, **header} for name, header in _HEADERS.items()},
-            "responses": {name: _refused([CODES[name]]) for name in ANYONE},
-            "securitySchemes": dict(SECURITY),
+            "responses": {name: _error_response([CODES[name]]) for name in COMMON_CODES},
+            "securitySchemes": dict(SECURITY_SCHEMES),
         },
     }
 
 
 def _operation(operation: Operation, columns: Sequence[Column], hidden: Collection[str]) -> dict[str, Any]:
-    described = [_parameter(parameter, operation.path, columns, hidden) for parameter in operation.parameters]
-    for name, (says, example) in operation.asked_headers.items():
-        described.append({"name": name, "in": "header", "description": says, "schema": TEXT, "example": example})
-    if operation.columns:
-        described.append(filters(columns, hidden))
-    wish = {"requestBody": {"required": True, "content": _content(json_of(operation.wish))}} if operation.wish else {}
-    return {
+    parameters = [_parameter(parameter, operation.path, columns, hidden) for parameter in operation.parameters]
+    for name, (description, example) in operation.request_headers.items():
+        header = {"name": name, "in": "header", "description": description, "schema": TEXT, "example": example}
+        parameters.append(header)
+    if operation.filters:
+        parameters.append(filters(columns, hidden))
+    described: dict[str, Any] = {
         "operationId": operation.id,
-        "summary": operation.says,
+        "summary": operation.summary,
         "security": [{name: []} for name in operation.security] or [{}],
-        **({"parameters": described} if described else {}),
-        **wish,
-        "responses": _responses(operation),
     }
+    if parameters:
+        described["parameters"] = parameters
+    if operation.request_body:
+        described["requestBody"] = {"required": True, "content": _content(json_of(operation.request_body))}
+    return described | {"responses": _responses(operation)}
 
 
-def _parameter(asked: Parameter, path: str, columns: Sequence[Column], hidden: Collection[str]) -> dict[str, Any]:
-    schema = {**asked.schema, **listed_columns(asked.name, columns, hidden)} if path == PATH else dict(asked.schema)
-    if asked.default not in (None, ()):
-        schema["default"] = asked.default
-    several = {"style": "form", "explode": asked.repeats} if schema["type"] == "array" else {}
-    example = schema.pop("example", None) or _example(asked)
+def _parameter(parameter: Parameter, path: str, columns: Sequence[Column], hidden: Collection[str]) -> dict[str, Any]:
+    schema = dict(parameter.schema)
+    if path == PATH:
+        schema |= listed_columns(parameter.name, columns, hidden)
+    if parameter.default not in (None, ()):
+        schema["default"] = parameter.default
+    array = {"style": "form", "explode": parameter.repeats} if schema["type"] == "array" else {}
+    example = schema.pop("example", None) or _example(parameter)
     return {
-        "name": asked.name,
-        "in": "path" if f"{{{asked.name}}}" in path else "query",
-        "required": asked.required,
-        "description": f"{asked.description} Takes {asked.takes}.",
+        "name": parameter.name,
+        "in": "path" if f"{{{parameter.name}}}" in path else "query",
+        "required": parameter.required,
+        "description": f"{parameter.description} Takes {parameter.takes}.",
         "schema": schema,
-        **several,
+        **array,
         "example": example,
     }
 
 
-def _example(asked: Parameter) -> Any:
-    """Of the type that the schema says."""
-    if asked.schema["type"] == "string" or asked.repeats:
-        return [asked.example] if asked.repeats else asked.example
-    value = asked.read(asked.example)
+def _example(parameter: Parameter) -> Any:
+    """The example, in the type of the schema."""
+    if parameter.schema["type"] == "string" or parameter.repeats:
+        return [parameter.example] if parameter.repeats else parameter.example
+    value = parameter.read(parameter.example)
     return list(value) if isinstance(value, tuple) else value
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
-    right: dict[str, Any] = {"description": operation.says}
+    success: dict[str, Any] = {"description": operation.summary}
     if operation.bodies:
-        right["content"] = _content(operation.bodies)
-    headers = [
-        *operation.headers,
-        *(OF_FORMATS if operation.columns else ()),
-    ]
+        success["content"] = _content(operation.bodies)
+    headers = [*operation.headers, *(FORMAT_HEADERS if operation.filters else ())]
     if headers:
-        right["headers"] = _headers(headers)
+        success["headers"] = _headers(headers)
     if operation.links:
-        right["links"] = {
+        success["links"] = {
             name: {"operationId": name, "parameters": dict(parameters)} for name, parameters in operation.links.items()
         }
-    found = {str(operation.status): right}
-    for status, says in operation.more.items():
-        found[str(status)] = {"description": says, "headers": _headers(OF_VIEW)}
-    names = [*operation.codes, *(KEYED if operation.security else ())]
-    names += [*SIGNED] if "signed" in operation.security else []
+    responses = {str(operation.status): success}
+    for status, description in operation.more.items():
+        responses[str(status)] = {"description": description, "headers": _headers(VIEW_HEADERS)}
     if "timeout" in operation.codes:
-        said = "A code of a sync: the refresh that `wait` asked for has failed."
-        found[str(REFRESH_FAILED)] = {"description": said, "content": _content(json_of("Error")),
-                                      "headers": _headers(["Location"])}  # fmt: skip
-    for status in sorted({CODES[name].status for name in (*names, *ANYONE)}):
-        codes = [code for code in CODES.values() if code.status == status and code.name in (*names, *ANYONE)]
-        alone = len(codes) == 1 and codes[0].name in ANYONE
-        found[str(status)] = {"$ref": f"#/components/responses/{codes[0].name}"} if alone else _refused(codes)
-    return dict(sorted(found.items()))
-
-
-def _refused(codes: Sequence[Code]) -> dict[str, Any]:
-    said = {
-        code.name: {
-            "summary": code.means,
-            "value": {
-                "status": "pending" if code.name == "no_snapshot" else "error",
-                "message": code.message,
-                "code": code.name,
-            },
+        responses[str(REFRESH_FAILED)] = {
+            "description": "The code of the error that the sync ended with: the refresh that `wait` requested failed.",
+            "content": _content(json_of("Error")),
+            "headers": _headers(["Location"]),
         }
-        for code in codes
-    }
+    return dict(sorted((responses | _error_responses(operation)).items()))
+
+
+def _error_responses(operation: Operation) -> dict[str, Any]:
+    """The errors of an operation, by status."""
+    names = {*operation.codes, *COMMON_CODES, *(KEY_CODES if operation.security else ())}
+    names |= {*SIGNATURE_CODES} if "signed" in operation.security else set()
+    responses: dict[str, Any] = {}
+    for status in {CODES[name].status for name in names}:
+        codes = [code for code in CODES.values() if code.status == status and code.name in names]
+        is_common = len(codes) == 1 and codes[0].name in COMMON_CODES
+        reference = {"$ref": f"#/components/responses/{codes[0].name}"}
+        responses[str(status)] = reference if is_common else _error_response(codes)
+    return responses
+
+
+def _error_response(codes: Sequence[ErrorCode]) -> dict[str, Any]:
+    """The response of codes that have one status."""
+    examples = {code.name: {"summary": code.occurs, "value": _error_example(code)} for code in codes}
     headers = {429: ["Retry-After"], 503: ["Retry-After"], 401: ["WWW-Authenticate"], 504: ["Location"]}
-    named = headers.get(codes[0].status)
-    return {
-        "description": "; ".join(f"`{code.name}`: {code.means}" for code in codes),
-        "content": {MEDIA_TYPES["json"]: {"schema": ref("Error"), "examples": said}},
-        **({"headers": _headers(named)} if named else {}),
+    response = {
+        "description": "; ".join(f"`{code.name}`: {code.occurs}" for code in codes),
+        "content": {MEDIA_TYPES["json"]: {"schema": ref("Error"), "examples": examples}},
     }
+    if codes[0].status in headers:
+        response["headers"] = _headers(headers[codes[0].status])
+    return response
+
+
+def _error_example(code: ErrorCode) -> dict[str, Any]:
+    state: Literal["error", "pending"] = "pending" if code.name == NoSnapshot.code else "error"
+    return Error(status=state, message=code.message, code=code.name).model_dump()
 
 
 def _headers(names: Iterable[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Generations as they are answered: each opened once, with all that its answers have in common made beforehand."""
+"""Views: generations that are open for reading, with everything that their responses have in common."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
-from api.contract.fetch_query import ALL
-from api.contract.json_response import ctime, dumps, http_date, iso, iso_or_none
-from api.http.headers import Lines
-from api.http.prepared_response import Ready
+from api.contract.fetch_query import ALL_ROWS
+from api.contract.json_response import dump_model, dumps, http_date
+from api.contract.response_models import Freshness
+from api.http.headers import HeaderBlock
+from api.http.prepared_response import PreparedResponse
 from cache.access.masking import personal_columns
 from cache.errors import CacheFormat
 from cache.query.engine import ColumnIndex
@@ -21,13 +22,22 @@ from cache.query.filters import Query
 from cache.storage.snapshot import Snapshot
 from cache.storage.store import Cache
 
-OLDER_VIEWS = 4  # generations before the newest that are held open for those who page through them
+MAX_OLDER_VIEWS = 4  # generations before the newest that stay open, for clients that page through them
+BODY_END = b"]}"  # of a JSON body, after its rows
 
 
-class View:
+class SnapshotView:
     """One generation.
 
-    Parameters: `snapshot`, opened; its head says how fresh it is. `personal` names columns, see `masking`.
+    Args:
+        snapshot: The generation, opened.
+        personal: PERSONAL_COLUMNS.
+
+    Attributes:
+        headers: The headers of a prepared response.
+        freshness: The same without Last-Modified.
+        freshness_json: The keys of Freshness, as they stand in a JSON body.
+        polls: The 304 responses that were sent, by what was requested (see FetchEndpoint.try_prepared).
     """
 
     def __init__(self, snapshot: Snapshot, personal: str) -> None:
@@ -36,113 +46,120 @@ class View:
         self._map_files()
         self.generation, self.rows, self.columns = snapshot.generation, snapshot.rows, snapshot.columns
         self.names = frozenset(column.name for column in snapshot.columns)
-        self.polls: dict[object, Ready] = {}  # what was not modified, by what was asked; see api/routes/fetch.py
+        self.polls: dict[object, PreparedResponse] = {}
         self.personal = personal_columns(personal, snapshot.columns)
         self.head = head = snapshot.head
         self.last_modified = http_date(head.updated_at)
-        self.freshness = Lines({
-            "X-Generation": str(snapshot.generation),
-            "X-Verified": str(head.verified).lower(),
-            "Cache-Control": "private, no-cache",
-            "Vary": "Accept, Accept-Encoding, X-API-Key, Authorization",
-        })  # fmt: skip
-        self.headers = self.freshness + Lines({"Last-Modified": self.last_modified})
-        said = {
-            "last_updated": ctime(head.updated_at),
-            "last_updated_iso": iso(head.updated_at),
-            "generation": snapshot.generation,
-            "verified": head.verified,
-            **({} if head.verified else {"reason": head.reason}),
-            "verified_at": iso_or_none(head.verified_at),
-            "checked_at": iso_or_none(head.checked_at),
-        }
-        self.said = dumps(said)[1:-1]
-        self._made = snapshot.manifest.created_at.isoformat().encode()
-        self._binding = hashlib.blake2b(self._made, digest_size=8).digest()
-        self._identity = hashlib.blake2b(self._made + head.model_dump_json().encode(), digest_size=8)
+        self.freshness = HeaderBlock(
+            {
+                "X-Generation": str(snapshot.generation),
+                "X-Verified": str(head.verified).lower(),
+                "Cache-Control": "private, no-cache",
+                "Vary": "Accept, Accept-Encoding, X-API-Key, Authorization",
+            }
+        )
+        self.headers = self.freshness + HeaderBlock({"Last-Modified": self.last_modified})
+        self.freshness_json = dump_model(Freshness.of(head))[1:-1]
+        self._created_at = snapshot.manifest.created_at.isoformat().encode()
+        self._binding = hashlib.blake2b(self._created_at, digest_size=8).digest()
+        self._identity = hashlib.blake2b(self._created_at + head.model_dump_json().encode(), digest_size=8)
 
     def _map_files(self) -> None:
-        """Views are opened in a thread: what this takes would hold up everyone at the first request."""
+        """Maps the files into memory. A view is opened in a thread: the first request should not wait for this."""
         list(self.snapshot.json_slices(0, 1))
-        self.index.supports(ALL)
+        self.index.supports(ALL_ROWS)
 
-    def tag(self, said: bytes) -> bytes:
-        """The ETag of an answer from this view; `said` is whatever else it depends on."""
+    def etag(self, variant: bytes) -> bytes:
+        """The ETag of a response from this view. `variant` is everything else that the response depends on."""
         digest = self._identity.copy()
-        digest.update(said)
+        digest.update(variant)
         return b'"%d-%s"' % (self.snapshot.generation, digest.hexdigest().encode())
 
     def binding(self, query: Query) -> bytes:
-        """Eight bytes that tell the rows of a query in this generation from all others."""
-        if query is ALL:
+        """Eight bytes that identify the rows of a query in this generation."""
+        if query is ALL_ROWS:
             return self._binding
-        said = repr([*map(tuple, query.conditions), *map(tuple, query.sort)])
-        return hashlib.blake2b(self._made + said.encode(), digest_size=8).digest()
+        text = repr([*map(tuple, query.conditions), *map(tuple, query.sort)])
+        return hashlib.blake2b(self._created_at + text.encode(), digest_size=8).digest()
 
-    def prefix(self, count: int, total: int, next: str | None, more: Mapping[str, Any]) -> bytes:
-        """A body as far as its rows; `more` are further keys. After the rows come two closing brackets."""
+    def body_head(self, count: int, total: int, next: str | None, more: Mapping[str, Any]) -> bytes:
+        """The JSON body of `Rows` up to its rows; after them comes BODY_END.
+
+        Args:
+            count: The number of rows.
+            total: The number of rows on all pages.
+            next: The token of the next page.
+            more: Keys that not every body has.
+        """
         extra = dumps(dict(more))[1:-1] + b", " if more else b""
         token = b'"%s"' % next.encode() if next else b"null"
-        return b'{"status": "success", "count": %d, %s, %s"total_count": %d, "next": %s, "data": [' % (
-            count, self.said, extra, total, token,
-        )  # fmt: skip
+        template = b'{"status": "success", "count": %d, %s, %s"total_count": %d, "next": %s, "data": ['
+        return template % (count, self.freshness_json, extra, total, token)
 
 
-class Views:
-    """The newest view, opened again when the pointer moves, and some older ones."""
+class SnapshotViews:
+    """The newest view, opened again when the cache has a newer generation, and some older ones.
+
+    Args:
+        cache: The cache.
+        personal: PERSONAL_COLUMNS.
+    """
 
     def __init__(self, cache: Cache, personal: str) -> None:
         self._cache = cache
         self._personal = personal
         self._opening = asyncio.Lock()
-        self._pointer: object = None  # where the cache pointed when the newest view was opened
-        self._newest: View | None = None
-        self._older: OrderedDict[int, View] = OrderedDict()
+        self._pointer: object = None  # of the cache, when the newest view was opened
+        self._newest: SnapshotView | None = None
+        self._older: OrderedDict[int, SnapshotView] = OrderedDict()
 
-    def at_hand(self, generation: int | None = None) -> View | None:
-        """The newest view, or that of a generation, where it is open."""
-        return self._held(generation) if self._pointer == self._cache.snapshots.pointer() else None
+    def open_view(self, generation: int | None = None) -> SnapshotView | None:
+        """The newest view, or that of a generation, if it is open."""
+        return self._find(generation) if self._pointer == self._cache.snapshots.pointer() else None
 
-    async def get(self, generation: int | None = None) -> View:
-        """The newest view, or that of a generation.
+    async def get(self, generation: int | None = None) -> SnapshotView:
+        """The newest view, or that of a generation; opens it if necessary.
 
         Raises:
             NoSnapshot: Nothing has been published yet.
-            SnapshotDamaged: No generation that is kept is intact.
-            UnknownGeneration: That generation is not kept.
-            CacheFormat: A newer version wrote the cache, and none of it can be read.
+            SnapshotDamaged: A file of the generation is damaged.
+            UnknownGeneration: The generation is not kept.
+            CacheFormat: A newer version wrote the cache, and no generation can be read.
         """
-        view = self.at_hand(generation)
+        view = self.open_view(generation)
         if view is None:
             async with self._opening:
                 if self._newest is None or self._pointer != self._cache.snapshots.pointer():
                     await self._open_newest()
-                view = self._held(generation)
+                view = self._find(generation)
                 if view is None:
-                    view = await run_in_threadpool(lambda: View(self._cache.snapshots.open(generation), self._personal))
+                    view = await run_in_threadpool(self._open, generation)
                     self._keep(view)
         return view
 
-    def _held(self, generation: int | None) -> View | None:
+    def _open(self, generation: int | None = None) -> SnapshotView:
+        return SnapshotView(self._cache.snapshots.open(generation), self._personal)
+
+    def _find(self, generation: int | None) -> SnapshotView | None:
         if generation is None or (self._newest and self._newest.generation == generation):
             return self._newest
         return self._older.get(generation)
 
     async def _open_newest(self) -> None:
-        pointer = self._cache.snapshots.pointer()  # taken before: if it moves meanwhile, the next request opens again
+        pointer = self._cache.snapshots.pointer()  # read first: if it moves meanwhile, the next request opens again
         try:
-            view = await run_in_threadpool(lambda: View(self._cache.snapshots.open(), self._personal))
+            view = await run_in_threadpool(self._open)
         except CacheFormat:
             if self._newest is None:
                 raise
-            self._pointer = pointer  # what is open stays good
+            self._pointer = pointer  # the view that is open stays valid
             return
         if self._newest and self._newest.generation != view.generation:
             self._keep(self._newest)
         self._newest, self._pointer = view, pointer
 
-    def _keep(self, view: View) -> None:
+    def _keep(self, view: SnapshotView) -> None:
         view.index.release()
         self._older[view.generation] = view
-        if len(self._older) > OLDER_VIEWS:
+        if len(self._older) > MAX_OLDER_VIEWS:
             self._older.popitem(last=False)

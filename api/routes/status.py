@@ -1,119 +1,111 @@
-"""How things stand: `/status` for clients, `/health` and `/ready` for whoever runs the service."""
+"""`/status` for clients; `/health` and `/ready` for whoever operates the service."""
 
 from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
-from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.contract.errors import RETRY_SECONDS, refusal
-from api.contract.json_response import Answer, ctime, iso, iso_or_none
-from api.contract.parameters import parameters
-from api.routes.refresh import progress
-from api.routes.snapshot_view import View, Views
-from cache.errors import CacheError, NoSnapshot, NoWorker
+from api.auth.authentication import admission_of
+from api.contract.error_responses import refusal
+from api.contract.errors import SnapshotTooOld
+from api.contract.json_response import JsonResponse, iso
+from api.contract.parameters import read_parameters
+from api.contract.response_models import ErrorDetail, Health, Progress, Ready, Status, Sync, Worker
+from api.routes.snapshot_view import SnapshotView, SnapshotViews
+from cache.errors import CacheError, CacheFormat, NoSnapshot, NoWorker
 from cache.settings import Settings
-from cache.storage.records import Run, Status, now
+from cache.storage import records
+from cache.storage.records import now
 from cache.storage.store import Cache
 from cache.version import VERSION
 
 
-class Reports:
-    """The endpoints."""
+class StatusEndpoints:
+    """The endpoints.
 
-    def __init__(self, cache: Cache, settings: Settings, views: Views) -> None:
+    Args:
+        cache: The cache.
+        settings: Say how often syncs run and how long they may take.
+        views: The open generations.
+    """
+
+    def __init__(self, cache: Cache, settings: Settings, views: SnapshotViews) -> None:
         self._cache = cache
         self._views = views
-        # Two intervals and a sync that used all its time: then syncs have been failing.
+        # Two intervals and the time limit of a sync: after that, syncs must have been failing.
         minutes = 2 * settings.sync_interval_minutes + settings.sync_timeout_minutes
-        self._too_old = timedelta(minutes=minutes)
+        self._max_age = timedelta(minutes=minutes)
 
     async def health(self, request: Request) -> Response:
-        """Says that the process answers; touches nothing else."""
-        parameters(request)
+        """Says that the process answers. It reads nothing from the cache."""
+        read_parameters(request.scope["query_string"], request.url.path)
         at = now()
-        return Answer({"status": "healthy", "timestamp": ctime(at), "timestamp_iso": iso(at)})
+        return JsonResponse(Health(status="healthy", timestamp=at, timestamp_iso=at))
 
     async def status(self, request: Request) -> Response:
-        parameters(request)
+        """The state of the cache and of syncs."""
+        read_parameters(admission_of(request).query, request.url.path)
         status = await run_in_threadpool(self._cache.status)
-        view = await self._view()
-        return Answer(_status(status, view))
+        return JsonResponse(_status(status, await self._newest_view()))
 
     async def ready(self, request: Request) -> Response:
-        """200 where fresh data can be served and kept fresh; else 503 with the reason."""
-        parameters(request)
+        """200 if fresh rows can be served and kept fresh; else 503 with the reason."""
+        read_parameters(request.scope["query_string"], request.url.path)
         status = await run_in_threadpool(self._cache.status)
-        view = await self._view()
-        if view is None and (error := status.cache_error):
-            return _not_ready(error.code, f"{error.message} {error.advice}")
+        view = await self._newest_view()
+        if view is None and status.cache_error:
+            return refusal(CacheFormat(status.cache_error.message, status.cache_error.advice))
         if view is None:
-            return _not_ready(NoSnapshot.code, f"There is no cached data to serve. {NoSnapshot.advice}")
-        if now() - view.head.updated_at > self._too_old:
-            return _not_ready("too_old", f"The data was last verified at {iso(view.head.updated_at)}. See GET /status.")
+            return refusal(NoSnapshot("There is no cached data to serve."))
+        if now() - view.head.updated_at > self._max_age:
+            return refusal(SnapshotTooOld(iso(view.head.updated_at)))
         if not status.workers:
-            return _not_ready(NoWorker.code, f"No scheduler is alive. {NoWorker.advice}")
-        return Answer({"status": "ready", "generation": view.snapshot.generation, "timestamp_iso": iso(now())})
+            return refusal(NoWorker("No scheduler is alive."))
+        return JsonResponse(Ready(status="ready", generation=view.generation, timestamp_iso=now()))
 
-    async def _view(self) -> View | None:
+    async def _newest_view(self) -> SnapshotView | None:
         try:
             return await self._views.get()
         except CacheError:
             return None
 
 
-def _not_ready(code: str, message: str) -> Response:
-    return refusal(code, message, {"Retry-After": str(RETRY_SECONDS)})
-
-
-def _status(status: Status, view: View | None) -> dict[str, Any]:
+def _status(status: records.Status, view: SnapshotView | None) -> Status:
     at = now()
-    updated_at = view.head.updated_at if view else None
+    head = view.head if view else None
+    updated_at = head.updated_at if head else None
     worker = status.leader or next(iter(status.workers), None)
     misfits: Counter[str] = Counter()
     zero_dates: Counter[str] = Counter()
     for segment in view.snapshot.manifest.segments if view else ():
         misfits.update(segment.misfits)
         zero_dates.update(segment.zero_dates)
-    return {
-        "api_status": "online",
-        "cache_exists": view is not None,
-        "cache_age_minutes": int((at - updated_at).total_seconds() // 60) if updated_at else None,
-        # A refresh that waits for the leader's next look is under way for whoever polls.
-        "update_in_progress": status.running is not None or (status.queued > 0 and worker is not None),
-        "timestamp": ctime(at),
-        "timestamp_iso": iso(at),
-        "generation": view.snapshot.generation if view else None,
-        "rows": view.snapshot.rows if view else None,
-        "verified": view.head.verified if view else None,
-        "reason": view.head.reason if view else None,
-        "verified_at": iso_or_none(view.head.verified_at) if view else None,
-        "checked_at": iso_or_none(view.head.checked_at) if view else None,
-        "last_updated": ctime(updated_at) if updated_at else None,
-        "last_updated_iso": iso_or_none(updated_at),
-        "progress": progress(status.running) if status.running else None,
-        "last_sync": _sync(status.last) if status.last else None,
-        "next_sync": iso_or_none(status.next_sync),
-        "worker": {"alive": worker is not None, "host": worker.host if worker else None},
-        "cache_error": status.cache_error.model_dump() if status.cache_error else None,
-        "misfits": dict(misfits),
-        "zero_dates": dict(zero_dates),
-        "version": VERSION,
-    }
-
-
-def _sync(run: Run) -> dict[str, Any]:
-    return {
-        "result": run.outcome,
-        "started_at": iso(run.started_at),
-        "finished_at": iso_or_none(run.finished_at),
-        "seconds": round((run.finished_at - run.started_at).total_seconds(), 3) if run.finished_at else None,
-        "generation": run.generation,
-        "rows": run.rows,
-        "changes": run.changes.model_dump() if run.changes else None,
-        "error": run.error.model_dump() if run.error else None,
-    }
+    return Status(
+        api_status="online",
+        cache_exists=view is not None,
+        cache_age_minutes=int((at - updated_at).total_seconds() // 60) if updated_at else None,
+        # For clients that poll, a refresh that the scheduler has not yet seen is under way as well.
+        update_in_progress=status.running is not None or (status.queued > 0 and worker is not None),
+        timestamp=at,
+        timestamp_iso=at,
+        generation=view.generation if view else None,
+        rows=view.rows if view else None,
+        verified=head.verified if head else None,
+        reason=head.reason if head else None,
+        verified_at=head.verified_at if head else None,
+        checked_at=head.checked_at if head else None,
+        last_updated=updated_at,
+        last_updated_iso=updated_at,
+        progress=Progress.of(status.running) if status.running else None,
+        last_sync=Sync.of(status.last) if status.last else None,
+        next_sync=status.next_sync,
+        worker=Worker(alive=worker is not None, host=worker.host if worker else None),
+        cache_error=ErrorDetail.of(status.cache_error) if status.cache_error else None,
+        misfits=dict(misfits),
+        zero_dates=dict(zero_dates),
+        version=VERSION,
+    )

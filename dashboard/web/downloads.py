@@ -6,18 +6,17 @@ A process of its own finds and renders the rows (cache/export), at the speed of 
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Literal
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
-from cache.access.signed_urls import EXPIRES, SIGNATURE, is_signed, signed
+from cache.access.signed_urls import ExpiredSignature, InvalidSignature, sign_url, verify_url
 from cache.errors import BadFilter, OrdersError, ScanBusy, TooManyRows, UnknownGeneration
 from cache.export.order_selection import OrderSelection
 from cache.export.pool import ScanPool
@@ -48,7 +47,7 @@ def export_url(secret: str, generation: int, selection: OrderSelection, format: 
         format: The format of the file.
     """
     parameters = {"format": format, "generation": generation, "orders": selection.model_dump_json()}
-    return signed(secret, PATH, urlencode(parameters), _SIGNER, now() + VALID_FOR)
+    return sign_url(secret, PATH, urlencode(parameters), _SIGNER, now() + VALID_FOR)
 
 
 class Downloads:
@@ -66,11 +65,11 @@ class Downloads:
 
     async def get(self, request: Request) -> Response:
         """Sends the file that a signed address names."""
-        parameters = dict(request.query_params)
-        pairs = [(name, value) for name, value in request.query_params.multi_items() if name != SIGNATURE]
-        signature = parameters.get(SIGNATURE, "").removeprefix(f"{_SIGNER}.")
-        if not is_signed(self._secret, PATH, pairs, _SIGNER, signature) or int(parameters[EXPIRES]) < time.time():
+        try:
+            signed = verify_url(self._secret, PATH, request.url.query, {_SIGNER: ""}.get)
+        except (InvalidSignature, ExpiredSignature):
             return PlainTextResponse("This link has expired. Reload the page to get a new one.", 403)
+        parameters = dict(parse_qsl(signed.query))
         format: Format = parameters["format"]  # type: ignore[assignment]  # it was signed
         selection = orjson.loads(parameters["orders"])
         row_format = RowFormat(format, masked=frozenset(selection["masked"]), escape_formulas=format == "csv")

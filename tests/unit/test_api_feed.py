@@ -17,7 +17,7 @@ import pytest
 from cache_factory import confirm, publish
 from sidecar_process import KEY, Sidecar, served_here, sidecar, sync, worker
 
-from api.routes.event_feed import Feed
+from api.routes.event_feed import EventFeed
 from cache.storage.snapshot import ChangeCounts
 from cache.storage.store import Cache
 
@@ -69,13 +69,13 @@ def test_a_sync_sends_its_progress_the_snapshot_and_its_changes(api: Sidecar) ->
 
 
 def test_generations_between_two_polls_are_one_event_of_changes(cache: Cache) -> None:
-    feed = Feed(cache)
+    feed = EventFeed(cache)
     publish(cache, 3)
-    feed.look(cache.status())
+    feed.poll(cache.status())
     publish(cache, 6)
     publish(cache, 5)
 
-    told_last = feed.look(cache.status()).events[-1].decode()
+    told_last = feed.poll(cache.status()).events[-1].decode()
 
     assert told_last.startswith("event: changes\n")
     assert '"generation": 3, "since": 1, "inserted": 2, "updated": 0, "deleted": 0' in told_last
@@ -127,7 +127,7 @@ def test_clients_that_read_nothing_or_leave_harm_no_other(api: Sidecar) -> None:
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Cache]]:
     """A server that tells a client soon that it is still served, and drops one soon that takes nothing."""
-    waits = {"routes__refresh_stream__ALIVE_SECONDS": 0.4, "routes__event_feed__STALLED_SECONDS": 0.5}
+    waits = {"routes__cache_watcher__KEEPALIVE_SECONDS": 0.4, "routes__event_feed__STALLED_SECONDS": 0.5}
     with served_here(tmp_path_factory.mktemp("hasty"), 3, **waits) as (url, cache):
         yield url, cache
 

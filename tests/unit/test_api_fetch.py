@@ -168,13 +168,13 @@ def test_the_serving_process_loads_no_pandas_duckdb_or_pyarrow(api: Sidecar) -> 
 import asyncio, sys
 import api_sidecar, scraper.scheduler
 from api.app import create_app
-from api.routes.refresh_stream import Events
+from api.routes.cache_watcher import CacheWatcher
 from cache.settings import Settings
 from cache.storage.backends import open_cache
 
 async def fetch():
     cache, settings, sent = open_cache("file:cache"), Settings.load(), []
-    app = create_app(cache, settings, "key", Events(cache, settings))
+    app = create_app(cache, settings, "key", CacheWatcher(cache))
     scope = {"type": "http", "method": "GET", "path": "/fetch-data", "query_string": b""}
     scope["headers"] = [(b"x-api-key", b"key")]
     async def send(message): sent.append(message)

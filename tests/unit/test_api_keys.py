@@ -103,7 +103,7 @@ def test_a_stream_ends_with_its_key(api: Sidecar) -> None:
 def test_the_list_shows_what_each_key_may_do_and_no_key(keys: Keys) -> None:
     _, key, _ = keys("add", "till-1", "--scope", "read", "--scope", "refresh", "--masked", "--expires", "90d")
     _, listed, _ = keys("list")
-    assert "till-1" in listed and "read and refresh, personal data hidden, until " in listed
+    assert "till-1" in listed and "read and refresh, personal data hidden, expires " in listed
     assert key not in listed
     assert digest(key) not in listed
 
@@ -123,8 +123,8 @@ def test_keys_are_kept_as_digests_in_a_file_that_only_its_owner_reads(api: Sidec
         (["add", "default"], "already"),
         (["add", "dashboard"], "already"),
         (["add", "no name"], "cannot be the name"),
-        (["add", "x", "--expires", "soon"], "neither 90d"),
-        (["add", "x", "--expires", "2001-01-01"], "over already"),
+        (["add", "x", "--expires", "soon"], "not a duration"),
+        (["add", "x", "--expires", "2001-01-01"], "in the past"),
         (["add", "x", "--scope", "write"], "invalid choice"),
         (["revoke", "nobody"], "no key named"),
         (["revoke", "default"], "SHOPIFY_API_KEY"),

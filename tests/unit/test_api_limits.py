@@ -20,8 +20,8 @@ import pytest
 from cache_factory import publish
 from sidecar_process import KEY, Sidecar, served_here, sidecar
 
-from api.auth.rate_limits import Limits
-from api.http.bounded_protocol import MAX_BODY, MAX_HEAD
+from api.auth.rate_limits import RateLimits
+from api.contract.request_limits import MAX_BODY, MAX_HEAD
 from cache.access.api_keys import ApiKey, digest
 from cache.access.client_ip import Proxies, counted_as
 from cache.errors import SettingsInvalid
@@ -93,46 +93,46 @@ def test_no_proxy_is_believed_by_default(tmp_path_factory: pytest.TempPathFactor
 
 
 def test_a_key_that_was_right_before_still_works_from_a_barred_address() -> None:
-    limits = Limits("off", "1/minute")
-    assert limits.right_key("known", "192.0.2.1") is None
-    assert limits.wrong_key("192.0.2.1") is None
-    assert limits.wrong_key("192.0.2.1") is not None
-    assert limits.right_key("known", "192.0.2.1") is None
-    assert limits.right_key("other", "192.0.2.1") is not None
-    assert limits.right_key("other", "192.0.2.2") is None
+    limits = RateLimits("off", "1/minute")
+    assert limits.allow_right_key("known", "192.0.2.1") is None
+    assert limits.count_wrong_key("192.0.2.1") is None
+    assert limits.count_wrong_key("192.0.2.1") is not None
+    assert limits.allow_right_key("known", "192.0.2.1") is None
+    assert limits.allow_right_key("other", "192.0.2.1") is not None
+    assert limits.allow_right_key("other", "192.0.2.2") is None
 
 
 @pytest.mark.parametrize("amount", [1, 7, 100, 101, 600, 6000])
 def test_a_window_lets_the_limit_pass_or_at_most_one_percent_less(amount: int) -> None:
-    limits = Limits(f"{amount}/minute", "off")
-    passed = sum(limits.request("key", "shop") is None for _ in range(2 * amount))
+    limits = RateLimits(f"{amount}/minute", "off")
+    passed = sum(limits.count_request("key", "shop") is None for _ in range(2 * amount))
     assert 0.98 * amount <= passed <= amount
-    assert limits.request("key", "till") is None
+    assert limits.count_request("key", "till") is None
 
 
 def test_after_the_window_requests_pass_again() -> None:
-    limits = Limits("2/second", "1/second")
-    while limits.request("key", "shop") is None:
+    limits = RateLimits("2/second", "1/second")
+    while limits.count_request("key", "shop") is None:
         pass
-    while limits.wrong_key("192.0.2.1") is None:
+    while limits.count_wrong_key("192.0.2.1") is None:
         pass
     time.sleep(1.1)
-    assert limits.request("key", "shop") is None
-    assert limits.right_key("any", "192.0.2.1") is None
+    assert limits.count_request("key", "shop") is None
+    assert limits.allow_right_key("any", "192.0.2.1") is None
 
 
 def test_off_is_off() -> None:
-    limits = Limits("off", "OFF")
-    assert all(limits.request("key", "shop") is None for _ in range(10_000))
-    assert all(limits.wrong_key("192.0.2.1") is None for _ in range(1_000))
+    limits = RateLimits("off", "OFF")
+    assert all(limits.count_request("key", "shop") is None for _ in range(10_000))
+    assert all(limits.count_wrong_key("192.0.2.1") is None for _ in range(1_000))
 
 
 @pytest.mark.parametrize("value", ["", "often", "6000", "-1/minute", "600/fortnight"])
 def test_a_limit_that_does_not_parse_is_refused_at_start(value: str) -> None:
     with pytest.raises(SettingsInvalid, match="RATE_LIMIT"):
-        Limits(value, "off")
+        RateLimits(value, "off")
     with pytest.raises(SettingsInvalid, match="FAILED_KEYS_LIMIT"):
-        Limits("off", value)
+        RateLimits("off", value)
 
 
 # -- from where

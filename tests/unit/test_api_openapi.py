@@ -23,8 +23,8 @@ from starlette.routing import Route
 from api.app import create_app
 from api.contract.error_codes import CODES
 from api.contract.fetch_query import PARAMETERS
+from api.routes.cache_watcher import CacheWatcher
 from api.routes.openapi import document
-from api.routes.refresh_stream import Events
 from cache.errors import OrdersError, Trouble
 from cache.query.operators import OPERATORS
 from cache.settings import Settings
@@ -32,7 +32,7 @@ from cache.storage.store import Cache
 
 FIXED = {
     "Rows": {"status", "count", "last_updated", "data"},
-    "Asked": {"status", "message"},
+    "RefreshResult": {"status", "message"},
     "Status": {"api_status", "cache_exists", "cache_age_minutes", "update_in_progress", "timestamp"},
     "Health": {"status", "timestamp"},
     "Error": {"status", "message"},
@@ -63,7 +63,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
 
 def routes(cache: Cache) -> list[Route]:
     settings = Settings.load()
-    app: Any = create_app(cache, settings, KEY, Events(cache, settings))
+    app: Any = create_app(cache, settings, KEY, CacheWatcher(cache))
     while not isinstance(app, Starlette):
         app = app._app
 
@@ -102,7 +102,7 @@ def test_the_fixed_values_of_the_contract_are_those_described() -> None:
     described = document()["components"]["schemas"]
     for (name, key), value in CHOICES.items():
         assert described[name]["properties"][key]["const"] == value
-    assert described["Asked"]["properties"]["status"]["enum"] == ["triggered", "in_progress"]
+    assert described["RefreshResult"]["properties"]["status"]["enum"] == ["triggered", "in_progress"]
     assert described["Error"]["properties"]["status"]["enum"] == ["error", "pending"]
     kinds = [each["properties"]["type"]["const"] for each in described["StreamEvent"]["oneOf"]]
     assert {"cached", "updated", "error", "done"} <= set(kinds)

@@ -1,0 +1,173 @@
+"""The plan of a request to `/fetch-data`: the request is planned once, then executed.
+
+A plan says which rows of which generation are sent, in which format, and under which ETag. `prepared` executes it if
+nothing has to be waited for, `streamed` executes any plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from api.contract.errors import ParameterInvalid
+from api.contract.fetch_query import MEDIA_TYPES, FetchQuery
+from api.contract.page_token import PageToken
+from api.contract.response_models import Column
+from api.http.negotiation import accepts_gzip, etag_matches
+from api.http.prepared_response import PreparedResponse
+from api.routes.snapshot_view import SnapshotView
+from cache.access.masking import refuse_masked
+from cache.export.row_format import RowFormat
+from cache.query.filters import Query
+
+MAX_FACET_VALUES = 100
+_CONTENT_TYPES = {name: (b"content-type", media_type.encode()) for name, media_type in MEDIA_TYPES.items()}
+
+Facets = Mapping[str, list[tuple[Any, int]]]
+"""The most frequent values of columns, with their counts."""
+
+
+class Page(NamedTuple):
+    """The page that is sent: rows `start` to `stop` of the `total` that match, and the token of the next page."""
+
+    start: int
+    stop: int
+    total: int
+    next: str | None
+
+    @property
+    def row_count(self) -> int:
+        """The number of rows on the page."""
+        return self.stop - self.start
+
+
+@dataclass(slots=True)
+class RequestPlan:
+    """What is sent.
+
+    Attributes:
+        view: The generation.
+        parameters: The parameters of the request.
+        query: Which rows match, and their order.
+        row_format: How rows are written.
+        gzip: Whether the client takes gzip.
+        etag: The ETag of the response.
+        first: The number of the first row of the page among those that match.
+        info: What became of the refresh that was requested, if one was.
+    """
+
+    view: SnapshotView
+    parameters: FetchQuery
+    query: Query
+    row_format: RowFormat
+    gzip: bool
+    etag: bytes
+    first: int
+    info: str | None
+
+    @property
+    def limit(self) -> int | None:
+        """The maximum number of rows of the page; None: all that follow."""
+        return 0 if self.parameters.metadata_only else self.parameters.limit
+
+    def page(self, total: int) -> Page:
+        """The page, where `total` rows match."""
+        start = min(total, self.first)
+        stop = total if self.limit is None else min(total, start + self.limit)
+        following = None
+        if start < stop < total:
+            following = str(PageToken(self.view.generation, stop, self.view.binding(self.query)))
+        return Page(start, stop, total, following)
+
+    def body_head(self, page: Page, facets: Facets) -> bytes:
+        """The JSON body up to its rows. After the rows comes BODY_END."""
+        keys: dict[str, Any] = {}
+        if self.info:
+            keys["_info"] = self.info
+        if self.parameters.metadata_only:
+            columns = self.view.columns
+            keys["columns"] = [Column.model_validate(column, from_attributes=True).model_dump() for column in columns]
+            keys["size"] = self.view.snapshot.json_size
+        if facets:
+            keys["facets"] = {
+                column: [{"value": value, "count": count} for value, count in values]
+                for column, values in facets.items()
+            }
+        return self.view.body_head(page.row_count, page.total, page.next, keys)
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """The response headers that depend on the request."""
+        return [(b"etag", self.etag), _CONTENT_TYPES[self.row_format.format]]
+
+    def index_has_facets(self) -> bool:
+        """Whether the index of the view can count the facets.
+
+        Raises:
+            BadFilter: A facet is not a column.
+        """
+        return all(self.view.index.supports_facet(self.query, column) for column in self.parameters.facet)
+
+    def facets(self) -> Facets:
+        """The facets, counted by the index of the view."""
+        index = self.view.index
+        return {column: index.facet(self.query, column, MAX_FACET_VALUES) for column in self.parameters.facet}
+
+
+def plan_request(
+    view: SnapshotView,
+    parameters: FetchQuery,
+    headers: Mapping[bytes, bytes],
+    masked: bool,
+    info: str | None = None,
+) -> RequestPlan | PreparedResponse:
+    """Plans a request.
+
+    Args:
+        view: The generation that is sent.
+        parameters: The parameters of the request.
+        headers: The headers of the request.
+        masked: Whether personal data is hidden from the key.
+        info: What became of the refresh that was requested, if one was.
+
+    Returns:
+        The plan. If the client has the response already: 304.
+
+    Raises:
+        ParameterInvalid: `after` belongs to another query, or a parameter is unknown.
+        BadFilter: A filter, sort or list of columns does not fit the columns.
+        ColumnMasked: The request needs a column that is hidden from the key.
+    """
+    hidden = view.personal if masked else frozenset()
+    row_format = parameters.row_format(headers.get(b"accept"), hidden)
+    gzip = accepts_gzip(headers.get(b"accept-encoding", b""))
+    etag = view.etag(parameters.text + f"\0{row_format.format}\0{gzip}\0{masked}\0{info or ''}".encode())
+    if_none_match = headers.get(b"if-none-match")
+    any_tag = if_none_match is not None and if_none_match.strip() == b"*"
+    if if_none_match is not None and not any_tag and etag_matches(if_none_match, etag):
+        return _not_modified(view, etag)
+    query = parameters.query(view.names)
+    if hidden:
+        conditions, sort = (column.column for column in query.conditions), (column.column for column in query.sort)
+        refuse_masked([*conditions, *sort, *parameters.facet], hidden)
+    first = parameters.offset if parameters.after is None else _first_row(parameters.after, view.binding(query))
+    plan = RequestPlan(view, parameters, query, row_format, gzip, etag, first, info)
+    if any_tag:  # no tag proves that the request is valid, so it is checked first
+        row_format.select(view.columns)
+        view.index.supports(query)
+        plan.index_has_facets()
+        return _not_modified(view, etag)
+    return plan
+
+
+def _first_row(token: PageToken, binding: bytes) -> int:
+    if token.binding != binding:
+        raise ParameterInvalid(
+            "Parameter 'after' belongs to another query.",
+            "Send it with the filters and the sort of the response it came from, or start again without it.",
+        )
+    return token.row
+
+
+def _not_modified(view: SnapshotView, etag: bytes) -> PreparedResponse:
+    return PreparedResponse(304, view.headers, [(b"etag", etag)], [])

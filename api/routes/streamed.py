@@ -1,0 +1,157 @@
+"""Executes any plan, as a stream: queries that need a scan, rows in another format, files, events."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import aclosing
+
+import numpy as np
+import numpy.typing as npt
+from isal import isal_zlib
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from api.contract.fetch_query import ALL_ROWS, PUBLISHED_FORMAT
+from api.http.prepared_response import Chunk, slices
+from api.http.range_files import RangeFiles, RangeResponse
+from api.routes.request_plan import MAX_FACET_VALUES, Facets, RequestPlan
+from api.routes.snapshot_view import BODY_END, SnapshotView
+from cache.export.pool import ScanPool
+
+GATHERED_ROWS = 1_000  # rows of a query that are put together at once
+_FILE_FORMATS = ("xlsx", "parquet")  # their readers ask for the size or for byte ranges
+
+RowNumbers = npt.NDArray[np.int64]
+
+
+class StreamedExecutor:
+    """Executes plans.
+
+    Args:
+        pool: Runs the queries that the index of a view cannot answer.
+    """
+
+    def __init__(self, pool: ScanPool) -> None:
+        self._pool = pool
+        self._files = RangeFiles()
+
+    def close(self) -> None:
+        """Deletes the files."""
+        self._files.close()
+
+    async def respond(self, request: Request, plan: RequestPlan) -> Response:
+        """The response to a request.
+
+        Raises:
+            OrdersError: The query cannot be run.
+        """
+        headers = {name.decode().title(): value.decode() for name, value in plan.headers()}
+        format = plan.row_format.format
+        if format == "json":
+            body = await self.json_body(plan)
+        else:
+            headers |= await self._file_headers(plan)
+            if format in _FILE_FORMATS and (request.method == "HEAD" or "range" in request.headers):
+                path = await self._files.get(plan.etag, lambda: self._scan(plan))
+                return RangeResponse(path, headers=headers | dict(plan.view.headers.items))
+            body = await self._scan(plan)
+        if plan.gzip and format not in _FILE_FORMATS:  # these formats are compressed themselves
+            headers["Content-Encoding"] = "gzip"
+            body = _gzipped(body)
+        return stream_response(request, body, plan.view, headers | {"Last-Modified": plan.view.last_modified})
+
+    async def json_body(self, plan: RequestPlan) -> AsyncIterator[Chunk]:
+        """The JSON body. Whatever can fail has been done before its first chunk.
+
+        Raises:
+            OrdersError: The query cannot be run.
+        """
+        view = plan.view
+        facets = await self._facets(plan) if plan.parameters.facet else {}
+        rows: AsyncIterator[Chunk]
+        if plan.row_format is PUBLISHED_FORMAT and plan.query is not ALL_ROWS:
+            numbers, total = await self._find(plan, plan.first, plan.limit)
+            page, rows = plan.page(total), _gather(view, numbers)
+        else:
+            page = plan.page(await self._total(plan))
+            if plan.row_format is PUBLISHED_FORMAT:
+                rows = _iterate(slices(view.snapshot.json_slices(page.start, page.stop)))
+            else:
+                rows = await self._scan(plan) if page.row_count else _iterate(())
+        return _enclose(plan.body_head(page, facets), rows, BODY_END)
+
+    async def _file_headers(self, plan: RequestPlan) -> Mapping[str, str]:
+        """The headers of a body that is not JSON."""
+        page = plan.page(await self._total(plan))
+        headers = {"X-Total-Count": str(page.total)}
+        if page.next:
+            headers["X-Next"] = page.next
+        if plan.row_format.format != "ndjson":
+            name = f"{plan.view.snapshot.manifest.source.table}.{plan.row_format.format}"
+            headers["Content-Disposition"] = f'attachment; filename="{_safe_file_name(name)}"'
+        if plan.row_format.format in _FILE_FORMATS:
+            headers["Accept-Ranges"] = "bytes"
+        return headers
+
+    async def _scan(self, plan: RequestPlan) -> AsyncIterator[Chunk]:
+        return await self._pool.stream(plan.view.generation, plan.query, plan.row_format, plan.first, plan.limit)
+
+    async def _find(self, plan: RequestPlan, first: int, limit: int | None) -> tuple[RowNumbers, int]:
+        view, query = plan.view, plan.query
+        if view.index.supports(query):
+            return await run_in_threadpool(view.index.find, query, first, limit)
+        return await self._pool.find(view.generation, query, first, limit)
+
+    async def _total(self, plan: RequestPlan) -> int:
+        return plan.view.rows if plan.query is ALL_ROWS else (await self._find(plan, 0, 0))[1]
+
+    async def _facets(self, plan: RequestPlan) -> Facets:
+        if plan.index_has_facets():
+            return await run_in_threadpool(plan.facets)
+        return {
+            column: await self._pool.facet(plan.view.generation, plan.query, column, MAX_FACET_VALUES)
+            for column in plan.parameters.facet
+        }
+
+
+def stream_response(
+    request: Request, body: AsyncIterator[Chunk], view: SnapshotView, headers: Mapping[str, str]
+) -> Response:
+    """A response with the headers of a view and a body that comes chunk by chunk; to HEAD, the headers only."""
+    headers = dict(view.freshness.items) | dict(headers)
+    if request.method == "HEAD":
+        return Response(headers=headers)
+    return StreamingResponse(body, headers=headers)
+
+
+def _safe_file_name(name: str) -> str:
+    return "".join(letter if letter.isascii() and (letter.isalnum() or letter in "-_.") else "_" for letter in name)
+
+
+async def _iterate(chunks: Iterable[Chunk]) -> AsyncIterator[Chunk]:
+    for chunk in chunks:
+        yield chunk
+
+
+async def _gather(view: SnapshotView, rows: RowNumbers) -> AsyncIterator[Chunk]:
+    for start in range(0, len(rows), GATHERED_ROWS):
+        comma = b"," if start else b""
+        yield comma + view.snapshot.gather(rows[start : start + GATHERED_ROWS])
+
+
+async def _enclose(head: bytes, chunks: AsyncIterator[Chunk], end: bytes) -> AsyncIterator[Chunk]:
+    async with aclosing(chunks):  # type: ignore[type-var]
+        yield head
+        async for chunk in chunks:
+            yield chunk
+        yield end
+
+
+async def _gzipped(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
+    compressor = isal_zlib.compressobj(1, wbits=31)
+    async with aclosing(chunks):  # type: ignore[type-var]
+        async for chunk in chunks:
+            if compressed := compressor.compress(chunk):
+                yield compressed
+        yield compressor.flush()
