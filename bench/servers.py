@@ -30,10 +30,12 @@ class Server:
 
 
 @contextmanager
-def running(command: Sequence[str], url: str, ready: str, env: Mapping[str, str], log: Path) -> Iterator[Server]:
+def running(
+    command: Sequence[str], url: str, ready: str, env: Mapping[str, str], log: Path, checkout: Path = ROOT
+) -> Iterator[Server]:
     """A server that answers at `ready` below `url`; it is ended afterwards. Raises LabError where it does not start."""
     with log.open("wb") as output:
-        process = psutil.Popen(command, cwd=ROOT, env={**os.environ, **env}, stdout=output, stderr=output)
+        process = psutil.Popen(command, cwd=checkout, env={**os.environ, **env}, stdout=output, stderr=output)
     try:
         deadline = time.monotonic() + START_SECONDS
         while not _answers(url + ready):

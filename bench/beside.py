@@ -1,0 +1,158 @@
+"""python -m bench.beside OTHER: this checkout beside another one, such as a worktree of an older commit.
+
+Each checkout makes its own copy of the same orders. Then both are measured in turns, pair by pair, since the speed of a
+machine drifts: requests a second of the API for four kinds of requests, and seconds of a sync that finds some changed
+rows. The report has the median ratio of all pairs, this checkout to the other one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+
+from bench.serve import PAGE
+from bench.servers import KEY, ROOT, Server, median, running
+from bench.wrk import ask
+from cache.settings import from_checkout
+from lab import Lab, LabError
+from lab.servers import free_port, install
+
+CLIENTS = 16
+_FILTER = f"/fetch-data?limit={PAGE}&sort=-created_at&financial_status=paid&total_price__gte=100"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.beside", description=__doc__)
+    parser.add_argument("other", type=Path, help="folder of the other checkout")
+    parser.add_argument("--rows", type=int, default=100_000, help="orders in the table (100000)")
+    parser.add_argument("--pairs", type=int, default=10, help="pairs of measurements (10)")
+    parser.add_argument("--seconds", type=int, default=2, help="of each measurement of the API (2)")
+    parser.add_argument("--touches", type=int, default=300, help="rows changed before each pair of syncs (300)")
+    options = parser.parse_args()
+    checkouts = {"this": ROOT, "other": options.other.resolve()}
+    try:
+        install("wrk")
+        with tempfile.TemporaryDirectory(prefix="bench-") as name, Lab(from_checkout("var/bench/lab")) as lab:
+            if lab.rows() != options.rows:
+                lab.seed(options.rows)
+            folder = Path(name)
+            environments = {side: _environment(lab, folder / side) for side in checkouts}
+            for side, checkout in checkouts.items():
+                _sync(checkout, environments[side])
+            _api(checkouts, environments, folder, options)
+            _syncs(checkouts, environments, lab, options)
+    except LabError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _environment(lab: Lab, data: Path) -> dict[str, str]:
+    data.mkdir()
+    return {
+        **os.environ,
+        **lab.settings(),
+        "DATA_DIR": str(data),
+        "CACHE_URL": f"file:{data / 'cache'}",
+        "SOURCE_TIMEZONE": "UTC",
+        "PHPMYADMIN_LOGIN": "http",
+        "SCHEDULER": "off",
+        "SHOPIFY_API_KEY": KEY,
+        "RATE_LIMIT": "1000000000/minute",
+    }
+
+
+def _sync(checkout: Path, environment: Mapping[str, str]) -> float:
+    """Seconds that a sync took, from the start of its process to its end."""
+    command = [sys.executable, "-m", "scraper", "sync"]
+    started = time.perf_counter()
+    ended = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise LabError(f"A sync of {checkout} failed: {ended.stderr.strip()[-400:]}")
+    return time.perf_counter() - started
+
+
+def _api(
+    checkouts: Mapping[str, Path], environments: Mapping[str, dict[str, str]], folder: Path, options: argparse.Namespace
+) -> None:
+    with ExitStack() as stack:
+        servers = {}
+        for side, checkout in checkouts.items():
+            port = free_port()
+            environment = {**environments[side], "API_PORT": str(port)}
+            url, log = f"http://127.0.0.1:{port}", folder / f"{side}.log"
+            command = [sys.executable, "api_sidecar.py"]
+            servers[side] = stack.enter_context(running(command, url, "/health", environment, log, checkout))
+        tags = {side: {"If-None-Match": _tag(server)} for side, server in servers.items()}
+        none: dict[str, dict[str, str]] = {side: {} for side in servers}
+        for case, path, headers in (
+            ("whole body", "/fetch-data", none),
+            ("304", "/fetch-data", tags),
+            ("page", f"/fetch-data?limit={PAGE}&offset={options.rows // 2}", none),
+            ("filter and sort", _FILTER, none),
+        ):
+
+            def rate(side: str, path: str = path, headers: Mapping[str, dict[str, str]] = headers) -> float:
+                given = {"X-API-Key": KEY, **headers[side]}
+                return ask(servers[side].url + path, "", CLIENTS, options.seconds, folder, given).rate
+
+            _report(f"{case}, requests/s", rate, options.pairs, warm_up=True)
+
+
+def _tag(server: Server) -> str:
+    headers = {"X-API-Key": KEY, "Accept-Encoding": "identity"}  # as wrk asks: the tag depends on it
+    return httpx.get(f"{server.url}/fetch-data", headers=headers, timeout=60, trust_env=False).headers["ETag"]
+
+
+def _syncs(
+    checkouts: Mapping[str, Path], environments: Mapping[str, dict[str, str]], lab: Lab, options: argparse.Namespace
+) -> None:
+    def change() -> None:
+        lab.mutate(touches=options.touches)
+
+    _report("sync, seconds", lambda side: _sync(checkouts[side], environments[side]), options.pairs, before=change)
+
+
+def _report(
+    what: str,
+    measure: Callable[[str], float],
+    pairs: int,
+    warm_up: bool = False,
+    before: Callable[[], None] = lambda: None,
+) -> None:
+    """Measures both sides in turns and prints the medians and the median ratio.
+
+    Args:
+        what: What is measured, with its unit.
+        measure: Measures one side, `this` or `other`.
+        pairs: How many pairs count.
+        warm_up: Whether a pair that does not count comes first.
+        before: What is done before each pair.
+    """
+    figures: dict[str, list[float]] = {"this": [], "other": []}
+    for number in range(pairs + warm_up):
+        before()
+        for side in random.sample(["this", "other"], 2):  # so that no side always comes second
+            value = measure(side)
+            if number >= warm_up:
+                figures[side].append(value)
+    ratios = sorted(this / other for this, other in zip(figures["this"], figures["other"], strict=True))
+    print(
+        f"{what:<28} this {median(figures['this']):>10.2f}   other {median(figures['other']):>10.2f}   "
+        f"ratio {median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
