@@ -23,10 +23,10 @@ from cache.storage.snapshot import StatementDialect
 from scraper.client.exporter import Exporter
 from scraper.client.transport import unreachable
 from scraper.errors import NotPhpMyAdmin, StatementBlocked, Unproven
-from scraper.login.basic_auth import realm
-from scraper.login.chrome import BYTES, available_memory, find_browser, find_driver
+from scraper.login.challenge import realm
+from scraper.login.chrome import LOGIN_BYTES, available_memory, find_browser, find_driver
 from scraper.login.login import log_in
-from scraper.login.trusted_hosts import visitor
+from scraper.login.trusted_hosts import trusting_client
 from scraper.settings import ScraperSettings
 from scraper.table import firewall
 from scraper.table.checksums import server_checksums
@@ -118,8 +118,8 @@ def _cache(settings: Settings) -> Finding:
 def _memory() -> Finding:
     available = available_memory()
     what = f"{available >> 20} MB of memory available"
-    if available < BYTES:
-        return Finding("memory", False, what, f"Chrome needs about {BYTES >> 20} MB while it logs in: free some.")
+    if available < LOGIN_BYTES:
+        return Finding("memory", False, what, f"Chrome needs about {LOGIN_BYTES >> 20} MB while it logs in: free some.")
     return Finding("memory", True, what)
 
 
@@ -149,17 +149,19 @@ def _version(program: str) -> str:
 def reachable(settings: ScraperSettings) -> Finding:
     """Whether something answers at the address."""
     try:
-        with visitor(settings) as client:
-            answer = client.get(settings.start)
+        with trusting_client(settings) as client:
+            answer = client.get(settings.start_url)
     except OrdersError as error:
         return _broken("reachable", error)
     except httpx.TransportError as error:
-        return _broken("reachable", unreachable(settings.start, error))
-    except httpx.HTTPError as error:  # redirected in a circle
-        return _broken("reachable", NotPhpMyAdmin(f"{settings.start} leads nowhere: {error}."))
+        return _broken("reachable", unreachable(settings.start_url, error))
+    except httpx.TooManyRedirects:
+        return _broken("reachable", NotPhpMyAdmin(f"{settings.start_url} is in a redirect loop."))
+    except httpx.HTTPError as error:
+        return _broken("reachable", NotPhpMyAdmin(f"{settings.start_url} cannot be read: {error}."))
     if answer.status_code >= 400 and realm(answer) is None:  # the login answers that question
-        return _broken("reachable", NotPhpMyAdmin(f"{settings.start} answers {answer.status_code}."))
-    return Finding("reachable", True, f"{settings.start} answers in {answer.elapsed.total_seconds():.2f} s")
+        return _broken("reachable", NotPhpMyAdmin(f"{settings.start_url} answers {answer.status_code}."))
+    return Finding("reachable", True, f"{settings.start_url} answers in {answer.elapsed.total_seconds():.2f} s")
 
 
 def _inside(settings: ScraperSettings) -> Iterator[Finding]:

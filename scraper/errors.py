@@ -1,105 +1,122 @@
-"""What can go wrong on the way from phpMyAdmin to the cache. The tree goes on from cache/errors.py.
+"""Errors of the scraper. Each login step has errors of its own, in its file in scraper/login/steps.
+
+The tree goes on from cache/errors.py:
 
 ScrapeError
-|- Unreachable        phpMyAdmin does not answer, or answers with a server error
-|- NotPhpMyAdmin      the address shows no phpMyAdmin login
-|  `- BrowserNeeded   a page on the way to it goes on by JavaScript, and plain HTTP was to log in
-|- CertificateRefused the certificate of phpMyAdmin's server is not trusted
-|- LoginRefused       phpMyAdmin, or what stands in front of it, refused user name or password
-|  |- SecondFactorRefused  the code of an authenticator app is missing or wrong
-|  |- CaptchaShown    the login form wants a captcha solved
-|  `- PasswordExpired the database wants another password first
-|- ServerChoiceNeeded phpMyAdmin offers several servers, and none of them is named
-|- SessionLost        phpMyAdmin asks to log in again in the middle of a sync
-|- BrowserFailed      Chrome or its driver does not start, hangs or died
-|- RequestRefused     something in front of phpMyAdmin wants a password of its own (401)
-|  `- StatementBlocked a firewall in front of phpMyAdmin refused a statement: 403, 406, or a page of its own
-|- Unproven           a firewall refuses what would prove the copy; it was only counted
-|- FileRefused        an export that was made by hand is cut or damaged, or does not fit the table
-|- StatementRefused   the database refused a statement: no such table, no privilege, an SQL error
-|- NoTable            this login sees no such table
-|- AnswerCut          an answer ended before its end
-|- Unconfirmed        rows as they arrived and the server's checksum differ, and neither moves
-|- TableChanged       columns or key changed while the table was read
-`- SyncTimedOut       the sync took longer than SYNC_TIMEOUT_MINUTES
+|- Unreachable
+|- NotPhpMyAdmin
+|  `- BrowserNeeded
+|- LoginRefused
+|- CertificateRefused
+|- SessionLost
+|- BrowserFailed
+|- RequestRefused
+|  `- StatementBlocked
+|- Unproven
+|- FileRefused
+|- StatementRefused
+|- NoTable
+|- AnswerCut
+|- Unconfirmed
+|- StillMoving
+|- HeldBack
+|- TableChanged
+`- SyncTimedOut
 """
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 from cache.errors import OrdersError
 
 
 class ScrapeError(OrdersError):
+    """A sync failed on the way from phpMyAdmin to the cache.
+
+    Attributes:
+        stops_schedule: Whether no scheduled sync runs after this error until the process is restarted or someone asks
+            for a refresh. A scheduled sync after any other error comes after a pause; `transient` tells whether the
+            same request may be repeated at once.
+    """
+
     code = "scrape_error"
+    stops_schedule: ClassVar[bool] = False
 
 
 class Unreachable(ScrapeError):
+    """phpMyAdmin does not answer, or answers with a server error."""
+
     code = "unreachable"
     advice = "Open PHPMYADMIN_URL in a browser on this machine; check the address, the network and the web server."
     transient = True
 
 
 class NotPhpMyAdmin(ScrapeError):
+    """The address shows no phpMyAdmin login."""
+
     code = "not_phpmyadmin"
     advice = "Set PHPMYADMIN_URL to the page on which a browser shows phpMyAdmin's login form."
 
 
 class BrowserNeeded(NotPhpMyAdmin):
+    """A page before phpMyAdmin redirects by JavaScript, and the login goes over plain HTTP."""
+
     code = "browser_needed"
-    advice = "Install Chrome or Chromium and its driver, and set PHPMYADMIN_LOGIN to browser (or to auto)."
+    advice = "Install Chrome or Chromium and its driver, and set PHPMYADMIN_LOGIN to `browser` or `auto`."
 
 
 class LoginRefused(ScrapeError):
+    """phpMyAdmin, its web server or its control panel refused the user name or password.
+
+    Further attempts with the same password could lock the account.
+    """
+
     code = "login_refused"
     advice = (
         "Correct PHPMYADMIN_USERNAME and PHPMYADMIN_PASSWORD and restart, or press refresh. "
-        "No further login is tried by itself, so that the account does not get locked."
+        "Scheduled syncs are paused until then, so that the account does not get locked."
     )
+    stops_schedule = True
 
 
 class CertificateRefused(ScrapeError):
+    """The TLS certificate of phpMyAdmin's server is not trusted."""
+
     code = "certificate_refused"
-    advice = "Set PHPMYADMIN_CA_FILE to the certificate of the private CA, or have the server's certificate renewed."
-
-
-class SecondFactorRefused(LoginRefused):
-    code = "second_factor_refused"
-
-
-class CaptchaShown(LoginRefused):
-    code = "captcha_shown"
-    advice = "Have the captcha switched off for this login or address, or let phpMyAdmin be reached another way."
-
-
-class PasswordExpired(LoginRefused):
-    code = "password_expired"
-    advice = "Set a new password (`ALTER USER`, or phpMyAdmin's own page) and correct PHPMYADMIN_PASSWORD."
-
-
-class ServerChoiceNeeded(ScrapeError):
-    code = "server_choice_needed"
-    advice = "Set PHPMYADMIN_SERVER to one of the numbers or names."
+    advice = "Set PHPMYADMIN_CA_FILE to the certificate of the private CA, or renew the server's certificate."
 
 
 class SessionLost(ScrapeError):
+    """phpMyAdmin's session ended, and the one after it too."""
+
     code = "session_lost"
-    advice = "The next sync logs in again; if it repeats, raise LoginCookieValidity in phpMyAdmin's configuration."
+    advice = "The next sync logs in again. If this repeats, raise LoginCookieValidity in phpMyAdmin's configuration."
     transient = True
 
 
 class BrowserFailed(ScrapeError):
+    """Chrome or its driver did not start, hung or crashed."""
+
     code = "browser_failed"
-    advice = "Run `python -m scraper doctor`; it needs Chrome or Chromium, its driver, and about 400 MB of free memory."
+    advice = "Run `python -m scraper doctor`. It needs Chrome or Chromium, its driver, and about 450 MB of free memory."
     transient = True
 
 
 class RequestRefused(ScrapeError):
+    """Something in front of phpMyAdmin refused a request."""
+
     code = "request_refused"
-    advice = "A firewall or a password of the web server stands in front of phpMyAdmin; ask the host to let this in."
+    advice = "A firewall or a password of the web server protects phpMyAdmin. Ask the host to let these requests pass."
 
 
 class StatementBlocked(RequestRefused):
-    """Parameters: `sql` is the statement, empty for phpMyAdmin's own export of the whole table."""
+    """A firewall in front of phpMyAdmin refused a statement.
+
+    Args:
+        message: What was answered.
+        sql: The statement; empty for a request of phpMyAdmin's own that contains none.
+    """
 
     def __init__(self, message: str, sql: str) -> None:
         super().__init__(message)
@@ -107,11 +124,15 @@ class StatementBlocked(RequestRefused):
 
 
 class Unproven(ScrapeError):
+    """A firewall refuses the checksums, so the rows were only counted."""
+
     code = "unproven"
-    advice = "The newest rows are shown, marked as unverified. Ask the host to let these constructs through."
+    advice = "The newest rows are shown, marked as not verified. Ask the host to let these SQL constructs pass."
 
 
 class FileRefused(ScrapeError):
+    """A CSV file that was exported by hand is cut or damaged, or does not fit the table."""
+
     code = "file_refused"
     advice = (
         'Export the table again in phpMyAdmin: CSV, all rows, comma and double quotes, "Put columns names in the first '
@@ -120,22 +141,30 @@ class FileRefused(ScrapeError):
 
 
 class StatementRefused(ScrapeError):
+    """The database refused a statement: a missing privilege, or an SQL error."""
+
     code = "statement_refused"
-    advice = "Check PHPMYADMIN_DATABASE, PHPMYADMIN_TABLE and that the login may SELECT from it."
+    advice = "Check PHPMYADMIN_DATABASE and PHPMYADMIN_TABLE, and that the user may SELECT from the table."
 
 
 class NoTable(ScrapeError):
+    """The user sees no such table."""
+
     code = "no_table"
-    advice = "Check PHPMYADMIN_DATABASE and PHPMYADMIN_TABLE; `python -m scraper doctor` lists what this login sees."
+    advice = "Check PHPMYADMIN_DATABASE and PHPMYADMIN_TABLE. `python -m scraper doctor` lists the tables it sees."
 
 
 class AnswerCut(ScrapeError):
+    """A response ended too early."""
+
     code = "answer_cut"
-    advice = "The server ended a statement early (a time limit, or it was restarted); the next sync tries again."
+    advice = "The server ended a statement early (a time limit or a restart). The next sync tries again."
     transient = True
 
 
 class Unconfirmed(ScrapeError):
+    """The rows as received and the server's checksum keep differing, although neither changes."""
+
     code = "unconfirmed"
     advice = (
         "Nothing was published. A cell may be longer than the server's max_allowed_packet; see the log for the range."
@@ -143,12 +172,16 @@ class Unconfirmed(ScrapeError):
 
 
 class StillMoving(ScrapeError):
+    """Rows kept changing while they were read, so no checksum confirms them."""
+
     code = "still_moving"
-    advice = "The newest rows are shown, marked as unverified; the next sync tries again."
+    advice = "The newest rows are shown, marked as not verified. The next sync tries again."
     transient = True
 
 
 class HeldBack(ScrapeError):
+    """The table has far fewer rows than before (HOLD_BACK_BELOW)."""
+
     code = "held_back"
     advice = (
         "The last good data is served. If rows were deleted on purpose, accept the smaller table: on the dashboard, or "
@@ -157,12 +190,16 @@ class HeldBack(ScrapeError):
 
 
 class TableChanged(ScrapeError):
+    """Columns or key changed while the table was read."""
+
     code = "table_changed"
-    advice = "The next sync reads the table in its new shape."
+    advice = "The next sync reads the table with its new columns."
     transient = True
 
 
 class SyncTimedOut(ScrapeError):
+    """The sync took longer than SYNC_TIMEOUT_MINUTES."""
+
     code = "sync_timed_out"
     advice = "Raise SYNC_TIMEOUT_MINUTES, or find out why the server is slow; the history shows seconds by phase."
     transient = True

@@ -1,7 +1,7 @@
-"""The thread that decides when a sync runs, and runs it as a child process.
+"""A thread that decides when a sync runs, and runs it as a child process.
 
-Any process may host it; it works only while it holds the leader lease of the cache, the others stand by. What is due is
-told by the age of the data, not by when a process started, so that restarts cost no extra sync.
+Several processes may host a scheduler. Only the one that holds the leader lease of the cache works; the others stand
+by. The age of the data says when a sync is due, not the start of the process, so a restart causes no extra sync.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,21 +23,38 @@ from cache.errors import CacheError
 from cache.settings import Settings
 from cache.storage.records import Run, Worker, now
 from cache.storage.store import Cache
+from scraper.errors import ScrapeError
+from scraper.login import steps  # noqa: F401  defines the errors of the login steps
 
 log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[1]
 BUSY = 75  # exit code of a sync that finds another one running
-LOOK_SECONDS = 0.25  # how soon a request is seen
-BEAT_SECONDS = 2
-GRACE_SECONDS = 15  # a child ends itself at its time limit; if it does not, it is ended here
+POLL_SECONDS = 0.25  # between two looks for requests
+HEARTBEAT_SECONDS = 2
+GRACE_SECONDS = 15  # a child ends itself at its time limit; if it does not, it is killed after this
 FIRST_RETRY = timedelta(minutes=1)
-# Another try with the same login could lock the account; the last one only a setting can mend.
-NO_RETRY = {"login_refused", "second_factor_refused", "captcha_shown", "password_expired", "server_choice_needed"}
+
+
+def stops_schedule(code: str) -> bool:
+    """Whether scheduled syncs pause after an error with this code, see `ScrapeError.stops_schedule`."""
+    return any(error.code == code and error.stops_schedule for error in _with_subclasses(ScrapeError))
+
+
+def _with_subclasses(error: type[ScrapeError]) -> Iterator[type[ScrapeError]]:
+    yield error
+    for subclass in error.__subclasses__():
+        yield from _with_subclasses(subclass)
 
 
 class Scheduler:
-    """Parameters: `cache` and `settings` as every process has them; `host` says in logs which process hosts it."""
+    """Runs due and requested syncs while it is the leader.
+
+    Args:
+        cache: Where runs, requests and the lease are kept.
+        settings: How often a sync is due, and how long it may take.
+        host: Names the process in logs.
+    """
 
     def __init__(self, cache: Cache, settings: Settings, host: str) -> None:
         self._cache = cache
@@ -45,21 +63,22 @@ class Scheduler:
         self._worker = Worker()
         self._host = host
         self._started = now()
-        self._leads = False
+        self._is_leader = False
         self._not_before = self._started
-        self._child: _Child | None = None
+        self._child: _SyncProcess | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
         self._jobs = schedule.Scheduler()
-        self._jobs.every(BEAT_SECONDS).seconds.do(self._beat)
+        self._jobs.every(HEARTBEAT_SECONDS).seconds.do(self._heartbeat)
         self._jobs.every(1).seconds.do(self._start_if_due)
-        self._jobs.every(BEAT_SECONDS).seconds.do(self._tidy)
+        self._jobs.every(HEARTBEAT_SECONDS).seconds.do(self._close_killed_run)
 
     def start(self) -> None:
+        """Starts the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends a running child, gives up the lease and returns when the thread has ended."""
+        """Ends a running sync, gives up the lease, and returns when the thread has ended."""
         self._stopping.set()
         self._thread.join()
 
@@ -67,19 +86,18 @@ class Scheduler:
 
     def _run(self) -> None:
         try:
-            self._guarded(self._beat)
-            while not self._stopping.wait(LOOK_SECONDS):
-                self._guarded(self._jobs.run_pending)
-                self._guarded(self._look)
+            self._safely(self._heartbeat)
+            while not self._stopping.wait(POLL_SECONDS):
+                self._safely(self._jobs.run_pending)
+                self._safely(self._poll)
         finally:
             if self._child is not None:
                 self._child.end()
-                self._guarded(self._cache.recover)
-            self._guarded(lambda: self._cache.leadership.resign(self._worker))
+                self._safely(self._cache.recover)
+            self._safely(lambda: self._cache.leadership.resign(self._worker))
 
-    def _guarded(self, step: object) -> None:
-        """A step that fails (a full disk, say) is logged and tried again at its next turn."""
-        assert callable(step)
+    def _safely(self, step: Callable[[], object]) -> None:
+        """Logs a failure, of a full disk for example. The step runs again at its next turn."""
         try:
             step()
         except CacheError as error:
@@ -87,64 +105,64 @@ class Scheduler:
         except Exception:
             log.exception("scheduler: a step failed")
 
-    def _beat(self) -> None:
-        planned = self._next_sync() if self._leads else None
+    def _heartbeat(self) -> None:
+        planned = self._next_sync() if self._is_leader else None
         leads = self._cache.leadership.heartbeat(self._worker.model_copy(update={"next_sync": planned}))
-        if leads and not self._leads:
+        if leads and not self._is_leader:
             log.info("scheduler host=%s pid=%d leads", self._host, self._worker.pid)
             self._cache.recover()
-        self._leads = leads
+        self._is_leader = leads
 
     def _start_if_due(self) -> None:
         planned = self._next_sync()
-        if self._leads and self._child is None and planned is not None and now() >= planned:
+        if self._is_leader and self._child is None and planned is not None and now() >= planned:
             self._start("schedule")
 
-    def _tidy(self) -> None:
-        """Closes the run of a sync by hand that was killed, so that the requests it left behind are run again."""
-        if self._leads and self._child is None and self._cache.status().running is None:
+    def _close_killed_run(self) -> None:
+        """Closes the run of a manual sync that was killed, so that the requests it answered are run again."""
+        if self._is_leader and self._child is None and self._cache.status().running is None:
             newest = self._cache.runs.recent(1)
             if newest and newest[0].outcome == "running":
                 self._cache.recover()
 
-    def _look(self) -> None:
-        """Sees to the child that runs, else to the requests that wait."""
+    def _poll(self) -> None:
+        """Checks on the running sync; if there is none, starts one for a waiting request."""
         child = self._child
         if child is not None:
             if now() > child.began + self._limit + timedelta(seconds=GRACE_SECONDS):
                 child.end()
-            if child.ended():
+            if child.has_ended():
                 self._child = None
                 self._cache.recover()
-                self._beat()
+                self._heartbeat()
                 if child.code != BUSY and not any(run.started_at >= child.began for run in self._cache.runs.recent(1)):
-                    log.error("scheduler: a sync ended before it began; see its output. The next try is in a minute.")
+                    log.error("scheduler: a sync ended before it began; see its output. Next attempt in a minute.")
                     self._not_before = now() + FIRST_RETRY
-        elif self._leads:
+        elif self._is_leader:
             status = self._cache.status()
             if status.queued and status.running is None:
                 self._start("request")
 
     def _start(self, trigger: str) -> None:
         if self._cache.status().running is None and now() >= self._not_before:
-            self._child = _Child(trigger)
+            self._child = _SyncProcess(trigger)
 
     # -- when
 
     def _next_sync(self) -> datetime | None:
-        """When the next sync is due by itself; None after a failure that only a person can mend."""
+        """When the next scheduled sync is due; None after an error that stops the schedule."""
         head = self._cache.snapshots.head()
         due = head.as_of + self._interval if head else self._started
         failed = self._failures()
         if not failed:
             return due
-        if failed[0].error and failed[0].error.code in NO_RETRY and failed[0].started_at > self._started:
+        if failed[0].error and stops_schedule(failed[0].error.code) and failed[0].started_at > self._started:
             return None
         pause: timedelta = min(FIRST_RETRY * int(2 ** (len(failed) - 1)), self._interval)
         return max(due, (failed[0].finished_at or failed[0].started_at) + pause)
 
     def _failures(self) -> list[Run]:
-        """The failed runs since the last one that did not fail, newest first."""
+        """The failed runs since the last successful one, newest first."""
         failed: list[Run] = []
         for run in self._cache.runs.recent(10):
             if run.outcome == "failed":
@@ -154,8 +172,8 @@ class Scheduler:
         return failed
 
 
-class _Child:
-    """`python -m scraper sync` in a process of its own; it ends when its standard input closes."""
+class _SyncProcess:
+    """`python -m scraper sync` as a child process. It ends when its standard input closes."""
 
     def __init__(self, trigger: str) -> None:
         self.began = now()
@@ -168,24 +186,25 @@ class _Child:
 
     @property
     def code(self) -> int | None:
-        """Its exit code; None while it runs."""
+        """The exit code; None while it runs."""
         code: int | None = self._process.poll()
         return code
 
-    def ended(self) -> bool:
+    def has_ended(self) -> bool:
+        """Whether the process has ended."""
         return self.code is not None
 
     def end(self) -> None:
-        """Asks by closing its standard input, waits a little, then kills it and all that it started."""
-        family: list[psutil.Process] = []
+        """Closes its standard input, waits up to three seconds, then kills it and its children."""
+        children: list[psutil.Process] = []
         with suppress(psutil.Error):
-            family = [*self._process.children(recursive=True)]
+            children = self._process.children(recursive=True)
         if self._process.stdin:
             with suppress(OSError):
                 self._process.stdin.close()
         with suppress(psutil.TimeoutExpired, subprocess.TimeoutExpired):
             self._process.wait(timeout=3)
-        for process in (self._process, *family):
+        for process in (self._process, *children):
             with suppress(psutil.Error):
                 process.kill()
-        psutil.wait_procs([self._process, *family], timeout=5)
+        psutil.wait_procs([self._process, *children], timeout=5)

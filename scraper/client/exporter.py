@@ -28,6 +28,7 @@ from scraper.client import retry
 from scraper.client.csv_parser import CsvParser, header_line, parse_csv
 from scraper.client.gunzip import CompressionChoice, GunzipSink
 from scraper.client.session import Session
+from scraper.client.settings import ClientSettings
 from scraper.client.transport import HttpTransport, Transport
 from scraper.errors import (
     AnswerCut,
@@ -37,7 +38,6 @@ from scraper.errors import (
     StatementRefused,
     Unreachable,
 )  # fmt: skip
-from scraper.settings import ScraperSettings
 
 IN_MEMORY = 1 << 20  # a longer answer is spooled to disk
 TELLING = 1 << 16  # bytes at either end of an answer that tell what is wrong with it
@@ -106,7 +106,7 @@ class Exporter:
     """
 
     def __init__(
-        self, session: Session, settings: ScraperSettings, log_in_again: Callable[[], Session] | None = None
+        self, session: Session, settings: ClientSettings, log_in_again: Callable[[], Session] | None = None
     ) -> None:
         self._log_in_again = log_in_again
         self._settings = settings

@@ -1,4 +1,4 @@
-"""A login that statements can be sent with."""
+"""What a login hands over: all that a request to phpMyAdmin needs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,19 @@ from scraper.client.transport import Transport
 
 @dataclass(frozen=True)
 class Session:
-    """A login that statements can be sent with. `repr` shows none of its secrets.
+    """A phpMyAdmin session, as a login leaves it. `repr` shows none of its secrets.
 
-    `headers` go with each request, besides User-Agent and cookies; `page` stands in for requests of our own where the
-    browser stays open; `way` says how the login was made, and why so.
+    Attributes:
+        export_url: Where the export form is sent.
+        version: The version of phpMyAdmin.
+        user_agent: The `User-Agent` header of the login.
+        server: The number of the database server in phpMyAdmin.
+        cookies: Names and values.
+        token: phpMyAdmin's token against cross-site requests.
+        headers: Go with each request, besides `User-Agent` and cookies.
+        ca_file: See PHPMYADMIN_CA_FILE.
+        page: Makes the requests if the browser stays open; else they are made over plain HTTP.
+        method: How the login was made, and why so.
     """
 
     export_url: str
@@ -27,13 +36,13 @@ class Session:
     headers: tuple[tuple[str, str], ...] = ()
     ca_file: Path | None = None
     page: Transport | None = None
-    way: str = ""
+    method: str = ""
 
     def __repr__(self) -> str:
         return f"Session(phpMyAdmin {self.version})"
 
     def request_headers(self) -> httpx.Headers:
-        """All that a request of ours carries."""
+        """All headers of a request, cookies included."""
         headers = httpx.Headers({"User-Agent": self.user_agent})
         headers.update({**dict(self.headers), "Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies)})
         return headers

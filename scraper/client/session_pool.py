@@ -17,8 +17,8 @@ from typing import Any, Self, TypeVar
 
 from scraper.client.exporter import Exporter
 from scraper.client.session import Session
+from scraper.client.settings import ClientSettings
 from scraper.errors import ScrapeError
-from scraper.settings import ScraperSettings
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -40,7 +40,7 @@ class SessionPool:
         log_in: Opens a further session, or a new one in place of one that ended.
     """
 
-    def __init__(self, session: Session, settings: ScraperSettings, log_in: Callable[[], Session]) -> None:
+    def __init__(self, session: Session, settings: ClientSettings, log_in: Callable[[], Session]) -> None:
         self._settings = settings
         self._open_session = log_in
         self._login_lock = threading.Lock()

@@ -30,7 +30,7 @@ BROWSERS = (
     *(str(Path(os.environ.get(name, "/")) / "Google/Chrome/Application/chrome.exe")
       for name in ("PROGRAMFILES", "PROGRAMFILES(X86)", "LOCALAPPDATA")),
 )  # fmt: skip
-BYTES = 450 << 20  # of memory that a login was seen to need
+LOGIN_BYTES = 450 << 20  # of memory that a login was seen to need
 PROFILE = "phpmyadmin-orders-"  # a process id and something random follow
 LONGEST_FOLDER = 60  # of temporary files: Chrome makes a socket in it, whose name may have 107 characters
 PAGE_SECONDS = 60

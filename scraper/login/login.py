@@ -1,4 +1,4 @@
-"""The ways in: Chrome or plain HTTP goes through phpMyAdmin's front door, and a Session is what comes out."""
+"""Logs in to phpMyAdmin, in Chrome or over plain HTTP, and hands over a session."""
 
 from __future__ import annotations
 
@@ -6,62 +6,55 @@ import logging
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import urljoin
 
 from scraper.client.session import Session
-from scraper.errors import BrowserFailed, NotPhpMyAdmin, PasswordExpired, ScrapeError
+from scraper.errors import BrowserFailed, NotPhpMyAdmin, ScrapeError
 from scraper.login import failure_pages
-from scraper.login.chrome import BYTES, available_memory, chrome, find_browser, find_driver
-from scraper.login.chrome_window import BrowserWindow, arguments
-from scraper.login.http_window import HttpWindow
+from scraper.login.chrome import LOGIN_BYTES, available_memory, chrome, find_browser, find_driver
+from scraper.login.chrome_page_driver import ChromePageDriver, chrome_arguments
+from scraper.login.http_page_driver import HttpPageDriver
+from scraper.login.page_driver import PageDriver
 from scraper.login.page_transport import PageTransport
-from scraper.login.steps import EXPIRED, Window, enter
-from scraper.login.trusted_hosts import at_home
-from scraper.settings import ScraperSettings
+from scraper.login.settings import LoginSettings
+from scraper.login.steps import follow_steps
+from scraper.login.steps.form import check_password_expired
+from scraper.login.trusted_hosts import is_trusted
 
 log = logging.getLogger(__name__)
 
 
-class _Leaving(Window, Protocol):
-    """What a window tells of a login besides."""
+def log_in(settings: LoginSettings) -> Session:
+    """Logs in. Chrome is closed afterwards, unless it makes the exports too: then `Session.page` has to be closed.
 
-    def user_agent(self) -> str: ...
-    def headers(self) -> dict[str, str]: ...
-    def cookies(self, address: str) -> list[tuple[str, str]]: ...
-    def screenshot(self) -> bytes | None: ...
-    @property
-    def html(self) -> str: ...
+    The page on which a login fails is saved, see `scraper.login.failure_pages`.
 
-
-def log_in(settings: ScraperSettings) -> Session:
-    """Logs in, and quits Chrome unless exports go through it: then `Session.page` has to be closed.
-
-    Raises Unreachable, NotPhpMyAdmin, BrowserNeeded, LoginRefused, SecondFactorRefused, CaptchaShown, PasswordExpired,
-    ServerChoiceNeeded, CertificateRefused, BrowserFailed. A failing page is kept by diagnostics.
+    Raises:
+        ScrapeError: The login failed: Unreachable, NotPhpMyAdmin, LoginRefused, CertificateRefused, BrowserFailed, or
+            an error of a step in `scraper.login.steps`.
     """
-    way, why = choose(settings)
-    log.info("login=%s because %s", way, why)
-    if way == "http":
-        with HttpWindow(settings) as window:
-            return _session(window, settings, f"{way}: {why}")
+    method, reason = choose_method(settings)
+    log.info("login=%s because %s", method, reason)
+    if method == "http":
+        with HttpPageDriver(settings) as page:
+            return _open_session(page, settings, f"{method}: {reason}")
     with ExitStack() as stack:
-        driver = stack.enter_context(chrome(*arguments(settings)))
-        session = _session(BrowserWindow(driver, settings), settings, f"{way}: {why}")
-        if way == "browser-only":
+        driver = stack.enter_context(chrome(*chrome_arguments(settings)))
+        session = _open_session(ChromePageDriver(driver, settings), settings, f"{method}: {reason}")
+        if method == "browser-only":
             return replace(session, page=PageTransport(driver, stack.pop_all().close))
         return session
 
 
-def choose(settings: ScraperSettings) -> tuple[str, str]:
-    """Which of the ways in PHPMYADMIN_LOGIN means on this machine, and why."""
+def choose_method(settings: LoginSettings) -> tuple[str, str]:
+    """Which value of PHPMYADMIN_LOGIN applies on this machine, and why."""
     if settings.phpmyadmin_login != "auto":
         return settings.phpmyadmin_login, "PHPMYADMIN_LOGIN says so"
     browser, memory = find_browser(), available_memory()
     if browser is None:
         return "http", "there is no Chrome on this machine"
-    if memory < BYTES:
-        return "http", f"Chrome needs {BYTES >> 20} MB of memory and {memory >> 20} MB are available"
+    if memory < LOGIN_BYTES:
+        return "http", f"Chrome needs {LOGIN_BYTES >> 20} MB of memory and {memory >> 20} MB are available"
     try:
         find_driver()
     except BrowserFailed as error:
@@ -69,30 +62,35 @@ def choose(settings: ScraperSettings) -> tuple[str, str]:
     return "browser", f"there is {Path(browser).name}"
 
 
-def _session(window: _Leaving, settings: ScraperSettings, way: str) -> Session:
+def _open_session(page: PageDriver, settings: LoginSettings, method: str) -> Session:
     try:
-        enter(window, settings)
-        version = window.known("version") or window.known("PMA_VERSION")  # the name differs between releases
-        server = window.known("server") or "1"
-        form = "server_export.php?" if version.startswith("5.0") else "index.php?route=/server/export&"
-        window.open(urljoin(window.address, f"{form}server={server}"))
-        if not window.shows("form[name=dump]"):
-            said = window.complaint()
-            if EXPIRED.search(said):
-                raise PasswordExpired(f"The password has expired: {said}")
-            raise NotPhpMyAdmin("After the login there is no export form.", "Ask the host whether export is allowed.")
+        page.open(settings.start_url)
+        follow_steps(page, settings)
+        version, server = _open_export_form(page)
     except ScrapeError as error:
-        failure_pages.keep(settings.diagnostics_dir, error.code, window.screenshot(), window.html, settings.secrets())
+        failure_pages.keep(settings.diagnostics_dir, error.code, page.screenshot(), page.html, settings.secrets())
         raise
-    export_url = urljoin(window.address, window.attribute("form[name=dump]", "action"))
+    export_url = urljoin(page.address, page.attribute("form[name=dump]", "action"))
     return Session(
         export_url=export_url,
         version=version,
-        user_agent=window.user_agent(),
+        user_agent=page.user_agent(),
         server=server,
-        cookies=tuple(window.cookies(export_url)),
-        token=window.known("token"),
-        headers=tuple(window.headers().items()) if at_home(settings, export_url) else (),
+        cookies=tuple(page.cookies(export_url)),
+        token=page.common_param("token"),
+        headers=tuple(page.headers().items()) if is_trusted(settings, export_url) else (),
         ca_file=settings.phpmyadmin_ca_file,
-        way=way,
+        method=method,
     )
+
+
+def _open_export_form(page: PageDriver) -> tuple[str, str]:
+    """Returns the version of phpMyAdmin and the number of its server."""
+    version = page.common_param("version") or page.common_param("PMA_VERSION")  # the name differs between releases
+    server = page.common_param("server") or "1"
+    form = "server_export.php?" if version.startswith("5.0") else "index.php?route=/server/export&"
+    page.open(urljoin(page.address, f"{form}server={server}"))
+    if not page.shows("form[name=dump]"):
+        check_password_expired(page)
+        raise NotPhpMyAdmin("After the login there is no export form.", "Ask the host whether export is allowed.")
+    return version, server

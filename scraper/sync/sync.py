@@ -173,7 +173,7 @@ class _Sync:
             raise HeldBack(f"The table has {rows:,} rows now. It had {rows_before:,}. This may be a mistake.")
 
     def _source(self, table: Table, session: Session) -> Source:
-        self._reporter.update(versions={"phpmyadmin": session.version, "server": table.server, "login": session.way})
+        self._reporter.update(versions={"phpmyadmin": session.version, "server": table.server, "login": session.method})
         return Source(
             database=table.database,
             table=table.name,

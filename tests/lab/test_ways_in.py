@@ -26,21 +26,19 @@ from scraper.client.exporter import Exporter
 from scraper.client.session import Session
 from scraper.errors import (
     BrowserNeeded,
-    CaptchaShown,
     CertificateRefused,
     LoginRefused,
     NotPhpMyAdmin,
-    PasswordExpired,
     ScrapeError,
-    SecondFactorRefused,
-    ServerChoiceNeeded,
     SessionLost,
     Unreachable,
 )
-from scraper.login.chrome import BYTES
-from scraper.login.chrome_window import arguments
-from scraper.login.login import choose, log_in
-from scraper.scheduler import NO_RETRY
+from scraper.login.chrome import LOGIN_BYTES
+from scraper.login.chrome_page_driver import chrome_arguments
+from scraper.login.login import choose_method, log_in
+from scraper.login.steps.form import CaptchaShown, PasswordExpired
+from scraper.login.steps.second_factor import SecondFactorRefused
+from scraper.login.steps.server_choice import ServerChoiceNeeded
 from scraper.settings import ScraperSettings
 from scraper.sync.sync import sync
 
@@ -172,14 +170,14 @@ def test_a_refresh_in_a_page_is_followed(lab: Lab, here: Path) -> None:
         assert rows(settings_for(fixture, phpmyadmin_url=url)) == SEEDED
 
 
-def test_a_refresh_without_end_is_given_up(lab: Lab, here: Path) -> None:
+def test_a_redirect_loop_of_refreshes_is_given_up(lab: Lab, here: Path) -> None:
     with (
         lab.login_fixture("cookie") as fixture,
         saying('<meta http-equiv="refresh" content="0;url=?again">') as (url, seen),
     ):
         error = fails(settings_for(fixture, phpmyadmin_url=url))
     assert isinstance(error, NotPhpMyAdmin)
-    assert "refreshed without end" in error.message
+    assert "redirect loop (meta refresh)" in error.message
     assert len(seen) < 10
 
 
@@ -248,7 +246,7 @@ def test_a_refused_login_says_who_refused_it_and_which_setting_to_fix(
         log_in(settings_for(fixture, **changes))
     assert setting in caught.value.advice
     assert not caught.value.transient
-    assert caught.value.code in NO_RETRY
+    assert caught.value.stops_schedule
     assert WRONG not in str(caught.value)
 
 
@@ -265,17 +263,17 @@ def test_an_expired_password_is_told_as_such(lab: Lab, here: Path) -> None:
         with lab.faults.variables(disconnect_on_expired_password=1):
             errors.append(fails(settings_for(fixture)))
     assert [type(error) for error in errors] == [PasswordExpired] * 3
-    assert PasswordExpired.code in NO_RETRY
+    assert PasswordExpired.stops_schedule
 
 
 @pytest.mark.parametrize(
-    ("secret", "said"), [(None, "wants a code"), ("JBSWY3DPEHPK3PXP", "Two-factor authentication failed")]
+    ("secret", "said"), [(None, "asks for a code"), ("JBSWY3DPEHPK3PXP", "Two-factor authentication failed")]
 )
 def test_a_second_factor_that_is_missing_or_wrong(lab: Lab, here: Path, secret: str | None, said: str) -> None:
     with lab.login_fixture("totp") as fixture, pytest.raises(SecondFactorRefused, match=said) as caught:
         log_in(settings_for(fixture, phpmyadmin_totp_secret=secret))
     assert "PHPMYADMIN_TOTP_SECRET" in caught.value.advice
-    assert caught.value.code in NO_RETRY
+    assert caught.value.stops_schedule
 
 
 def test_a_wrong_code_for_a_portal(lab: Lab, here: Path) -> None:
@@ -298,7 +296,7 @@ def test_a_choice_of_servers_is_named_with_its_choices(lab: Lab, here: Path) -> 
     with lab.login_fixture("servers") as fixture:
         with pytest.raises(ServerChoiceNeeded, match=r"1 \(Old shop\), 2 \(Shop\)") as caught:
             log_in(settings_for(fixture, phpmyadmin_server=None))
-        assert caught.value.code in NO_RETRY
+        assert caught.value.stops_schedule
         with pytest.raises(ServerChoiceNeeded, match="no server 'New shop'"):
             log_in(settings_for(fixture, phpmyadmin_server="New shop"))
         assert rows(settings_for(fixture, phpmyadmin_server="Shop")) == SEEDED
@@ -411,10 +409,10 @@ def test_a_portal_without_its_login_is_a_wrong_setting(lab: Lab, here: Path) -> 
 @pytest.mark.parametrize(
     ("setting", "path", "memory", "way", "why"),
     [
-        ("auto", None, 2 * BYTES, "browser", "chrom"),
-        ("auto", None, BYTES - 1, "http", "449 MB are available"),
-        ("auto", "", 2 * BYTES, "http", "no Chrome"),
-        ("http", None, 2 * BYTES, "http", "PHPMYADMIN_LOGIN"),
+        ("auto", None, 2 * LOGIN_BYTES, "browser", "chrom"),
+        ("auto", None, LOGIN_BYTES - 1, "http", "449 MB are available"),
+        ("auto", "", 2 * LOGIN_BYTES, "http", "no Chrome"),
+        ("http", None, 2 * LOGIN_BYTES, "http", "PHPMYADMIN_LOGIN"),
         ("browser-only", "", 0, "browser-only", "PHPMYADMIN_LOGIN"),
     ],
 )
@@ -425,7 +423,7 @@ def test_the_way_is_chosen_by_what_the_machine_has(
     monkeypatch.setattr("scraper.login.login.available_memory", lambda: memory)
     if path is not None:
         monkeypatch.setenv("PATH", path)
-    chosen, reason = choose(settings.model_copy(update={"phpmyadmin_login": setting}))
+    chosen, reason = choose_method(settings.model_copy(update={"phpmyadmin_login": setting}))
     assert chosen == way
     assert why in reason
 
@@ -484,7 +482,7 @@ def test_a_proxy_of_the_environment_is_used_for_all_of_phpmyadmin(
         for name in ("NO_PROXY", "no_proxy"):
             monkeypatch.setenv(name, "")
         if login == "browser":
-            (argument,) = arguments(settings_for(fixture, login))
+            (argument,) = chrome_arguments(settings_for(fixture, login))
             assert argument.startswith("--ignore-certificate-errors-spki-list=")
         else:
             assert rows(settings_for(fixture, login)) == SEEDED

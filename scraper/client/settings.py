@@ -1,0 +1,91 @@
+"""Where phpMyAdmin is, which table to copy, and what each request carries."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit, urlunsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from cache.settings import Settings
+
+
+def web_address(value: str) -> str:
+    """Returns the URL of a page without the white space around it.
+
+    Raises:
+        ValueError: It is not an http or https URL, or it contains credentials.
+    """
+    parts = urlsplit(value.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must begin with http:// or https://")
+    if parts.username or parts.password:
+        raise ValueError("must not contain a user name or password; they have settings of their own")
+    return value.strip()
+
+
+class ClientSettings(Settings):
+    """Settings of the phpMyAdmin client.
+
+    The URL may be copied from any page of phpMyAdmin: what follows its folder is cut off, and a `db=` parameter is the
+    default of PHPMYADMIN_DATABASE.
+    """
+
+    phpmyadmin_url: str = Field(description="URL of phpMyAdmin, as copied from the browser's address bar.")
+    phpmyadmin_database: str = Field(min_length=1, description="Database that contains the table.")
+    phpmyadmin_table: str = Field("orders", min_length=1, description="Table or view to copy.")
+    phpmyadmin_headers: SecretStr | None = Field(
+        None, description='HTTP headers to send with each request, as JSON: `{"X-Access-Token": "…"}`.'
+    )
+    phpmyadmin_ca_file: Path | None = Field(
+        None, description="PEM file with the certificate of a private CA, trusted in addition to the public CAs."
+    )
+    sync_connections: int = Field(
+        1,
+        ge=1,
+        le=8,
+        description="Number of phpMyAdmin sessions that a sync uses in parallel. Each logs in.",
+    )
+    sync_pause_seconds: float = Field(
+        0, ge=0, le=60, description="Pause after each request of a sync, in seconds. Raise it for slow hosts."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _database_from_url(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("phpmyadmin_url") and not values.get("phpmyadmin_database"):
+            databases = parse_qs(urlsplit(str(values["phpmyadmin_url"])).query).get("db")
+            if databases:
+                values["phpmyadmin_database"] = databases[0]
+        return values
+
+    @field_validator("phpmyadmin_url")
+    @classmethod
+    def _folder_of_url(cls, value: str) -> str:
+        parts = urlsplit(web_address(value))
+        folder = parts.path if parts.path.endswith("/") else parts.path + "/"
+        if parts.path.endswith(".php"):
+            folder = parts.path.rpartition("/")[0] + "/"
+        return urlunsplit((parts.scheme, parts.netloc, folder, "", ""))
+
+    @field_validator("phpmyadmin_headers")
+    @classmethod
+    def _json_object(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            try:
+                headers = json.loads(value.get_secret_value())
+            except ValueError:
+                headers = None
+            if not isinstance(headers, dict) or not all(isinstance(text, str) for text in headers.values()):
+                raise ValueError("must be a JSON object whose values are strings")
+        return value
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """PHPMYADMIN_HEADERS by name."""
+        if self.phpmyadmin_headers is None:
+            return {}
+        headers: dict[str, str] = json.loads(self.phpmyadmin_headers.get_secret_value())
+        return headers

@@ -1,0 +1,36 @@
+"""Pages that ask for HTTP Basic credentials: status 401 with a `WWW-Authenticate` header (RFC 7617)."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+
+from scraper.errors import LoginRefused
+from scraper.login.settings import LoginSettings
+from scraper.login.trusted_hosts import is_trusted
+
+
+def realm(response: httpx.Response) -> str | None:
+    """The realm that a response asks credentials for; None where it asks for none."""
+    header = response.headers.get("WWW-Authenticate", "")
+    if response.status_code != httpx.codes.UNAUTHORIZED or "basic" not in header.lower():
+        return None
+    match = re.search(r'realm="([^"]*)"', header, re.I)
+    return match[1] if match else ""
+
+
+def trusted_realm(response: httpx.Response, settings: LoginSettings) -> str | None:
+    """The realm that a response asks credentials for, if they may be sent to its host.
+
+    Raises:
+        LoginRefused: A redirect led to another host, which asks for them.
+    """
+    name = realm(response)
+    if name is not None and not is_trusted(settings, str(response.url)):
+        host = f"{response.url.scheme}://{response.url.netloc.decode()}"
+        raise LoginRefused(
+            f"{settings.start_url} redirects to {host}, which asks for a password. None is sent to another host.",
+            "If that host is yours, set PHPMYADMIN_URL to its address.",
+        )
+    return name

@@ -1,0 +1,203 @@
+"""Pages in Chrome."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import httpx
+from bs4 import BeautifulSoup
+from selenium.common.exceptions import JavascriptException, TimeoutException, WebDriverException
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+from typing_extensions import override
+
+from scraper.client.tls import public_key_pin, trust
+from scraper.client.transport import unreachable
+from scraper.errors import CertificateRefused, NotPhpMyAdmin, Unreachable
+from scraper.login import redirects
+from scraper.login.challenge import trusted_realm
+from scraper.login.page_driver import PageDriver
+from scraper.login.settings import LoginSettings
+from scraper.login.trusted_hosts import trusted_hosts, trusting_client
+
+LOADING_SECONDS = 30
+REDIRECT_SECONDS = 15  # for a page that redirects by a refresh or a script
+_STATUS = "return performance.getEntriesByType('navigation')[0]?.responseStatus ?? 0"
+# The text of the page that Chrome shows in place of one whose certificate it does not trust.
+_ERROR_PAGE = "return location.protocol === 'chrome-error:' ? document.body.innerText : ''"
+_COMMON_PARAM = "return window.CommonParams ? String(CommonParams.get(arguments[0]) ?? '') : ''"
+_OPTIONS = "return Object.fromEntries([...document.querySelectorAll(arguments[0])].map(o => [o.value, o.text.trim()]))"
+_SUBMIT = """
+window.formWasSent = true;
+const button = arguments[0].querySelector('[type=submit]');
+if (button) button.click(); else arguments[0].requestSubmit();
+"""
+_LOADED_HTML = "return document.readyState === 'complete' ? document.documentElement.outerHTML : ''"
+_NEXT_PAGE_LOADED = "return !window.formWasSent && document.readyState === 'complete'"
+
+
+def chrome_arguments(settings: LoginSettings) -> list[str]:
+    """The command line arguments of Chrome that depend on the settings.
+
+    Raises:
+        CertificateRefused: PHPMYADMIN_CA_FILE is not the CA of the server's certificate.
+        Unreachable: The certificate cannot be fetched.
+        SettingsInvalid: PHPMYADMIN_CA_FILE cannot be read.
+    """
+    arguments = []
+    if settings.phpmyadmin_ca_file and settings.start_url.startswith("https:"):
+        try:
+            pin = public_key_pin(settings.start_url, trust(settings.phpmyadmin_ca_file))
+        except httpx.TransportError as error:
+            raise unreachable(settings.start_url, error) from error
+        arguments.append(f"--ignore-certificate-errors-spki-list={pin}")
+    if settings.headers or settings.phpmyadmin_http_username:  # Chrome would send these headers to any host
+        excluded = "".join(f", EXCLUDE {host}" for host in sorted(trusted_hosts(settings)))
+        arguments.append(f"--host-resolver-rules=MAP * ~NOTFOUND{excluded}")
+    return arguments
+
+
+class ChromePageDriver(PageDriver):
+    """Shows pages in Chrome.
+
+    Args:
+        driver: Chrome, started with `chrome_arguments`.
+        settings: They say what requests carry.
+    """
+
+    def __init__(self, driver: Chrome, settings: LoginSettings) -> None:
+        self._driver = driver
+        self._settings = settings
+        self._authorization: dict[str, str] = {}
+        self._send_headers()
+
+    @property
+    @override
+    def address(self) -> str:
+        return self._driver.current_url
+
+    @property
+    @override
+    def html(self) -> str:
+        return self._driver.page_source
+
+    @override
+    def open(self, address: str) -> None:
+        host = urlsplit(address).netloc
+        try:
+            self._driver.get(address)
+        except WebDriverException as error:
+            if match := re.search(r"net::(ERR_\w+)", error.msg or ""):
+                raise Unreachable(f"{host} cannot be reached ({match[1]}).") from error
+            raise
+        if match := re.search(r"ERR_(?:CERT|SSL)_\w+", self._script(_ERROR_PAGE)):
+            raise CertificateRefused(f"The certificate of {host} is not trusted ({match[0]}).")
+        if self._driver.current_url.startswith(("chrome-error:", "data:")) or not self._driver.page_source:
+            raise Unreachable(f"{host} does not answer.")
+        status = self._script(_STATUS)
+        if status >= 500:
+            raise Unreachable(f"{host} answered {status}.")
+        if status != httpx.codes.UNAUTHORIZED:
+            self._follow_redirects()
+
+    @override
+    def submit(self, fields: Mapping[str, str]) -> None:
+        inputs = [self._driver.find_element(By.CSS_SELECTOR, selector) for selector in fields]
+        for field, value in zip(inputs, fields.values(), strict=True):
+            field.clear()
+            field.send_keys(value)
+        form = cast(WebElement | None, self._script("return arguments[0].form", inputs[0]))
+        if form is None:
+            raise NotPhpMyAdmin(
+                f"The page at {self.address.partition('?')[0]} has no form with the field {next(iter(fields))}."
+            )
+        self._script(_SUBMIT, form)  # a native click can be intercepted by a notice
+        wait = WebDriverWait(self._driver, LOADING_SECONDS, ignored_exceptions=[JavascriptException])
+        try:
+            wait.until(lambda driver: driver.execute_script(_NEXT_PAGE_LOADED))
+        except TimeoutException:
+            return  # the step judges what is shown now; no form is sent twice
+        self._follow_redirects()
+
+    @override
+    def shows(self, selector: str) -> bool:
+        return bool(self._driver.find_elements(By.CSS_SELECTOR, selector))
+
+    @override
+    def needs_scripts(self) -> bool:
+        return False
+
+    @override
+    def attribute(self, selector: str, name: str) -> str:
+        elements = self._driver.find_elements(By.CSS_SELECTOR, selector)
+        return elements[0].get_dom_attribute(name) or "" if elements else ""
+
+    @override
+    def options(self, selector: str) -> dict[str, str]:
+        return dict(self._script(_OPTIONS, f"{selector} option"))
+
+    @override
+    def error_text(self) -> str:
+        alerts = self._driver.find_elements(By.CSS_SELECTOR, ".alert-danger, div.error")
+        return " ".join(" ".join(alert.text for alert in alerts if alert.is_displayed()).split())[:300]
+
+    @override
+    def common_param(self, name: str) -> str:
+        return str(self._script(_COMMON_PARAM, name))
+
+    @override
+    def challenge(self) -> str | None:
+        if self._script(_STATUS) != httpx.codes.UNAUTHORIZED:
+            return None
+        try:  # Chrome does not tell the headers of a response
+            with trusting_client(self._settings, self._authorization) as client:
+                return trusted_realm(client.get(self.address), self._settings)
+        except httpx.TransportError as error:
+            raise unreachable(self.address, error) from error
+
+    @override
+    def authorize(self, header: str) -> None:
+        self._authorization = {"Authorization": header}
+        self._send_headers()
+
+    @override
+    def user_agent(self) -> str:
+        return str(self._script("return navigator.userAgent"))
+
+    @override
+    def headers(self) -> dict[str, str]:
+        return self._settings.headers | self._authorization
+
+    @override
+    def cookies(self, address: str) -> list[tuple[str, str]]:
+        """The cookies of the page that is shown, including those that scripts cannot read."""
+        return [(cookie["name"], cookie["value"]) for cookie in self._driver.get_cookies()]
+
+    @override
+    def screenshot(self) -> bytes | None:
+        return self._driver.get_screenshot_as_png()
+
+    def _script(self, script: str, *values: Any) -> Any:
+        return self._driver.execute_script(script, *values)
+
+    def _send_headers(self) -> None:
+        if headers := self.headers():
+            self._driver.execute_cdp_cmd("Network.enable", {})
+            self._driver.execute_cdp_cmd("Network.setExtraHTTPHeaders", {"headers": headers})
+
+    def _follow_redirects(self) -> None:
+        """Waits while the page is one that redirects by a refresh or a script."""
+
+        def arrived(_: Chrome) -> bool:
+            html = self._script(_LOADED_HTML)
+            page = BeautifulSoup(html, "html.parser")
+            return bool(html) and not redirects.refresh(page) and not redirects.by_script(page)
+
+        with suppress(TimeoutException):  # the step judges what is shown then
+            WebDriverWait(self._driver, REDIRECT_SECONDS, 0.2, [JavascriptException]).until(arrived)

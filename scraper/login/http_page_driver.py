@@ -1,0 +1,165 @@
+"""Pages without a browser: plain requests, and forms read from the HTML."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Self
+from urllib.parse import urljoin
+
+import httpx
+from bs4 import BeautifulSoup, Tag
+from typing_extensions import override
+
+from scraper.client.transport import unreachable
+from scraper.errors import NotPhpMyAdmin, Unreachable
+from scraper.login import redirects
+from scraper.login.challenge import trusted_realm
+from scraper.login.page_driver import PageDriver
+from scraper.login.settings import LoginSettings
+from scraper.login.trusted_hosts import trusting_client
+
+USER_AGENT = "Mozilla/5.0 (compatible; phpmyadmin-orders)"
+MAX_REFRESHES = 5  # one after the other
+_ERRORS = ":is(.alert-danger, div.error):not(noscript *, .hide *)"
+
+
+class HttpPageDriver(PageDriver):
+    """Requests pages with httpx; a context manager.
+
+    Args:
+        settings: They say what requests carry, and to which hosts.
+    """
+
+    def __init__(self, settings: LoginSettings) -> None:
+        self._settings = settings
+        self._authorization: dict[str, str] = {}
+        self._client = trusting_client(settings, self._authorization)
+        self._client.headers["User-Agent"] = USER_AGENT
+        self._response: httpx.Response | None = None
+        self._page = BeautifulSoup("", "html.parser")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    @property
+    @override
+    def address(self) -> str:
+        return str(self._response.url) if self._response is not None else self._settings.start_url
+
+    @property
+    @override
+    def html(self) -> str:
+        return self._response.text if self._response is not None else ""
+
+    @override
+    def open(self, address: str) -> None:
+        self._load("GET", address)
+
+    @override
+    def submit(self, fields: Mapping[str, str]) -> None:
+        inputs = [self._page.select_one(selector) for selector in fields]
+        form = inputs[0].find_parent("form") if inputs[0] else None
+        if form is None:
+            raise NotPhpMyAdmin(
+                f"The page at {self.address.partition('?')[0]} has no form with the field {next(iter(fields))}."
+            )
+        data = _default_values(form)
+        data |= {str(field["name"]): value for field, value in zip(inputs, fields.values(), strict=True) if field}
+        self._load("POST", urljoin(self.address, str(form.get("action") or "")), data)
+
+    @override
+    def shows(self, selector: str) -> bool:
+        return self._page.select_one(selector) is not None
+
+    @override
+    def needs_scripts(self) -> bool:
+        return redirects.by_script(self._page)
+
+    @override
+    def attribute(self, selector: str, name: str) -> str:
+        element = self._page.select_one(selector)
+        return str(element.get(name) or "") if element else ""
+
+    @override
+    def options(self, selector: str) -> dict[str, str]:
+        options = self._page.select(f"{selector} option")
+        return {str(option.get("value", "")): option.get_text(strip=True) for option in options}
+
+    @override
+    def error_text(self) -> str:
+        texts = (alert.get_text(" ") for alert in self._page.select(_ERRORS))
+        return " ".join(" ".join(texts).split())[:300]
+
+    @override
+    def common_param(self, name: str) -> str:
+        script = self.html.partition("setAll({")[2]
+        match = re.search(rf'\b{name}:("(?:[^"\\]|\\.)*"|\w+)', script.partition("});")[0])
+        if not match:
+            return ""
+        return str(json.loads(match[1])) if match[1].startswith('"') else match[1]
+
+    @override
+    def challenge(self) -> str | None:
+        return trusted_realm(self._response, self._settings) if self._response is not None else None
+
+    @override
+    def authorize(self, header: str) -> None:
+        self._authorization["Authorization"] = header
+
+    @override
+    def user_agent(self) -> str:
+        return USER_AGENT
+
+    @override
+    def headers(self) -> dict[str, str]:
+        return self._settings.headers | self._authorization
+
+    @override
+    def cookies(self, address: str) -> list[tuple[str, str]]:
+        header = self._client.build_request("POST", address).headers.get("Cookie", "")
+        pairs = (pair.partition("=") for pair in header.split("; ") if pair)
+        return [(name, value) for name, _, value in pairs]
+
+    @override
+    def screenshot(self) -> bytes | None:
+        return None
+
+    def _load(self, method: str, address: str, data: Mapping[str, str] | None = None) -> None:
+        """Follows redirects, and refreshes in the HTML."""
+        for _ in range(MAX_REFRESHES + 1):
+            self._send(method, address, data)
+            target = redirects.refresh(self._page)
+            if not target:
+                return
+            method, address, data = "GET", urljoin(self.address, target), None
+        raise NotPhpMyAdmin(f"The page at {self.address.partition('?')[0]} is in a redirect loop (meta refresh).")
+
+    def _send(self, method: str, address: str, data: Mapping[str, str] | None) -> None:
+        try:
+            response = self._client.request(method, address, data=data)
+        except httpx.TransportError as error:
+            raise unreachable(address, error) from error
+        except httpx.TooManyRedirects as error:
+            raise NotPhpMyAdmin(f"The page at {address.partition('?')[0]} is in a redirect loop.") from error
+        except httpx.HTTPError as error:
+            raise NotPhpMyAdmin(f"The page at {address.partition('?')[0]} cannot be read: {error}.") from error
+        if response.status_code >= 500:
+            raise Unreachable(f"{response.url.netloc.decode()} answered {response.status_code}.")
+        self._response = response
+        self._page = BeautifulSoup(response.text, "html.parser")
+
+
+def _default_values(form: Tag) -> dict[str, str]:
+    """What a form sends by itself."""
+    data = {}
+    for field in form.select("input[name]:not([type=checkbox], [type=radio], [type=submit]), :checked[name]"):
+        data[str(field["name"])] = str(field.get("value") or "")
+    for choice in form.select("select[name]"):
+        option = choice.select_one("option[selected]") or choice.select_one("option")
+        data[str(choice["name"])] = str(option.get("value", "")) if option else ""
+    return data

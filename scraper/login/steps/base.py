@@ -1,0 +1,53 @@
+"""What every login step has in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from scraper.errors import BrowserNeeded, NotPhpMyAdmin
+from scraper.login.page_driver import PageDriver
+
+StepSettingsType = TypeVar("StepSettingsType", bound=BaseModel)
+
+
+class LoginStep(ABC, Generic[StepSettingsType]):
+    """One thing that may be asked for on the way to a logged-in page of phpMyAdmin.
+
+    Attributes:
+        repeats: Whether the step may be asked for more than once in a login.
+
+    Args:
+        settings: The settings that the step declares.
+    """
+
+    repeats: ClassVar[bool] = False
+
+    def __init__(self, settings: StepSettingsType) -> None:
+        self.settings = settings
+
+    @abstractmethod
+    def applies(self, page: PageDriver) -> bool:
+        """Whether the page that is shown asks for this step."""
+
+    @abstractmethod
+    def run(self, page: PageDriver) -> None:
+        """Does what the page asks for, and leads to the next page.
+
+        Raises:
+            ScrapeError: The step failed. It is not tried twice.
+        """
+
+
+def dead_end(page: PageDriver, message: str, advice: str | None = None) -> NotPhpMyAdmin:
+    """The error for a page on which the login cannot go on."""
+    if page.needs_scripts():
+        return BrowserNeeded(f"The page at {public_address(page)} redirects by JavaScript, which needs Chrome.")
+    return NotPhpMyAdmin(message, advice)
+
+
+def public_address(page: PageDriver) -> str:
+    """The URL of a page without its query, which may contain secrets."""
+    return page.address.partition("?")[0]

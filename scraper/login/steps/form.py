@@ -1,0 +1,102 @@
+"""phpMyAdmin's login form."""
+
+from __future__ import annotations
+
+import re
+from typing import Self
+
+from pydantic import BaseModel, Field, SecretStr, model_validator
+
+from scraper.errors import LoginRefused, Unreachable
+from scraper.login.page_driver import PageDriver
+from scraper.login.steps.base import LoginStep
+from scraper.login.steps.server_choice import listed, servers
+
+# Error numbers of MySQL: its client's own errors and too many connections; a password that has expired. 1045, a wrong
+# password, is in neither.
+_DATABASE_DOWN = re.compile(r"(?:HY000/|#)(?:2\d{3}|1040|1203)\b")
+_EXPIRED = re.compile(r"(?:HY000/|#)(?:1820|1862)\b")
+_USERNAME, _PASSWORD = "#input_username", "#input_password"
+_CAPTCHA = ".g-recaptcha, .h-captcha, [data-sitekey]"
+
+
+class CaptchaShown(LoginRefused):
+    """The login form has a captcha. No login was tried."""
+
+    code = "captcha_shown"
+    advice = "Have the captcha disabled for this user or IP address, or reach phpMyAdmin by another address."
+
+
+class PasswordExpired(LoginRefused):
+    """The password of the database user has expired."""
+
+    code = "password_expired"
+    advice = "Set a new password (`ALTER USER`, or phpMyAdmin's own page) and correct PHPMYADMIN_PASSWORD."
+
+
+class LoginFormSettings(BaseModel):
+    """Login of the database. It may be missing where phpMyAdmin or a control panel knows it."""
+
+    phpmyadmin_username: str | None = Field(
+        None, description="User name for phpMyAdmin. Leave it empty if phpMyAdmin asks for no login."
+    )
+    phpmyadmin_password: SecretStr | None = Field(None, description="Password for phpMyAdmin.")
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> Self:
+        if (self.phpmyadmin_username is None) != (self.phpmyadmin_password is None):
+            missing = "PHPMYADMIN_USERNAME" if self.phpmyadmin_username is None else "PHPMYADMIN_PASSWORD"
+            raise ValueError(f"{missing} is missing")
+        return self
+
+
+class LoginForm(LoginStep[LoginFormSettings]):
+    """Fills in phpMyAdmin's login form, once."""
+
+    def applies(self, page: PageDriver) -> bool:
+        """Whether the page shows the login form."""
+        return page.shows(_USERNAME)
+
+    def run(self, page: PageDriver) -> None:
+        """Sends user name and password.
+
+        Raises:
+            CaptchaShown: The form has a captcha.
+            LoginRefused: The login is missing or wrong.
+            PasswordExpired: The password has expired.
+            Unreachable: phpMyAdmin cannot connect to its database.
+        """
+        username, password = self.settings.phpmyadmin_username, self.settings.phpmyadmin_password
+        if page.shows(_CAPTCHA):
+            raise CaptchaShown("The login form has a captcha. No login was tried.")
+        if not username or password is None:
+            raise missing_login()
+        server, choices = page.common_param("server"), servers(page)
+        page.submit({_USERNAME: username, _PASSWORD: password.get_secret_value()})
+        if page.common_param("logged_in") == "true":
+            return
+        error_text = page.error_text()
+        if _DATABASE_DOWN.search(error_text):
+            raise Unreachable(
+                f"phpMyAdmin cannot connect to its database: {error_text}",
+                "Start the database, or wait until it is up again.",
+            )
+        check_password_expired(page)
+        choice = f" The server was {server}, of {listed(choices)}; PHPMYADMIN_SERVER chooses." if choices else ""
+        raise LoginRefused(f"phpMyAdmin refused the login: {error_text or 'it gives no reason'}.{choice}")
+
+
+def check_password_expired(page: PageDriver) -> None:
+    """Looks for the error of an expired password, which MariaDB shows only after the login.
+
+    Raises:
+        PasswordExpired: The page shows that error.
+    """
+    error_text = page.error_text()
+    if _EXPIRED.search(error_text):
+        raise PasswordExpired(f"The password has expired: {error_text}")
+
+
+def missing_login() -> LoginRefused:
+    """The error for a phpMyAdmin that asks for a login which the settings do not have."""
+    return LoginRefused("phpMyAdmin asks for a login.", "Set PHPMYADMIN_USERNAME and PHPMYADMIN_PASSWORD.")
