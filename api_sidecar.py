@@ -28,7 +28,10 @@ def main() -> None:
     log_to_stderr()
     settings = Settings.load()
     key = load_key(settings)
-    with closing(open_cache(settings.cache_url)) as cache, listen(settings.api_host, settings.api_port) as socket:
+    with (
+        closing(open_cache(settings.cache_url, settings.kept_dir)) as cache,
+        listen(settings.api_host, settings.api_port) as socket,
+    ):
         scheduler = None
         if settings.scheduler == "auto":
             from scraper.scheduler import Scheduler

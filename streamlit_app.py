@@ -19,6 +19,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from cache.errors import OrdersError
+from cache.export.pool import ScanPool
 from dashboard.auth.signin import SignIn
 from dashboard.auth.signin_settings import allowed_hosts, check_signin, oidc_secrets
 from dashboard.backend import Backend, shared_backend
@@ -57,7 +58,7 @@ def create_app(backend: Backend) -> st.App:
         SettingsInvalid: A setting of the sign-in is not valid.
     """
     settings = backend.settings
-    downloads = Downloads(settings.cache_url, backend.secret)
+    downloads = Downloads(ScanPool(settings.cache_url, settings.kept_dir), backend.secret)
 
     @asynccontextmanager
     async def lifespan(_: st.App) -> AsyncIterator[None]:

@@ -42,7 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        with closing(open_cache(Settings.load().cache_url)) as cache:
+        settings = Settings.load()
+        with closing(open_cache(settings.cache_url, settings.kept_dir)) as cache:
             if options.command == "add":
                 _add(cache, options)
             elif options.command == "revoke":

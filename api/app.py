@@ -80,7 +80,7 @@ def create_app(
         SettingsInvalid: A setting does not parse.
     """
     views = SnapshotViews(cache, settings.personal_columns)
-    pool = ScanPool(settings.cache_url)
+    pool = ScanPool(settings.cache_url, settings.kept_dir)
     executor = StreamedExecutor(pool)
     fetch = FetchEndpoint(cache, settings, views, RefreshStream(cache, settings, watcher), executor)
     refresh = RefreshEndpoints(cache)

@@ -89,13 +89,13 @@ def main() -> int:
     return 0
 
 
-def _report(rows: int, cache: str, folder: Path, runs: int) -> None:
+def _report(rows: int, data_dir: Path, folder: Path, runs: int) -> None:
     cores, memory = psutil.cpu_count() or 1, psutil.virtual_memory().total >> 30
     print(f"{rows:,} orders, medians of {runs} visits that take turns, {cores} cores, {memory} GB\n")
     with ExitStack() as stack:
         sides = [
-            Side("ours", stack.enter_context(_ours(cache, folder)), _OURS),
-            Side("pandas", stack.enter_context(_theirs(cache, folder)), _THEIRS),
+            Side("ours", stack.enter_context(_ours(data_dir, folder)), _OURS),
+            Side("pandas", stack.enter_context(_theirs(data_dir, folder)), _THEIRS),
         ]
         playwright = stack.enter_context(sync_playwright())
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
@@ -131,20 +131,20 @@ def _line(name: str, ours: float, theirs: float) -> None:
 
 
 @contextmanager
-def _ours(cache: str, folder: Path) -> Iterator[Server]:
+def _ours(data_dir: Path, folder: Path) -> Iterator[Server]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    env = {"CACHE_URL": cache, "SCHEDULER": "off", "DASHBOARD_PORT": str(port)}
+    env = {"DATA_DIR": str(data_dir), "SCHEDULER": "off", "DASHBOARD_PORT": str(port)}
     command = [sys.executable, "streamlit_app.py"]
     with running(command, url, "/_stcore/health", env, folder / "ours.log") as server:
         yield server
 
 
 @contextmanager
-def _theirs(cache: str, folder: Path) -> Iterator[Server]:
+def _theirs(data_dir: Path, folder: Path) -> Iterator[Server]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    env = {"PARQUET": str(Path(cache.removeprefix("file:")) / "segments")}
+    env = {"PARQUET": str(data_dir / "cache/segments")}
     command = [
         sys.executable,
         "-m",

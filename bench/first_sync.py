@@ -14,8 +14,7 @@ from pathlib import Path
 import psutil
 
 from bench.memory import Peak
-from bench.servers import ROOT
-from cache.storage.backends import open_cache
+from bench.servers import ROOT, opened
 from lab import DATABASE, TABLE, Lab, LabError
 
 
@@ -28,14 +27,14 @@ class Synced:
 
 def first_syncs(lab: Lab, folder: Path, runs: int) -> Synced:
     """Takes turns `runs` times, then syncs once more to look at memory, since looking takes time."""
-    cache = folder / "cache"
-    times = [(*sync_process(cache)[:2], _client(lab, folder / "rows")) for _ in range(runs)]
-    return Synced(times, sync_process(cache, watch=True)[2])
+    data_dir = folder / "data"
+    times = [(*sync_process(data_dir)[:2], _client(lab, folder / "rows")) for _ in range(runs)]
+    return Synced(times, sync_process(data_dir, watch=True)[2])
 
 
-def sync_process(folder: Path, watch: bool = False) -> tuple[float, float, Peak]:
-    shutil.rmtree(folder, ignore_errors=True)
-    env = {**os.environ, "CACHE_URL": f"file:{folder}"}
+def sync_process(data_dir: Path, watch: bool = False) -> tuple[float, float, Peak]:
+    shutil.rmtree(data_dir, ignore_errors=True)
+    env = {**os.environ, "DATA_DIR": str(data_dir)}
     began = time.monotonic()
     process = psutil.Popen(
         [sys.executable, "-m", "scraper", "sync"],
@@ -54,7 +53,7 @@ def sync_process(folder: Path, watch: bool = False) -> tuple[float, float, Peak]
     seconds = time.monotonic() - began
     if process.returncode:
         raise LabError(f"The sync failed: {log[-800:]}")
-    with closing(open_cache(env["CACHE_URL"])) as cache:
+    with closing(opened(data_dir)) as cache:
         return seconds, cache.runs.recent(1)[0].seconds["login"], peak
 
 

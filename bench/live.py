@@ -24,10 +24,9 @@ import httpx
 import psutil
 
 from bench.serve import FOLDER, PAGE, sidecar, synced
-from bench.servers import KEY, ROOT, Server, median
+from bench.servers import KEY, ROOT, Server, median, opened
 from bench.wrk import Rate, ask
 from cache.errors import OrdersError
-from cache.storage.backends import open_cache
 from lab import Lab, LabError
 from lab.servers import install
 
@@ -52,10 +51,10 @@ def main() -> int:
 
 
 def _events(folder: Path, count: int) -> None:
-    url = synced(100_000)
+    data_dir = synced(100_000)
     with ExitStack() as stack:
-        cache = stack.enter_context(closing(open_cache(url)))
-        api = stack.enter_context(sidecar(url, folder))
+        cache = stack.enter_context(closing(opened(data_dir)))
+        api = stack.enter_context(sidecar(data_dir, folder))
         clients = [stack.enter_context(_listening(api)) for _ in range(count // 10)]
         _until_all(clients)
         before = _anonymous(api)
@@ -109,17 +108,17 @@ def _anonymous(api: Server) -> int:
 
 
 def _beside(folder: Path, rows: int) -> None:
-    cache = synced(100_000)
-    loaded = FOLDER / f"cache-{rows}"
+    data_dir = synced(100_000)
+    loaded = FOLDER / f"data-{rows}"
     synced(rows)  # so that the table is there
-    with Lab(FOLDER / "lab") as lab, sidecar(cache, folder) as api:
+    with Lab(FOLDER / "lab") as lab, sidecar(data_dir, folder) as api:
         alone = _pages(api, folder)
         env = {
             **os.environ,
             **lab.settings(),
             "SOURCE_TIMEZONE": "UTC",
             "PHPMYADMIN_LOGIN": "http",
-            "CACHE_URL": f"file:{folder / 'cache'}",
+            "DATA_DIR": str(folder / "data"),
         }
         sync = psutil.Popen([sys.executable, "-m", "scraper", "sync"], cwd=ROOT, env=env, stderr=subprocess.DEVNULL)
         try:
@@ -132,7 +131,7 @@ def _beside(folder: Path, rows: int) -> None:
             sync.wait()
     print(
         f"pages of {PAGE} at 16 clients, alone: {alone.rate:.0f}/s, p99 {alone.p99:.1f} ms; beside a first load of "
-        f"{loaded.name.removeprefix('cache-')} rows: {beside.rate:.0f}/s, p99 {beside.p99:.1f} ms"
+        f"{loaded.name.removeprefix('data-')} rows: {beside.rate:.0f}/s, p99 {beside.p99:.1f} ms"
     )
 
 

@@ -20,10 +20,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from bench.first_sync import sync_process
-from bench.servers import median
+from bench.servers import median, opened
 from cache.errors import OrdersError
 from cache.settings import from_checkout
-from cache.storage.backends import open_cache
 from cache.storage.records import Run
 from lab import TABLE, Lab, LabError
 from lab.servers import install
@@ -69,7 +68,7 @@ def _report(lab: Lab, folder: Path, runs: int, touches: int) -> None:
     exported: list[int] = []
     print(f"{lab.rows():,} rows, medians of {runs} runs that take turns\n")
     for i in range(runs):
-        with closing(open_cache(f"file:{folder / f'cache{i}'}")) as cache:
+        with closing(opened(folder / f"data{i}")) as cache:
             for name, seconds in times.items():
                 if name.endswith("rows changed"):
                     lab.mutate(touches=touches)
@@ -100,7 +99,7 @@ def _memory(lab: Lab, folder: Path) -> None:
         for table in (SMALL, TABLE):
             os.environ["PHPMYADMIN_TABLE"] = table
             _, login, peak = sync_process(folder / "watched", watch=True)
-            with closing(open_cache(f"file:{folder / 'watched'}")) as cache:
+            with closing(opened(folder / "watched")) as cache:
                 run = cache.runs.recent(1)[0]
             late = peak.alone_since - run.started_at.timestamp() - login
             print(

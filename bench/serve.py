@@ -22,10 +22,9 @@ import psutil
 
 from bench.memory import Peak
 from bench.peers import TABLE, compressed, datasette, flask, nginx, roapi
-from bench.servers import KEY, ROOT, Server, median, running
+from bench.servers import KEY, ROOT, Server, median, opened, running
 from bench.wrk import Rate, ask
 from cache.errors import OrdersError
-from cache.storage.backends import open_cache
 from cache.storage.snapshot import Snapshot
 from lab import Lab, LabError
 from lab.servers import free_port, install
@@ -67,25 +66,31 @@ def main() -> int:
     return 0
 
 
-def synced(rows: int) -> str:
-    """CACHE_URL of a copy of that many orders; it is kept for the next time."""
-    url = f"file:{FOLDER / f'cache-{rows}'}"
-    with closing(open_cache(url)) as cache:
+def synced(rows: int) -> Path:
+    """DATA_DIR with a copy of that many orders; it is kept for the next time."""
+    data_dir = FOLDER / f"data-{rows}"
+    with closing(opened(data_dir)) as cache:
         if cache.snapshots.head() is not None:
-            return url
+            return data_dir
     with Lab(FOLDER / "lab") as lab:
         if lab.rows() != rows:
             lab.seed(rows)
-        env = {**os.environ, **lab.settings(), "SOURCE_TIMEZONE": "UTC", "CACHE_URL": url, "PHPMYADMIN_LOGIN": "http"}
+        env = {
+            **os.environ,
+            **lab.settings(),
+            "SOURCE_TIMEZONE": "UTC",
+            "DATA_DIR": str(data_dir),
+            "PHPMYADMIN_LOGIN": "http",
+        }
         subprocess.run([sys.executable, "-m", "scraper", "sync"], cwd=ROOT, env=env, check=True, capture_output=True)
-    return url
+    return data_dir
 
 
 @contextmanager
-def sidecar(url: str, folder: Path) -> Iterator[Server]:
+def sidecar(data_dir: Path, folder: Path) -> Iterator[Server]:
     """The API over a cache, without a scheduler; keys, limits and the log are on."""
     port = free_port()
-    env = {"CACHE_URL": url, "SCHEDULER": "off", "SHOPIFY_API_KEY": KEY, "API_PORT": str(port),
+    env = {"DATA_DIR": str(data_dir), "SCHEDULER": "off", "SHOPIFY_API_KEY": KEY, "API_PORT": str(port),
            "RATE_LIMIT": "1000000000/minute"}  # fmt: skip  # counted as ever, and never reached
     with running(
         [sys.executable, "api_sidecar.py"], f"http://127.0.0.1:{port}", "/health", env, folder / "api.log"
@@ -93,16 +98,16 @@ def sidecar(url: str, folder: Path) -> Iterator[Server]:
         yield server
 
 
-def _report(rows: int, url: str, folder: Path, asked: argparse.Namespace) -> None:
+def _report(rows: int, data_dir: Path, folder: Path, asked: argparse.Namespace) -> None:
     cores, memory = psutil.cpu_count() or 1, psutil.virtual_memory().total >> 30
-    with closing(open_cache(url)) as cache:
+    with closing(opened(data_dir)) as cache:
         snapshot = cache.snapshots.open()
     print(
         f"\n# {snapshot.rows:,} rows of {len(snapshot.columns)} columns, medians of {asked.runs} rounds of "
         f"{asked.seconds} s, {cores} cores, {memory} GB\n"
     )
     with ExitStack() as stack:
-        api = stack.enter_context(sidecar(url, folder))
+        api = stack.enter_context(sidecar(data_dir, folder))
         peak = stack.enter_context(Peak(api.process))
         body = _get(api, "/fetch-data").content
         page = _get(api, f"/fetch-data?limit={PAGE}&offset={snapshot.rows // 2}").content

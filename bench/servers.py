@@ -14,6 +14,8 @@ from pathlib import Path
 import httpx
 import psutil
 
+from cache.storage.backends import open_cache
+from cache.storage.store import Cache
 from lab import LabError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,6 +23,11 @@ KEY = "6d1f" * 8  # for these servers on loopback only
 START_SECONDS = 60
 
 median = statistics.median
+
+
+def opened(data_dir: Path) -> Cache:
+    """The cache of a DATA_DIR."""
+    return open_cache(f"file:{data_dir / 'cache'}", data_dir / "kept")
 
 
 @dataclass(frozen=True)

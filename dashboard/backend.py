@@ -39,7 +39,7 @@ class Backend:
             SettingsInvalid: CACHE_URL or a password is not valid.
             CacheError: The cache cannot be opened.
         """
-        opened = open_cache(settings.cache_url)
+        opened = open_cache(settings.cache_url, settings.kept_dir)
         secret = opened.documents.read(API_KEYS).secret
         passwords = Passwords(settings, secret) if settings.dashboard_password else None
         return cls(opened, settings, secret, passwords, OrdersLoader(opened, settings.shop_timezone))

@@ -78,7 +78,7 @@ def _sync(attached: bool, trigger: str, accept: bool = False) -> int:
     settings = _settings_or_report(trigger)
     with suppress(psutil.Error, AttributeError):  # readers come first
         psutil.Process().nice(getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 10))  # a class on Windows, else a niceness
-    with closing(open_cache(settings.cache_url)) as cache:
+    with closing(open_cache(settings.cache_url, settings.kept_dir)) as cache:
         if attached:
             threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
         limit = threading.Timer(settings.sync_timeout_minutes * 60, _end_at_limit, [cache, settings])
@@ -93,7 +93,7 @@ def _import(file: Path, names: list[str] | None, accept: bool) -> int:
     from scraper.sync.csv_import import import_file
 
     settings = ScraperSettings.load()
-    with closing(open_cache(settings.cache_url)) as cache:
+    with closing(open_cache(settings.cache_url, settings.kept_dir)) as cache:
         return _ended(import_file(cache, settings, file, names, accept))
 
 
@@ -124,7 +124,8 @@ def _settings_or_report(trigger: str) -> ScraperSettings:
     try:
         return ScraperSettings.load()
     except SettingsInvalid as error:
-        with closing(open_cache(Settings.load().cache_url)) as cache, cache.sync_lock():
+        settings = Settings.load()
+        with closing(open_cache(settings.cache_url, settings.kept_dir)) as cache, cache.sync_lock():
             run = Run(trigger=trigger, outcome="failed", error=error.trouble())
             cache.runs.begin(run)
             cache.runs.finish(run)
@@ -161,7 +162,7 @@ def _worker() -> int:
     stopped = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stopped.set())
-    with closing(open_cache(settings.cache_url)) as cache:
+    with closing(open_cache(settings.cache_url, settings.kept_dir)) as cache:
         scheduler = Scheduler(cache, settings, "worker")
         scheduler.start()
         stopped.wait()

@@ -94,7 +94,7 @@ def _broken(id: str, error: OrdersError) -> Finding:
 
 def _cache(settings: Settings) -> Finding:
     try:
-        with closing(open_cache(settings.cache_url)) as cache:
+        with closing(open_cache(settings.cache_url, settings.kept_dir)) as cache:
             folder = Path(settings.cache_url.partition(":")[2])
             with tempfile.TemporaryFile(dir=folder):
                 pass

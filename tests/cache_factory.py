@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import pyarrow as pa
 
 from cache.errors import UnknownGeneration
 from cache.schema import Column
+from cache.storage.backends import open_cache
 from cache.storage.change_log import ChangedRows, Side
 from cache.storage.records import Publication, now
 from cache.storage.segment_writer import SegmentWriter
@@ -82,6 +84,11 @@ def as_json(i: int) -> dict[str, Any]:
     row["destination"] = json.loads(json.loads(row["destination"]))
     row["test"] = row["test"] == "1"
     return row
+
+
+def cache_in(folder: Path | str) -> Cache:
+    """The cache in a test's folder, where processes with the settings of `here` find it."""
+    return open_cache(f"file:{folder}/cache", Path(folder) / "var/kept")
 
 
 def publish(

@@ -46,7 +46,7 @@ def cache(here: Path) -> Iterator[Cache]:
     """An empty cache in `here`."""
     from cache.storage.backends import open_cache
 
-    cache = open_cache(f"file:{here / 'cache'}")
+    cache = open_cache(f"file:{here / 'cache'}", here / "var/kept")
     yield cache
     cache.close()
 

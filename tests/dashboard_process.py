@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+from cache_factory import cache_in
 from paths import ROOT
 
-from cache.storage.backends import open_cache
 from cache.storage.store import Cache
 from lab.servers import free_port
 
@@ -36,7 +36,7 @@ class Dashboard:
 
     def __init__(self, folder: Path, settings: dict[str, str]) -> None:
         self.folder = folder
-        self.cache: Cache = open_cache(f"file:{folder / 'cache'}")
+        self.cache: Cache = cache_in(folder)
         port = settings.get("DASHBOARD_PORT") or str(free_port())
         self.url = f"http://127.0.0.1:{port}"
         defaults = {

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import httpx
 import psutil
+from cache_factory import cache_in
 from paths import ROOT
 
-from cache.storage.backends import open_cache
 from cache.storage.records import Worker
 from cache.storage.store import Cache
 from lab import Lab
@@ -45,7 +45,7 @@ class Everything:
             "DASHBOARD_PORT": str(free_port()),
             **settings,
         }
-        self.cache: Cache = open_cache(self.environment["CACHE_URL"])
+        self.cache: Cache = cache_in(folder)
         self.dashboard = f"http://127.0.0.1:{self.environment['DASHBOARD_PORT']}"
         self.api = httpx.Client(
             base_url=f"http://127.0.0.1:{self.environment['API_PORT']}", headers={"X-API-Key": KEY}, timeout=60

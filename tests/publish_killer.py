@@ -15,9 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cache_factory import cache_in
+
 import scraper.sync.keyset_pager
 import scraper.sync.segment_assembler
-from cache.storage.backends import open_cache
 from scraper.settings import ScraperSettings
 from scraper.sync.sync import sync
 
@@ -54,7 +55,7 @@ def run(steps: int, folder: Path, login: bytes) -> str:
     connect = sqlite3.connect
     sqlite3.connect = lambda *a, **k: connect(*a, **k, factory=Connection)  # type: ignore[assignment]
     scraper.sync.keyset_pager.PAGE_ROWS = scraper.sync.segment_assembler.SEGMENT_ROWS = 10
-    cache = open_cache(f"file:{folder}")
+    cache = cache_in(folder)
     outcome = sync(cache, ScraperSettings.load(**settings), lambda _: session).outcome
     cache.close()
     return outcome

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from cache_factory import confirm, publish
+from cache_factory import cache_in, confirm, publish
 from paths import ROOT
 from warm_process import warm
 
@@ -33,7 +33,7 @@ class Sidecar:
 
     def __init__(self, folder: Path, settings: dict[str, str]) -> None:
         self.folder = folder
-        self.cache: Cache = open_cache(f"file:{folder / 'cache'}")
+        self.cache: Cache = cache_in(folder)
         defaults = {
             "SHOPIFY_API_KEY": KEY,
             "API_PORT": "0",
@@ -85,8 +85,10 @@ def served_here(folder: Path, rows: int, **constants: float) -> Iterator[tuple[s
 
     `routes__cache_watcher__KEEPALIVE_SECONDS` is that of api/routes/cache_watcher.py.
     """
-    settings = Settings.load(cache_url=f"file:{folder / 'cache'}", rate_limit="off", access_log="off")
-    with pytest.MonkeyPatch.context() as patch, closing(open_cache(settings.cache_url)) as cache:
+    settings = Settings.load(
+        data_dir=folder / "var", cache_url=f"file:{folder / 'cache'}", rate_limit="off", access_log="off"
+    )
+    with pytest.MonkeyPatch.context() as patch, closing(open_cache(settings.cache_url, settings.kept_dir)) as cache:
         for name, value in constants.items():
             patch.setattr(f"api.{name.replace('__', '.')}", value)
         publish(cache, rows)

@@ -47,13 +47,14 @@ class ScanPool:
     It belongs to one event loop.
     """
 
-    def __init__(self, cache_url: str) -> None:
+    def __init__(self, cache_url: str, kept: Path) -> None:
         """Starts nothing yet.
 
         Args:
             cache_url: The setting CACHE_URL.
+            kept: `Settings.kept_dir`.
         """
-        self._cache_url = cache_url
+        self._cache = (cache_url, str(kept))
         self._query_slots = asyncio.Semaphore(QUERY_WORKERS)
         self._export_slots = asyncio.Semaphore(EXPORT_WORKERS)
         self._idle: list[_Worker] = []
@@ -200,7 +201,7 @@ class ScanPool:
         folder = Path(tempfile.mkdtemp(prefix="orders-scan-"))
         path = os.pathsep.join(filter(None, (str(_CHECKOUT), os.environ.get("PYTHONPATH"))))
         child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "cache.export.worker", self._cache_url, str(folder)),
+            *(sys.executable, "-m", "cache.export.worker", *self._cache, str(folder)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=BUFFER_BYTES,

@@ -1,4 +1,4 @@
-"""A worker process: queries and exports that need DuckDB. Usage: python -m cache.export.worker CACHE_URL FOLDER.
+"""A worker process: queries and exports that need DuckDB. Usage: python -m cache.export.worker CACHE_URL KEPT FOLDER.
 
 The process that serves loads no engine. It starts this one when it needs it (cache/export/pool.py). They talk in frames
 over standard input and output:
@@ -36,14 +36,14 @@ LENGTH = struct.Struct("<I")
 
 def main() -> None:
     """Answers requests until standard input closes."""
-    url, folder = sys.argv[1:]
+    url, kept, folder = sys.argv[1:]
     with suppress(psutil.Error, AttributeError):  # readers come first
         psutil.Process().nice(getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 10))
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print must not get between frames
     requests: queue.SimpleQueue[ScanRequest] = queue.SimpleQueue()
     threading.Thread(target=_read_requests, args=(sys.stdin.buffer, requests, Path(folder)), daemon=True).start()
-    executor = ScanExecutor(open_cache(url), Path(folder))
+    executor = ScanExecutor(open_cache(url, Path(kept)), Path(folder))
 
     def write_frame(letter: bytes, data: bytes | memoryview) -> None:
         out.write(letter + LENGTH.pack(len(data)))

@@ -7,21 +7,24 @@ from pathlib import Path
 from cache.errors import SettingsInvalid
 from cache.storage.local.atomic_files import disk_errors
 from cache.storage.local.documents import LocalDocuments
-from cache.storage.local.journal import Journal
+from cache.storage.local.journal import JOURNAL, Journal
+from cache.storage.local.kept import open_kept
 from cache.storage.local.leadership import LocalLeadership
+from cache.storage.local.migration import migrate
 from cache.storage.local.runs import LocalRuns
 from cache.storage.local.snapshots import LocalSnapshots
 from cache.storage.store import Cache
 
 
-def open_cache(url: str) -> Cache:
+def open_cache(url: str, kept: Path) -> Cache:
     """Opens a cache for reading and writing.
 
     Args:
         url: CACHE_URL: `file:` and a folder, which is created where it is missing.
+        kept: The folder of what people made and of past syncs (`Settings.kept_dir`). It belongs to one cache.
 
     Raises:
-        SettingsInvalid: The URL is no such URL.
+        SettingsInvalid: The URL is no such URL, or `kept` belongs to another cache.
         CacheUnwritable: The folder cannot be written.
     """
     scheme, _, path = url.partition(":")
@@ -30,12 +33,14 @@ def open_cache(url: str) -> Cache:
     root = Path(path)
     with disk_errors():
         root.mkdir(parents=True, exist_ok=True)
-    journal = Journal(root / "journal.sqlite")
+    open_kept(kept, root)
+    migrate(root, kept)
+    journal = Journal(kept / JOURNAL)
     leadership = LocalLeadership(journal, root / "sync.lock")
     return Cache(
         snapshots=LocalSnapshots(root, journal),
         runs=LocalRuns(journal, leadership),
         leadership=leadership,
-        documents=LocalDocuments(root, journal),
+        documents=LocalDocuments(kept, journal),
         close=journal.close,
     )

@@ -31,3 +31,4 @@ class Document(Generic[Content]):
 
 SETUP = Document("setup", Setup)
 API_KEYS = Document("clients", ApiKeys, secret=True)
+DOCUMENTS = (SETUP, API_KEYS)

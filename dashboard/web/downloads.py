@@ -53,14 +53,14 @@ def export_url(secret: str, generation: int, selection: OrderSelection, format: 
 class Downloads:
     """Answers requests for files."""
 
-    def __init__(self, cache_url: str, secret: str) -> None:
+    def __init__(self, scan_pool: ScanPool, secret: str) -> None:
         """Starts no process yet.
 
         Args:
-            cache_url: CACHE_URL.
+            scan_pool: The processes that write the files.
             secret: The secret of the cache.
         """
-        self._scan_pool = ScanPool(cache_url)
+        self._scan_pool = scan_pool
         self._secret = secret
 
     async def get(self, request: Request) -> Response:

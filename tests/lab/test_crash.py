@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cache_factory import cache_in
 from copies import Copies, json_rows
 from paths import ROOT
 
-from cache.storage.backends import open_cache
 from cache.storage.change_log import counted
 from cache.storage.snapshot import ChangeCounts
 
@@ -46,7 +46,7 @@ def killer(copies: Copies, table: str, here: Path, child_environment: Environmen
     login = {name.lower(): value for name, value in copies.lab.settings().items()} | {"phpmyadmin_table": table}
     (here / "login").write_bytes(pickle.dumps((copies.session, login)))
     process = subprocess.Popen(
-        [sys.executable, ROOT / "tests" / "publish_killer.py", here / "cache", here / "login"],
+        [sys.executable, ROOT / "tests" / "publish_killer.py", here, here / "login"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=child_environment(),
     )  # fmt: skip
     with process:
@@ -66,7 +66,7 @@ class Reader(threading.Thread):
         self.wrong: list[str] = []
 
     def run(self) -> None:
-        cache = open_cache(f"file:{self._folder}")
+        cache = cache_in(self._folder)
         while not self._ended.wait(0.005):
             try:
                 notes = [row["note"] for row in json_rows(cache.snapshots.open())]
@@ -88,7 +88,7 @@ def test_a_sync_killed_at_any_step_leaves_the_last_good_generation(
 ) -> None:
     assert killer.sync(0) == "published"
     shown = "v0"
-    reader = Reader(here / "cache")
+    reader = Reader(here)
     reader.start()
     try:
         for step in range(1, 300):
@@ -160,5 +160,4 @@ def test_a_killed_publish_leaves_nothing_that_stays(copies: Copies, here: Path, 
     assert list((here / "cache/work").iterdir()) == []
     assert {path.name for path in (here / "cache").iterdir()} <= {
         "current.json", "generations", "segments", "changes", "work", "sync.lock", "publish.lock",
-        "journal.sqlite", "journal.sqlite-shm", "journal.sqlite-wal",
     }  # fmt: skip

@@ -9,10 +9,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from cache_factory import cache_in
 from web_server import Handler, serving
 
 from cache.errors import Trouble
-from cache.storage.backends import open_cache
 from cache.storage.records import Run
 from lab import Lab
 from scraper import doctor
@@ -97,8 +97,8 @@ def test_a_file_in_the_place_of_the_cache_folder(examine: Callable[..., dict[str
 
 
 def test_a_damaged_journal(examine: Callable[..., dict[str, Finding]], here: Path) -> None:
-    (here / "cache").mkdir()
-    (here / "cache" / "journal.sqlite").write_text("no database" * 1000)
+    (here / "var/kept").mkdir(parents=True)
+    (here / "var/kept/journal.sqlite").write_text("no database" * 1000)
     findings = examine()
     assert broken(findings) == ["cache"]
     assert "journal.sqlite" in findings["cache"].what
@@ -270,7 +270,7 @@ def test_a_firewall_that_lets_nothing_through(
 
 
 def test_what_the_last_sync_failed_of_is_told(examine: Callable[..., dict[str, Finding]], here: Path) -> None:
-    cache = open_cache(f"file:{here / 'cache'}")
+    cache = cache_in(here)
     run = Run(trigger="test", outcome="failed", error=Trouble(code="x", message="It rained.", advice="Take a coat."))
     cache.runs.begin(run)
     cache.runs.finish(run)

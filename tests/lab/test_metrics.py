@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from cache_factory import publish
+from cache_factory import cache_in, publish
 from shop_factory import SHOP_COLUMNS
 
 from cache.analytics.dimensions import PRODUCT
@@ -19,7 +19,6 @@ from cache.analytics.orders import Orders
 from cache.analytics.periods import Span
 from cache.analytics.values import Absent
 from cache.query.filters import Condition
-from cache.storage.backends import open_cache
 from lab import Lab
 from lab.catalogue import PRODUCTS
 from lab.table import COLUMNS
@@ -44,7 +43,7 @@ def opened(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[
         listed = ", ".join(f"CAST(`{name}` AS CHAR)" for name in COLUMNS)
         cursor.execute(f"SELECT {listed} FROM orders ORDER BY id")
         rows = [dict(zip(COLUMNS, row, strict=True)) for row in cursor.fetchall()]
-    cache = open_cache(f"file:{tmp_path_factory.mktemp('cache')}")
+    cache = cache_in(tmp_path_factory.mktemp("cache"))
     publish(cache, rows, columns=SHOP_COLUMNS, segments=5)
     found = {zone: Orders(cache.snapshots.open(), zone) for zone in ZONES}
     yield found

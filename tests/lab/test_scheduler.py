@@ -18,10 +18,9 @@ from typing import TypeVar
 
 import psutil
 import pytest
-from cache_factory import publish
+from cache_factory import cache_in, publish
 
 from cache.errors import NoWorker
-from cache.storage.backends import open_cache
 from cache.storage.records import Run, Task, Worker
 from cache.storage.store import Cache
 
@@ -126,7 +125,7 @@ def test_twenty_requests_and_a_sync_by_hand_run_one_at_a_time(cache: Cache, here
     wait_for(lambda: cache.status().running)
 
     def ask(_: int) -> Task:
-        with closing(open_cache(f"file:{here / 'cache'}")) as other:
+        with closing(cache_in(here)) as other:
             return other.runs.request("test")
 
     with ThreadPoolExecutor(20) as threads:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cache_factory import cache_in
 from copies import Copies, differences, json_rows
 from follower import Follower
 from hypothesis import HealthCheck, settings
@@ -21,7 +22,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from paths import ROOT
 
-from cache.storage.backends import open_cache
 from lab import FaultProxy
 from scraper.settings import ScraperSettings
 from scraper.sync.sync import sync
@@ -108,7 +108,7 @@ def machine(place: Place) -> type[RuleBasedStateMachine]:
         @initialize(shape=st.sampled_from(SHAPES), rows=st.sampled_from([0, 1, 12, 150]))
         def begin(self, shape: str, rows: int) -> None:
             shutil.rmtree(place.folder, ignore_errors=True)
-            self.cache = open_cache(f"file:{place.folder}")
+            self.cache = cache_in(place.folder)
             self.number = 0
             self.follower: Follower | None = None
             copies.table(shape, name=TABLE)

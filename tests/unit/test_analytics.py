@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
 
 import pytest
-from cache_factory import publish
+from cache_factory import cache_in, publish
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from shop_factory import SHOP_COLUMNS, shop
@@ -26,7 +26,6 @@ from cache.analytics.rankings import cohorts, customers, products, repeats
 from cache.analytics.values import Absent
 from cache.query.filters import Condition
 from cache.schema import Column
-from cache.storage.backends import open_cache
 from cache.table_setup import OPEN, Setup
 
 Row = dict[str, str | None]
@@ -39,7 +38,7 @@ def orders(
     rows: Sequence[Row], timezone: str = "UTC", columns: Sequence[Column] = SHOP_COLUMNS, setup: Setup = OPEN
 ) -> Iterator[Orders]:
     with TemporaryDirectory() as folder:
-        cache = open_cache(f"file:{folder}")
+        cache = cache_in(folder)
         publish(cache, [{c.name: row.get(c.name) for c in columns} for row in rows], columns=columns)
         opened = Orders(cache.snapshots.open(), timezone, setup)
         yield opened
@@ -331,7 +330,7 @@ def test_products_and_units_come_from_the_line_items(rows: list[Row], opened: Or
 
 def test_a_new_generation_goes_on_from_the_one_before(rows: list[Row], tmp_path: Path) -> None:
     """Rows of segments that are the same are not read again, and the figures are those of a fresh look."""
-    cache = open_cache(f"file:{tmp_path}")
+    cache = cache_in(tmp_path)
     publish(cache, rows, columns=SHOP_COLUMNS, segments=8)
     before = Orders(cache.snapshots.open(), "Europe/Berlin")
     changed = [dict(row) for row in rows[:-30]]

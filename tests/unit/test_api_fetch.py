@@ -166,6 +166,7 @@ def test_cors_can_be_narrowed(tmp_path: Path) -> None:
 def test_the_serving_process_loads_no_pandas_duckdb_or_pyarrow(api: Sidecar) -> None:
     script = """
 import asyncio, sys
+from pathlib import Path
 import api_sidecar, scraper.scheduler
 from api.app import create_app
 from api.routes.cache_watcher import CacheWatcher
@@ -173,7 +174,7 @@ from cache.settings import Settings
 from cache.storage.backends import open_cache
 
 async def fetch():
-    cache, settings, sent = open_cache("file:cache"), Settings.load(), []
+    cache, settings, sent = open_cache("file:cache", Path("var/kept")), Settings.load(), []
     app = create_app(cache, settings, "key", CacheWatcher(cache))
     scope = {"type": "http", "method": "GET", "path": "/fetch-data", "query_string": b""}
     scope["headers"] = [(b"x-api-key", b"key")]

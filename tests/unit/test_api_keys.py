@@ -12,14 +12,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-from cache_factory import publish
+from cache_factory import cache_in, publish
 from paths import ROOT
 from sidecar_process import KEY, Sidecar, sidecar, worker
 
 from api.__main__ import main
 from cache.access.api_keys import ApiKey, ApiKeys, digest
 from cache.errors import BadKey, CacheError
-from cache.storage.backends import open_cache
 from cache.storage.documents import API_KEYS
 from cache.storage.records import now
 
@@ -37,6 +36,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
 @pytest.fixture
 def keys(api: Sidecar, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Keys:
     """`python -m api keys` for the cache of the sidecar, within this process: gives exit code, output and errors."""
+    monkeypatch.setenv("DATA_DIR", str(api.folder / "var"))
     monkeypatch.setenv("CACHE_URL", f"file:{api.folder / 'cache'}")
 
     def run(*arguments: str) -> tuple[int, str, str]:
@@ -110,7 +110,7 @@ def test_the_list_shows_what_each_key_may_do_and_no_key(keys: Keys) -> None:
 
 def test_keys_are_kept_as_digests_in_a_file_that_only_its_owner_reads(api: Sidecar, keys: Keys) -> None:
     _, key, _ = keys("add", "kept")
-    file = api.folder / "cache" / "clients.json"
+    file = api.folder / "var/kept/clients.json"
     assert key not in file.read_text()
     assert digest(key) in file.read_text()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -187,16 +187,16 @@ def test_anything_but_a_key_is_refused(api: Sidecar, key: str) -> None:
 
 
 def test_two_processes_that_open_a_cache_know_one_secret(tmp_path: Path) -> None:
-    first, second = open_cache(f"file:{tmp_path}"), open_cache(f"file:{tmp_path}")
+    first, second = cache_in(tmp_path), cache_in(tmp_path)
     assert first.documents.read(API_KEYS).secret == second.documents.read(API_KEYS).secret
     first.close()
     second.close()
 
 
 def test_a_damaged_file_of_keys_is_said_and_admits_nobody_new(tmp_path: Path) -> None:
-    cache = open_cache(f"file:{tmp_path}")
+    cache = cache_in(tmp_path)
     cache.documents.read(API_KEYS)
-    (tmp_path / "clients.json").write_text('{"secret": ')
+    (tmp_path / "var/kept/clients.json").write_text('{"secret": ')
     with pytest.raises(CacheError, match=r"clients\.json"):
         cache.documents.read(API_KEYS)
     cache.close()
@@ -207,7 +207,7 @@ def test_while_the_keys_cannot_be_read_those_that_are_known_go_on(tmp_path_facto
         publish(running.cache)
         key = add(running, "known")
         assert ask(running, key).status_code == 200
-        (running.folder / "cache" / "clients.json").write_text("{")
+        (running.folder / "var/kept/clients.json").write_text("{")
         time.sleep(0.6)
         assert ask(running, key).status_code == 200
         assert ask(running, KEY).status_code == 200

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cache_factory import as_json, confirm, order, publish
+from cache_factory import as_json, cache_in, confirm, order, publish
 from paths import ROOT
 
 from cache.errors import (
@@ -23,7 +23,6 @@ from cache.errors import (
     SyncRunning,
     UnknownGeneration,
 )
-from cache.storage.backends import open_cache
 from cache.storage.documents import SETUP
 from cache.storage.local import snapshots
 from cache.storage.records import Publication, Run, now
@@ -71,7 +70,7 @@ def test_a_table_without_rows_is_a_snapshot(cache: Cache) -> None:
 
 
 def test_every_process_sees_the_same(cache: Cache, here: Path) -> None:
-    other = open_cache(f"file:{here / 'cache'}")
+    other = cache_in(here)
     publish(cache, 3)
     assert other.snapshots.open().rows == 3
     other.close()
@@ -247,19 +246,19 @@ def test_a_folder_left_by_a_killed_writer_is_written_over(cache: Cache, here: Pa
 
 
 def test_a_journal_that_is_no_database_is_named_and_what_to_do(here: Path) -> None:
-    (here / "cache").mkdir()
-    (here / "cache/journal.sqlite").write_bytes(b"no database" * 1000)
+    (here / "var/kept").mkdir(parents=True)
+    (here / "var/kept/journal.sqlite").write_bytes(b"no database" * 1000)
     with pytest.raises(CacheUnwritable, match=r"journal\.sqlite") as caught:
-        open_cache(f"file:{here / 'cache'}")
+        cache_in(here)
     assert "remove journal.sqlite" in caught.value.advice
 
 
 def test_snapshots_survive_the_loss_of_the_journal(cache: Cache, here: Path) -> None:
     publish(cache, 3)
     cache.close()
-    for path in (here / "cache").glob("journal.sqlite*"):
+    for path in (here / "var/kept").glob("journal.sqlite*"):
         path.unlink()
-    again = open_cache(f"file:{here / 'cache'}")
+    again = cache_in(here)
     assert again.snapshots.open().rows == 3
     assert publish(again, 4).generation == 2
     again.close()
@@ -271,16 +270,15 @@ def test_snapshots_survive_the_loss_of_the_journal(cache: Cache, here: Path) -> 
 def test_a_folder_that_cannot_be_made_is_an_error_in_words(here: Path) -> None:
     (here / "file").write_text("")
     with pytest.raises(CacheUnwritable, match="cannot be written") as caught:
-        open_cache(f"file:{here / 'file' / 'cache'}")
+        cache_in(here / "file")
     assert "CACHE_URL" in caught.value.advice
 
 
 _FILLS_UP = """
 import resource, sys
-from cache_factory import order, publish
+from cache_factory import cache_in, order, publish
 from cache.errors import CacheUnwritable
-from cache.storage.backends import open_cache
-cache = open_cache("file:cache")
+cache = cache_in(".")
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
 try:
     publish(cache, [order(i) for i in range(400)], segments=1)
@@ -300,7 +298,7 @@ def test_a_disk_that_fills_up_at_any_point_leaves_the_last_good_generation(cache
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "Free disk space" in done.stdout
-    again = open_cache(f"file:{here / 'cache'}")
+    again = cache_in(here)
     assert rows(again.snapshots.open()) == [as_json(i) for i in range(3)]
     assert publish(again, 400).generation == 2
     assert list((here / "cache/work").iterdir()) == []
@@ -342,8 +340,8 @@ def test_only_one_sync_holds_the_lock_also_within_a_process(cache: Cache) -> Non
 
 def test_the_lock_is_free_once_its_process_is_killed(cache: Cache, here: Path) -> None:
     code = (
-        "import sys, os\nfrom cache.storage.backends import open_cache\n"
-        "with open_cache('file:cache').sync_lock():\n print('held', flush=True)\n sys.stdin.read()"
+        "import sys\nfrom pathlib import Path\nfrom cache.storage.backends import open_cache\n"
+        "with open_cache('file:cache', Path('var/kept')).sync_lock():\n print('held', flush=True)\n sys.stdin.read()"
     )
     child = subprocess.Popen(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=subprocess.PIPE,
@@ -366,4 +364,4 @@ def test_what_people_have_said_of_the_table_is_kept_and_tells_readers(cache: Cac
     said = Setup(columns={"total": "amount"}, timezone="Asia/Tokyo", source_timezone="Europe/Berlin", currency="EUR")
     cache.documents.change(SETUP, lambda _: said)
     assert cache.runs.version() > version
-    assert open_cache("file:cache").documents.read(SETUP) == said
+    assert cache_in(Path()).documents.read(SETUP) == said

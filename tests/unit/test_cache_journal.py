@@ -8,10 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cache_factory import publish
+from cache_factory import cache_in, publish
 
 from cache.errors import NoWorker, Trouble, UnknownTask
-from cache.storage.backends import open_cache
 from cache.storage.local import runs as local_runs
 from cache.storage.records import SILENT_AFTER, Progress, Run, Worker, now
 from cache.storage.snapshot import ChangeCounts
@@ -113,7 +112,7 @@ def test_progress_is_seen_by_every_process(cache: Cache, here: Path) -> None:
     run = Run(trigger="test")
     cache.runs.begin(run)
     cache.runs.report(run.model_copy(update={"progress": Progress(phase="rows", done=5, total=20)}))
-    other = open_cache(f"file:{here / 'cache'}")
+    other = cache_in(here)
     running = other.status().running
     assert running is not None
     assert (running.progress.phase, running.progress.fraction) == ("rows", 0.25)
@@ -234,7 +233,7 @@ def test_of_many_workers_that_stand_at_once_one_leads(cache: Cache, here: Path) 
     leads: list[bool] = []
 
     def stand() -> None:
-        other = open_cache(f"file:{here / 'cache'}")
+        other = cache_in(here)
         leads.append(other.leadership.heartbeat(Worker()))
         other.close()
 
@@ -266,7 +265,7 @@ def test_readers_are_woken_by_whatever_they_show(cache: Cache, worker: Worker) -
 
 
 def test_a_wait_ends_when_something_changes_in_another_process(cache: Cache, here: Path) -> None:
-    other = open_cache(f"file:{here / 'cache'}")
+    other = cache_in(here)
     version = other.runs.version()
     timer = threading.Timer(0.2, lambda: publish(cache, 2))
     timer.start()

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cache_factory import publish
+from cache_factory import cache_in, publish
 
 from cache.errors import BadFilter
 from cache.query import engine
@@ -19,7 +19,6 @@ from cache.query.engine import ColumnIndex
 from cache.query.filters import Condition, Query, Sort
 from cache.query.operators import Op
 from cache.schema import Column, Kind
-from cache.storage.backends import open_cache
 from cache.storage.snapshot import Snapshot
 
 
@@ -58,7 +57,7 @@ def values() -> Values:
 
 @pytest.fixture(scope="module")
 def snapshot(values: Values, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snapshot]:
-    cache = open_cache(f"file:{tmp_path_factory.mktemp('cache')}")
+    cache = cache_in(tmp_path_factory.mktemp("cache"))
     cells = {name: [None if value is None else str(value) for value in held] for name, held in values.items()}
     publish(cache, [{name: cells[name][i] for name in cells} for i in range(ROWS)], columns=COLUMNS, segments=6)
     yield cache.snapshots.open()
@@ -307,7 +306,7 @@ def test_only_tables_of_few_rows_are_merged(snapshot: Snapshot, sorts: list[int]
 
 
 def test_an_empty_table_has_no_rows_and_no_values(tmp_path: Any) -> None:
-    cache = open_cache(f"file:{tmp_path}")
+    cache = cache_in(tmp_path)
     publish(cache, [], columns=COLUMNS)
     index = ColumnIndex(cache.snapshots.open())
     cache.close()

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from cache_factory import publish
+from cache_factory import cache_in, publish
 from shop_factory import SHOP_COLUMNS, shop
 
 from cache.analytics.orders import Orders
 from cache.analytics.periods import Span
 from cache.query.filters import Condition, where
 from cache.query.operators import Op
-from cache.storage.backends import open_cache
 from dashboard import code_samples
 from dashboard.selection import Selection
 from dashboard.view import View
@@ -26,7 +25,7 @@ SPAN = Span(datetime(2026, 3, 1), datetime(2026, 4, 1))
 
 @pytest.fixture(scope="module")
 def orders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orders]:
-    cache = open_cache(f"file:{tmp_path_factory.mktemp('cache')}")
+    cache = cache_in(tmp_path_factory.mktemp("cache"))
     publish(cache, shop(400, until=datetime.fromisoformat("2026-04-20T00:00:00Z")), columns=SHOP_COLUMNS)
     opened = Orders(cache.snapshots.open(), "America/New_York")
     yield opened

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cache_factory import Row, publish
+from cache_factory import Row, cache_in, publish
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from query_oracle import QueryOracle
@@ -25,7 +25,6 @@ from cache.query.engine import ColumnIndex
 from cache.query.filters import Condition, Query, Sort, compile_predicate
 from cache.query.operators import OPERATORS, operators_for
 from cache.schema import Column, Kind
-from cache.storage.backends import open_cache
 from cache.storage.snapshot import Snapshot
 
 LETTERS = "abkiABKIßẞİıK\u0301éÉ你🎂 %_\\\"'"
@@ -121,7 +120,7 @@ def queries(rows: Sequence[Row]) -> st.SearchStrategy[Query]:
 def test_rows_and_their_order_are_those_of_duckdb(data: st.DataObject) -> None:
     rows = data.draw(tables())
     with TemporaryDirectory() as folder:
-        cache = open_cache(f"file:{folder}")
+        cache = cache_in(folder)
         publish(cache, rows, columns=COLUMNS, segments=data.draw(st.integers(1, 4)))
         oracle = QueryOracle(cache.snapshots.open())
         cache.close()
@@ -164,7 +163,7 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> tuple[QueryOracle, list[Ro
         }
         for i, n in enumerate(numbers)
     ]
-    cache = open_cache(f"file:{tmp_path_factory.mktemp('cache')}")
+    cache = cache_in(tmp_path_factory.mktemp("cache"))
     publish(cache, rows, columns=COLUMNS, segments=5)
     oracle = QueryOracle(cache.snapshots.open())
     cache.close()
@@ -188,7 +187,7 @@ def test_gathered_rows_are_those_asked_for_in_that_order(
 @pytest.fixture(scope="module")
 def gathered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Snapshot, list[bytes]]:
     """Twenty orders in three segments, and the JSON of each."""
-    cache = open_cache(f"file:{tmp_path_factory.mktemp('cache')}")
+    cache = cache_in(tmp_path_factory.mktemp("cache"))
     publish(cache, 20, segments=3)
     snapshot = cache.snapshots.open()
     cache.close()
@@ -196,7 +195,7 @@ def gathered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Snapshot, list[b
 
 
 def test_what_was_made_for_queries_can_be_let_go_of_and_is_made_again(tmp_path: Path) -> None:
-    cache = open_cache(f"file:{tmp_path}")
+    cache = cache_in(tmp_path)
     publish(cache, 2000)
     index = ColumnIndex(cache.snapshots.open())
     cache.close()
@@ -243,7 +242,7 @@ def test_searches_in_texts_and_columns_without_arrays_are_scanned(
 
 def test_numbers_that_take_all_of_64_bits_beside_nulls_are_left_to_a_scan(tmp_path: Path) -> None:
     columns = (column("id", "unsigned", key=1), column("big", "unsigned"))
-    cache = open_cache(f"file:{tmp_path}")
+    cache = cache_in(tmp_path)
     for rest, held in ((str(2**64 - 2), True), (str(2**64 - 1), False)):
         publish(cache, [{"id": "1", "big": None}, {"id": "2", "big": rest}], columns=columns, segments=1)
         assert ColumnIndex(cache.snapshots.open()).supports(Query(sort=(Sort("big"),))) == held
@@ -262,10 +261,11 @@ def test_values_are_counted_as_json_writes_them(gathered: tuple[Snapshot, list[b
 READER = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (48, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+from pathlib import Path
 from cache.query.filters import Query, Sort
 from cache.query.engine import ColumnIndex
 from cache.storage.backends import open_cache
-snapshot = open_cache(f"file:{sys.argv[1]}").snapshots.open()
+snapshot = open_cache(f"file:{sys.argv[1]}/cache", Path(sys.argv[1]) / "var/kept").snapshots.open()
 rows = ColumnIndex(snapshot).find(Query(sort=(Sort("total_price", True),)), 0, 40).rows
 assert len(snapshot.gather(rows))
 print(*sorted({"duckdb", "pandas", "pyarrow"} & set(sys.modules)))
@@ -273,7 +273,7 @@ print(*sorted({"duckdb", "pandas", "pyarrow"} & set(sys.modules)))
 
 
 def test_a_reader_maps_more_files_than_it_might_open_and_loads_no_engine(tmp_path: Path) -> None:
-    cache = open_cache(f"file:{tmp_path}")
+    cache = cache_in(tmp_path)
     publish(cache, 40, segments=40)
     cache.close()
     command = [sys.executable, "-c", READER, str(tmp_path)]

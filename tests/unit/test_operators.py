@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from cache_factory import Row, publish
+from cache_factory import Row, cache_in, publish
 from query_oracle import QueryOracle
 
 from cache.errors import BadFilter
 from cache.query.filters import Condition, Query, compile_predicate, where
 from cache.query.operators import ALL_KINDS, OPERATORS, Op, Operator, operators_for
 from cache.schema import Column, Kind
-from cache.storage.backends import open_cache
 
 API_PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 COLUMNS = tuple(
@@ -93,7 +92,7 @@ TABLES = {
 
 @pytest.fixture(scope="module", params=TABLES)
 def oracle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> QueryOracle:
-    cache = open_cache(f"file:{tmp_path_factory.mktemp('cache')}")
+    cache = cache_in(tmp_path_factory.mktemp("cache"))
     key = Column(name="id", type="int", kind="integer", nullable=False, key=1)
     rows = [{"id": str(i), **row} for i, row in enumerate(TABLES[request.param])]
     publish(cache, rows, columns=(key, *COLUMNS), segments=3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import subprocess
 import sys
@@ -38,7 +39,7 @@ def url(cache: Cache, here: Path) -> str:
 
 def scanning(url: str, use: Callable[[ScanPool], Awaitable[None]]) -> None:
     async def main() -> None:
-        pool = ScanPool(url)
+        pool = ScanPool(url, Path("var/kept"))
         try:
             await use(pool)
         finally:
@@ -232,8 +233,8 @@ def test_an_idle_process_goes(url: str, monkeypatch: pytest.MonkeyPatch) -> None
 def test_it_ends_with_the_process_that_started_it(url: str, tmp_path: Path) -> None:
     folder = tmp_path / "spill"
     folder.mkdir()
-    command = [sys.executable, "-m", "cache.export.worker", url, str(folder)]
-    child = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE)
+    command = [sys.executable, "-m", "cache.export.worker", url, "var/kept", str(folder)]
+    child = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=subprocess.PIPE)
     assert child.stdin is not None
     child.stdin.close()
     assert child.wait(60) == 0

@@ -178,4 +178,4 @@ def test_readers_hold_no_login(login: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("url", ["", "file:", "redis://localhost", "var/cache", "FILE:/x"])
 def test_a_cache_address_that_is_no_folder_is_refused(here: Path, url: str) -> None:
     with pytest.raises(SettingsInvalid, match="CACHE_URL"):
-        open_cache(url)
+        open_cache(url, here / "kept")

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from cache.errors import CacheUnwritable
 
+JOURNAL = "journal.sqlite"
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS version (n INTEGER NOT NULL);
 INSERT INTO version SELECT 0 WHERE NOT EXISTS (SELECT * FROM version);
@@ -23,8 +25,8 @@ CREATE TABLE IF NOT EXISTS runs (n INTEGER PRIMARY KEY, id TEXT UNIQUE, outcome 
 CREATE INDEX IF NOT EXISTS tasks_by_state ON tasks (state, run);
 """
 _DAMAGED = (
-    "Check that this user may write to the cache folder (CACHE_URL) and that its disk is not full. Where the file is "
-    "damaged, end all processes and remove journal.sqlite*: snapshots stay, the history of syncs begins anew."
+    "Check that this user may write to DATA_DIR and that its disk is not full. Where the file is damaged, end all "
+    "processes and remove journal.sqlite*: the snapshots stay, and the history of syncs begins anew."
 )
 
 
@@ -48,7 +50,7 @@ class Journal:
                 for statement in _SCHEMA.split(";\n"):
                     db.execute(statement)
         except sqlite3.Error as error:
-            raise CacheUnwritable(f"{path.name} in the cache folder cannot be opened: {error}.", _DAMAGED) from error
+            raise CacheUnwritable(f"{path} cannot be opened: {error}.", _DAMAGED) from error
 
     def close(self) -> None:
         """Closes the file."""
