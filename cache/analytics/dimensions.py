@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cache.analytics.periods import Span
+from cache.analytics.reading import Requirement
 from cache.query.filters import Condition, where
 from cache.schema import Column
 
@@ -25,17 +26,17 @@ class Dimension:
     Attributes:
         label: What it is called on its own.
         noun: What it is called in a sentence.
-        needs: The figure that the table must have (`Orders.missing`).
+        needs: What it needs of the table (`Orders.missing`).
         role: The role of the column that holds its values as they are (cache/roles.py); "" where they are computed.
     """
 
     label: str
     noun: str
-    needs: str
+    needs: Requirement
     role: str = ""
 
-    def available(self, missing: Collection[str]) -> bool:
-        """Whether a table has it. `missing` are the figures that the table has no column for."""
+    def available(self, missing: Collection[Requirement]) -> bool:
+        """Whether a table has it. `missing` is what the table does not have."""
         return self.needs not in missing
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
+from cache.analytics.reading import Requirement
 from cache.analytics.values import Absent, Amount, Count, or_zero, ratio
 
 Returns = Literal["returned", "ordered"]
@@ -25,8 +26,8 @@ own date, and `units` over line items."""
 _ZERO = Decimal(0)
 
 
-def _sum(needs: str = "", **sql: str) -> Mapping[str, Any]:
-    """How a field is read: its aggregate in SQL by source, and the figure that the table must have."""
+def _sum(needs: Requirement | None = None, **sql: str) -> Mapping[str, Any]:
+    """How a field is read: its aggregate in SQL by source, and what it needs of the table."""
     return {"needs": needs, "sql": sql}
 
 
@@ -151,13 +152,13 @@ def select_sums(*sources: Source) -> str:
     return ", ".join(f"{sql[source]} AS {name}" for name, sql in terms for source in sources if source in sql)
 
 
-def from_sums(sums: Mapping[str, Any], sources: Collection[Source], missing: Collection[str]) -> Figures:
+def from_sums(sums: Mapping[str, Any], sources: Collection[Source], missing: Collection[Requirement]) -> Figures:
     """Figures of one group.
 
     Args:
         sums: Results by name, as `select_sums` names them. NULL, and what a query has no row for, counts as 0.
         sources: The sources that were queried.
-        missing: The figures for which the table has no column.
+        missing: What the table does not have.
     """
     values: dict[str, Any] = {}
     for each in fields(Figures):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cache.analytics.figures import Figures, Returns
+from cache.analytics.reading import Requirement
 from cache.analytics.values import Value
 
 Unit = Literal["money", "count", "rate", "duration"]
@@ -22,7 +23,7 @@ class Metric:
         label: What it is called.
         unit: `money` in the currency of the orders, `count`, `rate` (1 is 100 %), or `duration` in seconds.
         formula: How it is computed, and where it differs from Shopify's definition.
-        needs: The figures that the table must have (`Orders.missing`).
+        needs: What it needs of the table (`Orders.missing`).
         better: Which direction of a change is good.
         refunds: Whether it depends on the date that refunds count on.
         customers: Whether customers must be counted for it (`Orders.groups`).
@@ -33,7 +34,7 @@ class Metric:
     label: str
     unit: Unit
     formula: str
-    needs: tuple[str, ...] = ()
+    needs: tuple[Requirement, ...] = ()
     better: Better = "more"
     refunds: bool = False
     customers: bool = False
@@ -49,8 +50,8 @@ class Metric:
         """Its value where there are no orders."""
         return self.value(Figures())
 
-    def available(self, missing: Collection[str]) -> bool:
-        """Whether a table has it. `missing` are the figures that the table has no column for."""
+    def available(self, missing: Collection[Requirement]) -> bool:
+        """Whether a table has it. `missing` is what the table does not have."""
         return not any(need in missing for need in self.needs)
 
     def description(self, returns: Returns) -> str:

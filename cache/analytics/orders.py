@@ -29,7 +29,7 @@ class Orders:
 
     Attributes:
         rows: How many rows of the source there are.
-        missing: For each figure that this table does not have, a sentence that names the missing column.
+        missing: What the table does not have -> a sentence that names the missing column.
         test_orders: How many test orders were excluded.
         countries: Names of countries by their values of the dimension `country`.
     """
@@ -145,8 +145,8 @@ class Orders:
 
     def _sources(self, returns: Returns, customers: bool, units: bool) -> tuple[Source, ...]:
         """What the sums are read from."""
-        dated = not self.missing.keys() & {"returns", "dates of returns"}
-        sources: list[Source] = ["orders", returns if dated else "ordered"]
+        has_dates = not self.missing.keys() & {"returns", "dates of returns"}
+        sources: list[Source] = ["orders", returns if has_dates else "ordered"]
         if customers:
             sources.append("customers")
         if units:

@@ -11,14 +11,36 @@ Export: https://help.shopify.com/en/manual/fulfillment/managing-orders/exporting
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from cache.roles import ROLES, recognised
 from cache.schema import Column
 from cache.sql import quoted
 from cache.table_setup import OPEN, Setup
 
-# The roles that each figure needs; where there are several lists, any one of them will do.
-_NEEDED: Mapping[str, tuple[tuple[str, ...], ...]] = {
+Requirement = Literal[
+    "gross sales",
+    "discounts",
+    "shipping",
+    "taxes",
+    "total sales",
+    "returns",
+    "dates of returns",
+    "dates",
+    "payment status",
+    "fulfilment status",
+    "fulfilment time",
+    "channel",
+    "country",
+    "currency",
+    "discount code",
+    "customers",
+    "products",
+]
+"""What figures, dimensions and pages need of a table."""
+
+# The roles that each requirement needs. Where there are several lists, any one of them is enough.
+_ROLES: Mapping[Requirement, tuple[tuple[str, ...], ...]] = {
     "gross sales": (("subtotal", "discounts"),),
     "discounts": (("discounts",),),
     "shipping": (("shipping",),),
@@ -67,15 +89,15 @@ class Reading:
         self._taxes_included = bool(setup.taxes_included)
         self.by_line = "name" in self.roles and "line_quantity" in self.roles and "line_items" not in self.roles
 
-    def missing(self) -> dict[str, str]:
-        """Figure -> a sentence that names the column it lacks."""
-        missing = {}
-        for figure, choices in _NEEDED.items():
+    def missing(self) -> dict[Requirement, str]:
+        """Requirement that the table does not meet -> a sentence that names the missing column."""
+        missing: dict[Requirement, str] = {}
+        for requirement, choices in _ROLES.items():
             if not any(all(role in self.roles for role in roles) for roles in choices):
                 wanted = " or ".join(
                     " and ".join(ROLES[role].words for role in roles if role not in self.roles) for roles in choices
                 )
-                missing[figure] = f"No {figure}: the table has no column for {wanted}."
+                missing[requirement] = f"No {requirement}: the table has no column for {wanted}."
         if "returns" in missing:
             del missing["dates of returns"]
         return missing
