@@ -214,7 +214,7 @@ def test_every_single_column_can_be_missing(rows: list[Row]) -> None:
 def test_a_figure_without_its_column_is_absent_and_names_the_column(rows: list[Row]) -> None:
     with orders(rows[:20], columns=[c for c in SHOP_COLUMNS if c.name != "total_tax"]) as opened:
         figures = opened.figures(None)
-        assert opened.missing == {"taxes": "No taxes: the table has no column for the tax."}
+        assert opened.missing["taxes"] == "No taxes: the table has no column for the tax."
     assert (figures.taxes, figures.other) == (Absent.NO_COLUMN, Absent.NO_COLUMN)
     assert isinstance(figures.net_sales, Decimal)
 
