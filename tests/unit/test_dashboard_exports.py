@@ -145,7 +145,7 @@ def test_a_table_with_a_row_per_line_item_exports_all_rows_of_its_orders(
         sold = Condition("product", "in", ("Plate",))  # no SKU, so the title tells products apart
         for condition in (PAID, sold):
             selection = OrderSelection(timezone="UTC", conditions=(condition,))
-            answer = httpx.get(running.url + export_url(secret, head.generation, selection, "csv"))
+            answer = httpx.get(running.url + export_url(secret, head.generation, selection, "csv"), timeout=60)
             assert keys(answer.text, "Lineitem name") == ["Cup", "Plate"]
 
 
