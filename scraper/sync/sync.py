@@ -149,7 +149,7 @@ class _Sync:
         reconciliation = Reconciliation(pool, table, self._cache.snapshots, assembler, seconds, self._reporter)
         segments, unconfirmed = reconciliation.run(held or [EMPTY_TABLE], only)
         if unconfirmed:
-            return segments, StillMoving(f"{unconfirmed} key ranges kept changing while they were read.")
+            return segments, StillMoving(f"Key ranges that kept changing during the sync: {unconfirmed}.")
         return segments, None
 
     # -- before and after

@@ -133,8 +133,9 @@ def test_a_first_load_killed_at_any_step_leaves_nothing_or_all(
 def test_what_a_killed_sync_had_promised_is_done_by_the_next(copies: Copies, table: str, killer: Killer) -> None:
     from cache.storage.records import Worker
 
-    copies.cache.leadership.heartbeat(Worker())
+    worker = Worker()
     for step in (3, 12, 25):
+        copies.cache.leadership.heartbeat(worker)
         task = copies.cache.runs.request("test")
         assert killer.sync(step) == "killed"
         assert not copies.cache.runs.task(task.id).ended

@@ -198,14 +198,14 @@ def test_pages_that_reach_max_statement_time_are_continued(copies: Copies, monke
     for i in range(7):
         copies.execute(f"INSERT INTO {table} SELECT {i} * 100 + seq, REPEAT(MD5(seq), 1500) FROM seq_0_to_99")
     pages = []
-    original = Pager._page
+    original = Pager._select
 
     def page(self: Pager, *arguments: object) -> object:
         rows, limit = original(self, *arguments)  # type: ignore[arg-type]
         pages.append(len(rows))
         return rows, limit
 
-    monkeypatch.setattr(Pager, "_page", page)
+    monkeypatch.setattr(Pager, "_select", page)
     with FaultProxy(copies.session.export_url) as proxy:
         proxy.stall(2.6, size=1000, matching="LIMIT", times=1)
         with statements_end_after(copies, 2):
@@ -288,7 +288,7 @@ def test_a_range_that_keeps_changing_is_published_as_unverified(
     head = copies.cache.snapshots.head()
     assert head is not None
     assert (run.outcome, code(run), head.verified, head.verified_at) == ("unverified", "still_moving", False, None)
-    assert head.reason == "Ranges that kept changing while they were read: 1."
+    assert head.reason == "Key ranges that kept changing during the sync: 1."
     assert [row["note"] for row in json_rows(copies.cache.snapshots.open())][4:] == [note for _, note in ROWS[4:]]
     assert copies.sync(table).outcome == "published"
     assert copies.differences(table) == []
