@@ -22,11 +22,10 @@ Source = Literal["orders", "customers", "returned", "ordered", "units"]
 """What a sum is read from: `orders`, `customers` and `ordered` are sums over orders, `returned` over refunds by their
 own date, and `units` over line items."""
 
-
 _ZERO = Decimal(0)
 
 
-def _sum(needs: Requirement | None = None, **sql: str) -> Mapping[str, Any]:
+def _sum(sql: Mapping[Source, str], needs: Requirement | None = None) -> Mapping[str, Any]:
     """How a field is read: its aggregate in SQL by source, and what it needs of the table."""
     return {"needs": needs, "sql": sql}
 
@@ -56,31 +55,35 @@ class Figures:
         units: Pieces of all line items.
     """
 
-    orders: int = field(default=0, metadata=_sum(orders="count(*)"))
-    gross_sales: Amount = field(default=_ZERO, metadata=_sum("gross sales", orders="sum(gross)"))
-    discounts: Amount = field(default=_ZERO, metadata=_sum("discounts", orders="sum(discounts)"))
-    returns: Amount = field(default=_ZERO, metadata=_sum("returns", ordered="sum(returned)", returned="sum(amount)"))
-    shipping: Amount = field(default=_ZERO, metadata=_sum("shipping", orders="sum(shipping)"))
-    taxes: Amount = field(default=_ZERO, metadata=_sum("taxes", orders="sum(tax)"))
-    charged: Amount = field(default=_ZERO, metadata=_sum("total sales", orders="sum(total)"))
+    orders: int = field(default=0, metadata=_sum({"orders": "count(*)"}))
+    gross_sales: Amount = field(default=_ZERO, metadata=_sum({"orders": "sum(gross)"}, "gross sales"))
+    discounts: Amount = field(default=_ZERO, metadata=_sum({"orders": "sum(discounts)"}, "discounts"))
+    returns: Amount = field(
+        default=_ZERO, metadata=_sum({"ordered": "sum(returned)", "returned": "sum(amount)"}, "returns")
+    )
+    shipping: Amount = field(default=_ZERO, metadata=_sum({"orders": "sum(shipping)"}, "shipping"))
+    taxes: Amount = field(default=_ZERO, metadata=_sum({"orders": "sum(tax)"}, "taxes"))
+    charged: Amount = field(default=_ZERO, metadata=_sum({"orders": "sum(total)"}, "total sales"))
     returned_orders: Count = field(
         default=0,
         metadata=_sum(
+            {
+                "ordered": "count(*) FILTER (returned > 0)",
+                "returned": "count(DISTINCT o.key) FILTER (amount > 0)",
+            },
             "returns",
-            ordered="count(*) FILTER (returned > 0)",
-            returned="count(DISTINCT o.key) FILTER (amount > 0)",
         ),
     )
-    customers: Count = field(default=0, metadata=_sum("customers", customers="count(DISTINCT customer)"))
+    customers: Count = field(default=0, metadata=_sum({"customers": "count(DISTINCT customer)"}, "customers"))
     new_customers: Count = field(
-        default=0, metadata=_sum("customers", customers="count(DISTINCT customer) FILTER (NOT again)")
+        default=0, metadata=_sum({"customers": "count(DISTINCT customer) FILTER (NOT again)"}, "customers")
     )
     returning_customers: Count = field(
-        default=0, metadata=_sum("customers", customers="count(DISTINCT customer) FILTER (again)")
+        default=0, metadata=_sum({"customers": "count(DISTINCT customer) FILTER (again)"}, "customers")
     )
-    fulfilled: Count = field(default=0, metadata=_sum("fulfilment time", orders="count(fulfilling)"))
-    fulfilment_seconds: Count = field(default=0, metadata=_sum("fulfilment time", orders="sum(fulfilling)"))
-    units: Count = field(default=0, metadata=_sum("products", units="sum(quantity)"))
+    fulfilled: Count = field(default=0, metadata=_sum({"orders": "count(fulfilling)"}, "fulfilment time"))
+    fulfilment_seconds: Count = field(default=0, metadata=_sum({"orders": "sum(fulfilling)"}, "fulfilment time"))
+    units: Count = field(default=0, metadata=_sum({"units": "sum(quantity)"}, "products"))
 
     @property
     def net_sales(self) -> Amount:

@@ -173,19 +173,27 @@ class Orders:
         ordered = sorted(sums.items(), key=lambda item: (item[0][-1] or datetime.min, item[0][:-1]))
         return [Group(key[:-1], key[-1], from_sums(values, sources, self.missing)) for key, values in ordered]
 
-    def _queries(self, sources: Collection[Source]) -> Iterator[tuple[str, str]]:
-        """What to select, and from what: orders first, then refunds and line items beside their orders `o`."""
+    def _queries(self, sources: Sequence[Source]) -> Iterator[tuple[str, str]]:
+        """The sums to select, and the tables to select them from: one query for sources with the same tables."""
+        by_tables: dict[str, list[Source]] = {}
+        for source in sources:
+            by_tables.setdefault(self._tables(source), []).append(source)
+        for tables, together in by_tables.items():
+            yield select_sums(*together), tables
+
+    def _tables(self, source: Source) -> str:
+        """SQL of the tables of a source, with the orders as `o`."""
         facts = self.facts
-        of_orders: tuple[Source, ...] = ("orders", "customers", "ordered")
-        yield select_sums(*(source for source in of_orders if source in sources)), f"{facts.orders} AS o"
-        if "returned" in sources:
-            refunds = (
-                f"(SELECT o.* EXCLUDE (local), r.local, r.amount FROM {facts.refunds} AS r "
-                f"JOIN {facts.orders} AS o USING (key)) AS o"
-            )
-            yield select_sums("returned"), refunds
-        if "units" in sources:
-            yield select_sums("units"), f"{facts.lines} AS l JOIN {facts.orders} AS o USING (key)"
+        match source:
+            case "orders" | "customers" | "ordered":
+                return f"{facts.orders} AS o"
+            case "returned":
+                return (
+                    f"(SELECT o.* EXCLUDE (local), r.local, r.amount FROM {facts.refunds} AS r "
+                    f"JOIN {facts.orders} AS o USING (key)) AS o"
+                )
+            case "units":
+                return f"{facts.lines} AS l JOIN {facts.orders} AS o USING (key)"
 
     # -- orders
 

@@ -20,6 +20,7 @@ from shop_factory import SHOP_COLUMNS, shop
 from cache.analytics.dimensions import DIMENSIONS
 from cache.analytics.fact_tables import ROW_KEY
 from cache.analytics.figures import Figures
+from cache.analytics.metrics import METRICS, Metric
 from cache.analytics.orders import Orders
 from cache.analytics.periods import Span
 from cache.analytics.rankings import cohorts, customers, products, repeats
@@ -226,6 +227,13 @@ def test_what_was_not_requested_differs_from_what_cannot_be_computed(opened: Ord
     assert isinstance(group.figures.customers, int) and isinstance(group.figures.units, int)
     assert isinstance(group.figures.returning_customer_rate, Decimal)
     assert Figures().returning_customer_rate is Absent.UNDEFINED
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+def test_a_metric_has_a_value_once_what_it_names_is_counted(opened: Orders, metric: Metric) -> None:
+    (group,) = opened.groups((), None, None, USD, customers=metric.customers, units=metric.units)
+    assert metric.available(opened.missing)
+    assert not isinstance(metric.value(group.figures), Absent)
 
 
 def test_a_table_of_anything_else_is_told_as_missing_everything() -> None:
