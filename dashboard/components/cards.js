@@ -9,7 +9,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (card.formula) {
       const help = element("button", "help", "?");
       help.type = "button";
-      help.setAttribute("aria-label", `How ${card.label} is counted`);
+      help.setAttribute("aria-label", `How ${card.label} is computed`);
       help.setAttribute("aria-describedby", `tip-${card.id}`);
       const tip = element("span", "tip", card.formula);
       tip.id = `tip-${card.id}`;
@@ -19,7 +19,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const value = element(data.pickable ? "button" : "span", "value", card.value);
     if (data.pickable) {
       value.type = "button";
-      value.title = "Open the orders behind it";
+      value.title = "Open the orders of this figure";
       value.addEventListener("click", () => setTriggerValue("picked", card.id));
     }
     const compared = element("div", "compared");
@@ -46,15 +46,15 @@ export default function ({ data, parentElement, setTriggerValue }) {
   }
 
   function drawn(name, attributes) {
-    const made = document.createElementNS("http://www.w3.org/2000/svg", name);
-    Object.entries(attributes).forEach(([key, value]) => made.setAttribute(key, value));
-    return made;
+    const node = document.createElementNS("http://www.w3.org/2000/svg", name);
+    Object.entries(attributes).forEach(([key, value]) => node.setAttribute(key, value));
+    return node;
   }
 
   function element(name, className = "", text = "") {
-    const made = document.createElement(name);
-    made.className = className;
-    made.textContent = text;
-    return made;
+    const node = document.createElement(name);
+    node.className = className;
+    node.textContent = text;
+    return node;
   }
 }

@@ -5,7 +5,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   const head = table.createTHead().insertRow();
   data.columns.forEach((column) => {
-    const cell = document.createElement(column.label ? "th" : "td"); // a header without words says nothing
+    const cell = document.createElement(column.label ? "th" : "td"); // an empty header is noise to screen readers
     if (column.label) cell.scope = "col";
     cell.textContent = column.label;
     cell.className = look(column);
@@ -32,7 +32,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     });
   });
   parentElement.querySelector(".place").replaceChildren(table);
-  parentElement.host.dataset.drawn = ""; // the room that style.css kept for it is free again
+  parentElement.host.dataset.drawn = ""; // style.css no longer needs to keep space for it
 
   function content(value, row, i) {
     const cell = typeof value === "string" ? { text: value } : value;
@@ -59,11 +59,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
   }
 
   function element(name, className, text) {
-    const made = document.createElement(name);
-    made.className = className;
-    made.textContent = text;
-    made.dir = "auto";
-    return made;
+    const node = document.createElement(name);
+    node.className = className;
+    node.textContent = text;
+    node.dir = "auto";
+    return node;
   }
 
   function look(column) {
