@@ -42,8 +42,13 @@ MONEY = st.decimals(-10_000, 10_000, places=2)
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5)
 INSTANT = st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "eq": operator.eq, "ne": operator.ne, "gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le,
-}  # fmt: skip
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
+}
 
 
 def rows(name: str, values: list[Any], condition: Condition) -> list[Any]:

@@ -57,15 +57,54 @@ COLUMNS = (
 ROWS: list[Row] = [
     dict(zip((c.name for c in COLUMNS), values, strict=True))
     for values in (
-        ("1", "-9007199254740993", "1", "598.94", "12345678901234567890.0123456789", "0.1", "2.5", "2025-12-29",
-         "2025-12-29 10:25:00", "1766000000.250000", 'She said "hi",\r\nthen =1+1', '[{"a": 1.50}]', "00FF"),
-        ("9007199254740992", "9007199254740992", "0", "-0.05", "-1.5", "-2", "1e300", "1899-12-31",
-         "1850-01-01 00:00:00", "1.000000", "", '"{\\"b\\": \\"x\\"}"', ""),
-        ("18446744073709551615", "0", "2", "0.00", "0", "1.5", "0", "9999-12-31",
-         "2024-02-29 23:59:59", None, "NULL", "no json", "2B"),
+        (
+            "1",
+            "-9007199254740993",
+            "1",
+            "598.94",
+            "12345678901234567890.0123456789",
+            "0.1",
+            "2.5",
+            "2025-12-29",
+            "2025-12-29 10:25:00",
+            "1766000000.250000",
+            'She said "hi",\r\nthen =1+1',
+            '[{"a": 1.50}]',
+            "00FF",
+        ),
+        (
+            "9007199254740992",
+            "9007199254740992",
+            "0",
+            "-0.05",
+            "-1.5",
+            "-2",
+            "1e300",
+            "1899-12-31",
+            "1850-01-01 00:00:00",
+            "1.000000",
+            "",
+            '"{\\"b\\": \\"x\\"}"',
+            "",
+        ),
+        (
+            "18446744073709551615",
+            "0",
+            "2",
+            "0.00",
+            "0",
+            "1.5",
+            "0",
+            "9999-12-31",
+            "2024-02-29 23:59:59",
+            None,
+            "NULL",
+            "no json",
+            "2B",
+        ),
         ("18446744073709551616"[:-1] + "4", None, None, None, None, None, None, None, None, None, None, None, None),
     )
-]  # fmt: skip
+]
 ROWS = sorted(ROWS, key=lambda row: int(row["id"] or 0))
 
 
@@ -239,8 +278,12 @@ def test_excel_gets_typed_values_where_it_holds_them_exactly_else_text(rendered:
     header, first, second, nulls, last = cells_of(rendered(RowFormat("xlsx")))
     assert header == [c.name for c in COLUMNS]
     assert first[:6] == [1, "-9007199254740993", True, 598.94, "12345678901234567890.0123456789", 0.1]
-    assert first[6:10] == [2.5, datetime(2025, 12, 29), datetime(2025, 12, 29, 10, 25),
-                           datetime(2025, 12, 17, 19, 33, 20, 250_000)]  # fmt: skip
+    assert first[6:10] == [
+        2.5,
+        datetime(2025, 12, 29),
+        datetime(2025, 12, 29, 10, 25),
+        datetime(2025, 12, 17, 19, 33, 20, 250_000),
+    ]
     assert first[10:] == ['She said "hi",_x000D_\nthen =1+1', '[{"a":1.50}]', "AP8="]
     assert second[:5] == ["9007199254740992", "9007199254740992", False, -0.05, -1.5]
     assert second[7:9] == ["1899-12-31", "1850-01-01T00:00:00Z"]
@@ -306,9 +349,22 @@ def test_parquet_keeps_the_exact_types(parquet: Path) -> None:
     schema = pq.read_schema(parquet)
     assert schema.names == [c.name for c in COLUMNS]
     assert [str(field.type) for field in schema][:7] == [
-        "uint64", "int64", "int64", "decimal128(12, 2)", "decimal128(30, 10)", "float", "double"]  # fmt: skip
+        "uint64",
+        "int64",
+        "int64",
+        "decimal128(12, 2)",
+        "decimal128(30, 10)",
+        "float",
+        "double",
+    ]
     assert [str(field.type) for field in schema][7:] == [
-        "date32[day]", "timestamp[us, tz=UTC]", "timestamp[us, tz=UTC]", "string", "string", "binary"]  # fmt: skip
+        "date32[day]",
+        "timestamp[us, tz=UTC]",
+        "timestamp[us, tz=UTC]",
+        "string",
+        "string",
+        "binary",
+    ]
 
 
 def first_row(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
