@@ -1,39 +1,41 @@
-"""The one error family. Each error names what failed, and what to do next.
+"""Errors. Each one says what failed and what to do next.
 
-OrdersError                 every error of ours
+OrdersError                 base of all errors
 |- SettingsInvalid          a setting is missing or does not parse
 |- CacheError
 |  |- NoSnapshot            nothing has been published yet
-|  |- UnknownGeneration     that generation is not kept (any more)
-|  |- ChangesGone           what changed since that generation is not known (any more)
-|  |- NoKey                 the table has no key to tell changed rows by
-|  |- SnapshotDamaged       a file of a generation is missing or has another size
+|  |- UnknownGeneration     the generation is not kept
+|  |- ChangesGone           the changes since a generation are no longer known
+|  |- NoKey                 the table has no primary key
+|  |- SnapshotDamaged       a file of a generation is missing or damaged
 |  |- CacheFormat           a newer version of the product wrote the cache
-|  |- PublishConflict       the generation to grow from is no longer the newest
-|  |- CacheUnwritable       the folder cannot be written, or the disk is full
+|  |- PublishConflict       the parent generation is no longer the newest
+|  |- CacheUnwritable       the cache cannot be written
 |  |- SyncRunning           another process holds the sync lock
 |  |- NoWorker              no scheduler is alive to run a refresh
-|  |- UnknownTask           no refresh has that id
-|  |- BadFilter             a filter names no column, or what its column does not take
-|  |- ColumnMasked          a filter, sort or facet is on a column that is hidden from this key
-|  |- BadKey                an API key's name is taken, unknown or none
-|  |- QueryRefused          the engine that scans cannot run a query
-|  |- TooManyRows           more rows than the format takes
-|  |- QueryTimeout          a scan took too long
-|  |- ScanFailed            the process that scans ended before it had answered
-|  `- ScanBusy              every process that scans is at work for someone else
+|  |- UnknownTask           there is no refresh with that id
+|  |- BadFilter             a filter, sort or facet does not fit the columns
+|  |- ColumnMasked          the request needs a column that is hidden from the key
+|  |- BadKey                an API key's name is taken, unknown or not allowed
+|  |- QueryRefused          the query engine cannot run the query
+|  |- TooManyRows           the format cannot hold that many rows
+|  |- QueryTimeout          a query took too long
+|  |- ScanFailed            the process that runs a query ended
+|  `- ScanBusy              all query processes are busy
 `- ScrapeError              see scraper/errors.py
+
+A message is made in its class, so that documents can show it as an example (api/contract/error_codes.py).
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from pydantic import BaseModel
 
 
 class Trouble(BaseModel, frozen=True):
-    """An error as it is kept and shown: the same words in the log, `/status` and the dashboard."""
+    """An error as it is stored and shown: the same words in the log, `/status` and the dashboard."""
 
     code: str
     message: str
@@ -42,19 +44,25 @@ class Trouble(BaseModel, frozen=True):
 
 
 class OrdersError(Exception):
-    """Base of every error of ours.
+    """Base of all errors of this product.
 
-    Parameters: `message` says in a sentence what failed and where; `advice` says what to do next (each class has a
-    default). `code` is what programs read; `transient` tells whether the same call may succeed later by itself.
+    Args:
+        message: A sentence that says what failed, and where. None: the default of the class.
+        advice: What to do next. None: the default of the class.
+
+    Attributes:
+        code: What programs read.
+        transient: Whether the same call may succeed later.
     """
 
     code: ClassVar[str] = "error"
+    default_message: ClassVar[str] = "It failed."
     advice: str = "See the log for details."
     transient: ClassVar[bool] = False
 
-    def __init__(self, message: str, advice: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
+    def __init__(self, message: str | None = None, advice: str | None = None) -> None:
+        self.message = self.default_message if message is None else message
+        super().__init__(self.message)
         if advice is not None:
             self.advice = advice
 
@@ -62,117 +70,220 @@ class OrdersError(Exception):
         return f"{self.message} {self.advice}"
 
     def trouble(self) -> Trouble:
+        """The error as it is stored."""
         return Trouble(code=self.code, message=self.message, advice=self.advice, transient=self.transient)
 
 
 class SettingsInvalid(OrdersError):
+    """A setting is missing or does not parse."""
+
     code = "settings_invalid"
     advice = "Correct it in the environment or in .env; docs/configuration.md lists every setting."
 
 
 class CacheError(OrdersError):
+    """Base of the errors of the cache."""
+
     code = "cache_error"
 
 
 class NoSnapshot(CacheError):
+    """Nothing has been published yet. The API's contract fixes how the message begins."""
+
     code = "no_snapshot"
+    default_message = "No cached data available."
     advice = "The first sync fills the cache: wait for it, press refresh, or run `python -m scraper sync`."
     transient = True
 
 
 class UnknownGeneration(CacheError):
+    """The generation is not kept."""
+
     code = "unknown_generation"
     advice = "Start again from the newest generation."
 
+    @classmethod
+    def of(cls, generation: int, advice: str | None = None) -> Self:
+        """The error for a generation."""
+        return cls(f"Generation {generation} is not kept.", advice)
+
 
 class ChangesGone(CacheError):
+    """The changes since a generation are no longer known."""
+
     code = "changes_gone"
     advice = "Load all rows again with GET /fetch-data, and ask from its generation on."
 
+    @classmethod
+    def since(cls, generation: int) -> Self:
+        """The error where no change lists are kept from that generation on."""
+        return cls(f"The changes since generation {generation} are not kept.")
+
 
 class NoKey(CacheError):
+    """The table has no primary key, so changed rows cannot be identified."""
+
     code = "no_key"
     advice = "Load all rows with GET /fetch-data; its ETag tells whether anything changed."
 
+    @classmethod
+    def of(cls, table: str) -> Self:
+        """The error for a table."""
+        return cls(f"The table {table} has no primary key, so changed rows cannot be identified.")
+
 
 class SnapshotDamaged(CacheError):
+    """A file of a generation is missing or damaged."""
+
     code = "snapshot_damaged"
     advice = "The next sync writes what is missing again: press refresh or run `python -m scraper sync`."
 
+    @classmethod
+    def of(cls, generation: int, segment: str, fault: str) -> Self:
+        """The error for a segment; `fault` is the rest of the sentence."""
+        return cls(f"Generation {generation}: segment {segment} {fault}.")
+
 
 class CacheFormat(CacheError):
+    """A newer version of the product wrote the cache."""
+
     code = "cache_format"
-    advice = "Run the same version everywhere; this one neither writes nor reads that cache."
+    advice = "Run the same version everywhere. This version can neither read nor write that cache."
     transient = True
+
+    @classmethod
+    def of(cls, format: int, supported: int) -> Self:
+        """The error for a format number."""
+        return cls(f"The cache has format {format}; this version reads formats up to {supported}.")
 
 
 class PublishConflict(CacheError):
+    """The parent generation is no longer the newest."""
+
     code = "publish_conflict"
-    advice = "Another sync published meanwhile; nothing is lost, the next one starts from there."
+    advice = "Another sync published meanwhile. Nothing is lost: the next sync starts from there."
     transient = True
 
 
 class CacheUnwritable(CacheError):
+    """The cache cannot be written: the disk is full or read-only."""
+
     code = "cache_unwritable"
     advice = "Free disk space, or give this user write access to the cache folder (CACHE_URL)."
     transient = True
 
+    @classmethod
+    def because(cls, reason: str) -> Self:
+        """The error for a reason that the operating system gives."""
+        return cls(f"The cache folder cannot be written: {reason}.")
+
 
 class SyncRunning(CacheError):
+    """Another process holds the sync lock."""
+
     code = "sync_running"
     advice = "Wait for it to end; its progress is on the dashboard and under GET /status."
     transient = True
 
 
 class NoWorker(CacheError):
+    """No scheduler is alive to run a refresh."""
+
     code = "no_worker"
+    default_message = "No scheduler is alive, so a refresh would never run."
     advice = "Start the dashboard, the API or `python -m scraper worker` with SCHEDULER=auto."
     transient = True
 
 
 class UnknownTask(CacheError):
+    """There is no refresh with that id."""
+
     code = "unknown_task"
-    advice = "Ask for a new refresh with POST /refresh."
+    default_message = "There is no refresh with that id."
+    advice = "Request a new refresh with POST /refresh."
 
 
 class BadFilter(CacheError):
+    """A filter, sort or facet does not fit the columns."""
+
     code = "bad_filter"
     advice = "GET /fetch-data?metadata_only=true lists the columns and their types."
 
+    @classmethod
+    def value(cls, name: str, value: str, takes: str) -> Self:
+        """The error for a value that a column, or an operator, does not take."""
+        return cls(f"{name} does not take {value!r}.", f"It takes {takes}.")
+
 
 class ColumnMasked(CacheError):
+    """The request needs a column that is hidden from the key."""
+
     code = "column_masked"
     advice = "Leave it out, or use a key that is not masked."
 
+    @classmethod
+    def of(cls, column: str) -> Self:
+        """The error for a column. Its values could be guessed by filters, sorts and facets."""
+        return cls(f"Column '{column}' is hidden from this key, so it cannot be used in filters, sorts or facets.")
+
 
 class BadKey(CacheError):
+    """An API key's name is taken, unknown or not allowed."""
+
     code = "bad_key"
     advice = "`python -m api keys list` shows the keys."
 
 
 class QueryRefused(CacheError):
+    """The query engine cannot run the query."""
+
     code = "query_refused"
     advice = "Ask for fewer columns, a narrower filter or no sort."
 
+    @classmethod
+    def by_engine(cls, reason: str) -> Self:
+        """The error for an exception of the engine."""
+        return cls(f"The query engine refused the query ({reason}).")
+
 
 class TooManyRows(CacheError):
+    """The format cannot hold that many rows."""
+
     code = "too_many_rows"
-    advice = "Filter the rows, ask for a page with limit and offset, or take format=csv."
+    advice = "Filter the rows, request a page with limit and offset, or use format=csv."
+
+    @classmethod
+    def for_sheet(cls, rows: int, maximum: int) -> Self:
+        """The error for a sheet of Excel."""
+        return cls(f"An Excel sheet holds {maximum:,} rows; these are {rows:,}.")
 
 
 class QueryTimeout(CacheError):
+    """A query took too long."""
+
     code = "query_timeout"
-    advice = "Filter by columns that hold numbers, dates or short texts, or take all rows and search in them."
+    advice = "Filter by columns with numbers, dates or short texts, or load all rows and search them yourself."
     transient = True
+
+    @classmethod
+    def after(cls, seconds: float) -> Self:
+        """The error after that many seconds."""
+        return cls(f"The query took longer than {seconds:g} seconds.")
 
 
 class ScanFailed(CacheError):
+    """The process that runs a query ended."""
+
     code = "scan_failed"
+    default_message = "The process that runs the query ended unexpectedly."
     advice = "Try again; the log has the cause."
     transient = True
 
 
 class ScanBusy(CacheError):
+    """All query processes are busy."""
+
     code = "scan_busy"
+    default_message = "All query processes are busy with other requests."
     advice = "Try again in a moment."
     transient = True

@@ -7,14 +7,53 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from api.contract import errors as api_errors
-from api.contract.fetch_query import LIMIT
+from api.contract.errors import (
+    ApiError,
+    BadRequest,
+    BodyTooLarge,
+    ClientGone,
+    Forbidden,
+    HeadTooLarge,
+    InternalError,
+    MethodNotAllowed,
+    NotFound,
+    RateLimited,
+    RefreshTimeout,
+    RequestTooSlow,
+    ShuttingDown,
+    SignatureExpired,
+    SignatureInvalid,
+    SnapshotTooOld,
+    Unauthorized,
+)
+from api.contract.fetch_query import LIMIT, RESTART_PAGING
 from api.contract.json_response import iso
 from api.contract.parameters import does_not_parse
 from api.contract.request_limits import MAX_BODY, MAX_HEAD, RECEIVE_SECONDS
 from api.contract.response_models import INSTANT, TASK_ID
-from cache import errors
-from cache.errors import OrdersError
+from cache.errors import (
+    BadFilter,
+    CacheFormat,
+    CacheUnwritable,
+    ChangesGone,
+    ColumnMasked,
+    NoKey,
+    NoSnapshot,
+    NoWorker,
+    OrdersError,
+    QueryRefused,
+    QueryTimeout,
+    ScanBusy,
+    ScanFailed,
+    SnapshotDamaged,
+    TooManyRows,
+    UnknownGeneration,
+    UnknownTask,
+)
+from cache.export.pool import QUERY_SECONDS
+from cache.export.row_format import MAX_SHEET_ROWS
+from cache.query.values import accepted_values
+from cache.storage.file_format import FORMAT
 
 
 class ErrorCode(NamedTuple):
@@ -33,97 +72,52 @@ class ErrorCode(NamedTuple):
     message: str
 
 
-def _api(example: api_errors.ApiError, occurs: str) -> ErrorCode:
-    return ErrorCode(example.code, example.status, occurs, str(example))
+REFRESH_FAILED = 502  # the status for the code of the error that a sync ended with
 
-
-def _cache(status: int, example: OrdersError, occurs: str) -> ErrorCode:
-    return ErrorCode(example.code, status, occurs, str(example))
-
-
-REFRESH_FAILED = 502  # with the code of the error that the sync ended with
-_CODES = (
-    _api(api_errors.BadRequest(), "the request is not valid HTTP"),
-    _api(api_errors.ClientGone(), "the client disconnected before its request was complete"),
-    _api(does_not_parse(LIMIT), "a parameter is unknown, missing, given twice, or does not parse"),
-    _cache(
-        400,
-        errors.BadFilter(
-            "total_price does not take 'abc'.", "It takes a decimal number of up to 38 digits, such as 598.94."
-        ),
-        "a filter, sort or list of columns does not fit the columns",
-    ),
-    _cache(
-        400,
-        errors.QueryRefused("The engine refused the query (OutOfMemoryException)."),
-        "the query engine cannot run the query",
-    ),
-    _cache(
-        400,
-        errors.TooManyRows("These are 2,000,000 rows, and a sheet of Excel holds 1,048,575."),
-        "the format cannot hold that many rows",
-    ),
-    _api(api_errors.Unauthorized(), "no key, a wrong key, or one that has expired"),
-    _api(api_errors.SignatureInvalid(), "a signed address was changed, or its key is gone"),
-    _api(api_errors.SignatureExpired(), "a signed address has expired"),
-    _api(api_errors.Forbidden("shop", "refresh"), "the key lacks the scope"),
-    _cache(
-        403,
-        errors.ColumnMasked("Column 'email' is hidden from this key, and cannot be filtered, sorted or counted by."),
-        "the request needs a column that is hidden from the key",
-    ),
-    _api(api_errors.NotFound(), "there is no such path"),
-    _cache(404, errors.UnknownTask("There is no refresh with that id."), "there is no refresh with that id"),
-    _api(
-        api_errors.MethodNotAllowed("DELETE", ("GET", "HEAD")),
-        "the path does not take this method; `Allow` lists those it takes",
-    ),
-    _api(api_errors.RequestTooSlow(RECEIVE_SECONDS), "the request took too long to arrive"),
-    _cache(
-        409,
-        errors.NoKey("The table orders has no key that tells its rows apart."),
-        "the table has no primary key, so changed rows cannot be identified",
-    ),
-    _cache(
-        410,
-        errors.UnknownGeneration("Generation 12 is not kept.", "Start again without `after`."),
-        "the generation of `after` is no longer kept",
-    ),
-    _cache(
-        410,
-        errors.ChangesGone("What changed since generation 12 is not kept."),
-        "the changes since that generation are no longer known",
-    ),
-    _api(api_errors.BodyTooLarge(MAX_BODY), f"the body is longer than {MAX_BODY // 1024} KB"),
-    _api(api_errors.RateLimited(12), "too many requests, or too many wrong keys; `Retry-After` says how long to wait"),
-    _api(api_errors.HeadTooLarge(MAX_HEAD), f"address and headers are longer than {MAX_HEAD // 1024} KB"),
-    _api(api_errors.InternalError(), "a fault in the API; the log has the cause"),
-    _cache(503, errors.NoSnapshot("No cached data available."), "nothing is cached yet; `status` is `pending`"),
-    _cache(503, errors.NoWorker("No scheduler is alive."), "no scheduler is alive to run a refresh"),
-    _api(
-        api_errors.SnapshotTooOld(iso(INSTANT)),
-        "the data is older than two sync intervals plus the time limit of a sync",
-    ),
-    _cache(503, errors.SnapshotDamaged("Generation 12: segment 5f2c is damaged."), "a file of the cache is damaged"),
-    _cache(503, errors.CacheFormat("The cache has format 3, this version reads 2."), "a newer version wrote the cache"),
-    _cache(
-        503,
-        errors.CacheUnwritable("The cache folder cannot be written: No space left on device."),
-        "the cache cannot be written",
-    ),
-    _cache(503, errors.QueryTimeout("The query took longer than 10 seconds."), "a query took too long"),
-    _cache(
-        503,
-        errors.ScanFailed("The process that scans ended before it had answered."),
-        "the process that runs the query ended",
-    ),
-    _cache(
-        503, errors.ScanBusy("The processes that scan are at work for other requests."), "all query processes are busy"
-    ),
-    _api(api_errors.ShuttingDown(), "the API stops while `wait` waits"),
-    _api(
-        api_errors.RefreshTimeout(TASK_ID),
-        "the refresh that `wait` requested continues; `task_id` and `Location` say where to follow it",
-    ),
+_BAD_FILTER = BadFilter.value("total_price", "abc", accepted_values("decimal"))
+_API_ERRORS: tuple[tuple[ApiError, str], ...] = (
+    (BadRequest(), "the request is not valid HTTP"),
+    (ClientGone(), "the client disconnected before its request was complete"),
+    (does_not_parse(LIMIT), "a parameter is unknown, missing, given twice, or does not parse"),
+    (Unauthorized(), "no key, a wrong key, or one that has expired"),
+    (SignatureInvalid(), "a signed address was changed, or its key is gone"),
+    (SignatureExpired(), "a signed address has expired"),
+    (Forbidden("shop", "refresh"), "the key lacks the scope"),
+    (NotFound(), "there is no such path"),
+    (MethodNotAllowed("DELETE", ("GET", "HEAD")), "the path does not take this method; `Allow` lists those it takes"),
+    (RequestTooSlow(RECEIVE_SECONDS), "the request took too long to arrive"),
+    (BodyTooLarge(MAX_BODY), f"the body is longer than {MAX_BODY // 1024} KB"),
+    (RateLimited(12), "too many requests, or too many wrong keys; `Retry-After` says how long to wait"),
+    (HeadTooLarge(MAX_HEAD), f"address and headers are longer than {MAX_HEAD // 1024} KB"),
+    (InternalError(), "a fault in the API; the log has the cause"),
+    (SnapshotTooOld(iso(INSTANT)), "the data is older than two sync intervals plus the time limit of a sync"),
+    (ShuttingDown(), "the API stops while `wait` waits"),
+    (RefreshTimeout(TASK_ID), "the refresh that `wait` requested continues; `task_id` and `Location` say where"),
 )
-CODES = {code.name: code for code in _CODES}
+_CACHE_ERRORS: tuple[tuple[int, OrdersError, str], ...] = (
+    (
+        400,
+        BadFilter.value("total_price", "abc", accepted_values("decimal")),
+        "a filter, sort or facet does not fit the columns",
+    ),
+    (400, QueryRefused.by_engine("OutOfMemoryException"), "the query engine cannot run the query"),
+    (400, TooManyRows.for_sheet(2_000_000, MAX_SHEET_ROWS), "the format cannot hold that many rows"),
+    (403, ColumnMasked.of("email"), "the request needs a column that is hidden from the key"),
+    (404, UnknownTask(), "there is no refresh with that id"),
+    (409, NoKey.of("orders"), "the table has no primary key, so changed rows cannot be identified"),
+    (410, UnknownGeneration.of(12, RESTART_PAGING), "the generation of `after` is no longer kept"),
+    (410, ChangesGone.since(12), "the changes since that generation are no longer known"),
+    (503, NoSnapshot(), "nothing is cached yet; `status` is `pending`"),
+    (503, NoWorker(), "no scheduler is alive to run a refresh"),
+    (503, SnapshotDamaged.of(12, "5f2c", "lacks columns.bin"), "a file of the cache is missing or damaged"),
+    (503, CacheFormat.of(FORMAT + 1, FORMAT), "a newer version of the product wrote the cache"),
+    (503, CacheUnwritable.because("No space left on device"), "the cache cannot be written"),
+    (503, QueryTimeout.after(QUERY_SECONDS), "a query took too long"),
+    (503, ScanFailed(), "the process that runs the query ended"),
+    (503, ScanBusy(), "all query processes are busy"),
+)
+_CODES = [
+    *(ErrorCode(error.code, error.status, occurs, str(error)) for error, occurs in _API_ERRORS),
+    *(ErrorCode(error.code, status, occurs, str(error)) for status, error, occurs in _CACHE_ERRORS),
+]
+CODES = {code.name: code for code in sorted(_CODES, key=lambda code: code.status)}

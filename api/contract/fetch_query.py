@@ -67,6 +67,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     flag("wait", "Refreshes first, then answers from the new snapshot."),
     flag("stream", "Answers as server-sent events. With `refresh`, sends the rows again after the refresh."),
 )
+RESTART_PAGING = "Start again without `after`, from the newest generation."
 KNOWN: Mapping[str, Parameter] = {parameter.name: parameter for parameter in PARAMETERS}
 
 # Parameters that contradict each other, and what to do.

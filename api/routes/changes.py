@@ -87,7 +87,7 @@ class ChangesEndpoint:
         """What each generation changed that the client has not received."""
         newest, position = view.snapshot.generation, max(since.generation, since.through or 0)
         if not view.snapshot.manifest.key:
-            raise NoKey(f"The table {view.snapshot.manifest.source.table} has no key that tells its rows apart.")
+            raise NoKey.of(view.snapshot.manifest.source.table)
         if position > newest:
             head = self._cache.snapshots.head()
             if head is not None and position <= head.generation:

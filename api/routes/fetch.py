@@ -11,7 +11,7 @@ from starlette.types import Scope
 
 from api.auth.authentication import Admission, admission_of
 from api.contract.errors import RefreshFailed
-from api.contract.fetch_query import FetchQuery, parse_fetch_query
+from api.contract.fetch_query import RESTART_PAGING, FetchQuery, parse_fetch_query
 from api.http.prepared_response import Chunk, PreparedResponse
 from api.routes.prepared import prepare
 from api.routes.refresh import AutomaticRefresh, no_snapshot_error, request_automatically
@@ -126,7 +126,7 @@ class FetchEndpoint:
         except NoSnapshot as error:
             raise await run_in_threadpool(no_snapshot_error, self._cache, refresh) from error
         except UnknownGeneration as error:
-            raise UnknownGeneration(error.message, "Start again without `after`, from the newest one.") from error
+            raise UnknownGeneration(error.message, RESTART_PAGING) from error
 
     async def _events(
         self, request: Request, view: SnapshotView, parameters: FetchQuery, refresh: AutomaticRefresh | None

@@ -60,7 +60,7 @@ def no_snapshot_error(cache: Cache, refresh: AutomaticRefresh | None) -> NoSnaps
     advice = refresh.info if refresh else NoSnapshot.advice
     if last and last.error:
         advice = f"The last sync failed: {last.error.message} {last.error.advice} {advice}"
-    return NoSnapshot("No cached data available.", advice)
+    return NoSnapshot(advice=advice)
 
 
 class RefreshEndpoints:

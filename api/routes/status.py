@@ -60,11 +60,11 @@ class StatusEndpoints:
         if view is None and status.cache_error:
             return refusal(CacheFormat(status.cache_error.message, status.cache_error.advice))
         if view is None:
-            return refusal(NoSnapshot("There is no cached data to serve."))
+            return refusal(NoSnapshot())
         if now() - view.head.updated_at > self._max_age:
             return refusal(SnapshotTooOld(iso(view.head.updated_at)))
         if not status.workers:
-            return refusal(NoWorker("No scheduler is alive."))
+            return refusal(NoWorker())
         return JsonResponse(Ready(status="ready", generation=view.generation, timestamp_iso=now()))
 
     async def _newest_view(self) -> SnapshotView | None:

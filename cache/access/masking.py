@@ -31,6 +31,4 @@ def refuse_masked(asked: Iterable[str], masked: Collection[str]) -> None:
     """Raises ColumnMasked where a filter, sort or facet is on a masked column: its values could be guessed by it."""
     for name in asked:
         if name in masked:
-            raise ColumnMasked(
-                f"Column '{name}' is hidden from this key, and cannot be filtered, sorted or counted by."
-            )
+            raise ColumnMasked.of(name)

@@ -120,7 +120,7 @@ class ScanExecutor:
             self._snapshot = None
             self._open(request.generation)  # raises where the generation is gone by now, or damaged
             print(f"scan: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
-            raise QueryRefused(f"The engine refused the query ({type(error).__name__}).") from error
+            raise QueryRefused.by_engine(type(error).__name__) from error
 
     def _open(self, generation: int) -> Snapshot:
         if self._snapshot is None or self._snapshot.generation != generation:

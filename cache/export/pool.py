@@ -151,7 +151,7 @@ class ScanPool:
                     while (piece := await worker.receive()) is not None:
                         data += piece
             except TimeoutError as error:
-                raise QueryTimeout(f"The query took longer than {QUERY_SECONDS} seconds.") from error
+                raise QueryTimeout.after(QUERY_SECONDS) from error
             return bytes(data), worker.summary
 
     async def _export(self, generation: int, query: Query, **more: Any) -> AsyncGenerator[bytes]:
@@ -173,7 +173,7 @@ class ScanPool:
             async with asyncio.timeout(QUEUE_SECONDS):
                 await slots.acquire()
         except TimeoutError as error:
-            raise ScanBusy("All worker processes are busy with other requests.") from error
+            raise ScanBusy() from error
         try:
             worker = self._take_idle() or await self._start()
             try:
@@ -274,7 +274,7 @@ class _Worker:
 
 
 def _worker_ended() -> ScanFailed:
-    return ScanFailed("The worker process ended before it had answered.")
+    return ScanFailed()
 
 
 def _error_of(trouble: Trouble) -> OrdersError:

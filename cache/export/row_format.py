@@ -11,6 +11,8 @@ from cache.schema import Column
 
 FileFormat = Literal["json", "ndjson", "csv", "xlsx", "parquet"]
 
+MAX_SHEET_ROWS = 1_048_575  # rows of an Excel sheet below its header
+
 
 @dataclass(frozen=True)
 class RowFormat:

@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cache.errors import TooManyRows
+from cache.export.row_format import MAX_SHEET_ROWS
 from cache.export.text_formats import unquoted_json
 from cache.schema import Column
 
-MAX_ROWS = 1_048_575  # below the header
 MAX_CHARACTERS = 32_767  # of a cell, in UTF-16 units
 MAX_DIGITS = 15  # of a number
 
@@ -73,8 +73,8 @@ def write_workbook(
     Raises:
         TooManyRows: An Excel sheet does not hold so many.
     """
-    if rows > MAX_ROWS:
-        raise TooManyRows(f"These are {rows:,} rows, and a sheet of Excel holds {MAX_ROWS:,}.")
+    if rows > MAX_SHEET_ROWS:
+        raise TooManyRows.for_sheet(rows, MAX_SHEET_ROWS)
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as book:
         for name, text in {**_PARTS, "xl/styles.xml": _styles(columns)}.items():
             with book.open(name, "w") as part:  # `writestr` would note the time: the same rows make the same bytes

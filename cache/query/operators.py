@@ -76,7 +76,7 @@ class Operator:
         if self.takes == "text":
             return [value]
         if value not in ("true", "false"):
-            raise BadFilter(f"{column.name}__{self.name} does not take {value!r}.", "It takes true or false.")
+            raise BadFilter.value(f"{column.name}__{self.name}", value, "true or false")
         return [int(value == "true")]
 
     def compile(self, name: str, operands: _Operands) -> tuple[str, list[Value]]:

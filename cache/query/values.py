@@ -42,7 +42,12 @@ def parse_value(text: str, column: Column) -> Value:
             _check_width(value, column)
         return value
     except (ValueError, InvalidOperation, OverflowError) as error:
-        raise BadFilter(f"{column.name} does not take {text[:_SHOWN]!r}.", f"It takes {takes}.") from error
+        raise BadFilter.value(column.name, text[:_SHOWN], takes) from error
+
+
+def accepted_values(kind: Kind) -> str:
+    """What a column of that kind takes, in words."""
+    return _PARSERS[kind][1]
 
 
 def _signed(text: str) -> int:

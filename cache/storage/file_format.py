@@ -42,5 +42,5 @@ def decode(model: type[Model], data: bytes) -> Model:
         ValidationError: It is damaged.
     """
     if (number := format_of(data)) is not None and number > FORMAT:
-        raise CacheFormat(f"The cache has format {number}, this version reads {FORMAT}.")
+        raise CacheFormat.of(number, FORMAT)
     return model.model_validate_json(data)

@@ -209,7 +209,7 @@ class Snapshot:
             SnapshotDamaged: A file is missing or has another size.
         """
         for segment, found in self.faults.items():
-            raise SnapshotDamaged(f"Generation {self.generation}: segment {segment} {found}.")
+            raise SnapshotDamaged.of(self.generation, segment, found)
         return self
 
     @cached_property

@@ -57,7 +57,7 @@ def test_of_a_newer_cache_the_newest_readable_generation_is_served(cache: Cache,
     snapshot = cache.snapshots.open()
     assert (snapshot.generation, snapshot.rows) == (1, 3)
     assert not snapshot.head.verified
-    assert snapshot.head.reason == f"The cache has format {NEWER}, this version reads {FORMAT}."
+    assert snapshot.head.reason == f"The cache has format {NEWER}; this version reads formats up to {FORMAT}."
     error = cache.status().cache_error
     assert error is not None
     assert error.code == "cache_format"

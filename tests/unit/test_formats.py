@@ -327,8 +327,8 @@ def escaped(text: str) -> str:
 def test_more_rows_than_a_sheet_holds_are_refused_before_the_first_byte(
     rendered: Rendered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(xlsx, "MAX_ROWS", 3)
-    with pytest.raises(TooManyRows, match="These are 4 rows"):
+    monkeypatch.setattr(xlsx, "MAX_SHEET_ROWS", 3)
+    with pytest.raises(TooManyRows, match="these are 4"):
         rendered(RowFormat("xlsx"))
     with pytest.raises(TooManyRows):
         rendered(RowFormat("xlsx"), Query((Condition("id", "gt", "0"),)))

@@ -54,4 +54,4 @@ def disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise CacheUnwritable(f"The cache folder cannot be written: {error.strerror or error}.") from error
+        raise CacheUnwritable.because(error.strerror or str(error)) from error

@@ -51,7 +51,7 @@ class LocalRuns(Runs):
     @override
     def request(self, by: str, accept: bool = False) -> Task:
         if not self._leadership.workers():
-            raise NoWorker("No scheduler is alive, so nobody would run this refresh.")
+            raise NoWorker()
         task = Task(id=new_id(), requested_at=now(), requested_by=by, state="queued", accept=accept)
         with self._journal.write() as db:
             _save_task(db, task)
@@ -62,7 +62,7 @@ class LocalRuns(Runs):
     def task(self, id: str) -> Task:
         rows = self._journal.rows("SELECT body FROM tasks WHERE id = ?", id)
         if not rows:
-            raise UnknownTask("There is no refresh with that id.")
+            raise UnknownTask()
         return Task.model_validate_json(rows[0][0])
 
     @override

@@ -82,7 +82,7 @@ class LocalSnapshots(Snapshots):
         head = self.head()
         if head is None:
             self.require_format()
-            raise NoSnapshot("No cached data available: no sync has completed yet.")
+            raise NoSnapshot()
         if generation is not None:
             return self.inspect(generation).check()
         try:
@@ -103,7 +103,7 @@ class LocalSnapshots(Snapshots):
         try:
             manifest = decode(Manifest, self._path(generation).read_bytes())
         except (FileNotFoundError, ValidationError, CacheFormat) as error:
-            raise UnknownGeneration(f"Generation {generation} is not kept.") from error
+            raise UnknownGeneration.of(generation) from error
         head = self.head()
         if head is None or head.generation != generation:
             head = _as_published(manifest, reason)
@@ -116,11 +116,11 @@ class LocalSnapshots(Snapshots):
             try:
                 lists.append(ChangeList(self._list_path(generation)))
             except (OSError, ValueError) as error:
-                raise ChangesGone(f"What changed since generation {since} is not kept.") from error
+                raise ChangesGone.since(since) from error
             if reason := lists[-1].about.gap:
-                raise ChangesGone(f"What changed since generation {since} cannot be told. {reason}")
+                raise ChangesGone(f"The changes since generation {since} are not known. {reason}")
         if stamp is not None and stamp != (lists[0].about.parent_mark if lists else self._stamp(until)):
-            raise ChangesGone(f"The cache was begun anew: its generation {since} is another one.")
+            raise ChangesGone(f"The cache was deleted since: its generation {since} is another one.")
         return lists
 
     def _manifests(self) -> Iterator[Manifest]:
