@@ -80,8 +80,8 @@ def sidecar(folder: Path, **settings: str) -> Iterator[Sidecar]:
 
 
 @contextmanager
-def served_here(folder: Path, rows: int, **constants: float) -> Iterator[tuple[str, Cache]]:
-    """A server in this process, with other `constants`; gives its address and its cache.
+def served_here(folder: Path, rows: int, **constants: Any) -> Iterator[tuple[str, Cache]]:
+    """A server in this process, with other values of `constants`; gives its address and its cache.
 
     `routes__cache_watcher__KEEPALIVE_SECONDS` is that of api/routes/cache_watcher.py.
     """

@@ -1,4 +1,4 @@
-"""Every error of the API has the shape that api/contract/errors.py states, on every route."""
+"""Every error of the API has the shape that api/contract/error_responses.py states, on every route."""
 
 from __future__ import annotations
 
@@ -11,16 +11,11 @@ import pytest
 from cache_factory import publish
 from sidecar_process import Sidecar, sidecar
 
-ROUTES = {
-    "/fetch-data": "GET", "/refresh": "POST", "/tasks/1": "GET", "/status": "GET", "/health": "GET", "/ready": "GET",
-    "/demo": "GET", "/": "GET", "/changes": "GET", "/events": "GET", "/metrics": "GET", "/sign": "POST", "/docs": "GET",
-    "/openapi.json": "GET",
-}  # fmt: skip
-KEYED = ("/fetch-data", "/refresh", "/tasks/1", "/status", "/changes", "/events", "/metrics", "/sign")
-STRICT = (
-    "/fetch-data", "/refresh", "/tasks/1", "/status", "/health", "/ready", "/changes", "/metrics", "/sign",
-    "/openapi.json", "/events",
-)  # fmt: skip
+from api.contract.operations import OPERATIONS
+
+ROUTES = {operation.path.replace("{id}", "1"): operation.method.upper() for operation in OPERATIONS}
+KEYED = [operation.path.replace("{id}", "1") for operation in OPERATIONS if operation.access != "none"]
+STRICT = [operation.path.replace("{id}", "1") for operation in OPERATIONS if "parameter_invalid" in operation.codes]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,11 @@ import httpx
 import pytest
 from cache_factory import as_json, confirm, publish
 from paths import ROOT
-from sidecar_process import KEY, Sidecar, sidecar
+from sidecar_process import KEY, Sidecar, served_here, sidecar
+
+from api.http.prepared_response import PreparedResponse
+from api.routes.prepared import prepare
+from api.routes.request_plan import RequestPlan
 
 VERIFIED_AT = datetime(2025, 12, 29, 10, 25, tzinfo=UTC)
 
@@ -189,3 +193,28 @@ print(sorted({"pandas", "duckdb", "pyarrow", "selenium", "streamlit"} & set(sys.
         check=True,
     )  # fmt: skip
     assert ended.stdout == "[]\n"
+
+
+def test_a_fault_of_the_fast_path_is_logged_and_the_request_answered(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def faulty(plan: RequestPlan) -> PreparedResponse | None:
+        if plan.limit == 2:
+            raise RuntimeError("a fault in the fast path")
+        return prepare(plan)
+
+    with (
+        served_here(tmp_path, 3, routes__fetch__prepare=faulty) as (url, _),
+        httpx.Client(base_url=url, headers={"X-API-Key": KEY}) as client,
+    ):
+        client.get("/fetch-data")  # opens the snapshot, for the fast path to find
+        answer = client.get("/fetch-data?limit=2")
+        metrics = client.get("/metrics").text
+    assert answer.json()["data"] == [as_json(i) for i in range(2)]
+    assert "orders_fast_path_failures_total 1.0" in metrics
+    assert "a fault in the fast path" in caplog.text
+
+
+def test_refused_requests_are_no_faults_of_the_fast_path(api: Sidecar) -> None:
+    assert api.client.get("/fetch-data?limit=ten").status_code == 400
+    assert "orders_fast_path_failures_total 0.0" in api.client.get("/metrics").text

@@ -159,16 +159,6 @@ def test_every_error_of_a_reader_has_a_status() -> None:
     assert raised <= set(CODES)
 
 
-def test_the_document_on_the_api_lists_every_code_with_its_status() -> None:
-    _, _, errors = (ROOT / "docs" / "api.md").read_text(encoding="utf-8").partition("\n## Errors\n")
-    listed = set()
-    for statuses, codes in re.findall(r"^\| ([\d, ]+) \| ([^|]+) \|", errors.partition("\n## ")[0], re.MULTILINE):
-        names = re.findall(r"`(\w+)`", codes)
-        numbers = [int(number) for number in statuses.split(", ")]
-        listed |= set(zip(names, numbers if len(numbers) > 1 else numbers * len(names), strict=True))
-    assert listed == {(code.name, code.status) for code in CODES.values()}
-
-
 def test_the_document_on_the_api_has_a_line_for_every_operation() -> None:
     text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     for method, path in set(operations(document())) - {("get", "/")}:
@@ -256,6 +246,31 @@ def test_schemathesis_finds_nothing(api: Sidecar, tmp_path: Path) -> None:
         )
     assert ended.returncode == 0, ended.stdout[-8000:] + ended.stderr[-2000:]
     assert "Coverage" in ended.stdout
+
+
+def test_every_event_of_a_refresh_is_described(api: Sidecar) -> None:
+    described = document()
+    event = {**described["components"]["schemas"]["StreamEvent"], "components": described["components"]}
+    with answering(api.cache):
+        lines = api.client.get("/fetch-data?stream=true&refresh=true").text.splitlines()
+    found = [httpx.Response(200, text=line[6:]).json() for line in lines if line.startswith("data: ")]
+    for each in found:
+        Draft202012Validator(event).validate(each)
+    assert [each["type"] for each in found if each["type"] != "progress"] == ["cached", "updated", "done"]
+
+
+def test_errors_in_the_document_on_the_api_have_real_messages() -> None:
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    found = re.findall(r'"message": "([^"]+)", "code": "(\w+)"\}', text)
+    assert {code for _, code in found} >= {"parameter_invalid", "unauthorized"}
+    for message, code in found:
+        assert message == CODES[code].message
+
+
+def test_the_document_on_the_api_says_when_every_error_occurs() -> None:
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    for code in CODES.values():
+        assert f"| {code.status} | `{code.name}` | {code.occurs} |" in text
 
 
 def test_the_stream_that_never_ends_begins_as_described(api: Sidecar) -> None:
