@@ -111,7 +111,7 @@ class Exporter:
         self._log_in_again = log_in_again
         self._settings = settings
         self._open(session)
-        self._packing = CompressionChoice()
+        self._compression = CompressionChoice()
         self._ended = -math.inf
         self.received = 0
         self.busy = 0.0
@@ -255,11 +255,11 @@ class Exporter:
         """The status of the answer."""
         unpacked = GunzipSink(body.write)
         before = self.busy
-        packing = {"compression": "gzip"} if self._packing.wanted else {}
+        packing = {"compression": "gzip"} if self._compression.enabled else {}
         status = self._post(self._url, {**form, **packing}, unpacked)
         unpacked.end()
         *_, size = body.ends()
-        self._packing.learn(size, self.busy - before)
+        self._compression.learn(size, self.busy - before)
         return status
 
     def _post(self, url: str, form: dict[str, str], sink: Callable[[bytes], Any]) -> int:

@@ -75,15 +75,15 @@ class GunzipSink:
 class CompressionChoice:
     """Whether to request compressed answers, learnt from the rates of those before.
 
-    It is tried once where rows come slowly, and stays where they come faster then. A server that is slow itself is
-    spared the work.
+    Compression is tried once where rows come slowly. It stays if they come faster with it: a server that is slow
+    itself is spared the work.
 
     Attributes:
-        wanted: Whether the next answer is to be compressed.
+        enabled: Whether to request the next answer compressed.
     """
 
     def __init__(self) -> None:
-        self.wanted = False
+        self.enabled = False
         self._plain_rate = 0.0
         self._decided = False
 
@@ -97,13 +97,13 @@ class CompressionChoice:
         if self._decided or size < TELLING:
             return
         rate = size / max(seconds, 1e-6)
-        if not self.wanted and rate < SLOW:
-            self.wanted, self._plain_rate = True, rate
+        if not self.enabled and rate < SLOW:
+            self.enabled, self._plain_rate = True, rate
             log.info("compression=tried because rows come at %.0f kB/s", rate / 1000)
-        elif self.wanted:
-            self._decided, self.wanted = True, rate > WORTH * self._plain_rate
+        elif self.enabled:
+            self._decided, self.enabled = True, rate > WORTH * self._plain_rate
             log.info(
                 "compression=%s because compressed rows come at %.0f kB/s",
-                "kept" if self.wanted else "dropped",
+                "kept" if self.enabled else "dropped",
                 rate / 1000,
             )

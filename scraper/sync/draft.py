@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from cache.schema import Column
 from cache.storage.snapshot import Draft, Segment, Snapshot, Source
@@ -14,12 +15,16 @@ from scraper.table.key_ranges import Range
 
 DRAFT_SECONDS = 2  # how much of a first load a killed sync may lose
 
-Held = tuple[tuple[Column, ...], list[Segment]]
-"""Columns whose kinds are known, and segments that are kept where their checksums agree."""
+
+class CachedRows(NamedTuple):
+    """What the cache has of a table: columns whose kinds are known, and segments to compare with the server."""
+
+    columns: tuple[Column, ...] = ()
+    segments: tuple[Segment, ...] = ()
 
 
-def held_in_snapshot(before: Snapshot, source: Source, columns: Sequence[Column]) -> Held:
-    """Returns what the last generation holds of a table.
+def cached_in_snapshot(before: Snapshot, source: Source, columns: Sequence[Column]) -> CachedRows:
+    """Returns what the last generation has of a table.
 
     Nothing of it is kept from another table, and no segments where rows would be written differently now. A gap takes
     the place of a segment whose files are damaged, so that its range is exported.
@@ -31,10 +36,11 @@ def held_in_snapshot(before: Snapshot, source: Source, columns: Sequence[Column]
     """
     former = before.manifest.source
     if (former.database, former.table) != (source.database, source.table):
-        return (), []
+        return CachedRows()
     if not _comparable(former, before.columns, source, columns):
-        return before.columns, []
-    return before.columns, [s if before.holds(s) else gap(Range(s.low, s.high)) for s in before.manifest.segments]
+        return CachedRows(before.columns)
+    segments = (s if before.holds(s) else gap(Range(s.low, s.high)) for s in before.manifest.segments)
+    return CachedRows(before.columns, tuple(segments))
 
 
 class DraftLoad:
@@ -46,6 +52,9 @@ class DraftLoad:
         snapshots: Keeps the draft.
         source: Where rows come from.
         columns: The columns of the table.
+
+    Attributes:
+        cached: What the draft has.
     """
 
     def __init__(self, snapshots: Snapshots, source: Source, columns: Sequence[Column]) -> None:
@@ -53,13 +62,13 @@ class DraftLoad:
         self._source = source
         self._segments: list[Segment] = []
         self._saved = time.monotonic()
-        self.held: Held = ((), [])
+        self.cached = CachedRows()
         draft = snapshots.draft()
         if draft is not None and _continues(draft, source, columns):
             self._segments = list(draft.segments)
             end = self._segments[-1].high
-            rest = [] if end is None else [gap(Range(end, None))]
-            self.held = (draft.columns, [*self._segments, *rest])
+            rest = () if end is None else (gap(Range(end, None)),)
+            self.cached = CachedRows(draft.columns, (*draft.segments, *rest))
 
     def add(self, segment: Segment, inference: ColumnInference) -> None:
         """Takes a completed segment, in the assembler's thread; saves the draft every DRAFT_SECONDS."""

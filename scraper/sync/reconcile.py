@@ -82,11 +82,11 @@ class Reconciliation:
         self._exported: list[Range] = []  # not compared since
         self._compared_early: dict[_Position, bool] = {}  # segments that were compared during an export: do they agree?
 
-    def run(self, held: Sequence[Segment], only: Container[str] | None = None) -> tuple[list[Segment], int]:
+    def run(self, cached: Sequence[Segment], only: Container[str] | None = None) -> tuple[list[Segment], int]:
         """Compares and exports until all ranges agree, or ROUNDS times on a table that keeps changing.
 
         Args:
-            held: Segments that cover the table; those without rows are gaps.
+            cached: Segments that cover the table; those without rows are gaps.
             only: Ids of the segments to compare (None: all); the others are kept as they are.
 
         Returns:
@@ -97,7 +97,7 @@ class Reconciliation:
             Unconfirmed: A range and the server's checksum differ, and neither changes.
             ScrapeError: What `Exporter.select` raises.
         """
-        kept = self._compare_and_export(held, only)
+        kept = self._compare_and_export(cached, only)
         segments = _cover_all_keys([*kept, *self._assembler.finish()])
         mismatches: dict[Range, Mismatch] = {}
         rounds = 1
@@ -119,10 +119,10 @@ class Reconciliation:
             raise AnswerCut(f"{self._table.name} changes faster than it can be read whole, or its export is cut.")
         return segments, len(mismatches)
 
-    def _compare_and_export(self, held: Sequence[Segment], only: Container[str] | None) -> list[Segment]:
-        """Compares what is held, and exports what differs. Returns the segments in which nothing differs."""
-        selected = [s for s in held if only is None or s.id in only or not s.rows]
-        agreeing = [s for s in held if only is not None and s.id not in only and s.rows]
+    def _compare_and_export(self, cached: Sequence[Segment], only: Container[str] | None) -> list[Segment]:
+        """Compares the cached segments, and exports what differs. Returns those in which nothing differs."""
+        selected = [s for s in cached if only is None or s.id in only or not s.rows]
+        agreeing = [s for s in cached if only is not None and s.id not in only and s.rows]
         comparisons = self._pool.map(self._compare_segments, self._chunks(selected))
         total, remaining = sum(s.rows for s in selected), len(selected)
         done = 0
@@ -184,12 +184,12 @@ class Reconciliation:
             for segment in ready:
                 self._compared_early[_position(segment)] = not _intersections(_range(segment), list(mismatches))
 
-    def _chunks(self, held: Sequence[Segment]) -> Iterator[list[Segment]]:
+    def _chunks(self, segments: Sequence[Segment]) -> Iterator[list[Segment]]:
         """Runs of segments that one statement compares, the newest first, each in key order.
 
         None takes more than half of what is left, so that little is to be written after the last one.
         """
-        rest, rest_rows = list(held), sum(s.rows for s in held)
+        rest, rest_rows = list(segments), sum(s.rows for s in segments)
         while rest:
             rows = 0
             chunk: list[Segment] = []
@@ -254,7 +254,7 @@ class Reconciliation:
     # -- exporting
 
     def _export(self, segments: Sequence[Segment], mismatches: dict[Range, Mismatch]) -> None:
-        """Exports what differs, and gives the assembler these segments anew, step by step."""
+        """Exports what differs, and gives the assembler the steps that write these segments again."""
         differing = merge_neighbours(sorted(mismatches, key=lambda part: part.position))
         plan = list(self._plan(segments, differing))
         ranges = [step for step in plan if isinstance(step, Range)]
@@ -302,14 +302,14 @@ def _adjoin(left: Segment, right: Segment) -> bool:
 
 
 def _cover_all_keys(segments: Sequence[Segment]) -> list[Segment]:
-    """Segments in key order, without gaps between them: a range that was found empty goes to its neighbours."""
+    """Segments in key order, without gaps between them: a range without rows goes to its neighbours."""
     ordered = sorted((s for s in segments if s.rows), key=lambda s: _range(s).position)
     bounds = [None, *(s.low for s in ordered[1:]), None]
     return [s.model_copy(update={"low": bounds[i], "high": bounds[i + 1]}) for i, s in enumerate(ordered)]
 
 
 def gap(part: Range) -> Segment:
-    """Returns a segment without rows, for a range of which nothing is held."""
+    """Returns a segment without rows, for a range of which the cache has nothing."""
     return Segment(id="", rows=0, low=part.low, high=part.high, checksum=0, files={})
 
 

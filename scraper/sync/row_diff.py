@@ -48,7 +48,7 @@ def row_changes(
     former = before.manifest
     kept = {s.id for s in former.segments} & {s.id for s in segments}
     replaced = [s for s in former.segments if s.id not in kept]
-    other_digest = former.source.dialect.digest != source.dialect.digest  # then equal rows have other checksums
+    other_digest = former.source.dialect.digest != source.dialect.digest  # equal rows have other checksums
     old = _OneSide([s for s in replaced if before.holds(s)], table, snapshots, other_digest)
     new = _OneSide([s for s in segments if s.id not in kept], table, snapshots, other_digest)
     deleted, inserted = _differing_rows(old, new)

@@ -1,7 +1,7 @@
 """One sync: makes the copy equal to the table, from login to publish.
 
-A first load, an hourly refresh and a repair are the same loop (`reconcile`): compare the checksums of what is held with
-the server's, export the ranges that differ, compare these again, until all agree.
+A first load, an hourly refresh and a repair are the same loop (`reconcile`): compare the checksums of the copy with the
+server's, export the ranges that differ, compare these again, until all agree.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from scraper.client.session_pool import SessionPool
 from scraper.errors import HeldBack, ScrapeError, StatementBlocked, StillMoving, TableChanged
 from scraper.settings import ScraperSettings
 from scraper.sync.assembler_thread import AssemblerThread
-from scraper.sync.draft import DraftLoad, Held, held_in_snapshot
+from scraper.sync.draft import CachedRows, DraftLoad, cached_in_snapshot
 from scraper.sync.progress import Reporter
 from scraper.sync.publish import TableCopy, newest, publish, recorded
 from scraper.sync.reconcile import EMPTY_TABLE, Reconciliation
@@ -100,19 +100,21 @@ class _Sync:
         table = self._table(pool.first, dialect)
         source = self._source(table, session)
         draft = DraftLoad(self._cache.snapshots, source, table.columns) if before is None else None
-        known, held = self._held(before, draft, source, table)
+        cached = self._cached(before, draft, source, table)
         assembler = SegmentAssembler(
             table,
-            known,
+            cached.columns,
             self._cache.snapshots,
             workspace,
             source.timezone,
-            earlier=held if draft else (),
+            earlier=cached.segments if draft else (),
             on_segment=draft.add if draft else None,
         )
         with AssemblerThread(assembler) as thread:
-            only = self._recent_segments(before, as_of) if held else None
-            segments, unverified_reason = self._segments(pool, table, thread, held, only, workspace, source.timezone)
+            only = self._recent_segments(before, as_of) if cached.segments else None
+            segments, unverified_reason = self._segments(
+                pool, table, thread, cached.segments, only, workspace, source.timezone
+            )
             self._refuse_changed_columns(pool.first, table)
             if before and before.manifest.source.table == table.name and not self._accept:
                 self._hold_back(before.rows, sum(segment.rows for segment in segments))
@@ -135,7 +137,7 @@ class _Sync:
         pool: SessionPool,
         table: Table,
         assembler: AssemblerThread,
-        held: Sequence[Segment],
+        cached: Sequence[Segment],
         only: set[str] | None,
         workspace: Path,
         timezone: str,
@@ -147,17 +149,17 @@ class _Sync:
             copied = copy_counted(pool, table, assembler, workspace, timezone, seconds, self._reporter)
             return copied, unverified_reason
         reconciliation = Reconciliation(pool, table, self._cache.snapshots, assembler, seconds, self._reporter)
-        segments, unconfirmed = reconciliation.run(held or [EMPTY_TABLE], only)
+        segments, unconfirmed = reconciliation.run(cached or [EMPTY_TABLE], only)
         if unconfirmed:
             return segments, StillMoving(f"Key ranges that kept changing during the sync: {unconfirmed}.")
         return segments, None
 
     # -- before and after
 
-    def _held(self, before: Snapshot | None, draft: DraftLoad | None, source: Source, table: Table) -> Held:
+    def _cached(self, before: Snapshot | None, draft: DraftLoad | None, source: Source, table: Table) -> CachedRows:
         if before is not None:
-            return held_in_snapshot(before, source, table.columns)
-        return draft.held if draft is not None else ((), [])
+            return cached_in_snapshot(before, source, table.columns)
+        return draft.cached if draft is not None else CachedRows()
 
     def _table(self, export: Exporter, dialect: StatementDialect) -> Table:
         with self._reporter.phase("table"):

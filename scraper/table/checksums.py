@@ -99,7 +99,7 @@ def _grouped(export: Exporter, table: Table, ranges: Sequence[Range]) -> list[Ra
     place_of = {bound: i for i, bound in enumerate(bounds, start=1)}
     places = [0 if low is None else place_of[low] for low, _ in ranges]
     if not set(by_place) <= set(places):
-        raise AnswerCut("The checksums of the table hold a range that was not asked for.")
+        raise AnswerCut("The checksums of the table hold a range that was not requested.")
     return [by_place.get(place, NO_ROWS) for place in places]
 
 

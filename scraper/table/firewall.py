@@ -1,6 +1,6 @@
 """What a firewall in front of phpMyAdmin refuses, and the next dialect that avoids it.
 
-The refused construct is found by sending each one that the statement holds alone, in a harmless SELECT. What the
+To find the refused construct, each one that the statement contains is sent alone, in a harmless SELECT. What the
 database answers does not matter, only whether the SELECT reaches it.
 """
 

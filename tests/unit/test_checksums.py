@@ -266,7 +266,7 @@ def test_rows_of_a_range_that_was_not_asked_for_are_noticed() -> None:
 
     with (
         Database(ROWS, grouped_answer(change)) as database,
-        pytest.raises(AnswerCut, match="hold a range that was not asked for"),
+        pytest.raises(AnswerCut, match="hold a range that was not requested"),
     ):
         server_checksums(database.exporter, a_table(), [RANGES[0], RANGES[2]])
 

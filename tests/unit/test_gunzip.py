@@ -101,45 +101,46 @@ def choice_after(*answers: tuple[float, float]) -> CompressionChoice:
 
 
 def test_compression_is_not_requested_at_first() -> None:
-    assert not CompressionChoice().wanted
+    assert not CompressionChoice().enabled
 
 
 @pytest.mark.parametrize(
     ("rate", "wanted"), [(100_000, True), (1_999_000, True), (2_000_000, False), (2_001_000, False), (1e9, False)]
 )
 def test_compression_is_tried_below_two_megabytes_a_second(rate: float, wanted: bool) -> None:
-    assert choice_after((PLENTY, rate)).wanted == wanted
+    assert choice_after((PLENTY, rate)).enabled == wanted
 
 
 @pytest.mark.parametrize(("size", "wanted"), [(262_143, False), (262_144, True)])
 def test_an_answer_below_a_quarter_of_a_megabyte_says_nothing(size: int, wanted: bool) -> None:
-    assert choice_after((size, 1_000)).wanted == wanted
-    assert choice_after((PLENTY, 1_000), (size, 1_000)).wanted != wanted
+    assert choice_after((size, 1_000)).enabled == wanted
+    assert choice_after((PLENTY, 1_000), (size, 1_000)).enabled != wanted
 
 
 def test_a_connection_that_becomes_slow_is_noticed() -> None:
-    assert choice_after((PLENTY, 1e9), (PLENTY, 3e6), (PLENTY, 1e5)).wanted
+    assert choice_after((PLENTY, 1e9), (PLENTY, 3e6), (PLENTY, 1e5)).enabled
 
 
 @pytest.mark.parametrize(("rate", "kept"), [(1_000, False), (149_000, False), (151_000, True), (10_000_000, True)])
 def test_compression_stays_where_rows_come_half_as_fast_again(rate: float, kept: bool) -> None:
-    assert choice_after((PLENTY, 100_000), (PLENTY, rate)).wanted == kept
+    assert choice_after((PLENTY, 100_000), (PLENTY, rate)).enabled == kept
 
 
 @pytest.mark.parametrize("kept", [True, False])
 @pytest.mark.parametrize("rate", [1.0, 1e9])
 def test_the_choice_is_made_once(kept: bool, rate: float) -> None:
     decision = (PLENTY, 500_000 if kept else 1_000)
-    assert choice_after((PLENTY, 100_000), decision, (PLENTY, rate), (PLENTY, rate)).wanted == kept
+    assert choice_after((PLENTY, 100_000), decision, (PLENTY, rate)).enabled == kept
+    assert choice_after((PLENTY, 100_000), decision, (PLENTY, rate), (PLENTY, rate)).enabled == kept
 
 
 def test_an_answer_without_a_duration_counts_as_fast() -> None:
     choice = CompressionChoice()
     choice.learn(PLENTY, 0.0)
-    assert not choice.wanted
+    assert not choice.enabled
     choice.learn(PLENTY, 3.0)
     choice.learn(PLENTY, 0.0)
-    assert choice.wanted
+    assert choice.enabled
 
 
 def test_the_log_says_what_was_chosen_and_why(caplog: pytest.LogCaptureFixture) -> None:
