@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo run install test test-fast lint soak bench test-bare pins renew-pins licenses
+.PHONY: help demo run install test test-fast lint soak mutants bench test-bare pins renew-pins licenses
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ lint: .venv/installed-dev  ## Check formatting, style, types and the direction o
 
 soak: install  ## Run the long tests
 	$(BIN)/python -m pytest -m soak --timeout=3600
+
+mutants: install  ## Try small changes of MODULES, and list those that no unit test notices
+	$(BIN)/python -m tools.mutation $(MODULES)
 
 bench: .venv/installed-dev  ## Measure ratios side by side with peers
 	$(BIN)/python -m bench
