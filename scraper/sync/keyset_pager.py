@@ -51,6 +51,7 @@ class Pager:
         self._pool = pool
         self._table = table
         self._seconds = seconds
+        # Rows of a page. Several sessions set it without a lock, which only affects speed.
         self._limit = max(1, min(PAGE_ROWS, PAGE_BYTES // max(1, table.row_bytes)))
 
     def pages(self, ranges: Sequence[Range]) -> Iterator[Page]:

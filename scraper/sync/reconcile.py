@@ -78,7 +78,7 @@ class Reconciliation:
         self._seconds = seconds / 5 if table.engine in LOCKING_ENGINES else seconds
         self._pager = Pager(pool, table, self._seconds)
         self._reporter = reporter
-        self._budget = FIRST_ROWS
+        self._budget = FIRST_ROWS  # rows of a statement; sessions set it without a lock, which only affects speed
         self._exported: list[Range] = []  # not compared since
         self._compared_early: dict[_Position, bool] = {}  # segments that were compared during an export: do they agree?
 
