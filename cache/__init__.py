@@ -1,0 +1,1 @@
+"""The cache: what is stored, who may read it, and what is computed from it."""

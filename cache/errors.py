@@ -169,7 +169,7 @@ class CacheUnwritable(CacheError):
     """The cache cannot be written: the disk is full or read-only."""
 
     code = "cache_unwritable"
-    advice = "Free disk space, or give this user write access to the cache folder (CACHE_URL)."
+    advice = "Free disk space, or give this user write access to the cache folder (CACHE_URL) and to DATA_DIR."
     transient = True
 
     @classmethod

@@ -159,9 +159,9 @@ def _changed(cache: Cache, manifest: Manifest) -> ChangedRows | None:
     try:
         before = cache.snapshots.inspect(manifest.parent).manifest
     except UnknownGeneration:
-        return ChangedRows.untold(ChangeCounts(), "The generation before is damaged.")
+        return ChangedRows.only_counted(ChangeCounts(), "The generation before is damaged.")
     if before.columns != manifest.columns:
-        return ChangedRows.untold(ChangeCounts(), "The columns of the table changed.")
+        return ChangedRows.only_counted(ChangeCounts(), "The columns of the table changed.")
     held, here = _sums(cache, before), _sums(cache, manifest)
 
     def side(one: Mapping[bytes, int], other: Mapping[bytes, int]) -> Side:

@@ -25,7 +25,7 @@ from api.routes.snapshot_view import SnapshotView, SnapshotViews
 from cache.access.masking import personal_columns
 from cache.errors import ChangesGone, ColumnMasked, NoKey, SnapshotDamaged
 from cache.settings import Settings
-from cache.storage.change_log import ChangeList, Page, page, rows_of, stamp
+from cache.storage.change_log import ChangeList, Page, fingerprint, page, row_numbers
 from cache.storage.store import Cache
 
 JOIN_BYTES = 4 << 20  # a body up to this size is copied, to be sent in one go
@@ -103,7 +103,7 @@ class ChangesEndpoint:
 
 def _body(view: SnapshotView, since: Since, lists: Sequence[ChangeList], changes: Page) -> list[Chunk]:
     snapshot = view.snapshot
-    inserted, updated = (snapshot.gather(rows_of(snapshot, sums)) for sums in (changes.inserted, changes.updated))
+    inserted, updated = (snapshot.gather(row_numbers(snapshot, sums)) for sums in (changes.inserted, changes.updated))
     deleted = [dict(zip(snapshot.manifest.key, orjson.loads(text), strict=True)) for text in changes.deleted]
     following = _next(view, since, lists, changes.rest)
     head = ChangesHead(
@@ -119,7 +119,7 @@ def _body(view: SnapshotView, since: Since, lists: Sequence[ChangeList], changes
 
 def _next(view: SnapshotView, since: Since, lists: Sequence[ChangeList], rest: int | None) -> Since:
     newest = view.snapshot.generation
-    fingerprints = [each.about.parent_mark for each in lists] + [stamp(view.snapshot.manifest.created_at)]
+    fingerprints = [each.about.parent_fingerprint for each in lists] + [fingerprint(view.snapshot.manifest.created_at)]
     through = newest if since.through is None else since.through
     if rest is not None:
         return Since(since.generation, fingerprints[0], through, rest)

@@ -25,7 +25,7 @@ from api.contract.json_response import dump_model
 from api.contract.parameters import read_parameters
 from api.contract.response_models import Body, ChangesEvent, ProgressEvent, SnapshotEvent
 from cache.errors import CacheError, ChangesGone
-from cache.storage.change_log import counted
+from cache.storage.change_log import count_net
 from cache.storage.records import Status
 from cache.storage.snapshot import ChangeCounts, Head, Manifest
 from cache.storage.store import Cache
@@ -97,7 +97,7 @@ class EventFeed:
             lists = self._cache.snapshots.changes(before.generation, head.generation)
         except ChangesGone:
             return None
-        return counted(lists) if lists else None
+        return count_net(lists) if lists else None
 
     def _manifest(self, head: Head) -> Manifest | None:
         try:

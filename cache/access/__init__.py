@@ -1,0 +1,1 @@
+"""Who may read what: API keys, signed URLs, masked columns, client addresses."""

@@ -1,7 +1,7 @@
-"""Who may read over HTTP: keys beside SHOPIFY_API_KEY, and the secret that signs addresses.
+"""API keys beside SHOPIFY_API_KEY, and the secret that signs URLs.
 
-A key is 256 random bits, and its SHA-256 is all that is kept. Slow hashes are for passwords that people choose; nobody
-tries 2^256 keys, and a slow hash would be paid at every request.
+A key is 256 random bits, and only its SHA-256 is stored. A slow hash would protect passwords that people choose. It
+adds nothing to 256 random bits, and every request would pay for it.
 """
 
 from __future__ import annotations
@@ -18,13 +18,21 @@ from cache.errors import BadKey
 
 Scope = Literal["read", "refresh"]
 
-RESERVED = frozenset({"default", "dashboard"})  # the key of the settings, and who signs addresses without a key
+RESERVED = frozenset({"default", "dashboard"})  # the key of the settings, and the signer of URLs that has no key
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
 class ApiKey(BaseModel, frozen=True):
-    """`digest` is the key's SHA-256 in hex. `read` is for rows, `refresh` for asking for a sync; neither includes the
-    other. `masked` hides personal data (cache/access/masking.py). At `expires_at` the key ends."""
+    """A key beside SHOPIFY_API_KEY.
+
+    Attributes:
+        name: How people and logs call it.
+        digest: SHA-256 of the key, in hexadecimal.
+        scopes: What it may do: `read` rows, or ask for a `refresh`. Neither includes the other.
+        masked: Whether personal data is hidden from it (`cache.access.masking`).
+        created_at: When it was made (UTC).
+        expires_at: When it ends (UTC); None for never.
+    """
 
     name: str
     digest: str
@@ -35,13 +43,22 @@ class ApiKey(BaseModel, frozen=True):
 
 
 class ApiKeys(BaseModel, frozen=True):
-    """What a cache knows of its clients. `secret` is made with it, and signs addresses (`signed_urls`)."""
+    """All keys of a cache, and the secret that signs URLs.
+
+    Attributes:
+        secret: 256 random bits, in hexadecimal (`cache.access.signed_urls`).
+        keys: The keys, oldest first.
+    """
 
     secret: str = Field(default_factory=lambda: secrets.token_hex(32))
     keys: tuple[ApiKey, ...] = ()
 
     def add(self, key: ApiKey) -> ApiKeys:
-        """Raises BadKey where the name is taken, or is none."""
+        """These keys and one more.
+
+        Raises:
+            BadKey: The name is taken or not valid.
+        """
         if not _NAME.fullmatch(key.name):
             raise BadKey(f"'{key.name[:50]}' cannot be the name of a key.", "Take up to 40 letters, digits, - and _.")
         if key.name in RESERVED or any(key.name == kept.name for kept in self.keys):
@@ -49,7 +66,11 @@ class ApiKeys(BaseModel, frozen=True):
         return self.model_copy(update={"keys": (*self.keys, key)})
 
     def revoke(self, name: str) -> ApiKeys:
-        """Raises BadKey where there is none of that name."""
+        """These keys without one.
+
+        Raises:
+            BadKey: No key has that name.
+        """
         left = tuple(key for key in self.keys if key.name != name)
         if len(left) == len(self.keys):
             advice = "`python -m api keys list` shows the names."
@@ -62,8 +83,10 @@ class ApiKeys(BaseModel, frozen=True):
 
 
 def new_key() -> str:
+    """A key of 256 random bits, safe in URLs."""
     return secrets.token_urlsafe(32)
 
 
 def digest(key: str) -> str:
+    """SHA-256 of a key, in hexadecimal."""
     return hashlib.sha256(key.encode()).hexdigest()

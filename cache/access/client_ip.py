@@ -1,4 +1,4 @@
-"""Which address a request comes from, as limits count addresses."""
+"""The IP address of a client, as rate limits count it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,17 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Proxies:
-    """Those whose word counts. Parameters: `trusted` is TRUSTED_PROXIES. Raises SettingsInvalid."""
+    """The reverse proxies whose `X-Forwarded-For` is believed."""
 
     def __init__(self, trusted: str | None) -> None:
+        """Parses the setting.
+
+        Args:
+            trusted: TRUSTED_PROXIES: addresses or networks with commas between them; None for no proxy.
+
+        Raises:
+            SettingsInvalid: It does not parse.
+        """
         try:
             self._trusted: list[Network] = [
                 ipaddress.ip_network(each.strip()) for each in (trusted or "").split(",") if each.strip()
@@ -24,8 +32,15 @@ class Proxies:
             raise SettingsInvalid(f"TRUSTED_PROXIES does not parse: {error}.", advice) from error
 
     def client(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
-        """The address that the nearest proxy of ours names in `X-Forwarded-For` and that is none of our proxies;
-        `peer`, who is at the other end of the connection, where it is no proxy of ours."""
+        """The address of the client of a request.
+
+        Args:
+            peer: The address at the other end of the connection.
+            headers: Names in lower case and values of the request's headers.
+
+        Returns:
+            The last address in `X-Forwarded-For` that is not a trusted proxy; `peer` where that is not one either.
+        """
         if not self._trusted or not self._trusts(peer):
             return peer
         named = b",".join(value for name, value in headers if name == b"x-forwarded-for").decode("latin-1")
@@ -45,7 +60,7 @@ class Proxies:
 
 @lru_cache(maxsize=4096)
 def counted_as(host: str) -> str:
-    """An IPv4 address, or the first 64 bits of one of IPv6, since that is what one client gets."""
+    """What rate limits count: an IPv4 address, or the first 64 bits of an IPv6 address, which one client owns."""
     address = _parsed(host)
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((address, 64), strict=False))

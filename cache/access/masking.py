@@ -1,4 +1,4 @@
-"""Which columns hold personal data, told by their names, and what a key that may not see it gets in their place."""
+"""Which columns hold personal data, by their names, and what masked keys get instead of it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ MASK = "***"  # in text columns; NULL stands in columns of any other kind, so th
 
 
 def personal_columns(patterns: str, columns: Iterable[Column]) -> frozenset[str]:
-    """Names of the columns that PERSONAL_COLUMNS means.
+    """Names of the columns with personal data.
 
-    Parameters: `patterns` are names with commas between them; `*` stands for any letters, and case does not matter.
+    Args:
+        patterns: PERSONAL_COLUMNS: names with commas between them; `*` matches any letters, and case does not matter.
+        columns: The columns of the table.
     """
     wanted = [pattern.strip().lower() for pattern in patterns.split(",") if pattern.strip()]
     return frozenset(
@@ -23,12 +25,20 @@ def personal_columns(patterns: str, columns: Iterable[Column]) -> frozenset[str]
 
 
 def mask_of(column: Column) -> str | None:
-    """What stands for every value of a masked column, NULL included."""
+    """What replaces every value of a masked column, NULL included; None is NULL."""
     return MASK if column.kind == "text" else None
 
 
 def refuse_masked(asked: Iterable[str], masked: Collection[str]) -> None:
-    """Raises ColumnMasked where a filter, sort or facet is on a masked column: its values could be guessed by it."""
+    """Refuses filters, sorts and facets on masked columns: their answers would let a client guess the values.
+
+    Args:
+        asked: Names of the columns that a request filters, sorts or counts by.
+        masked: Names of the columns that are hidden from its key.
+
+    Raises:
+        ColumnMasked: A column is hidden.
+    """
     for name in asked:
         if name in masked:
             raise ColumnMasked.of(name)

@@ -140,7 +140,7 @@ class ScanExecutor:
         sql = f"""SELECT {quoted(column.name)}, count(*) FROM {self._source(snapshot)} WHERE {clause} GROUP BY 1
                   ORDER BY 2 DESC, 1 NULLS LAST {limit} OFFSET {request.offset}"""
         counts = self._database.sql(sql, params=parameters).to_arrow_table()
-        texts = json_texts(column, one_chunk(counts.column(0))).whole()
+        texts = json_texts(column, one_chunk(counts.column(0))).quoted()
         values = [None if text is None else json.loads(text) for text in texts.to_pylist()]
         return {"values": list(zip(values, counts.column(1).to_pylist(), strict=True))}
 

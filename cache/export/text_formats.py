@@ -78,7 +78,7 @@ def unquoted_json(column: Column, values: pa.Array) -> pa.Array:
     """Values as JSON has them, without quotes around texts."""
     if column.kind == "text":
         return values
-    return json_texts(column, values).bare()
+    return json_texts(column, values).unquoted()
 
 
 def _safe_json(column: Column, values: pa.Array) -> JsonTexts:

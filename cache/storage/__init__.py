@@ -1,0 +1,1 @@
+"""How the cache is stored, and how it is read."""

@@ -1,12 +1,8 @@
-"""Which rows each generation inserted, updated and deleted, kept for clients that hold a copy of the table.
+"""Which rows each generation inserted, updated and deleted, for clients that hold a copy of the table.
 
-A list is one file, changes/0000000012.rows, written before the pointer moves and never edited:
-
-    one line of JSON   About: the generation, the one before, how many rows; or why there are none (a gap)
-    RECORD, each row   sorted by the hash of its key
-    one line of JSON   for each deleted row: the values of its key, as an array
-
-Several lists make one (`fold`): of each row, what it was before the first and what it is after the last.
+Each generation has one list, changes/0000000012.rows. It is written before the pointer moves, and never edited.
+`docs/snapshot-format.md` describes the file. Several lists combine to one (`net`): of each row, what it was before the
+first list and what it is after the last.
 """
 
 from __future__ import annotations
@@ -21,19 +17,24 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 from cache.errors import ChangesGone
 from cache.storage.snapshot import CHECKSUMS, ChangeCounts, Snapshot
 
-RECORD = np.dtype([
-    ("key", "<u8"), ("twin", "<u8"),  # the hash of the key's text: BLAKE2b, 128 bits
-    ("old", "<u8"), ("new", "<u8"),  # the row's checksum before and after
-    ("was", "?"), ("is", "?"),  # whether there was a row before, and is one after
-    ("text", "<u8"),  # of a deleted row: where the text of its key begins among the texts
-])  # fmt: skip
-END = 1 << 64  # of the hashes
-WINDOW = 100_000  # rows that are compared at once: each takes a few hundred bytes meanwhile
+RECORD = np.dtype(
+    [
+        ("hash_high", "<u8"),  # of the key's text: BLAKE2b, 128 bits
+        ("hash_low", "<u8"),
+        ("old", "<u8"),  # the row's checksum before
+        ("new", "<u8"),  # and after
+        ("existed", "?"),  # whether the row existed before
+        ("exists", "?"),  # and exists after
+        ("text", "<u8"),  # of a deleted row: where its key begins among the keys of deleted rows
+    ]
+)
+HASH_END = 1 << 64  # of `hash_high`
+WINDOW = 100_000  # rows that are compared at once; each takes a few hundred bytes of memory meanwhile
 
 Records = np.ndarray[Any, np.dtype[np.void]]
 Sums = npt.NDArray[np.uint64]
@@ -41,28 +42,48 @@ Places = npt.NDArray[np.intp]
 
 
 class About(BaseModel, frozen=True):
-    """`mark` and `parent_mark` tell generations apart that have the same number (a cache that was begun anew).
+    """The first line of a list.
 
-    `gap` says in a sentence why the rows are not listed.
+    Attributes:
+        generation: The generation that made these changes.
+        fingerprint: That of this generation; stored as `mark`.
+        parent_fingerprint: That of the generation before; stored as `parent_mark`.
+        rows: How many records follow.
+        texts: Bytes of the keys of deleted rows, which follow the records.
+        gap: Why the rows are not listed, in a sentence; None where they are.
     """
 
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
+
     generation: int
-    mark: str
-    parent_mark: str
+    fingerprint: str = Field(validation_alias="mark", serialization_alias="mark")
+    parent_fingerprint: str = Field(validation_alias="parent_mark", serialization_alias="parent_mark")
     rows: int = 0
-    texts: int = 0  # bytes
+    texts: int = 0
     gap: str | None = None
 
 
 class Side(NamedTuple):
-    """Rows that only one of two generations has: their checksums, and the texts of the keys of rows at some places."""
+    """Rows that only one of two generations has.
+
+    Attributes:
+        sums: Their checksums.
+        keys: Gives the texts of the keys of the rows at some places.
+    """
 
     sums: Sums
     keys: Callable[[Places], Iterable[bytes]]
 
 
 class ChangedRows(NamedTuple):
-    """Changed rows, sorted by the hash of their key, and the texts of the keys of deleted ones; or the gap, counted."""
+    """The rows in which a generation differs from the one before.
+
+    Attributes:
+        records: Sorted by the hash of their key; none where there is a gap.
+        texts: The keys of deleted rows, each with a line break behind it.
+        counts: How many rows were inserted, updated and deleted.
+        gap: Why the rows are not listed, in a sentence; then clients must load all rows again.
+    """
 
     records: Records
     texts: bytes
@@ -71,57 +92,84 @@ class ChangedRows(NamedTuple):
 
     @classmethod
     def between(cls, old: Side, new: Side, most: int, gap: str | None = None) -> Self:
-        """From rows that only the old or only the new generation has.
+        """Compares two generations.
 
-        Parameters: more rows than `most` are only counted, and so are all if there is a `gap` already. A key's text is
-        a JSON array of its values. Where rows on one side have the same key, an update counts as one deleted and one
-        inserted.
+        Args:
+            old: The rows that only the old generation has. A key's text is a JSON array of its values.
+            new: The rows that only the new generation has.
+            most: How many rows are listed; of more, only their number is kept.
+            gap: Why the rows cannot be listed, where that is known already. They are counted even so.
+
+        Returns:
+            The changes. Where rows of one side have the same key, an update counts as one deletion and one insertion.
         """
-        sides = [(old, _hashes(old), "old", "was"), (new, _hashes(new), "new", "is")]
+        sides = [(old, _hashes(old), "old", "existed"), (new, _hashes(new), "new", "exists")]
         windows = 1 + (len(old.sums) + len(new.sums)) // WINDOW
-        found: list[Records] = []
+        listed: list[Records] = []
         texts = bytearray()
         counts = np.zeros(3, int)
         for i in range(windows):
-            low, last = np.uint64(END * i // windows), np.uint64(END * (i + 1) // windows - 1)
+            low, last = np.uint64(HASH_END * i // windows), np.uint64(HASH_END * (i + 1) // windows - 1)
             places = [np.flatnonzero((hashes[:, 0] >= low) & (hashes[:, 0] <= last)) for _, hashes, _, _ in sides]
             parts = [_records(at, *side) for at, side in zip(places, sides, strict=True)]
-            if any(len(fold([part])[0]) < len(part) for part in parts):
-                twins = "Rows of the table have the same key."
-                return cls.untold(ChangeCounts(inserted=len(new.sums), deleted=len(old.sums)), gap or twins)
-            records, origins = fold(parts)
-            was, is_ = records["was"], records["is"]
-            counts += [np.count_nonzero(~was), np.count_nonzero(was & is_), np.count_nonzero(~is_)]
+            if any(len(net([part])[0]) < len(part) for part in parts):
+                doubled = "Rows of the table have the same key."
+                return cls.only_counted(ChangeCounts(inserted=len(new.sums), deleted=len(old.sums)), gap or doubled)
+            records, origins = net(parts)
+            existed, exists = records["existed"], records["exists"]
+            counts += [np.count_nonzero(~existed), np.count_nonzero(existed & exists), np.count_nonzero(~exists)]
             if gap is None and counts.sum() > most:
                 gap = "Most rows changed."
             if gap is None:
-                gone = np.flatnonzero(~is_)
-                for record, text in zip(gone.tolist(), old.keys(places[0][origins[gone]]), strict=True):
+                deleted = np.flatnonzero(~exists)
+                for record, text in zip(deleted.tolist(), old.keys(places[0][origins[deleted]]), strict=True):
                     records["text"][record] = len(texts)
                     texts += text + b"\n"
-                found.append(records)
-        inserted, updated, deleted = counts.tolist()
-        total = ChangeCounts(inserted=inserted, updated=updated, deleted=deleted)
-        return cls.untold(total, gap) if gap else cls(np.concatenate(found), bytes(texts), total)
+                listed.append(records)
+        inserted, updated, gone = counts.tolist()
+        total = ChangeCounts(inserted=inserted, updated=updated, deleted=gone)
+        return cls.only_counted(total, gap) if gap else cls(np.concatenate(listed), bytes(texts), total)
 
     @classmethod
-    def untold(cls, counts: ChangeCounts, gap: str) -> Self:
-        """Clients must load all rows again."""
-        return cls(NO_ROWS, b"", counts, gap)
+    def only_counted(cls, counts: ChangeCounts, gap: str) -> Self:
+        """Changes without their rows.
+
+        Args:
+            counts: How many rows changed.
+            gap: Why they are not listed, in a sentence.
+        """
+        return cls(NO_RECORDS, b"", counts, gap)
 
     def encode(self, about: About) -> bytes:
-        """The file. `about` is completed by what is here."""
-        added = {"rows": len(self.records), "texts": len(self.texts), "gap": self.gap}
-        return about.model_copy(update=added).model_dump_json().encode() + b"\n" + self.records.tobytes() + self.texts
+        """The file.
+
+        Args:
+            about: Its first line; what it says of rows, texts and gap is filled in.
+        """
+        filled = {"rows": len(self.records), "texts": len(self.texts), "gap": self.gap}
+        return about.model_copy(update=filled).model_dump_json().encode() + b"\n" + self.records.tobytes() + self.texts
 
 
-NO_ROWS = np.empty(0, RECORD)
+NO_RECORDS = np.empty(0, RECORD)
 
 
 class ChangeList:
-    """A list on disk. Raises OSError or ValueError where it is missing or damaged."""
+    """A list on disk.
+
+    Attributes:
+        about: Its first line.
+    """
 
     def __init__(self, path: Path) -> None:
+        """Opens a list.
+
+        Args:
+            path: The file.
+
+        Raises:
+            OSError: It cannot be read.
+            ValueError: It is damaged.
+        """
         self._path = path
         with path.open("rb") as file:
             line = file.readline()
@@ -132,28 +180,43 @@ class ChangeList:
                 raise ValueError(f"{path.name} has another size than {size}")
 
     def window(self, low: int, last: int) -> tuple[Records, bytes]:
-        """The rows of which the first half of the hash is from `low` to `last`, and the texts of their keys."""
+        """A part of the list.
+
+        Args:
+            low: The first `hash_high` of the part.
+            last: The last one.
+
+        Returns:
+            The records, and the texts of the keys of those that were deleted.
+        """
         if not self.about.rows:
-            return NO_ROWS, b""
+            return NO_RECORDS, b""
         with self._path.open("rb") as file:
             every = np.memmap(file, RECORD, "r", self._start, self.about.rows)
-            keys = every["key"]
-            start = bisect_left(keys, low, key=int)
-            stop = bisect_right(keys, last, key=int)
+            hashes = every["hash_high"]
+            start = bisect_left(hashes, low, key=int)
+            stop = bisect_right(hashes, last, key=int)
             records = np.array(every[start:stop])
-            gone = ~records["is"]
-            if not gone.any():
+            deleted = ~records["exists"]
+            if not deleted.any():
                 return records, b""
-            begins = records["text"][gone]
+            begins = records["text"][deleted]
             first, end = int(begins[0]), int(begins[-1])
             file.seek(self._start + every.nbytes + first)
             texts = file.read(end - first) + file.readline()
-        records["text"][gone] -= begins[0]
+        records["text"][deleted] -= begins[0]
         return records, texts
 
 
 class Page(NamedTuple):
-    """Checksums of rows inserted and updated, texts of the keys of rows deleted; `rest` is where the others begin."""
+    """A part of the net changes of several lists.
+
+    Attributes:
+        inserted: Checksums of the rows that were inserted.
+        updated: Checksums of the rows that were updated, as they are now.
+        deleted: Texts of the keys of the rows that were deleted.
+        rest: The `hash_high` at which the next page begins; None for the last page.
+    """
 
     inserted: Sums
     updated: Sums
@@ -161,43 +224,68 @@ class Page(NamedTuple):
     rest: int | None
 
 
-def fold(parts: Sequence[Records]) -> tuple[Records, Places]:
-    """The net of changes that follow one another, and of each row its place among all records in a row."""
-    every = np.concatenate([NO_ROWS, *parts])
-    order = np.lexsort((every["twin"], every["key"]))  # stable: what came later stands behind
-    key, twin = every["key"][order], every["twin"][order]
-    begins = np.flatnonzero(np.append(True, (key[1:] != key[:-1]) | (twin[1:] != twin[:-1]))[: len(every)])
+def net(parts: Sequence[Records]) -> tuple[Records, Places]:
+    """The net of changes.
+
+    Args:
+        parts: Changes that follow one another.
+
+    Returns:
+        The rows that differ in the end, sorted by hash, and of each the place of its last change among all records.
+    """
+    every = np.concatenate([NO_RECORDS, *parts])
+    order = np.lexsort((every["hash_low"], every["hash_high"]))  # stable: later changes of a row follow earlier ones
+    high, low = every["hash_high"][order], every["hash_low"][order]
+    begins = np.flatnonzero(np.append(True, (high[1:] != high[:-1]) | (low[1:] != low[:-1]))[: len(every)])
     first, last = order[begins], order[np.append(begins[1:], len(every))[: len(begins)] - 1]
-    net = every[last]
-    net["was"], net["old"] = every["was"][first], every["old"][first]
-    differs = (net["was"] != net["is"]) | (net["was"] & (net["old"] != net["new"]))
-    return net[differs], last[differs]
+    result = every[last]
+    result["existed"], result["old"] = every["existed"][first], every["old"][first]
+    appeared_or_gone = result["existed"] != result["exists"]
+    differs = appeared_or_gone | (result["existed"] & (result["old"] != result["new"]))
+    return result[differs], last[differs]
 
 
 def page(lists: Sequence[ChangeList], low: int, limit: int) -> Page:
-    """At most `limit` rows (fewer happen) of the net of lists that follow one another, from the hash `low` on.
+    """A page of the net of lists that follow one another.
 
-    Hashes spread evenly, so a share of them is that share of the rows: memory holds about `limit` rows of each list.
+    Hashes spread evenly, so a share of the hashes holds that share of the rows, and memory holds about `limit` rows of
+    each list.
+
+    Args:
+        lists: The lists, oldest first.
+        low: The `hash_high` at which the page begins; 0 for the first page.
+        limit: How many rows it holds at most; it may hold fewer before the last page.
     """
     total = sum(each.about.rows for each in lists)
-    end = END if total <= limit else min(END, low + max(1, END * limit // total))
+    end = HASH_END if total <= limit else min(HASH_END, low + max(1, HASH_END * limit // total))
     windows = [each.window(low, end - 1) for each in lists]
-    records, origins = fold([part for part, _ in windows])
+    records, origins = net([part for part, _ in windows])
     if len(records) > limit:
-        end = int(records["key"][limit])
-        records = records[records["key"] < end]
-    was, is_ = records["was"], records["is"]
-    gone = np.flatnonzero(~is_)
+        end = int(records["hash_high"][limit])
+        records = records[records["hash_high"] < end]
+    existed, exists = records["existed"], records["exists"]
+    gone = np.flatnonzero(~exists)
     owners = np.searchsorted(np.cumsum([len(part) for part, _ in windows]), origins[gone], "right")
     deleted = []
     for owner, begin in zip(owners.tolist(), records["text"][gone].tolist(), strict=True):
         texts = windows[owner][1]
         deleted.append(texts[begin : texts.index(b"\n", begin)])
-    return Page(records["new"][~was], records["new"][was & is_], deleted, None if end == END else end)
+    return Page(records["new"][~existed], records["new"][existed & exists], deleted, None if end == HASH_END else end)
 
 
-def rows_of(snapshot: Snapshot, sums: Sums) -> npt.NDArray[np.int64]:
-    """The numbers of the rows with these checksums, in key order. Raises ChangesGone where there is none."""
+def row_numbers(snapshot: Snapshot, sums: Sums) -> npt.NDArray[np.int64]:
+    """Finds rows by their checksums.
+
+    Args:
+        snapshot: Where to look.
+        sums: The checksums.
+
+    Returns:
+        The numbers of the rows, in key order.
+
+    Raises:
+        ChangesGone: A checksum has no row.
+    """
     wanted = np.sort(sums)
     likely = np.zeros(1 << 16, bool)  # checksums that begin like a wanted one: most rows need no search
     likely[wanted >> np.uint64(48)] = True
@@ -205,32 +293,37 @@ def rows_of(snapshot: Snapshot, sums: Sums) -> npt.NDArray[np.int64]:
     first = 0
     for segment, path in zip(snapshot.manifest.segments, snapshot.paths(CHECKSUMS), strict=True):
         if len(wanted):
-            held = np.fromfile(path, dtype="<u8")
-            near = np.flatnonzero(likely[held >> np.uint64(48)])
-            places = np.searchsorted(wanted, held[near]).clip(max=len(wanted) - 1)
-            rows.append(first + near[wanted[places] == held[near]])
+            stored = np.fromfile(path, dtype="<u8")
+            near = np.flatnonzero(likely[stored >> np.uint64(48)])
+            places = np.searchsorted(wanted, stored[near]).clip(max=len(wanted) - 1)
+            rows.append(first + near[wanted[places] == stored[near]])
         first += segment.rows
-    found = np.concatenate(rows)
-    if len(found) < len(wanted):
+    numbers = np.concatenate(rows)
+    if len(numbers) < len(wanted):
         raise ChangesGone(f"Rows that changed are not in generation {snapshot.generation}.")
-    return found
+    return numbers
 
 
-def counted(lists: Sequence[ChangeList], step: int = 100_000) -> ChangeCounts:
-    """How many rows the net of lists that follow one another inserted, updated and deleted."""
+def count_net(lists: Sequence[ChangeList], step: int = 100_000) -> ChangeCounts:
+    """How many rows lists that follow one another changed in the end.
+
+    Args:
+        lists: The lists, oldest first.
+        step: How many rows are held in memory at once, about.
+    """
     inserted = updated = deleted = 0
     low: int | None = 0
     while low is not None:
-        found = page(lists, low, step)
-        inserted += len(found.inserted)
-        updated += len(found.updated)
-        deleted += len(found.deleted)
-        low = found.rest
+        part = page(lists, low, step)
+        inserted += len(part.inserted)
+        updated += len(part.updated)
+        deleted += len(part.deleted)
+        low = part.rest
     return ChangeCounts(inserted=inserted, updated=updated, deleted=deleted)
 
 
-def stamp(created_at: datetime) -> str:
-    """What tells a generation apart from another of the same number."""
+def fingerprint(created_at: datetime) -> str:
+    """Tells a generation apart from one with the same number in another cache, by when it was created."""
     return f"{int(created_at.timestamp() * 1_000_000) % (1 << 32):08x}"
 
 
@@ -242,8 +335,8 @@ def _hashes(side: Side) -> npt.NDArray[np.uint64]:
 
 
 def _records(places: Places, side: Side, hashes: npt.NDArray[np.uint64], sums: str, there: str) -> Records:
-    """The rows at these places of one side."""
+    """The rows at some places of one side."""
     records = np.zeros(len(places), RECORD)
-    records["key"], records["twin"] = hashes[places].T
+    records["hash_high"], records["hash_low"] = hashes[places].T
     records[sums], records[there] = side.sums[places], True
     return records

@@ -1,15 +1,10 @@
-"""Column arrays of some thousand rows: how they are laid out, and how they are read. Needs NumPy alone.
+"""Reads column arrays, which filters and sorts are answered from. Needs NumPy alone.
 
-A segment's `columns.bin` is a row of blocks. A block: the lengths of the whole block and of its header (two
-little-endian u64), the header (JSON, padded with spaces), then the arrays that it names, by their places behind it;
-everything stands on multiples of eight bytes.
-
-A column is an array of **codes**, unsigned and as narrow as they can be: codes stand in the order of the values, 0 is
-the least value and `top` stands for NULL, as if it were the greatest. So each comparison is one of codes. A value has a
-**key**: of a text or of bytes its bytes, of everything else a signed 64-bit integer in the order of the values (an
-instant in microseconds, a date in days, a DECIMAL scaled, an unsigned number less 2^63, a DOUBLE by its bits). What a
-code means is told by `base` and `unit` (key = base + unit * code) or by the sorted list of keys. NULL's key is greater
-than all others.
+`docs/snapshot-format.md` describes the file. It is an ordered dictionary encoding: a column is an array of **codes**,
+unsigned integers as narrow as possible. Codes are in the order of the values: 0 is the least value, and `top` stands
+for NULL, which counts as the greatest. So a comparison of values is a comparison of codes. Each value has a **key**:
+its bytes for texts and bytes; otherwise a signed 64-bit integer in the order of the values. `base` and `unit` (key =
+base + unit * code) or a sorted list of keys tell what a code means. The key of NULL is greater than all others.
 """
 
 from __future__ import annotations
@@ -29,15 +24,33 @@ Key = int | bytes
 
 LENGTHS = struct.Struct("<QQ")
 ALIGNED = 8
-FEW = 32  # texts that are read at once
+FEW = 32  # texts, at most, that are read at once
 
 
 class Numbers:
-    """A column whose keys are integers. Parameters: `listed` are the keys where they are not `base + unit * code`."""
+    """A column whose keys are integers.
+
+    Attributes:
+        codes: The code of each row.
+        top: The code of NULL, one greater than that of the greatest value.
+        nulls: Whether there are NULLs.
+        least: The least key.
+        greatest: The greatest key.
+    """
 
     null = (1 << 63) - 1
 
     def __init__(self, codes: Codes, top: int, nulls: bool, base: int, unit: int, listed: Keys | None) -> None:
+        """Takes the arrays of a column.
+
+        Args:
+            codes: The code of each row.
+            top: The code of NULL.
+            nulls: Whether there are NULLs.
+            base: The key of code 0.
+            unit: The difference between the keys of two codes that follow one another.
+            listed: The key of each code, where it is not `base + unit * code`.
+        """
         self.codes = codes
         self.top = top
         self.nulls = nulls
@@ -48,35 +61,54 @@ class Numbers:
         self.least, self.greatest = _ends(self)
 
     def bound(self, key: Key) -> int:
-        """The first code whose key is not less: `top` where there is none."""
+        """The first code whose key is not less than `key`; `top` where there is none."""
         assert isinstance(key, int)
         if self._list is not None:
             return bisect_left(self._list, key, 0, self.top)
         return min(max(-((self._base - key) // self._unit), 0), self.top)
 
     def key(self, code: int) -> int:
+        """The key of a code."""
         if self._list is not None:
             return int(self._list[code])
         return self.null if code == self.top else self._base + self._unit * code
 
     def keys(self, codes: Codes) -> Keys:
+        """The keys of codes."""
         if self._listed is not None:
             return self._listed[codes]
-        found = codes.astype(np.int64)
+        keys = codes.astype(np.int64)
         if self._unit != 1:
-            found *= self._unit
-        found += self._base
+            keys *= self._unit
+        keys += self._base
         if self.nulls:
-            found[codes == self.top] = self.null
-        return found
+            keys[codes == self.top] = self.null
+        return keys
 
 
 class Texts:
-    """A column whose keys are bytes. Parameters: `texts` are the keys."""
+    """A column whose keys are bytes.
+
+    Attributes:
+        codes: The code of each row.
+        top: The code of NULL, one greater than that of the greatest value.
+        nulls: Whether there are NULLs.
+        texts: The key of each code, but that of NULL.
+        least: The least key.
+        greatest: The greatest key.
+    """
 
     null = b"\xff"  # greater than every text
 
     def __init__(self, codes: Codes, top: int, nulls: bool, texts: Sequence[bytes]) -> None:
+        """Takes the arrays of a column.
+
+        Args:
+            codes: The code of each row.
+            top: The code of NULL.
+            nulls: Whether there are NULLs.
+            texts: The key of each code.
+        """
         self.codes = codes
         self.top = top
         self.nulls = nulls
@@ -85,14 +117,16 @@ class Texts:
         self.least, self.greatest = _ends(self)
 
     def bound(self, key: Key) -> int:
-        """The first code whose key is not less: `top` where there is none."""
+        """The first code whose key is not less than `key`; `top` where there is none."""
         assert isinstance(key, bytes)
         return bisect_left(self.texts, key)
 
     def key(self, code: int) -> bytes:
+        """The key of a code."""
         return self.null if code == self.top else self.texts[code]
 
     def keys(self, codes: Codes) -> npt.NDArray[np.object_]:
+        """The keys of codes."""
         if self._all is not None:
             return self._all[codes]
         return np.array(list(map(self.key, codes.tolist())), np.object_)
@@ -106,9 +140,15 @@ def _ends(column: Values) -> tuple[Key, Key]:
 
 
 class TextList(Sequence[bytes]):
-    """Byte strings, one after the other; number i ends at ends[i + 1]."""
+    """Byte strings in one buffer."""
 
     def __init__(self, ends: memoryview, data: memoryview) -> None:
+        """Takes the buffer.
+
+        Args:
+            ends: String i is bytes ends[i] to ends[i + 1] - 1.
+            data: The buffer.
+        """
         self._ends = ends
         self._data = data
 
@@ -126,9 +166,22 @@ class TextList(Sequence[bytes]):
 
 
 class Block:
-    """Parameters: `data` are the arrays, `header` describes them; `start` is the first row's number in the snapshot."""
+    """The column arrays of some thousand rows. `block[name]` is a column.
+
+    Attributes:
+        start: The number of its first row in the snapshot.
+        rows: How many rows it has.
+        names: The columns that it has arrays of.
+    """
 
     def __init__(self, data: memoryview, header: dict[str, Any], start: int) -> None:
+        """Reads nothing yet.
+
+        Args:
+            data: The arrays.
+            header: Describes them.
+            start: The number of its first row in the snapshot.
+        """
         self.start = start
         self.rows: int = header["rows"]
         self.names: frozenset[str] = frozenset(header["columns"])
@@ -156,7 +209,12 @@ class Block:
 
 
 def blocks(data: memoryview, start: int) -> Iterator[Block]:
-    """The blocks of a file. Parameters: `start`, the number of its first row in the snapshot."""
+    """The blocks of a file.
+
+    Args:
+        data: The file.
+        start: The number of its first row in the snapshot.
+    """
     place = 0
     while place < len(data):
         length, header = LENGTHS.unpack_from(data, place)
@@ -169,6 +227,6 @@ def blocks(data: memoryview, start: int) -> Iterator[Block]:
 
 
 def float_keys(values: npt.NDArray[np.float64]) -> Keys:
-    """The keys of numbers: their bits, in the order of the numbers; both zeros are one."""
+    """The keys of floating-point numbers: their bits, in the order of the numbers; -0.0 is 0.0."""
     bits = (values + 0.0).view(np.int64)
     return np.where(bits < 0, bits ^ np.int64(0x7FFFFFFFFFFFFFFF), bits)

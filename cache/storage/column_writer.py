@@ -1,7 +1,7 @@
-"""Typed rows -> column arrays, which filters and sorts are answered from. Format: `column_arrays`.
+"""Writes column arrays, which filters and sorts are answered from. `docs/snapshot-format.md` describes the file.
 
-Left out are JSON, decimals of more than 18 digits, texts that are long and hardly ever the same, and numbers that take
-all of 64 bits beside NULLs: these are scanned.
+Some columns have none, and DuckDB scans them instead: JSON, decimals of more than 18 digits, texts that are long and
+hardly ever repeat, and numbers with NULLs that use the greatest 64-bit integer.
 """
 
 from __future__ import annotations
@@ -26,7 +26,12 @@ _SIGN = np.uint64(1 << 63)
 
 
 def blocks_of(rows: pa.Table, columns: Sequence[Column]) -> Iterator[bytes]:
-    """Typed rows as blocks, of about the same size."""
+    """Encodes rows as blocks of about the same size.
+
+    Args:
+        rows: Rows with the types of `row_encoding.arrow_schema`.
+        columns: Their columns.
+    """
     parts = -(-len(rows) // ROWS)
     for i in range(parts):
         start, stop = len(rows) * i // parts, len(rows) * (i + 1) // parts
@@ -49,18 +54,20 @@ def _block(rows: pa.Table, columns: Sequence[Column]) -> bytes:
     for i, column in enumerate(columns):
         array = _contiguous(rows.column(i))
         if column.kind in ("text", "bytes"):
-            found = _texts(array)
+            encoded = _encode_texts(array)
         elif column.kind == "json" or (column.kind == "decimal" and column.digits > _DIGITS):
-            found = None
+            encoded = None
         else:
-            found = _numbers(array, column)
-        if found is not None:
-            codes, top, meaning = found
-            described = {name: put(part) if isinstance(part, np.ndarray | bytes) else part
-                         for name, part in meaning.items()}  # fmt: skip
+            encoded = _encode_numbers(array, column)
+        if encoded is not None:
+            codes, top, dictionary = encoded
             header[column.name] = {
-                "type": codes.dtype.str, "top": top, "nulls": array.null_count > 0, "codes": put(codes), **described
-            }  # fmt: skip
+                "type": codes.dtype.str,
+                "top": top,
+                "nulls": array.null_count > 0,
+                "codes": put(codes),
+                **{name: put(part) if not isinstance(part, int) else part for name, part in dictionary.items()},
+            }
     text = orjson.dumps({"rows": len(rows), "columns": header})
     text += b" " * (-len(text) % ALIGNED)
     return b"".join([LENGTHS.pack(LENGTHS.size + len(text) + place, len(text)), text, *arrays])
@@ -70,10 +77,10 @@ def _contiguous(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
 
 
-_Found = tuple[npt.NDArray[Any], int, dict[str, Any]]
+_Encoded = tuple[npt.NDArray[Any], int, dict[str, Any]]  # codes, `top`, and what the codes mean
 
 
-def _numbers(array: pa.Array, column: Column) -> _Found | None:
+def _encode_numbers(array: pa.Array, column: Column) -> _Encoded | None:
     keys, nulls = _keys(array, column), _nulls(array)
     present = keys if nulls is None else keys[~nulls]
     if not len(present):
@@ -93,19 +100,19 @@ def _numbers(array: pa.Array, column: Column) -> _Found | None:
     top = (high - low) // unit + 1
     if top < 1 << 32:
         return _codes(above, nulls, top), top, {"base": low, "unit": unit}
-    listed, found = np.unique(present, return_inverse=True)
+    listed, ranks = np.unique(present, return_inverse=True)
     codes = np.zeros(len(keys), np.int64)
-    codes[slice(None) if nulls is None else ~nulls] = found
+    codes[slice(None) if nulls is None else ~nulls] = ranks
     return _codes(codes, nulls, len(listed)), len(listed), {"keys": np.append(listed, Numbers.null)}
 
 
 def _keys(array: pa.Array, column: Column) -> Keys:
-    """Those of NULLs are anything."""
+    """The key of each value; that of a NULL is arbitrary."""
     match column.kind:
         case "unsigned":
             return (_values(array, "<u8") ^ _SIGN).view(np.int64)
         case "decimal":
-            return np.ascontiguousarray(_values(array, "<i8", 2)[::2])  # of 128 bits the lower half
+            return np.ascontiguousarray(_values(array, "<i8", 2)[::2])  # the lower half of 128 bits
         case "float":
             return float_keys(_values(array, "<f4").astype(np.float64))
         case "double":
@@ -120,10 +127,9 @@ def _values(array: pa.Array, type: str, each: int = 1) -> npt.NDArray[Any]:
     return np.frombuffer(array.buffers()[1], type)[array.offset * each :][: len(array) * each]
 
 
-def _texts(array: pa.Array) -> _Found | None:
+def _encode_texts(array: pa.Array) -> _Encoded | None:
     encoded = array.dictionary_encode()
     different = encoded.dictionary
-    _, ends, data = different.buffers()
     if different.nbytes > TEXT_BYTES * len(array):
         return None
     order = pc.array_sort_indices(different)

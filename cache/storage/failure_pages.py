@@ -15,7 +15,12 @@ _TIME = "%Y%m%dT%H%M%SZ"
 
 
 def name(at: datetime, code: str) -> str:
-    """What the files are called, without their ending. Parameters: `code` is that of the error."""
+    """The name of the files, without their ending.
+
+    Args:
+        at: When the login failed (UTC).
+        code: The code of the error.
+    """
     return f"{at:{_TIME}}-{code}"
 
 

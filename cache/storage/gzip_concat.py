@@ -1,8 +1,9 @@
-"""Rows that were compressed when they were published, put together to one gzip body when they are asked for.
+"""Joins rows that were compressed when they were published to one gzip body, when a client asks for it.
 
-A gzip member (RFC 1952) is a header, one deflate stream, and the CRC-32 and the length of what was compressed. The
-stream is made of pieces that each end in a full flush, on a byte boundary and with nothing after it referring back;
-their CRCs are combined. One member, since clients exist that stop after the first.
+A gzip member (RFC 1952) is a header, one deflate stream (RFC 1951), and the CRC-32 and the length of the uncompressed
+data. Here the stream consists of pieces that each end in a full flush: on a byte boundary, with no later reference to
+what stands before it. So pieces can be joined in any order, and their CRCs are combined. The body is one member, since
+some clients stop after the first.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ _COMMA_CRC = zlib.crc32(b",")
 class Piece:
     """Compresses rows of JSON, each with a comma behind it, as they come; the last comma is left out.
 
-    `crc32` and `size` are those of what was compressed.
+    Attributes:
+        crc32: CRC-32 of the uncompressed data.
+        size: Its size in bytes.
     """
 
     def __init__(self) -> None:
@@ -34,6 +37,14 @@ class Piece:
         self.size = 0
 
     def add(self, rows: bytes | memoryview) -> bytes:
+        """Compresses rows.
+
+        Args:
+            rows: Each with a comma behind it.
+
+        Returns:
+            What follows of the deflate stream; it may be empty.
+        """
         comma = self._add(b",") if self.size and rows else b""
         return comma + self._add(rows[:-1])
 
@@ -43,23 +54,35 @@ class Piece:
         return self._deflate.compress(data)
 
     def end(self) -> bytes:
+        """Ends the piece with a full flush; returns the rest of it."""
         return self._deflate.flush(zlib.Z_FULL_FLUSH)
 
 
 class Compressed(NamedTuple):
-    """Pieces of a deflate stream, and the CRC-32 and size of what is in them."""
+    """Pieces of a deflate stream.
+
+    Attributes:
+        pieces: The bytes.
+        crc32: CRC-32 of the uncompressed data.
+        size: Its size in bytes.
+    """
 
     pieces: tuple[bytes | memoryview, ...]
     crc32: int
     size: int
 
     def then(self, other: Compressed) -> Compressed:
+        """These pieces and others behind them."""
         crc32 = isal_zlib.crc32_combine(self.crc32, other.crc32, other.size)
         return Compressed(self.pieces + other.pieces, crc32, self.size + other.size)
 
 
 def joined(parts: Iterable[Compressed]) -> Compressed:
-    """Rows of several segments, with commas between them."""
+    """Joins the rows of several segments, with commas between them.
+
+    Args:
+        parts: The rows of each, without a comma at their end.
+    """
     whole = Compressed((), 0, 0)
     pieces: list[bytes | memoryview] = []
     for part in parts:
@@ -72,7 +95,16 @@ def joined(parts: Iterable[Compressed]) -> Compressed:
 
 
 def member(head: bytes, rows: Compressed, tail: bytes) -> list[bytes | memoryview]:
-    """The gzip body of `head`, rows and `tail`."""
+    """Puts a gzip body together.
+
+    Args:
+        head: What stands before the rows, not compressed.
+        rows: The rows.
+        tail: What stands after them, not compressed.
+
+    Returns:
+        The parts of the body.
+    """
     whole = _piece(head, zlib.Z_FULL_FLUSH).then(rows).then(_piece(tail, zlib.Z_FINISH))
     return [_HEADER, *whole.pieces, struct.pack("<II", whole.crc32, whole.size & 0xFFFFFFFF)]
 

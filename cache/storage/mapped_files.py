@@ -1,4 +1,4 @@
-"""Files as memory: read where they are asked for, shared by all processes, never copied."""
+"""Memory-mapped files: read where they are used, shared by all processes, never copied."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ MOST_FILES = 65_536  # mapped at once: four a segment
 
 
 def mapped(path: Path) -> memoryview:
-    """A file's bytes. A map keeps the file open, and a table of a million rows has hundreds of them."""
+    """Maps a file. A map keeps the file open, and a table of a million rows has hundreds of them.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
     _open_many_files()
     with path.open("rb") as file:
-        if not os.fstat(file.fileno()).st_size:  # cannot be mapped
+        if not os.fstat(file.fileno()).st_size:  # an empty file cannot be mapped
             return memoryview(b"")
         return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 

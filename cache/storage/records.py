@@ -17,16 +17,16 @@ from cache.storage.snapshot import ChangeCounts, Head, Manifest
 
 SILENT_AFTER = timedelta(seconds=8)  # a worker or run without a heartbeat for so long is gone
 TaskState = Literal["queued", "running", "completed", "failed"]
-
-
 Outcome = Literal["running", "published", "unchanged", "unverified", "failed"]
 
 
 def now() -> datetime:
+    """The time, in UTC."""
     return datetime.now(UTC)
 
 
 def new_id() -> str:
+    """An id of 64 random bits, in hexadecimal."""
     return secrets.token_hex(8)
 
 
@@ -50,7 +50,18 @@ class Publication:
 class Task(BaseModel, frozen=True):
     """A refresh that someone asked for. It completes only with a verification later than `requested_at`.
 
-    `accept` publishes a table that shrank so much that it would be held back.
+    Attributes:
+        id: Its id.
+        requested_at: When it was asked for (UTC).
+        requested_by: Who asked, for the history.
+        state: How far it is.
+        accept: Publish also a table that shrank so much that it would be held back.
+        run: The id of the sync that answers it.
+        tries: How many syncs have begun to answer it.
+        finished_at: When it completed or failed (UTC).
+        generation: The generation that answers it.
+        changes: How many rows the sync changed.
+        error: Why it failed.
     """
 
     id: str
@@ -67,11 +78,19 @@ class Task(BaseModel, frozen=True):
 
     @property
     def ended(self) -> bool:
+        """Whether it has completed or failed."""
         return self.state in ("completed", "failed")
 
 
 class Progress(BaseModel, frozen=True):
-    """How far a sync is. `done` of `total` are rows, as far as the total is known (0: not yet); bytes as received."""
+    """How far a sync is.
+
+    Attributes:
+        phase: What it does.
+        done: Rows that are read.
+        total: Rows that are to be read, as far as that is known; 0: not yet.
+        bytes: Bytes received.
+    """
 
     phase: Literal["login", "table", "checksums", "rows", "publish"] = "login"
     done: int = 0
@@ -80,11 +99,34 @@ class Progress(BaseModel, frozen=True):
 
     @property
     def fraction(self) -> float | None:
+        """The part of the rows that is read, from 0 to 1; None while the total is not known."""
         return min(1.0, self.done / self.total) if self.total else None
 
 
 class Run(BaseModel, frozen=True):
-    """One sync: when, why, who asked, how it went, what came of it. `seconds` is by phase; `beat_at` tells it lives."""
+    """One sync.
+
+    Attributes:
+        id: Its id.
+        trigger: What started it: `schedule`, `request`, `command` or `import`.
+        asked_by: Who asked for it.
+        host: The machine that runs it.
+        pid: Its process.
+        started_at: When it began (UTC).
+        beat_at: When it last reported (UTC).
+        finished_at: When it ended (UTC).
+        outcome: How it went.
+        progress: How far it is.
+        seconds: Seconds that each phase took.
+        generation: The generation that it published or confirmed.
+        rows: Rows of that generation.
+        bytes: Bytes received.
+        ranges: Segments of that generation.
+        exported_ranges: Ranges whose rows were read.
+        changes: How many rows it changed.
+        versions: Versions of the server and of phpMyAdmin, and the way of the login.
+        error: Why it failed, or is not verified.
+    """
 
     id: str = Field(default_factory=new_id)
     trigger: str
@@ -108,7 +150,15 @@ class Run(BaseModel, frozen=True):
 
 
 class Worker(BaseModel, frozen=True):
-    """A process that can run syncs: the leader does, the others stand by."""
+    """A process that can run syncs. The leader does, the others stand by.
+
+    Attributes:
+        id: Its id.
+        host: Its machine.
+        pid: Its process.
+        leader: Whether it leads.
+        next_sync: When it plans the next sync (UTC), while it leads.
+    """
 
     id: str = Field(default_factory=new_id)
     host: str = Field(default_factory=socket.gethostname)
@@ -118,9 +168,15 @@ class Worker(BaseModel, frozen=True):
 
 
 class Status(BaseModel, frozen=True):
-    """What there is to know at one moment; dashboard and API show the same. `running` is the sync under way, if any.
+    """The state of the cache at one moment; dashboard and API show the same.
 
-    `cache_error` is why this version cannot write the cache, if it cannot.
+    Attributes:
+        head: The newest generation, if any.
+        running: The sync under way, if any.
+        last: The last sync that ended.
+        queued: How many requests wait for a sync.
+        workers: The workers that are alive.
+        cache_error: Why this version cannot write the cache, if it cannot.
     """
 
     head: Head | None
@@ -132,12 +188,21 @@ class Status(BaseModel, frozen=True):
 
     @property
     def leader(self) -> Worker | None:
+        """The worker that leads."""
         return next((worker for worker in self.workers if worker.leader), None)
 
     @property
     def next_sync(self) -> datetime | None:
+        """When the leader plans the next sync (UTC)."""
         return self.leader.next_sync if self.leader else None
 
     def age_seconds(self, at: datetime) -> float | None:
-        """Seconds since the data was last verified; None without a snapshot."""
+        """Seconds since the data was last verified.
+
+        Args:
+            at: The time now (UTC).
+
+        Returns:
+            The age; None where nothing was published.
+        """
         return max(0.0, (at - self.head.updated_at).total_seconds()) if self.head else None

@@ -1,8 +1,8 @@
-"""What a cell becomes: text as MySQL gives it -> exact type -> JSON text.
+"""Encodes cells: text as MySQL sends it, then the exact type, then JSON.
 
-The forms are those of the HTTP contract: DECIMAL a string, integers exact, instants ISO 8601 in UTC with as many
-decimals as the column declares, binary base64, a date that no calendar has null, JSON nested and compact.
-Arrow converts whole columns; DuckDB does what Arrow has no function for.
+The HTTP contract defines the JSON: a DECIMAL is a string, integers are exact, times are ISO 8601 in UTC with as many
+decimals as the column declares, binary is base64, a date that exists in no calendar is null, JSON is nested and
+compact. Arrow converts whole columns; DuckDB does what Arrow has no function for.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ import pyarrow.compute as pc
 
 from cache.schema import Column
 
-# Legal in JSON, but clients that read a stream by lines may cut there; they stand only inside strings, escaped.
+# Legal in JSON, but clients that read a stream by lines may break there; so strings have them escaped.
 LINE_BREAKS = {text: f"\\u{ord(text):04x}" for text in ("\u0085", "\u2028", "\u2029")}
-# What stands escaped in strings, the backslash first.
+# Characters that are escaped in strings, the backslash first.
 ESCAPES = {text: orjson.dumps(text).decode()[1:-1] for text in ("\\", '"', *map(chr, range(0x20)))} | LINE_BREAKS
-_PLAIN = bytes(set(range(0x100)) - {text.encode()[0] for text in ESCAPES})  # bytes that begin none of these
+_PLAIN = bytes(set(range(0x100)) - {text.encode()[0] for text in ESCAPES})  # bytes that begin no escaped character
 _ESCAPING = str.maketrans(ESCAPES)
 _PLAIN_DECIMALS = 6  # with more, Arrow writes small decimals with an exponent
 
 
 @cache
 def _database() -> duckdb.DuckDBPyConnection:
-    # DuckDB's own choice of a folder is the one that the process works in.
+    # DuckDB's default for temporary files is the working directory.
     database = duckdb.connect(config={"threads": 1, "memory_limit": "256MB", "temp_directory": gettempdir()})
-    database.execute("SET GLOBAL TimeZone = 'UTC'")  # else instants are written in the zone of the machine
+    database.execute("SET GLOBAL TimeZone = 'UTC'")  # or times would be written in the zone of the machine
     return database
 
 
@@ -42,48 +42,62 @@ _string = msgspec.json.Decoder(str)
 
 
 def engine() -> duckdb.DuckDBPyConnection:
-    """A cursor of the process's one DuckDB, for expressions over Arrow tables; each database would cost memory."""
+    """A cursor of the only DuckDB database of this process, for expressions over Arrow tables."""
     return _database().cursor()
 
 
 def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
-    """The Parquet file's schema, names as in the source."""
+    """The schema of a Parquet file, with the names of the table."""
     return pa.schema([pa.field(c.name, _arrow_type(c)) for c in columns])
 
 
 def _arrow_type(column: Column) -> pa.DataType:
     types: dict[str, Any] = {
-        "integer": pa.int64(), "unsigned": pa.uint64(), "boolean": pa.int64(), "float": pa.float32(),
-        "double": pa.float64(), "date": pa.date32(), "datetime": pa.timestamp("us", "UTC"),
-        "timestamp": pa.timestamp("us", "UTC"), "text": pa.string(), "json": pa.string(), "bytes": pa.binary(),
-    }  # fmt: skip
+        "integer": pa.int64(),
+        "unsigned": pa.uint64(),
+        "boolean": pa.int64(),
+        "float": pa.float32(),
+        "double": pa.float64(),
+        "date": pa.date32(),
+        "datetime": pa.timestamp("us", "UTC"),
+        "timestamp": pa.timestamp("us", "UTC"),
+        "text": pa.string(),
+        "json": pa.string(),
+        "bytes": pa.binary(),
+    }
     return pa.decimal128(column.digits, column.decimals) if column.kind == "decimal" else types[column.kind]
 
 
 # -- text -> type
 
 
-def typed(column: Column, text: pa.Array, timezone: str) -> pa.Array:
-    """Values of a column's exact type; only dates may be lost on the way, those that no calendar has.
+def to_arrow(column: Column, text: pa.Array, timezone: str) -> pa.Array:
+    """Converts the text of a column to its exact type.
 
-    Parameters: `text` as `SegmentWriter` describes it; `timezone` is what DATETIME values mean (an hour that a change
-    of summer time repeats is taken as its first pass, one that it skips as the instant of the change).
+    Args:
+        column: The column.
+        text: Its values, as `SegmentWriter.write` describes them.
+        timezone: What DATETIME values mean, an IANA name. Where daylight saving time repeats an hour, its first pass is
+            taken; where it skips one, the moment of the change.
+
+    Returns:
+        The values. A date that exists in no calendar is null.
     """
-    kind = _arrow_type(column)
+    arrow_type = _arrow_type(column)
     match column.kind:
         case "date" | "datetime":
             naive = _dates(text, pa.date32() if column.kind == "date" else pa.timestamp("us"))
             if column.kind == "date":
                 return naive
-            return pc.assume_timezone(naive, timezone, ambiguous="earliest", nonexistent="latest").cast(kind)
-        case "timestamp":  # Unix time 0 is how MySQL says 0000-00-00 here: the type cannot hold 1970-01-01 00:00:00
-            return _computed("make_timestamp((nullif(v::DECIMAL(38, 6), 0) * 1000000)::BIGINT)", text).cast(kind)
+            return pc.assume_timezone(naive, timezone, ambiguous="earliest", nonexistent="latest").cast(arrow_type)
+        case "timestamp":  # Unix time 0 means 0000-00-00: TIMESTAMP cannot hold 1970-01-01 00:00:00
+            return _computed("make_timestamp((nullif(v::DECIMAL(38, 6), 0) * 1000000)::BIGINT)", text).cast(arrow_type)
         case "float" | "double":
             return _computed(f"v::{column.kind}", text)
         case "bytes":
             return _computed("unhex(v)", text)
         case _:
-            return text.cast(kind)
+            return text.cast(arrow_type)
 
 
 def _dates(text: pa.Array, kind: pa.DataType) -> pa.Array:
@@ -97,15 +111,16 @@ def _dates(text: pa.Array, kind: pa.DataType) -> pa.Array:
 
 def _computed(sql: str, values: pa.Array) -> pa.Array:
     """DuckDB's result of an expression over `v`."""
-    duck = engine()
+    cursor = engine()
     try:
-        duck.register("t", pa.table([values], names=["v"]))
-        return one_chunk(duck.sql(f"SELECT {sql} FROM t").to_arrow_table().column(0))
+        cursor.register("t", pa.table([values], names=["v"]))
+        return one_chunk(cursor.sql(f"SELECT {sql} FROM t").to_arrow_table().column(0))
     finally:
-        duck.close()
+        cursor.close()
 
 
 def one_chunk(values: pa.ChunkedArray) -> pa.Array:
+    """The values in one array; a copy only where they are in several."""
     return values.chunk(0) if values.num_chunks == 1 else values.combine_chunks()
 
 
@@ -113,10 +128,13 @@ def one_chunk(values: pa.ChunkedArray) -> pa.Array:
 
 
 class JsonTexts(NamedTuple):
-    """What JSON has for the values of a column: `texts`, null for NULL, and what stands around each of the others.
+    """The JSON of a column, in parts: joining each row once is cheaper than joining each cell before.
 
-    Kept apart, since joining each row once is cheaper than joining each cell before. `misfits` is how many values do
-    not fit the column's kind, and are as they were.
+    Attributes:
+        texts: The values without quotes; null for NULL.
+        quote: What stands before and after each value.
+        zone: What stands between each value and its closing quote.
+        misfits: How many values do not fit the column's kind; they stay as they are.
     """
 
     texts: pa.Array
@@ -124,22 +142,32 @@ class JsonTexts(NamedTuple):
     zone: str = ""
     misfits: int = 0
 
-    def bare(self) -> pa.Array:
-        """The values, without quotes around them."""
+    def unquoted(self) -> pa.Array:
+        """The values without quotes, as CSV has them."""
         return pc.binary_join_element_wise(self.texts, self.zone, "") if self.zone else self.texts
 
-    def whole(self) -> pa.Array:
+    def quoted(self) -> pa.Array:
+        """The values with their quotes."""
         return pc.binary_join_element_wise(self.quote, self.texts, self.zone + self.quote, "")
 
 
 def json_rows(columns: Sequence[Column], cells: Sequence[JsonTexts], end: str = ",") -> pa.Array:
-    """Each row as one JSON object and what ends it."""
+    """Joins columns to rows.
+
+    Args:
+        columns: The columns.
+        cells: The JSON of each.
+        end: What stands behind each row.
+
+    Returns:
+        Each row as a JSON object.
+    """
     parts: list[pa.Array | str] = []
     between = ""
     for i, (column, cell) in enumerate(zip(columns, cells, strict=True)):
         between += ("," if i else "{") + json_string(column.name) + ":"
         if cell.texts.null_count:
-            parts += [between, cell.whole()]
+            parts += [between, cell.quoted()]
             between = ""
         else:
             parts += [between + cell.quote, cell.texts]
@@ -150,18 +178,20 @@ def json_rows(columns: Sequence[Column], cells: Sequence[JsonTexts], end: str = 
 
 
 def json_texts(column: Column, values: pa.Array) -> JsonTexts:
-    """The JSON of a column.
+    """Encodes a column.
 
-    Parameters: `values` are of the column's type, as `typed` makes them; JSON columns as stored.
+    Args:
+        column: The column.
+        values: Its values, as `to_arrow` makes them.
     """
     match column.kind:
         case "json":
             return nested(values)
         case "boolean":
-            no, yes = pc.equal(values, 0), pc.equal(values, 1)
-            odd = len(values) - values.null_count - (pc.sum(pc.or_(no, yes)).as_py() or 0)
-            words = pc.if_else(no, "false", pc.if_else(yes, "true", values.cast(pa.string())))
-            return JsonTexts(words, misfits=odd)
+            zero, one = pc.equal(values, 0), pc.equal(values, 1)
+            misfits = len(values) - values.null_count - (pc.sum(pc.or_(zero, one)).as_py() or 0)
+            words = pc.if_else(zero, "false", pc.if_else(one, "true", values.cast(pa.string())))
+            return JsonTexts(words, misfits=misfits)
         case "integer" | "unsigned":
             return JsonTexts(values.cast(pa.string()))
         case "decimal" if column.decimals <= _PLAIN_DECIMALS:
@@ -181,6 +211,7 @@ def json_texts(column: Column, values: pa.Array) -> JsonTexts:
 
 
 def json_string(text: str) -> str:
+    """A text as a JSON string."""
     return f'"{text.translate(_ESCAPING)}"'
 
 
@@ -192,16 +223,16 @@ def _instants(values: pa.Array, decimals: int) -> pa.Array:
 
 
 def _strings(texts: pa.Array) -> pa.Array:
-    odd = _data(texts).translate(None, _PLAIN)  # a fast look: most columns hold nothing to be escaped
-    return _escaped(texts, ESCAPES) if odd else texts
+    suspicious = _data(texts).translate(None, _PLAIN)  # a fast test: most columns hold nothing that is escaped
+    return _escaped(texts, ESCAPES) if suspicious else texts
 
 
 def _escaped(texts: pa.Array, escapes: Mapping[str, str]) -> pa.Array:
     data = _data(texts)
-    for found, escape in escapes.items():
-        mark = found.encode()
-        if mark[:1] in data and mark in data:  # one byte is found faster than several
-            texts = pc.replace_substring(texts, found, escape)
+    for character, escape in escapes.items():
+        pattern = character.encode()
+        if pattern[:1] in data and pattern in data:  # a search for one byte is faster
+            texts = pc.replace_substring(texts, character, escape)
     return texts
 
 
@@ -218,10 +249,16 @@ def _data(texts: pa.Array) -> bytes:
 
 
 def compact(value: bytes) -> bytes | None:
-    """A JSON object or array without white space between its parts, also out of a JSON string; None for anything else.
+    """Removes the white space between the parts of a JSON object or array.
 
-    Nothing else changes: numbers keep every digit, strings their escapes, objects repeated keys. What is nested deeper
-    than Python calls (about a thousand times) is not taken for JSON.
+    Nothing else changes: numbers keep every digit, strings their escapes, objects their repeated keys.
+
+    Args:
+        value: A JSON object or array, or a JSON string that holds one.
+
+    Returns:
+        The object or array; None for anything else, and for JSON that is nested deeper than Python recurses (about a
+        thousand levels).
     """
     try:
         text = msgspec.json.format(value, indent=-1)
@@ -233,7 +270,7 @@ def compact(value: bytes) -> bytes | None:
 
 
 def nested(values: pa.Array) -> JsonTexts:
-    """Texts -> JSON as `compact` makes it; a misfit becomes the JSON string that it is."""
+    """Encodes the texts of a JSON column: as `compact` makes them; a misfit becomes a JSON string."""
     misfits = 0
     texts: list[bytes | None] = []
     for value in values.cast(pa.binary()).to_pylist():

@@ -1,4 +1,4 @@
-"""Rows as text -> a segment: Parquet with exact types, JSON per row, plain and compressed, and arrays beside them."""
+"""Writes rows as a segment: Parquet with exact types, JSON plain and compressed, and arrays for filters and sorts."""
 
 from __future__ import annotations
 
@@ -18,24 +18,30 @@ import pyarrow.parquet as pq
 from cache.schema import Column
 from cache.storage import gzip_concat
 from cache.storage.column_writer import blocks_of
-from cache.storage.row_encoding import arrow_schema, json_rows, json_texts, one_chunk, typed
+from cache.storage.row_encoding import arrow_schema, json_rows, json_texts, one_chunk, to_arrow
 from cache.storage.snapshot import CHECKSUMS, COLUMNS, GZIP, JSON, OFFSETS, PARQUET, File, Segment
 
 Checksums = npt.NDArray[np.uint64]
 
-PIECE_BYTES = 8 << 20  # of rows that are rendered at once: each step of it is another copy in memory
+PIECE_BYTES = 8 << 20  # of rows that are encoded at once: each step makes another copy in memory
 ROW_GROUP = 10_000  # rows that Parquet keeps together
 
 
 class SegmentWriter:
-    """Writes the files of one segment into `folder`, batch by batch, in row order.
+    """Writes the files of one segment, batch by batch, in row order.
 
-    Parameters: `columns` as the manifest records them; `timezone` is what DATETIME values mean.
-    A batch is a table of text columns c0..cN, one for each column: NULL is null; BLOB, BINARY and GEOMETRY are
-    hexadecimal, TIMESTAMP is Unix seconds, BIT and YEAR are integers, FLOAT is the text of its DOUBLE.
+    Attributes:
+        rows: How many rows are written.
     """
 
     def __init__(self, folder: Path, columns: Sequence[Column], timezone: str = "UTC") -> None:
+        """Creates the files.
+
+        Args:
+            folder: Where to; it must not exist.
+            columns: As the manifest records them.
+            timezone: What DATETIME values mean, an IANA name.
+        """
         self._folder = folder
         self._columns = columns
         self._timezone = timezone
@@ -45,13 +51,15 @@ class SegmentWriter:
         self._misfits: Counter[str] = Counter()
         self._zero_dates: Counter[str] = Counter()
         folder.mkdir()
-        # JSON hardly ever repeats: a dictionary of it costs time and room.
+        # JSON values hardly ever repeat: a dictionary of them would cost time and space.
         self._parquet = pq.ParquetWriter(
-            folder / PARQUET, arrow_schema(columns), compression="zstd",
+            folder / PARQUET,
+            arrow_schema(columns),
+            compression="zstd",
             use_dictionary=[column.name for column in columns if column.kind == "text"],
-        )  # fmt: skip
+        )
         self._waiting: list[pa.Table] = []  # typed rows that do not fill a row group yet
-        self._source: tuple[Path, pa.Table] | None = None  # what is copied from, read once
+        self._source: tuple[Path, pa.Table] | None = None  # the segment that is copied from, read once
         self._json = _Digested(folder / JSON)
         self._gzip = _Digested(folder / GZIP)
         self._piece = gzip_concat.Piece()
@@ -70,6 +78,13 @@ class SegmentWriter:
             file.close()
 
     def write(self, text: pa.Table, checksums: Checksums) -> None:
+        """Appends rows.
+
+        Args:
+            text: Text columns c0..cN, one for each column: NULL is null; BLOB, BINARY and GEOMETRY are hexadecimal,
+                TIMESTAMP is Unix seconds, BIT and YEAR are integers, FLOAT is the text of its DOUBLE.
+            checksums: The checksum of each row.
+        """
         step = max(1, len(text) * PIECE_BYTES // max(1, text.nbytes))
         for start in range(0, len(text), step):
             self._write(text.slice(start, step), checksums[start : start + step])
@@ -78,7 +93,7 @@ class SegmentWriter:
         arrays, shown = [], []
         for i, column in enumerate(self._columns):
             cells = one_chunk(text.column(i))
-            values = typed(column, cells, self._timezone)
+            values = to_arrow(column, cells, self._timezone)
             texts = json_texts(column, values)
             lost = values.null_count - cells.null_count
             self._misfits.update({column.name: texts.misfits} if texts.misfits else {})
@@ -92,7 +107,13 @@ class SegmentWriter:
         self._append(table, memoryview(data)[: int(ends[-1])], ends, checksums)
 
     def copy(self, folder: Path, start: int, stop: int) -> None:
-        """Takes rows over from another segment of the same columns, as they are."""
+        """Appends rows of another segment with the same columns, as they are.
+
+        Args:
+            folder: The folder of that segment.
+            start: The number of the first row in it.
+            stop: The number behind the last row.
+        """
         if self._source is None or self._source[0] != folder:
             self._source = (folder, pq.read_table(folder / PARQUET))
         offsets = np.fromfile(folder / OFFSETS, "<u8")[start : stop + 1].astype("i8")
@@ -106,7 +127,7 @@ class SegmentWriter:
     def _append(
         self, typed: pa.Table, json: bytes | memoryview, ends: npt.NDArray[np.int64], checksums: Checksums
     ) -> None:
-        """`ends` are the places in `json` where rows begin, and its length."""
+        """`ends` are the offsets in `json` at which rows begin, and its length."""
         self._waiting.append(typed)
         if sum(map(len, self._waiting)) >= ROW_GROUP:
             self._flush()
@@ -127,13 +148,26 @@ class SegmentWriter:
             self._waiting = []
 
     def close(self, low: int | None, high: int | None) -> Segment:
-        """Ends the files; the segment is named by their digests. `low` and `high` bound its keys (None: open)."""
+        """Finishes the files.
+
+        Args:
+            low: The lowest key of the range; None for no lower bound.
+            high: The key behind the range; None for no upper bound.
+
+        Returns:
+            The segment, named by the digests of its files.
+        """
         self._flush()
         self._parquet.close()
         self._gzip.write(self._piece.end())
-        files = {name: digested.finish() for name, digested in
-                 ((JSON, self._json), (GZIP, self._gzip), (OFFSETS, self._offsets), (COLUMNS, self._arrays),
-                  (CHECKSUMS, self._checksums))}  # fmt: skip
+        digested = {
+            JSON: self._json,
+            GZIP: self._gzip,
+            OFFSETS: self._offsets,
+            COLUMNS: self._arrays,
+            CHECKSUMS: self._checksums,
+        }
+        files = {name: file.finish() for name, file in digested.items()}
         parquet = (self._folder / PARQUET).read_bytes()
         files[PARQUET] = File(size=len(parquet), sha256=hashlib.sha256(parquet).hexdigest())
         named = "".join(files[name].sha256 for name in sorted(files))

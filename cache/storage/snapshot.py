@@ -1,17 +1,7 @@
-"""What a generation is made of, and how it is read.
+"""What a generation is made of, and how it is read. `docs/snapshot-format.md` describes the files.
 
-On disk (`cache.storage.local`), everything but `current.json` is immutable once written:
-
-    current.json                    the pointer: Head (newest generation, when it was verified)
-    draft.json                      Draft: an interrupted first load
-    generations/00000012.json       Manifest: columns, and the segments in key order
-    changes/00000012.rows           the rows in which it differs from the generation before (`change_log`)
-    segments/<id>/rows.parquet      typed rows: decimals exact, instants UTC, JSON columns and TINYINT(1) as stored
-    segments/<id>/rows.json         each row as compact JSON followed by one comma
-    segments/<id>/rows.deflate      the same without its last comma, compressed; see cache/storage/gzip_concat.py
-    segments/<id>/offsets.u64       little-endian; row i is bytes offsets[i] to offsets[i+1] - 1 (without its comma)
-    segments/<id>/columns.bin       arrays that filters and sorts are answered from; see cache/storage/column_arrays.py
-    segments/<id>/checksums.u64     little-endian; the first 64 bits of the digest of each row's framed text
+Everything but the pointer is immutable once it is written. A generation lists its segments; each segment holds the rows
+of one key range in six files, which several generations may share.
 """
 
 from __future__ import annotations
@@ -40,15 +30,25 @@ SEGMENT_FILES = (PARQUET, JSON, GZIP, OFFSETS, COLUMNS, CHECKSUMS)
 
 
 class File(BaseModel, frozen=True):
+    """A file of a segment: its size in bytes, and its SHA-256 in hexadecimal."""
+
     size: int
     sha256: str
 
 
 class Segment(BaseModel, frozen=True):
-    """The rows of one key range, low <= key < high (None: open), or the whole table where it has no integer key.
+    """The rows of one key range, or of the whole table where it has no integer key.
 
-    `checksum` is the exact sum of the row checksums, `crc32` that of its JSON without the last comma. `misfits` counts
-    values that do not fit the recorded kind, `zero_dates` dates that no calendar has, each by column.
+    Attributes:
+        id: The first 128 bits of the SHA-256 of its files' digests, in hexadecimal.
+        rows: How many rows it holds.
+        low: The lowest key of its range; None for no lower bound.
+        high: The key behind its range; None for no upper bound.
+        checksum: The exact sum of the checksums of its rows.
+        crc32: CRC-32 of its JSON without the last comma.
+        files: Its files by their names.
+        misfits: By column, how many values do not fit the column's kind.
+        zero_dates: By column, how many dates exist in no calendar.
     """
 
     id: str
@@ -63,11 +63,12 @@ class Segment(BaseModel, frozen=True):
 
     @property
     def bytes(self) -> int:
+        """Size of all its files."""
         return sum(file.size for file in self.files.values())
 
 
 class ChangeCounts(BaseModel, frozen=True):
-    """Rows that differ from the generation before."""
+    """How many rows differ from the generation before."""
 
     inserted: int = 0
     updated: int = 0
@@ -75,6 +76,7 @@ class ChangeCounts(BaseModel, frozen=True):
 
     @property
     def total(self) -> int:
+        """All of them."""
         return self.inserted + self.updated + self.deleted
 
 
@@ -124,8 +126,17 @@ class Source(BaseModel, frozen=True):
 class Manifest(BaseModel, frozen=True):
     """One generation: the list of its segments. Written once, never edited.
 
-    `as_of`, `verified_at` and `reason` are those of its Head when it was published; a later confirmation moves only the
-    Head.
+    Attributes:
+        generation: Its number, from 1.
+        parent: The generation that it was published over; None for the first.
+        created_at: When it was published (UTC).
+        as_of: As in Head, when it was published. A later confirmation moves only the Head.
+        verified_at: As in Head, when it was published.
+        reason: As in Head, when it was published.
+        source: Where the rows come from.
+        columns: The columns in the order of the table.
+        segments: The segments in key order; together they cover every key once.
+        changes: How many rows differ from the parent.
     """
 
     generation: int
@@ -141,7 +152,7 @@ class Manifest(BaseModel, frozen=True):
 
     @model_validator(mode="after")
     def _cover_every_key_once(self) -> Self:
-        """A gap or an overlap would lose or double rows, and no checksum of single ranges would tell."""
+        """A gap or an overlap would lose or repeat rows, which the checksums of the ranges do not show."""
         bounds = [None, *(bound for s in self.segments for bound in (s.low, s.high)), None]
         pairs = zip(bounds[::2], bounds[1::2], strict=True)
         rising = all(s.low is None or s.high is None or s.low < s.high for s in self.segments)
@@ -153,6 +164,7 @@ class Manifest(BaseModel, frozen=True):
 
     @property
     def rows(self) -> int:
+        """How many rows it holds."""
         return sum(segment.rows for segment in self.segments)
 
     @property
@@ -162,7 +174,13 @@ class Manifest(BaseModel, frozen=True):
 
 
 class Draft(BaseModel, frozen=True):
-    """What a first load has written so far, in key order from the first key on, for the sync that goes on there."""
+    """How far a first load is, for the sync that continues it.
+
+    Attributes:
+        source: Where the rows come from.
+        columns: The columns, as far as their kinds are known.
+        segments: The segments that are finished, in key order from the lowest key on.
+    """
 
     source: Source
     columns: tuple[Column, ...]
@@ -170,12 +188,15 @@ class Draft(BaseModel, frozen=True):
 
 
 class Head(BaseModel, frozen=True):
-    """The pointer that moves: the newest generation, and what is known of its freshness.
+    """The pointer: the newest generation, and how fresh it is. All times are UTC.
 
-    `verified_at` is the moment before the first statement of the last sync that proved every range equal (None: no
-    sync ever did). `verified` tells whether that holds for this generation, `reason` why not. `as_of` is the moment
-    before the first statement of the sync that published or confirmed it. `checked_at` is the same as `verified_at`, or
-    later where the newest and the lately changed rows alone were compared since. All in UTC.
+    Attributes:
+        generation: Its number.
+        as_of: The moment before the first statement of the sync that published or confirmed it.
+        verified: Whether the last sync proved every range equal to the table.
+        verified_at: The moment before the first statement of the last sync that did; None: no sync ever did.
+        checked_at: The same, or later where only the newest and the recently changed rows were compared since.
+        reason: Why it is not verified.
     """
 
     generation: int
@@ -187,23 +208,35 @@ class Head(BaseModel, frozen=True):
 
     @property
     def updated_at(self) -> datetime:
-        """How old the data is counts from here: the last verification, or the sync itself where there was none."""
+        """From when the age of the data counts: the last verification, or the sync itself where there was none."""
         return self.verified_at or self.as_of
 
 
 class Snapshot:
-    """One generation, opened for reading. `check` compares the sizes of all files, `verify` their digests.
+    """One generation, opened for reading.
 
-    Parameters: `manifest` and `head` as read; `segments` is the folder of segments.
+    Attributes:
+        manifest: What it is made of.
+        head: How fresh it is.
     """
 
     def __init__(self, manifest: Manifest, head: Head, segments: Path) -> None:
+        """Reads nothing yet.
+
+        Args:
+            manifest: What it is made of.
+            head: How fresh it is.
+            segments: The folder of segments.
+        """
         self.manifest = manifest
         self.head = head
         self._folder = segments
 
     def check(self) -> Self:
-        """Returns this snapshot.
+        """Compares the sizes of all files.
+
+        Returns:
+            This snapshot.
 
         Raises:
             SnapshotDamaged: A file is missing or has another size.
@@ -214,36 +247,49 @@ class Snapshot:
 
     @cached_property
     def faults(self) -> dict[str, str]:
-        """What was wrong when this was first asked: the id of a segment, and its fault (see `fault`)."""
+        """What was wrong when this was first asked: by the id of a segment, its fault (see `fault`)."""
         found = ((segment.id, fault(self._folder, segment)) for segment in self.manifest.segments)
         return {id: problem for id, problem in found if problem is not None}
 
     def holds(self, segment: Segment) -> bool:
+        """Whether the files of a segment are there and have their sizes."""
         return fault(self._folder, segment) is None
 
     @property
     def generation(self) -> int:
+        """Its number."""
         return self.manifest.generation
 
     @property
     def rows(self) -> int:
+        """How many rows it holds."""
         return self.manifest.rows
 
     @property
     def columns(self) -> tuple[Column, ...]:
+        """The columns in the order of the table."""
         return self.manifest.columns
 
     def paths(self, name: str) -> list[Path]:
-        """One path a segment, in key order. `name` is PARQUET, JSON, GZIP, OFFSETS, COLUMNS or CHECKSUMS."""
+        """The paths of one kind of file, a path for each segment, in key order.
+
+        Args:
+            name: One of SEGMENT_FILES.
+        """
         return [self._folder / segment.id / name for segment in self.manifest.segments]
 
     @property
     def json_size(self) -> int:
-        """Bytes of all rows as they stand in a JSON array, commas between them included."""
+        """Bytes of all rows in a JSON array, with the commas between them."""
         return max(0, sum(segment.files[JSON].size for segment in self.manifest.segments) - 1)
 
     def json_slices(self, start: int = 0, stop: int | None = None) -> Iterator[memoryview]:
-        """Rows start to stop, in key order, as JSON joined by commas: slices of the mapped files, nothing is copied."""
+        """Rows as JSON joined by commas: slices of the mapped files, nothing is copied.
+
+        Args:
+            start: The number of the first row, in key order.
+            stop: The number behind the last row; None for all.
+        """
         stop = self._firsts[-1] if stop is None else min(stop, self._firsts[-1])
         segment = bisect_right(self._firsts, start) - 1
         while start < stop:
@@ -254,7 +300,11 @@ class Snapshot:
             segment += 1
 
     def gather(self, rows: npt.NDArray[np.int64]) -> bytes:
-        """These rows as JSON, joined by commas: a copy, meant for a page."""
+        """Some rows as JSON joined by commas: a copy, for a page.
+
+        Args:
+            rows: Their numbers, in the order that is wanted.
+        """
         slices: list[memoryview] = []
         first = end = 0
         for row in rows.tolist():
@@ -268,7 +318,12 @@ class Snapshot:
         return b"".join(slices)
 
     def gzip_slices(self, head: bytes, tail: bytes) -> list[bytes | memoryview]:
-        """The gzip body of `head`, all rows as JSON joined by commas, and `tail`: slices of the mapped files."""
+        """A gzip body with all rows as JSON joined by commas: slices of the mapped files.
+
+        Args:
+            head: What stands before the rows, not compressed.
+            tail: What stands after them, not compressed.
+        """
         return gzip_concat.member(head, self._compressed, tail)
 
     @cached_property
@@ -291,7 +346,7 @@ class Snapshot:
         return [(mapped(json), mapped(offsets).cast("Q")) for json, offsets in paths]
 
     def verify(self) -> list[str]:
-        """Reads every file whole and returns the ids of the segments whose digests differ."""
+        """Reads every file and compares its digest; returns the ids of the segments that are damaged."""
         return [s.id for s in self.manifest.segments if fault(self._folder, s, digests=True)]
 
 

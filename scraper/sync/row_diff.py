@@ -44,7 +44,7 @@ def row_changes(
     """
     if before is None:
         counts = ChangeCounts(inserted=sum(segment.rows for segment in segments))
-        return ChangedRows.untold(counts, "All rows were loaded again.")
+        return ChangedRows.only_counted(counts, "All rows were loaded again.")
     former = before.manifest
     kept = {s.id for s in former.segments} & {s.id for s in segments}
     replaced = [s for s in former.segments if s.id not in kept]
@@ -55,7 +55,7 @@ def row_changes(
     key = sorted((column for column in columns if column.key), key=lambda column: column.key)
     if not key:
         counts = ChangeCounts(inserted=len(inserted), deleted=len(deleted))
-        return ChangedRows.untold(counts, "The table has no key.")
+        return ChangedRows.only_counted(counts, "The table has no key.")
     gap = _not_comparable(former.source, before.columns, source, columns)
     if len(old.segments) < len(replaced):
         gap = gap or "Files of the generation before were damaged."

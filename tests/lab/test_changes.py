@@ -9,7 +9,7 @@ from copies import Copies
 from follower import Follower
 
 from cache.errors import ChangesGone
-from cache.storage.change_log import counted
+from cache.storage.change_log import count_net
 from cache.storage.records import now
 from cache.storage.snapshot import JSON, ChangeCounts
 from scraper.sync.csv_import import import_file
@@ -120,7 +120,7 @@ def test_a_damaged_generation_leaves_a_gap_only_where_changes_are_lost(copies: C
     copies.cache.snapshots.open().paths(JSON)[1].write_bytes(b"{}")
     copies.execute(f"UPDATE {forty} SET note = 'new' WHERE id = 35")
     copies.sync(forty)
-    assert counted(copies.cache.snapshots.changes(1, 2)) == ChangeCounts(updated=1)
+    assert count_net(copies.cache.snapshots.changes(1, 2)) == ChangeCounts(updated=1)
 
     copies.cache.snapshots.open().paths(JSON)[1].write_bytes(b"{}")
     copies.execute(f"UPDATE {forty} SET note = 'new' WHERE id = 15")

@@ -14,7 +14,7 @@ from cache_factory import cache_in
 from copies import Copies, json_rows
 from paths import ROOT
 
-from cache.storage.change_log import counted
+from cache.storage.change_log import count_net
 from cache.storage.snapshot import ChangeCounts
 
 Environment = Callable[..., dict[str, str]]
@@ -100,7 +100,7 @@ def test_a_sync_killed_at_any_step_leaves_the_last_good_generation(
             assert snapshot.rows == ROWS
             assert notes in ({shown}, {f"v{step}"})
             (shown,) = notes
-            changed = counted(copies.cache.snapshots.changes(1, snapshot.generation))
+            changed = count_net(copies.cache.snapshots.changes(1, snapshot.generation))
             assert changed == ChangeCounts(updated=ROWS if snapshot.generation > 1 else 0)
             if outcome != "killed":
                 break

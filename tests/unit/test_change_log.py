@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from cache.errors import ChangesGone
 from cache.storage import change_log
-from cache.storage.change_log import About, ChangedRows, ChangeList, Side, counted, fold, stamp
+from cache.storage.change_log import About, ChangedRows, ChangeList, Side, count_net, fingerprint, net
 from cache.storage.local import snapshots
 from cache.storage.records import Publication, now
 from cache.storage.snapshot import ChangeCounts
@@ -43,7 +43,7 @@ def written(folder: Path, history: Sequence[State]) -> list[ChangeList]:
     lists = []
     for i, (old, new) in enumerate(itertools.pairwise(history)):
         path = folder / f"{i}.rows"
-        path.write_bytes(rows_between(old, new).encode(About(generation=i + 1, mark="", parent_mark="")))
+        path.write_bytes(rows_between(old, new).encode(About(generation=i + 1, fingerprint="", parent_fingerprint="")))
         lists.append(ChangeList(path))
     return lists
 
@@ -65,7 +65,7 @@ def test_the_net_of_any_history_is_the_difference_of_its_two_ends(history: list[
         assert sorted(int(c) for p in found for c in p.updated) == sorted(last[key] for key in updated)
         deleted = sorted(orjson.loads(text)[0] for p in found for text in p.deleted)
         assert deleted == sorted(first.keys() - last.keys())
-        assert counted(lists, step=limit) == ChangeCounts(
+        assert count_net(lists, step=limit) == ChangeCounts(
             inserted=len(last.keys() - first.keys()), updated=len(updated), deleted=len(deleted)
         )
 
@@ -92,7 +92,7 @@ def test_rows_that_share_a_key_cannot_be_listed() -> None:
 
     assert (found.gap, found.counts) == ("Rows of the table have the same key.", ChangeCounts(deleted=2))
     assert ChangedRows.between(none, none, most=10).gap is None
-    assert len(fold([])[0]) == 0
+    assert len(net([])[0]) == 0
 
 
 # -- kept by the cache
@@ -126,7 +126,7 @@ def test_lists_outlive_their_snapshots(cache: Cache, monkeypatch: pytest.MonkeyP
 
     assert base not in cache.snapshots._kept()
     assert len(cache.snapshots.changes(base, base + 9)) == 9
-    assert counted(cache.snapshots.changes(base + 3, base + 9)) == ChangeCounts(inserted=1, updated=1, deleted=1)
+    assert count_net(cache.snapshots.changes(base + 3, base + 9)) == ChangeCounts(inserted=1, updated=1, deleted=1)
     assert cache.snapshots.changes(base + 9, base + 9) == []
 
 
@@ -191,7 +191,7 @@ def test_a_list_left_by_a_publish_that_was_killed_never_counts(cache: Cache) -> 
 
 def test_a_cache_that_was_begun_anew_is_noticed_by_its_mark(cache: Cache) -> None:
     base = chain(cache, 2)
-    marks = {g: stamp(cache.snapshots.inspect(g).manifest.created_at) for g in (base, base + 2)}
+    marks = {g: fingerprint(cache.snapshots.inspect(g).manifest.created_at) for g in (base, base + 2)}
 
     assert len(cache.snapshots.changes(base, base + 2, marks[base])) == 2
     assert cache.snapshots.changes(base + 2, base + 2, marks[base + 2]) == []

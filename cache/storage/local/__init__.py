@@ -1,0 +1,1 @@
+"""The cache in files on the disk of this machine."""

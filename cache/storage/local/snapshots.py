@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from typing_extensions import override
 
 from cache.errors import CacheFormat, ChangesGone, NoSnapshot, PublishConflict, SnapshotDamaged, UnknownGeneration
-from cache.storage.change_log import About, ChangedRows, ChangeList, stamp
+from cache.storage.change_log import About, ChangedRows, ChangeList, fingerprint
 from cache.storage.file_format import decode, encode
 from cache.storage.local.atomic_files import disk_errors, sync_file, sync_folder, write_whole
 from cache.storage.local.journal import Journal
@@ -26,7 +26,7 @@ from cache.storage.snapshot import Draft, Head, Manifest, Segment, Snapshot, fau
 from cache.storage.store import Snapshots
 
 KEPT_GENERATIONS = 5
-KEPT_AFTER = timedelta(minutes=15)  # a superseded generation stays so long at least, for readers in the middle of it
+KEPT_AFTER = timedelta(minutes=15)  # a superseded generation stays at least so long, for requests that read it
 MOST_CHANGES = 256 << 20  # bytes of all lists of changes
 MOST_LISTS = 10_000
 
@@ -72,10 +72,10 @@ class LocalSnapshots(Snapshots):
     @override
     def pointer(self) -> object:
         try:
-            found = os.stat(self._current_name)  # noqa: PTH116  twice as fast as Path.stat, and asked at each request
+            status = os.stat(self._current_name)  # noqa: PTH116  twice as fast as Path.stat, and each request calls it
         except FileNotFoundError:
             return None
-        return found.st_mtime_ns, found.st_ino, found.st_size  # each move renames a new file into place
+        return status.st_mtime_ns, status.st_ino, status.st_size  # each move renames a new file into place
 
     @override
     def open(self, generation: int | None = None) -> Snapshot:
@@ -110,7 +110,7 @@ class LocalSnapshots(Snapshots):
         return Snapshot(manifest, head, self._segments)
 
     @override
-    def changes(self, since: int, until: int, stamp: str | None = None) -> list[ChangeList]:
+    def changes(self, since: int, until: int, fingerprint: str | None = None) -> list[ChangeList]:
         lists = []
         for generation in range(since + 1, until + 1):
             try:
@@ -119,12 +119,14 @@ class LocalSnapshots(Snapshots):
                 raise ChangesGone.since(since) from error
             if reason := lists[-1].about.gap:
                 raise ChangesGone(f"The changes since generation {since} are not known. {reason}")
-        if stamp is not None and stamp != (lists[0].about.parent_mark if lists else self._stamp(until)):
+        if fingerprint is not None and fingerprint != (
+            lists[0].about.parent_fingerprint if lists else self._fingerprint(until)
+        ):
             raise ChangesGone(f"The cache was deleted since: its generation {since} is another one.")
         return lists
 
     def _manifests(self) -> Iterator[Manifest]:
-        """Those that are kept and can be read, newest first."""
+        """The manifests that are kept and can be read, newest first."""
         for generation in sorted(self._kept(), reverse=True):
             with suppress(FileNotFoundError, ValidationError, CacheFormat):
                 yield decode(Manifest, self._path(generation).read_bytes())
@@ -135,9 +137,9 @@ class LocalSnapshots(Snapshots):
     def _list_path(self, generation: int) -> Path:
         return self._changes / f"{generation:010d}.rows"
 
-    def _stamp(self, generation: int) -> str:
+    def _fingerprint(self, generation: int) -> str:
         try:
-            return stamp(self.inspect(generation).manifest.created_at)
+            return fingerprint(self.inspect(generation).manifest.created_at)
         except UnknownGeneration:
             return ""
 
@@ -154,7 +156,7 @@ class LocalSnapshots(Snapshots):
     def workspace(self) -> Iterator[Path]:
         self.require_format()
         with disk_errors():
-            for left_over in self._work.iterdir():  # of syncs that were killed
+            for left_over in self._work.iterdir():  # by syncs that were killed
                 shutil.rmtree(left_over, ignore_errors=True)
             folder = Path(tempfile.mkdtemp(dir=self._work))
             try:
@@ -226,7 +228,7 @@ class LocalSnapshots(Snapshots):
         self._journal.bump()
 
     def _collect(self, newest: int) -> None:
-        """Removes generations that are neither among the newest nor superseded lately, and segments that none holds."""
+        """Removes generations that are neither among the newest nor superseded recently, and unused segments."""
         manifests = list(self._manifests())
         wanted = {segment.id for segment in manifests[0].segments}
         kept = {newest}
@@ -243,15 +245,17 @@ class LocalSnapshots(Snapshots):
     def _write_changes(self, manifest: Manifest, changes: ChangedRows | None) -> None:
         path = self._list_path(manifest.generation)
         if changes is None or manifest.parent is None:
-            path.unlink(missing_ok=True)  # of a publish that was killed
+            path.unlink(missing_ok=True)  # left by a publish that was killed
             return
         about = About(
-            generation=manifest.generation, mark=stamp(manifest.created_at), parent_mark=self._stamp(manifest.parent)
+            generation=manifest.generation,
+            fingerprint=fingerprint(manifest.created_at),
+            parent_fingerprint=self._fingerprint(manifest.parent),
         )
         write_whole(path, changes.encode(about))
 
     def _collect_changes(self, oldest: datetime) -> None:
-        """Removes lists from the oldest on, so that those which stay follow one another."""
+        """Removes the oldest lists, so that those which stay follow one another."""
         paths = sorted(self._changes.glob("*.rows"))
         sizes = [path.stat().st_size for path in paths]
         for i, path in enumerate(paths):
@@ -262,12 +266,18 @@ class LocalSnapshots(Snapshots):
 
 
 def _as_published(manifest: Manifest, reason: str | None) -> Head:
-    """A generation's head when it was published.
+    """The head of a generation when it was published.
 
-    Parameters: `reason` is why it counts as proven no more; None: it counts as it did then.
+    Args:
+        manifest: The generation.
+        reason: Why it no longer counts as verified; None: it counts as it did then.
     """
     reason = reason or manifest.reason
     return Head(
-        generation=manifest.generation, as_of=manifest.as_of, verified=reason is None,
-        verified_at=manifest.verified_at, checked_at=manifest.verified_at if reason else manifest.as_of, reason=reason,
-    )  # fmt: skip
+        generation=manifest.generation,
+        as_of=manifest.as_of,
+        verified=reason is None,
+        verified_at=manifest.verified_at,
+        checked_at=manifest.verified_at if reason else manifest.as_of,
+        reason=reason,
+    )
