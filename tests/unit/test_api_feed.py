@@ -31,7 +31,7 @@ def api(tmp_path: Path) -> Iterator[Sidecar]:
         yield running
 
 
-def told(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
+def parse_events(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
     """The events of a stream, each with its id."""
     event: dict[str, Any] = {}
     for line in lines:
@@ -46,26 +46,29 @@ def told(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
             event[name] = value
 
 
+def wait_for(events: Iterator[dict[str, Any]], **expected: object) -> dict[str, Any]:
+    """The next event with these values. A feed may send events of earlier changes first."""
+    return next(event for event in events if event.items() >= expected.items())
+
+
 def test_it_works(api: Sidecar) -> None:
     with api.client.stream("GET", "/events") as answer:
         assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
-        event = next(told(answer.iter_lines()))
+        event = next(parse_events(answer.iter_lines()))
     assert (event["event"], event["type"]) == ("snapshot", "snapshot")
     assert (event["generation"], event["rows"], event["verified"]) == (1, 3, True)
 
 
 def test_a_sync_sends_its_progress_the_snapshot_and_its_changes(api: Sidecar) -> None:
     with api.client.stream("GET", "/events") as answer:
-        events = told(answer.iter_lines())
+        events = parse_events(answer.iter_lines())
         next(events)
         with worker(api.cache), sync(api.cache, 5, changes=ChangeCounts(inserted=2)):
-            assert next(events)["phase"] in ("login", "rows")
-        found = [next(events)]
-        while found[-1]["type"] != "changes":
-            found.append(next(events))
-    snapshot = next(event for event in found if event["type"] == "snapshot")
-    assert (snapshot["generation"], snapshot["rows"]) == (2, 5)
-    assert (found[-1]["since"], found[-1]["generation"], found[-1]["inserted"]) == (1, 2, 5)
+            assert wait_for(events, type="progress")["phase"] in ("login", "rows")
+        snapshot = wait_for(events, type="snapshot", generation=2)
+        changes = wait_for(events, type="changes")
+    assert snapshot["rows"] == 5
+    assert (changes["since"], changes["generation"], changes["inserted"]) == (1, 2, 5)
 
 
 def test_generations_between_two_polls_are_one_event_of_changes(cache: Cache) -> None:
@@ -75,39 +78,41 @@ def test_generations_between_two_polls_are_one_event_of_changes(cache: Cache) ->
     publish(cache, 6)
     publish(cache, 5)
 
-    told_last = feed.poll(cache.status()).events[-1].decode()
+    last_event = feed.poll(cache.status()).events[-1].decode()
 
-    assert told_last.startswith("event: changes\n")
-    assert '"generation": 3, "since": 1, "inserted": 2, "updated": 0, "deleted": 0' in told_last
+    assert last_event.startswith("event: changes\n")
+    assert '"generation": 3, "since": 1, "inserted": 2, "updated": 0, "deleted": 0' in last_event
 
 
 def test_a_verification_without_changes_sends_the_same_generation_again(api: Sidecar) -> None:
     with api.client.stream("GET", "/events") as answer:
-        events = told(answer.iter_lines())
-        first = next(events)
+        events = parse_events(answer.iter_lines())
+        first = wait_for(events, type="snapshot")
         confirm(api.cache)
-        second = next(events)
-    assert (second["type"], second["generation"]) == ("snapshot", first["generation"])
+        second = wait_for(events, type="snapshot")
+    assert second["generation"] == first["generation"]
     assert second["id"] != first["id"]
 
 
 def test_a_client_that_comes_back_is_told_only_where_things_have_moved(api: Sidecar) -> None:
     with api.client.stream("GET", "/events") as answer:
-        known = next(told(answer.iter_lines()))["id"]
+        known = next(parse_events(answer.iter_lines()))["id"]
     with api.client.stream("GET", "/events", headers={"Last-Event-ID": known}) as answer:
-        events = told(answer.iter_lines())
+        events = parse_events(answer.iter_lines())
         publish(api.cache, 4)
-        assert next(events)["generation"] == 2
+        assert wait_for(events, type="snapshot")["generation"] == 2
     with api.client.stream("GET", "/events", headers={"Last-Event-ID": known}) as answer:
-        assert next(told(answer.iter_lines()))["generation"] == 2
+        assert wait_for(parse_events(answer.iter_lines()), type="snapshot")["generation"] == 2
 
 
 def test_an_event_reaches_every_client(api: Sidecar) -> None:
     with ExitStack() as stack:
-        streams = [told(stack.enter_context(listening(api.url))) for _ in range(CLIENTS)]
-        assert {next(stream)["generation"] for stream in streams} == {1}
+        streams = [parse_events(stack.enter_context(listening(api.url))) for _ in range(CLIENTS)]
+        for stream in streams:
+            wait_for(stream, type="snapshot", generation=1)
         publish(api.cache, 4)
-        assert [next(stream)["generation"] for stream in streams] == [2] * CLIENTS
+        for stream in streams:
+            wait_for(stream, type="snapshot", generation=2)
 
 
 def test_clients_that_read_nothing_or_leave_harm_no_other(api: Sidecar) -> None:
@@ -115,11 +120,10 @@ def test_clients_that_read_nothing_or_leave_harm_no_other(api: Sidecar) -> None:
         with listening(api.url):
             pass
         with listening(api.url) as reading:
-            stream = told(reading)
+            stream = parse_events(reading)
             for _ in range(2, 20):
                 publish(api.cache, 3)
-            while next(stream)["generation"] < 19:
-                pass
+            wait_for(stream, type="snapshot", generation=19)
     assert api.client.get("/health").status_code == 200
     assert "Traceback" not in api.log()
 
@@ -134,28 +138,28 @@ def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Cache
 
 def test_a_client_is_told_that_it_is_still_served_while_nothing_happens(hasty: tuple[str, Cache]) -> None:
     with listening(hasty[0]) as client:
-        next(told(client))
-        assert [client.readline() for _ in range(9)][2::4] == [": alive\n"] * 2
+        keepalives = (line for line in client if line == ": alive\n")
+        assert [next(keepalives), next(keepalives)]
 
 
 def test_a_client_that_stops_reading_is_dropped_while_another_one_goes_on(hasty: tuple[str, Cache]) -> None:
     url, cache = hasty
     head = confirm(cache)
     with listening(url) as stopped, listening(url) as reading:
-        events = told(reading)
-        next(events)
+        events = parse_events(reading)
         for letter in "abcdefghijkl":
-            cache.snapshots.confirm(head.model_copy(update={"verified": False, "reason": letter * 1_000_000}))
-            assert next(events)["reason"][0] == letter
+            reason = letter * 1_000_000
+            cache.snapshots.confirm(head.model_copy(update={"verified": False, "reason": reason}))
+            wait_for(events, reason=reason)
         time.sleep(2)
         confirm(cache)
-        assert next(events)["verified"]
+        wait_for(events, verified=True)
         assert stopped.read().count("event: snapshot") < 12
 
 
 def test_a_shutdown_waits_for_no_client(api: Sidecar) -> None:
     with listening(api.url) as client:
-        next(told(client))
+        next(parse_events(client))
         os.kill(api.process.pid, signal.SIGTERM)
         assert api.process.wait(5) == -signal.SIGTERM
         assert client.read().endswith("0\r\n\r\n")
