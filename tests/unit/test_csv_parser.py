@@ -238,3 +238,10 @@ def test_a_row_may_be_longer_than_a_block() -> None:
     with blocks_of(50):
         assert values(parsed_in_chunks(header_line(HEADER) + written(long), range(20, 1_000, 20))) == long
         assert values(parsed_from_file(written(long))) == long
+
+
+def test_line_breaks_of_a_long_value_stay_whole() -> None:
+    """Arrow's own blocks of a megabyte would lose line feeds where they meet."""
+    long = [("\r\n" * 1_000_000, "x\r\n")] * 2
+    assert values(parsed_in_chunks(header_line(HEADER) + written(long))) == long
+    assert values(parsed_from_file(written(long))) == long
