@@ -106,8 +106,10 @@ def _keys(
     """A predicate on the keys. For each operand `intervals` gets the first key not less and the first greater."""
 
     def predicate(operands: _Operands, column: Column) -> Intervals:
-        bounds = (key_interval(operand, column) for operand in operands)
-        return Intervals(tuple(interval for bound in bounds for interval in intervals(*bound)), nulls)
+        matching: list[KeyInterval] = []
+        for operand in operands:
+            matching += intervals(*key_interval(operand, column))
+        return Intervals(tuple(matching), nulls)
 
     return predicate
 
