@@ -18,7 +18,7 @@ from cache.storage.backends import open_cache
 
 
 def main() -> None:
-    """Serves the API until the process is told to end.
+    """Serves the API until the process is stopped.
 
     Raises:
         SettingsInvalid: A setting does not parse, or the address cannot be used.

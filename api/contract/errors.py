@@ -1,4 +1,4 @@
-"""Errors that the API itself raises. Errors of the cache stand in cache/errors.py.
+"""Errors that the API itself raises. cache/errors.py has those of the cache.
 
 OrdersError
 `- ApiError

@@ -27,7 +27,7 @@ class Parameter:
         takes: What it accepts, in words.
         schema: The same in JSON Schema.
         description: What it does.
-        example: A value, as it stands in an address.
+        example: A value, as in a query string.
         default: The value if the parameter is not given.
         repeats: Whether it may be given several times. Then its value is a tuple.
         required: Whether it must be given.
@@ -109,7 +109,7 @@ _ITEM = re.compile(r'"(?:[^"]|"")*"|(?:[^,"][^,]*)?')
 def split_list(text: str) -> tuple[str, ...]:
     """Splits a list at its commas.
 
-    An item that holds a comma stands in double quotes; a double quote within such an item is doubled.
+    An item with a comma is in double quotes. A double quote in such an item is doubled.
 
     Raises:
         ValueError: A quote is not closed.

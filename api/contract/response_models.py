@@ -6,7 +6,6 @@ their bodies around rows that are JSON already; tests hold these bodies to the m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -33,7 +32,7 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
-def _key(example: Any, description: str | None = None, **constraints: Any) -> Any:
+def key(example: Any, description: str | None = None, **constraints: Any) -> Any:
     """A key of a body, with an example of its value."""
     return Field(description=description, examples=[example], **constraints)
 
@@ -54,14 +53,14 @@ Ctime = Annotated[
 ]
 _AT, _CTIME = iso(INSTANT), ctime(INSTANT)
 
-LastUpdated = Annotated[Ctime, _key(_CTIME, "When the rows were last verified to equal the table, in UTC.")]
-LastUpdatedIso = Annotated[Iso, _key(_AT, "The same in ISO 8601.")]
-Generation = Annotated[int, _key(12, "Number of the snapshot. A sync that finds no change keeps it.", ge=0)]
-Verified = Annotated[bool, _key(True, "Whether the newest sync proved that all rows equal the table.")]
-VerifiedAt = Annotated[Iso | None, _key(_AT, "When all rows were last proven equal.")]
+LastUpdated = Annotated[Ctime, key(_CTIME, "When the rows were last verified to equal the table, in UTC.")]
+LastUpdatedIso = Annotated[Iso, key(_AT, "The same in ISO 8601.")]
+Generation = Annotated[int, key(12, "Number of the snapshot. A sync that finds no change keeps it.", ge=0)]
+Verified = Annotated[bool, key(True, "Whether the newest sync proved that all rows equal the table.")]
+VerifiedAt = Annotated[Iso | None, key(_AT, "When all rows were last proven equal.")]
 CheckedAt = Annotated[
     Iso | None,
-    _key(_AT, "When rows were last compared. Later than `verified_at` if only new and changed rows were."),
+    key(_AT, "When rows were last compared. Later than `verified_at` if only new and changed rows were."),
 ]
 Count = Annotated[int, Field(ge=0)]
 RowItem = Annotated[dict[str, Any], WithJsonSchema({"$ref": f"{REFS}Row"})]
@@ -101,25 +100,25 @@ class Freshness(Body):
 class Column(Body):
     """A column of the table."""
 
-    name: str = _key("total_price")
-    type: str = _key("decimal(12,2)", "As the database declares it.")
-    kind: schema.Kind = _key("decimal", "What its values become.")
-    nullable: bool = _key(False, "Whether it may be null.")
-    key: Count = _key(0, "Its place in the primary key, from 1; 0 if it is not part of it.")
+    name: str = key("total_price")
+    type: str = key("decimal(12,2)", "As the database declares it.")
+    kind: schema.Kind = key("decimal", "What its values become.")
+    nullable: bool = key(False, "Whether it may be null.")
+    key: Count = key(0, "Its place in the primary key, from 1; 0 if it is not part of it.")
 
 
 class Facet(Body):
     """A value, and how many rows have it."""
 
-    value: Any = _key("paid", "The value.")
-    count: Count = _key(8120, "Number of rows.")
+    value: Any = key("paid", "The value.")
+    count: Count = key(8120, "Number of rows.")
 
 
 class RowsHead(Body):
     """How the body of rows begins."""
 
     status: Literal["success"]
-    count: Count = _key(1, "Number of rows in `data`.")
+    count: Count = key(1, "Number of rows in `data`.")
 
 
 class Rows(Freshness, RowsHead):
@@ -138,8 +137,8 @@ class Rows(Freshness, RowsHead):
         {"financial_status": [{"value": "paid", "count": 8120}]},
         "With `facet`: values by column, the most frequent first.",
     )
-    total_count: Count = _key(1, "Number of rows that match, on all pages.")
-    next: str | None = _key(None, "The `after` of the next page; null on the last one.")
+    total_count: Count = key(1, "Number of rows that match, on all pages.")
+    next: str | None = key(None, "The `after` of the next page; null on the last one.")
     data: tuple[RowItem, ...]
 
 
@@ -147,38 +146,38 @@ class ChangesHead(Body):
     """How the body of changes begins."""
 
     status: Literal["success"]
-    count: Count = _key(2, "Number of rows in the three lists.")
-    since: str = _key("12", "The `since` of the request.")
-    next: str = _key("14-8d1f03ab", "The `since` of the next request.")
-    more: bool = _key(False, "Whether to send the next request at once.")
+    count: Count = key(2, "Number of rows in the three lists.")
+    since: str = key("12", "The `since` of the request.")
+    next: str = key("14-8d1f03ab", "The `since` of the next request.")
+    more: bool = key(False, "Whether to send the next request at once.")
 
 
 class Changes(Freshness, ChangesHead):
     """Rows that changed."""
 
     inserted: tuple[RowItem, ...]
-    updated: tuple[RowItem, ...] = _key([])
+    updated: tuple[RowItem, ...] = key([])
     deleted: tuple[dict[str, Any], ...] = Field(description="The key columns of each row.")
 
 
 class RefreshResult(Body):
     """What became of a request to refresh."""
 
-    status: Literal["triggered", "in_progress"] = _key(
+    status: Literal["triggered", "in_progress"] = key(
         "triggered", "`in_progress` while a sync runs: another one follows for this request."
     )
-    message: str = _key(_FOLLOW)
-    task_id: str = _key(TASK_ID, "Follow the refresh at /tasks/{id}.")
+    message: str = key(_FOLLOW)
+    task_id: str = key(TASK_ID, "Follow the refresh at /tasks/{id}.")
 
 
 class Progress(Body):
     """How far a sync is."""
 
-    phase: Annotated[str, WithJsonSchema({"type": "string", "enum": list(PHASES)})] = _key("rows")
-    rows: Count = _key(2000, "Rows received so far.")
-    total: Count = _key(10000, "Rows to receive; 0 while that is unknown.")
-    bytes: Count = _key(812345, "Bytes received so far.")
-    fraction: float | None = _key(0.2, "Fraction of the phase; null while that is unknown.", ge=0, le=1)
+    phase: Annotated[str, WithJsonSchema({"type": "string", "enum": list(PHASES)})] = key("rows")
+    rows: Count = key(2000, "Rows received so far.")
+    total: Count = key(10000, "Rows to receive; 0 while that is unknown.")
+    bytes: Count = key(812345, "Bytes received so far.")
+    fraction: float | None = key(0.2, "Fraction of the phase; null while that is unknown.", ge=0, le=1)
 
     @classmethod
     def of(cls, run: records.Run, **more: Any) -> Self:
@@ -190,9 +189,9 @@ class Progress(Body):
 class ChangeCounts(Body):
     """How many rows changed."""
 
-    inserted: Count = _key(3)
-    updated: Count = _key(8)
-    deleted: Count = _key(0)
+    inserted: Count = key(3)
+    updated: Count = key(8)
+    deleted: Count = key(0)
 
     @classmethod
     def of(cls, changes: StoredCounts, **more: Any) -> Self:
@@ -203,10 +202,10 @@ class ChangeCounts(Body):
 class ErrorDetail(Body):
     """What failed, and what to do next."""
 
-    code: str = _key("login_refused")
-    message: str = _key("phpMyAdmin refused the login.")
-    advice: str = _key("Check PHPMYADMIN_USERNAME and PHPMYADMIN_PASSWORD.")
-    transient: bool = _key(False, "Whether a retry may succeed.")
+    code: str = key("login_refused")
+    message: str = key("phpMyAdmin refused the login.")
+    advice: str = key("Check PHPMYADMIN_USERNAME and PHPMYADMIN_PASSWORD.")
+    transient: bool = key(False, "Whether a retry may succeed.")
 
     @classmethod
     def of(cls, trouble: Trouble) -> Self:
@@ -217,27 +216,27 @@ class ErrorDetail(Body):
 class Task(Body):
     """A refresh."""
 
-    task_id: str = _key(TASK_ID)
-    status: records.TaskState = _key("completed")
-    requested_at: Iso = _key(_AT)
-    finished_at: Iso | None = _key(_AT)
-    progress: Progress | None = _key(None)
-    generation: Count | None = _key(13)
+    task_id: str = key(TASK_ID)
+    status: records.TaskState = key("completed")
+    requested_at: Iso = key(_AT)
+    finished_at: Iso | None = key(_AT)
+    progress: Progress | None = key(None)
+    generation: Count | None = key(13)
     changes: ChangeCounts | None
-    error: ErrorDetail | None = _key(None)
+    error: ErrorDetail | None = key(None)
 
 
 class Sync(Body):
     """How the last sync went."""
 
-    result: str = _key("published")
-    started_at: Iso = _key(_AT)
-    finished_at: Iso | None = _key(_AT)
-    seconds: Annotated[float, Field(ge=0)] | None = _key(8.7)
-    generation: Count | None = _key(12)
-    rows: Count | None = _key(10000)
+    result: str = key("published")
+    started_at: Iso = key(_AT)
+    finished_at: Iso | None = key(_AT)
+    seconds: Annotated[float, Field(ge=0)] | None = key(8.7)
+    generation: Count | None = key(12)
+    rows: Count | None = key(10000)
     changes: ChangeCounts | None
-    error: ErrorDetail | None = _key(None)
+    error: ErrorDetail | None = key(None)
 
     @classmethod
     def of(cls, run: records.Run) -> Self:
@@ -257,8 +256,8 @@ class Sync(Body):
 class Worker(Body):
     """The process that runs syncs."""
 
-    alive: bool = _key(True)
-    host: str | None = _key("shop-1")
+    alive: bool = key(True)
+    host: str | None = key("shop-1")
 
 
 _CountByColumn = Annotated[
@@ -271,35 +270,35 @@ class Status(Body):
     """State of the cache and of syncs."""
 
     api_status: Literal["online"]
-    cache_exists: bool = _key(True)
-    cache_age_minutes: Count | None = _key(45, "Since the last verification; null without a cache.")
-    update_in_progress: bool = _key(False, "Whether a sync runs or is about to.")
-    timestamp: Ctime = _key(_CTIME, "Now, in UTC.")
-    timestamp_iso: Iso = _key(_AT, "The same in ISO 8601.")
-    generation: Count | None = _key(12)
-    rows: Count | None = _key(10000)
-    verified: bool | None = _key(True)
-    reason: str | None = _key(None, "Why `verified` is false.")
+    cache_exists: bool = key(True)
+    cache_age_minutes: Count | None = key(45, "Since the last verification; null without a cache.")
+    update_in_progress: bool = key(False, "Whether a sync runs or is about to.")
+    timestamp: Ctime = key(_CTIME, "Now, in UTC.")
+    timestamp_iso: Iso = key(_AT, "The same in ISO 8601.")
+    generation: Count | None = key(12)
+    rows: Count | None = key(10000)
+    verified: bool | None = key(True)
+    reason: str | None = key(None, "Why `verified` is false.")
     verified_at: VerifiedAt
     checked_at: CheckedAt
-    last_updated: Ctime | None = _key(_CTIME, "When the rows were last verified to equal the table, in UTC.")
-    last_updated_iso: Iso | None = _key(_AT, "The same in ISO 8601.")
-    progress: Progress | None = _key(None, "Of the sync that runs.")
+    last_updated: Ctime | None = key(_CTIME, "When the rows were last verified to equal the table, in UTC.")
+    last_updated_iso: Iso | None = key(_AT, "The same in ISO 8601.")
+    progress: Progress | None = key(None, "Of the sync that runs.")
     last_sync: Sync | None
-    next_sync: Iso | None = _key(_AT, "When the next sync is due; null if none is planned.")
+    next_sync: Iso | None = key(_AT, "When the next sync is due; null if none is planned.")
     worker: Worker
-    cache_error: ErrorDetail | None = _key(None, "Why this version cannot write the cache.")
-    misfits: _CountByColumn = _key({}, "By column: values that do not fit the kind of the column.")
-    zero_dates: _CountByColumn = _key({}, "By column: dates that do not exist; they are null in rows.")
-    version: str = _key("0.1.0")
+    cache_error: ErrorDetail | None = key(None, "Why this version cannot write the cache.")
+    misfits: _CountByColumn = key({}, "By column: values that do not fit the kind of the column.")
+    zero_dates: _CountByColumn = key({}, "By column: dates that do not exist; they are null in rows.")
+    version: str = key("0.1.0")
 
 
 class Health(Body):
     """The process answers."""
 
     status: Literal["healthy"]
-    timestamp: Ctime = _key(_CTIME, "Now, in UTC.")
-    timestamp_iso: Iso = _key(_AT, "The same in ISO 8601.")
+    timestamp: Ctime = key(_CTIME, "Now, in UTC.")
+    timestamp_iso: Iso = key(_AT, "The same in ISO 8601.")
 
 
 class Ready(Body):
@@ -307,120 +306,29 @@ class Ready(Body):
 
     status: Literal["ready"]
     generation: Generation
-    timestamp_iso: Iso = _key(_AT, "Now.")
+    timestamp_iso: Iso = key(_AT, "Now.")
 
 
 class SignedUrl(Body):
     """A signed address."""
 
     status: Literal["success"]
-    address: str = _key(
+    address: str = key(
         f"/fetch-data?format=csv&expires=1767004500&signature=default.{'7fQ' * 14}-", "From the path on."
     )
-    expires_at: Iso = _key(_AT, "When it ends.")
+    expires_at: Iso = key(_AT, "When it ends.")
 
 
 class Error(Body):
     """What failed, and what to do next."""
 
-    status: Literal["error", "pending"] = _key("error", "`pending` while nothing is cached yet.")
-    message: str = _key("Unauthorized access")
-    code: str = _key("unauthorized", "For programs.")
+    status: Literal["error", "pending"] = key("error", "`pending` while nothing is cached yet.")
+    message: str = key("Unauthorized access")
+    code: str = key("unauthorized", "For programs.")
     task_id: str | Absent = _optional(TASK_ID, "The refresh that `wait` requested.")
 
 
-class CachedEvent(Body):
-    """At once."""
-
-    type: Literal["cached"]
-    payload: Rows
-
-
-class UpdatedEvent(Body):
-    """When the refresh has completed."""
-
-    type: Literal["updated"]
-    payload: Rows
-
-
-class QueuedEvent(Body):
-    """While the refresh waits for a sync."""
-
-    type: Literal["progress"] = "progress"
-    phase: Literal["queued"] = "queued"
-    fraction: None = _key(None)
-
-
-class _ProgressType(Body):
-    type: Literal["progress"]
-
-
-class ProgressEvent(Progress, _ProgressType):
-    """While a sync runs."""
-
-
-class ErrorEvent(Body):
-    """Instead of `updated`."""
-
-    type: Literal["error"] = "error"
-    message: str = _key("No scheduler is alive.")
-    code: str = _key("no_worker")
-
-
-class DoneEvent(Body):
-    """At the end."""
-
-    type: Literal["done"] = "done"
-
-
-class SnapshotEvent(Body):
-    """When a generation was published or verified again."""
-
-    type: Literal["snapshot"]
-    generation: Generation
-    rows: Count | None = _key(10000)
-    verified: Verified
-    reason: str | None = _key(None, "Why `verified` is false.")
-    verified_at: VerifiedAt
-    checked_at: CheckedAt
-    last_updated_iso: LastUpdatedIso
-
-    @classmethod
-    def of(cls, head: Head, rows: int | None) -> Self:
-        """The event of a generation."""
-        return cls(
-            type="snapshot",
-            generation=head.generation,
-            rows=rows,
-            verified=head.verified,
-            reason=head.reason,
-            verified_at=head.verified_at,
-            checked_at=head.checked_at,
-            last_updated_iso=head.updated_at,
-        )
-
-
-class _ChangesType(Body):
-    type: Literal["changes"]
-    generation: Count = _key(13)
-    since: Count = _key(12, "The generation before.")
-
-
-class ChangesEvent(ChangeCounts, _ChangesType):
-    """What a snapshot changed."""
-
-
 BODIES = (Rows, Changes, RefreshResult, Task, Status, Health, Ready, SignedUrl, Error)  # and what they refer to
-EVENTS: Mapping[str, tuple[str, tuple[type[Body], ...]]] = {
-    "StreamEvent": (
-        "The JSON of a `data:` line of `/fetch-data?stream=true`.",
-        (CachedEvent, QueuedEvent, ProgressEvent, UpdatedEvent, ErrorEvent, DoneEvent),
-    ),
-    "FeedEvent": (
-        "The JSON of a `data:` line of `/events`; `event:` gives the type as well.",
-        (SnapshotEvent, ChangesEvent, ProgressEvent),
-    ),
-}
 
 
 def ref(name: str) -> Schema:

@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from api.contract.response_models import BODIES, EVENTS, REFS, Schema
+from api.contract.event_models import EVENTS
+from api.contract.response_models import BODIES, REFS, Schema
 from api.contract.sign_request import SignRequest
 from cache.schema import Column, Kind
 

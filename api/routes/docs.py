@@ -83,10 +83,10 @@ def _security_scheme(scheme: dict[str, Any]) -> str:
 
 
 def _key(security: list[dict[str, Any]]) -> str:
-    ways = {name for way in security for name in way}
-    if not ways:
+    schemes = {name for alternative in security for name in alternative}
+    if not schemes:
         return "Needs no key."
-    return "Needs the key, or a signed address." if "signed" in ways else "Needs the key."
+    return "Needs the key, or a signed address." if "signed" in schemes else "Needs the key."
 
 
 def _parameter(parameter: dict[str, Any]) -> tuple[str, str]:
@@ -138,9 +138,13 @@ def _links(content: dict[str, Any]) -> str:
 
 
 def _body(name: str, schema: dict[str, Any]) -> str:
-    several = schema.get("oneOf", [schema])
-    tables = "".join(_keys(each) for each in several)
-    return f'<article id="{name}"><h3>{name}</h3><p>{_text(schema.get("description", ""))}</p>{tables}</article>'
+    """A body; of events, each of them with its description."""
+    description = f"<p>{_text(schema.get('description', ''))}</p>"
+    if "oneOf" in schema:
+        tables = "".join(f"<p>{_text(event['description'])}</p>{_keys(event)}" for event in schema["oneOf"])
+    else:
+        tables = _keys(schema)
+    return f'<article id="{name}"><h3>{name}</h3>{description}{tables}</article>'
 
 
 def _keys(schema: dict[str, Any]) -> str:
@@ -162,9 +166,9 @@ def _type(schema: dict[str, Any]) -> str:
         return f"<code>{escape(json.dumps(schema['const']))}</code>"
     if "enum" in schema:
         return ", ".join(f"<code>{escape(json.dumps(each))}</code>" for each in schema["enum"])
-    kind = schema.get("type", "any")
-    named = " or ".join(kind) if isinstance(kind, list) else kind
-    return f"{named} of {_type(schema['items'])}" if "items" in schema else named
+    types = schema.get("type", "any")
+    text = " or ".join(types) if isinstance(types, list) else types
+    return f"{text} of {_type(schema['items'])}" if "items" in schema else text
 
 
 def _example(schema: dict[str, Any]) -> str:
@@ -179,5 +183,5 @@ def _table(names: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 
 def _text(text: str) -> str:
-    """A sentence, with what stands between backticks as code."""
+    """A sentence as HTML; text between backticks is code."""
     return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text, quote=False))

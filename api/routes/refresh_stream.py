@@ -13,8 +13,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from starlette.concurrency import run_in_threadpool
 
 from api.contract.errors import RefreshTimeout, ShuttingDown
+from api.contract.event_models import DoneEvent, ErrorEvent, ProgressEvent, QueuedEvent
 from api.contract.json_response import dump_model
-from api.contract.response_models import Body, DoneEvent, ErrorEvent, ProgressEvent, QueuedEvent
+from api.contract.response_models import Body
 from api.http.prepared_response import Chunk
 from api.routes import cache_watcher
 from api.routes.refresh import AutomaticRefresh

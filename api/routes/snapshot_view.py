@@ -36,7 +36,7 @@ class SnapshotView:
     Attributes:
         headers: The headers of a prepared response.
         freshness: The same without Last-Modified.
-        freshness_json: The keys of Freshness, as they stand in a JSON body.
+        freshness_json: The keys of Freshness, as part of a JSON body.
         polls: The 304 responses that were sent, by what was requested (see FetchEndpoint.try_prepared).
     """
 

@@ -1,4 +1,4 @@
-"""`/status` for clients; `/health` and `/ready` for whoever operates the service."""
+"""`/status` for clients; `/health` and `/ready` for the operator of the service."""
 
 from __future__ import annotations
 

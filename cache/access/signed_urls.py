@@ -1,10 +1,10 @@
-"""Signed addresses: a link that stands for a key, where a client cannot send one (`EventSource`, a download link).
+"""Signed addresses, for clients that cannot send a key: `EventSource`, or a download link.
 
     /fetch-data?format=csv&expires=1767003900&signature=shop.7fQ…
 
 `signature` is the name of the signer, a dot, and an HMAC-SHA256 in base64url. It covers path, query, expiry, signer and
 the signer's key. So the address is valid for that path and query only, until `expires`, and as long as the key is.
-Parameters may stand in any order. Parameters against caches (`_`, `_t`) are not signed: a client may add them.
+The order of parameters does not matter. Cache busters (`_`, `_t`) are not signed, so a client may add them.
 """
 
 from __future__ import annotations

@@ -54,8 +54,8 @@ def send(page: Page, path: str, *flags: str) -> None:
 def test_fetch_data_shows_status_headers_and_body(page: Page) -> None:
     send(page, "/fetch-data")
     expect(page.get_by_role("status")).to_contain_text("200 OK")
-    expect(page.get_by_label("Body of the answer")).to_contain_text('"status": "success"')
-    expect(page.get_by_label("Body of the answer")).to_contain_text('"name": "#1000"')
+    expect(page.get_by_label("Response body")).to_contain_text('"status": "success"')
+    expect(page.get_by_label("Response body")).to_contain_text('"name": "#1000"')
     expect(page.get_by_text("are shown.")).to_be_visible()
     page.get_by_text("Headers", exact=True).click()
     expect(page.get_by_role("row", name="x-generation 1", exact=True)).to_be_visible()
@@ -89,7 +89,7 @@ def test_a_refresh_is_followed_by_its_task(page: Page, api: Sidecar) -> None:
         send(page, "/refresh")
         expect(page.get_by_role("status")).to_contain_text("202 Accepted")
         send(page, "/tasks/{id}")
-        expect(page.get_by_label("Body of the answer")).to_contain_text('"status": "queued"')
+        expect(page.get_by_label("Response body")).to_contain_text('"status": "queued"')
 
 
 @pytest.mark.parametrize(
@@ -99,14 +99,14 @@ def test_a_refresh_is_followed_by_its_task(page: Page, api: Sidecar) -> None:
 def test_the_other_endpoints_answer_too(page: Page, path: str, status: int, said: str) -> None:
     send(page, path)
     expect(page.get_by_role("status")).to_contain_text(str(status))
-    expect(page.get_by_label("Body of the answer")).to_contain_text(said)
+    expect(page.get_by_label("Response body")).to_contain_text(said)
 
 
 def test_a_wrong_key_is_shown_as_the_error_it_is(page: Page) -> None:
     page.get_by_label("API key").fill("wrong")
     send(page, "/fetch-data")
     expect(page.get_by_role("status")).to_contain_text("401 Unauthorized")
-    expect(page.get_by_label("Body of the answer")).to_contain_text("Unauthorized access")
+    expect(page.get_by_label("Response body")).to_contain_text("Unauthorized access")
 
 
 def test_it_offers_every_operation_and_parameter_that_is_described(page: Page) -> None:
@@ -140,7 +140,7 @@ def test_filters_and_formats_are_sent_as_they_are_filled_in(page: Page, api: Sid
     expect(page.locator("#curl")).to_have_text(f'curl -H "X-API-Key: $SHOPIFY_API_KEY" "{address}"')
     page.get_by_label("Value", exact=True).fill("#1000")
     page.get_by_role("button", name="Send").click()
-    expect(page.get_by_label("Body of the answer")).to_have_text(re.compile(r"^id,name\s+1000,#1000\s*$"))
+    expect(page.get_by_label("Response body")).to_have_text(re.compile(r"^id,name\s+1000,#1000\s*$"))
     page.get_by_role("button", name="Remove the filter").click()
     expect(page.locator("#curl")).not_to_contain_text("startswith")
 
@@ -155,11 +155,11 @@ def test_changes_events_signatures_and_metrics_can_be_tried(page: Page, api: Sid
     page.get_by_role("radio", name="/changes").check()
     page.locator("input[name=since]").fill("1")
     page.get_by_role("button", name="Send").click()
-    expect(page.get_by_label("Body of the answer")).to_contain_text('"more": false')
+    expect(page.get_by_label("Response body")).to_contain_text('"more": false')
     send(page, "/sign")
-    expect(page.get_by_label("Body of the answer")).to_contain_text("signature=default.")
+    expect(page.get_by_label("Response body")).to_contain_text("signature=default.")
     send(page, "/metrics")
-    expect(page.get_by_label("Body of the answer")).to_contain_text("orders_snapshot_generation")
+    expect(page.get_by_label("Response body")).to_contain_text("orders_snapshot_generation")
     send(page, "/events")
     expect(page.get_by_role("listitem").filter(has_text="snapshotgeneration")).to_have_count(1)
     page.get_by_role("button", name="Stop").click()
