@@ -154,7 +154,7 @@ def test_a_killed_publish_leaves_nothing_that_stays(copies: Copies, here: Path, 
     copies.sync(table)
     kept = {
         segment.id
-        for g in copies.cache.snapshots._kept()
+        for g in copies.cache.snapshots._numbers()
         for segment in copies.cache.snapshots.inspect(g).manifest.segments
     }
     assert {path.name for path in (here / "cache/segments").iterdir()} == kept

@@ -15,6 +15,7 @@ import older_caches
 import orjson
 import pytest
 from cache_factory import cache_in, publish
+from sidecar_process import sidecar
 
 from cache.access.api_keys import digest
 from cache.errors import CacheUnwritable, SettingsInvalid
@@ -93,6 +94,15 @@ def test_a_format_1_cache_is_migrated_when_it_is_opened(tmp_path: Path) -> None:
     older_caches.restore("format-1", tmp_path)
     check(tmp_path)
     check(tmp_path)
+
+
+def test_the_api_serves_a_format_1_cache_and_knows_its_keys(tmp_path: Path) -> None:
+    older_caches.restore("format-1", tmp_path)
+    with sidecar(tmp_path) as api:
+        answer = api.client.get("/fetch-data", headers={"X-API-Key": older_caches.KEY})
+        assert answer.json()["data"] == [older_caches.as_json(row) for row in older_caches.rows()]
+        assert api.client.get("/changes?since=1").json()["count"] == 3
+        assert api.client.get("/fetch-data?name__gt=%231030&sort=-id").json()["total_count"] == 10
 
 
 def test_a_migration_killed_at_any_step_is_finished_by_the_next_start(tmp_path: Path) -> None:

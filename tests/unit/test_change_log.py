@@ -124,7 +124,7 @@ def test_lists_outlive_their_snapshots(cache: Cache, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(snapshots, "KEPT_AFTER", timedelta(0))
     base = chain(cache, 9)
 
-    assert base not in cache.snapshots._kept()
+    assert base not in cache.snapshots._numbers()
     assert len(cache.snapshots.changes(base, base + 9)) == 9
     assert count_net(cache.snapshots.changes(base + 3, base + 9)) == ChangeCounts(inserted=1, updated=1, deleted=1)
     assert cache.snapshots.changes(base + 9, base + 9) == []

@@ -88,7 +88,7 @@ class LocalSnapshots(Snapshots):
         try:
             return self.inspect(head.generation).check()
         except (SnapshotDamaged, UnknownGeneration) as error:
-            for older in sorted((g for g in self._kept() if g < head.generation), reverse=True):
+            for older in sorted((g for g in self._numbers() if g < head.generation), reverse=True):
                 with suppress(SnapshotDamaged, UnknownGeneration):
                     return self._inspect(older, error.message).check()
             self.require_format()
@@ -127,7 +127,7 @@ class LocalSnapshots(Snapshots):
 
     def _manifests(self) -> Iterator[Manifest]:
         """The manifests that are kept and can be read, newest first."""
-        for generation in sorted(self._kept(), reverse=True):
+        for generation in sorted(self._numbers(), reverse=True):
             with suppress(FileNotFoundError, ValidationError, CacheFormat):
                 yield decode(Manifest, self._path(generation).read_bytes())
 
@@ -143,7 +143,7 @@ class LocalSnapshots(Snapshots):
         except UnknownGeneration:
             return ""
 
-    def _kept(self) -> set[int]:
+    def _numbers(self) -> set[int]:
         return {int(path.stem) for path in self._generations.glob("*.json")}
 
     @override
@@ -236,7 +236,7 @@ class LocalSnapshots(Snapshots):
             if i < KEPT_GENERATIONS or now() - successor.created_at <= KEPT_AFTER:
                 kept.add(manifest.generation)
                 wanted |= {segment.id for segment in manifest.segments}
-        for generation in self._kept() - kept:
+        for generation in self._numbers() - kept:
             self._path(generation).unlink(missing_ok=True)
         for folder in self._segments.iterdir():
             if folder.name not in wanted:
