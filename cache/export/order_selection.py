@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 
 import duckdb
 import numpy as np
@@ -52,34 +53,61 @@ class OrderSelection(BaseModel, frozen=True):
         Returns:
             Row numbers, rising. Where the table has a row for each line item, all rows of these orders.
         """
-        read_as = snapshot.manifest.source.timezone
-        reading = Reading(snapshot.columns, setup.timezone or self.timezone, read_as, setup)
-        key = snapshot.manifest.key
-        if reading.by_line:
-            name = quoted(reading.roles["name"].name)
-            keys, of, lines = [name], f"{name}::VARCHAR", "lines"
-            own = ", ".join(f"any_value({quoted(c.name)}) AS {quoted(c.name)}" for c in snapshot.columns)
-            own += f", flatten(list({reading.lines()})) AS lines"
-            orders = f"SELECT {of} AS {KEY}, {own} FROM ({source}) WHERE {name} IS NOT NULL GROUP BY {name}"
-        else:
-            keys, of, lines = [quoted(part) for part in key if len(key) == 1], number, reading.lines() or NO_LINES
-            orders = f"SELECT {of} AS {KEY}, * FROM ({source})"
-        values: list[object] = []
-        if search := self.search.strip():
-            row_conditions = search_conditions(reading, self.masked, keys)
-            line_conditions = line_search_conditions("l")
-            named = f"list_filter({lines}, lambda l: l.quantity IS NOT NULL AND ({any_of(line_conditions)}))"
-            orders = f"SELECT * FROM ({orders}) WHERE {any_of([*row_conditions, f'len({named}) > 0'])}"
-            values = [search] * (len(row_conditions) + len(line_conditions))
-        sold = f"SELECT {KEY} AS key, unnest({lines}) AS l FROM orders"
+        stored_in = snapshot.manifest.source.timezone
+        reading = Reading(snapshot.columns, setup.timezone or self.timezone, stored_in, setup)
+        orders = _orders(reading, snapshot, source, number)
+        matching, search_parameters = self._searched(orders, reading)
+        sold = f"SELECT {KEY} AS key, unnest({orders.lines}) AS l FROM orders"
         sold = f"(SELECT key, l.sku AS sku, l.title AS title FROM ({sold}) WHERE l.quantity IS NOT NULL)"
-        clause, more = order_filter(Span(*self.span) if self.span else None, self.conditions, sold)
+        clause, parameters = order_filter(Span(*self.span) if self.span else None, self.conditions, sold)
         facts = ", ".join(f"{sql} AS {name}" for name, sql in reading.facts().items())
         facts = f"SELECT {KEY} AS key, {facts} FROM orders WHERE NOT {reading.test}"
         sql = (
-            f"WITH orders AS NOT MATERIALIZED ({orders}) SELECT {number} FROM ({source}) "
-            f"WHERE {of} IN (SELECT key FROM ({facts}) AS o WHERE {clause}) ORDER BY 1"
+            f"WITH orders AS NOT MATERIALIZED ({matching}) SELECT {number} FROM ({source}) "
+            f"WHERE {orders.key} IN (SELECT key FROM ({facts}) AS o WHERE {clause}) ORDER BY 1"
         )
-        table = database.sql(sql, params=[*values, *more]).to_arrow_table()
+        table = database.sql(sql, params=[*search_parameters, *parameters]).to_arrow_table()
         numbers: npt.NDArray[np.int64] = table.column(0).to_numpy()
         return numbers
+
+    def _searched(self, orders: _Orders, reading: Reading) -> tuple[str, list[str]]:
+        """SQL of the orders that hold the search text, and its parameters."""
+        search = self.search.strip()
+        if not search:
+            return orders.sql, []
+        row_conditions = search_conditions(reading, self.masked, orders.searched_keys)
+        line_conditions = line_search_conditions("l")
+        matching_lines = (
+            f"list_filter({orders.lines}, lambda l: l.quantity IS NOT NULL AND ({any_of(line_conditions)}))"
+        )
+        sql = f"SELECT * FROM ({orders.sql}) WHERE {any_of([*row_conditions, f'len({matching_lines}) > 0'])}"
+        return sql, [search] * (len(row_conditions) + len(line_conditions))
+
+
+class _Orders(NamedTuple):
+    """Orders as SQL.
+
+    Attributes:
+        sql: One row for each order, with the columns of the source and KEY.
+        key: What identifies the order of a source row.
+        lines: The line items of an order, as a list.
+        searched_keys: Keys of the source that a search looks in.
+    """
+
+    sql: str
+    key: str
+    lines: str
+    searched_keys: list[str]
+
+
+def _orders(reading: Reading, snapshot: Snapshot, source: str, number: str) -> _Orders:
+    if not reading.by_line:
+        columns_of_key = snapshot.manifest.key
+        searched = [quoted(name) for name in columns_of_key] if len(columns_of_key) == 1 else []
+        return _Orders(f"SELECT {number} AS {KEY}, * FROM ({source})", number, reading.lines() or NO_LINES, searched)
+    name = quoted(reading.roles["name"].name)
+    key = f"{name}::VARCHAR"
+    columns = [f"any_value({quoted(column.name)}) AS {quoted(column.name)}" for column in snapshot.columns]
+    columns.append(f"flatten(list({reading.lines()})) AS lines")
+    sql = f"SELECT {key} AS {KEY}, {', '.join(columns)} FROM ({source}) WHERE {name} IS NOT NULL GROUP BY {name}"
+    return _Orders(sql, key, "lines", [name])
