@@ -13,6 +13,7 @@ from api.auth.default_key import load_key
 from api.routes.cache_watcher import CacheWatcher
 from api.server import Server, listen
 from cache.errors import OrdersError
+from cache.listen_address import local_url
 from cache.settings import Settings
 from cache.storage.backends import open_cache
 
@@ -40,7 +41,7 @@ def main() -> None:
         watcher = CacheWatcher(cache)
         app = create_app(cache, settings, key, watcher, scheduler)
         host, port = socket.getsockname()[:2]
-        print(f"API on http://{f'[{host}]' if ':' in host else host}:{port} (try it at /demo)", flush=True)
+        print(f"API on {local_url(host, port)} (try it at /demo)", flush=True)
         gc.collect()
         gc.freeze()  # objects loaded by now stay; collecting them again and again would delay requests
         Server(app, watcher).run(sockets=[socket])
