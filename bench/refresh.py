@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from cache.settings import from_checkout
 from cache.storage.records import Run
 from lab import TABLE, Lab, LabError
 from lab.servers import install
-from scraper.client.exporter import Exporter
+from scraper.client.exporter import Exporter, _Request
 from scraper.client.session import Session
 from scraper.login.login import log_in
 from scraper.settings import ScraperSettings
@@ -121,23 +121,23 @@ def _expect(run: Run) -> None:
 def _recorded() -> Iterator[list[str]]:
     """The statements that exports send meanwhile."""
     statements: list[str] = []
-    original = Exporter._answer
+    original = Exporter._send
 
-    def answer(self: Exporter, sql: str, keep: Callable[[], Any], **form: str) -> object:
-        statements.append(sql)
-        return original(self, sql, keep, **form)
+    def send(self: Exporter, request: Any, body: Any) -> object:
+        statements.append(request.sql)
+        return original(self, request, body)
 
-    Exporter._answer = answer  # type: ignore[method-assign, assignment]
+    Exporter._send = send  # type: ignore[method-assign, assignment]
     try:
         yield statements
     finally:
-        Exporter._answer = original  # type: ignore[method-assign]
+        Exporter._send = original  # type: ignore[method-assign]
 
 
 def _curl(session: Session, settings: ScraperSettings, statements: list[str], folder: Path) -> float:
     """Seconds that one curl needs for the statements, one after the other."""
     with Exporter(session, settings) as export:
-        form = export._form
+        _, form = export._prepared(_Request())
     lines = []
     for i, sql in enumerate(statements):
         data = folder / f"form{i}"

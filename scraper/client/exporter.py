@@ -1,25 +1,20 @@
-"""One SELECT through phpMyAdmin's export form -> complete rows as text, or an error that says why.
+"""Requests to phpMyAdmin: rows of a SELECT through its export form, the table's structure, the number of rows.
 
-phpMyAdmin says 200 and sends CSV headers whatever happened, so the body itself is judged here: its header line must be
-the one that was asked for, its rows must parse, and errors that PHP or phpMyAdmin wrote into it are found. An answer
-that ends early on a row boundary looks whole; only `checksums` and its callers, which know what to expect, can
-tell.
+A response that ends early at the end of a row looks complete. Only the callers, who know checksums or counts, can tell.
 """
 
 from __future__ import annotations
 
-import html
-import io
 import json
 import logging
 import math
 import re
 import secrets
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
 
 import pyarrow as pa
@@ -27,82 +22,67 @@ import pyarrow as pa
 from scraper.client import retry
 from scraper.client.csv_parser import CsvParser, header_line, parse_csv
 from scraper.client.gunzip import CompressionChoice, GunzipSink
+from scraper.client.response import Body, RowsBody, SpooledBody, check_response, export_error, plain_text
 from scraper.client.session import Session
 from scraper.client.settings import ClientSettings
 from scraper.client.transport import HttpTransport, Transport
-from scraper.errors import (
-    AnswerCut,
-    RequestRefused,
-    SessionLost,
-    StatementBlocked,
-    StatementRefused,
-    Unreachable,
-)  # fmt: skip
-
-IN_MEMORY = 1 << 20  # a longer answer is spooled to disk
-TELLING = 1 << 16  # bytes at either end of an answer that tell what is wrong with it
+from scraper.errors import AnswerCut, SessionLost, StatementBlocked, StatementRefused
 
 log = logging.getLogger(__name__)
 
-_ALERT = re.compile(rb'<div class="alert alert-danger|<div class="error')
-_LOGIN = re.compile(rb'name="pma_username"|id="input_username"')
-# MySQL's errors that pass: shutdown, interrupted, too slow (two), gone away, lost, lock wait, too many connections.
-_INTERRUPTED = re.compile(r"#(?:1053|1317|1969|3024|2006|2013|1205|1040)\b")
-# A page of something in front, as it answers in phpMyAdmin's place.
-_PAGE = re.compile(rb"\s*<(?:!doctype|html|head|body|title)\b", re.IGNORECASE)
-_CHALLENGE = re.compile(rb"just a moment|challenge|checking your browser|captcha|blocked|firewall|forbidden|denied",
-                        re.IGNORECASE)  # fmt: skip
-_CUT_BY_PHP = re.compile(rb"Fatal error|Maximum execution time|Allowed memory size")
+PLAIN_SELECT = "SELECT 1 AS c0, 0 AS c1"
+_ROWS_FORM = {
+    "what": "csv",
+    "export_type": "table",
+    "export_method": "quick",
+    "quick_or_custom": "custom",
+    "output_format": "sendit",
+    "filename_template": "rows",
+    "charset": "utf-8",
+    "compression": "none",
+    "single_table": "TRUE",
+    "allrows": "1",
+    "csv_structure_or_data": "data",
+    "csv_separator": ",",
+    "csv_enclosed": '"',
+    "csv_escaped": '"',
+    "csv_terminated": "\n",
+    "csv_columns": "something",
+}
+_STRUCTURE_FIELDS = {
+    "what": "sql",
+    "sql_structure_or_data": "structure",
+    "sql_create_table": "1",
+    "sql_backquotes": "1",
+    "sql_create_table_statements": "1",
+    "sql_auto_increment": "1",
+    "sql_compatibility": "NONE",
+}
 
 
-class _Ends:
-    """Of an answer whose rows are parsed as they arrive: how it begins and ends, which tells what went wrong."""
+@dataclass(frozen=True)
+class _Request:
+    """A statement for the export form, or none for phpMyAdmin's own export; or a request for the number of rows."""
 
-    def __init__(self, rows: CsvParser) -> None:
-        self._rows = rows
-        self._rows.reset()
-        self._size = 0
-        self._start = self._end = b""
-
-    def write(self, piece: bytes) -> None:
-        self._rows.feed(piece)
-        self._size += len(piece)
-        self._start += piece[: TELLING - len(self._start)]
-        self._end = (self._end + piece[-TELLING:])[-TELLING:]
-
-    def ends(self) -> tuple[bytes, bytes, int]:
-        """Its first and last bytes, and its size."""
-        return self._start, self._end, self._size
-
-    def close(self) -> None: ...
-
-
-class _Whole(tempfile.SpooledTemporaryFile[bytes]):
-    """An answer as it came."""
-
-    def __init__(self) -> None:
-        super().__init__(max_size=IN_MEMORY)
-
-    def ends(self) -> tuple[bytes, bytes, int]:
-        """Its first and last bytes, and its size; what is read next is the beginning."""
-        size = self.seek(0, io.SEEK_END)
-        self.seek(max(0, size - TELLING))
-        end = self.read()
-        self.seek(0)
-        start = self.read(TELLING)
-        self.seek(0)
-        return start, end, size
-
-
-Body = TypeVar("Body", _Ends, _Whole)
+    sql: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """Those that differ from an export of rows."""
+    counts: bool = False
 
 
 class Exporter:
-    """Runs SELECTs with a session, one at a time, with a rest between them. `received` counts bytes, as they are sent;
-    `busy` counts seconds from the questions to the ends of their answers.
+    """Sends requests in one session, one at a time, with a pause between them.
 
-    Parameters: `session` from a login; `settings` name the database and the table (phpMyAdmin wants them in the form);
-    `log_in_again` gives a new session where one ends in the middle of a sync.
+    All requests go through `_respond`. There the login is renewed when the session has ended, and nowhere else.
+
+    Attributes:
+        received: Bytes of all responses, as they were sent.
+        busy: Seconds from each request to the end of its response, summed up.
+
+    Args:
+        session: From a login.
+        settings: They name the database and the table, which phpMyAdmin's forms need.
+        log_in_again: Opens a new session in place of one that ended. Without it, SessionLost is raised.
     """
 
     def __init__(
@@ -110,25 +90,17 @@ class Exporter:
     ) -> None:
         self._log_in_again = log_in_again
         self._settings = settings
-        self._open(session)
+        self._host = urlsplit(settings.phpmyadmin_url).netloc
+        self._null = secrets.token_hex(8)  # stands for NULL, without quotes; the same text as a value has quotes
+        self._use(session)
+        self._renewed_when_blocked = False
         self._compression = CompressionChoice()
         self._ended = -math.inf
         self.received = 0
         self.busy = 0.0
 
-    def _open(self, session: Session) -> None:
-        settings = self._settings
-        self._null = secrets.token_hex(8)  # unquoted; a value of the same text would come quoted
-        self._host = urlsplit(settings.phpmyadmin_url).netloc
-        self._form = {
-            "what": "csv", "export_type": "table", "export_method": "quick", "quick_or_custom": "custom",
-            "output_format": "sendit", "filename_template": "rows", "charset": "utf-8", "compression": "none",
-            "db": settings.phpmyadmin_database, "table": settings.phpmyadmin_table, "single_table": "TRUE",
-            "allrows": "1", "csv_structure_or_data": "data", "csv_separator": ",", "csv_enclosed": '"',
-            "csv_escaped": '"', "csv_terminated": "\n", "csv_null": self._null, "csv_columns": "something",
-            "server": session.server, "token": session.token,
-        }  # fmt: skip
-        self._url = session.export_url
+    def _use(self, session: Session) -> None:
+        self._session = session
         self._transport: Transport = session.page or HttpTransport(session.request_headers(), session.ca_file)
 
     def __enter__(self) -> Self:
@@ -140,132 +112,189 @@ class Exporter:
         self.close()
 
     def close(self) -> None:
+        """Closes the connections."""
         self._transport.close()
 
+    # -- requests
+
     def select(self, sql: str, columns: int, alias: str = "c") -> pa.Table:
-        """The rows of a SELECT, all as text, in columns c0 to c{columns-1}; at least two.
+        """Runs a SELECT.
 
-        Parameters: `alias` begins the names that the result's columns have in the statement, a number follows.
-        Raises AnswerCut, SessionLost, StatementRefused, StatementBlocked, RequestRefused, Unreachable.
+        Args:
+            sql: The statement. It names its columns c0, c1 and so on.
+            columns: How many there are, two at least.
+            alias: What these names begin with, if not with c.
+
+        Returns:
+            The rows, all values as text, in columns c0, c1 and so on.
+
+        Raises:
+            AnswerCut: The response ended too early.
+            SessionLost: The session ended, and the new one too.
+            LoginRefused: The session ended, and the new login was refused.
+            StatementRefused: The database refused the statement.
+            StatementBlocked: A firewall refused the statement, twice.
+            RequestRefused: The web server refused the request.
+            Unreachable: The server does not answer, or answers with a server error.
         """
-        header = [f"{alias}{i}" for i in range(columns)]
-        try:
-            return self._selected(sql, header)
-        except SessionLost:
-            if not self.renew():
-                raise
-            return self._selected(sql, header)
-
-    def _selected(self, sql: str, header: Sequence[str]) -> pa.Table:
-        rows = CsvParser(header, self._null, pa.string())
-        ends = self._answer(sql, lambda: _Ends(rows))
+        rows = CsvParser([f"{alias}{i}" for i in range(columns)], self._null, pa.string())
+        body = self._respond(_Request(sql), lambda: RowsBody(rows))
         try:
             return rows.table()
-        except ValueError as error:  # of Arrow, too
-            raise self._fault(ends) from error
+        except ValueError as error:  # Arrow's errors too
+            raise export_error(body) from error
 
     def batches(self, sql: str, columns: int, alias: str = "c") -> Iterator[pa.Table]:
-        """The same rows piece by piece (one at least), for an answer that is too long to be held whole."""
-        return self._batches(sql, [f"{alias}{i}" for i in range(columns)], pa.string())
+        """Runs a SELECT whose result may be larger than memory; see `select`.
+
+        Yields:
+            The rows in batches, at least one.
+        """
+        return self._batches(_Request(sql), [f"{alias}{i}" for i in range(columns)], pa.string())
 
     def raw(self, header: Sequence[str], sql: str = "") -> Iterator[pa.Table]:
-        """Rows whose columns have the names in `header`, each value as its bytes, in columns c0, c1 and so on.
+        """Exports rows with each value as bytes; see `select` for errors.
 
-        Without `sql` phpMyAdmin exports the whole table in its own way: no statement is sent.
+        Args:
+            header: The names of the columns.
+            sql: The statement. Without one, phpMyAdmin exports the whole table in its own way.
+
+        Yields:
+            The rows in batches, at least one, in columns c0, c1 and so on.
         """
-        return self._batches(sql, header, pa.binary())
+        return self._batches(_Request(sql), header, pa.binary())
 
     def show(self, sql: str, first: str) -> list[dict[str, str | None]]:
-        """The rows of a small result by the names of its columns, which differ between servers but for the `first`."""
-        with self._answer(sql, _Whole) as body:
+        """Runs a SHOW statement; see `select` for errors.
+
+        Args:
+            sql: The statement.
+            first: The name of its first column. The others differ between servers.
+
+        Returns:
+            The rows, by the names of their columns.
+        """
+        with self._respond(_Request(sql), SpooledBody) as body:
             line = body.readline().decode("utf-8", "replace").rstrip("\n")
             if not line.startswith(f'"{first}",'):
-                raise self._fault(body)
+                raise export_error(body)
             names = line[1:-1].split('","')
             try:
-                found = pa.concat_tables(parse_csv(body, len(names), self._null, pa.string())).rename_columns(names)
+                rows = pa.concat_tables(parse_csv(body, len(names), self._null, pa.string())).rename_columns(names)
             except ValueError as error:
-                raise self._fault(body) from error
-        return found.to_pylist()  # type: ignore[no-any-return]
+                raise export_error(body) from error
+        return rows.to_pylist()  # type: ignore[no-any-return]
 
     def structure(self) -> str:
-        """phpMyAdmin's own export of the table's structure, as SQL; no statement is sent."""
-        form = {"what": "sql", "sql_structure_or_data": "structure", "sql_create_table": "1", "sql_backquotes": "1",
-                "sql_create_table_statements": "1", "sql_auto_increment": "1", "sql_compatibility": "NONE"}  # fmt: skip
-        with self._answer("", _Whole, **form) as body:
+        """The structure of the table as SQL, by phpMyAdmin's own export; see `select` for errors."""
+        with self._respond(_Request(fields=_STRUCTURE_FIELDS), SpooledBody) as body:
             return body.read().decode("utf-8", "replace")
 
     def count(self) -> int:
-        """Number of rows, as phpMyAdmin counts them for its list of tables; no statement is sent."""
-        old = "route=" not in self._url
-        page = "db_structure.php" if old else "index.php?route=/database/structure/real-row-count"
-        wanted = ("db", "table", "server", "token")
-        form = {**{name: self._form[name] for name in wanted}, "ajax_request": "true", "real_row_count": "true"}
-        answer = bytearray()
-        self._post(urljoin(self._url, page), form, answer.extend)
+        """The number of rows, as phpMyAdmin counts them for its list of tables; see `select` for errors."""
+        with self._respond(_Request(counts=True), SpooledBody) as body:
+            response = body.read()
         try:
-            return int(re.sub(r"\D", "", json.loads(answer)["real_row_count"]))
+            answer = json.loads(response)
+            if "error" in answer:
+                raise StatementRefused(f"phpMyAdmin cannot count the rows: {plain_text(str(answer['error']))}")
+            return int(re.sub(r"\D", "", answer["real_row_count"]))
         except (ValueError, LookupError, TypeError) as error:
-            raise StatementBlocked(f"{self._host} does not let phpMyAdmin count the rows.", "") from error
+            raise AnswerCut(f"{self._host} did not answer with a number of rows.") from error
 
-    def renew(self) -> bool:
-        """Logs in again in place of a session that has ended, or may have; False where there is no way to."""
-        if self._log_in_again is None:
-            return False
-        self._transport.close()
-        self._open(self._log_in_again())
-        return True
+    def _batches(self, request: _Request, header: Sequence[str], kind: pa.DataType) -> Iterator[pa.Table]:
+        with self._respond(request, SpooledBody) as body:
+            line = header_line(header)
+            if body.read(len(line)) != line:
+                raise export_error(body)
+            try:
+                yield from parse_csv(body, len(header), self._null, kind)
+            except ValueError as error:  # Arrow's errors too
+                raise export_error(body) from error
 
-    def _batches(self, sql: str, header: Sequence[str], kind: pa.DataType) -> Iterator[pa.Table]:
-        given = False
-        try:
-            with self._answer(sql, _Whole) as body:
-                for rows in self._rows(body, header, kind):
-                    given = True
-                    yield rows
-        except SessionLost:
-            if given or not self.renew():
-                raise
-            with self._answer(sql, _Whole) as body:
-                yield from self._rows(body, header, kind)
+    # -- the one way to send them
 
-    def _answer(self, sql: str, keep: Callable[[], Body], **form: str) -> Body:
-        """What is kept of an answer. What is refused once may pass: a proxy sends a page of its own while it starts,
-        say. What is refused twice is a firewall's business.
+    def _respond(self, request: _Request, open_body: Callable[[], Body]) -> Body:
+        """Sends a request; logs in again and sends it once more if the session has ended.
 
-        Parameters: `keep` makes what takes the body; `form` holds the fields that differ from those of rows.
+        A firewall in front, or a control panel that shows its own login page, answers with a page that is not
+        phpMyAdmin's. If not even the plainest statement passes then, the session may have ended. One new login is
+        tried for that.
         """
         try:
-            return self._asked(sql, keep(), form)
+            return self._send_twice(request, open_body)
+        except SessionLost as error:
+            if self._log_in_again is None:
+                raise
+            log.warning("logging in again: %s", error.message)
+        except StatementBlocked as error:
+            if self._log_in_again is None or self._renewed_when_blocked or self._passes(PLAIN_SELECT, request):
+                raise
+            self._renewed_when_blocked = True
+            log.warning("logging in again, since no statement passes: %s", error.message)
+        self._transport.close()
+        self._use(self._log_in_again())
+        return self._send_twice(request, open_body)
+
+    def _passes(self, sql: str, blocked: _Request) -> bool:
+        """Whether a statement passes, unless it is the one that was blocked."""
+        if blocked.sql == sql:
+            return False
+        try:
+            self._send_twice(_Request(sql), SpooledBody).close()
+        except (StatementBlocked, SessionLost):
+            return False
+        return True
+
+    def _send_twice(self, request: _Request, open_body: Callable[[], Body]) -> Body:
+        """Sends a request; once more if it is blocked. A proxy may show a page of its own while it starts, for example.
+        A firewall blocks it twice.
+        """
+        try:
+            return self._send(request, open_body())
         except StatementBlocked as error:
             log.warning("trying again in %g s: %s", retry.PAUSES[0], error.message)
             time.sleep(retry.PAUSES[0])
-            return self._asked(sql, keep(), form)
+            return self._send(request, open_body())
 
-    def _asked(self, sql: str, body: Body, form: dict[str, str]) -> Body:
+    def _send(self, request: _Request, body: Body) -> Body:
         try:
-            sent = {**self._form, **form, **({"sql_query": sql} if sql else {})}
-            self._judge(self._receive(sent, body), body, sql)
+            decompressed = GunzipSink(body.write)
+            busy_before = self.busy
+            status = self._post(*self._prepared(request), decompressed)
+            decompressed.end()
+            *_, size = body.excerpt()
+            self._compression.learn(size, self.busy - busy_before)
+            check_response(status, body, self._host, request.sql)
         except BaseException:
             body.close()
             raise
         return body
 
-    def _receive(self, form: dict[str, str], body: _Ends | _Whole) -> int:
-        """The status of the answer."""
-        unpacked = GunzipSink(body.write)
-        before = self.busy
-        packing = {"compression": "gzip"} if self._compression.enabled else {}
-        status = self._post(self._url, {**form, **packing}, unpacked)
-        unpacked.end()
-        *_, size = body.ends()
-        self._compression.learn(size, self.busy - before)
-        return status
+    def _prepared(self, request: _Request) -> tuple[str, dict[str, str]]:
+        """The URL of a request, and its form."""
+        url = self._session.export_url
+        form = {
+            "db": self._settings.phpmyadmin_database,
+            "table": self._settings.phpmyadmin_table,
+            "server": self._session.server,
+            "token": self._session.token,
+        }
+        if request.counts:
+            old = "route=" not in url  # phpMyAdmin 5.0 and before
+            page = "db_structure.php" if old else "index.php?route=/database/structure/real-row-count"
+            return urljoin(url, page), form | {"ajax_request": "true", "real_row_count": "true"}
+        form |= {**_ROWS_FORM, "csv_null": self._null, **request.fields}
+        if request.sql:
+            form["sql_query"] = request.sql
+        if self._compression.enabled:
+            form["compression"] = "gzip"
+        return url, form
 
-    def _post(self, url: str, form: dict[str, str], sink: Callable[[bytes], Any]) -> int:
-        def take(piece: bytes) -> None:
-            self.received += len(piece)
-            sink(piece)
+    def _post(self, url: str, form: Mapping[str, str], sink: Callable[[bytes], Any]) -> int:
+        def take(chunk: bytes) -> None:
+            self.received += len(chunk)
+            sink(chunk)
 
         time.sleep(max(0.0, self._ended + self._settings.sync_pause_seconds - time.monotonic()))
         began = time.monotonic()
@@ -274,48 +303,3 @@ class Exporter:
         finally:
             self._ended = time.monotonic()
             self.busy += self._ended - began
-
-    def _judge(self, status: int, body: _Ends | _Whole, sql: str) -> None:
-        if status == 401:
-            raise RequestRefused(f"{self._host} answered {status} to a statement.")
-        start, *_ = body.ends()
-        foreign = bool(_PAGE.match(start)) and not (_LOGIN.search(start) or _ALERT.search(start))
-        if status in (403, 406) or (foreign and (status == 200 or _CHALLENGE.search(start))):
-            said = f"{status}" if status in (403, 406) else f"{status} and a page of its own"
-            raise StatementBlocked(f"{self._host} answered {said} to a statement.", sql)
-        if status >= 500:
-            raise Unreachable(f"{self._host} answered {status} to a statement.")
-        if status in (301, 302, 303, 307, 308):
-            raise SessionLost("phpMyAdmin sent the export back to its login page.")
-
-    def _rows(self, body: _Whole, header: Sequence[str], kind: pa.DataType) -> Iterator[pa.Table]:
-        line = header_line(header)
-        if body.read(len(line)) != line:
-            raise self._fault(body)
-        try:
-            yield from parse_csv(body, len(header), self._null, kind)
-        except ValueError as error:  # of Arrow, too
-            raise self._fault(body) from error
-
-    def _fault(self, body: _Ends | _Whole) -> Exception:
-        """Why a body is not the CSV that was asked for."""
-        start, end, size = body.ends()
-        text = start + end
-        if _LOGIN.search(text):
-            return SessionLost("phpMyAdmin asks to log in again in the middle of a sync.")
-        if _CUT_BY_PHP.search(text):
-            return AnswerCut("PHP ended an export with a fatal error (time or memory).")
-        if _ALERT.search(text):
-            said = _said(text)
-            if _INTERRUPTED.search(said):
-                return AnswerCut(f"The database ended a statement: {said}")
-            return StatementRefused(f"The database refused a statement: {said}")
-        return AnswerCut(f"An export ended in the middle of a row, or is no CSV ({size} bytes).")
-
-
-def _said(page: bytes) -> str:
-    """What the server said in an HTML alert: its own message, without the statement."""
-    text = page[_ALERT.search(page).start() :].decode("utf-8", "replace")  # type: ignore[union-attr]
-    said = re.search(r"<code>\s*(#\d+.*?)</code>", text, re.S)
-    plain = html.unescape(re.sub(r"<[^>]+>", " ", said.group(1) if said else text))
-    return " ".join(plain.split())[:300]

@@ -81,17 +81,13 @@ class _Sync:
         with SessionPool(session, self._settings, functools.partial(log_in, self._settings)) as pool:
             before = newest(self._cache)
             dialect = firewall.remembered(before.manifest.source.dialect) if before else StatementDialect()
-            renewed = False
             while True:
                 try:
                     with self._cache.snapshots.workspace() as workspace:
                         return self._copy(pool, session, before, dialect, workspace)
                 except StatementBlocked as error:
                     pool.cancel()
-                    if not renewed and firewall.blocks_every_statement(pool.first) and pool.first.renew():
-                        renewed = True
-                    else:
-                        dialect = firewall.next_dialect(pool.first, dialect, error)
+                    dialect = firewall.next_dialect(pool.first, dialect, error)
 
     def _copy(
         self, pool: SessionPool, session: Session, before: Snapshot | None, dialect: StatementDialect, workspace: Path

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from cache.storage.records import now
 from cache.storage.snapshot import StatementDialect
-from scraper.client.exporter import Exporter
+from scraper.client.exporter import PLAIN_SELECT, Exporter
 from scraper.errors import ScrapeError, StatementBlocked, Unproven, Unreachable
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ _ARGUMENTS = {
 }
 # Constructs: the text that shows one in a statement, and the SELECT that tries it.
 _PROBES = {
-    "SELECT": ("SELECT", "SELECT 1 AS c0, 0 AS c1"),
+    "SELECT": ("SELECT", PLAIN_SELECT),
     "information_schema": ("information_schema", "SELECT 1 AS c0, information_schema AS c1"),
     "hexadecimal literals": ("X'", "SELECT 1 AS c0, X'61' AS c1"),
     "subqueries": ("(SELECT", "SELECT 1 AS c0, (SELECT 0) AS c1"),
@@ -68,11 +68,6 @@ def remembered(dialect: StatementDialect) -> StatementDialect:
     """Returns the dialect of the last sync for a day after a firewall refused something, then the default."""
     recent = dialect.since is not None and now() - dialect.since < REMEMBERED
     return dialect if recent else StatementDialect()
-
-
-def blocks_every_statement(export: Exporter) -> bool:
-    """Whether not even the plainest SELECT gets through. The answer may also be the page of a session that ended."""
-    return _refused_constructs(export, "") == ["SELECT"]
 
 
 def next_dialect(export: Exporter, dialect: StatementDialect, error: StatementBlocked) -> StatementDialect:

@@ -65,7 +65,7 @@ def test_a_long_result_comes_in_batches(export: Exporter, monkeypatch: pytest.Mo
 
 
 def test_a_result_larger_than_memory_allows_is_spooled(export: Exporter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scraper.client.exporter.IN_MEMORY", 1000)
+    monkeypatch.setattr("scraper.client.response.IN_MEMORY", 1000)
     assert len(export.select("SELECT seq AS c0, 'some text' AS c1 FROM seq_1_to_3000", 2)) == 3000
 
 

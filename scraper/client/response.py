@@ -1,0 +1,151 @@
+"""Responses of phpMyAdmin: their bodies, and what is wrong with them.
+
+phpMyAdmin answers with status 200 and the headers of CSV whatever happened. So the body says whether it is the export
+that was requested, a login page, an error message in the middle of the rows, or the page of a firewall.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+import tempfile
+from typing import TypeVar
+
+from scraper.client.csv_parser import CsvParser
+from scraper.errors import (
+    AnswerCut,
+    RequestRefused,
+    ScrapeError,
+    SessionLost,
+    StatementBlocked,
+    StatementRefused,
+    Unreachable,
+)
+
+IN_MEMORY = 1 << 20  # bytes; a longer body is spooled to disk
+EXCERPT = 1 << 16  # bytes at either end of a body that are searched for errors
+
+_LOGIN_FORM = re.compile(rb'name="pma_username"|id="input_username"')
+_ALERT = re.compile(rb'<div class="alert alert-danger|<div class="error')
+_HTML = re.compile(rb"\s*<(?:!doctype|html|head|body|title)\b", re.IGNORECASE)
+_FIREWALL_WORDS = re.compile(
+    rb"just a moment|challenge|checking your browser|captcha|blocked|firewall|forbidden|denied", re.IGNORECASE
+)
+_PHP_FATAL = re.compile(rb"Fatal error|Maximum execution time|Allowed memory size")
+# Error numbers of MySQL that pass: shutdown, interrupted, too slow (two), gone away, lost, lock wait, too many
+# connections.
+_INTERRUPTED = re.compile(r"#(?:1053|1317|1969|3024|2006|2013|1205|1040)\b")
+
+
+class RowsBody:
+    """A body whose rows are parsed as they arrive. Only its beginning and its end are kept, for error messages.
+
+    Args:
+        parser: Takes the rows; it is reset first.
+    """
+
+    def __init__(self, parser: CsvParser) -> None:
+        self._parser = parser
+        self._parser.reset()
+        self._size = 0
+        self._start = self._end = b""
+
+    def write(self, chunk: bytes) -> None:
+        """Takes the next bytes."""
+        self._parser.feed(chunk)
+        self._size += len(chunk)
+        self._start += chunk[: EXCERPT - len(self._start)]
+        self._end = (self._end + chunk[-EXCERPT:])[-EXCERPT:]
+
+    def excerpt(self) -> tuple[bytes, bytes, int]:
+        """The first bytes, the last bytes, and the size."""
+        return self._start, self._end, self._size
+
+    def close(self) -> None:
+        """Does nothing: there is no file."""
+
+
+class SpooledBody(tempfile.SpooledTemporaryFile[bytes]):
+    """A whole body, in memory or on disk."""
+
+    def __init__(self) -> None:
+        super().__init__(max_size=IN_MEMORY)
+
+    def excerpt(self) -> tuple[bytes, bytes, int]:
+        """The first bytes, the last bytes, and the size. The next read starts at the beginning."""
+        size = self.seek(0, io.SEEK_END)
+        self.seek(max(0, size - EXCERPT))
+        end = self.read()
+        self.seek(0)
+        start = self.read(EXCERPT)
+        self.seek(0)
+        return start, end, size
+
+
+Body = TypeVar("Body", RowsBody, SpooledBody)
+
+
+def check_response(status: int, body: RowsBody | SpooledBody, host: str, sql: str) -> None:
+    """Checks that a response comes from a phpMyAdmin that is logged in.
+
+    Args:
+        status: The HTTP status.
+        body: The whole body.
+        host: For messages.
+        sql: The statement that was sent; empty where there was none.
+
+    Raises:
+        SessionLost: The body is a login page, or the redirect to one.
+        StatementBlocked: A firewall refused the statement.
+        RequestRefused: The web server wants a password.
+        Unreachable: The server answered with a server error.
+    """
+    start, *_ = body.excerpt()
+    if _is_login_page(start) or status in (301, 302, 303, 307, 308):
+        raise SessionLost("The session of phpMyAdmin ended: it asks to log in again.")
+    if status == 401:
+        raise RequestRefused(f"{host} answered {status} to a request.")
+    foreign = bool(_HTML.match(start)) and not _ALERT.search(start)
+    if status in (403, 406):
+        raise StatementBlocked(f"{host} answered {status} to a request.", sql)
+    if foreign and (status == 200 or _FIREWALL_WORDS.search(start)):
+        raise StatementBlocked(f"{host} answered {status} with a page that is not phpMyAdmin's.", sql)
+    if status >= 500:
+        raise Unreachable(f"{host} answered {status} to a request.")
+
+
+def _is_login_page(start: bytes) -> bool:
+    """Whether a body is phpMyAdmin's login page, or what stands for it in an answer to a script.
+
+    Rows, which start with a quote, may contain the same words.
+    """
+    if start.startswith(b"{"):
+        return b'"redirect_flag"' in start
+    return start.lstrip().startswith(b"<") and bool(_LOGIN_FORM.search(start))
+
+
+def export_error(body: RowsBody | SpooledBody) -> ScrapeError:
+    """The error for a body that is not the CSV that was requested."""
+    start, end, size = body.excerpt()
+    text = start + end
+    if _PHP_FATAL.search(text):
+        return AnswerCut("PHP ended an export with a fatal error (time or memory).")
+    if match := _ALERT.search(text):
+        message = _database_message(text[match.start() :])
+        if _INTERRUPTED.search(message):
+            return AnswerCut(f"The database ended a statement: {message}")
+        return StatementRefused(f"The database refused a statement: {message}")
+    return AnswerCut(f"An export ended in the middle of a row, or is not CSV ({size} bytes).")
+
+
+def _database_message(alert: bytes) -> str:
+    """The server's own message in an HTML alert, without the statement."""
+    text = alert.decode("utf-8", "replace")
+    code = re.search(r"<code>\s*(#\d+.*?)</code>", text, re.S)
+    return plain_text(code[1] if code else text)
+
+
+def plain_text(markup: str) -> str:
+    """The text of HTML in one line, at most 300 characters."""
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", markup)).split())[:300]
