@@ -1,0 +1,1 @@
+"""Copies a table out of phpMyAdmin into the cache."""

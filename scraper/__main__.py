@@ -1,11 +1,11 @@
-"""python -m scraper sync | accept | import FILE | worker | doctor
+"""Commands: python -m scraper sync | accept | import FILE | worker | doctor.
 
-sync    one sync, with a progress bar on a terminal. Exit code: 0 verified, 3 published as unverified, 1 failed,
-        2 settings do not parse, 75 another sync is running.
-accept  one sync that publishes a table even if it shrank so much that it was held back.
-import  publishes a CSV file that someone exported by hand in phpMyAdmin, as not verified; exit codes as for sync.
-worker  the scheduler alone, for a machine on which neither dashboard nor API runs.
-doctor  checks each link of the chain and says what to do; exit code 1 if a link is broken.
+sync    runs one sync, with a progress bar on a terminal. Exit codes: 0 verified, 3 published as not verified,
+        1 failed, 2 invalid settings, 75 another sync is running.
+accept  runs one sync that publishes the table even if it was held back because it shrank.
+import  publishes a CSV file that was exported by hand in phpMyAdmin, as not verified. Exit codes as for sync.
+worker  runs the scheduler alone, on a machine without dashboard and API.
+doctor  checks everything that a sync needs, and says how to repair it. Exit code 1 if a check fails.
 """
 
 from __future__ import annotations
@@ -37,31 +37,41 @@ FAILED, USAGE, UNVERIFIED = 1, 2, 3
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m scraper", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    """Runs a command, and returns its exit code.
+
+    Args:
+        arguments: Of the command line; by default those of the process.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m scraper", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     sync = commands.add_parser("sync", help="run one sync")
-    sync.add_argument("--attached", action="store_true", help="end when standard input closes")
-    sync.add_argument("--trigger", default="command", help="who asked, for the history")
-    commands.add_parser("accept", help="run one sync that publishes a table which was held back")
-    handmade = commands.add_parser("import", help="publish an export that someone made by hand, as not verified")
-    handmade.add_argument("file", type=Path, metavar="FILE.csv", help="CSV as phpMyAdmin writes it by default")
-    handmade.add_argument("--columns", type=lambda text: text.split(","), metavar="A,B,...",
-                          help="names of the columns, where the first row does not hold them")  # fmt: skip
-    handmade.add_argument("--accept", action="store_true", help="also an older file, or one with far fewer rows")
+    sync.add_argument("--attached", action="store_true", help="end when standard input is closed")
+    sync.add_argument("--trigger", default="command", help="what started the sync, for the history")
+    commands.add_parser("accept", help="run one sync that publishes a table that was held back")
+    import_ = commands.add_parser("import", help="publish a CSV file that was exported by hand, as not verified")
+    import_.add_argument("file", type=Path, metavar="FILE.csv", help="CSV as phpMyAdmin writes it by default")
+    import_.add_argument(
+        "--columns",
+        type=lambda text: text.split(","),
+        metavar="A,B,...",
+        help="names of the columns, if the first row does not contain them",
+    )
+    import_.add_argument("--accept", action="store_true", help="publish even an older file, or one with far fewer rows")
     commands.add_parser("worker", help="run the scheduler alone")
-    commands.add_parser("doctor", help="check each link of the chain")
-    asked = parser.parse_args(arguments)
+    commands.add_parser("doctor", help="check everything that a sync needs")
+    parsed = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
-        if asked.command == "sync":
-            return _sync(asked.attached, asked.trigger)
-        if asked.command == "accept":
+        if parsed.command == "sync":
+            return _sync(parsed.attached, parsed.trigger)
+        if parsed.command == "accept":
             return _sync(False, "accept", accept=True)
-        if asked.command == "import":
-            return _import(asked.file, asked.columns, asked.accept)
-        return _worker() if asked.command == "worker" else _doctor()
+        if parsed.command == "import":
+            return _import(parsed.file, parsed.columns, parsed.accept)
+        return _worker() if parsed.command == "worker" else _doctor()
     except SyncRunning as error:
         print(error, file=sys.stderr)
         return BUSY
@@ -71,13 +81,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _sync(attached: bool, trigger: str, accept: bool = False) -> int:
-    _hold_less()
+    _return_memory_early()
     from scraper.login.login import log_in
     from scraper.sync.sync import sync
 
     settings = _settings_or_report(trigger)
-    with suppress(psutil.Error, AttributeError):  # readers come first
-        psutil.Process().nice(getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 10))  # a class on Windows, else a niceness
+    with suppress(psutil.Error, AttributeError):  # dashboard and API come first
+        psutil.Process().nice(
+            getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 10)
+        )  # a priority class on Windows, else a nice value
     with closing(open_cache(settings.cache_url, settings.kept_dir)) as cache:
         if attached:
             threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
@@ -86,7 +98,7 @@ def _sync(attached: bool, trigger: str, accept: bool = False) -> int:
         limit.start()
         run = sync(cache, settings, log_in, trigger, accept)
         limit.cancel()
-    return _ended(run)
+    return _report(run)
 
 
 def _import(file: Path, names: list[str] | None, accept: bool) -> int:
@@ -94,22 +106,22 @@ def _import(file: Path, names: list[str] | None, accept: bool) -> int:
 
     settings = ScraperSettings.load()
     with closing(open_cache(settings.cache_url, settings.kept_dir)) as cache:
-        return _ended(import_file(cache, settings, file, names, accept))
+        return _report(import_file(cache, settings, file, names, accept))
 
 
-def _ended(run: Run) -> int:
-    """Prints how a run went; returns the exit code."""
+def _report(run: Run) -> int:
+    """Prints the outcome of a run, and returns the exit code."""
     if run.error:
         print(f"{run.error.message} {run.error.advice}", file=sys.stderr)
     if run.outcome == "failed":
         return FAILED
-    print(f"{run.outcome}: {run.rows} rows, generation {run.generation}, "
-          f"{run.changes.total if run.changes else 0} rows changed")  # fmt: skip
+    changes = run.changes.total if run.changes else 0
+    print(f"{run.outcome}: {run.rows} rows, generation {run.generation}, {changes} rows changed")
     return UNVERIFIED if run.outcome == "unverified" else 0
 
 
-def _hold_less() -> None:
-    """Makes the allocators give memory back: a third less at the peak, for a few per cent of the time."""
+def _return_memory_early() -> None:
+    """Makes the allocators return memory to the system: a third less at the peak, a few per cent more time."""
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # read when Arrow is imported
     if sys.platform.startswith("linux"):
         m_trim_threshold, m_arena_max = -1, -8  # man 3 mallopt; musl has no such call
@@ -120,7 +132,7 @@ def _hold_less() -> None:
 
 
 def _settings_or_report(trigger: str) -> ScraperSettings:
-    """The settings; where they are missing, readers are told so too, since nobody may look at this process."""
+    """Loads the settings. Invalid ones become a failed run, so that dashboard and API show the error too."""
     try:
         return ScraperSettings.load()
     except SettingsInvalid as error:
@@ -133,8 +145,8 @@ def _settings_or_report(trigger: str) -> ScraperSettings:
 
 
 def _end_with_parent() -> None:
-    """Without its scheduler nobody would see to this process: it ends, with its Chrome, and publishes nothing."""
-    while os.read(0, 4096):  # not sys.stdin: a thread that waits in it fails an ordinary exit
+    """Ends this process and its Chrome when its scheduler is gone. Nothing is published."""
+    while os.read(0, 4096):  # not sys.stdin: a thread that waits in it makes a normal exit fail
         pass
     _end_now()
 

@@ -1,6 +1,6 @@
-"""Checks each link of the chain, from the settings to the last sync, and says what to do about what is broken.
+"""Checks everything that a sync needs, from the settings to the table, and says how to repair what is broken.
 
-A link that needs a broken one is not tried. Every finding has an id that documents and people can name.
+A check that needs a failed one is left out.
 """
 
 from __future__ import annotations
@@ -34,14 +34,21 @@ from scraper.table.describe import read_table
 from scraper.table.key_ranges import Range
 from scraper.table.table import Table
 
-SHOWN = 20
+SHOWN_TABLES = 20
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """`fine` is false for a broken link; `advice` says what to do then (or what to mind)."""
+    """The result of one check.
+
+    Attributes:
+        id: Names the check in documents.
+        fine: Whether it passed.
+        what: What was found.
+        advice: How to repair it, or what to keep in mind.
+    """
 
     id: str
     fine: bool
@@ -54,7 +61,7 @@ class Finding:
 
 
 def examine() -> Iterator[Finding]:
-    """Yields the findings in the order of the chain, each as soon as it is known."""
+    """Runs the checks one after the other, and yields each result at once."""
     try:
         yield _env_file()
         settings = ScraperSettings.load()
@@ -70,11 +77,11 @@ def examine() -> Iterator[Finding]:
     yield _cache(settings)
     chrome = [_memory(), *_chrome()]
     if settings.phpmyadmin_login in ("auto", "http"):
-        chrome = [finding if finding.fine else _spared(finding) for finding in chrome]
+        chrome = [finding if finding.fine else _not_needed(finding) for finding in chrome]
     yield from chrome
-    answers = reachable(settings)
-    yield answers
-    if answers.fine and all(finding.fine for finding in chrome):
+    web_server = reachable(settings)
+    yield web_server
+    if web_server.fine and all(finding.fine for finding in chrome):
         yield from _inside(settings)
 
 
@@ -83,9 +90,9 @@ def _env_file() -> Finding:
     return Finding("env_file", True, str(path) if path.exists() else f"{path} does not exist; the environment counts")
 
 
-def _spared(finding: Finding) -> Finding:
-    """What keeps Chrome from logging in is not broken where plain HTTP may do it."""
-    return replace(finding, fine=True, advice=f"The login goes by plain HTTP. For Chrome: {finding.advice}")
+def _not_needed(finding: Finding) -> Finding:
+    """A failed check of Chrome is no failure where the login may go over plain HTTP."""
+    return replace(finding, fine=True, advice=f"The login goes over plain HTTP. For Chrome: {finding.advice}")
 
 
 def _broken(id: str, error: OrdersError) -> Finding:
@@ -106,8 +113,12 @@ def _cache(settings: Settings) -> Finding:
     except OrdersError as error:
         return _broken("cache", error)
     except OSError as error:
-        return Finding("cache", False, f"The cache folder cannot be written: {error.strerror}.",
-                       "Give this user write access to it, or set CACHE_URL to another folder.")  # fmt: skip
+        return Finding(
+            "cache",
+            False,
+            f"The cache folder cannot be written: {error.strerror}.",
+            "Give this user write access to it, or set CACHE_URL to another folder.",
+        )
     held = f"generation {status.head.generation}" if status.head else "no snapshot yet"
     last = ""
     if status.last is not None and status.last.error is not None:
@@ -119,15 +130,21 @@ def _memory() -> Finding:
     available = available_memory()
     what = f"{available >> 20} MB of memory available"
     if available < LOGIN_BYTES:
-        return Finding("memory", False, what, f"Chrome needs about {LOGIN_BYTES >> 20} MB while it logs in: free some.")
+        return Finding(
+            "memory", False, what, f"Chrome needs about {LOGIN_BYTES >> 20} MB while it logs in. Free some memory."
+        )
     return Finding("memory", True, what)
 
 
 def _chrome() -> Iterator[Finding]:
     browser = find_browser()
     if browser is None:
-        yield Finding("browser", False, "There is no Chrome or Chromium on the PATH.",
-                      "Install it: `apt-get install chromium chromium-driver`.")  # fmt: skip
+        yield Finding(
+            "browser",
+            False,
+            "There is no Chrome or Chromium on the PATH.",
+            "Install it: `apt-get install chromium chromium-driver`.",
+        )
         return
     yield Finding("browser", True, _version(browser))
     try:
@@ -147,10 +164,10 @@ def _version(program: str) -> str:
 
 
 def reachable(settings: ScraperSettings) -> Finding:
-    """Whether something answers at the address."""
+    """Whether a web server answers at the address, with or without a request for credentials."""
     try:
         with trusting_client(settings) as client:
-            answer = client.get(settings.start_url)
+            response = client.get(settings.start_url)
     except OrdersError as error:
         return _broken("reachable", error)
     except httpx.TransportError as error:
@@ -159,13 +176,13 @@ def reachable(settings: ScraperSettings) -> Finding:
         return _broken("reachable", NotPhpMyAdmin(f"{settings.start_url} is in a redirect loop."))
     except httpx.HTTPError as error:
         return _broken("reachable", NotPhpMyAdmin(f"{settings.start_url} cannot be read: {error}."))
-    if answer.status_code >= 400 and realm(answer) is None:  # the login answers that question
-        return _broken("reachable", NotPhpMyAdmin(f"{settings.start_url} answers {answer.status_code}."))
-    return Finding("reachable", True, f"{settings.start_url} answers in {answer.elapsed.total_seconds():.2f} s")
+    if response.status_code >= 400 and realm(response) is None:  # the login sends credentials
+        return _broken("reachable", NotPhpMyAdmin(f"{settings.start_url} answers {response.status_code}."))
+    return Finding("reachable", True, f"{settings.start_url} answers in {response.elapsed.total_seconds():.2f} s")
 
 
 def _inside(settings: ScraperSettings) -> Iterator[Finding]:
-    """What only a login can tell."""
+    """The checks that need a login."""
     try:
         session = log_in(settings)
     except OrdersError as error:
@@ -181,7 +198,7 @@ def _inside(settings: ScraperSettings) -> Iterator[Finding]:
         except OrdersError as error:
             try:
                 seen = f"This login sees: {', '.join(_seen(export, database)) or 'none'}. "
-            except OrdersError:  # the database is down, say: the first error tells
+            except OrdersError:  # the database is down, for example; the first error says so
                 seen = ""
             yield Finding("table", False, error.message, seen + error.advice)
             return
@@ -223,26 +240,36 @@ def _try_rows(export: Exporter, table: Table) -> None:
 
 
 def _firewall(dialect: StatementDialect) -> Finding:
-    """Not broken: a sync goes round it."""
+    """Not a failure: a sync uses other statements."""
     what = f"A firewall in front of phpMyAdmin refuses {', '.join(dialect.refused)}."
-    advice = Unproven.advice if firewall.unverified_reason(dialect) else "Syncs use other forms, which prove as much."
+    advice = (
+        Unproven.advice
+        if firewall.unverified_reason(dialect)
+        else "Syncs use other statements, which verify the copy as well."
+    )
     return Finding("firewall", True, what, advice)
 
 
 def _seen(export: Exporter, database: str) -> list[str]:
-    """Tables that the login sees, those of the wanted database first."""
-    found = export.select(
+    """Tables that the user sees, those of the wanted database first."""
+    tables = export.select(
         "SELECT table_schema AS c0, table_name AS c1 FROM information_schema.tables WHERE table_schema NOT IN "
         "('information_schema', 'mysql', 'performance_schema', 'sys') ORDER BY 1, 2",
         2,
     )
-    names = [(schema == database, f"{schema}.{name}") for schema, name in zip(*found.to_pydict().values(), strict=True)]
-    return [name for _, name in sorted(names, key=lambda pair: not pair[0])][:SHOWN]
+    names = [
+        (schema == database, f"{schema}.{name}") for schema, name in zip(*tables.to_pydict().values(), strict=True)
+    ]
+    return [name for _, name in sorted(names, key=lambda pair: not pair[0])][:SHOWN_TABLES]
 
 
 def _key(table: Table) -> Finding:
     names = ", ".join(c.name for c in sorted((c for c in table.columns if c.key), key=lambda c: c.key))
     if table.range_key is None:
-        return Finding("key", True, f"key: {names or 'none'}",
-                       "Without an integer key every change means that the whole table is exported again.")  # fmt: skip
+        return Finding(
+            "key",
+            True,
+            f"key: {names or 'none'}",
+            "Without an integer key, every change means that the whole table is exported again.",
+        )
     return Finding("key", True, f"key: {names}")

@@ -1,4 +1,4 @@
-"""The six digits of an authenticator app."""
+"""Codes of an authenticator app: TOTP (RFC 6238)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ import hmac
 import struct
 import time
 
-STEP = 30  # seconds that a code lasts
+STEP = 30  # seconds for which a code is valid
 
 
 def totp(secret: str) -> str:
-    """The present code (RFC 6238, with SHA-1) of a secret in base 32; spaces and case do not matter.
+    """The code of a secret at this moment: six digits, by SHA-1, for 30 seconds (RFC 6238).
 
-    Raises ValueError where it is no base 32.
+    Args:
+        secret: In base32; spaces and case do not matter.
+
+    Raises:
+        ValueError: It is not base32.
     """
     bare = secret.replace(" ", "").upper().rstrip("=")
     key = base64.b32decode(bare + "=" * (-len(bare) % 8))

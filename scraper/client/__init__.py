@@ -1,0 +1,1 @@
+"""The phpMyAdmin client: sessions, requests and responses."""

@@ -247,8 +247,9 @@ class Exporter:
         return True
 
     def _send_twice(self, request: _Request, open_body: Callable[[], Body]) -> Body:
-        """Sends a request; once more if it is blocked. A proxy may show a page of its own while it starts, for example.
-        A firewall blocks it twice.
+        """Sends a request, and once more if it is blocked.
+
+        A proxy may show a page of its own while it starts, for example. A firewall blocks the request twice.
         """
         try:
             return self._send(request, open_body())

@@ -1,4 +1,4 @@
-"""How a form is posted and its answer streamed: plain HTTP, or inside the page of a browser that stays open."""
+"""Posts a form and streams the response, over plain HTTP."""
 
 from __future__ import annotations
 
@@ -14,33 +14,47 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
+from typing_extensions import override
 
 from scraper.client.gunzip import GunzipSink
 from scraper.client.tls import trust
 from scraper.errors import AnswerCut, CertificateRefused, Unreachable
 
 CONNECT_SECONDS = 30
-PIECE = 256 << 10  # bytes that are handed on together
-SILENT_SECONDS = 300  # a checksum statement sends nothing while the server computes
+CHUNK = 256 << 10  # bytes that are passed on together
+SILENT_SECONDS = 300  # the server sends nothing while it computes checksums
 
 
 class Transport(Protocol):
-    """What an Exporter needs of a login."""
+    """How an `Exporter` sends requests."""
 
     def post(self, url: str, form: Mapping[str, str], sink: Callable[[bytes], Any]) -> int:
-        """Posts a form, gives the body to `sink` piece by piece, and returns the status. Redirects are not followed.
+        """Posts a form. Redirects are not followed.
 
-        Raises Unreachable, AnswerCut, CertificateRefused, BrowserFailed.
+        Args:
+            url: Where to.
+            form: Names and values of the fields.
+            sink: Takes the body in chunks.
+
+        Returns:
+            The HTTP status.
+
+        Raises:
+            Unreachable: The server does not answer.
+            AnswerCut: The connection was closed before the end of the response.
+            CertificateRefused: The server's certificate is not trusted.
+            BrowserFailed: Chrome failed.
         """
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Closes the connections."""
 
 
 def unreachable(url: str, error: BaseException) -> Unreachable | CertificateRefused:
-    """The error of ours for one of httpx, or of a socket."""
+    """The error to raise for one of httpx, requests or a socket."""
     host = urlsplit(url).netloc
     if isinstance(error, httpx.TimeoutException | TimeoutError):
-        return Unreachable(f"{host} was silent for too long.")
+        return Unreachable(f"{host} sent nothing for too long.")
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         reason = str(error).partition("certificate verify failed: ")[2].partition(" (_ssl")[0]
         return CertificateRefused(f"The certificate of {host} is not trusted: {reason}.")
@@ -48,26 +62,31 @@ def unreachable(url: str, error: BaseException) -> Unreachable | CertificateRefu
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and what it was made of, the first cause last: the texts of the outer ones hold the address."""
-    found: BaseException | None = error
-    while found is not None:
-        yield found
-        inner = (getattr(found, "reason", None), *found.args, found.__cause__, found.__context__)
-        found = next((cause for cause in inner if isinstance(cause, BaseException)), None)
+    """An error and its causes, the first cause last. The texts of the outer ones contain the whole URL."""
+    current: BaseException | None = error
+    while current is not None:
+        yield current
+        inner = (getattr(current, "reason", None), *current.args, current.__cause__, current.__context__)
+        current = next((cause for cause in inner if isinstance(cause, BaseException)), None)
 
 
-class HttpTransport:
-    """Pages of rows by requests, which takes a third to half of the CPU time that httpx takes for them.
+class HttpTransport(Transport):
+    """A `Transport` with requests, which takes a third to half of the CPU time that httpx takes for rows.
 
-    Parameters: `headers` go with each request; the cookies among them stay those of the login."""
+    Args:
+        headers: Go with each request. The cookies among them stay those of the login.
+        ca_file: See PHPMYADMIN_CA_FILE.
+    """
 
     def __init__(self, headers: Mapping[str, str], ca_file: Path | None) -> None:
         self._session = requests.Session()
         self._session.headers = CaseInsensitiveDict({"Accept-Encoding": "gzip", **headers})
-        self._session.auth = lambda request: request  # what stands in ~/.netrc is not for here
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # renewed ones: both would be sent
+        self._session.auth = lambda request: request  # credentials in ~/.netrc are not for here
+        # Takes no cookies: a renewed one would be sent together with the old one.
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.mount("https://", _Trusting(trust(ca_file)))
 
+    @override
     def post(self, url: str, form: Mapping[str, str], sink: Callable[[bytes], Any]) -> int:
         host = urlsplit(url).netloc
         try:
@@ -78,23 +97,24 @@ class HttpTransport:
                     response.headers.get("Content-Encoding") == "gzip"
                 )  # any number of members, perhaps half of one
                 take = GunzipSink(sink) if packed else sink
-                for piece in response.raw.stream(PIECE, decode_content=False):
+                for piece in response.raw.stream(CHUNK, decode_content=False):
                     take(piece)
                 if isinstance(take, GunzipSink):
                     take.end()
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             causes = list(_causes(error))
             if any(isinstance(cause, urllib3.exceptions.ProtocolError) for cause in causes):
-                raise AnswerCut(f"{host} ended an answer before its end.") from error
+                raise AnswerCut(f"{host} closed the connection before the end of a response.") from error
             raise unreachable(url, causes[-1]) from error
         return response.status_code
 
+    @override
     def close(self) -> None:
         self._session.close()
 
 
 class _Trusting(HTTPAdapter):
-    """Connections that trust what a context does."""
+    """Connections with a TLS context."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context

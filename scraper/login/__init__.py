@@ -1,0 +1,1 @@
+"""The login, in Chrome or over plain HTTP."""

@@ -1,4 +1,4 @@
-"""Requests that the browser itself makes, where its cookies cannot be handed over."""
+"""Requests that Chrome makes itself, for a phpMyAdmin that binds the session to the browser."""
 
 from __future__ import annotations
 
@@ -16,40 +16,43 @@ from scraper.login.chrome import failures
 
 
 class PageTransport:
-    """Requests that the browser itself makes, where cookies cannot be handed over: they are bound to it, or to TLS.
+    """A `Transport` by `fetch` in a page of Chrome, for sessions bound to the browser or its TLS connection.
 
-    Parameters: `driver` is logged in; `quit` ends it.
+    Args:
+        driver: Chrome, logged in.
+        quit: Ends it.
     """
 
     def __init__(self, driver: Chrome, quit: Callable[[], None]) -> None:
         self._driver = driver
         self.close = quit
-        self._still = False
+        self._on_quiet_page = False
 
     def post(self, url: str, form: Mapping[str, str], sink: Callable[[bytes], Any]) -> int:
+        """Posts a form; see `Transport.post`."""
         host = urlsplit(url).netloc
         with failures():
-            if not self._still:  # a page of the same origin whose scripts ask for nothing by themselves
+            if not self._on_quiet_page:  # of the same origin, without scripts that send requests
                 self._driver.get(urljoin(url, "favicon.ico"))
-                self._still = True
+                self._on_quiet_page = True
             self._driver.execute_script(_POST, url, dict(form))
-            heard = time.monotonic()
+            last_data = time.monotonic()
             while True:
                 answer = self._driver.execute_async_script(_TAKE)
                 if answer["body"]:
                     sink(base64.b64decode(answer["body"]))
-                    heard = time.monotonic()
+                    last_data = time.monotonic()
                 elif answer["error"] and answer["status"]:
-                    raise AnswerCut(f"{host} ended an answer before its end.")
+                    raise AnswerCut(f"{host} closed the connection before the end of a response.")
                 elif answer["error"]:
                     raise Unreachable(f"{host} cannot be reached: {answer['error']}.")
                 elif answer["ended"]:
                     return int(answer["status"])
-                if time.monotonic() - heard > SILENT_SECONDS:
-                    raise Unreachable(f"{host} was silent for too long.")
+                if time.monotonic() - last_data > SILENT_SECONDS:
+                    raise Unreachable(f"{host} sent nothing for too long.")
 
 
-# The body waits in the page until it is taken; at most a few megabytes, then the page stops reading.
+# The body waits in the page until it is taken. With more than four megabytes waiting, the page stops reading.
 _POST = """
 const [url, form] = arguments;
 if (window.answer) window.answer.abort.abort();
@@ -71,7 +74,7 @@ answer.changed = () => {};
 """
 
 
-# Gives what is there, or waits ten seconds for something.
+# Returns what is there, or waits up to ten seconds for something.
 _TAKE = """
 const done = arguments[arguments.length - 1], answer = window.answer;
 const waited = answer.size || answer.ended ? Promise.resolve()

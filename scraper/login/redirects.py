@@ -1,4 +1,4 @@
-"""Pages that lead on by themselves: by a refresh, which is followed, or by a script, which needs a browser."""
+"""Redirects in the HTML: by a refresh, which can be followed, or by a script, which needs a browser."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import re
 
 from bs4 import BeautifulSoup
 
-AT_ONCE = 10  # seconds after which a refresh is no way on any more, but a page that renews itself
-FEW_LINKS = 3  # more of them make a page to be used, whatever its scripts may do
+MAX_DELAY = 10  # seconds; a later refresh is that of a page to be read
+MAX_LINKS = 3  # a page with more links is one to be used, whatever its scripts may do
 _REFRESH = re.compile(r"\s*(\d+)(?:\.\d*)?\s*[;,]\s*(?:url\s*=\s*)?['\"]?([^'\"]+)", re.IGNORECASE)
 _LEAVES = re.compile(r"\blocation(?:\.href)?\s*=(?!=)|\blocation\.(?:replace|assign)\s*\(|\.submit\s*\(")
-_ARRIVED = "input[type=password], form[name=dump]"
+_GOAL = "input[type=password], form[name=dump]"
 
 
 def refresh(page: BeautifulSoup) -> str:
-    """Where a page's <meta http-equiv="refresh"> leads, as it is written; empty where it leads nowhere."""
+    """The target of a `<meta http-equiv="refresh">`, as the page spells it; empty where there is none."""
     for tag in page.select('meta[http-equiv="refresh" i]'):
-        found = _REFRESH.match(str(tag.get("content") or ""))
-        if found and int(found[1]) <= AT_ONCE and tag.find_parent("noscript") is None:
-            return found[2].strip()
+        match = _REFRESH.match(str(tag.get("content") or ""))
+        if match and int(match[1]) <= MAX_DELAY and tag.find_parent("noscript") is None:
+            return match[2].strip()
     return ""
 
 
 def by_script(page: BeautifulSoup) -> bool:
-    """Whether a script of the page leads on, as far as that can be told: one that leaves it, or all there is on it."""
+    """Whether the page seems to redirect by a script: one that sets the location, or is all that the page contains."""
     scripts = page.find_all("script")
-    if not scripts or page.select_one(_ARRIVED) or len(page.select("a[href]")) > FEW_LINKS:
+    if not scripts or page.select_one(_GOAL) or len(page.select("a[href]")) > MAX_LINKS:
         return False
     if any(_LEAVES.search(script.get_text()) for script in scripts):
         return True
