@@ -101,44 +101,45 @@ class Settings(BaseSettings):
         description="Where snapshots are stored: `file:` and a folder. Default: the folder `cache` in DATA_DIR.",
     )
     sync_interval_minutes: float = Field(
-        60, gt=0, le=YEAR, description="Minutes after a verification until the next sync."
+        60, gt=0, le=YEAR, description="Minutes between a verification and the next scheduled sync."
     )
     sync_timeout_minutes: float = Field(
-        30, gt=0, le=YEAR, description="Minutes after which a sync and its Chrome are ended."
+        30, gt=0, le=YEAR, description="Minutes after which a sync and its Chrome are stopped."
     )
     refresh_min_seconds: float = Field(
-        60, ge=0, description="An automatic refresh (`?refresh=true`) within these seconds of the last starts nothing."
+        60, ge=0, description="Seconds after a verification in which `?refresh=true` starts no new sync."
     )
-    scheduler: Literal["auto", "off"] = Field(
-        "auto", description="`off` keeps this process from standing for the scheduler."
-    )
+    scheduler: Literal["auto", "off"] = Field("auto", description="`off`: this process never runs scheduled syncs.")
     shopify_api_key: SecretStr | None = Field(
-        None, description="The API key. Without one, a key is made at the first start and kept in `DATA_DIR/api_key`."
+        None, description="The API key. Without one, the first start creates a key in `DATA_DIR/api_key`."
     )
-    api_host: str = Field("127.0.0.1", description="Address the API listens on.")
+    api_host: str = Field("127.0.0.1", description="IP address that the API listens on.")
     api_port: int = Field(
         5000, validation_alias=AliasChoices("API_PORT", "PORT"), ge=0, le=65535, description="Port of the API."
     )
-    cors_origins: str = Field("*", description="Origins that browsers may call from: `*`, or a list with commas.")
+    cors_origins: str = Field(
+        "*", description="Origins that may call the API from a browser: `*`, or a comma-separated list."
+    )
     sse_timeout_seconds: float = Field(
-        300, gt=0, description="Seconds that a stream waits for the refresh it asked for."
+        300, gt=0, description="Seconds that a stream waits for the refresh it requested."
     )
     personal_columns: str = Field(
         "*email*,*phone*,*customer_name*,*first_name*,*last_name*,*address*,destination,customer,note,note_attributes,"
         "client_details,ip,*_ip",
-        description="Columns with personal data, hidden from masked keys and viewers; `*` is any letters.",
+        description="Columns with personal data, hidden from masked keys and viewers. `*` matches any characters.",
     )
     rate_limit: str = Field(
-        "6000/minute", description="Requests that each key, and each address, may make: `600/minute`, or `off`."
+        "6000/minute", description="Limit of requests for each key and each IP address, such as `600/minute`, or `off`."
     )
     failed_keys_limit: str = Field(
-        "60/minute", description="Wrong keys after which an address is refused for the rest of the time, or `off`."
+        "60/minute", description="Wrong keys after which an IP address is blocked for the rest of the period, or `off`."
     )
     trusted_proxies: str | None = Field(
-        None, description="Addresses or networks, with commas, whose `X-Forwarded-For` is believed."
+        None,
+        description="Comma-separated IP addresses or networks of proxies whose `X-Forwarded-For` header is trusted.",
     )
-    access_log: Literal["on", "off"] = Field("on", description="A line of JSON in the log for each request.")
-    dashboard_host: str = Field("127.0.0.1", description="Address the dashboard listens on.")
+    access_log: Literal["on", "off"] = Field("on", description="Whether to log each request as a line of JSON.")
+    dashboard_host: str = Field("127.0.0.1", description="IP address that the dashboard listens on.")
     dashboard_port: int = Field(
         8501,
         validation_alias=AliasChoices("DASHBOARD_PORT", "PORT"),
@@ -147,32 +148,34 @@ class Settings(BaseSettings):
         description="Port of the dashboard.",
     )
     dashboard_password: SecretStr | None = Field(
-        None, description="Password of the dashboard's operators, or what `python -m dashboard hash` makes of it."
+        None, description="Password of the dashboard's operators, or its hash from `python -m dashboard hash`."
     )
     dashboard_viewer_password: SecretStr | None = Field(
-        None, description="Password of those who only look, or what `python -m dashboard hash` makes of it."
+        None, description="Password of the dashboard's viewers, or its hash from `python -m dashboard hash`."
     )
     oidc_metadata_url: str | None = Field(
-        None, description="Sign-in by OpenID Connect: the provider's `https://…/.well-known/openid-configuration`."
+        None, description="Metadata URL of the OpenID Connect provider: `https://…/.well-known/openid-configuration`."
     )
-    oidc_client_id: str | None = Field(None, description="The dashboard's client id at that provider.")
-    oidc_client_secret: SecretStr | None = Field(None, description="The dashboard's client secret at that provider.")
+    oidc_client_id: str | None = Field(None, description="Client ID of the dashboard at the OpenID Connect provider.")
+    oidc_client_secret: SecretStr | None = Field(
+        None, description="Client secret of the dashboard at the OpenID Connect provider."
+    )
     dashboard_url: str | None = Field(
         None,
-        description="Where browsers reach the dashboard, such as `https://orders.example.com`; OIDC comes back to it.",
+        description="Public URL of the dashboard, such as `https://orders.example.com`. Sign-ins return to it.",
     )
     dashboard_operators: str = Field(
-        "", description="Who may sign in by OIDC and act: e-mail addresses or `@domains`, with commas."
+        "", description="Operators who sign in by OpenID Connect: comma-separated e-mail addresses or `@domains`."
     )
     dashboard_viewers: str = Field(
-        "", description="Who may sign in by OIDC and look: e-mail addresses or `@domains`, with commas."
+        "", description="Viewers who sign in by OpenID Connect: comma-separated e-mail addresses or `@domains`."
     )
     dashboard_personal_data: Literal["operators", "everyone"] = Field(
         "operators", description="Who sees the columns of PERSONAL_COLUMNS on the dashboard."
     )
-    shop_timezone: str = Field("UTC", description="IANA time zone that decides what a day is on the dashboard.")
+    shop_timezone: str = Field("UTC", description="IANA time zone of the dashboard's days.")
     shop_currency: str | None = Field(
-        None, description="Currency the dashboard opens with; else the one with the most orders."
+        None, description="Currency that the dashboard shows first. Default: the one with the most orders."
     )
 
     @classmethod

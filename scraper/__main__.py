@@ -87,9 +87,8 @@ def _sync(attached: bool, trigger: str, accept: bool = False) -> int:
 
     settings = _settings_or_report(trigger)
     with suppress(psutil.Error, AttributeError):  # dashboard and API come first
-        psutil.Process().nice(
-            getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 10)
-        )  # a priority class on Windows, else a nice value
+        # A priority class on Windows, else a nice value.
+        psutil.Process().nice(getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 10))
     with closing(open_cache(settings.cache_url, settings.kept_dir)) as cache:
         if attached:
             threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()

@@ -93,12 +93,10 @@ class HttpTransport(Transport):
             with self._session.post(
                 url, data=dict(form), stream=True, allow_redirects=False, timeout=(CONNECT_SECONDS, SILENT_SECONDS)
             ) as response:
-                packed = (
-                    response.headers.get("Content-Encoding") == "gzip"
-                )  # any number of members, perhaps half of one
-                take = GunzipSink(sink) if packed else sink
-                for piece in response.raw.stream(CHUNK, decode_content=False):
-                    take(piece)
+                compressed = response.headers.get("Content-Encoding") == "gzip"
+                take = GunzipSink(sink) if compressed else sink  # several gzip members, or one that is cut
+                for chunk in response.raw.stream(CHUNK, decode_content=False):
+                    take(chunk)
                 if isinstance(take, GunzipSink):
                     take.end()
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
