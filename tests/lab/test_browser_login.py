@@ -113,7 +113,7 @@ def test_a_server_that_is_down_is_unreachable(settings: ScraperSettings) -> None
 def test_a_database_that_is_down_is_no_refused_login(lab: Lab, settings: ScraperSettings) -> None:
     lab.stop_database()
     try:
-        with pytest.raises(Unreachable, match="does not reach its database") as caught:
+        with pytest.raises(Unreachable, match="cannot connect to its database") as caught:
             log_in(settings)
     finally:
         lab.start_database()

@@ -20,7 +20,10 @@ from scraper.client.session import Session
 from scraper.doctor import Finding
 from scraper.login.login import log_in
 
-CHAIN = ["settings", "cache", "memory", "browser", "driver", "reachable", "login", "table", "key", "privileges"]
+CHECKS = [
+    *("env_file", "settings", "data_dir", "cache", "memory", "browser", "driver", "reachable"),
+    *("login", "table", "key", "privileges"),
+]
 
 
 @pytest.fixture
@@ -61,7 +64,7 @@ def broken(findings: dict[str, Finding]) -> list[str]:
 
 def test_it_works(examine: Callable[..., dict[str, Finding]]) -> None:
     findings = examine()
-    assert list(findings) == CHAIN
+    assert list(findings) == CHECKS
     assert broken(findings) == []
     assert "28 columns" in findings["table"].what
 
