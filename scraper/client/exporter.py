@@ -266,7 +266,7 @@ class Exporter:
             decompressed.end()
             *_, size = body.excerpt()
             self._compression.learn(size, self.busy - busy_before)
-            check_response(status, body, self._host, request.sql)
+            check_response(status, body, self._host, self._session.token, request.sql)
         except BaseException:
             body.close()
             raise

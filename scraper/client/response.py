@@ -27,6 +27,7 @@ IN_MEMORY = 1 << 20  # bytes; a longer body is spooled to disk
 EXCERPT = 1 << 16  # bytes at either end of a body that are searched for errors
 
 _LOGIN_FORM = re.compile(rb'name="pma_username"|id="input_username"')
+_TOKEN = re.compile(rb'\btoken:"([^"]+)"')  # of the session, as phpMyAdmin passes it to its scripts
 _ALERT = re.compile(rb'<div class="alert alert-danger|<div class="error')
 _HTML = re.compile(rb"\s*<(?:!doctype|html|head|body|title)\b", re.IGNORECASE)
 _FIREWALL_WORDS = re.compile(
@@ -86,24 +87,25 @@ class SpooledBody(tempfile.SpooledTemporaryFile[bytes]):
 Body = TypeVar("Body", RowsBody, SpooledBody)
 
 
-def check_response(status: int, body: RowsBody | SpooledBody, host: str, sql: str) -> None:
+def check_response(status: int, body: RowsBody | SpooledBody, host: str, token: str, sql: str) -> None:
     """Checks that a response comes from a phpMyAdmin that is logged in.
 
     Args:
         status: The HTTP status.
         body: The whole body.
         host: For messages.
+        token: Of the session.
         sql: The statement that was sent; empty where there was none.
 
     Raises:
-        SessionLost: The body is a login page, or the redirect to one.
+        SessionLost: The body is a login page, the redirect to one, or a page of another session.
         StatementBlocked: A firewall refused the statement.
         RequestRefused: The web server wants a password.
         Unreachable: The server answered with a server error.
     """
     start, *_ = body.excerpt()
-    if _is_login_page(start) or status in (301, 302, 303, 307, 308):
-        raise SessionLost("The session of phpMyAdmin ended: it asks to log in again.")
+    if _is_of_no_session(start, token) or status in (301, 302, 303, 307, 308):
+        raise SessionLost("The phpMyAdmin session ended.")
     if status == 401:
         raise RequestRefused(f"{host} answered {status} to a request.")
     foreign = bool(_HTML.match(start)) and not _ALERT.search(start)
@@ -115,14 +117,18 @@ def check_response(status: int, body: RowsBody | SpooledBody, host: str, sql: st
         raise Unreachable(f"{host} answered {status} to a request.")
 
 
-def _is_login_page(start: bytes) -> bool:
-    """Whether a body is phpMyAdmin's login page, or what stands for it in an answer to a script.
+def _is_of_no_session(start: bytes, token: str) -> bool:
+    """Whether a body is phpMyAdmin's login page, a page of another session, or what a script gets in their place.
 
-    Rows, which start with a quote, may contain the same words.
+    A phpMyAdmin that asks for no login begins another session. Rows, which start with a quote, may contain the same
+    words.
     """
     if start.startswith(b"{"):
-        return b'"redirect_flag"' in start
-    return start.lstrip().startswith(b"<") and bool(_LOGIN_FORM.search(start))
+        return b'"redirect_flag"' in start or b'"reload_flag"' in start
+    if not start.lstrip().startswith(b"<"):
+        return False
+    other = _TOKEN.search(start)
+    return bool(_LOGIN_FORM.search(start)) or (other is not None and other[1].decode("latin-1") != token)
 
 
 def export_error(body: RowsBody | SpooledBody) -> ScrapeError:

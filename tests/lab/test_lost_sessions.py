@@ -63,7 +63,7 @@ def batches(export: Exporter) -> int:
 
 def checksums(export: Exporter) -> int:
     table = read_table(export, "shop", "orders")
-    return server_checksums(export, table, [WHOLE])[WHOLE].rows
+    return server_checksums(export, table, [WHOLE])[0].rows
 
 
 def shown(export: Exporter) -> int:
