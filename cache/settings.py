@@ -1,7 +1,7 @@
-"""Settings that readers and the scraper share. Order: environment, then `.env`, then the default.
+"""Settings of all processes. Order: environment, then `.env`, then the default.
 
-`NAME_FILE` names a file that holds the value of `NAME` (for secrets that a platform mounts). The scraper adds its
-login in `scraper/settings.py`, so that no reader ever holds the database's password.
+`NAME_FILE` names a file that contains the value of `NAME`, for secrets that a platform mounts. The scraper adds its
+login in `scraper/settings.py`, so that no other process loads the database password.
 
 Relative paths count from the checkout, never from the folder in which a process was started: a service manager, a
 shell in another folder and `make` all mean the same files.
@@ -59,7 +59,7 @@ def time_zone(name: str) -> str:
 
 
 class _FileSource(PydanticBaseSettingsSource):
-    """`NAME_FILE=/run/secrets/x`: the value of NAME is what that file holds, without the last line break."""
+    """`NAME_FILE=/run/secrets/x`: NAME is the content of that file, without the last line break."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         name = f"{field_name.upper()}_FILE"
@@ -80,7 +80,7 @@ class _FileSource(PydanticBaseSettingsSource):
 
 
 class Settings(BaseSettings):
-    """What every process reads."""
+    """The settings that every process reads."""
 
     model_config = SettingsConfigDict(
         env_file_encoding="utf-8",
@@ -187,6 +187,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments come first, then the environment, the `.env` file, and files named by `NAME_FILE`."""
         return init_settings, env_settings, dotenv_settings, _FileSource(settings_cls)
 
     @field_validator("shop_timezone", "source_timezone", check_fields=False)
@@ -222,9 +223,16 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:
-        """Reads the settings; raises SettingsInvalid that names each setting which is wrong, never its value."""
+        """Reads the settings.
+
+        Args:
+            **overrides: Settings by name, which come before the environment.
+
+        Raises:
+            SettingsInvalid: A setting is missing or invalid. The message names it, and never shows its value.
+        """
         try:
             return cls(**{"_env_file": env_file(), **overrides})
         except ValidationError as error:
             faults = "; ".join(f"{'.'.join(map(str, e['loc'])).upper()} {e['msg']}" for e in error.errors())
-            raise SettingsInvalid(f"Settings do not parse: {faults}.") from error
+            raise SettingsInvalid(f"Invalid settings: {faults}.") from error
