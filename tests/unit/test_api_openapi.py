@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import subprocess
@@ -23,6 +24,7 @@ from starlette.routing import Route
 from api.app import create_app
 from api.contract.error_codes import CODES
 from api.contract.fetch_query import PARAMETERS
+from api.contract.response_models import PHASES
 from api.routes.cache_watcher import CacheWatcher
 from api.routes.openapi import document
 from cache.errors import OrdersError, Trouble
@@ -271,6 +273,31 @@ def test_the_document_on_the_api_says_when_every_error_occurs() -> None:
     text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     for code in CODES.values():
         assert f"| {code.status} | `{code.name}` | {code.occurs} |" in text
+
+
+@pytest.mark.parametrize(
+    ("heading", "name"),
+    [
+        ("GET /fetch-data", "Rows"),
+        ("GET /changes", "Changes"),
+        ("POST /refresh", "RefreshResult"),
+        ("GET /tasks/{id}", "Task"),
+        ("GET /status", "Status"),
+        ("POST /sign", "SignedUrl"),
+    ],
+)
+def test_bodies_in_the_document_on_the_api_are_as_described(heading: str, name: str) -> None:
+    _, _, section = (ROOT / "docs" / "api.md").read_text(encoding="utf-8").partition(f"\n### {heading}\n")
+    body = json.loads(section.partition("```json\n")[2].partition("```")[0])
+    described = document()
+    schema = {**described["components"]["schemas"][name], "components": described["components"]}
+    Draft202012Validator(schema).validate(body)
+    assert set(body) <= set(schema["properties"])
+
+
+def test_the_document_on_the_api_lists_every_phase_of_a_sync() -> None:
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    assert f"`phase` is {', '.join(f'`{phase}`' for phase in PHASES[:-1])} or `{PHASES[-1]}`" in text
 
 
 def test_the_stream_that_never_ends_begins_as_described(api: Sidecar) -> None:
