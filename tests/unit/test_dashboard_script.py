@@ -1,4 +1,4 @@
-"""Pages run to their end, without a browser: over a whole table, over half of one, and with a role that is new."""
+"""Pages run in a session without a browser: over whole and partial tables, and as a visitor uses them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from streamlit.testing.v1 import AppTest
 
 from cache.roles import ROLES, Role, role_groups
 from cache.settings import Settings
+from cache.storage.documents import SETUP
+from cache.table_setup import OPEN
 from dashboard.backend import Backend
 from dashboard.pages import PAGES
 
@@ -71,3 +73,24 @@ def test_a_role_that_is_new_has_its_place_on_the_settings_page(
     shown = run(backend, "set-up", {})
     assert [exception.message for exception in shown.exception] == []
     assert "The gift card" in [box.label for box in shown.selectbox]
+
+
+def test_what_a_visitor_chooses_is_in_the_address(backend: Backend) -> None:
+    shown = run(backend, "overview", {"period": "all"})
+    shown.radio(key="period").set_value("90d").run()
+    shown.radio(key="returns").set_value("ordered").run()
+    shown.multiselect(key="status_filter").set_value(["paid", "pending"]).run()
+    assert dict(shown.query_params) == {"period": "90d", "returns": "ordered", "status": ["paid", "pending"]}
+    shown.button(key="clear").click().run()
+    assert dict(shown.query_params) == {"period": "90d", "returns": "ordered"}
+
+
+def test_settings_apply_once_saved_and_can_be_reset(backend: Backend) -> None:
+    shown = run(backend, "set-up", {})
+    shown.selectbox(key="set_up role total").set_value("subtotal_price").run()
+    assert backend.cache.documents.read(SETUP) == OPEN
+    shown.button(key="save_set_up").click().run()
+    assert backend.cache.documents.read(SETUP).columns == {"total": "subtotal_price"}
+    shown.button(key="forget_set_up").click().run()
+    assert backend.cache.documents.read(SETUP) == OPEN
+    assert shown.selectbox(key="set_up role total").value == "recognised"
