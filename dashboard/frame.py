@@ -23,6 +23,9 @@ def head(session: Session, title: str) -> tuple[Orders, Head] | None:
     """Draws title and freshness, and loads the newest orders; draws why, and returns None, where there are none."""
     status = session.cache.status()
     freshness.page_head(session, title, status)
+    if status.head is None and (error := status.cache_error):
+        st.error(formatting.plain(f"{error.message} {error.advice}"), icon=":material/error:")
+        return None
     if status.head is None:
         freshness.nothing_yet(session)
         return None

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import httpx
 import older_caches
-import pytest
 from cache_factory import cache_in
 from copies import Copies
 from sidecar_process import KEY, Sidecar, sidecar
@@ -92,8 +91,3 @@ def test_files_that_are_gone_are_written_again_by_a_sync(
         run = renew(copies)
         assert (run.outcome, run.generation) == ("published", 3)
         assert rows(api).json()["count"] == 40
-
-
-@pytest.mark.parametrize("name", older_caches.NAMES)
-def test_what_older_versions_wrote_stays_small(name: str) -> None:
-    assert sum(path.stat().st_size for path in (older_caches.CACHES / name).rglob("*") if path.is_file()) < 100_000

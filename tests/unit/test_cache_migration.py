@@ -183,3 +183,8 @@ def test_a_cache_that_moved_keeps_its_keys(here: Path) -> None:
     first.close()
     (here / "a").rename(here / "b")
     assert open_cache(f"file:{here / 'b'}", here / "kept").documents.read(API_KEYS).secret == secret
+
+
+@pytest.mark.parametrize("name", older_caches.NAMES)
+def test_what_older_versions_wrote_stays_small(name: str) -> None:
+    assert sum(path.stat().st_size for path in (older_caches.CACHES / name).rglob("*") if path.is_file()) < 100_000

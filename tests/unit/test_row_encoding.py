@@ -26,7 +26,7 @@ from cache.storage.row_encoding import (
     json_texts,
     nested,
     one_chunk,
-    typed,
+    to_arrow,
 )
 
 quickly = settings(deadline=None, max_examples=20)
@@ -44,12 +44,12 @@ def strings(*texts: str | None) -> pa.Array:
 
 
 def values(one: Column, *texts: str | None, zone: str = "UTC") -> list[Any]:
-    return typed(one, strings(*texts), zone).to_pylist()
+    return to_arrow(one, strings(*texts), zone).to_pylist()
 
 
 def shown(one: Column, *texts: str | None, zone: str = "UTC") -> list[str | None]:
     """The JSON of each cell."""
-    return json_texts(one, typed(one, strings(*texts), zone)).whole().to_pylist()
+    return json_texts(one, to_arrow(one, strings(*texts), zone)).quoted().to_pylist()
 
 
 # -- types
@@ -74,7 +74,7 @@ def shown(one: Column, *texts: str | None, zone: str = "UTC") -> list[str | None
 )
 def test_each_kind_has_its_arrow_type(one: Column, type: pa.DataType) -> None:
     assert arrow_schema([one, column("text")]) == pa.schema([(one.name, type), ("text", pa.string())])
-    assert typed(one, strings(None), "UTC").type == type
+    assert to_arrow(one, strings(None), "UTC").type == type
 
 
 @given(st.lists(st.none() | st.integers(-(2**63), 2**63 - 1)))
@@ -139,8 +139,8 @@ def test_bytes_are_base64(cells: list[bytes | None]) -> None:
 )
 def test_a_boolean_is_0_or_1_and_others_are_counted(text: str | None, json_text: str | None, misfits: int) -> None:
     one = column("boolean")
-    texts = json_texts(one, typed(one, strings("0", text, text, None), "UTC"))
-    assert texts.whole().to_pylist() == ["false", json_text, json_text, None]
+    texts = json_texts(one, to_arrow(one, strings("0", text, text, None), "UTC"))
+    assert texts.quoted().to_pylist() == ["false", json_text, json_text, None]
     assert texts.misfits == 2 * misfits
 
 
@@ -260,7 +260,7 @@ def test_a_part_of_an_array_is_escaped_by_its_own_texts() -> None:
     for start in range(5):
         for stop in range(start, 6):
             part = texts.slice(start, stop - start)
-            result = json_texts(column("text"), part).whole().to_pylist()
+            result = json_texts(column("text"), part).quoted().to_pylist()
             assert [text and json.loads(text) for text in result] == part.to_pylist()
 
 
@@ -277,7 +277,7 @@ def test_a_row_is_one_object_whatever_is_null(rows: list[tuple[Any, ...]], name:
     kinds = ("text", "integer", "boolean")
     columns = [column(kind).model_copy(update={"name": f"{name}{i}"}) for i, kind in enumerate(kinds)]
     cells = [[row[i] if row[i] is None or i == 0 else str(int(row[i])) for row in rows] for i in range(3)]
-    texts = [json_texts(one, typed(one, strings(*cell), "UTC")) for one, cell in zip(columns, cells, strict=True)]
+    texts = [json_texts(one, to_arrow(one, strings(*cell), "UTC")) for one, cell in zip(columns, cells, strict=True)]
     written = json_rows(columns, texts, end).to_pylist()
     assert all(text.endswith("}" + end) for text in written)
     names = [one.name for one in columns]
@@ -289,13 +289,13 @@ def test_a_row_is_one_object_whatever_is_null(rows: list[tuple[Any, ...]], name:
 def test_a_row_is_written_without_white_space_and_ends_with_a_comma() -> None:
     columns = [column("integer"), column("text"), column("datetime")]
     cells = [strings("1", "2"), strings("a", None), strings("2025-01-02 03:04:05", "2025-01-02 03:04:06")]
-    texts = [json_texts(one, typed(one, cell, "UTC")) for one, cell in zip(columns, cells, strict=True)]
+    texts = [json_texts(one, to_arrow(one, cell, "UTC")) for one, cell in zip(columns, cells, strict=True)]
     assert json_rows(columns, texts).to_pylist() == [
         '{"integer":1,"text":"a","datetime":"2025-01-02T03:04:05Z"},',
         '{"integer":2,"text":null,"datetime":"2025-01-02T03:04:06Z"},',
     ]
-    assert texts[2].bare().to_pylist() == ["2025-01-02T03:04:05Z", "2025-01-02T03:04:06Z"]
-    assert texts[1].bare().to_pylist() == ["a", None]
+    assert texts[2].unquoted().to_pylist() == ["2025-01-02T03:04:05Z", "2025-01-02T03:04:06Z"]
+    assert texts[1].unquoted().to_pylist() == ["a", None]
 
 
 # -- nested JSON
@@ -332,7 +332,7 @@ def test_misfits_are_json_strings_and_are_counted() -> None:
     texts = nested(strings('{"a": 1}', None, "plain", 'a"\u2028', "[1]"))
     assert texts.texts.to_pylist() == ['{"a":1}', None, '"plain"', '"a\\"\\u2028"', "[1]"]
     assert texts.misfits == 2
-    assert texts.whole().to_pylist() == texts.texts.to_pylist()
+    assert texts.quoted().to_pylist() == texts.texts.to_pylist()
 
 
 def test_line_breaks_inside_nested_texts_are_escaped() -> None:
