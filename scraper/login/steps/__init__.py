@@ -15,12 +15,22 @@ from scraper.login.steps.http_basic import HttpBasic, HttpBasicSettings
 from scraper.login.steps.second_factor import SecondFactor, SecondFactorSettings
 from scraper.login.steps.server_choice import ServerChoice, ServerChoiceSettings
 
-STEPS: tuple[type[LoginStep[Any]], ...] = (HttpBasic, ControlPanel, ServerChoice, LoginForm, SecondFactor)
+STEPS: tuple[type[LoginStep[Any]], ...] = (
+    HttpBasic,
+    ControlPanel,
+    ServerChoice,
+    LoginForm,
+    SecondFactor,
+)
 """In the order in which they are looked for on each page."""
 
 
 class StepSettings(
-    HttpBasicSettings, ControlPanelSettings, ServerChoiceSettings, LoginFormSettings, SecondFactorSettings
+    HttpBasicSettings,
+    ControlPanelSettings,
+    ServerChoiceSettings,
+    LoginFormSettings,
+    SecondFactorSettings,
 ):
     """The settings of all steps."""
 
