@@ -11,7 +11,7 @@ tls              https by nginx, with a certificate of a private CA
 german           the login page, and all else, in German
 captcha          a login form that wants a captcha solved; nobody can here, and nothing leaves the machine
 short_session    a login that ends after `seconds` (3) without a request
-portal           a control panel with its own login (and a code: `totp=True`), a link, and `auth_type=signon` behind
+control_panel    a control panel with its own login (and a code: `totp=True`), a link, and `auth_type=signon` behind
 firewall         nginx answers `status` (403) and `page` to each form that holds one of the texts in `refuse`
 """
 
@@ -25,8 +25,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from lab import nginx, storage
+from lab.control_panel import ControlPanel, ControlPanelLogin, gate
 from lab.nginx import Nginx
-from lab.portal import Portal, PortalLogin, gate
 from lab.servers import LabError, MariaDB, PhpMyAdmin, Server, free_port, install
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ class Design:
     before: Sequence[Server] = ()
     """The servers in front of phpMyAdmin."""
     settings: Mapping[str, str] = field(default_factory=dict)
-    """The product's settings that it needs besides the login."""
-    portal: PortalLogin | None = None
+    """The product's settings that differ from those of the lab's own login; an empty one is left out."""
+    control_panel: ControlPanelLogin | None = None
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,13 @@ class LoginFixture:
 
     @property
     def url(self) -> str:
-        """The address that a user would paste; a portal's leads to its login form."""
+        """The address that a user would paste; that of a control panel leads to its login form."""
         return self.design.url or self.phpmyadmin.url
 
     @property
-    def portal(self) -> PortalLogin | None:
-        """What a portal in front asks for."""
-        return self.design.portal
+    def control_panel(self) -> ControlPanelLogin | None:
+        """The login of a control panel in front."""
+        return self.design.control_panel
 
     def servers(self) -> Iterator[Server]:
         """The servers, in the order in which they start."""
@@ -100,7 +100,8 @@ class LoginFixture:
 
     def settings(self) -> dict[str, str]:
         """The product's settings for this login, by their names in the environment."""
-        return {**self.login, "PHPMYADMIN_URL": self.url, **self.design.settings}
+        settings = {**self.login, "PHPMYADMIN_URL": self.url, **self.design.settings}
+        return {name: value for name, value in settings.items() if value}
 
     def expire_sessions(self) -> None:
         """End every login as a web host's clean-up does: the session files are gone, the cookies remain."""
@@ -198,19 +199,27 @@ def _short_session(_: Site, seconds: int = 3) -> Design:
     return Design(config={"LoginCookieValidity": seconds})
 
 
-def _portal(site: Site, totp: bool = False) -> Design:
+def _control_panel(site: Site, totp: bool = False) -> Design:
     install(*nginx.PACKAGES)
     port, behind = free_port(), free_port()
     url = f"http://127.0.0.1:{port}/login/"
-    login = PortalLogin(url, site.username, site.password, storage.new_secret() if totp else "")
+    login = ControlPanelLogin(url, site.username, site.password, storage.new_secret() if totp else "")
     return Design(
         url=url,
         config=_server(auth_type="signon", SignonSession="SignonSession", SignonURL=url),
         before=[
-            Portal(site.folder, behind, site.folder / "sessions", login),
+            ControlPanel(site.folder, behind, site.folder / "sessions", login),
             Nginx(site.folder, port, gate(port, behind, site.port)),
         ],
-        portal=login,
+        settings={
+            "PHPMYADMIN_PORTAL_URL": url,
+            "PHPMYADMIN_PORTAL_USERNAME": login.username,
+            "PHPMYADMIN_PORTAL_PASSWORD": login.password,
+            "PHPMYADMIN_PORTAL_TOTP_SECRET": login.totp_secret,
+            "PHPMYADMIN_PORTAL_CODE_FIELD": login.code_field,
+            **dict.fromkeys(("PHPMYADMIN_URL", "PHPMYADMIN_USERNAME", "PHPMYADMIN_PASSWORD"), ""),
+        },
+        control_panel=login,
     )
 
 
@@ -237,6 +246,6 @@ _FIXTURES: dict[str, Callable[..., Design]] = {
     "german": _german,
     "captcha": _captcha,
     "short_session": _short_session,
-    "portal": _portal,
+    "control_panel": _control_panel,
     "firewall": _firewall,
 }

@@ -224,27 +224,27 @@ def test_sessions_that_expire_lead_back_to_the_login_form(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("totp", [False, True], ids=["password", "password and code"])
-def test_a_portal_leads_into_a_path_of_its_session(lab: Lab, totp: bool) -> None:
-    with lab.login_fixture("portal", totp=totp) as fixture, client(fixture) as http:
-        portal = fixture.portal
-        assert portal
-        fields = {portal.username_field: portal.username, portal.password_field: portal.password}
-        form = hidden(http.get(portal.url).text, "<form")
-        assert http.post(portal.url, data={**form, **fields, portal.password_field: "wrong"}).status_code == 401
-        home = http.post(portal.url, data={**form, **fields})
+def test_a_control_panel_leads_into_a_path_of_its_session(lab: Lab, totp: bool) -> None:
+    with lab.login_fixture("control_panel", totp=totp) as fixture, client(fixture) as http:
+        panel = fixture.control_panel
+        assert panel
+        fields = {panel.username_field: panel.username, panel.password_field: panel.password}
+        form = hidden(http.get(panel.url).text, "<form")
+        assert http.post(panel.url, data={**form, **fields, panel.password_field: "wrong"}).status_code == 401
+        home = http.post(panel.url, data={**form, **fields})
         if totp:
             form = hidden(home.text, "<form")
-            assert http.post(home.url, data={**form, portal.code_field: "000000"}).status_code == 401
-            home = http.post(home.url, data={**form, portal.code_field: code(portal.totp_secret)})
+            assert http.post(home.url, data={**form, panel.code_field: "000000"}).status_code == 401
+            home = http.post(home.url, data={**form, panel.code_field: code(panel.totp_secret)})
         link = re.findall(r'<a id="item_php_my_admin"[^>]* href="([^"]+)"', home.text)[0]
         page = http.get(home.url.join(link))
         assert re.fullmatch(r"/cpsess\d{10}/3rdparty/phpMyAdmin/index.php", page.url.path)
         assert is_in(page)
         assert delivers(export(http, page))
         elsewhere = re.sub(r"cpsess\d+", "cpsess1111111111", str(page.url))
-        assert http.get(elsewhere).url == portal.url
+        assert http.get(elsewhere).url == panel.url
         fixture.expire_sessions()
-        assert http.get(page.url).url == portal.url
+        assert http.get(page.url).url == panel.url
 
 
 def test_a_firewall_refuses_what_it_is_told_to_and_nothing_else(lab: Lab) -> None:
@@ -299,7 +299,7 @@ def test_a_door_that_there_is_not_is_named_with_those_there_are(lab: Lab) -> Non
 
 def test_a_closed_door_leaves_nothing_behind(lab: Lab) -> None:
     before = processes(lab)
-    with lab.login_fixture("portal") as fixture:
+    with lab.login_fixture("control_panel") as fixture:
         folder = fixture.phpmyadmin.folder
         assert len(processes(lab)) > len(before)
     fixture.close()

@@ -30,13 +30,6 @@ ORDERS = "SELECT id AS c0, name AS c1 FROM orders"
 
 def settings_for(fixture: LoginFixture, **changes: Any) -> ScraperSettings:
     names = {name.lower(): value for name, value in fixture.settings().items()}
-    if portal := fixture.portal:
-        del names["phpmyadmin_url"], names["phpmyadmin_username"], names["phpmyadmin_password"]
-        names |= {
-            "phpmyadmin_portal_url": portal.url,
-            "phpmyadmin_portal_username": portal.username,
-            "phpmyadmin_portal_password": portal.password,
-        }
     return ScraperSettings.load(**{**names, "phpmyadmin_login": "http", **changes})
 
 
@@ -87,7 +80,7 @@ KINDS: list[Callable[[Exporter], int]] = [rows, batches, checksums, shown, struc
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-@pytest.mark.parametrize("name", ["cookie", "config", "portal"])
+@pytest.mark.parametrize("name", ["cookie", "config", "control_panel"])
 def test_each_kind_of_request_renews_a_lost_session(
     lab: Lab, here: Path, name: str, kind: Callable[[Exporter], int]
 ) -> None:

@@ -49,14 +49,6 @@ ORDERS = "SELECT id AS c0, name AS c1 FROM orders"
 def settings_for(fixture: LoginFixture, login: str = "http", **changes: Any) -> ScraperSettings:
     """The product's settings for a login fixture; a change to None takes one away."""
     known: dict[str, Any] = {name.lower(): value for name, value in fixture.settings().items()}
-    if portal := fixture.portal:
-        del known["phpmyadmin_url"], known["phpmyadmin_username"], known["phpmyadmin_password"]
-        known |= {
-            "phpmyadmin_portal_url": portal.url, "phpmyadmin_portal_username": portal.username,
-            "phpmyadmin_portal_password": portal.password, "phpmyadmin_portal_code_field": portal.code_field,
-        }  # fmt: skip
-        if portal.totp_secret:
-            known["phpmyadmin_portal_totp_secret"] = portal.totp_secret
     given = {**known, "phpmyadmin_login": login, **changes}
     return ScraperSettings.load(**{name: value for name, value in given.items() if value is not None})
 
@@ -112,7 +104,7 @@ def browsers() -> list[psutil.Process]:
     ("name", "options"),
     [
         ("cookie", {}), ("http", {}), ("config", {}), ("servers", {}), ("servers_default", {}), ("totp", {}),
-        ("subpath", {}), ("tls", {}), ("german", {}), ("portal", {}), ("portal", {"totp": True}),
+        ("subpath", {}), ("tls", {}), ("german", {}), ("control_panel", {}), ("control_panel", {"totp": True}),
     ],
     ids=lambda value: value if isinstance(value, str) else "code" if value else "",
 )  # fmt: skip
@@ -124,9 +116,9 @@ def test_plain_http_logs_in_to_each_fixture(lab: Lab, cache: Cache, name: str, o
     assert differences(lab, "orders", cache.snapshots.open()) == []
 
 
-@pytest.mark.parametrize("name", ["http", "servers", "totp", "subpath", "tls", "german", "portal"])
+@pytest.mark.parametrize("name", ["http", "servers", "totp", "subpath", "tls", "german", "control_panel"])
 def test_chrome_goes_through_each_door_that_is_another_for_it(lab: Lab, here: Path, name: str) -> None:
-    options = {"totp": True} if name == "portal" else {}
+    options = {"totp": True} if name == "control_panel" else {}
     with lab.login_fixture(name, **options) as fixture:
         assert rows(settings_for(fixture, "browser")) == SEEDED
     assert browsers() == []
@@ -212,7 +204,7 @@ def test_no_login_is_sent_where_the_settings_have_none_that_is_asked_for(lab: La
 # -- sessions that end
 
 
-@pytest.mark.parametrize("name", ["cookie", "portal"])
+@pytest.mark.parametrize("name", ["cookie", "control_panel"])
 def test_a_session_that_ends_in_the_middle_is_begun_anew(lab: Lab, here: Path, name: str) -> None:
     with lab.login_fixture(name) as fixture:
         settings = settings_for(fixture)
@@ -234,10 +226,10 @@ def test_a_session_that_ends_in_the_middle_is_begun_anew(lab: Lab, here: Path, n
         ("http", {"phpmyadmin_password": WRONG}, "Access denied", "PHPMYADMIN_PASSWORD"),
         ("subpath", {"phpmyadmin_http_password": WRONG}, "refused its own login", "PHPMYADMIN_HTTP_PASSWORD"),
         ("subpath", {"phpmyadmin_http_username": None}, "asks for a password of its own", "PHPMYADMIN_HTTP_USERNAME"),
-        ("portal", {"phpmyadmin_portal_password": WRONG}, "The login is invalid", "PHPMYADMIN_PORTAL_PASSWORD"),
+        ("control_panel", {"phpmyadmin_portal_password": WRONG}, "The login is invalid", "PHPMYADMIN_PORTAL_PASSWORD"),
         ("servers_default", {"phpmyadmin_server": None}, r"of 1 \(Old shop\), 2 \(Shop\)", "PHPMYADMIN_PASSWORD"),
     ],
-    ids=["cookie", "german", "empty", "http", "web server", "web server, none", "portal", "server"],
+    ids=["cookie", "german", "empty", "http", "web server", "web server, none", "control panel", "server"],
 )  # fmt: skip
 def test_a_refused_login_says_who_refused_it_and_which_setting_to_fix(
     lab: Lab, here: Path, name: str, changes: dict[str, str | None], said: str, setting: str
@@ -276,9 +268,9 @@ def test_a_second_factor_that_is_missing_or_wrong(lab: Lab, here: Path, secret: 
     assert caught.value.stops_schedule
 
 
-def test_a_wrong_code_for_a_portal(lab: Lab, here: Path) -> None:
+def test_a_wrong_code_for_a_control_panel(lab: Lab, here: Path) -> None:
     with (
-        lab.login_fixture("portal", totp=True) as fixture,
+        lab.login_fixture("control_panel", totp=True) as fixture,
         pytest.raises(SecondFactorRefused, match="code is invalid") as caught,
     ):
         log_in(settings_for(fixture, phpmyadmin_portal_totp_secret="JBSWY3DPEHPK3PXP"))
@@ -330,10 +322,10 @@ def test_a_ca_file_that_holds_no_certificate_is_a_wrong_setting(lab: Lab, here: 
         ({"phpmyadmin_portal_link": "a#mysql"}, "PHPMYADMIN_PORTAL_LINK"),
     ],
 )
-def test_a_portal_with_other_names_is_told_by_the_setting(
+def test_a_control_panel_with_other_names_is_told_by_the_setting(
     lab: Lab, here: Path, changes: dict[str, str], setting: str
 ) -> None:
-    with lab.login_fixture("portal") as fixture, pytest.raises(NotPhpMyAdmin) as caught:
+    with lab.login_fixture("control_panel") as fixture, pytest.raises(NotPhpMyAdmin) as caught:
         log_in(settings_for(fixture, **changes))
     assert setting in caught.value.advice
 
@@ -400,7 +392,7 @@ def test_a_wrong_setting_of_a_way_in_is_named_without_its_value(
     assert "secret-1" not in str(caught.value)
 
 
-def test_a_portal_without_its_login_is_a_wrong_setting(lab: Lab, here: Path) -> None:
+def test_a_control_panel_without_its_login_is_a_wrong_setting(lab: Lab, here: Path) -> None:
     given = {key.lower(): text for key, text in lab.settings().items()}
     with pytest.raises(SettingsInvalid, match="PHPMYADMIN_PORTAL_PASSWORD is missing"):
         ScraperSettings.load(**given, phpmyadmin_portal_url="https://h/login/", phpmyadmin_portal_username="me")
@@ -437,7 +429,7 @@ def test_a_machine_without_chrome_logs_in_by_itself(
 
 
 def test_what_is_kept_of_a_page_without_a_browser_is_its_html(lab: Lab, here: Path) -> None:
-    with lab.login_fixture("portal") as fixture:
+    with lab.login_fixture("control_panel") as fixture:
         settings = settings_for(fixture, phpmyadmin_portal_password=WRONG)
         fails(settings)
     assert [path.suffix for path in settings.diagnostics_dir.iterdir()] == [".html"]

@@ -1,4 +1,4 @@
-"""A web host's control panel in front of phpMyAdmin; `php/portal.php` says how it works."""
+"""A web host's control panel in front of phpMyAdmin; `php/control_panel.php` says how it works."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ _PHP = Path(__file__).with_name("php")
 
 
 @dataclass(frozen=True)
-class PortalLogin:
+class ControlPanelLogin:
     """The panel's own login, and the names that its pages use."""
 
     url: str
@@ -33,23 +33,23 @@ class PortalLogin:
 
 
 @dataclass(frozen=True)
-class Portal:
+class ControlPanel:
     """The panel's pages, served by PHP's own web server."""
 
     folder: Path
     port: int
     sessions: Path
     """The sessions of phpMyAdmin, in which the panel leaves the database's login."""
-    login: PortalLogin
+    login: ControlPanelLogin
 
-    name = "the portal"
+    name = "the control panel"
 
     @property
     def log(self) -> Path:
-        return self.folder / "portal.log"
+        return self.folder / "control_panel.log"
 
     def prepare(self) -> None:
-        for name in ("portal.php", "google2fa.php"):
+        for name in ("control_panel.php", "google2fa.php"):
             shutil.copyfile(_PHP / name, self.folder / name)
             give(self.folder / name, 0o600)
 
@@ -60,11 +60,15 @@ class Portal:
             f"session.save_path={self.sessions}",
             "-S",
             f"127.0.0.1:{self.port}",
-            str(self.folder / "portal.php"),
+            str(self.folder / "control_panel.php"),
         ]
 
     def environment(self) -> dict[str, str]:
-        return {"HOME": str(self.folder), "PHP_CLI_SERVER_WORKERS": "2", "LAB_PORTAL": json.dumps(asdict(self.login))}
+        return {
+            "HOME": str(self.folder),
+            "PHP_CLI_SERVER_WORKERS": "2",
+            "LAB_CONTROL_PANEL": json.dumps(asdict(self.login)),
+        }
 
     def answers(self) -> bool:
         try:
@@ -73,9 +77,9 @@ class Portal:
             return False
 
 
-def gate(port: int, portal_port: int, phpmyadmin_port: int) -> str:
+def gate(port: int, panel_port: int, phpmyadmin_port: int) -> str:
     """nginx's server for both: phpMyAdmin is below the path of the panel's session, and only for its cookie."""
-    portal = f"http://127.0.0.1:{portal_port}"
+    panel = f"http://127.0.0.1:{panel_port}"
     below = r"^/cpsess\d+/3rdparty/phpMyAdmin/"
     ask = (
         "internal;",
@@ -86,8 +90,8 @@ def gate(port: int, portal_port: int, phpmyadmin_port: int) -> str:
     inside = ("auth_request /check;", "error_page 401 = @login;", f"rewrite {below}(.*)$ /$1 break;")
     return server(
         port,
-        proxied("/", portal),
-        proxied("= /check", portal, *ask),
+        proxied("/", panel),
+        proxied("= /check", panel, *ask),
         "location @login { return 303 /login/; }",
         proxied(f"~ {below}", f"http://127.0.0.1:{phpmyadmin_port}", *inside),
     )

@@ -4,14 +4,14 @@
  * phpMyAdmin under a path that carries the session. It is the router of PHP's web server; nginx asks it at `/check`
  * whether a path and a cookie belong together before it passes a request on to phpMyAdmin.
  *
- * The environment names the panel's login (LAB_PORTAL, as JSON), which includes that of the database.
+ * The environment names the panel's login (LAB_CONTROL_PANEL, as JSON), which includes that of the database.
  */
 
 declare(strict_types=1);
 
 require __DIR__ . '/google2fa.php';
 
-$known = json_decode((string) getenv('LAB_PORTAL'), true);
+$known = json_decode((string) getenv('LAB_CONTROL_PANEL'), true);
 $path = (string) parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH);
 
 session_name('panelsession');
