@@ -70,7 +70,7 @@ def _numbers(parts: Sequence[Numbers], nulls: bool) -> Numbers | None:
     low, high = (int(present.min()), int(present.max())) if len(present) else (0, -1)
     if high - low >= Numbers.null:
         return None
-    unit = int(np.gcd.reduce(present - low)) or 1 if len(present) else 1
+    unit = int(np.gcd.reduce(present - low)) or 1
     top = (high - low) // unit + 1
     if top > np.iinfo(np.uint32).max:
         return None
