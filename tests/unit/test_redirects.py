@@ -1,4 +1,4 @@
-"""Which pages lead on by themselves, and how."""
+"""Which pages redirect by their HTML or a script, and where to."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def page(html: str) -> BeautifulSoup:
         ('<meta name="refresh" content="0; url=/pma/">', ""),
     ],
 )
-def test_a_refresh_leads_where_it_says_if_soon(html: str, target: str) -> None:
+def test_a_refresh_within_ten_seconds_is_a_redirect(html: str, target: str) -> None:
     assert redirects.refresh(page(html)) == target
 
 
@@ -37,7 +37,7 @@ def test_a_refresh_leads_where_it_says_if_soon(html: str, target: str) -> None:
         "<title>Panel</title><body><div></div><noscript>Enable JavaScript.</noscript><script src=a.js></script>",
     ],
 )
-def test_a_script_that_leaves_the_page_or_is_all_of_it_leads_on(html: str) -> None:
+def test_a_script_that_leaves_the_page_or_is_all_of_it_redirects(html: str) -> None:
     assert redirects.by_script(page(html))
 
 
@@ -50,5 +50,5 @@ def test_a_script_that_leaves_the_page_or_is_all_of_it_leads_on(html: str) -> No
         "<form><input type=password></form><script>location.href = '/too-late'</script>",
     ],
 )
-def test_other_pages_do_not(html: str) -> None:
+def test_other_pages_do_not_redirect(html: str) -> None:
     assert not redirects.by_script(page(html))

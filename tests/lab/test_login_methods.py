@@ -97,7 +97,7 @@ def browsers() -> list[psutil.Process]:
     return [process for process in psutil.Process().children(recursive=True) if "chrom" in process.name()]
 
 
-# -- each way in ends in the whole table
+# -- each login ends in the whole table
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_plain_http_logs_in_to_each_fixture(lab: Lab, cache: Cache, name: str, o
 
 
 @pytest.mark.parametrize("name", ["http", "servers", "totp", "subpath", "tls", "german", "control_panel"])
-def test_chrome_goes_through_each_door_that_is_another_for_it(lab: Lab, here: Path, name: str) -> None:
+def test_chrome_logs_in_to_each_fixture_that_differs_for_it(lab: Lab, here: Path, name: str) -> None:
     options = {"totp": True} if name == "control_panel" else {}
     with lab.login_fixture(name, **options) as fixture:
         assert rows(settings_for(fixture, "browser")) == SEEDED
@@ -184,7 +184,7 @@ def test_a_page_that_goes_on_by_a_script_needs_chrome(lab: Lab, here: Path) -> N
 
 
 @pytest.mark.parametrize("login", ["http", "browser"])
-def test_a_login_that_phpmyadmin_has_of_its_own_needs_none_in_the_settings(lab: Lab, here: Path, login: str) -> None:
+def test_a_login_in_phpmyadmin_itself_needs_none_in_the_settings(lab: Lab, here: Path, login: str) -> None:
     none = {"phpmyadmin_username": None, "phpmyadmin_password": None}
     with lab.login_fixture("config") as fixture:
         assert rows(settings_for(fixture, login, **none)) == SEEDED
@@ -199,19 +199,6 @@ def test_no_login_is_sent_where_the_settings_have_none_that_is_asked_for(lab: La
         assert [request.method for request in proxy.requests] == ["GET"]
     assert isinstance(error, LoginRefused)
     assert "PHPMYADMIN_USERNAME" in error.advice
-
-
-# -- sessions that end
-
-
-@pytest.mark.parametrize("name", ["cookie", "control_panel"])
-def test_a_session_that_ends_in_the_middle_is_begun_anew(lab: Lab, here: Path, name: str) -> None:
-    with lab.login_fixture(name) as fixture:
-        settings = settings_for(fixture)
-        with Exporter(log_in(settings), settings, lambda: log_in(settings)) as export:
-            assert len(export.select(ORDERS, 2)) == SEEDED
-            fixture.expire_sessions()
-            assert len(export.select(ORDERS, 2)) == SEEDED
 
 
 # -- what is refused
@@ -383,7 +370,7 @@ def test_no_secret_follows_a_redirect_to_another_host(lab: Lab, session: Session
         ("phpmyadmin_portal_url", "secret-1"),
     ],
 )
-def test_a_wrong_setting_of_a_way_in_is_named_without_its_value(
+def test_a_wrong_login_setting_is_named_without_its_value(
     settings: ScraperSettings, lab: Lab, name: str, value: str
 ) -> None:
     given = {key.lower(): text for key, text in lab.settings().items()}
@@ -408,7 +395,7 @@ def test_a_control_panel_without_its_login_is_a_wrong_setting(lab: Lab, here: Pa
         ("browser-only", "", 0, "browser-only", "PHPMYADMIN_LOGIN"),
     ],
 )
-def test_the_way_is_chosen_by_what_the_machine_has(
+def test_the_method_is_chosen_by_what_the_machine_has(
     settings: ScraperSettings, monkeypatch: pytest.MonkeyPatch, setting: str, path: str | None, memory: int, way: str,
     why: str,
 ) -> None:  # fmt: skip
