@@ -94,3 +94,14 @@ def test_settings_apply_once_saved_and_can_be_reset(backend: Backend) -> None:
     shown.button(key="forget_set_up").click().run()
     assert backend.cache.documents.read(SETUP) == OPEN
     assert shown.selectbox(key="set_up role total").value == "recognised"
+
+
+def test_a_cache_that_a_newer_version_wrote_is_named(tmp_path: Path) -> None:
+    newer = Backend.open(Settings.load(data_dir=str(tmp_path), cache_url=f"file:{tmp_path / 'cache'}"))
+    publish(newer.cache, 3)
+    for path in (tmp_path / "cache/current.json", *(tmp_path / "cache/generations").iterdir()):
+        path.write_text('{"format": 99}')
+    shown = run(newer, "overview", {})
+    assert [exception.message for exception in shown.exception] == []
+    assert "format 99" in shown.error[0].value
+    newer.cache.close()
