@@ -92,6 +92,13 @@ def test_no_proxy_is_believed_by_default(tmp_path_factory: pytest.TempPathFactor
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
 
 
+def test_a_request_that_leaves_the_fast_path_counts_once(tmp_path: Path) -> None:
+    with sidecar(tmp_path, RATE_LIMIT="3/minute") as running:
+        publish(running.cache)
+        answers = [running.client.get("/fetch-data?format=csv") for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+
+
 def test_a_key_that_was_right_before_still_works_from_a_barred_address() -> None:
     limits = RateLimits("off", "1/minute")
     assert limits.allow_right_key("known", "192.0.2.1") is None
