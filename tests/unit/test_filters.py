@@ -6,6 +6,7 @@ import operator
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -56,12 +57,18 @@ def rows(name: str, values: list[Any], condition: Condition) -> list[Any]:
     """The values of one column that pass a condition, by DuckDB."""
     kinds = {c.name: type for c, type in zip(COLUMNS, TYPES, strict=True)}
     clause, parameters = where([condition], COLUMNS)
-    with duckdb.connect() as database:
-        database.execute("SET TimeZone = 'UTC'")
-        database.execute(f"CREATE TABLE t (n INTEGER, {quoted(name)} {kinds[name]})")
-        database.executemany("INSERT INTO t VALUES (?, ?)", [[n, value] for n, value in enumerate(values)])
-        found = database.execute(f"SELECT n FROM t WHERE {clause} ORDER BY n", parameters).fetchall()
-    return [values[n] for (n,) in found]
+    database().execute(f"CREATE OR REPLACE TABLE t (n INTEGER, {quoted(name)} {kinds[name]})")
+    database().executemany("INSERT INTO t VALUES (?, ?)", [[n, value] for n, value in enumerate(values)])
+    numbers = database().execute(f"SELECT n FROM t WHERE {clause} ORDER BY n", parameters).fetchall()
+    return [values[n] for (n,) in numbers]
+
+
+@cache
+def database() -> duckdb.DuckDBPyConnection:
+    """One database in memory for all tests: to make one takes longer than most of them."""
+    connection = duckdb.connect(config={"threads": 1})
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
 
 
 @pytest.mark.parametrize(
