@@ -92,16 +92,16 @@ class Pager:
 
     # -- one page
 
-    def _read(self, export: Exporter, ranges: Sequence[Range]) -> tuple[Page, list[Range]]:
+    def _read(self, exporter: Exporter, ranges: Sequence[Range]) -> tuple[Page, list[Range]]:
         """The next page of ranges, and what is left of them."""
         stuck, limit = 0, self._limit
         while True:
-            busy_before = export.busy
-            rows, limit = self._select(export, ranges, limit)
-            seconds = export.busy - busy_before
+            busy_before = exporter.busy
+            rows, limit = self._select(exporter, ranges, limit)
+            seconds = exporter.busy - busy_before
             last_key, sharing = self._last_key(rows)
             full = len(rows) >= limit
-            complete = not full and self._count(export, from_key(ranges, last_key)) <= sharing
+            complete = not full and self._count(exporter, from_key(ranges, last_key)) <= sharing
             usable, next_key = 0, None
             if last_key is not None:
                 usable = len(rows) if self._table.unique else len(rows) - sharing
@@ -118,14 +118,14 @@ class Pager:
             if stuck == STUCK_TRIES:
                 raise AnswerCut("The server counts rows in a range that it does not send.")
 
-    def _select(self, export: Exporter, ranges: Sequence[Range], limit: int) -> tuple[pa.Table, int]:
+    def _select(self, exporter: Exporter, ranges: Sequence[Range], limit: int) -> tuple[pa.Table, int]:
         """A page, and its row limit: lower than requested where the server did not manage the first one."""
         table = self._table
         where = range_condition(table, ranges)
 
         def select() -> pa.Table:
             sql = f"SELECT {table.select_list} FROM {table.sql_name} AS t{where}{table.order} LIMIT {limit}"
-            return export.select(sql, table.width, table.alias)
+            return exporter.select(sql, table.width, table.alias)
 
         def shrink() -> None:
             nonlocal limit
@@ -147,8 +147,8 @@ class Pager:
         keys = rows.column(self._table.range_key)
         return int(keys[-1].as_py()), pc.sum(pc.equal(keys, keys[-1])).as_py()
 
-    def _count(self, export: Exporter, ranges: Sequence[Range]) -> int:
-        return retry(lambda: count_rows(export, self._table, range_condition(self._table, ranges)))
+    def _count(self, exporter: Exporter, ranges: Sequence[Range]) -> int:
+        return retry(lambda: count_rows(exporter, self._table, range_condition(self._table, ranges)))
 
     # -- several pages at once
 
@@ -196,9 +196,9 @@ class Pager:
             f"ORDER BY {table.sql_key} DESC LIMIT 1"
         )
 
-        def select(export: Exporter, sql: str) -> int | None:
+        def select(exporter: Exporter, sql: str) -> int | None:
             try:
-                answer = retry(lambda: export.select(sql, 2, table.alias))
+                answer = retry(lambda: exporter.select(sql, 2, table.alias))
             except StatementBlocked:  # then one session reads all pages: their statements hold less
                 return None
             return int(answer.column(0)[0].as_py()) if len(answer) else None
@@ -239,14 +239,14 @@ class _PageRequest(NamedTuple):
     answer: Future[tuple[Page, list[Range]]]
 
 
-def count_rows(export: Exporter, table: Table, where: str = "") -> int:
+def count_rows(exporter: Exporter, table: Table, where: str = "") -> int:
     """Returns the server's count of the rows that meet a WHERE clause.
 
     Raises:
         AnswerCut: The answer arrived without its row.
         ScrapeError: What `Exporter.select` raises.
     """
-    answer = export.select(f"SELECT COUNT(*) AS c0, 0 AS c1 FROM {table.sql_name} AS t{where}", 2)
+    answer = exporter.select(f"SELECT COUNT(*) AS c0, 0 AS c1 FROM {table.sql_name} AS t{where}", 2)
     if len(answer) != 1:
         raise AnswerCut("A count arrived without its row.")
     return int(answer.column(0)[0].as_py())

@@ -37,7 +37,7 @@ from scraper.table.table import Table
 ROUNDS = 4  # on a busy table: exports of ranges that still differ, before they are published as unverified
 LEAST_BUDGET = 1_000  # rows that one statement compares at least
 FIRST_ROWS = 100_000  # compared by the first statement, which shows how fast the server is
-EARLY_ROWS = 20_000  # of a long export, that are compared together while the rest is still to come
+EARLY_ROWS = 20_000  # rows of a long export that are compared before the rest arrives
 LOCKING_ENGINES = {"MyISAM", "MEMORY"}  # a statement locks writers out while it runs
 
 _Position = tuple[str, int | None, int | None]
@@ -116,7 +116,7 @@ class Reconciliation:
             self._export(segments or [EMPTY_TABLE], {**mismatches, **again})
             segments = _cover_all_keys(self._assembler.finish())
         if mismatches and self._table.range_key is None:
-            raise AnswerCut(f"{self._table.name} changes faster than it can be read whole, or its export is cut.")
+            raise AnswerCut(f"{self._table.name} changed during each export, or each export was cut.")
         return segments, len(mismatches)
 
     def _compare_and_export(self, cached: Sequence[Segment], only: Container[str] | None) -> list[Segment]:
@@ -219,27 +219,27 @@ class Reconciliation:
             yield blocks[:number]
             blocks = blocks[number:]
 
-    def _compare_segments(self, export: Exporter, segments: Sequence[Segment]) -> dict[Range, Mismatch]:
+    def _compare_segments(self, exporter: Exporter, segments: Sequence[Segment]) -> dict[Range, Mismatch]:
         """A gap is exported without a comparison: its checksum would be one long statement."""
         gaps = {_range(s): Mismatch(NO_ROWS, RangeChecksum(self._table.estimate, 0)) for s in segments if not s.rows}
         blocks = [block for s in segments if s.rows for block in self._fingerprints(s).blocks(_range(s))]
-        return gaps | self._compare(export, blocks)
+        return gaps | self._compare(exporter, blocks)
 
-    def _compare(self, export: Exporter, blocks: Sequence[Block]) -> dict[Range, Mismatch]:
+    def _compare(self, exporter: Exporter, blocks: Sequence[Block]) -> dict[Range, Mismatch]:
         mismatches: dict[Range, Mismatch] = {}
         while blocks:
-            number, differing = retry(functools.partial(self._compare_once, export, blocks), self._slower)
+            number, differing = retry(functools.partial(self._compare_once, exporter, blocks), self._slower)
             mismatches |= differing
             blocks = blocks[number:]
         return mismatches
 
-    def _compare_once(self, export: Exporter, blocks: Sequence[Block]) -> tuple[int, dict[Range, Mismatch]]:
+    def _compare_once(self, exporter: Exporter, blocks: Sequence[Block]) -> tuple[int, dict[Range, Mismatch]]:
         """How many of the blocks were compared, and those of them that differ."""
         compared = next(self._statements(blocks))
         parts, copies = zip(*compared, strict=True)
-        busy_before = export.busy
-        servers = server_checksums(export, self._table, parts, copies)
-        self._pace(sum(copy.rows for copy in copies), export.busy - busy_before)
+        busy_before = exporter.busy
+        servers = server_checksums(exporter, self._table, parts, copies)
+        self._pace(sum(copy.rows for copy in copies), exporter.busy - busy_before)
         triples = zip(parts, copies, servers, strict=True)
         return len(compared), {part: Mismatch(copy, server) for part, copy, server in triples if copy != server}
 

@@ -157,13 +157,13 @@ class _Sync:
             return cached_in_snapshot(before, source, table.columns)
         return draft.cached if draft is not None else CachedRows()
 
-    def _table(self, export: Exporter, dialect: StatementDialect) -> Table:
+    def _table(self, exporter: Exporter, dialect: StatementDialect) -> Table:
         with self._reporter.phase("table"):
-            return read_table(export, self._settings.phpmyadmin_database, self._settings.phpmyadmin_table, dialect)
+            return read_table(exporter, self._settings.phpmyadmin_database, self._settings.phpmyadmin_table, dialect)
 
-    def _refuse_changed_columns(self, export: Exporter, table: Table) -> None:
+    def _refuse_changed_columns(self, exporter: Exporter, table: Table) -> None:
         """Reads the columns again after the last checksum: a column renamed meanwhile would keep its old name."""
-        if self._table(export, table.dialect).columns != table.columns:
+        if self._table(exporter, table.dialect).columns != table.columns:
             raise TableChanged(f"The columns of {table.name} changed during the sync.")
 
     def _hold_back(self, rows_before: int, rows: int) -> None:

@@ -57,17 +57,17 @@ def copy_counted(
         AnswerCut: The server counts more or fewer rows, each time.
         ScrapeError: What `Exporter.select` raises.
     """
-    export = pool.first
+    exporter = pool.first
     exported = table.dialect.rows == "exported"
 
     def count() -> int:
-        return export.count() if exported else pool.run(count_rows, table)
+        return exporter.count() if exported else pool.run(count_rows, table)
 
     def batches() -> Iterator[pa.Table]:
         if not exported:
             return (page.rows for page in Pager(pool, table, seconds).pages([WHOLE]))
         names = [column.name for column in table.columns]
-        return (as_text(rows, table.columns, timezone) for rows in export.raw(names))
+        return (as_text(rows, table.columns, timezone) for rows in exporter.raw(names))
 
     def read() -> pa.Table:
         count_before = count()

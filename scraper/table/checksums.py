@@ -40,7 +40,7 @@ def range_condition(table: Table, ranges: Sequence[Range]) -> str:
 
 
 def server_checksums(
-    export: Exporter, table: Table, ranges: Sequence[Range], expected: Sequence[RangeChecksum] | None = None
+    exporter: Exporter, table: Table, ranges: Sequence[Range], expected: Sequence[RangeChecksum] | None = None
 ) -> list[RangeChecksum]:
     """Returns the server's checksum of each range.
 
@@ -48,7 +48,7 @@ def server_checksums(
     the ranges; where it differs from the expected sum, each half is asked for in the same way.
 
     Args:
-        export: Sends the statements.
+        exporter: Sends the statements.
         table: The table and its dialect.
         ranges: At least one; in key order, not overlapping.
         expected: The checksums of the copy, which save statements where they agree.
@@ -58,20 +58,20 @@ def server_checksums(
         ScrapeError: What `Exporter.select` raises.
     """
     if table.range_key is None or len(ranges) == 1:
-        return [_sum_of_condition(export, table, range_condition(table, ranges))]
+        return [_sum_of_condition(exporter, table, range_condition(table, ranges))]
     if table.dialect.grouped:
-        return _grouped(export, table, ranges)
-    if expected is not None and _sum_of_condition(export, table, range_condition(table, ranges)) == _sum(expected):
+        return _grouped(exporter, table, ranges)
+    if expected is not None and _sum_of_condition(exporter, table, range_condition(table, ranges)) == _sum(expected):
         return list(expected)
     middle = len(ranges) // 2
     left, right = (expected[:middle], expected[middle:]) if expected is not None else (None, None)
     return [
-        *server_checksums(export, table, ranges[:middle], left),
-        *server_checksums(export, table, ranges[middle:], right),
+        *server_checksums(exporter, table, ranges[:middle], left),
+        *server_checksums(exporter, table, ranges[middle:], right),
     ]
 
 
-def _grouped(export: Exporter, table: Table, ranges: Sequence[Range]) -> list[RangeChecksum]:
+def _grouped(exporter: Exporter, table: Table, ranges: Sequence[Range]) -> list[RangeChecksum]:
     """The checksums of several ranges by one statement."""
     bounds = sorted({bound for part in ranges for bound in part if bound is not None})
     where = range_condition(table, ranges)
@@ -80,12 +80,12 @@ def _grouped(export: Exporter, table: Table, ranges: Sequence[Range]) -> list[Ra
         f"SELECT INTERVAL({table.sql_key}, {', '.join(map(str, bounds))}) AS c0, COUNT(*) AS c1, "
         f"{table.server_sum} AS c2 FROM {table.sql_name} AS t{where} GROUP BY 1"
     )
-    answer = export.select(
+    answer = exporter.select(
         f"SELECT c0, SUM(c1) AS c1, SUM(c2) AS c2 FROM ({groups_sql}) AS d GROUP BY c0 WITH ROLLUP", 3
     )
     rows = [tuple(row.values()) for row in answer.to_pylist()]
     if not rows:  # no rows, no total row: the table is empty, or the answer was cut
-        if _sum_of_condition(export, table, where) != NO_ROWS:
+        if _sum_of_condition(exporter, table, where) != NO_ROWS:
             raise AnswerCut("The checksums of the table arrived without a row.")
         return [NO_ROWS] * len(ranges)
     *groups, (total_place, total_rows, total_sum) = rows
@@ -111,9 +111,9 @@ def _sum(checksums: Iterable[RangeChecksum]) -> RangeChecksum:
     return RangeChecksum(rows, total)
 
 
-def _sum_of_condition(export: Exporter, table: Table, where: str) -> RangeChecksum:
+def _sum_of_condition(exporter: Exporter, table: Table, where: str) -> RangeChecksum:
     """The checksum of all rows that meet a condition: a bare aggregate, which is always exactly one row."""
-    answer = export.select(
+    answer = exporter.select(
         f"SELECT COUNT(*) AS c0, COALESCE({table.server_sum}, 0) AS c1 FROM {table.sql_name} AS t{where}", 2
     ).to_pylist()
     if len(answer) != 1:

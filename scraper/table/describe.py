@@ -47,11 +47,11 @@ _KEY_COLUMN = re.compile(rf"{_NAME}(\(\d+\))?")
 Values = Sequence[str | None]
 
 
-def read_table(export: Exporter, database: str, name: str, dialect: StatementDialect = DEFAULT_DIALECT) -> Table:
+def read_table(exporter: Exporter, database: str, name: str, dialect: StatementDialect = DEFAULT_DIALECT) -> Table:
     """Reads the description of a table.
 
     Args:
-        export: Sends the statements.
+        exporter: Sends the statements.
         database: Its database.
         name: Its name.
         dialect: Where the description is read from; it is also that of the returned table.
@@ -63,13 +63,13 @@ def read_table(export: Exporter, database: str, name: str, dialect: StatementDia
         ScrapeError: What `Exporter.select` raises.
     """
     read = {"information_schema": _from_information_schema, "SHOW": _from_show, "export": _from_export}[dialect.shape]
-    return retry(lambda: replace(read(export, database, name, dialect), dialect=dialect))
+    return retry(lambda: replace(read(exporter, database, name, dialect), dialect=dialect))
 
 
 # -- information_schema
 
 
-def _from_information_schema(export: Exporter, database: str, name: str, _: StatementDialect) -> Table:
+def _from_information_schema(exporter: Exporter, database: str, name: str, _: StatementDialect) -> Table:
     """Each answer carries the number of rows it should have, since any answer can be cut."""
     of_table = f"table_schema = {literal(database)} AND table_name = {literal(name)}"
     estimates = [
@@ -77,7 +77,7 @@ def _from_information_schema(export: Exporter, database: str, name: str, _: Stat
         for value in ("table_rows", "avg_row_length", "engine")
     ]
     columns = _complete_rows(
-        export,
+        exporter,
         (
             "column_name",
             "column_type",
@@ -97,7 +97,7 @@ def _from_information_schema(export: Exporter, database: str, name: str, _: Stat
     if not columns:
         raise NoTable(f"This login sees no table {name} in the database {database}.")
     index = _complete_rows(
-        export,
+        exporter,
         ("index_name", "column_name", "seq_in_index", "sub_part", "nullable"),
         "information_schema.statistics",
         of_table + " AND non_unique = 0",
@@ -117,17 +117,17 @@ def _from_information_schema(export: Exporter, database: str, name: str, _: Stat
 
 
 def _complete_rows(
-    export: Exporter, expressions: tuple[str, ...], table: str, where: str, order: str
+    exporter: Exporter, expressions: tuple[str, ...], table: str, where: str, order: str
 ) -> list[list[str | None]]:
     """The rows of a SELECT that also counts them."""
     count = f"(SELECT COUNT(*) FROM {table} WHERE {where})"
     named = ", ".join(f"{part} AS c{i}" for i, part in enumerate([*expressions, count]))
     width = len(expressions) + 1
-    rows = export.select(f"SELECT {named} FROM {table} WHERE {where} ORDER BY {order}", width)
+    rows = exporter.select(f"SELECT {named} FROM {table} WHERE {where} ORDER BY {order}", width)
     if len(rows):
         expected = rows.column(width - 1).to_pylist()[:1]
     else:
-        bare_count = export.select(f"SELECT COUNT(*) AS c0, 0 AS c1 FROM {table} WHERE {where}", 2)
+        bare_count = exporter.select(f"SELECT COUNT(*) AS c0, 0 AS c1 FROM {table} WHERE {where}", 2)
         expected = bare_count.column(0).to_pylist()
     if expected != [str(len(rows))]:
         raise AnswerCut("The description of the table arrived incomplete.")
@@ -137,18 +137,18 @@ def _complete_rows(
 # -- SHOW
 
 
-def _from_show(export: Exporter, database: str, name: str, dialect: StatementDialect) -> Table:
+def _from_show(exporter: Exporter, database: str, name: str, dialect: StatementDialect) -> Table:
     """By SHOW FULL COLUMNS and SHOW INDEX, which carry no count of their rows.
 
     Either may be cut. So the columns are compared with the header of an empty SELECT, and the key with what SHOW FULL
     COLUMNS says of each column.
     """
     table = f"{quoted(database)}.{quoted(name)}"
-    columns = export.show(f"SHOW FULL COLUMNS FROM {table}", "Field")
-    index = export.show(f"SHOW INDEX FROM {table}", "Table")
+    columns = exporter.show(f"SHOW FULL COLUMNS FROM {table}", "Field")
+    index = exporter.show(f"SHOW INDEX FROM {table}", "Table")
     if dialect.rows != "exported":  # the rows of that export have a header of their own
         visible = [str(row["Field"]) for row in columns if "INVISIBLE" not in str(row["Extra"])]
-        pa.concat_tables(export.raw(visible, f"SELECT * FROM {table} LIMIT 0"))
+        pa.concat_tables(exporter.raw(visible, f"SELECT * FROM {table} LIMIT 0"))
     _refuse_generated([str(row["Field"]) for row in columns if "GENERATED" in str(row["Extra"])], dialect)
     index_columns = ("Key_name", "Column_name", "Seq_in_index", "Sub_part", "Null")
     places = key_places([[row[part] for part in index_columns] for row in index if row["Non_unique"] == "0"])
@@ -170,9 +170,9 @@ def _from_show(export: Exporter, database: str, name: str, dialect: StatementDia
 # -- phpMyAdmin's own export
 
 
-def _from_export(export: Exporter, database: str, name: str, dialect: StatementDialect) -> Table:
+def _from_export(exporter: Exporter, database: str, name: str, dialect: StatementDialect) -> Table:
     """From CREATE TABLE and ALTER TABLE in phpMyAdmin's export, which is complete if its last comment is there."""
-    text = export.structure()
+    text = exporter.structure()
     body, _, rest = text.partition("CREATE TABLE ")[2].partition("\n)")
     definitions = _COLUMN.findall(body)
     _refuse_generated([column for column, *_, options in definitions if " GENERATED " in options], dialect)
@@ -214,7 +214,7 @@ def _exported_index(alterations: str, nullable: Mapping[str | None, str | None])
 
 
 def _refuse_generated(columns: Sequence[str], dialect: StatementDialect) -> None:
-    """PhpMyAdmin's own export of rows leaves generated columns out."""
+    """Refuses generated columns where phpMyAdmin exports the rows itself: it leaves them out."""
     if columns and dialect.rows == "exported":
         raise StatementBlocked(
             f"A firewall refuses statements, and phpMyAdmin's own export leaves out the column {', '.join(columns)}.",

@@ -70,11 +70,11 @@ def remembered(dialect: StatementDialect) -> StatementDialect:
     return dialect if recent else StatementDialect()
 
 
-def next_dialect(export: Exporter, dialect: StatementDialect, error: StatementBlocked) -> StatementDialect:
+def next_dialect(exporter: Exporter, dialect: StatementDialect, error: StatementBlocked) -> StatementDialect:
     """Returns the dialect to try after a statement was refused.
 
     Args:
-        export: Sends a probe for each construct of the statement.
+        exporter: Sends a probe for each construct of the statement.
         dialect: The present dialect.
         error: The refusal, with its statement.
 
@@ -84,7 +84,7 @@ def next_dialect(export: Exporter, dialect: StatementDialect, error: StatementBl
     """
     if not error.sql:
         raise error
-    names = dict.fromkeys([*dialect.refused, *_refused_constructs(export, error.sql)])
+    names = dict.fromkeys([*dialect.refused, *_refused_constructs(exporter, error.sql)])
     following = _without(dialect, set(names))
     if following == dialect:  # none of the constructs alone
         label, following = _step_down(dialect, error.sql)
@@ -112,14 +112,14 @@ def unverified_reason(dialect: StatementDialect) -> Unproven | None:
     )
 
 
-def _refused_constructs(export: Exporter, sql: str) -> list[str]:
+def _refused_constructs(exporter: Exporter, sql: str) -> list[str]:
     """The constructs of a statement that do not get through alone; only SELECT where no SELECT does."""
     refused: list[str] = []
     for name in ["SELECT", *(name for name, (text, _) in _PROBES.items() if text in sql and name != "SELECT")]:
         if refused == ["SELECT"] and name != "SHOW":  # the probes of the others are SELECTs
             continue
         try:
-            export.select(_PROBES[name][1], 2)
+            exporter.select(_PROBES[name][1], 2)
         except StatementBlocked:
             refused.append(name)
         except Unreachable:
