@@ -54,4 +54,5 @@ def disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise CacheUnwritable.because(error.strerror or str(error)) from error
+        place = f" ({error.filename})" if error.filename else ""
+        raise CacheUnwritable.because(f"{error.strerror or error}{place}") from error
