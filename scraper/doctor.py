@@ -197,10 +197,10 @@ def _inside(settings: ScraperSettings) -> Iterator[Finding]:
             )
         except OrdersError as error:
             try:
-                seen = f"This login sees: {', '.join(_seen(export, database)) or 'none'}. "
+                visible = f"This login sees: {', '.join(_visible_tables(export, database)) or 'none'}. "
             except OrdersError:  # the database is down, for example; the first error says so
-                seen = ""
-            yield Finding("table", False, error.message, seen + error.advice)
+                visible = ""
+            yield Finding("table", False, error.message, visible + error.advice)
             return
         server = f" on {table.server}" if table.server else ""  # both are known from information_schema alone
         rows = f", about {table.estimate} rows" if table.estimate else ""
@@ -250,7 +250,7 @@ def _firewall(dialect: StatementDialect) -> Finding:
     return Finding("firewall", True, what, advice)
 
 
-def _seen(export: Exporter, database: str) -> list[str]:
+def _visible_tables(export: Exporter, database: str) -> list[str]:
     """Tables that the user sees, those of the wanted database first."""
     tables = export.select(
         "SELECT table_schema AS c0, table_name AS c1 FROM information_schema.tables WHERE table_schema NOT IN "

@@ -107,11 +107,11 @@ class Scheduler:
 
     def _heartbeat(self) -> None:
         planned = self._next_sync() if self._is_leader else None
-        leads = self._cache.leadership.heartbeat(self._worker.model_copy(update={"next_sync": planned}))
-        if leads and not self._is_leader:
-            log.info("scheduler host=%s pid=%d leads", self._host, self._worker.pid)
+        is_leader = self._cache.leadership.heartbeat(self._worker.model_copy(update={"next_sync": planned}))
+        if is_leader and not self._is_leader:
+            log.info("scheduler host=%s pid=%d is the leader", self._host, self._worker.pid)
             self._cache.recover()
-        self._is_leader = leads
+        self._is_leader = is_leader
 
     def _start_if_due(self) -> None:
         planned = self._next_sync()
