@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from cache.schema import Column, Kind
-from cache.table_setup import OPEN, Setup
+from cache.table_setup import NO_SETUP, Setup
 
 _AMOUNT: tuple[Kind, ...] = ("decimal", "integer", "unsigned", "float", "double", "text")
 _INSTANT: tuple[Kind, ...] = ("datetime", "timestamp", "date", "text")
@@ -89,7 +89,7 @@ def role_groups() -> dict[str, list[str]]:
     return groups
 
 
-def recognised(columns: Iterable[Column], setup: Setup = OPEN) -> dict[str, Column]:
+def recognise_roles(columns: Iterable[Column], setup: Setup = NO_SETUP) -> dict[str, Column]:
     """Assigns columns to roles.
 
     Args:

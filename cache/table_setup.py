@@ -33,5 +33,5 @@ class Setup(BaseModel, frozen=True):
         return None if value is None else time_zone(value)
 
 
-OPEN = Setup()
+NO_SETUP = Setup()
 """The set-up before anything was set."""

@@ -19,7 +19,7 @@ from cache.analytics.reading import Reading
 from cache.analytics.values import or_zero
 from cache.query.filters import Condition
 from cache.storage.snapshot import Snapshot
-from cache.table_setup import OPEN, Setup
+from cache.table_setup import NO_SETUP, Setup
 
 _GroupKey = tuple[Any, ...]  # a value for each dimension, and the start of the bucket
 
@@ -34,7 +34,9 @@ class Orders:
         countries: Names of countries by their values of the dimension `country`.
     """
 
-    def __init__(self, snapshot: Snapshot, timezone: str, setup: Setup = OPEN, before: Orders | None = None) -> None:
+    def __init__(
+        self, snapshot: Snapshot, timezone: str, setup: Setup = NO_SETUP, before: Orders | None = None
+    ) -> None:
         """Reads the tables of facts.
 
         Args:

@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from cache.roles import ROLES, recognised
+from cache.roles import ROLES, recognise_roles
 from cache.schema import Column
 from cache.sql import quoted
-from cache.table_setup import OPEN, Setup
+from cache.table_setup import NO_SETUP, Setup
 
 Requirement = Literal[
     "gross sales",
@@ -72,7 +72,7 @@ class Reading:
             an order's own values stand in the first of its rows that has one.
     """
 
-    def __init__(self, columns: Sequence[Column], timezone: str, source_timezone: str, setup: Setup = OPEN) -> None:
+    def __init__(self, columns: Sequence[Column], timezone: str, source_timezone: str, setup: Setup = NO_SETUP) -> None:
         """Finds the role of each column.
 
         Args:
@@ -82,7 +82,7 @@ class Reading:
             setup: What people decided about the table.
         """
         self.columns = columns
-        self.roles = recognised(columns, setup)
+        self.roles = recognise_roles(columns, setup)
         self.timezone = timezone
         self._synced_timezone = source_timezone
         self._source_timezone = setup.source_timezone or source_timezone

@@ -22,7 +22,7 @@ from cache.analytics.periods import (
     sparkline_bucket,
 )
 from cache.analytics.rankings import Product
-from cache.table_setup import OPEN
+from cache.table_setup import NO_SETUP
 from dashboard import data, formatting, frame
 from dashboard.components import charts
 from dashboard.components.blocks import breakdown, card, summary
@@ -64,7 +64,7 @@ def overview(session: Session) -> None:
 def _point_to_settings(session: Session, selection: Selection) -> None:
     """Draws a link to the settings, where an essential column was not recognised and nobody decided anything yet."""
     lacking = selection.orders.missing.keys() & set(_ESSENTIAL)
-    if lacking and selection.orders.setup == OPEN and session.visitor.may("change_settings"):
+    if lacking and selection.orders.setup == NO_SETUP and session.visitor.may("change_settings"):
         with st.container(border=True, horizontal=True, vertical_alignment="center", key="point_to_set_up"):
             st.markdown("**Some columns were not recognised.** Set what they mean to see more figures.")
             session.navigator.link("set-up", "Open Settings")

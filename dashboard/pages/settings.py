@@ -12,7 +12,7 @@ from cache.analytics.metrics import METRICS
 from cache.analytics.orders import Orders
 from cache.errors import CacheError
 from cache.query.filters import Condition
-from cache.roles import ROLES, recognised, role_groups
+from cache.roles import ROLES, recognise_roles, role_groups
 from cache.schema import Column as SourceColumn
 from cache.storage.documents import SETUP
 from cache.table_setup import Setup
@@ -131,7 +131,7 @@ def _roles(orders: Orders) -> None:
 
 
 def _role(orders: Orders, role: str) -> None:
-    by_name = recognised(orders.columns).get(role)
+    by_name = recognise_roles(orders.columns).get(role)
     options = [_RECOGNISED, _NONE, *(c.name for c in orders.columns if c.kind in ROLES[role].kinds)]
 
     def write(choice: str) -> str:
@@ -215,7 +215,7 @@ def _save(session: Session, setup: Setup) -> None:
 def _columns(session: Session, orders: Orders, draft: Setup) -> None:
     """Draws the columns of the table with example values."""
     meanings: dict[str, list[str]] = {}
-    for role, column in recognised(orders.columns, draft).items():
+    for role, column in recognise_roles(orders.columns, draft).items():
         meanings.setdefault(column.name, []).append(ROLES[role].words)
     rows = data.page(orders, None, (), "", SAMPLED_ROWS, 0, session.visitor.masked_columns(orders)).rows
 

@@ -21,7 +21,7 @@ from cache.storage import failure_pages
 from cache.storage.documents import SETUP
 from cache.storage.records import Run, now
 from cache.storage.snapshot import ChangeCounts
-from cache.table_setup import OPEN
+from cache.table_setup import NO_SETUP
 
 PAGES = {
     "": "Orders overview", "explore": "Explore", "orders": "Orders", "products": "Products", "customers": "Customers",
@@ -234,7 +234,7 @@ def test_the_settings_page_previews_figures_saves_and_updates_every_tab(browser:
     expect(lacking).to_have_count(0, timeout=20_000)  # the line of the run before stays until this one has ended
     page.get_by_role("button", name="Reset to recognised columns").click()
     expect(lacking).to_be_visible(timeout=20_000)
-    assert running.cache.documents.read(SETUP) == OPEN
+    assert running.cache.documents.read(SETUP) == NO_SETUP
     expect(page.get_by_role("list", name="Preview")).not_to_contain_text("Total sales")
     expect(page.get_by_text("These settings are saved.")).to_be_visible()
     shown(page)

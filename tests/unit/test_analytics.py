@@ -27,7 +27,7 @@ from cache.analytics.rankings import cohorts, customers, products, repeats
 from cache.analytics.values import Absent
 from cache.query.filters import Condition
 from cache.schema import Column
-from cache.table_setup import OPEN, Setup
+from cache.table_setup import NO_SETUP, Setup
 
 Row = dict[str, str | None]
 ZONES = ("UTC", "Europe/Berlin", "America/Los_Angeles", "Asia/Kolkata")
@@ -36,7 +36,7 @@ SHOP_END = datetime(2025, 11, 20, 15, tzinfo=UTC)
 
 @contextmanager
 def orders(
-    rows: Sequence[Row], timezone: str = "UTC", columns: Sequence[Column] = SHOP_COLUMNS, setup: Setup = OPEN
+    rows: Sequence[Row], timezone: str = "UTC", columns: Sequence[Column] = SHOP_COLUMNS, setup: Setup = NO_SETUP
 ) -> Iterator[Orders]:
     with TemporaryDirectory() as folder:
         cache = cache_in(folder)

@@ -13,7 +13,7 @@ from shop_factory import SHOP_COLUMNS, shop
 from cache.analytics.orders import Orders
 from cache.storage.documents import SETUP
 from cache.storage.store import Cache
-from cache.table_setup import OPEN, Setup
+from cache.table_setup import NO_SETUP, Setup
 from dashboard import data
 from dashboard.orders_loader import OrdersLoader
 
@@ -52,7 +52,7 @@ def test_other_settings_apply_at_once_and_do_not_mix_with_old_figures(cache: Cac
     set_up(cache, Setup(columns={"total": "total_tax"}))
     after = data.figures(loader.newest(1), None, ())
     assert before.total_sales != after.total_sales
-    set_up(cache, OPEN)
+    set_up(cache, NO_SETUP)
     assert data.figures(loader.newest(1), None, ()) == before
 
 
@@ -63,5 +63,5 @@ def test_a_sample_has_the_newest_rows_read_by_other_settings(
     publish(cache, shop(40), columns=SHOP_COLUMNS, segments=4)
     sample = loader.sample(1, Setup(columns={"total": "total_tax"}))
     assert sample.rows == 20  # two segments of ten
-    assert sample.figures(None).charged != loader.sample(1, OPEN).figures(None).charged
-    assert loader.sample(1, OPEN) is loader.sample(1, OPEN)
+    assert sample.figures(None).charged != loader.sample(1, NO_SETUP).figures(None).charged
+    assert loader.sample(1, NO_SETUP) is loader.sample(1, NO_SETUP)

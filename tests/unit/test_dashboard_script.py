@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from cache.roles import ROLES, Role, role_groups
 from cache.settings import Settings
 from cache.storage.documents import SETUP
-from cache.table_setup import OPEN
+from cache.table_setup import NO_SETUP
 from dashboard.backend import Backend
 from dashboard.pages import PAGES
 
@@ -88,11 +88,11 @@ def test_what_a_visitor_chooses_is_in_the_address(backend: Backend) -> None:
 def test_settings_apply_once_saved_and_can_be_reset(backend: Backend) -> None:
     shown = run(backend, "set-up", {})
     shown.selectbox(key="set_up role total").set_value("subtotal_price").run()
-    assert backend.cache.documents.read(SETUP) == OPEN
+    assert backend.cache.documents.read(SETUP) == NO_SETUP
     shown.button(key="save_set_up").click().run()
     assert backend.cache.documents.read(SETUP).columns == {"total": "subtotal_price"}
     shown.button(key="forget_set_up").click().run()
-    assert backend.cache.documents.read(SETUP) == OPEN
+    assert backend.cache.documents.read(SETUP) == NO_SETUP
     assert shown.selectbox(key="set_up role total").value == "recognised"
 
 
