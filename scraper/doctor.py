@@ -245,7 +245,7 @@ def _firewall(dialect: StatementDialect) -> Finding:
     advice = (
         Unproven.advice
         if firewall.unverified_reason(dialect)
-        else "Syncs use other statements, which verify the copy as well."
+        else "Syncs use other statements, which verify the copy too."
     )
     return Finding("firewall", True, what, advice)
 

@@ -240,7 +240,7 @@ def test_a_table_without_a_key_is_told_what_that_costs(examine: Callable[..., di
 @pytest.mark.parametrize(
     ("refuse", "named", "advice"),
     [
-        (["information_schema", "WITH ROLLUP"], "information_schema, WITH ROLLUP", "prove as much"),
+        (["information_schema", "WITH ROLLUP"], "information_schema, WITH ROLLUP", "verify the copy"),
         (["SELECT"], "SELECT", "Ask the host"),
     ],
 )
