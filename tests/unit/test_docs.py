@@ -17,8 +17,10 @@ from cache.errors import OrdersError
 from cache.settings import Settings
 from scraper.settings import ScraperSettings
 
-DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
 COMMAND = re.compile(r"python3? -m (scraper|lab|bench|api|dashboard)(?: ([a-z]+))?")
+
+FREE = re.compile(r"^\s*\||`[^`]{60,}`|\]\([^)]+\)|https?://")  # a line that cannot be broken
 
 
 def read(name: str) -> str:
@@ -111,6 +113,14 @@ def test_every_link_between_documents_resolves(document: Path) -> None:
     broken = [link for link in links if not resolves(document, link)]
 
     assert broken == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_lines_of_documents_have_at_most_100_characters(document: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    long = [line for line in text.splitlines() if len(line) > 100 and not FREE.search(line)]
+
+    assert long == []
 
 
 def resolves(document: Path, link: str) -> bool:
