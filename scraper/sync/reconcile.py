@@ -187,7 +187,7 @@ class Reconciliation:
     def _chunks(self, segments: Sequence[Segment]) -> Iterator[list[Segment]]:
         """Runs of segments that one statement compares, the newest first, each in key order.
 
-        None takes more than half of what is left, so that little is to be written after the last one.
+        No run has more than half of the remaining rows, so that little is left to write after the last comparison.
         """
         rest, rest_rows = list(segments), sum(s.rows for s in segments)
         while rest:

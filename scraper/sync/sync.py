@@ -92,7 +92,7 @@ class _Sync:
     def _copy(
         self, pool: SessionPool, session: Session, before: Snapshot | None, dialect: StatementDialect, workspace: Path
     ) -> None:
-        as_of = now()  # before the first statement: what was committed until here will be in
+        as_of = now()  # before the first statement: all that is committed by now will be in the copy
         table = self._table(pool.first, dialect)
         source = self._source(table, session)
         draft = DraftLoad(self._cache.snapshots, source, table.columns) if before is None else None
