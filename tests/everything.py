@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import httpx
 import psutil
 from cache_factory import cache_in
 from paths import ROOT
+from waiting import wait_for
 
 from cache.storage.records import Worker
 from cache.storage.store import Cache
@@ -88,16 +88,8 @@ def started(lab: Lab, folder: Path, **settings: str) -> Iterator[Everything]:
     """All of it, once the first sync is done and all three stand for the scheduler."""
     running = Everything(lab, folder, **settings)
     try:
-        until(lambda: running.cache.snapshots.head() is not None)
-        until(lambda: len(running.cache.status().workers) == 3)
+        wait_for(lambda: running.cache.snapshots.head() is not None)
+        wait_for(lambda: len(running.cache.status().workers) == 3)
         yield running
     finally:
         running.close()
-
-
-def until(what: Callable[[], object], seconds: float = 90) -> None:
-    """Waits for something to become true."""
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not become true in time"
-        time.sleep(0.1)

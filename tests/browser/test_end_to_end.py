@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
-from everything import KEY, Everything, started, until
+from everything import KEY, Everything, started
 from playwright.sync_api import Browser, Page, expect
+from waiting import wait_for
 
 from lab import Lab
 
@@ -68,7 +69,7 @@ def test_many_refreshes_are_answered_by_few_syncs_that_never_overlap(everything:
         asked = [pool.submit(lambda: everything.cache.runs.request("test").id) for _ in range(10)]
         ids = [future.result() for future in (*posted, *asked)]
     assert by_hand.wait(timeout=120) in (0, 75)
-    until(lambda: all(everything.cache.runs.task(id).ended for id in ids), 120)
+    wait_for(lambda: all(everything.cache.runs.task(id).ended for id in ids), 120)
 
     runs = {run.id: run for run in everything.cache.runs.recent(100) if run.id not in before}
     for id in ids:
@@ -88,15 +89,15 @@ def test_another_worker_answers_the_request_of_a_leader_that_was_killed(everythi
     assert leader is not None
     process = everything.process_of(leader)
     task = everything.cache.runs.request("test")
-    until(lambda: everything.cache.runs.task(task.id).state == "running")
+    wait_for(lambda: everything.cache.runs.task(task.id).state == "running")
     family = process.children(recursive=True)
     assert family
     process.kill()
     process.wait(10)
     _gone, left = psutil.wait_procs(family, timeout=15)
     assert not left, f"children of a killed leader live on: {left}"
-    until(lambda: (now := everything.cache.status().leader) is not None and now.id != leader.id)
-    until(lambda: everything.cache.runs.task(task.id).ended)
+    wait_for(lambda: (now := everything.cache.status().leader) is not None and now.id != leader.id)
+    wait_for(lambda: everything.cache.runs.task(task.id).ended)
     assert everything.cache.runs.task(task.id).state == "completed"
     answer = everything.api if process.pid != everything.processes["api"].pid else None
     if answer is not None:
@@ -118,7 +119,7 @@ def test_a_table_that_lost_most_rows_is_published_after_it_is_accepted(
         assert everything.api.get("/fetch-data?limit=0").json()["total_count"] == before
         accept.click()
         expect(accept).to_have_count(0, timeout=60_000)
-        until(lambda: everything.api.get("/fetch-data?limit=0").json()["total_count"] == everything.lab.rows())
+        wait_for(lambda: everything.api.get("/fetch-data?limit=0").json()["total_count"] == everything.lab.rows())
         expect(page.get_by_text("The last refresh failed")).to_have_count(0, timeout=60_000)
         assert everything.lab.rows() < before / 2
     finally:

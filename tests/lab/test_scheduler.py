@@ -14,28 +14,17 @@ from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
 
 import psutil
 import pytest
 from cache_factory import cache_in, publish
+from waiting import wait_for
 
 from cache.errors import NoWorker
 from cache.storage.records import Run, Task, Worker
 from cache.storage.store import Cache
 
 Environment = Callable[..., dict[str, str]]
-T = TypeVar("T")
-
-
-def wait_for(found: Callable[[], T | None], seconds: float = 60) -> T:
-    """What `found` gives once it gives something."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if result := found():
-            return result
-        time.sleep(0.1)
-    raise AssertionError(f"it did not happen within {seconds} seconds")
 
 
 class Workers:

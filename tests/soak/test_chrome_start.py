@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -14,22 +15,26 @@ from scraper.sync.sync import sync
 pytestmark = pytest.mark.usefixtures("no_browser_left")
 
 
-def hanging(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
-    """A program of this name that is found first, and does nothing for so long."""
+def hanging(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program of this name that is found first, and does nothing."""
     program = folder / "bin" / name
     program.parent.mkdir()
-    program.write_text(f"#!/bin/sh\nexec sleep {seconds}\n")
+    program.write_text("#!/bin/sh\nexec sleep 600\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
 
 
-@pytest.mark.parametrize("seconds", [2, pytest.param(600, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("patience", [5, pytest.param(None, marks=pytest.mark.soak)])
 def test_a_browser_that_hangs_at_its_start_fails_the_sync(
-    copies: Copies, here: Path, monkeypatch: pytest.MonkeyPatch, seconds: int
+    copies: Copies, here: Path, monkeypatch: pytest.MonkeyPatch, patience: int | None
 ) -> None:
-    """The driver waits for it for a minute, or until it ends."""
-    hanging(here, "chromium", monkeypatch, seconds)
+    """`patience`: seconds that Selenium waits for its driver. Without them, the driver waits a minute for Chrome."""
+    hanging(here, "chromium", monkeypatch)
     settings = copies.settings.model_copy(update={"phpmyadmin_login": "browser"})
-    run = sync(copies.cache, settings, log_in)
+    socket.setdefaulttimeout(patience)
+    try:
+        run = sync(copies.cache, settings, log_in)
+    finally:
+        socket.setdefaulttimeout(None)
     assert run.error is not None
     assert (run.outcome, run.error.code) == ("failed", "browser_failed")

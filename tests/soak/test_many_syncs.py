@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ from tempfile import TemporaryDirectory
 import psutil
 import pytest
 from copies import Copies
+from waiting import wait_for
 
 from cache.storage.records import Task
 
@@ -42,13 +42,8 @@ def worker(
 
 
 def finished(copies: Copies, task: Task, seconds: float = 120) -> Task:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = copies.cache.runs.task(task.id)
-        if found.ended:
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"the sync did not end within {seconds} seconds")
+    wait_for(lambda: copies.cache.runs.task(task.id).ended, seconds)
+    return copies.cache.runs.task(task.id)
 
 
 def of_folder(temporary: Path) -> list[str]:
@@ -61,13 +56,6 @@ def of_folder(temporary: Path) -> list[str]:
     return found
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize(("syncs", "measured_from"), [(4, 1), pytest.param(300, 20, marks=pytest.mark.soak)])
 def test_syncs_in_a_row_leave_nothing_over(
@@ -76,11 +64,11 @@ def test_syncs_in_a_row_leave_nothing_over(
     """`measured_from`: by then all that is made once has been made."""
 
     def measured() -> tuple[int, int, int, int]:
-        wait_until(lambda: len(of_folder(temporary)) == 1)  # the worker alone
+        wait_for(lambda: len(of_folder(temporary)) == 1)  # the worker alone
         memory = worker.memory_full_info().uss >> 20
         return worker.num_fds(), worker.num_threads(), len(list(temporary.rglob("*"))), memory
 
-    wait_until(lambda: copies.cache.status().leader is not None, 60)
+    wait_for(lambda: copies.cache.status().leader is not None, 60)
     finished(copies, copies.cache.runs.request("test"))
     first = measured()
     for n in range(syncs):

@@ -12,8 +12,9 @@ import openpyxl
 import polars
 import pytest
 from dashboard_page import figure, open_every_page, sign_in
-from everything import Everything, started, until
+from everything import Everything, started
 from playwright.sync_api import Browser, Page, expect
+from waiting import wait_for
 
 from lab import Lab
 
@@ -125,7 +126,7 @@ def walk(everything: Everything, browser: Browser) -> None:
         expect(accept).to_be_visible()
         assert everything.api.get("/fetch-data?limit=0").json()["total_count"] == kept
         accept.click()
-        until(lambda: everything.api.get("/fetch-data?limit=0").json()["total_count"] == lab.rows() < kept)
+        wait_for(lambda: everything.api.get("/fetch-data?limit=0").json()["total_count"] == lab.rows() < kept)
         expect(page.get_by_text("The last refresh failed")).to_have_count(0)
     finally:
         with lab.connect() as connection, connection.cursor() as cursor:

@@ -198,6 +198,7 @@ def test_an_order_is_read_whole_by_its_key(opened: Orders, rows: list[Row]) -> N
     assert opened.order("nope") is None
 
 
+@pytest.mark.slow
 def test_every_single_column_can_be_missing(rows: list[Row]) -> None:
     for missing in SHOP_COLUMNS[1:]:
         columns = [column for column in SHOP_COLUMNS if column is not missing]

@@ -230,6 +230,7 @@ def test_no_key_of_an_answer_is_left_out(api: Sidecar, name: str, ask: str) -> N
     assert set(answer.json()) >= set(described["required"])
 
 
+@pytest.mark.slow
 def test_schemathesis_finds_nothing(api: Sidecar, tmp_path: Path) -> None:
     """All its checks, on everything but the stream that never ends; while a worker answers refreshes."""
     environment = {

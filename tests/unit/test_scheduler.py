@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from datetime import timedelta
-from typing import TypeVar
 
 import pytest
 from cache_factory import publish
+from waiting import wait_for
 
 from cache.errors import Trouble
 from cache.settings import Settings
 from cache.storage.records import SILENT_AFTER, Run, Worker, now
 from cache.storage.store import Cache
 from scraper.scheduler import FIRST_RETRY, Scheduler
-
-T = TypeVar("T")
-
-
-def wait_for(found: Callable[[], T | None], seconds: float = 60) -> T:
-    """What `found` gives once it gives something."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if result := found():
-            return result
-        time.sleep(0.1)
-    raise AssertionError(f"it did not happen within {seconds} seconds")
 
 
 def leader(cache: Cache) -> Worker | None:
