@@ -6,6 +6,7 @@ import operator
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import combinations
 from random import Random
 from typing import Any
 
@@ -31,6 +32,7 @@ COLUMNS = (
     column("small", "integer"),
     column("listed", "integer"),  # keys that stand in a list; they cannot be merged
     column("unique", "integer"),
+    column("six", "integer"),  # 0 to 5, without NULL
     column("text", "text"),
     column("nested", "json"),
 )
@@ -44,6 +46,7 @@ def draw(lot: Random) -> Values:
         "id": list(range(ROWS)),
         "small": [lot.choice([None, -2, 0, 1, 1, 7]) for _ in range(ROWS)],
         "listed": sorted(lot.choice([-(2**60), -5, 0, 3, 2**60]) for _ in range(ROWS)),
+        "six": [lot.randrange(6) for _ in range(ROWS)],
         "unique": [i * 3 if i % 50 else None for i in range(ROWS)],
         "text": [lot.choice([None, "", "paid", "PAID", "pending", "ä", f"#{lot.randrange(40)}"]) for _ in range(ROWS)],
         "nested": ["[]"] * ROWS,
@@ -149,6 +152,14 @@ def test_rows_and_pages_are_those_of_python(
             page = index.find(query, offset, limit)
             stop = None if limit is None else offset + limit
             assert (page.rows.tolist(), page.total) == (rows[offset:stop], len(rows)), (query, offset, limit)
+
+
+def test_every_set_of_values_is_found(index: ColumnIndex, values: Values) -> None:
+    for size in range(7):
+        for chosen in combinations(range(6), size):
+            query = Query((Condition("six", "in", tuple(map(str, chosen))),))
+            rows = [row for row, value in enumerate(values["six"]) if value in chosen]
+            assert index.find(query).rows.tolist() == rows, chosen
 
 
 @pytest.mark.parametrize("seed", range(2))
