@@ -24,7 +24,7 @@ ADDRESS = "http://127.0.0.1:5000"
 def api(tmp_path: Path) -> Iterator[Sidecar]:
     with sidecar(tmp_path) as running:
         publish(running.cache, 7, verified_at=datetime(2025, 12, 29, 10, 25, tzinfo=UTC))
-        (running.folder / "var").mkdir()
+        (running.folder / "var").mkdir(exist_ok=True)
         (running.folder / "var" / "api_key").write_text(KEY + "\n")
         yield running
 
