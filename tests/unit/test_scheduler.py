@@ -76,19 +76,19 @@ def test_after_a_refused_login_nothing_is_due_until_a_restart(cache: Cache, sche
 
 
 def test_the_requests_of_a_sync_by_hand_that_was_killed_are_run_again(cache: Cache, scheduler: Scheduler) -> None:
-    scheduler._beat()
+    scheduler._heartbeat()
     task = cache.runs.request("test")
     cache.runs.begin(Run(trigger="command", beat_at=now() - SILENT_AFTER * 2))
     assert cache.runs.task(task.id).state == "running"
-    scheduler._tidy()
+    scheduler._close_killed_run()
     assert cache.runs.task(task.id).state == "queued"
 
 
 def test_only_the_leader_starts_a_sync(cache: Cache, scheduler: Scheduler) -> None:
     cache.leadership.heartbeat(Worker())
-    scheduler._beat()
+    scheduler._heartbeat()
     cache.runs.request("test")
-    scheduler._look()
+    scheduler._poll()
     scheduler._start_if_due()
     assert scheduler._child is None
 
@@ -100,10 +100,10 @@ def test_a_step_that_fails_does_not_end_the_scheduler(
     failures: list[str] = []
 
     def fails() -> None:
-        failures.append("look")
+        failures.append("poll")
         raise OSError("no memory to fork")
 
-    monkeypatch.setattr(scheduler, "_look", fails)
+    monkeypatch.setattr(scheduler, "_poll", fails)
     scheduler.start()
     try:
         wait_for(lambda: len(failures) > 2)
