@@ -19,7 +19,7 @@ import psutil
 from cache.errors import OrdersError
 from cache.settings import Settings, env_file
 from cache.storage.backends import open_cache
-from cache.storage.snapshot import StatementDialect
+from cache.storage.source import StatementDialect
 from scraper.client.exporter import Exporter
 from scraper.client.transport import unreachable
 from scraper.errors import NotPhpMyAdmin, StatementBlocked, Unproven

@@ -19,7 +19,8 @@ from cache.storage.backends import open_cache
 from cache.storage.change_log import ChangedRows, Side
 from cache.storage.records import Publication, now
 from cache.storage.segment_writer import SegmentWriter
-from cache.storage.snapshot import CHECKSUMS, JSON, ChangeCounts, Head, Manifest, Segment, Source
+from cache.storage.snapshot import CHECKSUMS, JSON, ChangeCounts, Head, Manifest, Segment
+from cache.storage.source import Source
 from cache.storage.store import Cache
 
 Row = Mapping[str, str | None]

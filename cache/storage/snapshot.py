@@ -13,16 +13,17 @@ from datetime import datetime
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, model_validator
 
 from cache.errors import SnapshotDamaged
 from cache.schema import Column
 from cache.storage import gzip_concat
 from cache.storage.mapped_files import mapped
+from cache.storage.source import Source
 
 PARQUET, JSON, GZIP = "rows.parquet", "rows.json", "rows.deflate"
 OFFSETS, COLUMNS, CHECKSUMS = "offsets.u64", "columns.bin", "checksums.u64"
@@ -78,49 +79,6 @@ class ChangeCounts(BaseModel, frozen=True):
     def total(self) -> int:
         """All of them."""
         return self.inserted + self.updated + self.deleted
-
-
-class StatementDialect(BaseModel, frozen=True):
-    """The SQL constructs that a sync uses. A firewall in front of phpMyAdmin may refuse the default ones.
-
-    Attributes:
-        shape: Where columns and key are read from.
-        grouped: Whether one statement computes the checksums of many ranges (GROUP BY … WITH ROLLUP).
-        joiner: The function that joins the values of a row before they are hashed.
-        digest: The hash function of a row's checksum.
-        rows: `proven` by checksums, or only counted: read page by page (`paged`), or from phpMyAdmin's own export of
-            the whole table (`exported`).
-        refused: The constructs that a firewall refused.
-        since: When it refused them (UTC); None where nothing was refused.
-    """
-
-    shape: Literal["information_schema", "SHOW", "export"] = "information_schema"
-    grouped: bool = True
-    joiner: Literal["CONCAT_WS", "CONCAT"] = "CONCAT_WS"
-    digest: Literal["MD5", "SHA1"] = "MD5"
-    rows: Literal["proven", "paged", "exported"] = "proven"
-    refused: tuple[str, ...] = ()
-    since: datetime | None = None
-
-
-class Source(BaseModel, frozen=True):
-    """Where the rows come from, and how they were read.
-
-    Attributes:
-        timezone: What DATETIME values mean, an IANA name.
-        server: Version of MySQL or MariaDB.
-        phpmyadmin: Version of phpMyAdmin.
-        dialect: The SQL constructs that the sync used; stored as `forms`.
-    """
-
-    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
-
-    database: str
-    table: str
-    timezone: str = "UTC"
-    server: str = ""
-    phpmyadmin: str = ""
-    dialect: StatementDialect = Field(default=StatementDialect(), validation_alias="forms", serialization_alias="forms")
 
 
 class Manifest(BaseModel, frozen=True):

@@ -19,7 +19,8 @@ import pyarrow as pa
 from cache.schema import Column, Kind
 from cache.storage.records import Run
 from cache.storage.row_encoding import engine
-from cache.storage.snapshot import Snapshot, Source, StatementDialect
+from cache.storage.snapshot import Snapshot
+from cache.storage.source import Source, StatementDialect
 from cache.storage.store import Cache
 from scraper.client.csv_parser import parse_csv
 from scraper.errors import FileRefused, Unproven

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from cache.schema import Column
-from cache.storage.snapshot import Draft, Segment, Snapshot, Source
+from cache.storage.snapshot import Draft, Segment, Snapshot
+from cache.storage.source import Source
 from cache.storage.store import Snapshots
 from scraper.sync.reconcile import gap
 from scraper.table.column_inference import ColumnInference

@@ -11,7 +11,8 @@ from cache.errors import OrdersError, UnknownGeneration
 from cache.schema import Column
 from cache.storage.change_log import ChangedRows
 from cache.storage.records import Publication, Run, Task, now
-from cache.storage.snapshot import Head, Manifest, Segment, Snapshot, Source
+from cache.storage.snapshot import Head, Manifest, Segment, Snapshot
+from cache.storage.source import Source
 from cache.storage.store import Cache
 from scraper.errors import ScrapeError
 from scraper.sync.progress import Reporter

@@ -11,7 +11,8 @@ import orjson
 
 from cache.schema import Column
 from cache.storage.change_log import ChangedRows, Places, Side, Sums
-from cache.storage.snapshot import JSON, OFFSETS, ChangeCounts, Segment, Snapshot, Source
+from cache.storage.snapshot import JSON, OFFSETS, ChangeCounts, Segment, Snapshot
+from cache.storage.source import Source
 from cache.storage.store import Snapshots
 from scraper.sync.row_fingerprints import RowFingerprints
 from scraper.table.table import Table

@@ -14,7 +14,8 @@ from pathlib import Path
 from cache.errors import UnknownGeneration
 from cache.storage.documents import SETUP
 from cache.storage.records import Run, Task, now
-from cache.storage.snapshot import Segment, Snapshot, Source, StatementDialect
+from cache.storage.snapshot import Segment, Snapshot
+from cache.storage.source import Source, StatementDialect
 from cache.storage.store import Cache
 from scraper.client.exporter import Exporter
 from scraper.client.session import Session

@@ -12,7 +12,7 @@ from dataclasses import replace
 import pyarrow as pa
 
 from cache.schema import Column, Kind
-from cache.storage.snapshot import StatementDialect
+from cache.storage.source import StatementDialect
 from scraper.client.exporter import Exporter
 from scraper.client.retry import retry
 from scraper.errors import AnswerCut, NoTable, StatementBlocked

@@ -10,7 +10,7 @@ import logging
 from datetime import timedelta
 
 from cache.storage.records import now
-from cache.storage.snapshot import StatementDialect
+from cache.storage.source import StatementDialect
 from scraper.client.exporter import PLAIN_SELECT, Exporter
 from scraper.errors import ScrapeError, StatementBlocked, Unproven, Unreachable
 

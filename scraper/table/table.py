@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from cache.schema import Column
 from cache.storage.segment_writer import Checksums
-from cache.storage.snapshot import StatementDialect
+from cache.storage.source import StatementDialect
 from scraper.table import blob_encoding
 
 INTEGER_TYPES = {"tinyint", "smallint", "mediumint", "int", "bigint"}

@@ -15,7 +15,7 @@ import pytest
 from copies import EVERY_TYPE, EVERY_TYPE_ROWS, Copies
 
 from cache.storage.records import Publication
-from cache.storage.snapshot import StatementDialect
+from cache.storage.source import StatementDialect
 from lab import FaultProxy, LoginFixture
 from scraper.client.exporter import Exporter
 from scraper.client.session import Session

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cache.schema import Column
-from cache.storage.snapshot import StatementDialect
+from cache.storage.source import StatementDialect
 from scraper.client.exporter import Exporter
 from scraper.errors import AnswerCut
 from scraper.table.checksums import NO_ROWS, RangeChecksum, range_condition, server_checksums

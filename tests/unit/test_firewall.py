@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cache.storage.snapshot import StatementDialect
+from cache.storage.source import StatementDialect
 from scraper.table.firewall import remembered
 
 
