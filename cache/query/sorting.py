@@ -32,8 +32,8 @@ def rows_in_key_order(matching: Iterable[BlockRows], counts: Iterable[int], offs
     """
     pages = []
     for (block, mask), count in zip(matching, counts, strict=True):
-        if offset < count and stop > 0:
-            low, high = max(offset, 0), min(stop, count)
+        low, high = max(offset, 0), min(stop, count)
+        if low < high:
             rows = np.arange(low, high) if mask is None else np.flatnonzero(mask)[low:high]
             pages.append(rows + block.start)
         offset, stop = offset - count, stop - count
@@ -164,9 +164,8 @@ class _Candidates:
         order = np.lexsort(orders)[: self._count]
         self._rows, self._keys = [rows[order]], [[each[order]] for each in keys]
         self._unsorted = 0
-        if len(order) == self._count:
-            self._threshold = [each[order[-1:]].tolist()[0] for each in keys]
-            self._threshold_row = int(rows[order[-1]])
+        self._threshold = [each[order[-1:]].tolist()[0] for each in keys]
+        self._threshold_row = int(rows[order[-1]])
 
 
 def _best(column: Values, descending: bool) -> Any:
