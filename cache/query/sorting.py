@@ -127,19 +127,19 @@ class _Candidates:
         self._rows: list[RowNumbers] = []
         self._keys: list[list[npt.NDArray[Any]]] = [[] for _ in sort]
         self._unsorted = 0  # rows added since the last sort
-        self._threshold: list[Key] | None = None  # keys of the last row, once there are enough rows
-        self._threshold_row = 0
+        self._threshold: tuple[list[Key], int] | None = None  # keys and number of the last row, once there are enough
 
     def better(self, block: Block | MergedBlocks, mask: RowMask) -> RowNumbers | None:
         """Positions of rows in the block that may be among the first; None where no later block has any either."""
         if self._threshold is None:
             return _positions(block, mask)
+        threshold, row = self._threshold
         name, descending = self._sort[0]
         best = _best(block[name], descending)
-        if best < self._threshold[0] if descending else best > self._threshold[0]:
+        if best < threshold[0] if descending else best > threshold[0]:
             return None
-        before = _before(block, self._sort, self._threshold, block.start < self._threshold_row)
-        return (before if mask is None else before & mask).nonzero()[0]
+        before = _before(block, self._sort, threshold, block.start < row)
+        return np.flatnonzero(before if mask is None else before & mask)
 
     def add(self, block: Block | MergedBlocks, rows: RowNumbers) -> None:
         self._rows.append(rows + block.start)
@@ -164,8 +164,7 @@ class _Candidates:
         order = np.lexsort(orders)[: self._count]
         self._rows, self._keys = [rows[order]], [[each[order]] for each in keys]
         self._unsorted = 0
-        self._threshold = [each[order[-1:]].tolist()[0] for each in keys]
-        self._threshold_row = int(rows[order[-1]])
+        self._threshold = [each[order[-1:]].tolist()[0] for each in keys], int(rows[order[-1]])
 
 
 def _best(column: Values, descending: bool) -> Any:
@@ -232,4 +231,4 @@ def _text_ranks(texts: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
 
 
 def _positions(block: Block | MergedBlocks, mask: RowMask) -> RowNumbers:
-    return np.arange(block.rows) if mask is None else mask.nonzero()[0]
+    return np.arange(block.rows) if mask is None else np.flatnonzero(mask)
