@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 
 import pytest
 from copies import Copies
+from selenium.webdriver.chromium import remote_connection
+from selenium.webdriver.remote.client_config import ClientConfig
 
 from scraper.login.login import log_in
 from scraper.sync.sync import sync
@@ -24,17 +25,14 @@ def hanging(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
 
 
-@pytest.mark.parametrize("patience", [5, pytest.param(None, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("patience", [5, pytest.param(120, marks=pytest.mark.soak)])
 def test_a_browser_that_hangs_at_its_start_fails_the_sync(
-    copies: Copies, here: Path, monkeypatch: pytest.MonkeyPatch, patience: int | None
+    copies: Copies, here: Path, monkeypatch: pytest.MonkeyPatch, patience: int
 ) -> None:
-    """`patience`: seconds that Selenium waits for its driver. Without them, the driver waits a minute for Chrome."""
+    """`patience`: seconds that Selenium waits for its driver. The driver waits for Chrome for a minute."""
+    monkeypatch.setattr(remote_connection, "ClientConfig", lambda **o: ClientConfig(**{**o, "timeout": patience}))
     hanging(here, "chromium", monkeypatch)
     settings = copies.settings.model_copy(update={"phpmyadmin_login": "browser"})
-    socket.setdefaulttimeout(patience)
-    try:
-        run = sync(copies.cache, settings, log_in)
-    finally:
-        socket.setdefaulttimeout(None)
+    run = sync(copies.cache, settings, log_in)
     assert run.error is not None
     assert (run.outcome, run.error.code) == ("failed", "browser_failed")
