@@ -94,7 +94,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         Path("var"),
         validate_default=True,
-        description="Folder for everything the product stores. A relative path counts from the checkout.",
+        description="Folder for everything the product stores, absolute or relative to the checkout.",
     )
     cache_url: str = Field(
         default_factory=lambda settings: f"file:{settings.get('data_dir', Path()) / 'cache'}",
@@ -107,7 +107,7 @@ class Settings(BaseSettings):
         30, gt=0, le=YEAR, description="Minutes after which a sync and its Chrome are stopped."
     )
     refresh_min_seconds: float = Field(
-        60, ge=0, description="Seconds after a verification in which `?refresh=true` starts no new sync."
+        60, ge=0, description="For this many seconds after a verification, `?refresh=true` starts no new sync."
     )
     scheduler: Literal["auto", "off"] = Field("auto", description="`off`: this process never runs scheduled syncs.")
     shopify_api_key: SecretStr | None = Field(
@@ -132,7 +132,9 @@ class Settings(BaseSettings):
         "6000/minute", description="Limit of requests for each key and each IP address, such as `600/minute`, or `off`."
     )
     failed_keys_limit: str = Field(
-        "60/minute", description="Wrong keys after which an IP address is blocked for the rest of the period, or `off`."
+        "60/minute",
+        description="Number of wrong keys in a period, such as `60/minute`, after which an IP address is blocked for "
+        "the rest of the period, or `off`.",
     )
     trusted_proxies: str | None = Field(
         None,
@@ -162,7 +164,8 @@ class Settings(BaseSettings):
     )
     dashboard_url: str | None = Field(
         None,
-        description="Public URL of the dashboard, such as `https://orders.example.com`. Sign-ins return to it.",
+        description="Public URL of the dashboard, such as `https://orders.example.com`. After a sign-in, the "
+        "provider redirects the browser to this URL.",
     )
     dashboard_operators: str = Field(
         "", description="Operators who sign in by OpenID Connect: comma-separated e-mail addresses or `@domains`."
@@ -171,9 +174,10 @@ class Settings(BaseSettings):
         "", description="Viewers who sign in by OpenID Connect: comma-separated e-mail addresses or `@domains`."
     )
     dashboard_personal_data: Literal["operators", "everyone"] = Field(
-        "operators", description="Who sees the columns of PERSONAL_COLUMNS on the dashboard."
+        "operators",
+        description="Who sees the columns of PERSONAL_COLUMNS on the dashboard: `operators` or `everyone`.",
     )
-    shop_timezone: str = Field("UTC", description="IANA time zone of the dashboard's days.")
+    shop_timezone: str = Field("UTC", description="IANA time zone in which the dashboard begins and ends days.")
     shop_currency: str | None = Field(
         None, description="Currency that the dashboard shows first. Default: the one with the most orders."
     )

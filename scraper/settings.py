@@ -26,7 +26,8 @@ class ScraperSettings(LoginSettings):
         0.5,
         ge=0,
         le=1,
-        description="A table with less than this share of its previous rows is held back until someone accepts it.",
+        description="If the table has fewer rows than this share of its previous row count, the new copy is not "
+        "published until someone accepts it.",
     )
     changes_days: float = Field(
         30, ge=0, le=3650, description="Days for which the changes of each sync are kept, for `GET /changes`."

@@ -40,13 +40,14 @@ class ClientSettings(Settings):
         None, description='HTTP headers to send with each request, as JSON: `{"X-Access-Token": "…"}`.'
     )
     phpmyadmin_ca_file: Path | None = Field(
-        None, description="PEM file with the certificate of a private CA, trusted in addition to the public CAs."
+        None,
+        description="PEM file with the certificate of a private CA, which is trusted in addition to the public CAs.",
     )
     sync_connections: int = Field(
         1,
         ge=1,
         le=8,
-        description="Number of phpMyAdmin sessions that a sync uses in parallel. Each logs in.",
+        description="Number of phpMyAdmin sessions that a sync uses in parallel. Each session logs in.",
     )
     sync_pause_seconds: float = Field(
         0, ge=0, le=60, description="Pause after each request of a sync, in seconds. Raise it for slow hosts."

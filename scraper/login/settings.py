@@ -15,8 +15,9 @@ class LoginSettings(ClientSettings, StepSettings):
 
     phpmyadmin_login: Literal["auto", "browser", "http", "browser-only"] = Field(
         "auto",
-        description="How to log in. `browser`: Chrome logs in, then plain HTTP exports. `http`: no Chrome. "
-        "`browser-only`: Chrome exports too. `auto`: Chrome if it is installed and has enough memory, else `http`.",
+        description="How to log in. `browser`: Chrome logs in, and the exports run over HTTP without Chrome. "
+        "`http`: Chrome is not used. `browser-only`: the exports also run in Chrome. `auto`: `browser` if Chrome is "
+        "installed and has enough memory, else `http`.",
     )
 
     @property

@@ -24,7 +24,7 @@ def _base_32(value: SecretStr) -> SecretStr:
     try:
         totp(value.get_secret_value())
     except ValueError as error:
-        raise ValueError("is not a base32 secret, as an authenticator app takes it") from error
+        raise ValueError("is not a base32 secret in the form that you enter in an authenticator app") from error
     return value
 
 
@@ -36,7 +36,9 @@ class SecondFactorSettings(BaseModel):
     """The secret behind the codes."""
 
     phpmyadmin_totp_secret: TotpSecret | None = Field(
-        None, description="Base32 secret of phpMyAdmin's two-factor authentication, as an authenticator app takes it."
+        None,
+        description="Base32 secret of phpMyAdmin's two-factor authentication, in the form that you enter in an "
+        "authenticator app.",
     )
 
 
