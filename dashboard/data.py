@@ -1,6 +1,6 @@
-"""Figures that pages show, remembered by Streamlit's cache.
+"""Figures for the pages, cached by Streamlit.
 
-A generation never changes, so what was computed from it stays valid as long as the settings of the table do.
+A generation never changes. Its cached figures stay valid until the set-up of the table changes.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from cache.analytics.values import or_zero
 from cache.query.filters import Condition
 
 Conditions = tuple[Condition, ...]
-MAX_REPEATS = 5  # this number of orders of a customer stands for more too
-MAX_VALUES = 200  # of a filter
+MAX_REPEATS = 5  # customers with more orders are counted as having this many
+MAX_VALUES = 200  # maximum number of values that a filter offers
 
 
 def _key(orders: Orders) -> str:
@@ -34,25 +34,25 @@ _HASH: dict[str | type[Any], Callable[[Any], Any]] = {Orders: _key}
 
 @st.cache_data(max_entries=2, show_spinner=False, hash_funcs=_HASH)
 def currencies(orders: Orders) -> list[tuple[str, int]]:
-    """Each currency with its number of orders, the most frequent first."""
+    """Returns each currency with its number of orders, the most frequent first."""
     return orders.currencies()
 
 
 @st.cache_data(max_entries=2, show_spinner=False, hash_funcs=_HASH)
 def extent(orders: Orders) -> Span | None:
-    """The first and the last order; None where no order has a date."""
+    """Returns the span from the first to the last order; None if no order has a date."""
     return orders.extent()
 
 
 @st.cache_data(max_entries=20, show_spinner=False, hash_funcs=_HASH)
 def values(orders: Orders, name: FilterId) -> list[str]:
-    """The values that a filter offers: the most frequent ones."""
+    """Returns the values that a filter offers, the most frequent first."""
     return list(product_titles(orders)) if name == PRODUCT else orders.values(name)[:MAX_VALUES]
 
 
 @st.cache_data(max_entries=2, show_spinner=False, hash_funcs=_HASH)
 def product_titles(orders: Orders) -> dict[str, str]:
-    """The products that the filter offers, with their titles."""
+    """Returns the products that the filter offers, with their titles."""
     return orders.products(MAX_VALUES)
 
 
@@ -97,7 +97,7 @@ def groups(
 def breakdown(
     orders: Orders, by: DimensionId, span: Span | None, conditions: Conditions, returns: Returns = "returned"
 ) -> list[Group]:
-    """Figures by one dimension, the highest total sales first. The filter by that dimension is not applied."""
+    """Returns figures by one dimension, the highest total sales first. A filter by this dimension is not applied."""
     return groups(orders, (by,), span, _without(by, conditions), returns)
 
 
@@ -121,7 +121,7 @@ def page(
 
 @st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_HASH)
 def products(orders: Orders, span: Span | None, conditions: Conditions, limit: int = 200) -> list[Product]:
-    """The products with the highest sales. The filter by products is not applied."""
+    """Returns the products with the highest sales. A filter by product is not applied."""
     return rankings.products(orders, span, _without(PRODUCT, conditions), limit)
 
 
@@ -129,7 +129,7 @@ def products(orders: Orders, span: Span | None, conditions: Conditions, limit: i
 def customers(
     orders: Orders, span: Span | None, conditions: Conditions, masked: frozenset[str], limit: int = 200
 ) -> list[Customer]:
-    """The customers who spent most (`rankings.customers`)."""
+    """Returns the customers who spent the most (`rankings.customers`)."""
     return rankings.customers(orders, span, conditions, limit, masked)
 
 
@@ -141,5 +141,5 @@ def cohorts(orders: Orders, conditions: Conditions) -> list[Cohort]:
 
 @st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_HASH)
 def repeats(orders: Orders, span: Span | None, conditions: Conditions) -> dict[int, int]:
-    """Number of orders in the period -> number of customers."""
+    """Returns a map from a number of orders in the period to the number of customers who have it."""
     return rankings.repeats(orders, span, conditions, MAX_REPEATS)

@@ -1,4 +1,4 @@
-"""What each page of figures begins and ends with: title, freshness and filters, and notes on what is excluded."""
+"""The top of each page of figures (title, freshness, filters) and its bottom (notes on excluded orders)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ from dashboard.view import View, date_range
 
 
 def head(session: Session, title: str) -> tuple[Orders, Head] | None:
-    """Draws title and freshness, and loads the newest orders; draws why, and returns None, where there are none."""
+    """Draws the title and the freshness, and loads the newest orders.
+
+    Returns:
+        The orders, and the pointer to their generation. None if they cannot be loaded; then the reason is drawn.
+    """
     status = session.cache.status()
     freshness.page_head(session, title, status)
     if status.head is None and (error := status.cache_error):
@@ -38,7 +42,7 @@ def head(session: Session, title: str) -> tuple[Orders, Head] | None:
 
 
 def page(session: Session, title: str) -> Selection | None:
-    """Draws title, freshness and filters. Returns the orders that they select; None where there is no data."""
+    """Draws title, freshness and filters. Returns the selected orders; None if there is no data."""
     loaded = head(session, title)
     if loaded is None:
         return None
@@ -54,7 +58,7 @@ def page(session: Session, title: str) -> Selection | None:
 
 
 def nothing_found(selection: Selection) -> None:
-    """Draws why there is nothing to show, and what to do."""
+    """Draws a message that explains why no orders are shown, and what to do."""
     extent = data.extent(selection.orders)
     if selection.view.filters():
         st.info("No order matches these filters in this period. Clear the filters, or choose other dates.")
@@ -65,7 +69,7 @@ def nothing_found(selection: Selection) -> None:
 
 
 def foot(selection: Selection) -> None:
-    """Draws notes on the time zone, on what is excluded, and on figures that the table does not have."""
+    """Draws notes on the time zone, on excluded orders, and on figures that the table cannot provide."""
     orders = selection.orders
     notes = [f"Times are in the shop's time zone, {orders.timezone}."]
     if others := [part for part in data.currencies(orders) if part[0] != selection.currency]:
@@ -79,21 +83,21 @@ def foot(selection: Selection) -> None:
 
 
 def _now(orders: Orders, head: Head) -> datetime:
-    """When the data was last verified, on the shop's clock."""
+    """Returns the time of the last verification in the shop's time zone, or of the last order if it is later."""
     now = head.updated_at.astimezone(ZoneInfo(orders.timezone)).replace(tzinfo=None)
     extent = data.extent(orders)
-    if extent and extent.end > now:  # orders that came during the sync, or from a clock that is ahead
+    if extent and extent.end > now:  # orders placed during the sync, or with a clock that is ahead
         return min(extent.end, now + timedelta(days=1))
     return now
 
 
 def _until(compared: Span) -> str:
-    """The time at which a compared period ends, where the period itself is in progress."""
+    """Returns a text with the time at which a compared period ends; empty if it ends at midnight."""
     return "" if (compared.end.hour, compared.end.minute) == (0, 0) else f", until {compared.end:%H:%M}"
 
 
 def _currency(session: Session, orders: Orders, view: View) -> str:
-    """The currency of the address, else of the settings, else the one with the most orders."""
+    """Returns the currency in the URL, else in the settings, else the currency with the most orders."""
     codes = [code for code, _ in data.currencies(orders)]
     wanted = (view.currency, orders.setup.currency or "", session.settings.shop_currency or "")
     return next((code for code in wanted if code in codes and code), codes[0] if codes else "")

@@ -1,7 +1,7 @@
-"""Authentication: which key a request comes from, and what that key may do.
+"""Authentication: finds the API key of a request, and the permissions of the key.
 
-A request sends a key, or it comes by a signed address. Authentication takes a few microseconds: two look-ups and two
-counters. Keys that are added, changed or revoked take effect within a second.
+A request sends a key or uses a signed URL. Authentication takes a few microseconds: two look-ups and two counters.
+Added, changed and revoked keys take effect within a second.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ from cache.storage.store import Cache
 
 log = logging.getLogger(__name__)
 
-RELOAD_SECONDS = 0.5  # between two loads of the keys
-RETRY_SECONDS = 30  # after a load that failed
+RELOAD_SECONDS = 0.5  # interval between two loads of the keys
+RETRY_SECONDS = 30  # interval after a load that failed
 ADMISSION = "orders.admission"  # the key of an Admission in an ASGI scope
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a key may do.
+    """The permissions of a key.
 
     Attributes:
         name: The name of the key.
-        digest: The SHA-256 of the key, in hex.
-        scopes: What the key is for.
-        masked: Whether personal data is hidden from it.
-        expires_at: When the key ends, in epoch seconds.
+        digest: The SHA-256 of the key, in hexadecimal.
+        scopes: The scopes of the key.
+        masked: Whether responses to this key mask personal data.
+        expires_at: When the key expires, in epoch seconds.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Access:
         """Checks that the key has a scope.
 
         Raises:
-            Forbidden: It has not.
+            Forbidden: The key does not have this scope.
         """
         if scope not in self.scopes:
             raise Forbidden(self.name, scope)
@@ -77,9 +77,9 @@ class Admission(NamedTuple):
     """A request that was authenticated and counted.
 
     Attributes:
-        access: What its key may do.
-        query: Its query string, without what signs the address. Only this query may be read.
-        authenticator: Who admitted it.
+        access: The permissions of its key.
+        query: Its query string, without the signature. Read parameters only from this query string.
+        authenticator: The authenticator that admitted it.
     """
 
     access: Access
@@ -87,7 +87,7 @@ class Admission(NamedTuple):
     authenticator: Authenticator
 
     def is_valid(self) -> bool:
-        """Whether the key is still valid. It may have expired, or may have been revoked, since the request began."""
+        """Returns whether the key is still valid. It may have expired or been revoked since the request began."""
         return self.authenticator.is_valid(self.access)
 
 
@@ -95,12 +95,12 @@ class Authenticator:
     """Authenticates requests and counts them.
 
     Args:
-        cache: Keeps the other keys.
-        key: The key named `default`, which may do everything.
-        settings: Say how many requests a client may send.
+        cache: Stores all keys except `default`.
+        key: The key named `default`, which has all scopes.
+        settings: The rate limits and the trusted proxies.
 
     Raises:
-        SettingsInvalid: A setting does not parse.
+        SettingsInvalid: A setting cannot be parsed.
     """
 
     def __init__(self, cache: Cache, key: str, settings: Settings) -> None:
@@ -150,7 +150,7 @@ class Authenticator:
         )
 
     def is_valid(self, access: Access) -> bool:
-        """Whether a key that was right still is: it may have expired, or may have been revoked."""
+        """Returns whether an admitted key is still valid. It may have expired or been revoked."""
         now = time.time()
         if now >= self._next_load:
             self._load_keys(now)
@@ -158,16 +158,16 @@ class Authenticator:
         return current is not None and current.digest == access.digest and now < current.expires_at
 
     def sign(self, access: Access, path: str, query: str, expires_at: datetime) -> str:
-        """Signs an address that may read what `access` may read.
+        """Creates a signed URL that may read the same data as `access`.
 
         Args:
             access: The key that signs.
-            path: The path of the address.
+            path: The path of the URL.
             query: The query string without `?`.
-            expires_at: When the address ends.
+            expires_at: When the signed URL expires.
 
         Returns:
-            The address, from its path on.
+            The signed URL without scheme and host.
         """
         return sign_url(self._secret, path, query, access.name, expires_at, access.digest)
 
@@ -186,7 +186,7 @@ class Authenticator:
         self._next_load = time.time() + RELOAD_SECONDS
 
     def _verify_signature(self, path: str, query: bytes) -> Admission | Response:
-        """Admits a signed address: it may read what its signer may read, and nothing else."""
+        """Admits a request with a signed URL. It has at most the scope `read`, and only if its signer has it."""
         try:
             signed = verify_url(self._secret, path, query.decode("latin-1"), self._digest_of)
         except InvalidSignature:
@@ -208,7 +208,7 @@ class RequireKey:
     Args:
         app: The endpoint.
         authenticator: Authenticates a request that the fast path has not authenticated.
-        scope: The scope that the key needs; None: any key will do.
+        scope: The scope that the key needs; None: any valid key is enough.
     """
 
     def __init__(self, app: ASGIApp, authenticator: Authenticator, scope: Scope | None = None) -> None:
@@ -220,7 +220,7 @@ class RequireKey:
         """Calls the endpoint, or sends the refusal.
 
         Raises:
-            Forbidden: The key lacks the scope.
+            Forbidden: The key does not have the scope.
         """
         if ADMISSION not in scope:
             scope[ADMISSION] = self._authenticator.authenticate(scope)
@@ -234,13 +234,13 @@ class RequireKey:
 
 
 def admission_of(request: Request) -> Admission:
-    """The admission of a request that RequireKey let through."""
+    """Returns the admission of a request that RequireKey let through."""
     admission: Admission = request.scope[ADMISSION]
     return admission
 
 
 def key_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
-    """The key of a request: `X-API-Key`, else what follows `Bearer` in `Authorization`."""
+    """Returns the key of a request: the header `X-API-Key`, else the Bearer token in `Authorization`."""
     bearer = None
     for name, value in headers:
         if name == b"x-api-key" and value:

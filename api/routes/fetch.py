@@ -1,4 +1,4 @@
-"""`GET /fetch-data`: plans a request, executes the plan, and does first what the request has to wait for."""
+"""`GET /fetch-data`: waits for a refresh if the request asks for one, then plans and executes the request."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from cache.errors import NoSnapshot, UnknownGeneration
 from cache.settings import Settings
 from cache.storage.store import Cache
 
-PARAMETERS, PLAN = "orders.parameters", "orders.plan"  # the keys of what the fast path leaves in the ASGI scope
-MAX_POLLS = 100  # 304 responses that a view remembers
+PARAMETERS, PLAN = "orders.parameters", "orders.plan"  # keys in the ASGI scope that the fast path sets
+MAX_POLLS = 100  # maximum number of 304 responses that are cached for a view
 POLL_HEADERS = (b"if-none-match", b"accept", b"accept-encoding")  # request headers that a response depends on
 
 
 class FetchEndpoint:
-    """The endpoint.
+    """The endpoint `GET /fetch-data`.
 
     Args:
         cache: The cache.
-        settings: Say how often a refresh may start.
+        settings: Limit how often a refresh may start.
         views: The open generations.
         stream: Follows refreshes.
-        executor: Executes the plans that `prepare` does not.
+        executor: Executes the plans for which `prepare` returns None.
     """
 
     def __init__(
@@ -56,9 +56,9 @@ class FetchEndpoint:
     def try_prepared(
         self, scope: Scope, admission: Admission, headers: Mapping[bytes, bytes]
     ) -> PreparedResponse | None:
-        """The response, if nothing has to be waited for.
+        """Returns the response if it can be sent at once, else None.
 
-        What it finds out stays in the scope for `get`.
+        The parsed parameters and the plan stay in the ASGI scope, where `get` reads them.
 
         Raises:
             OrdersError: The request is refused.
@@ -66,7 +66,7 @@ class FetchEndpoint:
         access = admission.access
         access.require("read")
         view = self._views.open_view()
-        # Clients that poll repeat their request, so a 304 is sent again without reading the request.
+        # Clients that poll repeat the same request. A cached 304 is sent again without parsing the request.
         poll = (admission.query, access.masked, *map(headers.get, POLL_HEADERS))
         if view and (response := view.polls.get(poll)):
             return response
@@ -88,7 +88,7 @@ class FetchEndpoint:
         return plan
 
     async def get(self, request: Request) -> Response | PreparedResponse:
-        """Answers a request that has to wait, or that did not come by the fast path.
+        """Answers a request for which `try_prepared` returned no response, or was not called.
 
         Raises:
             OrdersError: The request is refused.

@@ -1,4 +1,4 @@
-"""Filters, sorts and counts of values, answered from the column arrays of a generation. Needs NumPy alone."""
+"""Answers filters, sorts and facets from the column arrays of a generation. It needs only NumPy."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from cache.storage.column_arrays import Block, Codes, Key, Values, blocks
 from cache.storage.mapped_files import mapped
 from cache.storage.snapshot import COLUMNS, Snapshot
 
-MAX_TOP_ROWS = 5_000  # a page that ends before is selected without sorting all rows, in large tables
-MAX_COMPARED_RANGES = 4  # more ranges of codes are looked up in a table instead of compared one by one
-MAX_SORTED_BYTES = 8 << 20  # of complete sorts that are kept for further pages, in large tables
-MAX_SORTED_TABLES = 4  # that are kept, of small tables: 2.4 MB each at most
-MAX_FACET_CODES = 50_000  # different values of a facet, summed over the blocks, that are counted without a scan
-_MAX_LOOKUP_CODES = 1 << 16  # different codes for which an array of all codes is made
+MAX_TOP_ROWS = 5_000  # in large tables: a page that ends at or before this row is selected without a full sort
+MAX_COMPARED_RANGES = 4  # code ranges that are compared one by one; more than these are looked up
+MAX_SORTED_BYTES = 8 << 20  # in large tables: bytes of sorted row numbers that are kept for further pages
+MAX_SORTED_TABLES = 4  # in small tables: number of sort orders that are kept, 2.4 MB each at most
+MAX_FACET_CODES = 50_000  # a facet with more distinct values, summed over the blocks, needs a scan
+_MAX_LOOKUP_CODES = 1 << 16  # columns with more distinct codes use no lookup array
 
 
 class Matches(NamedTuple):
     """A page of the rows that match.
 
     Attributes:
-        rows: Their row numbers in the snapshot, in the order of the query.
-        total: How many rows match, on all pages.
+        rows: Row numbers in the snapshot, in the order of the query.
+        total: Number of matching rows on all pages.
     """
 
     rows: RowNumbers
@@ -41,8 +41,8 @@ class Matches(NamedTuple):
 class ColumnIndex:
     """The column arrays of a snapshot, mapped at first use and never copied as a whole.
 
-    Some queries need a scan by DuckDB (cache/export): those on columns without arrays, and searches inside texts.
-    `supports` tells. Several threads may use one index.
+    Queries on columns without arrays, and searches inside texts, need a scan by DuckDB (cache/export). `supports`
+    returns whether the index can answer a query. Several threads may use one index.
     """
 
     def __init__(self, snapshot: Snapshot, max_merged_rows: int = MAX_ROWS) -> None:
@@ -50,28 +50,29 @@ class ColumnIndex:
 
         Args:
             snapshot: The generation to answer from.
-            max_merged_rows: The blocks of a table of at most so many rows are merged.
+            max_merged_rows: If the table has at most this many rows, its blocks are merged.
         """
         self._snapshot = snapshot
         self._max_merged_rows = max_merged_rows
         self._columns = snapshot.columns
         self._last_compiled: tuple[Query, list[tuple[str, Predicate]] | None] | None = None
-        self._sorted_rows: dict[Query, npt.NDArray[np.uint32]] = {}  # the least recently used first
-        self._sorted_tables: dict[tuple[Sort, ...], SortedTable] = {}  # the oldest first
+        self._sorted_rows: dict[Query, npt.NDArray[np.uint32]] = {}  # least recently used first
+        self._sorted_tables: dict[tuple[Sort, ...], SortedTable] = {}  # oldest first
 
     def supports(self, query: Query) -> bool:
-        """Whether `find` can answer.
+        """Returns whether `find` can answer the query.
 
         Raises:
-            BadFilter: The query names no column, or does not fit it.
+            BadFilter: The query names an unknown column, a condition does not fit its column, or a sort column has no
+                order.
         """
         return self._compiled(query) is not None
 
     def supports_facet(self, query: Query, column: str) -> bool:
-        """Whether `facet` can answer.
+        """Returns whether `facet` can answer the query.
 
         Raises:
-            BadFilter: The query or `column` names no column, or a condition does not fit its column.
+            BadFilter: The query or `column` names an unknown column, or a condition does not fit its column.
         """
         name = find_column(column, self._columns).name
         if not self.supports(query) or name not in self._indexed_names:
@@ -79,15 +80,16 @@ class ColumnIndex:
         return sum(min(block.rows, block[name].top + 1) for block in self._blocks) <= MAX_FACET_CODES
 
     def find(self, query: Query, offset: int = 0, limit: int | None = None) -> Matches:
-        """Finds a page of the rows that match.
+        """Finds the matching rows and returns one page of them.
 
         Args:
             query: A query that the index `supports`.
-            offset: Rows to leave out before the page.
-            limit: Rows of the page at most; None: all.
+            offset: Number of matching rows before the page.
+            limit: Maximum number of rows in the page; None: all.
 
         Raises:
-            BadFilter: The query names no column, or does not fit it.
+            BadFilter: The query names an unknown column, a condition does not fit its column, or a sort column has no
+                order.
             LookupError: The query needs a scan.
         """
         if not query.conditions and not query.sort:
@@ -110,19 +112,19 @@ class ColumnIndex:
         return Matches(self._sort_all(query, matching)[offset:stop].astype(np.int64), total)
 
     def facet(self, query: Query, column: str, limit: int) -> list[tuple[JsonScalar, int]]:
-        """Counts the values of a column among the rows that match.
+        """Counts the values of a column in the matching rows.
 
         Args:
-            query: A query that the index `supports`; its order does not matter.
+            query: A query that the index `supports`. Its sort order has no effect.
             column: Name of the column.
-            limit: Values at most.
+            limit: Maximum number of values.
 
         Returns:
-            The most frequent values as the rows' JSON has them, with their counts. Equally frequent ones are in the
-            order of the values, NULL last.
+            The most frequent values, as they are written in the JSON of the rows, each with its count. Values with
+            equal counts are in ascending order, NULL last.
 
         Raises:
-            BadFilter: The query or `column` names no column, or a condition does not fit its column.
+            BadFilter: The query or `column` names an unknown column, or a condition does not fit its column.
             LookupError: The query needs a scan.
         """
         counter: Counter[Key | None] = Counter()
@@ -136,13 +138,13 @@ class ColumnIndex:
         return [(json_value(key, described), count) for key, count in most_frequent[:limit]]
 
     def release(self) -> None:
-        """Drops what was computed for queries, to free memory. Other threads may query meanwhile."""
+        """Frees the memory of cached sorts and merged columns. Other threads may run queries at the same time."""
         self._sorted_rows.clear()
         self._sorted_tables.clear()
         self.__dict__.pop("_merged", None)
 
     def _sorted_table(self, table: MergedBlocks, sort: tuple[Sort, ...]) -> SortedTable:
-        """The table in that order; the last few are kept."""
+        """Returns the table sorted by `sort`. The last MAX_SORTED_TABLES sort orders are cached."""
         sorted_table = self._sorted_tables.get(sort)
         if sorted_table is None:
             sorted_table = self._sorted_tables[sort] = SortedTable(table, sort)
@@ -151,7 +153,7 @@ class ColumnIndex:
         return sorted_table
 
     def _sort_all(self, query: Query, matching: Sequence[BlockRows]) -> npt.NDArray[np.uint32]:
-        """All rows that match, in order; the last results are kept."""
+        """Returns all matching rows in the order of the query. Recent results are cached, up to MAX_SORTED_BYTES."""
         rows = self._sorted_rows.pop(query, None)
         if rows is None:
             rows = sort_all(matching, query.sort).astype(np.uint32)
@@ -175,19 +177,19 @@ class ColumnIndex:
 
     @cached_property
     def _indexed_names(self) -> frozenset[str]:
-        """The columns that have arrays in every block."""
+        """Names of the columns that have arrays in every block."""
         names = frozenset(column.name for column in self._columns)
         return names.intersection(*(block.names for block in self._blocks))
 
     @cached_property
     def _merged(self) -> MergedBlocks | None:
-        """All blocks as one; None where the table has none, or is too large."""
+        """All blocks merged into one; None if the table is empty or too large."""
         return MergedBlocks(self._blocks) if 0 < self._snapshot.rows <= self._max_merged_rows else None
 
     def _compiled(self, query: Query) -> list[tuple[str, Predicate]] | None:
-        """The predicate of each condition, with its column; None where the query needs a scan.
+        """Returns the column and the predicate of each condition; None if the query needs a scan.
 
-        The last result is kept, since `find` follows `supports`.
+        The last result is cached, because callers call `supports` and then `find` with the same query.
         """
         last = self._last_compiled
         if last is None or last[0] is not query:
@@ -202,9 +204,9 @@ class ColumnIndex:
         return usable if len(usable) == len(predicates) and names <= self._indexed_names else None
 
     def _matching(self, query: Query, *further: str) -> list[BlockRows]:
-        """The blocks with rows that may match, and which do. `further` columns are needed besides the query's.
+        """Returns the blocks that may have matching rows, each with a mask of its matching rows.
 
-        The merged blocks are used where they have all these columns.
+        The merged block is used if it has all columns of the query and all `further` columns.
         """
         predicates = self._compiled(query)
         if predicates is None:
@@ -217,7 +219,7 @@ class ColumnIndex:
 
 
 def _count_codes(codes: Codes, top: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The different codes, and how often each occurs."""
+    """Returns the distinct codes and the number of occurrences of each."""
     if top > _MAX_LOOKUP_CODES:
         different, counts = np.unique(codes, return_counts=True)
         return different.astype(np.int64), counts
@@ -227,7 +229,7 @@ def _count_codes(codes: Codes, top: int) -> tuple[npt.NDArray[np.int64], npt.NDA
 
 
 def _match_all(predicates: Sequence[tuple[Values, Predicate]]) -> RowMask | Literal[False]:
-    """Which rows of a block pass all predicates; None: all rows, False: none."""
+    """Returns a mask of the rows in a block that pass all predicates. None: all rows pass; False: no row passes."""
     mask: RowMask = None
     for column, predicate in predicates:
         passing = _match_ranges(column, predicate.code_ranges(column))
@@ -239,11 +241,11 @@ def _match_all(predicates: Sequence[tuple[Values, Predicate]]) -> RowMask | Lite
 
 
 def _match_ranges(column: Values, ranges: Sequence[CodeRange]) -> npt.NDArray[np.bool_] | bool:
-    """Which rows have a code in one of the ranges; True: all, False: none.
+    """Returns a mask of the rows whose code is in one of the ranges. True: all rows match; False: no row matches.
 
     Args:
         column: The column of a block.
-        ranges: As a predicate returns them.
+        ranges: Code ranges that a predicate returned.
     """
     if not ranges:
         return False

@@ -1,6 +1,6 @@
-"""Predicates over dictionary codes, and what the codes mean as JSON. See cache/storage/column_arrays.py.
+"""Predicates on dictionary codes (cache/storage/column_arrays.py), and conversion of keys from and to values.
 
-Codes are in the order of the values, so that a predicate is a list of ranges of codes.
+Codes are in the order of their values. A predicate therefore translates into ranges of codes.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from cache.query.values import Value
 from cache.schema import Column
 from cache.storage.column_arrays import Key, Texts, Values, float_keys
 
-CodeRange = tuple[int, int]  # from the first code to before the second
-KeyInterval = tuple[Key | None, Key | None]  # from the first key to before the second; None: no bound
+CodeRange = tuple[int, int]  # first code, and the code after the last one
+KeyInterval = tuple[Key | None, Key | None]  # lower bound (included), upper bound (excluded); None: no bound
 JsonScalar = str | int | float | bool | None
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNSIGNED_OFFSET = 1 << 63
 _EXACT = Context(prec=100)  # more digits than any value has
-# DuckDB's lower() turns two characters beyond ASCII into ASCII letters, and no others.
+# DuckDB's lower() maps only two non-ASCII characters to ASCII letters: U+0130 to i, U+212A to k.
 _UPPER_FORMS = {"i": "iI\u0130", "k": "kK\u212a"}
 
 
 @dataclass(frozen=True)
 class Intervals:
-    """Matches keys in any of the intervals.
+    """Matches keys that are in at least one of the intervals.
 
     Attributes:
         intervals: Intervals of keys, in any order.
@@ -43,13 +43,14 @@ class Intervals:
     nulls: bool = False
 
     def code_ranges(self, column: Values) -> list[CodeRange]:
-        """Translates the keys into codes of one block.
+        """Translates the intervals of keys into ranges of codes of one block.
 
         Args:
-            column: The column's array in that block.
+            column: The array of the column in that block.
 
         Returns:
-            Ranges that neither touch nor overlap, rising, none empty (a single one may be).
+            Ranges in ascending order that neither touch nor overlap. None is empty, except that the range of a single
+            interval may be.
         """
         ranges = [
             (0 if low is None else column.bound(low), column.top if high is None else column.bound(high))
@@ -71,19 +72,19 @@ class PrefixMatch:
     prefix: str
 
     def code_ranges(self, column: Values) -> list[CodeRange]:
-        """Finds the texts with this prefix in one block.
+        """Finds the codes of the texts with this prefix in one block.
 
-        Texts with a common prefix stand together. Each letter of the prefix narrows the ranges found so far, one for
-        each way to write it.
+        Texts with a common prefix have consecutive codes. Each letter of the prefix narrows the ranges. Each form of
+        the letter (lower case, upper case) has its own range.
 
         Args:
-            column: The column's array in that block, of texts.
+            column: The array of the text column in that block.
 
         Returns:
-            Ranges that neither touch nor overlap, rising, none empty.
+            Ranges in ascending order that neither touch nor overlap. None is empty.
         """
         assert isinstance(column, Texts)
-        ranges = {b"": (0, column.top)}  # by the bytes that the texts of the range begin with
+        ranges = {b"": (0, column.top)}  # prefix in UTF-8 -> codes of the texts with this prefix
         for letter in self.prefix:
             ranges = {
                 longer: (start, stop)
@@ -101,15 +102,15 @@ Predicate = Intervals | PrefixMatch
 
 
 def key_interval(value: Value, column: Column) -> tuple[Key, Key]:
-    """The interval of keys that equal a value.
+    """Returns the interval of the keys that equal a value.
 
     Args:
         value: A value of the column's kind, as `parse_value` returns it.
-        column: The column it is compared with.
+        column: The column that the value is compared with.
 
     Returns:
-        The first key that is not less than the value, and the first that is greater. They are the same where no key
-        equals the value, such as a DECIMAL with more decimals than the column has.
+        The first key that is not less than the value, and the first key that is greater than the value. Both keys are
+        equal if no key can equal the value, such as a DECIMAL with more decimals than the column has.
     """
     match value:
         case bytes():
@@ -132,11 +133,11 @@ def key_interval(value: Value, column: Column) -> tuple[Key, Key]:
 
 
 def json_value(key: Key | None, column: Column) -> JsonScalar:
-    """A key as the rows' JSON has its value (docs/api.md).
+    """Converts a key to its value in the JSON of the rows (docs/api.md).
 
     Args:
         key: A key of the column; None for NULL.
-        column: The column, of any kind but `json`.
+        column: The column, of any kind except `json`.
     """
     match column.kind, key:
         case _, None:
@@ -179,5 +180,5 @@ def merge_ranges(ranges: Sequence[CodeRange]) -> list[CodeRange]:
 
 
 def _after_prefix(prefix: bytes) -> bytes:
-    """Sorts behind every UTF-8 text with this prefix: no text holds the byte 0xFF."""
+    """Returns a key that sorts after every UTF-8 text with this prefix: UTF-8 does not use the byte 0xFF."""
     return prefix + b"\xff"

@@ -1,7 +1,7 @@
-"""What a generation is made of, and how it is read. `docs/snapshot-format.md` describes the files.
+"""The records that describe a generation, and its reader. `docs/snapshot-format.md` describes the files.
 
-Everything but the pointer is immutable once it is written. A generation lists its segments; each segment holds the rows
-of one key range in six files, which several generations may share.
+All files except the pointer are immutable. A generation is a list of segments. A segment contains the rows of one key
+range, in six files. Several generations may share a segment.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ class File(BaseModel, frozen=True):
 
 
 class Segment(BaseModel, frozen=True):
-    """The rows of one key range, or of the whole table where it has no integer key.
+    """The rows of one key range, or of the whole table if it has no integer key.
 
     Attributes:
         id: The first 128 bits of the SHA-256 of its files' digests, in hexadecimal.
-        rows: How many rows it holds.
-        low: The lowest key of its range; None for no lower bound.
-        high: The key behind its range; None for no upper bound.
+        rows: Number of rows.
+        low: Lower bound of the key range, included; None: no lower bound.
+        high: Upper bound of the key range, excluded; None: no upper bound.
         checksum: The exact sum of the checksums of its rows.
-        crc32: CRC-32 of its JSON without the last comma.
-        files: Its files by their names.
-        misfits: By column, how many values do not fit the column's kind.
-        zero_dates: By column, how many dates exist in no calendar.
+        crc32: CRC-32 of its JSON file without the last comma.
+        files: Its files, by name.
+        misfits: For each column, the number of values that do not fit the column's kind.
+        zero_dates: For each column, the number of dates that exist in no calendar.
     """
 
     id: str
@@ -64,12 +64,12 @@ class Segment(BaseModel, frozen=True):
 
     @property
     def bytes(self) -> int:
-        """Size of all its files."""
+        """Total size of its files, in bytes."""
         return sum(file.size for file in self.files.values())
 
 
 class ChangeCounts(BaseModel, frozen=True):
-    """How many rows differ from the generation before."""
+    """Numbers of rows that were inserted, updated and deleted since the previous generation."""
 
     inserted: int = 0
     updated: int = 0
@@ -77,7 +77,7 @@ class ChangeCounts(BaseModel, frozen=True):
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """Number of all changed rows."""
         return self.inserted + self.updated + self.deleted
 
 
@@ -85,16 +85,16 @@ class Manifest(BaseModel, frozen=True):
     """One generation: the list of its segments. Written once, never edited.
 
     Attributes:
-        generation: Its number, from 1.
-        parent: The generation that it was published over; None for the first.
+        generation: Number of the generation. The first has number 1.
+        parent: Number of the generation that it replaced as the newest; None for the first.
         created_at: When it was published (UTC).
-        as_of: As in Head, when it was published. A later confirmation moves only the Head.
-        verified_at: As in Head, when it was published.
-        reason: As in Head, when it was published.
-        source: Where the rows come from.
+        as_of: `Head.as_of` at publication. A later confirmation changes only the Head.
+        verified_at: `Head.verified_at` at publication.
+        reason: `Head.reason` at publication.
+        source: The table that the rows were copied from.
         columns: The columns in the order of the table.
-        segments: The segments in key order; together they cover every key once.
-        changes: How many rows differ from the parent.
+        segments: The segments in key order. Together they cover every key exactly once.
+        changes: Numbers of rows that differ from the parent.
     """
 
     generation: int
@@ -110,11 +110,11 @@ class Manifest(BaseModel, frozen=True):
 
     @model_validator(mode="after")
     def _cover_every_key_once(self) -> Self:
-        """A gap or an overlap would lose or repeat rows, which the checksums of the ranges do not show."""
+        """Refuses gaps and overlaps. They would lose or repeat rows, and the range checksums would not show it."""
         bounds = [None, *(bound for s in self.segments for bound in (s.low, s.high)), None]
         pairs = zip(bounds[::2], bounds[1::2], strict=True)
-        rising = all(s.low is None or s.high is None or s.low < s.high for s in self.segments)
-        if self.segments and not (rising and all(left == right for left, right in pairs)):
+        ascending = all(s.low is None or s.high is None or s.low < s.high for s in self.segments)
+        if self.segments and not (ascending and all(left == right for left, right in pairs)):
             raise ValueError("the segments do not cover every key exactly once")
         if any(s.low is None for s in self.segments[1:]):
             raise ValueError("only the first segment may be open below")
@@ -122,22 +122,22 @@ class Manifest(BaseModel, frozen=True):
 
     @property
     def rows(self) -> int:
-        """How many rows it holds."""
+        """Number of rows."""
         return sum(segment.rows for segment in self.segments)
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Names of the key's columns, in order; empty where the table has no key."""
+        """Names of the key columns, in the order of the key; empty if the table has no key."""
         return tuple(c.name for c in sorted((c for c in self.columns if c.key), key=lambda c: c.key))
 
 
 class Draft(BaseModel, frozen=True):
-    """How far a first load is, for the sync that continues it.
+    """The finished part of a first load. If the load is interrupted, the next sync continues it.
 
     Attributes:
-        source: Where the rows come from.
-        columns: The columns, as far as their kinds are known.
-        segments: The segments that are finished, in key order from the lowest key on.
+        source: The table that the rows were copied from.
+        columns: The columns, with the kinds that are known so far.
+        segments: The finished segments, in key order, starting with the lowest key.
     """
 
     source: Source
@@ -146,15 +146,16 @@ class Draft(BaseModel, frozen=True):
 
 
 class Head(BaseModel, frozen=True):
-    """The pointer: the newest generation, and how fresh it is. All times are UTC.
+    """The pointer to the newest generation, with its freshness. All times are UTC.
 
     Attributes:
-        generation: Its number.
-        as_of: The moment before the first statement of the sync that published or confirmed it.
+        generation: Number of the generation.
+        as_of: The moment before the first statement of the sync that published or last confirmed the generation.
         verified: Whether the last sync proved every range equal to the table.
-        verified_at: The moment before the first statement of the last sync that did; None: no sync ever did.
-        checked_at: The same, or later where only the newest and the recently changed rows were compared since.
-        reason: Why it is not verified.
+        verified_at: The moment before the first statement of the last sync that compared every range and proved all
+            equal; None if there was none.
+        checked_at: Equal to `verified_at`, or later if a later sync compared only the newest and recently changed rows.
+        reason: Why the generation is not verified; None if it is.
     """
 
     generation: int
@@ -166,7 +167,7 @@ class Head(BaseModel, frozen=True):
 
     @property
     def updated_at(self) -> datetime:
-        """From when the age of the data counts: the last verification, or the sync itself where there was none."""
+        """The start of the age of the data: `verified_at`, or `as_of` if no sync has verified the data."""
         return self.verified_at or self.as_of
 
 
@@ -174,24 +175,24 @@ class Snapshot:
     """One generation, opened for reading.
 
     Attributes:
-        manifest: What it is made of.
-        head: How fresh it is.
+        manifest: The list of its segments.
+        head: The freshness of the generation.
     """
 
     def __init__(self, manifest: Manifest, head: Head, segments: Path) -> None:
         """Reads nothing yet.
 
         Args:
-            manifest: What it is made of.
-            head: How fresh it is.
-            segments: The folder of segments.
+            manifest: The list of its segments.
+            head: The freshness of the generation.
+            segments: The folder that contains the segments.
         """
         self.manifest = manifest
         self.head = head
         self._folder = segments
 
     def check(self) -> Self:
-        """Compares the sizes of all files.
+        """Checks that all files exist and have the sizes that the manifest records.
 
         Returns:
             This snapshot.
@@ -205,22 +206,22 @@ class Snapshot:
 
     @cached_property
     def faults(self) -> dict[str, str]:
-        """What was wrong when this was first asked: by the id of a segment, its fault (see `fault`)."""
+        """The faults of damaged segments (see `fault`) by segment id, as they were at the first access."""
         found = ((segment.id, fault(self._folder, segment)) for segment in self.manifest.segments)
         return {id: problem for id, problem in found if problem is not None}
 
     def holds(self, segment: Segment) -> bool:
-        """Whether the files of a segment are there and have their sizes."""
+        """Returns whether all files of a segment exist and have the recorded sizes."""
         return fault(self._folder, segment) is None
 
     @property
     def generation(self) -> int:
-        """Its number."""
+        """Number of the generation."""
         return self.manifest.generation
 
     @property
     def rows(self) -> int:
-        """How many rows it holds."""
+        """Number of rows."""
         return self.manifest.rows
 
     @property
@@ -229,7 +230,7 @@ class Snapshot:
         return self.manifest.columns
 
     def paths(self, name: str) -> list[Path]:
-        """The paths of one kind of file, a path for each segment, in key order.
+        """Returns the paths of one kind of file, one for each segment, in key order.
 
         Args:
             name: One of SEGMENT_FILES.
@@ -238,15 +239,15 @@ class Snapshot:
 
     @property
     def json_size(self) -> int:
-        """Bytes of all rows in a JSON array, with the commas between them."""
+        """Size in bytes of all rows as JSON, with the commas between them, without brackets."""
         return max(0, sum(segment.files[JSON].size for segment in self.manifest.segments) - 1)
 
     def json_slices(self, start: int = 0, stop: int | None = None) -> Iterator[memoryview]:
-        """Rows as JSON joined by commas: slices of the mapped files, nothing is copied.
+        """Yields rows as JSON, joined by commas. The parts are slices of the mapped files: nothing is copied.
 
         Args:
             start: The number of the first row, in key order.
-            stop: The number behind the last row; None for all.
+            stop: The number of the row after the last one; None: up to the last row of the table.
         """
         stop = self._firsts[-1] if stop is None else min(stop, self._firsts[-1])
         segment = bisect_right(self._firsts, start) - 1
@@ -258,10 +259,10 @@ class Snapshot:
             segment += 1
 
     def gather(self, rows: npt.NDArray[np.int64]) -> bytes:
-        """Some rows as JSON joined by commas: a copy, for a page.
+        """Returns the given rows as JSON, joined by commas. The data is copied.
 
         Args:
-            rows: Their numbers, in the order that is wanted.
+            rows: Row numbers, in the order of the result.
         """
         slices: list[memoryview] = []
         first = end = 0
@@ -272,15 +273,15 @@ class Snapshot:
                 json, offsets = self._maps[segment]
             slices.append(json[offsets[row - first] : offsets[row - first + 1]])
         if slices:
-            slices[-1] = slices[-1][:-1]  # without its comma
+            slices[-1] = slices[-1][:-1]  # without the last comma
         return b"".join(slices)
 
     def gzip_slices(self, head: bytes, tail: bytes) -> list[bytes | memoryview]:
-        """A gzip body with all rows as JSON joined by commas: slices of the mapped files.
+        """Returns a gzip body with all rows as JSON, joined by commas. The parts are slices of the mapped files.
 
         Args:
-            head: What stands before the rows, not compressed.
-            tail: What stands after them, not compressed.
+            head: Uncompressed bytes before the rows.
+            tail: Uncompressed bytes after the rows.
         """
         return gzip_concat.member(head, self._compressed, tail)
 
@@ -294,33 +295,33 @@ class Snapshot:
 
     @cached_property
     def _firsts(self) -> list[int]:
-        """The number of each segment's first row, and that of all rows."""
+        """The number of the first row of each segment, followed by the total number of rows."""
         return list(accumulate((segment.rows for segment in self.manifest.segments), initial=0))
 
     @cached_property
     def _maps(self) -> list[tuple[memoryview, memoryview]]:
-        """The JSON and the offsets of each segment."""
+        """The mapped JSON and the mapped row offsets of each segment."""
         paths = zip(self.paths(JSON), self.paths(OFFSETS), strict=True)
         return [(mapped(json), mapped(offsets).cast("Q")) for json, offsets in paths]
 
     def verify(self) -> list[str]:
-        """Reads every file and compares its digest; returns the ids of the segments that are damaged."""
+        """Reads every file and compares its digest. Returns the ids of the damaged segments."""
         return [s.id for s in self.manifest.segments if fault(self._folder, s, digests=True)]
 
 
 def fault(folder: Path, segment: Segment, digests: bool = False) -> str | None:
-    """What is wrong with the files of a segment.
+    """Checks the files of a segment.
 
     Args:
         folder: The folder of segments.
-        segment: As the manifest lists it.
-        digests: Whether to compare the SHA-256 digests too, beside the sizes.
+        segment: The segment, as the manifest records it.
+        digests: Whether to compare the SHA-256 digests in addition to the sizes.
 
     Returns:
-        The first fault in words that follow the name of the segment; None where it is intact.
+        The first fault, such as "has a damaged rows.json"; None if the segment is intact.
     """
     for name in SEGMENT_FILES:
-        if name not in segment.files:  # an older version wrote it, which had no such file
+        if name not in segment.files:  # written by an older version that had no such file
             return f"has no {name}"
         path, file = folder / segment.id / name, segment.files[name]
         try:

@@ -1,6 +1,6 @@
-"""Requests to phpMyAdmin: rows of a SELECT through its export form, the table's structure, the number of rows.
+"""Sends requests to phpMyAdmin, for rows (through its export form), the table's structure, and the number of rows.
 
-A response that ends early at the end of a row looks complete. Only the callers, who know checksums or counts, can tell.
+A response that is cut at the end of a row looks complete. Callers detect this by checksums or row counts.
 """
 
 from __future__ import annotations
@@ -62,27 +62,27 @@ _STRUCTURE_FIELDS = {
 
 @dataclass(frozen=True)
 class _Request:
-    """A statement for the export form, or none for phpMyAdmin's own export; or a request for the number of rows."""
+    """An export of a statement (`sql`), an export of the table (no `sql`), or a request for the row count."""
 
     sql: str = ""
     fields: Mapping[str, str] = field(default_factory=dict)
-    """Those that differ from an export of rows."""
+    """Form fields that differ from an export of rows."""
     counts: bool = False
 
 
 class Exporter:
     """Sends requests in one session, one at a time, with a pause between them.
 
-    All requests go through `_respond`. There the login is renewed when the session has ended, and nowhere else.
+    All requests pass through `_respond`, the only place that logs in again after the session has ended.
 
     Attributes:
-        received: Bytes of all responses, as they were sent.
-        busy: Seconds from each request to the end of its response, summed up.
+        received: Size of all responses in bytes, before decompression.
+        busy: Total duration in seconds of all requests, each up to the end of its response.
 
     Args:
-        session: From a login.
-        settings: They name the database and the table, which phpMyAdmin's forms need.
-        log_in_again: Opens a new session in place of one that ended. Without it, SessionLost is raised.
+        session: A session that a login opened.
+        settings: The database and the table for phpMyAdmin's forms, and the pause between requests.
+        log_in_again: Opens a new session after the old one has ended. If it is None, SessionLost is raised instead.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Exporter:
         self._log_in_again = log_in_again
         self._settings = settings
         self._host = urlsplit(settings.phpmyadmin_url).netloc
-        self._null = secrets.token_hex(8)  # stands for NULL, without quotes; the same text as a value has quotes
+        self._null = secrets.token_hex(8)  # NULL, when unquoted; a value with the same text is quoted
         self._use(session)
         self._renewed_when_blocked = False
         self._compression = CompressionChoice()
@@ -121,16 +121,16 @@ class Exporter:
         """Runs a SELECT.
 
         Args:
-            sql: The statement. It names its columns c0, c1 and so on.
-            columns: How many there are, two at least.
-            alias: What these names begin with, if not with c.
+            sql: The statement. Its columns must be named c0, c1 and so on.
+            columns: Number of columns, at least two.
+            alias: Prefix of the column names in the statement.
 
         Returns:
             The rows, all values as text, in columns c0, c1 and so on.
 
         Raises:
             AnswerCut: The response ended too early.
-            SessionLost: The session ended, and the new one too.
+            SessionLost: The session ended, and the new session ended too.
             LoginRefused: The session ended, and the new login was refused.
             StatementRefused: The database refused the statement.
             StatementBlocked: A firewall refused the statement, twice.
@@ -157,7 +157,7 @@ class Exporter:
 
         Args:
             header: The names of the columns.
-            sql: The statement. Without one, phpMyAdmin exports the whole table in its own way.
+            sql: The statement. If it is empty, phpMyAdmin exports the whole table.
 
         Yields:
             The rows in batches, at least one, in columns c0, c1 and so on.
@@ -169,10 +169,10 @@ class Exporter:
 
         Args:
             sql: The statement.
-            first: The name of its first column. The others differ between servers.
+            first: The name of its first column. The other columns differ between servers.
 
         Returns:
-            The rows, by the names of their columns.
+            The rows, each as a dictionary from column name to value.
         """
         with self._respond(_Request(sql), SpooledBody) as body:
             line = body.readline().decode("utf-8", "replace").rstrip("\n")
@@ -186,12 +186,12 @@ class Exporter:
         return rows.to_pylist()  # type: ignore[no-any-return]
 
     def structure(self) -> str:
-        """The structure of the table as SQL, by phpMyAdmin's own export; see `select` for errors."""
+        """Returns the structure of the table as SQL, exported by phpMyAdmin; see `select` for errors."""
         with self._respond(_Request(fields=_STRUCTURE_FIELDS), SpooledBody) as body:
             return body.read().decode("utf-8", "replace")
 
     def count(self) -> int:
-        """The number of rows, as phpMyAdmin counts them for its list of tables; see `select` for errors."""
+        """Returns the number of rows that phpMyAdmin counts for its list of tables; see `select` for errors."""
         with self._respond(_Request(counts=True), SpooledBody) as body:
             response = body.read()
         try:
@@ -212,14 +212,13 @@ class Exporter:
             except ValueError as error:  # Arrow's errors too
                 raise export_error(body) from error
 
-    # -- the one way to send them
+    # -- sending
 
     def _respond(self, request: _Request, open_body: Callable[[], Body]) -> Body:
         """Sends a request; logs in again and sends it once more if the session has ended.
 
-        A firewall in front, or a control panel that shows its own login page, answers with a page that is not
-        phpMyAdmin's. If not even the plainest statement passes then, the session may have ended. One new login is
-        tried for that.
+        A firewall, or a control panel with its own login page, returns pages that are not from phpMyAdmin. If even
+        PLAIN_SELECT is blocked, the session may have ended. One new login is tried in this case.
         """
         try:
             return self._send_twice(request, open_body)
@@ -237,7 +236,7 @@ class Exporter:
         return self._send_twice(request, open_body)
 
     def _passes(self, sql: str, blocked: _Request) -> bool:
-        """Whether a statement passes, unless it is the one that was blocked."""
+        """Returns whether a statement passes; False if it is the statement that was blocked."""
         if blocked.sql == sql:
             return False
         try:
@@ -249,7 +248,7 @@ class Exporter:
     def _send_twice(self, request: _Request, open_body: Callable[[], Body]) -> Body:
         """Sends a request, and once more if it is blocked.
 
-        A proxy may show a page of its own while it starts, for example. A firewall blocks the request twice.
+        The first block may be temporary, such as the page of a proxy that is starting. A firewall blocks both times.
         """
         try:
             return self._send(request, open_body())
@@ -273,7 +272,7 @@ class Exporter:
         return body
 
     def _prepared(self, request: _Request) -> tuple[str, dict[str, str]]:
-        """The URL of a request, and its form."""
+        """Returns the URL and the form fields of a request."""
         url = self._session.export_url
         form = {
             "db": self._settings.phpmyadmin_database,

@@ -1,4 +1,4 @@
-"""Logs in to phpMyAdmin, in Chrome or over plain HTTP, and hands over a session."""
+"""Logs in to phpMyAdmin, in Chrome or over plain HTTP, and returns a session."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ log = logging.getLogger(__name__)
 
 
 def log_in(settings: LoginSettings) -> Session:
-    """Logs in. Chrome is closed afterwards, unless it makes the exports too: then `Session.page` has to be closed.
+    """Logs in to phpMyAdmin and saves the page if the login fails (see `scraper.login.failure_pages`).
 
-    The page on which a login fails is saved, see `scraper.login.failure_pages`.
+    Returns:
+        The session. Chrome is already closed, unless it also makes the exports: then close `Session.page` at the end.
 
     Raises:
         ScrapeError: The login failed: Unreachable, NotPhpMyAdmin, LoginRefused, CertificateRefused, BrowserFailed, or
@@ -47,7 +48,7 @@ def log_in(settings: LoginSettings) -> Session:
 
 
 def choose_method(settings: LoginSettings) -> tuple[str, str]:
-    """Which value of PHPMYADMIN_LOGIN applies on this machine, and why."""
+    """Returns the login method to use on this machine (a value of PHPMYADMIN_LOGIN), and the reason."""
     if settings.phpmyadmin_login != "auto":
         return settings.phpmyadmin_login, "PHPMYADMIN_LOGIN says so"
     browser, memory = find_browser(), available_memory()

@@ -1,7 +1,7 @@
-"""The loop that proves the copy: compare blocks of rows with the server, export those that differ, compare these again.
+"""The loop that proves the copy: compare blocks of rows with the server, export the blocks that differ, compare again.
 
-Blocks are compared newest first, in statements of a few seconds each. What differs in one is exported before the next
-statement, so that its rows are written while the server computes.
+The newest blocks are compared first, in statements of a few seconds each. Blocks that differ are exported before the
+next statement. Their rows are written while the server computes.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from scraper.table.checksums import NO_ROWS, RangeChecksum, server_checksums
 from scraper.table.key_ranges import WHOLE, Range, merge_neighbours
 from scraper.table.table import Table
 
-ROUNDS = 4  # on a busy table: exports of ranges that still differ, before they are published as unverified
-LEAST_BUDGET = 1_000  # rows that one statement compares at least
-FIRST_ROWS = 100_000  # compared by the first statement, which shows how fast the server is
-EARLY_ROWS = 20_000  # rows of a long export that are compared before the rest arrives
-LOCKING_ENGINES = {"MyISAM", "MEMORY"}  # a statement locks writers out while it runs
+ROUNDS = 4  # maximum exports of a range that keeps changing; then it is published as unverified
+LEAST_BUDGET = 1_000  # minimum number of rows that one statement compares
+FIRST_ROWS = 100_000  # number of rows in the first statement, which measures the speed of the server
+EARLY_ROWS = 20_000  # during an export, new segments are compared once they have this many rows
+LOCKING_ENGINES = {"MyISAM", "MEMORY"}  # engines in which a statement blocks writers while it runs
 
 _Position = tuple[str, int | None, int | None]
 
 
 class Mismatch(NamedTuple):
-    """The checksums of a range that differs: that of the copy, and the server's."""
+    """The two checksums of a range that differs: one of the copy, one of the server."""
 
     copy: RangeChecksum
     server: RangeChecksum
@@ -56,10 +56,10 @@ class Reconciliation:
     Args:
         pool: The phpMyAdmin sessions.
         table: The table and its dialect.
-        snapshots: Holds the segments.
+        snapshots: Stores the segments.
         assembler: Writes new segments.
-        seconds: Target duration of one statement; a fifth of it where the engine locks writers out.
-        reporter: Takes the progress.
+        seconds: Target duration of one statement. For the LOCKING_ENGINES, a fifth of it is used.
+        reporter: Records the progress.
     """
 
     def __init__(
@@ -78,24 +78,24 @@ class Reconciliation:
         self._seconds = seconds / 5 if table.engine in LOCKING_ENGINES else seconds
         self._pager = Pager(pool, table, self._seconds)
         self._reporter = reporter
-        self._budget = FIRST_ROWS  # rows of a statement; sessions set it without a lock, which only affects speed
-        self._exported: list[Range] = []  # not compared since
-        self._compared_early: dict[_Position, bool] = {}  # segments that were compared during an export: do they agree?
+        self._budget = FIRST_ROWS  # rows in a statement; threads set it without a lock, since it only affects speed
+        self._exported: list[Range] = []  # exported ranges that are not compared yet
+        self._compared_early: dict[_Position, bool] = {}  # segment compared during an export -> whether it agrees
 
     def run(self, cached: Sequence[Segment], only: Container[str] | None = None) -> tuple[list[Segment], int]:
         """Compares and exports until all ranges agree, or ROUNDS times on a table that keeps changing.
 
         Args:
-            cached: Segments that cover the table; those without rows are gaps.
-            only: Ids of the segments to compare (None: all); the others are kept as they are.
+            cached: Segments that cover the table. A segment without rows is a gap: its rows are not in the cache.
+            only: Ids of the segments to compare; None: all. Other segments are kept unchanged.
 
         Returns:
             Segments that cover the table, and the number of ranges that the server did not confirm.
 
         Raises:
-            AnswerCut: The export of a table without an integer key never agreed.
-            Unconfirmed: A range and the server's checksum differ, and neither changes.
-            ScrapeError: What `Exporter.select` raises.
+            AnswerCut: The table has no integer key, and no export matched the checksums of the server.
+            Unconfirmed: The checksums of a range differ, and both are the same after another export.
+            ScrapeError: A request failed (see `Exporter.select`).
         """
         kept = self._compare_and_export(cached, only)
         segments = _cover_all_keys([*kept, *self._assembler.finish()])
@@ -120,7 +120,7 @@ class Reconciliation:
         return segments, len(mismatches)
 
     def _compare_and_export(self, cached: Sequence[Segment], only: Container[str] | None) -> list[Segment]:
-        """Compares the cached segments, and exports what differs. Returns those in which nothing differs."""
+        """Compares the cached segments and exports the ranges that differ. Returns the segments that agree."""
         selected = [s for s in cached if only is None or s.id in only or not s.rows]
         agreeing = [s for s in cached if only is not None and s.id not in only and s.rows]
         comparisons = self._pool.map(self._compare_segments, self._chunks(selected))
@@ -153,7 +153,7 @@ class Reconciliation:
         return RowFingerprints.read(self._snapshots.segment_folder(segment), self._table)
 
     def _unconfirmed_blocks(self, segments: Sequence[Segment]) -> list[Block]:
-        """The blocks of all ranges exported since the last call that did not already agree."""
+        """Returns the blocks exported since the last call, except in segments that already agreed."""
         open_segments = (
             [s for s in segments if not self._compared_early.get(_position(s))] if segments else [EMPTY_TABLE]
         )
@@ -162,7 +162,7 @@ class Reconciliation:
         return blocks
 
     def _exported_blocks(self, segments: Sequence[Segment]) -> list[Block]:
-        """The blocks of segments, as far as they were exported."""
+        """Returns the blocks in the exported parts of segments."""
         exported = sorted(self._exported, key=lambda part: part.position)
         blocks: list[Block] = []
         for segment in segments:
@@ -175,8 +175,8 @@ class Reconciliation:
     def _compare_early(self) -> None:
         """Compares segments as soon as they are written.
 
-        The assembler has more work than the server while rows come, and catches up meanwhile; it would be idle if all
-        were compared at the end.
+        While rows arrive, the assembler has more work than the server. It catches up during these comparisons. If all
+        comparisons came at the end, the assembler would be idle then.
         """
         ready = [s for s in self._assembler.completed() if _position(s) not in self._compared_early]
         if sum(s.rows for s in ready) >= EARLY_ROWS:
@@ -185,9 +185,10 @@ class Reconciliation:
                 self._compared_early[_position(segment)] = not _intersections(_range(segment), list(mismatches))
 
     def _chunks(self, segments: Sequence[Segment]) -> Iterator[list[Segment]]:
-        """Runs of segments that one statement compares, the newest first, each in key order.
+        """Yields lists of adjacent segments, each to be compared in one statement. The newest list is first.
 
-        No run has more than half of the remaining rows, so that little is left to write after the last comparison.
+        The segments of a list are in key order. A list has at most half of the remaining rows, unless few remain. Then
+        little is left to write after the last comparison.
         """
         rest, rest_rows = list(segments), sum(s.rows for s in segments)
         while rest:
@@ -201,7 +202,7 @@ class Reconciliation:
             yield chunk
 
     def _mismatches(self, blocks: Sequence[Block]) -> dict[Range, Mismatch]:
-        """The blocks that differ on the server."""
+        """Compares blocks with the server. Returns the ranges that differ."""
         mismatches: dict[Range, Mismatch] = {}
         with self._reporter.phase("checksums", total=sum(copy.rows for _, copy in blocks)):
             for compared, differing in self._pool.map(self._compare, self._statements(blocks)):
@@ -210,7 +211,7 @@ class Reconciliation:
         return mismatches
 
     def _statements(self, blocks: Sequence[Block]) -> Iterator[Sequence[Block]]:
-        """As many of the blocks each time as one statement should compare."""
+        """Yields the blocks in groups, each to be compared in one statement."""
         while blocks:
             rows = number = 0
             while number < len(blocks) and (not number or rows + blocks[number][1].rows <= self._budget):
@@ -220,7 +221,7 @@ class Reconciliation:
             blocks = blocks[number:]
 
     def _compare_segments(self, exporter: Exporter, segments: Sequence[Segment]) -> dict[Range, Mismatch]:
-        """A gap is exported without a comparison: its checksum would be one long statement."""
+        """Returns the ranges that differ. A gap always differs: its checksum would be one long statement."""
         gaps = {_range(s): Mismatch(NO_ROWS, RangeChecksum(self._table.estimate, 0)) for s in segments if not s.rows}
         blocks = [block for s in segments if s.rows for block in self._fingerprints(s).blocks(_range(s))]
         return gaps | self._compare(exporter, blocks)
@@ -234,7 +235,7 @@ class Reconciliation:
         return mismatches
 
     def _compare_once(self, exporter: Exporter, blocks: Sequence[Block]) -> tuple[int, dict[Range, Mismatch]]:
-        """How many of the blocks were compared, and those of them that differ."""
+        """Compares the first blocks in one statement. Returns how many were compared, and the ranges that differ."""
         compared = next(self._statements(blocks))
         parts, copies = zip(*compared, strict=True)
         busy_before = exporter.busy
@@ -247,14 +248,14 @@ class Reconciliation:
         self._budget = max(LEAST_BUDGET, self._budget // 4)
 
     def _pace(self, rows: int, seconds: float) -> None:
-        """The next statement compares as many rows as the server should manage in the target duration."""
+        """Sets the size of the next statement to the number of rows that should take the target duration."""
         if rows >= self._budget / 2:
             self._budget = max(LEAST_BUDGET, int(rows * min(8.0, self._seconds / max(seconds, 0.01))))
 
     # -- exporting
 
     def _export(self, segments: Sequence[Segment], mismatches: dict[Range, Mismatch]) -> None:
-        """Exports what differs, and gives the assembler the steps that write these segments again."""
+        """Exports the ranges that differ, and sends the assembler the steps that rebuild their segments."""
         differing = merge_neighbours(sorted(mismatches, key=lambda part: part.position))
         plan = list(self._plan(segments, differing))
         ranges = [step for step in plan if isinstance(step, Range)]
@@ -275,7 +276,7 @@ class Reconciliation:
             self._assembler.put(EndRun(segments[-1].high))
 
     def _plan(self, segments: Sequence[Segment], differing: Sequence[Range]) -> Iterator[Step | Range]:
-        """What each segment is made of now: itself, or rows of it and ranges to be exported."""
+        """Yields the parts of the new segments: unchanged segments, rows to copy, and ranges to export."""
         for segment in segments:
             parts = _intersections(_range(segment), differing)
             if not parts:
@@ -302,14 +303,14 @@ def _adjoin(left: Segment, right: Segment) -> bool:
 
 
 def _cover_all_keys(segments: Sequence[Segment]) -> list[Segment]:
-    """Segments in key order, without gaps between them: a range without rows goes to its neighbours."""
+    """Returns the segments in key order, without gaps: each segment ends where the next one begins."""
     ordered = sorted((s for s in segments if s.rows), key=lambda s: _range(s).position)
     bounds = [None, *(s.low for s in ordered[1:]), None]
     return [s.model_copy(update={"low": bounds[i], "high": bounds[i + 1]}) for i, s in enumerate(ordered)]
 
 
 def gap(part: Range) -> Segment:
-    """Returns a segment without rows, for a range of which the cache has nothing."""
+    """Returns a segment without rows, for a range whose rows are not in the cache."""
     return Segment(id="", rows=0, low=part.low, high=part.high, checksum=0, files={})
 
 
@@ -321,10 +322,10 @@ def _range(segment: Segment) -> Range:
 
 
 def _position(segment: Segment) -> _Position:
-    """A segment and its bounds: it may come to cover more keys."""
+    """Identifies a segment by its id and bounds, since `_cover_all_keys` may change the bounds."""
     return segment.id, segment.low, segment.high
 
 
 def _intersections(part: Range, others: Sequence[Range]) -> list[Range]:
-    """What a range has in common with each of the others."""
+    """Returns the parts of a range that the other ranges contain."""
     return [common for other in others if (common := part.intersection(other)) is not None]

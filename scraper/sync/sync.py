@@ -1,7 +1,7 @@
 """One sync: makes the copy equal to the table, from login to publish.
 
-A first load, an hourly refresh and a repair are the same loop (`reconcile`): compare the checksums of the copy with the
-server's, export the ranges that differ, compare these again, until all agree.
+A first load, an hourly refresh and a repair run the same loop (`reconcile`): compare the checksums of the copy with the
+checksums of the server, export the ranges that differ, and compare again until all ranges agree.
 """
 
 from __future__ import annotations
@@ -42,24 +42,25 @@ def sync(
     trigger: str = "command",
     accept: bool = False,
 ) -> Run:
-    """Runs one sync under the cache's sync lock. A failure is an outcome, not an exception.
+    """Runs one sync under the sync lock of the cache. A failed sync has the outcome `failed` and raises no exception.
 
     Args:
-        cache: Where the copy is kept.
+        cache: The cache that stores the copy.
         settings: Login, table and limits.
         log_in: Opens a phpMyAdmin session.
-        trigger: Why the sync runs, for the history; `schedule` may leave old segments uncompared.
-        accept: Publishes a table that lost so many rows that it would be held back. A waiting request may say so, too.
+        trigger: Why the sync runs, for the history. A sync by `schedule` may skip old segments.
+        accept: Whether to publish a table that lost so many rows that it would be held back. A waiting request can set
+            this, too.
 
     Returns:
-        How it went.
+        The record of the sync, with its outcome.
 
     Raises:
         SyncRunning: Another sync holds the lock.
     """
 
     def work(reporter: Reporter, requests: Sequence[Task]) -> None:
-        compare_all = bool(requests) or trigger != "schedule"  # a request completes only with a verification
+        compare_all = bool(requests) or trigger != "schedule"  # requests wait for a full verification
         accepted = accept or any(request.accept for request in requests)
         _Sync(cache, settings, reporter, accepted, compare_all).run(log_in)
 
@@ -93,7 +94,7 @@ class _Sync:
     def _copy(
         self, pool: SessionPool, session: Session, before: Snapshot | None, dialect: StatementDialect, workspace: Path
     ) -> None:
-        as_of = now()  # before the first statement: all that is committed by now will be in the copy
+        as_of = now()  # before the first statement: the copy will contain everything committed by now
         table = self._table(pool.first, dialect)
         source = self._source(table, session)
         draft = DraftLoad(self._cache.snapshots, source, table.columns) if before is None else None
@@ -139,7 +140,7 @@ class _Sync:
         workspace: Path,
         timezone: str,
     ) -> tuple[list[Segment], ScrapeError | None]:
-        """Segments of all rows, and why they are not proven equal to the table, if they are not."""
+        """Returns segments of all rows; if they are not proven equal to the table, also the reason."""
         seconds = self._settings.statement_seconds
         unverified_reason = firewall.unverified_reason(table.dialect)
         if unverified_reason is not None:
@@ -163,7 +164,7 @@ class _Sync:
             return read_table(exporter, self._settings.phpmyadmin_database, self._settings.phpmyadmin_table, dialect)
 
     def _refuse_changed_columns(self, exporter: Exporter, table: Table) -> None:
-        """Reads the columns again after the last checksum: a column renamed meanwhile would keep its old name."""
+        """Reads the columns again after the last checksum. A column renamed during the sync would keep its old name."""
         if self._table(exporter, table.dialect).columns != table.columns:
             raise TableChanged(f"The columns of {table.name} changed during the sync.")
 
@@ -187,10 +188,10 @@ class _Sync:
         return head.verified_at if head else None
 
     def _recent_segments(self, before: Snapshot | None, at: datetime) -> set[str] | None:
-        """Ids of the segments to compare; None for all.
+        """Returns the ids of the segments to compare; None: all.
 
-        A scheduled sync compares only the segments with the newest rows and those that changed in the last generation,
-        if all were compared within the last FULL_CHECK_HOURS.
+        A scheduled sync compares only the segments with the newest rows and the segments that the last generation
+        changed, if a sync verified all segments within the last FULL_CHECK_HOURS.
         """
         verified_at = self._verified_at()
         hours = timedelta(hours=self._settings.full_check_hours)

@@ -1,4 +1,4 @@
-"""Generations as files in one folder. Layout: `cache.storage.snapshot`."""
+"""Stores generations as files in one folder. `docs/snapshot-format.md` describes the files."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from cache.storage.snapshot import Draft, Head, Manifest, Segment, Snapshot, fau
 from cache.storage.store import Snapshots
 
 KEPT_GENERATIONS = 5
-KEPT_AFTER = timedelta(minutes=15)  # a superseded generation stays at least so long, for requests that read it
-MOST_CHANGES = 256 << 20  # bytes of all lists of changes
-MOST_LISTS = 10_000
+KEPT_AFTER = timedelta(minutes=15)  # a replaced generation is kept at least this long, for requests that still read it
+MOST_CHANGES = 256 << 20  # maximum size of all change lists together, in bytes
+MOST_LISTS = 10_000  # maximum number of change lists
 
 
 class LocalSnapshots(Snapshots):
     """The generations of one cache.
 
     Args:
-        root: The folder of the cache; folders in it are created where they are missing.
-        journal: Tells readers that the pointer moved.
+        root: The folder of the cache. Missing subfolders are created.
+        journal: Notifies readers when the pointer has changed.
 
     Raises:
         CacheUnwritable: The folder cannot be written.
@@ -66,7 +66,7 @@ class LocalSnapshots(Snapshots):
             reason = "The pointer of the cache was damaged."
         except CacheFormat as error:
             reason = error.message
-        manifest = next(self._manifests(), None)  # the newest that can be read knows what the pointer said of it
+        manifest = next(self._manifests(), None)  # the newest readable one replaces the pointer
         return _as_published(manifest, reason) if manifest else None
 
     @override
@@ -75,7 +75,7 @@ class LocalSnapshots(Snapshots):
             status = os.stat(self._current_name)  # noqa: PTH116  twice as fast as Path.stat, and each request calls it
         except FileNotFoundError:
             return None
-        return status.st_mtime_ns, status.st_ino, status.st_size  # each move renames a new file into place
+        return status.st_mtime_ns, status.st_ino, status.st_size  # each change renames a new file into place
 
     @override
     def open(self, generation: int | None = None) -> Snapshot:
@@ -99,7 +99,7 @@ class LocalSnapshots(Snapshots):
         return self._inspect(generation)
 
     def _inspect(self, generation: int, reason: str | None = None) -> Snapshot:
-        """`reason` is why a generation that is not the newest is shown in its place."""
+        """Opens a generation. `reason` is given if it replaces a newer generation that is damaged."""
         try:
             manifest = decode(Manifest, self._path(generation).read_bytes())
         except (FileNotFoundError, ValidationError, CacheFormat) as error:
@@ -126,7 +126,7 @@ class LocalSnapshots(Snapshots):
         return lists
 
     def _manifests(self) -> Iterator[Manifest]:
-        """The manifests that are kept and can be read, newest first."""
+        """Yields the manifests that can be read, newest first."""
         for generation in sorted(self._numbers(), reverse=True):
             with suppress(FileNotFoundError, ValidationError, CacheFormat):
                 yield decode(Manifest, self._path(generation).read_bytes())
@@ -156,7 +156,7 @@ class LocalSnapshots(Snapshots):
     def workspace(self) -> Iterator[Path]:
         self.require_format()
         with disk_errors():
-            for left_over in self._work.iterdir():  # by syncs that were killed
+            for left_over in self._work.iterdir():  # from syncs that were killed
                 shutil.rmtree(left_over, ignore_errors=True)
             folder = Path(tempfile.mkdtemp(dir=self._work))
             try:
@@ -228,7 +228,7 @@ class LocalSnapshots(Snapshots):
         self._journal.bump()
 
     def _collect(self, newest: int) -> None:
-        """Removes generations that are neither among the newest nor superseded recently, and unused segments."""
+        """Removes generations that are neither among the newest nor recently replaced, and unused segments."""
         manifests = list(self._manifests())
         wanted = {segment.id for segment in manifests[0].segments}
         kept = {newest}
@@ -255,7 +255,7 @@ class LocalSnapshots(Snapshots):
         write_whole(path, changes.encode(about))
 
     def _collect_changes(self, oldest: datetime) -> None:
-        """Removes the oldest lists, so that those which stay follow one another."""
+        """Removes the oldest change lists. The remaining lists are consecutive."""
         paths = sorted(self._changes.glob("*.rows"))
         sizes = [path.stat().st_size for path in paths]
         for i, path in enumerate(paths):
@@ -266,11 +266,11 @@ class LocalSnapshots(Snapshots):
 
 
 def _as_published(manifest: Manifest, reason: str | None) -> Head:
-    """The head of a generation when it was published.
+    """Returns the Head that a generation had when it was published.
 
     Args:
         manifest: The generation.
-        reason: Why it no longer counts as verified; None: it counts as it did then.
+        reason: Why the generation no longer counts as verified; None: its verification still counts.
     """
     reason = reason or manifest.reason
     return Head(
