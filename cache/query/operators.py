@@ -1,6 +1,6 @@
 """The filter operators: one object each, in one list.
 
-An operator is added here alone. The filter language, the column index, the description of the API and the tests take
+An operator is defined here alone. The filter language, the column index, the description of the API and the tests take
 it from `OPERATORS`; docs/api.md has a row for it, which a test holds to its words.
 """
 

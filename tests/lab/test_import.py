@@ -125,15 +125,15 @@ def test_a_file_that_ends_inside_of_a_row_is_refused_with_the_line(copies: Copie
     [
         ('"id","note","price"\n"1","a","1"\n"2","b"\n', "line 3: 2 values instead of 3"),
         ('"id","note","price"\n"1","a\nb","1"\n\n"2","b","3","4"\n', "line 5: 4 values instead of 3"),
-        ('"id","note","price"\n"1","a","1"\n"x","b","2"\n', "row 2: the value of id is none of its type"),
-        ('"id","note","price"\n"1","a",NULL\n', "row 1: the value of price is none of its type"),
+        ('"id","note","price"\n"1","a","1"\n"x","b","2"\n', "row 2: the value of id is not of its type"),
+        ('"id","note","price"\n"1","a",NULL\n', "row 1: the value of price is not of its type"),
         ('"id","note","price"\n"1","a","1"\n"1","b","2"\n', "rows with the same id"),
         ('"id","note"\n"1","a"\n', "lacks the columns price"),
-        ('"id","note","price","more"\n"1","a","1","2"\n', "has columns that the table does not: more"),
-        ('"id","id","price"\n', "does not hold the names of columns"),
-        ("", "does not hold the names of columns"),
+        ('"id","note","price","more"\n"1","a","1","2"\n', "has columns that the table does not have: more"),
+        ('"id","id","price"\n', "does not hold the names of the columns"),
+        ("", "does not hold the names of the columns"),
         ('"id";"note";"price"\n', "lacks the columns id, note, price"),
-        ('"id","note","price"\n"1","a","1"\n', "has 1 rows, and there were 40"),
+        ('"id","note","price"\n"1","a","1"\n', "has 1 rows. The cache has 40"),
     ],
 )
 def test_a_file_that_is_damaged_or_of_another_table_is_refused(
@@ -162,7 +162,7 @@ def test_a_file_that_is_older_or_far_smaller_must_be_accepted(copies: Copies) ->
     copies.sync(table)
     copies.execute(f"DELETE FROM {table} WHERE id > 3")
     path = exported(copies, table)
-    assert "has 3 rows, and there were 40" in refused(taken_in(copies, table, path))
+    assert "has 3 rows. The cache has 40" in refused(taken_in(copies, table, path))
 
     old = datetime(2024, 1, 1, tzinfo=UTC).timestamp()
     os.utime(path, (old, old))

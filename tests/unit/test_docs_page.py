@@ -27,7 +27,7 @@ def test_it_tells_every_operation_parameter_and_error(api: Sidecar) -> None:
     text = html.unescape(re.sub(r"<[^>]+>", "", answer.text))
     for operation in OPERATIONS:
         assert f"{operation.method.upper()} {operation.path}" in text
-        assert operation.says in text
+        assert operation.summary in text
     for name in [*(parameter.name for parameter in PARAMETERS), "filters", "since", *CODES]:
         assert f"<code>{name}</code>" in answer.text or f'<code id="{name}">{name}</code>' in answer.text
 
