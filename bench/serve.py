@@ -90,8 +90,13 @@ def synced(rows: int) -> Path:
 def sidecar(data_dir: Path, folder: Path) -> Iterator[Server]:
     """The API over a cache, without a scheduler; keys, limits and the log are on."""
     port = free_port()
-    env = {"DATA_DIR": str(data_dir), "SCHEDULER": "off", "SHOPIFY_API_KEY": KEY, "API_PORT": str(port),
-           "RATE_LIMIT": "1000000000/minute"}  # fmt: skip  # counted as ever, and never reached
+    env = {
+        "DATA_DIR": str(data_dir),
+        "SCHEDULER": "off",
+        "SHOPIFY_API_KEY": KEY,
+        "API_PORT": str(port),
+        "RATE_LIMIT": "1000000000/minute",
+    }  # counted as ever, and never reached
     with running(
         [sys.executable, "api_sidecar.py"], f"http://127.0.0.1:{port}", "/health", env, folder / "api.log"
     ) as server:

@@ -137,8 +137,14 @@ def publish(
             segments=tuple(written),
             changes=changes or ChangeCounts(inserted=len(rows)),
         )
-        head = Head(generation=generation, as_of=at, verified=verified, verified_at=manifest.verified_at,
-                    checked_at=manifest.verified_at, reason=reason)  # fmt: skip
+        head = Head(
+            generation=generation,
+            as_of=at,
+            verified=verified,
+            verified_at=manifest.verified_at,
+            checked_at=manifest.verified_at,
+            reason=reason,
+        )
         cache.snapshots.publish(Publication(manifest, head, _changed(cache, manifest)))
     return head
 

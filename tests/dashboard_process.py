@@ -47,9 +47,12 @@ class Dashboard:
         }
         with (folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, ROOT / "streamlit_app.py"], cwd=folder, env={**os.environ, **defaults, **settings},
-                stdout=log, stderr=log,
-            )  # fmt: skip
+                [sys.executable, ROOT / "streamlit_app.py"],
+                cwd=folder,
+                env={**os.environ, **defaults, **settings},
+                stdout=log,
+                stderr=log,
+            )
         try:
             wait_for(f"{self.url}/_stcore/health", self.process)
         except AssertionError:

@@ -59,9 +59,13 @@ class Everything:
     def start(self, *command: str) -> psutil.Popen:
         with (self.folder / "log").open("ab") as log:
             return psutil.Popen(
-                [sys.executable, *command], cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log,
-            )  # fmt: skip
+                [sys.executable, *command],
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
 
     def log(self) -> str:
         return (self.folder / "log").read_text(errors="replace")

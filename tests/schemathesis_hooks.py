@@ -8,10 +8,17 @@ from schemathesis.core.failures import AcceptedNegativeData, Failure
 from schemathesis.openapi.checks import RejectedPositiveData
 
 UNSAID = (
-    "contradict each other", "needs JSON", "is for CSV", "'after' does not parse", "'after' belongs to another",
+    "contradict each other",
+    "needs JSON",
+    "is for CSV",
+    "'after' does not parse",
+    "'after' belongs to another",
     "an ISO 8601 date",  # one of several, for `in`: lists have no format
-    "is later than the newest", "'since' does not parse", "unknown_generation", "changes_gone",
-)  # fmt: skip
+    "is later than the newest",
+    "'since' does not parse",
+    "unknown_generation",
+    "changes_gone",
+)
 UNREAD = (304, 413)  # answered before the rest is read: `If-None-Match: *`, and bodies that are too long
 MANY = 6
 

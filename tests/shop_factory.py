@@ -14,8 +14,11 @@ JSON = ("refunds", "line_items", "destination")
 def _column(name: str, declared: str) -> Column:
     type, _, _ = declared.partition(" NOT NULL" if declared.endswith("NOT NULL") else " NULL")
     kinds: dict[str, Kind] = {
-        "BIGINT": "unsigned", "DECIMAL": "decimal", "DATETIME": "datetime", "TINYINT": "boolean",
-    }  # fmt: skip
+        "BIGINT": "unsigned",
+        "DECIMAL": "decimal",
+        "DATETIME": "datetime",
+        "TINYINT": "boolean",
+    }
     kind: Kind = "json" if name in JSON else kinds.get(type.split("(")[0].split()[0], "text")
     digits, decimals = (12, 2) if kind == "decimal" else (0, 0)
     nullable = not declared.endswith("NOT NULL")

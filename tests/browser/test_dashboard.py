@@ -50,10 +50,13 @@ def start(tmp_path: Path) -> Iterator[Start]:
 def usd(rows: list[Row], days: int | None = None, status: str | None = None) -> list[Row]:
     first = f"{datetime.now(UTC).date() - timedelta(days=days - 1)}" if days else ""
     return [
-        row for row in rows
-        if row["test"] == "0" and row["currency"] == "USD" and (row["created_at"] or "") >= first
+        row
+        for row in rows
+        if row["test"] == "0"
+        and row["currency"] == "USD"
+        and (row["created_at"] or "") >= first
         and (status is None or row["financial_status"] == status)
-    ]  # fmt: skip
+    ]
 
 
 def order(number: int, **values: str | None) -> dict[str, str | None]:

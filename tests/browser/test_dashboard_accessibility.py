@@ -51,8 +51,9 @@ def findings(page: Page) -> list[str]:
 def violations(page: Page, options: dict[str, Any] = EVERY) -> list[str]:
     return [
         f"{each['id']}: {each['help']}: {node['html'][:200]}: {node['failureSummary'][:300]}"
-        for each in axe.run(page, options=options).response["violations"] for node in each["nodes"][:3]
-    ]  # fmt: skip
+        for each in axe.run(page, options=options).response["violations"]
+        for node in each["nodes"][:3]
+    ]
 
 
 def test_axe_finds_nothing_on_any_page(browser: Browser, filled: Dashboard) -> None:

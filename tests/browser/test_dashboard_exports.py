@@ -19,8 +19,12 @@ ROWS = shop(700)
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    with dashboard(tmp_path_factory.mktemp("exports"), SHOP_TIMEZONE=ZONE, DASHBOARD_PASSWORD="one",
-                   DASHBOARD_VIEWER_PASSWORD="two") as running:  # fmt: skip
+    with dashboard(
+        tmp_path_factory.mktemp("exports"),
+        SHOP_TIMEZONE=ZONE,
+        DASHBOARD_PASSWORD="one",
+        DASHBOARD_VIEWER_PASSWORD="two",
+    ) as running:
         publish(running.cache, ROWS, columns=SHOP_COLUMNS)
         yield running
 

@@ -24,9 +24,15 @@ from cache.storage.snapshot import ChangeCounts
 from cache.table_setup import NO_SETUP
 
 PAGES = {
-    "": "Orders overview", "explore": "Explore", "orders": "Orders", "products": "Products", "customers": "Customers",
-    "data": "Data", "api": "API", "set-up": "Settings",
-}  # fmt: skip
+    "": "Orders overview",
+    "explore": "Explore",
+    "orders": "Orders",
+    "products": "Products",
+    "customers": "Customers",
+    "data": "Data",
+    "api": "API",
+    "set-up": "Settings",
+}
 # A picture of one white point.
 ICON = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8/5+hHgAHggJ/PchI7wAAAABJRU5ErkJggg=="
@@ -72,9 +78,15 @@ def odd_shops() -> dict[str, tuple[Sequence[Column], list[Row]]]:
     half = SHOP_COLUMNS[::2]
     other_half = (SHOP_COLUMNS[0], *SHOP_COLUMNS[1::2])
     foreign = (ID, text("species"), Column(name="weight", type="double", kind="double", nullable=True))
-    one = dict(shop(1)[0], currency="JPY", total_price="9999999999.00", subtotal_price="9999999999.00",
-               customer_name="محمد بن سلمان", test="0",
-               created_at=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}")  # fmt: skip
+    one = dict(
+        shop(1)[0],
+        currency="JPY",
+        total_price="9999999999.00",
+        subtotal_price="9999999999.00",
+        customer_name="محمد بن سلمان",
+        test="0",
+        created_at=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
+    )
     return {
         "half of the columns": (half, rows_of(half, shop(40))),
         "the other half": (other_half, rows_of(other_half, shop(40))),
@@ -214,8 +226,11 @@ def test_the_api_page_gives_the_view_as_requests_and_never_a_key(browser: Browse
 
 
 def test_the_settings_page_previews_figures_saves_and_updates_every_tab(browser: Browser, running: Dashboard) -> None:
-    columns = (ID, text("bestellt"), Column(name="summe", type="decimal(12,2)", kind="decimal", nullable=True,
-               digits=12, decimals=2))  # fmt: skip
+    columns = (
+        ID,
+        text("bestellt"),
+        Column(name="summe", type="decimal(12,2)", kind="decimal", nullable=True, digits=12, decimals=2),
+    )
     rows = [{"id": str(i), "bestellt": f"2026-03-0{i} 10:00:00", "summe": "12.50"} for i in range(1, 5)]
     publish(running.cache, rows, columns=columns, segments=1)
     other = visit(browser, f"{running.url}/?period=all")

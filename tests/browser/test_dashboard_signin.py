@@ -128,10 +128,15 @@ def test_openid_connect_lets_in_those_on_the_lists_as_what_they_are(
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     running = start(
-        DASHBOARD_PORT=str(port), DASHBOARD_URL=url, OIDC_METADATA_URL=f"{provider}/.well-known/openid-configuration",
-        OIDC_CLIENT_ID="orders", OIDC_CLIENT_SECRET="s3cret-of-the-client", DASHBOARD_OPERATORS="ann@example.com",
-        DASHBOARD_VIEWERS="@example.com", DASHBOARD_PERSONAL_DATA="everyone",
-    )  # fmt: skip
+        DASHBOARD_PORT=str(port),
+        DASHBOARD_URL=url,
+        OIDC_METADATA_URL=f"{provider}/.well-known/openid-configuration",
+        OIDC_CLIENT_ID="orders",
+        OIDC_CLIENT_SECRET="s3cret-of-the-client",
+        DASHBOARD_OPERATORS="ann@example.com",
+        DASHBOARD_VIEWERS="@example.com",
+        DASHBOARD_PERSONAL_DATA="everyone",
+    )
     publish(running.cache, [{**shop(1)[0], "customer_name": "Ida Smith", "test": "0"}], columns=SHOP_COLUMNS)
 
     def enter(who: str) -> Page:

@@ -47,8 +47,11 @@ def killer(copies: Copies, table: str, here: Path, child_environment: Environmen
     (here / "login").write_bytes(pickle.dumps((copies.session, login)))
     process = subprocess.Popen(
         [sys.executable, ROOT / "tests" / "publish_killer.py", here, here / "login"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=child_environment(),
-    )  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=child_environment(),
+    )
     with process:
         yield Killer(process)
         assert process.stdin
@@ -160,5 +163,11 @@ def test_a_killed_publish_leaves_nothing_that_stays(copies: Copies, here: Path, 
     assert {path.name for path in (here / "cache/segments").iterdir()} == kept
     assert list((here / "cache/work").iterdir()) == []
     assert {path.name for path in (here / "cache").iterdir()} <= {
-        "current.json", "generations", "segments", "changes", "work", "sync.lock", "publish.lock",
-    }  # fmt: skip
+        "current.json",
+        "generations",
+        "segments",
+        "changes",
+        "work",
+        "sync.lock",
+        "publish.lock",
+    }

@@ -245,9 +245,13 @@ def test_a_table_without_a_key_is_told_what_that_costs(examine: Callable[..., di
     ],
 )
 def test_a_firewall_that_a_sync_goes_round_is_named_and_nothing_is_broken(
-    examine: Callable[..., dict[str, Finding]], lab: Lab, monkeypatch: pytest.MonkeyPatch, refuse: list[str],
-    named: str, advice: str,
-) -> None:  # fmt: skip
+    examine: Callable[..., dict[str, Finding]],
+    lab: Lab,
+    monkeypatch: pytest.MonkeyPatch,
+    refuse: list[str],
+    named: str,
+    advice: str,
+) -> None:
     monkeypatch.setattr(doctor, "log_in", log_in)
     with lab.login_fixture("firewall", refuse=refuse) as fixture:
         findings = examine(PHPMYADMIN_URL=fixture.url, PHPMYADMIN_LOGIN="http")

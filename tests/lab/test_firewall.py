@@ -40,10 +40,14 @@ def logged_in(fixture: LoginFixture, like: Session) -> Session:
     with httpx.Client(base_url=fixture.url, trust_env=False, follow_redirects=True, timeout=60) as http:
         form = http.get("index.php").text.partition('id="login_form"')[2].partition("</form>")[0]
         fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form))
-        page = http.post("index.php?route=/", data={
-            **{name: html.unescape(value) for name, value in fields.items()},
-            "pma_username": settings["PHPMYADMIN_USERNAME"], "pma_password": settings["PHPMYADMIN_PASSWORD"],
-        }).text  # fmt: skip
+        page = http.post(
+            "index.php?route=/",
+            data={
+                **{name: html.unescape(value) for name, value in fields.items()},
+                "pma_username": settings["PHPMYADMIN_USERNAME"],
+                "pma_password": settings["PHPMYADMIN_PASSWORD"],
+            },
+        ).text
         token = re.findall(r'token:"([^"]+)"', page)[0]
         cookies = tuple((str(cookie.name), str(cookie.value)) for cookie in http.cookies.jar)
     return replace(like, export_url=f"{fixture.url}index.php?route=/export", cookies=cookies, token=token)
@@ -62,10 +66,13 @@ def dialect_of(copies: Copies) -> StatementDialect:
         (["INTERVAL("], {}, {"grouped": False}),
         (["FROM (SELECT"], {"status": 200}, {"grouped": False}),
         (["MD5("], {"status": 503}, {"digest": "SHA1"}),
-        (["information_schema", "CONCAT_WS(", "WITH ROLLUP", "MD5("], {},
-         {"shape": "SHOW", "joiner": "CONCAT", "grouped": False, "digest": "SHA1"}),
+        (
+            ["information_schema", "CONCAT_WS(", "WITH ROLLUP", "MD5("],
+            {},
+            {"shape": "SHOW", "joiner": "CONCAT", "grouped": False, "digest": "SHA1"},
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_refused_form_gives_way_to_another_that_proves_as_much(
     copies: Copies, small_pages: None, refuse: list[str], options: dict[str, Any], expected: dict[str, object]
 ) -> None:
@@ -182,10 +189,13 @@ def forget(copies: Copies) -> None:
     assert dialect.since is not None
     old = dialect.model_copy(update={"since": dialect.since - timedelta(days=2)})
     number = snapshot.generation + 1
-    manifest = snapshot.manifest.model_copy(update={
-        "generation": number, "parent": snapshot.generation,
-        "source": snapshot.manifest.source.model_copy(update={"dialect": old}),
-    })  # fmt: skip
+    manifest = snapshot.manifest.model_copy(
+        update={
+            "generation": number,
+            "parent": snapshot.generation,
+            "source": snapshot.manifest.source.model_copy(update={"dialect": old}),
+        }
+    )
     copies.cache.snapshots.publish(Publication(manifest, snapshot.head.model_copy(update={"generation": number})))
 
 

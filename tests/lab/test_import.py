@@ -23,12 +23,28 @@ DEFINITION = "id INT PRIMARY KEY, note TEXT, price DECIMAL(9,2) NOT NULL"
 def exported(copies: Copies, table: str, **changes: str) -> Path:
     """The file that phpMyAdmin gives to someone who exports a table as CSV and leaves everything as it is."""
     form = {
-        "db": "shop", "table": table, "single_table": "1", "export_type": "table", "export_method": "quick",
-        "quick_or_custom": "quick", "what": "csv", "output_format": "sendit", "filename_template": "@TABLE@",
-        "charset": "utf-8", "compression": "none", "allrows": "1", "csv_separator": ",", "csv_enclosed": '"',
-        "csv_escaped": '"', "csv_terminated": "AUTO", "csv_null": "NULL", "csv_columns": "something",
-        "csv_structure_or_data": "data", "token": copies.session.token, "server": copies.session.server,
-    }  # fmt: skip
+        "db": "shop",
+        "table": table,
+        "single_table": "1",
+        "export_type": "table",
+        "export_method": "quick",
+        "quick_or_custom": "quick",
+        "what": "csv",
+        "output_format": "sendit",
+        "filename_template": "@TABLE@",
+        "charset": "utf-8",
+        "compression": "none",
+        "allrows": "1",
+        "csv_separator": ",",
+        "csv_enclosed": '"',
+        "csv_escaped": '"',
+        "csv_terminated": "AUTO",
+        "csv_null": "NULL",
+        "csv_columns": "something",
+        "csv_structure_or_data": "data",
+        "token": copies.session.token,
+        "server": copies.session.server,
+    }
     cookies = "; ".join(f"{name}={value}" for name, value in copies.session.cookies)
     answer = httpx.post(copies.session.export_url, data={**form, **changes}, headers={"Cookie": cookies}, timeout=60)
     assert answer.headers["content-type"].startswith("text/comma-separated-values")
@@ -88,7 +104,10 @@ def test_without_a_snapshot_all_columns_are_text_but_json(copies: Copies) -> Non
     snapshot = copies.cache.snapshots.open()
     assert run.outcome == "unverified"
     assert [(c.name, c.type, c.kind) for c in snapshot.columns] == [
-        ("id", "text", "text"), ("note", "text", "json"), ("price", "text", "text")]  # fmt: skip
+        ("id", "text", "text"),
+        ("note", "text", "json"),
+        ("price", "text", "text"),
+    ]
     assert b"".join(snapshot.json_slices()) == (
         b'{"id":"1","note":{"a":1},"price":"2.00"},{"id":"2","note":null,"price":"3.00"}'
     )

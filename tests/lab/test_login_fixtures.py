@@ -60,12 +60,27 @@ def export(http: httpx.Client, page: httpx.Response, sql: str = ORDERS, **change
     """The answer to an export that starts from a page of phpMyAdmin."""
     token = re.findall(r'token:"([^"]+)"', page.text)[0]
     form = {
-        "what": "csv", "export_type": "table", "db": "shop", "table": "orders", "single_table": "TRUE",
-        "sql_query": sql, "quick_or_custom": "custom", "output_format": "sendit", "filename_template": "@TABLE@",
-        "charset": "utf-8", "compression": "none", "allrows": "1", "csv_structure_or_data": "data",
-        "csv_separator": ",", "csv_enclosed": '"', "csv_escaped": '"', "csv_terminated": "\\n", "csv_null": "NULL",
-        "csv_columns": "something", "token": token,
-    }  # fmt: skip
+        "what": "csv",
+        "export_type": "table",
+        "db": "shop",
+        "table": "orders",
+        "single_table": "TRUE",
+        "sql_query": sql,
+        "quick_or_custom": "custom",
+        "output_format": "sendit",
+        "filename_template": "@TABLE@",
+        "charset": "utf-8",
+        "compression": "none",
+        "allrows": "1",
+        "csv_structure_or_data": "data",
+        "csv_separator": ",",
+        "csv_enclosed": '"',
+        "csv_escaped": '"',
+        "csv_terminated": "\\n",
+        "csv_null": "NULL",
+        "csv_columns": "something",
+        "token": token,
+    }
     return http.post(page.url.join("index.php?route=/export"), data={**form, **changes})
 
 

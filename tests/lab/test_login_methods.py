@@ -103,11 +103,20 @@ def browsers() -> list[psutil.Process]:
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("cookie", {}), ("http", {}), ("config", {}), ("servers", {}), ("servers_default", {}), ("totp", {}),
-        ("subpath", {}), ("tls", {}), ("german", {}), ("control_panel", {}), ("control_panel", {"totp": True}),
+        ("cookie", {}),
+        ("http", {}),
+        ("config", {}),
+        ("servers", {}),
+        ("servers_default", {}),
+        ("totp", {}),
+        ("subpath", {}),
+        ("tls", {}),
+        ("german", {}),
+        ("control_panel", {}),
+        ("control_panel", {"totp": True}),
     ],
     ids=lambda value: value if isinstance(value, str) else "code" if value else "",
-)  # fmt: skip
+)
 def test_plain_http_logs_in_to_each_fixture(lab: Lab, cache: Cache, name: str, options: dict[str, bool]) -> None:
     with lab.login_fixture(name, **options) as fixture:
         run = sync(cache, settings_for(fixture), log_in)
@@ -217,7 +226,7 @@ def test_no_login_is_sent_where_the_settings_have_none_that_is_asked_for(lab: La
         ("servers_default", {"phpmyadmin_server": None}, r"of 1 \(Old shop\), 2 \(Shop\)", "PHPMYADMIN_PASSWORD"),
     ],
     ids=["cookie", "german", "empty", "http", "web server", "web server, none", "control panel", "server"],
-)  # fmt: skip
+)
 def test_a_refused_login_says_who_refused_it_and_which_setting_to_fix(
     lab: Lab, here: Path, name: str, changes: dict[str, str | None], said: str, setting: str
 ) -> None:
@@ -339,9 +348,10 @@ def test_headers_by_setting_go_with_login_and_exports(lab: Lab, here: Path) -> N
 @pytest.mark.parametrize("login", ["http", "browser"])
 def test_no_secret_follows_a_redirect_to_another_host(lab: Lab, session: Session, here: Path, login: str) -> None:
     given = {
-        "phpmyadmin_headers": json.dumps({"X-Access-Token": "letmein-please"}), "phpmyadmin_http_username": "web",
+        "phpmyadmin_headers": json.dumps({"X-Access-Token": "letmein-please"}),
+        "phpmyadmin_http_username": "web",
         "phpmyadmin_http_password": "web-please",
-    }  # fmt: skip
+    }
     asks = {"WWW_Authenticate": 'Basic realm="Tools"', "status": 401}
     with (
         lab.login_fixture("cookie") as fixture,
@@ -396,9 +406,14 @@ def test_a_control_panel_without_its_login_is_a_wrong_setting(lab: Lab, here: Pa
     ],
 )
 def test_the_method_is_chosen_by_what_the_machine_has(
-    settings: ScraperSettings, monkeypatch: pytest.MonkeyPatch, setting: str, path: str | None, memory: int, way: str,
+    settings: ScraperSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    setting: str,
+    path: str | None,
+    memory: int,
+    way: str,
     why: str,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setattr("scraper.login.login.available_memory", lambda: memory)
     if path is not None:
         monkeypatch.setenv("PATH", path)

@@ -31,9 +31,11 @@ _CHOICES = {
     "discount": ("COALESCE(discount_code, '')", ("WELCOME10", "NULL", "", "½PREIS")),
     "fulfilment": ("COALESCE(fulfillment_status, '')", ("fulfilled", "restocked", "")),
     "country": ("COALESCE(JSON_VALUE(JSON_UNQUOTE(destination), '$.country_code'), '')", ("DE", "US", "GB", "")),
-    "product": ("(SELECT JSON_ARRAYAGG(l.sku) FROM JSON_TABLE(line_items, '$[*]' COLUMNS (sku TEXT PATH '$.sku')) "
-                "AS l)", tuple(product.sku for product in PRODUCTS[:60:20])),
-}  # fmt: skip
+    "product": (
+        "(SELECT JSON_ARRAYAGG(l.sku) FROM JSON_TABLE(line_items, '$[*]' COLUMNS (sku TEXT PATH '$.sku')) AS l)",
+        tuple(product.sku for product in PRODUCTS[:60:20]),
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -81,15 +83,22 @@ def computed(lab: Lab, zone: str, span: Span, filters: dict[str, str], returns: 
     start, end = (utc(bound, zone) for bound in span)
     where = " AND ".join(["test = 0", *map(_holds, filters)])
     placed, values = f"created_at >= '{start}' AND created_at < '{end}'", list(filters.values())
-    goods = ("(SELECT SUM(l.price * l.quantity) FROM JSON_TABLE(line_items, '$[*]' COLUMNS "
-             "(price DECIMAL(12,2) PATH '$.price', quantity INT PATH '$.quantity')) AS l)")  # fmt: skip
-    pieces = ("(SELECT SUM(l.quantity) FROM JSON_TABLE(line_items, '$[*]' COLUMNS (quantity INT PATH '$.quantity')) "
-              "AS l)")  # fmt: skip
+    goods = (
+        "(SELECT SUM(l.price * l.quantity) FROM JSON_TABLE(line_items, '$[*]' COLUMNS "
+        "(price DECIMAL(12,2) PATH '$.price', quantity INT PATH '$.quantity')) AS l)"
+    )
+    pieces = (
+        "(SELECT SUM(l.quantity) FROM JSON_TABLE(line_items, '$[*]' COLUMNS (quantity INT PATH '$.quantity')) AS l)"
+    )
     buyer = "COALESCE(CAST(customer_id AS CHAR), NULLIF(LOWER(email), ''))"
-    earlier = (f"EXISTS (SELECT 1 FROM orders AS e WHERE e.test = 0 AND {_of('e', buyer)} = {_of('o', buyer)} "
-               "AND (e.created_at, e.id) < (o.created_at, o.id))")  # fmt: skip
-    refunds = ("JSON_TABLE(o.refunds, '$[*]' COLUMNS (at CHAR(20) PATH '$.created_at', amount DECIMAL(12,2) PATH "
-               "'$.amount')) AS r")  # fmt: skip
+    earlier = (
+        f"EXISTS (SELECT 1 FROM orders AS e WHERE e.test = 0 AND {_of('e', buyer)} = {_of('o', buyer)} "
+        "AND (e.created_at, e.id) < (o.created_at, o.id))"
+    )
+    refunds = (
+        "JSON_TABLE(o.refunds, '$[*]' COLUMNS (at CHAR(20) PATH '$.created_at', amount DECIMAL(12,2) PATH "
+        "'$.amount')) AS r"
+    )
     at = "REPLACE(REPLACE(r.at, 'T', ' '), 'Z', '')"
     when = f"{at} >= '{start}' AND {at} < '{end}'" if returns == "returned" else placed
     with lab.connect() as connection, connection.cursor() as cursor:
@@ -98,27 +107,40 @@ def computed(lab: Lab, zone: str, span: Span, filters: dict[str, str], returns: 
             "SUM(IF(taxes_included, 0, total_tax)), SUM(total_price), COUNT(fulfilled_at), "
             f"SUM(TIMESTAMPDIFF(SECOND, created_at, fulfilled_at)), SUM({pieces}), COUNT(DISTINCT {buyer}), "
             f"COUNT(DISTINCT IF({earlier}, {buyer}, NULL)), COUNT(DISTINCT IF({earlier}, NULL, {buyer})) "
-            f"FROM orders AS o WHERE {where} AND {placed}", values,
-        )  # fmt: skip
+            f"FROM orders AS o WHERE {where} AND {placed}",
+            values,
+        )
         (orders, gross, discounts, shipping, taxes, charged, fulfilled, seconds, units, customers, again, first) = (
             value or 0 for value in cursor.fetchone()
         )
         cursor.execute(
             f"SELECT SUM(r.amount), COUNT(DISTINCT IF(r.amount > 0, o.id, NULL)) FROM orders AS o, {refunds} "
-            f"WHERE {where} AND {when}", values,
-        )  # fmt: skip
+            f"WHERE {where} AND {when}",
+            values,
+        )
         returned, returned_orders = (value or 0 for value in cursor.fetchone())
     net = gross - discounts - returned
     return {
-        "orders": orders, "gross_sales": gross, "discounts": discounts, "returns": returned, "net_sales": net,
-        "shipping": shipping, "taxes": taxes, "charged": charged, "total_sales": charged - returned, "units": units,
-        "other": charged - returned - net - shipping - taxes, "returned_orders": returned_orders,
+        "orders": orders,
+        "gross_sales": gross,
+        "discounts": discounts,
+        "returns": returned,
+        "net_sales": net,
+        "shipping": shipping,
+        "taxes": taxes,
+        "charged": charged,
+        "total_sales": charged - returned,
+        "units": units,
+        "other": charged - returned - net - shipping - taxes,
+        "returned_orders": returned_orders,
         "average_order_value": (gross - discounts) / orders if orders else Absent.UNDEFINED,
-        "refund_rate": Decimal(returned_orders) / orders if orders else Absent.UNDEFINED, "customers": customers,
-        "new_customers": first, "returning_customers": again,
+        "refund_rate": Decimal(returned_orders) / orders if orders else Absent.UNDEFINED,
+        "customers": customers,
+        "new_customers": first,
+        "returning_customers": again,
         "returning_customer_rate": Decimal(again) / customers if customers else Absent.UNDEFINED,
         "fulfilment_time": Decimal(seconds) / fulfilled if fulfilled else Absent.UNDEFINED,
-    }  # fmt: skip
+    }
 
 
 def _holds(name: str) -> str:

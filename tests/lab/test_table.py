@@ -62,8 +62,9 @@ def test_server_and_client_agree_whatever_the_character_set(copies: Copies, expo
         types = types[:3]
     columns = ", ".join(f"a{i} {type}" for i, type in enumerate(types))
     rows = [(texts,) * len(types), (None,) * len(types)]
-    name = copies.table(f"id INT PRIMARY KEY, {columns}", [(i, *row) for i, row in enumerate(rows)],
-                        suffix=f"CHARACTER SET {charset}")  # fmt: skip
+    name = copies.table(
+        f"id INT PRIMARY KEY, {columns}", [(i, *row) for i, row in enumerate(rows)], suffix=f"CHARACTER SET {charset}"
+    )
     there, here = server_and_client(export, name)
     assert there == here
     assert copies.sync(name).error is None

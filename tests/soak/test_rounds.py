@@ -123,10 +123,17 @@ def machine(place: Place) -> type[RuleBasedStateMachine]:
         def _insert(self, first: int, count: int) -> None:
             self.number += 1
             rows = [
-                (first + i, self.number % 3, f"note {self.number}", i % 2, f"{i}.{self.number % 90:02}",
-                 f"2025-12-29 10:{i % 60:02}:00.{self.number % 900:03}", f'{{"of": [{i}, {self.number}]}}')
+                (
+                    first + i,
+                    self.number % 3,
+                    f"note {self.number}",
+                    i % 2,
+                    f"{i}.{self.number % 90:02}",
+                    f"2025-12-29 10:{i % 60:02}:00.{self.number % 900:03}",
+                    f'{{"of": [{i}, {self.number}]}}',
+                )
                 for i in range(count)
-            ]  # fmt: skip
+            ]
             with copies.lab.connect() as connection, connection.cursor() as cursor:
                 if rows:
                     cursor.executemany(f"INSERT IGNORE INTO {TABLE} VALUES ({', '.join(['%s'] * 7)})", rows)
@@ -275,9 +282,14 @@ def test_after_each_round_the_snapshot_is_the_table(place: Place, examples: int,
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         machine(place),
         settings=settings(
-            max_examples=examples, stateful_step_count=steps, deadline=None, derandomize=derandomize, database=None,
-            suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            derandomize=derandomize,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+            report_multiple_bugs=False,
         ),
-    )  # fmt: skip
+    )
     print(Counter(place.outcomes))
     assert "published" in place.outcomes

@@ -293,8 +293,12 @@ def test_returns_count_on_the_day_of_the_refund_or_of_the_order(rows: list[Row],
 
 
 def test_a_period_with_returns_alone_has_figures(rows: list[Row]) -> None:
-    row = dict(real(rows)[0], created_at="2025-01-01 10:00:00", total_refunded="5.00",
-               refunds='[{"created_at": "2025-02-01T10:00:00Z", "amount": "5.00"}]')  # fmt: skip
+    row = dict(
+        real(rows)[0],
+        created_at="2025-01-01 10:00:00",
+        total_refunded="5.00",
+        refunds='[{"created_at": "2025-02-01T10:00:00Z", "amount": "5.00"}]',
+    )
     with orders([row]) as opened:
         figures = opened.figures(Span(datetime(2025, 2, 1), datetime(2025, 2, 2)))
         assert (figures.orders, figures.returns, figures.total_sales) == (0, Decimal(5), Decimal(-5))
@@ -303,11 +307,25 @@ def test_a_period_with_returns_alone_has_figures(rows: list[Row]) -> None:
 
 def test_a_customer_is_new_once_and_returning_from_the_second_order_on() -> None:
     def order(i: int, day: int, customer: str | None, email: str | None = None) -> Row:
-        return {**shop(1)[0], "id": str(i), "created_at": f"2025-03-{day:02d} 10:00:00", "customer_id": customer,
-                "email": email, "test": "0"}  # fmt: skip
+        return {
+            **shop(1)[0],
+            "id": str(i),
+            "created_at": f"2025-03-{day:02d} 10:00:00",
+            "customer_id": customer,
+            "email": email,
+            "test": "0",
+        }
 
-    made = [order(1, 1, "7"), order(2, 10, "7"), order(3, 10, "8"), order(4, 11, "8"), order(5, 12, None, "A@b.c"),
-            order(6, 13, None, "a@B.C"), order(7, 13, None, None), order(8, 14, "7")]  # fmt: skip
+    made = [
+        order(1, 1, "7"),
+        order(2, 10, "7"),
+        order(3, 10, "8"),
+        order(4, 11, "8"),
+        order(5, 12, None, "A@b.c"),
+        order(6, 13, None, "a@B.C"),
+        order(7, 13, None, None),
+        order(8, 14, "7"),
+    ]
     with orders(made) as opened:
         found = opened.figures(Span(datetime(2025, 3, 10), datetime(2025, 3, 15)))
         assert (found.orders, found.customers, found.new_customers, found.returning_customers) == (7, 3, 2, 3)
@@ -359,11 +377,28 @@ def test_a_new_generation_goes_on_from_the_one_before(rows: list[Row], tmp_path:
 
 EXPORT = (
     Column(name="row", type="int", kind="integer", nullable=False, key=1),
-    *(Column(name=name, type="varchar(255)", kind="text", nullable=True)
-      for name in ("Name", "Email", "Financial Status", "Currency", "Subtotal", "Shipping", "Taxes", "Total",
-                   "Discount Amount", "Created at", "Lineitem quantity", "Lineitem name", "Lineitem price",
-                   "Lineitem sku", "Refunded Amount", "Shipping Country")),
-)  # fmt: skip
+    *(
+        Column(name=name, type="varchar(255)", kind="text", nullable=True)
+        for name in (
+            "Name",
+            "Email",
+            "Financial Status",
+            "Currency",
+            "Subtotal",
+            "Shipping",
+            "Taxes",
+            "Total",
+            "Discount Amount",
+            "Created at",
+            "Lineitem quantity",
+            "Lineitem name",
+            "Lineitem price",
+            "Lineitem sku",
+            "Refunded Amount",
+            "Shipping Country",
+        )
+    ),
+)
 
 
 def test_a_table_with_a_row_for_each_line_is_counted_by_order() -> None:
@@ -377,9 +412,18 @@ def test_a_table_with_a_row_for_each_line_is_counted_by_order() -> None:
             {"row": str(len(made) + 1), "Name": name, "Email": "a@b.c", **item, "Lineitem sku": f"S{price}", **own}
         )
 
-    first = {"Financial Status": "paid", "Currency": "EUR", "Subtotal": "50.00", "Shipping": "5.00", "Taxes": "1.00",
-             "Total": "56.00", "Discount Amount": "10.00", "Created at": "2025-05-01 10:00:00 +0200",
-             "Refunded Amount": "6.00", "Shipping Country": "DE"}  # fmt: skip
+    first = {
+        "Financial Status": "paid",
+        "Currency": "EUR",
+        "Subtotal": "50.00",
+        "Shipping": "5.00",
+        "Taxes": "1.00",
+        "Total": "56.00",
+        "Discount Amount": "10.00",
+        "Created at": "2025-05-01 10:00:00 +0200",
+        "Refunded Amount": "6.00",
+        "Shipping Country": "DE",
+    }
     second = {**first, "Total": "12.00", "Subtotal": "12.00", "Discount Amount": "0.00", "Refunded Amount": "0.00"}
     line("#1", "2", "20.00", **first)
     line("#1", "1", "20.00")
@@ -389,19 +433,27 @@ def test_a_table_with_a_row_for_each_line_is_counted_by_order() -> None:
         assert (figures.orders, figures.units, figures.gross_sales) == (2, 4, Decimal(72))
         assert (figures.charged, figures.returns, figures.customers) == (Decimal(68), Decimal(6), 1)
         assert [(p.sku, p.units, p.orders, p.sales) for p in products(opened, None)] == [
-            ("S20.00", 3, 1, Decimal(60)), ("S12.00", 1, 1, Decimal(12))]  # fmt: skip
+            ("S20.00", 3, 1, Decimal(60)),
+            ("S12.00", 1, 1, Decimal(12)),
+        ]
         assert opened.extent() == Span(datetime(2025, 5, 1, 8), datetime(2025, 5, 1, 8))
         page = opened.page(None, search="#2")
         assert (page.count, page.rows[0]["Total"]) == (1, "12.00")
         assert [row["Name"] for row in opened.page(None, search="s20.0").rows] == ["#1"]
         assert [(item["title"], item["quantity"], item["price"]) for item in opened.lookup.lines("#1")] == [
-            ("P20.00", 2, Decimal(20)), ("P20.00", 1, Decimal(20))]  # fmt: skip
+            ("P20.00", 2, Decimal(20)),
+            ("P20.00", 1, Decimal(20)),
+        ]
         assert opened.groups(["country"])[0].values == ("DE",)
 
 
 def test_a_setup_says_what_columns_mean_and_how_times_and_taxes_are_read(rows: list[Row]) -> None:
-    said = Setup(columns={"total": "subtotal_price", "country": "", "address": ""}, source_timezone="Asia/Tokyo",
-                 timezone="UTC", taxes_included=True)  # fmt: skip
+    said = Setup(
+        columns={"total": "subtotal_price", "country": "", "address": ""},
+        source_timezone="Asia/Tokyo",
+        timezone="UTC",
+        taxes_included=True,
+    )
     columns = [column for column in SHOP_COLUMNS if column.name != "taxes_included"]
     with orders(rows, "Europe/Berlin", columns, said) as opened, orders(rows, "UTC", columns) as plain:
         assert opened.figures(None).charged == sum(amount(row, "subtotal_price") for row in real(rows))

@@ -105,11 +105,20 @@ def test_a_fault_is_500_without_a_trace_and_is_logged_once(tmp_path_factory: pyt
     assert running.log().count("Exception in ASGI application") == 1
 
 
-@pytest.mark.parametrize("request_line", [
-    b"GET /fetch-data?refresh=%FF%FE HTTP/1.1", b"GET /fetch-data?%00=1 HTTP/1.1", b"GET /fetch-data?&&=& HTTP/1.1",
-    b"GET /tasks/%2e%2e%2f%ff HTTP/1.1", b"BREW /fetch-data HTTP/1.1", b"nonsense", b"GET //fetch-data HTTP/1.1",
-    b"GET http://elsewhere.example/fetch-data HTTP/1.1", b"GET /fetch-data HTTP/9.9",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        b"GET /fetch-data?refresh=%FF%FE HTTP/1.1",
+        b"GET /fetch-data?%00=1 HTTP/1.1",
+        b"GET /fetch-data?&&=& HTTP/1.1",
+        b"GET /tasks/%2e%2e%2f%ff HTTP/1.1",
+        b"BREW /fetch-data HTTP/1.1",
+        b"nonsense",
+        b"GET //fetch-data HTTP/1.1",
+        b"GET http://elsewhere.example/fetch-data HTTP/1.1",
+        b"GET /fetch-data HTTP/9.9",
+    ],
+)
 def test_a_malformed_request_is_refused_and_harms_nothing(api: Sidecar, request_line: bytes) -> None:
     host, port = api.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as raw:

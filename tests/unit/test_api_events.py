@@ -51,8 +51,13 @@ def test_progress_comes_phase_by_phase_with_a_fraction(api: Sidecar) -> None:
             while event["phase"] != "rows":  # a run may be seen before its first report
                 event = next(found)
         assert event == {
-            "type": "progress", "phase": "rows", "rows": 2, "total": 8, "bytes": 512, "fraction": 0.25,
-        }  # fmt: skip
+            "type": "progress",
+            "phase": "rows",
+            "rows": 2,
+            "total": 8,
+            "bytes": 512,
+            "fraction": 0.25,
+        }
         last = [event for event in found if event["type"] != "progress"]
     assert [event["type"] for event in last] == ["updated", "done"]
     assert last[0]["payload"]["data"] == [as_json(i) for i in range(5)]

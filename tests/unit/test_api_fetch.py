@@ -189,9 +189,13 @@ asyncio.run(fetch())
 print(sorted({"pandas", "duckdb", "pyarrow", "selenium", "streamlit"} & set(sys.modules)))
 """
     ended = subprocess.run(
-        [sys.executable, "-c", script], cwd=api.folder, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+        [sys.executable, "-c", script],
+        cwd=api.folder,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
         check=True,
-    )  # fmt: skip
+    )
     assert ended.stdout == "[]\n"
 
 

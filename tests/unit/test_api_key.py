@@ -62,10 +62,21 @@ def test_processes_that_start_at_once_agree_on_the_key(tmp_path: Path) -> None:
         assert len(set(pool.map(start, range(4)))) == 1
 
 
-@pytest.mark.parametrize("key", [
-    "short", "fifteen-letters", "your-api-key", "your-secret-api-key-here", "YOUR_SHOPIFY_API_KEY", "changeme-changeme",
-    "1234567890123456", "shopify-secret-api-key-2025", "replace-this-with-a-long-random-string", "abcdefghijklmnop",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "key",
+    [
+        "short",
+        "fifteen-letters",
+        "your-api-key",
+        "your-secret-api-key-here",
+        "YOUR_SHOPIFY_API_KEY",
+        "changeme-changeme",
+        "1234567890123456",
+        "shopify-secret-api-key-2025",
+        "replace-this-with-a-long-random-string",
+        "abcdefghijklmnop",
+    ],
+)
 def test_a_weak_key_is_refused_off_loopback_and_taken_on_it(tmp_path: Path, key: str) -> None:
     for host in ("0.0.0.0", "192.168.1.5", "::", "shop.example"):
         with pytest.raises(SettingsInvalid) as caught:

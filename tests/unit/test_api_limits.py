@@ -255,11 +255,17 @@ def test_a_body_without_an_end_does_not_grow(api: Sidecar) -> None:
         refused(raw, 413, "body_too_large")
 
 
-@pytest.mark.parametrize("start", [
-    b"nonsense\r\n\r\n", b"GET /health HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00",
-    b"GET / HTTP/1.1\r\nno colon\r\n\r\n", b"POST /sign HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-    b"POST /sign HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET /health HTTP/9.9\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00",
+        b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        b"POST /sign HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"POST /sign HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+    ],
+)
 def test_what_is_no_request_gets_the_one_error_shape(api: Sidecar, start: bytes) -> None:
     with connected(api.url) as raw:
         raw.sendall(start)

@@ -60,10 +60,19 @@ def test_it_works(api: Sidecar, agency: httpx.Client) -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        "limit=3", "sort=-total_price", "fields=id,email,note,destination", "parse_json=false", "integers=string",
-        "currency=EUR", "format=ndjson", "format=csv", "limit=2&offset=3", "stream=true", "name__contains=10",
+        "limit=3",
+        "sort=-total_price",
+        "fields=id,email,note,destination",
+        "parse_json=false",
+        "integers=string",
+        "currency=EUR",
+        "format=ndjson",
+        "format=csv",
+        "limit=2&offset=3",
+        "stream=true",
+        "name__contains=10",
     ],
-)  # fmt: skip
+)
 def test_no_parameter_shows_personal_data(agency: httpx.Client, query: str) -> None:
     answer = agency.get(f"/fetch-data?{query}")
     assert answer.status_code == 200, answer.text
@@ -94,11 +103,19 @@ def test_a_csv_has_the_columns_and_not_their_values(agency: httpx.Client) -> Non
 @pytest.mark.parametrize(
     "query",
     [
-        "email=customer1%40example.com", "email__startswith=c", "email__contains=1", "note__isnull=true",
-        "customer_name__in=a,b", "sort=email", "sort=-customer_name,id", "facet=email", "stream=true&email__gt=a",
-        "metadata_only=true&email=x", "format=csv&email=x",
+        "email=customer1%40example.com",
+        "email__startswith=c",
+        "email__contains=1",
+        "note__isnull=true",
+        "customer_name__in=a,b",
+        "sort=email",
+        "sort=-customer_name,id",
+        "facet=email",
+        "stream=true&email__gt=a",
+        "metadata_only=true&email=x",
+        "format=csv&email=x",
     ],
-)  # fmt: skip
+)
 def test_it_cannot_be_found_out_by_asking(api: Sidecar, agency: httpx.Client, query: str) -> None:
     answer = agency.get(f"/fetch-data?{query}")
     assert (answer.status_code, answer.json()["code"]) == (403, "column_masked")
@@ -136,8 +153,15 @@ def test_columns_are_told_by_their_names() -> None:
     columns = [Column(name=name, type="text", kind="text", nullable=True) for name in names.split(",")]
     default = Settings.model_fields["personal_columns"].default
     assert personal_columns(default, columns) == {
-        "email", "Contact_Email", "phone", "billing_address", "address_1", "customer_name", "ip", "browser_ip",
-    }  # fmt: skip
+        "email",
+        "Contact_Email",
+        "phone",
+        "billing_address",
+        "address_1",
+        "customer_name",
+        "ip",
+        "browser_ip",
+    }
     assert personal_columns(default, COLUMNS) == PERSONAL
     assert personal_columns(" NAME , z* ", columns) == {"name", "zip"}
     assert personal_columns("", columns) == frozenset()

@@ -40,12 +40,25 @@ FIXED = {
     "Error": {"status", "message"},
 }
 CHOICES = {
-    ("Rows", "status"): "success", ("Status", "api_status"): "online", ("Health", "status"): "healthy",
-}  # fmt: skip
+    ("Rows", "status"): "success",
+    ("Status", "api_status"): "online",
+    ("Health", "status"): "healthy",
+}
 NEW = {
-    "limit", "offset", "after", "sort", "fields", "facet", "metadata_only", "parse_json", "integers", "wait", "format",
-    "refresh", "stream",
-}  # fmt: skip
+    "limit",
+    "offset",
+    "after",
+    "sort",
+    "fields",
+    "facet",
+    "metadata_only",
+    "parse_json",
+    "integers",
+    "wait",
+    "format",
+    "refresh",
+    "stream",
+}
 STATUSES = {  # that the contract names
     "/fetch-data": {"200", "304", "400", "401", "410", "429", "503", "504"},
     "/refresh": {"202", "401", "429", "503"},
@@ -153,8 +166,13 @@ def test_every_reference_resolves_and_every_operation_id_is_unique() -> None:
 def test_every_error_of_a_reader_has_a_status() -> None:
     """What only a sync or a command can raise has none."""
     elsewhere = {
-        "cache_error", "settings_invalid", "publish_conflict", "sync_running", "bad_key", "error",
-    }  # fmt: skip
+        "cache_error",
+        "settings_invalid",
+        "publish_conflict",
+        "sync_running",
+        "bad_key",
+        "error",
+    }
     raised = {
         error.code for error in _family(OrdersError) if error.__module__ in ("cache.errors", "api.contract.errors")
     } - elsewhere
@@ -214,10 +232,14 @@ def test_columns_that_a_key_may_not_see_take_no_filter() -> None:
 @pytest.mark.parametrize(
     ("name", "ask"),
     [
-        ("Rows", "/fetch-data?metadata_only=true&facet=currency&refresh=true"), ("Rows", "/fetch-data?limit=2"),
-        ("Changes", "/changes?since=1"), ("Status", "/status"), ("Health", "/health"), ("Ready", "/ready"),
+        ("Rows", "/fetch-data?metadata_only=true&facet=currency&refresh=true"),
+        ("Rows", "/fetch-data?limit=2"),
+        ("Changes", "/changes?since=1"),
+        ("Status", "/status"),
+        ("Health", "/health"),
+        ("Ready", "/ready"),
     ],
-)  # fmt: skip
+)
 def test_no_key_of_an_answer_is_left_out(api: Sidecar, name: str, ask: str) -> None:
     described = document(COLUMNS)["components"]["schemas"][name]
     trouble = Trouble(code="unreachable", message="phpMyAdmin did not answer.", advice="Check PHPMYADMIN_URL.")
@@ -239,10 +261,25 @@ def test_schemathesis_finds_nothing(api: Sidecar, tmp_path: Path) -> None:
         "SCHEMATHESIS_HOOKS": "schemathesis_hooks",
     }
     command = [
-        sys.executable, "-m", "schemathesis.cli", "run", f"{api.url}/openapi.json", "--header", f"X-API-Key: {KEY}",
-        "--checks", "all", "--exclude-path", "/events", "--max-examples", "6", "--seed", "20251229",
-        "--request-timeout", "20", "--no-color",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "schemathesis.cli",
+        "run",
+        f"{api.url}/openapi.json",
+        "--header",
+        f"X-API-Key: {KEY}",
+        "--checks",
+        "all",
+        "--exclude-path",
+        "/events",
+        "--max-examples",
+        "6",
+        "--seed",
+        "20251229",
+        "--request-timeout",
+        "20",
+        "--no-color",
+    ]
     with answering(api.cache):
         ended = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, check=False

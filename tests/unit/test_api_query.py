@@ -62,17 +62,20 @@ def test_it_works(api: Sidecar) -> None:
     assert (body["count"], body["total_count"]) == (3, ROWS)
 
 
-@pytest.mark.parametrize(("parameters", "numbers"), [
-    ({"limit": "0"}, range(0)),
-    ({"limit": "1"}, range(1)),
-    ({"limit": str(ROWS)}, range(ROWS)),
-    ({"limit": "999999999999999999"}, range(ROWS)),
-    ({"offset": "0"}, range(ROWS)),
-    ({"offset": "29"}, range(29, ROWS)),
-    ({"offset": "30"}, range(0)),
-    ({"offset": "999999999999999999", "limit": "999999999999999999"}, range(0)),
-    ({"limit": "10", "offset": "4"}, range(4, 14)),  # over the edge of a segment
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("parameters", "numbers"),
+    [
+        ({"limit": "0"}, range(0)),
+        ({"limit": "1"}, range(1)),
+        ({"limit": str(ROWS)}, range(ROWS)),
+        ({"limit": "999999999999999999"}, range(ROWS)),
+        ({"offset": "0"}, range(ROWS)),
+        ({"offset": "29"}, range(29, ROWS)),
+        ({"offset": "30"}, range(0)),
+        ({"offset": "999999999999999999", "limit": "999999999999999999"}, range(0)),
+        ({"limit": "10", "offset": "4"}, range(4, 14)),  # over the edge of a segment
+    ],
+)
 def test_limit_and_offset_cut_a_page(api: Sidecar, parameters: dict[str, str], numbers: range) -> None:
     body = fetch(api, **parameters)
     assert body["data"] == rows(*numbers)
@@ -127,28 +130,31 @@ def numbers(body: dict[str, Any]) -> list[int]:
     return [row["id"] - 1000 for row in body["data"]]
 
 
-@pytest.mark.parametrize(("query", "wanted"), [
-    ("financial_status=paid", lambda i: i % 3 == 0),
-    ("financial_status__eq=paid", lambda i: i % 3 == 0),
-    ("financial_status__ne=paid", lambda i: i % 3 != 0),
-    ("fulfillment_status__ne=fulfilled", lambda i: i % 2 == 1),  # NULL is not equal
-    ("total_price__gt=610.94", lambda i: i > 12),
-    ("total_price__gte=610.94", lambda i: i >= 12),
-    ("created_at__lt=2025-12-29T08:25:00Z", lambda i: i > 2),
-    ("created_at__lte=2025-12-29T08:25:00Z", lambda i: i >= 2),
-    ("created_at__gte=2025-12-29", lambda i: i <= 10),
-    ("financial_status__in=paid,refunded", lambda i: i % 3 != 1),
-    ("name__in=%22%231001%22,nothing", lambda i: i == 1),
-    ("fulfillment_status__isnull=true", lambda i: i % 2 == 1),
-    ("cancelled_at__isnull=false", lambda i: i % 7 == 0),
-    ("customer_name__startswith=jos", lambda i: i % 5 == 1),
-    ("customer_name__contains=%C3%BCLL", lambda i: i % 5 == 0),
-    ("note=", lambda i: i % 7 == 1),
-    ("test=true", lambda i: i % 11 == 10),
-    ("financial_status=paid&currency=EUR&total_price__lt=610.94", lambda i: i % 3 == 0 and i % 2 and i < 12),
-    ("id=1003&_=5&_id__eq=7", lambda i: i == 3),
-    ("id=99", lambda i: False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ("financial_status=paid", lambda i: i % 3 == 0),
+        ("financial_status__eq=paid", lambda i: i % 3 == 0),
+        ("financial_status__ne=paid", lambda i: i % 3 != 0),
+        ("fulfillment_status__ne=fulfilled", lambda i: i % 2 == 1),  # NULL is not equal
+        ("total_price__gt=610.94", lambda i: i > 12),
+        ("total_price__gte=610.94", lambda i: i >= 12),
+        ("created_at__lt=2025-12-29T08:25:00Z", lambda i: i > 2),
+        ("created_at__lte=2025-12-29T08:25:00Z", lambda i: i >= 2),
+        ("created_at__gte=2025-12-29", lambda i: i <= 10),
+        ("financial_status__in=paid,refunded", lambda i: i % 3 != 1),
+        ("name__in=%22%231001%22,nothing", lambda i: i == 1),
+        ("fulfillment_status__isnull=true", lambda i: i % 2 == 1),
+        ("cancelled_at__isnull=false", lambda i: i % 7 == 0),
+        ("customer_name__startswith=jos", lambda i: i % 5 == 1),
+        ("customer_name__contains=%C3%BCLL", lambda i: i % 5 == 0),
+        ("note=", lambda i: i % 7 == 1),
+        ("test=true", lambda i: i % 11 == 10),
+        ("financial_status=paid&currency=EUR&total_price__lt=610.94", lambda i: i % 3 == 0 and i % 2 and i < 12),
+        ("id=1003&_=5&_id__eq=7", lambda i: i == 3),
+        ("id=99", lambda i: False),
+    ],
+)
 def test_filters_are_anded(api: Sidecar, query: str, wanted: Callable[[int], bool]) -> None:
     answer = api.client.get(f"/fetch-data?{query}")
     assert answer.status_code == 200, answer.text
@@ -157,12 +163,25 @@ def test_filters_are_anded(api: Sidecar, query: str, wanted: Callable[[int], boo
     assert (answer.json()["count"], answer.json()["total_count"]) == (len(expected), len(expected))
 
 
-@pytest.mark.parametrize(("query", "named"), [
-    ("no_such=1", "'no_such'"), ("no_such__gt=1", "'no_such__gt'"), ("id__above=1", "'id__above'"), ("id=x", "id"),
-    ("total_price__gt=1,5", "total_price"), ("created_at=soon", "created_at"), ("test=maybe", "test"),
-    ("note__isnull=perhaps", "note"), ("id__contains=1", "id"), ("line_items__lt=1", "line_items"),
-    ("name__in=%22open", "'name__in'"), ("ID=1", "'ID'"), ("id__eq__gt=1", "'id__eq__gt'"), ("=1", "''"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("no_such=1", "'no_such'"),
+        ("no_such__gt=1", "'no_such__gt'"),
+        ("id__above=1", "'id__above'"),
+        ("id=x", "id"),
+        ("total_price__gt=1,5", "total_price"),
+        ("created_at=soon", "created_at"),
+        ("test=maybe", "test"),
+        ("note__isnull=perhaps", "note"),
+        ("id__contains=1", "id"),
+        ("line_items__lt=1", "line_items"),
+        ("name__in=%22open", "'name__in'"),
+        ("ID=1", "'ID'"),
+        ("id__eq__gt=1", "'id__eq__gt'"),
+        ("=1", "''"),
+    ],
+)
 def test_a_filter_that_cannot_be_is_named(api: Sidecar, query: str, named: str) -> None:
     answer = api.client.get(f"/fetch-data?{query}")
     assert (answer.status_code, answer.json()["code"]) in [(400, "parameter_invalid"), (400, "bad_filter")]
@@ -170,9 +189,12 @@ def test_a_filter_that_cannot_be_is_named(api: Sidecar, query: str, named: str) 
 
 
 def test_a_column_named_like_a_parameter_is_reached_by_eq(tmp_path: Path) -> None:
-    columns = [COLUMNS[0], Column(name="limit", type="int", kind="integer", nullable=True),
-               Column(name="_x", type="int", kind="integer", nullable=True),
-               Column(name="a,b", type="int", kind="integer", nullable=True)]  # fmt: skip
+    columns = [
+        COLUMNS[0],
+        Column(name="limit", type="int", kind="integer", nullable=True),
+        Column(name="_x", type="int", kind="integer", nullable=True),
+        Column(name="a,b", type="int", kind="integer", nullable=True),
+    ]
     made = [{"id": str(i), "limit": str(i % 3), "_x": str(i % 2), "a,b": str(-i)} for i in range(9)]
     with sidecar(tmp_path) as running:
         publish(running.cache, made, columns=columns)
@@ -186,14 +208,17 @@ def test_a_column_named_like_a_parameter_is_reached_by_eq(tmp_path: Path) -> Non
         assert body["data"] == [{"a,b": -8, "id": 8}]
 
 
-@pytest.mark.parametrize(("sort", "key"), [
-    ("-id", lambda i: -i),
-    ("created_at", lambda i: -i),
-    ("financial_status,-total_price", lambda i: (("paid", "pending", "refunded")[i % 3], -i)),
-    ("-currency", lambda i: (i % 2, i)),  # the key breaks ties
-    ("fulfillment_status", lambda i: (i % 2, i)),  # NULL is last, and first where it is descending
-    ("-fulfillment_status", lambda i: (1 - i % 2, i)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("sort", "key"),
+    [
+        ("-id", lambda i: -i),
+        ("created_at", lambda i: -i),
+        ("financial_status,-total_price", lambda i: (("paid", "pending", "refunded")[i % 3], -i)),
+        ("-currency", lambda i: (i % 2, i)),  # the key breaks ties
+        ("fulfillment_status", lambda i: (i % 2, i)),  # NULL is last, and first where it is descending
+        ("-fulfillment_status", lambda i: (1 - i % 2, i)),
+    ],
+)
 def test_rows_are_sorted_and_the_key_breaks_ties(api: Sidecar, sort: str, key: Callable[[int], Any]) -> None:
     assert numbers(fetch(api, sort=sort)) == sorted(range(ROWS), key=key)
     assert numbers(fetch(api, sort=sort, limit="4", offset="3")) == sorted(range(ROWS), key=key)[3:7]
@@ -266,8 +291,10 @@ def test_facets_count_values_among_the_rows_that_match(api: Sidecar) -> None:
     assert answer.status_code == 200, answer.text
     facets = answer.json()["facets"]
     assert facets["financial_status"] == [
-        {"value": "paid", "count": 4}, {"value": "pending", "count": 3}, {"value": "refunded", "count": 3},
-    ]  # fmt: skip
+        {"value": "paid", "count": 4},
+        {"value": "pending", "count": 3},
+        {"value": "refunded", "count": 3},
+    ]
     assert facets["test"] == [{"value": False, "count": 10}]
     assert facets["note"][-1] == {"value": None, "count": 2} or {"value": None, "count": 2} in facets["note"]
     assert answer.json()["count"] == 1
@@ -306,8 +333,11 @@ def test_formats_are_asked_for_by_parameter_or_by_accept(api: Sidecar) -> None:
 def test_a_csv_holds_the_rows_that_match(api: Sidecar) -> None:
     answer = api.client.get("/fetch-data?format=csv&fields=id,note&sort=-id&id__gte=1027")
     assert list(csv.reader(io.StringIO(answer.text, newline=""))) == [
-        ["id", "note"], ["1029", ""], ["1028", ""], ["1027", "🎂 \\ \x85\u2028\u2029 </script>"],
-    ]  # fmt: skip
+        ["id", "note"],
+        ["1029", ""],
+        ["1028", ""],
+        ["1027", "🎂 \\ \x85\u2028\u2029 </script>"],
+    ]
     assert answer.headers["content-disposition"] == 'attachment; filename="orders.csv"'
     defused = api.client.get("/fetch-data?format=csv&fields=note&note==1%2B1&formulas=defuse&limit=1")
     assert defused.text.splitlines()[1] == "'=1+1"
@@ -334,11 +364,19 @@ def test_files_tell_their_size_and_come_in_parts(api: Sidecar, form: str) -> Non
         assert pq.read_table(io.BytesIO(whole.content)).num_rows == 5
 
 
-@pytest.mark.parametrize(("query", "named"), [
-    ("format=xml", "'format'"), ("format=", "'format'"), ("format=CSV", "'format'"), ("formulas=defuse", "'formulas'"),
-    ("formulas=run&format=csv", "'formulas'"), ("format=csv&stream=true", "'stream'"),
-    ("format=csv&facet=id", "'facet'"), ("format=parquet&metadata_only=true", "'metadata_only'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("format=xml", "'format'"),
+        ("format=", "'format'"),
+        ("format=CSV", "'format'"),
+        ("formulas=defuse", "'formulas'"),
+        ("formulas=run&format=csv", "'formulas'"),
+        ("format=csv&stream=true", "'stream'"),
+        ("format=csv&facet=id", "'facet'"),
+        ("format=parquet&metadata_only=true", "'metadata_only'"),
+    ],
+)
 def test_formats_refuse_what_they_cannot_hold(api: Sidecar, query: str, named: str) -> None:
     assert named in refused(api, query)
 
@@ -353,10 +391,17 @@ def test_an_answer_that_is_rendered_anew_has_a_tag_too(api: Sidecar) -> None:
 # -- streams shaped by parameters
 
 
-@pytest.mark.parametrize("query", [
-    "metadata_only=true", "limit=2&offset=1", "fields=id,name&limit=3", "note__contains=thank", "facet=currency",
-    "sort=-id&limit=2",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "query",
+    [
+        "metadata_only=true",
+        "limit=2&offset=1",
+        "fields=id,name&limit=3",
+        "note__contains=thank",
+        "facet=currency",
+        "sort=-id&limit=2",
+    ],
+)
 def test_parameters_shape_the_payload_of_a_stream(api: Sidecar, query: str) -> None:
     answer = api.client.get(f"/fetch-data?{query}&stream=true")
     cached, done = (json.loads(block.removeprefix("data: ")) for block in answer.text.split("\n\n") if "data" in block)
@@ -424,8 +469,12 @@ def test_metadata_only_gives_columns_with_types_and_no_rows(api: Sidecar) -> Non
     body = fetch(api, metadata_only="true")
     assert (body["count"], body["data"], body["total_count"], body["next"]) == (0, [], ROWS, None)
     assert body["columns"][8] == {
-        "name": "total_price", "type": "decimal(12,2)", "kind": "decimal", "nullable": False, "key": 0,
-    }  # fmt: skip
+        "name": "total_price",
+        "type": "decimal(12,2)",
+        "kind": "decimal",
+        "nullable": False,
+        "key": 0,
+    }
     assert body["size"] > 0
     assert body["generation"] == 1
 
@@ -456,8 +505,10 @@ def test_each_example_parses_and_each_default_is_what_no_parameter_means() -> No
 
 
 def test_each_query_has_its_own_etag_which_ignored_parameters_leave_alone(api: Sidecar) -> None:
-    tags = [api.client.get(f"/fetch-data?{query}").headers["etag"] for query in
-            ("", "limit=3", "limit=4", "limit=3&offset=1", "metadata_only=true")]  # fmt: skip
+    tags = [
+        api.client.get(f"/fetch-data?{query}").headers["etag"]
+        for query in ("", "limit=3", "limit=4", "limit=3&offset=1", "metadata_only=true")
+    ]
     assert len(set(tags)) == len(tags)
     assert api.client.get("/fetch-data?_=17&limit=3&_t=4").headers["etag"] == tags[1]
     plain = api.client.get("/fetch-data", headers={"Accept-Encoding": "identity"})

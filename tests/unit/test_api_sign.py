@@ -56,11 +56,17 @@ def refused(answer: httpx.Response, code: str, status: int = 401) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/fetch-data", "/fetch-data?limit=2", "/fetch-data?stream=true", "/fetch-data?limit=1&offset=1",
-        "/fetch-data?format=csv", "/fetch-data?format=ndjson&currency=EUR", "/fetch-data?format=parquet",
-        "/fetch-data?format=xlsx&fields=id,name", "/changes?since=1",
+        "/fetch-data",
+        "/fetch-data?limit=2",
+        "/fetch-data?stream=true",
+        "/fetch-data?limit=1&offset=1",
+        "/fetch-data?format=csv",
+        "/fetch-data?format=ndjson&currency=EUR",
+        "/fetch-data?format=parquet",
+        "/fetch-data?format=xlsx&fields=id,name",
+        "/changes?since=1",
     ],
-)  # fmt: skip
+)
 def test_an_address_that_was_signed_is_answered_as_with_the_key(api: Sidecar, path: str) -> None:
     answer = get(api, sign(api, path))
     assert answer.status_code == 200
@@ -160,8 +166,11 @@ def test_a_signed_address_signs_nothing_and_refreshes_nothing(api: Sidecar) -> N
 
 
 def test_a_browser_may_ask_for_it_from_any_page(api: Sidecar) -> None:
-    asked = {"Origin": "https://shop.example", "Access-Control-Request-Method": "POST",
-             "Access-Control-Request-Headers": "x-api-key, content-type"}  # fmt: skip
+    asked = {
+        "Origin": "https://shop.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "x-api-key, content-type",
+    }
     answer = httpx.options(f"{api.url}/sign", headers=asked)
     assert answer.status_code == 204
     assert answer.headers["access-control-allow-origin"] == "*"
@@ -177,16 +186,28 @@ def test_a_key_that_is_sent_counts_before_a_signature(api: Sidecar) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"[]", b"{", b'"/fetch-data"', b"\xff", b"{}", b'{"path": 1}', b'{"path": "/status"}',
+        b"",
+        b"[]",
+        b"{",
+        b'"/fetch-data"',
+        b"\xff",
+        b"{}",
+        b'{"path": 1}',
+        b'{"path": "/status"}',
         b'{"path": "/health"}',
-        b'{"path": "fetch-data"}', b'{"path": "//elsewhere.example/fetch-data"}', b'{"path": "/fetch-data#x"}',
-        b'{"path": "/fetch-data?a#x"}', b'{"path": "/fetch-data", "minutes": 0}',
+        b'{"path": "fetch-data"}',
+        b'{"path": "//elsewhere.example/fetch-data"}',
+        b'{"path": "/fetch-data#x"}',
+        b'{"path": "/fetch-data?a#x"}',
+        b'{"path": "/fetch-data", "minutes": 0}',
         b'{"path": "/fetch-data", "minutes": 61}',
-        b'{"path": "/fetch-data", "minutes": "10"}', b'{"path": "/fetch-data", "minutes": 1.5}',
-        b'{"path": "/fetch-data", "hours": 1}', b'{"path": "/fetch-data?expires=1"}',
+        b'{"path": "/fetch-data", "minutes": "10"}',
+        b'{"path": "/fetch-data", "minutes": 1.5}',
+        b'{"path": "/fetch-data", "hours": 1}',
+        b'{"path": "/fetch-data?expires=1"}',
         b'{"path": "/fetch-data?signature=default.x"}',
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_signed_is_refused_by_name(api: Sidecar, body: bytes) -> None:
     refused(api.client.post("/sign", content=body), "parameter_invalid", 400)
 

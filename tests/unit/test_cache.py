@@ -293,9 +293,12 @@ def test_a_disk_that_fills_up_at_any_point_leaves_the_last_good_generation(cache
     cache.close()
     paths = os.pathsep.join((str(ROOT), str(ROOT / "tests")))
     done = subprocess.run(
-        [sys.executable, "-c", _FILLS_UP, str(most)], env={**os.environ, "PYTHONPATH": paths}, text=True,
-        capture_output=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", _FILLS_UP, str(most)],
+        env={**os.environ, "PYTHONPATH": paths},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert "Free disk space" in done.stdout
     again = cache_in(here)
@@ -344,9 +347,11 @@ def test_the_lock_is_free_once_its_process_is_killed(cache: Cache, here: Path) -
         "with open_cache('file:cache', Path('var/kept')).sync_lock():\n print('held', flush=True)\n sys.stdin.read()"
     )
     child = subprocess.Popen(
-        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=subprocess.PIPE,
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-    )  # fmt: skip
+    )
     with child:
         assert child.stdout
         assert child.stdout.readline() == b"held\n"

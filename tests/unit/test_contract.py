@@ -160,8 +160,10 @@ def test_a_stream_with_refresh_sends_error_when_the_refresh_fails(fresh: Sidecar
         found = events(fresh.client.get("/fetch-data?stream=true&refresh=true"))
     assert kinds(found) == ["cached", "error", "done"]
     assert found[-2] == {
-        "type": "error", "message": "The login was refused. Check the password.", "code": "login_refused",
-    }  # fmt: skip
+        "type": "error",
+        "message": "The login was refused. Check the password.",
+        "code": "login_refused",
+    }
 
 
 def test_a_stream_with_refresh_waits_no_longer_than_the_limit(tmp_path: Path) -> None:
@@ -284,10 +286,21 @@ def test_cache_busters_are_ignored(filled: Sidecar) -> None:
     assert filled.client.get(f"/fetch-data?_={time.time()}&_t=1&refresh=false").status_code == 200
 
 
-@pytest.mark.parametrize(("method", "path"), [
-    ("GET", "/fetch-data"), ("GET", "/fetch-data?stream=true"), ("GET", "/fetch-data?x=1"), ("POST", "/refresh"),
-    ("GET", "/status"), ("GET", "/health"), ("GET", "/ready"), ("GET", "/demo"), ("GET", "/no"), ("PUT", "/status"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/fetch-data"),
+        ("GET", "/fetch-data?stream=true"),
+        ("GET", "/fetch-data?x=1"),
+        ("POST", "/refresh"),
+        ("GET", "/status"),
+        ("GET", "/health"),
+        ("GET", "/ready"),
+        ("GET", "/demo"),
+        ("GET", "/no"),
+        ("PUT", "/status"),
+    ],
+)
 def test_cors_headers_stand_on_every_answer(filled: Sidecar, method: str, path: str) -> None:
     for headers in ({"X-API-Key": KEY}, {"X-API-Key": "wrong", "Origin": "https://shop.example"}):
         answer = httpx.request(method, filled.url + path, headers=headers)

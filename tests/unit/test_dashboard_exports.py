@@ -35,8 +35,12 @@ ROWS[5] |= {"note": '=HYPERLINK("http://evil.example")', "test": "0", "currency"
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    with dashboard(tmp_path_factory.mktemp("exports"), SHOP_TIMEZONE=ZONE, DASHBOARD_PASSWORD="one",
-                   DASHBOARD_VIEWER_PASSWORD="two") as running:  # fmt: skip
+    with dashboard(
+        tmp_path_factory.mktemp("exports"),
+        SHOP_TIMEZONE=ZONE,
+        DASHBOARD_PASSWORD="one",
+        DASHBOARD_VIEWER_PASSWORD="two",
+    ) as running:
         publish(running.cache, ROWS, columns=SHOP_COLUMNS)
         yield running
 
@@ -92,9 +96,18 @@ YEAR = (datetime(2025, 11, 25), datetime(2026, 11, 25))
         ),
         OrderSelection(timezone=ZONE, conditions=(NOWHERE,)),
     ],
-    ids=["all", "period", "country and status", "channel and discount", "search", "masked search",
-         "search of a product", "product", "none"],
-)  # fmt: skip
+    ids=[
+        "all",
+        "period",
+        "country and status",
+        "channel and discount",
+        "search",
+        "masked search",
+        "search of a product",
+        "product",
+        "none",
+    ],
+)
 def test_a_file_holds_exactly_the_orders_that_are_shown(
     client: httpx.Client, filled: Dashboard, orders: Orders, selection: OrderSelection
 ) -> None:
@@ -132,12 +145,13 @@ def test_a_table_with_a_row_per_line_item_exports_all_rows_of_its_orders(
     names = ("Name", "Email", "Created at", "Currency", "Financial Status", "Lineitem name", "Lineitem quantity")
     columns = tuple(Column(name=n, type="text", kind="text", nullable=True, key=0) for n in names)
     made: Sequence[Row] = [
-        dict(zip(names, row, strict=True)) for row in (
+        dict(zip(names, row, strict=True))
+        for row in (
             ("#1", "a@x.example", "2026-01-01 10:00:00 +0000", "USD", "paid", "Cup", "1"),
             ("#1", None, None, None, None, "Plate", "2"),
             ("#2", "b@x.example", "2026-01-02 10:00:00 +0000", "USD", "pending", "Cup", "1"),
         )
-    ]  # fmt: skip
+    ]
     assert Reading(columns, ZONE, "UTC").by_line
     with dashboard(tmp_path) as running:
         head = publish(running.cache, made, columns=columns, segments=1)

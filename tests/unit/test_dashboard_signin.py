@@ -42,17 +42,25 @@ def test_off_loopback_it_does_not_start_without_a_sign_in(tmp_path: Path) -> Non
         "PATH": "",
     }
     ended = subprocess.run(
-        [sys.executable, ROOT / "streamlit_app.py"], cwd=tmp_path, env=environment, capture_output=True, text=True,
-        timeout=60, check=False,
-    )  # fmt: skip
+        [sys.executable, ROOT / "streamlit_app.py"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert ended.returncode == 1
     assert "would listen on 0.0.0.0 without a sign-in. Set DASHBOARD_PASSWORD" in ended.stderr
 
 
 OIDC = {
-    "oidc_metadata_url": "https://id.example/.well-known/openid-configuration", "oidc_client_id": "orders",
-    "oidc_client_secret": "s3cret", "dashboard_url": "https://orders.example", "dashboard_viewers": "@example.com",
-}  # fmt: skip
+    "oidc_metadata_url": "https://id.example/.well-known/openid-configuration",
+    "oidc_client_id": "orders",
+    "oidc_client_secret": "s3cret",
+    "dashboard_url": "https://orders.example",
+    "dashboard_viewers": "@example.com",
+}
 
 
 @pytest.mark.parametrize(
@@ -79,9 +87,13 @@ def test_a_whole_sign_in_lets_it_listen_everywhere(here: Path) -> None:
 
 def test_the_command_makes_a_hash_that_stands_for_its_password(here: Path) -> None:
     made = subprocess.run(
-        [sys.executable, "-m", "dashboard", "hash"], cwd=ROOT, input=f"{PASSWORD}\n", capture_output=True, text=True,
+        [sys.executable, "-m", "dashboard", "hash"],
+        cwd=ROOT,
+        input=f"{PASSWORD}\n",
+        capture_output=True,
+        text=True,
         check=True,
-    )  # fmt: skip
+    )
     passwords = Passwords(Settings.load(dashboard_password=made.stdout.strip()), "00")
     assert passwords.role_of_password(PASSWORD) == "operator"
     assert passwords.role_of_password(made.stdout.strip()) is None
@@ -112,8 +124,12 @@ def test_nothing_but_the_form_and_the_health_is_served_without_a_sign_in(start: 
         assert visitor.get("/_stcore/health").status_code == 200
         assert visitor.get("/_stcore/host-config").status_code == 401
         assert visitor.get("/static/js/index.js").status_code == 401
-        upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
-                   "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}  # fmt: skip
+        upgrade = {
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        }
         assert visitor.get("/_stcore/stream", headers=upgrade).status_code == 403
         assert visitor.get("/orders", headers={"Cookie": "orders_signin=operator.forged.signature"}).status_code == 401
         for elsewhere in ("//evil.example", "/\\evil.example", "https://evil.example"):
@@ -131,8 +147,12 @@ def test_nothing_but_the_form_and_the_health_is_served_without_a_sign_in(start: 
 
 def test_without_a_sign_in_no_other_site_gets_in_by_a_name_that_leads_here(start: Start) -> None:
     running = start(DASHBOARD_URL="http://orders.test")
-    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
-               "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}  # fmt: skip
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
 
     def answered(host: str) -> int:
         headers = {**upgrade, "Host": host, "Origin": f"http://{host}"}

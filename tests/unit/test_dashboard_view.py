@@ -40,11 +40,18 @@ custom = st.builds(
     st.dates(date(2024, 1, 2), date(2199, 12, 31)),
 )
 presets = st.builds(
-    View, st.sampled_from([name for name in PERIODS if name != "custom"]), currency=st.sampled_from(["", "EUR"]),
-    compare=st.sampled_from(list(COMPARISONS)), returns=st.sampled_from(list(RETURNS)),
-    status=several, fulfilment=several, country=several, channel=several, discount=several,
+    View,
+    st.sampled_from([name for name in PERIODS if name != "custom"]),
+    currency=st.sampled_from(["", "EUR"]),
+    compare=st.sampled_from(list(COMPARISONS)),
+    returns=st.sampled_from(list(RETURNS)),
+    status=several,
+    fulfilment=several,
+    country=several,
+    channel=several,
+    discount=several,
     product=several,
-)  # fmt: skip
+)
 views = presets | custom
 
 

@@ -119,9 +119,23 @@ def test_nested_json_is_compact_and_keeps_every_digit(tmp_path: Path, text: str,
 
 @pytest.mark.parametrize(
     "text",
-    ["1", '"text"', "null", "", "{", "[1] x", '"{}x"', "NaN", "[NaN]", "[01]", "[1,]", '["\\ud800"]', "true",
-     "[" * 2_000 + "]" * 2_000],
-)  # fmt: skip
+    [
+        "1",
+        '"text"',
+        "null",
+        "",
+        "{",
+        "[1] x",
+        '"{}x"',
+        "NaN",
+        "[NaN]",
+        "[01]",
+        "[1,]",
+        '["\\ud800"]',
+        "true",
+        "[" * 2_000 + "]" * 2_000,
+    ],
+)
 def test_what_is_no_json_object_or_array_is_delivered_as_it_is_and_counted(tmp_path: Path, text: str) -> None:
     assert compact(text.encode()) is None
     stored, shown, segment = rendered(tmp_path, column("json"), text, "{}")
@@ -135,8 +149,12 @@ def test_what_is_no_json_object_or_array_is_delivered_as_it_is_and_counted(tmp_p
         (column("decimal", digits=12, decimals=2), "598.94", Decimal("598.94"), '"598.94"'),
         (column("decimal", digits=12, decimals=2), "-0.05", Decimal("-0.05"), '"-0.05"'),
         (column("decimal", digits=5, decimals=0), "00042", Decimal(42), '"42"'),
-        (column("decimal", digits=38, decimals=10), "9" * 28 + "." + "9" * 10, Decimal("9" * 28 + "." + "9" * 10),
-         '"' + "9" * 28 + "." + "9" * 10 + '"'),
+        (
+            column("decimal", digits=38, decimals=10),
+            "9" * 28 + "." + "9" * 10,
+            Decimal("9" * 28 + "." + "9" * 10),
+            '"' + "9" * 28 + "." + "9" * 10 + '"',
+        ),
         (column("integer"), "-9223372036854775808", -(2**63), "-9223372036854775808"),
         (column("integer"), "007", 7, "7"),
         (column("unsigned"), "18446744073709551615", 2**64 - 1, "18446744073709551615"),
@@ -150,21 +168,37 @@ def test_what_is_no_json_object_or_array_is_delivered_as_it_is_and_counted(tmp_p
         (column("float"), "16777216", 16777216.0, "16777216.0"),
         (column("date"), "2025-12-29", date(2025, 12, 29), '"2025-12-29"'),
         (column("date"), "0001-01-01", date(1, 1, 1), '"0001-01-01"'),
-        (column("datetime"), "2025-12-29 10:25:00", datetime(2025, 12, 29, 10, 25, tzinfo=UTC),
-         '"2025-12-29T10:25:00Z"'),
-        (column("datetime", decimals=3), "2025-12-29 10:25:00.120", datetime(2025, 12, 29, 10, 25, 0, 120000, UTC),
-         '"2025-12-29T10:25:00.120Z"'),
-        (column("datetime", decimals=6), "9999-12-31 23:59:59.999999",
-         datetime(9999, 12, 31, 23, 59, 59, 999999, UTC), '"9999-12-31T23:59:59.999999Z"'),
+        (
+            column("datetime"),
+            "2025-12-29 10:25:00",
+            datetime(2025, 12, 29, 10, 25, tzinfo=UTC),
+            '"2025-12-29T10:25:00Z"',
+        ),
+        (
+            column("datetime", decimals=3),
+            "2025-12-29 10:25:00.120",
+            datetime(2025, 12, 29, 10, 25, 0, 120000, UTC),
+            '"2025-12-29T10:25:00.120Z"',
+        ),
+        (
+            column("datetime", decimals=6),
+            "9999-12-31 23:59:59.999999",
+            datetime(9999, 12, 31, 23, 59, 59, 999999, UTC),
+            '"9999-12-31T23:59:59.999999Z"',
+        ),
         (column("timestamp"), "1767003900", datetime(2025, 12, 29, 10, 25, tzinfo=UTC), '"2025-12-29T10:25:00Z"'),
-        (column("timestamp", decimals=6), "2147483647.999999", datetime(2038, 1, 19, 3, 14, 7, 999999, UTC),
-         '"2038-01-19T03:14:07.999999Z"'),
+        (
+            column("timestamp", decimals=6),
+            "2147483647.999999",
+            datetime(2038, 1, 19, 3, 14, 7, 999999, UTC),
+            '"2038-01-19T03:14:07.999999Z"',
+        ),
         (column("bytes"), "00FF10", b"\x00\xff\x10", '"' + base64.b64encode(b"\x00\xff\x10").decode() + '"'),
         (column("bytes"), "", b"", '""'),
         (column("text"), "NULL", "NULL", '"NULL"'),
         (column("text"), "", "", '""'),
     ],
-)  # fmt: skip
+)
 def test_a_value_has_its_exact_type_and_its_form_of_the_contract(
     tmp_path: Path, one: Column, text: str, typed: Any, shown: str
 ) -> None:

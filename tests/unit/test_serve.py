@@ -31,9 +31,14 @@ class Served:
             "SCHEDULER": "off",
         }
         self.process = subprocess.Popen(
-            [sys.executable, ROOT / "serve.py"], cwd=folder, env={**os.environ, **defaults, **settings}, text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            [sys.executable, ROOT / "serve.py"],
+            cwd=folder,
+            env={**os.environ, **defaults, **settings},
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         self.said: list[str] = []
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
