@@ -2,7 +2,7 @@
 
 A condition is a column, an operator and a text, as in a query string. Conditions are ANDed. In an order NULL counts as
 greater than every value, as in PostgreSQL: last when ascending, first when descending. Texts are compared by their
-bytes. Equal rows stand in key order.
+bytes. Equal rows are in key order.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Condition(NamedTuple):
     Attributes:
         column: Name of the column.
         op: Name of the operator.
-        value: A text that reads as the column's kind and the operator require; several for `in`.
+        value: A text in the form that the column's kind and the operator require; for `in`, one or more texts.
     """
 
     column: str
@@ -36,7 +36,7 @@ class Condition(NamedTuple):
 
 
 class Sort(NamedTuple):
-    """Order by a column."""
+    """A column to sort by, and the direction."""
 
     column: str
     descending: bool = False
@@ -44,10 +44,10 @@ class Sort(NamedTuple):
 
 @dataclass(frozen=True)
 class Query:
-    """Which rows, in which order. The default is all rows in key order.
+    """Selects and sorts rows. The default is all rows in key order.
 
     Attributes:
-        conditions: All must hold.
+        conditions: Conditions that must all be true.
         sort: Columns to sort by, the most significant first.
     """
 
@@ -59,14 +59,14 @@ def where(conditions: Sequence[Condition], columns: Sequence[Column]) -> tuple[s
     """Compiles conditions to the SQL of a WHERE clause.
 
     Args:
-        conditions: All must hold; without any, every row passes.
+        conditions: Conditions that must all be true. Without conditions, every row passes.
         columns: The columns of the table.
 
     Returns:
         The SQL, and its parameters in the order of the question marks.
 
     Raises:
-        BadFilter: A condition names no column, or does not fit it. The message says what the column takes.
+        BadFilter: A condition names an unknown column, or does not fit its column. The message lists valid input.
     """
     clauses: list[str] = []
     parameters: list[Value] = []
@@ -86,10 +86,10 @@ def compile_predicate(condition: Condition, columns: Sequence[Column]) -> Predic
         columns: The columns of the table.
 
     Returns:
-        The predicate; None where codes cannot tell, so that DuckDB has to scan.
+        The predicate; None if codes cannot answer the condition, and DuckDB has to scan.
 
     Raises:
-        BadFilter: The condition names no column, or does not fit it.
+        BadFilter: The condition names an unknown column, or does not fit its column.
     """
     column, operator = _parts(condition, columns)
     return operator.predicate(operator.operands(condition.value, column), column)
@@ -103,7 +103,7 @@ def order_by(sort: Sequence[Sort], columns: Sequence[Column]) -> str:
         columns: The columns of the table.
 
     Returns:
-        The terms, without the one that puts equal rows in key order; empty where there is nothing to sort by.
+        The terms, without the term that puts equal rows in key order; empty if `sort` is empty.
 
     Raises:
         BadFilter: A column is unknown or cannot be sorted by.
@@ -116,10 +116,10 @@ def order_by(sort: Sequence[Sort], columns: Sequence[Column]) -> str:
 
 
 def find_column(name: str, columns: Sequence[Column]) -> Column:
-    """The column of that name.
+    """Returns the column with this name.
 
     Raises:
-        BadFilter: There is none. The message lists the columns.
+        BadFilter: There is no such column. The message lists the columns.
     """
     for column in columns:
         if column.name == name:
@@ -128,10 +128,10 @@ def find_column(name: str, columns: Sequence[Column]) -> Column:
 
 
 def sortable_column(name: str, columns: Sequence[Column]) -> Column:
-    """The column of that name.
+    """Returns the column with this name.
 
     Raises:
-        BadFilter: There is none, or rows cannot be sorted by it.
+        BadFilter: There is no such column, or rows cannot be sorted by it.
     """
     column = find_column(name, columns)
     if column.kind in UNSORTED:

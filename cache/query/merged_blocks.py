@@ -1,4 +1,4 @@
-"""All blocks of a small table merged into one, so that a query costs a few NumPy calls, not a few for each block."""
+"""Merges all blocks of a small table into one. A query then needs a few NumPy calls, not a few calls for each block."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy.typing as npt
 
 from cache.storage.column_arrays import Block, Numbers, Texts, Values
 
-MAX_ROWS = 200_000  # of a table whose blocks are merged
-MAX_TEXTS = 10_000  # dictionary entries of a merged column, summed over the blocks: they are sorted one by one
+MAX_ROWS = 200_000  # the blocks of a table are merged if it has at most this many rows
+MAX_TEXTS = 10_000  # maximum number of dictionary entries of a text column in all blocks; sorting them is slow
 
 
 class MergedBlocks:
-    """Behaves as one block of all rows. A column is merged at first use.
+    """A block of all rows. A column is merged at first use.
 
     Attributes:
         start: Number of the first row in the snapshot.
@@ -34,7 +34,7 @@ class MergedBlocks:
         self._columns: dict[str, Values | None] = {}
 
     def has_columns(self, names: Iterable[str]) -> bool:
-        """Whether all these columns can be merged."""
+        """Returns whether all these columns can be merged."""
         return all(self._column(name) for name in names)
 
     def __getitem__(self, name: str) -> Values:
@@ -56,7 +56,7 @@ def merge_columns(parts: Sequence[Values]) -> Values | None:
         parts: The column in each block, in order; all `Texts` or all `Numbers`.
 
     Returns:
-        The column of all rows; None where its codes would need more than 32 bits, or take long to make.
+        The column of all rows; None if its codes need more than 32 bits, or if it has more than MAX_TEXTS texts.
     """
     nulls = any(part.nulls for part in parts)
     texts = [part for part in parts if isinstance(part, Texts)]

@@ -30,7 +30,7 @@ _Operands = Sequence[Value]
 class Operator:
     """A filter operator.
 
-    NULL passes only where both `sql` and `predicate` say so.
+    Both `sql` and `predicate` must let NULL pass, or neither.
 
     Attributes:
         name: Its name in `COLUMN__name=…`.
@@ -38,10 +38,10 @@ class Operator:
         kinds: The kinds of columns that it applies to.
         takes: What a condition compares the column with: a `value` of the column's kind, a `list` of such values, a
             `text`, or a `flag` (true or false).
-        sql: Returns a condition of DuckDB, out of the quoted name of the column and the operands. It has one question
-            mark for each operand, in their order; for a flag, none.
-        predicate: Returns what passes in the column's dictionary codes, out of the operands and the column; None where
-            codes cannot tell, so that a scan has to.
+        sql: Returns a condition in DuckDB's SQL for the quoted name of the column and the operands. It has one question
+            mark for each operand, in their order; for a flag, it has none.
+        predicate: Returns a predicate on dictionary codes for the operands and the column; None if codes cannot answer
+            the condition, and a scan is needed.
     """
 
     name: Op
@@ -55,11 +55,11 @@ class Operator:
         """Reads the texts of a condition.
 
         Args:
-            value: A text; for a list, several or one.
+            value: A text; for a list, one or more texts.
             column: The column of the condition.
 
         Returns:
-            The operands, typed as the column is. A flag is 0 or 1.
+            The operands, in the type of the column. A flag is 0 or 1.
 
         Raises:
             BadFilter: The column's kind does not fit, or a text does not parse.
@@ -103,7 +103,7 @@ def _searched(function: str) -> Callable[[str, _Operands], str]:
 def _keys(
     intervals: Callable[[Key, Key], tuple[KeyInterval, ...]], nulls: bool = False
 ) -> Callable[[_Operands, Column], Intervals]:
-    """A predicate on the keys. For each operand `intervals` gets the first key not less and the first greater."""
+    """Returns a predicate on keys. `intervals` gets, for each operand, the two results of `key_interval`."""
 
     def predicate(operands: _Operands, column: Column) -> Intervals:
         matching: list[KeyInterval] = []
@@ -127,7 +127,7 @@ def _null_codes(operands: _Operands, _: Column) -> Intervals:
 
 
 def _prefix_codes(operands: _Operands, _: Column) -> PrefixMatch | None:
-    """ASCII alone: of other texts, lower and upper case do not stand together."""
+    """Returns None if the prefix is not ASCII: PrefixMatch knows only the forms of ASCII letters."""
     prefix = str(operands[0])
     return PrefixMatch(prefix.lower()) if prefix.isascii() else None
 

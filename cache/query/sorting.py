@@ -1,4 +1,4 @@
-"""Rows of one or many blocks in one order: a page, the first of them, or all."""
+"""Sorts the rows of one or more blocks: a page, the first rows, or all rows."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from cache.query.merged_blocks import MergedBlocks
 from cache.storage.column_arrays import Block, Key, Numbers, Texts, Values
 
 RowNumbers = npt.NDArray[np.int64]
-RowMask = npt.NDArray[np.bool_] | None  # which rows of a block; None: all of them
-BlockRows = tuple[Block | MergedBlocks, RowMask]  # a block, and which of its rows match
+RowMask = npt.NDArray[np.bool_] | None  # mask of rows in a block; None: all rows
+BlockRows = tuple[Block | MergedBlocks, RowMask]  # a block, and the mask of its matching rows
 
-SORT_COST = 8  # testing this many rows takes as long as sorting one
-SORT_EVERY = 3  # candidates are sorted once there are this many times the rows needed
-_MAX_COMBINED = 1 << 48  # values of a sort key made of several codes; the row's position takes 14 bits more
+SORT_COST = 8  # testing this many rows takes as long as sorting one row
+SORT_EVERY = 3  # candidates are sorted once the new ones are this many times the rows needed
+_MAX_COMBINED = 1 << 48  # maximum number of different combined sort keys; the position of the row needs 14 more bits
 
 
 def rows_in_key_order(matching: Iterable[BlockRows], counts: Iterable[int], offset: int, stop: int) -> RowNumbers:
-    """A page of the rows that match, in key order.
+    """Returns a page of the matching rows, in key order.
 
     Args:
-        matching: The blocks in order, and which rows match.
-        counts: How many rows match in each block.
+        matching: The blocks in order, each with the mask of its matching rows.
+        counts: Number of matching rows in each block.
         offset: Position of the first row of the page.
-        stop: Position behind the last row of the page; greater than `offset`.
+        stop: Position of the row after the page; greater than `offset`.
     """
     pages = []
     for (block, mask), count in zip(matching, counts, strict=True):
@@ -41,10 +41,10 @@ def rows_in_key_order(matching: Iterable[BlockRows], counts: Iterable[int], offs
 
 
 def sort_all(matching: Sequence[BlockRows], sort: Sequence[Sort]) -> RowNumbers:
-    """All rows that match, in the order of `sort`, equal ones in key order.
+    """Returns all matching rows in the order of `sort`. Equal rows are in key order.
 
     Args:
-        matching: The blocks in order, and which rows match.
+        matching: The blocks in order, each with the mask of its matching rows.
         sort: Columns to sort by, the most significant first.
     """
     positions = [(block, _positions(block, mask)) for block, mask in matching]
@@ -57,7 +57,7 @@ def sort_all(matching: Sequence[BlockRows], sort: Sequence[Sort]) -> RowNumbers:
 
 
 class SortedTable:
-    """All rows of a table in one order, from which a page of any filter is picked."""
+    """All rows of a table in one order. A page for any filter can be read from it."""
 
     def __init__(self, table: MergedBlocks, sort: Sequence[Sort]) -> None:
         """Sorts the table.
@@ -71,18 +71,18 @@ class SortedTable:
         self._ranks[self._rows] = np.arange(len(self._rows))
 
     def page(self, mask: RowMask, total: int, offset: int, stop: int) -> RowNumbers:
-        """A page of the rows that match.
+        """Returns a page of the matching rows.
 
         Args:
-            mask: Which rows of the table match.
-            total: How many do; more than `offset`.
+            mask: The mask of the matching rows.
+            total: Number of matching rows; greater than `offset`.
             offset: Position of the first row of the page.
-            stop: Position behind the last row of the page, `total` at most.
+            stop: Position of the row after the page; at most `total`.
         """
         if mask is None:
             return self._rows[offset:stop]
         size = len(self._rows)
-        tested = min(2 * stop * size // total, size)  # twice what is needed where they are spread evenly
+        tested = min(2 * stop * size // total, size)  # twice as many as needed if matching rows are spread evenly
         if tested > SORT_COST * total:
             ranks = self._ranks[mask.nonzero()[0]]
             ranks.sort()
@@ -96,15 +96,15 @@ class SortedTable:
 
 
 def top_rows(matching: Sequence[BlockRows], sort: Sequence[Sort], count: int) -> RowNumbers:
-    """The first `count` rows of those that match, in the order of `sort`, equal ones in key order.
+    """Returns the first `count` matching rows in the order of `sort`. Equal rows are in key order.
 
-    Blocks are visited in the order of the best value that they hold. Once there are enough rows, the last of them is
-    the threshold: further rows have to come before it, and few rows of most blocks do.
+    Blocks are visited in the order of their best value. Once there are enough candidates, the last of them is the
+    threshold: further rows must sort before it. In most blocks only few rows do.
 
     Args:
-        matching: The blocks, and which rows match.
+        matching: The blocks, each with the mask of its matching rows.
         sort: Columns to sort by, the most significant first.
-        count: How many rows; no more than match.
+        count: Number of rows; at most the number of matching rows.
     """
     name, descending = sort[0]
     matching = sorted(matching, key=lambda part: _best(part[0][name], descending), reverse=descending)
@@ -119,18 +119,18 @@ def top_rows(matching: Sequence[BlockRows], sort: Sequence[Sort], count: int) ->
 
 
 class _Candidates:
-    """The first rows of the blocks visited so far, with the keys of their sort columns."""
+    """The first rows of the visited blocks, with the keys of their sort columns."""
 
     def __init__(self, sort: Sequence[Sort], count: int) -> None:
         self._sort = sort
         self._count = count
         self._rows: list[RowNumbers] = []
         self._keys: list[list[npt.NDArray[Any]]] = [[] for _ in sort]
-        self._unsorted = 0  # rows added since the last sort
-        self._threshold: tuple[list[Key], int] | None = None  # keys and number of the last row, once there are enough
+        self._unsorted = 0  # number of rows added since the last sort
+        self._threshold: tuple[list[Key], int] | None = None  # keys and number of the last row, if there are enough
 
     def better(self, block: Block | MergedBlocks, mask: RowMask) -> RowNumbers | None:
-        """Positions of rows in the block that may be among the first; None where no later block has any either."""
+        """Returns positions of rows in the block that may be among the first; None if no later block has any."""
         if self._threshold is None:
             return _positions(block, mask)
         threshold, row = self._threshold
@@ -174,7 +174,7 @@ def _best(column: Values, descending: bool) -> Any:
 def _before(
     block: Block | MergedBlocks, sort: Sequence[Sort], threshold: Sequence[Key], ties: bool
 ) -> npt.NDArray[np.bool_]:
-    """Which rows sort before the threshold; with `ties`, also those with the same keys."""
+    """Returns a mask of the rows that sort before the threshold; with `ties`, also of rows with the same keys."""
     before: npt.NDArray[np.bool_] | None = None  # by the less significant columns
     for (name, descending), key in zip(reversed(sort), reversed(threshold), strict=True):
         column = block[name]
@@ -188,7 +188,7 @@ def _before(
 
 
 def _preselect(block: Block | MergedBlocks, rows: RowNumbers, sort: Sequence[Sort], count: int) -> RowNumbers:
-    """The first `count` of a block's rows, and at most as many more, in no order."""
+    """Returns the first `count` rows of a block and at most `count` further rows, unsorted."""
     name, descending = sort[0]
     codes = block[name].codes[rows]
     last = np.partition(codes, -count)[-count] if descending else np.partition(codes, count - 1)[count - 1]
@@ -212,7 +212,7 @@ def _preselect(block: Block | MergedBlocks, rows: RowNumbers, sort: Sequence[Sor
 
 
 def _ranks(columns: Sequence[tuple[Values, RowNumbers]]) -> npt.NDArray[np.int64]:
-    """Numbers in the order of the values, for the given positions of each block."""
+    """Returns numbers that sort like the values, for the given positions of each block."""
     texts = sorted({text for column, _ in columns if isinstance(column, Texts) for text in column.texts})
     rank = {text: i for i, text in enumerate(texts)}
     ranks: list[npt.NDArray[np.int64]] = []

@@ -1,4 +1,4 @@
-"""Values of a query string: a text is read as a value of its column's kind."""
+"""Parses texts of a query string as values of the column's kind."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from cache.schema import Column, Kind
 
 Value = str | int | float | Decimal | date | datetime | bytes
 
-MAX_DIGITS = 38  # of DuckDB's widest DECIMAL
-_SHOWN = 80  # characters of a wrong text in a message
+MAX_DIGITS = 38  # digits of DuckDB's widest DECIMAL
+_SHOWN = 80  # maximum number of characters of an invalid text in a message
 
 
 def parse_value(text: str, column: Column) -> Value:
     """Reads a text as a value that DuckDB can compare with the column.
 
-    A date stands for its midnight in UTC where the column holds instants. An instant without a zone is UTC.
+    If the column contains instants, a date means midnight in UTC. An instant without a zone is UTC.
 
     Args:
-        text: As it stands in a query string.
+        text: The text in the query string, decoded.
         column: The column that the value is compared with.
 
     Returns:
         A value of the Python type of the column's kind. A boolean is 0 or 1.
 
     Raises:
-        BadFilter: The text is no such value. The message names the column and what it takes.
+        BadFilter: The text is not such a value. The message names the column and valid values.
     """
     parse, takes = _PARSERS[column.kind]
     try:
@@ -46,7 +46,7 @@ def parse_value(text: str, column: Column) -> Value:
 
 
 def accepted_values(kind: Kind) -> str:
-    """What a column of that kind takes, in words."""
+    """Returns a description of the values that a column of this kind accepts."""
     return _PARSERS[kind][1]
 
 
@@ -82,14 +82,14 @@ def _decimal(text: str) -> Decimal:
 
 
 def _check_width(number: Decimal, column: Column) -> None:
-    """DuckDB compares two DECIMALs in one type: raises ValueError where none holds both sides."""
+    """Raises ValueError if no DECIMAL type fits both sides: DuckDB compares two DECIMALs in one type."""
     whole = max(number.adjusted() + 1, column.digits - column.decimals)
     if whole + max(-int(number.as_tuple().exponent), column.decimals) > MAX_DIGITS:
         raise ValueError
 
 
 def _single(text: str) -> float:
-    """Rounds to the value of a FLOAT, since the rows' JSON has the shortest number that reads back as it."""
+    """Rounds to a FLOAT value, since the JSON of the rows has the shortest number that reads as the same FLOAT."""
     return float(struct.unpack("<f", struct.pack("<f", _double(text)))[0])
 
 
@@ -114,7 +114,7 @@ def _bytes(text: str) -> bytes:
 
 _INSTANT = (_instant, "an ISO 8601 date or instant, such as 2025-12-29 or 2025-12-29T10:25:00Z")
 _TEXT = (str, "a text")
-_PARSERS: Mapping[Kind, tuple[Callable[[str], Value], str]] = {  # and what it takes, in words
+_PARSERS: Mapping[Kind, tuple[Callable[[str], Value], str]] = {  # parser, and a description of accepted values
     "integer": (_signed, "a whole number of up to 64 bits"),
     "unsigned": (_unsigned, "a whole number from 0 to 2^64 - 1"),
     "boolean": (_boolean, "true or false"),

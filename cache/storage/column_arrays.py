@@ -1,4 +1,4 @@
-"""Reads column arrays, which filters and sorts are answered from. Needs NumPy alone.
+"""Reads column arrays, from which filters and sorts are answered. It needs only NumPy.
 
 `docs/snapshot-format.md` describes the file. It is an ordered dictionary encoding: a column is an array of **codes**,
 unsigned integers as narrow as possible. Codes are in the order of the values: 0 is the least value, and `top` stands
@@ -24,7 +24,7 @@ Key = int | bytes
 
 LENGTHS = struct.Struct("<QQ")
 ALIGNED = 8
-FEW = 32  # texts, at most, that are read at once
+FEW = 32  # a dictionary of at most this many texts is read as a whole
 
 
 class Numbers:
@@ -48,8 +48,8 @@ class Numbers:
             top: The code of NULL.
             nulls: Whether there are NULLs.
             base: The key of code 0.
-            unit: The difference between the keys of two codes that follow one another.
-            listed: The key of each code, where it is not `base + unit * code`.
+            unit: The difference between the keys of two consecutive codes.
+            listed: The key of each code; None if it is `base + unit * code`.
         """
         self.codes = codes
         self.top = top
@@ -57,11 +57,11 @@ class Numbers:
         self._base = base
         self._unit = unit
         self._listed = listed
-        self._list = None if listed is None else listed.data  # finds a key faster than an array does
+        self._list = None if listed is None else listed.data  # a search in a memoryview is faster than in an array
         self.least, self.greatest = _ends(self)
 
     def bound(self, key: Key) -> int:
-        """The first code whose key is not less than `key`; `top` where there is none."""
+        """Returns the first code whose key is not less than `key`; `top` if there is none."""
         assert isinstance(key, int)
         if self._list is not None:
             return bisect_left(self._list, key, 0, self.top)
@@ -93,7 +93,7 @@ class Texts:
         codes: The code of each row.
         top: The code of NULL, one greater than that of the greatest value.
         nulls: Whether there are NULLs.
-        texts: The key of each code, but that of NULL.
+        texts: The key of each code except NULL.
         least: The least key.
         greatest: The greatest key.
     """
@@ -117,7 +117,7 @@ class Texts:
         self.least, self.greatest = _ends(self)
 
     def bound(self, key: Key) -> int:
-        """The first code whose key is not less than `key`; `top` where there is none."""
+        """Returns the first code whose key is not less than `key`; `top` if there is none."""
         assert isinstance(key, bytes)
         return bisect_left(self.texts, key)
 
@@ -171,7 +171,7 @@ class Block:
     Attributes:
         start: The number of its first row in the snapshot.
         rows: How many rows it has.
-        names: The columns that it has arrays of.
+        names: The columns that have arrays in this block.
     """
 
     def __init__(self, data: memoryview, header: dict[str, Any], start: int) -> None:

@@ -1,4 +1,4 @@
-"""What is recorded in the cache: publications, requests for a sync, syncs, workers and the status made of them."""
+"""The records in the cache: publications, requests for a sync, syncs and workers, and the status computed from them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cache.errors import Trouble
 from cache.storage.change_log import ChangedRows
 from cache.storage.snapshot import ChangeCounts, Head, Manifest
 
-SILENT_AFTER = timedelta(seconds=8)  # a worker or run without a heartbeat for so long is gone
+SILENT_AFTER = timedelta(seconds=8)  # a worker or run without a heartbeat for this time counts as gone
 TaskState = Literal["queued", "running", "completed", "failed"]
 Outcome = Literal["running", "published", "unchanged", "unverified", "failed"]
 
@@ -37,8 +37,8 @@ class Publication:
     Attributes:
         manifest: Its segments.
         head: The pointer to it.
-        changes: The rows in which it differs from its parent, where they are known.
-        keep_changes: How long lists of changes stay.
+        changes: The rows that differ from its parent, if they are known.
+        keep_changes: How long change lists are kept.
     """
 
     manifest: Manifest
@@ -48,14 +48,14 @@ class Publication:
 
 
 class Task(BaseModel, frozen=True):
-    """A refresh that someone asked for. It completes only with a verification later than `requested_at`.
+    """A request for a refresh. Only a verification that began after `requested_at` completes it.
 
     Attributes:
         id: Its id.
-        requested_at: When it was asked for (UTC).
-        requested_by: Who asked, for the history.
-        state: How far it is.
-        accept: Publish also a table that shrank so much that it would be held back.
+        requested_at: When the refresh was requested (UTC).
+        requested_by: Who requested it, for the history.
+        state: Its state.
+        accept: Whether to publish a table that lost so many rows that it would be held back.
         run: The id of the sync that answers it.
         tries: How many syncs have begun to answer it.
         finished_at: When it completed or failed (UTC).
@@ -83,12 +83,12 @@ class Task(BaseModel, frozen=True):
 
 
 class Progress(BaseModel, frozen=True):
-    """How far a sync is.
+    """The progress of a sync.
 
     Attributes:
-        phase: What it does.
-        done: Rows that are read.
-        total: Rows that are to be read, as far as that is known; 0: not yet.
+        phase: The present phase.
+        done: Number of rows that are done.
+        total: Number of rows in the phase, as known so far; 0: unknown.
         bytes: Bytes received.
     """
 
@@ -99,7 +99,7 @@ class Progress(BaseModel, frozen=True):
 
     @property
     def fraction(self) -> float | None:
-        """The part of the rows that is read, from 0 to 1; None while the total is not known."""
+        """The share of the rows that is done, from 0 to 1; None while the total is unknown."""
         return min(1.0, self.done / self.total) if self.total else None
 
 
@@ -109,13 +109,13 @@ class Run(BaseModel, frozen=True):
     Attributes:
         id: Its id.
         trigger: What started it: `schedule`, `request`, `command` or `import`.
-        asked_by: Who asked for it.
+        asked_by: Who requested it.
         host: The machine that runs it.
         pid: Its process.
         started_at: When it began (UTC).
-        beat_at: When it last reported (UTC).
+        beat_at: The time of its last heartbeat (UTC).
         finished_at: When it ended (UTC).
-        outcome: How it went.
+        outcome: Its outcome; `running` until it ends.
         progress: How far it is.
         seconds: Seconds that each phase took.
         generation: The generation that it published or confirmed.
@@ -124,7 +124,7 @@ class Run(BaseModel, frozen=True):
         ranges: Segments of that generation.
         exported_ranges: Ranges whose rows were read.
         changes: How many rows it changed.
-        versions: Versions of the server and of phpMyAdmin, and the way of the login.
+        versions: Versions of the server and of phpMyAdmin, and the login method.
         error: Why it failed, or is not verified.
     """
 
@@ -150,7 +150,7 @@ class Run(BaseModel, frozen=True):
 
 
 class Worker(BaseModel, frozen=True):
-    """A process that can run syncs. The leader does, the others stand by.
+    """A process that can run syncs. Only the leader runs them.
 
     Attributes:
         id: Its id.
@@ -168,7 +168,7 @@ class Worker(BaseModel, frozen=True):
 
 
 class Status(BaseModel, frozen=True):
-    """The state of the cache at one moment; dashboard and API show the same.
+    """The state of the cache at one moment, for the dashboard and the API.
 
     Attributes:
         head: The newest generation, if any.
@@ -203,6 +203,6 @@ class Status(BaseModel, frozen=True):
             at: The time now (UTC).
 
         Returns:
-            The age; None where nothing was published.
+            The age; None if nothing was published.
         """
         return max(0.0, (at - self.head.updated_at).total_seconds()) if self.head else None

@@ -1,4 +1,4 @@
-"""Where the rows of a snapshot come from, and which SQL constructs read them."""
+"""The source of a snapshot's rows, and the SQL constructs with which they were read."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ class StatementDialect(BaseModel, frozen=True):
     """The SQL constructs that a sync uses. A firewall in front of phpMyAdmin may refuse the default ones.
 
     Attributes:
-        shape: Where columns and key are read from.
+        shape: The source of the columns and the key.
         grouped: Whether one statement computes the checksums of many ranges (GROUP BY … WITH ROLLUP).
         joiner: The function that joins the values of a row before they are hashed.
         digest: The hash function of a row's checksum.
         rows: `proven` by checksums, or only counted: read page by page (`paged`), or from phpMyAdmin's own export of
             the whole table (`exported`).
         refused: The constructs that a firewall refused.
-        since: When it refused them (UTC); None where nothing was refused.
+        since: When the firewall refused them (UTC); None if nothing was refused.
     """
 
     shape: Literal["information_schema", "SHOW", "export"] = "information_schema"
@@ -32,10 +32,10 @@ class StatementDialect(BaseModel, frozen=True):
 
 
 class Source(BaseModel, frozen=True):
-    """Where the rows come from, and how they were read.
+    """The table that the rows come from, and how they were read.
 
     Attributes:
-        timezone: What DATETIME values mean, an IANA name.
+        timezone: The time zone of DATETIME values, an IANA name.
         server: Version of MySQL or MariaDB.
         phpmyadmin: Version of phpMyAdmin.
         dialect: The SQL constructs that the sync used; stored as `forms`.

@@ -1,7 +1,7 @@
 """The thread that assembles segments while the sync waits for the server.
 
-Nothing is shared between the threads. Steps go in through the executor's queue, and the future of each step brings back
-the segments that it completed, or its failure.
+The threads share no state. Steps are queued in the executor. The future of a step returns the segments that the step
+completed, or raises its error.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from cache.schema import Column
 from cache.storage.snapshot import Segment
 from scraper.sync.segment_assembler import AddRows, SegmentAssembler, Step
 
-IN_FLIGHT = 4 << 20  # bytes of rows that may wait for the thread: this bounds memory
+IN_FLIGHT = 4 << 20  # maximum size of the rows that wait for the thread, in bytes: a limit on memory
 
 
 class AssemblerThread:
-    """A context manager that runs a SegmentAssembler in a thread of its own. Used by one thread, which gives the steps.
+    """A context manager that runs a SegmentAssembler in a thread of its own. Only one thread may call its methods.
 
     Args:
-        assembler: Belongs to the thread from now on; nobody else may touch it.
+        assembler: The assembler. From now on only the new thread may use it.
     """
 
     def __init__(self, assembler: SegmentAssembler) -> None:
         self._assembler = assembler
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="assembler")
-        self._pending: deque[tuple[Future[list[Segment]], int]] = deque()  # with the bytes of the step's rows
+        self._pending: deque[tuple[Future[list[Segment]], int]] = deque()  # with the size of the step's rows in bytes
         self._bytes = 0
         self._completed: list[Segment] = []
 
@@ -49,7 +49,7 @@ class AssemblerThread:
         """Queues a step; waits while more than IN_FLIGHT bytes of rows are queued.
 
         Raises:
-            Exception: What an earlier step raised in the thread.
+            Exception: An earlier step raised it in the thread.
         """
         size = step.rows.nbytes if isinstance(step, AddRows) else 0
         while size and self._bytes >= IN_FLIGHT:
@@ -59,10 +59,10 @@ class AssemblerThread:
         self._bytes += size
 
     def completed(self) -> list[Segment]:
-        """Returns the segments of the next `finish` that are ready by now; does not wait.
+        """Returns the segments that are completed by now, which `finish` will return. Does not wait.
 
         Raises:
-            Exception: What a step raised in the thread.
+            Exception: A step raised it in the thread.
         """
         while self._pending and self._pending[0][0].done():
             self._collect()
@@ -75,7 +75,7 @@ class AssemblerThread:
             The segments completed since the last call, in the order of the steps.
 
         Raises:
-            Exception: What a step raised in the thread.
+            Exception: A step raised it in the thread.
         """
         while self._pending:
             self._collect()
@@ -83,11 +83,11 @@ class AssemblerThread:
         return completed
 
     def take_outdated(self) -> set[str]:
-        """Returns what `SegmentAssembler.take_outdated` does, once all steps before are done."""
+        """Waits for all earlier steps, and returns the result of `SegmentAssembler.take_outdated`."""
         return self._executor.submit(self._assembler.take_outdated).result()
 
     def columns(self) -> tuple[Column, ...]:
-        """Returns what `SegmentAssembler.columns` does, once all steps before are done."""
+        """Waits for all earlier steps, and returns the result of `SegmentAssembler.columns`."""
         return self._executor.submit(self._assembler.columns).result()
 
     def _collect(self) -> None:

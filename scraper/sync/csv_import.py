@@ -1,4 +1,4 @@
-"""An export that someone made by hand in phpMyAdmin -> a generation that is not verified.
+"""Imports a file that someone exported by hand in phpMyAdmin, as a generation that is not verified.
 
 The file is CSV as phpMyAdmin writes it by default: commas, values in double quotes, doubled inside, NULL without
 quotes, and the names of the columns in the first row.
@@ -34,7 +34,7 @@ from scraper.sync.segment_assembler import SegmentAssembler
 from scraper.sync.unverified_copy import as_text, assemble_all, spooled
 from scraper.table.table import Table
 
-# Whether a text is a value of its column's kind, in DuckDB's SQL. MySQL stores dates that do not exist (0000-00-00).
+# DuckDB conditions: is a text a value of its column's kind? MySQL stores dates that do not exist (0000-00-00).
 _IS_VALUE = {
     "integer": "try_cast({v} AS BIGINT) IS NOT NULL",
     "boolean": "try_cast({v} AS BIGINT) IS NOT NULL",
@@ -50,17 +50,17 @@ _IS_VALUE = {
 def import_file(
     cache: Cache, settings: ScraperSettings, path: Path, names: Sequence[str] | None = None, accept: bool = False
 ) -> Run:
-    """Publishes the rows of a file as not verified. A file that is refused is a failed run.
+    """Publishes the rows of a file as not verified. If the file is refused, the run fails.
 
     Args:
-        cache: Where it is published.
+        cache: The cache in which the rows are published.
         settings: Database, table, time zone and limits.
         path: The file.
-        names: The names of the columns, if the first row does not hold them.
-        accept: Publishes a file that is older than the last verification, or that has far fewer rows than the cache.
+        names: The names of the columns, if the first row of the file does not contain them.
+        accept: Whether to publish a file that is older than the last verification or has far fewer rows than the cache.
 
     Returns:
-        How it went.
+        The record of the import, with its outcome.
 
     Raises:
         SyncRunning: A sync holds the lock.
@@ -115,7 +115,7 @@ class _Import:
         return next(csv.reader([line]), [])
 
     def _table(self, before: Snapshot | None, names: list[str]) -> tuple[Table, list[int]]:
-        """The table, and the place of each of its columns in the file."""
+        """Returns the table, and the position of each of its columns in the file."""
         name = self._path.name
         if not names or len(set(names)) < len(names):
             raise FileRefused(f"The first row of {name} does not hold the names of the columns, each once.")
@@ -139,7 +139,7 @@ class _Import:
     # -- rows
 
     def _rows(self, file: IO[bytes], table: Table, order: list[int]) -> Iterator[pa.Table]:
-        """The rows as a SELECT of the sync gives them."""
+        """Yields the rows in the form that a SELECT of the sync returns."""
         start, done = file.tell(), 0
         names = [f"c{i}" for i in range(len(order))]
         try:
@@ -164,7 +164,7 @@ class _Import:
             ) from error
 
     def _refuse_wrong_types(self, rows: pa.Table, table: Table, done: int) -> None:
-        """Each value must be one of its column's type, and NULL only where the column allows it."""
+        """Refuses values that do not fit the type of their column, and NULL if the column does not allow it."""
         tests = []
         for i, column in enumerate(table.columns):
             is_value = _IS_VALUE.get(column.kind, "true").format(
@@ -229,18 +229,18 @@ class _Import:
 
 
 def _text_column(name: str) -> Column:
-    """A column of which only the name is known."""
+    """Returns a column of which only the name is known."""
     return Column(name=name, type="text", kind="text", nullable=True)
 
 
 def _undecided(column: Column) -> Column:
-    """A recorded column as the table's description has it, before its kind was inferred from values."""
+    """Returns a recorded column with the kind of its type, before a kind was inferred from values."""
     kind: Kind = "boolean" if column.type == "tinyint(1)" else "text" if column.kind == "json" else column.kind
     return column.model_copy(update={"kind": kind, "decided": True})
 
 
 def _first_fault(file: IO[bytes], width: int, first: int) -> str:
-    """The first line that is not a row, and why. `first` is the number of the line at which the file stands."""
+    """Describes the first line that is not a row. `first` is the number of the line at the file position."""
     csv.field_size_limit(sys.maxsize)
     lines = (line.decode("utf-8", "replace") for line in file)
     reader = csv.reader(lines, strict=True)

@@ -1,4 +1,4 @@
-"""A first load as far as it was written: the next sync continues it, after the same comparison with the server."""
+"""The draft of a first load: its finished segments. The next sync compares these with the server and continues."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from scraper.sync.reconcile import gap
 from scraper.table.column_inference import ColumnInference
 from scraper.table.key_ranges import Range
 
-DRAFT_SECONDS = 2  # how much of a first load a killed sync may lose
+DRAFT_SECONDS = 2  # minimum interval between two saves of the draft
 
 
 class CachedRows(NamedTuple):
-    """What the cache has of a table: columns whose kinds are known, and segments to compare with the server."""
+    """The cached part of a table: columns with known kinds, and segments to compare with the server."""
 
     columns: tuple[Column, ...] = ()
     segments: tuple[Segment, ...] = ()
 
 
 def cached_in_snapshot(before: Snapshot, source: Source, columns: Sequence[Column]) -> CachedRows:
-    """Returns what the last generation has of a table.
+    """Returns the part of the last generation that can be compared with a table.
 
-    Nothing of it is kept from another table, and no segments where rows would be written differently now. A gap takes
-    the place of a segment whose files are damaged, so that its range is exported.
+    The result is empty if the generation is of another table. It has no segments if the same rows would be written
+    differently now. A gap replaces each segment whose files are damaged, and its range is then exported.
 
     Args:
         before: The last generation.
-        source: Where rows come from now.
+        source: The table to copy now.
         columns: The columns of the table now.
     """
     former = before.manifest.source
@@ -45,17 +45,17 @@ def cached_in_snapshot(before: Snapshot, source: Source, columns: Sequence[Colum
 
 
 class DraftLoad:
-    """Reads the draft of an interrupted first load, and keeps one of this load.
+    """Reads the draft of an interrupted first load, and saves the draft of this load.
 
     A first load completes segments in key order, so they cover all keys up to the end of the last one.
 
     Args:
-        snapshots: Keeps the draft.
-        source: Where rows come from.
+        snapshots: Stores the draft.
+        source: The table to copy.
         columns: The columns of the table.
 
     Attributes:
-        cached: What the draft has.
+        cached: The rows in the draft of the interrupted load; empty if there is none.
     """
 
     def __init__(self, snapshots: Snapshots, source: Source, columns: Sequence[Column]) -> None:
@@ -75,7 +75,7 @@ class DraftLoad:
         """Takes a completed segment, in the assembler's thread; saves the draft every DRAFT_SECONDS."""
         end = self._segments[-1].high if self._segments else None
         if segment.low != end or (self._segments and end is None):
-            return  # written again, in a later round
+            return  # the segment was written again in a later round
         self._segments.append(segment)
         if inference.disproved:
             self._segments.clear()
@@ -91,7 +91,7 @@ def _continues(draft: Draft, source: Source, columns: Sequence[Column]) -> bool:
 
 
 def _comparable(former: Source, former_columns: Sequence[Column], source: Source, columns: Sequence[Column]) -> bool:
-    """Whether a row that did not change has the same checksum and is written the same way now."""
+    """Returns whether an unchanged row still has the same checksum and the same encoding."""
     return (
         former.timezone == source.timezone
         and former.dialect.digest == source.dialect.digest

@@ -1,4 +1,4 @@
-"""Keyset paging: the rows of any number of key ranges, in key order, complete."""
+"""Keyset paging: reads all rows of any number of key ranges, in key order."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from scraper.table.table import Table
 PAGE_ROWS = 5_000
 PAGE_BYTES = 8 << 20
 LEAST_ROWS = 100
-FILLED = 0.95  # the share of a page to be filled where several are requested at once
-STUCK_TRIES = 3  # answers that end early without a new row
+FILLED = 0.95  # expected fill of a page, as a share of its limit, if several pages are requested at once
+STUCK_TRIES = 3  # after this many cut responses without a new row, AnswerCut is raised
 
 
 class Page(NamedTuple):
-    """Rows as text.
+    """A page of rows, as text.
 
     Attributes:
-        rows: In key order.
+        rows: The rows, in key order.
         complete_below: All rows of the ranges with keys below this one have been delivered; None: all rows.
     """
 
@@ -39,10 +39,10 @@ class Page(NamedTuple):
 
 
 class Pager:
-    """Reads pages by keyset. Pages shrink where the server is slow or cuts answers, and grow again.
+    """Reads pages by keyset. Pages shrink if the server is slow or cuts responses, and grow again later.
 
     Args:
-        pool: The phpMyAdmin sessions; with several, pages are read at once.
+        pool: The phpMyAdmin sessions. With several sessions, several pages are read at once.
         table: The table and its dialect.
         seconds: Target duration of one statement.
     """
@@ -57,12 +57,13 @@ class Pager:
     def pages(self, ranges: Sequence[Range]) -> Iterator[Page]:
         """Yields the rows of ranges, which are in key order.
 
-        A full page cannot be cut. After any other the server is asked how many rows remain: an answer that was cut on a
-        row boundary is continued from there. Where rows share a key, those of the last key go to the next page.
+        A full page was not cut. After a page that is not full, the server counts the remaining rows. If rows remain,
+        the response was cut at the end of a row, and the next page continues there. If rows can share a key, the rows
+        with the last key are read again with the next page.
 
         Raises:
-            AnswerCut: The server counts rows that it does not send.
-            ScrapeError: What `Exporter.select` raises.
+            AnswerCut: The server counts more rows than it sends.
+            ScrapeError: A request failed (see `Exporter.select`).
         """
         if self._table.range_key is None:
             yield from self._unordered()
@@ -86,14 +87,14 @@ class Pager:
 
         batch, batches = retry(first_batch)
         for following in batches:
-            yield Page(batch, 0)  # rows without a key have no position: this says only that more follow
+            yield Page(batch, 0)  # rows without a key have no position: 0 only means that more rows follow
             batch = following
         yield Page(batch, None)
 
     # -- one page
 
     def _read(self, exporter: Exporter, ranges: Sequence[Range]) -> tuple[Page, list[Range]]:
-        """The next page of ranges, and what is left of them."""
+        """Reads the next page of ranges. Returns the page and the ranges that remain."""
         stuck, limit = 0, self._limit
         while True:
             busy_before = exporter.busy
@@ -119,7 +120,7 @@ class Pager:
                 raise AnswerCut("The server counts rows in a range that it does not send.")
 
     def _select(self, exporter: Exporter, ranges: Sequence[Range], limit: int) -> tuple[pa.Table, int]:
-        """A page, and its row limit: lower than requested where the server did not manage the first one."""
+        """Returns a page and its row limit, which is lower than requested if the first try failed."""
         table = self._table
         where = range_condition(table, ranges)
 
@@ -134,14 +135,14 @@ class Pager:
         return retry(select, shrink), limit
 
     def _adapt(self, rows: pa.Table, limit: int, seconds: float, cut: bool) -> None:
-        """The next limit: half after an answer that was cut, slow or large; double after a quick small one."""
+        """Sets the next limit: half after a cut, slow or large response, double after a fast and small one."""
         if cut or seconds > 2 * self._seconds or rows.nbytes > 2 * PAGE_BYTES:
             self._limit = max(min(LEAST_ROWS, self._limit), self._limit // 2)
         elif len(rows) >= limit / 2 and seconds < self._seconds / 2 and rows.nbytes < PAGE_BYTES / 2:
             self._limit = min(PAGE_ROWS, self._limit * 2)
 
     def _last_key(self, rows: pa.Table) -> tuple[int | None, int]:
-        """The last key of a page, and how many of its rows share it."""
+        """Returns the last key of a page, and the number of its rows with this key."""
         if not len(rows):
             return None, 0
         keys = rows.column(self._table.range_key)
@@ -153,9 +154,9 @@ class Pager:
     # -- several pages at once
 
     def _concurrent(self, ranges: Sequence[Range], first: Page, rest: list[Range], top: int) -> Iterator[Page]:
-        """The pages of `rest`, read by all sessions. How many keys make a page is learnt from the pages before.
+        """Yields the pages of `rest`, read by all sessions. Earlier pages show how many keys a page has.
 
-        A page is requested with some rows beyond its end, so that it is full and needs no count.
+        A page is requested with some rows after its end. Then it is full, and no count is needed.
         """
         bottom = int(keys_of(first.rows, self._table)[0])
 
@@ -187,7 +188,7 @@ class Pager:
             yield Page(rows, complete_below if left else end if queue else None)
 
     def _highest_key(self, ranges: Sequence[Range]) -> int | None:
-        """The highest key; None where the server does not tell."""
+        """Returns the highest key; None if the table is empty, or a firewall blocks the statement."""
         high, table = ranges[-1].high, self._table
         if high is not None:
             return high - 1
@@ -199,7 +200,7 @@ class Pager:
         def select(exporter: Exporter, sql: str) -> int | None:
             try:
                 answer = retry(lambda: exporter.select(sql, 2, table.alias))
-            except StatementBlocked:  # then one session reads all pages: their statements hold less
+            except StatementBlocked:  # then one session reads all pages, with simpler statements
                 return None
             return int(answer.column(0)[0].as_py()) if len(answer) else None
 
@@ -210,8 +211,8 @@ class RangeReader:
     """Reads the rows of pages range by range.
 
     Args:
-        pages: As `Pager.pages` yields them, of the ranges that are then read.
-        table: Their table.
+        pages: The pages that `Pager.pages` yields for the ranges.
+        table: The table of the ranges.
     """
 
     def __init__(self, pages: Iterator[Page], table: Table) -> None:
@@ -220,7 +221,7 @@ class RangeReader:
         self._page: Page | None = None
 
     def read(self, part: Range) -> Iterator[tuple[pa.Table, bool]]:
-        """Yields the rows of the next range, and whether more of it follow."""
+        """Yields rows of the next range, and whether more rows of this range follow."""
         page = self._page or next(self._pages)
         while True:
             stop = len(page.rows) if part.high is None else rows_below(keys_of(page.rows, self._table), part.high)
@@ -233,7 +234,7 @@ class RangeReader:
 
 
 class _PageRequest(NamedTuple):
-    """The ranges that a page has to bring, and the answer, which may bring more."""
+    """The ranges that a page must contain, and its response, which may contain more."""
 
     span: list[Range]
     answer: Future[tuple[Page, list[Range]]]
@@ -243,8 +244,8 @@ def count_rows(exporter: Exporter, table: Table, where: str = "") -> int:
     """Returns the server's count of the rows that meet a WHERE clause.
 
     Raises:
-        AnswerCut: The answer arrived without its row.
-        ScrapeError: What `Exporter.select` raises.
+        AnswerCut: The response has no row.
+        ScrapeError: A request failed (see `Exporter.select`).
     """
     answer = exporter.select(f"SELECT COUNT(*) AS c0, 0 AS c1 FROM {table.sql_name} AS t{where}", 2)
     if len(answer) != 1:

@@ -1,4 +1,4 @@
-"""Progress of a sync: written to the cache, so that every reader can show it, and to the terminal if there is one."""
+"""Reports the progress of a sync: to the cache, where all readers can show it, and to the terminal if there is one."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ SHOW_SECONDS = 0.2
 class Reporter:
     """Reports the run of a sync. Progress is written at most five times a second, a heartbeat once a second.
 
-    Used by the thread of the sync. Its own thread only reads the run.
+    Only the thread of the sync may call its methods. The heartbeat thread only reads the run.
 
     Args:
-        cache: Where the run is reported.
-        run: The run as it begins.
+        cache: The cache in which the run is recorded.
+        run: The run at its beginning.
 
     Attributes:
-        run: The run as it is now.
+        run: The run with its present progress.
     """
 
     def __init__(self, cache: Cache, run: Run) -> None:
@@ -67,7 +67,7 @@ class Reporter:
             self._bar.close()
 
     def update(self, **values: Any) -> None:
-        """Changes fields of the run. They are written with the next progress or heartbeat."""
+        """Changes fields of the run. The next progress report or heartbeat writes them to the cache."""
         with self._lock:
             self.run = self.run.model_copy(update=values)
 
@@ -77,8 +77,8 @@ class Reporter:
 
         Args:
             name: One of PHASES.
-            total: Rows to be done; 0 if that is not known.
-            done: Rows already done, where this is a part of a phase.
+            total: Number of rows in the phase; 0 if it is unknown.
+            done: Number of rows already done, if an earlier call began the phase.
         """
         self._progress(Progress(phase=name, total=total, done=done, bytes=self.run.progress.bytes))  # type: ignore[arg-type]
         began = time.monotonic()
@@ -102,8 +102,8 @@ class Reporter:
         """Reports progress.
 
         Args:
-            rows: How many more rows are done.
-            received: Bytes of all answers until now.
+            rows: Number of rows done since the last call.
+            received: Size of all responses so far, in bytes.
         """
         progress = self.run.progress
         done = progress.done + rows

@@ -1,4 +1,4 @@
-"""Around a sync or an import: its run, the generation that it starts from, and the one that it publishes."""
+"""The frame of a sync or an import: records its run, finds the last generation, and publishes the new one."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class TableCopy:
 
     Attributes:
         before: The generation that it started from; None if there was none.
-        source: Where the rows come from.
-        columns: As the manifest records them.
+        source: The table that the rows were copied from.
+        columns: The columns, as the manifest records them.
         segments: All rows, in key order.
         changed_rows: The rows that differ from `before`.
         as_of: The moment before the first statement (UTC).
-        proven_at: The moment at which all rows were proven equal or later: `as_of`, or that of the last full
-            comparison where only recent segments were compared now. None where the rows are not proven.
+        proven_at: The time for `Head.verified_at`: `as_of`, or the time of the last full comparison if only recent
+            segments were compared now. None if the rows are not proven.
         unverified_reason: Why the rows are not proven equal to the table; None if they are.
     """
 
@@ -47,7 +47,7 @@ class TableCopy:
 
     @property
     def unchanged(self) -> bool:
-        """Whether it is the generation before, intact. Versions of servers are no part of a generation."""
+        """Whether the copy equals the previous generation, whose files are intact. Server versions are not compared."""
         if self.before is None or self.before.faults:
             return False
         former = self.before.manifest
@@ -59,16 +59,16 @@ class TableCopy:
 
 
 def recorded(cache: Cache, trigger: str, work: Callable[[Reporter, Sequence[Task]], None], claim: bool = True) -> Run:
-    """Does work under the cache's sync lock and records it as a run. A failure is an outcome, not an exception.
+    """Does work under the sync lock of the cache and records it as a run. A failure is recorded, not raised.
 
     Args:
         cache: Where the run is recorded.
-        trigger: Why the work is done, for the history.
-        work: Gets the requests that it answers.
-        claim: Whether it answers the waiting requests.
+        trigger: What started the work, for the history.
+        work: Does the work. Its arguments are the reporter and the requests that the run answers.
+        claim: Whether the run answers the waiting requests.
 
     Returns:
-        How it went.
+        The record of the run, with its outcome.
 
     Raises:
         SyncRunning: Another sync holds the lock.
@@ -93,7 +93,7 @@ def recorded(cache: Cache, trigger: str, work: Callable[[Reporter, Sequence[Task
 
 
 def newest(cache: Cache) -> Snapshot | None:
-    """Returns the generation to start from, even if files of it are damaged: their ranges are exported again."""
+    """Returns the newest generation, even if some of its files are damaged: their ranges are exported again."""
     head = cache.snapshots.head()
     try:
         before = cache.snapshots.inspect(head.generation) if head else None
@@ -106,16 +106,16 @@ def newest(cache: Cache) -> Snapshot | None:
 
 
 def publish(cache: Cache, reporter: Reporter, copy: TableCopy, keep_changes: timedelta) -> None:
-    """Publishes a copy as a generation, or confirms the generation before if nothing changed.
+    """Publishes a copy as a generation, or confirms the previous generation if nothing changed.
 
     Args:
-        cache: Where it is published.
-        reporter: Takes the outcome.
+        cache: The cache in which the copy is published.
+        reporter: Records the outcome.
         copy: The copy.
         keep_changes: How long lists of changes are kept.
 
     Raises:
-        CacheError: What `Snapshots.publish` and `Snapshots.confirm` raise.
+        CacheError: Publishing failed (see `Snapshots.publish` and `Snapshots.confirm`).
     """
     last = cache.snapshots.head()
     head = _next_head(last, copy)
@@ -148,7 +148,7 @@ def publish(cache: Cache, reporter: Reporter, copy: TableCopy, keep_changes: tim
 
 
 def _next_head(last: Head | None, copy: TableCopy) -> Head:
-    """The pointer to the copy. One that is not proven keeps the time of the last verification."""
+    """Returns the pointer to the copy. If the copy is not proven, `verified_at` does not change."""
     generation = (last.generation if last else 0) + (0 if copy.unchanged else 1)
     if copy.unverified_reason is None:
         return Head(

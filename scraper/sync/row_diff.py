@@ -1,4 +1,4 @@
-"""Row diff: which rows differ between a generation and the one before, counted and listed for `/changes`."""
+"""Row diff: counts and lists the rows that differ between a generation and the previous one, for `/changes`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cache.storage.store import Snapshots
 from scraper.sync.row_fingerprints import RowFingerprints
 from scraper.table.table import Table
 
-LARGE = 1_000  # rows; a client loads all rows faster than more changes than this, and than half of the rows
+LARGE = 1_000  # changes that are always listed; beyond this number and half of the rows, loading all rows is faster
 
 
 def row_changes(
@@ -28,20 +28,20 @@ def row_changes(
     table: Table,
     snapshots: Snapshots,
 ) -> ChangedRows:
-    """Compares a new generation with the one before. Segments that both hold are not read.
+    """Compares a new generation with the previous one. Segments that are in both are not read.
 
-    Without a key an update counts as one row deleted and one inserted, and no rows are listed.
+    If the table has no key, an update counts as one deleted and one inserted row, and no rows are listed.
 
     Args:
-        before: The generation before; None if there is none.
-        source: Where the new rows come from.
+        before: The previous generation; None if there is none.
+        source: The table that the new rows were copied from.
         columns: The new columns, as the manifest records them.
         segments: The new segments.
         table: The table that was copied.
-        snapshots: Holds the segments of both.
+        snapshots: Stores the segments of both generations.
 
     Returns:
-        How many rows differ, and which; or why the rows cannot be listed.
+        The number of rows that differ, and their list or the reason why there is none.
     """
     if before is None:
         counts = ChangeCounts(inserted=sum(segment.rows for segment in segments))
@@ -49,7 +49,7 @@ def row_changes(
     former = before.manifest
     kept = {s.id for s in former.segments} & {s.id for s in segments}
     replaced = [s for s in former.segments if s.id not in kept]
-    other_digest = former.source.dialect.digest != source.dialect.digest  # equal rows have other checksums
+    other_digest = former.source.dialect.digest != source.dialect.digest  # equal rows have different checksums
     old = _OneSide([s for s in replaced if before.holds(s)], table, snapshots, other_digest)
     new = _OneSide([s for s in segments if s.id not in kept], table, snapshots, other_digest)
     deleted, inserted = _differing_rows(old, new)
@@ -65,7 +65,7 @@ def row_changes(
 
 
 class _OneSide:
-    """The segments of one generation that the other does not hold."""
+    """The segments of one generation that are not in the other."""
 
     def __init__(self, segments: Sequence[Segment], table: Table, snapshots: Snapshots, other_digest: bool) -> None:
         self.segments = segments
@@ -75,10 +75,10 @@ class _OneSide:
         self.fingerprints = RowFingerprints.concatenated(read(folder, table) for folder in self._folders)
 
     def side(self, places: Places, key: Sequence[Column]) -> Side:
-        """The rows at these places, with their keys as JSON.
+        """Returns the rows at these places, with their keys as JSON.
 
-        The fingerprints have the keys only if they are integers in JSON too: a boolean is not, and a key that was
-        imported may be text.
+        The keys come from the fingerprints only if they are integers in the JSON, too. A boolean key is not, and an
+        imported key may be text.
         """
         fingerprints = self.fingerprints
         integers = len(fingerprints.keys) == len(fingerprints.checksums) and fingerprints.keys.dtype.kind in "iu"
@@ -89,7 +89,7 @@ class _OneSide:
         )
 
     def _json_keys(self, places: Places, names: Sequence[str]) -> list[bytes]:
-        """The keys of rows as their JSON has them."""
+        """Returns the keys of rows as they are in the JSON of the rows."""
         texts = [b""] * len(places)
         owners = np.searchsorted(self.firsts, places, "right") - 1
         for owner in np.unique(owners).tolist():
@@ -106,7 +106,7 @@ class _OneSide:
 def _not_comparable(
     before: Source, old_columns: Sequence[Column], after: Source, new_columns: Sequence[Column]
 ) -> str | None:
-    """Why rows that did not change may look different from the generation before."""
+    """Returns why unchanged rows may differ from the previous generation; None if they cannot."""
     if (before.database, before.table) != (after.database, after.table):
         return "Another table is copied now."
     if [(c.name, c.type, c.key) for c in old_columns] != [(c.name, c.type, c.key) for c in new_columns]:
@@ -119,10 +119,10 @@ def _not_comparable(
 
 
 def _differing_rows(old: _OneSide, new: _OneSide) -> tuple[Places, Places]:
-    """Places of the rows that only the old or only the new segments have."""
+    """Returns the places of rows that only the old segments have, and of rows that only the new segments have."""
     deleted, inserted = np.ones(old.firsts[-1], bool), np.ones(new.firsts[-1], bool)
     new_by_bounds = {(segment.low, segment.high): i for i, segment in enumerate(new.segments)}
-    for i, segment in enumerate(old.segments):  # quickly: rows that are the same at the same place
+    for i, segment in enumerate(old.segments):  # fast path: the same bounds and number of rows
         k = new_by_bounds.get((segment.low, segment.high))
         if k is not None and new.segments[k].rows == segment.rows:
             in_old, in_new = slice(*old.firsts[i : i + 2]), slice(*new.firsts[k : k + 2])
@@ -134,7 +134,7 @@ def _differing_rows(old: _OneSide, new: _OneSide) -> tuple[Places, Places]:
 
 
 def _unmatched(checksums: Sums, others: Sums) -> Places:
-    """Places of the checksums that have no partner among the others; each has at most one."""
+    """Returns the places of checksums that are not in `others`. Each of these matches at most one checksum."""
     order, others_sorted = np.argsort(checksums, kind="stable"), np.sort(others)
     in_order = checksums[order]
     occurrence = np.arange(len(in_order)) - np.searchsorted(in_order, in_order)
@@ -143,5 +143,5 @@ def _unmatched(checksums: Sums, others: Sums) -> Places:
 
 
 def _integer_keys(keys: npt.NDArray[Any]) -> Iterator[bytes]:
-    for start in range(0, len(keys), 10_000):  # a piece at a time, for the sake of memory
+    for start in range(0, len(keys), 10_000):  # in pieces, to save memory
         yield from (b"[%d]" % key for key in keys[start : start + 10_000].tolist())

@@ -1,4 +1,4 @@
-"""What tells rows apart without reading them: their keys and checksums. They make blocks to compare."""
+"""Fingerprints of rows: their keys and checksums, in blocks that are compared with the server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scraper.table.checksums import RangeChecksum
 from scraper.table.key_ranges import Range
 from scraper.table.table import Table
 
-BLOCK_ROWS = 100  # rows that are compared, and exported, together
+BLOCK_ROWS = 100  # number of rows that are compared and exported together
 
 Block = tuple[Range, RangeChecksum]
 """A range of about BLOCK_ROWS rows, with the checksum of the copy."""
@@ -28,16 +28,16 @@ _NO_KEYS = np.empty(0, np.uint64)
 
 
 class RowFingerprints(NamedTuple):
-    """Key and checksum of each row, in row order. `keys` is empty where the table has no integer key."""
+    """The key and the checksum of each row, in row order. `keys` is empty if the table has no integer key."""
 
     keys: npt.NDArray[Any]
     checksums: Checksums
 
     @classmethod
     def read(cls, folder: Path, table: Table) -> Self:
-        """Reads those of a segment on disk.
+        """Reads the fingerprints of a segment on disk.
 
-        There are no keys where the segment was written before the table had its present key column.
+        `keys` is empty if the segment was written before the table had its present key column.
         """
         checksums = np.fromfile(folder / CHECKSUMS, dtype="<u8")
         name = table.columns[table.range_key].name if table.range_key is not None else None
@@ -50,7 +50,7 @@ class RowFingerprints(NamedTuple):
     def from_json(cls, folder: Path, table: Table) -> Self:
         """Reads the keys of a segment on disk, and computes checksums of its rows as JSON.
 
-        These can be compared between generations whose row checksums are of different digests.
+        These checksums are comparable between generations whose row checksums use different hash functions.
         """
         offsets = np.fromfile(folder / OFFSETS, dtype="<u8").tolist()
         data = (folder / JSON).read_bytes()
@@ -62,20 +62,20 @@ class RowFingerprints(NamedTuple):
 
     @classmethod
     def concatenated(cls, parts: Iterable[RowFingerprints]) -> Self:
-        """Returns those of several segments, one after the other."""
+        """Returns the fingerprints of several segments, one after the other."""
         parts = list(parts)
         keys = [part.keys for part in parts if len(part.keys)]
         sums = [part.checksums for part in parts]
         return cls(np.concatenate(keys) if keys else _NO_KEYS, np.concatenate(sums) if sums else np.empty(0, np.uint64))
 
     def rows_of(self, part: Range) -> tuple[int, int]:
-        """Returns the first row whose key is in the range, and the row behind the last."""
+        """Returns the first row whose key is in the range, and the row after the last one."""
         rows = len(self.checksums)
         start = 0 if part.low is None else rows_below(self.keys, part.low)
         return start, rows if part.high is None else rows_below(self.keys, part.high)
 
     def blocks(self, part: Range) -> list[Block]:
-        """Returns blocks of about BLOCK_ROWS rows that fill a range from end to end. Rows of one key stay together."""
+        """Returns blocks of about BLOCK_ROWS rows that cover a range. Rows with the same key are in one block."""
         start, stop = self.rows_of(part)
         sums = self.checksums[start:stop]
         keys = self.keys[start:stop]
@@ -96,14 +96,14 @@ class RowFingerprints(NamedTuple):
 
 
 def rows_below(keys: npt.NDArray[Any], key: int) -> int:
-    """Returns how many keys are below `key`. Keys rise; `key` may be outside of what their type can hold."""
+    """Returns how many keys are below `key`. Keys are in ascending order; `key` may exceed the range of their type."""
     if not len(keys) or key > int(keys[-1]):
         return len(keys)
     return 0 if key <= int(keys[0]) else int(np.searchsorted(keys, np.array(key, keys.dtype)))
 
 
 def keys_of(rows: pa.Table, table: Table) -> npt.NDArray[Any]:
-    """Returns the key of each of some rows, which are texts; empty where the table has no integer key."""
+    """Returns the keys of rows, whose values are texts; empty if the table has no integer key."""
     if table.range_key is None:
         return _NO_KEYS
     kind = pa.uint64() if table.columns[table.range_key].kind == "unsigned" else pa.int64()

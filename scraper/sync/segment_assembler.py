@@ -1,7 +1,7 @@
-"""Rows that agree and rows that arrived -> segments.
+"""Builds segments from cached rows that agree with the server and from exported rows.
 
-Segments keep their bounds where possible: one that grows past one and a half times SEGMENT_ROWS is split, one that
-shrinks below a quarter is merged with its neighbour, an unchanged one stays the file it is.
+Segments keep their bounds if possible. A segment that grows to 1.5 times SEGMENT_ROWS is split. A segment that shrinks
+below a quarter of SEGMENT_ROWS is merged with its neighbour. An unchanged segment keeps its files.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ SEGMENT_ROWS = 10_000
 
 
 class StartRun(NamedTuple):
-    """What follows begins at the key `low` (None: no lower bound)."""
+    """The rows of the next steps begin at the key `low` (None: no lower bound)."""
 
     low: int | None
 
 
 class ReuseSegment(NamedTuple):
-    """A segment in which nothing differs."""
+    """Keep a segment in which no row differs."""
 
     segment: Segment
 
 
 class CopyRows(NamedTuple):
-    """Rows `start` to `stop` of a segment in which other rows differ; their keys are below `high`."""
+    """Copy rows `start` to `stop` - 1 of a segment in which other rows differ. Their keys are below `high`."""
 
     segment: Segment
     start: int
@@ -48,7 +48,7 @@ class CopyRows(NamedTuple):
 
 
 class AddRows(NamedTuple):
-    """New rows of a key range, as text, in key order; `more` says that further rows of this range follow."""
+    """Add exported rows of a key range, as text, in key order. `more`: further rows of this range follow."""
 
     part: Range
     rows: pa.Table
@@ -56,13 +56,13 @@ class AddRows(NamedTuple):
 
 
 class EndSegment(NamedTuple):
-    """A segment in which rows differed ends below the key `high`."""
+    """A segment in which rows differed ends here, below the key `high`."""
 
     high: int | None
 
 
 class EndRun(NamedTuple):
-    """What went before ends below the key `high`, and nothing that follows adjoins it."""
+    """The rows of the steps since StartRun end below the key `high`. The next steps do not adjoin them."""
 
     high: int | None
 
@@ -71,16 +71,16 @@ Step = StartRun | ReuseSegment | CopyRows | AddRows | EndSegment | EndRun
 
 
 class SegmentAssembler:
-    """Writes segments from steps that come in key order. Not thread-safe: `AssemblerThread` gives it a thread.
+    """Writes segments from steps in key order. It is not thread-safe: `AssemblerThread` runs it in one thread.
 
     Args:
         table: The table that is copied.
-        known: The columns as recorded before; kinds that were decided stay.
-        snapshots: Takes finished segments.
-        workspace: A folder for segments in the making.
-        timezone: What DATETIME values mean, an IANA name.
-        earlier: Segments of an interrupted load. Like those written here, they become outdated when a value disproves
-            the inferred kind of a column.
+        known: The columns as recorded before. A kind that was decided does not change.
+        snapshots: Stores finished segments.
+        workspace: A folder for unfinished segments.
+        timezone: The time zone of DATETIME values, an IANA name.
+        earlier: Segments of an interrupted load. Like new segments, they become outdated when a value disproves the
+            inferred kind of a column.
         on_segment: Called with each segment that was written, and with the inference.
     """
 
@@ -117,7 +117,7 @@ class SegmentAssembler:
             The segments that this step completed.
 
         Raises:
-            Exception: What failed first. After a failure no step is carried out, and each raises it again.
+            Exception: The first failure. After a failure, each call raises it again and does nothing else.
         """
         if self._failure is not None:
             raise self._failure
@@ -164,7 +164,7 @@ class SegmentAssembler:
                 self._complete_if(0, high)
 
     def _reuse(self, segment: Segment) -> None:
-        """Keeps a segment as it is, or appends its rows to the one that is being written."""
+        """Keeps a segment unchanged, or appends its rows to the segment that is being written."""
         if self._writer is not None and rows_can_be_copied(segment):
             self._copy(segment, 0, segment.rows, segment.high)
             self._complete_if(0.25, segment.high)
@@ -214,5 +214,5 @@ class SegmentAssembler:
 
 
 def rows_can_be_copied(segment: Segment) -> bool:
-    """Whether single rows can be copied out of a segment: its counts of odd values hold for the whole only."""
+    """Returns whether single rows of a segment can be copied. `misfits` and `zero_dates` count whole segments."""
     return not segment.misfits and not segment.zero_dates

@@ -1,7 +1,7 @@
-"""All rows of a table, counted but not proven: where a firewall blocks checksums, and for files exported by hand.
+"""Copies all rows of a table, counted but not proven: if a firewall blocks checksums, and for imported files.
 
-Rows are spooled to disk first: an answer with a wrong count is requested again before any row is kept, and rows that
-come in another order are sorted by their key.
+Rows are spooled to disk first. A response with a wrong number of rows is requested again before any row is used. Rows
+that arrive in another order are sorted by key.
 """
 
 from __future__ import annotations
@@ -39,23 +39,23 @@ def copy_counted(
     seconds: float,
     reporter: Reporter,
 ) -> list[Segment]:
-    """Copies all rows. Their number lies between the server's counts before and after.
+    """Copies all rows. Their number must be between the counts of the server before and after the copy.
 
     Args:
         pool: The phpMyAdmin sessions.
-        table: The table; its dialect says how rows are read.
+        table: The table. Its dialect determines how rows are read.
         assembler: Writes the segments.
-        folder: Where rows are spooled.
-        timezone: In which phpMyAdmin's own export writes TIMESTAMP columns, an IANA name.
+        folder: The folder for spooled rows.
+        timezone: The time zone of TIMESTAMP values in an export of the whole table, an IANA name.
         seconds: Target duration of one statement.
-        reporter: Takes the progress.
+        reporter: Records the progress.
 
     Returns:
         Segments of all rows.
 
     Raises:
-        AnswerCut: The server counts more or fewer rows, each time.
-        ScrapeError: What `Exporter.select` raises.
+        AnswerCut: Each try returned more or fewer rows than the server counts.
+        ScrapeError: A request failed (see `Exporter.select`).
     """
     exporter = pool.first
     exported = table.dialect.rows == "exported"
@@ -82,7 +82,7 @@ def copy_counted(
 
 
 def spooled(batches: Iterable[pa.Table], folder: Path) -> pa.Table:
-    """Returns batches, at least one, as one table that lies in a file of the folder."""
+    """Writes one or more batches to a file in the folder, and returns them as one memory-mapped table."""
     path = folder / f"rows-{uuid4().hex}"
     following = iter(batches)
     first = next(following)
@@ -106,12 +106,12 @@ def assemble_all(assembler: AssemblerThread, rows: pa.Table, table: Table) -> li
 
 
 def as_text(rows: pa.Table, columns: tuple[Column, ...], timezone: str) -> pa.Table:
-    """Converts phpMyAdmin's own export to the texts that a SELECT of the sync gives.
+    """Converts phpMyAdmin's export of the whole table to the texts that a SELECT of the sync returns.
 
     Args:
         rows: Values as bytes.
         columns: The columns of the table.
-        timezone: Of the TIMESTAMP values, an IANA name.
+        timezone: The time zone of the TIMESTAMP values, an IANA name.
 
     Raises:
         ValueError: A text is not UTF-8, or a time is invalid.
@@ -129,7 +129,7 @@ def as_text(rows: pa.Table, columns: tuple[Column, ...], timezone: str) -> pa.Ta
 
 
 def _hexadecimal(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Bytes as hexadecimal text; some releases export them as 0x and hexadecimal digits already."""
+    """Converts bytes to hexadecimal text. Some releases already export them as 0x and hexadecimal digits."""
     given = [value.as_py() for value in values.drop_null() if len(value.as_py())]
     digits = b"0123456789abcdefABCDEF"
     if given and all(value[:2] == b"0x" and len(value) > 2 and not value[2:].strip(digits) for value in given):
@@ -142,14 +142,14 @@ def _hexadecimal(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _bits(values: pa.ChunkedArray) -> pa.Array:
-    """A BIT as its number; some releases export its bytes."""
+    """Converts BIT values to numbers. Some releases export their bytes."""
     given = values.to_pylist()
     digits = all(value is None or value.isdigit() for value in given)
     return pa.array([v if v is None else v.decode() if digits else str(int.from_bytes(v)) for v in given], pa.string())
 
 
 def _unix_seconds(values: pa.ChunkedArray, decimals: int, timezone: str) -> pa.Array:
-    """A TIMESTAMP as Unix seconds; 0 where it is MySQL's zero date."""
+    """Converts TIMESTAMP values to Unix seconds. MySQL's zero date becomes 0."""
     zero = pc.starts_with(values, "0000")
     local = pc.if_else(zero, pa.scalar(None, pa.string()), values).cast(pa.timestamp("us"))
     instants = pc.assume_timezone(local, timezone, ambiguous="earliest", nonexistent="latest").cast(pa.int64())
@@ -161,7 +161,7 @@ def _unix_seconds(values: pa.ChunkedArray, decimals: int, timezone: str) -> pa.A
 
 
 def _pages(rows: pa.Table, table: Table) -> Iterator[tuple[pa.Table, bool]]:
-    """Rows in the order of their key, in pages, and whether more follow; rows of one key stay together."""
+    """Yields pages in key order, and whether more pages follow. Rows with the same key are in one page."""
     stops = np.array([len(rows)])
     if table.range_key is not None and len(rows):
         keys = keys_of(rows, table)

@@ -1,4 +1,4 @@
-"""Requests for a sync, and the syncs that answer them, in the journal."""
+"""Stores requests for a sync, and the syncs that answer them, in the journal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cache.storage.store import Runs
 
 MAX_TRIES = 3
 KEPT_RUNS, KEPT_TASKS = 1_000, 10_000
-POLL_SECONDS = 0.02  # a poll takes microseconds, and readers hear of a change within 100 ms
+POLL_SECONDS = 0.02  # a poll takes microseconds; readers must see a change within 100 ms
 
 _DIED = Trouble(
     code="sync_died",
@@ -29,8 +29,8 @@ class LocalRuns(Runs):
     """The requests and syncs of one cache.
 
     Args:
-        journal: Holds both.
-        leadership: Knows whether anyone is alive to run a sync.
+        journal: Stores the requests and the syncs.
+        leadership: Lists the workers that are alive.
     """
 
     def __init__(self, journal: Journal, leadership: LocalLeadership) -> None:
