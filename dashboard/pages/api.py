@@ -44,7 +44,7 @@ def _address(address: str) -> None:
         st.code(address, language=None)
         st.markdown(f"[Documentation]({address}/docs) · [Try it]({address}/demo) · [OpenAPI]({address}/openapi.json)")
         st.caption(
-            "Set by API_HOST and API_PORT. `python serve.py` starts the API with the dashboard. To start it alone:"
+            "Set by API_HOST and API_PORT. python serve.py starts it together with the dashboard. To start it alone:"
         )
         st.code("python api_sidecar.py", language=None)
 
@@ -65,7 +65,7 @@ def _keys(session: Session) -> None:
         keys = ()
     lines += [_key(session, key) for key in keys]
     with st.container(border=True, height="stretch"):
-        help = "A key is shown only once, when you create it with `python -m api keys add NAME`."
+        help = "A key is shown only once, when you create it with python -m api keys add NAME."
         st.header("Keys", anchor=False, help=help)
         table("Keys", [Column("Name"), Column("Permissions", wide=True), Column("State")], lines, key="api_keys")
         st.caption("Create one for each client:")
