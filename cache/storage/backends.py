@@ -1,4 +1,4 @@
-"""Which backend keeps a cache: the one that CACHE_URL names."""
+"""Opens a cache with the backend that CACHE_URL names."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def open_cache(url: str, kept: Path) -> Cache:
     """Opens a cache for reading and writing.
 
     Args:
-        url: CACHE_URL: `file:` and a folder, which is created where it is missing.
-        kept: The folder of what people made and of past syncs (`Settings.kept_dir`). It belongs to one cache.
+        url: CACHE_URL: `file:` and a folder. A missing folder is created.
+        kept: The folder of documents and past syncs (`Settings.kept_dir`). It belongs to one cache.
 
     Raises:
-        SettingsInvalid: The URL is no such URL, or `kept` belongs to another cache.
+        SettingsInvalid: The URL is invalid, or `kept` belongs to another cache.
         CacheUnwritable: The folder cannot be written.
     """
     scheme, _, path = url.partition(":")

@@ -1,8 +1,8 @@
-"""Which rows each generation inserted, updated and deleted, for clients that hold a copy of the table.
+"""Change lists: the rows that each generation inserted, updated and deleted, for clients with a copy of the table.
 
 Each generation has one list, changes/0000000012.rows. It is written before the pointer moves, and never edited.
-`docs/snapshot-format.md` describes the file. Several lists combine to one (`net`): of each row, what it was before the
-first list and what it is after the last.
+`docs/snapshot-format.md` describes the file. `net` combines consecutive lists: it compares each row before the first
+list with the row after the last.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from cache.storage.snapshot import CHECKSUMS, ChangeCounts, Snapshot
 
 RECORD = np.dtype(
     [
-        ("hash_high", "<u8"),  # of the key's text: BLAKE2b, 128 bits
-        ("hash_low", "<u8"),
-        ("old", "<u8"),  # the row's checksum before
-        ("new", "<u8"),  # and after
-        ("existed", "?"),  # whether the row existed before
-        ("exists", "?"),  # and exists after
-        ("text", "<u8"),  # of a deleted row: where its key begins among the keys of deleted rows
+        ("hash_high", "<u8"),  # first half of the 128-bit BLAKE2b hash of the key's text
+        ("hash_low", "<u8"),  # second half
+        ("old", "<u8"),  # checksum of the row before the change
+        ("new", "<u8"),  # checksum of the row after the change
+        ("existed", "?"),  # whether the row existed before the change
+        ("exists", "?"),  # whether the row exists after the change
+        ("text", "<u8"),  # if deleted: offset of the key in the keys of deleted rows
     ]
 )
-HASH_END = 1 << 64  # of `hash_high`
-WINDOW = 100_000  # rows that are compared at once; each takes a few hundred bytes of memory meanwhile
+HASH_END = 1 << 64  # upper bound of `hash_high`, excluded
+WINDOW = 100_000  # rows that are compared at once, at a few hundred bytes of memory each
 
 Records = np.ndarray[Any, np.dtype[np.void]]
 Sums = npt.NDArray[np.uint64]
@@ -46,11 +46,11 @@ class About(BaseModel, frozen=True):
 
     Attributes:
         generation: The generation that made these changes.
-        fingerprint: That of this generation; stored as `mark`.
-        parent_fingerprint: That of the generation before; stored as `parent_mark`.
-        rows: How many records follow.
-        texts: Bytes of the keys of deleted rows, which follow the records.
-        gap: Why the rows are not listed, in a sentence; None where they are.
+        fingerprint: The fingerprint of this generation; stored as `mark`.
+        parent_fingerprint: The fingerprint of the previous generation; stored as `parent_mark`.
+        rows: Number of records that follow.
+        texts: Size in bytes of the keys of deleted rows, which follow the records.
+        gap: Why the rows are not listed, in a sentence; None if they are listed.
     """
 
     model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
@@ -67,8 +67,8 @@ class Side(NamedTuple):
     """Rows that only one of two generations has.
 
     Attributes:
-        sums: Their checksums.
-        keys: Gives the texts of the keys of the rows at some places.
+        sums: The checksums of the rows.
+        keys: Returns the texts of the keys of the rows at the given places.
     """
 
     sums: Sums
@@ -76,12 +76,12 @@ class Side(NamedTuple):
 
 
 class ChangedRows(NamedTuple):
-    """The rows in which a generation differs from the one before.
+    """The rows that differ between a generation and the previous one.
 
     Attributes:
-        records: Sorted by the hash of their key; none where there is a gap.
-        texts: The keys of deleted rows, each with a line break behind it.
-        counts: How many rows were inserted, updated and deleted.
+        records: The changes, sorted by the hash of the key; empty if there is a gap.
+        texts: The keys of deleted rows, each followed by a line break.
+        counts: Numbers of rows that were inserted, updated and deleted.
         gap: Why the rows are not listed, in a sentence; then clients must load all rows again.
     """
 
@@ -97,11 +97,11 @@ class ChangedRows(NamedTuple):
         Args:
             old: The rows that only the old generation has. A key's text is a JSON array of its values.
             new: The rows that only the new generation has.
-            most: How many rows are listed; of more, only their number is kept.
-            gap: Why the rows cannot be listed, where that is known already. They are counted even so.
+            most: Maximum number of rows that are listed. If more rows differ, they are only counted.
+            gap: Why the rows cannot be listed, if this is already known. They are counted in any case.
 
         Returns:
-            The changes. Where rows of one side have the same key, an update counts as one deletion and one insertion.
+            The changes. If rows of one side have the same key, an update counts as one deletion and one insertion.
         """
         sides = [(old, _hashes(old), "old", "existed"), (new, _hashes(new), "new", "exists")]
         windows = 1 + (len(old.sums) + len(new.sums)) // WINDOW
@@ -132,11 +132,11 @@ class ChangedRows(NamedTuple):
 
     @classmethod
     def only_counted(cls, counts: ChangeCounts, gap: str) -> Self:
-        """Changes without their rows.
+        """Returns changes without a list of rows.
 
         Args:
-            counts: How many rows changed.
-            gap: Why they are not listed, in a sentence.
+            counts: Numbers of rows that changed.
+            gap: Why the rows are not listed, in a sentence.
         """
         return cls(NO_RECORDS, b"", counts, gap)
 
@@ -144,7 +144,7 @@ class ChangedRows(NamedTuple):
         """The file.
 
         Args:
-            about: Its first line; what it says of rows, texts and gap is filled in.
+            about: The first line of the file. Its `rows`, `texts` and `gap` are replaced.
         """
         filled = {"rows": len(self.records), "texts": len(self.texts), "gap": self.gap}
         return about.model_copy(update=filled).model_dump_json().encode() + b"\n" + self.records.tobytes() + self.texts
@@ -154,10 +154,10 @@ NO_RECORDS = np.empty(0, RECORD)
 
 
 class ChangeList:
-    """A list on disk.
+    """A change list on disk.
 
     Attributes:
-        about: Its first line.
+        about: The first line of the file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -167,8 +167,8 @@ class ChangeList:
             path: The file.
 
         Raises:
-            OSError: It cannot be read.
-            ValueError: It is damaged.
+            OSError: The file cannot be read.
+            ValueError: The file is damaged.
         """
         self._path = path
         with path.open("rb") as file:
@@ -180,14 +180,14 @@ class ChangeList:
                 raise ValueError(f"{path.name} has another size than {size}")
 
     def window(self, low: int, last: int) -> tuple[Records, bytes]:
-        """A part of the list.
+        """Reads a part of the list.
 
         Args:
             low: The first `hash_high` of the part.
-            last: The last one.
+            last: The last `hash_high` of the part, included.
 
         Returns:
-            The records, and the texts of the keys of those that were deleted.
+            The records, and the texts of the keys of the deleted rows.
         """
         if not self.about.rows:
             return NO_RECORDS, b""
@@ -214,7 +214,7 @@ class Page(NamedTuple):
     Attributes:
         inserted: Checksums of the rows that were inserted.
         updated: Checksums of the rows that were updated, as they are now.
-        deleted: Texts of the keys of the rows that were deleted.
+        deleted: The texts of the keys of the rows that were deleted.
         rest: The `hash_high` at which the next page begins; None for the last page.
     """
 
@@ -225,13 +225,13 @@ class Page(NamedTuple):
 
 
 def net(parts: Sequence[Records]) -> tuple[Records, Places]:
-    """The net of changes.
+    """Combines consecutive changes to one net change for each row.
 
     Args:
-        parts: Changes that follow one another.
+        parts: Consecutive changes, oldest first.
 
     Returns:
-        The rows that differ in the end, sorted by hash, and of each the place of its last change among all records.
+        The rows that differ in the end, sorted by hash, and for each row the place of its last change in all records.
     """
     every = np.concatenate([NO_RECORDS, *parts])
     order = np.lexsort((every["hash_low"], every["hash_high"]))  # stable: later changes of a row follow earlier ones
@@ -246,15 +246,15 @@ def net(parts: Sequence[Records]) -> tuple[Records, Places]:
 
 
 def page(lists: Sequence[ChangeList], low: int, limit: int) -> Page:
-    """A page of the net of lists that follow one another.
+    """Returns a page of the net changes of consecutive lists.
 
-    Hashes spread evenly, so a share of the hashes holds that share of the rows, and memory holds about `limit` rows of
-    each list.
+    Hashes are spread evenly: a share of the range of hashes contains about the same share of the rows. So about `limit`
+    rows of all lists are in memory.
 
     Args:
         lists: The lists, oldest first.
         low: The `hash_high` at which the page begins; 0 for the first page.
-        limit: How many rows it holds at most; it may hold fewer before the last page.
+        limit: Maximum number of rows in the page. Any page may have fewer rows.
     """
     total = sum(each.about.rows for each in lists)
     end = HASH_END if total <= limit else min(HASH_END, low + max(1, HASH_END * limit // total))
@@ -277,7 +277,7 @@ def row_numbers(snapshot: Snapshot, sums: Sums) -> npt.NDArray[np.int64]:
     """Finds rows by their checksums.
 
     Args:
-        snapshot: Where to look.
+        snapshot: The snapshot with the rows.
         sums: The checksums.
 
     Returns:
@@ -287,7 +287,7 @@ def row_numbers(snapshot: Snapshot, sums: Sums) -> npt.NDArray[np.int64]:
         ChangesGone: A checksum has no row.
     """
     wanted = np.sort(sums)
-    likely = np.zeros(1 << 16, bool)  # checksums that begin like a wanted one: most rows need no search
+    likely = np.zeros(1 << 16, bool)  # by the upper 16 bits of a checksum: most rows need no search
     likely[wanted >> np.uint64(48)] = True
     rows: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
     first = 0
@@ -305,11 +305,11 @@ def row_numbers(snapshot: Snapshot, sums: Sums) -> npt.NDArray[np.int64]:
 
 
 def count_net(lists: Sequence[ChangeList], step: int = 100_000) -> ChangeCounts:
-    """How many rows lists that follow one another changed in the end.
+    """Counts the net changes of consecutive lists.
 
     Args:
         lists: The lists, oldest first.
-        step: How many rows are held in memory at once, about.
+        step: Approximate number of rows in memory at once.
     """
     inserted = updated = deleted = 0
     low: int | None = 0
@@ -323,7 +323,7 @@ def count_net(lists: Sequence[ChangeList], step: int = 100_000) -> ChangeCounts:
 
 
 def fingerprint(created_at: datetime) -> str:
-    """Tells a generation apart from one with the same number in another cache, by when it was created."""
+    """Returns a fingerprint of the creation time. It tells apart generations with the same number in two caches."""
     return f"{int(created_at.timestamp() * 1_000_000) % (1 << 32):08x}"
 
 
@@ -335,7 +335,7 @@ def _hashes(side: Side) -> npt.NDArray[np.uint64]:
 
 
 def _records(places: Places, side: Side, hashes: npt.NDArray[np.uint64], sums: str, there: str) -> Records:
-    """The rows at some places of one side."""
+    """Returns records of the rows at the given places of one side."""
     records = np.zeros(len(places), RECORD)
     records["hash_high"], records["hash_low"] = hashes[places].T
     records[sums], records[there] = side.sums[places], True

@@ -1,7 +1,7 @@
-"""Writes column arrays, which filters and sorts are answered from. `docs/snapshot-format.md` describes the file.
+"""Writes column arrays, from which filters and sorts are answered. `docs/snapshot-format.md` describes the file.
 
-Some columns have none, and DuckDB scans them instead: JSON, decimals of more than 18 digits, texts that are long and
-hardly ever repeat, and numbers with NULLs that use the greatest 64-bit integer.
+Some columns have no arrays, and DuckDB scans them instead: JSON, decimals of more than 18 digits, long texts that
+rarely repeat, and numbers with NULLs that use the greatest 64-bit integer.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import pyarrow.compute as pc
 from cache.schema import Column
 from cache.storage.column_arrays import ALIGNED, LENGTHS, Keys, Numbers, float_keys
 
-ROWS = 16_384  # in a block, at most
-TEXT_BYTES = 64  # of different texts for each row, at most
-_DIGITS = 18  # of a decimal: what 64 bits hold
+ROWS = 16_384  # maximum number of rows in a block
+TEXT_BYTES = 64  # maximum size of all distinct texts, divided by the number of rows
+_DIGITS = 18  # maximum digits of a decimal that fits into 64 bits
 _UNSIGNED = (np.dtype("u1"), np.dtype("<u2"), np.dtype("<u4"))
 _SIGN = np.uint64(1 << 63)
 
@@ -107,7 +107,7 @@ def _encode_numbers(array: pa.Array, column: Column) -> _Encoded | None:
 
 
 def _keys(array: pa.Array, column: Column) -> Keys:
-    """The key of each value; that of a NULL is arbitrary."""
+    """Returns the key of each value. The key of a NULL is arbitrary."""
     match column.kind:
         case "unsigned":
             return (_values(array, "<u8") ^ _SIGN).view(np.int64)
@@ -146,7 +146,7 @@ def _encode_texts(array: pa.Array) -> _Encoded | None:
 
 
 def _codes(values: npt.NDArray[Any], nulls: npt.NDArray[np.bool_] | None, top: int) -> npt.NDArray[Any]:
-    """As narrow as `top` allows, which stands for NULL."""
+    """Returns codes in the narrowest type that can store `top`, the code of NULL."""
     codes = values.astype(next(type for type in _UNSIGNED if top <= np.iinfo(type).max))
     if nulls is not None:
         codes[nulls] = top

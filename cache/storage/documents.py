@@ -1,4 +1,4 @@
-"""What people made: documents that no sync can make again, kept outside the folder of snapshots."""
+"""Documents that people made and that no sync can restore. They are stored outside the folder of snapshots."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Content = TypeVar("Content", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Document(Generic[Content]):
-    """A kind of document, of which each cache has one.
+    """A kind of document. Each cache has one document of each kind.
 
     Attributes:
-        name: What it is called where documents are kept, without an ending.
-        model: What it holds. Without arguments it is the document before anyone changed it.
-        secret: Only its owner may read it. The first read saves it, so that all processes share its secrets, and a
-            damaged one is an error. Any other document counts as unchanged where it is damaged.
+        name: The name under which it is stored, without a file extension.
+        model: The class of its content. Without arguments, the class makes the initial document.
+        secret: Whether only the owner of the file may read it. The first read saves a secret document: all processes
+            then share its secrets. A damaged secret document is an error. Any other damaged document counts as initial.
     """
 
     name: str

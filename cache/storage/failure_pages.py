@@ -1,6 +1,6 @@
-"""What a failing page looked like: files that a sync leaves (scraper/login/failure_pages.py), and the dashboard shows.
+"""Pages on which a login failed: a sync saves them (scraper/login/failure_pages.py), the dashboard shows them.
 
-They lie in DATA_DIR/diagnostics, named by time and error code: `20251229T102500Z-login_refused.png`.
+The files are in DATA_DIR/diagnostics, named by time and error code: `20251229T102500Z-login_refused.png`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _TIME = "%Y%m%dT%H%M%SZ"
 
 
 def name(at: datetime, code: str) -> str:
-    """The name of the files, without their ending.
+    """Returns the name of the files, without the file extension.
 
     Args:
         at: When the login failed (UTC).
@@ -25,14 +25,14 @@ def name(at: datetime, code: str) -> str:
 
 
 def screenshot(folder: Path, run: Run) -> Path | None:
-    """The picture of the page on which a sync failed.
+    """Returns the screenshot of the page on which a sync failed.
 
     Args:
         folder: The folder of diagnostics, `Settings.diagnostics_dir`.
         run: The sync.
 
     Returns:
-        Path of a PNG, or None where the sync left none, ran on another machine, or is too long ago.
+        The path of a PNG file; None if the sync saved none, ran on another machine, or the file was deleted since.
     """
     if run.error is None or run.host != socket.gethostname():
         return None

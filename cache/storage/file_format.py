@@ -1,6 +1,6 @@
-"""The format number of a cache, which its JSON files state.
+"""The format number of a cache, which is stored in its JSON files.
 
-Format 1 had no number. Format 2 added it, and moved what people made and the history of syncs out of the folder of
+Format 1 had no number. Format 2 added the number, and moved the documents and the history of syncs out of the folder of
 snapshots. `docs/snapshot-format.md` describes the present format.
 """
 
@@ -22,7 +22,7 @@ class _Numbered(BaseModel):
 
 
 def format_of(data: bytes) -> int | None:
-    """The format of a JSON file; None where it is damaged."""
+    """Returns the format of a JSON file; None if the file is damaged."""
     try:
         return _Numbered.model_validate_json(data).format
     except ValidationError:
@@ -30,7 +30,7 @@ def format_of(data: bytes) -> int | None:
 
 
 def encode(value: BaseModel) -> bytes:
-    """A value as the JSON of a file in the present format."""
+    """Encodes a value as the JSON of a file in the present format."""
     return b'{"format":%d,' % FORMAT + value.model_dump_json().encode()[1:]
 
 
@@ -39,7 +39,7 @@ def decode(model: type[Model], data: bytes) -> Model:
 
     Raises:
         CacheFormat: A newer version of the product wrote it.
-        ValidationError: It is damaged.
+        ValidationError: The JSON is damaged.
     """
     if (number := format_of(data)) is not None and number > FORMAT:
         raise CacheFormat.of(number, FORMAT)

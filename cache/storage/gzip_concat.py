@@ -1,9 +1,9 @@
-"""Joins rows that were compressed when they were published to one gzip body, when a client asks for it.
+"""Joins rows that were compressed at publication to one gzip body, at the time of a request.
 
 A gzip member (RFC 1952) is a header, one deflate stream (RFC 1951), and the CRC-32 and the length of the uncompressed
-data. Here the stream consists of pieces that each end in a full flush: on a byte boundary, with no later reference to
-what stands before it. So pieces can be joined in any order, and their CRCs are combined. The body is one member, since
-some clients stop after the first.
+data. Here each piece of the stream ends in a full flush: on a byte boundary, and no later piece refers to data before
+it. Pieces can therefore be joined in any order, and their CRCs are combined. The body is one member, since some clients
+stop after the first member.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _COMMA_CRC = zlib.crc32(b",")
 
 
 class Piece:
-    """Compresses rows of JSON, each with a comma behind it, as they come; the last comma is left out.
+    """Compresses JSON rows as they arrive. A comma follows each row except the last.
 
     Attributes:
         crc32: CRC-32 of the uncompressed data.
-        size: Its size in bytes.
+        size: Size of the uncompressed data in bytes.
     """
 
     def __init__(self) -> None:
@@ -40,10 +40,10 @@ class Piece:
         """Compresses rows.
 
         Args:
-            rows: Each with a comma behind it.
+            rows: Rows, each followed by a comma.
 
         Returns:
-            What follows of the deflate stream; it may be empty.
+            The next bytes of the deflate stream; they may be empty.
         """
         comma = self._add(b",") if self.size and rows else b""
         return comma + self._add(rows[:-1])
@@ -54,7 +54,7 @@ class Piece:
         return self._deflate.compress(data)
 
     def end(self) -> bytes:
-        """Ends the piece with a full flush; returns the rest of it."""
+        """Ends the piece with a full flush, and returns its last bytes."""
         return self._deflate.flush(zlib.Z_FULL_FLUSH)
 
 
@@ -64,7 +64,7 @@ class Compressed(NamedTuple):
     Attributes:
         pieces: The bytes.
         crc32: CRC-32 of the uncompressed data.
-        size: Its size in bytes.
+        size: Size of the uncompressed data in bytes.
     """
 
     pieces: tuple[bytes | memoryview, ...]
@@ -72,7 +72,7 @@ class Compressed(NamedTuple):
     size: int
 
     def then(self, other: Compressed) -> Compressed:
-        """These pieces and others behind them."""
+        """Returns these pieces, followed by the pieces of `other`."""
         crc32 = isal_zlib.crc32_combine(self.crc32, other.crc32, other.size)
         return Compressed(self.pieces + other.pieces, crc32, self.size + other.size)
 
@@ -81,7 +81,7 @@ def joined(parts: Iterable[Compressed]) -> Compressed:
     """Joins the rows of several segments, with commas between them.
 
     Args:
-        parts: The rows of each, without a comma at their end.
+        parts: The rows of each segment, without a comma at the end.
     """
     whole = Compressed((), 0, 0)
     pieces: list[bytes | memoryview] = []
@@ -95,12 +95,12 @@ def joined(parts: Iterable[Compressed]) -> Compressed:
 
 
 def member(head: bytes, rows: Compressed, tail: bytes) -> list[bytes | memoryview]:
-    """Puts a gzip body together.
+    """Returns a gzip body.
 
     Args:
-        head: What stands before the rows, not compressed.
+        head: Uncompressed bytes before the rows.
         rows: The rows.
-        tail: What stands after them, not compressed.
+        tail: Uncompressed bytes after the rows.
 
     Returns:
         The parts of the body.

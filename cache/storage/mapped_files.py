@@ -1,4 +1,4 @@
-"""Memory-mapped files: read where they are used, shared by all processes, never copied."""
+"""Memory-mapped files: read on access, shared by all processes, never copied."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-MOST_FILES = 65_536  # mapped at once: four a segment
+MOST_FILES = 65_536  # limit on open files; each segment maps four
 
 
 def mapped(path: Path) -> memoryview:
@@ -26,13 +26,13 @@ def mapped(path: Path) -> memoryview:
 
 @cache
 def _open_many_files() -> None:
-    """Raises the limit on open files as far as this process may."""
+    """Raises the limit on open files to MOST_FILES, or as far as this process is allowed to."""
     try:
         import resource
     except ImportError:  # Windows, which has no such limit
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    for wanted in (MOST_FILES, 10_240):  # what macOS takes at most
+    for wanted in (MOST_FILES, 10_240):  # 10,240: the maximum on macOS
         wanted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         if soft != resource.RLIM_INFINITY and soft < wanted:
             with suppress(ValueError, OSError):

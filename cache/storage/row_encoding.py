@@ -1,4 +1,4 @@
-"""Encodes cells: text as MySQL sends it, then the exact type, then JSON.
+"""Encodes cells: from the text that MySQL sends to the exact type, and from the type to JSON.
 
 The HTTP contract defines the JSON: a DECIMAL is a string, integers are exact, times are ISO 8601 in UTC with as many
 decimals as the column declares, binary is base64, a date that exists in no calendar is null, JSON is nested and
@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 
 from cache.schema import Column
 
-# Legal in JSON, but clients that read a stream by lines may break there; so strings have them escaped.
+# Line breaks that JSON allows in strings. They are escaped for clients that read a stream line by line.
 LINE_BREAKS = {text: f"\\u{ord(text):04x}" for text in ("\u0085", "\u2028", "\u2029")}
 # Characters that are escaped in strings, the backslash first.
 ESCAPES = {text: orjson.dumps(text).decode()[1:-1] for text in ("\\", '"', *map(chr, range(0x20)))} | LINE_BREAKS
@@ -34,7 +34,7 @@ _PLAIN_DECIMALS = 6  # with more, Arrow writes small decimals with an exponent
 def _database() -> duckdb.DuckDBPyConnection:
     # DuckDB's default for temporary files is the working directory.
     database = duckdb.connect(config={"threads": 1, "memory_limit": "256MB", "temp_directory": gettempdir()})
-    database.execute("SET GLOBAL TimeZone = 'UTC'")  # or times would be written in the zone of the machine
+    database.execute("SET GLOBAL TimeZone = 'UTC'")  # otherwise times would be written in the machine's time zone
     return database
 
 
@@ -42,7 +42,7 @@ _string = msgspec.json.Decoder(str)
 
 
 def engine() -> duckdb.DuckDBPyConnection:
-    """A cursor of the only DuckDB database of this process, for expressions over Arrow tables."""
+    """Returns a cursor of this process's only DuckDB database, for expressions on Arrow tables."""
     return _database().cursor()
 
 
@@ -77,8 +77,8 @@ def to_arrow(column: Column, text: pa.Array, timezone: str) -> pa.Array:
     Args:
         column: The column.
         text: Its values, as `SegmentWriter.write` describes them.
-        timezone: What DATETIME values mean, an IANA name. Where daylight saving time repeats an hour, its first pass is
-            taken; where it skips one, the moment of the change.
+        timezone: The time zone of DATETIME values, an IANA name. If the local time occurs twice (the end of daylight
+            saving time), the first is used; if it does not exist, the moment of the change is used.
 
     Returns:
         The values. A date that exists in no calendar is null.
@@ -110,7 +110,7 @@ def _dates(text: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def _computed(sql: str, values: pa.Array) -> pa.Array:
-    """DuckDB's result of an expression over `v`."""
+    """Returns DuckDB's result of an expression on `v`."""
     cursor = engine()
     try:
         cursor.register("t", pa.table([values], names=["v"]))
@@ -120,7 +120,7 @@ def _computed(sql: str, values: pa.Array) -> pa.Array:
 
 
 def one_chunk(values: pa.ChunkedArray) -> pa.Array:
-    """The values in one array; a copy only where they are in several."""
+    """Returns the values in one array. They are copied only if they are in several arrays."""
     return values.chunk(0) if values.num_chunks == 1 else values.combine_chunks()
 
 
@@ -128,13 +128,13 @@ def one_chunk(values: pa.ChunkedArray) -> pa.Array:
 
 
 class JsonTexts(NamedTuple):
-    """The JSON of a column, in parts: joining each row once is cheaper than joining each cell before.
+    """The JSON of a column, in parts. Joining each row once is cheaper than joining each cell first.
 
     Attributes:
         texts: The values without quotes; null for NULL.
-        quote: What stands before and after each value.
-        zone: What stands between each value and its closing quote.
-        misfits: How many values do not fit the column's kind; they stay as they are.
+        quote: The text before and after each value.
+        zone: The text between each value and its closing quote.
+        misfits: Number of values that do not fit the column's kind. They are not changed.
     """
 
     texts: pa.Array
@@ -156,8 +156,8 @@ def json_rows(columns: Sequence[Column], cells: Sequence[JsonTexts], end: str = 
 
     Args:
         columns: The columns.
-        cells: The JSON of each.
-        end: What stands behind each row.
+        cells: The JSON of each column.
+        end: The text after each row.
 
     Returns:
         Each row as a JSON object.
@@ -211,7 +211,7 @@ def json_texts(column: Column, values: pa.Array) -> JsonTexts:
 
 
 def json_string(text: str) -> str:
-    """A text as a JSON string."""
+    """Encodes a text as a JSON string."""
     return f'"{text.translate(_ESCAPING)}"'
 
 
@@ -237,7 +237,7 @@ def _escaped(texts: pa.Array, escapes: Mapping[str, str]) -> pa.Array:
 
 
 def _data(texts: pa.Array) -> bytes:
-    """All texts, one after the other."""
+    """Returns the bytes of all texts, one after the other."""
     _, ends, data = texts.buffers()
     if data is None:
         return b""

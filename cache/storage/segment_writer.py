@@ -23,24 +23,24 @@ from cache.storage.snapshot import CHECKSUMS, COLUMNS, GZIP, JSON, OFFSETS, PARQ
 
 Checksums = npt.NDArray[np.uint64]
 
-PIECE_BYTES = 8 << 20  # of rows that are encoded at once: each step makes another copy in memory
-ROW_GROUP = 10_000  # rows that Parquet keeps together
+PIECE_BYTES = 8 << 20  # size of the rows that are encoded at once, since each step makes a copy in memory
+ROW_GROUP = 10_000  # rows in a Parquet row group
 
 
 class SegmentWriter:
     """Writes the files of one segment, batch by batch, in row order.
 
     Attributes:
-        rows: How many rows are written.
+        rows: Number of rows that are written.
     """
 
     def __init__(self, folder: Path, columns: Sequence[Column], timezone: str = "UTC") -> None:
         """Creates the files.
 
         Args:
-            folder: Where to; it must not exist.
-            columns: As the manifest records them.
-            timezone: What DATETIME values mean, an IANA name.
+            folder: The folder of the segment. It must not exist.
+            columns: The columns, as the manifest records them.
+            timezone: The time zone of DATETIME values, an IANA name.
         """
         self._folder = folder
         self._columns = columns
@@ -107,12 +107,12 @@ class SegmentWriter:
         self._append(table, memoryview(data)[: int(ends[-1])], ends, checksums)
 
     def copy(self, folder: Path, start: int, stop: int) -> None:
-        """Appends rows of another segment with the same columns, as they are.
+        """Appends unchanged rows of another segment with the same columns.
 
         Args:
             folder: The folder of that segment.
-            start: The number of the first row in it.
-            stop: The number behind the last row.
+            start: The number of the first row in that segment.
+            stop: The number of the row after the last one.
         """
         if self._source is None or self._source[0] != folder:
             self._source = (folder, pq.read_table(folder / PARQUET))
@@ -127,7 +127,7 @@ class SegmentWriter:
     def _append(
         self, typed: pa.Table, json: bytes | memoryview, ends: npt.NDArray[np.int64], checksums: Checksums
     ) -> None:
-        """`ends` are the offsets in `json` at which rows begin, and its length."""
+        """`ends` contains the offset in `json` of each row, followed by the length of `json`."""
         self._waiting.append(typed)
         if sum(map(len, self._waiting)) >= ROW_GROUP:
             self._flush()
@@ -151,8 +151,8 @@ class SegmentWriter:
         """Finishes the files.
 
         Args:
-            low: The lowest key of the range; None for no lower bound.
-            high: The key behind the range; None for no upper bound.
+            low: Lower bound of the key range, included; None: no lower bound.
+            high: Upper bound of the key range, excluded; None: no upper bound.
 
         Returns:
             The segment, named by the digests of its files.
@@ -206,6 +206,6 @@ class _Digested:
 
 
 def exact_sum(checksums: Checksums) -> int:
-    """The sum of 64-bit numbers, beyond 64 bits."""
+    """Returns the sum of 64-bit numbers, without overflow."""
     high, low = checksums >> np.uint64(32), checksums & np.uint64(0xFFFFFFFF)
     return (int(high.sum(dtype=np.uint64)) << 32) + int(low.sum(dtype=np.uint64))

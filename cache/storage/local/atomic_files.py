@@ -1,4 +1,4 @@
-"""Writes that a crash leaves whole or not at all."""
+"""Atomic writes: after a crash, a file has either its old or its new content."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def write_whole(path: Path, data: bytes, mode: int = 0o666) -> None:
 
     Args:
         path: The file.
-        data: What it is to hold.
-        mode: Its permissions, which the umask narrows.
+        data: The new content.
+        mode: The permissions of the file, restricted by the umask.
     """
     temporary = path.with_name(path.name + ".new")
     with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
@@ -46,7 +46,7 @@ def write_whole(path: Path, data: bytes, mode: int = 0o666) -> None:
 
 @contextmanager
 def disk_errors() -> Iterator[None]:
-    """Turns the errors of the disk into ours.
+    """Converts errors of the disk to CacheUnwritable.
 
     Raises:
         CacheUnwritable: The folder cannot be written, or the disk is full.

@@ -1,4 +1,4 @@
-"""Documents as JSON files in one folder."""
+"""Stores documents as JSON files in one folder."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class LocalDocuments(Documents):
     """The documents of one cache.
 
     Args:
-        folder: Where the files are kept; it exists.
-        journal: Tells readers of changes.
+        folder: The folder of the files. It exists.
+        journal: Notifies readers of changes.
     """
 
     def __init__(self, folder: Path, journal: Journal) -> None:

@@ -1,6 +1,6 @@
 """The SQLite file in which the processes of one machine record requests, syncs and workers.
 
-SQLite in WAL mode makes each change all or nothing for every process, also when one is killed.
+In SQLite's WAL mode, each change is atomic for all processes, even if a process is killed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Journal:
     """One connection to the file, shared by the threads of this process.
 
     Args:
-        path: The file; it is created where it is missing.
+        path: The file. It is created if it is missing.
 
     Raises:
         CacheUnwritable: The file cannot be opened or written.
@@ -59,13 +59,13 @@ class Journal:
 
     @contextmanager
     def write(self, bump: bool = True) -> Iterator[sqlite3.Connection]:
-        """One transaction.
+        """Runs one transaction.
 
         Args:
-            bump: Raises the version, which tells readers that something they show has changed.
+            bump: Whether to increase the version, which notifies readers of a change.
 
         Raises:
-            CacheUnwritable: The file cannot be written; nothing of the transaction is.
+            CacheUnwritable: The file cannot be written, and the transaction is rolled back.
         """
         with self._lock:
             try:
@@ -83,7 +83,7 @@ class Journal:
                 raise CacheUnwritable(f"The journal of the cache cannot be written: {error}.") from error
 
     def rows(self, sql: str, *values: object) -> list[tuple[str]]:
-        """Rows of a query.
+        """Returns the rows of a query.
 
         Raises:
             CacheUnwritable: The file cannot be read.
@@ -95,10 +95,10 @@ class Journal:
                 raise CacheUnwritable(f"The journal of the cache cannot be read: {error}.", _DAMAGED) from error
 
     def version(self) -> int:
-        """A number that grows with each change."""
+        """Returns a number that grows with each change."""
         return int(self.rows("SELECT n FROM version")[0][0])
 
     def bump(self) -> None:
-        """Tells readers of a change outside the journal."""
+        """Notifies readers of a change outside the journal."""
         with self.write():
             pass

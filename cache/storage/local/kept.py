@@ -1,7 +1,7 @@
-"""The folder of what people made and of past syncs: `kept` in DATA_DIR. The product never deletes it.
+"""The folder of documents and past syncs: `kept` in DATA_DIR. The product never deletes this folder.
 
-It belongs to one folder of snapshots. Two of them in one DATA_DIR would share API keys, requests and the leader's
-lease, so that the syncs of one would answer for the other.
+It belongs to one folder of snapshots. If two of these shared one DATA_DIR, they would share API keys, requests and the
+leader's lease. A sync of one would then complete requests for the other.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ OWNER = "cache_folder.txt"
 
 
 def open_kept(kept: Path, root: Path) -> None:
-    """Creates the folder, readable by its owner alone, and claims it for a folder of snapshots.
+    """Creates the folder, readable only by its owner, and claims it for a folder of snapshots.
 
-    A folder of snapshots that is gone, or empty, loses its claim: then the cache has moved.
+    If the folder of snapshots that claimed it is missing or empty, the cache has moved and the claim is replaced.
 
     Args:
         kept: The folder.
         root: The folder of snapshots.
 
     Raises:
-        SettingsInvalid: It belongs to another folder of snapshots.
-        CacheUnwritable: It cannot be written.
+        SettingsInvalid: The folder belongs to another folder of snapshots.
+        CacheUnwritable: The folder cannot be written.
     """
     with disk_errors():
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -54,6 +54,6 @@ def _owner(kept: Path) -> str | None:
 
 
 def _name(kept: Path, root: Path) -> str:
-    """The folder of snapshots as `kept` names it: relative where both are in one DATA_DIR, which may move."""
+    """Returns the path of the folder of snapshots; relative if it is in the same DATA_DIR, which may move."""
     root, data_dir = root.resolve(), kept.resolve().parent
     return str(Path("..") / root.relative_to(data_dir)) if root.is_relative_to(data_dir) else str(root)

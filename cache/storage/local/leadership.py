@@ -1,4 +1,4 @@
-"""Who leads: a lease in the journal, and a file lock that one sync holds at a time."""
+"""Leadership: a lease in the journal, and a file lock that only one sync holds at a time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class LocalLeadership(Leadership):
     """The lease and the sync lock of one cache.
 
     Args:
-        journal: Holds workers and lease.
+        journal: Stores the workers and the lease.
         lock: The file that a sync locks.
     """
 

@@ -1,8 +1,8 @@
-"""Brings a cache folder of an earlier format to the present one.
+"""Migrates a cache folder from an earlier format to the present format.
 
-A crash at any step leaves a cache that is served, and the next start goes on. So each step copies, renames the copy
-into place, and only then removes the original; the pointer is rewritten last. What is in place already is newer than
-its original, which an earlier version may have made again.
+After a crash at any step, the cache can be read, and the next start continues the migration. Each step therefore copies
+a file, renames the copy into place, and only then removes the original. The pointer is rewritten last. A file that is
+already in place is newer than its original, which an earlier version may have written again.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ log = logging.getLogger(__name__)
 
 
 def migrate(root: Path, kept: Path) -> None:
-    """Migrates a cache where it has an earlier format; one of a later format stays as it is.
+    """Migrates a cache if it has an earlier format. A cache of a later format is not changed.
 
     Args:
         root: The folder of snapshots.
-        kept: The folder of what people made and of past syncs.
+        kept: The folder of documents and past syncs.
 
     Raises:
         CacheUnwritable: A file cannot be read or written.
