@@ -1,10 +1,10 @@
 """Reads column arrays, from which filters and sorts are answered. It needs only NumPy.
 
 `docs/snapshot-format.md` describes the file. It is an ordered dictionary encoding: a column is an array of **codes**,
-unsigned integers as narrow as possible. Codes are in the order of the values: 0 is the least value, and `top` stands
-for NULL, which counts as the greatest. So a comparison of values is a comparison of codes. Each value has a **key**:
-its bytes for texts and bytes; otherwise a signed 64-bit integer in the order of the values. `base` and `unit` (key =
-base + unit * code) or a sorted list of keys tell what a code means. The key of NULL is greater than all others.
+unsigned integers as narrow as possible. Codes are in the order of the values: 0 is the least value, and `top` means
+NULL, which counts as the greatest. A comparison of values is therefore a comparison of codes. Each value has a **key**:
+its bytes for texts and bytes; otherwise a signed 64-bit integer in the order of the values. The key of a code is base +
+unit * code, or an element of a sorted list of keys. The key of NULL is greater than all others.
 """
 
 from __future__ import annotations

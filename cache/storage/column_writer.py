@@ -89,7 +89,7 @@ def _encode_numbers(array: pa.Array, column: Column) -> _Encoded | None:
     if nulls is not None and high == Numbers.null:
         return None
     unit = 10 ** (6 - column.decimals) if column.kind in ("datetime", "timestamp") else 1
-    above = keys.view(np.uint64) - np.uint64(low & 0xFFFFFFFFFFFFFFFF)  # exact also where the difference takes 64 bits
+    above = keys.view(np.uint64) - np.uint64(low & 0xFFFFFFFFFFFFFFFF)  # exact even if the difference needs 64 bits
     if unit > 1:
         steps = above // np.uint64(unit)
         whole = steps * np.uint64(unit) == above

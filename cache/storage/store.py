@@ -1,9 +1,9 @@
 """The cache: four repositories that every backend implements, and the record that holds them.
 
-Snapshots  the rows: generations are published, opened and compared
-Runs       the work: syncs that were asked for, that run and that have ended
-Leadership who works: the scheduler that leads, and the sync that holds the lock
-Documents  what people made: API keys and the set-up of the table
+Snapshots  the generations of rows: publish, open, list changes
+Runs       syncs and requests for a sync
+Leadership the scheduler that leads, and the lock that one sync holds
+Documents  data that people made: API keys and the set-up of the table
 
 Any thread or process may call any method. `cache.storage.backends` opens a cache.
 """
@@ -25,78 +25,77 @@ from cache.storage.snapshot import Draft, Head, Segment, Snapshot
 
 
 class Snapshots(Protocol):
-    """Generations of the copied table. What writes is for the holder of the sync lock."""
+    """Generations of the copied table. Only the holder of the sync lock may call methods that write."""
 
     def head(self) -> Head | None:
         """The pointer to the newest generation; None before the first publish."""
 
     def pointer(self) -> object:
-        """A value that differs once `head` may. Readers compare it at each request: it takes about a microsecond."""
+        """Returns a value that changes with `head`, in about a microsecond. Readers compare it at each request."""
 
     def open(self, generation: int | None = None) -> Snapshot:
         """Opens a generation for reading.
 
         Args:
-            generation: Its number; None for the newest one that is intact.
+            generation: The number of the generation; None: the newest generation that is intact.
 
         Raises:
             NoSnapshot: Nothing has been published yet.
             UnknownGeneration: The generation is not kept.
-            SnapshotDamaged: The generation, or every one that is kept, is damaged.
-            CacheFormat: A newer version wrote the cache, and this one can read no generation of it.
+            SnapshotDamaged: The generation is damaged; for None, every generation that is kept is damaged.
+            CacheFormat: A newer version wrote the cache, and this version can read none of its generations.
         """
 
     def inspect(self, generation: int) -> Snapshot:
-        """A generation that is kept, its files not checked.
+        """Returns a generation that is kept, without a check of its files.
 
         Raises:
             UnknownGeneration: The generation is not kept.
         """
 
     def changes(self, since: int, until: int, fingerprint: str | None = None) -> list[ChangeList]:
-        """What each generation after `since` changed, up to and including `until`.
+        """Returns the change list of each generation after `since`, up to and including `until`.
 
         Args:
-            since: A generation that a client holds.
+            since: The generation that a client has.
             until: A later generation.
-            fingerprint: That of `since`, where the client knows it (`change_log.fingerprint`).
+            fingerprint: The fingerprint of `since` (`change_log.fingerprint`), if the client knows it.
 
         Raises:
-            ChangesGone: A list is not kept, the rows of one cannot be told from those before, or `since` is a
-                generation of another cache.
+            ChangesGone: A list is not kept or does not list its rows, or `since` is a generation of another cache.
         """
 
     def require_format(self) -> None:
-        """Checks that this version may write the cache; so does every method below.
+        """Checks that this version may write the cache. The methods below that write also check this.
 
         Raises:
-            CacheFormat: A newer version wrote it.
+            CacheFormat: A newer version wrote the cache.
         """
 
     def workspace(self) -> AbstractContextManager[Path]:
-        """An empty folder on the cache's disk, for segments in the making; removed at the end."""
+        """An empty folder on the cache's disk for unfinished segments. It is removed at the end."""
 
     def segment_folder(self, segment: Segment) -> Path:
-        """Where the files of a segment are."""
+        """Returns the folder with the files of a segment."""
 
     def adopt(self, folder: Path, segment: Segment) -> None:
-        """Moves a finished segment from a workspace to its place; one that is there and whole stays.
+        """Moves a finished segment from a workspace to its final folder, unless an intact copy is already there.
 
         Raises:
             CacheUnwritable: The disk is full or read-only.
         """
 
     def save_draft(self, draft: Draft) -> None:
-        """Records how far a first load is; the next publish removes it."""
+        """Saves the draft of a first load. The next publish removes the draft."""
 
     def draft(self) -> Draft | None:
-        """The first load that was interrupted, as far as its segments are whole."""
+        """Returns the draft of an interrupted first load, with its intact segments up to the first damaged one."""
 
     def publish(self, publication: Publication) -> None:
-        """Makes a generation the newest, all or nothing.
+        """Makes a generation the newest, atomically.
 
         Raises:
-            PublishConflict: Its parent is no longer the newest generation.
+            PublishConflict: The parent is no longer the newest generation.
             CacheUnwritable: The disk is full or read-only.
         """
 
@@ -104,7 +103,7 @@ class Snapshots(Protocol):
         """Records that the newest generation was verified again.
 
         Raises:
-            PublishConflict: It is no longer the newest generation.
+            PublishConflict: The generation is no longer the newest.
             CacheUnwritable: The disk is full or read-only.
         """
 
@@ -113,118 +112,118 @@ class Runs(Protocol):
     """Requests for a sync (tasks), and syncs (runs)."""
 
     def version(self) -> int:
-        """A number that grows whenever something changed that readers show, in any of the four repositories."""
+        """Returns a number that grows with each change that readers show, in any of the four repositories."""
 
     def wait(self, version: int, timeout: float) -> int:
         """Waits for a change.
 
         Args:
             version: The version that the caller knows.
-            timeout: Seconds after which it returns in any case.
+            timeout: Maximum time to wait, in seconds.
 
         Returns:
             The version now.
         """
 
     def request(self, by: str, accept: bool = False) -> Task:
-        """Asks for a sync that begins after this moment.
+        """Requests a sync that begins after this moment.
 
         Args:
-            by: Who asks, for the history.
-            accept: Publish also a table that shrank so much that it would be held back.
+            by: Who requests the sync, for the history.
+            accept: Whether to publish a table that lost so many rows that it would be held back.
 
         Raises:
             NoWorker: No scheduler is alive.
         """
 
     def task(self, id: str) -> Task:
-        """A request, by its id.
+        """Returns the request with this id.
 
         Raises:
-            UnknownTask: There is none.
+            UnknownTask: There is no such request.
         """
 
     def queued(self) -> int:
-        """How many requests wait for a sync."""
+        """Returns the number of requests that wait for a sync."""
 
     def recent(self, limit: int = 20) -> list[Run]:
-        """The newest syncs, newest first; at least 1,000 are kept."""
+        """Returns the newest syncs, newest first. At least 1,000 are kept."""
 
     def running(self) -> Run | None:
-        """The sync under way: recorded as running, and not silent for longer than SILENT_AFTER."""
+        """Returns the sync that is recorded as running, if its last heartbeat is more recent than SILENT_AFTER."""
 
     def recover(self) -> None:
-        """Closes runs whose process is gone, and queues their requests again (three tries).
+        """Closes runs whose process has died, and queues their requests again (three tries).
 
-        Only under the sync lock: then every run that is recorded as running is dead.
+        Call it only under the sync lock. Then every run that is recorded as running has died.
         """
 
     def begin(self, run: Run, claim: bool = True) -> list[Task]:
-        """Records the run, under the sync lock and before `verified_at` is taken.
+        """Records the start of a run. Call it under the sync lock, before the sync takes the time for `verified_at`.
 
         Args:
             run: The sync that begins.
-            claim: Whether it answers the requests that wait: false where it proves nothing.
+            claim: Whether the sync answers the waiting requests; False if it does not verify the copy.
 
         Returns:
-            The requests that it answers.
+            The requests that the sync answers.
         """
 
     def report(self, run: Run) -> None:
-        """Records the progress of a run, and that it lives. A run that has ended stays as it ended."""
+        """Records the progress and the heartbeat of a run. A run that has ended is not changed."""
 
     def finish(self, run: Run) -> None:
-        """Records the end of a run, and answers its requests."""
+        """Records the end of a run, and completes or fails its requests."""
 
 
 class Leadership(Protocol):
-    """One scheduler leads, the others stand by; one sync runs at a time."""
+    """One scheduler leads, and the others stand by. Only one sync runs at a time."""
 
     def workers(self) -> tuple[Worker, ...]:
-        """The workers that are alive, the leader first."""
+        """Returns the workers that are alive, the leader first."""
 
     def heartbeat(self, worker: Worker, at: datetime | None = None) -> bool:
-        """Records that a worker lives. It takes the lease where nobody holds it, or where its holder fell silent.
+        """Records that a worker is alive. The worker takes the lease if it is free or its holder is no longer alive.
 
         Args:
-            worker: Who lives.
-            at: When; None for now.
+            worker: The worker.
+            at: The time of the heartbeat; None: now.
 
         Returns:
-            Whether it leads now.
+            Whether the worker leads now.
         """
 
     def resign(self, worker: Worker) -> None:
         """Gives up the lease and the place among the workers."""
 
     def sync_lock(self) -> AbstractContextManager[object]:
-        """The lock itself, freed when its process dies. Syncs take `Cache.sync_lock`.
+        """The lock itself, released when its process dies. Syncs use `Cache.sync_lock`.
 
         Raises:
-            SyncRunning: Another process holds it.
+            SyncRunning: Another process holds the lock.
         """
 
 
 class Documents(Protocol):
-    """What people made. It outlives the snapshots."""
+    """Documents that people made. They remain when the snapshots are deleted."""
 
     def read(self, document: Document[Content]) -> Content:
-        """A document as it is now.
+        """Returns the present content of a document.
 
         Raises:
-            CacheError: It cannot be read.
+            CacheError: The document cannot be read.
         """
 
     def change(self, document: Document[Content], change: Callable[[Content], Content]) -> None:
         """Replaces a document.
 
         Args:
-            document: Which one.
-            change: Makes the new one from the present one, while nobody else changes it.
+            document: The document.
+            change: Returns the new content for the present content. Meanwhile nobody else can change the document.
 
         Raises:
-            CacheError: It cannot be read.
-            CacheUnwritable: It cannot be written.
+            CacheError: The document cannot be read.
+            CacheUnwritable: The document cannot be written.
         """
 
 
@@ -239,7 +238,7 @@ class Cache:
     close: Callable[[], None]  # frees files and threads
 
     def status(self) -> Status:
-        """What dashboard and API show of the cache at this moment."""
+        """Returns the present state of the cache, for the dashboard and the API."""
         return Status(
             head=self.snapshots.head(),
             running=self.runs.running(),
@@ -258,16 +257,16 @@ class Cache:
 
     @contextmanager
     def sync_lock(self) -> Iterator[None]:
-        """The lock that a sync holds from start to end. Runs that died before are closed first.
+        """The lock that a sync holds from start to end. Earlier runs that died are closed first.
 
         Raises:
-            SyncRunning: Another process holds it.
+            SyncRunning: Another process holds the lock.
         """
         with self.leadership.sync_lock():
             self.runs.recover()
             yield
 
     def recover(self) -> None:
-        """Closes runs whose process is gone, unless a sync is under way."""
+        """Closes runs whose process has died, unless a sync is running."""
         with suppress(SyncRunning), self.sync_lock():
             pass

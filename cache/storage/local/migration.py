@@ -89,7 +89,7 @@ def _move_document(path: Path, kept: Path, mode: int) -> None:
 
 
 def _move_journal(path: Path, target: Path) -> None:
-    """Copies through SQLite, so that the copy is whole even while a process of an earlier version writes."""
+    """Copies through SQLite: the copy is consistent even if a process of an earlier version writes meanwhile."""
     if not path.exists():
         return
     if not target.exists():
