@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scraper.login.login import failure_pages
+from scraper.login import failure_pages
 
 # -- what is kept of a failing page
 
@@ -16,7 +16,7 @@ def test_the_newest_ten_pages_are_kept_without_secrets(here: Path) -> None:
     for i in range(15):
         failure_pages.keep(here, f"code{i:02}", b"png", page, ["s&cr<t"])
     kept = sorted(path.name[-9:] for path in here.glob("*.html"))
-    assert len(kept) == failure_pages.KEPT
+    assert len(kept) == failure_pages.KEPT_PAGES
     for path in here.glob("*.html"):
         text = path.read_text()
         for secret in ("deadbeefcafe", "0123456789abcdef", "s&cr<t", "s&amp;cr&lt;t"):
