@@ -250,6 +250,7 @@ def test_orders_are_searched_paged_and_opened(browser: Browser, filled: Dashboar
         f"${Decimal(counted[120]['total_price'] or 0):,}"
     )
     expect(page).to_have_url(re.compile(f"order={counted[120]['id']}"))
+    at_rest(page)
     page.keyboard.press("Escape")
     expect(drawer).to_be_hidden()
     expect(page).not_to_have_url(re.compile("order="))

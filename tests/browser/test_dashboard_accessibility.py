@@ -143,5 +143,6 @@ def test_the_keyboard_alone_filters_searches_opens_and_downloads_orders(browser:
     reached(page, first)
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog")).to_contain_text(name)
+    at_rest(page)  # while the page still runs, Streamlit opens the dialog again
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()

@@ -79,6 +79,7 @@ def test_a_viewer_sees_figures_without_names_and_accepts_nothing(browser: Browse
         expect(table).to_contain_text("***")
         table.get_by_role("button", name="#1001").click()
         expect(viewer.get_by_role("dialog").get_by_role("table", name="Amounts")).to_be_visible()
+        at_rest(viewer)
         viewer.keyboard.press("Escape")
         at_rest(viewer)
         viewer.get_by_placeholder("Order, customer, product").fill("smith")
