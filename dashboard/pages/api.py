@@ -41,12 +41,12 @@ def _request(selection: Selection, address: str) -> None:
 def _address(address: str) -> None:
     with st.container(border=True, height="stretch"):
         st.header("Address", anchor=False)
-        st.code(address, language=None)
+        st.code(address, language=None, wrap_lines=True)
         st.markdown(f"[Documentation]({address}/docs) · [Try it]({address}/demo) · [OpenAPI]({address}/openapi.json)")
         st.caption(
             "Set by API_HOST and API_PORT. python serve.py starts it together with the dashboard. To start it alone:"
         )
-        st.code("python api_sidecar.py", language=None)
+        st.code("python api_sidecar.py", language=None, wrap_lines=True)
 
 
 def _keys(session: Session) -> None:
@@ -69,7 +69,7 @@ def _keys(session: Session) -> None:
         st.header("Keys", anchor=False, help=help)
         table("Keys", [Column("Name"), Column("Permissions", wide=True), Column("State")], lines, key="api_keys")
         st.caption("Create one for each client:")
-        st.code("python -m api keys add NAME", language=None)
+        st.code("python -m api keys add NAME", language=None, wrap_lines=True)
 
 
 def _key(session: Session, key: ApiKey) -> Line:
