@@ -131,22 +131,22 @@ class Authenticator:
         key = key_of(connection["headers"])
         if key is not None:
             access = self._by_digest.get(_digest(key))
-            result: Admission | Response = (
-                Admission(access, without_signature(query) if is_signed else query, self) if access else unauthorized()
-            )
+            if access is None:
+                return self._limits.count_wrong_key(address) or unauthorized()
+            admission = Admission(access, without_signature(query) if is_signed else query, self)
         elif is_signed:
-            result = self._verify_signature(connection["path"], query)
+            verified = self._verify_signature(connection["path"], query)
+            if not isinstance(verified, Admission):
+                return self._limits.count_wrong_key(address) or verified
+            admission, access = verified, verified.access
         else:
             return unauthorized()
-        if not isinstance(result, Admission):
-            return self._limits.count_wrong_key(address) or result
-        access = result.access
         if now >= access.expires_at:
             return unauthorized()
         return (
             self._limits.allow_right_key(access.digest, address)
             or self._limits.count_request("key", access.name)
-            or result
+            or admission
         )
 
     def is_valid(self, access: Access) -> bool:

@@ -57,10 +57,11 @@ class RateLimits:
         """
         if self._rate is None:
             return None
-        remaining = self._remaining.get((kind, name)) or self._take_portion(kind, name, self._rate)
+        counter = (kind, name)
+        remaining = self._remaining.get(counter) or self._take_portion(kind, name, self._rate)
         if not remaining:
             return _refusal(self._limiter.get_window_stats(self._rate, kind, name).reset_time)
-        self._remaining[kind, name] = remaining - 1
+        self._remaining[counter] = remaining - 1
         return None
 
     def allow_right_key(self, key_digest: str, address: str) -> Response | None:

@@ -52,13 +52,9 @@ class FastPathProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.application = cast(Application, self.config.app)
         self._between_requests = True  # the parser has seen nothing of the next request
         self._tried_scope: dict[str, Any] = {}  # of a request that has no prepared response
-
-    @property
-    def application(self) -> Application:
-        """The application that is served."""
-        return cast(Application, self.config.app)
 
     def try_fast_path(self, data: bytes) -> bool:
         """Answers a request if `data` is one complete request, and there is a prepared response.
@@ -101,8 +97,8 @@ class FastPathProtocol(HttpToolsProtocol):
 
     def _write(self, response: PreparedResponse, common: HeaderBlock, with_body: bool) -> int:
         """Writes a response. Returns how many bytes its body has."""
-        lines = b"".join([b"%s: %s\r\n" % line for line in self.server_state.default_headers + response.own])
-        head = b"".join((STATUS_LINE[response.status], lines, response.shared.text, common.text, b"\r\n"))
+        lines = [b"%s: %s\r\n" % line for line in self.server_state.default_headers + response.own]
+        head = b"".join((STATUS_LINE[response.status], *lines, response.shared.text, common.text, b"\r\n"))
         chunks: list[Chunk] = [head, *response.chunks] if with_body else [head]
         size = sum(map(len, chunks))
         if size <= JOIN_BYTES:

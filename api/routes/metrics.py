@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, exposition
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -30,6 +31,16 @@ from cache.storage.store import Cache
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0)  # seconds: from a 304 to a whole table
 
 
+class _Responses:
+    """The responses of one path."""
+
+    def __init__(self) -> None:
+        self.count: dict[int, int] = defaultdict(int)  # by status
+        self.bytes = 0
+        self.seconds = 0.0
+        self.buckets = [0] * (len(BUCKETS) + 1)
+
+
 class Metrics:
     """The endpoint, and the counters. Counting takes about a microsecond; the cache is read when metrics are asked for.
 
@@ -43,21 +54,19 @@ class Metrics:
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
         self.fast_path_failures = 0
-        self._responses: dict[tuple[str, int], int] = defaultdict(int)
-        self._bytes: dict[str, int] = defaultdict(int)
-        self._seconds: dict[str, float] = defaultdict(float)
-        self._buckets: dict[str, list[int]] = defaultdict(lambda: [0] * (len(BUCKETS) + 1))
+        self._paths: dict[str, _Responses] = defaultdict(_Responses)
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
 
     def record(self, scope: Scope, status: int, size: int, started: float) -> None:
         """Counts a response (see access_log.Recorder)."""
-        path, seconds = path_label(scope["path"]), time.perf_counter() - started
-        self._responses[path, status] += 1
-        self._bytes[path] += size
-        self._seconds[path] += seconds
-        self._buckets[path][bisect_left(BUCKETS, seconds)] += 1
+        seconds = time.perf_counter() - started
+        responses = self._paths[path_label(scope["path"])]
+        responses.count[status] += 1
+        responses.bytes += size
+        responses.seconds += seconds
+        responses.buckets[bisect_left(BUCKETS, seconds)] += 1
 
     async def get(self, request: Request) -> Response:
         """All metrics as text."""
@@ -72,17 +81,16 @@ class Metrics:
 
     def _served(self) -> Iterator[Metric]:
         responses = CounterMetricFamily("orders_http_requests", "Responses sent.", labels=("path", "status"))
-        for (path, status), count in list(self._responses.items()):
-            responses.add_metric((path, str(status)), count)
         sent = CounterMetricFamily("orders_http_response_bytes", "Bytes of response bodies.", labels=("path",))
         seconds = HistogramMetricFamily(
             "orders_http_request_seconds", "Time until a response has been sent.", labels=("path",)
         )
-        for path, counts in list(self._buckets.items()):
-            sent.add_metric((path,), self._bytes[path])
-            below = [str(bound) for bound in BUCKETS] + ["+Inf"]
-            sums = [sum(counts[: i + 1]) for i in range(len(counts))]
-            seconds.add_metric((path,), list(zip(below, sums, strict=True)), self._seconds[path])
+        below = [str(bound) for bound in BUCKETS] + ["+Inf"]
+        for path, counted in list(self._paths.items()):
+            for status, count in list(counted.count.items()):
+                responses.add_metric((path, str(status)), count)
+            sent.add_metric((path,), counted.bytes)
+            seconds.add_metric((path,), list(zip(below, accumulate(counted.buckets), strict=True)), counted.seconds)
         failures = CounterMetricFamily("orders_fast_path_failures", "Exceptions in the fast path.")
         failures.add_metric((), self.fast_path_failures)
         yield from (responses, sent, seconds, failures)

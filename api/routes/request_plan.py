@@ -54,6 +54,7 @@ class RequestPlan:
         gzip: Whether the client takes gzip.
         etag: The ETag of the response.
         first: The number of the first row of the page among those that match.
+        limit: The maximum number of rows of the page; None: all that follow.
         info: What became of the refresh that was requested, if one was.
     """
 
@@ -64,12 +65,8 @@ class RequestPlan:
     gzip: bool
     etag: bytes
     first: int
+    limit: int | None
     info: str | None
-
-    @property
-    def limit(self) -> int | None:
-        """The maximum number of rows of the page; None: all that follow."""
-        return 0 if self.parameters.metadata_only else self.parameters.limit
 
     def page(self, total: int) -> Page:
         """The page, where `total` rows match."""
@@ -151,7 +148,8 @@ def plan_request(
         conditions, sort = (column.column for column in query.conditions), (column.column for column in query.sort)
         refuse_masked([*conditions, *sort, *parameters.facet], hidden)
     first = parameters.offset if parameters.after is None else _first_row(parameters.after, view.binding(query))
-    plan = RequestPlan(view, parameters, query, row_format, gzip, etag, first, info)
+    limit = 0 if parameters.metadata_only else parameters.limit
+    plan = RequestPlan(view, parameters, query, row_format, gzip, etag, first, limit, info)
     if any_tag:  # no tag proves that the request is valid, so it is checked first
         row_format.select(view.columns)
         view.index.supports(query)

@@ -146,7 +146,7 @@ class ScanPool:
         async with self._worker(self._query_slots) as worker:
             try:
                 async with asyncio.timeout(QUERY_SECONDS):
-                    await worker.send({"what": what, "generation": generation, "query": asdict(query), **more})
+                    await worker.send({"what": what, "generation": generation, "query": query._asdict(), **more})
                     data = bytearray()
                     while (piece := await worker.receive()) is not None:
                         data += piece
@@ -156,7 +156,7 @@ class ScanPool:
 
     async def _export(self, generation: int, query: Query, **more: Any) -> AsyncGenerator[bytes]:
         async with self._worker(self._export_slots) as worker:
-            await worker.send({"what": "rows", "generation": generation, "query": asdict(query), **more})
+            await worker.send({"what": "rows", "generation": generation, "query": query._asdict(), **more})
             while True:
                 try:
                     async with asyncio.timeout(STALL_SECONDS):

@@ -8,7 +8,6 @@ bytes. Equal rows are in key order.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from cache.errors import BadFilter
@@ -42,8 +41,7 @@ class Sort(NamedTuple):
     descending: bool = False
 
 
-@dataclass(frozen=True)
-class Query:
+class Query(NamedTuple):
     """Selects and sorts rows. The default is all rows in key order.
 
     Attributes:

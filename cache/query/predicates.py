@@ -9,9 +9,9 @@ import base64
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Context, Decimal
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,8 +30,7 @@ _EXACT = Context(prec=100)  # more digits than any value has
 _UPPER_FORMS = {"i": "iI\u0130", "k": "kK\u212a"}
 
 
-@dataclass(frozen=True)
-class Intervals:
+class Intervals(NamedTuple):
     """Matches keys that are in at least one of the intervals.
 
     Attributes:
@@ -61,8 +60,7 @@ class Intervals:
         return ranges if len(ranges) == 1 else merge_ranges(ranges)
 
 
-@dataclass(frozen=True)
-class PrefixMatch:
+class PrefixMatch(NamedTuple):
     """Matches texts that begin with `prefix`, in upper or lower case.
 
     Attributes:
