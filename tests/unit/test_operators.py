@@ -1,4 +1,7 @@
-"""Every operator on every kind of column: the column index finds what DuckDB finds."""
+"""Every operator on every kind of column: the column index finds what DuckDB finds.
+
+Operators that dictionary codes cannot answer are compared with a reference in this file.
+"""
 
 from __future__ import annotations
 
@@ -91,10 +94,15 @@ TABLES = {
 
 
 @pytest.fixture(scope="module", params=TABLES)
-def oracle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> QueryOracle:
+def contents(request: pytest.FixtureRequest) -> list[Row]:
+    return TABLES[request.param]
+
+
+@pytest.fixture(scope="module")
+def oracle(contents: list[Row], tmp_path_factory: pytest.TempPathFactory) -> QueryOracle:
     cache = cache_in(tmp_path_factory.mktemp("cache"))
     key = Column(name="id", type="int", kind="integer", nullable=False, key=1)
-    rows = [{"id": str(i), **row} for i, row in enumerate(TABLES[request.param])]
+    rows = [{"id": str(i), **row} for i, row in enumerate(contents)]
     publish(cache, rows, columns=(key, *COLUMNS), segments=3)
     snapshot = cache.snapshots.open()
     cache.close()
@@ -115,11 +123,35 @@ def arguments(operator: Operator, kind: Kind) -> Iterator[str | tuple[str, ...]]
             yield from ("true", "false")
 
 
+def passes(operator: Operator, text: str | None, argument: str | tuple[str, ...]) -> bool:
+    """Whether a text passes an operator that dictionary codes cannot answer. Written without the code under test."""
+    if operator.name == "isnull":
+        return (text is None) == (argument == "true")
+    if text is None:
+        return operator.name == "ne"
+    if operator.name == "in":
+        return text in argument
+    assert isinstance(argument, str)
+    match operator.name:
+        case "eq" | "ne":
+            return (text == argument) == (operator.name == "eq")
+        case "contains":
+            return lower(argument) in lower(text)
+        case "startswith":
+            return lower(text).startswith(lower(argument))
+    raise AssertionError(f"add {operator.name} here")
+
+
+def lower(text: str) -> str:
+    """Lower case, one letter for each letter: Python makes two of U+0130."""
+    return "".join("i" if letter == "\u0130" else letter.lower() for letter in text)
+
+
 PAIRS = [(operator, kind) for operator in OPERATORS.values() for kind in ALL_KINDS]
 
 
 @pytest.mark.parametrize(("operator", "kind"), PAIRS, ids=[f"{operator.name}-{kind}" for operator, kind in PAIRS])
-def test_the_index_and_duckdb_agree(oracle: QueryOracle, operator: Operator, kind: Kind) -> None:
+def test_the_index_and_duckdb_agree(oracle: QueryOracle, contents: list[Row], operator: Operator, kind: Kind) -> None:
     for argument in arguments(operator, kind):
         query = Query((Condition(kind, operator.name, argument),))
         if kind not in operator.kinds:
@@ -128,7 +160,8 @@ def test_the_index_and_duckdb_agree(oracle: QueryOracle, operator: Operator, kin
                     index.supports(query)
         elif (kind == "json" and not oracle.empty) or compile_predicate(query.conditions[0], COLUMNS) is None:
             assert not any(index.supports(query) for index in oracle.indexes)
-            oracle.expected(query)
+            passing = [row for row, cells in enumerate(contents) if passes(operator, cells[kind], argument)]
+            assert oracle.expected(query) == passing
         else:
             oracle.agree(query, (1, 3))
 
