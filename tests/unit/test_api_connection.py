@@ -85,6 +85,7 @@ def right(api: Sidecar) -> dict[bytes, tuple[bytes, bytes]]:
     return found
 
 
+@pytest.mark.slow
 @given(
     asked=st.lists(st.sampled_from(REQUESTS), min_size=1, max_size=6),
     cuts=st.lists(st.floats(0, 1), max_size=6),

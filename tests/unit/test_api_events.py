@@ -118,6 +118,7 @@ def test_a_client_that_goes_away_leaves_nothing_open(api: Sidecar) -> None:
     assert "Traceback" not in api.log()
 
 
+@pytest.mark.slow
 def _peers(server: psutil.Process) -> set[int]:
     return {c.raddr.port for c in server.net_connections("tcp") if c.raddr and c.status != psutil.CONN_CLOSE_WAIT}
 

@@ -41,6 +41,7 @@ def test_a_key_is_made_at_the_first_start_and_shown_once(tmp_path: Path, capsys:
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.slow
 def test_an_empty_key_file_of_a_killed_start_is_made_anew(tmp_path: Path) -> None:
     file = tmp_path / "api_key"
     file.touch()

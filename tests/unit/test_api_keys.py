@@ -116,6 +116,7 @@ def test_keys_are_kept_as_digests_in_a_file_that_only_its_owner_reads(api: Sidec
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -193,6 +194,7 @@ def test_two_processes_that_open_a_cache_know_one_secret(tmp_path: Path) -> None
     second.close()
 
 
+@pytest.mark.slow
 def test_a_damaged_file_of_keys_is_said_and_admits_nobody_new(tmp_path: Path) -> None:
     cache = cache_in(tmp_path)
     cache.documents.read(API_KEYS)

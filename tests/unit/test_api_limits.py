@@ -28,6 +28,8 @@ from cache.errors import SettingsInvalid
 from cache.storage.documents import API_KEYS
 from cache.storage.records import now
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
@@ -372,7 +374,6 @@ def same_connection(running: Sidecar) -> Iterator[httpx.Client]:
     assert len(used) == 1
 
 
-@pytest.mark.slow
 def test_a_client_may_ask_again_after_an_answer_that_took_long_to_read(tmp_path: Path) -> None:
     with sidecar(tmp_path) as running:
         publish(running.cache, 60_000)
@@ -390,7 +391,6 @@ def test_a_client_may_ask_again_after_an_answer_that_took_long_to_read(tmp_path:
             assert client.get("/health").status_code == 200
 
 
-@pytest.mark.slow
 def test_a_client_that_asks_again_and_again_keeps_its_connection(api: Sidecar) -> None:
     with same_connection(api) as client:
         assert client.get("/keyed").status_code == 404

@@ -287,6 +287,7 @@ except CacheUnwritable as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most", [0, 3_000, 40_000, 150_000])
 def test_a_disk_that_fills_up_at_any_point_leaves_the_last_good_generation(cache: Cache, here: Path, most: int) -> None:
     publish(cache, 3)
@@ -308,9 +309,8 @@ def test_a_disk_that_fills_up_at_any_point_leaves_the_last_good_generation(cache
     again.close()
 
 
+@pytest.mark.slow
 # -- readers and writers together
-
-
 def test_readers_never_see_a_mixture_while_generations_are_published(
     cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -334,6 +334,7 @@ def test_readers_never_see_a_mixture_while_generations_are_published(
     assert [name for name in seen if not name.startswith("#")] == []
 
 
+@pytest.mark.slow
 def test_only_one_sync_holds_the_lock_also_within_a_process(cache: Cache) -> None:
     with cache.sync_lock(), pytest.raises(SyncRunning), cache.sync_lock():
         pass

@@ -51,6 +51,7 @@ def written(folder: Path, history: Sequence[State]) -> list[ChangeList]:
 states = st.dictionaries(st.sampled_from(["a", "b", "c", "é\n", '"', "", "7", "k" * 300]), st.integers(0, 3))
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(history=st.lists(states, min_size=1, max_size=6), limit=st.integers(1, 10))
 def test_the_net_of_any_history_is_the_difference_of_its_two_ends(history: list[State], limit: int) -> None:

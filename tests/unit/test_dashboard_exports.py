@@ -28,6 +28,8 @@ from cache.storage.documents import API_KEYS
 from cache.storage.store import Cache
 from dashboard.web.downloads import Format, export_url
 
+pytestmark = pytest.mark.slow
+
 ZONE = "America/New_York"
 ROWS = shop(700)
 ROWS[5] |= {"note": '=HYPERLINK("http://evil.example")', "test": "0", "currency": "USD"}

@@ -5,7 +5,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
 from dashboard_process import dashboard
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_scheduler_runs_without_visitors_and_ends_with_the_dashboard(tmp_path: Path) -> None:

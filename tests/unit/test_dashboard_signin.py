@@ -20,6 +20,8 @@ from dashboard.auth.access import is_listed
 from dashboard.auth.passwords import Passwords, hashed
 from dashboard.auth.signin_settings import check_signin
 
+pytestmark = pytest.mark.slow
+
 Start = Callable[..., Dashboard]
 PASSWORD = "correct horse ünïcode"
 

@@ -10,6 +10,8 @@ from dashboard_process import Dashboard, dashboard
 
 from dashboard.web.inject_css import STYLED_PAGE
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:

@@ -187,6 +187,7 @@ def test_masked_columns_hold_nothing_of_their_values(rendered: Rendered, form: A
 any_text = st.text(st.characters(exclude_categories=["Cs"]))
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(any_text | st.none(), any_text | st.none()), min_size=1, max_size=5), st.booleans())
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_comes_back_from_csv(
@@ -230,6 +231,7 @@ def test_rows_come_sorted_and_filtered_in_any_format(rendered: Rendered) -> None
     assert rendered(RowFormat("csv", ("total",)), query, 1, 1) == b"total\r\n0.00\r\n"
 
 
+@pytest.mark.slow
 def test_rows_are_put_in_order_on_disk_in_buckets(
     rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,8 @@ from cache_factory import order, publish
 from fsspec.implementations.http import HTTPFileSystem
 from sidecar_process import KEY, Sidecar, sidecar
 
+pytestmark = pytest.mark.slow
+
 ROWS = 3_000
 FIRST = (1000, Decimal("598.94"), datetime(2025, 12, 29, 10, 25, tzinfo=UTC))
 NAMES = ["id", "total_price", "created_at"]

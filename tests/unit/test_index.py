@@ -115,6 +115,7 @@ def queries(rows: Sequence[Row]) -> st.SearchStrategy[Query]:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_rows_and_their_order_are_those_of_duckdb(data: st.DataObject) -> None:
@@ -128,6 +129,7 @@ def test_rows_and_their_order_are_those_of_duckdb(data: st.DataObject) -> None:
             oracle.agree(query, (data.draw(st.integers(0, 8)), data.draw(st.integers(0, 8))))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_pages_and_counts_of_a_long_table_are_those_of_duckdb(

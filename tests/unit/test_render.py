@@ -60,6 +60,7 @@ def rendered(
     return pq.read_table(folder / PARQUET).column(0).to_pylist(), rows, segment
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(*[st.none() | any_text] * 3), min_size=1, max_size=20), any_text)
 @settings(deadline=None, max_examples=150)
 def test_any_text_survives_rendering(rows: list[tuple[str | None, ...]], name: str) -> None:
@@ -85,6 +86,7 @@ json_values = st.recursive(
 containers = st.lists(json_values, max_size=4) | st.dictionaries(any_text, json_values, max_size=4)
 
 
+@pytest.mark.slow
 @given(st.lists(st.none() | st.tuples(containers, st.booleans(), st.booleans(), st.sampled_from([None, 1, "\t"]))))
 @settings(deadline=None, max_examples=150)
 def test_any_json_is_nested_as_it_is_also_where_it_was_encoded_twice(rows: list[Any]) -> None:

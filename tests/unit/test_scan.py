@@ -28,6 +28,8 @@ from cache.schema import Column
 from cache.storage.snapshot import PARQUET
 from cache.storage.store import Cache
 
+pytestmark = pytest.mark.slow
+
 IDA = Query((Condition("customer_name", "contains", "MÜLL"),))  # orders 0, 5, 10, ...
 
 

@@ -14,9 +14,12 @@ from pathlib import Path
 
 import httpx
 import psutil
+import pytest
 from paths import ROOT
 
 from lab.servers import free_port
+
+pytestmark = pytest.mark.slow
 
 
 class Served:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 from paths import ROOT
 
 COLLECT = """
@@ -14,6 +15,7 @@ print(sorted({"selenium", "playwright", "duckdb", "lab"} & sys.modules.keys()))
 """
 
 
+@pytest.mark.slow
 def test_tests_that_need_no_browser_and_no_lab_load_none() -> None:
     ended = subprocess.run([sys.executable, "-c", COLLECT], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ended.stdout.splitlines()[-1] == "[]"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from row_checksums import AWKWARD, Row, by_definition, cells
@@ -32,6 +33,7 @@ def test_the_awkward_rows_all_differ() -> None:
     assert len(set(checksums(a_table(2), AWKWARD))) == len(set(AWKWARD)) == len(AWKWARD)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(cells, cells, cells), min_size=2, max_size=12, unique=True))
 @settings(deadline=None, max_examples=150)
 def test_different_rows_never_hash_alike_because_of_how_they_are_joined(rows: list[Row]) -> None:
