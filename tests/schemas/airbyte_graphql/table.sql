@@ -1,0 +1,25 @@
+-- An Airbyte connection that flattens Shopify's GraphQL orders into a MySQL table.
+CREATE TABLE orders (
+  _airbyte_raw_id varchar(36) NOT NULL,
+  _airbyte_extracted_at datetime(6) NOT NULL,
+  id varchar(64) NOT NULL,
+  name varchar(255) DEFAULT NULL,
+  email varchar(255) DEFAULT NULL,
+  customer_id varchar(64) DEFAULT NULL,
+  created_at datetime(6) DEFAULT NULL,
+  processed_at datetime(6) DEFAULT NULL,
+  updated_at datetime(6) DEFAULT NULL,
+  cancelled_at datetime(6) DEFAULT NULL,
+  currency_code varchar(255) DEFAULT NULL,
+  display_financial_status varchar(255) DEFAULT NULL,
+  display_fulfillment_status varchar(255) DEFAULT NULL,
+  taxes_included tinyint(1) DEFAULT NULL,
+  test tinyint(1) DEFAULT NULL,
+  subtotal_price_set_shop_amount decimal(38,9) DEFAULT NULL,
+  total_discounts_set_shop_amount decimal(38,9) DEFAULT NULL,
+  total_shipping_price_set_shop_amount decimal(38,9) DEFAULT NULL,
+  total_tax_set_shop_amount decimal(38,9) DEFAULT NULL,
+  total_price_set_shop_amount decimal(38,9) DEFAULT NULL,
+  total_refunded_set_shop_amount decimal(38,9) DEFAULT NULL,
+  PRIMARY KEY (_airbyte_raw_id)
+);
