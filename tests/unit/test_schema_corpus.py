@@ -48,7 +48,7 @@ def test_what_the_truth_names_exists(schema: Schema) -> None:
     truth = schema.truth
     assert ZoneInfo(truth.timezone) and ZoneInfo(truth.source_timezone)
     assert set(truth.roles.values()) <= {column.name for column in schema.columns}
-    assert bool(truth.questions) == (truth.reading == "open")
+    assert (truth.reading == "open") == (bool(truth.questions) or len(schema.rows) < 50)
     stated = {name for figures in truth.figures for name in figures.model_fields_set}
     assert not stated & set(truth.cannot_tell)
     periods = [(figures.period, figures.currency) for figures in truth.figures]
