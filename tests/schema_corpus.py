@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 from paths import ROOT
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 FOLDER = ROOT / "tests" / "schemas"
 
@@ -48,8 +48,8 @@ Metric = Literal[
 ]
 
 
-class _Model(BaseModel, extra="forbid", frozen=True):
-    pass
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Customers(_Model):
