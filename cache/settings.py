@@ -24,6 +24,8 @@ from cache.errors import SettingsInvalid
 CHECKOUT = Path(__file__).resolve().parents[1]
 YEAR = 525_600  # minutes
 
+WeekStart = Literal["monday", "sunday"]
+
 
 def from_checkout(path: str | Path) -> Path:
     """A path as settings mean it: absolute, or relative to the checkout."""
@@ -178,6 +180,7 @@ class Settings(BaseSettings):
         description="Who sees the columns of PERSONAL_COLUMNS on the dashboard: `operators` or `everyone`.",
     )
     shop_timezone: str = Field("UTC", description="IANA time zone in which the dashboard begins and ends days.")
+    week_start: WeekStart = Field("monday", description="First day of a week in figures: `monday` or `sunday`.")
     shop_currency: str | None = Field(
         None, description="Currency that the dashboard shows first. Default: the one with the most orders."
     )

@@ -42,7 +42,8 @@ class Backend:
         opened = open_cache(settings.cache_url, settings.kept_dir)
         secret = opened.documents.read(API_KEYS).secret
         passwords = Passwords(settings, secret) if settings.dashboard_password else None
-        return cls(opened, settings, secret, passwords, OrdersLoader(opened, settings.shop_timezone))
+        orders = OrdersLoader(opened, settings.shop_timezone, settings.week_start)
+        return cls(opened, settings, secret, passwords, orders)
 
 
 @cache

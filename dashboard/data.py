@@ -15,7 +15,7 @@ from cache.analytics.dimensions import PRODUCT, DimensionId, FilterId
 from cache.analytics.figures import Figures, Group, Returns
 from cache.analytics.order_lookup import Page
 from cache.analytics.orders import Orders
-from cache.analytics.periods import Bucket, Span
+from cache.analytics.periods import Span, Unit
 from cache.analytics.rankings import Cohort, Customer, Product
 from cache.analytics.values import or_zero
 from cache.query.filters import Condition
@@ -67,7 +67,7 @@ def figures(
 @st.cache_data(max_entries=500, show_spinner=False, hash_funcs=_HASH)
 def series(
     orders: Orders,
-    bucket: Bucket,
+    step: Unit,
     span: Span,
     conditions: Conditions,
     returns: Returns = "returned",
@@ -76,7 +76,7 @@ def series(
     units: bool = False,
 ) -> list[Group]:
     """Figures by time, the oldest first, without empty buckets (`Orders.groups`)."""
-    return orders.groups(by, bucket, span, conditions, returns, customers, units)
+    return orders.groups(by, step, span, conditions, returns, customers, units)
 
 
 @st.cache_data(max_entries=500, show_spinner=False, hash_funcs=_HASH)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
-
 import streamlit as st
 
 from cache.analytics.orders import Orders
-from cache.analytics.periods import Span
+from cache.analytics.periods import ShopCalendar
 from cache.errors import CacheError
+from cache.storage.records import now
 from cache.storage.snapshot import Head
 from dashboard import data, formatting
 from dashboard.components import freshness
 from dashboard.components.filter_chips import filter_chips
 from dashboard.selection import Selection
 from dashboard.session import Session
-from dashboard.view import View, date_range
+from dashboard.view import View
 
 
 def head(session: Session, title: str) -> tuple[Orders, Head] | None:
@@ -48,13 +46,15 @@ def page(session: Session, title: str) -> Selection | None:
         return None
     orders, newest = loaded
     view = session.address.restore()
-    now = _now(orders, newest)
+    extent = data.extent(orders)
+    last_order = extent.end if extent else None
+    calendar = ShopCalendar.at(now(), orders.timezone, newest.updated_at, last_order, orders.week_start)
     currency = _currency(session, orders, view)
-    span = view.span(now, data.extent(orders)) if "dates" not in orders.missing else None
-    compared = view.comparison(now, span) if span else None
-    compared_text = f"{date_range(compared, now.year)}{_until(compared)}" if compared else ""
-    filter_chips(session.address, orders, view, currency, span, compared_text)
-    return Selection(orders, view, currency, span, compared, view.conditions(currency))
+    span = view.span(calendar, extent) if "dates" not in orders.missing else None
+    compared = view.comparison(calendar, span) if span else None
+    selection = Selection(orders, view, calendar, currency, span, compared, view.conditions(currency))
+    filter_chips(session.address, selection)
+    return selection
 
 
 def nothing_found(selection: Selection) -> None:
@@ -80,20 +80,6 @@ def foot(selection: Selection) -> None:
         notes.append(f"{orders.test_orders:,} test {verb} excluded.")
     notes += orders.missing.values()
     st.caption(formatting.plain(" ".join(notes)))
-
-
-def _now(orders: Orders, head: Head) -> datetime:
-    """Returns the time of the last verification in the shop's time zone, or of the last order if it is later."""
-    now = head.updated_at.astimezone(ZoneInfo(orders.timezone)).replace(tzinfo=None)
-    extent = data.extent(orders)
-    if extent and extent.end > now:  # orders placed during the sync, or with a clock that is ahead
-        return min(extent.end, now + timedelta(days=1))
-    return now
-
-
-def _until(compared: Span) -> str:
-    """Returns a text with the time at which a compared period ends; empty if it ends at midnight."""
-    return "" if (compared.end.hour, compared.end.minute) == (0, 0) else f", until {compared.end:%H:%M}"
 
 
 def _currency(session: Session, orders: Orders, view: View) -> str:

@@ -6,6 +6,7 @@ import threading
 import weakref
 
 from cache.analytics.orders import Orders
+from cache.settings import WeekStart
 from cache.storage.documents import SETUP
 from cache.storage.snapshot import Snapshot
 from cache.storage.store import Cache
@@ -18,15 +19,17 @@ MAX_SAMPLES = 4  # kept in memory
 class OrdersLoader:
     """Loads orders out of a cache. Every method may be called from any thread."""
 
-    def __init__(self, cache: Cache, timezone: str) -> None:
+    def __init__(self, cache: Cache, timezone: str, week_start: WeekStart = "monday") -> None:
         """Loads nothing yet.
 
         Args:
             cache: The cache.
             timezone: IANA zone of the shop's clock, where the settings of the table name none.
+            week_start: The first day of a week.
         """
         self._cache = cache
         self._timezone = timezone
+        self._week_start: WeekStart = week_start
         self._lock = threading.Lock()
         self._newest: tuple[int, Setup, Orders] | None = None
         self._samples: dict[tuple[int, str], Orders] = {}  # the one used last is at the end
@@ -48,7 +51,7 @@ class OrdersLoader:
         with self._lock:
             if self._newest is None or self._newest[:2] != (generation, setup):
                 before = self._newest[2] if self._newest else None
-                orders = Orders(self._cache.snapshots.open(), self._timezone, setup, before)
+                orders = Orders(self._cache.snapshots.open(), self._timezone, setup, before, self._week_start)
                 weakref.finalize(orders, orders.facts.close).atexit = False
                 self._newest = (generation, setup, orders)
             return self._newest[2]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cache.analytics.figures import Figures, Returns
 from cache.analytics.orders import Orders
-from cache.analytics.periods import Span
+from cache.analytics.periods import ShopCalendar, Span
 from dashboard import data
 from dashboard.data import Conditions
 from dashboard.view import View
@@ -19,6 +19,7 @@ class Selection:
     Attributes:
         orders: The generation.
         view: The view in the address.
+        calendar: The shop's day, and how far its orders are known.
         currency: The currency whose amounts are added.
         span: The days of the period; None where the orders have no dates.
         compared_span: What the period is compared with; None where nothing is compared.
@@ -27,6 +28,7 @@ class Selection:
 
     orders: Orders
     view: View
+    calendar: ShopCalendar
     currency: str
     span: Span | None
     compared_span: Span | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -63,8 +63,17 @@ class Session:
         """The settings of the process."""
         return self.backend.settings
 
+    @property
+    def shop_zone(self) -> ZoneInfo:
+        """The time zone of the shop."""
+        return ZoneInfo(self.cache.documents.read(SETUP).timezone or self.settings.shop_timezone)
+
+    @property
+    def today(self) -> date:
+        """The day on the shop's clock."""
+        return now().astimezone(self.shop_zone).date()
+
     def clock(self, at: datetime) -> str:
         """An instant in the shop's time zone: the time, and the date unless it is today."""
-        zone = ZoneInfo(self.cache.documents.read(SETUP).timezone or self.settings.shop_timezone)
-        local = at.astimezone(zone)
-        return f"{local:%H:%M}" if local.date() == now().astimezone(zone).date() else formatting.moment(local)
+        local = at.astimezone(self.shop_zone)
+        return f"{local:%H:%M}" if local.date() == self.today else formatting.moment(local)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Protocol, Self, cast
 
 from cache.analytics.dimensions import FILTERS, FilterId
 from cache.analytics.figures import RETURNS, Returns
-from cache.analytics.periods import COMPARISONS, PERIODS, Span, comparison_span, period_span
+from cache.analytics.periods import COMPARISONS, PERIODS, ShopCalendar, Span, comparison_span, period_span
 from cache.query.filters import Condition
-from dashboard import formatting
 
 DEFAULT_PERIOD = "30d"
-EARLIEST_YEAR, LATEST_YEAR = 1970, 2199  # of dates in an address
+EARLIEST, LATEST = date(1970, 1, 1), date(2199, 12, 31)  # dates in an address
+_HOURS = [str(hour) for hour in range(24)]
 
 
 class Query(Protocol):
@@ -32,8 +32,11 @@ class View:
         period: One of `PERIODS`.
         start: First day of a custom period.
         end: Last day of a custom period, included.
+        hour: The only hour of a custom period of one day, from 0 to 23; None for the whole day.
         currency: ISO 4217 code; "" for the usual one.
         compare: One of `COMPARISONS`.
+        compare_start: First day of a custom comparison.
+        compare_end: Last day of a custom comparison, included.
         returns: The date that refunds count on.
         status: Values that the filter of this name lets through; empty for all. The others likewise.
     """
@@ -41,8 +44,11 @@ class View:
     period: str = DEFAULT_PERIOD
     start: date | None = None
     end: date | None = None
+    hour: int | None = None
     currency: str = ""
     compare: str = "before"
+    compare_start: date | None = None
+    compare_end: date | None = None
     returns: Returns = "returned"
     status: tuple[str, ...] = ()
     fulfilment: tuple[str, ...] = ()
@@ -58,17 +64,24 @@ class View:
         def one(name: str) -> str:
             return next(iter(query.get_all(name)), "")
 
-        start, end = _date(one("from")), _date(one("to"))
-        period = one("period")
-        if period not in PERIODS or (period == "custom" and (not start or not end or end < start)):
+        period, compare = one("period"), one("compare")
+        custom, compared = (_days(one(f"{prefix}from"), one(f"{prefix}to")) for prefix in ("", "compare_"))
+        if period not in PERIODS or (period == "custom" and not custom):
             period = DEFAULT_PERIOD
+        if compare not in COMPARISONS or (compare == "custom" and not compared):
+            compare = "before"
+        start, end = custom if custom and period == "custom" else (None, None)
+        compare_start, compare_end = compared if compared and compare == "custom" else (None, None)
         return cls(
-            period,
-            start if period == "custom" else None,
-            end if period == "custom" else None,
-            one("currency"),
-            one("compare") if one("compare") in COMPARISONS else "before",
-            cast(Returns, one("returns")) if one("returns") in RETURNS else "returned",
+            period=period,
+            start=start,
+            end=end,
+            hour=_hour(one("hour")) if start and start == end else None,
+            currency=one("currency"),
+            compare=compare,
+            compare_start=compare_start,
+            compare_end=compare_end,
+            returns=cast(Returns, one("returns")) if one("returns") in RETURNS else "returned",
             **{name: tuple(query.get_all(name)) for name in FILTERS},
         )
 
@@ -77,10 +90,14 @@ class View:
         parameters: dict[str, str | list[str]] = {"period": self.period}
         if self.period == "custom" and self.start and self.end:
             parameters |= {"from": self.start.isoformat(), "to": self.end.isoformat()}
+        if self.hour is not None:
+            parameters["hour"] = str(self.hour)
         if self.currency:
             parameters["currency"] = self.currency
         if self.compare != "before":
             parameters["compare"] = self.compare
+        if self.compare_start and self.compare_end:
+            parameters |= {"compare_from": self.compare_start.isoformat(), "compare_to": self.compare_end.isoformat()}
         if self.returns != "returned":
             parameters["returns"] = self.returns
         return parameters | {name: list(values) for name, values in self.filters().items()}
@@ -106,38 +123,39 @@ class View:
             *(Condition(name, "in", values) for name, values in self.filters().items()),
         )
 
-    def span(self, now: datetime, extent: Span | None) -> Span:
-        """The days of the period.
+    def span(self, calendar: ShopCalendar, extent: Span | None) -> Span:
+        """The days of the period, or its hour.
 
         Args:
-            now: When the data was verified, on the shop's clock.
+            calendar: The shop's calendar.
             extent: The first and the last order; None where there are no orders.
         """
-        return period_span(self.period, now, extent, self.start, self.end)
+        custom = Span.of_days(self.start, self.end) if self.start and self.end else None
+        if custom and self.hour is not None:
+            start = custom.start.replace(hour=self.hour)
+            custom = Span(start, start + timedelta(hours=1))
+        return period_span(self.period, calendar, extent, custom)
 
-    def comparison(self, now: datetime, span: Span) -> Span | None:
+    def comparison(self, calendar: ShopCalendar, span: Span) -> Span | None:
         """What the period is compared with; None where nothing is compared.
 
         Args:
-            now: When the data was verified, on the shop's clock.
+            calendar: The shop's calendar.
             span: The days of the period.
         """
-        return comparison_span(self.compare, self.period, now, span)
+        start, end = self.compare_start, self.compare_end
+        custom = Span.of_days(start, end) if start and end else None
+        return comparison_span(self.compare, self.period, span, calendar, custom)
 
 
-def date_range(span: Span, current_year: int | None = None) -> str:
-    """The days of a span, such as "16 Apr – 14 Jul 2026". The `current_year` is left out."""
-    first, last = span.start, span.end - timedelta(microseconds=1)
-    end = formatting.day(last, year=last.year != current_year)
-    if first.date() == last.date():
-        return end
-    return f"{formatting.day(first, year=first.year != last.year)} – {end}"
-
-
-def _date(text: str) -> date | None:
-    """A day that shops can have had orders on, else None."""
+def _days(first: str, last: str) -> tuple[date, date] | None:
+    """The first and the last of some days; None where the texts are none that shops can have had orders on."""
     try:
-        day = date.fromisoformat(text)
+        days = date.fromisoformat(first), date.fromisoformat(last)
     except ValueError:
         return None
-    return day if EARLIEST_YEAR <= day.year <= LATEST_YEAR else None
+    return days if EARLIEST <= days[0] <= days[1] <= LATEST else None
+
+
+def _hour(text: str) -> int | None:
+    return int(text) if text in _HOURS else None

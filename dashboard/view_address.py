@@ -10,7 +10,9 @@ import streamlit as st
 from cache.analytics.dimensions import FILTERS, FilterId
 from dashboard.view import View
 
-_VIEW_PARAMETERS = frozenset(("period", "from", "to", "currency", "compare", "returns", *FILTERS))
+_PERIOD_PARAMETERS = ("period", "from", "to", "hour", "compare", "compare_from", "compare_to")
+_VIEW_PARAMETERS = frozenset((*_PERIOD_PARAMETERS, "currency", "returns", *FILTERS))
+_OLD_STEPS = {"1 hour": "hour", "1 day": "day", "7 days": "week", "1 month": "month"}  # in old addresses
 _ORDER_PARAMETERS = frozenset(("page", "order"))  # which orders these name depends on the filters
 
 
@@ -26,6 +28,8 @@ class ViewAddress:
 
     def restore(self) -> View:
         """The view in the address. Where the address has none, it gets the one that the visitor saw last."""
+        if (step := st.query_params.get("step", "")) in _OLD_STEPS:
+            set_parameter("step", _OLD_STEPS[step])
         if "period" not in st.query_params and self._last:
             self.put(self._last)
         self._last = self.view()

@@ -14,10 +14,11 @@ from cache.analytics.dimensions import PRODUCT_SQL, DimensionId, order_filter
 from cache.analytics.fact_tables import FactTables
 from cache.analytics.figures import Figures, Group, Returns, Source, from_sums, select_sums
 from cache.analytics.order_lookup import OrderLookup, Page, Row
-from cache.analytics.periods import Bucket, Span
+from cache.analytics.periods import Span, Unit
 from cache.analytics.reading import Reading
 from cache.analytics.values import or_zero
 from cache.query.filters import Condition
+from cache.settings import WeekStart
 from cache.storage.snapshot import Snapshot
 from cache.table_setup import NO_SETUP, Setup
 
@@ -35,7 +36,12 @@ class Orders:
     """
 
     def __init__(
-        self, snapshot: Snapshot, timezone: str, setup: Setup = NO_SETUP, before: Orders | None = None
+        self,
+        snapshot: Snapshot,
+        timezone: str,
+        setup: Setup = NO_SETUP,
+        before: Orders | None = None,
+        week_start: WeekStart = "monday",
     ) -> None:
         """Reads the tables of facts.
 
@@ -45,11 +51,13 @@ class Orders:
             setup: What people decided about the table.
             before: The orders of another generation. Rows of segments that both have are not read again, if clock and
                 set-up are the same.
+            week_start: The first day of a week.
         """
         self.generation = snapshot.generation
         self.columns = snapshot.columns
         self.rows = snapshot.rows
         self.timezone = setup.timezone or timezone
+        self.week_start: WeekStart = week_start
         self.setup = setup
         source_timezone = snapshot.manifest.source.timezone
         self.reading = Reading(snapshot.columns, self.timezone, source_timezone, setup)
@@ -120,7 +128,7 @@ class Orders:
     def groups(
         self,
         by: Sequence[DimensionId] = (),
-        bucket: Bucket | None = None,
+        step: Unit | None = None,
         span: Span | None = None,
         conditions: Sequence[Condition] = (),
         returns: Returns = "returned",
@@ -131,8 +139,7 @@ class Orders:
 
         Args:
             by: The dimensions.
-            bucket: The step of time; None for the period as a whole. Buckets count from the start of the span, months
-                are the calendar's.
+            step: The step of time, by the calendar; None for the period as a whole.
             span: The period; None for all time.
             conditions: Conditions on dimensions and products.
             returns: The date that refunds count on. A table without a list of refunds has only the order's.
@@ -142,8 +149,8 @@ class Orders:
         Raises:
             BadFilter: A condition does not fit.
         """
-        groups = self._groups(by, bucket, span, conditions, self._sources(returns, customers, units))
-        return [group for group in groups if not (by or bucket) or not _is_empty(group.figures)]
+        groups = self._groups(by, step, span, conditions, self._sources(returns, customers, units))
+        return [group for group in groups if not (by or step) or not _is_empty(group.figures)]
 
     def _sources(self, returns: Returns, customers: bool, units: bool) -> tuple[Source, ...]:
         """What the sums are read from."""
@@ -158,13 +165,13 @@ class Orders:
     def _groups(
         self,
         by: Sequence[DimensionId],
-        bucket: Bucket | None,
+        step: Unit | None,
         span: Span | None,
         conditions: Sequence[Condition],
         sources: Sequence[Source],
     ) -> list[Group]:
         clause, parameters = self.order_filter(span, conditions)
-        keys = {f"key{i}": sql for i, sql in enumerate([*(f"o.{name}" for name in by), _bucket_sql(bucket, span)])}
+        keys = {f"key{i}": sql for i, sql in enumerate([*(f"o.{name}" for name in by), self._bucket_sql(step)])}
         select = ", ".join(f"{sql} AS {name}" for name, sql in keys.items())
         sums: dict[_GroupKey, dict[str, Any]] = {}
         for selected, tables in self._queries(sources):
@@ -174,6 +181,13 @@ class Orders:
                 sums.setdefault(key, {}).update(row)
         ordered = sorted(sums.items(), key=lambda item: (item[0][-1] or datetime.min, item[0][:-1]))
         return [Group(key[:-1], key[-1], from_sums(values, sources, self.missing)) for key, values in ordered]
+
+    def _bucket_sql(self, step: Unit | None) -> str:
+        """SQL of the start of an order's bucket."""
+        if step is None:
+            return "NULL"
+        origin = ", TIMESTAMP '2000-01-02'" if step == "week" and self.week_start == "sunday" else ""
+        return f"time_bucket(INTERVAL '1 {step}', o.local{origin})"
 
     def _queries(self, sources: Sequence[Source]) -> Iterator[tuple[str, str]]:
         """The sums to select, and the tables to select them from: one query for sources with the same tables."""
@@ -234,13 +248,3 @@ class Orders:
 
 def _is_empty(figures: Figures) -> bool:
     return not (figures.orders or or_zero(figures.returns) or or_zero(figures.units))
-
-
-def _bucket_sql(bucket: Bucket | None, span: Span | None) -> str:
-    """SQL of the start of an order's bucket."""
-    if bucket is None:
-        return "NULL"
-    if bucket == "1 month":
-        return "date_trunc('month', o.local)::TIMESTAMP"
-    origin = f", TIMESTAMP '{span.start}'" if span else ""
-    return f"time_bucket(INTERVAL '{bucket}', o.local{origin})"

@@ -1,27 +1,23 @@
-"""Periods, the periods they are compared with, and their buckets. All instants are naive, on the shop's clock."""
+"""Periods, and the periods they are compared with. All instants are naive, on the shop's clock."""
 
 from __future__ import annotations
 
 from calendar import monthrange
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
+from zoneinfo import ZoneInfo
 
-PERIODS: Mapping[str, str] = {
-    "today": "Today",
-    "7d": "Last 7 days",
-    "30d": "Last 30 days",
-    "90d": "Last 90 days",
-    "month": "This month",
-    "year": "This year",
-    "12m": "Last 12 months",
-    "all": "All time",
-    "custom": "Custom dates",
-}
-COMPARISONS: Mapping[str, str] = {"before": "Previous period", "year": "Previous year", "none": "Nothing"}
-_DAYS: Mapping[str, int] = {"today": 1, "7d": 7, "30d": 30, "90d": 90, "12m": 365}
+from cache.settings import WeekStart
 
-Bucket = Literal["1 hour", "1 day", "7 days", "1 month"]
+Unit = Literal["hour", "day", "week", "month", "quarter", "year"]
+
+DAY = timedelta(days=1)
+_TICK = datetime.resolution
+_MONTHS: Mapping[Unit, int] = {"month": 1, "quarter": 3, "year": 12}
+_DAYS: Mapping[Unit, int] = {"day": 1, "week": 7}
+_SAME_WEEKDAY_LAST_YEAR = 364  # days: 52 weeks
 
 
 class Span(NamedTuple):
@@ -30,127 +26,229 @@ class Span(NamedTuple):
     start: datetime
     end: datetime
 
+    @classmethod
+    def of_days(cls, first: date, last: date) -> Self:
+        """Whole days, both included."""
+        return cls(midnight(first), midnight(last) + DAY)
 
-class _Bucket(NamedTuple):
-    """A step of time: its label, and its length (of months about)."""
+
+@dataclass(frozen=True)
+class Period:
+    """A number of calendar units in a row.
+
+    Attributes:
+        label: What it is called.
+        unit: The unit; None where the period is none of the calendar.
+        count: How many units.
+        ago: How many units ago the last of them was; 0: it is in progress.
+    """
 
     label: str
-    length: timedelta
+    unit: Unit | None = None
+    count: int = 1
+    ago: int = 0
 
 
-BUCKETS: Mapping[Bucket, _Bucket] = {
-    "1 hour": _Bucket("Hour", timedelta(hours=1)),
-    "1 day": _Bucket("Day", timedelta(days=1)),
-    "7 days": _Bucket("Week", timedelta(days=7)),
-    "1 month": _Bucket("Month", timedelta(days=30)),
+PERIODS: Mapping[str, Period] = {
+    "today": Period("Today", "day"),
+    "yesterday": Period("Yesterday", "day", ago=1),
+    "7d": Period("Last 7 days", "day", 7),
+    "30d": Period("Last 30 days", "day", 30),
+    "90d": Period("Last 90 days", "day", 90),
+    "365d": Period("Last 365 days", "day", 365),
+    "12m": Period("Last 12 months", "month", 12),
+    "week": Period("This week", "week"),
+    "last_week": Period("Last week", "week", ago=1),
+    "month": Period("This month", "month"),
+    "last_month": Period("Last month", "month", ago=1),
+    "quarter": Period("This quarter", "quarter"),
+    "last_quarter": Period("Last quarter", "quarter", ago=1),
+    "year": Period("This year", "year"),
+    "last_year": Period("Last year", "year", ago=1),
+    "all": Period("All time"),
+    "custom": Period("Custom dates"),
 }
-MAX_POINTS = 400  # of a line
-MAX_SPARKLINE_POINTS = 40
+COMPARISONS: Mapping[str, str] = {
+    "before": "Previous period",
+    "before_weekday": "Previous period, same weekdays",
+    "year": "Previous year",
+    "year_weekday": "Previous year, same weekdays",
+    "custom": "Custom dates",
+    "none": "Nothing",
+}
+
+
+@dataclass(frozen=True)
+class ShopCalendar:
+    """The shop's day, and how far its orders are known. The day goes on where the data does not.
+
+    Attributes:
+        zone: Time zone of the shop's clock.
+        today: The day on the shop's clock.
+        known_until: The end of the data: later orders are not in the copy yet.
+        week_start: The first day of a week.
+    """
+
+    zone: ZoneInfo
+    today: date
+    known_until: datetime
+    week_start: WeekStart = "monday"
+
+    @classmethod
+    def at(
+        cls, now: datetime, timezone: str, verified_at: datetime, last_order: datetime | None, week_start: WeekStart
+    ) -> Self:
+        """The calendar at an instant.
+
+        Args:
+            now: The instant, with a time zone.
+            timezone: IANA name of the shop's time zone.
+            verified_at: When the copy was verified, with a time zone.
+            last_order: The last order on the shop's clock, which may have been placed during the verification. One
+                that lies in the future does not count.
+            week_start: The first day of a week.
+        """
+        zone = ZoneInfo(timezone)
+        local, known = (at.astimezone(zone).replace(tzinfo=None) for at in (now, verified_at))
+        if last_order and known < last_order <= local:
+            known = last_order
+        return cls(zone, local.date(), known, week_start)
 
 
 # -- periods
 
 
-def period_span(
-    period: str, now: datetime, extent: Span | None, start: date | None = None, end: date | None = None
-) -> Span:
-    """The days of a period.
+def period_span(period: str, calendar: ShopCalendar, extent: Span | None = None, custom: Span | None = None) -> Span:
+    """The days of a period. A unit in progress ends with today.
 
     Args:
         period: One of `PERIODS`.
-        now: When the data was verified.
-        extent: The first and the last order; None where there are no orders.
-        start: First day of a `custom` period.
-        end: Last day of a `custom` period, included.
+        calendar: The shop's calendar.
+        extent: The first and the last order, for `all`; None where there are no orders.
+        custom: The days of `custom`.
+
+    Raises:
+        ValueError: `custom` has no days.
     """
-    tomorrow = _midnight(now.date() + timedelta(days=1))
-    match period:
-        case "custom" if start and end:
-            return Span(_midnight(start), _midnight(end + timedelta(days=1)))
-        case "all":
-            first, last = extent or Span(now, now)
-            return Span(_midnight(first.date()), max(tomorrow, _midnight(last.date() + timedelta(days=1))))
-        case "month":
-            return Span(_midnight(now.date().replace(day=1)), tomorrow)
-        case "year":
-            return Span(_midnight(now.date().replace(month=1, day=1)), tomorrow)
-    return Span(tomorrow - timedelta(days=_DAYS[period]), tomorrow)
+    today = Span.of_days(calendar.today, calendar.today)
+    if period == "custom":
+        if custom is None:
+            raise ValueError("A custom period needs its days.")
+        return custom
+    if period == "all":
+        first, last = extent or today
+        return Span(midnight(first.date()), max(today.end, midnight(last.date()) + DAY if extent else today.end))
+    shape = PERIODS[period]
+    unit: Unit = shape.unit or "day"
+    current = unit_start(unit, today.start, calendar.week_start)
+    start = units_later(unit, current, 1 - shape.count - shape.ago)
+    return Span(start, min(units_later(unit, start, shape.count), today.end))
 
 
-def comparison_span(comparison: str, period: str, now: datetime, span: Span) -> Span | None:
-    """What a period is compared with. A period in progress is compared up to the same time of day.
+def comparison_span(
+    comparison: str, period: str, span: Span, calendar: ShopCalendar, custom: Span | None = None
+) -> Span | None:
+    """What a period is compared with. Of a period that is not known to its end, the same part is compared.
 
-    The previous period has the same length and ends where this one starts. The previous period of this month is the
-    same part of last month, that of this year the same part of last year.
+    - `before`: the period of the same kind before: of a whole month the month before, also where a custom period is
+      exactly one or more months; of n days, the n days before.
+    - `before_weekday`: moved by whole weeks, the fewest that take the whole period before itself.
+    - `year`: the same dates a year earlier.
+    - `year_weekday`: 364 days earlier.
+    - `custom`: dates of one's own, always as a whole.
 
     Args:
         comparison: One of `COMPARISONS`.
         period: One of `PERIODS`.
-        now: When the data was verified.
         span: The days of the period.
+        calendar: The shop's calendar.
+        custom: The days of `custom`.
 
     Returns:
-        None where nothing is compared: by choice, or because the period is all time.
+        None where nothing is compared: by choice, because the period is all time, or because nothing is known of it.
     """
     if period == "all" or comparison == "none":
         return None
-    end = now if span.start <= now < span.end else span.end
-    if comparison == "year" or period == "year":
-        return Span(_months_before(span.start, 12), _months_before(end, 12))
-    if period == "month":
-        return Span(_months_before(span.start, 1), min(_months_before(end, 1), span.start))
-    length = span.end - span.start
-    return Span(span.start - length, end - length)
+    if comparison == "custom":
+        return custom
+    if calendar.known_until <= span.start:
+        return None
+    known = Span(span.start, min(span.end, calendar.known_until))
+    months, days = _length(period, span)
+    match comparison:
+        case "year":
+            return _months_earlier(known, 12)
+        case "year_weekday":
+            return _days_earlier(known, _SAME_WEEKDAY_LAST_YEAR)
+        case "before_weekday":
+            before, after = (_moved(span.start, sign * months, sign * days) for sign in (-1, 1))
+            longest = max(span.start - before, after - span.start)
+            return _days_earlier(known, -(-longest.days // 7) * 7)
+    return _months_earlier(known, months) if months else _days_earlier(known, days)
 
 
-# -- buckets
+# -- units of the calendar
 
 
-def default_bucket(span: Span) -> Bucket:
-    """The step of a chart of a period, where nobody chose one."""
-    days = (span.end - span.start).days
-    if days <= 2:
-        return "1 hour"
-    if days <= 92:
-        return "1 day"
-    return "7 days" if days <= 740 else "1 month"
-
-
-def bucket_choices(span: Span) -> list[Bucket]:
-    """The steps that give a line of more than one point and at most `MAX_POINTS`."""
-    length = span.end - span.start
-    choices: list[Bucket] = [name for name, (_, step) in BUCKETS.items() if step < length <= step * MAX_POINTS]
-    return choices or [default_bucket(span)]
-
-
-def sparkline_bucket(span: Span) -> Bucket:
-    """The step of a small line: the finest that gives at most `MAX_SPARKLINE_POINTS`."""
-    length = span.end - span.start
-    return next((name for name, (_, step) in BUCKETS.items() if length <= step * MAX_SPARKLINE_POINTS), "1 month")
-
-
-def bucket_starts(bucket: Bucket, span: Span, count: int | None = None) -> list[datetime]:
-    """Starts of the buckets of a period, in order: `count` of them, or all."""
-    starts: list[datetime] = []
-    at = span.start.replace(day=1) if bucket == "1 month" else span.start
-    while (len(starts) < count) if count is not None else (at < span.end):
-        starts.append(at)
-        at = next_bucket(bucket, at)
-    return starts
-
-
-def next_bucket(bucket: Bucket, start: datetime) -> datetime:
-    """Start of the bucket after the one that starts at `start`."""
-    if bucket == "1 month":
-        return (start + timedelta(days=32)).replace(day=1)
-    return start + BUCKETS[bucket].length
-
-
-def _months_before(at: datetime, months: int) -> datetime:
-    """The same day and time of an earlier month, or its last day where that month is shorter."""
-    year, month = divmod(at.year * 12 + at.month - 1 - months, 12)
-    return at.replace(year=year, month=month + 1, day=min(at.day, monthrange(year, month + 1)[1]))
-
-
-def _midnight(day: date) -> datetime:
+def midnight(day: date) -> datetime:
+    """The begin of a day."""
     return datetime.combine(day, time())
+
+
+def unit_start(unit: Unit, at: datetime, week_start: WeekStart) -> datetime:
+    """The begin of the hour, day, week, month, quarter or year that an instant lies in."""
+    if unit == "hour":
+        return at.replace(minute=0, second=0, microsecond=0)
+    day = midnight(at.date())
+    if unit == "week":
+        return day - timedelta(days=(day.weekday() + (week_start == "sunday")) % 7)
+    if unit == "day":
+        return day
+    return day.replace(month=day.month - (day.month - 1) % _MONTHS[unit], day=1)
+
+
+def units_later(unit: Unit, start: datetime, count: int) -> datetime:
+    """The begin of the unit that comes `count` units after the one that begins at `start`. `count` may be negative."""
+    if unit == "hour":
+        return start + count * timedelta(hours=1)
+    return _moved(start, count * _MONTHS.get(unit, 0), count * _DAYS.get(unit, 0))
+
+
+def _moved(at: datetime, months: int, days: int) -> datetime:
+    """A later instant; an earlier one where the numbers are negative."""
+    return datetime.combine(_months_later(at.date(), months), at.time()) + timedelta(days=days)
+
+
+def _months_later(day: date, months: int) -> date:
+    """The same day of another month, or its last day where that month is shorter."""
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return day.replace(year=year, month=month + 1, day=min(day.day, monthrange(year, month + 1)[1]))
+
+
+def _length(period: str, span: Span) -> tuple[int, int]:
+    """How far a period is from the previous one, in months or in days."""
+    shape = PERIODS[period]
+    if shape.unit:
+        return shape.count * _MONTHS.get(shape.unit, 0), shape.count * _DAYS.get(shape.unit, 0)
+    if _whole_months(span):
+        return (span.end.year - span.start.year) * 12 + span.end.month - span.start.month, 0
+    return 0, -((span.start - span.end) // DAY)
+
+
+def _whole_months(span: Span) -> bool:
+    return all(at == midnight(at.date().replace(day=1)) for at in span)
+
+
+def _days_earlier(span: Span, days: int) -> Span:
+    return Span(span.start - timedelta(days=days), span.end - timedelta(days=days))
+
+
+def _months_earlier(span: Span, months: int) -> Span:
+    """The same dates in earlier months. A last day that the earlier month does not have is the end of that month."""
+    if _whole_months(span):
+        return Span(_moved(span.start, -months, 0), _moved(span.end, -months, 0))
+    first, last = span.start.date(), (span.end - _TICK).date()
+    earlier = _months_later(last, -months)
+    whole_day = earlier.day < last.day and first < last
+    passed = DAY if whole_day else span.end - midnight(last)
+    return Span(_moved(span.start, -months, 0), midnight(earlier) + passed)

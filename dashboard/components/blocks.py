@@ -12,7 +12,7 @@ from cache.analytics.metrics import METRICS, Metric
 from cache.analytics.orders import Orders
 from cache.analytics.values import Absent, Amount
 from dashboard import formatting
-from dashboard.components.cards import Card
+from dashboard.components.cards import Card, Sparkline
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.formatting import Tone
 from dashboard.metric_text import LARGE, change, write
@@ -38,7 +38,7 @@ def card(
     compared: Figures | None,
     currency: str,
     returns: Returns,
-    sparklines: tuple[Sequence[float], Sequence[float]] = ((), ()),
+    line: Sparkline | None = None,
 ) -> Card:
     """A figure with its change. The change is coloured only where it is large enough to matter.
 
@@ -48,7 +48,7 @@ def card(
         compared: Figures of the compared period; None where nothing is compared.
         currency: The currency of amounts.
         returns: The date that refunds count on.
-        sparklines: The figure over time, and that of the compared period.
+        line: The figure over time; None for no small line.
     """
     value = metric.value(now)
     before = metric.value(compared) if compared else Absent.NOT_REQUESTED
@@ -64,7 +64,7 @@ def card(
         text,
         tone,
         "" if isinstance(before, Absent) else f"from {write(metric, before, currency)}",
-        *sparklines,
+        line,
     )
 
 

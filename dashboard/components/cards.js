@@ -26,23 +26,32 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (card.change) compared.append(element("span", `change ${card.tone}`, card.change));
     if (card.before) compared.append(element("span", "before", card.before));
     item.append(label, value, compared);
-    if (card.now.length > 1) item.append(spark(card));
+    if (card.line && card.line.now.length > 1) item.append(spark(card.line));
     list.append(item);
   });
   parentElement.querySelector(".place").replaceChildren(list);
   parentElement.host.dataset.drawn = "";
 
-  function spark({ now, then }) {
-    const high = Math.max(...now, ...then, 0);
-    const low = Math.min(...now, ...then, 0);
+  function spark(line) {
+    const values = [...line.now, ...line.partial, ...line.then].filter((value) => value !== null);
+    const high = Math.max(...values, 0);
+    const low = Math.min(...values, 0);
     const svg = drawn("svg", { viewBox: "0 0 100 30", preserveAspectRatio: "none", "aria-hidden": "true" });
     const y = (value) => 29 - (28 * (value - low)) / (high - low || 1);
     svg.append(drawn("path", { class: "floor", d: `M0 ${y(0)}H100` }));
-    for (const [name, values] of [["then", then], ["now", now]]) {
-      const points = values.map((value, i) => `${((100 * i) / (values.length - 1 || 1)).toFixed(2)} ${y(value).toFixed(2)}`);
-      if (points.length > 1) svg.append(drawn("path", { class: name, d: `M${points.join("L")}` }));
-    }
+    for (const name of ["then", "now", "partial"]) svg.append(drawn("path", { class: name, d: path(line[name], y) }));
     return svg;
+  }
+
+  // A line through the values, with a gap wherever there is none.
+  function path(values, y) {
+    return values
+      .map((value, i) => {
+        if (value === null) return "";
+        const x = (100 * i) / (values.length - 1 || 1);
+        return `${i && values[i - 1] !== null ? "L" : "M"}${x.toFixed(2)} ${y(value).toFixed(2)}`;
+      })
+      .join("");
   }
 
   function drawn(name, attributes) {

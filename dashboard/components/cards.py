@@ -20,6 +20,21 @@ _mount = st.components.v2.component(
 
 
 @dataclass(frozen=True)
+class Sparkline:
+    """A small line: a figure over time in front of that of the compared period.
+
+    Attributes:
+        now: The figure by complete bucket; None for no point.
+        partial: The dashed parts of the line, which lead to partial buckets; as long as `now`.
+        then: The figure of the compared period; empty where nothing is compared.
+    """
+
+    now: Sequence[float | None]
+    partial: Sequence[float | None]
+    then: Sequence[float] = ()
+
+
+@dataclass(frozen=True)
 class Card:
     """A figure on a card.
 
@@ -31,8 +46,7 @@ class Card:
         change: The change, such as "+9.5%"; "" for none.
         tone: The colour of the change.
         before: What it is compared with, such as "from $71,200"; "" for nothing.
-        now: The figure over time; empty for no line.
-        then: That of the compared period.
+        line: The figure over time; None for no line.
     """
 
     id: str
@@ -42,8 +56,7 @@ class Card:
     change: str = ""
     tone: Tone = "gray"
     before: str = ""
-    now: Sequence[float] = ()
-    then: Sequence[float] = ()
+    line: Sparkline | None = None
 
 
 def cards(label: str, shown: Sequence[Card], key: str, on_pick: Callable[[str], None] | None = None) -> None:

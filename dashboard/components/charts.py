@@ -4,92 +4,148 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Self
 
 from cache.analytics.figures import Group
 from cache.analytics.metrics import Metric
-from cache.analytics.periods import Bucket, Span, bucket_starts
+from cache.analytics.periods import ShopCalendar, Span, Unit, unit_start
+from cache.analytics.steps import Bucket, buckets
 from cache.analytics.values import Absent, Value, or_zero
 from dashboard import formatting
 from dashboard.metric_text import write
+from dashboard.period_text import bucket_text
 
 Rows = list[dict[str, Any]]
 Spec = dict[str, Any]
-Compared = tuple[Span, Sequence[Group]]
-"""The compared period and its figures by bucket."""
-
 PICKED = "picked"
 """The selection that a click on a line makes: the `from` of its bucket."""
-_NOW, _COMPARED = "This period", "Compared period"
+_NOW, _PARTIAL, _COMPARED = "This period", "partial", "Compared period"
+_DASHES = [4, 3]
+MAX_TICKS = 8
 MAX_DOTS = 31  # points of a line that are drawn as dots too
 
 
+@dataclass(frozen=True)
+class TimeAxis:
+    """The time axis of a chart.
+
+    Attributes:
+        step: The step of time.
+        buckets: The buckets that have begun.
+        end: The begin of the last bucket of the period, which may not have begun.
+    """
+
+    step: Unit
+    buckets: Sequence[Bucket]
+    end: datetime
+
+    @classmethod
+    def of(cls, step: Unit, span: Span, calendar: ShopCalendar) -> Self:
+        """The axis of a period, by a step of time."""
+        end = unit_start(step, span.end - datetime.resolution, calendar.week_start)
+        return cls(step, buckets(step, span, calendar), end)
+
+    def spec(self) -> dict[str, Any]:
+        """The axis in Vega-Lite, over the whole period."""
+        formats: Mapping[Unit, str] = {"hour": "%H:%M", "month": "%b %Y", "quarter": "Q%q %Y", "year": "%Y"}
+        scale: dict[str, Any] = {"type": "utc"}
+        if self.buckets and self.buckets[0].start < self.end:
+            scale["domain"] = [_instant(at) for at in (self.buckets[0].start, self.end)]
+        axis: dict[str, Any] = {"format": formats.get(self.step, "%-d %b"), "grid": False, "labelOverlap": True}
+        if self.step == "hour":
+            axis["tickCount"] = MAX_TICKS
+        else:  # ticks of its own choice would lie between the points
+            each = -(-len(self.buckets) // MAX_TICKS) or 1
+            axis["values"] = [_instant(bucket.start) for bucket in self.buckets[::each]]
+        return {"field": "at", "type": "temporal", "scale": scale, "title": None, "axis": axis}
+
+
+@dataclass(frozen=True)
+class Series:
+    """A figure by bucket.
+
+    Attributes:
+        buckets: The buckets.
+        groups: The figures of those that have any.
+    """
+
+    buckets: Sequence[Bucket]
+    groups: Sequence[Group]
+
+    def numbers(self, metric: Metric) -> list[Decimal | int]:
+        """The figure of each bucket, 0 where it has no value."""
+        values = {group.at: or_zero(metric.value(group.figures)) for group in self.groups}
+        return [values.get(bucket.start, 0) for bucket in self.buckets]
+
+
 def over_time(
-    bucket: Bucket,
-    span: Span,
-    groups: Sequence[Group],
-    compared: Compared | None,
-    metric: Metric,
-    currency: str,
+    axis: TimeAxis, groups: Sequence[Group], compared: Series | None, metric: Metric, currency: str
 ) -> tuple[Rows, Spec]:
-    """A line over time in front of that of the compared period, bucket by bucket.
+    """A line over time in front of that of the compared period, bucket by bucket. Partial buckets are dashed.
 
     Args:
-        bucket: The step of time.
-        span: The period.
-        groups: Its figures by bucket.
-        compared: The compared period and its figures by bucket; None where nothing is compared.
+        axis: The time axis.
+        groups: The figures by bucket.
+        compared: The compared period; None where nothing is compared.
         metric: The figure.
         currency: The currency of amounts.
 
     Returns:
         Data and specification.
     """
-    starts = bucket_starts(bucket, span)
-    amounts = _by_bucket(groups, metric)
-    compared_starts = bucket_starts(bucket, compared[0], len(starts)) if compared else []
-    compared_amounts = _by_bucket(compared[1], metric) if compared else {}
-    rows = []
-    for i, start in enumerate(starts):
-        amount = amounts.get(start, 0)
-        row = {
-            "at": f"{start.isoformat()}Z",
-            "from": start.isoformat(),
-            "day": bucket_name(bucket, start),
-            _NOW: float(amount),
-            "now": write(metric, amount, currency, whole=False),
+    numbers = Series(axis.buckets, groups).numbers(metric)
+    complete, partial = split(axis.buckets, numbers)
+    rows: Rows = [
+        {
+            "at": f"{bucket.start.isoformat()}Z",
+            "from": bucket.start.isoformat(),
+            "day": bucket_text(axis.step, bucket),
+            "now": write(metric, number, currency, whole=False),
+            "open": bucket.partial,
+            _NOW: complete[i],
+            _PARTIAL: partial[i],
         }
-        if compared:
-            then = compared_amounts.get(compared_starts[i], 0)
+        for i, (bucket, number) in enumerate(zip(axis.buckets, numbers, strict=True))
+    ]
+    if compared:
+        for row, bucket, then in zip(rows, compared.buckets, compared.numbers(metric), strict=False):
             row |= {
                 _COMPARED: float(then),
                 "then": write(metric, then, currency, whole=False),
-                "then_day": bucket_name(bucket, compared_starts[i]),
+                "then_day": bucket_text(axis.step, bucket),
             }
-        rows.append(row)
-    return rows, _over_time_spec(bucket, metric, currency, compared is not None)
+    return rows, _over_time_spec(axis, metric, currency, compared is not None)
 
 
-def sparkline(bucket: Bucket, span: Span, groups: Sequence[Group], metric: Metric) -> list[float]:
-    """A figure bucket by bucket, 0 where it has no value; empty where it has none at all."""
-    amounts = _by_bucket(groups, metric)
-    values = [amounts.get(start, 0) for start in bucket_starts(bucket, span)]
-    return [float(value) for value in values] if any(values) else []
+def split(by: Sequence[Bucket], values: Sequence[Value]) -> tuple[list[float | None], list[float | None]]:
+    """The points of the line through complete buckets, and of its dashed parts, which lead to partial buckets.
+
+    Args:
+        by: The buckets.
+        values: The value of each.
+
+    Returns:
+        Two lists with a number, or None for no point, for each bucket.
+    """
+    points = [None if isinstance(value, Absent) else float(value) for value in values]
+    partial = [bucket.partial for bucket in by]
+    beside = [any(partial[max(i - 1, 0) : i + 2]) for i in range(len(partial))]
+    return (
+        [None if cut else point for point, cut in zip(points, partial, strict=True)],
+        [point if cut else None for point, cut in zip(points, beside, strict=True)],
+    )
 
 
 def lines(
-    bucket: Bucket,
-    starts: Sequence[datetime],
-    values: Mapping[str, Mapping[datetime | None, Value]],
-    metric: Metric,
-    currency: str,
+    axis: TimeAxis, values: Mapping[str, Mapping[datetime | None, Value]], metric: Metric, currency: str
 ) -> tuple[Rows, Spec]:
-    """Several lines over time.
+    """Several lines over time. Partial buckets are dashed.
 
     Args:
-        bucket: The step of time.
-        starts: The starts of all buckets.
+        axis: The time axis.
         values: Name of the line -> start of the bucket -> value.
         metric: The figure.
         currency: The currency of amounts.
@@ -97,33 +153,41 @@ def lines(
     Returns:
         Data and specification.
     """
-    rows = []
+    rows: Rows = []
     for name, by_bucket in values.items():
-        for at in starts:
-            value = by_bucket.get(at, metric.empty)
-            rows.append(
-                {
-                    "at": f"{at.isoformat()}Z",
-                    "day": bucket_name(bucket, at),
-                    "name": name,
-                    "value": None if isinstance(value, Absent) else float(value),
-                    "text": write(metric, value, currency, whole=False),
-                }
-            )
+        shown = [by_bucket.get(bucket.start, metric.empty) for bucket in axis.buckets]
+        complete, partial = split(axis.buckets, shown)
+        rows += [
+            {
+                "at": f"{bucket.start.isoformat()}Z",
+                "day": bucket_text(axis.step, bucket),
+                "name": name,
+                "open": bucket.partial,
+                "value": complete[i],
+                _PARTIAL: partial[i],
+                "text": write(metric, shown[i], currency, whole=False),
+            }
+            for i, bucket in enumerate(axis.buckets)
+        ]
     names = list(values)
     legend = {"title": None, "orient": "top", "symbolType": "stroke", "labelLimit": 220} if len(names) > 1 else None
     spec = {
-        "mark": {"type": "line", "point": len(starts) <= MAX_DOTS, "strokeWidth": 2},
         "encoding": {
-            "x": _time_axis(bucket),
-            "y": {"field": "value", **_value_axis(metric, currency)},
+            "x": axis.spec(),
             "color": {"field": "name", "type": "nominal", "sort": names, "scale": {"domain": names}, "legend": legend},
             "tooltip": [
                 {"field": "name", "title": " "},
-                {"field": "day", "title": "From"},
+                {"field": "day", "title": "Time"},
                 {"field": "text", "title": metric.label},
             ],
         },
+        "layer": [
+            {
+                "mark": {"type": "line", "point": len(axis.buckets) <= MAX_DOTS, "strokeWidth": 2},
+                "encoding": {"y": {"field": "value", **_value_axis(metric, currency)}},
+            },
+            *_partial_layers({"field": _PARTIAL, **_value_axis(metric, currency)}),
+        ],
         "height": 320,
     }
     return rows, spec
@@ -152,37 +216,8 @@ def bars(values: Sequence[tuple[str, Value]], metric: Metric, currency: str) -> 
     return rows, spec
 
 
-def bucket_name(bucket: Bucket, start: datetime) -> str:
-    """A bucket as text, such as "Tue 14 Jul 2026"."""
-    match bucket:
-        case "1 hour":
-            return formatting.moment(start)
-        case "1 day":
-            return formatting.day(start, weekday=True)
-        case "7 days":
-            return f"{formatting.day(start, year=False)} – {formatting.day(start + timedelta(days=6))}"
-        case _:
-            return f"{start:%B %Y}"
-
-
-def _by_bucket(groups: Sequence[Group], metric: Metric) -> dict[datetime | None, Any]:
-    """Start of the bucket -> number."""
-    return {group.at: or_zero(metric.value(group.figures)) for group in groups}
-
-
-def _time_axis(bucket: Bucket) -> dict[str, Any]:
-    return {
-        "field": "at",
-        "type": "temporal",
-        "scale": {"type": "utc"},
-        "title": None,
-        "axis": {
-            "format": "%H:%M" if bucket == "1 hour" else "%b %Y" if bucket == "1 month" else "%-d %b",
-            "grid": False,
-            "labelOverlap": True,
-            "tickCount": 8,
-        },
-    }
+def _instant(at: datetime) -> dict[str, Any]:
+    return {"year": at.year, "month": at.month, "date": at.day, "hours": at.hour, "utc": True}
 
 
 def _value_axis(metric: Metric, currency: str) -> dict[str, Any]:
@@ -201,7 +236,7 @@ def _value_axis(metric: Metric, currency: str) -> dict[str, Any]:
     }
 
 
-def _over_time_spec(bucket: Bucket, metric: Metric, currency: str, compared: bool) -> Spec:
+def _over_time_spec(axis: TimeAxis, metric: Metric, currency: str, compared: bool) -> Spec:
     """The lines, and a layer that shows the tooltip and takes clicks."""
     series = [_NOW, _COMPARED] if compared else [_NOW]
     legend = {"title": None, "orient": "top", "symbolType": "stroke"} if compared else None
@@ -214,17 +249,33 @@ def _over_time_spec(bucket: Bucket, metric: Metric, currency: str, compared: boo
         "transform": [{"fold": series, "as": ["series", "value"]}],
         "mark": {"type": "line"},
         "encoding": {
-            "x": _time_axis(bucket),
             "y": {"field": "value", **_value_axis(metric, currency)},
             "color": styled([]),
             "strokeWidth": styled([2.2, 1.3]),
-            "strokeDash": styled([[1, 0], [4, 3]]),
+            "strokeDash": styled([[1, 0], _DASHES]),
         },
     }
-    return {"layer": [lines, _hover_layer(bucket, metric, compared)], "height": 260}
+    partial = [
+        {**layer, "encoding": {**layer["encoding"], "color": {"datum": _NOW}}}
+        for layer in _partial_layers({"field": _PARTIAL, **_value_axis(metric, currency)})
+    ]
+    hover = _hover_layer(metric, compared)
+    return {"encoding": {"x": axis.spec()}, "layer": [lines, *partial, hover], "height": 260}
 
 
-def _hover_layer(bucket: Bucket, metric: Metric, compared: bool) -> dict[str, Any]:
+def _partial_layers(y: dict[str, Any]) -> list[dict[str, Any]]:
+    """Dashed lines to the partial buckets, and a hollow dot at each. `y` is the encoding of their values."""
+    return [
+        {"mark": {"type": "line", "strokeWidth": 2, "strokeDash": _DASHES}, "encoding": {"y": y}},
+        {
+            "transform": [{"filter": "datum.open"}],
+            "mark": {"type": "point", "filled": False, "size": 30},
+            "encoding": {"y": y},
+        },
+    ]
+
+
+def _hover_layer(metric: Metric, compared: bool) -> dict[str, Any]:
     tips = [("day", "Date"), ("now", metric.label)]
     if compared:
         tips += [("then_day", "Compared with"), ("then", f"{metric.label} then")]
@@ -234,7 +285,6 @@ def _hover_layer(bucket: Bucket, metric: Metric, compared: bool) -> dict[str, An
         "params": [{"name": "near", "select": near}, {"name": PICKED, "select": click}],
         "mark": {"type": "rule", "strokeWidth": 1, "color": "#8b9a95"},
         "encoding": {
-            "x": _time_axis(bucket),
             "opacity": {"condition": {"param": "near", "empty": False, "value": 0.8}, "value": 0},
             "tooltip": [{"field": field, "title": title} for field, title in tips],
         },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime
 from typing import Any
 
 import streamlit as st
@@ -14,28 +14,25 @@ from cache.analytics.orders import Orders
 from cache.analytics.periods import COMPARISONS, PERIODS, Span
 from dashboard import data, formatting
 from dashboard.dimension_text import write_code
-from dashboard.view import View, date_range
+from dashboard.period_text import date_range
+from dashboard.selection import Selection
+from dashboard.view import View
 from dashboard.view_address import ViewAddress
 
 
-def filter_chips(
-    address: ViewAddress, orders: Orders, view: View, currency: str, span: Span | None, compared: str
-) -> None:
+def filter_chips(address: ViewAddress, selection: Selection) -> None:
     """Draws all filters in a row.
 
     Args:
         address: The view in the address, which the chips change.
-        orders: The orders, for the values that can be chosen.
-        view: The view.
-        currency: The currency whose amounts are added.
-        span: The days of the period; None where the orders have no dates.
-        compared: The days that changes compare with; "" for none.
+        selection: The orders that the page shows.
     """
+    orders, view, compared = selection.orders, selection.view, selection.compared_span
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="chips"):
-        if span:
-            _period(address, view, span)
+        if selection.span:
+            _period(address, view, selection.span, compared)
         if "currency" not in orders.missing:
-            _currency(address, orders, currency)
+            _currency(address, orders, selection.currency)
         for name, dimension in FILTERS.items():
             if dimension.available(orders.missing):
                 _values(address, orders, name, dimension, getattr(view, name))
@@ -46,33 +43,64 @@ def filter_chips(
                 "Clear filters", icon=":material/close:", type="tertiary", key="clear", on_click=address.clear_filters
             )
         if compared:
-            st.caption(f"Compared with {compared}", width="content")
+            days = date_range(compared, selection.calendar.today.year)
+            st.caption(f"Compared with {days}", width="content")
 
 
-def _period(address: ViewAddress, view: View, span: Span) -> None:
+def _period(address: ViewAddress, view: View, span: Span, compared: Span | None) -> None:
     days = date_range(span)
-    label = days if view.period == "custom" else f"{PERIODS[view.period]} · {days}"
+    label = days if view.period == "custom" else f"{PERIODS[view.period].label} · {days}"
 
     def set_period() -> None:
         period = st.session_state["period"]
-        if period == "custom":  # begins with the days that are shown
-            address.change(period=period, start=span.start.date(), end=(span.end - timedelta(days=1)).date())
-        else:
-            address.change(period=period, start=None, end=None)
+        days = _days(span) if period == "custom" else (None, None)  # begins with the days that are shown
+        address.change(period=period, start=days[0], end=days[1], hour=None)
+
+    def set_comparison() -> None:
+        comparison = st.session_state["compare"]
+        days = _days(compared or span) if comparison == "custom" else (None, None)
+        address.change(compare=comparison, compare_start=days[0], compare_end=days[1])
 
     def set_dates() -> None:
-        dates: Sequence[date] = st.session_state["dates"]
-        if len(dates) == 2:  # one until the second day is picked
-            address.change(period="custom", start=dates[0], end=dates[1])
+        if days := _chosen("dates"):
+            address.change(period="custom", start=days[0], end=days[1], hour=None)
+
+    def set_compared_dates() -> None:
+        if days := _chosen("compared_dates"):
+            address.change(compare="custom", compare_start=days[0], compare_end=days[1])
 
     with st.popover(label, icon=":material/calendar_month:", key="period_chip"):
         st.session_state["period"] = view.period
-        st.radio("Period", list(PERIODS), format_func=lambda name: PERIODS[name], key="period", on_change=set_period)
+        labels = {name: period.label for name, period in PERIODS.items()}
+        st.radio("Period", list(labels), format_func=lambda name: labels[name], key="period", on_change=set_period)
         if view.period == "custom":
             st.session_state["dates"] = (view.start, view.end)
             st.date_input("Dates", key="dates", format="YYYY-MM-DD", on_change=set_dates)
         if view.period != "all":
-            _choice(address, "compare", "Compare with", COMPARISONS, view.compare)
+            st.session_state["compare"] = view.compare
+            st.radio(
+                "Compare with",
+                list(COMPARISONS),
+                format_func=lambda name: COMPARISONS[name],
+                key="compare",
+                on_change=set_comparison,
+            )
+            if view.compare == "custom":
+                st.session_state["compared_dates"] = (view.compare_start, view.compare_end)
+                st.date_input(
+                    "Dates to compare with", key="compared_dates", format="YYYY-MM-DD", on_change=set_compared_dates
+                )
+
+
+def _days(span: Span) -> tuple[date, date]:
+    """The first and the last day of a span."""
+    return span.start.date(), (span.end - datetime.resolution).date()
+
+
+def _chosen(key: str) -> Sequence[date]:
+    """The two days of an input; empty until the second one is picked."""
+    dates: Sequence[date] = st.session_state[key]
+    return dates if len(dates) == 2 else ()
 
 
 def _choice(

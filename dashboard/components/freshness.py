@@ -1,6 +1,7 @@
 """The head of each page: how old the data is, whether it is verified, the refresh with its progress, and its errors.
 
-It updates every second in every open tab, and runs the page again when the data has changed.
+It updates every second in every open tab, and runs the page again when the data or the shop's
+day has changed.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def page_head(session: Session, title: str, status: Status) -> None:
     Args:
         session: The session.
         title: The title of the page.
-        status: What the page shows. The page runs again once there is newer data.
+        status: What the page shows. The page runs again once there is newer data, and at the shop's midnight.
     """
     session.shown_version = _version(session, status)
     _head(session, title)
@@ -71,8 +72,8 @@ def _head(session: Session, title: str) -> None:
 
 
 def _version(session: Session, status: Status) -> object:
-    """Differs once pages show something else: after a publish, or with other settings of the table."""
-    return status.head.generation if status.head else None, session.cache.documents.read(SETUP)
+    """Differs once pages show something else: after a publish, with other settings of the table, on another day."""
+    return status.head.generation if status.head else None, session.cache.documents.read(SETUP), session.today
 
 
 def _refresh(session: Session, accept: bool = False) -> None:

@@ -10,16 +10,17 @@ import streamlit as st
 from cache.analytics.dimensions import DIMENSIONS, DimensionId
 from cache.analytics.figures import Figures, Group
 from cache.analytics.metrics import METRICS, Metric
-from cache.analytics.periods import BUCKETS, Bucket, Span, bucket_choices, bucket_starts, default_bucket
+from cache.analytics.periods import Span, Unit
+from cache.analytics.steps import STEPS, default_step, step_choices
 from cache.analytics.values import Absent, or_zero
 from dashboard import data, formatting, frame
 from dashboard.components import charts
 from dashboard.components.table import Column, Line, table
 from dashboard.dimension_text import group_dimensions, write_code
 from dashboard.metric_text import change, write
+from dashboard.period_text import bucket_text, date_range
 from dashboard.selection import Selection
 from dashboard.session import Session
-from dashboard.view import date_range
 from dashboard.view_address import set_parameter
 
 METRIC, BY, STEP = "metric", "by", "step"  # parameters of the address
@@ -35,7 +36,7 @@ class _Query:
     selection: Selection
     metric: Metric
     by: tuple[DimensionId, ...]
-    step: Bucket | None
+    step: Unit | None
 
     def groups(self, span: Span | None) -> list[Group]:
         """The figure by dimensions, the largest first."""
@@ -51,7 +52,7 @@ class _Query:
         )
         return sorted(groups, key=lambda group: or_zero(metric.value(group.figures)), reverse=True)
 
-    def series(self, step: Bucket, span: Span) -> list[Group]:
+    def series(self, step: Unit, span: Span) -> list[Group]:
         """The figure by dimensions and time."""
         selection, metric = self.selection, self.metric
         return data.series(
@@ -98,14 +99,14 @@ def _query(selection: Selection) -> _Query:
     """What the address asks for, as far as this table has it."""
     metrics = _metrics(selection)
     metric = metrics.get(st.query_params.get(METRIC, ""), next(iter(metrics.values())))
-    requested = st.query_params.get_all(BY)
-    by = tuple(name for name in group_dimensions(selection.orders) if name in requested)[:MAX_DIMENSIONS]
+    grouped = st.query_params.get_all(BY)
+    by = tuple(name for name in group_dimensions(selection.orders) if name in grouped)[:MAX_DIMENSIONS]
     if not selection.span:
         return _Query(selection, metric, by, None)
-    step = st.query_params.get(STEP)
-    choices = bucket_choices(selection.span)
-    bucket = next((each for each in choices if each == step), default_bucket(selection.span))
-    return _Query(selection, metric, by, None if step == WHOLE else bucket)
+    requested = st.query_params.get(STEP)
+    choices = step_choices(selection.span, selection.calendar)
+    step = next((each for each in choices if each == requested), default_step(selection.span))
+    return _Query(selection, metric, by, None if requested == WHOLE else step)
 
 
 def _metrics(selection: Selection) -> dict[str, Metric]:
@@ -138,19 +139,19 @@ def _controls(query: _Query) -> None:
             on_change=lambda: set_parameter(BY, st.session_state[BY]),
         )
         if selection.span:
-            steps = [*bucket_choices(selection.span), WHOLE]
+            steps = [*step_choices(selection.span, selection.calendar), WHOLE]
             st.session_state[STEP] = query.step or WHOLE
             st.segmented_control(
                 "Over time",
                 steps,
                 key=STEP,
                 required=True,
-                format_func=lambda name: "Whole period" if name == WHOLE else BUCKETS[name].label,
+                format_func=lambda name: "Whole period" if name == WHOLE else STEPS[name].label,
                 on_change=lambda: set_parameter(STEP, st.session_state[STEP]),
             )
 
 
-def _over_time(query: _Query, step: Bucket, span: Span) -> None:
+def _over_time(query: _Query, step: Unit, span: Span) -> None:
     metric, currency = query.metric, query.selection.currency
     series = query.series(step, span)
     largest = query.groups(span) if query.by else [Group((), None, Figures())]
@@ -160,23 +161,26 @@ def _over_time(query: _Query, step: Bucket, span: Span) -> None:
         }
         for group in largest[:MAX_LINES]
     }
-    starts = bucket_starts(step, span)
+    axis = charts.TimeAxis.of(step, span, query.selection.calendar)
     with st.container(border=True):
         st.header(query.title, anchor=False)
         if len(largest) > MAX_LINES:
             st.caption(f"The {MAX_LINES} largest of {len(largest)}. *Whole period* lists all of them.")
-        rows, spec = charts.lines(step, starts, values, metric, currency)
+        rows, spec = charts.lines(axis, values, metric, currency)
         alt = f"{query.title}: {', '.join(values)}."
         st.vega_lite_chart(rows, spec, width="stretch", alt=alt, key="explored_lines")
-    columns = [Column("From"), *(Column(name, number=True, wide=i > 1) for i, name in enumerate(values))]
+    columns = [Column(STEPS[step].label), *(Column(name, number=True, wide=i > 1) for i, name in enumerate(values))]
     lines = [
         Line(
             [
-                charts.bucket_name(step, start),
-                *(write(metric, line.get(start, metric.empty), currency, whole=False) for line in values.values()),
+                bucket_text(step, bucket),
+                *(
+                    write(metric, line.get(bucket.start, metric.empty), currency, whole=False)
+                    for line in values.values()
+                ),
             ]
         )
-        for start in reversed(starts)
+        for bucket in reversed(axis.buckets)
     ]
     _table(columns, lines, "newest first")
 

@@ -12,27 +12,20 @@ import streamlit as st
 
 from cache.analytics.dimensions import DIMENSIONS, PRODUCT
 from cache.analytics.metrics import METRICS, Metric
-from cache.analytics.periods import (
-    BUCKETS,
-    Bucket,
-    Span,
-    bucket_choices,
-    default_bucket,
-    next_bucket,
-    sparkline_bucket,
-)
+from cache.analytics.periods import Span, Unit
 from cache.analytics.rankings import Product
+from cache.analytics.steps import STEPS, Bucket, buckets, default_step, sparkline_step, step_choices
 from cache.table_setup import NO_SETUP
 from dashboard import data, formatting, frame
 from dashboard.components import charts
 from dashboard.components.blocks import breakdown, card, summary
-from dashboard.components.cards import cards
+from dashboard.components.cards import Sparkline, cards
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.dimension_text import group_dimensions, write_code
 from dashboard.metric_text import LARGE
+from dashboard.period_text import date_range
 from dashboard.selection import Selection
 from dashboard.session import Session
-from dashboard.view import date_range
 from dashboard.view_address import set_parameter
 
 _MAIN = ("total_sales", "orders", "average_order_value", "returning_customer_rate")
@@ -50,9 +43,8 @@ def overview(session: Session) -> None:
     if selection is None:
         return
     _point_to_settings(session, selection)
-    bucket = sparkline_bucket(selection.span) if selection.span else None
-    _cards(session, "Main figures", _MAIN, selection, bucket)
-    _cards(session, "Further figures", _FURTHER, selection, bucket)
+    _cards(session, "Main figures", _MAIN, selection)
+    _cards(session, "Further figures", _FURTHER, selection)
     if not selection.figures().orders:
         frame.nothing_found(selection)
     elif selection.span:
@@ -70,8 +62,8 @@ def _point_to_settings(session: Session, selection: Selection) -> None:
             session.navigator.link("set-up", "Open Settings")
 
 
-def _cards(session: Session, label: str, names: tuple[str, ...], selection: Selection, bucket: Bucket | None) -> None:
-    """Draws a row of figures. `bucket` is the step of their small lines; None for no lines."""
+def _cards(session: Session, label: str, names: tuple[str, ...], selection: Selection) -> None:
+    """Draws a row of figures."""
     metrics = [METRICS[name] for name in names if METRICS[name].available(selection.orders.missing)]
     if not metrics:
         return
@@ -84,30 +76,33 @@ def _cards(session: Session, label: str, names: tuple[str, ...], selection: Sele
             compared,
             selection.currency,
             selection.returns,
-            (
-                _sparkline(selection, metrics, metric, bucket, selection.span),
-                _sparkline(selection, metrics, metric, bucket, selection.compared_span),
-            ),
+            _sparkline(selection, metrics, metric),
         )
         for metric in metrics
     ]
     cards(label, shown, key=label, on_pick=lambda _: session.navigator.go("orders"))
 
 
-def _sparkline(
-    selection: Selection, metrics: Sequence[Metric], metric: Metric, bucket: Bucket | None, span: Span | None
-) -> list[float]:
-    """The small line of one of the metrics in a row; empty for none.
+def _sparkline(selection: Selection, metrics: Sequence[Metric], metric: Metric) -> Sparkline | None:
+    """The small line of one of the metrics in a row.
 
     Slow metrics of a row are counted together, so that they share one query.
     """
+    span = selection.span
     slow = metric.customers or metric.units
-    if bucket is None or span is None or (slow and span.end - span.start > MAX_SLOW_SPARKLINE):
-        return []
+    if span is None or (slow and span.end - span.start > MAX_SLOW_SPARKLINE):
+        return None
     customers = slow and any(each.customers for each in metrics)
     units = slow and any(each.units for each in metrics)
-    groups = data.series(selection.orders, bucket, span, selection.conditions, selection.returns, (), customers, units)
-    return charts.sparkline(bucket, span, groups, metric)
+    step = sparkline_step(span)
+    series = _series(selection, step, span, customers, units)
+    numbers = series.numbers(metric)
+    if not any(numbers):
+        return None
+    then = selection.compared_span and _series(selection, step, selection.compared_span, customers, units)
+    return Sparkline(
+        *charts.split(series.buckets, numbers), [float(number) for number in then.numbers(metric)] if then else ()
+    )
 
 
 @st.fragment
@@ -117,31 +112,35 @@ def _over_time(session: Session, selection: Selection, span: Span) -> None:
         with st.container(horizontal=True, vertical_alignment="center", key="chart_head"):
             st.header("Over time", anchor=False, width="stretch")
             name = _choice("Figure", METRIC, list(metrics), next(iter(metrics)), lambda name: metrics[name].label)
-            steps = bucket_choices(span)
-            step = _choice("By", STEP, steps, default_bucket(span), lambda name: BUCKETS[cast(Bucket, name)].label)
-        metric, bucket = metrics[name], cast(Bucket, step)
-        groups = data.series(selection.orders, bucket, span, selection.conditions, selection.returns)
-        rows, spec = charts.over_time(bucket, span, groups, _compared(selection, bucket), metric, selection.currency)
+            steps = step_choices(span, selection.calendar)
+            chosen = _choice("By", STEP, steps, default_step(span), lambda name: STEPS[cast(Unit, name)].label)
+        metric, step = metrics[name], cast(Unit, chosen)
+        axis = charts.TimeAxis.of(step, span, selection.calendar)
+        series = _series(selection, step, span)
+        then = _series(selection, step, selection.compared_span) if selection.compared_span else None
+        rows, spec = charts.over_time(axis, series.groups, then, metric, selection.currency)
         days = date_range(selection.compared_span) if selection.compared_span else ""
         clicked = st.vega_lite_chart(
             rows,
             spec,
             width="stretch",
             alt=f"{metric.label} over time, {date_range(span)}{f', compared with {days}' if days else ''}.",
-            key=f"over_time {metric.id} {bucket}",
+            key=f"over_time {metric.id} {step}",
             on_select="rerun",
             selection_mode=charts.PICKED,
         )
         if picked := clicked.selection.get(charts.PICKED):
-            _open_orders(session, datetime.fromisoformat(picked[0]["from"]), bucket)
+            start = datetime.fromisoformat(picked[0]["from"])
+            _open_orders(session, step, next(bucket for bucket in axis.buckets if bucket.start == start))
 
 
-def _compared(selection: Selection, bucket: Bucket) -> charts.Compared | None:
-    """The compared period and its figures by bucket."""
-    span = selection.compared_span
-    if span is None:
-        return None
-    return span, data.series(selection.orders, bucket, span, selection.conditions, selection.returns)
+def _series(
+    selection: Selection, step: Unit, span: Span, customers: bool = False, units: bool = False
+) -> charts.Series:
+    """Figures of the selected orders by time."""
+    arguments = selection.conditions, selection.returns
+    groups = data.series(selection.orders, step, span, *arguments, (), customers, units)
+    return charts.Series(buckets(step, span, selection.calendar), groups)
 
 
 def _choice(label: str, name: str, options: Sequence[str], usual: str, write: Callable[[str], str]) -> str:
@@ -165,11 +164,12 @@ def _choice(label: str, name: str, options: Sequence[str], usual: str, write: Ca
     return str(st.session_state[name])
 
 
-def _open_orders(session: Session, start: datetime, bucket: Bucket) -> NoReturn:
-    """Opens the orders behind a point of the chart: those of its day, week or month."""
-    end = next_bucket(bucket, start) if bucket != "1 hour" else start + timedelta(days=1)
-    last = (end - timedelta(microseconds=1)).date()
-    session.navigator.go("orders", **{"period": "custom", "from": start.date().isoformat(), "to": last.isoformat()})
+def _open_orders(session: Session, step: Unit, bucket: Bucket) -> NoReturn:
+    """Opens the orders behind a point of the chart: those of its hour or of its days, as far as the period has them."""
+    first, last = bucket.counted.start, bucket.counted.end - datetime.resolution
+    hour = {"hour": str(first.hour)} if step == "hour" else {}
+    days = {"from": first.date().isoformat(), "to": last.date().isoformat()}
+    session.navigator.go("orders", **{"period": "custom", **days, **hour})
 
 
 def _breakdowns(session: Session, selection: Selection) -> None:

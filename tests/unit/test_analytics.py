@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -22,11 +23,13 @@ from cache.analytics.fact_tables import ROW_KEY
 from cache.analytics.figures import Figures
 from cache.analytics.metrics import METRICS, Metric
 from cache.analytics.orders import Orders
-from cache.analytics.periods import Span
+from cache.analytics.periods import Span, Unit, unit_start
 from cache.analytics.rankings import cohorts, customers, products, repeats
+from cache.analytics.steps import STEPS
 from cache.analytics.values import Absent
 from cache.query.filters import Condition
 from cache.schema import Column
+from cache.settings import WeekStart
 from cache.table_setup import NO_SETUP, Setup
 
 Row = dict[str, str | None]
@@ -106,7 +109,7 @@ def test_every_figure_equals_an_independent_sum_over_the_shops_days(
 
     with orders(rows, timezone) as opened:
         figures = opened.figures(span, USD, "ordered")
-        series = opened.groups((), "1 day", span, USD, "ordered")
+        series = opened.groups((), "day", span, USD, "ordered")
         assert opened.test_orders == len(rows) - len(real(rows))
 
     goods = total("subtotal_price")
@@ -145,7 +148,7 @@ def test_groups_split_the_same_total(opened: Orders) -> None:
     paid = [*USD, Condition("status", "eq", "paid")]
     (only,) = opened.groups(["status"], None, None, paid)
     assert (only.values, only.figures.orders) == (("paid",), opened.figures(None, paid).orders)
-    months = opened.groups(["channel", "country"], "1 month", None, USD)
+    months = opened.groups(["channel", "country"], "month", None, USD)
     assert sum((g.figures.total_sales for g in months), Decimal(0)) == whole
     assert [g.at for g in months] == sorted(g.at for g in months if g.at)
 
@@ -164,14 +167,16 @@ def test_countries_come_from_the_address_that_is_encoded_twice(rows: list[Row], 
     assert counted == {code: sum(a.get("country_code", "") == code for a in addresses) for code in counted}
 
 
-def test_weeks_and_months_count_from_the_start_of_the_period(opened: Orders, rows: list[Row]) -> None:
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("week_start", ["monday", "sunday"])
+def test_groups_by_time_are_those_of_the_calendar(
+    opened: Orders, rows: list[Row], step: Unit, week_start: WeekStart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opened, "week_start", week_start)
     span = Span(datetime(2025, 1, 15), datetime(2025, 11, 21))
-    weeks = opened.groups((), "7 days", span)
-    assert all(group.at and (group.at - span.start).days % 7 == 0 for group in weeks)
-    months = opened.groups((), "1 month", span)
-    assert months[0].at == datetime(2025, 1, 1)
-    inside = [row for row in real(rows) if span.start <= local(row, "Europe/Berlin") < span.end]
-    assert sum(g.figures.orders for g in weeks) == sum(g.figures.orders for g in months) == len(inside)
+    inside = [at for row in real(rows) if span.start <= (at := local(row, "Europe/Berlin")) < span.end]
+    expected = Counter(unit_start(step, at, week_start) for at in inside)
+    assert {group.at: group.figures.orders for group in opened.groups((), step, span, returns="ordered")} == expected
 
 
 def test_pages_go_through_every_order_once_the_newest_first(opened: Orders, rows: list[Row]) -> None:
@@ -258,7 +263,7 @@ def test_no_rows_at_all_are_no_error() -> None:
         assert opened.figures(None).total_sales == 0
         assert opened.figures(None).average_order_value is Absent.UNDEFINED
         assert opened.page(None).rows == []
-        assert opened.groups((), "1 day", Span(datetime(2025, 1, 1), datetime(2025, 1, 2))) == []
+        assert opened.groups((), "day", Span(datetime(2025, 1, 1), datetime(2025, 1, 2))) == []
         assert (products(opened, None), customers(opened, None), cohorts(opened)) == ([], [], [])
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 import pytest
 from cache_factory import cache_in, publish
 from shop_factory import SHOP_COLUMNS, shop
 
 from cache.analytics.orders import Orders
-from cache.analytics.periods import Span
+from cache.analytics.periods import ShopCalendar, Span
 from cache.query.filters import Condition, where
 from cache.query.operators import Op
 from dashboard import code_samples
@@ -21,6 +22,7 @@ from dashboard.selection import Selection
 from dashboard.view import View
 
 SPAN = Span(datetime(2026, 3, 1), datetime(2026, 4, 1))
+CALENDAR = ShopCalendar(ZoneInfo("America/New_York"), date(2026, 4, 20), datetime(2026, 4, 20))
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def orders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orders]:
 
 def shown(orders: Orders, **filters: Any) -> Selection:
     view = View("custom", **filters)
-    return Selection(orders, view, "USD", SPAN, None, view.conditions("USD"))
+    return Selection(orders, view, CALENDAR, "USD", SPAN, None, view.conditions("USD"))
 
 
 def test_its_parameters_choose_the_orders_that_the_page_shows(orders: Orders) -> None:

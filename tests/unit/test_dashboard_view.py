@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -12,14 +13,17 @@ from hypothesis import strategies as st
 
 from cache.analytics.figures import RETURNS, Figures, Group
 from cache.analytics.metrics import METRICS
-from cache.analytics.periods import COMPARISONS, PERIODS, Span, bucket_choices, default_bucket
+from cache.analytics.periods import COMPARISONS, PERIODS, ShopCalendar, Span, Unit
+from cache.analytics.steps import buckets, default_step
 from cache.analytics.values import Absent
 from dashboard import formatting
 from dashboard.components import charts
 from dashboard.metric_text import change
-from dashboard.view import View, date_range
+from dashboard.period_text import date_range
+from dashboard.view import View
 
-NOW = datetime(2026, 7, 14, 15, 30)
+CALENDAR = ShopCalendar(ZoneInfo("Europe/Berlin"), date(2026, 7, 14), datetime(2026, 7, 14, 15, 30))
+LATER = ShopCalendar(ZoneInfo("UTC"), date(2040, 1, 1), datetime(2040, 1, 1))
 
 
 class Address(dict[str, list[str]]):
@@ -32,18 +36,17 @@ class Address(dict[str, list[str]]):
 
 
 days = st.dates(date(2020, 1, 1), date(2030, 1, 1))
+early, late = st.dates(date(1970, 1, 1), date(2024, 1, 1)), st.dates(date(2024, 1, 2), date(2199, 12, 31))
 several = st.lists(st.text(min_size=1, max_size=4), max_size=3, unique=True).map(tuple)
 custom = st.builds(
-    View,
-    st.just("custom"),
-    st.dates(date(1970, 1, 1), date(2024, 1, 1)),
-    st.dates(date(2024, 1, 2), date(2199, 12, 31)),
+    View, st.just("custom"), early, late, compare_start=early, compare_end=late, compare=st.just("custom")
 )
+hours = st.builds(lambda day, hour: View("custom", day, day, hour), early, st.integers(0, 23))
 presets = st.builds(
     View,
     st.sampled_from([name for name in PERIODS if name != "custom"]),
     currency=st.sampled_from(["", "EUR"]),
-    compare=st.sampled_from(list(COMPARISONS)),
+    compare=st.sampled_from([name for name in COMPARISONS if name != "custom"]),
     returns=st.sampled_from(list(RETURNS)),
     status=several,
     fulfilment=several,
@@ -52,7 +55,7 @@ presets = st.builds(
     discount=several,
     product=several,
 )
-views = presets | custom
+views = presets | custom | hours
 
 
 @given(views)
@@ -61,84 +64,108 @@ def test_an_address_gives_back_the_view_that_it_was_made_of(view: View) -> None:
 
 
 @given(
-    st.dictionaries(st.sampled_from(["period", "from", "to", "currency", "status"]), st.lists(st.text(), max_size=2))
+    st.dictionaries(
+        st.sampled_from(["period", "from", "to", "hour", "compare", "compare_from", "currency", "status"]),
+        st.lists(st.text(), max_size=2),
+    )
 )
 def test_no_address_is_an_error(params: dict[str, list[str]]) -> None:
     assert View.read(Address(params)).period in PERIODS
 
 
 @pytest.mark.parametrize(
-    ("view", "expected", "before"),
+    ("view", "expected", "compared"),
     [
-        (View("today"), "14 Jul 2026", "13 Jul 2026"),
-        (View("7d"), "8 Jul – 14 Jul 2026", "1 Jul – 7 Jul 2026"),
-        (View("12m"), "15 Jul 2025 – 14 Jul 2026", "15 Jul 2024 – 14 Jul 2025"),
-        (View("custom", date(2025, 12, 1), date(2025, 12, 31)), "1 Dec – 31 Dec 2025", "31 Oct – 30 Nov 2025"),
-        (View("7d", compare="year"), "8 Jul – 14 Jul 2026", "8 Jul – 14 Jul 2025"),
-        (View("month"), "1 Jul – 14 Jul 2026", "1 Jun – 14 Jun 2026"),
-        (View("year"), "1 Jan – 14 Jul 2026", "1 Jan – 14 Jul 2025"),
+        (View("7d"), "8 Jul – 14 Jul 2026", "1 Jul – 7 Jul 2026, until 15:30"),
+        (View("custom", date(2025, 10, 1), date(2025, 10, 31)), "1 Oct – 31 Oct 2025", "1 Sep – 30 Sep 2025"),
+        (
+            View("custom", date(2026, 7, 13), date(2026, 7, 13), 9),
+            "13 Jul 2026, 09:00–10:00",
+            "12 Jul 2026, 09:00–10:00",
+        ),
+        (
+            View("custom", date(2026, 7, 14), date(2026, 7, 14), 15),
+            "14 Jul 2026, 15:00–16:00",
+            "13 Jul 2026, 15:00–15:30",
+        ),
         (View("30d", compare="none"), "15 Jun – 14 Jul 2026", None),
-        (View("all"), "3 Mar 2024 – 14 Jul 2026", None),
+        (
+            View("30d", compare="custom", compare_start=date(2025, 11, 1), compare_end=date(2025, 11, 30)),
+            "15 Jun – 14 Jul 2026",
+            "1 Nov – 30 Nov 2025",
+        ),
     ],
 )
-def test_a_period_ends_with_today_and_is_compared_with_the_one_before(
-    view: View, expected: str, before: str | None
-) -> None:
-    span = view.span(NOW, Span(datetime(2024, 3, 3, 8), datetime(2026, 7, 14, 9)))
-    past = view.comparison(NOW, span)
+def test_a_view_has_days_and_what_they_are_compared_with(view: View, expected: str, compared: str | None) -> None:
+    span = view.span(CALENDAR, None)
+    past = view.comparison(CALENDAR, span)
     assert date_range(span) == expected
-    assert (date_range(past) if past else None) == before
+    assert (date_range(past) if past else None) == compared
 
 
-@given(days, st.integers(1, 5000))
-def test_a_compared_period_is_never_later_and_every_step_gives_a_line(first: date, length: int) -> None:
-    start = datetime(first.year, first.month, first.day)
-    span = Span(start, start + timedelta(days=length))
-    assert all(step in ("1 hour", "1 day", "7 days", "1 month") for step in bucket_choices(span))
-    for compare in ("before", "year"):
-        past = View("custom", first, first, compare=compare).comparison(start + timedelta(days=9), span)
-        assert past is not None
-        assert past.start < past.end
-        assert past.start < span.start
-
-
-def test_the_last_of_march_compares_with_the_last_of_february() -> None:
-    now = datetime(2026, 3, 31, 12)
-    assert View("month").comparison(now, View("month").span(now, None)) == Span(
-        datetime(2026, 2, 1), datetime(2026, 2, 28, 12)
-    )
-
-
-def test_a_period_that_is_not_over_is_compared_up_to_the_same_time_of_day() -> None:
-    span = View("7d").span(NOW, None)
-    assert View("7d").comparison(NOW, span) == Span(datetime(2026, 7, 1), datetime(2026, 7, 7, 15, 30))
+@pytest.mark.parametrize(
+    ("address", "view"),
+    [
+        ({"period": ["12m"]}, View("12m")),
+        ({"period": ["custom"], "from": ["2026-02-30"], "to": ["2026-03-01"]}, View()),
+        ({"compare": ["custom"], "compare_from": ["2026-02-01"]}, View()),
+        ({"period": ["30d"], "hour": ["9"]}, View()),
+        (
+            {"period": ["custom"], "from": ["2026-03-01"], "to": ["2026-03-02"], "hour": ["9"]},
+            View("custom", date(2026, 3, 1), date(2026, 3, 2)),
+        ),
+    ],
+)
+def test_what_an_address_has_too_little_of_is_left_out(address: dict[str, list[str]], view: View) -> None:
+    assert View.read(Address(address)) == view
 
 
 def group(at: datetime, charged: Decimal) -> Group:
     return Group((), at, Figures(orders=2, charged=charged))
 
 
+def axis(step: Unit, span: Span, calendar: ShopCalendar = LATER) -> charts.TimeAxis:
+    return charts.TimeAxis.of(step, span, calendar)
+
+
 @given(days, st.integers(1, 1200))
 def test_a_chart_has_a_point_for_every_bucket_also_where_nothing_was_sold(first: date, length: int) -> None:
     start = datetime(first.year, first.month, first.day)
     span = Span(start, start + timedelta(days=length))
-    width = default_bucket(span)
-    sold = group(start.replace(day=1) if width == "1 month" else start, Decimal("9.50"))
-    rows, _ = charts.over_time(width, span, [sold], None, METRICS["total_sales"], "USD")
-    assert rows[0]["This period"] == 9.5
-    assert [row["This period"] for row in rows[1:]] == [0.0] * (len(rows) - 1)
-    assert 7 <= len(rows) <= 107 or length < 7
+    shown = axis(default_step(span), span)
+    sold = group(shown.buckets[0].start, Decimal("9.50"))
+    rows, _ = charts.over_time(shown, [sold], None, METRICS["total_sales"], "USD")
+    assert [row["This period"] if row["partial"] is None else row["partial"] for row in rows] == [
+        9.5,
+        *[0.0] * (len(rows) - 1),
+    ]
+    assert 7 <= len(rows) <= 108 or length < 7
 
 
 def test_a_chart_names_the_compared_day() -> None:
     span, past = Span(datetime(2026, 7, 14), datetime(2026, 7, 17)), Span(datetime(2026, 7, 11), datetime(2026, 7, 14))
-    then = [group(datetime(2026, 7, 12), Decimal(7))]
-    rows, _ = charts.over_time("1 day", span, [], (past, then), METRICS["total_sales"], "USD")
+    then = charts.Series(buckets("day", past, LATER), [group(datetime(2026, 7, 12), Decimal(7))])
+    rows, _ = charts.over_time(axis("day", span), [], then, METRICS["total_sales"], "USD")
     assert [(row["day"], row["then_day"], row["then"]) for row in rows] == [
         ("Tue 14 Jul 2026", "Sat 11 Jul 2026", "$0.00"),
         ("Wed 15 Jul 2026", "Sun 12 Jul 2026", "$7.00"),
         ("Thu 16 Jul 2026", "Mon 13 Jul 2026", "$0.00"),
     ]
+
+
+def test_a_chart_compares_no_more_days_than_the_other_period_has() -> None:
+    october, september = (Span.of_days(date(2025, m, 1), date(2025, m, last)) for m, last in ((10, 31), (9, 30)))
+    then = charts.Series(buckets("day", september, LATER), [])
+    rows, _ = charts.over_time(axis("day", october), [], then, METRICS["total_sales"], "USD")
+    assert [row.get("then_day") for row in rows[-2:]] == ["Tue 30 Sep 2025", None]
+
+
+def test_partial_buckets_are_dashed_and_the_line_leads_to_them() -> None:
+    shown = axis("week", Span.of_days(date(2026, 6, 17), date(2026, 7, 14)), CALENDAR)
+    complete, dashed = charts.split(shown.buckets, [1, 2, 3, 4, 5])
+    assert complete == [None, 2, 3, 4, None]
+    assert dashed == [1, 2, None, 4, 5]
+    assert shown.end == datetime(2026, 7, 13)
 
 
 @pytest.mark.parametrize(
