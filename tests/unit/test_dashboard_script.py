@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,13 @@ from cache.roles import ROLES, Role, role_groups
 from cache.settings import Settings
 from cache.storage.documents import SETUP
 from cache.table_setup import NO_SETUP
+from dashboard.auth.access import Visitor
 from dashboard.backend import Backend
+from dashboard.components import freshness
+from dashboard.navigator import Navigator
 from dashboard.pages import PAGES
+from dashboard.session import Session
+from dashboard.view_address import ViewAddress
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +111,17 @@ def test_a_cache_that_a_newer_version_wrote_is_named(tmp_path: Path) -> None:
     assert [exception.message for exception in shown.exception] == []
     assert "format 99" in shown.error[0].value
     newer.cache.close()
+
+
+def test_an_open_tab_shows_another_day_from_the_shops_midnight(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = ViewAddress()
+    session = Session(backend, Visitor(backend.settings, None), address, Navigator(address))
+    status = backend.cache.status()
+
+    def shown(at: str) -> object:
+        monkeypatch.setattr("dashboard.session.now", lambda: datetime.fromisoformat(at))
+        return freshness._version(session, status)
+
+    assert shown("2026-07-14T00:00:00Z") == shown("2026-07-14T23:59:59Z") != shown("2026-07-15T00:00:00Z")
