@@ -9,11 +9,12 @@ from typing import NamedTuple
 from cache.schema import Column, Kind
 from cache.table_setup import NO_SETUP, Setup
 
-_AMOUNT: tuple[Kind, ...] = ("decimal", "integer", "unsigned", "float", "double", "text")
-_INSTANT: tuple[Kind, ...] = ("datetime", "timestamp", "date", "text")
+_AMOUNT: tuple[Kind, ...] = ("decimal", "integer", "unsigned", "float", "double", "text", "json")
+_INSTANT: tuple[Kind, ...] = ("datetime", "timestamp", "date", "text", "integer", "unsigned")
 _TEXT: tuple[Kind, ...] = ("text",)
 _NAME: tuple[Kind, ...] = ("text", "integer", "unsigned")
 _FLAG: tuple[Kind, ...] = ("boolean", "integer", "unsigned", "text")
+_MARK: tuple[Kind, ...] = (*_FLAG, "datetime", "timestamp", "date")
 _NESTED: tuple[Kind, ...] = ("json", "text")
 
 
@@ -36,37 +37,161 @@ class Role(NamedTuple):
 _ORDER, _AMOUNTS, _CUSTOMER, _ITEMS = "Order", "Amounts", "Customer and place", "Items"
 
 ROLES: Mapping[str, Role] = {
-    "name": Role(_ORDER, "the order's number", _NAME, ("name", "ordername", "ordernumber", "orderid", "id")),
+    "name": Role(
+        _ORDER, "the order's number", _NAME, ("name", "ordername", "ordernumber", "orderno", "number", "orderid", "id")
+    ),
     "created_at": Role(
-        _ORDER, "the date of the order", _INSTANT, ("createdat", "created", "orderdate", "datecreated", "placedat")
+        _ORDER,
+        "the date of the order",
+        _INSTANT,
+        (
+            "processedat",
+            "shopifycreatedat",
+            "createdatshopify",
+            "ordercreatedat",
+            "orderdate",
+            "placedat",
+            "orderplacedat",
+            "datecreated",
+            "datecreatedgmt",
+            "createdat",
+            "created",
+            "dateadded",
+        ),
     ),
-    "updated_at": Role(_ORDER, "the date of the last change", _INSTANT, ("updatedat", "updated", "modifiedat")),
+    "updated_at": Role(
+        _ORDER,
+        "the date of the last change",
+        _INSTANT,
+        ("shopifyupdatedat", "updatedatshopify", "updatedat", "updated", "modifiedat", "datemodified"),
+    ),
     "cancelled_at": Role(_ORDER, "the date of cancellation", _INSTANT, ("cancelledat", "canceledat")),
-    "fulfilled_at": Role(_ORDER, "the date of fulfilment", _INSTANT, ("fulfilledat", "shippedat", "fulfillmentdate")),
-    "financial_status": Role(_ORDER, "the payment status", _TEXT, ("financialstatus", "paymentstatus")),
-    "fulfillment_status": Role(
-        _ORDER, "the fulfilment status", _TEXT, ("fulfillmentstatus", "fulfilmentstatus", "shippingstatus")
+    "fulfilled_at": Role(
+        _ORDER,
+        "the date of fulfilment",
+        _INSTANT,
+        ("fulfilledat", "shippedat", "fulfillmentdate", "datecompleted", "completedat"),
     ),
-    "test": Role(_ORDER, "whether it is a test order", _FLAG, ("test", "istest")),
-    "currency": Role(_AMOUNTS, "the currency", _TEXT, ("currency", "currencycode")),
-    "total": Role(_AMOUNTS, "the total", _AMOUNT, ("totalprice", "total", "ordertotal", "grandtotal", "totalamount")),
-    "subtotal": Role(_AMOUNTS, "the subtotal after discounts", _AMOUNT, ("subtotalprice", "subtotal")),
+    "financial_status": Role(
+        _ORDER, "the payment status", _TEXT, ("financialstatus", "displayfinancialstatus", "paymentstatus")
+    ),
+    "fulfillment_status": Role(
+        _ORDER,
+        "the fulfilment status",
+        _TEXT,
+        ("fulfillmentstatus", "displayfulfillmentstatus", "fulfilmentstatus", "shippingstatus"),
+    ),
+    "order_status": Role(_ORDER, "the status of the order", _TEXT, ("orderstatus", "status")),
+    "test": Role(_ORDER, "whether it is a test order", _FLAG, ("test", "istest", "testorder")),
+    "draft_status": Role(_ORDER, "the status of a draft", _TEXT, ("draftstatus", "draftorderstatus")),
+    "deleted": Role(
+        _ORDER,
+        "whether or when the row was deleted",
+        _MARK,
+        ("deletedat", "isdeleted", "fivetrandeleted", "abcdcdeletedat", "deleted"),
+    ),
+    "shop": Role(
+        _ORDER, "the shop", _NAME, ("shopdomain", "shopname", "shopid", "shop", "storename", "storeid", "store")
+    ),
+    "currency": Role(_AMOUNTS, "the currency", _TEXT, ("currency", "currencycode", "shopcurrency", "ordercurrency")),
+    "total": Role(
+        _AMOUNTS,
+        "the total",
+        _AMOUNT,
+        (
+            "totalprice",
+            "totalpricesetshopmoneyamount",
+            "totalpricesetshopamount",
+            "ordertotal",
+            "total",
+            "grandtotal",
+            "totalamount",
+            "totalpriceset",
+        ),
+    ),
+    "subtotal": Role(
+        _AMOUNTS,
+        "the subtotal after discounts",
+        _AMOUNT,
+        (
+            "subtotalprice",
+            "subtotalpricesetshopmoneyamount",
+            "subtotalpricesetshopamount",
+            "ordersubtotal",
+            "subtotal",
+            "subtotalpriceset",
+        ),
+    ),
     "discounts": Role(
-        _AMOUNTS, "the discounts", _AMOUNT, ("totaldiscounts", "discountamount", "totaldiscount", "discounts")
+        _AMOUNTS,
+        "the discounts",
+        _AMOUNT,
+        (
+            "totaldiscounts",
+            "totaldiscountssetshopmoneyamount",
+            "totaldiscountssetshopamount",
+            "discountamount",
+            "discounttotal",
+            "totaldiscount",
+            "discounts",
+            "totaldiscountsset",
+        ),
     ),
     "shipping": Role(
         _AMOUNTS,
         "the shipping",
         _AMOUNT,
-        ("totalshipping", "shipping", "totalshippingprice", "shippingprice", "shippingtotal"),
+        (
+            "totalshippingprice",
+            "totalshippingpricesetshopmoneyamount",
+            "totalshippingpricesetshopamount",
+            "totalshipping",
+            "shippingtotal",
+            "shippingprice",
+            "shippingamount",
+            "shipping",
+            "totalshippingpriceset",
+        ),
     ),
-    "tax": Role(_AMOUNTS, "the tax", _AMOUNT, ("totaltax", "taxes", "tax", "totaltaxes")),
-    "taxes_included": Role(_AMOUNTS, "whether prices include tax", _FLAG, ("taxesincluded", "taxincluded")),
-    "refunded": Role(_AMOUNTS, "the amount refunded", _AMOUNT, ("totalrefunded", "refundedamount", "amountrefunded")),
+    "tax": Role(
+        _AMOUNTS,
+        "the tax",
+        _AMOUNT,
+        (
+            "totaltax",
+            "totaltaxsetshopmoneyamount",
+            "totaltaxsetshopamount",
+            "taxtotal",
+            "taxamount",
+            "taxes",
+            "tax",
+            "totaltaxes",
+            "totaltaxset",
+        ),
+    ),
+    "taxes_included": Role(
+        _AMOUNTS, "whether prices include tax", _FLAG, ("taxesincluded", "taxincluded", "pricesincludetax")
+    ),
+    "refunded": Role(
+        _AMOUNTS,
+        "the amount refunded",
+        _AMOUNT,
+        (
+            "totalrefunded",
+            "totalrefundedsetshopmoneyamount",
+            "totalrefundedsetshopamount",
+            "refundedamount",
+            "refundedtotal",
+            "amountrefunded",
+            "totalrefundedset",
+        ),
+    ),
     "refunds": Role(_AMOUNTS, "the refunds, each with its date", _NESTED, ("refunds",)),
     "discount_code": Role(_AMOUNTS, "the discount code", _TEXT, ("discountcode", "discountcodes", "couponcode")),
     "customer_id": Role(_CUSTOMER, "the customer's number", _NAME, ("customerid",)),
-    "email": Role(_CUSTOMER, "the customer's e-mail", _TEXT, ("email", "customeremail", "contactemail")),
+    "email": Role(
+        _CUSTOMER, "the customer's e-mail", _TEXT, ("email", "customeremail", "contactemail", "billingemail")
+    ),
     "customer_name": Role(_CUSTOMER, "the customer's name", _TEXT, ("customername", "billingname", "shippingname")),
     "address": Role(_CUSTOMER, "the address as JSON", _NESTED, ("destination", "shippingaddress", "deliveryaddress")),
     "country": Role(
@@ -74,10 +199,14 @@ ROLES: Mapping[str, Role] = {
     ),
     "channel": Role(_CUSTOMER, "the sales channel", _TEXT, ("sourcename", "source", "channel", "saleschannel")),
     "line_items": Role(_ITEMS, "the line items as JSON", _NESTED, ("lineitems", "items")),
-    "line_title": Role(_ITEMS, "the product of a line", _TEXT, ("lineitemname", "producttitle", "itemname")),
-    "line_sku": Role(_ITEMS, "the SKU of a line", _TEXT, ("lineitemsku", "itemsku")),
-    "line_quantity": Role(_ITEMS, "the quantity of a line", _AMOUNT, ("lineitemquantity", "itemquantity")),
-    "line_price": Role(_ITEMS, "the price of a line", _AMOUNT, ("lineitemprice", "itemprice")),
+    "line_title": Role(
+        _ITEMS, "the product of a line", _TEXT, ("lineitemname", "producttitle", "itemname", "productname", "title")
+    ),
+    "line_sku": Role(_ITEMS, "the SKU of a line", _TEXT, ("lineitemsku", "itemsku", "productsku", "sku")),
+    "line_quantity": Role(
+        _ITEMS, "the quantity of a line", _AMOUNT, ("lineitemquantity", "itemquantity", "quantity", "qty")
+    ),
+    "line_price": Role(_ITEMS, "the price of a line", _AMOUNT, ("lineitemprice", "itemprice", "unitprice", "price")),
 }
 
 
@@ -89,8 +218,17 @@ def role_groups() -> dict[str, list[str]]:
     return groups
 
 
+def candidates(columns: Iterable[Column], role: str) -> list[Column]:
+    """The columns that may play a role, by name and kind, the most telling name first."""
+    by_plain_name: dict[str, Column] = {}
+    for column in columns:
+        by_plain_name.setdefault(re.sub(r"[^a-z0-9]", "", column.name.casefold()), column)
+    named = (by_plain_name.get(name) for name in ROLES[role].names)
+    return [column for column in named if column is not None and column.kind in ROLES[role].kinds]
+
+
 def recognise_roles(columns: Iterable[Column], setup: Setup = NO_SETUP) -> dict[str, Column]:
-    """Assigns columns to roles.
+    """Assigns columns to roles by their names alone.
 
     Args:
         columns: The columns of the table.
@@ -102,16 +240,13 @@ def recognise_roles(columns: Iterable[Column], setup: Setup = NO_SETUP) -> dict[
     """
     listed = list(columns)
     by_name = {column.name: column for column in listed}
-    by_plain_name: dict[str, Column] = {}
-    for column in listed:
-        by_plain_name.setdefault(re.sub(r"[^a-z0-9]", "", column.name.casefold()), column)
     assigned: dict[str, Column] = {}
     for name, role in ROLES.items():
         if name in setup.columns:
-            candidates: list[Column | None] = [by_name.get(setup.columns[name])]
+            chosen = by_name.get(setup.columns[name])
+            fitting = [chosen] if chosen is not None and chosen.kind in role.kinds else []
         else:
-            candidates = [by_plain_name.get(each) for each in role.names]
-        fitting = [column for column in candidates if column is not None and column.kind in role.kinds]
+            fitting = candidates(listed, name)
         if fitting:
             assigned[name] = fitting[0]
     return assigned

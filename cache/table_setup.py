@@ -5,6 +5,8 @@ The cache keeps it for every reader. What is not set here comes from the setting
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, field_validator
 
 from cache.settings import time_zone
@@ -19,6 +21,9 @@ class Setup(BaseModel, frozen=True):
         source_timezone: IANA name of the time zone in which the table's DATETIME columns are written.
         currency: Currency that the dashboard opens with.
         taxes_included: Whether prices include tax, where no column tells.
+        grain: What one row is: `order`, `line` (an item of an order) or `version` (of an order).
+        amounts: Column of amounts in text -> its decimal mark, `point` or `comma`.
+        instants: Column of dates in text -> `day_first` or `month_first`.
     """
 
     columns: dict[str, str] = {}
@@ -26,6 +31,9 @@ class Setup(BaseModel, frozen=True):
     source_timezone: str | None = None
     currency: str | None = None
     taxes_included: bool | None = None
+    grain: Literal["order", "line", "version"] | None = None
+    amounts: dict[str, Literal["point", "comma"]] = {}
+    instants: dict[str, Literal["day_first", "month_first"]] = {}
 
     @field_validator("timezone", "source_timezone")
     @classmethod

@@ -18,7 +18,8 @@ _KEY = "SHOPIFY_API_KEY"
 def request_parameters(selection: Selection) -> tuple[Parameters, list[str]]:
     """The parameters of `/fetch-data` that give the orders of a page.
 
-    The API cannot filter by country and product, which are inside JSON columns, nor by an empty value.
+    The API cannot filter by country and product, which are inside JSON columns, nor by an empty value, nor by dates
+    that are in several columns or are written in another way than ISO 8601.
 
     Args:
         selection: The orders of the page.
@@ -26,13 +27,15 @@ def request_parameters(selection: Selection) -> tuple[Parameters, list[str]]:
     Returns:
         The parameters, and the filters that they do not contain.
     """
-    roles = selection.orders.reading.roles
+    roles = selection.orders.roles
     parameters: Parameters = []
     unsupported: list[str] = []
-    if selection.span and "created_at" in roles:
+    if selection.span and _dates_are_plain(selection):
         name, zone = roles["created_at"].name, ZoneInfo(selection.orders.timezone)
         start, end = selection.span
         parameters += [(f"{name}__gte", _utc(start, zone)), (f"{name}__lt", _utc(end, zone))]
+    elif selection.span:
+        unsupported.append("date")
     for condition in selection.conditions:
         values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
         role = next((each.role for name, each in DIMENSIONS.items() if name == condition.column), "")
@@ -45,6 +48,13 @@ def request_parameters(selection: Selection) -> tuple[Parameters, list[str]]:
     if "test" in roles and roles["test"].kind != "text":
         parameters.append((roles["test"].name, "false" if roles["test"].kind == "boolean" else "0"))
     return parameters, unsupported
+
+
+def _dates_are_plain(selection: Selection) -> bool:
+    """Whether one column holds the dates of all orders as instants."""
+    column = selection.orders.roles.get("created_at")
+    plain = column is not None and column.kind in ("datetime", "timestamp", "date")
+    return plain and not selection.orders.reading.fallbacks
 
 
 def curl(address: str, parameters: Parameters) -> str:

@@ -60,10 +60,7 @@ def page(session: Session, title: str) -> Selection | None:
 def nothing_found(selection: Selection) -> None:
     """Draws a message that explains why no orders are shown, and what to do."""
     extent = data.extent(selection.orders)
-    known_until = selection.calendar.known_until
-    if selection.span and known_until <= selection.span.start:
-        st.info(f"No data of this period yet. The data ends on {formatting.moment(known_until)}. Refresh to update it.")
-    elif selection.view.filters():
+    if selection.view.filters():
         st.info("No order matches these filters in this period. Clear the filters, or choose other dates.")
     elif extent:
         st.info(f"No orders in this period. The last order is of {formatting.day(extent.end)}: choose other dates.")
@@ -78,9 +75,8 @@ def foot(selection: Selection) -> None:
     if others := [part for part in data.currencies(orders) if part[0] != selection.currency]:
         counts = ", ".join(f"{code or 'no currency'} {count:,}" for code, count in others)
         notes.append(f"Orders in other currencies are excluded: {counts}.")
-    if orders.test_orders:
-        verb = "order is" if orders.test_orders == 1 else "orders are"
-        notes.append(f"{orders.test_orders:,} test {verb} excluded.")
+    for why, count in orders.left_out.items():
+        notes.append(f"{count:,} {why} {'order is' if count == 1 else 'orders are'} excluded.")
     notes += orders.missing.values()
     st.caption(formatting.plain(" ".join(notes)))
 

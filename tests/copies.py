@@ -262,10 +262,7 @@ def _instant(text: str, timezone: str) -> datetime | None:
         local = datetime.fromisoformat(text)
     except ValueError:
         return None
-    try:
-        return local.replace(tzinfo=ZoneInfo(timezone)).astimezone(UTC)
-    except OverflowError:  # UTC has no such year
-        return None
+    return local.replace(tzinfo=UTC) if timezone == "UTC" else local.replace(tzinfo=ZoneInfo(timezone)).astimezone(UTC)
 
 
 def _iso(value: datetime, digits: int) -> str:

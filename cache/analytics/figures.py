@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from cache.analytics.reading import Requirement
+from cache.analytics.requirements import Requirement
 from cache.analytics.values import Absent, Amount, Count, or_zero, ratio
 
 Returns = Literal["returned", "ordered"]

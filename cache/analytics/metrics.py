@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cache.analytics.figures import Figures, Returns
-from cache.analytics.reading import Requirement
+from cache.analytics.requirements import Requirement
 from cache.analytics.values import Value
 
 Unit = Literal["money", "count", "rate", "duration"]

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from cache.access.masking import mask_of
-from cache.analytics.fact_tables import KEY, ROW_KEY, FactTables
-from cache.analytics.reading import Reading
+from cache.analytics.fact_tables import KEY, FactTables
+from cache.analytics.role_sql import RoleSql
 from cache.schema import Column
-from cache.sql import quoted
+from cache.sql import literal, quoted
 
 Row = Mapping[str, Any]
 
+ROW_KEY = "row key"
+"""The name, beside the columns of the source, of the key of an order in a row."""
 _SEARCHED_ROLES = ("name", "email", "customer_name")
 _CONTAINS = "contains(lower({}), lower(?))"
 
@@ -31,16 +33,16 @@ class Page:
     count: int
 
 
-def search_conditions(reading: Reading, masked: Collection[str], keys: Collection[str]) -> list[str]:
+def search_conditions(sql: RoleSql, masked: Collection[str], keys: Collection[str]) -> list[str]:
     """SQL conditions of a search in a row of the source. Each takes the text to find as its parameter.
 
     Args:
-        reading: What the columns mean.
+        sql: SQL of what the columns mean.
         masked: Columns that are not searched.
         keys: SQL of what else identifies an order.
     """
-    columns = (reading.roles.get(role) for role in _SEARCHED_ROLES)
-    names = [quoted(column.name) for column in columns if column and column.name not in masked]
+    columns = (sql.roles.get(role) for role in _SEARCHED_ROLES)
+    names = [sql.source.sql(column.name) for column in columns if column and column.name not in masked]
     return [_CONTAINS.format(f"{name}::VARCHAR") for name in (*names, *keys)]
 
 
@@ -57,9 +59,9 @@ def any_of(conditions: Sequence[str]) -> str:
 class OrderLookup:
     """Finds orders in one generation. Columns that are `masked` show their mask, and are not searched."""
 
-    def __init__(self, facts: FactTables, reading: Reading) -> None:
+    def __init__(self, facts: FactTables, sql: RoleSql) -> None:
         self._facts = facts
-        self._reading = reading
+        self._sql = sql
 
     def page(
         self,
@@ -83,7 +85,7 @@ class OrderLookup:
         """
         values = list(parameters)
         if search.strip():
-            rows = search_conditions(self._reading, masked, [KEY] if self._facts.keyed else [])
+            rows = search_conditions(self._sql, masked, [KEY] if self._facts.keyed else [])
             lines = line_search_conditions("l")
             clause += (
                 f" AND (o.key IN (SELECT {KEY} FROM {self._facts.rows} WHERE {any_of(rows)})"
@@ -110,14 +112,15 @@ class OrderLookup:
         """Whole rows in the order of `keys`. Each has its key as text under `ROW_KEY`."""
         if not keys:
             return []
-        select = ", ".join([KEY, *(self._shown(column, masked) for column in self._reading.columns)])
+        shown = (self._shown(column, masked) for column in self._sql.source.columns)
+        select = ", ".join([f"{KEY} AS {quoted(ROW_KEY)}", *shown])
         sql = f"SELECT {select} FROM {self._facts.rows} WHERE {_key_among(len(keys))}"
         rows = {row[ROW_KEY]: {**row, ROW_KEY: str(row[ROW_KEY])} for row in self._facts.dictionaries(sql, keys)}
         return [rows[key] for key in keys]
 
     def text(self, row: Row, role: str) -> str:
         """The text of a role in a row; "" where the table has no such column."""
-        column = self._reading.roles.get(role)
+        column = self._sql.roles.get(role)
         return str(row[column.name] or "") if column else ""
 
     def countries(self) -> dict[str, str]:
@@ -127,7 +130,7 @@ class OrderLookup:
         keys = [key for _, key in samples]
         if not keys:
             return {}
-        sql = f"SELECT {KEY}, {self._reading.country_name} FROM {self._facts.rows} WHERE {_key_among(len(keys))}"
+        sql = f"SELECT {KEY}, {self._sql.country_name} FROM {self._facts.rows} WHERE {_key_among(len(keys))}"
         names: dict[object, str | None] = dict(self._facts.query(sql, keys))
         return {code: names.get(key) or code for code, key in samples}
 
@@ -136,10 +139,10 @@ class OrderLookup:
         name = quoted(column.name)
         if column.name in masked:
             mask = mask_of(column)
-            return f"{'NULL' if mask is None else repr(mask)} AS {name}"
+            return f"{'NULL' if mask is None else literal(mask)} AS {name}"
         if column.kind not in ("datetime", "timestamp"):
-            return name
-        return f"timezone('{self._reading.timezone}', {self._reading.corrected(column)}) AS {name}"
+            return f"{self._sql.source.sql(column.name)} AS {name}"
+        return f"timezone('{self._sql.timezone}', {self._sql.corrected(column)}) AS {name}"
 
 
 def _key_among(count: int) -> str:

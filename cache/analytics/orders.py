@@ -11,11 +11,14 @@ from datetime import datetime
 from typing import Any
 
 from cache.analytics.dimensions import PRODUCT_SQL, DimensionId, order_filter
+from cache.analytics.evidence import choose_reading
 from cache.analytics.fact_tables import FactTables
 from cache.analytics.figures import Figures, Group, Returns, Source, from_sums, select_sums
 from cache.analytics.order_lookup import OrderLookup, Page, Row
 from cache.analytics.periods import Span, Unit
 from cache.analytics.reading import Reading
+from cache.analytics.requirements import missing
+from cache.analytics.role_sql import RoleSql
 from cache.analytics.values import or_zero
 from cache.query.filters import Condition
 from cache.settings import WeekStart
@@ -31,7 +34,9 @@ class Orders:
     Attributes:
         rows: How many rows of the source there are.
         missing: What the table does not have -> a sentence that names the missing column.
-        test_orders: How many test orders were excluded.
+        reading: What the columns mean.
+        roles: Role -> the column that plays it.
+        left_out: How many rows are no orders, by reason: `test`, `deleted`, `draft`.
         countries: Names of countries by their values of the dimension `country`.
     """
 
@@ -59,22 +64,27 @@ class Orders:
         self.timezone = setup.timezone or timezone
         self.week_start: WeekStart = week_start
         self.setup = setup
-        source_timezone = snapshot.manifest.source.timezone
-        self.reading = Reading(snapshot.columns, self.timezone, source_timezone, setup)
-        self.missing = self.reading.missing()
-        self._read_by = (snapshot.columns, self.timezone, source_timezone, setup)
+        synced_timezone = snapshot.manifest.source.timezone
+        source_timezone = setup.source_timezone or synced_timezone
+        self.reading: Reading = choose_reading(snapshot, setup, source_timezone)
+        sql = RoleSql(snapshot.columns, self.reading, self.timezone, source_timezone, synced_timezone)
+        self.roles = sql.roles
+        self.missing = missing(self.roles)
+        used = self.reading.model_copy(update={"adds_up": None, "orders": 0})
+        self._read_by = (snapshot.columns, self.timezone, synced_timezone, setup, used)
         reusable = before.facts if before and before._read_by == self._read_by else None
-        self.facts: FactTables = FactTables(snapshot, self.reading, reusable)
-        self.test_orders = 0 if self.reading.by_line else snapshot.rows - self._count()
-        self.lookup = OrderLookup(self.facts, self.reading)
+        self.facts: FactTables = FactTables(snapshot, sql, reusable)
+        self.left_out = self._left_out()
+        self.lookup = OrderLookup(self.facts, sql)
         self.countries = self.lookup.countries()
 
     def close(self) -> None:
         """Frees the memory at once. Otherwise it is freed when no reference to the orders is left."""
         self.facts.close()
 
-    def _count(self) -> int:
-        return int(self.facts.query(f"SELECT count(*) FROM {self.facts.orders}")[0][0])
+    def _left_out(self) -> dict[str, int]:
+        sql = f"SELECT why, count(*) FROM {self.facts.left_out} GROUP BY 1 ORDER BY 1"
+        return dict(self.facts.query(sql))
 
     # -- what can be chosen
 
@@ -186,9 +196,8 @@ class Orders:
         """SQL of the start of an order's bucket."""
         if step is None:
             return "NULL"
-        if step == "week" and self.week_start == "sunday":
-            return "(date_trunc('week', o.local + INTERVAL 1 DAY) - INTERVAL 1 DAY)::TIMESTAMP"
-        return f"date_trunc('{step}', o.local)::TIMESTAMP"
+        origin = ", TIMESTAMP '2000-01-02'" if step == "week" and self.week_start == "sunday" else ""
+        return f"time_bucket(INTERVAL '1 {step}', o.local{origin})"
 
     def _queries(self, sources: Sequence[Source]) -> Iterator[tuple[str, str]]:
         """The sums to select, and the tables to select them from: one query for sources with the same tables."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from cache.analytics.fact_tables import ROW_KEY
+from cache.analytics.order_lookup import ROW_KEY
 from cache.analytics.orders import Orders
 from cache.analytics.periods import Span
 from cache.analytics.values import Absent, Amount

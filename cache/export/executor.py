@@ -166,10 +166,7 @@ class ScanExecutor:
     def _requested_rows(self, snapshot: Snapshot, request: ScanRequest) -> RowNumbers:
         """The row numbers of the page or the selection, in order."""
         if request.selection:
-            number = _unused_name(snapshot.columns)
-            source = self._numbered_source(snapshot, number)
-            setup = self._cache.documents.read(SETUP)
-            return request.selection.row_numbers(self._database, snapshot, setup, source, number)
+            return request.selection.row_numbers(self._database, snapshot, self._cache.documents.read(SETUP))
         if request.query == Query():
             return np.arange(snapshot.rows)[request.page]
         return self._matching_rows(snapshot, request.query)[request.page]

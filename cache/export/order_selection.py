@@ -11,13 +11,15 @@ import numpy.typing as npt
 from pydantic import BaseModel
 
 from cache.analytics.dimensions import order_filter
+from cache.analytics.evidence import choose_reading
 from cache.analytics.fact_tables import KEY, NO_LINES
+from cache.analytics.grouping import grouped, order_key
 from cache.analytics.order_lookup import any_of, line_search_conditions, search_conditions
 from cache.analytics.periods import Span
-from cache.analytics.reading import Reading
+from cache.analytics.role_sql import RoleSql
+from cache.analytics.source_rows import union
 from cache.query.filters import Condition
-from cache.sql import quoted
-from cache.storage.snapshot import Snapshot
+from cache.storage.snapshot import PARQUET, Snapshot
 from cache.table_setup import Setup
 
 
@@ -39,43 +41,44 @@ class OrderSelection(BaseModel, frozen=True):
     masked: frozenset[str] = frozenset()
 
     def row_numbers(
-        self, database: duckdb.DuckDBPyConnection, snapshot: Snapshot, setup: Setup, source: str, number: str
+        self, database: duckdb.DuckDBPyConnection, snapshot: Snapshot, setup: Setup
     ) -> npt.NDArray[np.int64]:
         """Finds the rows of these orders.
 
         Args:
-            database: A database that can read `source`.
+            database: A database.
             snapshot: The generation.
             setup: The set-up of the table.
-            source: SQL of all rows, with their row numbers as a column.
-            number: The name of that column, as an SQL identifier.
 
         Returns:
-            Row numbers, rising. Where the table has a row for each line item, all rows of these orders.
+            Row numbers, rising. Where several rows belong to one order, all rows of these orders.
         """
-        stored_in = snapshot.manifest.source.timezone
-        reading = Reading(snapshot.columns, setup.timezone or self.timezone, stored_in, setup)
-        orders = _orders(reading, snapshot, source, number)
-        matching, search_parameters = self._searched(orders, reading)
+        synced_timezone = snapshot.manifest.source.timezone
+        source_timezone = setup.source_timezone or synced_timezone
+        reading = choose_reading(snapshot, setup, source_timezone)
+        roles = RoleSql(snapshot.columns, reading, setup.timezone or self.timezone, source_timezone, synced_timezone)
+        source = _numbered(snapshot, roles)
+        orders = _orders(roles, snapshot, source)
+        matching, search_parameters = self._searched(orders, roles)
         sold = f"SELECT {KEY} AS key, unnest({orders.lines}) AS l FROM orders"
         sold = f"(SELECT key, l.sku AS sku, l.title AS title FROM ({sold}) WHERE l.quantity IS NOT NULL)"
         clause, parameters = order_filter(Span(*self.span) if self.span else None, self.conditions, sold)
-        facts = ", ".join(f"{sql} AS {name}" for name, sql in reading.facts().items())
-        facts = f"SELECT {KEY} AS key, {facts} FROM orders WHERE NOT {reading.test}"
+        facts = ", ".join(f"{sql} AS {name}" for name, sql in roles.facts().items())
+        facts = f"SELECT {KEY} AS key, {facts} FROM orders WHERE ({roles.left_out()}) IS NULL"
         sql = (
-            f"WITH orders AS NOT MATERIALIZED ({matching}) SELECT {number} FROM ({source}) "
+            f"WITH orders AS NOT MATERIALIZED ({matching}) SELECT {_NUMBER} FROM ({source}) "
             f"WHERE {orders.key} IN (SELECT key FROM ({facts}) AS o WHERE {clause}) ORDER BY 1"
         )
         table = database.sql(sql, params=[*search_parameters, *parameters]).to_arrow_table()
         numbers: npt.NDArray[np.int64] = table.column(0).to_numpy()
         return numbers
 
-    def _searched(self, orders: _Orders, reading: Reading) -> tuple[str, list[str]]:
+    def _searched(self, orders: _Orders, roles: RoleSql) -> tuple[str, list[str]]:
         """SQL of the orders that hold the search text, and its parameters."""
         search = self.search.strip()
         if not search:
             return orders.sql, []
-        row_conditions = search_conditions(reading, self.masked, orders.searched_keys)
+        row_conditions = search_conditions(roles, self.masked, orders.searched_keys)
         line_conditions = line_search_conditions("l")
         matching_lines = (
             f"list_filter({orders.lines}, lambda l: l.quantity IS NOT NULL AND ({any_of(line_conditions)}))"
@@ -91,7 +94,7 @@ class _Orders(NamedTuple):
         sql: One row for each order, with the columns of the source and KEY.
         key: What identifies the order of a source row.
         lines: The line items of an order, as a list.
-        searched_keys: Keys of the source that a search looks in.
+        searched_keys: SQL of the keys that a search looks in.
     """
 
     sql: str
@@ -100,14 +103,23 @@ class _Orders(NamedTuple):
     searched_keys: list[str]
 
 
-def _orders(reading: Reading, snapshot: Snapshot, source: str, number: str) -> _Orders:
-    if not reading.by_line:
-        columns_of_key = snapshot.manifest.key
-        searched = [quoted(name) for name in columns_of_key] if len(columns_of_key) == 1 else []
-        return _Orders(f"SELECT {number} AS {KEY}, * FROM ({source})", number, reading.lines() or NO_LINES, searched)
-    name = quoted(reading.roles["name"].name)
-    key = f"{name}::VARCHAR"
-    columns = [f"any_value({quoted(column.name)}) AS {quoted(column.name)}" for column in snapshot.columns]
-    columns.append(f"flatten(list({reading.lines()})) AS lines")
-    sql = f"SELECT {key} AS {KEY}, {', '.join(columns)} FROM ({source}) WHERE {name} IS NOT NULL GROUP BY {name}"
-    return _Orders(sql, key, "lines", [name])
+def _numbered(snapshot: Snapshot, roles: RoleSql) -> str:
+    """SQL of all rows, with the row number as the column `_NUMBER`."""
+    selects = []
+    first = 0
+    for segment, path in zip(snapshot.manifest.segments, snapshot.paths(PARQUET), strict=True):
+        selects.append(roles.source.rows(path, f"row_number() OVER () + {first - 1} AS {_NUMBER}"))
+        first += segment.rows
+    return union(selects) or roles.source.none(f"0 AS {_NUMBER}")
+
+
+def _orders(roles: RoleSql, snapshot: Snapshot, source: str) -> _Orders:
+    if roles.reading.grain == "order":
+        key = snapshot.manifest.key
+        searched = [roles.source.sql(key[0])] if len(key) == 1 else []
+        return _Orders(f"SELECT {_NUMBER} AS {KEY}, * FROM ({source})", _NUMBER, roles.lines() or NO_LINES, searched)
+    lines = "lines" if roles.reading.grain == "line" else roles.lines() or NO_LINES
+    return _Orders(grouped(source, roles, KEY), order_key(roles), lines, [KEY])
+
+
+_NUMBER = "row_no"

@@ -48,7 +48,7 @@ class Visitor:
         """Names of the columns that the visitor may not see."""
         if self.may("see_personal_data"):
             return frozenset()
-        roles = orders.reading.roles
+        roles = orders.roles
         by_role = {roles[role].name for role in _PERSONAL_ROLES if role in roles}
         return personal_columns(self._settings.personal_columns, orders.columns) | by_role
 

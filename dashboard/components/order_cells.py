@@ -8,8 +8,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from cache.analytics.fact_tables import ROW_KEY
-from cache.analytics.order_lookup import Row
+from cache.analytics.order_lookup import ROW_KEY, Row
 from cache.analytics.orders import Orders
 from cache.storage.row_encoding import compact
 from dashboard import formatting
@@ -20,7 +19,7 @@ NOTHING = "–"
 
 def by_role(orders: Orders, row: Row) -> Row:
     """The row with its values under their roles (cache/roles.py) too, beside the names of its columns."""
-    return {**row, **{role: row.get(column.name) for role, column in orders.reading.roles.items()}}
+    return {**row, **{role: row.get(column.name) for role, column in orders.roles.items()}}
 
 
 def number(row: Row) -> str:

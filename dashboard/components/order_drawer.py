@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from cache.analytics.fact_tables import ROW_KEY
-from cache.analytics.order_lookup import Row
+from cache.analytics.order_lookup import ROW_KEY, Row
 from cache.analytics.orders import Orders
 from dashboard import formatting
 from dashboard.components import order_cells

@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from cache.analytics.fact_tables import ROW_KEY
-from cache.analytics.order_lookup import Page, Row
+from cache.analytics.order_lookup import ROW_KEY, Page, Row
 from cache.analytics.orders import Orders
 from dashboard import data, formatting
 from dashboard.components import order_cells
@@ -140,7 +139,7 @@ _USUAL = (
 
 
 def _usual_columns(orders: Orders) -> dict[str, _OrderColumn]:
-    return {each.header.label: each for each in _USUAL if not each.needs or each.needs in orders.reading.roles}
+    return {each.header.label: each for each in _USUAL if not each.needs or each.needs in orders.roles}
 
 
 def _source_column(name: str) -> _OrderColumn:

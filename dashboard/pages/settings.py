@@ -106,7 +106,7 @@ def _shop(session: Session, orders: Orders) -> None:
                 lambda code: code or "Default: the one with the most orders",
                 "The currency that pages open with. Amounts in different currencies are never added.",
             )
-            if "taxes_included" not in orders.reading.roles:
+            if "taxes_included" not in orders.roles:
                 _select(
                     "Tax",
                     _key("taxes"),
@@ -118,7 +118,7 @@ def _shop(session: Session, orders: Orders) -> None:
 
 
 def _roles(orders: Orders) -> None:
-    assigned = orders.reading.roles
+    assigned = orders.roles
     for group, roles in role_groups().items():
         count = sum(role in assigned for role in roles)
         expanded = not assigned.keys() & set(roles[:2])

@@ -197,7 +197,7 @@ def _storage(manifest: Manifest) -> None:
 
 def _columns(session: Session, manifest: Manifest) -> None:
     orders = session.backend.orders.newest(manifest.generation)
-    meanings = {column.name: ROLES[role].words for role, column in orders.reading.roles.items()}
+    meanings = {column.name: ROLES[role].words for role, column in orders.roles.items()}
     misfits, zero_dates = _counts(manifest, "misfits"), _counts(manifest, "zero_dates")
     lines = []
     for column in manifest.columns:

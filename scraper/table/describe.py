@@ -159,7 +159,7 @@ def _from_show(exporter: Exporter, database: str, name: str, dialect: StatementD
         database=database,
         name=name,
         columns=tuple(
-            make_column([row["Field"], row["Type"], *_type_parts(str(row["Type"]), row["Null"])], places)
+            make_column([row["Field"], row["Type"], *type_parts(str(row["Type"]), row["Null"])], places)
             for row in columns
         ),
         server="",
@@ -187,7 +187,7 @@ def _from_export(exporter: Exporter, database: str, name: str, dialect: Statemen
         column_charset = re.search(r"CHARACTER SET (\w+)", options)
         bare = _STRING.sub("", options).partition(" GENERATED ")[0]  # a default or a comment may say anything
         nullable = "NO" if " NOT NULL" in bare else "YES"
-        rows.append([column.replace("``", "`"), full, *_type_parts(full, nullable)])
+        rows.append([column.replace("``", "`"), full, *type_parts(full, nullable)])
         charsets.append(column_charset[1] if column_charset else table_charset[1] if table_charset else None)
     places = key_places(_exported_index(rest, {row[0]: row[3] for row in rows}))
     columns = tuple(make_column(row, places) for row in rows)
@@ -270,7 +270,7 @@ def _kind(full: str, base: str, digits: int) -> Kind:
     return "bytes" if base in BINARY_TYPES else _KINDS.get(base, "text")
 
 
-def _type_parts(full: str, nullable: str | None) -> list[str | None]:
+def type_parts(full: str, nullable: str | None) -> list[str | None]:
     """What a full type says, as information_schema has it apart: see `make_column`."""
     match = re.match(_TYPE, full)
     assert match is not None

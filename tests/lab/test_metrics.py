@@ -82,7 +82,7 @@ def test_metrics_are_those_of_mariadb(lab: Lab, opened: dict[str, Orders], numbe
 def computed(lab: Lab, zone: str, span: Span, filters: dict[str, str], returns: Returns) -> dict[str, Any]:
     start, end = (utc(bound, zone) for bound in span)
     where = " AND ".join(["test = 0", *map(_holds, filters)])
-    placed, values = f"created_at >= '{start}' AND created_at < '{end}'", list(filters.values())
+    placed, values = f"processed_at >= '{start}' AND processed_at < '{end}'", list(filters.values())
     goods = (
         "(SELECT SUM(l.price * l.quantity) FROM JSON_TABLE(line_items, '$[*]' COLUMNS "
         "(price DECIMAL(12,2) PATH '$.price', quantity INT PATH '$.quantity')) AS l)"
@@ -93,7 +93,7 @@ def computed(lab: Lab, zone: str, span: Span, filters: dict[str, str], returns: 
     buyer = "COALESCE(CAST(customer_id AS CHAR), NULLIF(LOWER(email), ''))"
     earlier = (
         f"EXISTS (SELECT 1 FROM orders AS e WHERE e.test = 0 AND {_of('e', buyer)} = {_of('o', buyer)} "
-        "AND (e.created_at, e.id) < (o.created_at, o.id))"
+        "AND (e.processed_at, e.id) < (o.processed_at, o.id))"
     )
     refunds = (
         "JSON_TABLE(o.refunds, '$[*]' COLUMNS (at CHAR(20) PATH '$.created_at', amount DECIMAL(12,2) PATH "
@@ -105,7 +105,7 @@ def computed(lab: Lab, zone: str, span: Span, filters: dict[str, str], returns: 
         cursor.execute(
             f"SELECT COUNT(*), SUM({goods}), SUM(total_discounts), SUM(total_shipping), "
             "SUM(IF(taxes_included, 0, total_tax)), SUM(total_price), COUNT(fulfilled_at), "
-            f"SUM(TIMESTAMPDIFF(SECOND, created_at, fulfilled_at)), SUM({pieces}), COUNT(DISTINCT {buyer}), "
+            f"SUM(TIMESTAMPDIFF(SECOND, processed_at, fulfilled_at)), SUM({pieces}), COUNT(DISTINCT {buyer}), "
             f"COUNT(DISTINCT IF({earlier}, {buyer}, NULL)), COUNT(DISTINCT IF({earlier}, NULL, {buyer})) "
             f"FROM orders AS o WHERE {where} AND {placed}",
             values,

@@ -20,7 +20,6 @@ from shop_factory import SHOP_COLUMNS, shop
 
 from cache.analytics.orders import Orders
 from cache.analytics.periods import Span
-from cache.analytics.reading import Reading
 from cache.export.order_selection import OrderSelection
 from cache.query.filters import Condition
 from cache.schema import Column
@@ -154,7 +153,6 @@ def test_a_table_with_a_row_per_line_item_exports_all_rows_of_its_orders(
             ("#2", "b@x.example", "2026-01-02 10:00:00 +0000", "USD", "pending", "Cup", "1"),
         )
     ]
-    assert Reading(columns, ZONE, "UTC").by_line
     with dashboard(tmp_path) as running:
         head = publish(running.cache, made, columns=columns, segments=1)
         secret = running.cache.documents.read(API_KEYS).secret

@@ -1,0 +1,303 @@
+"""Chooses the reading of a table from its names and its data.
+
+Names propose columns for each role (cache/roles.py). The data decides between them, in which style texts are written,
+what one row is, and whether prices include tax. What it does not decide stays a question of the reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from typing import Any, NamedTuple, get_args
+
+import duckdb
+
+from cache.analytics.grouping import grouped
+from cache.analytics.reading import Grain, Question, Reading
+from cache.analytics.role_sql import RoleSql
+from cache.analytics.source_rows import SourceColumns, union
+from cache.analytics.text_values import (
+    AmountStyle,
+    InstantStyle,
+    amount_counts,
+    instant_counts,
+    instant_sql,
+)
+from cache.roles import ROLES, candidates
+from cache.schema import Column
+from cache.storage.snapshot import PARQUET, Snapshot
+from cache.table_setup import Setup
+
+SAMPLED_ROWS = 200_000  # whole segments, spread over the table, until there are that many rows
+MIN_REPEATED = 0.05  # share of rows that repeat an order before a row is taken for less than an order
+AGREEING = 0.95  # share of groups, or of orders, that has to agree
+MIN_SPREAD_DAYS, MAX_IMPORT_DAYS = 28, 2  # dates of an import lie on few days while the others spread over weeks
+
+_AMOUNT_ROLES = (
+    "total", "subtotal", "discounts", "shipping", "tax", "refunded", "line_quantity", "line_price"
+)  # fmt: skip
+_INSTANT_ROLES = ("created_at", "updated_at", "cancelled_at", "fulfilled_at")
+_NESTED_ROLES = ("line_items", "refunds")
+_TIMES = ("datetime", "timestamp", "date")
+
+
+def choose_reading(snapshot: Snapshot, setup: Setup, timezone: str) -> Reading:
+    """Chooses a reading.
+
+    Args:
+        snapshot: The generation.
+        setup: What people decided; it is never overruled.
+        timezone: IANA zone of times that name none.
+    """
+    with closing(duckdb.connect(config={"threads": 2, "memory_limit": "192MB"})) as database:
+        database.execute("SET TimeZone = 'UTC'")
+        return _Chooser(database, snapshot, setup, timezone).reading()
+
+
+class _Chooser:
+    """Chooses one reading, step by step: each step uses what the ones before have decided."""
+
+    def __init__(self, database: duckdb.DuckDBPyConnection, snapshot: Snapshot, setup: Setup, timezone: str) -> None:
+        self._database = database
+        self._columns = snapshot.columns
+        self._setup = setup
+        self._timezone = timezone
+        self._source = SourceColumns(snapshot.columns)
+        self._questions: list[Question] = []
+        sample = _sample(snapshot)
+        database.execute(f"CREATE TEMP VIEW sampled AS {sample or self._source.none()}")
+
+    def reading(self) -> Reading:
+        amounts = self._amount_styles()
+        instants, dates_open = self._instant_styles()
+        roles, fallbacks = self._roles(instants)
+        if roles.get("created_at") in dates_open:
+            self._questions.append("dates")
+        reading = Reading(
+            roles=roles,
+            fallbacks=fallbacks,
+            amounts={name: style for name, style in amounts.items() if name in roles.values()},
+            instants={n: style for n, style in instants.items() if n in {*roles.values(), *fallbacks.values()}},
+            connections=self._connections(roles),
+        )
+        grain, identity = self._grain(reading)
+        reading = reading.model_copy(update={"grain": grain, "identity": identity})
+        return self._arithmetic(reading)
+
+    # -- styles
+
+    def _amount_styles(self) -> dict[str, AmountStyle]:
+        """The style of each column of amounts in text. Columns of one table are written alike where one is unclear."""
+        names = {c.name for role in _AMOUNT_ROLES for c in self._candidates(role) if c.kind == "text"}
+        counts = {name: self._one(amount_counts(self._source.sql(name))) for name in sorted(names)}
+        total = {style: sum(each[style] for each in counts.values()) for style in ("point", "comma", "undecided")}
+        common: AmountStyle = "comma" if total["comma"] > total["point"] else "point"
+        if total["undecided"] and not total["point"] and not total["comma"]:
+            self._questions.append("amounts")
+        styles: dict[str, AmountStyle] = {}
+        for name, each in counts.items():
+            decided = each["point"] or each["comma"]
+            styles[name] = ("comma" if each["comma"] > each["point"] else "point") if decided else common
+        return {**styles, **{name: style for name, style in self._setup.amounts.items() if name in names}}
+
+    def _instant_styles(self) -> tuple[dict[str, InstantStyle], set[str]]:
+        """The style of each column of instants in text or whole numbers, and the columns that may mean two things."""
+        names = {
+            column.name for role in _INSTANT_ROLES for column in self._candidates(role) if column.kind not in _TIMES
+        }
+        styles: dict[str, InstantStyle] = {}
+        undecided: set[str] = set()
+        for name in sorted(names):
+            counts = self._one(instant_counts(self._source.sql(name)))
+            best = max(get_args(InstantStyle), key=lambda style: counts[style])
+            if counts[best] == 0 and counts["undecided"] == 0:
+                continue
+            if counts["undecided"] and best not in ("day_first", "month_first"):
+                undecided.add(name)
+                best = "month_first"
+            styles[name] = best
+        decided = [style for name, style in styles.items() if name not in undecided and style.endswith("_first")]
+        for name in undecided if decided else ():
+            styles[name] = decided[0]
+        chosen = {name: style for name, style in self._setup.instants.items() if name in styles}
+        return {**styles, **chosen}, set() if decided else undecided - chosen.keys()
+
+    # -- roles
+
+    def _roles(self, instants: Mapping[str, InstantStyle]) -> tuple[dict[str, str], dict[str, str]]:
+        """The column of each role, and the dates that stand in where a date is missing."""
+        by_name = {column.name: column for column in self._columns}
+        roles: dict[str, str] = {}
+        fallbacks: dict[str, str] = {}
+        for role in ROLES:
+            listed = self._candidates(role)
+            if role in _INSTANT_ROLES and role not in self._setup.columns:
+                listed = self._dated(listed, instants)
+                if role == "created_at" and len(listed) > 1 and self._has_blanks(listed[0].name):
+                    fallbacks[role] = listed[1].name
+            if role in self._setup.columns:
+                column = by_name.get(self._setup.columns[role])
+                listed = [column] if column is not None and column.kind in ROLES[role].kinds else []
+            if listed:
+                roles[role] = listed[0].name
+        if "line_items" in roles:  # a table of orders with their items: `price` or `title` are of something else
+            for role in ("line_title", "line_sku", "line_quantity", "line_price"):
+                if role not in self._setup.columns:
+                    roles.pop(role, None)
+        return roles, fallbacks
+
+    def _dated(self, listed: Sequence[Column], instants: Mapping[str, InstantStyle]) -> list[Column]:
+        """The columns that hold dates, without those that are nearly constant while another one spreads."""
+        spans: dict[str, _Dates] = {}
+        for column in listed:
+            if column.kind in _TIMES or column.name in instants:
+                spans[column.name] = self._dates(column, instants.get(column.name))
+        filled = [column for column in listed if column.name in spans and spans[column.name].values]
+        spread = any(spans[column.name].days >= MIN_SPREAD_DAYS for column in filled)
+        imported = [c for c in filled if spread and spans[c.name].days <= MAX_IMPORT_DAYS]
+        most = max((spans[column.name].values for column in filled), default=0)
+        sparse = [c for c in filled if c not in imported and spans[c.name].values < most / 2]
+        return [c for c in filled if c not in imported and c not in sparse] + sparse
+
+    def _dates(self, column: Column, style: InstantStyle | None) -> _Dates:
+        name = self._source.sql(column.name)
+        at = instant_sql(name, style, self._timezone) if style else name
+        dates = f"SELECT ({at})::DATE AS day FROM sampled"
+        return _Dates(*self._row(f"SELECT count(day), count(DISTINCT day) FROM ({dates})"))
+
+    def _has_blanks(self, name: str) -> bool:
+        return self._filled((name,)) < int(self._row("SELECT count(*) FROM sampled")[0])
+
+    def _connections(self, roles: Mapping[str, str]) -> tuple[str, ...]:
+        """Columns with JSON in the GraphQL shape."""
+        found = []
+        for role in _NESTED_ROLES:
+            if role in roles:
+                text = f"try(json_extract_string({self._source.sql(roles[role])}, '$'))"
+                kinds = "count(*) FILTER (k = 'OBJECT'), count(*) FILTER (k = 'ARRAY')"
+                objects, lists = self._row(f"SELECT {kinds} FROM (SELECT try(json_type({text})) AS k FROM sampled)")
+                if objects > lists:
+                    found.append(roles[role])
+        return tuple(found)
+
+    # -- grain
+
+    def _grain(self, reading: Reading) -> tuple[Grain, tuple[str, ...]]:
+        roles = reading.roles
+        if "name" not in roles:
+            return "order", ()
+        number = (roles["name"],)
+        with_shop = (roles["shop"], roles["name"]) if "shop" in roles else number
+        identity = with_shop if self._orders(with_shop) > self._orders(number) else number
+        chosen = self._setup.grain
+        if chosen:
+            return chosen, () if chosen == "order" else identity
+        rows, orders = self._filled(number), self._orders(identity)
+        if not rows or 1 - orders / rows < MIN_REPEATED:
+            return "order", ()
+        sql = RoleSql(self._columns, reading, "UTC", self._timezone, self._timezone)
+        lines = [role for role in ("line_title", "line_sku", "line_quantity", "line_price") if role in roles]
+        if len(lines) >= 2 and self._agree(identity, sql) >= AGREEING:
+            return "line", identity
+        if "updated_at" in roles:
+            versions = self._orders((*identity, roles["updated_at"]))
+            if versions >= rows * AGREEING:
+                return "version", identity
+        if len(lines) < 2 or not self._unique_ids():
+            self._questions.append("grain")
+        return "order", ()
+
+    def _filled(self, identity: Sequence[str]) -> int:
+        return int(self._row(f"SELECT count(*) FROM sampled WHERE {self._present(identity)}")[0])
+
+    def _orders(self, identity: Sequence[str]) -> int:
+        columns = ", ".join(self._source.sql(name) for name in identity)
+        sql = f"SELECT count(*) FROM (SELECT DISTINCT {columns} FROM sampled WHERE {self._present(identity[-1:])})"
+        return int(self._row(sql)[0])
+
+    def _present(self, identity: Sequence[str]) -> str:
+        return " AND ".join(f"coalesce({self._source.sql(name)}::VARCHAR, '') <> ''" for name in identity)
+
+    def _agree(self, identity: Sequence[str], sql: RoleSql) -> float:
+        """The share of orders whose rows do not contradict each other in total and currency."""
+        amounts = [f"nullif({sql.amount(role)}, 0)" for role in ("total", "subtotal") if role in sql.roles]
+        texts = [f"nullif({sql.text('currency')}, '')"] if "currency" in sql.roles else []
+        if not amounts:
+            return 1.0
+        same = " AND ".join(f"count(DISTINCT {value}) <= 1" for value in (*amounts, *texts))
+        columns = ", ".join(self._source.sql(name) for name in identity)
+        groups = f"SELECT {same} AS same FROM sampled WHERE {self._present(identity)} GROUP BY {columns}"
+        return float(self._row(f"SELECT coalesce(avg(same::INT), 1) FROM ({groups})")[0])
+
+    def _unique_ids(self) -> bool:
+        ids = [c.name for c in self._columns if c.name.casefold() == "id"]
+        return (
+            bool(ids) and self._orders(ids[:1]) == self._filled(ids[:1]) == self._row("SELECT count(*) FROM sampled")[0]
+        )
+
+    # -- arithmetic
+
+    def _arithmetic(self, reading: Reading) -> Reading:
+        """Decides whether prices include tax, and how many orders add up."""
+        sql = RoleSql(self._columns, reading, "UTC", self._timezone, self._timezone)
+        rows = grouped("SELECT * FROM sampled", sql)
+        orders = int(self._row(f"SELECT count(*) FROM ({rows})")[0])
+        included = self._setup.taxes_included
+        share: float | None = None
+        if {"total", "subtotal"} <= sql.roles.keys():
+            goods = f"{sql.amount('subtotal')} + coalesce({sql.amount('shipping')}, 0)"
+            taxed = f"coalesce({sql.amount('tax')}, 0)"
+            parts = f"SELECT {sql.amount('total')} AS total, {goods} AS goods, {taxed} AS tax, "
+            parts += f"{sql.flag('taxes_included')} AS flag FROM ({rows})"
+            inside, outside = "abs(total - goods) <= 0.02", "abs(total - goods - tax) <= 0.02"
+            counts = f"count(*), count(*) FILTER ({inside}), count(*) FILTER ({outside})"
+            with_tax, within, on_top = self._row(f"SELECT {counts} FROM ({parts}) WHERE tax <> 0")
+            if included is None and "taxes_included" not in sql.roles and with_tax:
+                if max(within, on_top) >= with_tax * AGREEING:
+                    included = within > on_top
+                else:
+                    included = within > on_top
+                    self._questions.append("tax")
+            says = "flag" if "taxes_included" in sql.roles and included is None else str(bool(included))
+            right = f"CASE WHEN {says} THEN {inside} ELSE {outside} END"
+            share = self._row(f"SELECT avg(({right})::INT) FROM ({parts}) WHERE total IS NOT NULL")[0]
+        return reading.model_copy(
+            update={
+                "taxes_included": bool(included),
+                "questions": tuple(dict.fromkeys(self._questions)),
+                "orders": orders,
+                "adds_up": share,
+            }
+        )
+
+    # -- queries
+
+    def _candidates(self, role: str) -> list[Column]:
+        return candidates(self._columns, role)
+
+    def _row(self, sql: str) -> tuple[Any, ...]:
+        row = self._database.execute(sql).fetchone()
+        assert row is not None
+        return row
+
+    def _one(self, terms: Mapping[str, str]) -> dict[str, int]:
+        """The results of some aggregates, by name."""
+        row = self._row(f"SELECT {', '.join(terms.values())} FROM sampled")
+        return dict(zip(terms, row, strict=True))
+
+
+class _Dates(NamedTuple):
+    """How many dates a column holds, and on how many days."""
+
+    values: int
+    days: int
+
+
+def _sample(snapshot: Snapshot) -> str:
+    """SQL of the rows that the reading is chosen from."""
+    source = SourceColumns(snapshot.columns)
+    segments = [
+        (s, path) for s, path in zip(snapshot.manifest.segments, snapshot.paths(PARQUET), strict=True) if s.rows
+    ]
+    step = max(1, -(-sum(segment.rows for segment, _ in segments) // SAMPLED_ROWS))
+    return union(source.rows(path) for _, path in segments[::step])

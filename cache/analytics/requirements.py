@@ -1,0 +1,71 @@
+"""What figures, dimensions and pages need of a table. Where a column is missing, `missing` names it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Literal
+
+from cache.roles import ROLES
+
+Requirement = Literal[
+    "gross sales",
+    "discounts",
+    "shipping",
+    "taxes",
+    "total sales",
+    "returns",
+    "dates of returns",
+    "dates",
+    "payment status",
+    "fulfilment status",
+    "fulfilment time",
+    "channel",
+    "country",
+    "currency",
+    "discount code",
+    "customers",
+    "products",
+]
+"""What figures, dimensions and pages need of a table."""
+
+# The roles that each requirement needs. Where there are several lists, any one of them is enough.
+_ROLES: Mapping[Requirement, tuple[tuple[str, ...], ...]] = {
+    "gross sales": (("subtotal", "discounts"),),
+    "discounts": (("discounts",),),
+    "shipping": (("shipping",),),
+    "taxes": (("tax",),),
+    "total sales": (("total",),),
+    "returns": (("refunded",), ("refunds",)),
+    "dates of returns": (("refunds",),),
+    "dates": (("created_at",),),
+    "payment status": (("financial_status",),),
+    "fulfilment status": (("fulfillment_status",),),
+    "fulfilment time": (("fulfilled_at", "created_at"),),
+    "channel": (("channel",),),
+    "country": (("address",), ("country",)),
+    "currency": (("currency",),),
+    "discount code": (("discount_code",),),
+    "customers": (("customer_id",), ("email",)),
+    "products": (("line_items",), ("line_title", "line_quantity", "line_price")),
+}
+
+
+def missing(roles: Collection[str]) -> dict[Requirement, str]:
+    """What a table does not have.
+
+    Args:
+        roles: The roles that its columns play.
+
+    Returns:
+        Requirement that the table does not meet -> a sentence that names the missing column.
+    """
+    sentences: dict[Requirement, str] = {}
+    for requirement, choices in _ROLES.items():
+        if not any(all(role in roles for role in needed) for needed in choices):
+            wanted = " or ".join(
+                " and ".join(ROLES[role].words for role in needed if role not in roles) for needed in choices
+            )
+            sentences[requirement] = f"No {requirement}: the table has no column for {wanted}."
+    if "returns" in sentences:
+        sentences.pop("dates of returns", None)
+    return sentences

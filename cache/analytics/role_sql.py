@@ -1,0 +1,236 @@
+"""The SQL that reads each role out of a table, by a reading.
+
+Where a table has no column for a role, the SQL is NULL or an empty text (cache/analytics/requirements.py).
+
+REST: https://shopify.dev/docs/api/admin-rest/latest/resources/order
+Export: https://help.shopify.com/en/manual/fulfillment/managing-orders/exporting-orders
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cache.analytics.reading import Reading
+from cache.analytics.source_rows import SourceColumns
+from cache.analytics.text_values import AMOUNT, amount_sql, instant_sql
+from cache.schema import Column
+
+
+class RoleSql:
+    """SQL of the roles of one table, over rows with the names of SourceColumns.
+
+    Attributes:
+        reading: What the columns mean.
+        source: The columns.
+        roles: Role -> the column that plays it.
+        timezone: IANA zone of the shop's clock.
+    """
+
+    def __init__(
+        self, columns: Sequence[Column], reading: Reading, timezone: str, source_timezone: str, synced_timezone: str
+    ) -> None:
+        """Compiles nothing yet.
+
+        Args:
+            columns: The columns.
+            reading: What they mean.
+            timezone: IANA zone of the shop's clock.
+            source_timezone: IANA zone of times that name none.
+            synced_timezone: IANA zone by which the sync read DATETIME columns.
+        """
+        by_name = {column.name: column for column in columns}
+        self.reading = reading
+        self.source = SourceColumns(columns)
+        self.roles = {role: by_name[name] for role, name in reading.roles.items()}
+        self._fallbacks = {role: by_name[name] for role, name in reading.fallbacks.items()}
+        self.timezone = timezone
+        self._source_timezone = source_timezone
+        self._synced_timezone = synced_timezone
+
+    def facts(self) -> dict[str, str]:
+        """SQL of each column of the table of facts, by name; NULL, or an empty text, where the table has none."""
+        discounts = f"abs({self.amount('discounts')})"  # some tables write them with a minus
+        included = self.flag("taxes_included") if "taxes_included" in self.roles else str(self.reading.taxes_included)
+        return {
+            "created_at": self.instant("created_at"),
+            "local": f"timezone('{self.timezone}', {self.instant('created_at')})",
+            "status": self.text("financial_status"),
+            "fulfilment": self.text("fulfillment_status"),
+            "channel": self.text("channel"),
+            "country": self._country(),
+            "currency": f"upper(trim({self.text('currency')}))",
+            "discount": self.text("discount_code"),
+            "customer": self._customer(),
+            "gross": f"{self.amount('subtotal')} + {discounts}",
+            "discounts": discounts,
+            "shipping": self.amount("shipping"),
+            "tax": f"CASE WHEN {included} THEN 0 ELSE {self.amount('tax')} END",
+            "total": self.amount("total"),
+            "returned": self._returned(),
+            "fulfilling": f"epoch({self.instant('fulfilled_at')} - {self.instant('created_at')})::BIGINT",
+        }
+
+    def left_out(self) -> str:
+        """SQL of why a row is no order: `test`, `deleted`, `draft`; NULL for an order."""
+        return (
+            f"CASE WHEN {self.flag('deleted')} THEN 'deleted' WHEN {self.flag('test')} THEN 'test' "
+            f"WHEN lower({self.text('order_status')}) IN ({_DRAFTS}) THEN 'draft' "
+            f"WHEN lower({self.text('draft_status')}) IN ('open', 'invoice_sent') THEN 'draft' END"
+        )
+
+    def refunds(self) -> str | None:
+        """SQL of the refunds of a row, as a list of (local, amount); `local` is on the shop's clock."""
+        if "refunds" not in self.roles:
+            return None
+        local = f"timezone('{self.timezone}', try_cast(r.created_at AS TIMESTAMPTZ))"
+        each = f"struct_pack(local := {local}, amount := {_REFUND_AMOUNT})"
+        return f"list_transform({self._refund_list()}, lambda r: {each})"
+
+    def lines(self) -> str | None:
+        """SQL of the line items of a row, as a list of (sku, title, quantity, price)."""
+        if "line_items" in self.roles:
+            one = (
+                "struct_pack(sku := coalesce(l.sku, ''), title := coalesce(l.title, l.name, ''), "
+                f"quantity := try_cast(l.quantity AS BIGINT), price := try_cast({_LINE_PRICE} AS {AMOUNT}))"
+            )
+            return f"list_transform({self._list('line_items', _LINE)}, lambda l: {one})"
+        if "line_quantity" not in self.roles:
+            return None
+        quantity = f"try_cast({self.amount('line_quantity')} AS BIGINT)"
+        return (
+            f"[struct_pack(sku := {self.text('line_sku')}, title := {self.text('line_title')}, "
+            f"quantity := {quantity}, price := {self.amount('line_price')}::{AMOUNT})]"
+        )
+
+    @property
+    def country_name(self) -> str:
+        """SQL of the country's name; its code where there is no name."""
+        return self._in_address("country") if "address" in self.roles else self._country()
+
+    def instant(self, role: str) -> str:
+        """SQL of a role as an instant."""
+        columns = [self.roles[role]] if role in self.roles else []
+        columns += [self._fallbacks[role]] if role in self._fallbacks else []
+        instants = [self._instant(column) for column in columns]
+        return f"coalesce({', '.join(instants)})" if len(instants) > 1 else (instants or ["NULL::TIMESTAMPTZ"])[0]
+
+    def _instant(self, column: Column) -> str:
+        name = self.source.sql(column.name)
+        style = self.reading.instants.get(column.name)
+        if style:
+            return instant_sql(name, style, self._source_timezone)
+        if column.kind == "date":
+            return f"timezone('{self.timezone}', {name}::TIMESTAMP)"
+        return self.corrected(column) if column.kind in ("datetime", "timestamp") else "NULL::TIMESTAMPTZ"
+
+    def corrected(self, column: Column) -> str:
+        """SQL of a column; DATETIME values are read in the time zone of the settings."""
+        name = self.source.sql(column.name)
+        if column.kind == "datetime" and self._source_timezone != self._synced_timezone:
+            return f"timezone('{self._source_timezone}', timezone('{self._synced_timezone}', {name}))"
+        return name
+
+    def column(self, role: str) -> str:
+        """SQL of the column that plays a role."""
+        return self.source.sql(self.roles[role].name)
+
+    def text(self, role: str) -> str:
+        """SQL of a role as text; '' where there is none."""
+        return f"coalesce({self.column(role)}, '')" if role in self.roles else "''"
+
+    def flag(self, role: str) -> str:
+        """SQL of a role as true or false. An instant means true."""
+        if role not in self.roles:
+            return "false"
+        if self.roles[role].kind in ("datetime", "timestamp", "date"):
+            return f"{self.column(role)} IS NOT NULL"
+        return f"coalesce(lower(trim({self.column(role)}::VARCHAR)), '') NOT IN ({_FALSE})"
+
+    def amount(self, role: str) -> str:
+        """SQL of a role as an exact amount."""
+        if role not in self.roles:
+            return _NO_AMOUNT
+        column = self.column(role)
+        match self.roles[role].kind:
+            case "decimal":
+                return column
+            case "float" | "double":  # the shortest number that reads the same: 12345.67, where FLOAT holds 12345.6699
+                return f"round(try_cast({column}::VARCHAR AS {AMOUNT}), 2)"
+            case "text":
+                return amount_sql(column, self.reading.amounts.get(self.roles[role].name, "point"))
+            case "json":
+                return f"try_cast({_in_money_set(column)} AS {AMOUNT})"
+        return f"try_cast({column} AS {AMOUNT})"
+
+    # -- values
+
+    def _returned(self) -> str:
+        if "refunded" in self.roles or "refunds" not in self.roles:
+            return f"abs({self.amount('refunded')})"
+        return f"coalesce(list_sum(list_transform({self._refund_list()}, lambda r: {_REFUND_AMOUNT})), 0)"
+
+    def _customer(self) -> str:
+        """SQL of a number for the customer: a hash of customer number, else of e-mail; NULL without both."""
+        texts = [f"nullif({self.column('customer_id')}::VARCHAR, '')"] if "customer_id" in self.roles else []
+        texts += [f"nullif(lower({self.column('email')}), '')"] if "email" in self.roles else []
+        if not texts:
+            return "NULL::UBIGINT"
+        text = f"coalesce({', '.join(texts)})"
+        return f"CASE WHEN {text} IS NOT NULL THEN hash({text}) END"
+
+    def _country(self) -> str:
+        """The country's code, or its name without one."""
+        if "address" in self.roles:
+            return f"coalesce(nullif({self._in_address('country_code')}, ''), {self._in_address('country')}, '')"
+        return self.text("country")
+
+    def _in_address(self, field: str) -> str:
+        """A field of the address; NULL where it is no JSON."""
+        return f"try(json_extract_string({_unwrapped(self.column('address'))}, '$.{field}'))"
+
+    def _list(self, role: str, element: str) -> str:
+        """A JSON list as a list of structs; NULL where it is anything else.
+
+        Args:
+            role: The role of its column.
+            element: The structure of an element, as from_json takes it.
+        """
+        text = _unwrapped(self.column(role))
+        if self.roles[role].name not in self.reading.connections:
+            return f"try(from_json({text}, '[{element}]'))"
+        connection = f'try(from_json({text}, \'{{"edges":[{{"node":{element}}}],"nodes":[{element}]}}\'))'
+        return f"coalesce(list_transform({connection}.edges, lambda edge: edge.node), {connection}.nodes)"
+
+    def _refund_list(self) -> str:
+        return self._list("refunds", _REFUND)
+
+
+def _unwrapped(column: str) -> str:
+    """SQL of JSON text, also where it was encoded twice."""
+    return f"try(json_extract_string({column}, '$'))"
+
+
+def _in_money_set(column: str) -> str:
+    """SQL of the amount in the shop's currency out of a price set in JSON."""
+    json = _unwrapped(column)
+    return (
+        f"coalesce(try({json}->>'$.shop_money.amount'), try({json}->>'$.shopMoney.amount'), try({json}->>'$.amount'))"
+    )
+
+
+_NO_AMOUNT = f"NULL::{AMOUNT}"
+_FALSE = "'', '0', 'false', 'f', 'no', 'n', 'null'"
+_DRAFTS = "'draft', 'auto-draft', 'checkout-draft'"
+_MONEY_SETS = '"{0}":{{"shop_money":{{"amount":"VARCHAR"}}}},"{1}":{{"shopMoney":{{"amount":"VARCHAR"}}}}'
+_LINE = (
+    '{"sku":"VARCHAR","title":"VARCHAR","name":"VARCHAR","quantity":"VARCHAR","price":"VARCHAR",'
+    + _MONEY_SETS.format("price_set", "originalUnitPriceSet")
+    + "}"
+)
+_LINE_PRICE = "coalesce(l.price, l.price_set.shop_money.amount, l.originalUnitPriceSet.shopMoney.amount)"
+_REFUND = '{"created_at":"VARCHAR","amount":"VARCHAR","transactions":[{"amount":"VARCHAR"}]}'
+# A refund's own amount, as some exports write it, else that of its transactions, as Shopify does.
+_REFUND_AMOUNT = (
+    "coalesce(try_cast(r.amount AS DECIMAL(18, 4)), "
+    "list_sum(list_transform(r.transactions, lambda t: try_cast(t.amount AS DECIMAL(18, 4)))))"
+)

@@ -1,0 +1,71 @@
+"""The rows of the source in the Parquet files of a generation, as SQL in which no name can collide with another.
+
+A source may call a column `file`, `key` or `l`. So SQL sees its columns as `c0`, `c1`, … by their places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from cache.schema import Column, Kind
+from cache.sql import literal
+
+_SQL_TYPES: Mapping[Kind, str] = {
+    "integer": "BIGINT",
+    "boolean": "BIGINT",
+    "unsigned": "UBIGINT",
+    "float": "FLOAT",
+    "double": "DOUBLE",
+    "date": "DATE",
+    "datetime": "TIMESTAMPTZ",
+    "timestamp": "TIMESTAMPTZ",
+    "bytes": "BLOB",
+}
+
+
+class SourceColumns:
+    """The columns of a source and their names in SQL.
+
+    Args:
+        columns: The columns, in the order of the Parquet files.
+    """
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self.columns = columns
+        self._names = {column.name: f"c{place}" for place, column in enumerate(columns)}
+
+    @property
+    def names(self) -> list[str]:
+        """The names in SQL, in the order of the columns."""
+        return list(self._names.values())
+
+    def sql(self, column: str) -> str:
+        """The name of a column in SQL."""
+        return self._names[column]
+
+    def rows(self, path: Path, *values: str) -> str:
+        """SQL of the rows of one file.
+
+        Args:
+            path: A Parquet file.
+            values: Further values of each row, as SQL with names.
+        """
+        selected = ", ".join(("*", *values))
+        return f"SELECT {selected} FROM read_parquet({literal(str(path))}) AS source({', '.join(self.names)})"
+
+    def none(self, *values: str) -> str:
+        """SQL of no rows, with the same columns."""
+        columns = (f"NULL::{_sql_type(c)} AS {name}" for c, name in zip(self.columns, self.names, strict=True))
+        return f"SELECT {', '.join((*columns, *values))} WHERE false"
+
+
+def union(selects: Iterable[str]) -> str:
+    """SQL of the rows of several SELECTs, in their order."""
+    return " UNION ALL ".join(selects)
+
+
+def _sql_type(column: Column) -> str:
+    if column.kind == "decimal":
+        return f"DECIMAL({column.digits}, {column.decimals})"
+    return _SQL_TYPES.get(column.kind, "VARCHAR")

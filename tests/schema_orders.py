@@ -1,0 +1,81 @@
+"""Orders of a schema of the corpus, read by the product."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from tempfile import TemporaryDirectory
+
+from cache_factory import cache_in, publish
+from schema_corpus import Schema
+
+from cache.analytics.orders import Orders
+from cache.schema import Column
+from cache.table_setup import Setup
+from scraper.table.describe import make_column, type_parts
+
+Row = dict[str, str | None]
+
+
+def columns_of(schema: Schema) -> tuple[Column, ...]:
+    """The columns with the kinds that a first load finds."""
+    places = {column.name: column.key for column in schema.columns if column.key}
+    return tuple(
+        _inferred(
+            make_column([name, type, *type_parts(type, "YES" if nullable else "NO")], places),
+            [row[name] for row in schema.rows],
+        )
+        for name, type, nullable, _ in schema.columns
+    )
+
+
+def _inferred(column: Column, values: Sequence[str | None]) -> Column:
+    present = [value for value in values if value is not None]
+    if column.kind == "boolean" and not set(present) <= {"0", "1"}:
+        return column.model_copy(update={"kind": "integer"})
+    if column.kind == "text" and any(map(_nested, present)) and all(_nested(v) or v in ("", "null") for v in present):
+        return column.model_copy(update={"kind": "json"})
+    return column
+
+
+def _nested(value: str) -> bool:
+    try:
+        return isinstance(json.loads(value), list | dict)
+    except ValueError:
+        return False
+
+
+@contextmanager
+def schema_orders(schema: Schema, rows: Sequence[Row] | None = None, setup: Setup | None = None) -> Iterator[Orders]:
+    """The orders of a schema, by default in the order of its key, as the scraper copies them."""
+    columns = columns_of(schema)
+    truth = schema.truth
+    setup = setup or Setup(timezone=truth.timezone, source_timezone=truth.source_timezone)
+    with TemporaryDirectory() as folder:
+        cache = cache_in(folder)
+        read = [_as_read(row, columns) for row in rows or in_key_order(schema)]
+        publish(cache, read, columns=columns, segments=1)
+        opened = Orders(cache.snapshots.open(), "UTC", setup)
+        yield opened
+        opened.close()
+        cache.close()
+
+
+def _as_read(row: Row, columns: Sequence[Column]) -> Row:
+    """A row as the scraper reads it: the server writes a TIMESTAMP as the seconds since 1970."""
+    times = [column.name for column in columns if column.kind == "timestamp"]
+    instants = {name: datetime.fromisoformat(text).replace(tzinfo=UTC) for name in times if (text := row[name])}
+    return {**row, **{name: f"{at.timestamp():.6f}" for name, at in instants.items()}}
+
+
+def in_key_order(schema: Schema) -> list[Row]:
+    """The rows as the scraper copies them: by the key; as they are where the table has none."""
+    key = [c.name for c in sorted(schema.columns, key=lambda c: c.key) if c.key]
+    whole = {c.name for c in schema.columns if "int" in c.type}
+
+    def place(row: Row) -> list[tuple[int, str]]:
+        return [(int(row[name] or 0), "") if name in whole else (0, (row[name] or "").casefold()) for name in key]
+
+    return sorted(schema.rows, key=place) if key else list(schema.rows)
