@@ -50,6 +50,11 @@ _ROLES: Mapping[Requirement, tuple[tuple[str, ...], ...]] = {
 }
 
 
+def roles_of(requirement: Requirement) -> frozenset[str]:
+    """The roles whose columns may meet a requirement."""
+    return frozenset(role for choice in _ROLES[requirement] for role in choice)
+
+
 def missing(roles: Collection[str]) -> dict[Requirement, str]:
     """What a table does not have.
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,16 +16,16 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from cache.errors import QueryRefused
-from cache.export import external_sort, text_formats, xlsx
+from cache.export import external_sort
 from cache.export.order_selection import OrderSelection
+from cache.export.row_files import Send, write_rows
 from cache.export.row_format import RowFormat
-from cache.export.text_formats import csv_header, masked_values, output_columns
+from cache.export.text_formats import masked_values, output_columns
 from cache.query.filters import Query, find_column, order_by, where
 from cache.schema import Column
 from cache.sql import literal, quoted
 from cache.storage.documents import SETUP
 from cache.storage.row_encoding import arrow_schema, json_texts, one_chunk
-from cache.storage.segment_writer import ROW_GROUP
 from cache.storage.snapshot import PARQUET, Snapshot
 from cache.storage.store import Cache
 
@@ -35,10 +34,8 @@ SPILL_LIMIT = "2GB"
 BATCH_ROWS = 2048
 BATCH_BYTES = 4 << 20  # of a batch, about, measured as JSON: wide rows come in smaller batches
 READ_BYTES = 1 << 20
-GROUP_BYTES = 32 << 20  # of a row group in Parquet
 
 RowNumbers = npt.NDArray[np.int64]
-Send = Callable[[bytes | memoryview], None]
 
 
 class ScanRequest(BaseModel, frozen=True):
@@ -149,18 +146,8 @@ class ScanExecutor:
         columns = output_columns(row_format, snapshot.columns)
         numbers = self._requested_rows(snapshot, request)
         batches = self._batches(snapshot, numbers, columns, row_format.masked)
-        if row_format.format == "parquet":
-            _write_parquet(columns, batches, send)
-        elif row_format.format == "xlsx":
-            size = len(numbers) * _mean_row_bytes(snapshot)
-            texts = (_joined_bytes(xlsx.render_rows(columns, batch)) for batch in batches)
-            xlsx.write_workbook(_Sink(send), columns, len(numbers), size, texts)
-        else:
-            if row_format.format == "csv":
-                send(csv_header(row_format, columns))
-            texts = (_joined_bytes(text_formats.render_rows(row_format, columns, batch)) for batch in batches)
-            for text in _without_last_comma(texts) if row_format.format == "json" else texts:
-                send(text)
+        size = len(numbers) * _mean_row_bytes(snapshot)
+        write_rows(row_format, columns, batches, len(numbers), size, send)
         return {}
 
     def _requested_rows(self, snapshot: Snapshot, request: ScanRequest) -> RowNumbers:
@@ -239,54 +226,3 @@ def _read_batches(
                         yield [taken.column(name) for name in names]
                     start += len(batch)
         first += segment.rows
-
-
-def _joined_bytes(texts: pa.Array) -> memoryview:
-    """The texts one after the other, as they are in memory."""
-    _, offsets, data = texts.buffers()
-    ends = np.frombuffer(offsets, "<i4")[texts.offset : texts.offset + len(texts) + 1]
-    return memoryview(data)[int(ends[0]) : int(ends[-1])]
-
-
-def _without_last_comma(texts: Iterator[memoryview]) -> Iterator[bytes | memoryview]:
-    """Rows that end in a comma each; the last comma is left out."""
-    for i, text in enumerate(texts):
-        if i:
-            yield b","
-        yield text[:-1]
-
-
-def _write_parquet(columns: Sequence[Column], batches: Iterable[Sequence[pa.Array]], send: Send) -> None:
-    """Writes the types of the cache; JSON columns are texts, as in CSV."""
-    schema = arrow_schema(columns)
-    waiting: list[pa.Table] = []
-    with pq.ParquetWriter(_Sink(send), schema, compression="zstd") as writer:
-        for batch in batches:
-            cells = zip(columns, batch, strict=True)
-            arrays = [json_texts(column, values).texts if column.kind == "json" else values for column, values in cells]
-            waiting.append(pa.table(arrays, schema.names).cast(schema))
-            if sum(map(len, waiting)) >= ROW_GROUP or sum(table.nbytes for table in waiting) >= GROUP_BYTES:
-                writer.write_table(pa.concat_tables(waiting).combine_chunks())
-                waiting = []
-        if waiting:
-            writer.write_table(pa.concat_tables(waiting).combine_chunks())
-
-
-class _Sink(io.BufferedIOBase):
-    """A file that sends what is written to it; it cannot seek."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._position = 0
-
-    def writable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def write(self, data: Any) -> int:
-        view = memoryview(data).cast("B")
-        self._send(view)
-        self._position += len(view)
-        return len(view)

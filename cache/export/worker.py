@@ -1,9 +1,9 @@
-"""A worker process: queries and exports that need DuckDB. Usage: python -m cache.export.worker CACHE_URL KEPT FOLDER.
+"""A worker process: what needs DuckDB. Usage: python -m cache.export.worker scan|figures CACHE_URL KEPT FOLDER.
 
-The process that serves loads no engine. It starts this one when it needs it (cache/export/pool.py). They talk in frames
-over standard input and output:
+The process that serves loads no engine. It starts this one when it needs it (cache/export/processes.py). They talk in
+frames over standard input and output:
 
-    request   length (4 bytes, little-endian), then that many bytes of JSON: a ScanRequest
+    request   length (4 bytes, little-endian), then that many bytes of JSON: a ScanRequest or a FigureRequest
     answer    any number of `D` frames (data), then one `E` frame (end: a summary in JSON) or `X` frame (error: a
               Trouble in JSON); each is the letter, a length (4 bytes, little-endian) and that many bytes
 
@@ -20,30 +20,37 @@ import shutil
 import struct
 import sys
 import threading
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import psutil
 
 from cache.errors import OrdersError
 from cache.export.executor import ScanExecutor, ScanRequest
+from cache.export.figure_executor import FigureExecutor
+from cache.export.figure_request import FigureRequest
+from cache.export.row_files import Send
 from cache.storage.backends import open_cache
+from cache.storage.store import Cache
 
 FRAME_BYTES = 128 * 1024
 LENGTH = struct.Struct("<I")
 
+_Execute = Callable[[bytes, Send], dict[str, Any]]
+
 
 def main() -> None:
     """Answers requests until standard input closes."""
-    url, kept, folder = sys.argv[1:]
+    work, url, kept, folder = sys.argv[1:]
     with suppress(psutil.Error, AttributeError):  # readers come first
         psutil.Process().nice(getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 10))
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print must not get between frames
-    requests: queue.SimpleQueue[ScanRequest] = queue.SimpleQueue()
+    requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read_requests, args=(sys.stdin.buffer, requests, Path(folder)), daemon=True).start()
-    executor = ScanExecutor(open_cache(url, Path(kept)), Path(folder))
+    execute = _WORK[work](open_cache(url, Path(kept)), Path(folder))
 
     def write_frame(letter: bytes, data: bytes | memoryview) -> None:
         out.write(letter + LENGTH.pack(len(data)))
@@ -56,15 +63,28 @@ def main() -> None:
 
     while True:
         try:
-            write_frame(b"E", json.dumps(executor.execute(requests.get(), send)).encode())
+            write_frame(b"E", json.dumps(execute(requests.get(), send)).encode())
         except OrdersError as error:
             write_frame(b"X", error.trouble().model_dump_json().encode())
 
 
-def _read_requests(file: BinaryIO, requests: queue.SimpleQueue[ScanRequest], folder: Path) -> None:
+def _scan(cache: Cache, folder: Path) -> _Execute:
+    executor = ScanExecutor(cache, folder)
+    return lambda request, send: executor.execute(ScanRequest.model_validate_json(request), send)
+
+
+def _figures(cache: Cache, _: Path) -> _Execute:
+    executor = FigureExecutor(cache)
+    return lambda request, send: executor.execute(FigureRequest.model_validate_json(request), send)
+
+
+_WORK: Mapping[str, Callable[[Cache, Path], _Execute]] = {"scan": _scan, "figures": _figures}
+
+
+def _read_requests(file: BinaryIO, requests: queue.SimpleQueue[bytes], folder: Path) -> None:
     """Ends the process when its parent closes the pipe, whatever it is doing."""
     while len(head := file.read(LENGTH.size)) == LENGTH.size:
-        requests.put(ScanRequest.model_validate_json(file.read(*LENGTH.unpack(head))))
+        requests.put(file.read(*LENGTH.unpack(head)))
     shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)
 

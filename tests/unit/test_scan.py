@@ -18,7 +18,7 @@ from cache_factory import order, publish
 from paths import ROOT
 
 from cache.errors import BadFilter, QueryTimeout, ScanBusy, ScanFailed, SnapshotDamaged, UnknownGeneration
-from cache.export import pool
+from cache.export import pool, processes
 from cache.export.executor import ScanExecutor, ScanRequest
 from cache.export.pool import ScanPool
 from cache.export.row_format import RowFormat
@@ -206,7 +206,7 @@ def test_a_client_that_goes_away_ends_its_scan(large: str) -> None:
 
 
 def test_slow_clients_leave_a_process_for_questions(large: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "QUEUE_SECONDS", 0.1)
+    monkeypatch.setattr(processes, "QUEUE_SECONDS", 0.1)
 
     async def use(pool: ScanPool) -> None:
         async with (
@@ -221,7 +221,7 @@ def test_slow_clients_leave_a_process_for_questions(large: str, monkeypatch: pyt
 
 
 def test_an_idle_process_goes(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(processes, "IDLE_SECONDS", 0.05)
 
     async def use(pool: ScanPool) -> None:
         await pool.find(1, IDA)
@@ -235,7 +235,7 @@ def test_an_idle_process_goes(url: str, monkeypatch: pytest.MonkeyPatch) -> None
 def test_it_ends_with_the_process_that_started_it(url: str, tmp_path: Path) -> None:
     folder = tmp_path / "spill"
     folder.mkdir()
-    command = [sys.executable, "-m", "cache.export.worker", url, "var/kept", str(folder)]
+    command = [sys.executable, "-m", "cache.export.worker", "scan", url, "var/kept", str(folder)]
     child = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=subprocess.PIPE)
     assert child.stdin is not None
     child.stdin.close()

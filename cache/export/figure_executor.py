@@ -1,0 +1,175 @@
+"""Computes figures and writes them. Runs in a worker process (cache/export/worker.py).
+
+It keeps the orders of one generation open, and takes over their tables for the next one.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from cache.analytics.dimensions import FILTERS
+from cache.analytics.figure_query import FigureQuery
+from cache.analytics.figure_table import FigureTable, compute, reason
+from cache.analytics.figures import Figures, Returns
+from cache.analytics.metrics import METRICS, Metric
+from cache.analytics.orders import Orders
+from cache.analytics.periods import ShopCalendar, Span
+from cache.analytics.requirements import roles_of
+from cache.errors import ColumnMasked, QueryRefused
+from cache.export.figure_request import FigureRequest, OrdersSource
+from cache.export.figure_rows import figure_columns, json_value, rounded
+from cache.export.row_files import Send, write_rows
+from cache.export.row_format import FileFormat, RowFormat
+from cache.storage.store import Cache
+
+_NESTED: tuple[FileFormat, ...] = ("json", "ndjson")  # formats whose cells hold JSON
+
+
+class FigureExecutor:
+    """Executes requests for figures, one at a time.
+
+    Args:
+        cache: The cache.
+    """
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        self._source: OrdersSource | None = None
+        self._orders: Orders | None = None
+        self._last_table: tuple[tuple[FigureQuery, ShopCalendar], FigureTable] | None = (
+            None  # for the next page of the same query
+        )
+
+    def execute(self, request: FigureRequest, send: Send) -> dict[str, Any]:
+        """Executes a request.
+
+        Args:
+            request: The request.
+            send: Called with pieces of the rows, in order.
+
+        Returns:
+            A summary, as JSON types: the parts of the response beside its rows.
+
+        Raises:
+            OrdersError: The query does not fit the table, the generation is gone, or DuckDB refuses.
+        """
+        try:
+            orders = self._open(request.source)
+            if request.what == "open":
+                return {}
+            if request.what == "describe":
+                return _description(orders, request.source.personal)
+            return self._compute(orders, request, send)
+        except BrokenPipeError:
+            raise
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            print(f"figures: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            raise QueryRefused.by_engine(type(error).__name__) from error
+
+    def _open(self, source: OrdersSource) -> Orders:
+        if self._orders is None or self._source != source:
+            self._last_table = None
+            before = self._orders
+            snapshot = self._cache.snapshots.open(source.generation)
+            self._orders = Orders(snapshot, source.timezone, source.setup, before, source.week_start)
+            self._source = source
+            if before:
+                before.close()
+        return self._orders
+
+    def _compute(self, orders: Orders, request: FigureRequest, send: Send) -> dict[str, Any]:
+        if request.masked:
+            personal = _personal_dimensions(orders, request.source.personal)
+            for name in request.query.filters:
+                if name in personal:
+                    raise ColumnMasked.of(name)
+        table = self._table(orders, request)
+        rows = table.rows[request.offset : request.offset + request.limit]
+        columns, values = figure_columns(table, rows, request.query.step == "hour", request.format in _NESTED)
+        row_format = RowFormat(request.format, escape_formulas=request.escape_formulas)
+        write_rows(row_format, columns, [values] if rows else [], len(rows), 0, send)
+        return _summary(orders, table, len(rows), request.query)
+
+    def _table(self, orders: Orders, request: FigureRequest) -> FigureTable:
+        extent = orders.extent()
+        calendar = ShopCalendar.at(
+            request.now, orders.timezone, request.verified_at, extent.end if extent else None, orders.week_start
+        )
+        if self._last_table is None or self._last_table[0] != (request.query, calendar):
+            self._last_table = None
+            table = compute(orders, request.query, calendar, request.source.main_currency)
+            self._last_table = (request.query, calendar), table
+        return self._last_table[1]
+
+
+def _personal_dimensions(orders: Orders, personal: Collection[str]) -> set[str]:
+    """The dimensions whose values come from a column with personal data."""
+    reading = orders.reading
+    return {
+        name
+        for name, dimension in FILTERS.items()
+        for role in roles_of(dimension.needs)
+        if {reading.roles.get(role), reading.fallbacks.get(role)} & set(personal)
+    }
+
+
+def _description(orders: Orders, personal: Collection[str]) -> dict[str, Any]:
+    hidden = _personal_dimensions(orders, personal)
+    return {
+        "metrics": [
+            {"id": name, **_metric(orders, metric, "returned"), "available": metric.available(orders.missing)}
+            for name, metric in METRICS.items()
+        ],
+        "dimensions": [
+            {
+                "id": name,
+                "label": dimension.label,
+                "personal": name in hidden,
+                "available": dimension.available(orders.missing),
+                "reason": reason([dimension.needs], orders.missing),
+            }
+            for name, dimension in FILTERS.items()
+        ],
+    }
+
+
+def _metric(orders: Orders, metric: Metric, returns: Returns) -> dict[str, Any]:
+    return {
+        "label": metric.label,
+        "unit": metric.unit,
+        "formula": metric.description(returns),
+        "reason": reason(metric.needs, orders.missing),
+    }
+
+
+def _summary(orders: Orders, table: FigureTable, count: int, query: FigureQuery) -> dict[str, Any]:
+    compared = table.compared_span and {
+        **_days(table.compared_span),
+        "totals": _totals(table, table.compared_totals),
+    }
+    return {
+        "reading": "confirmed" if orders.reading.confirmed else "open",
+        "currency": table.currency or None,
+        "period": table.span and _days(table.span),
+        "compared": compared,
+        "metrics": {metric.id: {**_metric(orders, metric, query.returns), "marked": None} for metric in table.metrics},
+        "count": count,
+        "total_count": len(table.rows),
+        "totals": _totals(table, table.totals),
+    }
+
+
+def _days(span: Span) -> dict[str, str]:
+    """The first and the last day, both included."""
+    return {"from": span.start.date().isoformat(), "to": (span.end - datetime.resolution).date().isoformat()}
+
+
+def _totals(table: FigureTable, totals: Figures | None) -> dict[str, str | int | None]:
+    assert totals is not None
+    return {metric.id: json_value(rounded(metric, table.total(metric, totals))) for metric in table.metrics}

@@ -1,0 +1,76 @@
+"""The worker process that computes figures. It keeps the orders open between requests (figure_executor.py)."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cache.errors import QueryTimeout
+from cache.export.figure_request import FigureRequest
+from cache.export.processes import WorkerProcess, WorkerProcesses
+
+QUERY_SECONDS = 20  # for figures, once the orders are open
+OPEN_SECONDS = 300  # to read the orders of a generation
+
+
+class FigureAnswer(NamedTuple):
+    """What the worker answered.
+
+    Attributes:
+        rows: The rows, in the format of the request; JSON rows are joined by commas, without brackets.
+        summary: The parts of the response beside them, as JSON types.
+    """
+
+    rows: bytes
+    summary: dict[str, Any]
+
+
+class FigurePool:
+    """One worker process for figures. It belongs to one event loop."""
+
+    def __init__(self, cache_url: str, kept: Path) -> None:
+        """Starts nothing yet.
+
+        Args:
+            cache_url: The setting CACHE_URL.
+            kept: `Settings.kept_dir`.
+        """
+        self._processes = WorkerProcesses("figures", cache_url, kept)
+        self._slot = asyncio.Semaphore(1)
+
+    async def execute(self, request: FigureRequest) -> FigureAnswer:
+        """Computes figures, after the orders have been opened if they were not.
+
+        Args:
+            request: The request.
+
+        Raises:
+            BadFilter: The query does not fit the table.
+            ColumnMasked: The query needs a column that is hidden.
+            TooManyRows: There are too many groups, or rows for the format.
+            UnknownGeneration: The generation is not kept any more.
+            QueryRefused: DuckDB cannot run the query.
+            QueryTimeout: It took longer than QUERY_SECONDS.
+            ScanBusy: The worker was not free within QUEUE_SECONDS.
+            ScanFailed: The worker ended before it had answered.
+        """
+        async with self._processes.take(self._slot) as worker:
+            await _answer(worker, request.model_copy(update={"what": "open"}), OPEN_SECONDS)
+            return await _answer(worker, request, QUERY_SECONDS)
+
+    async def close(self) -> None:
+        """Kills the worker."""
+        await self._processes.close()
+
+
+async def _answer(worker: WorkerProcess, request: FigureRequest, seconds: float) -> FigureAnswer:
+    try:
+        async with asyncio.timeout(seconds):
+            await worker.send(request.model_dump(mode="json"))
+            rows = bytearray()
+            while (piece := await worker.receive()) is not None:
+                rows += piece
+    except TimeoutError as error:
+        raise QueryTimeout.after(seconds) from error
+    return FigureAnswer(bytes(rows), worker.summary)

@@ -1,0 +1,61 @@
+"""What the serving process sends to the worker process that computes figures. Imports no engine."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel
+
+from cache.analytics.figure_query import FigureQuery
+from cache.export.row_format import FileFormat
+from cache.settings import WeekStart
+from cache.table_setup import Setup
+
+
+class OrdersSource(BaseModel, frozen=True):
+    """Which orders figures are computed from, and how they are read.
+
+    Attributes:
+        generation: The generation.
+        setup: The set-up of the table.
+        timezone: IANA name of the shop's time zone, where the set-up has none.
+        week_start: The first day of a week.
+        main_currency: The currency that figures are in, where neither the query nor the set-up names one.
+        personal: Names of the columns with personal data.
+    """
+
+    generation: int
+    setup: Setup
+    timezone: str
+    week_start: WeekStart
+    main_currency: str
+    personal: frozenset[str]
+
+
+class FigureRequest(BaseModel, frozen=True):
+    """A request to a worker.
+
+    Attributes:
+        what: Just `open` the orders, `describe` metrics and dimensions, or compute `figures`.
+        source: The orders.
+        now: The instant that decides which day it is.
+        verified_at: When the generation was verified.
+        query: Which figures.
+        masked: Whether personal columns are hidden from whoever asks.
+        format: The file format.
+        escape_formulas: As in `RowFormat`.
+        offset: Rows to leave out at the beginning.
+        limit: Rows at most.
+    """
+
+    what: Literal["open", "describe", "figures"]
+    source: OrdersSource
+    now: datetime
+    verified_at: datetime
+    query: FigureQuery = FigureQuery()
+    masked: bool = False
+    format: FileFormat = "json"
+    escape_formulas: bool = False
+    offset: int = 0
+    limit: int = 0

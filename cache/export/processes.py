@@ -1,0 +1,189 @@
+"""Worker processes: how they are started, sent requests, and ended.
+
+The serving process loads no engine; its workers do (cache/export/worker.py). A worker answers one request after the
+other. It starts when it is needed, and ends after a minute without work. When a client goes away or an answer takes too
+long, its worker is killed; the next request starts a new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import struct
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, Literal
+
+from cache import errors
+from cache.errors import OrdersError, ScanBusy, ScanFailed, Trouble
+
+QUEUE_SECONDS = 10  # until a worker is free
+IDLE_SECONDS = 60
+BUFFER_BYTES = 256 * 1024  # of an answer that is not read yet
+LENGTH = struct.Struct("<I")
+# Arrow and glibc return memory earlier (mallopt(3)): less is held after a large answer.
+_SMALL_FOOTPRINT = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072"}
+_CHECKOUT = Path(__file__).resolve().parents[2]
+
+Work = Literal["scan", "figures"]
+"""What a worker process does."""
+
+
+class WorkerProcesses:
+    """The worker processes for one kind of work. They belong to one event loop."""
+
+    def __init__(self, work: Work, cache_url: str, kept: Path) -> None:
+        """Starts nothing yet.
+
+        Args:
+            work: What the processes do.
+            cache_url: The setting CACHE_URL.
+            kept: `Settings.kept_dir`.
+        """
+        self._arguments = (work, cache_url, str(kept))
+        self._idle: list[WorkerProcess] = []
+        self._all: set[WorkerProcess] = set()
+        self._endings: set[asyncio.Future[None]] = set()
+
+    async def close(self) -> None:
+        """Kills every worker."""
+        for worker in [*self._all]:
+            self._end(worker)
+        await asyncio.gather(*self._endings)
+
+    @asynccontextmanager
+    async def take(self, slots: asyncio.Semaphore) -> AsyncIterator[WorkerProcess]:
+        """A worker for one or more requests, one after the other; it is killed if it has not answered the last one.
+
+        Args:
+            slots: Bounds how many workers of its kind are taken.
+
+        Raises:
+            ScanBusy: No slot was free within QUEUE_SECONDS.
+        """
+        try:
+            async with asyncio.timeout(QUEUE_SECONDS):
+                await slots.acquire()
+        except TimeoutError as error:
+            raise ScanBusy() from error
+        try:
+            worker = self._take_idle() or await self._start()
+            try:
+                yield worker
+            finally:
+                if worker.ready:
+                    self._idle.append(worker)
+                    worker.timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._end, worker)
+                else:  # nobody waits for its answer any more
+                    self._end(worker)
+        finally:
+            slots.release()
+
+    def _take_idle(self) -> WorkerProcess | None:
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.timer:
+                worker.timer.cancel()
+            if worker.alive:
+                return worker
+            self._end(worker)
+        return None
+
+    async def _start(self) -> WorkerProcess:
+        folder = Path(tempfile.mkdtemp(prefix="orders-scan-"))
+        path = os.pathsep.join(filter(None, (str(_CHECKOUT), os.environ.get("PYTHONPATH"))))
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "cache.export.worker", *self._arguments, str(folder)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=BUFFER_BYTES,
+            env={**os.environ, **_SMALL_FOOTPRINT, "PYTHONPATH": path},
+        )
+        worker = WorkerProcess(child, folder)
+        self._all.add(worker)
+        return worker
+
+    def _end(self, worker: WorkerProcess) -> None:
+        self._all.discard(worker)
+        if worker in self._idle:
+            self._idle.remove(worker)
+        ending = asyncio.ensure_future(worker.kill())
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
+
+
+class WorkerProcess:
+    """A worker process.
+
+    Attributes:
+        ready: Whether it has answered its last request.
+        summary: How its last answer ended.
+        timer: Ends it after IDLE_SECONDS.
+    """
+
+    def __init__(self, child: asyncio.subprocess.Process, folder: Path) -> None:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        self._child, self._stdin, self._stdout = child, child.stdin, child.stdout
+        self._folder = folder
+        self.ready = True
+        self.summary: dict[str, Any] = {}
+        self.timer: asyncio.TimerHandle | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._child.returncode is None
+
+    async def send(self, request: Mapping[str, Any]) -> None:
+        """Sends a request, as JSON types.
+
+        Raises:
+            ScanFailed: The process has ended.
+        """
+        self.ready = False
+        data = json.dumps(request, default=list).encode()
+        try:
+            self._stdin.write(LENGTH.pack(len(data)) + data)
+            await self._stdin.drain()
+        except ConnectionError as error:
+            raise ScanFailed() from error
+
+    async def receive(self) -> bytes | None:
+        """The next piece of the answer; None at its end.
+
+        Raises:
+            ScanFailed: The process has ended.
+            OrdersError: The error that the worker answers with.
+        """
+        try:
+            head = await self._stdout.readexactly(1 + LENGTH.size)
+            data = await self._stdout.readexactly(*LENGTH.unpack(head[1:]))
+        except asyncio.IncompleteReadError as error:
+            raise ScanFailed() from error
+        if head[:1] == b"D":
+            return data
+        self.ready = True
+        if head[:1] == b"X":
+            raise _error_of(Trouble.model_validate_json(data))
+        self.summary = json.loads(data)
+        return None
+
+    async def kill(self) -> None:
+        """Ends the process and removes its temporary files."""
+        with suppress(ProcessLookupError):
+            self._child.kill()
+        await self._child.communicate()  # closes its pipes too
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _error_of(trouble: Trouble) -> OrdersError:
+    """The error that a worker has described."""
+    classes = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, OrdersError)]
+    error_class = next((each for each in classes if each.code == trouble.code), ScanFailed)
+    return error_class(trouble.message, trouble.advice)
