@@ -262,7 +262,10 @@ def _instant(text: str, timezone: str) -> datetime | None:
         local = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return local.replace(tzinfo=UTC) if timezone == "UTC" else local.replace(tzinfo=ZoneInfo(timezone)).astimezone(UTC)
+    try:
+        return local.replace(tzinfo=ZoneInfo(timezone)).astimezone(UTC)
+    except OverflowError:  # UTC has no such year
+        return None
 
 
 def _iso(value: datetime, digits: int) -> str:

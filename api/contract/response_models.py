@@ -289,7 +289,9 @@ class Status(Body):
     worker: Worker
     cache_error: ErrorDetail | None = key(None, "Why this version cannot write the cache.")
     misfits: _CountByColumn = key({}, "By column: values that do not fit the kind of the column.")
-    zero_dates: _CountByColumn = key({}, "By column: dates that do not exist; they are null in rows.")
+    zero_dates: _CountByColumn = key(
+        {}, "By column: dates that do not exist or have no year from 1 to 9999 in UTC; they are null in rows."
+    )
     version: str = key("0.1.0")
 
 

@@ -28,6 +28,11 @@ _CELLS: Mapping[Kind, tuple[Schema, Any]] = {
     "json": ({"type": ["object", "array", "string"]}, [{"title": "Mug"}]),
     "bytes": ({"type": "string", "contentEncoding": "base64"}, "3q2+7w=="),
 }
+_NULLABLE: tuple[Kind, ...] = (
+    "date",
+    "datetime",
+    "timestamp",
+)  # null although NOT NULL, where no calendar has the date
 _ROW = {"id": 1001, "total_price": "598.94", "created_at": "2025-12-29T09:12:44Z", "line_items": [{"title": "Mug"}]}
 
 
@@ -105,7 +110,7 @@ def _row(columns: Sequence[Column], hidden: Collection[str]) -> Schema:
     for column in columns:
         schema, example = _CELLS[column.kind]
         types = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
-        null = ["null"] if column.nullable or column.name in hidden else []
+        null = ["null"] if column.nullable or column.kind in _NULLABLE or column.name in hidden else []
         cells[column.name] = {**schema, "type": [*types, *null], "description": column.type, "examples": [example]}
     return {
         "type": "object",

@@ -1,8 +1,8 @@
 """Rows as an XLSX workbook of one sheet (ECMA-376), streamed: libraries hold the sheet in memory or spool it to disk.
 
 Values that a spreadsheet holds exactly are numbers, dates and booleans. Others are texts: integers and decimals of more
-than 15 digits, dates before March 1900. Times are UTC. A cell takes 32,767 characters; longer texts are cut, with `…`
-at the end.
+than 15 digits, dates before March 1900, and instants that Excel would round to the year 10000. Times are UTC. A cell
+takes 32,767 characters; longer texts are cut, with `…` at the end.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ _START = (
 )
 _END = "</sheetData></worksheet>"
 _TEXT = '<c t="inlineStr"><is><t xml:space="preserve">'
-_EPOCH, _MARCH_1900 = 25_569, 61  # days from 1899-12-30; Excel takes 1900 for a leap year
+# Days from 1899-12-30. Excel takes 1900 for a leap year, and has no year 10000.
+_EPOCH, _MARCH_1900, _YEAR_10000 = 25_569, 61, 2_958_466
 _HEADER_STYLE = 1  # those of the columns follow, in their order
 
 # Markup, characters that XML does not allow, carriage returns, which parsers change, and what looks like an escape.
@@ -157,7 +158,8 @@ def _cells(column: Column, values: pa.Array, style: int) -> pa.Array:
         case "datetime" | "timestamp":
             days = pc.divide(values.cast(pa.int64()).cast(pa.float64(), safe=False), 86_400e6)
             serial = pc.add(days, float(_EPOCH))
-            numbers, exact = serial.cast(pa.string()), pc.greater_equal(serial, float(_MARCH_1900))
+            numbers = serial.cast(pa.string())
+            exact = pc.and_(pc.greater_equal(serial, float(_MARCH_1900)), pc.less(serial, float(_YEAR_10000)))
         case _:
             return _texts(unquoted_json(column, values))
     cells = _numbers(numbers, style)

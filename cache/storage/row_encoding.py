@@ -3,6 +3,8 @@
 The HTTP contract defines the JSON: a DECIMAL is a string, integers are exact, times are ISO 8601 in UTC with as many
 decimals as the column declares, binary is base64, a date that exists in no calendar is null, JSON is nested and
 compact. Arrow converts whole columns; DuckDB does what Arrow has no function for.
+
+A change of the encoding needs a higher `ENCODING` and a rule in `scraper/sync/outdated_encoding.py`.
 """
 
 from __future__ import annotations
@@ -27,7 +29,12 @@ LINE_BREAKS = {text: f"\\u{ord(text):04x}" for text in ("\u0085", "\u2028", "\u2
 ESCAPES = {text: orjson.dumps(text).decode()[1:-1] for text in ("\\", '"', *map(chr, range(0x20)))} | LINE_BREAKS
 _PLAIN = bytes(set(range(0x100)) - {text.encode()[0] for text in ESCAPES})  # bytes that begin no escaped character
 _ESCAPING = str.maketrans(ESCAPES)
+ENCODING = 2  # version of the rules by which this module encodes cells
 _PLAIN_DECIMALS = 6  # with more, Arrow writes small decimals with an exponent
+# The range of four-digit years, in microseconds since 1970. Python and Excel hold no others.
+FIRST_INSTANT, LAST_INSTANT = (
+    int(np.datetime64(text, "us").astype("i8")) for text in ("0001-01-01T00:00:00", "9999-12-31T23:59:59.999999")
+)
 
 
 @cache
@@ -81,7 +88,7 @@ def to_arrow(column: Column, text: pa.Array, timezone: str) -> pa.Array:
             saving time), the first is used; if it does not exist, the moment of the change is used.
 
     Returns:
-        The values. A date that exists in no calendar is null.
+        The values. Null are dates that exist in no calendar, and instants outside the years 1 to 9999 in UTC.
     """
     arrow_type = _arrow_type(column)
     match column.kind:
@@ -89,7 +96,8 @@ def to_arrow(column: Column, text: pa.Array, timezone: str) -> pa.Array:
             naive = _dates(text, pa.date32() if column.kind == "date" else pa.timestamp("us"))
             if column.kind == "date":
                 return naive
-            return pc.assume_timezone(naive, timezone, ambiguous="earliest", nonexistent="latest").cast(arrow_type)
+            instants = pc.assume_timezone(naive, timezone, ambiguous="earliest", nonexistent="latest")
+            return _in_four_digit_years(instants.cast(arrow_type))
         case "timestamp":  # Unix time 0 means 0000-00-00: TIMESTAMP cannot hold 1970-01-01 00:00:00
             return _computed("make_timestamp((nullif(v::DECIMAL(38, 6), 0) * 1000000)::BIGINT)", text).cast(arrow_type)
         case "float" | "double":
@@ -107,6 +115,15 @@ def _dates(text: pa.Array, kind: pa.DataType) -> pa.Array:
         name = "DATE" if pa.types.is_date(kind) else "TIMESTAMP"
         dates = _computed(f"try_cast(v AS {name})", text)
     return pc.if_else(pc.starts_with(text, "0000"), pa.scalar(None, kind), dates)  # no calendar has a year 0
+
+
+def _in_four_digit_years(instants: pa.Array) -> pa.Array:
+    microseconds = instants.cast(pa.int64())
+    ends = pc.min_max(microseconds)
+    if ends["min"].as_py() is None or FIRST_INSTANT <= ends["min"].as_py() <= ends["max"].as_py() <= LAST_INSTANT:
+        return instants
+    inside = pc.and_(pc.greater_equal(microseconds, FIRST_INSTANT), pc.less_equal(microseconds, LAST_INSTANT))
+    return pc.if_else(inside, instants, pa.scalar(None, instants.type))
 
 
 def _computed(sql: str, values: pa.Array) -> pa.Array:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from cache.schema import Column
 from cache.storage import gzip_concat
 from cache.storage.column_writer import blocks_of
-from cache.storage.row_encoding import arrow_schema, json_rows, json_texts, one_chunk, to_arrow
+from cache.storage.row_encoding import ENCODING, arrow_schema, json_rows, json_texts, one_chunk, to_arrow
 from cache.storage.snapshot import CHECKSUMS, COLUMNS, GZIP, JSON, OFFSETS, PARQUET, File, Segment
 
 Checksums = npt.NDArray[np.uint64]
@@ -181,6 +181,7 @@ class SegmentWriter:
             files=files,
             misfits=dict(self._misfits),
             zero_dates=dict(self._zero_dates),
+            encoding=ENCODING,
         )
 
 

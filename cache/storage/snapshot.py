@@ -49,7 +49,9 @@ class Segment(BaseModel, frozen=True):
         crc32: CRC-32 of its JSON file without the last comma.
         files: Its files, by name.
         misfits: For each column, the number of values that do not fit the column's kind.
-        zero_dates: For each column, the number of dates that exist in no calendar.
+        zero_dates: For each column, the number of dates that are null here, since they exist in no calendar or lie
+            outside the years 1 to 9999 in UTC.
+        encoding: The version of the rules by which its cells were encoded (`row_encoding.ENCODING`).
     """
 
     id: str
@@ -61,6 +63,7 @@ class Segment(BaseModel, frozen=True):
     files: dict[str, File]
     misfits: dict[str, int] = {}
     zero_dates: dict[str, int] = {}
+    encoding: int = 1
 
     @property
     def bytes(self) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 from cache.schema import Column
 from cache.storage.snapshot import Draft, Segment, Snapshot
 from cache.storage.source import Source
 from cache.storage.store import Snapshots
+from scraper.sync.outdated_encoding import encoded_otherwise
 from scraper.sync.reconcile import gap
 from scraper.table.column_inference import ColumnInference
 from scraper.table.key_ranges import Range
@@ -24,13 +26,15 @@ class CachedRows(NamedTuple):
     segments: tuple[Segment, ...] = ()
 
 
-def cached_in_snapshot(before: Snapshot, source: Source, columns: Sequence[Column]) -> CachedRows:
+def cached_in_snapshot(snapshots: Snapshots, before: Snapshot, source: Source, columns: Sequence[Column]) -> CachedRows:
     """Returns the part of the last generation that can be compared with a table.
 
     The result is empty if the generation is of another table. It has no segments if the same rows would be written
-    differently now. A gap replaces each segment whose files are damaged, and its range is then exported.
+    differently now. A gap replaces each segment whose files are damaged, or whose cells this version encodes in another
+    way. The range of a gap is exported.
 
     Args:
+        snapshots: Stores the segments.
         before: The last generation.
         source: The table to copy now.
         columns: The columns of the table now.
@@ -40,8 +44,13 @@ def cached_in_snapshot(before: Snapshot, source: Source, columns: Sequence[Colum
         return CachedRows()
     if not _comparable(former, before.columns, source, columns):
         return CachedRows(before.columns)
-    segments = (s if before.holds(s) else gap(Range(s.low, s.high)) for s in before.manifest.segments)
-    return CachedRows(before.columns, tuple(segments))
+    segments = tuple(
+        segment
+        if before.holds(segment) and not _encoded_otherwise(snapshots, segment, before.columns, source)
+        else gap(Range(segment.low, segment.high))
+        for segment in before.manifest.segments
+    )
+    return CachedRows(before.columns, segments)
 
 
 class DraftLoad:
@@ -66,10 +75,13 @@ class DraftLoad:
         self.cached = CachedRows()
         draft = snapshots.draft()
         if draft is not None and _continues(draft, source, columns):
-            self._segments = list(draft.segments)
+            self._segments = list(
+                takewhile(lambda s: not _encoded_otherwise(snapshots, s, draft.columns, source), draft.segments)
+            )
+        if draft is not None and self._segments:
             end = self._segments[-1].high
             rest = () if end is None else (gap(Range(end, None)),)
-            self.cached = CachedRows(draft.columns, (*draft.segments, *rest))
+            self.cached = CachedRows(draft.columns, (*self._segments, *rest))
 
     def add(self, segment: Segment, inference: ColumnInference) -> None:
         """Takes a completed segment, in the assembler's thread; saves the draft every DRAFT_SECONDS."""
@@ -83,6 +95,10 @@ class DraftLoad:
             self._saved = time.monotonic()
             columns = inference.recorded(final=False)
             self._snapshots.save_draft(Draft(source=self._source, columns=columns, segments=tuple(self._segments)))
+
+
+def _encoded_otherwise(snapshots: Snapshots, segment: Segment, columns: Sequence[Column], source: Source) -> bool:
+    return encoded_otherwise(segment, snapshots.segment_folder(segment), columns, source.timezone)
 
 
 def _continues(draft: Draft, source: Source, columns: Sequence[Column]) -> bool:

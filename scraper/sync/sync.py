@@ -156,7 +156,7 @@ class _Sync:
 
     def _cached(self, before: Snapshot | None, draft: DraftLoad | None, source: Source, table: Table) -> CachedRows:
         if before is not None:
-            return cached_in_snapshot(before, source, table.columns)
+            return cached_in_snapshot(self._cache.snapshots, before, source, table.columns)
         return draft.cached if draft is not None else CachedRows()
 
     def _table(self, exporter: Exporter, dialect: StatementDialect) -> Table:

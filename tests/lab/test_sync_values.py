@@ -192,6 +192,46 @@ def test_datetimes_are_read_in_the_source_time_zone_but_timestamps_in_utc(copies
     assert json_rows(copies.cache.snapshots.open())[0]["d"] == "2025-07-01T10:00:00Z"
 
 
+@pytest.mark.parametrize(
+    ("zone", "never", "instant"),
+    [
+        ("America/New_York", "9999-12-31 23:59:59", None),
+        ("UTC", "9999-12-31 23:59:59", "9999-12-31T23:59:59Z"),
+        ("Europe/Berlin", "0001-01-01 00:00:00", None),
+        ("Europe/Berlin", "0000-00-00 00:00:00", None),
+        ("America/New_York", "2025-00-31 00:00:00", None),
+    ],
+)
+def test_a_datetime_that_has_no_instant_is_null_and_counted(
+    copies: Copies, zone: str, never: str, instant: str | None
+) -> None:
+    table = copies.table("id INT PRIMARY KEY, d DATETIME")
+    copies.execute("SET SESSION sql_mode = ''")
+    copies.insert(table, [(1, never), (2, "2025-07-01 12:00:00")])
+    assert copies.sync(table, source_timezone=zone).error is None
+    assert json_rows(copies.cache.snapshots.open())[0]["d"] == instant
+    assert copies.differences(table, zone) == []
+    (segment,) = copies.cache.snapshots.open().manifest.segments
+    assert segment.zero_dates == ({} if instant else {"d": 1})
+
+
+def test_a_year_10000_in_an_older_cache_becomes_null_at_the_next_sync(
+    copies: Copies, small_pages: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = copies.table("id INT PRIMARY KEY, d DATETIME", [(i, "2025-07-01 12:00:00") for i in range(30)])
+    copies.execute(f"UPDATE {table} SET d = '9999-12-31 23:59:59' WHERE id = 15")
+    with monkeypatch.context() as older:
+        older.setattr("cache.storage.row_encoding.LAST_INSTANT", 2**62)
+        older.setattr("cache.storage.segment_writer.ENCODING", 1)
+        copies.sync(table, source_timezone="America/New_York")
+    assert json_rows(copies.cache.snapshots.open())[15]["d"] == "10000-01-01T04:59:59Z"
+    run = copies.sync(table, source_timezone="America/New_York")
+    assert (run.outcome, run.exported_ranges) == ("published", 1)
+    assert json_rows(copies.cache.snapshots.open())[15]["d"] is None
+    assert copies.differences(table, "America/New_York") == []
+    assert copies.sync(table, source_timezone="America/New_York").outcome == "unchanged"
+
+
 # -- JSON and booleans are decided once
 
 

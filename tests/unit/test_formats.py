@@ -293,6 +293,14 @@ def test_excel_gets_typed_values_where_it_holds_them_exactly_else_text(rendered:
     assert last[2] == 2
 
 
+def test_excel_gets_the_last_microsecond_of_the_year_9999_as_text(cache: Cache, tmp_path: Path) -> None:
+    columns = (column("id", "unsigned", key=1), column("at", "datetime", decimals=6))
+    moments = ("9999-12-31 23:59:59.000000", "9999-12-31 23:59:59.999999")
+    publish(cache, [{"id": str(i), "at": moment} for i, moment in enumerate(moments)], columns=columns)
+    _, *cells = cells_of(renderer(cache, tmp_path)(RowFormat("xlsx")))
+    assert [row[1] for row in cells] == [datetime(9999, 12, 31, 23, 59, 59), "9999-12-31T23:59:59.999999Z"]
+
+
 def test_the_same_rows_make_the_same_workbook_at_any_time(rendered: Rendered) -> None:
     """Parts of a file are taken from one that may have been written anew."""
     entries = zipfile.ZipFile(io.BytesIO(rendered(RowFormat("xlsx")))).infolist()

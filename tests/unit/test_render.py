@@ -228,6 +228,24 @@ def test_a_date_that_no_calendar_has_is_null_and_counted(tmp_path: Path, kind: s
 
 
 @pytest.mark.parametrize(
+    ("zone", "outside", "inside", "instant"),
+    [
+        ("America/New_York", "9999-12-31 23:59:59.999999", "9999-12-31 18:59:59.999999", datetime.max),
+        ("Etc/GMT+12", "9999-12-31 12:00:00", "9999-12-31 11:59:59.999999", datetime.max),
+        ("Etc/GMT-14", "0001-01-01 13:59:59.999999", "0001-01-01 14:00:00", datetime.min),
+        ("Asia/Tokyo", "0001-01-01 00:00:00", "0001-01-01 09:18:59", datetime.min),
+    ],
+)
+def test_a_datetime_outside_the_years_1_to_9999_in_utc_is_null(
+    tmp_path: Path, zone: str, outside: str, inside: str, instant: datetime
+) -> None:
+    stored, rows, segment = rendered(tmp_path, column("datetime", decimals=6), outside, inside, None, zone=zone)
+    assert stored == [None, instant.replace(tzinfo=UTC), None]
+    assert rows == ["null", f'"{instant.isoformat(timespec="microseconds")}Z"', "null"]
+    assert segment.zero_dates == {"datetime": 1}
+
+
+@pytest.mark.parametrize(
     ("local", "instant"),
     [
         ("2025-07-01 12:00:00", "2025-07-01T10:00:00Z"),
