@@ -22,9 +22,16 @@ Kind = Literal[
 ]
 """What the values of a column become.
 
-`boolean` is a TINYINT(1) that held only 0, 1 and NULL when the table was first loaded. `json` is a text column whose
-every value was an object or an array then, also where it was encoded twice.
+`boolean` is a TINYINT(1) that held only 0, 1 and NULL when the table was first loaded. `json` is a text column that
+held objects or arrays then, also where they were encoded twice, and nothing else but NULL and empty values
+(`EMPTY_JSON`).
 """
+
+JSON_SPACE = " \t\r\n"
+"""The characters that JSON allows around a value."""
+
+EMPTY_JSON = ("", "null", '""', '"null"')
+"""Texts that mean NULL in a `json` column, without the space around them."""
 
 
 class Column(BaseModel, frozen=True):
@@ -39,6 +46,7 @@ class Column(BaseModel, frozen=True):
         digits: Digits of a DECIMAL.
         decimals: Decimal places of a DECIMAL, or of the seconds of a DATETIME or TIMESTAMP.
         decided: False while no value has been seen that decides whether it is `boolean` or `json`.
+        blank: Whether it is not decided and has held values of `EMPTY_JSON`.
     """
 
     name: str
@@ -49,3 +57,4 @@ class Column(BaseModel, frozen=True):
     digits: int = 0
     decimals: int = 0
     decided: bool = True
+    blank: bool = False

@@ -218,9 +218,8 @@ def _contract(kind: str, texts: list[Any], timezone: str) -> list[Any]:
         return [None if value is None else base64.b64encode(value).decode() for value in values]
     if base in _TEXTS:
         nested = [None if value is None else _nested(value) for value in values]
-        if all((n is None) == (v is None) for n, v in zip(nested, values, strict=True)) and any(
-            value is not None for value in values
-        ):
+        fits = all(n is not None or v is None or _empty(v) for n, v in zip(nested, values, strict=True))
+        if fits and any(value is not None for value in nested):
             return nested
     return values
 
@@ -271,6 +270,11 @@ def _instant(text: str, timezone: str) -> datetime | None:
 def _iso(value: datetime, digits: int) -> str:
     fraction = f".{value.microsecond:06d}"[: digits + 1] if digits else ""
     return f"{value:%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + fraction + "Z"
+
+
+def _empty(text: str) -> bool:
+    """Whether a text stands for nothing among JSON values."""
+    return text.strip(" \t\r\n") in ("", "null", '""', '"null"')
 
 
 def _nested(text: str) -> Any:

@@ -28,11 +28,8 @@ _CELLS: Mapping[Kind, tuple[Schema, Any]] = {
     "json": ({"type": ["object", "array", "string"]}, [{"title": "Mug"}]),
     "bytes": ({"type": "string", "contentEncoding": "base64"}, "3q2+7w=="),
 }
-_NULLABLE: tuple[Kind, ...] = (
-    "date",
-    "datetime",
-    "timestamp",
-)  # null although NOT NULL, where no calendar has the date
+# Null also in NOT NULL columns: dates that no calendar has, and empty values of JSON columns.
+_NULLABLE: tuple[Kind, ...] = ("date", "datetime", "timestamp", "json")
 _ROW = {"id": 1001, "total_price": "598.94", "created_at": "2025-12-29T09:12:44Z", "line_items": [{"title": "Mug"}]}
 
 

@@ -21,7 +21,7 @@ from cache.export.order_selection import OrderSelection
 from cache.export.row_files import Send, write_rows
 from cache.export.row_format import RowFormat
 from cache.export.text_formats import masked_values, output_columns
-from cache.query.filters import Query, find_column, order_by, where
+from cache.query.filters import Query, find_column, order_by, value_sql, where
 from cache.schema import Column
 from cache.sql import literal, quoted
 from cache.storage.documents import SETUP
@@ -134,7 +134,7 @@ class ScanExecutor:
         column = find_column(request.column, snapshot.columns)
         clause, parameters = where(request.query.conditions, snapshot.columns)
         limit = "" if request.limit is None else f"LIMIT {request.limit}"
-        sql = f"""SELECT {quoted(column.name)}, count(*) FROM {self._source(snapshot)} WHERE {clause} GROUP BY 1
+        sql = f"""SELECT {value_sql(column)}, count(*) FROM {self._source(snapshot)} WHERE {clause} GROUP BY 1
                   ORDER BY 2 DESC, 1 NULLS LAST {limit} OFFSET {request.offset}"""
         counts = self._database.sql(sql, params=parameters).to_arrow_table()
         texts = json_texts(column, one_chunk(counts.column(0))).quoted()

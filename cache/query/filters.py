@@ -14,8 +14,8 @@ from cache.errors import BadFilter
 from cache.query.operators import OPERATORS, Op, Operator
 from cache.query.predicates import Predicate
 from cache.query.values import Value
-from cache.schema import Column, Kind
-from cache.sql import quoted
+from cache.schema import EMPTY_JSON, JSON_SPACE, Column, Kind
+from cache.sql import literal, quoted
 
 UNSORTED: tuple[Kind, ...] = ("json", "bytes")
 
@@ -70,7 +70,7 @@ def where(conditions: Sequence[Condition], columns: Sequence[Column]) -> tuple[s
     parameters: list[Value] = []
     for condition in conditions:
         column, operator = _parts(condition, columns)
-        clause, values = operator.compile(quoted(column.name), operator.operands(condition.value, column))
+        clause, values = operator.compile(value_sql(column), operator.operands(condition.value, column))
         clauses.append(clause)
         parameters += values
     return " AND ".join(clauses) or "true", parameters
@@ -111,6 +111,15 @@ def order_by(sort: Sequence[Sort], columns: Sequence[Column]) -> str:
         for column, descending in sort
     )
     return ", ".join(terms)
+
+
+def value_sql(column: Column) -> str:
+    """Compiles a column to the SQL of its values. An empty value of a JSON column is NULL, as in the rows."""
+    name = quoted(column.name)
+    if column.kind != "json":
+        return name
+    empty = ", ".join(map(literal, EMPTY_JSON))
+    return f"CASE WHEN trim({name}, {literal(JSON_SPACE)}) NOT IN ({empty}) THEN {name} END"
 
 
 def find_column(name: str, columns: Sequence[Column]) -> Column:

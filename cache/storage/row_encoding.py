@@ -21,7 +21,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cache.schema import Column
+from cache.schema import EMPTY_JSON, JSON_SPACE, Column
 
 # Line breaks that JSON allows in strings. They are escaped for clients that read a stream line by line.
 LINE_BREAKS = {text: f"\\u{ord(text):04x}" for text in ("\u0085", "\u2028", "\u2029")}
@@ -31,6 +31,9 @@ _PLAIN = bytes(set(range(0x100)) - {text.encode()[0] for text in ESCAPES})  # by
 _ESCAPING = str.maketrans(ESCAPES)
 ENCODING = 2  # version of the rules by which this module encodes cells
 _PLAIN_DECIMALS = 6  # with more, Arrow writes small decimals with an exponent
+NULL = b"null"
+_SPACE = JSON_SPACE.encode()
+_EMPTY = tuple(text.encode() for text in EMPTY_JSON)
 # The range of four-digit years, in microseconds since 1970. Python and Excel hold no others.
 FIRST_INSTANT, LAST_INSTANT = (
     int(np.datetime64(text, "us").astype("i8")) for text in ("0001-01-01T00:00:00", "9999-12-31T23:59:59.999999")
@@ -274,9 +277,11 @@ def compact(value: bytes) -> bytes | None:
         value: A JSON object or array, or a JSON string that holds one.
 
     Returns:
-        The object or array; None for anything else, and for JSON that is nested deeper than Python recurses (about a
-        thousand levels).
+        The object or array; `NULL` for an empty value; None for anything else, and for JSON that is nested deeper than
+        Python recurses (about a thousand levels).
     """
+    if is_empty_json(value):
+        return NULL
     try:
         text = msgspec.json.format(value, indent=-1)
         if text[0] == ord('"'):
@@ -286,8 +291,13 @@ def compact(value: bytes) -> bytes | None:
     return text if text[0] in b"{[" else None
 
 
+def is_empty_json(value: bytes) -> bool:
+    """Returns whether a text means NULL in a JSON column."""
+    return value.strip(_SPACE) in _EMPTY
+
+
 def nested(values: pa.Array) -> JsonTexts:
-    """Encodes the texts of a JSON column: as `compact` makes them; a misfit becomes a JSON string."""
+    """Encodes a JSON column: texts as `compact` makes them, an empty value as null, a misfit as a JSON string."""
     misfits = 0
     texts: list[bytes | None] = []
     for value in values.cast(pa.binary()).to_pylist():
@@ -295,5 +305,5 @@ def nested(values: pa.Array) -> JsonTexts:
         if value is not None and text is None:
             misfits += 1
             text = json_string(value.decode()).encode()
-        texts.append(text)
+        texts.append(None if text == NULL else text)
     return JsonTexts(_escaped(pa.array(texts, pa.string()), LINE_BREAKS), misfits=misfits)

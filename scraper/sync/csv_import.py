@@ -236,7 +236,7 @@ def _text_column(name: str) -> Column:
 def _undecided(column: Column) -> Column:
     """Returns a recorded column with the kind of its type, before a kind was inferred from values."""
     kind: Kind = "boolean" if column.type == "tinyint(1)" else "text" if column.kind == "json" else column.kind
-    return column.model_copy(update={"kind": kind, "decided": True})
+    return column.model_copy(update={"kind": kind, "decided": True, "blank": False})
 
 
 def _first_fault(file: IO[bytes], width: int, first: int) -> str:

@@ -89,7 +89,7 @@ class DraftLoad:
         if segment.low != end or (self._segments and end is None):
             return  # the segment was written again in a later round
         self._segments.append(segment)
-        if inference.disproved:
+        if inference.changed:
             self._segments.clear()
         if time.monotonic() - self._saved > DRAFT_SECONDS:
             self._saved = time.monotonic()

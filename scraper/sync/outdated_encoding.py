@@ -15,7 +15,7 @@ from cache.storage.snapshot import PARQUET, Segment
 def encoded_otherwise(segment: Segment, folder: Path, columns: Sequence[Column], timezone: str) -> bool:
     """Returns whether this version would encode cells of a segment in another way.
 
-    Encoding 1 kept DATETIME values that are outside the years 1 to 9999 in UTC.
+    Encoding 1 kept DATETIME values that are outside the years 1 to 9999 in UTC, and empty values of JSON columns.
 
     Args:
         segment: The segment.
@@ -23,7 +23,11 @@ def encoded_otherwise(segment: Segment, folder: Path, columns: Sequence[Column],
         columns: The columns, as the manifest records them.
         timezone: The time zone of DATETIME values, an IANA name.
     """
-    return segment.encoding < ENCODING and timezone != "UTC" and _has_other_years(folder, columns)
+    if segment.encoding >= ENCODING:
+        return False
+    if any(column.kind == "json" and column.name in segment.misfits for column in columns):
+        return True  # empty values were counted as misfits
+    return timezone != "UTC" and _has_other_years(folder, columns)
 
 
 def _has_other_years(folder: Path, columns: Sequence[Column]) -> bool:

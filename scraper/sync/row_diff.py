@@ -115,6 +115,8 @@ def _not_comparable(
         return "The time zone of the source changed."
     if before.dialect.digest != after.dialect.digest:
         return "The hash function of the row checksums changed."
+    if any(old.blank and new.kind == "json" for old, new in zip(old_columns, new_columns, strict=True)):
+        return "A column of empty texts now holds JSON."
     return None
 
 

@@ -79,8 +79,8 @@ class SegmentAssembler:
         snapshots: Stores finished segments.
         workspace: A folder for unfinished segments.
         timezone: The time zone of DATETIME values, an IANA name.
-        earlier: Segments of an interrupted load. Like new segments, they become outdated when a value disproves the
-            inferred kind of a column.
+        cached: Segments of the last generation or of an interrupted load. Like new segments, they become outdated when
+            the inferred kind of a column changes.
         on_segment: Called with each segment that was written, and with the inference.
     """
 
@@ -91,7 +91,7 @@ class SegmentAssembler:
         snapshots: Snapshots,
         workspace: Path,
         timezone: str,
-        earlier: Sequence[Segment] = (),
+        cached: Sequence[Segment] = (),
         on_segment: Callable[[Segment, ColumnInference], None] | None = None,
     ) -> None:
         self._table = table
@@ -106,8 +106,9 @@ class SegmentAssembler:
         self._folder = workspace
         self._low: int | None = None
         self._completed: list[Segment] = []
-        self._written = {segment.id for segment in earlier}
+        self._written = {segment.id for segment in cached}
         self._outdated: set[str] = set()
+        self._sources: set[str] = set()  # the segments that rows of the segment in progress were copied from
         self._failure: BaseException | None = None
 
     def apply(self, step: Step) -> list[Segment]:
@@ -130,7 +131,10 @@ class SegmentAssembler:
         return completed
 
     def take_outdated(self) -> set[str]:
-        """Returns the ids of segments that were written with a kind that was disproved since the last call."""
+        """Returns the ids of segments whose columns have another kind now than when they were written.
+
+        Each id is returned once.
+        """
         outdated, self._outdated = self._outdated, set()
         return outdated
 
@@ -176,6 +180,7 @@ class SegmentAssembler:
 
     def _copy(self, segment: Segment, start: int, stop: int, high: int | None) -> None:
         self._open_writer().copy(self._snapshots.segment_folder(segment), start, stop)
+        self._sources.add(segment.id)
         self._complete_if(1.5, high)
 
     def _add(self, rows: pa.Table) -> None:
@@ -207,8 +212,11 @@ class SegmentAssembler:
         self._written.add(segment.id)
         self._low = high
         self._completed.append(segment)
-        if self._inference.disproved_by(segment):
+        if self._inference.outdates(segment):
             self._outdated |= self._written
+        elif self._sources & self._outdated:
+            self._outdated.add(segment.id)
+        self._sources.clear()
         if self._on_segment is not None:
             self._on_segment(segment, self._inference)
 

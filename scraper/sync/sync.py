@@ -105,7 +105,7 @@ class _Sync:
             self._cache.snapshots,
             workspace,
             source.timezone,
-            earlier=cached.segments if draft else (),
+            cached=cached.segments,
             on_segment=draft.add if draft else None,
         )
         with AssemblerThread(assembler) as thread:

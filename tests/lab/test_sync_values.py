@@ -259,6 +259,72 @@ def test_one_value_that_is_no_json_anywhere_makes_the_column_text(copies: Copies
     assert copies.differences(table) == []
 
 
+@pytest.mark.parametrize("place", [0, 3, 17, 39])
+@pytest.mark.parametrize("empty", ["", "null", "[]"])
+def test_one_empty_value_anywhere_leaves_the_column_json(
+    copies: Copies, small_pages: None, empty: str, place: int
+) -> None:
+    rows = [(i, empty if i == place else json.dumps([{"n": i}])) for i in range(40)]
+    table = copies.table("id INT PRIMARY KEY, a TEXT NOT NULL", rows)
+    assert copies.sync(table).error is None
+    shown = [[] if i == place and empty == "[]" else None if i == place else [{"n": i}] for i in range(40)]
+    assert [row["a"] for row in json_rows(copies.cache.snapshots.open())] == shown
+    assert copies.differences(table) == []
+
+
+@pytest.mark.parametrize("page", ["{}", "words"])
+def test_pages_of_empty_values_are_read_as_the_first_other_value(copies: Copies, small_pages: None, page: str) -> None:
+    rows = [(i, page if i >= 25 else "" if i % 2 else None) for i in range(40)]
+    table = copies.table("id INT PRIMARY KEY, a TEXT", rows)
+    assert copies.sync(table).error is None
+    shown = [row["a"] for row in json_rows(copies.cache.snapshots.open())]
+    assert shown[:25] == ([None] * 25 if page == "{}" else [text for _, text in rows[:25]])
+    assert copies.differences(table) == []
+
+
+def test_a_later_empty_value_is_null_and_no_misfit(copies: Copies, small_pages: None) -> None:
+    table = copies.table("id INT PRIMARY KEY, a TEXT", [(i, '{"x": 1}') for i in range(30)])
+    copies.sync(table)
+    copies.execute(f"UPDATE {table} SET a = '' WHERE id = 15")
+    copies.execute(f"UPDATE {table} SET a = 'null' WHERE id = 16")
+    run = copies.sync(table)
+    assert (run.error, run.changes, run.exported_ranges) == (None, ChangeCounts(updated=2), 1)
+    rows = json_rows(copies.cache.snapshots.open())
+    assert [row["a"] for row in rows[14:18]] == [{"x": 1}, None, None, {"x": 1}]
+    assert [s.misfits for s in copies.cache.snapshots.open().manifest.segments if s.misfits] == []
+    assert copies.differences(table) == []
+
+
+def test_a_column_of_empty_texts_is_json_once_it_holds_json(copies: Copies, small_pages: None) -> None:
+    table = copies.table("id INT PRIMARY KEY, a TEXT NOT NULL", [(i, "") for i in range(40)])
+    copies.sync(table)
+    assert {row["a"] for row in json_rows(copies.cache.snapshots.open())} == {""}
+    copies.execute(f"UPDATE {table} SET a = '[1]' WHERE id IN (5, 35)")
+    assert copies.sync(table).error is None
+    assert [row["a"] for row in json_rows(copies.cache.snapshots.open())] == [
+        [1] if i in (5, 35) else None for i in range(40)
+    ]
+    assert copies.differences(table) == []
+    assert copies.sync(table).outcome == "unchanged"
+
+
+def test_an_empty_value_in_an_older_cache_becomes_null_at_the_next_sync(
+    copies: Copies, small_pages: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = copies.table("id INT PRIMARY KEY, a TEXT", [(i, "{}") for i in range(30)])
+    with monkeypatch.context() as older:
+        older.setattr("cache.storage.row_encoding.is_empty_json", lambda _: False)
+        older.setattr("cache.storage.segment_writer.ENCODING", 1)
+        copies.sync(table)
+        copies.execute(f"UPDATE {table} SET a = '' WHERE id = 15")
+        copies.sync(table)
+    assert json_rows(copies.cache.snapshots.open())[15]["a"] == ""
+    run = copies.sync(table)
+    assert (run.outcome, run.exported_ranges) == ("published", 1)
+    assert json_rows(copies.cache.snapshots.open())[15]["a"] is None
+    assert copies.sync(table).outcome == "unchanged"
+
+
 def test_a_later_value_that_does_not_fit_is_kept_and_changes_no_other_row(copies: Copies, small_pages: None) -> None:
     table = copies.table("id INT PRIMARY KEY, a TEXT, b TINYINT(1)", [(i, '{"x": 1}', i % 2) for i in range(30)])
     copies.sync(table)

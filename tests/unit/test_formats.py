@@ -135,6 +135,50 @@ def plain(cache: Cache) -> bytes:
     return b"".join(cache.snapshots.open().json_slices())
 
 
+EMPTY = ("", " ", "null", '""', '"null"')  # JSON values that stand for nothing
+
+
+@pytest.fixture
+def with_empty(cache: Cache, tmp_path: Path) -> Rendered:
+    """Rows with an object, an array, each of EMPTY, and NULL."""
+    columns = (column("id", "unsigned", key=1), column("items", "json"))
+    texts = ('{"a": 1}', "[]", *EMPTY, None)
+    publish(cache, [{"id": str(i), "items": text} for i, text in enumerate(texts)], columns=columns)
+    return renderer(cache, tmp_path)
+
+
+@pytest.mark.parametrize("parse_json", [True, False])
+def test_an_empty_json_value_is_null_or_its_stored_text(with_empty: Rendered, parse_json: bool) -> None:
+    stored = ['{"a": 1}', "[]", *EMPTY, None]
+    texts = ['{"a":1}', "[]", *[None] * 6] if parse_json else stored
+    nested = [{"a": 1}, [], *[None] * 6] if parse_json else stored
+
+    def read(format: Any) -> bytes:
+        return with_empty(RowFormat(format, fields=("items",), parse_json=parse_json))
+
+    assert [row["items"] for row in json.loads(b"[" + read("json") + b"]")] == nested
+    assert [json.loads(line)["items"] for line in read("ndjson").splitlines()] == nested
+    assert pq.read_table(pa.BufferReader(read("parquet"))).column(0).to_pylist() == texts
+    assert cells_of(read("xlsx"))[1:] == [[text] for text in texts]
+    cells = read("csv").decode().split("\r\n")[3:-1]
+    assert cells == ([""] * 6 if parse_json else ['""', " ", "null", '""""""', '"""null"""', ""])
+
+
+def test_filters_and_facets_see_an_empty_json_value_as_null(cache: Cache, with_empty: Rendered, tmp_path: Path) -> None:
+    def ids(operator: Any, value: str) -> list[int]:
+        query = Query((Condition("items", operator, value),))
+        return [row["id"] for row in json.loads(b"[" + with_empty(RowFormat(fields=("id",)), query) + b"]")]
+
+    assert ids("isnull", "true") == [2, 3, 4, 5, 6, 7]
+    assert ids("isnull", "false") == [0, 1]
+    assert ids("contains", "null") == []
+    assert ids("eq", "[]") == [1]
+    assert ids("ne", "[]") == [0, 2, 3, 4, 5, 6, 7]
+    facet = ScanRequest(what="facet", generation=1, query=Query(), column="items", limit=9)
+    values = ScanExecutor(cache, tmp_path).execute(facet, lambda _: None)["values"]
+    assert values == [(None, 6), ([], 1), ({"a": 1}, 1)]
+
+
 # -- JSON
 
 

@@ -124,8 +124,7 @@ def test_nested_json_is_compact_and_keeps_every_digit(tmp_path: Path, text: str,
     [
         "1",
         '"text"',
-        "null",
-        "",
+        "NULL",
         "{",
         "[1] x",
         '"{}x"',
@@ -143,6 +142,13 @@ def test_what_is_no_json_object_or_array_is_delivered_as_it_is_and_counted(tmp_p
     stored, shown, segment = rendered(tmp_path, column("json"), text, "{}")
     assert (stored, [json.loads(value) for value in shown]) == ([text, "{}"], [text, {}])
     assert segment.misfits == {"json": 1}
+
+
+@pytest.mark.parametrize("text", ["", " \t\r\n", "null", " null", '""', '"null"'])
+def test_an_empty_json_value_is_stored_as_it_is_and_shown_as_null(tmp_path: Path, text: str) -> None:
+    stored, shown, segment = rendered(tmp_path, column("json"), text, "[]", None)
+    assert (stored, shown) == ([text, "[]", None], ["null", "[]", "null"])
+    assert segment.misfits == {}
 
 
 @pytest.mark.parametrize(

@@ -311,15 +311,17 @@ def test_a_row_is_written_without_white_space_and_ends_with_a_comma() -> None:
         (b'"\\"[1]\\""', None),  # encoded three times
         (b"1", None),
         (b'"a"', None),
-        (b'""', None),
-        (b"", None),
-        (b"null", None),
+        (b'""', b"null"),
+        (b"", b"null"),
+        (b" \n", b"null"),
+        (b"null", b"null"),
+        (b'"null"', b"null"),
         (b"true", None),
         (b"[1", None),
         (b"\xff", None),
     ],
 )
-def test_objects_and_arrays_are_compact_and_others_are_refused(value: bytes, result: bytes | None) -> None:
+def test_objects_arrays_and_empty_values_are_compact_and_others_refused(value: bytes, result: bytes | None) -> None:
     assert compact(value) == result
 
 
@@ -329,8 +331,8 @@ def test_json_that_is_nested_too_deep_is_refused() -> None:
 
 
 def test_misfits_are_json_strings_and_are_counted() -> None:
-    texts = nested(strings('{"a": 1}', None, "plain", 'a"\u2028', "[1]"))
-    assert texts.texts.to_pylist() == ['{"a":1}', None, '"plain"', '"a\\"\\u2028"', "[1]"]
+    texts = nested(strings('{"a": 1}', None, "", "null", "plain", 'a"\u2028', "[1]"))
+    assert texts.texts.to_pylist() == ['{"a":1}', None, None, None, '"plain"', '"a\\"\\u2028"', "[1]"]
     assert texts.misfits == 2
     assert texts.quoted().to_pylist() == texts.texts.to_pylist()
 

@@ -50,7 +50,7 @@ def new_assembler(cache: Cache, folder: Path, **arguments: Any) -> SegmentAssemb
     workspace = folder / f"workspace-{len(list(folder.iterdir()))}"
     workspace.mkdir()
     kind = arguments.pop("kind", SegmentAssembler)
-    return kind(TABLE, (), cache.snapshots, workspace, "UTC", **arguments)
+    return kind(TABLE, arguments.pop("known", ()), cache.snapshots, workspace, "UTC", **arguments)
 
 
 @pytest.fixture(autouse=True)
@@ -128,6 +128,42 @@ def test_segments_written_with_a_disproved_kind_are_outdated(cache: Cache, tmp_p
     assert assembler.take_outdated() == {segment.id for segment in segments}
     assert assembler.take_outdated() == set()
     assert [column.kind for column in assembler.columns()] == ["integer", "text"]
+    assembler.close()
+
+
+def noted(first: int, *notes: str | None) -> AddRows:
+    """One row for each note, in a page that more rows follow."""
+    page = rows(first, first + len(notes)).set_column(1, "c1", pa.array(notes, pa.string()))
+    return AddRows(WHOLE, page, more=True)
+
+
+def test_segments_with_empty_texts_are_outdated_once_the_column_is_json(cache: Cache, tmp_path: Path) -> None:
+    assembler = new_assembler(cache, tmp_path)
+    steps: list[Step] = [StartRun(None), noted(0, *[""] * 10), noted(10, *["null"] * 5), noted(15, *["{}"] * 5)]
+    steps += [noted(20, *["", "[1]"] * 5), EndRun(None)]
+    first, second, third = (segment for step in steps for segment in assembler.apply(step))
+    assert assembler.take_outdated() == {first.id, second.id}
+    assert assembler.columns()[1].kind == "json"
+    assembler.close()
+    assert (cache.snapshots.segment_folder(third) / JSON).read_bytes().count(b'"note":null') == 5
+
+
+def test_segments_without_a_value_stay_when_the_column_is_json(cache: Cache, tmp_path: Path) -> None:
+    assembler = new_assembler(cache, tmp_path)
+    steps: list[Step] = [StartRun(None), noted(0, *[None] * 10), noted(10, *["{}"] * 10), EndRun(None)]
+    assert len([segment for step in steps for segment in assembler.apply(step)]) == 2
+    assert assembler.take_outdated() == set()
+    assembler.close()
+
+
+def test_copied_rows_of_an_outdated_segment_are_outdated_too(cache: Cache, tmp_path: Path) -> None:
+    (old,) = directly(new_assembler(cache, tmp_path), [StartRun(None), noted(0, *[""] * 10), EndRun(None)])
+    blank = COLUMNS[1].model_copy(update={"decided": False, "blank": True})
+    assembler = new_assembler(cache, tmp_path, known=(COLUMNS[0], blank), cached=(old,))
+    steps: list[Step] = [StartRun(20), noted(20, *["{}"] * 10), EndRun(None)]  # the newest rows come first
+    steps += [StartRun(None), CopyRows(old, 0, 9, 9), noted(9, "[]"), EndSegment(20), EndRun(20)]
+    new, copied = (segment.id for step in steps for segment in assembler.apply(step))
+    assert assembler.take_outdated() == {old.id, new, copied}
     assembler.close()
 
 
