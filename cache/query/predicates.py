@@ -151,7 +151,7 @@ def json_value(key: Key | None, column: Column) -> JsonScalar:
         case "decimal", int():
             return f"{Decimal(key).scaleb(-column.decimals):f}"
         case "date", int():
-            return (_EPOCH + timedelta(days=key)).strftime("%Y-%m-%d")
+            return (_EPOCH + timedelta(days=key)).date().isoformat()
         case "datetime" | "timestamp", int():
             moment = _EPOCH + timedelta(microseconds=key)
             fraction = f".{moment.microsecond:06d}"[: column.decimals + 1] if column.decimals else ""
