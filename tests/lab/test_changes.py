@@ -103,6 +103,12 @@ def test_another_time_zone_or_table_leaves_a_gap(copies: Copies, forty: str) -> 
     assert gap_after(copies, 2).endswith("Another table is copied now.")
 
 
+def test_a_column_of_empty_texts_that_becomes_json_leaves_a_gap(copies: Copies, forty: str) -> None:
+    copies.execute(f"UPDATE {forty} SET note = '[]' WHERE id = 5")
+    assert copies.sync(forty).changes == ChangeCounts(updated=1)
+    assert gap_after(copies, 1).endswith("A column of empty texts now holds JSON.")
+
+
 def test_another_digest_leaves_a_gap(copies: Copies, forty: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The checksums of all rows are others then, so that those in older lists are found nowhere."""
     manifest = copies.cache.snapshots.open().manifest
