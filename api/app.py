@@ -35,6 +35,7 @@ from api.routes.changes import ChangesEndpoint
 from api.routes.demo import demo_endpoint
 from api.routes.docs import docs_endpoint
 from api.routes.fetch import FetchEndpoint
+from api.routes.figures import FiguresEndpoints
 from api.routes.metrics import Metrics
 from api.routes.openapi import OpenApiEndpoint
 from api.routes.refresh import RefreshEndpoints
@@ -45,6 +46,7 @@ from api.routes.status import StatusEndpoints
 from api.routes.streamed import StreamedExecutor
 from cache.access.api_keys import Scope as KeyScope
 from cache.errors import OrdersError
+from cache.export.figure_pool import FigurePool
 from cache.export.pool import ScanPool
 from cache.settings import Settings
 from cache.storage.store import Cache
@@ -83,6 +85,8 @@ def create_app(
     pool = ScanPool(settings.cache_url, settings.kept_dir)
     executor = StreamedExecutor(pool)
     fetch = FetchEndpoint(cache, settings, views, RefreshStream(cache, settings, watcher), executor)
+    figure_pool = FigurePool(settings.cache_url, settings.kept_dir)
+    figures = FiguresEndpoints(cache, settings, views, figure_pool)
     refresh = RefreshEndpoints(cache)
     status = StatusEndpoints(cache, settings, views)
     metrics = Metrics(cache)
@@ -91,6 +95,8 @@ def create_app(
     handlers: Mapping[str, Handler] = {
         "getRows": fetch.get,
         "getChanges": ChangesEndpoint(cache, settings, views).get,
+        "getFigures": figures.figures,
+        "getFigureMetrics": figures.metrics,
         "getEvents": watcher.feed,
         "postRefresh": refresh.post,
         "getTask": refresh.get_task,
@@ -121,6 +127,7 @@ def create_app(
             if access_log:
                 access_log.stop()
             await pool.close()
+            await figure_pool.close()
             executor.close()
 
     application = Starlette(

@@ -101,7 +101,11 @@ _CACHE_ERRORS: tuple[tuple[int, OrdersError, str], ...] = (
         "a filter, sort or facet does not fit the columns",
     ),
     (400, QueryRefused.by_engine("OutOfMemoryException"), "the query engine cannot run the query"),
-    (400, TooManyRows.for_sheet(2_000_000, MAX_SHEET_ROWS), "the format cannot hold that many rows"),
+    (
+        400,
+        TooManyRows.for_sheet(2_000_000, MAX_SHEET_ROWS),
+        "the format cannot hold that many rows, or a request for figures that many groups",
+    ),
     (403, ColumnMasked.of("email"), "the request needs a column that is hidden from the key"),
     (404, UnknownTask(), "there is no refresh with that id"),
     (409, NoKey.of("orders"), "the table has no primary key, so changed rows cannot be identified"),

@@ -27,6 +27,16 @@ from cache.query.operators import OPERATORS
 PATH = "/fetch-data"
 
 LIMIT = whole_number("limit", "Maximum number of rows; 0 gives only `total_count`. Without it: all rows.", "100")
+FORMAT = choice(
+    "format", get_args(FileFormat), "Format of the response. The header `Accept` does the same.", "csv", "json"
+)
+FORMULAS = choice(
+    "formulas",
+    ("keep", "defuse"),
+    "`defuse` puts an apostrophe before CSV cells that a spreadsheet would run as a formula.",
+    "defuse",
+    "keep",
+)
 PARAMETERS: tuple[Parameter, ...] = (
     LIMIT,
     whole_number("offset", "Rows to skip. Past the last row the page is empty.", "200", 0),
@@ -55,14 +65,8 @@ PARAMETERS: tuple[Parameter, ...] = (
         "string",
         "number",
     ),
-    choice("format", get_args(FileFormat), "Format of the response. The header `Accept` does the same.", "csv", "json"),
-    choice(
-        "formulas",
-        ("keep", "defuse"),
-        "`defuse` puts an apostrophe before CSV cells that a spreadsheet would run as a formula.",
-        "defuse",
-        "keep",
-    ),
+    FORMAT,
+    FORMULAS,
     flag("refresh", "Requests a refresh in the background. `_info` says what became of it."),
     flag("wait", "Refreshes first, then answers from the new snapshot."),
     flag("stream", "Answers as server-sent events. With `refresh`, sends the rows again after the refresh."),
@@ -138,7 +142,7 @@ class FetchQuery(NamedTuple):
             accept: The header `Accept`.
             masked: The columns that are hidden from the key.
         """
-        name = self.format or (_accepted_format(accept) if accept and not self._json_only else "json")
+        name = self.format or (accepted_format(accept) if accept and not self._json_only else "json")
         if name == "json" and self.parse_json and self.integers == "number" and not self.fields and not masked:
             return PUBLISHED_FORMAT
         return RowFormat(name, self.fields or None, self.parse_json, self.integers, masked, self.formulas == "defuse")
@@ -173,7 +177,28 @@ def parse_fetch_query(query: bytes) -> FetchQuery:
 
 
 def _condition(name: str, value: str, columns: Collection[str]) -> Condition | None:
-    """`COLUMN__OP=value` or `COLUMN=value`; None for a name that is ignored."""
+    """The filter of a parameter; None for a name that is ignored."""
+    condition = read_condition(name, value, columns)
+    if condition or name.startswith("_"):
+        return condition
+    filters = f"and filters on columns (COLUMN=value, or COLUMN__OP=value with {', '.join(OPERATORS)})"
+    raise unknown_parameter(name, PATH, f"{', '.join(KNOWN)}, {filters}; the columns are {', '.join(sorted(columns))}")
+
+
+def read_condition(name: str, value: str, columns: Collection[str]) -> Condition | None:
+    """Reads `COLUMN__OP=value` or `COLUMN=value`.
+
+    Args:
+        name: The name of the parameter.
+        value: Its value.
+        columns: The names that can be filtered by. Those that begin with `_` need an operator.
+
+    Returns:
+        The condition; None if the parameter is no filter.
+
+    Raises:
+        ParameterInvalid: A list does not parse.
+    """
     column, _, op = name.rpartition("__")
     operator = OPERATORS.get(op)
     if operator and column in columns:
@@ -181,12 +206,7 @@ def _condition(name: str, value: str, columns: Collection[str]) -> Condition | N
             return Condition(column, operator.name, split_list(value) if operator.takes == "list" else value)
         except ValueError:
             raise ParameterInvalid(f"Parameter '{name}' does not parse.", "A double quote is not closed.") from None
-    if name.startswith("_"):
-        return None
-    if name in columns:
-        return Condition(name, "eq", value)
-    filters = f"and filters on columns (COLUMN=value, or COLUMN__OP=value with {', '.join(OPERATORS)})"
-    raise unknown_parameter(name, PATH, f"{', '.join(KNOWN)}, {filters}; the columns are {', '.join(sorted(columns))}")
+    return Condition(name, "eq", value) if name in columns and not name.startswith("_") else None
 
 
 def _without_ignored(query: bytes) -> bytes:
@@ -197,8 +217,8 @@ def _without_ignored(query: bytes) -> bytes:
 
 
 @lru_cache(64)
-def _accepted_format(header: bytes) -> FileFormat:
-    """The format that `Accept` prefers. JSON if that is as good as another, or if no format matches."""
+def accepted_format(header: bytes) -> FileFormat:
+    """The format that a header `Accept` prefers. JSON if that is as good as another, or if no format matches."""
     best: tuple[float, FileFormat] = (0.0, "json")
     for item in header.decode("latin-1").lower().split(","):
         media_type, *parameters = (part.strip() for part in item.split(";"))

@@ -7,12 +7,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from api.contract.fetch_query import KNOWN
+from cache.analytics.dimensions import COLUMNS, FILTERS
 from cache.query.filters import UNSORTED
-from cache.query.operators import OPERATORS, Operator
+from cache.query.operators import ALL_KINDS, OPERATORS, Operator
 from cache.schema import Column, Kind
 
 Schema = dict[str, Any]
 
+_TEXT: tuple[Kind, ...] = ("text",)
 _ITEM = '("([^"]|"")*"|([^,"][^,]*)?)'
 _DECIMAL = "-?[0-9]{1,20}(\\.[0-9]{1,18})?"
 _DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -46,16 +48,38 @@ def filters(columns: Sequence[Column], hidden: Collection[str]) -> dict[str, Any
     else:
         reserved = "|".join(re.escape(name) for name in KNOWN)
         schema["patternProperties"] = {f"^(?!(_.*|{reserved})$).+$": {"type": "string"}}
-    operators = "; ".join(f"`{operator.name}`: the value {operator.description}" for operator in OPERATORS.values())
+    about = (
+        "`COLUMN=value` or `COLUMN__OP=value`, any number of them; all must hold. For a column that is named like a "
+        "parameter, or whose name begins with `_`, use `COLUMN__eq`."
+    )
+    return _described(schema, about, ALL_KINDS, {"total_price__gte": "100"})
+
+
+def dimension_filters() -> dict[str, Any]:
+    """Describes filters on dimensions as `filters` describes those on columns."""
+    properties = dict(_filters([column for column in COLUMNS if column.name in FILTERS]))
+    about = (
+        "`DIMENSION=value` or `DIMENSION__OP=value`, any number of them; all must hold. `product` is the SKU of a line "
+        "item, or its title, and selects the orders with such an item."
+    )
+    schema = {"type": "object", "additionalProperties": False, "properties": properties}
+    return _described(schema, about, _TEXT, {"country": "DE"})
+
+
+def _described(schema: Schema, about: str, kinds: Collection[Kind], example: Mapping[str, str]) -> dict[str, Any]:
+    operators = "; ".join(
+        f"`{operator.name}`: the value {operator.description}"
+        for operator in OPERATORS.values()
+        if not set(kinds).isdisjoint(operator.kinds)
+    )
     return {
         "name": "filters",
         "in": "query",
-        "description": "`COLUMN=value` or `COLUMN__OP=value`, any number of them; all must hold. For a column that is "
-        f"named like a parameter, or whose name begins with `_`, use `COLUMN__eq`. {operators}.",
+        "description": f"{about} {operators}.",
         "schema": schema,
         "style": "form",
         "explode": True,
-        "example": {"total_price__gte": "100"},
+        "example": example,
     }
 
 

@@ -8,6 +8,8 @@ from typing import Literal
 
 from api.contract.changes_query import PARAMETERS as CHANGES_PARAMETERS
 from api.contract.fetch_query import MEDIA_TYPES, PARAMETERS, PATH
+from api.contract.figures_query import PARAMETERS as FIGURES_PARAMETERS
+from api.contract.figures_query import PATH as FIGURES_PATH
 from api.contract.parameters import Parameter
 from api.contract.response_models import TASK_ID, Schema, ref
 from api.contract.sign_request import SIGNABLE
@@ -64,6 +66,10 @@ _CHANGES_CODES = (
         "cache_format",
     ),
 )
+_FIGURE_CODES = (
+    *("parameter_invalid", "forbidden", "no_snapshot", "snapshot_damaged", "cache_format", "query_timeout"),
+    *("scan_failed", "scan_busy"),
+)
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,7 @@ class Operation:
         request_headers: Its request headers, each with a description and an example.
         request_body: The name of the body that it takes.
         links: Operations that take values of the response, with their parameters.
-        filters: Whether columns are parameters too.
+        filters: What else are parameters: the `columns` of the table, or `dimensions` of figures.
     """
 
     id: str
@@ -102,7 +108,7 @@ class Operation:
     request_headers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     request_body: str | None = None
     links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    filters: bool = False
+    filters: Literal["columns", "dimensions"] | None = None
 
     @property
     def security(self) -> Sequence[str]:
@@ -127,14 +133,13 @@ def json_of(name: str) -> Mapping[str, Schema]:
 TEXT: Schema = {"type": "string"}
 _BINARY: Schema = {}
 _PAGE: Mapping[str, Schema] = {"text/html": TEXT}
-_ROWS: Mapping[str, Schema] = {
-    MEDIA_TYPES["json"]: ref("Rows"),
+_FILES: Mapping[str, Schema] = {
     MEDIA_TYPES["ndjson"]: TEXT,
     MEDIA_TYPES["csv"]: TEXT,
     MEDIA_TYPES["xlsx"]: _BINARY,
     MEDIA_TYPES["parquet"]: _BINARY,
-    **_events("StreamEvent"),
 }
+_ROWS: Mapping[str, Schema] = {MEDIA_TYPES["json"]: ref("Rows"), **_FILES, **_events("StreamEvent")}
 _NOT_MODIFIED = {304: "The client has this response: its tag is in `If-None-Match`."}
 _PARTIAL = {206: "The byte ranges of an Excel or Parquet file that `Range` asks for."}
 _RANGE = {"Range": ("Byte ranges of an Excel or Parquet file.", "bytes=0-99")}
@@ -155,7 +160,7 @@ OPERATIONS = (
         parameters=PARAMETERS,
         request_headers=_IF_NONE_MATCH | _RANGE,
         links={"getChanges": {"since": "$response.header.X-Generation"}},
-        filters=True,
+        filters="columns",
     ),
     Operation(
         "getChanges",
@@ -170,6 +175,32 @@ OPERATIONS = (
         parameters=CHANGES_PARAMETERS,
         request_headers=_IF_NONE_MATCH,
         links={"getChanges": {"since": "$response.body#/next"}},
+    ),
+    Operation(
+        "getFigures",
+        "get",
+        FIGURES_PATH,
+        "Returns figures such as net sales, by dimensions and over time, as the dashboard shows them.",
+        {**_FILES, MEDIA_TYPES["json"]: ref("Figures")},
+        access="read",
+        codes=(*_FIGURE_CODES, "query_refused", "too_many_rows", "column_masked", "bad_filter", "unknown_generation"),
+        more=_NOT_MODIFIED,
+        headers=VIEW_HEADERS,
+        parameters=FIGURES_PARAMETERS,
+        request_headers=_IF_NONE_MATCH,
+        filters="dimensions",
+    ),
+    Operation(
+        "getFigureMetrics",
+        "get",
+        f"{FIGURES_PATH}/metrics",
+        "Lists the metrics and dimensions of figures, and what this table cannot tell.",
+        json_of("FigureMetrics"),
+        access="read",
+        codes=(*_FIGURE_CODES, "query_refused"),
+        more=_NOT_MODIFIED,
+        headers=VIEW_HEADERS,
+        request_headers=_IF_NONE_MATCH,
     ),
     Operation(
         "getEvents",

@@ -182,9 +182,16 @@ def does_not_parse(parameter: Parameter) -> ParameterInvalid:
     return ParameterInvalid(f"Parameter '{parameter.name}' does not parse.", f"It takes {parameter.takes}.")
 
 
-def unknown_parameter(name: str, path: str, takes: str) -> ParameterInvalid:
-    """The error for a parameter that the endpoint does not have. `takes` lists those it has."""
-    return ParameterInvalid(f"Unknown parameter '{name[:50]}'.", f"{path} takes {takes}.")
+def unknown_parameter(name: str, path: str, takes: str, hint: str = "") -> ParameterInvalid:
+    """The error for a parameter that the endpoint does not have.
+
+    Args:
+        name: The parameter.
+        path: The endpoint.
+        takes: The parameters that it has.
+        hint: What to say before that, with a blank behind it.
+    """
+    return ParameterInvalid(f"Unknown parameter '{name[:50]}'.", f"{hint}{path} takes {takes}.")
 
 
 def read_parameters(query: bytes, path: str, *known: Parameter) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from api.auth.authentication import Admission, Authenticator, key_of
 from api.contract.error_codes import CODES, REFRESH_FAILED, ErrorCode
 from api.contract.fetch_query import MEDIA_TYPES, PATH
-from api.contract.filter_schema import filters, listed_columns
+from api.contract.filter_schema import dimension_filters, filters, listed_columns
 from api.contract.json_response import dumps
 from api.contract.operations import (
     COMMON_CODES,
@@ -145,7 +145,7 @@ def _operation(operation: Operation, columns: Sequence[Column], hidden: Collecti
         header = {"name": name, "in": "header", "description": description, "schema": TEXT, "example": example}
         parameters.append(header)
     if operation.filters:
-        parameters.append(filters(columns, hidden))
+        parameters.append(filters(columns, hidden) if operation.filters == "columns" else dimension_filters())
     described: dict[str, Any] = {
         "operationId": operation.id,
         "summary": operation.summary,

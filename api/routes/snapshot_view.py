@@ -79,8 +79,11 @@ class SnapshotView:
         """Eight bytes that identify the rows of a query in this generation."""
         if query is ALL_ROWS:
             return self._binding
-        text = repr([*map(tuple, query.conditions), *map(tuple, query.sort)])
-        return hashlib.blake2b(self._created_at + text.encode(), digest_size=8).digest()
+        return self.bind(repr([*map(tuple, query.conditions), *map(tuple, query.sort)]).encode())
+
+    def bind(self, text: bytes) -> bytes:
+        """Eight bytes that identify a text in this generation."""
+        return hashlib.blake2b(self._created_at + text, digest_size=8).digest()
 
     def body_head(self, count: int, total: int, next: str | None, more: Mapping[str, Any]) -> bytes:
         """The JSON body of `Rows` up to its rows; after them comes BODY_END.

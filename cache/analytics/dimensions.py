@@ -56,9 +56,10 @@ FILTERS: Mapping[FilterId, Dimension] = {
 }
 """What people filter by. A filter on products selects the orders with such a line item."""
 
-_COLUMNS = tuple(
+COLUMNS = tuple(
     Column(name=name, type="varchar", kind="text", nullable=False) for name in dict.fromkeys([*DIMENSIONS, *FILTERS])
 )
+"""Dimensions and products as columns of texts, for conditions."""
 
 
 def order_filter(span: Span | None, conditions: Sequence[Condition], lines: str) -> tuple[str, list[object]]:
@@ -78,7 +79,7 @@ def order_filter(span: Span | None, conditions: Sequence[Condition], lines: str)
     clauses: list[str] = []
     parameters: list[object] = []
     for condition in conditions:
-        clause, operands = where([condition], _COLUMNS)
+        clause, operands = where([condition], COLUMNS)
         if condition.column == PRODUCT:
             clause = f"o.key IN (SELECT key FROM (SELECT key, {PRODUCT_SQL} AS {PRODUCT} FROM {lines}) WHERE {clause})"
         clauses.append(f"({clause})")

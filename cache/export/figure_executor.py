@@ -88,7 +88,7 @@ class FigureExecutor:
             personal = _personal_dimensions(orders, request.source.personal)
             for name in request.query.filters:
                 if name in personal:
-                    raise ColumnMasked.of(name)
+                    raise ColumnMasked(f"'{name}' comes from a column that is hidden from this key.")
         table = self._table(orders, request)
         rows = table.rows[request.offset : request.offset + request.limit]
         columns, values = figure_columns(table, rows, request.query.step == "hour", request.format in _NESTED)

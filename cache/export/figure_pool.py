@@ -72,5 +72,8 @@ async def _answer(worker: WorkerProcess, request: FigureRequest, seconds: float)
             while (piece := await worker.receive()) is not None:
                 rows += piece
     except TimeoutError as error:
-        raise QueryTimeout.after(seconds) from error
+        raise QueryTimeout(
+            f"The figures took longer than {seconds:g} seconds.",
+            "Ask for fewer dimensions, a longer step or a shorter period.",
+        ) from error
     return FigureAnswer(bytes(rows), worker.summary)

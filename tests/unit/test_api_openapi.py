@@ -64,6 +64,7 @@ STATUSES = {  # that the contract names
     "/refresh": {"202", "401", "429", "503"},
     "/tasks/{id}": {"200", "401", "404"},
     "/changes": {"200", "304", "400", "401", "410"},
+    "/figures": {"200", "304", "400", "401", "403", "410"},
     "/ready": {"200", "503"},
 }
 
@@ -235,6 +236,8 @@ def test_columns_that_a_key_may_not_see_take_no_filter() -> None:
         ("Rows", "/fetch-data?metadata_only=true&facet=currency&refresh=true"),
         ("Rows", "/fetch-data?limit=2"),
         ("Changes", "/changes?since=1"),
+        ("Figures", "/figures?by=country&step=month&period=12m&compare=year"),
+        ("FigureMetrics", "/figures/metrics"),
         ("Status", "/status"),
         ("Health", "/health"),
         ("Ready", "/ready"),
@@ -318,6 +321,8 @@ def test_the_document_on_the_api_says_when_every_error_occurs() -> None:
     [
         ("GET /fetch-data", "Rows"),
         ("GET /changes", "Changes"),
+        ("GET /figures", "Figures"),
+        ("GET /figures/metrics", "FigureMetrics"),
         ("POST /refresh", "RefreshResult"),
         ("GET /tasks/{id}", "Task"),
         ("GET /status", "Status"),

@@ -1,0 +1,218 @@
+"""The parameters of GET /figures, and the combinations that are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+
+from api.contract.errors import ParameterInvalid
+from api.contract.fetch_query import FORMAT, FORMULAS, accepted_format, read_condition
+from api.contract.page_token import PageToken
+from api.contract.parameters import Parameter, choice, parse, split_list, split_query, unknown_parameter
+from cache.analytics.dimensions import DIMENSIONS, FILTERS
+from cache.analytics.figure_query import ALL_CURRENCIES, FigureQuery
+from cache.analytics.figures import RETURNS
+from cache.analytics.metrics import METRICS
+from cache.analytics.periods import COMPARISONS, PERIODS
+from cache.analytics.steps import STEPS
+from cache.export.row_format import FileFormat
+from cache.query.filters import Condition
+
+PATH = "/figures"
+MAX_ROWS = 10_000  # of a response
+MAX_DIMENSIONS = 3
+EARLIEST, LATEST = date(1970, 1, 1), date(2199, 12, 31)
+GROUPED = tuple(name for name in DIMENSIONS if name != "currency")
+
+
+def _list_of(name: str, known: Collection[str], most: int, description: str, example: str) -> Parameter:
+    """A parameter that is a list of known names."""
+    takes = f"names of GET {PATH}/metrics, separated by commas, each once"
+    schema: Mapping[str, Any] = {
+        "type": "array",
+        "items": {"type": "string", "enum": list(known)},
+        "minItems": 1,
+        "uniqueItems": True,
+        "maxItems": most,
+    }
+    return Parameter(name, split_list, takes, schema, description, example, ())
+
+
+def _day(name: str, description: str) -> Parameter:
+    def read(text: str) -> date:
+        day = date.fromisoformat(text)
+        if len(text) != len("2026-07-01") or not EARLIEST <= day <= LATEST:
+            raise ValueError
+        return day
+
+    takes = f"a day from {EARLIEST} to {LATEST}, such as 2026-07-01"
+    return Parameter(name, read, takes, {"type": "string", "format": "date"}, description, "2026-07-01")
+
+
+def _limit(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:18]) <= MAX_ROWS):
+        raise ValueError
+    return int(text)
+
+
+def _currency(text: str) -> str:
+    if text != ALL_CURRENCIES and not (text.isascii() and text.isalpha() and text.isupper() and len(text) == 3):
+        raise ValueError
+    return text
+
+
+METRIC = _list_of("metric", METRICS, len(METRICS), "The figures. Without it: all that the table can tell.", "net_sales")
+BY = _list_of("by", GROUPED, MAX_DIMENSIONS, f"Dimensions to group by, {MAX_DIMENSIONS} at most.", "country")
+FROM, TO = _day("from", "First day of `period=custom`."), _day("to", "Last day of it, included.")
+COMPARE_FROM = _day("compare_from", "First day of `compare=custom`.")
+COMPARE_TO = _day("compare_to", "Last day of it, included.")
+PARAMETERS: tuple[Parameter, ...] = (
+    METRIC,
+    BY,
+    choice("step", list(STEPS), "A row for each hour, day or longer unit of the shop's calendar.", "month"),
+    choice("period", list(PERIODS), "The days, on the shop's clock.", "last_month", "all"),
+    FROM,
+    TO,
+    choice("compare", list(COMPARISONS), "Adds the figures of another period, as `compared`.", "year", "none"),
+    COMPARE_FROM,
+    COMPARE_TO,
+    Parameter(
+        "currency",
+        _currency,
+        f"an ISO 4217 code, or {ALL_CURRENCIES}",
+        {"type": "string", "pattern": f"^([A-Z]{{3}}|{ALL_CURRENCIES})$"},
+        f"Orders in this currency. `{ALL_CURRENCIES}`: each currency in rows of its own. Without it: the main one.",
+        "EUR",
+    ),
+    choice(
+        "returns",
+        list(RETURNS),
+        "Whether returns count on the day of the refund (`returned`) or of the order (`ordered`).",
+        "ordered",
+        "returned",
+    ),
+    Parameter(
+        "limit",
+        _limit,
+        f"a whole number from 1 to {MAX_ROWS}",
+        {"type": "integer", "minimum": 1, "maximum": MAX_ROWS},
+        "Maximum number of rows.",
+        "100",
+        MAX_ROWS,
+    ),
+    Parameter(
+        "after",
+        PageToken.parse,
+        "the `next` of the response before, with the same parameters",
+        {"type": "string"},
+        "The next page. It comes from the same generation, even if a newer one was published since.",
+        "AAAAAAAAAAwAAAAAAAAAZGfS3p2LaLhT",
+    ),
+    FORMAT,
+    FORMULAS,
+)
+KNOWN: Mapping[str, Parameter] = {parameter.name: parameter for parameter in PARAMETERS}
+
+
+class FiguresQuery(NamedTuple):
+    """The parameters of a request.
+
+    Attributes:
+        query: Which figures.
+        limit: Rows at most.
+        after: Where the page begins; None for the first one.
+        format: None leaves the format to `Accept`.
+        formulas: As in `FetchQuery`.
+    """
+
+    query: FigureQuery
+    limit: int
+    after: PageToken | None
+    format: FileFormat | None
+    formulas: str
+
+    def file_format(self, accept: bytes | None) -> FileFormat:
+        """The format of the response. `accept` is the header `Accept`."""
+        return self.format or (accepted_format(accept) if accept else "json")
+
+
+def parse_figures_query(query: bytes) -> FiguresQuery:
+    """Parses a query string.
+
+    Raises:
+        ParameterInvalid: It names the parameter and what is accepted.
+    """
+    values, others = parse(split_query(query), KNOWN)
+    for parameter in (METRIC, BY):
+        _check_names(parameter, values.get(parameter.name, ()))
+    period, compare = values.get("period", "all"), values.get("compare", "none")
+    if compare != "none" and period == "all":
+        raise ParameterInvalid("Parameter 'compare' needs a period.", "All time has nothing before it: send 'period'.")
+    if "formulas" in values and values.get("format") != "csv":
+        raise ParameterInvalid("Parameter 'formulas' is for CSV.", "Send format=csv with it, or leave it out.")
+    conditions = (_condition(name, value) for name, value in others)
+    return FiguresQuery(
+        FigureQuery(
+            metrics=values.get("metric", ()),
+            by=values.get("by", ()),
+            step=values.get("step"),
+            period=period,
+            days=_days(values, "period", FROM, TO),
+            compare=compare,
+            compared_days=_days(values, "compare", COMPARE_FROM, COMPARE_TO),
+            currency=values.get("currency", ""),
+            returns=values.get("returns", "returned"),
+            conditions=tuple(condition for condition in conditions if condition),
+        ),
+        values.get("limit", MAX_ROWS),
+        values.get("after"),
+        values.get("format"),
+        values.get("formulas", "keep"),
+    )
+
+
+def _check_names(parameter: Parameter, names: Sequence[str]) -> None:
+    known: Sequence[str] = parameter.schema["items"]["enum"]
+    for i, name in enumerate(names):
+        if name not in known:
+            message = f"Parameter '{parameter.name}' does not know '{name[:50]}'."
+            raise ParameterInvalid(message, f"{_nearest(name, known)}It takes {', '.join(known)}.")
+        if name in names[:i]:
+            raise ParameterInvalid(f"Parameter '{parameter.name}' names '{name}' twice.", "Name each once.")
+    if len(names) > parameter.schema["maxItems"]:
+        raise ParameterInvalid(
+            f"Parameter '{parameter.name}' has {len(names)} names.", f"It takes {parameter.schema['maxItems']} at most."
+        )
+
+
+def _days(values: Mapping[str, Any], parameter: str, first: Parameter, last: Parameter) -> tuple[date, date] | None:
+    """The days of a custom period or comparison."""
+    given = [each.name for each in (first, last) if each.name in values]
+    if values.get(parameter) != "custom":
+        if given:
+            raise ParameterInvalid(
+                f"Parameter '{given[0]}' is for {parameter}=custom.", f"Send {parameter}=custom, or leave it out."
+            )
+        return None
+    if len(given) < 2:
+        raise ParameterInvalid(f"{parameter}=custom needs '{first.name}' and '{last.name}'.", f"Each is {first.takes}.")
+    days = values[first.name], values[last.name]
+    if days[0] > days[1]:
+        raise ParameterInvalid(f"Parameter '{first.name}' is later than '{last.name}'.", "Swap them.")
+    return days
+
+
+def _condition(name: str, value: str) -> Condition | None:
+    condition = read_condition(name, value, FILTERS)
+    if condition or name.startswith("_"):
+        return condition
+    known = [*KNOWN, *FILTERS]
+    takes = f"{', '.join(KNOWN)}, and filters on {', '.join(FILTERS)} (NAME=value, or NAME__OP=value)"
+    raise unknown_parameter(name, PATH, takes, _nearest(name, known))
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    nearest = get_close_matches(name, known, 1)
+    return f"Did you mean '{nearest[0]}'? " if nearest else ""

@@ -1,0 +1,226 @@
+"""`GET /figures` and `GET /figures/metrics`: the figures of the dashboard, for programs.
+
+They are computed by a worker process (cache/export/figure_pool.py). This process keeps the newest responses by their
+ETags, so that a repeated request waits for no worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from api.auth.authentication import admission_of
+from api.contract.errors import ParameterInvalid
+from api.contract.fetch_query import MEDIA_TYPES, RESTART_PAGING
+from api.contract.figures_query import FiguresQuery, parse_figures_query
+from api.contract.json_response import dump_model
+from api.contract.page_token import PageToken
+from api.contract.parameters import read_parameters
+from api.contract.response_models import FigureMetrics, FiguresHead
+from api.http.negotiation import accepts_gzip, compress, etag_matches
+from api.http.prepared_response import Chunk, PreparedResponse
+from api.routes.snapshot_view import BODY_END, SnapshotView, SnapshotViews
+from cache.errors import UnknownGeneration
+from cache.export.figure_pool import FigurePool
+from cache.export.figure_request import FigureRequest, OrdersSource
+from cache.export.row_format import FileFormat
+from cache.settings import Settings
+from cache.storage.documents import SETUP
+from cache.storage.records import now
+from cache.storage.store import Cache
+
+KEPT_BYTES = 16 << 20  # of all kept responses together
+_TEXT_FORMATS: tuple[FileFormat, ...] = ("json", "ndjson", "csv")  # the others are compressed themselves
+
+_Headers = list[tuple[bytes, bytes]]
+
+
+class _Body(NamedTuple):
+    """A body with its own headers."""
+
+    headers: _Headers
+    chunks: list[Chunk]
+
+
+class FiguresEndpoints:
+    """The endpoints.
+
+    Args:
+        cache: The cache.
+        settings: Clock, week and currency of the shop, where the set-up of the table names none.
+        views: The open generations.
+        pool: Computes figures.
+    """
+
+    def __init__(self, cache: Cache, settings: Settings, views: SnapshotViews, pool: FigurePool) -> None:
+        self._cache = cache
+        self._settings = settings
+        self._views = views
+        self._pool = pool
+        self._responses = _KeptBodies()
+
+    async def figures(self, request: Request) -> PreparedResponse:
+        """Figures by dimensions and over time.
+
+        Raises:
+            OrdersError: The request is refused.
+        """
+        admission = admission_of(request)
+        parameters = parse_figures_query(admission.query)
+        try:
+            view = await self._views.get(parameters.after.generation if parameters.after else None)
+        except UnknownGeneration as error:
+            raise UnknownGeneration(error.message, RESTART_PAGING) from error
+        source, at = await self._source(view), now()
+        file_format = parameters.file_format(_header(request, b"accept"))
+        day = at.astimezone(ZoneInfo(source.setup.timezone or source.timezone)).date()
+        asked = f"{source.model_dump_json()}\0{day}\0{parameters.query!r}"
+        first = _first_row(view, parameters, asked)
+        figure_request = FigureRequest(
+            what="figures",
+            source=source,
+            now=at,
+            verified_at=view.head.updated_at,
+            query=parameters.query,
+            masked=admission.access.masked,
+            format=file_format,
+            escape_formulas=parameters.formulas == "defuse",
+            offset=first,
+            limit=parameters.limit,
+        )
+
+        async def body() -> _Body:
+            return await self._compute(view, figure_request, view.bind(asked.encode()))
+
+        page = f"{first}\0{parameters.limit}\0{file_format}\0{parameters.formulas}"
+        return await self._respond(request, view, f"{asked}\0{page}", file_format in _TEXT_FORMATS, body)
+
+    async def metrics(self, request: Request) -> PreparedResponse:
+        """The metrics and dimensions.
+
+        Raises:
+            OrdersError: The request is refused.
+        """
+        read_parameters(admission_of(request).query, request.url.path)
+        view = await self._views.get()
+        source = await self._source(view)
+
+        async def body() -> _Body:
+            asked = FigureRequest(what="describe", source=source, now=now(), verified_at=view.head.updated_at)
+            answer = await self._pool.execute(asked)
+            described = FigureMetrics.model_validate({"status": "success", **answer.summary})
+            return _Body(_content_type("json"), [dump_model(described)])
+
+        return await self._respond(request, view, source.model_dump_json(), True, body)
+
+    async def _source(self, view: SnapshotView) -> OrdersSource:
+        return OrdersSource(
+            generation=view.generation,
+            setup=await run_in_threadpool(self._cache.documents.read, SETUP),
+            timezone=self._settings.shop_timezone,
+            week_start=self._settings.week_start,
+            main_currency=self._settings.shop_currency or "",
+            personal=view.personal,
+        )
+
+    async def _compute(self, view: SnapshotView, request: FigureRequest, binding: bytes) -> _Body:
+        answer = await self._pool.execute(request)
+        rows = answer.rows
+        stop = request.offset + answer.summary["count"]
+        more = stop < answer.summary["total_count"]
+        following = str(PageToken(view.generation, stop, binding)) if more else None
+        headers = _content_type(request.format)
+        if request.format == "json":
+            head = FiguresHead.model_validate({"status": "success", **answer.summary, "next": following})
+            begin = dump_model(head)[:-1] + b", " + view.freshness_json + b', "data": ['
+            return _Body(headers, [begin, rows, BODY_END])
+        headers.append((b"x-total-count", b"%d" % answer.summary["total_count"]))
+        if following:
+            headers.append((b"x-next", following.encode()))
+        if request.format != "ndjson":
+            headers.append((b"content-disposition", f'attachment; filename="figures.{request.format}"'.encode()))
+        return _Body(headers, [rows])
+
+    async def _respond(
+        self, request: Request, view: SnapshotView, variant: str, is_text: bool, body: Callable[[], Awaitable[_Body]]
+    ) -> PreparedResponse:
+        gzip = is_text and accepts_gzip(_header(request, b"accept-encoding") or b"")
+        masked = admission_of(request).access.masked
+        etag = view.etag(f"{request.url.path}\0{variant}\0{gzip}\0{masked}".encode())
+        if_none_match = _header(request, b"if-none-match")
+        is_known = if_none_match is not None and etag_matches(if_none_match, etag)
+        if is_known and if_none_match != b"*":  # any tag proves nothing: the request is checked first
+            return PreparedResponse(304, view.headers, [(b"etag", etag)], [])
+        kept = await self._responses.get(etag, lambda: _complete(body, gzip))
+        if is_known:
+            return PreparedResponse(304, view.headers, [(b"etag", etag)], [])
+        return PreparedResponse(200, view.headers, [(b"etag", etag), *kept.headers], kept.chunks)
+
+
+class _KeptBodies:
+    """The newest bodies by ETag. Requests for the same one at the same time are computed once."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[bytes, _Body] = OrderedDict()  # the one used last is at the end
+        self._size = 0
+        self._running: dict[bytes, asyncio.Task[_Body]] = {}
+
+    async def get(self, etag: bytes, compute: Callable[[], Coroutine[Any, Any, _Body]]) -> _Body:
+        """The body with that tag, computed if it is not kept."""
+        if etag in self._kept:
+            self._kept.move_to_end(etag)
+            return self._kept[etag]
+        task = self._running.get(etag)
+        if task is None:
+            task = self._running[etag] = asyncio.create_task(compute())
+            task.add_done_callback(lambda _: self._running.pop(etag))
+        body = await asyncio.shield(task)
+        self._keep(etag, body)
+        return body
+
+    def _keep(self, etag: bytes, body: _Body) -> None:
+        if etag not in self._kept:
+            self._kept[etag] = body
+            self._size += _size(body)
+        while self._size > KEPT_BYTES:
+            _, oldest = self._kept.popitem(last=False)
+            self._size -= _size(oldest)
+
+
+def _size(body: _Body) -> int:
+    return sum(map(len, body.chunks))
+
+
+async def _complete(body: Callable[[], Awaitable[_Body]], gzip: bool) -> _Body:
+    """The body, compressed if the client takes that and it is worth it."""
+    headers, chunks = await body()
+    if gzip:
+        chunks, compressed = compress(chunks)
+        headers += [(b"content-encoding", b"gzip")] if compressed else []
+    chunks = [b"".join(chunks)]
+    return _Body([*headers, (b"content-length", b"%d" % len(chunks[0]))], chunks)
+
+
+def _first_row(view: SnapshotView, parameters: FiguresQuery, asked: str) -> int:
+    if parameters.after is None:
+        return 0
+    if parameters.after.binding != view.bind(asked.encode()):
+        raise ParameterInvalid(
+            "Parameter 'after' belongs to another query, another day or other settings.",
+            "Send it with the parameters of the response it came from, or start again without it.",
+        )
+    return parameters.after.row
+
+
+def _header(request: Request, name: bytes) -> bytes | None:
+    return next((value for key, value in request.scope["headers"] if key == name), None)
+
+
+def _content_type(file_format: FileFormat) -> _Headers:
+    return [(b"content-type", MEDIA_TYPES[file_format].encode())]
