@@ -136,8 +136,8 @@ def period_span(period: str, calendar: ShopCalendar, extent: Span | None = None,
             raise ValueError("A custom period needs its days.")
         return custom
     if period == "all":
-        first, last = extent or today
-        return Span(midnight(first.date()), max(today.end, midnight(last.date()) + DAY if extent else today.end))
+        first, last = extent or (today.start, today.start)
+        return Span(midnight(first.date()), max(today.end, midnight(last.date()) + DAY))
     shape = PERIODS[period]
     unit: Unit = shape.unit or "day"
     current = unit_start(unit, today.start, calendar.week_start)
