@@ -111,40 +111,6 @@ def test_filters_are_kept_across_pages_and_a_figure_opens_its_orders(
     expect(page).to_have_url(re.compile(r"/\?period=all&status=paid$"))
 
 
-def test_a_point_of_the_chart_opens_the_orders_of_its_day(browser: Browser, filled: Dashboard) -> None:
-    page = visit(browser, f"{filled.url}/?period=30d")
-    chart = page.get_by_test_id("stVegaLiteChart").first
-    expect(chart.locator("canvas, svg").first).to_be_visible()
-    chart.click(position={"x": 500, "y": 150})
-    expect(page.get_by_role("heading", level=1, name="Orders")).to_be_visible()
-    expect(page).to_have_url(re.compile(r"/orders\?period=custom&from=([\d-]+)&to=\1$"))
-
-
-def test_an_hour_of_the_chart_opens_the_orders_of_that_hour(browser: Browser, filled: Dashboard) -> None:
-    page = visit(browser, f"{filled.url}/?period=yesterday")
-    chart = page.get_by_test_id("stVegaLiteChart").first
-    expect(chart.locator("canvas, svg").first).to_be_visible()
-    chart.click(position={"x": 500, "y": 150})
-    expect(page).to_have_url(re.compile(r"/orders\?period=custom&from=([\d-]+)&to=\1&hour=[0-9]+$"))
-    expect(page.get_by_role("button", name=re.compile(r"\d\d:00–\d\d:00"))).to_be_visible()
-
-
-def test_free_dates_are_compared_and_stand_in_the_address(browser: Browser, filled: Dashboard) -> None:
-    page = visit(browser, f"{filled.url}/?period=last_month")
-    page.get_by_role("button", name=re.compile("Last month")).click()
-    page.get_by_role("radiogroup", name="Compare with").get_by_text("Custom dates").click()
-    expect(page).to_have_url(re.compile(r"compare=custom&compare_from=[\d-]+-01&compare_to=[\d-]+$"))
-    expect(page.get_by_text("Dates to compare with")).to_be_visible()
-    address = page.url.replace("compare_from=", "compare_from=2025-11-28&compare_to=2025-11-28&_=")
-    expect(visit(browser, address).get_by_text("Compared with 28 Nov 2025")).to_be_visible()
-
-
-def test_earlier_addresses_of_steps_still_work(browser: Browser, filled: Dashboard) -> None:
-    page = visit(browser, f"{filled.url}/?period=90d&step=7+days")
-    expect(page.get_by_role("radio", name="Week")).to_be_checked()
-    expect(page).to_have_url(re.compile("step=week$"))
-
-
 def test_the_figure_and_the_step_of_the_chart_stand_in_the_address(browser: Browser, filled: Dashboard) -> None:
     page = visit(browser, f"{filled.url}/?period=90d")
     page.get_by_role("radio", name="Week").click()
