@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from scraper.settings import ScraperSettings
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from cache.storage.store import Cache
 
 pytest_plugins = ("lab_fixtures", "browser_fixtures", "suite_rules")
+
+hypothesis.settings.register_profile("suite", deadline=None)  # an example may take long on a busy machine
+hypothesis.settings.load_profile("suite")
 
 _OURS = ("PORT", "STREAMLIT_", "ENV_FILE", *(name.upper() for name in ScraperSettings.model_fields))
 

@@ -41,7 +41,7 @@ def some_ranges(draw: st.DrawFn) -> list[Range]:
 
 
 @given(ranges=some_ranges())
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_total_of_each_range_is_that_of_its_rows(export: Exporter, table: Table, ranges: list[Range]) -> None:
     single = {key: server_checksums(export, table, [Range(key, key + 1)])[0] for key in KEYS[1:4]}
     found = server_checksums(export, table, ranges)

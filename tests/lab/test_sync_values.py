@@ -58,7 +58,7 @@ texts = st.none() | st.lists(looks_like | st.text(characters, max_size=8), max_s
 
 
 @given(st.lists(st.tuples(texts, texts), min_size=1, max_size=60))
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_survives_the_whole_way(
     copies: Copies, monkeypatch: pytest.MonkeyPatch, rows: list[tuple[str | None, str | None]]
 ) -> None:

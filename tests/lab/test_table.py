@@ -47,7 +47,7 @@ def test_server_and_client_agree_on_awkward_rows(copies: Copies, export: Exporte
 
 
 @given(st.lists(st.tuples(cells, cells), min_size=1, max_size=40))
-@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_server_and_client_agree_on_any_rows(copies: Copies, export: Exporter, rows: list[Row]) -> None:
     name = copies.table("a VARCHAR(50), b TEXT", rows, name="any_rows")
     there, here = server_and_client(export, name)

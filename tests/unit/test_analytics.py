@@ -93,7 +93,7 @@ made = st.builds(
 
 
 @pytest.mark.slow
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(made, max_size=12), st.sampled_from(ZONES), st.dates(date(2025, 3, 28), date(2025, 4, 1)))
 def test_every_figure_equals_an_independent_sum_over_the_shops_days(
     made: list[Row], timezone: str, first: date

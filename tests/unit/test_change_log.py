@@ -52,7 +52,7 @@ states = st.dictionaries(st.sampled_from(["a", "b", "c", "é\n", '"', "", "7", "
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(history=st.lists(states, min_size=1, max_size=6), limit=st.integers(1, 10))
 def test_the_net_of_any_history_is_the_difference_of_its_two_ends(history: list[State], limit: int) -> None:
     first, last = history[0], history[-1]

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cache.schema import Column
@@ -120,7 +120,6 @@ def test_neighbours_become_one_condition(ranges: list[Range], where: str) -> Non
 
 
 @given(tables_of_rows, some_ranges())
-@settings(deadline=None)
 def test_a_condition_selects_the_keys_of_its_ranges(rows: dict[int, int], ranges: list[Range]) -> None:
     with Database(rows) as database:
         where = range_condition(a_table(), ranges)
@@ -129,7 +128,6 @@ def test_a_condition_selects_the_keys_of_its_ranges(rows: dict[int, int], ranges
 
 
 @given(tables_of_rows, some_ranges(), st.booleans(), st.booleans())
-@settings(deadline=None)
 def test_each_range_has_the_checksum_of_its_rows(
     rows: dict[int, int], ranges: list[Range], grouped: bool, with_expected: bool
 ) -> None:
@@ -140,7 +138,6 @@ def test_each_range_has_the_checksum_of_its_rows(
 
 
 @given(tables_of_rows, some_ranges(), st.data())
-@settings(deadline=None)
 def test_ranges_that_differ_from_what_is_expected_are_found(
     rows: dict[int, int], ranges: list[Range], data: st.DataObject
 ) -> None:

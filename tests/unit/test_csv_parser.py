@@ -74,7 +74,7 @@ some_rows = st.lists(st.tuples(cells, cells), max_size=8)
 
 @pytest.mark.slow
 @given(rows=some_rows, block=st.integers(1, 60), data=st.data())
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_values_come_back_whatever_the_chunks(rows: list[Row], block: int, data: st.DataObject) -> None:
     body = written(rows)
     whole = header_line(HEADER) + body

@@ -83,7 +83,7 @@ def database() -> duckdb.DuckDBPyConnection:
     ],
 )
 def test_comparisons_are_those_of_the_values(name: str, values: st.SearchStrategy[Any]) -> None:
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(st.lists(values | st.none(), min_size=1, max_size=6), values, st.sampled_from(sorted(COMPARE)))
     def check(held: list[Any], wanted: Any, op: Op) -> None:
         pool = [value for value in held if value is not None] + [wanted]
@@ -95,7 +95,7 @@ def test_comparisons_are_those_of_the_values(name: str, values: st.SearchStrateg
     check()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(TEXT | st.none(), min_size=1, max_size=6), st.lists(TEXT, max_size=3))
 def test_in_lets_through_what_is_listed(held: list[str | None], listed: list[str]) -> None:
     found = rows('odd "name"', held, Condition('odd "name"', "in", tuple(listed)))

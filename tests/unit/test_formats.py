@@ -233,7 +233,7 @@ any_text = st.text(st.characters(exclude_categories=["Cs"]))
 
 @pytest.mark.slow
 @given(st.lists(st.tuples(any_text | st.none(), any_text | st.none()), min_size=1, max_size=5), st.booleans())
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_comes_back_from_csv(
     cache: Cache, tmp_path: Path, rows: list[tuple[str | None, str | None]], defuse: bool
 ) -> None:

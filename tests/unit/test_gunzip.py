@@ -28,7 +28,7 @@ behind = st.sampled_from([b"", b"\n", b"<br>", b"<b>Fatal error</b>", b"\x1f", b
 
 
 @given(parts=st.lists(st.binary(max_size=300), max_size=4), behind=behind, data=st.data())
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_members_are_decompressed_in_order_and_other_bytes_stay(
     parts: list[bytes], behind: bytes, data: st.DataObject
 ) -> None:
@@ -52,7 +52,7 @@ def test_bytes_that_are_not_gzip_stay_as_they_are(plain: bytes) -> None:
 
 
 @given(part=st.binary(max_size=200), chunk=st.integers(1, 60))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_wherever_a_compressed_answer_ends_early_it_is_noticed(part: bytes, chunk: int) -> None:
     first = gzip.compress(b"first")
     data = first + gzip.compress(part)

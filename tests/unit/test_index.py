@@ -116,7 +116,7 @@ def queries(rows: Sequence[Row]) -> st.SearchStrategy[Query]:
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data())
 def test_rows_and_their_order_are_those_of_duckdb(data: st.DataObject) -> None:
     rows = data.draw(tables())
@@ -130,7 +130,7 @@ def test_rows_and_their_order_are_those_of_duckdb(data: st.DataObject) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_pages_and_counts_of_a_long_table_are_those_of_duckdb(
     long: tuple[QueryOracle, list[Row]], data: st.DataObject

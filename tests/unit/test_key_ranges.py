@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scraper.table.key_ranges import WHOLE, Range, count_keys, from_key, merge_neighbours, split_after
@@ -28,7 +28,6 @@ def ranges_in_order(draw: st.DrawFn) -> list[Range]:
 
 
 @given(bounds, bounds, bounds, bounds)
-@settings(deadline=None)
 def test_an_intersection_holds_the_keys_of_both(a: int | None, b: int | None, c: int | None, d: int | None) -> None:
     one, other = Range(a, b), Range(c, d)
     common = one.intersection(other)
@@ -43,7 +42,6 @@ def test_ranges_that_only_touch_have_nothing_in_common() -> None:
 
 
 @given(ranges_in_order())
-@settings(deadline=None)
 def test_positions_sort_ranges_by_their_keys(ranges: list[Range]) -> None:
     upside_down = ranges[::-1]
     assert sorted(upside_down, key=lambda part: part.position) == ranges
@@ -54,7 +52,6 @@ def test_the_range_without_a_lower_bound_comes_first() -> None:
 
 
 @given(ranges_in_order())
-@settings(deadline=None)
 def test_merged_ranges_hold_the_same_keys_and_do_not_adjoin(ranges: list[Range]) -> None:
     merged = merge_neighbours(ranges)
     assert keys(*merged) == keys(*ranges)
@@ -62,7 +59,6 @@ def test_merged_ranges_hold_the_same_keys_and_do_not_adjoin(ranges: list[Range])
 
 
 @given(ranges_in_order(), bounds)
-@settings(deadline=None)
 def test_from_a_key_on_all_lower_keys_are_gone(ranges: list[Range], key: int | None) -> None:
     left = from_key(ranges, key)
     assert keys(*left) == [each for each in keys(*ranges) if key is None or each >= key]
@@ -70,13 +66,11 @@ def test_from_a_key_on_all_lower_keys_are_gone(ranges: list[Range], key: int | N
 
 
 @given(ranges_in_order())
-@settings(deadline=None)
 def test_keys_are_counted_between_bottom_and_top(ranges: list[Range]) -> None:
     assert count_keys(ranges, KEYS[0], KEYS[-1]) == len(keys(*ranges))
 
 
 @given(ranges_in_order(), st.integers(0, 20))
-@settings(deadline=None)
 def test_a_split_comes_after_as_many_keys_as_wanted(ranges: list[Range], width: int) -> None:
     before, after = split_after(ranges, width, KEYS[0], KEYS[-1])
     assert keys(*before) == keys(*ranges)[:width]

@@ -32,7 +32,7 @@ def read_back(merged: MergedBlocks, column: Column) -> list[Any]:
     return by_code
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.integers(-(2**31), 2**31 - 9) | st.integers(-2, 2) | st.none(), min_size=2, max_size=30), st.data())
 def test_merged_numbers_are_those_of_the_blocks(values: list[int | None], data: st.DataObject) -> None:
     merged = merge(INTEGER, values, data.draw(st.integers(1, len(values) - 1)))
@@ -47,7 +47,6 @@ def test_merged_numbers_are_those_of_the_blocks(values: list[int | None], data: 
     assert [column.bound(key) for key in present] == sorted({*column.codes.tolist()} - {column.top})
 
 
-@settings(deadline=None)
 @given(st.lists(st.text("abÄ\U0001f382", max_size=3) | st.none(), min_size=2, max_size=30), st.data())
 def test_merged_texts_are_those_of_the_blocks(values: list[str | None], data: st.DataObject) -> None:
     merged = merge(TEXT, values, data.draw(st.integers(1, len(values) - 1)))

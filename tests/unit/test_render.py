@@ -62,7 +62,7 @@ def rendered(
 
 @pytest.mark.slow
 @given(st.lists(st.tuples(*[st.none() | any_text] * 3), min_size=1, max_size=20), any_text)
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_any_text_survives_rendering(rows: list[tuple[str | None, ...]], name: str) -> None:
     columns = [TEXT.model_copy(update={"name": f"{name}{i}"}) for i in range(3)]
     with TemporaryDirectory() as folder:
@@ -88,7 +88,7 @@ containers = st.lists(json_values, max_size=4) | st.dictionaries(any_text, json_
 
 @pytest.mark.slow
 @given(st.lists(st.none() | st.tuples(containers, st.booleans(), st.booleans(), st.sampled_from([None, 1, "\t"]))))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_any_json_is_nested_as_it_is_also_where_it_was_encoded_twice(rows: list[Any]) -> None:
     if not rows:
         return

@@ -29,7 +29,7 @@ from cache.storage.row_encoding import (
     to_arrow,
 )
 
-quickly = settings(deadline=None, max_examples=20)
+quickly = settings(max_examples=20)
 LINE_BREAKS = "\u0085\u2028\u2029"
 any_text = st.text(st.characters(exclude_categories=["Cs"]))
 awkward_text = st.text(st.sampled_from('a"\\/\n\r\t\x00\x1f\x7f é😀' + LINE_BREAKS), max_size=8)

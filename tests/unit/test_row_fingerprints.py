@@ -45,14 +45,12 @@ def inside(part: Range, key: int) -> bool:
 
 
 @given(rows_of_keys, st.integers(-(2**63) - 1, 2**64 + 1) | st.integers(-6, 31))
-@settings(deadline=None)
 def test_rows_below_a_key_are_counted_whatever_its_size(rows: tuple[type, list[int]], key: int) -> None:
     kind, keys = rows
     assert rows_below(fingerprints(kind, keys).keys, key) == sum(each < key for each in keys)
 
 
 @given(rows_of_keys, bounds, bounds)
-@settings(deadline=None)
 def test_the_rows_of_a_range_are_those_with_keys_in_it(
     rows: tuple[type, list[int]], low: int | None, high: int | None
 ) -> None:
@@ -64,7 +62,7 @@ def test_the_rows_of_a_range_are_those_with_keys_in_it(
 
 
 @given(rows_of_keys, st.integers(1, 7), bounds, bounds)
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_blocks_fill_a_range_and_sum_its_rows(
     rows: tuple[type, list[int]], size: int, low: int | None, high: int | None
 ) -> None:

@@ -189,7 +189,7 @@ class Watched(SegmentAssembler):
 
 @pytest.mark.slow
 @given(pages=st.lists(st.integers(0, 25), min_size=1, max_size=12), questions=st.randoms())
-@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_state_of_the_assembler_is_touched_by_its_thread_alone(
     cache: Cache, tmp_path: Path, switching_often: None, pages: list[int], questions: Any
 ) -> None:

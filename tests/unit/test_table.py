@@ -35,7 +35,7 @@ def test_the_awkward_rows_all_differ() -> None:
 
 @pytest.mark.slow
 @given(st.lists(st.tuples(cells, cells, cells), min_size=2, max_size=12, unique=True))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_different_rows_never_hash_alike_because_of_how_they_are_joined(rows: list[Row]) -> None:
     found = checksums(a_table(3), rows)
     assert found == [by_definition(row) for row in rows]
@@ -43,7 +43,7 @@ def test_different_rows_never_hash_alike_because_of_how_they_are_joined(rows: li
 
 
 @given(cells, st.integers(1, 4), st.integers(1, 4))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_equal_rows_never_cancel(cell: str | None, some: int, more: int) -> None:
     one = checksums(a_table(1), [(cell,)])[0]
     assert sum(checksums(a_table(1), [(cell,)] * some)) != sum(checksums(a_table(1), [(cell,)] * (some + more)))
