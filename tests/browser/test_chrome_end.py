@@ -27,4 +27,5 @@ def test_chrome_that_hangs_at_its_end_blocks_nothing(
                     process.send_signal(signal.SIGSTOP)
                     stopped.append(process)
     assert stopped
-    assert not any(process.is_running() for process in stopped)
+    # A zombie has ended, and waits for its new parent.
+    assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in stopped)
