@@ -134,6 +134,7 @@ ROLES: Mapping[str, Role] = {
             "discounttotal",
             "totaldiscount",
             "discounts",
+            "discount",
             "totaldiscountsset",
         ),
     ),
@@ -169,6 +170,46 @@ ROLES: Mapping[str, Role] = {
             "totaltaxset",
         ),
     ),
+    "line_total": Role(
+        _AMOUNTS,
+        "the price of all line items before discounts",
+        _AMOUNT,
+        (
+            "totallineitemsprice",
+            "totallineitemspricesetshopmoneyamount",
+            "totallineitemspricesetshopamount",
+            "totallineitemspriceset",
+        ),
+    ),
+    "duties": Role(
+        _AMOUNTS,
+        "the duties",
+        _AMOUNT,
+        (
+            "totalduties",
+            "originaltotaldutiessetshopamount",
+            "originaltotaldutiesset",
+            "currenttotaldutiesset",
+            "duties",
+        ),
+    ),
+    "fees": Role(
+        _AMOUNTS,
+        "the additional fees",
+        _AMOUNT,
+        (
+            "totaladditionalfees",
+            "originaltotaladditionalfeesset",
+            "currenttotaladditionalfeesset",
+            "additionalfees",
+            "fees",
+        ),
+    ),
+    "tips": Role(
+        _AMOUNTS, "the tips", _AMOUNT, ("totaltipreceived", "totaltips", "tips", "tip", "totaltipreceivedset")
+    ),
+    "shipping_lines": Role(_AMOUNTS, "the shipping as JSON", _NESTED, ("shippinglines",)),
+    "tax_lines": Role(_AMOUNTS, "the taxes as JSON", _NESTED, ("taxlines",)),
     "taxes_included": Role(
         _AMOUNTS, "whether prices include tax", _FLAG, ("taxesincluded", "taxincluded", "pricesincludetax")
     ),

@@ -13,6 +13,7 @@ from dashboard.view import View
 _PERIOD_PARAMETERS = ("period", "from", "to", "hour", "compare", "compare_from", "compare_to")
 _VIEW_PARAMETERS = frozenset((*_PERIOD_PARAMETERS, "currency", "returns", *FILTERS))
 _OLD_STEPS = {"1 hour": "hour", "1 day": "day", "7 days": "week", "1 month": "month"}  # in old addresses
+_OLD_METRICS = {"fulfilment_time": "time_to_fulfil"}
 _ORDER_PARAMETERS = frozenset(("page", "order"))  # which orders these name depends on the filters
 
 
@@ -30,6 +31,8 @@ class ViewAddress:
         """The view in the address. Where the address has none, it gets the one that the visitor saw last."""
         if (step := st.query_params.get("step", "")) in _OLD_STEPS:
             set_parameter("step", _OLD_STEPS[step])
+        if (metric := st.query_params.get("metric", "")) in _OLD_METRICS:
+            set_parameter("metric", _OLD_METRICS[metric])
         if "period" not in st.query_params and self._last:
             self.put(self._last)
         self._last = self.view()

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, get_args
 import duckdb
 
 from cache.analytics.grouping import grouped
+from cache.analytics.money_sql import MoneySql
 from cache.analytics.reading import Grain, Question, Reading
 from cache.analytics.role_sql import RoleSql
 from cache.analytics.source_rows import SourceColumns, union
@@ -79,6 +80,7 @@ class _Chooser:
             amounts={name: style for name, style in amounts.items() if name in roles.values()},
             instants={n: style for n, style in instants.items() if n in {*roles.values(), *fallbacks.values()}},
             connections=self._connections(roles),
+            gift_cards=self._knows_gift_cards(roles),
         )
         grain, identity = self._grain(reading)
         reading = reading.model_copy(update={"grain": grain, "identity": identity})
@@ -157,7 +159,7 @@ class _Chooser:
         imported = [c for c in filled if spread and spans[c.name].days <= MAX_IMPORT_DAYS]
         most = max((spans[column.name].values for column in filled), default=0)
         sparse = [c for c in filled if c not in imported and spans[c.name].values < most / 2]
-        return [c for c in filled if c not in imported and c not in sparse] + sparse
+        return [c for c in filled if c not in imported and c not in sparse] + sparse or list(listed[:1])
 
     def _dates(self, column: Column, style: InstantStyle | None) -> _Dates:
         name = self._source.sql(column.name)
@@ -179,6 +181,13 @@ class _Chooser:
                 if objects > lists:
                     found.append(roles[role])
         return tuple(found)
+
+    def _knows_gift_cards(self, roles: Mapping[str, str]) -> bool:
+        if "line_items" not in roles:
+            return False
+        items = f"{self._source.sql(roles['line_items'])}::VARCHAR"
+        known = f"bool_or(contains({items}, 'gift_card') OR contains({items}, 'isGiftCard'))"
+        return bool(self._row(f"SELECT coalesce({known}, false) FROM sampled")[0])
 
     # -- grain
 
@@ -240,27 +249,28 @@ class _Chooser:
     def _arithmetic(self, reading: Reading) -> Reading:
         """Decides whether prices include tax, and how many orders add up."""
         sql = RoleSql(self._columns, reading, "UTC", self._timezone, self._timezone)
-        rows = grouped("SELECT * FROM sampled", sql)
-        orders = int(self._row(f"SELECT count(*) FROM ({rows})")[0])
+        rows = grouped("SELECT * FROM sampled", sql, "number")
+        parts = MoneySql(sql).parts(f"SELECT *, 0 AS segment, 0 AS order_key FROM ({rows})", "order_key")
+        goods = "gross_read + gift_cards - off + coalesce(sent, 0) + extras"
+        self._database.execute(
+            f"CREATE TEMP TABLE sums AS SELECT read_total AS total, {goods} AS goods, coalesce(taxed, 0) AS tax, "
+            f"included FROM ({parts}) WHERE why IS NULL"
+        )
+        orders = int(self._row("SELECT count(*) FROM sums")[0])
+        inside, outside = "abs(total - goods) <= 0.02", "abs(total - goods - tax) <= 0.02"
         included = self._setup.taxes_included
-        share: float | None = None
-        if {"total", "subtotal"} <= sql.roles.keys():
-            goods = f"{sql.amount('subtotal')} + coalesce({sql.amount('shipping')}, 0)"
-            taxed = f"coalesce({sql.amount('tax')}, 0)"
-            parts = f"SELECT {sql.amount('total')} AS total, {goods} AS goods, {taxed} AS tax, "
-            parts += f"{sql.flag('taxes_included')} AS flag FROM ({rows})"
-            inside, outside = "abs(total - goods) <= 0.02", "abs(total - goods - tax) <= 0.02"
+        has_parts = "total" in sql.roles and sql.roles.keys() & {"subtotal", "line_items", "line_total", "line_price"}
+        if included is None and "taxes_included" not in sql.roles and has_parts:
             counts = f"count(*), count(*) FILTER ({inside}), count(*) FILTER ({outside})"
-            with_tax, within, on_top = self._row(f"SELECT {counts} FROM ({parts}) WHERE tax <> 0")
-            if included is None and "taxes_included" not in sql.roles and with_tax:
-                if max(within, on_top) >= with_tax * AGREEING:
-                    included = within > on_top
-                else:
-                    included = within > on_top
-                    self._questions.append("tax")
-            says = "flag" if "taxes_included" in sql.roles and included is None else str(bool(included))
+            taxed, within, on_top = self._row(f"SELECT {counts} FROM sums WHERE tax <> 0")
+            included = within > on_top
+            if max(within, on_top) < taxed * AGREEING:
+                self._questions.append("tax")
+        share: float | None = None
+        if has_parts:
+            says = "included" if "taxes_included" in sql.roles else str(bool(included))
             right = f"CASE WHEN {says} THEN {inside} ELSE {outside} END"
-            share = self._row(f"SELECT avg(({right})::INT) FROM ({parts}) WHERE total IS NOT NULL")[0]
+            share = self._row(f"SELECT avg(coalesce({right}, false)::INT) FROM sums WHERE total IS NOT NULL")[0]
         return reading.model_copy(
             update={
                 "taxes_included": bool(included),

@@ -1,4 +1,4 @@
-"""The narrow tables that figures are computed from: orders, refunds and lines of one generation, in compressed memory.
+"""The narrow tables that figures are computed from: orders, reversals and lines of a generation, in compressed memory.
 
 Everything else stays in Parquet and is looked up by key. A new generation takes over the rows of segments that the one
 before has too, and reads only the others. Rows that are no orders (tests, deleted rows, drafts) are in a table of their
@@ -17,6 +17,7 @@ from typing import Any
 import duckdb
 
 from cache.analytics.grouping import grouped
+from cache.analytics.money_sql import MoneySql, reversals
 from cache.analytics.role_sql import RoleSql
 from cache.analytics.source_rows import union
 from cache.analytics.text_values import AMOUNT
@@ -24,11 +25,10 @@ from cache.storage.snapshot import PARQUET, Snapshot
 
 KEY = "order_key"
 """The name, beside the columns of the source (`c0`, `c1`, …), of what identifies an order."""
+AMOUNTS = ("gross", "discounts", "shipping", "tax", "duties", "fees", "tips", "gift_cards", "charged")
+"""The amounts of an order as placed, all without tax but `charged`: its total, without the gift cards in it."""
 MEMORY_LIMIT = "192MB"
 SEGMENTS_AT_ONCE = 8  # that many are read before the table is compressed
-
-NO_LINES = f"NULL::STRUCT(sku VARCHAR, title VARCHAR, quantity BIGINT, price {AMOUNT})[]"
-_NO_REFUNDS = f"NULL::STRUCT(local TIMESTAMP, amount {AMOUNT})[]"
 
 
 class FactTables:
@@ -36,9 +36,11 @@ class FactTables:
 
     Attributes:
         orders: SQL name of the table of orders: key, segment, created_at, local (on the shop's clock), the dimensions,
-            customer, again (the customer has an earlier order), the amounts, fulfilling (seconds).
-        refunds: SQL name of the table of refunds: key, segment, local, amount.
-        lines: SQL name of the table of line items: key, segment, sku, title, quantity, price.
+            customer, again (the customer has an earlier order), the amounts as placed, returned (goods came back),
+            fulfilling (seconds).
+        reversals: SQL name of the table of refunds and cancellations: key, segment, kind, local, the amounts by which
+            they change figures (see money_sql.reversals).
+        lines: SQL name of the table of line items: key, segment, sku, title, quantity, price, amount (without tax).
         left_out: SQL name of the table of rows that are no orders: key, segment, why (`test`, `deleted`, `draft`).
         rows: SQL name of the view of the source, one row an order, with its key as `KEY`.
     """
@@ -56,7 +58,7 @@ class FactTables:
         self._shared: _Shared = before._shared if before else _Shared()
         name = self._shared.next_name()
         self.rows = f"rows_{name}"
-        self.orders, self.refunds = f"facts.orders_{name}", f"facts.refunds_{name}"
+        self.orders, self.reversals = f"facts.orders_{name}", f"facts.reversals_{name}"
         self.lines, self.left_out = f"facts.lines_{name}", f"facts.left_out_{name}"
         self._segment_numbers: set[int] = set()
         self._load(before if self._key_column and not self._grouped else None)
@@ -74,7 +76,7 @@ class FactTables:
 
     def close(self) -> None:
         """Frees the memory of this generation."""
-        for table in (self.orders, self.refunds, self.lines, self.left_out):
+        for table in (self.orders, self.reversals, self.lines, self.left_out):
             self.query(f"DROP TABLE IF EXISTS {table}")
         self.query(f"DROP VIEW IF EXISTS {self.rows}")
 
@@ -93,16 +95,18 @@ class FactTables:
         kept = set(numbers) & before._segment_numbers if before else set()
         self._segment_numbers = set(numbers)
         staged = f"facts.staged_{self._shared.next_name()}"
-        for table, select in self._selects(staged, self._source({})).items():
+        for table, select in self._selects(staged, self._parts({})).items():
             self.query(f"CREATE TABLE {table} AS {select}")
         if before and kept:
             self._take_over(before, kept, staged)
         new = [number for number in numbers if number not in kept]
         step = len(new) if self._grouped else SEGMENTS_AT_ONCE
+        batch = f"batch_{self._shared.next_name()}"
         for first in range(0, len(new), step or 1):
-            run = new[first : first + step]
-            for table, select in self._selects(staged, self._source({n: paths[n] for n in run})).items():
+            self.query(f"CREATE TABLE {batch} AS {self._parts({n: paths[n] for n in new[first : first + step]})}")
+            for table, select in self._selects(staged, f"FROM {batch}").items():
                 self.query(f"INSERT INTO {table} {select}")
+            self.query(f"DROP TABLE {batch}")
             self.query("CHECKPOINT facts")
         self._create_orders(staged)
 
@@ -110,7 +114,7 @@ class FactTables:
         """Inserts the rows of segments, by their numbers, from the tables of another generation."""
         which = f"WHERE segment IN ({', '.join(map(str, sorted(segments)))})"
         self.query(f"INSERT INTO {staged} SELECT * EXCLUDE (again) FROM {before.orders} {which}")
-        taken = ((self.refunds, before.refunds), (self.lines, before.lines), (self.left_out, before.left_out))
+        taken = ((self.reversals, before.reversals), (self.lines, before.lines), (self.left_out, before.left_out))
         for table, old in taken:
             self.query(f"INSERT INTO {table} SELECT * FROM {old} {which}")
 
@@ -140,24 +144,25 @@ class FactTables:
         ]
         return union(selects) or source.none(f"{self._key_column or '0::BIGINT'} AS {KEY}", "0 AS segment")
 
-    def _selects(self, staged: str, source: str) -> dict[str, str]:
-        """Table -> the SELECT that fills it."""
-        roles = self._roles
-        columns = ", ".join(f"{sql} AS {name}" for name, sql in roles.facts().items())
-        left_out = roles.left_out()
-        rows = f"FROM ({source}) WHERE ({left_out}) IS NULL"
-        lines = "lines" if roles.reading.grain == "line" else roles.lines()
+    def _parts(self, paths: Mapping[int, Path]) -> str:
+        """SQL of the parts of the orders in some segments, as of `MoneySql.parts`."""
+        return MoneySql(self._roles).parts(self._source(paths), KEY)
 
-        def each(values: str | None, nothing: str) -> str:
-            return f"(SELECT {KEY} AS key, segment, unnest({values or nothing}) AS each {rows})"
-
+    def _selects(self, staged: str, parts: str) -> dict[str, str]:
+        """Table -> the SELECT that fills it out of the parts of orders."""
+        rows = f"SELECT * FROM ({parts}) WHERE why IS NULL"
+        columns = ", ".join(self._roles.dimensions())
+        amounts = ", ".join(AMOUNTS)
+        factor = "CASE WHEN included THEN coalesce(gross / nullif(priced, 0), 1) ELSE 1 END"
+        sold = f"SELECT key, segment, {factor} AS factor, unnest(items) AS l FROM ({rows})"
+        returned = f"key IN (SELECT key FROM ({reversals(rows)}) WHERE kind = 'return' AND returns > 0)"
         return {
-            staged: f"SELECT {KEY} AS key, segment, {columns} {rows}",
-            self.refunds: "SELECT key, segment, each.local AS local, each.amount AS amount FROM "
-            f"{each(roles.refunds(), _NO_REFUNDS)} WHERE each.local IS NOT NULL AND each.amount IS NOT NULL",
-            self.lines: "SELECT key, segment, each.sku AS sku, each.title AS title, each.quantity AS quantity, "
-            f"each.price AS price FROM {each(lines, NO_LINES)} WHERE each.quantity IS NOT NULL",
-            self.left_out: f"SELECT {KEY} AS key, segment, {left_out} AS why FROM ({source}) WHERE why IS NOT NULL",
+            staged: f"SELECT key, segment, {columns}, {amounts}, {returned} AS returned FROM ({rows})",
+            self.reversals: reversals(rows),
+            self.lines: "SELECT key, segment, l.sku AS sku, l.title AS title, l.quantity AS quantity, "
+            f"l.price AS price, (l.quantity * l.price * factor)::{AMOUNT} AS amount FROM ({sold}) "
+            "WHERE l.quantity IS NOT NULL AND NOT l.gift",
+            self.left_out: f"SELECT key, segment, why FROM ({parts}) WHERE why IS NOT NULL",
         }
 
     @property

@@ -18,9 +18,10 @@ from cache.analytics.values import Absent, Amount, Count, or_zero, ratio
 Returns = Literal["returned", "ordered"]
 RETURNS: Mapping[Returns, str] = {"returned": "By date of refund", "ordered": "By date of order"}
 
-Source = Literal["orders", "customers", "returned", "ordered", "units"]
-"""What a sum is read from: `orders`, `customers` and `ordered` are sums over orders, `returned` over refunds by their
-own date, and `units` over line items."""
+Source = Literal["orders", "customers", "reversals", "units"]
+"""What a sum is read from: `orders` and `customers` are sums over orders, `reversals` over refunds and cancellations by
+their own date (or that of the order), and `units` over line items. A figure that several sources have is the sum of
+them."""
 
 _ZERO = Decimal(0)
 
@@ -30,50 +31,53 @@ def _sum(sql: Mapping[Source, str], needs: Requirement | None = None) -> Mapping
     return {"needs": needs, "sql": sql}
 
 
+def _charge(name: str, needs: Requirement) -> Mapping[str, Any]:
+    """How a charge of orders is read, of which refunds and cancellations give back a part."""
+    return _sum({"orders": f"sum({name})", "reversals": f"sum({name})"}, needs)
+
+
 @dataclass(frozen=True)
 class Figures:
     """Figures of orders in one currency. Each field is one sum with its SQL; the properties are computed from them.
 
     Attributes:
         orders: Orders placed.
-        gross_sales: Price × quantity of all line items, as subtotal + discounts. By Shopify's definition of the
-            subtotal both are the same. Tax that is included in prices stays in it: Shopify subtracts it, but an order
-            does not have the tax of each line.
-        discounts: Discounts on lines and orders.
-        returns: Refunds, by the date of the refund or of the order (`Returns`). They may include refunded shipping
-            and tax, which Shopify's returns do not.
-        shipping: Shipping charged.
-        taxes: Taxes of orders whose prices do not include them.
-        charged: Totals of the orders, before refunds.
-        returned_orders: Orders with a refund of more than 0 in the period.
+        gross_sales: Price × quantity of the goods sold, without tax.
+        discounts: Discounts on goods, without tax. Discounts on shipping reduce shipping.
+        returns: Value of the goods returned, without tax. A refund that lists no goods returns its money.
+        cancellations: Goods of cancelled orders, less their discounts and earlier returns, on the day cancelled.
+        adjustments: Value of what was returned - money refunded: a restocking fee that was kept is positive.
+        shipping: Shipping charged - discounts on it - refunded shipping.
+        taxes: Taxes charged - refunded, also those that prices include.
+        duties: Duties charged - reversed.
+        fees: Additional fees charged - reversed.
+        tips: Tips - reversed ones.
+        gift_cards_sold: Gift cards sold: a liability, in none of gross, net and total sales.
+        charged: Totals of the orders, without gift cards, before refunds.
+        returned_orders: Orders of which goods came back, at any time.
         customers: Customers with an order in the period, identified by customer number, else by e-mail.
         new_customers: Customers whose first order of all is in the period.
         returning_customers: Customers with an order in the period that is not their first of all. A customer whose
             first and second order are in one period is both new and returning.
         fulfilled: Orders with a date of fulfilment.
         fulfilment_seconds: Seconds from order to fulfilment, added up over the fulfilled orders.
-        units: Pieces of all line items.
+        units: Pieces of all line items, gift cards excluded.
     """
 
     orders: int = field(default=0, metadata=_sum({"orders": "count(*)"}))
     gross_sales: Amount = field(default=_ZERO, metadata=_sum({"orders": "sum(gross)"}, "gross sales"))
     discounts: Amount = field(default=_ZERO, metadata=_sum({"orders": "sum(discounts)"}, "discounts"))
-    returns: Amount = field(
-        default=_ZERO, metadata=_sum({"ordered": "sum(returned)", "returned": "sum(amount)"}, "returns")
-    )
-    shipping: Amount = field(default=_ZERO, metadata=_sum({"orders": "sum(shipping)"}, "shipping"))
-    taxes: Amount = field(default=_ZERO, metadata=_sum({"orders": "sum(tax)"}, "taxes"))
-    charged: Amount = field(default=_ZERO, metadata=_sum({"orders": "sum(total)"}, "total sales"))
-    returned_orders: Count = field(
-        default=0,
-        metadata=_sum(
-            {
-                "ordered": "count(*) FILTER (returned > 0)",
-                "returned": "count(DISTINCT o.key) FILTER (amount > 0)",
-            },
-            "returns",
-        ),
-    )
+    returns: Amount = field(default=_ZERO, metadata=_sum({"reversals": "sum(returns)"}, "returns"))
+    cancellations: Amount = field(default=_ZERO, metadata=_sum({"reversals": "sum(cancellations)"}, "cancellations"))
+    adjustments: Amount = field(default=_ZERO, metadata=_sum({"reversals": "sum(adjustments)"}, "adjustments"))
+    shipping: Amount = field(default=_ZERO, metadata=_charge("shipping", "shipping"))
+    taxes: Amount = field(default=_ZERO, metadata=_charge("tax", "taxes"))
+    duties: Amount = field(default=_ZERO, metadata=_charge("duties", "duties"))
+    fees: Amount = field(default=_ZERO, metadata=_charge("fees", "fees"))
+    tips: Amount = field(default=_ZERO, metadata=_charge("tips", "tips"))
+    gift_cards_sold: Amount = field(default=_ZERO, metadata=_charge("gift_cards", "gift cards"))
+    charged: Amount = field(default=_ZERO, metadata=_sum({"orders": "sum(charged)"}, "total sales"))
+    returned_orders: Count = field(default=0, metadata=_sum({"orders": "count(*) FILTER (returned)"}, "returns"))
     customers: Count = field(default=0, metadata=_sum({"customers": "count(DISTINCT customer)"}, "customers"))
     new_customers: Count = field(
         default=0, metadata=_sum({"customers": "count(DISTINCT customer) FILTER (NOT again)"}, "customers")
@@ -86,38 +90,43 @@ class Figures:
     units: Count = field(default=0, metadata=_sum({"units": "sum(quantity)"}, "products"))
 
     @property
+    def found(self) -> bool:
+        """Whether anything counts: an order, a return or a cancellation."""
+        counted = (self.orders, self.returns, self.cancellations, self.taxes, self.shipping, self.units)
+        return any(map(or_zero, counted))
+
+    @property
     def net_sales(self) -> Amount:
-        """Gross sales - discounts - returns."""
-        gross, discounts, returns = self.gross_sales, self.discounts, self.returns
-        if isinstance(gross, Absent) or isinstance(discounts, Absent) or isinstance(returns, Absent):
-            return Absent.NO_COLUMN
-        return gross - discounts - returns
+        """Gross sales - discounts - returns - cancellations. What the table cannot tell of these counts as 0."""
+        if isinstance(self.gross_sales, Absent):
+            return self.gross_sales
+        reversed_sales = or_zero(self.returns) + or_zero(self.cancellations)
+        return self.gross_sales - or_zero(self.discounts) - reversed_sales
 
     @property
     def total_sales(self) -> Amount:
-        """Net sales + taxes + duties + shipping, as what was charged - returns."""
-        return self.charged if isinstance(self.charged, Absent) else self.charged - or_zero(self.returns)
+        """Net sales + adjustments + shipping + taxes + duties + fees + tips.
 
-    @property
-    def other(self) -> Amount:
-        """What was charged beside goods, shipping and taxes: duties, tips, rounding."""
-        total, net, shipping, taxes = self.total_sales, self.net_sales, self.shipping, self.taxes
-        if isinstance(total, Absent) or isinstance(net, Absent):
-            return Absent.NO_COLUMN
-        if isinstance(shipping, Absent) or isinstance(taxes, Absent):
-            return Absent.NO_COLUMN
-        return total - net - shipping - taxes
+        A table that lacks shipping or taxes has them in the totals of its orders.
+        """
+        parts = (self.shipping, self.taxes, self.duties, self.fees, self.tips)
+        whole = not isinstance(self.shipping, Absent) and not isinstance(self.taxes, Absent)
+        if whole and not isinstance(self.net_sales, Absent):
+            return self.net_sales + or_zero(self.adjustments) + sum(map(or_zero, parts), _ZERO)
+        if isinstance(self.charged, Absent):
+            return self.charged
+        return self.charged - or_zero(self.returns) - or_zero(self.cancellations) + or_zero(self.adjustments)
 
     @property
     def average_order_value(self) -> Amount:
         """(Gross sales - discounts) / orders."""
-        if isinstance(self.gross_sales, Absent) or isinstance(self.discounts, Absent):
-            return Absent.NO_COLUMN
-        return ratio(self.gross_sales - self.discounts, self.orders)
+        if isinstance(self.gross_sales, Absent):
+            return self.gross_sales
+        return ratio(self.gross_sales - or_zero(self.discounts), self.orders)
 
     @property
     def refund_rate(self) -> Amount:
-        """Orders with a refund in the period / orders placed in it."""
+        """Orders of the period of which goods came back, at any time / orders of the period."""
         return ratio(self.returned_orders, self.orders)
 
     @property
@@ -129,7 +138,7 @@ class Figures:
         return ratio(self.returning_customers, self.customers)
 
     @property
-    def fulfilment_time(self) -> Amount:
+    def time_to_fulfil(self) -> Amount:
         """Seconds from order to fulfilment, on average over the fulfilled orders."""
         return ratio(self.fulfilment_seconds, self.fulfilled)
 
@@ -153,6 +162,13 @@ def select_sums(*sources: Source) -> str:
     """The terms of a SELECT for all sums of some sources, each with its name in `Figures`."""
     terms = ((each.name, each.metadata["sql"]) for each in fields(Figures))
     return ", ".join(f"{sql[source]} AS {name}" for name, sql in terms for source in sources if source in sql)
+
+
+def add_sums(sums: dict[str, Any], more: Mapping[str, Any]) -> None:
+    """Adds the sums of another source to those of a group. NULL adds nothing."""
+    for name, value in more.items():
+        if value is not None:
+            sums[name] = sums[name] + value if name in sums else value
 
 
 def from_sums(sums: Mapping[str, Any], sources: Collection[Source], missing: Collection[Requirement]) -> Figures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cache.analytics.money_sql import NO_LINES, MoneySql
 from cache.analytics.role_sql import RoleSql
 from cache.schema import Column
 
@@ -45,7 +46,8 @@ def grouped(rows: str, sql: RoleSql, key: str = "order_key") -> str:
         f"{name} AS {name}" if name in identity else f"{_own_value(column, name, amounts.get(column.name))} AS {name}"
         for column, name in zip(source.columns, source.names, strict=True)
     )
-    lines = f"flatten(list({sql.lines()})) AS lines" if sql.lines() else "NULL AS lines"
+    listed = MoneySql(sql).lines()
+    lines = f"flatten(list({listed})) AS lines" if listed else f"{NO_LINES} AS lines"
     return (
         f"SELECT {', '.join(columns)}, {order_key(sql)} AS {key}, {lines} FROM ({rows}) WHERE {present} GROUP BY {by}"
     )

@@ -8,7 +8,7 @@ from typing import Literal
 
 from cache.analytics.figures import Figures, Returns
 from cache.analytics.requirements import Requirement
-from cache.analytics.values import Value
+from cache.analytics.values import Absent, Value
 
 Unit = Literal["money", "count", "rate", "duration"]
 Better = Literal["more", "less", "neither"]
@@ -45,6 +45,13 @@ class Metric:
         value: Value = getattr(figures, self.id)
         return value
 
+    def note(self, figures: Figures) -> str:
+        """What the table cannot tell of it; "" where it tells all."""
+        if self.id in ("net_sales", "total_sales") and figures.returns is Absent.NO_COLUMN:
+            return "returns not known"
+        lump_sum = figures.adjustments is Absent.NO_COLUMN and not isinstance(figures.returns, Absent)
+        return "with refunded tax and shipping" if self.id == "returns" and lump_sum else ""
+
     @property
     def empty(self) -> Value:
         """Its value where there are no orders."""
@@ -67,8 +74,8 @@ _METRICS = (
         id="total_sales",
         label="Total sales",
         unit="money",
-        formula="Net sales + shipping + taxes, computed as order totals − returns. "
-        "Cancelled and unpaid orders are included.",
+        formula="Net sales + adjustments + shipping + taxes + duties + fees + tips. Unpaid orders are included, "
+        "gift cards are not.",
         needs=("total sales",),
         refunds=True,
     ),
@@ -76,51 +83,49 @@ _METRICS = (
         id="net_sales",
         label="Net sales",
         unit="money",
-        formula="Gross sales − discounts − returns. "
-        "Refunds may include shipping and tax, which Shopify's returns do not.",
-        needs=("gross sales", "discounts", "returns"),
+        formula="Gross sales − discounts − returns − cancellations, without tax.",
+        needs=("gross sales",),
         refunds=True,
     ),
     Metric(
         id="orders",
         label="Orders",
         unit="count",
-        formula="Orders placed. Cancelled and unpaid ones are included, test orders are not.",
+        formula="Orders placed. Cancelled and unpaid ones are included; test orders, drafts and deleted ones are not.",
     ),
     Metric(
         id="average_order_value",
         label="Average order value",
         unit="money",
-        formula="(Gross sales − discounts) ÷ orders.",
-        needs=("gross sales", "discounts"),
+        formula="(Gross sales − discounts) ÷ orders, as placed.",
+        needs=("gross sales",),
     ),
     Metric(
         id="returning_customer_rate",
         label="Returning customer rate",
         unit="rate",
         formula="Customers in the period with an earlier order ÷ customers in the period.",
-        needs=("customers",),
+        needs=("customers", "dates"),
         customers=True,
     ),
     Metric(
         id="refund_rate",
         label="Refund rate",
         unit="rate",
-        formula="Orders with a refund ÷ orders placed.",
+        formula="Orders of the period of which goods came back, at any time ÷ orders of the period.",
         needs=("returns",),
         better="less",
-        refunds=True,
     ),
     Metric(
         id="units",
         label="Units sold",
         unit="count",
-        formula="Pieces of all line items.",
+        formula="Pieces of all line items, as ordered. Gift cards are not counted.",
         needs=("products",),
         units=True,
     ),
     Metric(
-        id="fulfilment_time",
+        id="time_to_fulfil",
         label="Time to fulfil",
         unit="duration",
         formula="Average time from order to fulfilment, over the fulfilled orders of the period.",
@@ -131,15 +136,14 @@ _METRICS = (
         id="gross_sales",
         label="Gross sales",
         unit="money",
-        formula="Price × quantity, computed as subtotal + discounts. "
-        "Tax that is included in prices is not subtracted; Shopify subtracts it.",
+        formula="Price × quantity of the goods sold, without tax. Gift cards are not counted.",
         needs=("gross sales",),
     ),
     Metric(
         id="discounts",
         label="Discounts",
         unit="money",
-        formula="Discounts on items and orders.",
+        formula="Discounts on goods, without tax. Discounts on shipping reduce shipping.",
         needs=("discounts",),
         better="neither",
     ),
@@ -147,25 +151,77 @@ _METRICS = (
         id="returns",
         label="Returns",
         unit="money",
-        formula="Refunds. They may include refunded shipping and tax, which Shopify's returns do not.",
+        formula="Value of the goods returned, without tax and shipping. "
+        "Refunds that list no goods count with all their money.",
         needs=("returns",),
         better="less",
+        refunds=True,
+    ),
+    Metric(
+        id="cancellations",
+        label="Cancellations",
+        unit="money",
+        formula="Goods of cancelled orders − their discounts − their earlier returns, on the day of the cancellation.",
+        needs=("cancellations",),
+        better="less",
+    ),
+    Metric(
+        id="adjustments",
+        label="Adjustments",
+        unit="money",
+        formula="Value of what was returned − money refunded. A restocking fee that was kept is positive.",
+        needs=("adjustments",),
+        better="neither",
         refunds=True,
     ),
     Metric(
         id="shipping",
         label="Shipping",
         unit="money",
-        formula="Shipping charged.",
+        formula="Shipping charged − discounts on it − refunded shipping, without tax.",
         needs=("shipping",),
         better="neither",
+        refunds=True,
     ),
     Metric(
         id="taxes",
         label="Taxes",
         unit="money",
-        formula="Taxes of orders whose prices do not include tax.",
+        formula="Taxes charged − refunded, also those that prices include.",
         needs=("taxes",),
+        better="neither",
+        refunds=True,
+    ),
+    Metric(
+        id="duties",
+        label="Duties",
+        unit="money",
+        formula="Duties charged − those of cancelled orders.",
+        needs=("duties",),
+        better="neither",
+    ),
+    Metric(
+        id="fees",
+        label="Additional fees",
+        unit="money",
+        formula="Additional fees charged − those of cancelled orders.",
+        needs=("fees",),
+        better="neither",
+    ),
+    Metric(
+        id="tips",
+        label="Tips",
+        unit="money",
+        formula="Tips − those of cancelled orders. They count in total sales.",
+        needs=("tips",),
+        better="neither",
+    ),
+    Metric(
+        id="gift_cards_sold",
+        label="Gift cards sold",
+        unit="money",
+        formula="Gift cards sold: a liability, in none of gross, net and total sales.",
+        needs=("gift cards",),
         better="neither",
     ),
     Metric(
@@ -181,7 +237,7 @@ _METRICS = (
         label="New customers",
         unit="count",
         formula="Customers whose first order of all is in the period.",
-        needs=("customers",),
+        needs=("customers", "dates"),
         customers=True,
     ),
     Metric(
@@ -189,7 +245,7 @@ _METRICS = (
         label="Returning customers",
         unit="count",
         formula="Customers with an order in the period that is not their first.",
-        needs=("customers",),
+        needs=("customers", "dates"),
         customers=True,
     ),
 )

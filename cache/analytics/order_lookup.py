@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from cache.access.masking import mask_of
@@ -107,6 +108,25 @@ class OrderLookup:
         """Line items of an order by the text of its key: `sku`, `title`, `quantity` and `price` of each."""
         sql = f"SELECT sku, title, quantity, price FROM {self._facts.lines} WHERE key::VARCHAR = ?"
         return self._facts.dictionaries(sql, [key])
+
+    def reversals(self, key: str) -> Sequence[Row]:
+        """Refunds and the cancellation of an order by the text of its key, in order of time.
+
+        Returns:
+            `kind` (`return` or `cancellation`), `local` (on the shop's clock) and `amount`: what each gave back, with
+            tax and shipping.
+        """
+        amount = "returns + cancellations - adjustments - shipping - tax - duties - fees - tips"
+        sql = (
+            f"SELECT kind, local, {amount} AS amount FROM {self._facts.reversals} WHERE key::VARCHAR = ? ORDER BY local"
+        )
+        return self._facts.dictionaries(sql, [key])
+
+    def charged(self, key: str) -> Decimal | None:
+        """The total of an order by the text of its key, gift cards included; None where it is not known."""
+        sql = f"SELECT charged + gift_cards FROM {self._facts.orders} WHERE key::VARCHAR = ?"
+        rows = self._facts.query(sql, [key])
+        return rows[0][0] if rows else None
 
     def by_keys(self, keys: Sequence[object], masked: Collection[str] = ()) -> list[Row]:
         """Whole rows in the order of `keys`. Each has its key as text under `ROW_KEY`."""

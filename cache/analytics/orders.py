@@ -12,14 +12,13 @@ from typing import Any
 
 from cache.analytics.dimensions import PRODUCT_SQL, DimensionId, order_filter
 from cache.analytics.evidence import choose_reading
-from cache.analytics.fact_tables import FactTables
-from cache.analytics.figures import Figures, Group, Returns, Source, from_sums, select_sums
+from cache.analytics.fact_tables import AMOUNTS, FactTables
+from cache.analytics.figures import Figures, Group, Returns, Source, add_sums, from_sums, select_sums
 from cache.analytics.order_lookup import OrderLookup, Page, Row
 from cache.analytics.periods import Span, Unit
 from cache.analytics.reading import Reading
 from cache.analytics.requirements import missing
 from cache.analytics.role_sql import RoleSql
-from cache.analytics.values import or_zero
 from cache.query.filters import Condition
 from cache.settings import WeekStart
 from cache.storage.snapshot import Snapshot
@@ -69,7 +68,7 @@ class Orders:
         self.reading: Reading = choose_reading(snapshot, setup, source_timezone)
         sql = RoleSql(snapshot.columns, self.reading, self.timezone, source_timezone, synced_timezone)
         self.roles = sql.roles
-        self.missing = missing(self.roles)
+        self.missing = missing(self.roles, self.reading.gift_cards)
         used = self.reading.model_copy(update={"adds_up": None, "orders": 0})
         self._read_by = (snapshot.columns, self.timezone, synced_timezone, setup, used)
         reusable = before.facts if before and before._read_by == self._read_by else None
@@ -131,8 +130,8 @@ class Orders:
         Raises:
             BadFilter: A condition does not fit.
         """
-        sources = self._sources(returns, customers=True, units=units)
-        groups = self._groups((), None, span, conditions, sources)
+        sources = self._sources(customers=True, units=units)
+        groups = self._groups((), None, span, conditions, sources, returns)
         return groups[0].figures if groups else from_sums({}, sources, self.missing)
 
     def groups(
@@ -159,13 +158,12 @@ class Orders:
         Raises:
             BadFilter: A condition does not fit.
         """
-        groups = self._groups(by, step, span, conditions, self._sources(returns, customers, units))
-        return [group for group in groups if not (by or step) or not _is_empty(group.figures)]
+        groups = self._groups(by, step, span, conditions, self._sources(customers, units), returns)
+        return [group for group in groups if not (by or step) or group.figures.found]
 
-    def _sources(self, returns: Returns, customers: bool, units: bool) -> tuple[Source, ...]:
+    def _sources(self, customers: bool, units: bool) -> tuple[Source, ...]:
         """What the sums are read from."""
-        has_dates = not self.missing.keys() & {"returns", "dates of returns"}
-        sources: list[Source] = ["orders", returns if has_dates else "ordered"]
+        sources: list[Source] = ["orders", "reversals"]
         if customers:
             sources.append("customers")
         if units:
@@ -179,16 +177,17 @@ class Orders:
         span: Span | None,
         conditions: Sequence[Condition],
         sources: Sequence[Source],
+        returns: Returns,
     ) -> list[Group]:
         clause, parameters = self.order_filter(span, conditions)
         keys = {f"key{i}": sql for i, sql in enumerate([*(f"o.{name}" for name in by), self._bucket_sql(step)])}
         select = ", ".join(f"{sql} AS {name}" for name, sql in keys.items())
         sums: dict[_GroupKey, dict[str, Any]] = {}
-        for selected, tables in self._queries(sources):
+        for selected, tables in self._queries(sources, returns):
             sql = f"SELECT {select}, {selected} FROM {tables} WHERE {clause} GROUP BY {', '.join(keys)}"
             for row in self.facts.dictionaries(sql, parameters):
                 key = tuple(row.pop(name) for name in keys)
-                sums.setdefault(key, {}).update(row)
+                add_sums(sums.setdefault(key, {}), row)
         ordered = sorted(sums.items(), key=lambda item: (item[0][-1] or datetime.min, item[0][:-1]))
         return [Group(key[:-1], key[-1], from_sums(values, sources, self.missing)) for key, values in ordered]
 
@@ -199,23 +198,29 @@ class Orders:
         origin = ", TIMESTAMP '2000-01-02'" if step == "week" and self.week_start == "sunday" else ""
         return f"time_bucket(INTERVAL '1 {step}', o.local{origin})"
 
-    def _queries(self, sources: Sequence[Source]) -> Iterator[tuple[str, str]]:
+    def _queries(self, sources: Sequence[Source], returns: Returns) -> Iterator[tuple[str, str]]:
         """The sums to select, and the tables to select them from: one query for sources with the same tables."""
         by_tables: dict[str, list[Source]] = {}
         for source in sources:
-            by_tables.setdefault(self._tables(source), []).append(source)
+            by_tables.setdefault(self._tables(source, returns), []).append(source)
         for tables, together in by_tables.items():
             yield select_sums(*together), tables
 
-    def _tables(self, source: Source) -> str:
+    def _tables(self, source: Source, returns: Returns) -> str:
         """SQL of the tables of a source, with the orders as `o`."""
         facts = self.facts
         match source:
-            case "orders" | "customers" | "ordered":
+            case "orders" | "customers":
                 return f"{facts.orders} AS o"
-            case "returned":
+            case "reversals":
+                # A cancellation always counts on its own day.
+                day = (
+                    "r.local" if returns == "returned" else "CASE WHEN r.kind = 'return' THEN o.local ELSE r.local END"
+                )
+                dimensions = f"o.* EXCLUDE (local, {', '.join(AMOUNTS)})"
+                changes = "r.* EXCLUDE (key, segment, local)"
                 return (
-                    f"(SELECT o.* EXCLUDE (local), r.local, r.amount FROM {facts.refunds} AS r "
+                    f"(SELECT {dimensions}, {day} AS local, {changes} FROM {facts.reversals} AS r "
                     f"JOIN {facts.orders} AS o USING (key)) AS o"
                 )
             case "units":
@@ -254,7 +259,3 @@ class Orders:
     def order_filter(self, span: Span | None, conditions: Sequence[Condition]) -> tuple[str, list[object]]:
         """SQL over the facts `o` that selects orders, and its parameters."""
         return order_filter(span, conditions, self.facts.lines)
-
-
-def _is_empty(figures: Figures) -> bool:
-    return not (figures.orders or or_zero(figures.returns) or or_zero(figures.units))

@@ -88,7 +88,7 @@ def products(
     clause, parameters = orders.order_filter(span, conditions)
     sql = (
         "SELECT l.sku, arg_max(l.title, o.created_at), sum(quantity)::BIGINT, count(DISTINCT l.key), "
-        f"coalesce(sum(quantity * price), 0) FROM {orders.facts.lines} AS l JOIN {orders.facts.orders} AS o "
+        f"coalesce(sum(amount), 0) FROM {orders.facts.lines} AS l JOIN {orders.facts.orders} AS o "
         f"USING (key) WHERE {clause} GROUP BY l.sku, CASE WHEN l.sku = '' THEN l.title END "
         "ORDER BY 5 DESC, 3 DESC, 1 LIMIT ?"
     )
@@ -117,7 +117,7 @@ def customers(
     """
     clause, parameters = orders.order_filter(span, conditions)
     sql = (
-        f"SELECT arg_max(key, created_at), count(*), sum(total), min(local), max(local) FROM {orders.facts.orders} "
+        f"SELECT arg_max(key, created_at), count(*), sum(charged), min(local), max(local) FROM {orders.facts.orders} "
         f"AS o WHERE {clause} AND customer IS NOT NULL AND local IS NOT NULL GROUP BY customer "
         "ORDER BY 3 DESC NULLS LAST, 2 DESC, 1 LIMIT ?"
     )

@@ -38,6 +38,7 @@ class Reading(BaseModel, frozen=True):
         connections: Columns with JSON lists in the GraphQL shape: `edges` with a `node` each, or `nodes`.
         grain: What one row is.
         identity: Names of the columns that tell orders apart, where several rows belong to one order.
+        gift_cards: Whether line items say which of them are gift cards.
         taxes_included: Whether prices include tax, where no column says so.
         questions: What the data leaves open.
         orders: How many orders it was chosen from.
@@ -51,6 +52,7 @@ class Reading(BaseModel, frozen=True):
     connections: tuple[str, ...] = ()
     grain: Grain = "order"
     identity: tuple[str, ...] = ()
+    gift_cards: bool = False
     taxes_included: bool = False
     questions: tuple[Question, ...] = ()
     orders: int = 0

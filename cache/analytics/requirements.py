@@ -12,8 +12,14 @@ Requirement = Literal[
     "discounts",
     "shipping",
     "taxes",
+    "duties",
+    "fees",
+    "tips",
     "total sales",
     "returns",
+    "cancellations",
+    "adjustments",
+    "gift cards",
     "dates of returns",
     "dates",
     "payment status",
@@ -30,12 +36,24 @@ Requirement = Literal[
 
 # The roles that each requirement needs. Where there are several lists, any one of them is enough.
 _ROLES: Mapping[Requirement, tuple[tuple[str, ...], ...]] = {
-    "gross sales": (("subtotal", "discounts"),),
-    "discounts": (("discounts",),),
-    "shipping": (("shipping",),),
-    "taxes": (("tax",),),
-    "total sales": (("total",),),
+    "gross sales": (
+        ("line_items",),
+        ("line_price", "line_quantity"),
+        ("line_total",),
+        ("subtotal", "discounts"),
+        ("total", "shipping", "tax"),
+    ),
+    "discounts": (("discounts",), ("line_items",)),
+    "shipping": (("shipping",), ("shipping_lines",)),
+    "taxes": (("tax",), ("tax_lines",)),
+    "duties": (("duties",),),
+    "fees": (("fees",),),
+    "tips": (("tips",),),
+    "total sales": (("total",), ("subtotal", "shipping", "tax")),
     "returns": (("refunded",), ("refunds",)),
+    "cancellations": (("cancelled_at",),),
+    "adjustments": (("refunds",),),
+    "gift cards": (("line_items",),),
     "dates of returns": (("refunds",),),
     "dates": (("created_at",),),
     "payment status": (("financial_status",),),
@@ -55,11 +73,12 @@ def roles_of(requirement: Requirement) -> frozenset[str]:
     return frozenset(role for choice in _ROLES[requirement] for role in choice)
 
 
-def missing(roles: Collection[str]) -> dict[Requirement, str]:
+def missing(roles: Collection[str], gift_cards: bool = True) -> dict[Requirement, str]:
     """What a table does not have.
 
     Args:
         roles: The roles that its columns play.
+        gift_cards: Whether line items say which of them are gift cards.
 
     Returns:
         Requirement that the table does not meet -> a sentence that names the missing column.
@@ -71,6 +90,8 @@ def missing(roles: Collection[str]) -> dict[Requirement, str]:
                 " and ".join(ROLES[role].words for role in needed if role not in roles) for needed in choices
             )
             sentences[requirement] = f"No {requirement}: the table has no column for {wanted}."
+    if not gift_cards:
+        sentences.setdefault("gift cards", "No gift cards: line items do not say which of them are gift cards.")
     if "returns" in sentences:
         sentences.pop("dates of returns", None)
     return sentences

@@ -47,13 +47,11 @@ class RoleSql:
         self._source_timezone = source_timezone
         self._synced_timezone = synced_timezone
 
-    def facts(self) -> dict[str, str]:
-        """SQL of each column of the table of facts, by name; NULL, or an empty text, where the table has none."""
-        discounts = f"abs({self.amount('discounts')})"  # some tables write them with a minus
-        included = self.flag("taxes_included") if "taxes_included" in self.roles else str(self.reading.taxes_included)
+    def dimensions(self) -> dict[str, str]:
+        """SQL of what orders are grouped and filtered by, by name; NULL, or an empty text, where the table has none."""
         return {
             "created_at": self.instant("created_at"),
-            "local": f"timezone('{self.timezone}', {self.instant('created_at')})",
+            "local": self._local("created_at"),
             "status": self.text("financial_status"),
             "fulfilment": self.text("fulfillment_status"),
             "channel": self.text("channel"),
@@ -61,12 +59,6 @@ class RoleSql:
             "currency": f"upper(trim({self.text('currency')}))",
             "discount": self.text("discount_code"),
             "customer": self._customer(),
-            "gross": f"{self.amount('subtotal')} + {discounts}",
-            "discounts": discounts,
-            "shipping": self.amount("shipping"),
-            "tax": f"CASE WHEN {included} THEN 0 ELSE {self.amount('tax')} END",
-            "total": self.amount("total"),
-            "returned": self._returned(),
             "fulfilling": f"epoch({self.instant('fulfilled_at')} - {self.instant('created_at')})::BIGINT",
         }
 
@@ -78,34 +70,16 @@ class RoleSql:
             f"WHEN lower({self.text('draft_status')}) IN ('open', 'invoice_sent') THEN 'draft' END"
         )
 
-    def refunds(self) -> str | None:
-        """SQL of the refunds of a row, as a list of (local, amount); `local` is on the shop's clock."""
-        if "refunds" not in self.roles:
-            return None
-        local = f"timezone('{self.timezone}', try_cast(r.created_at AS TIMESTAMPTZ))"
-        each = f"struct_pack(local := {local}, amount := {_REFUND_AMOUNT})"
-        return f"list_transform({self._refund_list()}, lambda r: {each})"
-
-    def lines(self) -> str | None:
-        """SQL of the line items of a row, as a list of (sku, title, quantity, price)."""
-        if "line_items" in self.roles:
-            one = (
-                "struct_pack(sku := coalesce(l.sku, ''), title := coalesce(l.title, l.name, ''), "
-                f"quantity := try_cast(l.quantity AS BIGINT), price := try_cast({_LINE_PRICE} AS {AMOUNT}))"
-            )
-            return f"list_transform({self._list('line_items', _LINE)}, lambda l: {one})"
-        if "line_quantity" not in self.roles:
-            return None
-        quantity = f"try_cast({self.amount('line_quantity')} AS BIGINT)"
-        return (
-            f"[struct_pack(sku := {self.text('line_sku')}, title := {self.text('line_title')}, "
-            f"quantity := {quantity}, price := {self.amount('line_price')}::{AMOUNT})]"
-        )
-
     @property
     def country_name(self) -> str:
         """SQL of the country's name; its code where there is no name."""
         return self._in_address("country") if "address" in self.roles else self._country()
+
+    def _local(self, role: str) -> str:
+        """SQL of an instant on the shop's clock; NULL where a time zone could move it out of the years 1 to 9999."""
+        instant = self.instant(role)
+        known = f"{instant} BETWEEN TIMESTAMPTZ '0001-01-02 00:00:00+00' AND TIMESTAMPTZ '9999-12-30 00:00:00+00'"
+        return f"CASE WHEN {known} THEN timezone('{self.timezone}', {instant}) END"
 
     def instant(self, role: str) -> str:
         """SQL of a role as an instant."""
@@ -164,11 +138,6 @@ class RoleSql:
 
     # -- values
 
-    def _returned(self) -> str:
-        if "refunded" in self.roles or "refunds" not in self.roles:
-            return f"abs({self.amount('refunded')})"
-        return f"coalesce(list_sum(list_transform({self._refund_list()}, lambda r: {_REFUND_AMOUNT})), 0)"
-
     def _customer(self) -> str:
         """SQL of a number for the customer: a hash of customer number, else of e-mail; NULL without both."""
         texts = [f"nullif({self.column('customer_id')}::VARCHAR, '')"] if "customer_id" in self.roles else []
@@ -188,21 +157,20 @@ class RoleSql:
         """A field of the address; NULL where it is no JSON."""
         return f"try(json_extract_string({_unwrapped(self.column('address'))}, '$.{field}'))"
 
-    def _list(self, role: str, element: str) -> str:
-        """A JSON list as a list of structs; NULL where it is anything else.
+    def list(self, role: str, element: str) -> str | None:
+        """SQL of a JSON list as a list of structs, NULL where it is anything else; None where no column plays the role.
 
         Args:
             role: The role of its column.
             element: The structure of an element, as from_json takes it.
         """
+        if role not in self.roles:
+            return None
         text = _unwrapped(self.column(role))
         if self.roles[role].name not in self.reading.connections:
             return f"try(from_json({text}, '[{element}]'))"
         connection = f'try(from_json({text}, \'{{"edges":[{{"node":{element}}}],"nodes":[{element}]}}\'))'
         return f"coalesce(list_transform({connection}.edges, lambda edge: edge.node), {connection}.nodes)"
-
-    def _refund_list(self) -> str:
-        return self._list("refunds", _REFUND)
 
 
 def _unwrapped(column: str) -> str:
@@ -221,16 +189,3 @@ def _in_money_set(column: str) -> str:
 _NO_AMOUNT = f"NULL::{AMOUNT}"
 _FALSE = "'', '0', 'false', 'f', 'no', 'n', 'null'"
 _DRAFTS = "'draft', 'auto-draft', 'checkout-draft'"
-_MONEY_SETS = '"{0}":{{"shop_money":{{"amount":"VARCHAR"}}}},"{1}":{{"shopMoney":{{"amount":"VARCHAR"}}}}'
-_LINE = (
-    '{"sku":"VARCHAR","title":"VARCHAR","name":"VARCHAR","quantity":"VARCHAR","price":"VARCHAR",'
-    + _MONEY_SETS.format("price_set", "originalUnitPriceSet")
-    + "}"
-)
-_LINE_PRICE = "coalesce(l.price, l.price_set.shop_money.amount, l.originalUnitPriceSet.shopMoney.amount)"
-_REFUND = '{"created_at":"VARCHAR","amount":"VARCHAR","transactions":[{"amount":"VARCHAR"}]}'
-# A refund's own amount, as some exports write it, else that of its transactions, as Shopify does.
-_REFUND_AMOUNT = (
-    "coalesce(try_cast(r.amount AS DECIMAL(18, 4)), "
-    "list_sum(list_transform(r.transactions, lambda t: try_cast(t.amount AS DECIMAL(18, 4)))))"
-)

@@ -12,8 +12,9 @@ from pydantic import BaseModel
 
 from cache.analytics.dimensions import order_filter
 from cache.analytics.evidence import choose_reading
-from cache.analytics.fact_tables import KEY, NO_LINES
+from cache.analytics.fact_tables import KEY
 from cache.analytics.grouping import grouped, order_key
+from cache.analytics.money_sql import NO_LINES, MoneySql
 from cache.analytics.order_lookup import any_of, line_search_conditions, search_conditions
 from cache.analytics.periods import Span
 from cache.analytics.role_sql import RoleSql
@@ -63,7 +64,7 @@ class OrderSelection(BaseModel, frozen=True):
         sold = f"SELECT {KEY} AS key, unnest({orders.lines}) AS l FROM orders"
         sold = f"(SELECT key, l.sku AS sku, l.title AS title FROM ({sold}) WHERE l.quantity IS NOT NULL)"
         clause, parameters = order_filter(Span(*self.span) if self.span else None, self.conditions, sold)
-        facts = ", ".join(f"{sql} AS {name}" for name, sql in roles.facts().items())
+        facts = ", ".join(f"{sql} AS {name}" for name, sql in roles.dimensions().items())
         facts = f"SELECT {KEY} AS key, {facts} FROM orders WHERE ({roles.left_out()}) IS NULL"
         sql = (
             f"WITH orders AS NOT MATERIALIZED ({matching}) SELECT {_NUMBER} FROM ({source}) "
@@ -117,8 +118,10 @@ def _orders(roles: RoleSql, snapshot: Snapshot, source: str) -> _Orders:
     if roles.reading.grain == "order":
         key = snapshot.manifest.key
         searched = [roles.source.sql(key[0])] if len(key) == 1 else []
-        return _Orders(f"SELECT {_NUMBER} AS {KEY}, * FROM ({source})", _NUMBER, roles.lines() or NO_LINES, searched)
-    lines = "lines" if roles.reading.grain == "line" else roles.lines() or NO_LINES
+        return _Orders(
+            f"SELECT {_NUMBER} AS {KEY}, * FROM ({source})", _NUMBER, MoneySql(roles).lines() or NO_LINES, searched
+        )
+    lines = "lines" if roles.reading.grain == "line" else MoneySql(roles).lines() or NO_LINES
     return _Orders(grouped(source, roles, KEY), order_key(roles), lines, [KEY])
 
 

@@ -24,12 +24,17 @@ _SUMMARY = (
     ("Gross sales", "gross_sales", 1, False),
     ("Discounts", "discounts", -1, False),
     ("Returns", "returns", -1, False),
+    ("Cancellations", "cancellations", -1, False),
     ("Net sales", "net_sales", 1, True),
+    ("Adjustments", "adjustments", 1, False),
     ("Shipping", "shipping", 1, False),
     ("Taxes", "taxes", 1, False),
-    ("Duties, tips, rounding", "other", 1, False),
+    ("Duties", "duties", 1, False),
+    ("Additional fees", "fees", 1, False),
+    ("Tips", "tips", 1, False),
     ("Total sales", "total_sales", 1, True),
 )
+_RARE = ("cancellations", "adjustments", "duties", "fees", "tips")  # left out where they are 0
 
 
 def card(
@@ -56,9 +61,10 @@ def card(
     tone: Tone = "gray"
     if notable and metric.better != "neither":
         tone = "green" if (text[0] == "+") == (metric.better == "more") else "red"
+    note = metric.note(now)
     return Card(
         metric.id,
-        metric.label,
+        f"{metric.label} ({note})" if note else metric.label,
         write(metric, value, currency),
         metric.description(returns),
         text,
@@ -81,9 +87,11 @@ def summary(orders: Orders, now: Figures, compared: Figures | None, currency: st
     lines = []
     for label, name, sign, is_total in _SUMMARY:
         value: Amount = getattr(now, name)
-        if isinstance(value, Absent) or (name == "other" and not value):
+        if isinstance(value, Absent) or (name in _RARE and not value):
             continue
         text, _ = change(value, getattr(compared, name) if compared else Absent.NOT_REQUESTED)
+        if note := METRICS[name].note(now):
+            label = f"{label} ({note})"
         lines.append(Line([label, formatting.money(sign * value, currency), text], look="strong" if is_total else ""))
     if not lines:
         return

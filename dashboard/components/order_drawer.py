@@ -31,7 +31,7 @@ def order_drawer(orders: Orders, row: Row, on_close: Callable[[], None]) -> None
 def _order(orders: Orders, row: Row) -> None:
     _badges(row)
     _items(orders, row)
-    _amounts(row)
+    _amounts(orders, row)
     _details(row)
 
 
@@ -57,7 +57,7 @@ def _items(orders: Orders, row: Row) -> None:
     table("Items", columns, lines, key="order_items")
 
 
-def _amounts(row: Row) -> None:
+def _amounts(orders: Orders, row: Row) -> None:
     lines = [
         Line([label, order_cells.money(row, role)], look="strong" if role == "total" else "")
         for label, role in (
@@ -69,9 +69,14 @@ def _amounts(row: Row) -> None:
         )
         if row.get(role) is not None
     ]
-    for refund in order_cells.objects(row, "refunds"):
-        date = str(refund.get("created_at") or "")[:10]
-        lines.append(Line([f"Refund {date}".strip(), order_cells.amount(refund.get("amount"), row, -1)]))
+    given_back = orders.lookup.reversals(str(row[ROW_KEY]))
+    for each in given_back:
+        kind = "Refund" if each["kind"] == "return" else "Cancellation"
+        lines.append(Line([f"{kind}, {formatting.day(each['local'])}", order_cells.amount(each["amount"], row, -1)]))
+    charged = orders.lookup.charged(str(row[ROW_KEY]))
+    if given_back and charged is not None:
+        left = charged - sum(each["amount"] for each in given_back)
+        lines.append(Line(["Net", order_cells.amount(left, row)], look="strong"))
     if lines:
         table("Amounts", [Column(""), Column("", number=True)], lines, key="order_amounts", headed=False)
 

@@ -86,7 +86,7 @@ def explore(session: Session) -> None:
         return
     query = _query(selection)
     _controls(query)
-    if not selection.figures().orders:
+    if not selection.figures().found:
         frame.nothing_found(selection)
     elif query.step and selection.span:
         _over_time(query, query.step, selection.span)

@@ -29,7 +29,7 @@ from dashboard.session import Session
 from dashboard.view_address import set_parameter
 
 _MAIN = ("total_sales", "orders", "average_order_value", "returning_customer_rate")
-_FURTHER = ("net_sales", "refund_rate", "units", "fulfilment_time")
+_FURTHER = ("net_sales", "refund_rate", "units", "time_to_fulfil")
 _CHARTED = ("total_sales", "net_sales", "orders", "average_order_value")
 _ESSENTIAL = ("dates", "total sales", "gross sales", "currency")  # without them the settings are pointed to
 MAX_PRODUCTS = 6
@@ -45,7 +45,7 @@ def overview(session: Session) -> None:
     _point_to_settings(session, selection)
     _cards(session, "Main figures", _MAIN, selection)
     _cards(session, "Further figures", _FURTHER, selection)
-    if not selection.figures().orders:
+    if not selection.figures().found:
         frame.nothing_found(selection)
     elif selection.span:
         _over_time(session, selection, selection.span)

@@ -120,8 +120,8 @@ def test_what_an_address_has_too_little_of_is_left_out(address: dict[str, list[s
     assert View.read(Address(address)) == view
 
 
-def group(at: datetime, charged: Decimal) -> Group:
-    return Group((), at, Figures(orders=2, charged=charged))
+def group(at: datetime, sales: Decimal) -> Group:
+    return Group((), at, Figures(orders=2, gross_sales=sales))
 
 
 def axis(step: Unit, span: Span, calendar: ShopCalendar = LATER) -> charts.TimeAxis:

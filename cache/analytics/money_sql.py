@@ -1,0 +1,338 @@
+"""The money of an order as SQL: what was sold, and the events that reverse it, each on its day.
+
+Sales and reversals are dated apart, as in Shopify's sales reports: an order counts on its own date, a refund on the day
+of the refund, a cancellation on the day of the cancellation. All amounts of goods and shipping are without tax, also
+where prices include it.
+
+https://help.shopify.com/en/manual/reports-and-analytics/shopify-reports/report-types/sales-report
+https://shopify.dev/docs/api/admin-rest/latest/resources/refund
+"""
+
+from __future__ import annotations
+
+from cache.analytics.role_sql import RoleSql
+from cache.analytics.text_values import AMOUNT
+
+LINE_TYPE = (
+    f"STRUCT(sku VARCHAR, title VARCHAR, quantity BIGINT, price {AMOUNT}, "
+    f"discount {AMOUNT}, tax {AMOUNT}, gift BOOLEAN)"
+)
+NO_LINES = f"NULL::{LINE_TYPE}[]"
+
+_SET = '{{"shop_money":{{"amount":"VARCHAR"}},"shopMoney":{{"amount":"VARCHAR"}}}}'.replace("{{", "{").replace(
+    "}}", "}"
+)
+_TAXES = f'[{{"price":"VARCHAR","priceSet":{_SET}}}]'
+_ALLOCATIONS = f'[{{"amount":"VARCHAR","allocatedAmountSet":{_SET}}}]'
+_LINE = (
+    '{"sku":"VARCHAR","title":"VARCHAR","name":"VARCHAR","quantity":"VARCHAR","price":"VARCHAR",'
+    f'"price_set":{_SET},"originalUnitPriceSet":{_SET},"gift_card":"BOOLEAN","isGiftCard":"BOOLEAN",'
+    f'"discount_allocations":{_ALLOCATIONS},"discountAllocations":{_ALLOCATIONS},'
+    f'"tax_lines":{_TAXES},"taxLines":{_TAXES}}}'
+)
+_SHIPPING = f'{{"price":"VARCHAR","discounted_price":"VARCHAR","tax_lines":{_TAXES}}}'
+_REFUND_LINE = f'{{"subtotal":"VARCHAR","total_tax":"VARCHAR","subtotalSet":{_SET},"totalTaxSet":{_SET}}}'
+_REFUND_SHIPPING = (
+    f'{{"subtotal_amount_set":{_SET},"tax_amount_set":{_SET},"subtotalAmountSet":{_SET},"taxAmountSet":{_SET}}}'
+)
+_TRANSACTION = f'{{"kind":"VARCHAR","status":"VARCHAR","amount":"VARCHAR","currency":"VARCHAR","amountSet":{_SET}}}'
+_NODES = '{{"nodes":[{0}],"edges":[{{"node":{0}}}]}}'
+_REFUND = (
+    '{"created_at":"VARCHAR","processed_at":"VARCHAR","createdAt":"VARCHAR","processedAt":"VARCHAR","amount":"VARCHAR",'
+    f'"refund_line_items":[{_REFUND_LINE}],"refund_shipping_lines":[{_REFUND_SHIPPING}],'
+    '"order_adjustments":[{"kind":"VARCHAR","amount":"VARCHAR","tax_amount":"VARCHAR"}],'
+    f'"transactions":"JSON","refundLineItems":{_NODES.format(_REFUND_LINE)},'
+    f'"refundShippingLines":{_NODES.format(_REFUND_SHIPPING)}}}'
+)
+
+
+class MoneySql:
+    """SQL of the money of one table.
+
+    Args:
+        roles: SQL of its roles.
+    """
+
+    def __init__(self, roles: RoleSql) -> None:
+        self._roles = roles
+
+    def lines(self) -> str | None:
+        """SQL of the line items of a row as a list of LINE_TYPE; None where the table has none."""
+        roles = self._roles
+        listed = roles.list("line_items", _LINE)
+        if listed:
+            price = _first("l.price", _in_set("l.price_set"), _in_set("l.originalUnitPriceSet"))
+            allocated = _total(
+                "coalesce(l.discount_allocations, l.discountAllocations)", "amount", "allocatedAmountSet"
+            )
+            taxed = _total("coalesce(l.tax_lines, l.taxLines)", "price", "priceSet")
+            one = _line(
+                sku="coalesce(l.sku, '')",
+                title="coalesce(l.title, l.name, '')",
+                quantity="try_cast(l.quantity AS BIGINT)",
+                price=price,
+                discount=f"coalesce({allocated}, 0)",
+                tax=taxed,
+                gift="coalesce(l.gift_card, l.isGiftCard, false)",
+            )
+            return f"list_transform({listed}, lambda l: {one})"
+        if "line_quantity" not in roles.roles:
+            return None
+        one = _line(
+            sku=roles.text("line_sku"),
+            title=roles.text("line_title"),
+            quantity=f"try_cast({roles.amount('line_quantity')} AS BIGINT)",
+            price=roles.amount("line_price"),
+            discount="0",
+            tax="NULL",
+            gift="false",
+        )
+        return f"[{one}]"
+
+    def parts(self, source: str, key: str) -> str:
+        """SQL of one row an order with all that its facts are made of.
+
+        Args:
+            source: SQL of one row an order, with `segment` and, for tables of line rows, `lines`.
+            key: The name of the column with the key of an order.
+
+        Returns:
+            A SELECT of `key`, `segment`, `why` (it is no order), the dimensions, `cancelled` and `cancelled_local`,
+            `items`, the amounts as placed (`gross`, `discounts`, `shipping`, `tax`, `duties`, `fees`, `tips`,
+            `gift_cards`, `charged`), and `refunds`: a list of the local time, the instant, and the amounts of each.
+        """
+        roles = self._roles
+        dimensions = ", ".join(f"{sql} AS {name}" for name, sql in roles.dimensions().items())
+        lines = "lines" if roles.reading.grain == "line" else self.lines()
+        read = (
+            f"SELECT {key} AS key, segment, {roles.left_out()} AS why, {dimensions}, "
+            f"{roles.instant('cancelled_at')} AS cancelled, "
+            f"timezone('{roles.timezone}', {roles.instant('cancelled_at')}) AS cancelled_local, "
+            f"{lines or NO_LINES} AS items, {self._shipping_lines()} AS freight, {self._refunds()} AS refs, "
+            f"{self._included()} AS included, {self._amounts()} FROM ({source})"
+        )
+        sold = (
+            f"SELECT *, {_sum_of('items', 'l.quantity * l.price', 'NOT l.gift')} AS priced, "
+            f"coalesce({_sum_of('items', 'l.quantity * l.price', 'l.gift')}, 0) AS gift_cards, "
+            f"{_sum_of('items', 'l.tax', 'NOT l.gift')} AS line_tax, "
+            f"{_sum_of('items', 'l.discount', 'NOT l.gift')} AS line_discounts, "
+            f"{_sum_of('freight', 'l.price')} AS freight_price, coalesce({_sum_of('freight', 'l.discount')}, 0) "
+            f"AS freight_discount, {_sum_of('freight', 'l.tax')} AS freight_tax FROM ({read})"
+        )
+        charged = (
+            "SELECT *, coalesce(read_discounts - freight_discount, line_discounts, 0) AS off, "
+            "coalesce(freight_price, read_shipping) - freight_discount AS sent, "
+            "coalesce(read_tax, line_tax + coalesce(freight_tax, 0)) AS taxed, "
+            f"coalesce(read_duties, 0) + coalesce(read_fees, 0) + coalesce(read_tips, 0) AS extras FROM ({sold})"
+        )
+        goods = (
+            "SELECT *, coalesce(CASE WHEN len(items) > 0 THEN priced END, line_total - gift_cards, "
+            "read_subtotal + off - gift_cards, "
+            "read_total - coalesce(sent, 0) - CASE WHEN included THEN 0 ELSE coalesce(taxed, 0) END - extras + off) "
+            f"AS gross_read FROM ({charged})"
+        )
+        # Tax on shipping where no line says it: its share of the whole, since one rate applies to most orders.
+        split = (
+            "SELECT *, CASE WHEN NOT included THEN 0 ELSE coalesce(freight_tax, "
+            f"{_share('taxed', 'sent', 'gross_read - off + sent')}, 0) END AS sent_tax FROM ({goods})"
+        )
+        net = (
+            "SELECT *, gross_read - off - CASE WHEN included THEN coalesce(taxed, 0) - sent_tax ELSE 0 END AS net "
+            f"FROM ({split})"
+        )
+        bare = (
+            f"SELECT *, CASE WHEN included THEN coalesce({_share('off', 'net', 'gross_read - off')}, off) "
+            f"ELSE off END AS discounts FROM ({net})"
+        )
+        return (
+            f"SELECT * EXCLUDE (discounts), (net + discounts)::{AMOUNT} AS gross, discounts::{AMOUNT} AS discounts, "
+            f"(sent - sent_tax)::{AMOUNT} AS shipping, taxed::{AMOUNT} AS tax, read_duties AS duties, "
+            f"read_fees AS fees, read_tips AS tips, (read_total - gift_cards)::{AMOUNT} AS charged FROM ({bare})"
+        )
+
+    def _amounts(self) -> str:
+        roles = self._roles
+        named = {
+            "read_subtotal": roles.amount("subtotal"),
+            "read_discounts": f"abs({roles.amount('discounts')})",  # some tables write them with a minus
+            "read_shipping": roles.amount("shipping"),
+            "read_tax": f"coalesce({roles.amount('tax')}, {self._tax_lines()})",
+            "read_total": roles.amount("total"),
+            "line_total": roles.amount("line_total"),
+            "read_duties": roles.amount("duties"),
+            "read_fees": roles.amount("fees"),
+            "read_tips": roles.amount("tips"),
+            "read_refunded": f"abs({roles.amount('refunded')})",
+        }
+        return ", ".join(f"({sql})::{AMOUNT} AS {name}" for name, sql in named.items())
+
+    def _included(self) -> str:
+        roles = self._roles
+        return roles.flag("taxes_included") if "taxes_included" in roles.roles else str(roles.reading.taxes_included)
+
+    def _tax_lines(self) -> str:
+        listed = self._roles.list("tax_lines", f'{{"price":"VARCHAR","priceSet":{_SET}}}')
+        return _total(listed, "price", "priceSet") if listed else f"NULL::{AMOUNT}"
+
+    def _shipping_lines(self) -> str:
+        listed = self._roles.list("shipping_lines", _SHIPPING)
+        if not listed:
+            return f"NULL::STRUCT(price {AMOUNT}, discount {AMOUNT}, tax {AMOUNT})[]"
+        one = (
+            f"struct_pack(price := {_amount('s.price')}, "
+            f"discount := coalesce({_amount('s.price')} - {_amount('s.discounted_price')}, 0)::{AMOUNT}, "
+            f"tax := {_total('s.tax_lines', 'price', 'priceSet')})"
+        )
+        return f"list_transform({listed}, lambda s: {one})"
+
+    def _refunds(self) -> str:
+        """SQL of the refunds of a row, each with its time and amounts; `itemized` where it lists goods or shipping."""
+        listed = self._roles.list("refunds", _REFUND)
+        if not listed:
+            return _NO_REFUNDS
+        moment = "try_cast(coalesce(r.processed_at, r.processedAt, r.created_at, r.createdAt) AS TIMESTAMPTZ)"
+        lines = f"coalesce(r.refund_line_items, {_nodes('r.refundLineItems')})"
+        sent = f"coalesce(r.refund_shipping_lines, {_nodes('r.refundShippingLines')})"
+        adjusted = "list_filter(r.order_adjustments, lambda a: a.kind = 'shipping_refund')"
+        shipping_refunds = f"-list_sum(list_transform({adjusted}, lambda a: {_amount('a.amount')}))"
+        shipping_taxes = f"-list_sum(list_transform({adjusted}, lambda a: {_amount('a.tax_amount')}))"
+        sums = {
+            "goods": f"coalesce({_total(lines, 'subtotal', 'subtotalSet')}, 0)",
+            "goods_tax": f"coalesce({_total(lines, 'total_tax', 'totalTaxSet')}, 0)",
+            "sent": f"coalesce({_total_set(sent, 'subtotal_amount_set', 'subtotalAmountSet')}, {shipping_refunds}, 0)",
+            "sent_tax": f"coalesce({_total_set(sent, 'tax_amount_set', 'taxAmountSet')}, {shipping_taxes}, 0)",
+            "money": f"coalesce({_amount('r.amount')}, {self._refunded_money()})",
+        }
+        packed = ", ".join(f"{name} := ({sql})::{AMOUNT}" for name, sql in sums.items())
+        itemized = f"coalesce(len({lines}), 0) > 0 OR coalesce(len({sent}), 0) > 0 OR coalesce(len({adjusted}), 0) > 0"
+        local = f"timezone('{self._roles.timezone}', {moment})"
+        return (
+            f"list_transform({listed}, lambda r: struct_pack(moment := {moment}, local := {local}, {packed}, "
+            f"itemized := {itemized}))"
+        )
+
+    def _refunded_money(self) -> str:
+        """SQL of the money of a refund's successful transactions in the currency of the order; NULL without any."""
+        shape = f"'[{_TRANSACTION}]'"
+        nodes = f"'{_NODES.format(_TRANSACTION)}'"
+        rest = f"try(from_json(r.transactions, {shape}))"
+        graphql = f"try(from_json(r.transactions, {nodes}))"
+        listed = f"coalesce({rest}, {graphql}.nodes, list_transform({graphql}.edges, lambda e: e.node))"
+        own = self._roles.text("currency")
+        counted = (
+            "lambda t: coalesce(lower(t.kind), 'refund') = 'refund' "
+            "AND coalesce(lower(t.status), 'success') = 'success' "
+            f"AND ({own} = '' OR coalesce(upper(t.currency), upper(trim({own}))) = upper(trim({own})))"
+        )
+        amount = _first("t.amount", _in_set("t.amountSet"))
+        return f"list_sum(list_transform(list_filter({listed}, {counted}), lambda t: {amount}))"
+
+
+def reversals(parts: str) -> str:
+    """SQL of the events that reverse sales: one row for each refund, and one for a cancellation.
+
+    A refund with lines returns their value; the difference to the money that was paid back is an adjustment. A refund
+    without lines returns its money. A cancellation takes back what is left of the order, so that the order is zero
+    overall; refunds from then on are part of it.
+
+    Args:
+        parts: SQL as of `MoneySql.parts`, without rows that are no orders.
+
+    Returns:
+        A SELECT of `key`, `segment`, `kind` (`return` or `cancellation`), `local`, and the amounts by which the event
+        changes each figure: `returns` and `cancellations` are positive, reversed `shipping`, `tax` and so on negative.
+    """
+    counted = "list_filter(refs, lambda r: cancelled IS NULL OR (r.moment IS NOT NULL AND r.moment < cancelled))"
+    each = f"SELECT key, segment, local, included, unnest({counted}) AS r FROM ({parts}) WHERE len(refs) > 0"
+    # Where prices include tax, so does the value of refunded lines.
+    listed = "r.goods - CASE WHEN included THEN r.goods_tax ELSE 0 END"
+    goods = f"CASE WHEN r.itemized THEN {listed} ELSE coalesce(r.money, 0) END"
+    paid = "r.goods + CASE WHEN included THEN 0 ELSE r.goods_tax END + r.sent + r.sent_tax - r.money"
+    refunds = (
+        f"SELECT key, segment, 'return' AS kind, coalesce(r.local, local) AS local, {goods} AS returns, "
+        f"0 AS cancellations, CASE WHEN r.itemized THEN coalesce({paid}, 0) ELSE 0 END AS adjustments, "
+        "-r.sent AS shipping, -(r.goods_tax + r.sent_tax) AS tax, 0 AS duties, 0 AS fees, 0 AS tips, 0 AS gift_cards "
+        f"FROM ({each})"
+    )
+    total = (
+        "SELECT key, segment, 'return' AS kind, local, read_refunded AS returns, 0 AS cancellations, 0 AS adjustments, "
+        f"0 AS shipping, 0 AS tax, 0 AS duties, 0 AS fees, 0 AS tips, 0 AS gift_cards FROM ({parts}) "
+        "WHERE coalesce(len(refs), 0) = 0 AND read_refunded <> 0 AND cancelled IS NULL"
+    )
+    earlier = ", ".join(f"sum({name}) AS {name}" for name in ("returns", "adjustments", "shipping", "tax"))
+    before = f"SELECT key, {earlier} FROM ({refunds}) GROUP BY key"
+    cancelled = (
+        "SELECT key, segment, 'cancellation' AS kind, cancelled_local AS local, 0 AS returns, "
+        "p.gross - p.discounts - coalesce(b.returns, 0) AS cancellations, -coalesce(b.adjustments, 0) AS adjustments, "
+        "-(coalesce(p.shipping, 0) + coalesce(b.shipping, 0)) AS shipping, "
+        "-(coalesce(p.tax, 0) + coalesce(b.tax, 0)) AS tax, "
+        "-coalesce(p.duties, 0) AS duties, -coalesce(p.fees, 0) AS fees, -coalesce(p.tips, 0) AS tips, "
+        f"-p.gift_cards AS gift_cards FROM ({parts}) AS p LEFT JOIN ({before}) AS b USING (key) "
+        "WHERE p.cancelled IS NOT NULL"
+    )
+    names = ("returns", "cancellations", "adjustments", "shipping", "tax", "duties", "fees", "tips", "gift_cards")
+    cast = ", ".join(f"{name}::{AMOUNT} AS {name}" for name in names)
+    changed = " OR ".join(f"{name} <> 0" for name in names)
+    union = " UNION ALL ".join((refunds, total, cancelled))
+    return f"SELECT key, segment, kind, local, {cast} FROM ({union}) WHERE {changed}"
+
+
+_NO_REFUNDS = (
+    f"NULL::STRUCT(moment TIMESTAMPTZ, local TIMESTAMP, goods {AMOUNT}, goods_tax {AMOUNT}, sent {AMOUNT}, "
+    f"sent_tax {AMOUNT}, money {AMOUNT}, itemized BOOLEAN)[]"
+)
+
+
+def _line(*, sku: str, title: str, quantity: str, price: str, discount: str, tax: str, gift: str) -> str:
+    return (
+        f"struct_pack(sku := {sku}, title := {title}, quantity := {quantity}, price := ({price})::{AMOUNT}, "
+        f"discount := ({discount})::{AMOUNT}, tax := ({tax})::{AMOUNT}, gift := {gift})"
+    )
+
+
+def _amount(text: str) -> str:
+    return f"try_cast({text} AS {AMOUNT})"
+
+
+def _share(amount: str, part: str, whole: str) -> str:
+    """SQL of amount × part / whole, rounded to cents, halves away from zero; NULL where the whole is 0.
+
+    DuckDB divides in DOUBLE, which rounds some halves down, so this divides whole numbers.
+    """
+    product, divisor = (f"({sql}).abs()" for sql in (f"{_units(amount)} * {_units(part)}", _units(whole)))
+    cents = f"((2 * {product} + 100 * {divisor}) // nullif(200 * {divisor}, 0))"
+    sign = f"sign({amount}) * sign({part}) * sign({whole})"
+    return f"({sign} * {cents}::{AMOUNT} * 0.01)::{AMOUNT}"
+
+
+def _units(amount: str) -> str:
+    """SQL of an amount in ten thousandths, as a whole number."""
+    return f"(({amount})::{AMOUNT} * 10000)::HUGEINT"
+
+
+def _in_set(price_set: str) -> str:
+    """SQL of the amount in the shop's currency out of a price set, as text."""
+    return f"coalesce({price_set}.shop_money.amount, {price_set}.shopMoney.amount)"
+
+
+def _first(*texts: str) -> str:
+    """SQL of the first of some texts as an amount."""
+    return _amount(f"coalesce({', '.join(texts)})")
+
+
+def _nodes(connection: str) -> str:
+    return f"coalesce({connection}.nodes, list_transform({connection}.edges, lambda e: e.node))"
+
+
+def _total(listed: str, amount: str, price_set: str) -> str:
+    """SQL of the sum over a list; NULL without elements."""
+    return f"list_sum(list_transform({listed}, lambda x: {_first(f'x.{amount}', _in_set(f'x.{price_set}'))}))"
+
+
+def _total_set(listed: str, rest: str, graphql: str) -> str:
+    return f"list_sum(list_transform({listed}, lambda x: {_first(_in_set(f'x.{rest}'), _in_set(f'x.{graphql}'))}))"
+
+
+def _sum_of(listed: str, value: str, condition: str = "true") -> str:
+    """SQL of the sum of a value over those elements `l` of a list that meet a condition; NULL without any."""
+    return f"list_sum(list_transform(list_filter({listed}, lambda l: {condition}), lambda l: {value}))"
