@@ -29,7 +29,7 @@ from cache.schema import Column
 from cache.storage.snapshot import PARQUET, Snapshot
 from cache.table_setup import Setup
 
-SAMPLED_ROWS = 200_000  # whole segments, spread over the table, until there are that many rows
+SAMPLED_ROWS = 20_000  # whole segments, spread over the table, until there are that many rows
 MIN_REPEATED = 0.05  # share of rows that repeat an order before a row is taken for less than an order
 AGREEING = 0.95  # share of groups, or of orders, that has to agree
 MIN_SPREAD_DAYS, MAX_IMPORT_DAYS = 28, 2  # dates of an import lie on few days while the others spread over weeks
@@ -50,7 +50,7 @@ def choose_reading(snapshot: Snapshot, setup: Setup, timezone: str) -> Reading:
         setup: What people decided; it is never overruled.
         timezone: IANA zone of times that name none.
     """
-    with closing(duckdb.connect(config={"threads": 2, "memory_limit": "192MB"})) as database:
+    with closing(duckdb.connect(config={"threads": 2, "memory_limit": "96MB"})) as database:
         database.execute("SET TimeZone = 'UTC'")
         return _Chooser(database, snapshot, setup, timezone).reading()
 

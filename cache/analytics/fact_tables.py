@@ -28,7 +28,7 @@ KEY = "order_key"
 AMOUNTS = ("gross", "discounts", "shipping", "tax", "duties", "fees", "tips", "gift_cards", "charged")
 """The amounts of an order as placed, all without tax but `charged`: its total, without the gift cards in it."""
 MEMORY_LIMIT = "192MB"
-SEGMENTS_AT_ONCE = 8  # that many are read before the table is compressed
+SEGMENTS_AT_ONCE = 3  # that many are read before the table is compressed
 
 
 class FactTables:
@@ -95,13 +95,15 @@ class FactTables:
         kept = set(numbers) & before._segment_numbers if before else set()
         self._segment_numbers = set(numbers)
         staged = f"facts.staged_{self._shared.next_name()}"
-        for table, select in self._selects(staged, self._parts({})).items():
+        batch = f"batch_{self._shared.next_name()}"
+        self.query(f"CREATE TABLE {batch} AS {self._parts({})}")
+        for table, select in self._selects(staged, f"FROM {batch}").items():
             self.query(f"CREATE TABLE {table} AS {select}")
+        self.query(f"DROP TABLE {batch}")
         if before and kept:
             self._take_over(before, kept, staged)
         new = [number for number in numbers if number not in kept]
         step = len(new) if self._grouped else SEGMENTS_AT_ONCE
-        batch = f"batch_{self._shared.next_name()}"
         for first in range(0, len(new), step or 1):
             self.query(f"CREATE TABLE {batch} AS {self._parts({n: paths[n] for n in new[first : first + step]})}")
             for table, select in self._selects(staged, f"FROM {batch}").items():
