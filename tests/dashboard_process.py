@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,13 +11,13 @@ from pathlib import Path
 
 import httpx
 from cache_factory import cache_in
-from paths import ROOT
+from warm_process import ForkedProcess, warm
 
 from cache.storage.store import Cache
 from lab.servers import free_port
 
 
-def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+def wait_for(url: str, process: ForkedProcess | subprocess.Popen[bytes]) -> None:
     """Returns when the process answers there."""
     end = time.monotonic() + 60
     while time.monotonic() < end and process.poll() is None:
@@ -46,13 +45,7 @@ class Dashboard:
             "SCHEDULER": "off",
         }
         with (folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, ROOT / "streamlit_app.py"],
-                cwd=folder,
-                env={**os.environ, **defaults, **settings},
-                stdout=log,
-                stderr=log,
-            )
+            self.process = warm("streamlit_app").start(folder, {**os.environ, **defaults, **settings}, log, log)
         try:
             wait_for(f"{self.url}/_stcore/health", self.process)
         except AssertionError:
@@ -65,6 +58,7 @@ class Dashboard:
     def close(self) -> None:
         self.process.terminate()
         self.process.wait(20)
+        self.process.stdout.close()
         self.cache.close()
 
 

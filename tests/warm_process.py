@@ -1,7 +1,8 @@
 """Processes that start in milliseconds: forks of a process that has done its imports already.
 
-Hundreds of tests start the API, and each start would spend most of its time with imports. A fork runs the same script
-with its own environment, folder, output and process id. Starts without a fork are tested in test_serve.py.
+Tests start the API hundreds of times, and the dashboard often. Each start would spend most of its time with imports.
+A fork runs the same script with its own environment, folder, output and process id. Starts without a fork are tested
+in test_serve.py.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class WarmProcess:
     """A process that has imported a module of the checkout's top level, and forks to run it as a script.
 
     Args:
-        module: `api_sidecar`.
+        module: `api_sidecar` or `streamlit_app`.
     """
 
     def __init__(self, module: str) -> None:
@@ -83,18 +84,23 @@ class WarmProcess:
         self._channel.close()
         self._process.wait()
 
-    def start(self, folder: Path, environment: Mapping[str, str], stderr: IO[bytes]) -> ForkedProcess:
+    def start(
+        self, folder: Path, environment: Mapping[str, str], stderr: IO[bytes], stdout: IO[bytes] | None = None
+    ) -> ForkedProcess:
         """Run the script in a fork.
 
         Args:
             folder: the working directory.
             environment: all environment variables.
             stderr: a file for errors and the log.
+            stdout: a file for output, which otherwise is read from the process that is returned.
         """
         output, output_end = os.pipe()
         status, status_end = os.pipe()
         request = json.dumps([str(folder), dict(environment)]).encode()
-        socket.send_fds(self._channel, [request], [output_end, stderr.fileno(), status_end])
+        socket.send_fds(
+            self._channel, [request], [stdout.fileno() if stdout else output_end, stderr.fileno(), status_end]
+        )
         for number in (output_end, status_end):
             os.close(number)
         return ForkedProcess(os.fdopen(output), os.fdopen(status))
