@@ -25,6 +25,7 @@ from cache.storage.records import Run, Worker, now
 from cache.storage.store import Cache
 from scraper.errors import ScrapeError
 from scraper.login import steps  # noqa: F401  defines the errors of the login steps
+from scraper.processes import kill
 
 log = logging.getLogger(__name__)
 
@@ -204,7 +205,5 @@ class _SyncProcess:
                 self._process.stdin.close()
         with suppress(psutil.TimeoutExpired, subprocess.TimeoutExpired):
             self._process.wait(timeout=3)
-        for process in (self._process, *children):
-            with suppress(psutil.Error):
-                process.kill()
-        psutil.wait_procs([self._process, *children], timeout=5)
+        kill([self._process, *children])
+        self._process.poll()  # reaps it

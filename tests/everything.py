@@ -19,6 +19,7 @@ from cache.storage.records import Worker
 from cache.storage.store import Cache
 from lab import Lab
 from lab.servers import free_port
+from scraper.processes import still_running
 
 KEY = "a-key-for-the-end-to-end-tests"
 
@@ -81,7 +82,7 @@ class Everything:
         psutil.wait_procs(list(self.processes.values()), timeout=20)
         self.api.close()
         self.cache.close()
-        _, left = psutil.wait_procs([*self.processes.values(), *family], timeout=10)
+        left = still_running([*self.processes.values(), *family], 10)
         for process in left:
             process.kill()
         assert not left, f"still running after their end was asked for: {left}"

@@ -9,9 +9,8 @@ import shutil
 import signal
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from selenium.webdriver.chrome.service import Service
 from urllib3.exceptions import HTTPError
 
 from scraper.errors import BrowserFailed
+from scraper.processes import kill
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +133,7 @@ def chrome(*extra_arguments: str) -> Iterator[Chrome]:
             yield driver
     finally:
         service.stop()
-        _kill(processes)  # also if the driver had crashed before
+        kill(processes)  # also if the driver had crashed before
         shutil.rmtree(profile, ignore_errors=True)
 
 
@@ -151,7 +151,7 @@ class _Driver(Service):
 
     def stop(self) -> None:
         if self.process is not None:
-            _kill(_processes(self))
+            kill(_processes(self))
             self.process.communicate()  # waits, and closes the pipe
 
 
@@ -169,24 +169,6 @@ def _processes(service: Service) -> list[psutil.Process]:
         return [driver, *driver.children(recursive=True)]
     except (AttributeError, psutil.Error):
         return []
-
-
-def _kill(processes: list[psutil.Process]) -> None:
-    """Kills processes; psutil compares start times, so a process id that is used again is safe."""
-    for process in processes:
-        with suppress(psutil.Error):
-            process.kill()
-    deadline = time.monotonic() + 5
-    while any(map(_runs, processes)) and time.monotonic() < deadline:
-        time.sleep(0.01)
-
-
-def _runs(process: psutil.Process) -> bool:
-    """Whether it runs. A zombie does not: it has ended, and its new parent may take seconds to reap it."""
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
 
 
 def _killed_with_parent() -> dict[str, Any]:

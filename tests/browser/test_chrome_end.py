@@ -10,6 +10,8 @@ import psutil
 import pytest
 from selenium.webdriver import Chrome
 
+from scraper.processes import still_running
+
 pytestmark = pytest.mark.usefixtures("no_browser_left")
 
 
@@ -27,5 +29,4 @@ def test_chrome_that_hangs_at_its_end_blocks_nothing(
                     process.send_signal(signal.SIGSTOP)
                     stopped.append(process)
     assert stopped
-    # A zombie has ended, and waits for its new parent.
-    assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in stopped)
+    assert still_running(stopped, 0) == []

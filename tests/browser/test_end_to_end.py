@@ -6,13 +6,13 @@ import itertools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import psutil
 import pytest
 from everything import KEY, Everything, started
 from playwright.sync_api import Browser, Page, expect
 from waiting import wait_for
 
 from lab import Lab
+from scraper.processes import still_running
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +94,7 @@ def test_another_worker_answers_the_request_of_a_leader_that_was_killed(everythi
     assert family
     process.kill()
     process.wait(10)
-    _gone, left = psutil.wait_procs(family, timeout=15)
-    assert not left, f"children of a killed leader live on: {left}"
+    assert still_running(family, 15) == []
     wait_for(lambda: (now := everything.cache.status().leader) is not None and now.id != leader.id)
     wait_for(lambda: everything.cache.runs.task(task.id).ended)
     assert everything.cache.runs.task(task.id).state == "completed"

@@ -23,6 +23,7 @@ from lab import Lab
 from scraper.client.session import Session
 from scraper.errors import LoginRefused, NotPhpMyAdmin, Unreachable
 from scraper.login.login import log_in
+from scraper.processes import still_running
 from scraper.settings import ScraperSettings
 
 Environment = Callable[..., dict[str, str]]
@@ -143,7 +144,7 @@ def test_a_kill_in_the_middle_of_a_login_leaves_no_process_behind(
             os.kill(sync.pid if victim == "sync" else next(p.pid for p in family if p.name().startswith(victim)), 9)
             sync.wait(60)
         assert len(family) > 3
-        assert psutil.wait_procs(family, timeout=20)[1] == []
+        assert still_running(family, 20) == []
         if victim != "sync":
             assert list(Path(temporary).glob("phpmyadmin-orders-*")) == []
     with cache.sync_lock():  # free, and what the killed sync left is recovered

@@ -23,6 +23,7 @@ from waiting import wait_for
 from cache.errors import NoWorker
 from cache.storage.records import Run, Task, Worker
 from cache.storage.store import Cache
+from scraper.processes import still_running
 
 Environment = Callable[..., dict[str, str]]
 
@@ -49,7 +50,9 @@ class Workers:
         family = [child for process in alive for child in process.children(recursive=True)]
         for process in alive:
             process.terminate()
-        assert psutil.wait_procs([*alive, *family], timeout=30)[1] == []
+        for process in alive:
+            process.wait(30)
+        assert still_running(family, 30) == []
 
 
 @pytest.fixture
@@ -143,7 +146,7 @@ def test_when_the_leader_is_killed_its_sync_ends_and_another_leads(cache: Cache,
     killed = workers.processes.pop(old.pid)
     killed.kill()
     killed.wait()
-    assert psutil.wait_procs([child, *family], timeout=15)[1] == []
+    assert still_running([child, *family], 15) == []
     new = wait_for(lambda: (found := leader(cache)) and found.id != old.id and found)
     assert isinstance(new, Worker)
     assert wait_for(lambda: ended(cache, task)).state == "completed"
@@ -175,7 +178,7 @@ def test_a_sync_that_hangs_is_ended_at_its_time_limit(cache: Cache, workers: Wor
         family = started_by(process)
     assert process.returncode == 1
     assert family
-    assert psutil.wait_procs(family, timeout=15)[1] == []
+    assert still_running(family, 15) == []
     last = cache.status().last
     assert last is not None
     assert last.error is not None
@@ -193,7 +196,7 @@ def test_an_attached_sync_ends_with_its_parent(cache: Cache, workers: Workers) -
             family = wait_for(lambda: process.children(recursive=True)[3:])
             process.stdin.close()
             process.wait(30)
-    assert psutil.wait_procs(family, timeout=15)[1] == []
+    assert still_running(family, 15) == []
 
 
 def test_a_worker_that_is_asked_to_end_leaves_at_once(cache: Cache, workers: Workers) -> None:
