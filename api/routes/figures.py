@@ -41,7 +41,7 @@ _TEXT_FORMATS: tuple[FileFormat, ...] = ("json", "ndjson", "csv")  # the others 
 _Headers = list[tuple[bytes, bytes]]
 
 
-class _Body(NamedTuple):
+class Body(NamedTuple):
     """A body with its own headers."""
 
     headers: _Headers
@@ -63,7 +63,7 @@ class FiguresEndpoints:
         self._settings = settings
         self._views = views
         self._pool = pool
-        self._responses = _KeptBodies()
+        self._responses = KeptBodies()
 
     async def figures(self, request: Request) -> PreparedResponse:
         """Figures by dimensions and over time.
@@ -95,7 +95,7 @@ class FiguresEndpoints:
             limit=parameters.limit,
         )
 
-        async def body() -> _Body:
+        async def body() -> Body:
             return await self._compute(view, figure_request, view.bind(asked.encode()))
 
         page = f"{first}\0{parameters.limit}\0{file_format}\0{parameters.formulas}"
@@ -107,15 +107,15 @@ class FiguresEndpoints:
         Raises:
             OrdersError: The request is refused.
         """
-        read_parameters(admission_of(request).query, request.url.path)
+        read_parameters(admission_of(request).query, request.scope["path"])
         view = await self._views.get()
         source = await self._source(view)
 
-        async def body() -> _Body:
+        async def body() -> Body:
             asked = FigureRequest(what="describe", source=source, now=now(), verified_at=view.head.updated_at)
             answer = await self._pool.execute(asked)
             described = FigureMetrics.model_validate({"status": "success", **answer.summary})
-            return _Body(_content_type("json"), [dump_model(described)])
+            return Body(_content_type("json"), [dump_model(described)])
 
         return await self._respond(request, view, source.model_dump_json(), True, body)
 
@@ -129,7 +129,7 @@ class FiguresEndpoints:
             personal=view.personal,
         )
 
-    async def _compute(self, view: SnapshotView, request: FigureRequest, binding: bytes) -> _Body:
+    async def _compute(self, view: SnapshotView, request: FigureRequest, binding: bytes) -> Body:
         answer = await self._pool.execute(request)
         rows = answer.rows
         stop = request.offset + answer.summary["count"]
@@ -139,20 +139,20 @@ class FiguresEndpoints:
         if request.format == "json":
             head = FiguresHead.model_validate({"status": "success", **answer.summary, "next": following})
             begin = dump_model(head)[:-1] + b", " + view.freshness_json + b', "data": ['
-            return _Body(headers, [begin, rows, BODY_END])
+            return Body(headers, [begin, rows, BODY_END])
         headers.append((b"x-total-count", b"%d" % answer.summary["total_count"]))
         if following:
             headers.append((b"x-next", following.encode()))
         if request.format != "ndjson":
             headers.append((b"content-disposition", f'attachment; filename="figures.{request.format}"'.encode()))
-        return _Body(headers, [rows])
+        return Body(headers, [rows])
 
     async def _respond(
-        self, request: Request, view: SnapshotView, variant: str, is_text: bool, body: Callable[[], Awaitable[_Body]]
+        self, request: Request, view: SnapshotView, variant: str, is_text: bool, body: Callable[[], Awaitable[Body]]
     ) -> PreparedResponse:
         gzip = is_text and accepts_gzip(_header(request, b"accept-encoding") or b"")
         masked = admission_of(request).access.masked
-        etag = view.etag(f"{request.url.path}\0{variant}\0{gzip}\0{masked}".encode())
+        etag = view.etag(f"{request.scope['path']}\0{variant}\0{gzip}\0{masked}".encode())
         if_none_match = _header(request, b"if-none-match")
         is_known = if_none_match is not None and etag_matches(if_none_match, etag)
         if is_known and if_none_match != b"*":  # any tag proves nothing: the request is checked first
@@ -163,15 +163,15 @@ class FiguresEndpoints:
         return PreparedResponse(200, view.headers, [(b"etag", etag), *kept.headers], kept.chunks)
 
 
-class _KeptBodies:
+class KeptBodies:
     """The newest bodies by ETag. Requests for the same one at the same time are computed once."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[bytes, _Body] = OrderedDict()  # the one used last is at the end
+        self._kept: OrderedDict[bytes, Body] = OrderedDict()  # the one used last is at the end
         self._size = 0
-        self._running: dict[bytes, asyncio.Task[_Body]] = {}
+        self._running: dict[bytes, asyncio.Task[Body]] = {}
 
-    async def get(self, etag: bytes, compute: Callable[[], Coroutine[Any, Any, _Body]]) -> _Body:
+    async def get(self, etag: bytes, compute: Callable[[], Coroutine[Any, Any, Body]]) -> Body:
         """The body with that tag, computed if it is not kept."""
         if etag in self._kept:
             self._kept.move_to_end(etag)
@@ -184,7 +184,7 @@ class _KeptBodies:
         self._keep(etag, body)
         return body
 
-    def _keep(self, etag: bytes, body: _Body) -> None:
+    def _keep(self, etag: bytes, body: Body) -> None:
         if etag not in self._kept:
             self._kept[etag] = body
             self._size += _size(body)
@@ -193,18 +193,18 @@ class _KeptBodies:
             self._size -= _size(oldest)
 
 
-def _size(body: _Body) -> int:
+def _size(body: Body) -> int:
     return sum(map(len, body.chunks))
 
 
-async def _complete(body: Callable[[], Awaitable[_Body]], gzip: bool) -> _Body:
+async def _complete(body: Callable[[], Awaitable[Body]], gzip: bool) -> Body:
     """The body, compressed if the client takes that and it is worth it."""
     headers, chunks = await body()
     if gzip:
         chunks, compressed = compress(chunks)
         headers += [(b"content-encoding", b"gzip")] if compressed else []
     chunks = [b"".join(chunks)]
-    return _Body([*headers, (b"content-length", b"%d" % len(chunks[0]))], chunks)
+    return Body([*headers, (b"content-length", b"%d" % len(chunks[0]))], chunks)
 
 
 def _first_row(view: SnapshotView, parameters: FiguresQuery, asked: str) -> int:

@@ -14,7 +14,7 @@ from cache.analytics.metrics import METRICS, Metric
 from cache.analytics.orders import Orders
 from cache.analytics.periods import ShopCalendar, Span, Unit, comparison_span, period_span
 from cache.analytics.requirements import Requirement
-from cache.analytics.steps import Bucket, buckets
+from cache.analytics.steps import STEPS, Bucket, buckets
 from cache.analytics.values import Absent, Value, or_zero
 from cache.errors import BadFilter, TooManyRows
 from cache.query.filters import Condition
@@ -174,8 +174,8 @@ class _Computation:
 
         Without dimensions, every bucket of the period has a row. Buckets are compared by their place in the period.
         """
-        now = self._figures(span)
         parts = self._buckets(span)
+        now = self._figures(span)
         if not self.by:
             now = {(start, ()): now.get((start, ()), Figures()) for start in {*parts, *(at for at, _ in now)}}
         then: dict[_Key, Figures] = {}
@@ -205,6 +205,8 @@ class _Computation:
     def _buckets(self, span: Span | None) -> dict[datetime | None, Bucket]:
         if not (self.step and span):
             return {}
+        if (span.end - span.start) / STEPS[self.step].length > MAX_GROUPS:
+            raise _too_many_groups()
         return {bucket.start: bucket for bucket in buckets(self.step, span, self.calendar)}
 
     def _figures(self, span: Span | None) -> dict[_Key, Figures]:
@@ -226,6 +228,11 @@ class _Computation:
             f"GROUP BY {', '.join(keys)} LIMIT {MAX_GROUPS + 1})"
         )
         if self.orders.facts.query(sql, parameters)[0][0] > MAX_GROUPS:
-            raise TooManyRows(
-                f"These are more than {MAX_GROUPS:,} groups.", "Ask for fewer dimensions, a longer step or a filter."
-            )
+            raise _too_many_groups()
+
+
+def _too_many_groups() -> TooManyRows:
+    return TooManyRows(
+        f"These are more than {MAX_GROUPS:,} groups.",
+        "Ask for fewer dimensions, a longer step, a shorter period or a filter.",
+    )

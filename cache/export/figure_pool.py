@@ -12,6 +12,7 @@ from cache.export.processes import WorkerProcess, WorkerProcesses
 
 QUERY_SECONDS = 20  # for figures, once the orders are open
 OPEN_SECONDS = 300  # to read the orders of a generation
+QUEUE_SECONDS = 60  # until the worker is free: it may be reading the orders
 
 
 class FigureAnswer(NamedTuple):
@@ -55,7 +56,7 @@ class FigurePool:
             ScanBusy: The worker was not free within QUEUE_SECONDS.
             ScanFailed: The worker ended before it had answered.
         """
-        async with self._processes.take(self._slot) as worker:
+        async with self._processes.take(self._slot, QUEUE_SECONDS) as worker:
             await _answer(worker, request.model_copy(update={"what": "open"}), OPEN_SECONDS)
             return await _answer(worker, request, QUERY_SECONDS)
 

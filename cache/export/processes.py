@@ -57,17 +57,18 @@ class WorkerProcesses:
         await asyncio.gather(*self._endings)
 
     @asynccontextmanager
-    async def take(self, slots: asyncio.Semaphore) -> AsyncIterator[WorkerProcess]:
+    async def take(self, slots: asyncio.Semaphore, seconds: float | None = None) -> AsyncIterator[WorkerProcess]:
         """A worker for one or more requests, one after the other; it is killed if it has not answered the last one.
 
         Args:
             slots: Bounds how many workers of its kind are taken.
+            seconds: How long to wait for a slot; None for QUEUE_SECONDS.
 
         Raises:
-            ScanBusy: No slot was free within QUEUE_SECONDS.
+            ScanBusy: No slot was free in that time.
         """
         try:
-            async with asyncio.timeout(QUEUE_SECONDS):
+            async with asyncio.timeout(QUEUE_SECONDS if seconds is None else seconds):
                 await slots.acquire()
         except TimeoutError as error:
             raise ScanBusy() from error

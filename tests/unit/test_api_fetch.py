@@ -180,13 +180,17 @@ from cache.settings import Settings
 from cache.storage.backends import open_cache
 
 async def fetch():
-    cache, settings, sent = open_cache("file:cache", Path("var/kept")), Settings.load(), []
+    here = Path.cwd()
+    settings = Settings.load(cache_url=f"file:{here / 'cache'}", data_dir=here / "var")
+    cache, sent = open_cache(settings.cache_url, settings.kept_dir), []
     app = create_app(cache, settings, "key", CacheWatcher(cache))
-    scope = {"type": "http", "method": "GET", "path": "/fetch-data", "query_string": b""}
-    scope["headers"] = [(b"x-api-key", b"key")]
     async def send(message): sent.append(message)
-    await app(scope, None, send)
-    assert sent[0]["status"] == 200, sent
+    for path in ("/fetch-data", "/figures"):
+        scope = {"type": "http", "method": "GET", "path": path, "query_string": b""}
+        scope["headers"] = [(b"x-api-key", b"key")]
+        await app(scope, None, send)
+    statuses = [message["status"] for message in sent if "status" in message]
+    assert statuses == [200, 200], sent
 asyncio.run(fetch())
 print(sorted({"pandas", "duckdb", "pyarrow", "selenium", "streamlit"} & set(sys.modules)))
 """

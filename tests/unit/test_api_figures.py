@@ -323,6 +323,13 @@ def test_a_key_is_needed(api: Sidecar) -> None:
         assert httpx.get(api.url + path).status_code == 401
 
 
+def test_a_signed_address_stands_for_the_key(api: Sidecar) -> None:
+    path = "/figures?metric=orders&by=country&format=csv"
+    address = api.client.post("/sign", json={"path": path}).json()["address"]
+    assert httpx.get(api.url + address).content == api.client.get(path).content
+    assert httpx.get(api.url + address.replace("by=country", "by=status")).status_code == 401
+
+
 def test_head_says_how_long_the_body_is(api: Sidecar) -> None:
     headers = {"Accept-Encoding": "identity"}
     full = api.client.get("/figures?metric=orders", headers=headers)
