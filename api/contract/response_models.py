@@ -317,6 +317,7 @@ class FigureMetric(Body):
 class MarkedMetric(FigureMetric):
     """A metric of a response."""
 
+    note: str | None = key(None, "What the table cannot tell of it, such as `returns not known`.")
     marked: Mark | None = key(None, "The check that fails, if one does.")
 
 
@@ -367,8 +368,22 @@ class FiguresHead(Body):
     compared: ComparedDays | None = Field(description="Null if nothing is compared.")
     metrics: dict[str, MarkedMetric] = key(
         {
-            "net_sales": {"label": "Net sales", "unit": "money", "formula": "…", "reason": None, "marked": None},
-            "orders": {"label": "Orders", "unit": "count", "formula": "…", "reason": None, "marked": None},
+            "net_sales": {
+                "label": "Net sales",
+                "unit": "money",
+                "formula": "…",
+                "reason": None,
+                "note": None,
+                "marked": None,
+            },
+            "orders": {
+                "label": "Orders",
+                "unit": "count",
+                "formula": "…",
+                "reason": None,
+                "note": None,
+                "marked": None,
+            },
         },
         "The metrics of the rows.",
     )

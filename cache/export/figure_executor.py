@@ -158,7 +158,14 @@ def _summary(orders: Orders, table: FigureTable, count: int, query: FigureQuery)
         "currency": table.currency or None,
         "period": table.span and _days(table.span),
         "compared": compared,
-        "metrics": {metric.id: {**_metric(orders, metric, query.returns), "marked": None} for metric in table.metrics},
+        "metrics": {
+            metric.id: {
+                **_metric(orders, metric, query.returns),
+                "note": metric.note(table.totals) or None,
+                "marked": None,
+            }
+            for metric in table.metrics
+        },
         "count": count,
         "total_count": len(table.rows),
         "totals": _totals(table, table.totals),

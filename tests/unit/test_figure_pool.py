@@ -43,8 +43,14 @@ def computing(url: str, use: Callable[[FigurePool], Awaitable[None]]) -> None:
 
 
 def workers() -> list[int]:
-    children = psutil.Process().children()
-    return [child.pid for child in children if "cache.export.worker" in child.cmdline()]
+    return [child.pid for child in psutil.Process().children() if computes(child)]
+
+
+def computes(process: psutil.Process) -> bool:
+    try:
+        return "cache.export.worker" in process.cmdline()
+    except psutil.Error:  # it has just ended
+        return False
 
 
 def request(generation: int = 1, **query: Any) -> FigureRequest:
