@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 import weakref
 
+from cache.analytics.chosen_reading import reading_in_use
 from cache.analytics.orders import Orders
+from cache.reading import StoredReading
 from cache.settings import WeekStart
-from cache.storage.documents import SETUP
+from cache.storage.documents import READING, SETUP
 from cache.storage.snapshot import Snapshot
 from cache.storage.store import Cache
 from cache.table_setup import Setup
@@ -31,7 +33,7 @@ class OrdersLoader:
         self._timezone = timezone
         self._week_start: WeekStart = week_start
         self._lock = threading.Lock()
-        self._newest: tuple[int, Setup, Orders] | None = None
+        self._newest: tuple[tuple[int, Setup, StoredReading], Orders] | None = None
         self._samples: dict[tuple[int, str], Orders] = {}  # the one used last is at the end
 
     def newest(self, generation: int) -> Orders:
@@ -49,12 +51,14 @@ class OrdersLoader:
         """
         setup = self._cache.documents.read(SETUP)
         with self._lock:
-            if self._newest is None or self._newest[:2] != (generation, setup):
-                before = self._newest[2] if self._newest else None
-                orders = Orders(self._cache.snapshots.open(), self._timezone, setup, before, self._week_start)
+            if self._newest is None or self._newest[0] != (generation, setup, self._cache.documents.read(READING)):
+                before = self._newest[1] if self._newest else None
+                snapshot = self._cache.snapshots.open()
+                reading = reading_in_use(self._cache, snapshot, setup)
+                orders = Orders(snapshot, self._timezone, setup, before, self._week_start, reading)
                 weakref.finalize(orders, orders.facts.close).atexit = False
-                self._newest = (generation, setup, orders)
-            return self._newest[2]
+                self._newest = ((generation, setup, self._cache.documents.read(READING)), orders)
+            return self._newest[1]
 
     def sample(self, generation: int, setup: Setup) -> Orders:
         """The newest rows of a generation, at least `SAMPLE_ROWS` if it has that many, read by any settings.

@@ -14,16 +14,10 @@ import duckdb
 
 from cache.analytics.grouping import grouped
 from cache.analytics.money_sql import MoneySql
-from cache.analytics.reading import Grain, Question, Reading
 from cache.analytics.role_sql import RoleSql
 from cache.analytics.source_rows import SourceColumns, union
-from cache.analytics.text_values import (
-    AmountStyle,
-    InstantStyle,
-    amount_counts,
-    instant_counts,
-    instant_sql,
-)
+from cache.analytics.text_values import amount_counts, instant_counts, instant_sql
+from cache.reading import AmountStyle, Grain, InstantStyle, Question, Reading
 from cache.roles import ROLES, candidates
 from cache.schema import Column
 from cache.storage.snapshot import PARQUET, Snapshot

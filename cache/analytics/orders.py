@@ -16,10 +16,10 @@ from cache.analytics.fact_tables import AMOUNTS, FactTables
 from cache.analytics.figures import Figures, Group, Returns, Source, add_sums, from_sums, select_sums
 from cache.analytics.order_lookup import OrderLookup, Page, Row
 from cache.analytics.periods import Span, Unit
-from cache.analytics.reading import Reading
 from cache.analytics.requirements import missing
 from cache.analytics.role_sql import RoleSql
 from cache.query.filters import Condition
+from cache.reading import Reading
 from cache.settings import WeekStart
 from cache.storage.snapshot import Snapshot
 from cache.table_setup import NO_SETUP, Setup
@@ -46,6 +46,7 @@ class Orders:
         setup: Setup = NO_SETUP,
         before: Orders | None = None,
         week_start: WeekStart = "monday",
+        reading: Reading | None = None,
     ) -> None:
         """Reads the tables of facts.
 
@@ -56,6 +57,7 @@ class Orders:
             before: The orders of another generation. Rows of segments that both have are not read again, if clock and
                 set-up are the same.
             week_start: The first day of a week.
+            reading: What the columns mean; None: the data of this generation decides.
         """
         self.generation = snapshot.generation
         self.columns = snapshot.columns
@@ -65,11 +67,11 @@ class Orders:
         self.setup = setup
         synced_timezone = snapshot.manifest.source.timezone
         source_timezone = setup.source_timezone or synced_timezone
-        self.reading: Reading = choose_reading(snapshot, setup, source_timezone)
+        self.reading = reading or choose_reading(snapshot, setup, source_timezone)
         sql = RoleSql(snapshot.columns, self.reading, self.timezone, source_timezone, synced_timezone)
         self.roles = sql.roles
         self.missing = missing(self.roles, self.reading.gift_cards)
-        used = self.reading.model_copy(update={"adds_up": None, "orders": 0})
+        used = self.reading.model_copy(update={"adds_up": None, "orders": 0, "questions": ()})
         self._read_by = (snapshot.columns, self.timezone, synced_timezone, setup, used)
         reusable = before.facts if before and before._read_by == self._read_by else None
         self.facts: FactTables = FactTables(snapshot, sql, reusable)

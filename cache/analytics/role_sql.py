@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cache.analytics.reading import Reading
 from cache.analytics.source_rows import SourceColumns
 from cache.analytics.text_values import AMOUNT, amount_sql, instant_sql
+from cache.reading import Reading
 from cache.schema import Column
 
 

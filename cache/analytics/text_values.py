@@ -7,16 +7,9 @@ things.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
+from cache.reading import AmountStyle, InstantStyle
 from cache.sql import literal
-
-AmountStyle = Literal["point", "comma"]
-"""The decimal mark of amounts in text: `1,234.50` or `1.234,50`. Blanks and apostrophes group thousands in both."""
-
-InstantStyle = Literal["iso", "day_first", "month_first", "rfc2822", "seconds", "milliseconds"]
-"""How instants are written: ISO 8601, `31/12/2025`, `12/31/2025`, `Wed, 31 Dec 2025 10:00:00 +0100`, or as numbers of
-seconds or milliseconds since 1970."""
 
 AMOUNT = "DECIMAL(18, 4)"
 

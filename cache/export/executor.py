@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
+from cache.analytics.chosen_reading import reading_in_use
 from cache.errors import QueryRefused
 from cache.export import external_sort
 from cache.export.order_selection import OrderSelection
@@ -153,7 +154,9 @@ class ScanExecutor:
     def _requested_rows(self, snapshot: Snapshot, request: ScanRequest) -> RowNumbers:
         """The row numbers of the page or the selection, in order."""
         if request.selection:
-            return request.selection.row_numbers(self._database, snapshot, self._cache.documents.read(SETUP))
+            setup = self._cache.documents.read(SETUP)
+            reading = reading_in_use(self._cache, snapshot, setup)
+            return request.selection.row_numbers(self._database, snapshot, setup, reading)
         if request.query == Query():
             return np.arange(snapshot.rows)[request.page]
         return self._matching_rows(snapshot, request.query)[request.page]

@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from cache.analytics.chosen_reading import reading_in_use
 from cache.analytics.dimensions import FILTERS
 from cache.analytics.figure_query import FigureQuery
 from cache.analytics.figure_table import FigureTable, compute, reason
@@ -77,7 +78,8 @@ class FigureExecutor:
             self._last_table = None
             before = self._orders
             snapshot = self._cache.snapshots.open(source.generation)
-            self._orders = Orders(snapshot, source.timezone, source.setup, before, source.week_start)
+            reading = reading_in_use(self._cache, snapshot, source.setup)
+            self._orders = Orders(snapshot, source.timezone, source.setup, before, source.week_start, reading)
             self._source = source
             if before:
                 before.close()

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from pydantic import BaseModel
 
 from cache.analytics.dimensions import order_filter
-from cache.analytics.evidence import choose_reading
 from cache.analytics.fact_tables import KEY
 from cache.analytics.grouping import grouped, order_key
 from cache.analytics.money_sql import NO_LINES, MoneySql
@@ -20,6 +19,7 @@ from cache.analytics.periods import Span
 from cache.analytics.role_sql import RoleSql
 from cache.analytics.source_rows import union
 from cache.query.filters import Condition
+from cache.reading import Reading
 from cache.storage.snapshot import PARQUET, Snapshot
 from cache.table_setup import Setup
 
@@ -42,7 +42,7 @@ class OrderSelection(BaseModel, frozen=True):
     masked: frozenset[str] = frozenset()
 
     def row_numbers(
-        self, database: duckdb.DuckDBPyConnection, snapshot: Snapshot, setup: Setup
+        self, database: duckdb.DuckDBPyConnection, snapshot: Snapshot, setup: Setup, reading: Reading
     ) -> npt.NDArray[np.int64]:
         """Finds the rows of these orders.
 
@@ -50,13 +50,13 @@ class OrderSelection(BaseModel, frozen=True):
             database: A database.
             snapshot: The generation.
             setup: The set-up of the table.
+            reading: What its columns mean.
 
         Returns:
             Row numbers, rising. Where several rows belong to one order, all rows of these orders.
         """
         synced_timezone = snapshot.manifest.source.timezone
         source_timezone = setup.source_timezone or synced_timezone
-        reading = choose_reading(snapshot, setup, source_timezone)
         roles = RoleSql(snapshot.columns, reading, setup.timezone or self.timezone, source_timezone, synced_timezone)
         source = _numbered(snapshot, roles)
         orders = _orders(roles, snapshot, source)

@@ -1,4 +1,7 @@
-"""Documents that people made and that no sync can restore. They are stored outside the folder of snapshots."""
+"""Documents that no sync can restore: what people made, and what stays as it was first decided.
+
+They are stored outside the folder of snapshots.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel
 
 from cache.access.api_keys import ApiKeys
+from cache.reading import StoredReading
 from cache.table_setup import Setup
 
 Content = TypeVar("Content", bound=BaseModel)
@@ -30,5 +34,6 @@ class Document(Generic[Content]):
 
 
 SETUP = Document("setup", Setup)
+READING = Document("reading", StoredReading)
 API_KEYS = Document("clients", ApiKeys, secret=True)
-DOCUMENTS = (SETUP, API_KEYS)
+DOCUMENTS = (SETUP, READING, API_KEYS)

@@ -16,7 +16,7 @@ from cache.analytics.periods import Span, Unit
 from cache.analytics.rankings import Product
 from cache.analytics.steps import STEPS, Bucket, buckets, default_step, sparkline_step, step_choices
 from cache.table_setup import NO_SETUP
-from dashboard import data, formatting, frame
+from dashboard import data, formatting, frame, reading_text
 from dashboard.components import charts
 from dashboard.components.blocks import breakdown, card, summary
 from dashboard.components.cards import Sparkline, cards
@@ -43,6 +43,7 @@ def overview(session: Session) -> None:
     if selection is None:
         return
     _point_to_settings(session, selection)
+    _questions(session, selection)
     _cards(session, "Main figures", _MAIN, selection)
     _cards(session, "Further figures", _FURTHER, selection)
     if not selection.figures().found:
@@ -60,6 +61,15 @@ def _point_to_settings(session: Session, selection: Selection) -> None:
         with st.container(border=True, horizontal=True, vertical_alignment="center", key="point_to_set_up"):
             st.markdown("**Some columns were not recognised.** Set what they mean to see more figures.")
             session.navigator.link("set-up", "Open Settings")
+
+
+def _questions(session: Session, selection: Selection) -> None:
+    """Draws what the reading of the table leaves open, for those who can answer it."""
+    open_questions = reading_text.questions(selection.orders.reading)
+    if open_questions and session.visitor.may("change_settings"):
+        with st.container(border=True, horizontal=True, vertical_alignment="center", key="open_questions"):
+            st.markdown(f"**Figures are not confirmed.** {' '.join(open_questions)}")
+            session.navigator.link("set-up", "Answer in Settings")
 
 
 def _cards(session: Session, label: str, names: tuple[str, ...], selection: Selection) -> None:

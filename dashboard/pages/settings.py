@@ -1,4 +1,4 @@
-"""Settings: what the columns mean, the shop's clock and currency, whether prices include tax; and a preview of it."""
+"""Settings: how the table is read, what its columns mean, the shop's clock, currency and tax; with a preview."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from zoneinfo import available_timezones
 
 import streamlit as st
 
+from cache.analytics.chosen_reading import forget_reading
 from cache.analytics.metrics import METRICS
 from cache.analytics.orders import Orders
 from cache.errors import CacheError
@@ -16,7 +17,7 @@ from cache.roles import ROLES, recognise_roles, role_groups
 from cache.schema import Column as SourceColumn
 from cache.storage.documents import SETUP
 from cache.table_setup import Setup
-from dashboard import data, formatting, frame
+from dashboard import data, formatting, frame, reading_text
 from dashboard.components import order_cells
 from dashboard.components.blocks import card
 from dashboard.components.cards import cards
@@ -45,6 +46,7 @@ def settings(session: Session) -> None:
         "Set what the columns of your table mean. Most columns are recognised by name; correct what is missing or "
         "wrong. The settings apply to everyone who uses this data."
     )
+    _reading(session, orders)
     _shop(session, orders)
     _roles(orders)
     draft = _draft(orders)
@@ -117,6 +119,51 @@ def _shop(session: Session, orders: Orders) -> None:
                 )
 
 
+def _reading(session: Session, orders: Orders) -> None:
+    """Draws how the table is read, by what evidence, and what to choose where the data leaves something open."""
+    reading, setup = orders.reading, orders.setup
+    with st.container(border=True):
+        st.header("How the table is read", anchor=False)
+        for sentence in reading_text.questions(reading):
+            st.warning(formatting.plain(sentence), icon=":material/help:")
+        if "changed" in reading.questions:
+            st.button("Read the table anew", key="read_anew", on_click=forget_reading, args=(session.cache,))
+        lines = [Line([label, text]) for label, text in reading_text.evidence(reading, orders.roles)]
+        table("How the table is read", [Column(""), Column("")], lines, key="reading", headed=False)
+        with st.grid(2, min_column_width=300):
+            _select(
+                "One row of the table is",
+                _key("grain"),
+                [None, *reading_text.GRAINS],
+                setup.grain,
+                lambda grain: reading_text.GRAINS[grain] if grain else "Decided by the data",
+                "",
+            )
+            if _text_dates(orders):
+                _select(
+                    "Order of day and month",
+                    _key("instants"),
+                    [None, *reading_text.DATE_ORDERS],
+                    next(iter(setup.instants.values()), None),
+                    lambda style: reading_text.DATE_ORDERS[style] if style else "Decided by the data",
+                    "For dates such as 04/05/2025.",
+                )
+            if reading.amounts:
+                _select(
+                    "Decimal mark of amounts",
+                    _key("amounts"),
+                    [None, *reading_text.MARKS],
+                    next(iter(setup.amounts.values()), None),
+                    lambda style: reading_text.MARKS[style] if style else "Decided by the data",
+                    "For amounts that are stored as text.",
+                )
+
+
+def _text_dates(orders: Orders) -> list[str]:
+    """Columns of dates whose day and month could be read in two ways."""
+    return [name for name, style in orders.reading.instants.items() if style in reading_text.DATE_ORDERS]
+
+
 def _roles(orders: Orders) -> None:
     assigned = orders.roles
     for group, roles in role_groups().items():
@@ -153,12 +200,17 @@ def _role(orders: Orders, role: str) -> None:
 def _draft(orders: Orders) -> Setup:
     """The settings as the widgets show them."""
     chosen = {role: st.session_state[_role_key(role)] for role in ROLES}
+    instants = st.session_state.get(_key("instants"))
+    amounts = st.session_state.get(_key("amounts"))
     return Setup(
         columns={role: column for role, column in chosen.items() if column != _RECOGNISED},
         timezone=st.session_state[_key("timezone")] or None,
         source_timezone=st.session_state[_key("source_timezone")] or None,
         currency=st.session_state[_key("currency")] or None,
         taxes_included=st.session_state.get(_key("taxes"), orders.setup.taxes_included),
+        grain=st.session_state[_key("grain")],
+        instants=dict.fromkeys(_text_dates(orders), instants) if instants else {},
+        amounts=dict.fromkeys(orders.reading.amounts, amounts) if amounts else {},
     )
 
 
@@ -210,6 +262,9 @@ def _save(session: Session, setup: Setup) -> None:
     st.session_state[_key("source_timezone")] = setup.source_timezone or ""
     st.session_state[_key("currency")] = setup.currency or ""
     st.session_state[_key("taxes")] = setup.taxes_included
+    st.session_state[_key("grain")] = setup.grain
+    st.session_state[_key("instants")] = next(iter(setup.instants.values()), None)
+    st.session_state[_key("amounts")] = next(iter(setup.amounts.values()), None)
 
 
 def _columns(session: Session, orders: Orders, draft: Setup) -> None:

@@ -10,17 +10,25 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from cache.analytics.text_values import AmountStyle, InstantStyle
+from cache.table_setup import NO_SETUP, Setup
+
+AmountStyle = Literal["point", "comma"]
+"""The decimal mark of amounts in text: `1,234.50` or `1.234,50`. Blanks and apostrophes group thousands in both."""
+
+InstantStyle = Literal["iso", "day_first", "month_first", "rfc2822", "seconds", "milliseconds"]
+"""How instants are written: ISO 8601, `31/12/2025`, `12/31/2025`, `Wed, 31 Dec 2025 10:00:00 +0100`, or as numbers of
+seconds or milliseconds since 1970."""
 
 Grain = Literal["order", "line", "version"]
 """What one row of the source is: an order, a line item of an order, or a version of an order."""
 
-Question = Literal["grain", "dates", "amounts", "tax"]
+Question = Literal["grain", "dates", "amounts", "tax", "changed"]
 QUESTIONS: Mapping[Question, str] = {
     "grain": "The same order number stands in several rows, and nothing shows why.",
     "dates": "Day and month of the dates can be read in two ways.",
     "amounts": "The decimal mark of the amounts can be read in two ways.",
     "tax": "Nothing shows whether prices include tax.",
+    "changed": "The data now suggests another reading than the one in use.",
 }
 """What the data leaves open, and the sentence that says so."""
 
@@ -58,7 +66,26 @@ class Reading(BaseModel, frozen=True):
     orders: int = 0
     adds_up: float | None = None
 
+    def decides_as(self, other: Reading) -> bool:
+        """Whether both say the same about the columns. What they were chosen from may differ."""
+        told = {"questions", "orders", "adds_up"}
+        return self.model_dump(exclude=told) == other.model_dump(exclude=told)
+
     @property
     def confirmed(self) -> bool:
         """Whether the data leaves nothing open, and there are enough orders to say so."""
         return not self.questions and self.orders >= MIN_ORDERS
+
+
+class StoredReading(BaseModel, frozen=True):
+    """The reading in use. Later data never changes it: it opens a question.
+
+    Attributes:
+        columns: The columns that it was chosen for, with their types.
+        setup: The set-up that it was chosen with.
+        reading: The reading; None before the first one.
+    """
+
+    columns: tuple[str, ...] = ()
+    setup: Setup = NO_SETUP
+    reading: Reading | None = None

@@ -1,0 +1,50 @@
+"""The reading in use: chosen once, stored, and compared with later data."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from cache.analytics.evidence import choose_reading
+from cache.errors import CacheUnwritable
+from cache.reading import Reading, StoredReading
+from cache.storage.documents import READING
+from cache.storage.snapshot import Snapshot
+from cache.storage.store import Cache
+from cache.table_setup import Setup
+
+
+def reading_in_use(cache: Cache, snapshot: Snapshot, setup: Setup) -> Reading:
+    """The reading of a table, by which every process reads it.
+
+    The first reading is stored. Later data that suggests another one opens the question `changed`; only a reading that
+    was never confirmed gives way to a confirmed one. Other columns or another set-up start anew.
+
+    Args:
+        cache: The cache, which stores the reading.
+        snapshot: A generation.
+        setup: What people decided about the table.
+    """
+    columns = tuple(f"{column.name} {column.type}" for column in snapshot.columns)
+    suggested = choose_reading(snapshot, setup, setup.source_timezone or snapshot.manifest.source.timezone)
+    fresh = StoredReading(columns=columns, setup=setup, reading=suggested)
+
+    def keep(stored: StoredReading) -> StoredReading:
+        fits = stored.reading is not None and (stored.columns, stored.setup) == (columns, setup)
+        if not fits or stored.reading is None:
+            return fresh
+        return fresh if suggested.confirmed and not stored.reading.confirmed else stored
+
+    stored = keep(cache.documents.read(READING))
+    if stored != cache.documents.read(READING):
+        with suppress(CacheUnwritable):  # a reader without the right to write reads by the data of now
+            cache.documents.change(READING, keep)
+    used = stored.reading or suggested
+    evidence = {"orders": suggested.orders, "adds_up": suggested.adds_up}
+    if used.decides_as(suggested):
+        return used.model_copy(update={**evidence, "questions": suggested.questions})
+    return used.model_copy(update={**evidence, "questions": (*used.questions, "changed")})
+
+
+def forget_reading(cache: Cache) -> None:
+    """Drops the stored reading, so that the data of now decides."""
+    cache.documents.change(READING, lambda _: StoredReading())
