@@ -58,4 +58,4 @@ def cache(here: Path) -> Iterator[Cache]:
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry failed statements as often as the product does, but without its pauses."""
-    monkeypatch.setattr("scraper.client.retry.PAUSES", (0, 0, 0))
+    monkeypatch.setattr("scraper.client.exporter.PAUSES", (0, 0, 0))

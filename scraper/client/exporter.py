@@ -14,22 +14,23 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import pyarrow as pa
 
-from scraper.client import retry
 from scraper.client.csv_parser import CsvParser, header_line, parse_csv
 from scraper.client.gunzip import CompressionChoice, GunzipSink
 from scraper.client.response import Body, RowsBody, SpooledBody, check_response, export_error, plain_text
 from scraper.client.session import Session
 from scraper.client.settings import ClientSettings
 from scraper.client.transport import HttpTransport, Transport
-from scraper.errors import AnswerCut, SessionLost, StatementBlocked, StatementRefused
+from scraper.errors import AnswerCut, ScrapeError, SessionLost, StatementBlocked, StatementRefused
 
+Result = TypeVar("Result")
 log = logging.getLogger(__name__)
 
+PAUSES = (1.0, 4.0, 12.0)  # seconds before each retry
 PLAIN_SELECT = "SELECT 1 AS c0, 0 AS c1"
 _ROWS_FORM = {
     "what": "csv",
@@ -214,6 +215,29 @@ class Exporter:
 
     # -- sending
 
+    def retry(self, step: Callable[[], Result], before_retry: Callable[[], None] = lambda: None) -> Result:
+        """Runs a step that sends requests, and runs it again after growing pauses while its error is transient.
+
+        A lost session is not retried: `_respond` has already logged in again once.
+
+        Args:
+            step: What may fail.
+            before_retry: Runs before each retry, for example to ask for fewer rows.
+
+        Raises:
+            ScrapeError: The step failed with an error that is not transient, or failed on the last retry too.
+        """
+        for pause in PAUSES:
+            try:
+                return step()
+            except ScrapeError as error:
+                if not error.transient or isinstance(error, SessionLost):
+                    raise
+                log.warning("trying again in %g s: %s", pause, error.message)
+                before_retry()
+                time.sleep(pause)
+        return step()
+
     def _respond(self, request: _Request, open_body: Callable[[], Body]) -> Body:
         """Sends a request; logs in again and sends it once more if the session has ended.
 
@@ -253,8 +277,8 @@ class Exporter:
         try:
             return self._send(request, open_body())
         except StatementBlocked as error:
-            log.warning("trying again in %g s: %s", retry.PAUSES[0], error.message)
-            time.sleep(retry.PAUSES[0])
+            log.warning("trying again in %g s: %s", PAUSES[0], error.message)
+            time.sleep(PAUSES[0])
             return self._send(request, open_body())
 
     def _send(self, request: _Request, body: Body) -> Body:

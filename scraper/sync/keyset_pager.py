@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scraper.client.exporter import Exporter
-from scraper.client.retry import retry
 from scraper.client.session_pool import SessionPool
 from scraper.errors import AnswerCut, StatementBlocked
 from scraper.sync.row_fingerprints import keys_of, rows_below
@@ -85,7 +84,7 @@ class Pager:
             batches = self._pool.first.batches(sql, self._table.width, self._table.alias)
             return next(batches), batches
 
-        batch, batches = retry(first_batch)
+        batch, batches = self._pool.first.retry(first_batch)
         for following in batches:
             yield Page(batch, 0)  # rows without a key have no position: 0 only means that more rows follow
             batch = following
@@ -132,7 +131,7 @@ class Pager:
             nonlocal limit
             limit = self._limit = max(min(LEAST_ROWS, limit), limit // 4)
 
-        return retry(select, shrink), limit
+        return exporter.retry(select, shrink), limit
 
     def _adapt(self, rows: pa.Table, limit: int, seconds: float, cut: bool) -> None:
         """Sets the next limit: half after a cut, slow or large response, double after a fast and small one."""
@@ -149,7 +148,7 @@ class Pager:
         return int(keys[-1].as_py()), pc.sum(pc.equal(keys, keys[-1])).as_py()
 
     def _count(self, exporter: Exporter, ranges: Sequence[Range]) -> int:
-        return retry(lambda: count_rows(exporter, self._table, range_condition(self._table, ranges)))
+        return exporter.retry(lambda: count_rows(exporter, self._table, range_condition(self._table, ranges)))
 
     # -- several pages at once
 
@@ -199,7 +198,7 @@ class Pager:
 
         def select(exporter: Exporter, sql: str) -> int | None:
             try:
-                answer = retry(lambda: exporter.select(sql, 2, table.alias))
+                answer = exporter.retry(lambda: exporter.select(sql, 2, table.alias))
             except StatementBlocked:  # then one session reads all pages, with simpler statements
                 return None
             return int(answer.column(0)[0].as_py()) if len(answer) else None

@@ -13,7 +13,6 @@ from typing import NamedTuple
 from cache.storage.snapshot import Segment
 from cache.storage.store import Snapshots
 from scraper.client.exporter import Exporter
-from scraper.client.retry import retry
 from scraper.client.session_pool import SessionPool
 from scraper.errors import AnswerCut, Unconfirmed
 from scraper.sync.assembler_thread import AssemblerThread
@@ -229,7 +228,7 @@ class Reconciliation:
     def _compare(self, exporter: Exporter, blocks: Sequence[Block]) -> dict[Range, Mismatch]:
         mismatches: dict[Range, Mismatch] = {}
         while blocks:
-            number, differing = retry(functools.partial(self._compare_once, exporter, blocks), self._slower)
+            number, differing = exporter.retry(functools.partial(self._compare_once, exporter, blocks), self._slower)
             mismatches |= differing
             blocks = blocks[number:]
         return mismatches

@@ -17,7 +17,6 @@ import pyarrow.compute as pc
 from cache.schema import Column
 from cache.storage.row_encoding import engine
 from cache.storage.snapshot import Segment
-from scraper.client.retry import retry
 from scraper.client.session_pool import SessionPool
 from scraper.errors import AnswerCut
 from scraper.sync import keyset_pager
@@ -78,7 +77,7 @@ def copy_counted(
         return rows
 
     with reporter.phase("rows", total=table.estimate):
-        return assemble_all(assembler, retry(read, pool.cancel), table)
+        return assemble_all(assembler, exporter.retry(read, pool.cancel), table)
 
 
 def spooled(batches: Iterable[pa.Table], folder: Path) -> pa.Table:

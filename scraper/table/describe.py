@@ -14,7 +14,6 @@ import pyarrow as pa
 from cache.schema import Column, Kind
 from cache.storage.source import StatementDialect
 from scraper.client.exporter import Exporter
-from scraper.client.retry import retry
 from scraper.errors import AnswerCut, NoTable, StatementBlocked
 from scraper.table.table import (
     BINARY_TYPES,
@@ -63,7 +62,7 @@ def read_table(exporter: Exporter, database: str, name: str, dialect: StatementD
         ScrapeError: What `Exporter.select` raises.
     """
     read = {"information_schema": _from_information_schema, "SHOW": _from_show, "export": _from_export}[dialect.shape]
-    return retry(lambda: replace(read(exporter, database, name, dialect), dialect=dialect))
+    return exporter.retry(lambda: replace(read(exporter, database, name, dialect), dialect=dialect))
 
 
 # -- information_schema
