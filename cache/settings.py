@@ -179,10 +179,10 @@ class Settings(BaseSettings):
         "operators",
         description="Who sees the columns of PERSONAL_COLUMNS on the dashboard: `operators` or `everyone`.",
     )
-    shop_timezone: str = Field("UTC", description="IANA time zone in which the dashboard begins and ends days.")
+    shop_timezone: str = Field("UTC", description="IANA time zone in which figures begin and end days.")
     week_start: WeekStart = Field("monday", description="First day of a week in figures: `monday` or `sunday`.")
     shop_currency: str | None = Field(
-        None, description="Currency that the dashboard shows first. Default: the one with the most orders."
+        None, description="Currency of figures where none is chosen. Default: the one with the most orders."
     )
 
     @classmethod

@@ -55,12 +55,16 @@ def schema_orders(schema: Schema, rows: Sequence[Row] | None = None, setup: Setu
     setup = setup or Setup(timezone=truth.timezone, source_timezone=truth.source_timezone)
     with TemporaryDirectory() as folder:
         cache = cache_in(folder)
-        read = [_as_read(row, columns) for row in rows or in_key_order(schema)]
-        publish(cache, read, columns=columns, segments=1)
+        publish(cache, as_copied(rows or in_key_order(schema), columns), columns=columns, segments=1)
         opened = Orders(cache.snapshots.open(), "UTC", setup)
         yield opened
         opened.close()
         cache.close()
+
+
+def as_copied(rows: Sequence[Row], columns: Sequence[Column]) -> list[Row]:
+    """Rows as the scraper reads them."""
+    return [_as_read(row, columns) for row in rows]
 
 
 def _as_read(row: Row, columns: Sequence[Column]) -> Row:
