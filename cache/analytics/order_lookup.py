@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -17,6 +17,10 @@ Row = Mapping[str, Any]
 
 ROW_KEY = "row key"
 """The name, beside the columns of the source, of the key of an order in a row."""
+PIECES = "row pieces"
+"""The name of the number of pieces of an order in a row; None where it has no line items."""
+_AMOUNTS = ("total", "subtotal", "discounts", "shipping", "tax")
+_INSTANTS = ("created_at", "updated_at", "cancelled_at", "fulfilled_at")
 _SEARCHED_ROLES = ("name", "email", "customer_name")
 _CONTAINS = "contains(lower({}), lower(?))"
 
@@ -32,6 +36,11 @@ class Page:
 
     rows: list[Row]
     count: int
+
+
+def role_key(role: str) -> str:
+    """The name, beside the columns of the source, of a value as the reading reads it."""
+    return f"row {role}"
 
 
 def search_conditions(sql: RoleSql, masked: Collection[str], keys: Collection[str]) -> list[str]:
@@ -129,14 +138,22 @@ class OrderLookup:
         return rows[0][0] if rows else None
 
     def by_keys(self, keys: Sequence[object], masked: Collection[str] = ()) -> list[Row]:
-        """Whole rows in the order of `keys`. Each has its key as text under `ROW_KEY`."""
+        """Whole rows in the order of `keys`.
+
+        Each has its key as text under `ROW_KEY`, its pieces under `PIECES`, and under `role_key` the amounts and dates
+        that the source stores in another form, such as text.
+        """
         if not keys:
             return []
         shown = (self._shown(column, masked) for column in self._sql.source.columns)
-        select = ", ".join([f"{KEY} AS {quoted(ROW_KEY)}", *shown])
+        select = ", ".join([f"{KEY} AS {quoted(ROW_KEY)}", *shown, *self._read_values(masked)])
         sql = f"SELECT {select} FROM {self._facts.rows} WHERE {_key_among(len(keys))}"
         rows = {row[ROW_KEY]: {**row, ROW_KEY: str(row[ROW_KEY])} for row in self._facts.dictionaries(sql, keys)}
-        return [rows[key] for key in keys]
+        counted = (
+            f"SELECT key, sum(quantity) FROM {self._facts.lines} WHERE key IN ({', '.join('?' * len(keys))}) GROUP BY 1"
+        )
+        pieces: dict[object, int] = dict(self._facts.query(counted, keys))
+        return [{**rows[key], PIECES: pieces.get(key)} for key in keys]
 
     def text(self, row: Row, role: str) -> str:
         """The text of a role in a row; "" where the table has no such column."""
@@ -153,6 +170,18 @@ class OrderLookup:
         sql = f"SELECT {KEY}, {self._sql.country_name} FROM {self._facts.rows} WHERE {_key_among(len(keys))}"
         names: dict[object, str | None] = dict(self._facts.query(sql, keys))
         return {code: names.get(key) or code for code, key in samples}
+
+    def _read_values(self, masked: Collection[str]) -> Iterator[str]:
+        """SQL of the amounts and dates of a row that its columns hold in another form."""
+        sql = self._sql
+        for role in _AMOUNTS:
+            column = sql.roles.get(role)
+            if column and column.name not in masked and column.kind in ("text", "json", "float", "double"):
+                yield f"{sql.amount(role)} AS {quoted(role_key(role))}"
+        for role in _INSTANTS:
+            column = sql.roles.get(role)
+            if column and column.name not in masked and (column.name in sql.reading.instants):
+                yield f"timezone('{sql.timezone}', {sql.instant(role)}) AS {quoted(role_key(role))}"
 
     def _shown(self, column: Column, masked: Collection[str]) -> str:
         """SQL of a column as it is shown."""

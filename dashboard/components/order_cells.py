@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from cache.analytics.order_lookup import ROW_KEY, Row
+from cache.analytics.order_lookup import PIECES, ROW_KEY, Row, role_key
 from cache.analytics.orders import Orders
 from cache.storage.row_encoding import compact
 from dashboard import formatting
@@ -19,7 +19,7 @@ NOTHING = "–"
 
 def by_role(orders: Orders, row: Row) -> Row:
     """The row with its values under their roles (cache/roles.py) too, beside the names of its columns."""
-    return {**row, **{role: row.get(column.name) for role, column in orders.roles.items()}}
+    return {**row, **{role: row.get(role_key(role), row.get(c.name)) for role, c in orders.roles.items()}}
 
 
 def number(row: Row) -> str:
@@ -45,9 +45,7 @@ def country(orders: Orders, row: Row) -> str:
 
 def quantity(row: Row) -> str:
     """Number of pieces in the line items."""
-    items = objects(row, "line_items")
-    quantities = (item.get("quantity") for item in items)
-    return f"{sum(value for value in quantities if isinstance(value, int)):,}" if items else NOTHING
+    return NOTHING if row.get(PIECES) is None else f"{row[PIECES]:,}"
 
 
 def money(row: Row, role: str) -> str:
@@ -70,12 +68,6 @@ def shown(value: object) -> str:
     if isinstance(value, datetime):
         return formatting.moment(value)
     return f"{len(value):,} bytes" if isinstance(value, bytes) else str(value)
-
-
-def objects(row: Row, role: str) -> list[Mapping[str, Any]]:
-    """The objects in a list of JSON; none where the role is something else."""
-    value = _json(row.get(role))
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def address(row: Row) -> Mapping[str, Any]:

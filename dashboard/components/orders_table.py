@@ -99,10 +99,10 @@ def _count(page: Page, number: int, search: str) -> str:
 
 
 class _OrderColumn(NamedTuple):
-    """A column of the table. It is left out where the source has no column with the role `needs`."""
+    """A column of the table. It is left out where the source has a column for none of the roles in `needs`."""
 
     header: Column
-    needs: str
+    needs: tuple[str, ...]
     cell: Callable[[Orders, Row], str | Cell]
 
 
@@ -125,26 +125,30 @@ def _channel(orders: Orders, row: Row) -> str:
     return formatting.channel(order_cells.text(row, "channel"))
 
 
+def _pieces(_: Orders, row: Row) -> str:
+    return order_cells.quantity(row)
+
+
 _USUAL = (
-    _OrderColumn(Column("Order"), "", _order),
-    _OrderColumn(Column("Date", wide=True), "created_at", lambda _, row: order_cells.shown(row.get("created_at"))),
-    _OrderColumn(Column("Customer", wide=True), "customer_name", lambda _, row: order_cells.customer(row)),
-    _OrderColumn(Column("Payment"), "financial_status", _payment),
-    _OrderColumn(Column("Fulfilment", wide=True), "fulfillment_status", _fulfilment),
-    _OrderColumn(Column("Channel", wide=True), "channel", _channel),
-    _OrderColumn(Column("Country", wide=True), "address", order_cells.country),
-    _OrderColumn(Column("Items", number=True, wide=True), "line_items", lambda _, row: order_cells.quantity(row)),
-    _OrderColumn(Column("Total", number=True), "total", lambda _, row: order_cells.money(row, "total")),
+    _OrderColumn(Column("Order"), (), _order),
+    _OrderColumn(Column("Date", wide=True), ("created_at",), lambda _, row: order_cells.shown(row.get("created_at"))),
+    _OrderColumn(Column("Customer", wide=True), ("customer_name", "email"), lambda _, row: order_cells.customer(row)),
+    _OrderColumn(Column("Payment"), ("financial_status",), _payment),
+    _OrderColumn(Column("Fulfilment", wide=True), ("fulfillment_status",), _fulfilment),
+    _OrderColumn(Column("Channel", wide=True), ("channel",), _channel),
+    _OrderColumn(Column("Country", wide=True), ("address", "country"), order_cells.country),
+    _OrderColumn(Column("Items", number=True, wide=True), ("line_items", "line_quantity"), _pieces),
+    _OrderColumn(Column("Total", number=True), ("total",), lambda _, row: order_cells.money(row, "total")),
 )
 
 
 def _usual_columns(orders: Orders) -> dict[str, _OrderColumn]:
-    return {each.header.label: each for each in _USUAL if not each.needs or each.needs in orders.roles}
+    return {each.header.label: each for each in _USUAL if not each.needs or orders.roles.keys() & set(each.needs)}
 
 
 def _source_column(name: str) -> _OrderColumn:
     """A column of the source as it is."""
-    return _OrderColumn(Column(name), "", lambda _, row: order_cells.shown(row.get(name)))
+    return _OrderColumn(Column(name), (), lambda _, row: order_cells.shown(row.get(name)))
 
 
 def _all_columns(orders: Orders) -> dict[str, _OrderColumn]:
