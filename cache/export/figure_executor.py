@@ -96,6 +96,8 @@ class FigureExecutor:
         columns, values = figure_columns(table, rows, request.query.step == "hour", request.format in _NESTED)
         row_format = RowFormat(request.format, escape_formulas=request.escape_formulas)
         write_rows(row_format, columns, [values] if rows else [], len(rows), 0, send)
+        if request.offset + len(rows) >= len(table.rows):
+            self._last_table = None  # no page follows, so its memory can go
         return _summary(orders, table, len(rows), request.query)
 
     def _table(self, orders: Orders, request: FigureRequest) -> FigureTable:

@@ -223,6 +223,13 @@ def test_every_format_holds_the_same_figures(api: Sidecar, format: str) -> None:
             assert round(Decimal(str(flat[f"compared_{name}"])), 2) == Decimal(row["compared"][name])
 
 
+def test_the_header_accept_names_a_format_too(api: Sidecar) -> None:
+    by_header = api.client.get("/figures?metric=orders&by=status", headers={"Accept": "text/csv"})
+    by_parameter = api.client.get("/figures?metric=orders&by=status&format=csv")
+    assert by_header.content == by_parameter.content
+    assert by_header.headers["content-type"].startswith("text/csv")
+
+
 def read(format: str, content: bytes) -> list[dict[str, Any]]:
     match format:
         case "ndjson":
