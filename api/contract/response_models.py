@@ -6,7 +6,7 @@ their bodies around rows that are JSON already; tests hold these bodies to the m
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
@@ -14,7 +14,6 @@ from pydantic.json_schema import SkipJsonSchema
 
 from api.contract.json_response import ctime, iso
 from cache import schema
-from cache.analytics.metrics import Unit
 from cache.errors import Trouble
 from cache.storage import records
 from cache.storage.snapshot import ChangeCounts as StoredCounts
@@ -296,136 +295,6 @@ class Status(Body):
     version: str = key("0.1.0")
 
 
-class Mark(Body):
-    """A check over the data that fails where a figure is concerned."""
-
-    check: str = key("total")
-    orders: Count = key(500, "Orders that fail it.")
-    difference: str = key("61725.00", "By how much, in the currency of the figures.")
-    message: str = key("500 orders do not add up.")
-
-
-class FigureMetric(Body):
-    """A metric, and whether the table can tell it."""
-
-    label: str = key("Net sales")
-    unit: Unit = key("money", "`rate`: 1 is 100 %; `duration`: seconds.")
-    formula: str = key("Gross sales − discounts − returns.")
-    reason: str | None = key(None, "Why the table cannot tell it: its values are null.")
-
-
-class MarkedMetric(FigureMetric):
-    """A metric of a response."""
-
-    note: str | None = key(None, "What the table cannot tell of it, such as `returns not known`.")
-    marked: Mark | None = key(None, "The check that fails, if one does.")
-
-
-class Days(Body):
-    """Days on the shop's clock, both included."""
-
-    first: date = key("2026-07-01", alias="from")
-    last: date = key("2026-09-30", alias="to")
-
-
-FigureValues = Annotated[
-    dict[str, str | int | None],
-    WithJsonSchema({"type": "object", "additionalProperties": {"type": ["string", "integer", "null"]}}),
-]
-
-
-class ComparedDays(Days):
-    """The compared period."""
-
-    totals: FigureValues = key({"net_sales": "79120.00", "orders": 590})
-
-
-_FIGURE_ROW = {"country": "DE", "step": "2026-07-01", "partial": False, "net_sales": "51200.10", "orders": 388}
-FigureItem = Annotated[
-    dict[str, Any],
-    WithJsonSchema(
-        {
-            "type": "object",
-            "properties": {
-                "step": {"type": "string", "description": "The begin of the hour, day or longer unit."},
-                "partial": {"type": "boolean", "description": "Whether it is not over, or cut by the period."},
-                "compared": {"type": "object", "additionalProperties": {"type": ["string", "integer", "null"]}},
-            },
-            "additionalProperties": {"type": ["string", "integer", "null"]},
-            "examples": [_FIGURE_ROW],
-        }
-    ),
-]
-
-
-class FiguresHead(Body):
-    """The body of figures without its rows."""
-
-    status: Literal["success"]
-    reading: Literal["confirmed", "open"] = key("confirmed", "`open`: a question about the columns is not decided.")
-    currency: str | None = key("EUR", "Of all amounts; `all` if rows name it; null if the table has none.")
-    period: Days | None = Field(description="Null if the table has no dates.")
-    compared: ComparedDays | None = Field(description="Null if nothing is compared.")
-    metrics: dict[str, MarkedMetric] = key(
-        {
-            "net_sales": {
-                "label": "Net sales",
-                "unit": "money",
-                "formula": "…",
-                "reason": None,
-                "note": None,
-                "marked": None,
-            },
-            "orders": {
-                "label": "Orders",
-                "unit": "count",
-                "formula": "…",
-                "reason": None,
-                "note": None,
-                "marked": None,
-            },
-        },
-        "The metrics of the rows.",
-    )
-    count: Count = key(1, "Number of rows in `data`.")
-    total_count: Count = key(1, "Number of rows on all pages.")
-    totals: FigureValues = key({"net_sales": "81300.10", "orders": 602})
-    next: str | None = key(None, "The `after` of the next page; null on the last one.")
-
-
-class Figures(Freshness, FiguresHead):
-    """Figures, as the dashboard shows them. Decimals are strings, counts are numbers."""
-
-    data: tuple[FigureItem, ...] = Field(
-        description="A row for each group. With a comparison it has `compared`: the same metrics of the other period."
-    )
-
-
-class ListedMetric(FigureMetric):
-    """A metric that can be asked for."""
-
-    id: str = key("net_sales")
-    available: bool = key(True, "Whether the table can tell it.")
-
-
-class ListedDimension(Body):
-    """What figures can be grouped or filtered by."""
-
-    id: str = key("country", "`product` is a filter only.")
-    label: str = key("Country")
-    personal: bool = key(False, "Whether it comes from a column with personal data, which masked keys may not use.")
-    available: bool = key(True, "Whether the table has it.")
-    reason: str | None = key(None, "Why not.")
-
-
-class FigureMetrics(Body):
-    """The metrics and dimensions of figures."""
-
-    status: Literal["success"]
-    metrics: tuple[ListedMetric, ...]
-    dimensions: tuple[ListedDimension, ...]
-
-
 class Health(Body):
     """The process answers."""
 
@@ -461,19 +330,7 @@ class Error(Body):
     task_id: str | Absent = _optional(TASK_ID, "The refresh that `wait` requested.")
 
 
-BODIES = (
-    Rows,
-    Changes,
-    Figures,
-    FigureMetrics,
-    RefreshResult,
-    Task,
-    Status,
-    Health,
-    Ready,
-    SignedUrl,
-    Error,
-)  # and what they refer to
+BODIES = (Rows, Changes, RefreshResult, Task, Status, Health, Ready, SignedUrl, Error)  # and what they refer to
 
 
 def ref(name: str) -> Schema:

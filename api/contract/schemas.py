@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api.contract.event_models import EVENTS
+from api.contract.figure_models import FIGURE_BODIES
 from api.contract.response_models import BODIES, REFS, Schema
 from api.contract.sign_request import SignRequest
 from cache.schema import Column, Kind
@@ -40,7 +41,7 @@ def schemas(columns: Sequence[Column], hidden: Collection[str]) -> dict[str, Sch
         columns: The columns of the table; none if the reader may not know them.
         hidden: The columns that are masked.
     """
-    models = _models((*BODIES, SignRequest))
+    models = _models((*BODIES, *FIGURE_BODIES, SignRequest))
     models["Row"] = _row(columns, hidden)
     key = [column.name for column in columns if column.key] or ["id"]
     deleted = models["Changes"]["properties"]["deleted"]

@@ -18,11 +18,11 @@ from starlette.requests import Request
 from api.auth.authentication import admission_of
 from api.contract.errors import ParameterInvalid
 from api.contract.fetch_query import MEDIA_TYPES, RESTART_PAGING
+from api.contract.figure_models import FigureMetrics, FiguresHead
 from api.contract.figures_query import FiguresQuery, parse_figures_query
 from api.contract.json_response import dump_model
 from api.contract.page_token import PageToken
 from api.contract.parameters import read_parameters
-from api.contract.response_models import FigureMetrics, FiguresHead
 from api.http.negotiation import accepts_gzip, compress, etag_matches
 from api.http.prepared_response import Chunk, PreparedResponse
 from api.routes.snapshot_view import BODY_END, SnapshotView, SnapshotViews
@@ -31,7 +31,7 @@ from cache.export.figure_pool import FigurePool
 from cache.export.figure_request import FigureRequest, OrdersSource
 from cache.export.row_format import FileFormat
 from cache.settings import Settings
-from cache.storage.documents import SETUP
+from cache.storage.documents import READING, SETUP
 from cache.storage.records import now
 from cache.storage.store import Cache
 
@@ -152,7 +152,8 @@ class FiguresEndpoints:
     ) -> PreparedResponse:
         gzip = is_text and accepts_gzip(_header(request, b"accept-encoding") or b"")
         masked = admission_of(request).access.masked
-        etag = view.etag(f"{request.scope['path']}\0{variant}\0{gzip}\0{masked}".encode())
+        reading = await run_in_threadpool(self._cache.documents.read, READING)
+        etag = view.etag(f"{request.scope['path']}\0{variant}\0{gzip}\0{masked}\0{reading!r}".encode())
         if_none_match = _header(request, b"if-none-match")
         is_known = if_none_match is not None and etag_matches(if_none_match, etag)
         if is_known and if_none_match != b"*":  # any tag proves nothing: the request is checked first

@@ -27,6 +27,8 @@ from cache.export.figure_request import FigureRequest, OrdersSource
 from cache.export.figure_rows import figure_columns, json_value, rounded
 from cache.export.row_files import Send, write_rows
 from cache.export.row_format import FileFormat, RowFormat
+from cache.reading import StoredReading
+from cache.storage.documents import READING
 from cache.storage.store import Cache
 
 _NESTED: tuple[FileFormat, ...] = ("json", "ndjson")  # formats whose cells hold JSON
@@ -43,9 +45,9 @@ class FigureExecutor:
         self._cache = cache
         self._source: OrdersSource | None = None
         self._orders: Orders | None = None
-        self._last_table: tuple[tuple[FigureQuery, ShopCalendar], FigureTable] | None = (
-            None  # for the next page of the same query
-        )
+        self._stored_reading = StoredReading()  # by which the orders were read
+        # For the next page of the same query.
+        self._last_table: tuple[tuple[FigureQuery, ShopCalendar], FigureTable] | None = None
 
     def execute(self, request: FigureRequest, send: Send) -> dict[str, Any]:
         """Executes a request.
@@ -74,16 +76,19 @@ class FigureExecutor:
             raise QueryRefused.by_engine(type(error).__name__) from error
 
     def _open(self, source: OrdersSource) -> Orders:
-        if self._orders is None or self._source != source:
+        if self._orders is None or self._source != source or self._stored_reading != self._read_stored():
             self._last_table = None
             before = self._orders
             snapshot = self._cache.snapshots.open(source.generation)
             reading = reading_in_use(self._cache, snapshot, source.setup)
             self._orders = Orders(snapshot, source.timezone, source.setup, before, source.week_start, reading)
-            self._source = source
+            self._source, self._stored_reading = source, self._read_stored()
             if before:
                 before.close()
         return self._orders
+
+    def _read_stored(self) -> StoredReading:
+        return self._cache.documents.read(READING)
 
     def _compute(self, orders: Orders, request: FigureRequest, send: Send) -> dict[str, Any]:
         if request.masked:

@@ -28,7 +28,8 @@ from cache.analytics.metrics import METRICS
 from cache.analytics.orders import Orders
 from cache.analytics.periods import Span
 from cache.query.filters import Condition
-from cache.storage.documents import API_KEYS, SETUP
+from cache.reading import StoredReading
+from cache.storage.documents import API_KEYS, READING, SETUP
 
 pytestmark = pytest.mark.slow
 
@@ -43,6 +44,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
         publish(running.cache, shop(300, NOW), columns=SHOP_COLUMNS)
         agency = ApiKey(name="agency", digest=digest(MASKED), scopes=("read",), masked=True, created_at=NOW)
         running.cache.documents.change(API_KEYS, lambda keys: keys.add(agency))
+        running.client.get("/figures/metrics")  # stores the reading of the table
         yield running
 
 
@@ -271,6 +273,15 @@ def test_another_time_zone_in_the_settings_counts_at_once(api: Sidecar) -> None:
     finally:
         api.cache.documents.change(SETUP, lambda setup: setup.model_copy(update={"timezone": None}))
     assert api.client.get(path).content == before.content
+
+
+def test_a_reading_that_was_dropped_is_chosen_again(api: Sidecar) -> None:
+    before = api.client.get("/figures?metric=orders")
+    api.cache.documents.change(READING, lambda _: StoredReading())
+    after = api.client.get("/figures?metric=orders")
+    assert after.headers["etag"] != before.headers["etag"]
+    assert api.client.get("/figures?metric=orders").content == after.content == before.content
+    assert api.cache.documents.read(READING) != StoredReading()
 
 
 def test_the_metrics_and_dimensions_are_listed(api: Sidecar, orders: Orders) -> None:
