@@ -64,7 +64,10 @@ def page(session: Session, title: str) -> Selection | None:
 def nothing_found(selection: Selection) -> None:
     """Draws a message that explains why no orders are shown, and what to do."""
     extent = data.extent(selection.orders)
-    if selection.view.filters():
+    known_until = selection.calendar.known_until
+    if selection.span and known_until <= selection.span.start:
+        st.info(f"No data of this period yet. The data ends on {formatting.moment(known_until)}. Refresh to update it.")
+    elif selection.view.filters():
         st.info("No order matches these filters in this period. Clear the filters, or choose other dates.")
     elif extent:
         st.info(f"No orders in this period. The last order is of {formatting.day(extent.end)}: choose other dates.")

@@ -197,8 +197,9 @@ class Orders:
         """SQL of the start of an order's bucket."""
         if step is None:
             return "NULL"
-        origin = ", TIMESTAMP '2000-01-02'" if step == "week" and self.week_start == "sunday" else ""
-        return f"time_bucket(INTERVAL '1 {step}', o.local{origin})"
+        if step == "week" and self.week_start == "sunday":
+            return "(date_trunc('week', o.local + INTERVAL 1 DAY) - INTERVAL 1 DAY)::TIMESTAMP"
+        return f"date_trunc('{step}', o.local)::TIMESTAMP"
 
     def _queries(self, sources: Sequence[Source], returns: Returns) -> Iterator[tuple[str, str]]:
         """The sums to select, and the tables to select them from: one query for sources with the same tables."""

@@ -247,7 +247,7 @@ def _over_time_spec(axis: TimeAxis, metric: Metric, currency: str, compared: boo
 
     lines = {
         "transform": [{"fold": series, "as": ["series", "value"]}],
-        "mark": {"type": "line"},
+        "mark": {"type": "line", "point": len(axis.buckets) == 1},
         "encoding": {
             "y": {"field": "value", **_value_axis(metric, currency)},
             "color": styled([]),

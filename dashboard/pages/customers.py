@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 
 import streamlit as st
 
 from cache.access.masking import MASK
 from cache.analytics.metrics import METRICS
+from cache.analytics.periods import unit_start, units_later
 from cache.analytics.rankings import Cohort, Customer
 from cache.analytics.values import Absent
 from dashboard import data, formatting, frame
@@ -116,13 +118,24 @@ def _cohorts(selection: Selection) -> None:
         )
         months = min(max(len(cohort.ordered) for cohort in cohorts) - 1, MAX_MONTHS)
         highest = max((share for cohort in cohorts for share in _shares(cohort)), default=Decimal(0)) or Decimal(1)
+        current = unit_start("month", selection.calendar.known_until, selection.calendar.week_start)
         lines = []
         for cohort in cohorts:
-            cells = [Cell(formatting.percent(share, 0), heat=float(share / highest)) for share in _shares(cohort)]
-            blank = [""] * (months - len(cells))
-            lines.append(Line([formatting.month(cohort.first), f"{cohort.customers:,}", *cells, *blank]))
+            cells = [
+                Cell(f"{formatting.percent(share, 0)}{_mark(cohort, later, current)}", heat=float(share / highest))
+                for later, share in enumerate(_shares(cohort), 1)
+            ]
+            first = f"{formatting.month(cohort.first)}{_mark(cohort, 0, current)}"
+            lines.append(Line([first, f"{cohort.customers:,}", *cells, *[""] * (months - len(cells))]))
         later = [Column(f"+{i}", number=True, wide=i > NARROW_MONTHS) for i in range(1, months + 1)]
         table("Retention by cohort", [Column("First order"), Column("Customers", True), *later], lines, key="cohorts")
+        if _mark(cohorts[-1], len(cohorts[-1].ordered) - 1, current):
+            st.caption(f"\\* So far: {formatting.month(current)} is not over.")
+
+
+def _mark(cohort: Cohort, later: int, current: datetime) -> str:
+    """A mark for the month in progress, so many months after the first of a cohort."""
+    return "*" if units_later("month", cohort.first, later) == current else ""
 
 
 def _shares(cohort: Cohort) -> list[Decimal]:

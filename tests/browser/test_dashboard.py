@@ -229,6 +229,20 @@ def test_the_period_is_chosen_in_its_chip(browser: Browser, filled: Dashboard, r
     expect(page).to_have_url(re.compile("period=90d"))
 
 
+def test_today_begins_without_new_data(browser: Browser, start: Start) -> None:
+    running = start()
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    rows = [order(1, total_price="100.00", created_at=f"{yesterday:%Y-%m-%d %H:%M:%S}")]
+    publish(running.cache, rows, columns=SHOP_COLUMNS, verified_at=yesterday)
+    page = visit(browser, f"{running.url}/?period=today")
+    figure(page, "Orders", "0")
+    expect(page.get_by_text("No data of this period yet. The data ends on")).to_be_visible()
+    expect(page.get_by_text("Compared with")).to_have_count(0)
+    page.goto(f"{running.url}/explore?period=7d")
+    newest = page.get_by_role("table", name="As a table").get_by_role("row").nth(1)
+    expect(newest).to_contain_text(re.compile(rf"{yesterday.day} \w+ {yesterday.year} \(so far\)"))
+
+
 def test_orders_are_searched_paged_and_opened(browser: Browser, filled: Dashboard, rows: list[Row]) -> None:
     page = visit(browser, f"{filled.url}/orders?period=all")
     counted = sorted(usd(rows), key=lambda row: row["created_at"] or "", reverse=True)
