@@ -16,8 +16,9 @@ from cache.table_setup import Setup
 def reading_in_use(cache: Cache, snapshot: Snapshot, setup: Setup) -> Reading:
     """The reading of a table, by which every process reads it.
 
-    The first reading is stored. Later data that suggests another one opens the question `changed`; only a reading that
-    was never confirmed gives way to a confirmed one. Other columns or another set-up start anew.
+    The first reading of the newest generation is stored. Later data that suggests another one opens the question
+    `changed`; only a reading that was never confirmed gives way to a confirmed one. Other columns or another set-up
+    start anew.
 
     Args:
         cache: The cache, which stores the reading.
@@ -35,7 +36,9 @@ def reading_in_use(cache: Cache, snapshot: Snapshot, setup: Setup) -> Reading:
         return fresh if suggested.confirmed and not stored.reading.confirmed else stored
 
     stored = keep(cache.documents.read(READING))
-    if stored != cache.documents.read(READING):
+    head = cache.snapshots.head()
+    newest = head is not None and head.generation == snapshot.generation
+    if newest and stored != cache.documents.read(READING):
         with suppress(CacheUnwritable):  # a reader without the right to write reads by the data of now
             cache.documents.change(READING, keep)
     used = stored.reading or suggested

@@ -71,3 +71,12 @@ def test_a_reading_that_was_never_confirmed_gives_way_to_one_that_is(store: Cach
     assert not reading_in_use(store, store.snapshots.open(), NO_SETUP).confirmed
     published(store, us_dates, rows)
     assert reading_in_use(store, store.snapshots.open(), NO_SETUP).confirmed
+
+
+def test_an_older_generation_stores_no_reading(store: Cache, us_dates: Schema) -> None:
+    rows = in_key_order(us_dates)
+    published(store, us_dates, rows)
+    older = store.snapshots.open()
+    published(store, us_dates, day_first(rows))
+    reading_in_use(store, older, NO_SETUP)
+    assert store.documents.read(READING).reading is None
