@@ -374,6 +374,7 @@ def test_products_and_units_come_from_the_line_items(rows: list[Row], opened: Or
     }
 
 
+@pytest.mark.slow
 def test_a_new_generation_goes_on_from_the_one_before(rows: list[Row], tmp_path: Path) -> None:
     """Rows of segments that are the same are not read again, and the figures are those of a fresh look."""
     cache = cache_in(tmp_path)

@@ -17,6 +17,8 @@ import pytest
 from cache_factory import as_json, confirm, publish
 from sidecar_process import Sidecar, answering, sidecar, sync, worker
 
+pytestmark = pytest.mark.slow
+
 REFRESHING = "/fetch-data?stream=true&refresh=true"
 
 
@@ -118,7 +120,6 @@ def test_a_client_that_goes_away_leaves_nothing_open(api: Sidecar) -> None:
     assert "Traceback" not in api.log()
 
 
-@pytest.mark.slow
 def _peers(server: psutil.Process) -> set[int]:
     return {c.raddr.port for c in server.net_connections("tcp") if c.raddr and c.status != psutil.CONN_CLOSE_WAIT}
 

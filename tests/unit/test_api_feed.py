@@ -21,6 +21,8 @@ from api.routes.event_feed import EventFeed
 from cache.storage.snapshot import ChangeCounts
 from cache.storage.store import Cache
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = 100
 
 
@@ -136,7 +138,6 @@ def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Cache
         yield url, cache
 
 
-@pytest.mark.slow
 def test_a_client_is_told_that_it_is_still_served_while_nothing_happens(hasty: tuple[str, Cache]) -> None:
     with listening(hasty[0]) as client:
         keepalives = (line for line in client if line == ": alive\n")

@@ -19,6 +19,8 @@ from api.http.prepared_response import PreparedResponse
 from api.routes.prepared import prepare
 from api.routes.request_plan import RequestPlan
 
+pytestmark = pytest.mark.slow
+
 VERIFIED_AT = datetime(2025, 12, 29, 10, 25, tzinfo=UTC)
 
 
@@ -114,7 +116,6 @@ def test_head_is_get_without_a_body(api: Sidecar) -> None:
     assert api.client.head("/fetch-data?stream=true").headers["content-type"].startswith("text/event-stream")
 
 
-@pytest.mark.slow
 def test_a_body_of_many_slices_is_whole(api: Sidecar) -> None:
     publish(api.cache, 3000, segments=3)
     answer = api.client.get("/fetch-data")
@@ -160,7 +161,6 @@ def test_a_preflight_allows_the_key_header_without_a_key(api: Sidecar) -> None:
         assert answer.headers["access-control-allow-headers"] == "x-api-key,content-type"
 
 
-@pytest.mark.slow
 def test_cors_can_be_narrowed(tmp_path: Path) -> None:
     with sidecar(tmp_path, CORS_ORIGINS="https://shop.example, https://other.example/") as running:
         for origin, allowed in [("https://other.example", "https://other.example"), ("https://evil.example", None)]:

@@ -41,13 +41,13 @@ def test_a_key_is_made_at_the_first_start_and_shown_once(tmp_path: Path, capsys:
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.slow
 def test_an_empty_key_file_of_a_killed_start_is_made_anew(tmp_path: Path) -> None:
     file = tmp_path / "api_key"
     file.touch()
     assert load_key(settings(tmp_path, None)) == file.read_text().strip() != ""
 
 
+@pytest.mark.slow
 def test_processes_that_start_at_once_agree_on_the_key(tmp_path: Path) -> None:
     imports = "from api.auth.default_key import load_key; from cache.settings import Settings"
     script = f"{imports}; print(load_key(Settings.load()))"

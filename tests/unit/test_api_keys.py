@@ -72,6 +72,7 @@ def add(api: Sidecar, name: str, **changes: object) -> str:
     return key
 
 
+@pytest.mark.slow
 def test_a_key_that_is_added_works_soon_and_not_once_it_is_revoked(api: Sidecar) -> None:
     command = [sys.executable, "-m", "api", "keys"]
     environment = {
@@ -90,6 +91,7 @@ def test_a_key_that_is_added_works_soon_and_not_once_it_is_revoked(api: Sidecar)
     assert soon(api, key, 401).json() == UNAUTHORIZED
 
 
+@pytest.mark.slow
 def test_a_stream_ends_with_its_key(api: Sidecar) -> None:
     with httpx.stream("GET", f"{api.url}/events", headers={"X-API-Key": add(api, "watcher")}, timeout=30) as events:
         lines = events.iter_lines()
@@ -116,7 +118,6 @@ def test_keys_are_kept_as_digests_in_a_file_that_only_its_owner_reads(api: Sidec
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -144,6 +145,7 @@ def test_what_the_command_does_not_take_is_said_and_changes_nothing(
     assert api.cache.documents.read(API_KEYS) == before
 
 
+@pytest.mark.slow
 def test_an_expired_key_is_answered_as_a_wrong_one(api: Sidecar) -> None:
     key = add(api, "short", expires_at=now() + timedelta(seconds=3))
     assert soon(api, key, 401).json() == UNAUTHORIZED
@@ -194,7 +196,6 @@ def test_two_processes_that_open_a_cache_know_one_secret(tmp_path: Path) -> None
     second.close()
 
 
-@pytest.mark.slow
 def test_a_damaged_file_of_keys_is_said_and_admits_nobody_new(tmp_path: Path) -> None:
     cache = cache_in(tmp_path)
     cache.documents.read(API_KEYS)
@@ -204,6 +205,7 @@ def test_a_damaged_file_of_keys_is_said_and_admits_nobody_new(tmp_path: Path) ->
     cache.close()
 
 
+@pytest.mark.slow
 def test_while_the_keys_cannot_be_read_those_that_are_known_go_on(tmp_path_factory: pytest.TempPathFactory) -> None:
     with sidecar(tmp_path_factory.mktemp("damaged-keys")) as running:
         publish(running.cache)

@@ -24,6 +24,8 @@ from cache.schema import Column
 from cache.storage.documents import API_KEYS
 from cache.storage.records import now
 
+pytestmark = pytest.mark.slow
+
 ROWS = 30
 
 

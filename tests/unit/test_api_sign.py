@@ -143,6 +143,7 @@ def test_it_may_only_read_whatever_the_key_may(api: Sidecar) -> None:
     refused(get(api, sign(api, "/fetch-data?refresh=true")), "forbidden", 403)
 
 
+@pytest.mark.slow
 def test_a_link_ends_with_its_key_and_a_new_key_of_that_name_is_another(api: Sidecar) -> None:
     key = add(api, "signer", "read")
     address = httpx.post(f"{api.url}/sign", headers={"X-API-Key": key}, json={"path": "/fetch-data"}).json()["address"]

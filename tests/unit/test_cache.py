@@ -334,7 +334,6 @@ def test_readers_never_see_a_mixture_while_generations_are_published(
     assert [name for name in seen if not name.startswith("#")] == []
 
 
-@pytest.mark.slow
 def test_only_one_sync_holds_the_lock_also_within_a_process(cache: Cache) -> None:
     with cache.sync_lock(), pytest.raises(SyncRunning), cache.sync_lock():
         pass
@@ -342,6 +341,7 @@ def test_only_one_sync_holds_the_lock_also_within_a_process(cache: Cache) -> Non
         pass
 
 
+@pytest.mark.slow
 def test_the_lock_is_free_once_its_process_is_killed(cache: Cache, here: Path) -> None:
     code = (
         "import sys\nfrom pathlib import Path\nfrom cache.storage.backends import open_cache\n"

@@ -96,7 +96,6 @@ def test_a_format_1_cache_is_migrated_when_it_is_opened(tmp_path: Path) -> None:
     check(tmp_path)
 
 
-@pytest.mark.slow
 def test_the_api_serves_a_format_1_cache_and_knows_its_keys(tmp_path: Path) -> None:
     older_caches.restore("format-1", tmp_path)
     with sidecar(tmp_path) as api:
@@ -106,6 +105,7 @@ def test_the_api_serves_a_format_1_cache_and_knows_its_keys(tmp_path: Path) -> N
         assert api.client.get("/fetch-data?name__gt=%231030&sort=-id").json()["total_count"] == 10
 
 
+@pytest.mark.slow
 def test_a_migration_killed_at_any_step_is_finished_by_the_next_start(tmp_path: Path) -> None:
     for step in range(1, 200):
         folder = tmp_path / str(step)

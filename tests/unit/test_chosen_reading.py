@@ -15,6 +15,8 @@ from cache.storage.documents import READING
 from cache.storage.store import Cache
 from cache.table_setup import NO_SETUP, Setup
 
+pytestmark = pytest.mark.slow
+
 Row = dict[str, str | None]
 
 

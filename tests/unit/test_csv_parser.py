@@ -241,6 +241,7 @@ def test_a_row_may_be_longer_than_a_block() -> None:
         assert values(parsed_from_file(written(long))) == long
 
 
+@pytest.mark.slow
 def test_line_breaks_of_a_long_value_stay_whole() -> None:
     """Arrow's own blocks of a megabyte would lose line feeds where they meet."""
     long = [("\r\n" * 1_000_000, "x\r\n")] * 2

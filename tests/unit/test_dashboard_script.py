@@ -91,6 +91,7 @@ def test_what_a_visitor_chooses_is_in_the_address(backend: Backend) -> None:
     assert dict(shown.query_params) == {"period": "90d", "returns": "ordered"}
 
 
+@pytest.mark.slow
 def test_settings_apply_once_saved_and_can_be_reset(backend: Backend) -> None:
     shown = run(backend, "set-up", {})
     shown.selectbox(key="set_up role total").set_value("subtotal_price").run()

@@ -27,6 +27,8 @@ from cache.errors import BadFilter, TooManyRows
 from cache.query.filters import Condition
 from cache.schema import Column
 
+pytestmark = pytest.mark.slow
+
 Row = dict[str, str | None]
 NOW = datetime(2025, 11, 20, 15, tzinfo=UTC)
 GROUPED = [name for name in DIMENSIONS if name != "currency"]
@@ -81,7 +83,6 @@ def random_query(chance: random.Random, orders: Orders) -> FigureQuery:
     )
 
 
-@pytest.mark.slow
 def test_200_random_queries_equal_the_orders_of_the_dashboard(orders: Orders) -> None:
     chance = random.Random(17)
     calendar, extent = calendar_of(orders), orders.extent()

@@ -275,7 +275,6 @@ def test_rows_come_sorted_and_filtered_in_any_format(rendered: Rendered) -> None
     assert rendered(RowFormat("csv", ("total",)), query, 1, 1) == b"total\r\n0.00\r\n"
 
 
-@pytest.mark.slow
 def test_rows_are_put_in_order_on_disk_in_buckets(
     rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -289,6 +288,7 @@ def test_rows_are_put_in_order_on_disk_in_buckets(
     assert {path.name for path in tmp_path.iterdir()} == {"cache", "var"}
 
 
+@pytest.mark.slow
 def test_long_cells_need_memory_for_one_row_and_not_for_all(
     cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

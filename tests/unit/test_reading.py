@@ -10,6 +10,8 @@ from schema_orders import in_key_order, schema_orders
 
 from cache.table_setup import Setup
 
+pytestmark = pytest.mark.slow
+
 BY_NAME = {schema.name: schema for schema in corpus()}
 
 

@@ -31,6 +31,7 @@ days = st.dates(date(2019, 1, 1), date(2030, 1, 1))
 spans = st.builds(lambda first, count: Span.of_days(first, first + timedelta(days=count)), days, st.integers(0, 1200))
 
 
+@pytest.mark.slow
 @given(spans, st.sampled_from(list(STEPS)), st.sampled_from(["monday", "sunday"]))
 def test_buckets_cover_a_past_period_without_gaps(span: Span, step: Unit, week_start: WeekStart) -> None:
     utc = ShopCalendar(ZoneInfo("UTC"), date(2040, 1, 1), datetime(2040, 1, 1), week_start)

@@ -76,6 +76,7 @@ def test_amounts_with_a_decimal_comma(database: duckdb.DuckDBPyConnection, text:
     assert amount(database, text, "comma") == (None if wanted is None else Decimal(wanted))
 
 
+@pytest.mark.slow
 @given(
     value=st.decimals(-(10**9), 10**9, places=2),
     style=st.sampled_from(("point", "comma")),
