@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, get_args
 
 import duckdb
 
-from cache.analytics.grouping import grouped
+from cache.analytics.grouping import ORDER_AMOUNTS, grouped
 from cache.analytics.money_sql import MoneySql
 from cache.analytics.role_sql import RoleSql
 from cache.analytics.source_rows import SourceColumns, union
@@ -28,9 +28,7 @@ MIN_REPEATED = 0.05  # share of rows that repeat an order before a row is taken 
 AGREEING = 0.95  # share of groups, or of orders, that has to agree
 MIN_SPREAD_DAYS, MAX_IMPORT_DAYS = 28, 2  # dates of an import lie on few days while the others spread over weeks
 
-_AMOUNT_ROLES = (
-    "total", "subtotal", "discounts", "shipping", "tax", "refunded", "line_quantity", "line_price"
-)  # fmt: skip
+_AMOUNT_ROLES = (*ORDER_AMOUNTS, "line_quantity", "line_price")
 _INSTANT_ROLES = ("created_at", "updated_at", "cancelled_at", "fulfilled_at")
 _NESTED_ROLES = ("line_items", "refunds")
 _TIMES = ("datetime", "timestamp", "date")

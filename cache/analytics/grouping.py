@@ -6,7 +6,7 @@ from cache.analytics.money_sql import NO_LINES, MoneySql
 from cache.analytics.role_sql import RoleSql
 from cache.schema import Column
 
-_AMOUNT_ROLES = ("total", "subtotal", "discounts", "shipping", "tax", "refunded")
+ORDER_AMOUNTS = ("total", "subtotal", "discounts", "shipping", "tax", "refunded")
 
 
 def order_key(sql: RoleSql) -> str:
@@ -41,7 +41,7 @@ def grouped(rows: str, sql: RoleSql, key: str = "order_key") -> str:
             f"SELECT *, {order_key(sql)} AS {key} FROM ({rows}) WHERE {present} "
             f"QUALIFY row_number() OVER (PARTITION BY {by} ORDER BY {newest}) = 1"
         )
-    amounts = {sql.roles[role].name: sql.amount(role) for role in _AMOUNT_ROLES if role in sql.roles}
+    amounts = {sql.roles[role].name: sql.amount(role) for role in ORDER_AMOUNTS if role in sql.roles}
     columns = (
         f"{name} AS {name}" if name in identity else f"{_own_value(column, name, amounts.get(column.name))} AS {name}"
         for column, name in zip(source.columns, source.names, strict=True)

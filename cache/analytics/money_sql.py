@@ -59,7 +59,7 @@ class MoneySql:
     def lines(self) -> str | None:
         """SQL of the line items of a row as a list of LINE_TYPE; None where the table has none."""
         roles = self._roles
-        listed = roles.list("line_items", _LINE)
+        listed = roles.json_list("line_items", _LINE)
         if listed:
             price = _first("l.price", _in_set("l.price_set"), _in_set("l.originalUnitPriceSet"))
             allocated = _total(
@@ -171,11 +171,11 @@ class MoneySql:
         return roles.flag("taxes_included") if "taxes_included" in roles.roles else str(roles.reading.taxes_included)
 
     def _tax_lines(self) -> str:
-        listed = self._roles.list("tax_lines", f'{{"price":"VARCHAR","priceSet":{_SET}}}')
+        listed = self._roles.json_list("tax_lines", f'{{"price":"VARCHAR","priceSet":{_SET}}}')
         return _total(listed, "price", "priceSet") if listed else f"NULL::{AMOUNT}"
 
     def _shipping_lines(self) -> str:
-        listed = self._roles.list("shipping_lines", _SHIPPING)
+        listed = self._roles.json_list("shipping_lines", _SHIPPING)
         if not listed:
             return f"NULL::STRUCT(price {AMOUNT}, discount {AMOUNT}, tax {AMOUNT})[]"
         one = (
@@ -187,7 +187,7 @@ class MoneySql:
 
     def _refunds(self) -> str:
         """SQL of the refunds of a row, each with its time and amounts; `itemized` where it lists goods or shipping."""
-        listed = self._roles.list("refunds", _REFUND)
+        listed = self._roles.json_list("refunds", _REFUND)
         if not listed:
             return _NO_REFUNDS
         moment = "try_cast(coalesce(r.processed_at, r.processedAt, r.created_at, r.createdAt) AS TIMESTAMPTZ)"

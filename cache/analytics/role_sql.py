@@ -157,7 +157,7 @@ class RoleSql:
         """A field of the address; NULL where it is no JSON."""
         return f"try(json_extract_string({_unwrapped(self.column('address'))}, '$.{field}'))"
 
-    def list(self, role: str, element: str) -> str | None:
+    def json_list(self, role: str, element: str) -> str | None:
         """SQL of a JSON list as a list of structs, NULL where it is anything else; None where no column plays the role.
 
         Args:
