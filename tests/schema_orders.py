@@ -48,14 +48,16 @@ def _nested(value: str) -> bool:
 
 
 @contextmanager
-def schema_orders(schema: Schema, rows: Sequence[Row] | None = None, setup: Setup | None = None) -> Iterator[Orders]:
+def schema_orders(
+    schema: Schema, rows: Sequence[Row] | None = None, setup: Setup | None = None, segments: int = 1
+) -> Iterator[Orders]:
     """The orders of a schema, by default in the order of its key, as the scraper copies them."""
     columns = columns_of(schema)
     truth = schema.truth
     setup = setup or Setup(timezone=truth.timezone, source_timezone=truth.source_timezone)
     with TemporaryDirectory() as folder:
         cache = cache_in(folder)
-        publish(cache, as_copied(rows or in_key_order(schema), columns), columns=columns, segments=1)
+        publish(cache, as_copied(rows or in_key_order(schema), columns), columns=columns, segments=segments)
         opened = Orders(cache.snapshots.open(), "UTC", setup)
         yield opened
         opened.close()

@@ -57,8 +57,9 @@ class _Chooser:
         self._timezone = timezone
         self._source = SourceColumns(snapshot.columns)
         self._questions: list[Question] = []
-        sample = _sample(snapshot)
-        database.execute(f"CREATE TEMP VIEW sampled AS {sample or self._source.none()}")
+        # Versions of an order may be far apart, so what repeats is counted over all rows.
+        for view, sampled in (("sampled", True), ("every_row", False)):
+            database.execute(f"CREATE TEMP VIEW {view} AS {_rows(snapshot, sampled) or self._source.none()}")
 
     def reading(self) -> Reading:
         amounts = self._amount_styles()
@@ -160,7 +161,7 @@ class _Chooser:
         return _Dates(*self._row(f"SELECT count(day), count(DISTINCT day) FROM ({dates})"))
 
     def _has_blanks(self, name: str) -> bool:
-        return self._filled((name,)) < int(self._row("SELECT count(*) FROM sampled")[0])
+        return self._filled((name,)) < int(self._row("SELECT count(*) FROM every_row")[0])
 
     def _connections(self, roles: Mapping[str, str]) -> tuple[str, ...]:
         """Columns with JSON in the GraphQL shape."""
@@ -209,11 +210,11 @@ class _Chooser:
         return "order", ()
 
     def _filled(self, identity: Sequence[str]) -> int:
-        return int(self._row(f"SELECT count(*) FROM sampled WHERE {self._present(identity)}")[0])
+        return int(self._row(f"SELECT count(*) FROM every_row WHERE {self._present(identity)}")[0])
 
     def _orders(self, identity: Sequence[str]) -> int:
         columns = ", ".join(self._source.sql(name) for name in identity)
-        sql = f"SELECT count(*) FROM (SELECT DISTINCT {columns} FROM sampled WHERE {self._present(identity[-1:])})"
+        sql = f"SELECT count(*) FROM (SELECT DISTINCT {columns} FROM every_row WHERE {self._present(identity[-1:])})"
         return int(self._row(sql)[0])
 
     def _present(self, identity: Sequence[str]) -> str:
@@ -227,14 +228,13 @@ class _Chooser:
             return 1.0
         same = " AND ".join(f"count(DISTINCT {value}) <= 1" for value in (*amounts, *texts))
         columns = ", ".join(self._source.sql(name) for name in identity)
-        groups = f"SELECT {same} AS same FROM sampled WHERE {self._present(identity)} GROUP BY {columns}"
+        groups = f"SELECT {same} AS same FROM every_row WHERE {self._present(identity)} GROUP BY {columns}"
         return float(self._row(f"SELECT coalesce(avg(same::INT), 1) FROM ({groups})")[0])
 
     def _unique_ids(self) -> bool:
         ids = [c.name for c in self._columns if c.name.casefold() == "id"]
-        return (
-            bool(ids) and self._orders(ids[:1]) == self._filled(ids[:1]) == self._row("SELECT count(*) FROM sampled")[0]
-        )
+        rows = self._row("SELECT count(*) FROM every_row")[0]
+        return bool(ids) and self._orders(ids[:1]) == self._filled(ids[:1]) == rows
 
     # -- arithmetic
 
@@ -295,11 +295,11 @@ class _Dates(NamedTuple):
     days: int
 
 
-def _sample(snapshot: Snapshot) -> str:
-    """SQL of the rows that the reading is chosen from."""
+def _rows(snapshot: Snapshot, sampled: bool) -> str:
+    """SQL of all rows, or of whole segments spread over the table."""
     source = SourceColumns(snapshot.columns)
     segments = [
         (s, path) for s, path in zip(snapshot.manifest.segments, snapshot.paths(PARQUET), strict=True) if s.rows
     ]
-    step = max(1, -(-sum(segment.rows for segment, _ in segments) // SAMPLED_ROWS))
+    step = max(1, -(-sum(segment.rows for segment, _ in segments) // SAMPLED_ROWS)) if sampled else 1
     return union(source.rows(path) for _, path in segments[::step])

@@ -120,7 +120,9 @@ class MoneySql:
             f"AS freight_discount, {_sum_of('freight', 'l.tax')} AS freight_tax FROM ({read})"
         )
         charged = (
-            "SELECT *, coalesce(read_discounts - freight_discount, line_discounts, 0) AS off, "
+            # Some tables leave the discounts on shipping out of the column of discounts.
+            "SELECT *, coalesce(read_discounts - CASE WHEN freight_discount <= read_discounts THEN freight_discount "
+            "ELSE 0 END, line_discounts, 0) AS off, "
             "coalesce(freight_price, read_shipping) - freight_discount AS sent, "
             "coalesce(read_tax, line_tax + coalesce(freight_tax, 0)) AS taxed, "
             f"coalesce(read_duties, 0) + coalesce(read_fees, 0) + coalesce(read_tips, 0) AS extras FROM ({sold})"

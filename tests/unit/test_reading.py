@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 import pytest
 from schema_corpus import corpus
 from schema_orders import in_key_order, schema_orders
 
+from cache.analytics import evidence
 from cache.table_setup import Setup
 
 pytestmark = pytest.mark.slow
@@ -42,6 +44,23 @@ def test_an_odd_repeat_does_not_turn_orders_into_lines() -> None:
     with schema_orders(schema, [*rows, {**rows[0], "id": "999999"}]) as orders:
         assert orders.reading.grain == "order"
         assert orders.figures(None).orders + sum(orders.left_out.values()) == len(rows) + 1
+
+
+def test_versions_that_are_far_apart_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Append-only tables have the versions of an order in segments that a sample may miss."""
+    monkeypatch.setattr(evidence, "SAMPLED_ROWS", 10)
+    schema = BY_NAME["versions"]
+    seen: Counter[str | None] = Counter()
+    versions: list[tuple[int, dict[str, str | None]]] = []  # first all first versions, then the second ones
+    for row in sorted(schema.rows, key=lambda row: row["updated_at"] or ""):
+        versions.append((seen[row["name"]], row))
+        seen[row["name"]] += 1
+    appended = [
+        {**row, "id": str(number)} for number, (_, row) in enumerate(sorted(versions, key=lambda version: version[0]))
+    ]
+    with schema_orders(schema, appended, segments=len(schema.rows) // 4) as orders:
+        assert orders.reading.grain == "version"
+        assert orders.figures(None).orders == schema.truth.figures[0].orders
 
 
 def test_few_orders_confirm_nothing() -> None:
