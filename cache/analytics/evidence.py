@@ -87,7 +87,12 @@ class _Chooser:
         counts = {name: self._one(amount_counts(self._source.sql(name))) for name in sorted(names)}
         total = {style: sum(each[style] for each in counts.values()) for style in ("point", "comma", "undecided")}
         common: AmountStyle = "comma" if total["comma"] > total["point"] else "point"
-        if total["undecided"] and not total["point"] and not total["comma"]:
+        unclear = [
+            name
+            for name, each in counts.items()
+            if (each["point"] and each["comma"]) or (each["undecided"] and not total["point"] and not total["comma"])
+        ]
+        if set(unclear) - self._setup.amounts.keys():
             self._questions.append("amounts")
         styles: dict[str, AmountStyle] = {}
         for name, each in counts.items():

@@ -63,6 +63,19 @@ def test_versions_that_are_far_apart_are_found(monkeypatch: pytest.MonkeyPatch) 
         assert orders.figures(None).orders == schema.truth.figures[0].orders
 
 
+@pytest.mark.parametrize("amounts", [("1.234", "5.678"), ("1.234,50", "1,234.50")], ids=["undecided", "both"])
+def test_amounts_that_may_mean_two_things_are_a_question_until_answered(amounts: tuple[str, str]) -> None:
+    schema = BY_NAME["amounts_german"]
+    names = ("subtotal", "discount_amount", "shipping", "tax", "total", "total_refunded")
+    rows = [{**row, **dict.fromkeys(names, amounts[number % 2])} for number, row in enumerate(schema.rows)]
+    with schema_orders(schema, rows) as orders:
+        assert "amounts" in orders.reading.questions
+    answered = Setup(timezone=schema.truth.timezone, amounts=dict.fromkeys(names, "comma"))
+    with schema_orders(schema, rows, answered) as orders:
+        assert "amounts" not in orders.reading.questions
+        assert set(orders.reading.amounts.values()) == {"comma"}
+
+
 def test_few_orders_confirm_nothing() -> None:
     with schema_orders(BY_NAME["few_orders"]) as orders:
         assert not orders.reading.confirmed
