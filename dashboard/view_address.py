@@ -52,17 +52,28 @@ class ViewAddress:
 
     def put(self, view: View) -> None:
         """Writes a view into the address. Parameters of the page itself stay, such as a search."""
-        others: dict[str, str | list[str]] = {
-            name: st.query_params.get_all(name)
-            for name in st.query_params
-            if name not in _VIEW_PARAMETERS | _ORDER_PARAMETERS
+        others = {
+            name: values for name, values in _parameters().items() if name not in _VIEW_PARAMETERS | _ORDER_PARAMETERS
         }
-        st.query_params.from_dict(view.parameters() | others)
+        _write(view.parameters() | others)
 
 
 def set_parameter(name: str, values: str | list[str]) -> None:
     """Writes a parameter of the page into the address, or removes it where `values` is empty."""
-    if values:
-        st.query_params[name] = values
-    else:
-        st.query_params.pop(name, None)
+    others = _parameters()
+    others.pop(name, None)
+    _write(others | {name: values} if values else others)
+
+
+def _parameters() -> dict[str, str | list[str]]:
+    return {name: st.query_params.get_all(name) for name in st.query_params}
+
+
+def _write(parameters: dict[str, str | list[str]]) -> None:
+    """Writes the address: the view as it stands, then parameters of the page by name.
+
+    What is chosen twice in another order has the same address. Two quick clicks may also reach the server as one.
+    """
+    of_page = {name: values for name, values in sorted(parameters.items()) if name not in _VIEW_PARAMETERS}
+    of_view = {name: values for name, values in parameters.items() if name in _VIEW_PARAMETERS}
+    st.query_params.from_dict(of_view | of_page)

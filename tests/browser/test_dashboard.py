@@ -122,7 +122,7 @@ def test_the_figure_and_the_step_of_the_chart_stand_in_the_address(browser: Brow
     page = visit(browser, f"{filled.url}/?period=90d")
     page.get_by_role("radio", name="Week").click()
     page.get_by_role("radio", name="Net sales").click()
-    expect(page).to_have_url(re.compile("period=90d&step=week&metric=net_sales$"))
+    expect(page).to_have_url(re.compile("period=90d&metric=net_sales&step=week$"))
     colleague = visit(browser, page.url)
     expect(colleague.get_by_role("radio", name="Week")).to_be_checked()
     expect(colleague.get_by_role("radio", name="Net sales")).to_be_checked()
