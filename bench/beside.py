@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -28,6 +28,9 @@ from lab import Lab, LabError
 from lab.servers import free_port, install
 
 CLIENTS = 16
+Figures = dict[str, list[float]]
+"""What was measured of each side, `this` and `other`, pair by pair."""
+
 _FILTER = f"/fetch-data?limit={PAGE}&sort=-created_at&financial_status=paid&total_price__gte=100"
 
 
@@ -35,7 +38,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.beside", description=__doc__)
     parser.add_argument("other", type=Path, help="folder of the other checkout")
     parser.add_argument("--rows", type=int, default=100_000, help="orders in the table (100000)")
-    parser.add_argument("--pairs", type=int, default=10, help="pairs of measurements (10)")
+    parser.add_argument("--pairs", type=int, default=20, help="pairs of measurements (20)")
     parser.add_argument("--seconds", type=int, default=2, help="of each measurement of the API (2)")
     parser.add_argument("--touches", type=int, default=300, help="rows changed before each pair of syncs (300)")
     options = parser.parse_args()
@@ -85,28 +88,33 @@ def _sync(checkout: Path, environment: Mapping[str, str]) -> float:
 def _api(
     checkouts: Mapping[str, Path], environments: Mapping[str, dict[str, str]], folder: Path, options: argparse.Namespace
 ) -> None:
-    with ExitStack() as stack:
-        servers = {}
-        for side, checkout in checkouts.items():
-            port = free_port()
-            environment = {**environments[side], "API_PORT": str(port)}
-            url, log = f"http://127.0.0.1:{port}", folder / f"{side}.log"
-            command = [sys.executable, "api_sidecar.py"]
-            servers[side] = stack.enter_context(running(command, url, "/health", environment, log, checkout))
-        tags = {side: {"If-None-Match": _tag(server)} for side, server in servers.items()}
-        none: dict[str, dict[str, str]] = {side: {} for side in servers}
-        for case, path, headers in (
-            ("whole body", "/fetch-data", none),
-            ("304", "/fetch-data", tags),
-            ("page", f"/fetch-data?limit={PAGE}&offset={options.rows // 2}", none),
-            ("filter and sort", _FILTER, none),
-        ):
-
-            def rate(side: str, path: str = path, headers: Mapping[str, dict[str, str]] = headers) -> float:
-                given = {"X-API-Key": KEY, **headers[side]}
-                return ask(servers[side].url + path, "", CLIENTS, options.seconds, folder, given).rate
-
-            _report(f"{case}, requests/s", rate, options.pairs, warm_up=True)
+    """Measures the API, with a new process for each pair: two processes of one checkout differ by some per cent."""
+    cases = {
+        "whole body": "/fetch-data",
+        "304": "/fetch-data",
+        "page": f"/fetch-data?limit={PAGE}&offset={options.rows // 2}",
+        "filter and sort": _FILTER,
+    }
+    rates: dict[str, Figures] = {case: {"this": [], "other": []} for case in cases}
+    for _ in range(options.pairs):
+        with ExitStack() as stack:
+            servers = {}
+            for side, checkout in checkouts.items():
+                port = free_port()
+                environment = {**environments[side], "API_PORT": str(port)}
+                url, log = f"http://127.0.0.1:{port}", folder / f"{side}.log"
+                command = [sys.executable, "api_sidecar.py"]
+                servers[side] = stack.enter_context(running(command, url, "/health", environment, log, checkout))
+            for case, path in cases.items():
+                for side in _in_turns():
+                    headers = {"X-API-Key": KEY}
+                    if case == "304":
+                        headers["If-None-Match"] = _tag(servers[side])
+                    for seconds in (1, options.seconds):  # the first warms up
+                        rate = ask(servers[side].url + path, "", CLIENTS, seconds, folder, headers).rate
+                    rates[case][side].append(rate)
+    for case, figures in rates.items():
+        _report(f"{case}, requests/s", figures)
 
 
 def _tag(server: Server) -> str:
@@ -117,35 +125,21 @@ def _tag(server: Server) -> str:
 def _syncs(
     checkouts: Mapping[str, Path], environments: Mapping[str, dict[str, str]], lab: Lab, options: argparse.Namespace
 ) -> None:
-    def change() -> None:
+    seconds: Figures = {"this": [], "other": []}
+    for _ in range(options.pairs):
         lab.mutate(touches=options.touches)
+        for side in _in_turns():
+            seconds[side].append(_sync(checkouts[side], environments[side]))
+    _report("sync, seconds", seconds)
 
-    _report("sync, seconds", lambda side: _sync(checkouts[side], environments[side]), options.pairs, before=change)
+
+def _in_turns() -> list[str]:
+    """Both sides in random order, so that none always comes second."""
+    return random.sample(["this", "other"], 2)
 
 
-def _report(
-    what: str,
-    measure: Callable[[str], float],
-    pairs: int,
-    warm_up: bool = False,
-    before: Callable[[], None] = lambda: None,
-) -> None:
-    """Measures both sides in turns and prints the medians and the median ratio.
-
-    Args:
-        what: What is measured, with its unit.
-        measure: Measures one side, `this` or `other`.
-        pairs: How many pairs count.
-        warm_up: Whether a pair that does not count comes first.
-        before: What is done before each pair.
-    """
-    figures: dict[str, list[float]] = {"this": [], "other": []}
-    for number in range(pairs + warm_up):
-        before()
-        for side in random.sample(["this", "other"], 2):  # so that no side always comes second
-            value = measure(side)
-            if number >= warm_up:
-                figures[side].append(value)
+def _report(what: str, figures: Figures) -> None:
+    """Prints the medians of both sides and the median ratio of the pairs."""
     ratios = sorted(this / other for this, other in zip(figures["this"], figures["other"], strict=True))
     print(
         f"{what:<28} this {median(figures['this']):>10.2f}   other {median(figures['other']):>10.2f}   "
