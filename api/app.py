@@ -26,18 +26,18 @@ from api.contract.error_responses import (
     on_refresh_failed,
 )
 from api.contract.errors import RefreshFailed
-from api.contract.fetch_query import PATH
 from api.contract.operations import OPERATIONS, Operation
+from api.contract.queries.fetch_query import PATH
+from api.documentation.demo import demo_endpoint
+from api.documentation.docs import docs_endpoint
+from api.documentation.openapi import OpenApiEndpoint
 from api.http.headers import CommonHeaders, HeaderBlock
 from api.http.prepared_response import PreparedResponse
 from api.routes.cache_watcher import CacheWatcher
 from api.routes.changes import ChangesEndpoint
-from api.routes.demo import demo_endpoint
-from api.routes.docs import docs_endpoint
 from api.routes.fetch import FetchEndpoint
 from api.routes.figures import FiguresEndpoints
 from api.routes.metrics import Metrics
-from api.routes.openapi import OpenApiEndpoint
 from api.routes.refresh import RefreshEndpoints
 from api.routes.refresh_stream import RefreshStream
 from api.routes.sign import sign

@@ -1,6 +1,6 @@
 """The reading of a table: the decision what its columns mean.
 
-It is chosen from names and data (cache/analytics/evidence.py), and is plain data, so that it can be stored.
+It is chosen from names and data (cache/interpretation/evidence.py), and is plain data, so that it can be stored.
 """
 
 from __future__ import annotations

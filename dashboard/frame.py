@@ -6,15 +6,16 @@ import streamlit as st
 
 from cache.analytics.orders import Orders
 from cache.analytics.periods import ShopCalendar
-from cache.analytics.requirements import Requirement
 from cache.errors import CacheError
+from cache.interpretation.requirements import Requirement
 from cache.storage.records import now
 from cache.storage.snapshot import Head
-from dashboard import data, formatting, reading_text
+from dashboard import data
 from dashboard.components import freshness
 from dashboard.components.filter_chips import filter_chips
 from dashboard.selection import Selection
 from dashboard.session import Session
+from dashboard.text import formatting, readings
 from dashboard.view import View
 
 _RARE: frozenset[Requirement] = frozenset(("duties", "fees", "tips", "gift cards", "adjustments", "dates of returns"))
@@ -84,7 +85,7 @@ def foot(selection: Selection) -> None:
         notes.append(f"Orders in other currencies are excluded: {counts}.")
     for why, count in orders.left_out.items():
         notes.append(f"{count:,} {why} {'order is' if count == 1 else 'orders are'} excluded.")
-    if doubt := reading_text.doubt(orders.reading):
+    if doubt := readings.doubt(orders.reading):
         notes.append(doubt)
     notes += [sentence for name, sentence in orders.missing.items() if name not in _RARE]
     st.caption(formatting.plain(" ".join(notes)))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import weakref
 
-from cache.analytics.chosen_reading import reading_in_use
 from cache.analytics.orders import Orders
+from cache.interpretation.chosen_reading import reading_in_use
 from cache.reading import StoredReading
 from cache.settings import WeekStart
 from cache.storage.documents import READING, SETUP

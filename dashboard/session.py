@@ -12,10 +12,10 @@ from cache.settings import Settings
 from cache.storage.documents import SETUP
 from cache.storage.records import now
 from cache.storage.store import Cache
-from dashboard import formatting
 from dashboard.auth.access import Visitor
 from dashboard.backend import Backend
 from dashboard.navigator import Navigator
+from dashboard.text import formatting
 from dashboard.view_address import ViewAddress
 
 _KEY = "session"  # in Streamlit's state of the session

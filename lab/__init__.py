@@ -12,7 +12,8 @@ from typing import Any, Self
 import pymysql
 from filelock import FileLock
 
-from lab import load, mutations, processes, shop
+from lab import processes
+from lab.data import load, mutations, shop
 from lab.fault_proxy import FaultProxy
 from lab.faults import Faults
 from lab.login_fixtures import LoginFixture, Site, design

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from cache.schema import Column, Kind
-from lab.shop import history
-from lab.table import COLUMNS
+from lab.data.shop import history
+from lab.data.table import COLUMNS
 
 JSON = ("refunds", "line_items", "destination")
 

@@ -26,10 +26,10 @@ from api.contract.errors import (
     SnapshotTooOld,
     Unauthorized,
 )
-from api.contract.fetch_query import LIMIT, RESTART_PAGING
 from api.contract.json_response import iso
-from api.contract.parameters import does_not_parse
-from api.contract.request_limits import MAX_BODY, MAX_HEAD, RECEIVE_SECONDS
+from api.contract.queries.fetch_query import LIMIT, RESTART_PAGING
+from api.contract.queries.parameters import does_not_parse
+from api.contract.queries.request_limits import MAX_BODY, MAX_HEAD, RECEIVE_SECONDS
 from api.contract.response_models import INSTANT, TASK_ID
 from cache.errors import (
     BadFilter,

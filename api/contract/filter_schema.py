@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from api.contract.fetch_query import KNOWN
+from api.contract.queries.fetch_query import KNOWN
 from cache.analytics.dimensions import COLUMNS, FILTERS
 from cache.query.filters import UNSORTED
 from cache.query.operators import ALL_KINDS, OPERATORS, Operator

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from api.contract.changes_query import PARAMETERS as CHANGES_PARAMETERS
-from api.contract.fetch_query import MEDIA_TYPES, PARAMETERS, PATH
-from api.contract.figures_query import PARAMETERS as FIGURES_PARAMETERS
-from api.contract.figures_query import PATH as FIGURES_PATH
-from api.contract.parameters import Parameter
+from api.contract.queries.changes_query import PARAMETERS as CHANGES_PARAMETERS
+from api.contract.queries.fetch_query import MEDIA_TYPES, PARAMETERS, PATH
+from api.contract.queries.figures_query import PARAMETERS as FIGURES_PARAMETERS
+from api.contract.queries.figures_query import PATH as FIGURES_PATH
+from api.contract.queries.parameters import Parameter
+from api.contract.queries.sign_request import SIGNABLE
 from api.contract.response_models import TASK_ID, Schema, ref
-from api.contract.sign_request import SIGNABLE
 from cache.access.api_keys import Scope
 from cache.access.signed_urls import EXPIRES, SIGNATURE
 

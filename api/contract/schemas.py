@@ -10,8 +10,8 @@ from pydantic.json_schema import models_json_schema
 
 from api.contract.event_models import EVENTS
 from api.contract.figure_models import FIGURE_BODIES
+from api.contract.queries.sign_request import SignRequest
 from api.contract.response_models import BODIES, REFS, Schema
-from api.contract.sign_request import SignRequest
 from cache.schema import Column, Kind
 
 # How values of each kind are written, and an example. Decimals are strings, so that no digit is lost.

@@ -1,8 +1,8 @@
 """A connection with limits on what it may send and how long it may take.
 
-Beyond api/contract/request_limits.py a client gets 431, 413 or 408, and the connection ends. A client that takes
-nothing of its response for a minute is disconnected. There is no timer for each connection: the server checks all of
-them once a second, so that other clients pay a few attribute accesses only.
+Beyond api/contract/queries/request_limits.py a client gets 431, 413 or 408, and the connection ends. A client that
+takes nothing of its response for a minute is disconnected. There is no timer for each connection: the server checks
+all of them once a second, so that other clients pay a few attribute accesses only.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 from api.contract.errors import ApiError, BadRequest, BodyTooLarge, HeadTooLarge, RequestTooSlow
 from api.contract.json_response import dump_model
-from api.contract.request_limits import MAX_BODY, MAX_HEAD, RECEIVE_SECONDS
+from api.contract.queries.request_limits import MAX_BODY, MAX_HEAD, RECEIVE_SECONDS
 from api.contract.response_models import Error
 from api.http.fast_path import FastPathProtocol
 from api.http.headers import HeaderBlock

@@ -14,10 +14,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from api.auth.authentication import admission_of
-from api.contract.changes_query import PARAMETERS, Since
 from api.contract.errors import ParameterInvalid
 from api.contract.json_response import dump_model
-from api.contract.parameters import read_parameters
+from api.contract.queries.changes_query import PARAMETERS, Since
+from api.contract.queries.parameters import read_parameters
 from api.contract.response_models import ChangesHead
 from api.http.negotiation import accepts_gzip, compress, etag_matches
 from api.http.prepared_response import Chunk, PreparedResponse

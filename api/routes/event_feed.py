@@ -23,7 +23,7 @@ from starlette.types import Receive, Scope, Send
 from api.auth.authentication import admission_of
 from api.contract.event_models import ChangesEvent, ProgressEvent, SnapshotEvent
 from api.contract.json_response import dump_model
-from api.contract.parameters import read_parameters
+from api.contract.queries.parameters import read_parameters
 from api.contract.response_models import Body
 from cache.errors import CacheError, ChangesGone
 from cache.storage.change_log import count_net

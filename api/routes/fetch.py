@@ -11,7 +11,7 @@ from starlette.types import Scope
 
 from api.auth.authentication import Admission, admission_of
 from api.contract.errors import RefreshFailed
-from api.contract.fetch_query import RESTART_PAGING, FetchQuery, parse_fetch_query
+from api.contract.queries.fetch_query import RESTART_PAGING, FetchQuery, parse_fetch_query
 from api.http.prepared_response import Chunk, PreparedResponse
 from api.routes.prepared import prepare
 from api.routes.refresh import AutomaticRefresh, no_snapshot_error, request_automatically

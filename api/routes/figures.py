@@ -17,12 +17,12 @@ from starlette.requests import Request
 
 from api.auth.authentication import admission_of
 from api.contract.errors import ParameterInvalid
-from api.contract.fetch_query import MEDIA_TYPES, RESTART_PAGING
 from api.contract.figure_models import FigureMetrics, FiguresHead
-from api.contract.figures_query import FiguresQuery, parse_figures_query
 from api.contract.json_response import dump_model
-from api.contract.page_token import PageToken
-from api.contract.parameters import read_parameters
+from api.contract.queries.fetch_query import MEDIA_TYPES, RESTART_PAGING
+from api.contract.queries.figures_query import FiguresQuery, parse_figures_query
+from api.contract.queries.page_token import PageToken
+from api.contract.queries.parameters import read_parameters
 from api.http.negotiation import accepts_gzip, compress, etag_matches
 from api.http.prepared_response import Chunk, PreparedResponse
 from api.routes.snapshot_view import BODY_END, SnapshotView, SnapshotViews

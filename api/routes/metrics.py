@@ -23,7 +23,7 @@ from starlette.types import Scope
 
 from api.auth.authentication import admission_of
 from api.contract.operations import path_label
-from api.contract.parameters import read_parameters
+from api.contract.queries.parameters import read_parameters
 from cache.errors import CacheError
 from cache.storage.records import now
 from cache.storage.store import Cache

@@ -5,7 +5,7 @@ The protocol calls it while other requests wait (api/http/fast_path.py), so it d
 
 from __future__ import annotations
 
-from api.contract.fetch_query import ALL_ROWS, PUBLISHED_FORMAT
+from api.contract.queries.fetch_query import ALL_ROWS, PUBLISHED_FORMAT
 from api.http.negotiation import MAX_GZIP, compress
 from api.http.prepared_response import Chunk, PreparedResponse
 from api.routes.request_plan import Facets, RequestPlan

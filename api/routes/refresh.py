@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from api.auth.authentication import admission_of
 from api.contract.json_response import JsonResponse
-from api.contract.parameters import read_parameters
+from api.contract.queries.parameters import read_parameters
 from api.contract.response_models import ChangeCounts, ErrorDetail, Progress, RefreshResult, Task
 from cache.errors import NoSnapshot, NoWorker, Trouble
 from cache.settings import Settings

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from api.contract.errors import ParameterInvalid
-from api.contract.fetch_query import MEDIA_TYPES, FetchQuery
-from api.contract.page_token import PageToken
+from api.contract.queries.fetch_query import MEDIA_TYPES, FetchQuery
+from api.contract.queries.page_token import PageToken
 from api.contract.response_models import Column
 from api.http.negotiation import accepts_gzip, etag_matches
 from api.http.prepared_response import PreparedResponse

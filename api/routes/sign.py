@@ -12,9 +12,9 @@ from starlette.responses import Response
 from api.auth.authentication import admission_of
 from api.contract.errors import ParameterInvalid
 from api.contract.json_response import JsonResponse
-from api.contract.parameters import read_parameters
+from api.contract.queries.parameters import read_parameters
+from api.contract.queries.sign_request import ADVICE, SIGNABLE, SignRequest
 from api.contract.response_models import SignedUrl
-from api.contract.sign_request import ADVICE, SIGNABLE, SignRequest
 from cache.access.signed_urls import EXPIRES, SIGNATURE
 from cache.storage.records import now
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
-from api.contract.fetch_query import ALL_ROWS
 from api.contract.json_response import dump_model, dumps, http_date
+from api.contract.queries.fetch_query import ALL_ROWS
 from api.contract.response_models import Freshness
 from api.http.headers import HeaderBlock
 from api.http.prepared_response import PreparedResponse

@@ -13,7 +13,7 @@ from api.auth.authentication import admission_of
 from api.contract.error_responses import refusal
 from api.contract.errors import SnapshotTooOld
 from api.contract.json_response import JsonResponse, iso
-from api.contract.parameters import read_parameters
+from api.contract.queries.parameters import read_parameters
 from api.contract.response_models import ErrorDetail, Health, Progress, Ready, Status, Sync, Worker
 from api.routes.snapshot_view import SnapshotView, SnapshotViews
 from cache.errors import CacheError, CacheFormat, NoSnapshot, NoWorker

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from api.contract.fetch_query import ALL_ROWS, PUBLISHED_FORMAT
+from api.contract.queries.fetch_query import ALL_ROWS, PUBLISHED_FORMAT
 from api.http.prepared_response import Chunk, slices
 from api.http.range_files import RangeFiles, RangeResponse
 from api.routes.request_plan import MAX_FACET_VALUES, Facets, RequestPlan

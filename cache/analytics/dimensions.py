@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cache.analytics.periods import Span
-from cache.analytics.requirements import Requirement
+from cache.interpretation.requirements import Requirement
 from cache.query.filters import Condition, where
 from cache.schema import Column
 

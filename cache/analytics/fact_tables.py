@@ -16,11 +16,11 @@ from typing import Any
 
 import duckdb
 
-from cache.analytics.grouping import grouped
-from cache.analytics.money_sql import MoneySql, reversals
-from cache.analytics.role_sql import RoleSql
-from cache.analytics.source_rows import union
-from cache.analytics.text_values import AMOUNT
+from cache.interpretation.grouping import grouped
+from cache.interpretation.money_sql import MoneySql, reversals
+from cache.interpretation.role_sql import RoleSql
+from cache.interpretation.source_rows import union
+from cache.interpretation.text_values import AMOUNT
 from cache.storage.snapshot import PARQUET, Snapshot
 
 KEY = "order_key"

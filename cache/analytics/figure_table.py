@@ -13,10 +13,10 @@ from cache.analytics.figures import Figures, Group, Returns
 from cache.analytics.metrics import METRICS, Metric
 from cache.analytics.orders import Orders
 from cache.analytics.periods import ShopCalendar, Span, Unit, comparison_span, period_span
-from cache.analytics.requirements import Requirement
 from cache.analytics.steps import STEPS, Bucket, buckets
 from cache.analytics.values import Absent, Value, or_zero
 from cache.errors import BadFilter, TooManyRows
+from cache.interpretation.requirements import Requirement
 from cache.query.filters import Condition
 
 MAX_GROUPS = 100_000  # of one query, over all its pages

@@ -12,8 +12,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from cache.analytics.requirements import Requirement
 from cache.analytics.values import Absent, Amount, Count, or_zero, ratio
+from cache.interpretation.requirements import Requirement
 
 Returns = Literal["returned", "ordered"]
 RETURNS: Mapping[Returns, str] = {"returned": "By date of refund", "ordered": "By date of order"}

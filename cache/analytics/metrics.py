@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cache.analytics.figures import Figures, Returns
-from cache.analytics.requirements import Requirement
 from cache.analytics.values import Absent, Value
+from cache.interpretation.requirements import Requirement
 
 Unit = Literal["money", "count", "rate", "duration"]
 Better = Literal["more", "less", "neither"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from cache.access.masking import mask_of
 from cache.analytics.fact_tables import KEY, FactTables
-from cache.analytics.role_sql import RoleSql
+from cache.interpretation.role_sql import RoleSql
 from cache.schema import Column
 from cache.sql import literal, quoted
 

@@ -11,13 +11,13 @@ from datetime import datetime
 from typing import Any
 
 from cache.analytics.dimensions import PRODUCT_SQL, DimensionId, order_filter
-from cache.analytics.evidence import choose_reading
 from cache.analytics.fact_tables import AMOUNTS, FactTables
 from cache.analytics.figures import Figures, Group, Returns, Source, add_sums, from_sums, select_sums
 from cache.analytics.order_lookup import OrderLookup, Page, Row
 from cache.analytics.periods import Span, Unit
-from cache.analytics.requirements import missing
-from cache.analytics.role_sql import RoleSql
+from cache.interpretation.evidence import choose_reading
+from cache.interpretation.requirements import missing
+from cache.interpretation.role_sql import RoleSql
 from cache.query.filters import Condition
 from cache.reading import Reading
 from cache.settings import WeekStart

@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
-from cache.analytics.chosen_reading import reading_in_use
 from cache.errors import QueryRefused
 from cache.export import external_sort
 from cache.export.order_selection import OrderSelection
 from cache.export.row_files import Send, write_rows
 from cache.export.row_format import RowFormat
 from cache.export.text_formats import masked_values, output_columns
+from cache.interpretation.chosen_reading import reading_in_use
 from cache.query.filters import Query, find_column, order_by, value_sql, where
 from cache.schema import Column
 from cache.sql import literal, quoted

@@ -13,7 +13,6 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from cache.analytics.chosen_reading import reading_in_use
 from cache.analytics.dimensions import FILTERS
 from cache.analytics.figure_query import FigureQuery
 from cache.analytics.figure_table import FigureTable, compute, reason
@@ -21,12 +20,13 @@ from cache.analytics.figures import Figures, Returns
 from cache.analytics.metrics import METRICS, Metric
 from cache.analytics.orders import Orders
 from cache.analytics.periods import ShopCalendar, Span
-from cache.analytics.requirements import roles_of
 from cache.errors import ColumnMasked, QueryRefused
 from cache.export.figure_request import FigureRequest, OrdersSource
 from cache.export.figure_rows import figure_columns, json_value, rounded
 from cache.export.row_files import Send, write_rows
 from cache.export.row_format import FileFormat, RowFormat
+from cache.interpretation.chosen_reading import reading_in_use
+from cache.interpretation.requirements import roles_of
 from cache.reading import StoredReading
 from cache.storage.documents import READING
 from cache.storage.store import Cache

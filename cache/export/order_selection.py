@@ -12,12 +12,12 @@ from pydantic import BaseModel
 
 from cache.analytics.dimensions import order_filter
 from cache.analytics.fact_tables import KEY
-from cache.analytics.grouping import grouped, order_key
-from cache.analytics.money_sql import NO_LINES, MoneySql
 from cache.analytics.order_lookup import any_of, line_search_conditions, search_conditions
 from cache.analytics.periods import Span
-from cache.analytics.role_sql import RoleSql
-from cache.analytics.source_rows import union
+from cache.interpretation.grouping import grouped, order_key
+from cache.interpretation.money_sql import NO_LINES, MoneySql
+from cache.interpretation.role_sql import RoleSql
+from cache.interpretation.source_rows import union
 from cache.query.filters import Condition
 from cache.reading import Reading
 from cache.storage.snapshot import PARQUET, Snapshot

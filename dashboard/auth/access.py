@@ -16,8 +16,8 @@ import streamlit as st
 from cache.access.masking import personal_columns
 from cache.analytics.orders import Orders
 from cache.settings import Settings
-from dashboard import formatting
 from dashboard.auth.passwords import COOKIE, Passwords, VisitorRole
+from dashboard.text import formatting
 
 Action = Literal["accept_shrunk_table", "change_settings", "see_personal_data"]
 

@@ -11,11 +11,11 @@ from cache.analytics.figures import Figures, Group, Returns
 from cache.analytics.metrics import METRICS, Metric
 from cache.analytics.orders import Orders
 from cache.analytics.values import Absent, Amount
-from dashboard import formatting
 from dashboard.components.cards import Card, Sparkline
 from dashboard.components.table import Cell, Column, Line, table
-from dashboard.formatting import Tone
-from dashboard.metric_text import LARGE, change, write
+from dashboard.text import formatting
+from dashboard.text.formatting import Tone
+from dashboard.text.metrics import LARGE, change, write
 
 MAX_SLICES = 6  # of a breakdown; the others are added up
 

@@ -14,9 +14,9 @@ from cache.analytics.metrics import Metric
 from cache.analytics.periods import ShopCalendar, Span, Unit, unit_start
 from cache.analytics.steps import Bucket, buckets
 from cache.analytics.values import Absent, Value, or_zero
-from dashboard import formatting
-from dashboard.metric_text import write
-from dashboard.period_text import bucket_text
+from dashboard.text import formatting
+from dashboard.text.metrics import write
+from dashboard.text.periods import bucket_text
 
 Rows = list[dict[str, Any]]
 Spec = dict[str, Any]

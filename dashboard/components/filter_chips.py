@@ -12,10 +12,11 @@ from cache.analytics.dimensions import FILTERS, PRODUCT, Dimension, FilterId
 from cache.analytics.figures import RETURNS
 from cache.analytics.orders import Orders
 from cache.analytics.periods import COMPARISONS, PERIODS, Span
-from dashboard import data, formatting
-from dashboard.dimension_text import write_code
-from dashboard.period_text import date_range
+from dashboard import data
 from dashboard.selection import Selection
+from dashboard.text import formatting
+from dashboard.text.dimensions import write_code
+from dashboard.text.periods import date_range
 from dashboard.view import View
 from dashboard.view_address import ViewAddress
 

@@ -15,8 +15,8 @@ from cache.errors import NoWorker, OrdersError
 from cache.storage.documents import SETUP
 from cache.storage.records import Progress, Status, now
 from cache.storage.snapshot import Head
-from dashboard import formatting
 from dashboard.session import Session
+from dashboard.text import formatting
 
 PHASES: Mapping[str, str] = {
     "login": "Signing in to phpMyAdmin",

@@ -11,8 +11,8 @@ from typing import Any
 from cache.analytics.order_lookup import PIECES, ROW_KEY, Row, role_key
 from cache.analytics.orders import Orders
 from cache.storage.row_encoding import compact
-from dashboard import formatting
-from dashboard.dimension_text import write_code
+from dashboard.text import formatting
+from dashboard.text.dimensions import write_code
 
 NOTHING = "–"
 

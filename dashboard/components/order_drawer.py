@@ -8,10 +8,10 @@ import streamlit as st
 
 from cache.analytics.order_lookup import ROW_KEY, Row
 from cache.analytics.orders import Orders
-from dashboard import formatting
 from dashboard.components import order_cells
 from dashboard.components.order_cells import NOTHING
 from dashboard.components.table import Column, Line, table
+from dashboard.text import formatting
 
 _ADDRESS_FIELDS = ("name", "address1", "zip", "city", "country")
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from cache.analytics.order_lookup import ROW_KEY, Page, Row
 from cache.analytics.orders import Orders
-from dashboard import data, formatting
+from dashboard import data
 from dashboard.components import order_cells
 from dashboard.components.export_links import download_button
 from dashboard.components.order_cells import NOTHING
@@ -17,6 +17,7 @@ from dashboard.components.order_drawer import order_drawer
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.selection import Selection
 from dashboard.session import Session
+from dashboard.text import formatting
 from dashboard.view_address import set_parameter
 
 PAGE_ROWS = 50

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard.formatting import Tone
+from dashboard.text.formatting import Tone
 
 _FILES = Path(__file__).parent
 _mount = st.components.v2.component(

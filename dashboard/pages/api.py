@@ -9,10 +9,11 @@ from cache.errors import CacheError
 from cache.listen_address import local_url
 from cache.storage.documents import API_KEYS
 from cache.storage.records import now
-from dashboard import code_samples, formatting, frame
+from dashboard import code_samples, frame
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.selection import Selection
 from dashboard.session import Session
+from dashboard.text import formatting
 
 
 def api(session: Session) -> None:

@@ -12,12 +12,13 @@ from cache.analytics.metrics import METRICS
 from cache.analytics.periods import unit_start, units_later
 from cache.analytics.rankings import Cohort, Customer
 from cache.analytics.values import Absent
-from dashboard import data, formatting, frame
+from dashboard import data, frame
 from dashboard.components.blocks import card
 from dashboard.components.cards import cards
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.selection import Selection
 from dashboard.session import Session
+from dashboard.text import formatting
 
 MAX_CUSTOMERS = 50
 MAX_MONTHS = 11  # after the first order

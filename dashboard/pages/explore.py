@@ -13,14 +13,15 @@ from cache.analytics.metrics import METRICS, Metric
 from cache.analytics.periods import Span, Unit
 from cache.analytics.steps import STEPS, default_step, step_choices
 from cache.analytics.values import Absent, or_zero
-from dashboard import data, formatting, frame
+from dashboard import data, frame
 from dashboard.components import charts
 from dashboard.components.table import Column, Line, table
-from dashboard.dimension_text import group_dimensions, write_code
-from dashboard.metric_text import change, write
-from dashboard.period_text import bucket_text, date_range
 from dashboard.selection import Selection
 from dashboard.session import Session
+from dashboard.text import formatting
+from dashboard.text.dimensions import group_dimensions, write_code
+from dashboard.text.metrics import change, write
+from dashboard.text.periods import bucket_text, date_range
 from dashboard.view_address import set_parameter
 
 METRIC, BY, STEP = "metric", "by", "step"  # parameters of the address

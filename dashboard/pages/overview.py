@@ -16,16 +16,18 @@ from cache.analytics.periods import Span, Unit
 from cache.analytics.rankings import Product
 from cache.analytics.steps import STEPS, Bucket, buckets, default_step, sparkline_step, step_choices
 from cache.table_setup import NO_SETUP
-from dashboard import data, formatting, frame, reading_text
+from dashboard import data, frame
 from dashboard.components import charts
 from dashboard.components.blocks import breakdown, card, summary
 from dashboard.components.cards import Sparkline, cards
 from dashboard.components.table import Cell, Column, Line, table
-from dashboard.dimension_text import group_dimensions, write_code
-from dashboard.metric_text import LARGE
-from dashboard.period_text import date_range
 from dashboard.selection import Selection
 from dashboard.session import Session
+from dashboard.text import formatting
+from dashboard.text import readings as reading_text
+from dashboard.text.dimensions import group_dimensions, write_code
+from dashboard.text.metrics import LARGE
+from dashboard.text.periods import date_range
 from dashboard.view_address import set_parameter
 
 _MAIN = ("total_sales", "orders", "average_order_value", "returning_customer_rate")

@@ -11,13 +11,14 @@ from cache.analytics.dimensions import PRODUCT
 from cache.analytics.metrics import METRICS
 from cache.analytics.rankings import Product
 from cache.analytics.values import Absent
-from dashboard import data, formatting, frame
+from dashboard import data, frame
 from dashboard.components.blocks import card
 from dashboard.components.cards import cards
 from dashboard.components.table import Cell, Column, Line, table
-from dashboard.metric_text import LARGE, change
 from dashboard.selection import Selection
 from dashboard.session import Session
+from dashboard.text import formatting
+from dashboard.text.metrics import LARGE, change
 
 MAX_PRODUCTS = 200
 MAX_COMPARED = 2_000  # products of the compared period

@@ -8,22 +8,23 @@ from zoneinfo import available_timezones
 
 import streamlit as st
 
-from cache.analytics.chosen_reading import forget_reading
 from cache.analytics.metrics import METRICS
 from cache.analytics.orders import Orders
 from cache.errors import CacheError
+from cache.interpretation.chosen_reading import forget_reading
 from cache.query.filters import Condition
 from cache.roles import ROLES, recognise_roles, role_groups
 from cache.schema import Column as SourceColumn
 from cache.storage.documents import SETUP
 from cache.table_setup import Setup
-from dashboard import data, formatting, frame, reading_text
+from dashboard import data, frame
 from dashboard.components import order_cells
 from dashboard.components.blocks import card
 from dashboard.components.cards import cards
 from dashboard.components.order_cells import NOTHING
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.session import Session
+from dashboard.text import formatting, readings
 
 SAMPLED_ROWS = 50  # that example values are taken from
 MAX_EXAMPLES = 3  # different values of a column
@@ -124,44 +125,44 @@ def _reading(session: Session, orders: Orders) -> None:
     reading, setup = orders.reading, orders.setup
     with st.container(border=True):
         st.header("How the table is read", anchor=False)
-        for sentence in reading_text.questions(reading):
+        for sentence in readings.questions(reading):
             st.warning(formatting.plain(sentence), icon=":material/help:")
         if "changed" in reading.questions:
             st.button("Read the table anew", key="read_anew", on_click=forget_reading, args=(session.cache,))
-        lines = [Line([label, text]) for label, text in reading_text.evidence(reading, orders.roles)]
+        lines = [Line([label, text]) for label, text in readings.evidence(reading, orders.roles)]
         table("How the table is read", [Column(""), Column("")], lines, key="reading", headed=False)
         with st.grid(2, min_column_width=300):
             _select(
                 "One row of the table is",
                 _key("grain"),
-                [None, *reading_text.GRAINS],
+                [None, *readings.GRAINS],
                 setup.grain,
-                lambda grain: reading_text.GRAINS[grain] if grain else "Decided by the data",
+                lambda grain: readings.GRAINS[grain] if grain else "Decided by the data",
                 "",
             )
             if _text_dates(orders):
                 _select(
                     "Order of day and month",
                     _key("instants"),
-                    [None, *reading_text.DATE_ORDERS],
+                    [None, *readings.DATE_ORDERS],
                     next(iter(setup.instants.values()), None),
-                    lambda style: reading_text.DATE_ORDERS[style] if style else "Decided by the data",
+                    lambda style: readings.DATE_ORDERS[style] if style else "Decided by the data",
                     "For dates such as 04/05/2025.",
                 )
             if reading.amounts:
                 _select(
                     "Decimal mark of amounts",
                     _key("amounts"),
-                    [None, *reading_text.MARKS],
+                    [None, *readings.MARKS],
                     next(iter(setup.amounts.values()), None),
-                    lambda style: reading_text.MARKS[style] if style else "Decided by the data",
+                    lambda style: readings.MARKS[style] if style else "Decided by the data",
                     "For amounts that are stored as text.",
                 )
 
 
 def _text_dates(orders: Orders) -> list[str]:
     """Columns of dates whose day and month could be read in two ways."""
-    return [name for name, style in orders.reading.instants.items() if style in reading_text.DATE_ORDERS]
+    return [name for name, style in orders.reading.instants.items() if style in readings.DATE_ORDERS]
 
 
 def _roles(orders: Orders) -> None:

@@ -12,12 +12,12 @@ from cache.schema import Column as SourceColumn
 from cache.storage.failure_pages import screenshot
 from cache.storage.records import Run, Status
 from cache.storage.snapshot import CHECKSUMS, COLUMNS, GZIP, JSON, OFFSETS, PARQUET, Head, Manifest
-from dashboard import formatting
 from dashboard.components import freshness
 from dashboard.components.freshness import PHASES
 from dashboard.components.table import Cell, Column, Line, table
-from dashboard.formatting import Label
 from dashboard.session import Session
+from dashboard.text import formatting
+from dashboard.text.formatting import Label
 from dashboard.view_address import set_parameter
 
 MAX_RUNS = 20

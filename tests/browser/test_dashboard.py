@@ -23,7 +23,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from cache.errors import Trouble
 from cache.storage.records import Progress, Run, now
-from lab.table import ZERO_DATE
+from lab.data.table import ZERO_DATE
 
 Start = Callable[..., Dashboard]
 EVIL = "<img src=x onerror=alert(1)> $1 **bold** [link](http://x)"

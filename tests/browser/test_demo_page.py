@@ -12,7 +12,7 @@ from cache_factory import publish
 from playwright.sync_api import Browser, Locator, Page, Request, expect
 from sidecar_process import KEY, Sidecar, sidecar, sync, worker
 
-from api.routes.openapi import document
+from api.documentation.openapi import document
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from paths import ROOT
 from pymysql.cursors import DictCursor
 
 from lab import Lab, LabError
-from lab.table import NOTES
+from lab.data.table import NOTES
 
 UNTIL = datetime(2025, 6, 1, 12, tzinfo=UTC)
 

@@ -20,8 +20,8 @@ from cache.analytics.periods import Span
 from cache.analytics.values import Absent
 from cache.query.filters import Condition
 from lab import Lab
-from lab.catalogue import PRODUCTS
-from lab.table import COLUMNS
+from lab.data.catalogue import PRODUCTS
+from lab.data.table import COLUMNS
 
 ZONES = ("UTC", "Europe/Berlin", "America/Los_Angeles")
 FILTERS = 50

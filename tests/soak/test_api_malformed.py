@@ -12,7 +12,7 @@ import pytest
 from cache_factory import publish
 from sidecar_process import KEY, Sidecar, sidecar
 
-from api.contract.fetch_query import PARAMETERS
+from api.contract.queries.fetch_query import PARAMETERS
 
 PATHS = (
     "/fetch-data",

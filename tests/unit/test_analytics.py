@@ -33,7 +33,7 @@ from cache.query.filters import Condition
 from cache.schema import Column
 from cache.settings import WeekStart
 from cache.table_setup import NO_SETUP, Setup
-from lab.table import ZERO_DATE
+from lab.data.table import ZERO_DATE
 
 Row = dict[str, str | None]
 ZONES = ("UTC", "Europe/Berlin", "America/Los_Angeles", "Asia/Kolkata")

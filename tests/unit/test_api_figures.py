@@ -21,7 +21,7 @@ from paths import ROOT
 from shop_factory import SHOP_COLUMNS, shop
 from sidecar_process import Sidecar, sidecar
 
-from api.contract.figures_query import PARAMETERS
+from api.contract.queries.figures_query import PARAMETERS
 from cache.access.api_keys import ApiKey, digest
 from cache.analytics.figures import Figures
 from cache.analytics.metrics import METRICS

@@ -21,7 +21,7 @@ from cache_factory import publish
 from sidecar_process import KEY, Sidecar, served_here, sidecar
 
 from api.auth.rate_limits import RateLimits
-from api.contract.request_limits import MAX_BODY, MAX_HEAD
+from api.contract.queries.request_limits import MAX_BODY, MAX_HEAD
 from cache.access.api_keys import ApiKey, digest
 from cache.access.client_ip import Proxies, counted_as
 from cache.errors import SettingsInvalid

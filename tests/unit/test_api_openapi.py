@@ -23,10 +23,10 @@ from starlette.routing import Route
 
 from api.app import create_app
 from api.contract.error_codes import CODES
-from api.contract.fetch_query import PARAMETERS
+from api.contract.queries.fetch_query import PARAMETERS
 from api.contract.response_models import PHASES
+from api.documentation.openapi import document
 from api.routes.cache_watcher import CacheWatcher
-from api.routes.openapi import document
 from cache.errors import OrdersError, Trouble
 from cache.query.operators import OPERATORS
 from cache.settings import Settings

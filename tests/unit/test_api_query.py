@@ -17,7 +17,7 @@ from cache_factory import COLUMNS, as_json, order, publish
 from paths import ROOT
 from sidecar_process import Sidecar, answering, sidecar, worker
 
-from api.contract.fetch_query import MEDIA_TYPES, PARAMETERS, parse_fetch_query
+from api.contract.queries.fetch_query import MEDIA_TYPES, PARAMETERS, parse_fetch_query
 from cache.access.api_keys import ApiKey, digest
 from cache.errors import Trouble
 from cache.schema import Column

@@ -10,7 +10,7 @@ from cache_factory import cache_in, publish
 from schema_corpus import FOLDER, Schema, load
 from schema_orders import columns_of, in_key_order
 
-from cache.analytics.chosen_reading import forget_reading, reading_in_use
+from cache.interpretation.chosen_reading import forget_reading, reading_in_use
 from cache.storage.documents import READING
 from cache.storage.store import Cache
 from cache.table_setup import NO_SETUP, Setup

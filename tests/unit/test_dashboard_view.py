@@ -16,10 +16,10 @@ from cache.analytics.metrics import METRICS
 from cache.analytics.periods import COMPARISONS, PERIODS, ShopCalendar, Span, Unit
 from cache.analytics.steps import buckets, default_step
 from cache.analytics.values import Absent
-from dashboard import formatting
 from dashboard.components import charts
-from dashboard.metric_text import change
-from dashboard.period_text import date_range
+from dashboard.text import formatting
+from dashboard.text.metrics import change
+from dashboard.text.periods import date_range
 from dashboard.view import View
 
 CALENDAR = ShopCalendar(ZoneInfo("Europe/Berlin"), date(2026, 7, 14), datetime(2026, 7, 14, 15, 30))

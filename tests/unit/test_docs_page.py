@@ -11,8 +11,8 @@ import pytest
 from sidecar_process import Sidecar, sidecar
 
 from api.contract.error_codes import CODES
-from api.contract.fetch_query import PARAMETERS
 from api.contract.operations import OPERATIONS
+from api.contract.queries.fetch_query import PARAMETERS
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cache.analytics.periods import COMPARISONS, PERIODS, ShopCalendar, Span, comparison_span, period_span
 from cache.settings import WeekStart
-from dashboard.period_text import date_range
+from dashboard.text.periods import date_range
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 7, 14, 15, 30)  # a Tuesday

@@ -9,7 +9,7 @@ import pytest
 from schema_corpus import corpus
 from schema_orders import in_key_order, schema_orders
 
-from cache.analytics import evidence
+from cache.interpretation import evidence
 from cache.table_setup import Setup
 
 pytestmark = pytest.mark.slow

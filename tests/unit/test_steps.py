@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cache.analytics.periods import ShopCalendar, Span, Unit, period_span
 from cache.analytics.steps import MAX_POINTS, STEPS, buckets, default_step, sparkline_step, step_choices
 from cache.settings import WeekStart
-from dashboard.period_text import bucket_text
+from dashboard.text.periods import bucket_text
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 7, 14, 15, 30)  # a Tuesday

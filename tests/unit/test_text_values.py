@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cache.analytics.text_values import (
+from cache.interpretation.text_values import (
     AmountStyle,
     InstantStyle,
     amount_counts,

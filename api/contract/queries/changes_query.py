@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple, Self
 
-from api.contract.parameters import Parameter
+from api.contract.queries.parameters import Parameter
 
 MAX_ROWS = 10_000
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from cache.analytics.metrics import Metric
 from cache.analytics.values import Absent, Value
-from dashboard import formatting
+from dashboard.text import formatting
 
 LARGE = 10_000  # amounts from here on are written without cents
 NOTABLE_CHANGE = Decimal("0.01")  # smaller changes are not coloured

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from api.contract.error_codes import CODES
-from api.routes.html_page import Endpoint, page_endpoint
-from api.routes.openapi import document
+from api.documentation.html_page import Endpoint, page_endpoint
+from api.documentation.openapi import document
 
 _PAGE = Path(__file__).with_name("docs.html")
 

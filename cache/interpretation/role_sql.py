@@ -1,6 +1,6 @@
 """The SQL that reads each role out of a table, by a reading.
 
-Where a table has no column for a role, the SQL is NULL or an empty text (cache/analytics/requirements.py).
+Where a table has no column for a role, the SQL is NULL or an empty text (cache/interpretation/requirements.py).
 
 REST: https://shopify.dev/docs/api/admin-rest/latest/resources/order
 Export: https://help.shopify.com/en/manual/fulfillment/managing-orders/exporting-orders
@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cache.analytics.source_rows import SourceColumns
-from cache.analytics.text_values import AMOUNT, amount_sql, instant_sql
+from cache.interpretation.source_rows import SourceColumns
+from cache.interpretation.text_values import AMOUNT, amount_sql, instant_sql
 from cache.reading import Reading
 from cache.schema import Column
 

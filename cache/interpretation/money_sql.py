@@ -10,8 +10,8 @@ https://shopify.dev/docs/api/admin-rest/latest/resources/refund
 
 from __future__ import annotations
 
-from cache.analytics.role_sql import RoleSql
-from cache.analytics.text_values import AMOUNT
+from cache.interpretation.role_sql import RoleSql
+from cache.interpretation.text_values import AMOUNT
 
 LINE_TYPE = (
     f"STRUCT(sku VARCHAR, title VARCHAR, quantity BIGINT, price {AMOUNT}, "

@@ -11,10 +11,10 @@ import numpy as np
 import pymysql
 from pymysql.cursors import DictCursor
 
-from lab.catalogue import STEP
-from lab.orders import batch, customer_number
-from lab.shop import FIRST_ID, FIRST_NUMBER
-from lab.table import COLUMNS, Row, refund, stamp
+from lab.data.catalogue import STEP
+from lab.data.orders import batch, customer_number
+from lab.data.shop import FIRST_ID, FIRST_NUMBER
+from lab.data.table import COLUMNS, Row, refund, stamp
 
 Order = dict[str, Any]
 

@@ -1,7 +1,7 @@
 """Amounts and instants that a table stores as text or as whole numbers: in which style, and the SQL that reads them.
 
-A style is decided for a whole column (cache/analytics/evidence.py), never for one value: `1.234` alone may mean two
-things.
+A style is decided for a whole column (cache/interpretation/evidence.py), never for one value: `1.234` alone may mean
+two things.
 """
 
 from __future__ import annotations

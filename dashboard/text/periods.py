@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from cache.analytics.periods import Span, Unit, midnight
 from cache.analytics.steps import Bucket
-from dashboard import formatting
+from dashboard.text import formatting
 
 _TICK = datetime.resolution
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 
 from cache.analytics.dimensions import DIMENSIONS, DimensionId, FilterId
 from cache.analytics.orders import Orders
-from dashboard import data, formatting
+from dashboard import data
+from dashboard.text import formatting
 
 _WRITE: Mapping[FilterId, Callable[[Orders, str], str]] = {
     "status": lambda _, code: formatting.status(code).text,

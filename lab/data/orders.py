@@ -8,9 +8,9 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.catalogue import POPULARITY, PRODUCTS, STEP, converted, share
-from lab.people import person
-from lab.table import NOTES, ZERO_DATE, Row, money, refund, stamp
+from lab.data.catalogue import POPULARITY, PRODUCTS, STEP, converted, share
+from lab.data.people import person
+from lab.data.table import NOTES, ZERO_DATE, Row, money, refund, stamp
 
 Ints = NDArray[np.int64]
 T = TypeVar("T")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from cache.analytics.evidence import choose_reading
 from cache.errors import CacheUnwritable
+from cache.interpretation.evidence import choose_reading
 from cache.reading import Reading, StoredReading
 from cache.storage.documents import READING
 from cache.storage.snapshot import Snapshot

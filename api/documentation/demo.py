@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from api.routes.html_page import Endpoint, page_endpoint
+from api.documentation.html_page import Endpoint, page_endpoint
 
 _PAGE = Path(__file__).with_name("demo.html")
 

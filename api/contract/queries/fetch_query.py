@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import Literal, NamedTuple, get_args
 
 from api.contract.errors import ParameterInvalid
-from api.contract.page_token import PageToken
-from api.contract.parameters import (
+from api.contract.queries.page_token import PageToken
+from api.contract.queries.parameters import (
     Parameter,
     choice,
     flag,

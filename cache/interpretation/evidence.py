@@ -12,11 +12,11 @@ from typing import Any, NamedTuple, get_args
 
 import duckdb
 
-from cache.analytics.grouping import ORDER_AMOUNTS, grouped
-from cache.analytics.money_sql import MoneySql
-from cache.analytics.role_sql import RoleSql
-from cache.analytics.source_rows import SourceColumns, union
-from cache.analytics.text_values import amount_counts, instant_counts, instant_sql
+from cache.interpretation.grouping import ORDER_AMOUNTS, grouped
+from cache.interpretation.money_sql import MoneySql
+from cache.interpretation.role_sql import RoleSql
+from cache.interpretation.source_rows import SourceColumns, union
+from cache.interpretation.text_values import amount_counts, instant_counts, instant_sql
 from cache.reading import AmountStyle, Grain, InstantStyle, Question, Reading
 from cache.roles import ROLES, candidates
 from cache.schema import Column

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from lab.orders import DAY, Ints, batch
-from lab.table import Row
+from lab.data.orders import DAY, Ints, batch
+from lab.data.table import Row
 
 FIRST_NUMBER = 1001
 FIRST_ID = 5_400_000_000_000

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cache.analytics.money_sql import NO_LINES, MoneySql
-from cache.analytics.role_sql import RoleSql
+from cache.interpretation.money_sql import NO_LINES, MoneySql
+from cache.interpretation.role_sql import RoleSql
 from cache.schema import Column
 
 ORDER_AMOUNTS = ("total", "subtotal", "discounts", "shipping", "tax", "refunded")

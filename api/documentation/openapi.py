@@ -17,7 +17,6 @@ from starlette.responses import Response
 
 from api.auth.authentication import Admission, Authenticator, key_of
 from api.contract.error_codes import CODES, REFRESH_FAILED, ErrorCode
-from api.contract.fetch_query import MEDIA_TYPES, PATH
 from api.contract.filter_schema import dimension_filters, filters, listed_columns
 from api.contract.json_response import dumps
 from api.contract.operations import (
@@ -32,7 +31,8 @@ from api.contract.operations import (
     Operation,
     json_of,
 )
-from api.contract.parameters import Parameter, read_parameters
+from api.contract.queries.fetch_query import MEDIA_TYPES, PATH
+from api.contract.queries.parameters import Parameter, read_parameters
 from api.contract.response_models import TASK_ID, Error, Schema, ref
 from api.contract.schemas import schemas
 from api.http.negotiation import accepts_gzip, etag_matches

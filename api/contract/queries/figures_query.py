@@ -8,9 +8,9 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from api.contract.errors import ParameterInvalid
-from api.contract.fetch_query import FORMAT, FORMULAS, accepted_format, read_condition
-from api.contract.page_token import PageToken
-from api.contract.parameters import Parameter, choice, parse, split_list, split_query, unknown_parameter
+from api.contract.queries.fetch_query import FORMAT, FORMULAS, accepted_format, read_condition
+from api.contract.queries.page_token import PageToken
+from api.contract.queries.parameters import Parameter, choice, parse, split_list, split_query, unknown_parameter
 from cache.analytics.dimensions import DIMENSIONS, FILTERS
 from cache.analytics.figure_query import ALL_CURRENCIES, FigureQuery
 from cache.analytics.figures import RETURNS

@@ -7,7 +7,7 @@ from typing import Any
 
 import pymysql
 
-from lab.table import COLUMNS, Row
+from lab.data.table import COLUMNS, Row
 
 # Control characters that occur in no value: between fields, between rows, and for a NULL until backslashes are escaped.
 _FIELD, _ROW, _NULL = "\x1f", "\x1e", "\x1d"

@@ -1,0 +1,1 @@
+"""The pages and the document that describe the API."""

@@ -1,0 +1,1 @@
+"""How values, figures, periods and readings are written on the pages."""

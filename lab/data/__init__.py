@@ -1,0 +1,1 @@
+"""The rows of the shop: how they are made, loaded and changed."""
