@@ -10,9 +10,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-from cache.analytics.values import Absent, Amount, Count, or_zero, ratio
+from cache.analytics.values import Absent, Amount, Count, Value, or_zero, ratio
 from cache.interpretation.requirements import Requirement
 
 Returns = Literal["returned", "ordered"]
@@ -22,18 +22,109 @@ Source = Literal["orders", "customers", "reversals", "units"]
 """What a sum is read from: `orders` and `customers` are sums over orders, `reversals` over refunds and cancellations by
 their own date (or that of the order), and `units` over line items. A figure that several sources have is the sum of
 them."""
+Line = Literal[
+    "product",
+    "discount",
+    "shipping",
+    "tax",
+    "duty",
+    "fee",
+    "tip",
+    "gift_card",
+    "adjustment",
+    "total",
+    "fulfilment",
+    "order",
+    "customer",
+]
+"""What an event is about. The last two are counted.
+
+https://shopify.dev/docs/api/admin-graphql/latest/enums/salelinetype, and what figures need beside it.
+"""
 
 _ZERO = Decimal(0)
 
 
-def _sum(sql: Mapping[Source, str], needs: Requirement | None = None) -> Mapping[str, Any]:
-    """How a field is read: its aggregate in SQL by source, and what it needs of the table."""
-    return {"needs": needs, "sql": sql}
+@dataclass(frozen=True)
+class Term:
+    """What each row of a source adds to a sum, in SQL.
+
+    Attributes:
+        amount: What it adds; NULL adds nothing.
+        condition: Which rows add it; "" for all.
+        distinct: Rows of which this is equal add it once; "" for each row.
+    """
+
+    amount: str = "1"
+    condition: str = ""
+    distinct: str = ""
+
+    @property
+    def aggregate(self) -> str:
+        """The sum over all rows."""
+        which = f" FILTER ({self.condition})" if self.condition else ""
+        if self.distinct:
+            return f"count(DISTINCT {self.distinct}){which}"
+        return f"count(*){which}" if self.amount == "1" else f"sum({self.amount}){which}"
+
+    @property
+    def is_event(self) -> str:
+        """Whether a row changes the sum."""
+        changes = [f"{self.distinct} IS NOT NULL"] if self.distinct else []
+        changes += [] if self.amount == "1" else [f"{self.amount} <> 0"]
+        return " AND ".join(f"({each})" for each in (*changes, self.condition) if each) or "true"
 
 
-def _charge(name: str, needs: Requirement) -> Mapping[str, Any]:
+@dataclass(frozen=True)
+class Sum:
+    """How a field of `Figures` is read.
+
+    Attributes:
+        line: What its events are about.
+        terms: What it adds up, by source.
+        needs: What it needs of the table.
+    """
+
+    line: Line
+    terms: Mapping[Source, Term]
+    needs: Requirement | None = None
+
+
+@dataclass(frozen=True)
+class Composition:
+    """How a figure follows from the fields of `Figures`: a signed sum of some, which may be divided by another.
+
+    Attributes:
+        parts: Name of a field -> its sign. What the table cannot tell of them counts as 0, but for the first: without
+            it the figure is not known.
+        divisor: Name of the field that the sum is divided by; "" for none.
+    """
+
+    parts: Mapping[str, int]
+    divisor: str = ""
+
+
+_NET_SALES = {"gross_sales": 1, "discounts": -1, "returns": -1, "cancellations": -1}
+_TOTAL_SALES = {**_NET_SALES, **dict.fromkeys(("adjustments", "shipping", "taxes", "duties", "fees", "tips"), 1)}
+_TOTALS = {"charged": 1, "returns": -1, "cancellations": -1, "adjustments": 1}  # with shipping and taxes
+_COMPOSITIONS: Mapping[str, Composition] = {
+    "net_sales": Composition(_NET_SALES),
+    "total_sales": Composition(_TOTAL_SALES),
+    "average_order_value": Composition({"gross_sales": 1, "discounts": -1}, "orders"),
+    "refund_rate": Composition({"returned_orders": 1}, "orders"),
+    "returning_customer_rate": Composition({"returning_customers": 1}, "customers"),
+    "time_to_fulfil": Composition({"fulfilment_seconds": 1}, "fulfilled"),
+}
+
+
+def _sum(line: Line, needs: Requirement | None, **terms: Term) -> Mapping[str, Any]:
+    """Metadata of a field; `terms` are by source."""
+    return {"sum": Sum(line, cast(Mapping[Source, Term], terms), needs)}
+
+
+def _charge(line: Line, name: str, needs: Requirement) -> Mapping[str, Any]:
     """How a charge of orders is read, of which refunds and cancellations give back a part."""
-    return _sum({"orders": f"sum({name})", "reversals": f"sum({name})"}, needs)
+    return _sum(line, needs, orders=Term(name), reversals=Term(name))
 
 
 @dataclass(frozen=True)
@@ -64,30 +155,39 @@ class Figures:
         units: Pieces of all line items, gift cards excluded.
     """
 
-    orders: int = field(default=0, metadata=_sum({"orders": "count(*)"}))
-    gross_sales: Amount = field(default=_ZERO, metadata=_sum({"orders": "sum(gross)"}, "gross sales"))
-    discounts: Amount = field(default=_ZERO, metadata=_sum({"orders": "sum(discounts)"}, "discounts"))
-    returns: Amount = field(default=_ZERO, metadata=_sum({"reversals": "sum(returns)"}, "returns"))
-    cancellations: Amount = field(default=_ZERO, metadata=_sum({"reversals": "sum(cancellations)"}, "cancellations"))
-    adjustments: Amount = field(default=_ZERO, metadata=_sum({"reversals": "sum(adjustments)"}, "adjustments"))
-    shipping: Amount = field(default=_ZERO, metadata=_charge("shipping", "shipping"))
-    taxes: Amount = field(default=_ZERO, metadata=_charge("tax", "taxes"))
-    duties: Amount = field(default=_ZERO, metadata=_charge("duties", "duties"))
-    fees: Amount = field(default=_ZERO, metadata=_charge("fees", "fees"))
-    tips: Amount = field(default=_ZERO, metadata=_charge("tips", "tips"))
-    gift_cards_sold: Amount = field(default=_ZERO, metadata=_charge("gift_cards", "gift cards"))
-    charged: Amount = field(default=_ZERO, metadata=_sum({"orders": "sum(charged)"}, "total sales"))
-    returned_orders: Count = field(default=0, metadata=_sum({"orders": "count(*) FILTER (returned)"}, "returns"))
-    customers: Count = field(default=0, metadata=_sum({"customers": "count(DISTINCT customer)"}, "customers"))
+    orders: int = field(default=0, metadata=_sum("order", None, orders=Term()))
+    gross_sales: Amount = field(default=_ZERO, metadata=_sum("product", "gross sales", orders=Term("gross")))
+    discounts: Amount = field(default=_ZERO, metadata=_sum("discount", "discounts", orders=Term("discounts")))
+    returns: Amount = field(default=_ZERO, metadata=_sum("product", "returns", reversals=Term("returns")))
+    cancellations: Amount = field(
+        default=_ZERO, metadata=_sum("product", "cancellations", reversals=Term("cancellations"))
+    )
+    adjustments: Amount = field(
+        default=_ZERO, metadata=_sum("adjustment", "adjustments", reversals=Term("adjustments"))
+    )
+    shipping: Amount = field(default=_ZERO, metadata=_charge("shipping", "shipping", "shipping"))
+    taxes: Amount = field(default=_ZERO, metadata=_charge("tax", "tax", "taxes"))
+    duties: Amount = field(default=_ZERO, metadata=_charge("duty", "duties", "duties"))
+    fees: Amount = field(default=_ZERO, metadata=_charge("fee", "fees", "fees"))
+    tips: Amount = field(default=_ZERO, metadata=_charge("tip", "tips", "tips"))
+    gift_cards_sold: Amount = field(default=_ZERO, metadata=_charge("gift_card", "gift_cards", "gift cards"))
+    charged: Amount = field(default=_ZERO, metadata=_sum("total", "total sales", orders=Term("charged")))
+    returned_orders: Count = field(default=0, metadata=_sum("order", "returns", orders=Term(condition="returned")))
+    customers: Count = field(default=0, metadata=_sum("customer", "customers", customers=Term(distinct="customer")))
     new_customers: Count = field(
-        default=0, metadata=_sum({"customers": "count(DISTINCT customer) FILTER (NOT again)"}, "customers")
+        default=0,
+        metadata=_sum("customer", "customers", customers=Term(condition="NOT again", distinct="customer")),
     )
     returning_customers: Count = field(
-        default=0, metadata=_sum({"customers": "count(DISTINCT customer) FILTER (again)"}, "customers")
+        default=0, metadata=_sum("customer", "customers", customers=Term(condition="again", distinct="customer"))
     )
-    fulfilled: Count = field(default=0, metadata=_sum({"orders": "count(fulfilling)"}, "fulfilment time"))
-    fulfilment_seconds: Count = field(default=0, metadata=_sum({"orders": "sum(fulfilling)"}, "fulfilment time"))
-    units: Count = field(default=0, metadata=_sum({"units": "sum(quantity)"}, "products"))
+    fulfilled: Count = field(
+        default=0, metadata=_sum("order", "fulfilment time", orders=Term(condition="fulfilling IS NOT NULL"))
+    )
+    fulfilment_seconds: Count = field(
+        default=0, metadata=_sum("fulfilment", "fulfilment time", orders=Term("fulfilling"))
+    )
+    units: Count = field(default=0, metadata=_sum("product", "products", units=Term("quantity")))
 
     @property
     def found(self) -> bool:
@@ -95,39 +195,44 @@ class Figures:
         counted = (self.orders, self.returns, self.cancellations, self.taxes, self.shipping, self.units)
         return any(map(or_zero, counted))
 
-    @property
-    def net_sales(self) -> Amount:
-        """Gross sales - discounts - returns - cancellations. What the table cannot tell of these counts as 0."""
-        if isinstance(self.gross_sales, Absent):
-            return self.gross_sales
-        reversed_sales = or_zero(self.returns) + or_zero(self.cancellations)
-        return self.gross_sales - or_zero(self.discounts) - reversed_sales
-
-    @property
-    def total_sales(self) -> Amount:
-        """Net sales + adjustments + shipping + taxes + duties + fees + tips.
+    def composition(self, name: str) -> Composition:
+        """How a figure follows from the fields. A field follows from itself.
 
         A table that lacks shipping or taxes has them in the totals of its orders.
         """
-        parts = (self.shipping, self.taxes, self.duties, self.fees, self.tips)
-        whole = not isinstance(self.shipping, Absent) and not isinstance(self.taxes, Absent)
-        if whole and not isinstance(self.net_sales, Absent):
-            return self.net_sales + or_zero(self.adjustments) + sum(map(or_zero, parts), _ZERO)
-        if isinstance(self.charged, Absent):
-            return self.charged
-        return self.charged - or_zero(self.returns) - or_zero(self.cancellations) + or_zero(self.adjustments)
+        whole = all(not isinstance(part, Absent) for part in (self.gross_sales, self.shipping, self.taxes))
+        if name == "total_sales" and not whole:
+            return Composition(_TOTALS)
+        return _COMPOSITIONS.get(name, Composition({name: 1}))
+
+    def value(self, name: str) -> Value:
+        """A figure by its name: a field, or what `composition` makes of some."""
+        composition = self.composition(name)
+        first = getattr(self, next(iter(composition.parts)))
+        if isinstance(first, Absent):
+            return first
+        added = sum(sign * or_zero(getattr(self, part)) for part, sign in composition.parts.items())
+        return ratio(added, getattr(self, composition.divisor)) if composition.divisor else added
+
+    @property
+    def net_sales(self) -> Amount:
+        """Gross sales - discounts - returns - cancellations."""
+        return cast(Amount, self.value("net_sales"))
+
+    @property
+    def total_sales(self) -> Amount:
+        """Net sales + adjustments + shipping + taxes + duties + fees + tips."""
+        return cast(Amount, self.value("total_sales"))
 
     @property
     def average_order_value(self) -> Amount:
         """(Gross sales - discounts) / orders."""
-        if isinstance(self.gross_sales, Absent):
-            return self.gross_sales
-        return ratio(self.gross_sales - or_zero(self.discounts), self.orders)
+        return cast(Amount, self.value("average_order_value"))
 
     @property
     def refund_rate(self) -> Amount:
         """Orders of the period of which goods came back, at any time / orders of the period."""
-        return ratio(self.returned_orders, self.orders)
+        return cast(Amount, self.value("refund_rate"))
 
     @property
     def returning_customer_rate(self) -> Amount:
@@ -135,12 +240,12 @@ class Figures:
 
         https://help.shopify.com/en/manual/reports-and-analytics/shopify-reports/report-types/customers-reports
         """
-        return ratio(self.returning_customers, self.customers)
+        return cast(Amount, self.value("returning_customer_rate"))
 
     @property
     def time_to_fulfil(self) -> Amount:
         """Seconds from order to fulfilment, on average over the fulfilled orders."""
-        return ratio(self.fulfilment_seconds, self.fulfilled)
+        return cast(Amount, self.value("time_to_fulfil"))
 
 
 @dataclass(frozen=True)
@@ -158,10 +263,18 @@ class Group:
     figures: Figures
 
 
+SUMS: Mapping[str, Sum] = {each.name: each.metadata["sum"] for each in fields(Figures)}
+"""Field of `Figures` -> how it is read."""
+
+
 def select_sums(*sources: Source) -> str:
     """The terms of a SELECT for all sums of some sources, each with its name in `Figures`."""
-    terms = ((each.name, each.metadata["sql"]) for each in fields(Figures))
-    return ", ".join(f"{sql[source]} AS {name}" for name, sql in terms for source in sources if source in sql)
+    return ", ".join(
+        f"{terms[source].aggregate} AS {name}"
+        for name, terms in ((name, each.terms) for name, each in SUMS.items())
+        for source in sources
+        if source in terms
+    )
 
 
 def add_sums(sums: dict[str, Any], more: Mapping[str, Any]) -> None:
@@ -180,11 +293,11 @@ def from_sums(sums: Mapping[str, Any], sources: Collection[Source], missing: Col
         missing: What the table does not have.
     """
     values: dict[str, Any] = {}
-    for each in fields(Figures):
-        if each.metadata["needs"] in missing:
-            values[each.name] = Absent.NO_COLUMN
-        elif each.metadata["sql"].keys().isdisjoint(sources):
-            values[each.name] = Absent.NOT_REQUESTED
-        elif sums.get(each.name) is not None:
-            values[each.name] = sums[each.name]
+    for name, each in SUMS.items():
+        if each.needs in missing:
+            values[name] = Absent.NO_COLUMN
+        elif each.terms.keys().isdisjoint(sources):
+            values[name] = Absent.NOT_REQUESTED
+        elif sums.get(name) is not None:
+            values[name] = sums[name]
     return Figures(**values)

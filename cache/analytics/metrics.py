@@ -42,8 +42,7 @@ class Metric:
 
     def value(self, figures: Figures) -> Value:
         """The metric out of figures."""
-        value: Value = getattr(figures, self.id)
-        return value
+        return figures.value(self.id)
 
     def note(self, figures: Figures) -> str:
         """What the table cannot tell of it; "" where it tells all."""
