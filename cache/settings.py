@@ -25,6 +25,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 YEAR = 525_600  # minutes
 
 WeekStart = Literal["monday", "sunday"]
+CancelledOrders = Literal["reversed", "excluded"]
 
 
 def from_checkout(path: str | Path) -> Path:
@@ -181,6 +182,11 @@ class Settings(BaseSettings):
     )
     shop_timezone: str = Field("UTC", description="IANA time zone in which figures begin and end days.")
     week_start: WeekStart = Field("monday", description="First day of a week in figures: `monday` or `sunday`.")
+    cancelled_orders: CancelledOrders = Field(
+        "reversed",
+        description="`reversed`: a cancelled order counts on its day and is reversed on the day of the cancellation. "
+        "`excluded`: it counts in no figure.",
+    )
     shop_currency: str | None = Field(
         None, description="Currency of figures where none is chosen. Default: the one with the most orders."
     )

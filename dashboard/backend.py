@@ -42,7 +42,7 @@ class Backend:
         opened = open_cache(settings.cache_url, settings.kept_dir)
         secret = opened.documents.read(API_KEYS).secret
         passwords = Passwords(settings, secret) if settings.dashboard_password else None
-        orders = OrdersLoader(opened, settings.shop_timezone, settings.week_start)
+        orders = OrdersLoader(opened, settings.shop_timezone, settings.week_start, settings.cancelled_orders)
         return cls(opened, settings, secret, passwords, orders)
 
 

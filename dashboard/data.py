@@ -26,7 +26,7 @@ MAX_VALUES = 200  # maximum number of values that a filter offers
 
 
 def _key(orders: Orders) -> str:
-    return f"{orders.generation} {orders.timezone} {orders.setup.model_dump_json()}"
+    return f"{orders.generation} {orders.timezone} {orders.cancelled_orders} {orders.setup.model_dump_json()}"
 
 
 _HASH: dict[str | type[Any], Callable[[Any], Any]] = {Orders: _key}

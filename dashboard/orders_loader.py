@@ -7,8 +7,8 @@ import weakref
 
 from cache.analytics.orders import Orders
 from cache.interpretation.chosen_reading import reading_in_use
-from cache.reading import StoredReading
-from cache.settings import WeekStart
+from cache.reading import Reading, StoredReading
+from cache.settings import CancelledOrders, WeekStart
 from cache.storage.documents import READING, SETUP
 from cache.storage.snapshot import Snapshot
 from cache.storage.store import Cache
@@ -21,17 +21,25 @@ MAX_SAMPLES = 4  # kept in memory
 class OrdersLoader:
     """Loads orders out of a cache. Every method may be called from any thread."""
 
-    def __init__(self, cache: Cache, timezone: str, week_start: WeekStart = "monday") -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        timezone: str,
+        week_start: WeekStart = "monday",
+        cancelled_orders: CancelledOrders = "reversed",
+    ) -> None:
         """Loads nothing yet.
 
         Args:
             cache: The cache.
             timezone: IANA zone of the shop's clock, where the settings of the table name none.
             week_start: The first day of a week.
+            cancelled_orders: The setting CANCELLED_ORDERS.
         """
         self._cache = cache
         self._timezone = timezone
         self._week_start: WeekStart = week_start
+        self._cancelled_orders: CancelledOrders = cancelled_orders
         self._lock = threading.Lock()
         self._newest: tuple[tuple[int, Setup, StoredReading], Orders] | None = None
         self._samples: dict[tuple[int, str], Orders] = {}  # the one used last is at the end
@@ -55,7 +63,7 @@ class OrdersLoader:
                 before = self._newest[1] if self._newest else None
                 snapshot = self._cache.snapshots.open()
                 reading = reading_in_use(self._cache, snapshot, setup)
-                orders = Orders(snapshot, self._timezone, setup, before, self._week_start, reading)
+                orders = self._read(snapshot, setup, before, reading)
                 weakref.finalize(orders, orders.facts.close).atexit = False
                 self._newest = ((generation, setup, self._cache.documents.read(READING)), orders)
             return self._newest[1]
@@ -68,11 +76,16 @@ class OrdersLoader:
         """
         key = (generation, setup.model_dump_json())
         with self._lock:
-            orders = self._samples.pop(key, None) or Orders(self._newest_rows(generation), self._timezone, setup)
+            orders = self._samples.pop(key, None) or self._read(self._newest_rows(generation), setup)
             self._samples[key] = orders
             while len(self._samples) > MAX_SAMPLES:
                 del self._samples[next(iter(self._samples))]
             return orders
+
+    def _read(
+        self, snapshot: Snapshot, setup: Setup, before: Orders | None = None, reading: Reading | None = None
+    ) -> Orders:
+        return Orders(snapshot, self._timezone, setup, before, self._week_start, reading, self._cancelled_orders)
 
     def _newest_rows(self, generation: int) -> Snapshot:
         """A generation cut down to its last segments."""

@@ -13,6 +13,7 @@ from schema_corpus import Schema
 
 from cache.analytics.orders import Orders
 from cache.schema import Column
+from cache.settings import CancelledOrders
 from cache.table_setup import Setup
 from scraper.table.describe import make_column, type_parts
 
@@ -49,7 +50,11 @@ def _nested(value: str) -> bool:
 
 @contextmanager
 def schema_orders(
-    schema: Schema, rows: Sequence[Row] | None = None, setup: Setup | None = None, segments: int = 1
+    schema: Schema,
+    rows: Sequence[Row] | None = None,
+    setup: Setup | None = None,
+    segments: int = 1,
+    cancelled_orders: CancelledOrders = "reversed",
 ) -> Iterator[Orders]:
     """The orders of a schema, by default in the order of its key, as the scraper copies them."""
     columns = columns_of(schema)
@@ -58,7 +63,7 @@ def schema_orders(
     with TemporaryDirectory() as folder:
         cache = cache_in(folder)
         publish(cache, as_copied(rows or in_key_order(schema), columns), columns=columns, segments=segments)
-        opened = Orders(cache.snapshots.open(), "UTC", setup)
+        opened = Orders(cache.snapshots.open(), "UTC", setup, cancelled_orders=cancelled_orders)
         yield opened
         opened.close()
         cache.close()

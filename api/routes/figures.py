@@ -125,6 +125,7 @@ class FiguresEndpoints:
             setup=await run_in_threadpool(self._cache.documents.read, SETUP),
             timezone=self._settings.shop_timezone,
             week_start=self._settings.week_start,
+            cancelled_orders=self._settings.cancelled_orders,
             main_currency=self._settings.shop_currency or "",
             personal=view.personal,
         )

@@ -41,7 +41,8 @@ class FactTables:
         reversals: SQL name of the table of refunds and cancellations: key, segment, kind, local, the amounts by which
             they change figures (see money_sql.reversals).
         lines: SQL name of the table of line items: key, segment, sku, title, quantity, price, amount (without tax).
-        left_out: SQL name of the table of rows that are no orders: key, segment, why (`test`, `deleted`, `draft`).
+        left_out: SQL name of the table of rows that are no orders: key, segment, why (`test`, `deleted`, `draft`,
+            `cancelled`).
         rows: SQL name of the view of the source, one row an order, with its key as `KEY`.
     """
 

@@ -90,7 +90,7 @@ _METRICS = (
         id="orders",
         label="Orders",
         unit="count",
-        formula="Orders placed. Cancelled and unpaid ones are included; test orders, drafts and deleted ones are not.",
+        formula="Orders placed, paid or not. Test orders and other rows that are named as excluded do not count.",
     ),
     Metric(
         id="average_order_value",

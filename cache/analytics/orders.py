@@ -1,7 +1,8 @@
 """The orders of one generation: their figures, by Shopify's definitions, and the orders themselves.
 
-Amounts are exact decimals, days are the shop's. Test orders are excluded; cancelled, pending and unpaid ones count, as
-Shopify counts them. Amounts in different currencies are never added: callers filter by one.
+Amounts are exact decimals, days are the shop's. Test orders are excluded. Pending and unpaid ones count, as Shopify
+counts them, and cancelled ones unless CANCELLED_ORDERS excludes them. Amounts in different currencies are never added:
+callers filter by one.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from cache.interpretation.requirements import missing
 from cache.interpretation.role_sql import RoleSql
 from cache.query.filters import Condition
 from cache.reading import Reading
-from cache.settings import WeekStart
+from cache.settings import CancelledOrders, WeekStart
 from cache.storage.snapshot import Snapshot
 from cache.table_setup import NO_SETUP, Setup
 
@@ -35,7 +36,7 @@ class Orders:
         missing: What the table does not have -> a sentence that names the missing column.
         reading: What the columns mean.
         roles: Role -> the column that plays it.
-        left_out: How many rows are no orders, by reason: `test`, `deleted`, `draft`.
+        left_out: How many rows are no orders, by reason: `test`, `deleted`, `draft`, `cancelled`.
         countries: Names of countries by their values of the dimension `country`.
     """
 
@@ -47,6 +48,7 @@ class Orders:
         before: Orders | None = None,
         week_start: WeekStart = "monday",
         reading: Reading | None = None,
+        cancelled_orders: CancelledOrders = "reversed",
     ) -> None:
         """Reads the tables of facts.
 
@@ -58,6 +60,7 @@ class Orders:
                 set-up are the same.
             week_start: The first day of a week.
             reading: What the columns mean; None: the data of this generation decides.
+            cancelled_orders: The setting CANCELLED_ORDERS.
         """
         self.generation = snapshot.generation
         self.columns = snapshot.columns
@@ -65,14 +68,15 @@ class Orders:
         self.timezone = setup.timezone or timezone
         self.week_start: WeekStart = week_start
         self.setup = setup
+        self.cancelled_orders: CancelledOrders = cancelled_orders
         synced_timezone = snapshot.manifest.source.timezone
         source_timezone = setup.source_timezone or synced_timezone
         self.reading = reading or choose_reading(snapshot, setup, source_timezone)
-        sql = RoleSql(snapshot.columns, self.reading, self.timezone, source_timezone, synced_timezone)
+        sql = RoleSql(snapshot.columns, self.reading, self.timezone, source_timezone, synced_timezone, cancelled_orders)
         self.roles = sql.roles
         self.missing = missing(self.roles, self.reading.gift_cards)
         used = self.reading.model_copy(update={"adds_up": None, "orders": 0, "questions": ()})
-        self._read_by = (snapshot.columns, self.timezone, synced_timezone, setup, used)
+        self._read_by = (snapshot.columns, self.timezone, synced_timezone, setup, used, cancelled_orders)
         reusable = before.facts if before and before._read_by == self._read_by else None
         self.facts: FactTables = FactTables(snapshot, sql, reusable)
         self.left_out = self._left_out()

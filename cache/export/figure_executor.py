@@ -81,7 +81,9 @@ class FigureExecutor:
             before = self._orders
             snapshot = self._cache.snapshots.open(source.generation)
             reading = reading_in_use(self._cache, snapshot, source.setup)
-            self._orders = Orders(snapshot, source.timezone, source.setup, before, source.week_start, reading)
+            self._orders = Orders(
+                snapshot, source.timezone, source.setup, before, source.week_start, reading, source.cancelled_orders
+            )
             self._source, self._stored_reading = source, self._read_stored()
             if before:
                 before.close()

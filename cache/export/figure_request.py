@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from cache.analytics.figure_query import FigureQuery
 from cache.export.row_format import FileFormat
-from cache.settings import WeekStart
+from cache.settings import CancelledOrders, WeekStart
 from cache.table_setup import Setup
 
 
@@ -21,6 +21,7 @@ class OrdersSource(BaseModel, frozen=True):
         setup: The set-up of the table.
         timezone: IANA name of the shop's time zone, where the set-up has none.
         week_start: The first day of a week.
+        cancelled_orders: The setting CANCELLED_ORDERS.
         main_currency: The currency that figures are in, where neither the query nor the set-up names one.
         personal: Names of the columns with personal data.
     """
@@ -29,6 +30,7 @@ class OrdersSource(BaseModel, frozen=True):
     setup: Setup
     timezone: str
     week_start: WeekStart
+    cancelled_orders: CancelledOrders
     main_currency: str
     personal: frozenset[str]
 

@@ -20,6 +20,7 @@ from cache.interpretation.role_sql import RoleSql
 from cache.interpretation.source_rows import union
 from cache.query.filters import Condition
 from cache.reading import Reading
+from cache.settings import CancelledOrders
 from cache.storage.snapshot import PARQUET, Snapshot
 from cache.table_setup import Setup
 
@@ -33,6 +34,7 @@ class OrderSelection(BaseModel, frozen=True):
         conditions: Conditions on the order's dimensions.
         search: Text to search orders for.
         masked: Columns that are not searched, since they are hidden.
+        cancelled_orders: The setting CANCELLED_ORDERS.
     """
 
     timezone: str
@@ -40,6 +42,7 @@ class OrderSelection(BaseModel, frozen=True):
     conditions: tuple[Condition, ...] = ()
     search: str = ""
     masked: frozenset[str] = frozenset()
+    cancelled_orders: CancelledOrders = "reversed"
 
     def row_numbers(
         self, database: duckdb.DuckDBPyConnection, snapshot: Snapshot, setup: Setup, reading: Reading
@@ -57,7 +60,8 @@ class OrderSelection(BaseModel, frozen=True):
         """
         synced_timezone = snapshot.manifest.source.timezone
         source_timezone = setup.source_timezone or synced_timezone
-        roles = RoleSql(snapshot.columns, reading, setup.timezone or self.timezone, source_timezone, synced_timezone)
+        timezone = setup.timezone or self.timezone
+        roles = RoleSql(snapshot.columns, reading, timezone, source_timezone, synced_timezone, self.cancelled_orders)
         source = _numbered(snapshot, roles)
         orders = _orders(roles, snapshot, source)
         matching, search_parameters = self._searched(orders, roles)

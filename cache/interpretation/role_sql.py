@@ -14,6 +14,7 @@ from cache.interpretation.source_rows import SourceColumns
 from cache.interpretation.text_values import AMOUNT, amount_sql, instant_sql
 from cache.reading import Reading
 from cache.schema import Column
+from cache.settings import CancelledOrders
 
 
 class RoleSql:
@@ -27,7 +28,13 @@ class RoleSql:
     """
 
     def __init__(
-        self, columns: Sequence[Column], reading: Reading, timezone: str, source_timezone: str, synced_timezone: str
+        self,
+        columns: Sequence[Column],
+        reading: Reading,
+        timezone: str,
+        source_timezone: str,
+        synced_timezone: str,
+        cancelled_orders: CancelledOrders = "reversed",
     ) -> None:
         """Compiles nothing yet.
 
@@ -37,6 +44,7 @@ class RoleSql:
             timezone: IANA zone of the shop's clock.
             source_timezone: IANA zone of times that name none.
             synced_timezone: IANA zone by which the sync read DATETIME columns.
+            cancelled_orders: The setting CANCELLED_ORDERS.
         """
         by_name = {column.name: column for column in columns}
         self.reading = reading
@@ -46,6 +54,7 @@ class RoleSql:
         self.timezone = timezone
         self._source_timezone = source_timezone
         self._synced_timezone = synced_timezone
+        self._cancelled_orders = cancelled_orders
 
     def dimensions(self) -> dict[str, str]:
         """SQL of what orders are grouped and filtered by, by name; NULL, or an empty text, where the table has none."""
@@ -63,11 +72,16 @@ class RoleSql:
         }
 
     def left_out(self) -> str:
-        """SQL of why a row is no order: `test`, `deleted`, `draft`; NULL for an order."""
+        """SQL of why a row is no order: `test`, `deleted`, `draft`, `cancelled`; NULL for an order."""
+        cancelled = (
+            f"WHEN {self.instant('cancelled_at')} IS NOT NULL THEN 'cancelled' "
+            if self._cancelled_orders == "excluded"
+            else ""
+        )
         return (
             f"CASE WHEN {self.flag('deleted')} THEN 'deleted' WHEN {self.flag('test')} THEN 'test' "
             f"WHEN lower({self.text('order_status')}) IN ({_DRAFTS}) THEN 'draft' "
-            f"WHEN lower({self.text('draft_status')}) IN ('open', 'invoice_sent') THEN 'draft' END"
+            f"WHEN lower({self.text('draft_status')}) IN ('open', 'invoice_sent') THEN 'draft' {cancelled}END"
         )
 
     @property

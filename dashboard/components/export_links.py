@@ -34,7 +34,14 @@ def download_button(
     """
     masked = session.visitor.masked_columns(orders)
     timezone = session.settings.shop_timezone
-    selection = OrderSelection(timezone=timezone, span=span, conditions=conditions, search=search, masked=masked)
+    selection = OrderSelection(
+        timezone=timezone,
+        span=span,
+        conditions=conditions,
+        search=search,
+        masked=masked,
+        cancelled_orders=orders.cancelled_orders,
+    )
     links = "".join(
         f'<li><a href="{escape(export_url(session.backend.secret, orders.generation, selection, format))}">{label}</a>'
         f": {description}</li>"

@@ -6,7 +6,8 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from itertools import product
+from typing import Any, NamedTuple, get_args
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -19,12 +20,14 @@ from cache.analytics.orders import Orders
 from cache.analytics.periods import Span
 from cache.analytics.values import Absent
 from cache.query.filters import Condition
+from cache.settings import CancelledOrders
 from lab import Lab
 from lab.data.catalogue import PRODUCTS
 from lab.data.table import COLUMNS
 
 ZONES = ("UTC", "Europe/Berlin", "America/Los_Angeles")
-FILTERS = 50
+CURRENCIES = {"USD": False, "CAD": False, "EUR": True, "JPY": True}
+"""Whether prices in a currency include tax."""
 _CHOICES = {
     "status": ("financial_status", ("paid", "pending", "refunded", "partially_refunded", "voided")),
     "channel": ("source_name", ("web", "iphone", "pos", "amazon")),
@@ -39,15 +42,18 @@ _CHOICES = {
 
 
 @pytest.fixture(scope="module")
-def opened(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Orders]]:
-    """The lab's orders, read by a direct connection and published; by time zone."""
+def opened(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, CancelledOrders], Orders]]:
+    """The lab's orders, read by a direct connection and published; by time zone and CANCELLED_ORDERS."""
     with lab.connect() as connection, connection.cursor() as cursor:
         listed = ", ".join(f"CAST(`{name}` AS CHAR)" for name in COLUMNS)
         cursor.execute(f"SELECT {listed} FROM orders ORDER BY id")
         rows = [dict(zip(COLUMNS, row, strict=True)) for row in cursor.fetchall()]
     cache = cache_in(tmp_path_factory.mktemp("cache"))
     publish(cache, rows, columns=SHOP_COLUMNS, segments=5)
-    found = {zone: Orders(cache.snapshots.open(), zone) for zone in ZONES}
+    found = {
+        (zone, cancelled): Orders(cache.snapshots.open(), zone, cancelled_orders=cancelled)
+        for zone, cancelled in product(ZONES, get_args(CancelledOrders))
+    }
     yield found
     for orders in found.values():
         orders.close()
@@ -58,34 +64,65 @@ def utc(local: datetime, zone: str) -> str:
     return local.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def asked(number: int) -> tuple[str, Span, dict[str, str], Returns]:
-    """A zone, a period (half of them over a change of summer time), a currency and filters, and the switch."""
+class Question(NamedTuple):
+    """Which figures: one case for each combination of the first four."""
+
+    zone: str
+    returns: Returns
+    cancelled: CancelledOrders
+    currency: str
+    span: Span
+    filters: dict[str, str]
+
+    def __str__(self) -> str:
+        return " ".join(self[:4])
+
+
+def question(number: int, zone: str, returns: Returns, cancelled: CancelledOrders, currency: str) -> Question:
+    """A period (half of them over a change of summer time) and filters for a combination."""
     rng = random.Random(number)
     change = rng.choice([datetime(2026, 3, 8), datetime(2026, 3, 29), datetime(2025, 10, 26), datetime(2025, 11, 2)])
-    start = change - timedelta(rng.randrange(3)) if number % 2 else datetime(2024, 1, 1) + timedelta(rng.randrange(600))
+    other = datetime(2024, 1, 1) + timedelta(rng.randrange(600))
+    start = rng.choice([change - timedelta(rng.randrange(3)), other])
     span = Span(start, start + timedelta(rng.choice([1, 2, 30, 200, 400])))
     chosen = rng.sample(sorted(_CHOICES), rng.choice([0, 0, 1, 1, 2]))
     filters = {name: rng.choice(_CHOICES[name][1]) for name in chosen}
-    returns: Returns = "ordered" if number // 2 % 2 else "returned"
-    return ZONES[number % 3], span, {"currency": rng.choice(["USD", "EUR", "GBP", "JPY"]), **filters}, returns
+    return Question(zone, returns, cancelled, currency, span, {"currency": currency, **filters})
 
 
-@pytest.mark.parametrize("number", range(FILTERS))
-def test_metrics_are_those_of_mariadb(lab: Lab, opened: dict[str, Orders], number: int) -> None:
-    zone, span, filters, returns = asked(number)
-    conditions = [Condition(name, "eq", value) for name, value in filters.items()]
-    found = opened[zone].figures(span, conditions, returns, units=True)
-    there = computed(lab, zone, span, filters, returns)
-    assert {name: getattr(found, name) for name in there} == there
+QUESTIONS = [
+    question(number, *combination)
+    for number, combination in enumerate(product(ZONES, get_args(Returns), get_args(CancelledOrders), CURRENCIES))
+]
 
 
-def computed(lab: Lab, zone: str, span: Span, filters: dict[str, str], returns: Returns) -> dict[str, Any]:
+@pytest.mark.parametrize("question", QUESTIONS, ids=str)
+def test_metrics_are_those_of_mariadb(
+    lab: Lab, opened: dict[tuple[str, CancelledOrders], Orders], question: Question
+) -> None:
+    conditions = [Condition(name, "eq", value) for name, value in question.filters.items()]
+    orders = opened[question.zone, question.cancelled]
+    figures = orders.figures(question.span, conditions, question.returns, units=True)
+    expected = computed(lab, question)
+    assert {name: getattr(figures, name) for name in expected} == expected
+
+
+def test_prices_of_the_shop_include_tax_in_some_currencies_only(lab: Lab) -> None:
+    with lab.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT DISTINCT currency, taxes_included FROM orders")
+        included = {currency: bool(flag) for currency, flag in cursor.fetchall()}
+    assert included.items() >= CURRENCIES.items()
+
+
+def computed(lab: Lab, question: Question) -> dict[str, Any]:
     """The figures by MariaDB, in SQL that shares nothing with the product's.
 
     Prices of some orders include tax. The tax of their shipping is its share of the whole, rounded to cents.
     """
-    start, end = (utc(bound, zone) for bound in span)
-    where, values = " AND ".join(["test = 0", *map(_holds, filters)]), list(filters.values())
+    start, end = (utc(bound, question.zone) for bound in question.span)
+    ended = "NULLIF(cancelled_at, '0000-00-00 00:00:00')"
+    is_order = f"test = 0 AND {ended} IS NULL" if question.cancelled == "excluded" else "test = 0"
+    where, values = " AND ".join([is_order, *map(_holds, question.filters)]), list(question.filters.values())
     goods = (
         "(SELECT SUM(l.price * l.quantity) FROM JSON_TABLE(line_items, '$[*]' COLUMNS "
         "(price DECIMAL(12,2) PATH '$.price', quantity INT PATH '$.quantity')) AS l)"
@@ -95,10 +132,9 @@ def computed(lab: Lab, zone: str, span: Span, filters: dict[str, str], returns: 
     )
     buyer = "COALESCE(CAST(customer_id AS CHAR), NULLIF(LOWER(email), ''))"
     earlier = (
-        f"EXISTS (SELECT 1 FROM orders AS e WHERE e.test = 0 AND {_of('e', buyer)} = {_of('o', buyer)} "
+        f"EXISTS (SELECT 1 FROM orders AS e WHERE {_of('e', is_order)} AND {_of('e', buyer)} = {_of('o', buyer)} "
         "AND (e.processed_at, e.id) < (o.processed_at, o.id))"
     )
-    ended = "NULLIF(cancelled_at, '0000-00-00 00:00:00')"
     priced = f"SELECT o.*, {goods} AS goods, {pieces} AS pieces, {earlier} AS again, {ended} AS ended FROM orders AS o"
     taxed = (
         "SELECT p.*, IF(taxes_included, COALESCE(ROUND(total_tax * total_shipping / "
@@ -119,7 +155,7 @@ def computed(lab: Lab, zone: str, span: Span, filters: dict[str, str], returns: 
     )
     counted = f"(o.ended IS NULL OR {at} < o.ended)"
     given_back = f"(SELECT COALESCE(SUM(r.amount), 0) FROM {refunds} WHERE {counted})"
-    day = at if returns == "returned" else "o.processed_at"
+    day = at if question.returns == "returned" else "o.processed_at"
 
     def inside(moment: str) -> str:
         return f"{moment} >= '{start}' AND {moment} < '{end}'"
@@ -176,4 +212,6 @@ def _holds(name: str) -> str:
 
 
 def _of(table: str, expression: str) -> str:
-    return expression.replace("customer_id", f"{table}.customer_id").replace("email", f"{table}.email")
+    for name in ("customer_id", "email", "test", "cancelled_at"):
+        expression = expression.replace(name, f"{table}.{name}")
+    return expression

@@ -59,6 +59,7 @@ def request(generation: int = 1, **query: Any) -> FigureRequest:
         setup=NO_SETUP,
         timezone="UTC",
         week_start="monday",
+        cancelled_orders="reversed",
         main_currency="",
         personal=frozenset(),
     )
