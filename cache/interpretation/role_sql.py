@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cache.currencies import UNUSUAL_DECIMALS, USUAL_DECIMALS
 from cache.interpretation.source_rows import SourceColumns
 from cache.interpretation.text_values import AMOUNT, amount_sql, instant_sql
 from cache.reading import Reading
 from cache.schema import Column
 from cache.settings import CancelledOrders
+from cache.sql import literal
 
 
 class RoleSql:
@@ -65,7 +67,7 @@ class RoleSql:
             "fulfilment": self.text("fulfillment_status"),
             "channel": self.text("channel"),
             "country": self._country(),
-            "currency": f"upper(trim({self.text('currency')}))",
+            "currency": self._currency(),
             "discount": self.text("discount_code"),
             "customer": self._customer(),
             "fulfilling": f"epoch({self.instant('fulfilled_at')} - {self.instant('created_at')})::BIGINT",
@@ -143,7 +145,7 @@ class RoleSql:
             case "decimal":
                 return column
             case "float" | "double":  # the shortest number that reads the same: 12345.67, where FLOAT holds 12345.6699
-                return f"round(try_cast({column}::VARCHAR AS {AMOUNT}), 2)"
+                return self._rounded(f"try_cast({column}::VARCHAR AS {AMOUNT})")
             case "text":
                 return amount_sql(column, self.reading.amounts.get(self.roles[role].name, "point"))
             case "json":
@@ -151,6 +153,24 @@ class RoleSql:
         return f"try_cast({column} AS {AMOUNT})"
 
     # -- values
+
+    def _currency(self) -> str:
+        """SQL of the ISO 4217 code of a row's currency; '' where it has none."""
+        return f"upper(trim({self.text('currency')}))"
+
+    def _rounded(self, amount: str) -> str:
+        """SQL of an amount with the decimals of its currency.
+
+        Follow-up rows of line items may leave the currency to the first row of their order: they are not rounded.
+        """
+        usual = f"round({amount}, {USUAL_DECIMALS})"
+        if "currency" not in self.roles:
+            return usual
+        cases = " ".join(
+            f"WHEN {self._currency()} IN ({', '.join(map(literal, codes))}) THEN round({amount}, {decimals})"
+            for decimals, codes in UNUSUAL_DECIMALS.items()
+        )
+        return f"CASE {cases} WHEN {self._currency()} = '' THEN {amount} ELSE {usual} END::{AMOUNT}"
 
     def _customer(self) -> str:
         """SQL of a number for the customer: a hash of customer number, else of e-mail; NULL without both."""

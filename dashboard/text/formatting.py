@@ -7,6 +7,8 @@ from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal, NamedTuple
 
+from cache.currencies import decimals_of
+
 Tone = Literal["green", "orange", "red", "blue", "violet", "gray"]
 
 
@@ -84,27 +86,6 @@ _SIGNS: Mapping[str, str] = {
     "PHP": "₱",
     "VND": "₫",
 }
-# Currencies of ISO 4217 that do not have two decimals.
-_NO_DECIMALS = (
-    "BIF",
-    "CLP",
-    "DJF",
-    "GNF",
-    "ISK",
-    "JPY",
-    "KMF",
-    "KRW",
-    "PYG",
-    "RWF",
-    "UGX",
-    "VND",
-    "VUV",
-    "XAF",
-    "XOF",
-    "XPF",
-)
-_THREE_DECIMALS = ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
-_DECIMALS: Mapping[str, int] = dict.fromkeys(_NO_DECIMALS, 0) | dict.fromkeys(_THREE_DECIMALS, 3)
 
 
 def sign(currency: str) -> str:
@@ -120,7 +101,7 @@ def money(amount: Decimal, currency: str, whole: bool = False) -> str:
         currency: ISO 4217 code; "" for none.
         whole: Whether to leave out the decimals.
     """
-    decimals = 0 if whole else _DECIMALS.get(currency, 2)
+    decimals = 0 if whole else decimals_of(currency)
     rounded = amount.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP)
     return f"{'-' if rounded < 0 else ''}{sign(currency)}{abs(rounded):,}"
 
