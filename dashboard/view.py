@@ -55,6 +55,7 @@ class View:
     channel: tuple[str, ...] = ()
     country: tuple[str, ...] = ()
     discount: tuple[str, ...] = ()
+    refunded: tuple[str, ...] = ()
     product: tuple[str, ...] = ()
 
     @classmethod
@@ -108,7 +109,7 @@ class View:
 
     def without_filters(self) -> View:
         """The same view with no filter set."""
-        return replace(self, status=(), fulfilment=(), channel=(), country=(), discount=(), product=())
+        return replace(self, **dict.fromkeys(FILTERS, ()))  # type: ignore[arg-type]  # the names are those of filters
 
     def toggled(self, name: FilterId, value: str) -> View:
         """The same view with a value added to a filter, or removed from it."""

@@ -126,7 +126,7 @@ class ListedMetric(FigureMetric):
 class ListedDimension(Body):
     """What figures can be grouped or filtered by."""
 
-    id: str = key("country", "`product` is a filter only.")
+    id: str = key("country", "`product` and `refunded` are filters only.")
     label: str = key("Country")
     personal: bool = key(False, "Whether it comes from a column with personal data, which masked keys may not use.")
     available: bool = key(True, "Whether the table has it.")

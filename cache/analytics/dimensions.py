@@ -12,8 +12,11 @@ from cache.query.filters import Condition, where
 from cache.schema import Column
 
 DimensionId = Literal["status", "fulfilment", "channel", "country", "currency", "discount"]
-FilterId = DimensionId | Literal["product"]
+OrderFilterId = DimensionId | Literal["refunded"]
+FilterId = OrderFilterId | Literal["product"]
 
+REFUNDED: Literal["refunded"] = "refunded"
+"""The filter by whether goods of an order came back, at any time: `yes` or `no`."""
 PRODUCT: Literal["product"] = "product"
 PRODUCT_SQL = "coalesce(nullif(sku, ''), title)"
 """What identifies the product of a line item: its SKU, without one its title."""
@@ -52,6 +55,7 @@ DIMENSIONS: Mapping[DimensionId, Dimension] = {
 
 FILTERS: Mapping[FilterId, Dimension] = {
     **{name: dimension for name, dimension in DIMENSIONS.items() if name != "currency"},
+    REFUNDED: Dimension("Refunds", "refunds", "returns"),
     PRODUCT: Dimension("Product", "product", "products"),
 }
 """What people filter by. A filter on products selects the orders with such a line item."""
@@ -59,7 +63,7 @@ FILTERS: Mapping[FilterId, Dimension] = {
 COLUMNS = tuple(
     Column(name=name, type="varchar", kind="text", nullable=False) for name in dict.fromkeys([*DIMENSIONS, *FILTERS])
 )
-"""Dimensions and products as columns of texts, for conditions."""
+"""Dimensions and filters as columns of texts, for conditions."""
 
 
 def order_filter(span: Span | None, conditions: Sequence[Condition], lines: str) -> tuple[str, list[object]]:
@@ -67,7 +71,7 @@ def order_filter(span: Span | None, conditions: Sequence[Condition], lines: str)
 
     Args:
         span: The period; None for all time.
-        conditions: Conditions on dimensions and on `PRODUCT`.
+        conditions: Conditions on `FILTERS` and the currency.
         lines: SQL of the line items, each with the `key` of its order, `sku` and `title`.
 
     Returns:

@@ -16,8 +16,9 @@ from typing import Any
 
 import duckdb
 
+from cache.analytics.dimensions import REFUNDED
 from cache.interpretation.grouping import grouped
-from cache.interpretation.money_sql import MoneySql, reversals
+from cache.interpretation.money_sql import MoneySql, refunded, reversals
 from cache.interpretation.role_sql import RoleSql
 from cache.interpretation.source_rows import union
 from cache.interpretation.text_values import AMOUNT
@@ -36,8 +37,8 @@ class FactTables:
 
     Attributes:
         orders: SQL name of the table of orders: key, segment, created_at, local (on the shop's clock), the dimensions,
-            customer, again (the customer has an earlier order), the amounts as placed, returned (goods came back),
-            fulfilling (seconds).
+            customer, again (the customer has an earlier order), the amounts as placed, refunded (goods came back:
+            `yes` or `no`), fulfilling (seconds).
         reversals: SQL name of the table of refunds and cancellations: key, segment, kind, local, the amounts by which
             they change figures (see money_sql.reversals).
         lines: SQL name of the table of line items: key, segment, sku, title, quantity, price, amount (without tax).
@@ -158,9 +159,8 @@ class FactTables:
         amounts = ", ".join(AMOUNTS)
         factor = "CASE WHEN included THEN coalesce(gross / nullif(priced, 0), 1) ELSE 1 END"
         sold = f"SELECT key, segment, {factor} AS factor, unnest(items) AS l FROM ({rows})"
-        returned = f"key IN (SELECT key FROM ({reversals(rows)}) WHERE kind = 'return' AND returns > 0)"
         return {
-            staged: f"SELECT key, segment, {columns}, {amounts}, {returned} AS returned FROM ({rows})",
+            staged: f"SELECT key, segment, {columns}, {amounts}, {refunded(rows)} AS {REFUNDED} FROM ({rows})",
             self.reversals: reversals(rows),
             self.lines: "SELECT key, segment, l.sku AS sku, l.title AS title, l.quantity AS quantity, "
             f"l.price AS price, (l.quantity * l.price * factor)::{AMOUNT} AS amount FROM ({sold}) "

@@ -172,7 +172,9 @@ class Figures:
     tips: Amount = field(default=_ZERO, metadata=_charge("tip", "tips", "tips"))
     gift_cards_sold: Amount = field(default=_ZERO, metadata=_charge("gift_card", "gift_cards", "gift cards"))
     charged: Amount = field(default=_ZERO, metadata=_sum("total", "total sales", orders=Term("charged")))
-    returned_orders: Count = field(default=0, metadata=_sum("order", "returns", orders=Term(condition="returned")))
+    returned_orders: Count = field(
+        default=0, metadata=_sum("order", "returns", orders=Term(condition="refunded = 'yes'"))
+    )
     customers: Count = field(default=0, metadata=_sum("customer", "customers", customers=Term(distinct="customer")))
     new_customers: Count = field(
         default=0,
@@ -192,8 +194,8 @@ class Figures:
     @property
     def found(self) -> bool:
         """Whether anything counts: an order, a return or a cancellation."""
-        counted = (self.orders, self.returns, self.cancellations, self.taxes, self.shipping, self.units)
-        return any(map(or_zero, counted))
+        reversed_sales = (self.returns, self.cancellations, self.adjustments)
+        return any(map(or_zero, (self.orders, *reversed_sales, self.taxes, self.shipping, self.units)))
 
     def composition(self, name: str) -> Composition:
         """How a figure follows from the fields. A field follows from itself.

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from cache.analytics.dimensions import PRODUCT_SQL, DimensionId, order_filter
+from cache.analytics.dimensions import PRODUCT_SQL, DimensionId, OrderFilterId, order_filter
 from cache.analytics.fact_tables import AMOUNTS, FactTables
 from cache.analytics.figures import Figures, Group, Returns, Source, add_sums, from_sums, select_sums
 from cache.analytics.order_lookup import OrderLookup, Page, Row
@@ -98,8 +98,8 @@ class Orders:
         sql = f"SELECT currency, count(*) FROM {self.facts.orders} GROUP BY 1 ORDER BY 2 DESC, 1"
         return [(code, count) for code, count in self.facts.query(sql)]
 
-    def values(self, dimension: DimensionId) -> list[str]:
-        """The values of a dimension, the most frequent first; "" for orders without one."""
+    def values(self, dimension: OrderFilterId) -> list[str]:
+        """The values of a dimension or filter, the most frequent first; "" for orders without one."""
         sql = f"SELECT {dimension} FROM {self.facts.orders} GROUP BY 1 ORDER BY count(*) DESC, 1"
         return [value for (value,) in self.facts.query(sql)]
 

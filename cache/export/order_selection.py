@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel
 
-from cache.analytics.dimensions import order_filter
+from cache.analytics.dimensions import REFUNDED, order_filter
 from cache.analytics.fact_tables import KEY
 from cache.analytics.order_lookup import any_of, line_search_conditions, search_conditions
 from cache.analytics.periods import Span
 from cache.interpretation.grouping import grouped, order_key
-from cache.interpretation.money_sql import NO_LINES, MoneySql
+from cache.interpretation.money_sql import NO_LINES, MoneySql, refunded
 from cache.interpretation.role_sql import RoleSql
 from cache.interpretation.source_rows import union
 from cache.query.filters import Condition
@@ -68,8 +68,8 @@ class OrderSelection(BaseModel, frozen=True):
         sold = f"SELECT {KEY} AS key, unnest({orders.lines}) AS l FROM orders"
         sold = f"(SELECT key, l.sku AS sku, l.title AS title FROM ({sold}) WHERE l.quantity IS NOT NULL)"
         clause, parameters = order_filter(Span(*self.span) if self.span else None, self.conditions, sold)
-        facts = ", ".join(f"{sql} AS {name}" for name, sql in roles.dimensions().items())
-        facts = f"SELECT {KEY} AS key, {facts} FROM orders WHERE ({roles.left_out()}) IS NULL"
+        parts = MoneySql(roles).parts("SELECT 0 AS segment, * FROM orders", KEY)
+        facts = f"SELECT *, {refunded(parts)} AS {REFUNDED} FROM ({parts}) WHERE why IS NULL"
         sql = (
             f"WITH orders AS NOT MATERIALIZED ({matching}) SELECT {_NUMBER} FROM ({source}) "
             f"WHERE {orders.key} IN (SELECT key FROM ({facts}) AS o WHERE {clause}) ORDER BY 1"

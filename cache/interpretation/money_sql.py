@@ -279,6 +279,11 @@ def reversals(parts: str) -> str:
     return f"SELECT key, segment, kind, local, {cast} FROM ({union}) WHERE {changed}"
 
 
+def refunded(parts: str) -> str:
+    """SQL of whether goods of the order `key` came back, at any time, `yes` or `no`. `parts` is as of `reversals`."""
+    return f"CASE WHEN key IN (SELECT key FROM ({reversals(parts)}) WHERE returns > 0) THEN 'yes' ELSE 'no' END"
+
+
 _NO_REFUNDS = (
     f"NULL::STRUCT(moment TIMESTAMPTZ, local TIMESTAMP, goods {AMOUNT}, goods_tax {AMOUNT}, sent {AMOUNT}, "
     f"sent_tax {AMOUNT}, money {AMOUNT}, itemized BOOLEAN)[]"

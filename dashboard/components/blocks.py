@@ -111,7 +111,9 @@ def breakdown(
     selected: Collection[str],
     on_pick: Callable[[str], None],
 ) -> None:
-    """Draws total sales by a dimension. Where the table has no totals, the slices are measured in orders.
+    """Draws total sales by a dimension, with their total. Where the table has no totals, orders are counted.
+
+    Shares are of the total. A slice with more returns than sales has a negative one.
 
     Args:
         title: The title.
@@ -121,26 +123,28 @@ def breakdown(
         selected: The values that the filter lets through.
         on_pick: Called with the value of the row that the visitor picks.
     """
-    whole = sum((max(_size(part), Decimal(0)) for part in slices), Decimal(0))
+    whole = sum(map(_size, slices), Decimal(0))
     large = any(_size(part) >= LARGE for part in slices)
     shown = [part for i, part in enumerate(slices) if i < MAX_SLICES or part.values[0] in selected]
     others = [part for part in slices if part not in shown]
 
-    def line(text: str, parts: Sequence[Group], id: str | None) -> Line:
-        amount = sum((_size(part) for part in parts), Decimal(0))
-        share = amount / whole if whole else Decimal(0)
+    def line(text: str, parts: Sequence[Group], id: str | None = None, look: str = "") -> Line:
+        amount = sum(map(_size, parts), Decimal(0))
+        share = amount / whole if whole > 0 else None
         has_sales = not isinstance(parts[0].figures.total_sales, Absent)
         cells: list[str | Cell] = [
-            Cell(text, share=float(share)),
+            Cell(text, share=None if look == "strong" else float(share or 0)),
             f"{sum(part.figures.orders for part in parts):,}",
             formatting.money(amount, currency, large) if has_sales else f"{amount:,}",
-            formatting.percent(share),
+            "–" if share is None else formatting.percent(share),
         ]
-        return Line(cells, id, id in selected if id is not None else None, "" if id is not None else "quiet")
+        return Line(cells, id, id in selected if id is not None else None, look)
 
     lines = [line(write_code(part.values[0]), [part], part.values[0]) for part in shown]
     if others:
-        lines.append(line(f"{len(others)} more", others, None))
+        lines.append(line(f"{len(others)} more", others, look="quiet"))
+    if len(slices) > 1:
+        lines.append(line("Total", slices, look="strong"))
     with st.container(border=True, height="stretch"):
         st.header(title, anchor=False)
         if not lines:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -10,7 +10,7 @@ from typing import NoReturn, cast
 
 import streamlit as st
 
-from cache.analytics.dimensions import DIMENSIONS, PRODUCT
+from cache.analytics.dimensions import DIMENSIONS, PRODUCT, REFUNDED
 from cache.analytics.metrics import METRICS, Metric
 from cache.analytics.periods import Span, Unit
 from cache.analytics.rankings import Product
@@ -33,6 +33,7 @@ from dashboard.view_address import set_parameter
 _MAIN = ("total_sales", "orders", "average_order_value", "returning_customer_rate")
 _FURTHER = ("net_sales", "refund_rate", "units", "time_to_fulfil")
 _CHARTED = ("total_sales", "net_sales", "orders", "average_order_value")
+_ORDERS_OF: Mapping[str, dict[str, str]] = {"refund_rate": {REFUNDED: "yes"}}  # metric -> filter of its orders
 _ESSENTIAL = ("dates", "total sales", "gross sales", "currency")  # without them the settings are pointed to
 MAX_PRODUCTS = 6
 METRIC, STEP = "metric", "step"  # parameters of the address, as on Explore
@@ -92,7 +93,7 @@ def _cards(session: Session, label: str, names: tuple[str, ...], selection: Sele
         )
         for metric in metrics
     ]
-    cards(label, shown, key=label, on_pick=lambda _: session.navigator.go("orders"))
+    cards(label, shown, key=label, on_pick=lambda id: session.navigator.go("orders", **_ORDERS_OF.get(id, {})))
 
 
 def _sparkline(selection: Selection, metrics: Sequence[Metric], metric: Metric) -> Sparkline | None:

@@ -118,6 +118,20 @@ def test_filters_are_kept_across_pages_and_a_figure_opens_its_orders(
     expect(page).to_have_url(re.compile(r"/\?period=all&status=paid$"))
 
 
+def test_the_refund_rate_opens_the_orders_with_refunds(browser: Browser, filled: Dashboard) -> None:
+    page = visit(browser, f"{filled.url}/?period=all")
+    card = page.get_by_role("listitem").filter(has=page.get_by_text("Refund rate", exact=True))
+    rate = float(card.locator(".value").inner_text().removesuffix("%"))
+    orders = page.get_by_role("listitem").filter(has=page.get_by_text("Orders", exact=True))
+    count = int(orders.locator(".value").inner_text())
+    card.get_by_role("button").last.click()
+    expect(page).to_have_url(re.compile(r"/orders\?period=all&refunded=yes$"))
+    listed = page.get_by_text(re.compile(r"of \d+ orders"))
+    expect(listed).to_be_visible()
+    refunded = re.search(r"of (\d+) orders", listed.inner_text())
+    assert refunded and f"{int(refunded[1]) / count:.1%}" == f"{rate:.1f}%"
+
+
 def test_the_figure_and_the_step_of_the_chart_stand_in_the_address(browser: Browser, filled: Dashboard) -> None:
     page = visit(browser, f"{filled.url}/?period=90d")
     page.get_by_role("radio", name="Week").click()

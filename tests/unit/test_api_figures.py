@@ -159,6 +159,7 @@ def test_filters_are_those_of_rows(api: Sidecar, orders: Orders) -> None:
         ({"country": "US"}, Condition("country", "eq", "US")),
         ({"country__in": "US,DE"}, Condition("country", "in", ("US", "DE"))),
         ({"status__ne": "paid"}, Condition("status", "ne", "paid")),
+        ({"refunded": "yes"}, Condition("refunded", "eq", "yes")),
         ({"product": next(iter(orders.products(1)))}, Condition("product", "eq", next(iter(orders.products(1))))),
     ):
         currency = Condition("currency", "eq", main_currency(orders))
@@ -291,7 +292,7 @@ def test_the_metrics_and_dimensions_are_listed(api: Sidecar, orders: Orders) -> 
         assert metric["available"] == METRICS[metric["id"]].available(orders.missing)
         assert (metric["reason"] is None) == metric["available"]
     listed = {dimension["id"]: dimension for dimension in body["dimensions"]}
-    assert list(listed) == ["status", "fulfilment", "channel", "country", "discount", "product"]
+    assert list(listed) == ["status", "fulfilment", "channel", "country", "discount", "refunded", "product"]
     assert [name for name, dimension in listed.items() if dimension["personal"]] == ["country"]  # from `destination`
 
 

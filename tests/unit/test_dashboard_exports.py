@@ -95,6 +95,7 @@ YEAR = (datetime(2025, 11, 25), datetime(2026, 11, 25))
         OrderSelection(
             timezone=ZONE, span=YEAR, search="@", conditions=(USD, Condition("product", "in", (SKU, "none")))
         ),
+        OrderSelection(timezone=ZONE, conditions=(Condition("refunded", "in", ("yes",)),)),
         OrderSelection(timezone=ZONE, conditions=(NOWHERE,)),
     ],
     ids=[
@@ -106,6 +107,7 @@ YEAR = (datetime(2025, 11, 25), datetime(2026, 11, 25))
         "masked search",
         "search of a product",
         "product",
+        "refunded",
         "none",
     ],
 )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 from cache_factory import publish
+from page_run import run
 from shop_factory import SHOP_COLUMNS, shop
-from streamlit.testing.v1 import AppTest
 
 from cache.roles import ROLES, Role, role_groups
 from cache.settings import Settings
@@ -31,28 +31,6 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
     publish(opened.cache, shop(60), columns=SHOP_COLUMNS)
     yield opened
     opened.cache.close()
-
-
-def script(backend: object, first: str) -> None:
-    """As dashboard/script/main.py, with `first` as the page at the root."""
-    from functools import partial
-
-    from dashboard.navigator import PageEntry
-    from dashboard.pages import PAGES
-    from dashboard.session import Session
-
-    session = Session.current(backend)
-    pages = {first: PAGES[first], **PAGES}
-    session.navigator.run(
-        {path: PageEntry(title, icon, partial(draw, session)) for path, (title, icon, draw) in pages.items()}
-    )
-
-
-def run(backend: Backend, page: str, query: Mapping[str, str | list[str]]) -> AppTest:
-    test = AppTest.from_function(script, args=(backend, page), default_timeout=60)
-    for name, value in query.items():
-        test.query_params[name] = value
-    return test.run()
 
 
 @pytest.mark.parametrize("page", PAGES)

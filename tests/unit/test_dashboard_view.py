@@ -53,6 +53,7 @@ presets = st.builds(
     country=several,
     channel=several,
     discount=several,
+    refunded=several,
     product=several,
 )
 views = presets | custom | hours

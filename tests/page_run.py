@@ -1,0 +1,76 @@
+"""Pages of the dashboard run without a browser, and what their cards and tables show."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from cache_factory import Row, publish
+from streamlit.testing.v1 import AppTest
+
+from cache.schema import Column
+from cache.settings import Settings
+from dashboard.backend import Backend
+
+Query = Mapping[str, str | list[str]]
+
+
+@contextmanager
+def backend_of(folder: Path, rows: Sequence[Row], columns: Sequence[Column], **settings: str) -> Iterator[Backend]:
+    """A dashboard's backend over these rows. Columns that a row does not have are empty."""
+    st.cache_data.clear()  # a process has one backend
+    opened = Backend.open(Settings.load(data_dir=str(folder), cache_url=f"file:{folder / 'cache'}", **settings))
+    publish(opened.cache, [{c.name: row.get(c.name) for c in columns} for row in rows], columns=columns)
+    yield opened
+    opened.cache.close()
+
+
+def run(backend: Backend, page: str, query: Query) -> AppTest:
+    """A page after its first run."""
+    test = AppTest.from_function(_script, args=(backend, page), default_timeout=60)
+    for name, value in query.items():
+        test.query_params[name] = value
+    return test.run()
+
+
+def _script(backend: object, first: str) -> None:
+    """As dashboard/script/main.py, with `first` as the page at the root."""
+    from functools import partial
+
+    from dashboard.navigator import PageEntry
+    from dashboard.pages import PAGES
+    from dashboard.session import Session
+
+    session = Session.current(backend)
+    pages = {first: PAGES[first], **PAGES}
+    session.navigator.run(
+        {path: PageEntry(title, icon, partial(draw, session)) for path, (title, icon, draw) in pages.items()}
+    )
+
+
+def cards(shown: AppTest) -> dict[str, dict[str, Any]]:
+    """The cards of a page by the ids of their figures."""
+    return {card["id"]: card for data in _components(shown) for card in data.get("cards", ())}
+
+
+def table(shown: AppTest, label: str) -> list[list[str]]:
+    """The texts of a table, its header first; empty where the page has no such table."""
+    for data in _components(shown):
+        if data["label"] == label and "rows" in data:
+            rows = [[cell if isinstance(cell, str) else cell["text"] for cell in row["cells"]] for row in data["rows"]]
+            return [[column["label"] for column in data["columns"]], *rows]
+    return []
+
+
+def captions(shown: AppTest) -> str:
+    """The small texts of a page, without the backslashes of Markdown."""
+    return " ".join(caption.value for caption in shown.caption).replace("\\", "")
+
+
+def _components(shown: AppTest) -> list[dict[str, Any]]:
+    assert [exception.message for exception in shown.exception] == []
+    return [json.loads(each.proto.json) for each in shown.get("bidi_component")]
