@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from cache.table_setup import NO_SETUP, Setup
+from cache.table_setup import NO_SETUP, NoOrder, Setup
 
 AmountStyle = Literal["point", "comma"]
 """The decimal mark of amounts in text: `1,234.50` or `1.234,50`. Blanks and apostrophes group thousands in both."""
@@ -48,6 +48,7 @@ class Reading(BaseModel, frozen=True):
         identity: Names of the columns that tell orders apart, where several rows belong to one order.
         gift_cards: Whether line items say which of them are gift cards.
         taxes_included: Whether prices include tax, where no column says so.
+        counted: Rows that count as orders although they are none.
         questions: What the data leaves open.
         orders: How many orders it was chosen from.
         adds_up: The share of orders whose total is the sum of its parts, from 0 to 1; None where it cannot be told.
@@ -62,6 +63,7 @@ class Reading(BaseModel, frozen=True):
     identity: tuple[str, ...] = ()
     gift_cards: bool = False
     taxes_included: bool = False
+    counted: tuple[NoOrder, ...] = ()
     questions: tuple[Question, ...] = ()
     orders: int = 0
     adds_up: float | None = None

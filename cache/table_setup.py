@@ -11,6 +11,9 @@ from pydantic import BaseModel, field_validator
 
 from cache.settings import time_zone
 
+NoOrder = Literal["test", "deleted", "draft"]
+"""Why a row is no order: it is a test order, a deleted row or an open draft."""
+
 
 class Setup(BaseModel, frozen=True):
     """What a person has set for the table; None: not set.
@@ -24,6 +27,7 @@ class Setup(BaseModel, frozen=True):
         grain: What one row is: `order`, `line` (an item of an order) or `version` (of an order).
         amounts: Column of amounts in text -> its decimal mark, `point` or `comma`.
         instants: Column of dates in text -> `day_first` or `month_first`.
+        counted: Rows that count as orders although they are none, in the order of NoOrder.
     """
 
     columns: dict[str, str] = {}
@@ -34,6 +38,7 @@ class Setup(BaseModel, frozen=True):
     grain: Literal["order", "line", "version"] | None = None
     amounts: dict[str, Literal["point", "comma"]] = {}
     instants: dict[str, Literal["day_first", "month_first"]] = {}
+    counted: tuple[NoOrder, ...] = ()
 
     @field_validator("timezone", "source_timezone")
     @classmethod

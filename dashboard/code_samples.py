@@ -45,7 +45,8 @@ def request_parameters(selection: Selection) -> tuple[Parameters, list[str]]:
             unsupported.append(condition.column)
         else:
             parameters.append((f"{roles[role].name}__in", ",".join(map(_quoted, values))))
-    if "test" in roles and roles["test"].kind != "text":
+    counted = selection.orders.reading.counted
+    if "test" in roles and "test" not in counted and roles["test"].kind != "text":
         parameters.append((roles["test"].name, "false" if roles["test"].kind == "boolean" else "0"))
     return parameters, unsupported
 

@@ -74,6 +74,7 @@ class _Chooser:
             instants={n: style for n, style in instants.items() if n in {*roles.values(), *fallbacks.values()}},
             connections=self._connections(roles),
             gift_cards=self._knows_gift_cards(roles),
+            counted=self._setup.counted,
         )
         grain, identity = self._grain(reading)
         reading = reading.model_copy(update={"grain": grain, "identity": identity})

@@ -17,6 +17,7 @@ from cache.reading import Reading
 from cache.schema import Column
 from cache.settings import CancelledOrders
 from cache.sql import literal
+from cache.table_setup import NoOrder
 
 
 class RoleSql:
@@ -74,17 +75,17 @@ class RoleSql:
         }
 
     def left_out(self) -> str:
-        """SQL of why a row is no order: `test`, `deleted`, `draft`, `cancelled`; NULL for an order."""
-        cancelled = (
-            f"WHEN {self.instant('cancelled_at')} IS NOT NULL THEN 'cancelled' "
-            if self._cancelled_orders == "excluded"
-            else ""
-        )
-        return (
-            f"CASE WHEN {self.flag('deleted')} THEN 'deleted' WHEN {self.flag('test')} THEN 'test' "
-            f"WHEN lower({self.text('order_status')}) IN ({_DRAFTS}) THEN 'draft' "
-            f"WHEN lower({self.text('draft_status')}) IN ('open', 'invoice_sent') THEN 'draft' {cancelled}END"
-        )
+        """SQL of why a row is no order: a `NoOrder`, or `cancelled`; NULL for an order."""
+        conditions: dict[NoOrder, str] = {
+            "deleted": self.flag("deleted"),
+            "test": self.flag("test"),
+            "draft": f"lower({self.text('order_status')}) IN ({_DRAFTS}) "
+            f"OR lower({self.text('draft_status')}) IN ('open', 'invoice_sent')",
+        }
+        cases = [f"WHEN {sql} THEN '{why}'" for why, sql in conditions.items() if why not in self.reading.counted]
+        if self._cancelled_orders == "excluded":
+            cases.append(f"WHEN {self.instant('cancelled_at')} IS NOT NULL THEN 'cancelled'")
+        return f"CASE {' '.join(cases)} END" if cases else "NULL::VARCHAR"
 
     @property
     def country_name(self) -> str:

@@ -158,6 +158,17 @@ def _reading(session: Session, orders: Orders) -> None:
                     lambda style: readings.MARKS[style] if style else "Decided by the data",
                     "For amounts that are stored as text.",
                 )
+        _counted(orders)
+
+
+def _counted(orders: Orders) -> None:
+    """Draws which rows count as orders although they are none, where the table has any of them."""
+    known = [why for why, (_, roles) in readings.NO_ORDERS.items() if orders.roles.keys() & set(roles)]
+    if known:
+        with st.container(horizontal=True, key="counted"):
+            st.markdown("Count as orders:", width="content")
+            for why in known:
+                st.checkbox(readings.NO_ORDERS[why][0], why in orders.setup.counted, key=_key(f"counted {why}"))
 
 
 def _text_dates(orders: Orders) -> list[str]:
@@ -212,6 +223,11 @@ def _draft(orders: Orders) -> Setup:
         grain=st.session_state[_key("grain")],
         instants=dict.fromkeys(_text_dates(orders), instants) if instants else {},
         amounts=dict.fromkeys(orders.reading.amounts, amounts) if amounts else {},
+        counted=tuple(
+            why
+            for why in readings.NO_ORDERS
+            if st.session_state.get(_key(f"counted {why}"), why in orders.setup.counted)
+        ),
     )
 
 
@@ -266,6 +282,8 @@ def _save(session: Session, setup: Setup) -> None:
     st.session_state[_key("grain")] = setup.grain
     st.session_state[_key("instants")] = next(iter(setup.instants.values()), None)
     st.session_state[_key("amounts")] = next(iter(setup.amounts.values()), None)
+    for why in readings.NO_ORDERS:
+        st.session_state[_key(f"counted {why}")] = why in setup.counted
 
 
 def _columns(session: Session, orders: Orders, draft: Setup) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from cache.reading import MIN_ORDERS, QUESTIONS, AmountStyle, Grain, InstantStyle, Reading
 from cache.schema import Column
+from cache.table_setup import NoOrder
 
 GRAINS: Mapping[Grain, str] = {
     "order": "an order",
@@ -14,6 +15,12 @@ GRAINS: Mapping[Grain, str] = {
 }
 DATE_ORDERS: Mapping[InstantStyle, str] = {"day_first": "Day before month", "month_first": "Month before day"}
 MARKS: Mapping[AmountStyle, str] = {"point": "Decimal point: 1,234.50", "comma": "Decimal comma: 1.234,50"}
+NO_ORDERS: Mapping[NoOrder, tuple[str, tuple[str, ...]]] = {
+    "test": ("Test orders", ("test",)),
+    "deleted": ("Deleted rows", ("deleted",)),
+    "draft": ("Open drafts", ("order_status", "draft_status")),
+}
+"""Rows that are no orders, and the roles whose columns say so."""
 _INSTANTS: Mapping[InstantStyle, str] = {
     "iso": "year first, as 2025-12-31",
     "day_first": "day before month, as 31/12/2025",

@@ -276,6 +276,19 @@ def test_another_time_zone_in_the_settings_counts_at_once(api: Sidecar) -> None:
     assert api.client.get(path).content == before.content
 
 
+def test_test_orders_that_settings_count_are_orders(api: Sidecar, orders: Orders) -> None:
+    path = "/figures?metric=orders&currency=all"
+    before = api.client.get(path)
+    api.cache.documents.change(SETUP, lambda setup: setup.model_copy(update={"counted": ("test",)}))
+    try:
+        counted = api.client.get(path)
+        assert counted.headers["etag"] != before.headers["etag"]
+        assert counted.json()["totals"]["orders"] == before.json()["totals"]["orders"] + orders.left_out["test"]
+    finally:
+        api.cache.documents.change(SETUP, lambda setup: setup.model_copy(update={"counted": ()}))
+    assert api.client.get(path).content == before.content
+
+
 def test_a_reading_that_was_dropped_is_chosen_again(api: Sidecar) -> None:
     before = api.client.get("/figures?metric=orders")
     api.cache.documents.change(READING, lambda _: StoredReading())
