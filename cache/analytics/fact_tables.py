@@ -39,8 +39,8 @@ class FactTables:
         orders: SQL name of the table of orders: key, segment, created_at, local (on the shop's clock), the dimensions,
             customer, again (the customer has an earlier order), the amounts as placed, refunded (goods came back:
             `yes` or `no`), fulfilling (seconds).
-        reversals: SQL name of the table of refunds and cancellations: key, segment, kind, local, the amounts by which
-            they change figures (see money_sql.reversals).
+        reversals: SQL name of the table of refunds and cancellations: key, segment, kind, moment, local, the amounts by
+            which they change figures (see money_sql.reversals).
         lines: SQL name of the table of line items: key, segment, sku, title, quantity, price, amount (without tax).
         left_out: SQL name of the table of rows that are no orders: key, segment, why (`test`, `deleted`, `draft`,
             `cancelled`).
@@ -63,7 +63,7 @@ class FactTables:
         self.orders, self.reversals = f"facts.orders_{name}", f"facts.reversals_{name}"
         self.lines, self.left_out = f"facts.lines_{name}", f"facts.left_out_{name}"
         self._segment_numbers: set[int] = set()
-        self._load(before if self._key_column and not self._grouped else None)
+        self._load(before if self._key_column else None)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Rows of a query. May be called from any thread."""
@@ -83,9 +83,12 @@ class FactTables:
         self.query(f"DROP VIEW IF EXISTS {self.rows}")
 
     @property
-    def keyed(self) -> bool:
-        """Whether the key of an order is a value of it, and not its place in the files."""
-        return self._grouped or self._key_column is not None
+    def key_columns(self) -> tuple[str, ...]:
+        """Names of the columns that the key of an order comes from; none: it is its place in the files."""
+        if self._grouped:
+            return tuple(self._roles.reading.identity)
+        key = self._snapshot.manifest.key
+        return tuple(key) if len(key) == 1 else ()
 
     # -- making the tables
 
@@ -175,9 +178,11 @@ class FactTables:
 
     @property
     def _key_column(self) -> str | None:
-        """SQL of the column that identifies an order. Without one it is the order's place, and no row is taken over."""
-        key = self._snapshot.manifest.key
-        return self._roles.source.sql(key[0]) if len(key) == 1 else None
+        """SQL of the column that identifies an order, where each row is one.
+
+        Without it the key is the order's place, and no row is taken over.
+        """
+        return None if self._grouped or not self.key_columns else self._roles.source.sql(self.key_columns[0])
 
 
 def _place(segment: int) -> str:

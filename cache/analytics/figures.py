@@ -7,7 +7,7 @@ https://help.shopify.com/en/manual/reports-and-analytics/shopify-reports/report-
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, cast
@@ -95,8 +95,7 @@ class Composition:
     """How a figure follows from the fields of `Figures`: a signed sum of some, which may be divided by another.
 
     Attributes:
-        parts: Name of a field -> its sign. What the table cannot tell of them counts as 0, but for the first: without
-            it the figure is not known.
+        parts: Name of a field -> its sign. Without the first the figure is not known; the others count as 0 then.
         divisor: Name of the field that the sum is divided by; "" for none.
     """
 
@@ -198,14 +197,16 @@ class Figures:
         return any(map(or_zero, (self.orders, *reversed_sales, self.taxes, self.shipping, self.units)))
 
     def composition(self, name: str) -> Composition:
-        """How a figure follows from the fields. A field follows from itself.
+        """How a figure follows from those fields that are known, and from the first in any case.
 
-        A table that lacks shipping or taxes has them in the totals of its orders.
+        A field follows from itself. A table that lacks shipping or taxes has them in the totals of its orders.
         """
-        whole = all(not isinstance(part, Absent) for part in (self.gross_sales, self.shipping, self.taxes))
-        if name == "total_sales" and not whole:
-            return Composition(_TOTALS)
-        return _COMPOSITIONS.get(name, Composition({name: 1}))
+        composition = _COMPOSITIONS.get(name, Composition({name: 1}))
+        if name == "total_sales" and any(self._lacks(part) for part in ("gross_sales", "shipping", "taxes")):
+            composition = Composition(_TOTALS)
+        first, *others = composition.parts
+        parts = {part: composition.parts[part] for part in (first, *others) if part == first or not self._lacks(part)}
+        return replace(composition, parts=parts)
 
     def value(self, name: str) -> Value:
         """A figure by its name: a field, or what `composition` makes of some."""
@@ -213,8 +214,11 @@ class Figures:
         first = getattr(self, next(iter(composition.parts)))
         if isinstance(first, Absent):
             return first
-        added = sum(sign * or_zero(getattr(self, part)) for part, sign in composition.parts.items())
+        added = sum(sign * getattr(self, part) for part, sign in composition.parts.items())
         return ratio(added, getattr(self, composition.divisor)) if composition.divisor else added
+
+    def _lacks(self, part: str) -> bool:
+        return isinstance(getattr(self, part), Absent)
 
     @property
     def net_sales(self) -> Amount:

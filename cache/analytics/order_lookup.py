@@ -95,7 +95,7 @@ class OrderLookup:
         """
         values = list(parameters)
         if search.strip():
-            rows = search_conditions(self._sql, masked, [KEY] if self._facts.keyed else [])
+            rows = search_conditions(self._sql, masked, [KEY] if self._facts.key_columns else [])
             lines = line_search_conditions("l")
             clause += (
                 f" AND (o.key IN (SELECT {KEY} FROM {self._facts.rows} WHERE {any_of(rows)})"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from cache.analytics.dimensions import PRODUCT_SQL, DimensionId, OrderFilterId, order_filter
 from cache.analytics.fact_tables import AMOUNTS, FactTables
@@ -167,6 +167,11 @@ class Orders:
         groups = self._groups(by, step, span, conditions, self._sources(customers, units), returns)
         return [group for group in groups if not (by or step) or group.figures.found]
 
+    @property
+    def no_figures(self) -> Figures:
+        """Figures of no orders. They say what the table cannot tell."""
+        return from_sums({}, get_args(Source), self.missing)
+
     def _sources(self, customers: bool, units: bool) -> tuple[Source, ...]:
         """What the sums are read from."""
         sources: list[Source] = ["orders", "reversals"]
@@ -209,25 +214,34 @@ class Orders:
         """The sums to select, and the tables to select them from: one query for sources with the same tables."""
         by_tables: dict[str, list[Source]] = {}
         for source in sources:
-            by_tables.setdefault(self._tables(source, returns), []).append(source)
+            by_tables.setdefault(self.tables(source, returns), []).append(source)
         for tables, together in by_tables.items():
             yield select_sums(*together), tables
 
-    def _tables(self, source: Source, returns: Returns) -> str:
-        """SQL of the tables of a source, with the orders as `o`."""
+    def tables(self, source: Source, returns: Returns) -> str:
+        """SQL of the tables of a source, with its rows as `o`.
+
+        Each has the columns of its order. `created_at` and `local` say when it counts.
+
+        Args:
+            source: The source.
+            returns: The date that refunds count on.
+        """
         facts = self.facts
         match source:
             case "orders" | "customers":
                 return f"{facts.orders} AS o"
             case "reversals":
                 # A cancellation always counts on its own day.
+                own = "true" if returns == "returned" else "r.kind <> 'return'"
+                dimensions = f"o.* EXCLUDE (created_at, local, {', '.join(AMOUNTS)})"
                 day = (
-                    "r.local" if returns == "returned" else "CASE WHEN r.kind = 'return' THEN o.local ELSE r.local END"
+                    f"CASE WHEN {own} THEN r.moment ELSE o.created_at END AS created_at, "
+                    f"CASE WHEN {own} THEN r.local ELSE o.local END AS local"
                 )
-                dimensions = f"o.* EXCLUDE (local, {', '.join(AMOUNTS)})"
-                changes = "r.* EXCLUDE (key, segment, local)"
+                changes = "r.* EXCLUDE (key, segment, moment, local)"
                 return (
-                    f"(SELECT {dimensions}, {day} AS local, {changes} FROM {facts.reversals} AS r "
+                    f"(SELECT {dimensions}, {day}, {changes} FROM {facts.reversals} AS r "
                     f"JOIN {facts.orders} AS o USING (key)) AS o"
                 )
             case "units":

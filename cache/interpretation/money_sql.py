@@ -241,30 +241,34 @@ def reversals(parts: str) -> str:
         parts: SQL as of `MoneySql.parts`, without rows that are no orders.
 
     Returns:
-        A SELECT of `key`, `segment`, `kind` (`return` or `cancellation`), `local`, and the amounts by which the event
-        changes each figure: `returns` and `cancellations` are positive, reversed `shipping`, `tax` and so on negative.
+        A SELECT of `key`, `segment`, `kind` (`return` or `cancellation`), `moment`, `local` (the same on the shop's
+        clock), and the amounts by which the event changes each figure: `returns` and `cancellations` are positive,
+        reversed `shipping`, `tax` and so on negative.
     """
     counted = "list_filter(refs, lambda r: cancelled IS NULL OR (r.moment IS NOT NULL AND r.moment < cancelled))"
-    each = f"SELECT key, segment, local, included, unnest({counted}) AS r FROM ({parts}) WHERE len(refs) > 0"
+    each = (
+        f"SELECT key, segment, created_at, local, included, unnest({counted}) AS r FROM ({parts}) WHERE len(refs) > 0"
+    )
     # Where prices include tax, so does the value of refunded lines.
     listed = "r.goods - CASE WHEN included THEN r.goods_tax ELSE 0 END"
     goods = f"CASE WHEN r.itemized THEN {listed} ELSE coalesce(r.money, 0) END"
     paid = "r.goods + CASE WHEN included THEN 0 ELSE r.goods_tax END + r.sent + r.sent_tax - r.money"
     refunds = (
-        f"SELECT key, segment, 'return' AS kind, coalesce(r.local, local) AS local, {goods} AS returns, "
-        f"0 AS cancellations, CASE WHEN r.itemized THEN coalesce({paid}, 0) ELSE 0 END AS adjustments, "
+        "SELECT key, segment, 'return' AS kind, coalesce(r.moment, created_at) AS moment, "
+        f"coalesce(r.local, local) AS local, {goods} AS returns, 0 AS cancellations, "
+        f"CASE WHEN r.itemized THEN coalesce({paid}, 0) ELSE 0 END AS adjustments, "
         "-r.sent AS shipping, -(r.goods_tax + r.sent_tax) AS tax, 0 AS duties, 0 AS fees, 0 AS tips, 0 AS gift_cards "
         f"FROM ({each})"
     )
     total = (
-        "SELECT key, segment, 'return' AS kind, local, read_refunded AS returns, 0 AS cancellations, 0 AS adjustments, "
-        f"0 AS shipping, 0 AS tax, 0 AS duties, 0 AS fees, 0 AS tips, 0 AS gift_cards FROM ({parts}) "
-        "WHERE coalesce(len(refs), 0) = 0 AND read_refunded <> 0 AND cancelled IS NULL"
+        "SELECT key, segment, 'return' AS kind, created_at AS moment, local, read_refunded AS returns, "
+        "0 AS cancellations, 0 AS adjustments, 0 AS shipping, 0 AS tax, 0 AS duties, 0 AS fees, 0 AS tips, "
+        f"0 AS gift_cards FROM ({parts}) WHERE coalesce(len(refs), 0) = 0 AND read_refunded <> 0 AND cancelled IS NULL"
     )
     earlier = ", ".join(f"sum({name}) AS {name}" for name in ("returns", "adjustments", "shipping", "tax"))
     before = f"SELECT key, {earlier} FROM ({refunds}) GROUP BY key"
     cancelled = (
-        "SELECT key, segment, 'cancellation' AS kind, cancelled_local AS local, 0 AS returns, "
+        "SELECT key, segment, 'cancellation' AS kind, cancelled AS moment, cancelled_local AS local, 0 AS returns, "
         "p.gross - p.discounts - coalesce(b.returns, 0) AS cancellations, -coalesce(b.adjustments, 0) AS adjustments, "
         "-(coalesce(p.shipping, 0) + coalesce(b.shipping, 0)) AS shipping, "
         "-(coalesce(p.tax, 0) + coalesce(b.tax, 0)) AS tax, "
@@ -276,7 +280,7 @@ def reversals(parts: str) -> str:
     cast = ", ".join(f"{name}::{AMOUNT} AS {name}" for name in names)
     changed = " OR ".join(f"{name} <> 0" for name in names)
     union = " UNION ALL ".join((refunds, total, cancelled))
-    return f"SELECT key, segment, kind, local, {cast} FROM ({union}) WHERE {changed}"
+    return f"SELECT key, segment, kind, moment, local, {cast} FROM ({union}) WHERE {changed}"
 
 
 def refunded(parts: str) -> str:
