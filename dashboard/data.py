@@ -56,6 +56,12 @@ def product_titles(orders: Orders) -> dict[str, str]:
     return orders.products(MAX_VALUES)
 
 
+@st.cache_data(max_entries=200, show_spinner=False, hash_funcs=_HASH)
+def product_title(orders: Orders, product: str) -> str:
+    """Returns the title of any product (`Orders.product_title`)."""
+    return orders.product_title(product)
+
+
 @st.cache_data(max_entries=500, show_spinner=False, hash_funcs=_HASH)
 def figures(
     orders: Orders, span: Span | None, conditions: Conditions, returns: Returns = "returned", units: bool = False

@@ -79,7 +79,7 @@ def nothing_found(selection: Selection) -> None:
 def foot(selection: Selection) -> None:
     """Draws notes on the time zone, on excluded orders, and on figures that the table cannot provide."""
     orders = selection.orders
-    notes = [f"Times are in the shop's time zone, {orders.timezone}."]
+    notes = [] if "dates" in orders.missing else [f"Times are in the shop's time zone, {orders.timezone}."]
     if others := [part for part in data.currencies(orders) if part[0] != selection.currency]:
         counts = ", ".join(f"{code or 'no currency'} {count:,}" for code, count in others)
         notes.append(f"Orders in other currencies are excluded: {counts}.")

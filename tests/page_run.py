@@ -24,7 +24,7 @@ def backend_of(folder: Path, rows: Sequence[Row], columns: Sequence[Column], **s
     """A dashboard's backend over these rows. Columns that a row does not have are empty."""
     st.cache_data.clear()  # a process has one backend
     opened = Backend.open(Settings.load(data_dir=str(folder), cache_url=f"file:{folder / 'cache'}", **settings))
-    publish(opened.cache, [{c.name: row.get(c.name) for c in columns} for row in rows], columns=columns)
+    publish(opened.cache, [{c.name: row.get(c.name) for c in columns} for row in rows], columns=columns, segments=1)
     yield opened
     opened.cache.close()
 

@@ -106,10 +106,15 @@ class Orders:
     def products(self, limit: int) -> dict[str, str]:
         """The products with the most line items: product -> title in the order with the greatest key."""
         sql = (
-            f"SELECT {PRODUCT_SQL} AS product, arg_max(title, key) FROM {self.facts.lines} "
+            f"SELECT {PRODUCT_SQL} AS product, arg_max(nullif(title, ''), key) FROM {self.facts.lines} "
             "GROUP BY 1 HAVING product <> '' ORDER BY count(*) DESC, 1 LIMIT ?"
         )
         return {product: title or product for product, title in self.facts.query(sql, [limit])}
+
+    def product_title(self, product: str) -> str:
+        """The title of a product in the order with the greatest key; the product itself where it has none."""
+        sql = f"SELECT arg_max(title, key) FROM {self.facts.lines} WHERE sku = ? AND title <> ''"
+        return self.facts.query(sql, [product])[0][0] or product
 
     def extent(self) -> Span | None:
         """The first and the last order; None where no order has a date."""

@@ -13,6 +13,9 @@ from cache.analytics.periods import Span
 from cache.analytics.values import Absent, Amount
 from cache.query.filters import Condition
 
+_TITLE = "coalesce(arg_max(nullif(l.title, ''), o.created_at), max(l.title), '')"
+"""SQL of the title of a product: that of its newest order."""
+
 
 @dataclass(frozen=True)
 class Product:
@@ -38,8 +41,8 @@ class Customer:
         key: Key of the newest order.
         orders: Number of orders.
         spent: Their totals, before returns.
-        first: Date of the first of them.
-        last: Date of the last of them.
+        first: Date of the first of them; None where orders have no dates.
+        last: Date of the last of them; None likewise.
         name: Name in the newest order.
         email: E-mail in the newest order.
     """
@@ -47,8 +50,8 @@ class Customer:
     key: str
     orders: int
     spent: Amount
-    first: datetime
-    last: datetime
+    first: datetime | None
+    last: datetime | None
     name: str = ""
     email: str = ""
 
@@ -87,13 +90,13 @@ def products(
     """
     clause, parameters = orders.order_filter(span, conditions)
     sql = (
-        "SELECT l.sku, arg_max(l.title, o.created_at), sum(quantity)::BIGINT, count(DISTINCT l.key), "
+        f"SELECT l.sku, {_TITLE}, sum(quantity)::BIGINT, count(DISTINCT l.key), "
         f"coalesce(sum(amount), 0) FROM {orders.facts.lines} AS l JOIN {orders.facts.orders} AS o "
         f"USING (key) WHERE {clause} GROUP BY l.sku, CASE WHEN l.sku = '' THEN l.title END "
         "ORDER BY 5 DESC, 3 DESC, 1 LIMIT ?"
     )
     rows = orders.facts.query(sql, [*parameters, limit])
-    return [Product(sku, title or "", units, count, sales) for sku, title, units, count, sales in rows]
+    return [Product(*row) for row in rows]
 
 
 def customers(
@@ -117,8 +120,8 @@ def customers(
     """
     clause, parameters = orders.order_filter(span, conditions)
     sql = (
-        f"SELECT arg_max(key, created_at), count(*), sum(charged), min(local), max(local) FROM {orders.facts.orders} "
-        f"AS o WHERE {clause} AND customer IS NOT NULL AND local IS NOT NULL GROUP BY customer "
+        "SELECT coalesce(arg_max(key, created_at), max(key)), count(*), sum(charged), min(local), max(local) "
+        f"FROM {orders.facts.orders} AS o WHERE {clause} AND customer IS NOT NULL GROUP BY customer "
         "ORDER BY 3 DESC NULLS LAST, 2 DESC, 1 LIMIT ?"
     )
     ranked = orders.facts.query(sql, [*parameters, limit])

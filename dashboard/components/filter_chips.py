@@ -37,7 +37,7 @@ def filter_chips(address: ViewAddress, selection: Selection) -> None:
         for name, dimension in FILTERS.items():
             if dimension.available(orders.missing):
                 _values(address, orders, name, dimension, getattr(view, name))
-        if not orders.missing.keys() & {"returns", "dates of returns"}:
+        if not orders.missing.keys() & {"returns", "dates of returns", "dates"}:
             _returns(address, view)
         if view.filters():
             st.button(

@@ -65,7 +65,7 @@ def _search_box() -> None:
 
 def _page(orders: Orders, page: Page, number: int, search: str, columns: dict[str, _OrderColumn]) -> None:
     """Draws a page of orders, and the way to the others. `number` is that of the page, from 1."""
-    st.caption(_count(page, number, search))
+    st.caption(_count(page, number, search, "dates" not in orders.missing))
     if page.rows:
         rows = [order_cells.by_role(orders, row) for row in page.rows]
         lines = [Line([column.cell(orders, row) for column in columns.values()], id=row[ROW_KEY]) for row in rows]
@@ -87,13 +87,14 @@ def _page_number() -> int:
     return max(1, int(text)) if text.isdecimal() and len(text) < 9 else 1
 
 
-def _count(page: Page, number: int, search: str) -> str:
+def _count(page: Page, number: int, search: str, dated: bool) -> str:
+    """Which orders of how many there are. `dated` says whether the table has dates."""
     if not page.count:
         return f"No order matches “{formatting.plain(search)}”." if search else "No orders in this period."
     first = (number - 1) * PAGE_ROWS + 1
     if not page.rows:
         return f"{page.count:,} orders"
-    return f"{first:,}–{first + len(page.rows) - 1:,} of {page.count:,} orders, newest first"
+    return f"{first:,}–{first + len(page.rows) - 1:,} of {page.count:,} orders{', newest first' if dated else ''}"
 
 
 # -- columns

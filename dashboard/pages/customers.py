@@ -35,7 +35,8 @@ def customers(session: Session) -> None:
         st.info(formatting.plain(selection.orders.missing["customers"]))
         return
     now, compared = selection.figures(), selection.compared_figures()
-    shown = [card(METRICS[name], now, compared, selection.currency, selection.returns) for name in _CARDS]
+    metrics = [METRICS[name] for name in _CARDS if METRICS[name].available(selection.orders.missing)]
+    shown = [card(metric, now, compared, selection.currency, selection.returns) for metric in metrics]
     cards("Customers", shown, key="customer_cards", on_pick=lambda _: session.navigator.go("orders"))
     if now.orders:
         _repeats(selection)
@@ -76,29 +77,29 @@ def _ranking(session: Session, selection: Selection) -> None:
     with st.container(border=True):
         help = "Totals of their orders in the period, before returns. Select a customer to see the orders."
         st.header("Top customers", anchor=False, help=help)
+        dated = [] if "dates" in selection.orders.missing else [Column("First", wide=True), Column("Last", wide=True)]
         columns = [
             Column("Customer"),
             Column("E-mail", wide=True),
             Column("Orders", number=True, wide=True),
-            Column("First", wide=True),
-            Column("Last", wide=True),
+            *dated,
             Column("Spent", number=True),
         ]
-        lines = [_customer(customer, selection.currency) for customer in ranked]
+        lines = [_customer(customer, selection.currency, bool(dated)) for customer in ranked]
         if picked := table("Top customers", columns, lines, key="customers", on_pick=lambda _: None):
             session.navigator.go("orders", q=picked)
 
 
-def _customer(customer: Customer, currency: str) -> Line:
-    """A customer, who is picked by e-mail, else by name."""
-    last = formatting.day(customer.last)
+def _customer(customer: Customer, currency: str, dated: bool) -> Line:
+    """A customer, who is picked by e-mail, else by name. `dated` says whether the table has dates."""
+    first, last = (formatting.day(at) if at else "–" for at in (customer.first, customer.last))
+    more = f"{customer.orders:,} orders, last {last}" if dated else f"{customer.orders:,} orders"
     return Line(
         [
-            Cell(customer.name or customer.email or "Unnamed", more=f"{customer.orders:,} orders, last {last}"),
+            Cell(customer.name or customer.email or "Unnamed", more=more),
             customer.email,
             f"{customer.orders:,}",
-            formatting.day(customer.first),
-            last,
+            *([first, last] if dated else []),
             "–" if isinstance(customer.spent, Absent) else formatting.money(customer.spent, currency),
         ],
         id=next((text for text in (customer.email, customer.name) if text not in ("", MASK)), None),

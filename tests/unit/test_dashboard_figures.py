@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from cache_factory import Row
-from page_run import backend_of, cards, run, table
+from page_run import backend_of, captions, cards, run, table
+from schema_corpus import FOLDER, load
+from schema_orders import as_copied, columns_of, in_key_order
 from shop_factory import SHOP_COLUMNS, shop
 
 ZERO = dict.fromkeys(("total_discounts", "total_shipping", "total_tax", "total_refunded"), "0.00")
@@ -94,3 +96,67 @@ def test_the_refunds_filter_lists_the_orders_with_refunds(tmp_path: Path) -> Non
         )
     assert [line[0] for line in yes[1:]] == ["#1", "#3"]
     assert [line[0] for line in no[1:]] == ["#2"]
+
+
+@pytest.fixture
+def undated() -> list[Row]:
+    """Three orders of two customers in a table without dates. The first order has no title of its product."""
+    items = (
+        '[{"sku": "CUP", "title": "", "quantity": 1, "price": "10.00"}]',
+        '[{"sku": "CUP", "title": "Cup", "quantity": 2, "price": "10.00"}]',
+    )
+    return [
+        order(1, "10.00", 1, line_items=items[0], customer_id="7"),
+        order(2, "20.00", 1, line_items=items[1], customer_id="7"),
+        order(3, "20.00", 1, line_items=items[1], customer_id="8"),
+    ]
+
+
+def test_without_dates_nothing_is_called_newest_or_returning(tmp_path: Path, undated: list[Row]) -> None:
+    columns = [c for c in SHOP_COLUMNS if c.name not in ("created_at", "processed_at", "updated_at")]
+    with backend_of(tmp_path, undated, columns) as backend:
+        pages = {
+            page: run(backend, page, {"period": "all"}) for page in ("overview", "orders", "customers", "products")
+        }
+    assert "1–3 of 3 orders" in captions(pages["orders"])
+    assert not any("newest first" in captions(page) for page in pages.values())
+    for page in pages.values():
+        assert "returning_customer_rate" not in cards(page)
+        assert "time zone" not in captions(page)
+    assert cards(pages["customers"]).keys() == {"customers"}
+    assert table(pages["customers"], "Top customers")[0] == ["Customer", "E-mail", "Orders", "Spent"]
+    assert [line[2:] for line in table(pages["customers"], "Top customers")[1:]] == [["2", "$30.00"], ["1", "$20.00"]]
+    assert table(pages["customers"], "Retention by cohort") == []
+    assert table(pages["overview"], "Sales by product")[1] == ["Cup", "5", "$50.00"]
+    assert table(pages["products"], "Top products")[1][:2] == ["Cup", "CUP"]
+
+
+def test_a_table_without_returns_says_so_at_the_figure(tmp_path: Path) -> None:
+    columns = [c for c in SHOP_COLUMNS if c.name not in ("refunds", "total_refunded")]
+    with backend_of(tmp_path, [order(1, "10.00", 1)], columns) as backend:
+        overview = run(backend, "overview", {"period": "7d"})
+    assert cards(overview)["total_sales"]["label"] == "Total sales (returns not known)"
+    assert cards(overview)["net_sales"]["label"] == "Net sales (returns not known)"
+    assert "refund_rate" not in cards(overview)
+    assert "Total sales (returns not known)" in [line[0] for line in table(overview, "How total sales adds up")]
+
+
+def test_orders_of_shopifys_export_show_all_that_is_known(tmp_path: Path) -> None:
+    """Their lines are rows of their own, and their dates are texts: 2025-02-20 09:00:00 -0600 is 16:00 in Berlin."""
+    schema = load(FOLDER / "shopify_export")
+    columns = columns_of(schema)
+    with backend_of(
+        tmp_path, as_copied(in_key_order(schema), columns), columns, shop_timezone="Europe/Berlin"
+    ) as backend:
+        listed = table(run(backend, "orders", {"period": "all", "q": "north0@example.com"}), "Orders")
+    assert dict(zip(listed[0], listed[-1], strict=True)) == {
+        "Order": "#1001",
+        "Date": "20 Feb 2025, 16:00",
+        "Customer": "north0@example.com",
+        "Payment": "Paid",
+        "Fulfilment": "Fulfilled",
+        "Channel": "Online store",
+        "Country": "US",
+        "Items": "4",
+        "Total": "$74.00",
+    }
