@@ -22,6 +22,7 @@ from cache.interpretation.money_sql import MoneySql, refunded, reversals
 from cache.interpretation.role_sql import RoleSql
 from cache.interpretation.source_rows import union
 from cache.interpretation.text_values import AMOUNT
+from cache.interpretation.unread_values import count_unread
 from cache.storage.snapshot import PARQUET, Snapshot
 
 KEY = "order_key"
@@ -44,6 +45,8 @@ class FactTables:
         lines: SQL name of the table of line items: key, segment, sku, title, quantity, price, amount (without tax).
         left_out: SQL name of the table of rows that are no orders: key, segment, why (`test`, `deleted`, `draft`,
             `cancelled`).
+        unread: SQL name of the table of values that cannot be read: segment, role, filled (orders with a value), unread
+            (orders with one that cannot be read), keys (of some of these).
         rows: SQL name of the view of the source, one row an order, with its key as `KEY`.
     """
 
@@ -62,6 +65,7 @@ class FactTables:
         self.rows = f"rows_{name}"
         self.orders, self.reversals = f"facts.orders_{name}", f"facts.reversals_{name}"
         self.lines, self.left_out = f"facts.lines_{name}", f"facts.left_out_{name}"
+        self.unread = f"facts.unread_{name}"
         self._segment_numbers: set[int] = set()
         self._load(before if self._key_column else None)
 
@@ -78,7 +82,7 @@ class FactTables:
 
     def close(self) -> None:
         """Frees the memory of this generation."""
-        for table in (self.orders, self.reversals, self.lines, self.left_out):
+        for table in (self.orders, self.reversals, self.lines, self.left_out, self.unread):
             self.query(f"DROP TABLE IF EXISTS {table}")
         self.query(f"DROP VIEW IF EXISTS {self.rows}")
 
@@ -121,8 +125,13 @@ class FactTables:
         """Inserts the rows of segments, by their numbers, from the tables of another generation."""
         which = f"WHERE segment IN ({', '.join(map(str, sorted(segments)))})"
         self.query(f"INSERT INTO {staged} SELECT * EXCLUDE (again) FROM {before.orders} {which}")
-        taken = ((self.reversals, before.reversals), (self.lines, before.lines), (self.left_out, before.left_out))
-        for table, old in taken:
+        taken = {
+            self.reversals: before.reversals,
+            self.lines: before.lines,
+            self.left_out: before.left_out,
+            self.unread: before.unread,
+        }
+        for table, old in taken.items():
             self.query(f"INSERT INTO {table} SELECT * FROM {old} {which}")
 
     def _create_orders(self, staged: str) -> None:
@@ -169,6 +178,7 @@ class FactTables:
             f"l.price AS price, (l.quantity * l.price * factor)::{AMOUNT} AS amount FROM ({sold}) "
             "WHERE l.quantity IS NOT NULL AND NOT l.gift",
             self.left_out: f"SELECT key, segment, why FROM ({parts}) WHERE why IS NOT NULL",
+            self.unread: count_unread(self._roles, parts),
         }
 
     @property

@@ -19,6 +19,7 @@ from cache.analytics.periods import Span, Unit
 from cache.interpretation.evidence import choose_reading
 from cache.interpretation.requirements import missing
 from cache.interpretation.role_sql import RoleSql
+from cache.interpretation.unread_values import EXAMPLES, Unread
 from cache.query.filters import Condition
 from cache.reading import Reading
 from cache.settings import CancelledOrders, WeekStart
@@ -37,6 +38,7 @@ class Orders:
         reading: What the columns mean.
         roles: Role -> the column that plays it.
         left_out: How many rows are no orders, by reason: `test`, `deleted`, `draft`, `cancelled`.
+        unread: Role -> its values that cannot be read; without the roles whose values all can.
         countries: Names of countries by their values of the dimension `country`.
     """
 
@@ -80,6 +82,7 @@ class Orders:
         reusable = before.facts if before and before._read_by == self._read_by else None
         self.facts: FactTables = FactTables(snapshot, sql, reusable)
         self.left_out = self._left_out()
+        self.unread = self._unread()
         self.lookup = OrderLookup(self.facts, sql)
         self.countries = self.lookup.countries()
 
@@ -90,6 +93,15 @@ class Orders:
     def _left_out(self) -> dict[str, int]:
         sql = f"SELECT why, count(*) FROM {self.facts.left_out} GROUP BY 1 ORDER BY 1"
         return dict(self.facts.query(sql))
+
+    def _unread(self) -> dict[str, Unread]:
+        examples = f"list_sort(flatten(list(keys)))[:{EXAMPLES}]"
+        sums = f"SELECT role, sum(unread)::BIGINT, sum(filled)::BIGINT, {examples} FROM {self.facts.unread} GROUP BY 1"
+        counted = {
+            role: Unread(count, values, tuple(map(str, keys)))
+            for role, count, values, keys in self.facts.query(f"{sums} HAVING sum(unread) > 0")
+        }
+        return {role: counted[role] for role in self.roles if role in counted}
 
     # -- what can be chosen
 

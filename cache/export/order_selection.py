@@ -15,7 +15,8 @@ from cache.analytics.fact_tables import KEY
 from cache.analytics.order_lookup import any_of, line_search_conditions, search_conditions
 from cache.analytics.periods import Span
 from cache.interpretation.grouping import grouped, order_key
-from cache.interpretation.money_sql import NO_LINES, MoneySql, refunded
+from cache.interpretation.list_sql import NO_LINES, ListSql
+from cache.interpretation.money_sql import MoneySql, refunded
 from cache.interpretation.role_sql import RoleSql
 from cache.interpretation.source_rows import union
 from cache.query.filters import Condition
@@ -123,9 +124,9 @@ def _orders(roles: RoleSql, snapshot: Snapshot, source: str) -> _Orders:
         key = snapshot.manifest.key
         searched = [roles.source.sql(key[0])] if len(key) == 1 else []
         return _Orders(
-            f"SELECT {_NUMBER} AS {KEY}, * FROM ({source})", _NUMBER, MoneySql(roles).lines() or NO_LINES, searched
+            f"SELECT {_NUMBER} AS {KEY}, * FROM ({source})", _NUMBER, ListSql(roles).lines() or NO_LINES, searched
         )
-    lines = "lines" if roles.reading.grain == "line" else MoneySql(roles).lines() or NO_LINES
+    lines = "lines" if roles.reading.grain == "line" else ListSql(roles).lines() or NO_LINES
     return _Orders(grouped(source, roles, KEY), order_key(roles), lines, [KEY])
 
 

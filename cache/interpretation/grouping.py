@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cache.interpretation.money_sql import NO_LINES, MoneySql
+from cache.interpretation.list_sql import NO_LINES, ListSql
 from cache.interpretation.role_sql import RoleSql
 from cache.schema import Column
 
@@ -46,7 +46,7 @@ def grouped(rows: str, sql: RoleSql, key: str = "order_key") -> str:
         f"{name} AS {name}" if name in identity else f"{_own_value(column, name, amounts.get(column.name))} AS {name}"
         for column, name in zip(source.columns, source.names, strict=True)
     )
-    listed = MoneySql(sql).lines()
+    listed = ListSql(sql).lines()
     lines = f"flatten(list({listed})) AS lines" if listed else f"{NO_LINES} AS lines"
     return (
         f"SELECT {', '.join(columns)}, {order_key(sql)} AS {key}, {lines} FROM ({rows}) WHERE {present} GROUP BY {by}"

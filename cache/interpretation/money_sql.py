@@ -5,45 +5,14 @@ of the refund, a cancellation on the day of the cancellation. All amounts of goo
 where prices include it.
 
 https://help.shopify.com/en/manual/reports-and-analytics/shopify-reports/report-types/sales-report
-https://shopify.dev/docs/api/admin-rest/latest/resources/refund
 """
 
 from __future__ import annotations
 
+from cache.interpretation.list_sql import NO_LINES, ListSql
 from cache.interpretation.role_sql import RoleSql
 from cache.interpretation.text_values import AMOUNT
-
-LINE_TYPE = (
-    f"STRUCT(sku VARCHAR, title VARCHAR, quantity BIGINT, price {AMOUNT}, "
-    f"discount {AMOUNT}, tax {AMOUNT}, gift BOOLEAN)"
-)
-NO_LINES = f"NULL::{LINE_TYPE}[]"
-
-_SET = '{{"shop_money":{{"amount":"VARCHAR"}},"shopMoney":{{"amount":"VARCHAR"}}}}'.replace("{{", "{").replace(
-    "}}", "}"
-)
-_TAXES = f'[{{"price":"VARCHAR","priceSet":{_SET}}}]'
-_ALLOCATIONS = f'[{{"amount":"VARCHAR","allocatedAmountSet":{_SET}}}]'
-_LINE = (
-    '{"sku":"VARCHAR","title":"VARCHAR","name":"VARCHAR","quantity":"VARCHAR","price":"VARCHAR",'
-    f'"price_set":{_SET},"originalUnitPriceSet":{_SET},"gift_card":"BOOLEAN","isGiftCard":"BOOLEAN",'
-    f'"discount_allocations":{_ALLOCATIONS},"discountAllocations":{_ALLOCATIONS},'
-    f'"tax_lines":{_TAXES},"taxLines":{_TAXES}}}'
-)
-_SHIPPING = f'{{"price":"VARCHAR","discounted_price":"VARCHAR","tax_lines":{_TAXES}}}'
-_REFUND_LINE = f'{{"subtotal":"VARCHAR","total_tax":"VARCHAR","subtotalSet":{_SET},"totalTaxSet":{_SET}}}'
-_REFUND_SHIPPING = (
-    f'{{"subtotal_amount_set":{_SET},"tax_amount_set":{_SET},"subtotalAmountSet":{_SET},"taxAmountSet":{_SET}}}'
-)
-_TRANSACTION = f'{{"kind":"VARCHAR","status":"VARCHAR","amount":"VARCHAR","currency":"VARCHAR","amountSet":{_SET}}}'
-_NODES = '{{"nodes":[{0}],"edges":[{{"node":{0}}}]}}'
-_REFUND = (
-    '{"created_at":"VARCHAR","processed_at":"VARCHAR","createdAt":"VARCHAR","processedAt":"VARCHAR","amount":"VARCHAR",'
-    f'"refund_line_items":[{_REFUND_LINE}],"refund_shipping_lines":[{_REFUND_SHIPPING}],'
-    '"order_adjustments":[{"kind":"VARCHAR","amount":"VARCHAR","tax_amount":"VARCHAR"}],'
-    f'"transactions":"JSON","refundLineItems":{_NODES.format(_REFUND_LINE)},'
-    f'"refundShippingLines":{_NODES.format(_REFUND_SHIPPING)}}}'
-)
+from cache.interpretation.unread_values import raw_values, unread_flags
 
 
 class MoneySql:
@@ -55,39 +24,7 @@ class MoneySql:
 
     def __init__(self, roles: RoleSql) -> None:
         self._roles = roles
-
-    def lines(self) -> str | None:
-        """SQL of the line items of a row as a list of LINE_TYPE; None where the table has none."""
-        roles = self._roles
-        listed = roles.json_list("line_items", _LINE)
-        if listed:
-            price = _first("l.price", _in_set("l.price_set"), _in_set("l.originalUnitPriceSet"))
-            allocated = _total(
-                "coalesce(l.discount_allocations, l.discountAllocations)", "amount", "allocatedAmountSet"
-            )
-            taxed = _total("coalesce(l.tax_lines, l.taxLines)", "price", "priceSet")
-            one = _line(
-                sku="coalesce(l.sku, '')",
-                title="coalesce(l.title, l.name, '')",
-                quantity="try_cast(l.quantity AS BIGINT)",
-                price=price,
-                discount=f"coalesce({allocated}, 0)",
-                tax=taxed,
-                gift="coalesce(l.gift_card, l.isGiftCard, false)",
-            )
-            return f"list_transform({listed}, lambda l: {one})"
-        if "line_quantity" not in roles.roles:
-            return None
-        one = _line(
-            sku=roles.text("line_sku"),
-            title=roles.text("line_title"),
-            quantity=f"try_cast({roles.amount('line_quantity')} AS BIGINT)",
-            price=roles.amount("line_price"),
-            discount="0",
-            tax="NULL",
-            gift="false",
-        )
-        return f"[{one}]"
+        self._lists = ListSql(roles)
 
     def parts(self, source: str, key: str) -> str:
         """SQL of one row an order with all that its facts are made of.
@@ -99,20 +36,22 @@ class MoneySql:
         Returns:
             A SELECT of `key`, `segment`, `why` (it is no order), the dimensions, `cancelled` and `cancelled_local`,
             `items`, the amounts as placed (`gross`, `discounts`, `shipping`, `tax`, `duties`, `fees`, `tips`,
-            `gift_cards`, `charged`), and `refunds`: a list of the local time, the instant, and the amounts of each.
+            `gift_cards`, `charged`), `refs`: a list of the local time, the instant, and the amounts of each refund, and
+            `unread` (see unread_values.unread_flags).
         """
-        roles = self._roles
+        roles, lists = self._roles, self._lists
         dimensions = ", ".join(f"{sql} AS {name}" for name, sql in roles.dimensions().items())
-        lines = "lines" if roles.reading.grain == "line" else self.lines()
+        lines = "lines" if roles.reading.grain == "line" else lists.lines()
         read = (
             f"SELECT {key} AS key, segment, {roles.left_out()} AS why, {dimensions}, "
             f"{roles.instant('cancelled_at')} AS cancelled, "
             f"timezone('{roles.timezone}', {roles.instant('cancelled_at')}) AS cancelled_local, "
-            f"{lines or NO_LINES} AS items, {self._shipping_lines()} AS freight, {self._refunds()} AS refs, "
-            f"{self._included()} AS included, {self._amounts()} FROM ({source})"
+            f"{lines or NO_LINES} AS items, {lists.shipping_lines()} AS freight, {lists.refunds()} AS refs, "
+            f"{self._included()} AS included, {self._amounts()}, {raw_values(roles)} FROM ({source})"
         )
         sold = (
-            f"SELECT *, {_sum_of('items', 'l.quantity * l.price', 'NOT l.gift')} AS priced, "
+            f"SELECT * EXCLUDE (raw, known), {unread_flags(roles, _UNREAD)} AS unread, "
+            f"{_sum_of('items', 'l.quantity * l.price', 'NOT l.gift')} AS priced, "
             f"coalesce({_sum_of('items', 'l.quantity * l.price', 'l.gift')}, 0) AS gift_cards, "
             f"{_sum_of('items', 'l.tax', 'NOT l.gift')} AS line_tax, "
             f"{_sum_of('items', 'l.discount', 'NOT l.gift')} AS line_discounts, "
@@ -158,7 +97,7 @@ class MoneySql:
             "read_subtotal": roles.amount("subtotal"),
             "read_discounts": f"abs({roles.amount('discounts')})",  # some tables write them with a minus
             "read_shipping": roles.amount("shipping"),
-            "read_tax": f"coalesce({roles.amount('tax')}, {self._tax_lines()})",
+            "read_tax": f"coalesce({roles.amount('tax')}, {self._lists.tax_lines()})",
             "read_total": roles.amount("total"),
             "line_total": roles.amount("line_total"),
             "read_duties": roles.amount("duties"),
@@ -171,63 +110,6 @@ class MoneySql:
     def _included(self) -> str:
         roles = self._roles
         return roles.flag("taxes_included") if "taxes_included" in roles.roles else str(roles.reading.taxes_included)
-
-    def _tax_lines(self) -> str:
-        listed = self._roles.json_list("tax_lines", f'{{"price":"VARCHAR","priceSet":{_SET}}}')
-        return _total(listed, "price", "priceSet") if listed else f"NULL::{AMOUNT}"
-
-    def _shipping_lines(self) -> str:
-        listed = self._roles.json_list("shipping_lines", _SHIPPING)
-        if not listed:
-            return f"NULL::STRUCT(price {AMOUNT}, discount {AMOUNT}, tax {AMOUNT})[]"
-        one = (
-            f"struct_pack(price := {_amount('s.price')}, "
-            f"discount := coalesce({_amount('s.price')} - {_amount('s.discounted_price')}, 0)::{AMOUNT}, "
-            f"tax := {_total('s.tax_lines', 'price', 'priceSet')})"
-        )
-        return f"list_transform({listed}, lambda s: {one})"
-
-    def _refunds(self) -> str:
-        """SQL of the refunds of a row, each with its time and amounts; `itemized` where it lists goods or shipping."""
-        listed = self._roles.json_list("refunds", _REFUND)
-        if not listed:
-            return _NO_REFUNDS
-        moment = "try_cast(coalesce(r.processed_at, r.processedAt, r.created_at, r.createdAt) AS TIMESTAMPTZ)"
-        lines = f"coalesce(r.refund_line_items, {_nodes('r.refundLineItems')})"
-        sent = f"coalesce(r.refund_shipping_lines, {_nodes('r.refundShippingLines')})"
-        adjusted = "list_filter(r.order_adjustments, lambda a: a.kind = 'shipping_refund')"
-        shipping_refunds = f"-list_sum(list_transform({adjusted}, lambda a: {_amount('a.amount')}))"
-        shipping_taxes = f"-list_sum(list_transform({adjusted}, lambda a: {_amount('a.tax_amount')}))"
-        sums = {
-            "goods": f"coalesce({_total(lines, 'subtotal', 'subtotalSet')}, 0)",
-            "goods_tax": f"coalesce({_total(lines, 'total_tax', 'totalTaxSet')}, 0)",
-            "sent": f"coalesce({_total_set(sent, 'subtotal_amount_set', 'subtotalAmountSet')}, {shipping_refunds}, 0)",
-            "sent_tax": f"coalesce({_total_set(sent, 'tax_amount_set', 'taxAmountSet')}, {shipping_taxes}, 0)",
-            "money": f"coalesce({_amount('r.amount')}, {self._refunded_money()})",
-        }
-        packed = ", ".join(f"{name} := ({sql})::{AMOUNT}" for name, sql in sums.items())
-        itemized = f"coalesce(len({lines}), 0) > 0 OR coalesce(len({sent}), 0) > 0 OR coalesce(len({adjusted}), 0) > 0"
-        local = f"timezone('{self._roles.timezone}', {moment})"
-        return (
-            f"list_transform({listed}, lambda r: struct_pack(moment := {moment}, local := {local}, {packed}, "
-            f"itemized := {itemized}))"
-        )
-
-    def _refunded_money(self) -> str:
-        """SQL of the money of a refund's successful transactions in the currency of the order; NULL without any."""
-        shape = f"'[{_TRANSACTION}]'"
-        nodes = f"'{_NODES.format(_TRANSACTION)}'"
-        rest = f"try(from_json(r.transactions, {shape}))"
-        graphql = f"try(from_json(r.transactions, {nodes}))"
-        listed = f"coalesce({rest}, {graphql}.nodes, list_transform({graphql}.edges, lambda e: e.node))"
-        own = self._roles.text("currency")
-        counted = (
-            "lambda t: coalesce(lower(t.kind), 'refund') = 'refund' "
-            "AND coalesce(lower(t.status), 'success') = 'success' "
-            f"AND ({own} = '' OR coalesce(upper(t.currency), upper(trim({own}))) = upper(trim({own})))"
-        )
-        amount = _first("t.amount", _in_set("t.amountSet"))
-        return f"list_sum(list_transform(list_filter({listed}, {counted}), lambda t: {amount}))"
 
 
 def reversals(parts: str) -> str:
@@ -288,23 +170,6 @@ def refunded(parts: str) -> str:
     return f"CASE WHEN key IN (SELECT key FROM ({reversals(parts)}) WHERE returns > 0) THEN 'yes' ELSE 'no' END"
 
 
-_NO_REFUNDS = (
-    f"NULL::STRUCT(moment TIMESTAMPTZ, local TIMESTAMP, goods {AMOUNT}, goods_tax {AMOUNT}, sent {AMOUNT}, "
-    f"sent_tax {AMOUNT}, money {AMOUNT}, itemized BOOLEAN)[]"
-)
-
-
-def _line(*, sku: str, title: str, quantity: str, price: str, discount: str, tax: str, gift: str) -> str:
-    return (
-        f"struct_pack(sku := {sku}, title := {title}, quantity := {quantity}, price := ({price})::{AMOUNT}, "
-        f"discount := ({discount})::{AMOUNT}, tax := ({tax})::{AMOUNT}, gift := {gift})"
-    )
-
-
-def _amount(text: str) -> str:
-    return f"try_cast({text} AS {AMOUNT})"
-
-
 def _share(amount: str, part: str, whole: str) -> str:
     """SQL of amount × part / whole, rounded to cents, halves away from zero; NULL where the whole is 0.
 
@@ -321,29 +186,23 @@ def _units(amount: str) -> str:
     return f"(({amount})::{AMOUNT} * 10000)::HUGEINT"
 
 
-def _in_set(price_set: str) -> str:
-    """SQL of the amount in the shop's currency out of a price set, as text."""
-    return f"coalesce({price_set}.shop_money.amount, {price_set}.shopMoney.amount)"
-
-
-def _first(*texts: str) -> str:
-    """SQL of the first of some texts as an amount."""
-    return _amount(f"coalesce({', '.join(texts)})")
-
-
-def _nodes(connection: str) -> str:
-    return f"coalesce({connection}.nodes, list_transform({connection}.edges, lambda e: e.node))"
-
-
-def _total(listed: str, amount: str, price_set: str) -> str:
-    """SQL of the sum over a list; NULL without elements."""
-    return f"list_sum(list_transform({listed}, lambda x: {_first(f'x.{amount}', _in_set(f'x.{price_set}'))}))"
-
-
-def _total_set(listed: str, rest: str, graphql: str) -> str:
-    return f"list_sum(list_transform({listed}, lambda x: {_first(_in_set(f'x.{rest}'), _in_set(f'x.{graphql}'))}))"
-
-
 def _sum_of(listed: str, value: str, condition: str = "true") -> str:
     """SQL of the sum of a value over those elements `l` of a list that meet a condition; NULL without any."""
     return f"list_sum(list_transform(list_filter({listed}, lambda l: {condition}), lambda l: {value}))"
+
+
+def _any(listed: str, condition: str) -> str:
+    """SQL: a condition holds for an element `l` of a list."""
+    return f"list_bool_or(list_transform({listed}, lambda l: {condition}))"
+
+
+_QUANTITY_UNREAD, _PRICE_UNREAD = "l.has_quantity AND l.quantity IS NULL", "l.has_price AND l.price IS NULL"
+# Role -> SQL over the rows of `MoneySql.parts` that is true where a list, or an element of it, cannot be read.
+_UNREAD = {
+    "line_items": f"items IS NULL OR {_any('items', f'({_QUANTITY_UNREAD}) OR ({_PRICE_UNREAD})')}",
+    "line_quantity": _any("items", _QUANTITY_UNREAD),
+    "line_price": _any("items", _PRICE_UNREAD),
+    "refunds": f"refs IS NULL OR {_any('refs', 'l.unread')}",
+    "shipping_lines": f"freight IS NULL OR {_any('freight', 'l.price IS NULL')}",
+    "tax_lines": "read_tax IS NULL",
+}

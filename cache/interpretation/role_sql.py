@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from cache.currencies import UNUSUAL_DECIMALS, USUAL_DECIMALS
 from cache.interpretation.source_rows import SourceColumns
-from cache.interpretation.text_values import AMOUNT, amount_sql, instant_sql
+from cache.interpretation.text_values import AMOUNT, WHOLE_DIGITS, amount_sql, instant_sql
 from cache.reading import Reading
 from cache.schema import Column
 from cache.settings import CancelledOrders
@@ -98,6 +98,17 @@ class RoleSql:
         known = f"{instant} BETWEEN TIMESTAMPTZ '0001-01-02 00:00:00+00' AND TIMESTAMPTZ '9999-12-30 00:00:00+00'"
         return f"CASE WHEN {known} THEN timezone('{self.timezone}', {instant}) END"
 
+    def typed(self, role: str) -> bool:
+        """Whether every value of the column of a role can be read, by its type."""
+        column = self.roles[role]
+        return column.kind in ("datetime", "timestamp", "date") or (
+            column.kind == "decimal" and column.digits - column.decimals <= WHOLE_DIGITS
+        )
+
+    def own_instant(self, role: str) -> str:
+        """SQL of the column of a role as an instant, without the one that stands in for it."""
+        return self._instant(self.roles[role])
+
     def instant(self, role: str) -> str:
         """SQL of a role as an instant."""
         columns = [self.roles[role]] if role in self.roles else []
@@ -144,7 +155,7 @@ class RoleSql:
         column = self.column(role)
         match self.roles[role].kind:
             case "decimal":
-                return column
+                return column if self.typed(role) else f"try_cast({column} AS {AMOUNT})"
             case "float" | "double":  # the shortest number that reads the same: 12345.67, where FLOAT holds 12345.6699
                 return self._rounded(f"try_cast({column}::VARCHAR AS {AMOUNT})")
             case "text":

@@ -12,6 +12,7 @@ from cache.reading import AmountStyle, InstantStyle
 from cache.sql import literal
 
 AMOUNT = "DECIMAL(18, 4)"
+WHOLE_DIGITS = 14  # before its decimal point
 
 _CURRENCY = r"(?:[A-Za-z]{1,3}\.?)?\p{Sc}?"  # US$, kr., EUR
 _SIGN = r"[(+\-\x{2212}]*"

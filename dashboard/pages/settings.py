@@ -129,7 +129,8 @@ def _reading(session: Session, orders: Orders) -> None:
             st.warning(formatting.plain(sentence), icon=":material/help:")
         if "changed" in reading.questions:
             st.button("Read the table anew", key="read_anew", on_click=forget_reading, args=(session.cache,))
-        lines = [Line([label, text]) for label, text in readings.evidence(reading, orders.roles)]
+        evidence = [*readings.evidence(reading, orders.roles), *readings.unread(orders)]
+        lines = [Line([label, text]) for label, text in evidence]
         table("How the table is read", [Column(""), Column("")], lines, key="reading", headed=False)
         with st.grid(2, min_column_width=300):
             _select(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from cache.analytics.orders import Orders
 from cache.reading import MIN_ORDERS, QUESTIONS, AmountStyle, Grain, InstantStyle, Reading
+from cache.roles import ROLES
 from cache.schema import Column
 from cache.table_setup import NoOrder
 
@@ -59,6 +61,18 @@ def evidence(reading: Reading, roles: Mapping[str, Column]) -> list[tuple[str, s
     if reading.adds_up is not None:
         share = f"{reading.adds_up:.2%} of {reading.orders:,} orders in the sample"
         lines.append(("Totals that are the sum of their parts", share))
+    return lines
+
+
+def unread(orders: Orders) -> list[tuple[str, str]]:
+    """The values that cannot be read, as lines with the role and a text. Names keys of orders, never values."""
+    lines = []
+    for role, each in orders.unread.items():
+        text = f"{each.count:,} of {each.values:,} values of {orders.roles[role].name} could not be read"
+        if orders.facts.key_columns:
+            text += f"; for example order{'s'[: len(each.keys) > 1]} {', '.join(each.keys)}"
+        words = ROLES[role].words
+        lines.append((f"{words[:1].upper()}{words[1:]}", text))
     return lines
 
 

@@ -69,6 +69,10 @@ def test_rows_and_columns_mean_what_they_should(orders: Orders, schema: Schema) 
     assert orders.left_out == {why: count for why, count in truth.left_out.model_dump().items() if count}
 
 
+def test_every_value_can_be_read(orders: Orders) -> None:
+    assert orders.unread == {}
+
+
 def test_figures_are_those_worked_out_by_hand(orders: Orders, schema: Schema) -> None:
     for wanted in schema.truth.figures:
         assert told(orders, wanted) == stated(wanted), (wanted.period, wanted.currency)

@@ -1,0 +1,209 @@
+"""The lists of an order as SQL: line items, shipping, taxes and refunds, in the REST and in the GraphQL shape.
+
+https://shopify.dev/docs/api/admin-rest/latest/resources/order
+https://shopify.dev/docs/api/admin-rest/latest/resources/refund
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cache.interpretation.role_sql import RoleSql
+from cache.interpretation.text_values import AMOUNT
+from cache.interpretation.unread_values import says_something
+
+LINE_TYPE = (
+    f"STRUCT(sku VARCHAR, title VARCHAR, quantity BIGINT, price {AMOUNT}, "
+    f"discount {AMOUNT}, tax {AMOUNT}, gift BOOLEAN, has_quantity BOOLEAN, has_price BOOLEAN)"
+)
+NO_LINES = f"NULL::{LINE_TYPE}[]"
+
+_SET = '{{"shop_money":{{"amount":"VARCHAR"}},"shopMoney":{{"amount":"VARCHAR"}}}}'.replace("{{", "{").replace(
+    "}}", "}"
+)
+_TAXES = f'[{{"price":"VARCHAR","priceSet":{_SET}}}]'
+_ALLOCATIONS = f'[{{"amount":"VARCHAR","allocatedAmountSet":{_SET}}}]'
+_LINE = (
+    '{"sku":"VARCHAR","title":"VARCHAR","name":"VARCHAR","quantity":"VARCHAR","price":"VARCHAR",'
+    f'"price_set":{_SET},"originalUnitPriceSet":{_SET},"gift_card":"BOOLEAN","isGiftCard":"BOOLEAN",'
+    f'"discount_allocations":{_ALLOCATIONS},"discountAllocations":{_ALLOCATIONS},'
+    f'"tax_lines":{_TAXES},"taxLines":{_TAXES}}}'
+)
+_SHIPPING = f'{{"price":"VARCHAR","discounted_price":"VARCHAR","tax_lines":{_TAXES}}}'
+_REFUND_LINE = f'{{"subtotal":"VARCHAR","total_tax":"VARCHAR","subtotalSet":{_SET},"totalTaxSet":{_SET}}}'
+_REFUND_SHIPPING = (
+    f'{{"subtotal_amount_set":{_SET},"tax_amount_set":{_SET},"subtotalAmountSet":{_SET},"taxAmountSet":{_SET}}}'
+)
+_TRANSACTION = f'{{"kind":"VARCHAR","status":"VARCHAR","amount":"VARCHAR","currency":"VARCHAR","amountSet":{_SET}}}'
+_NODES = '{{"nodes":[{0}],"edges":[{{"node":{0}}}]}}'
+_REFUND = (
+    '{"created_at":"VARCHAR","processed_at":"VARCHAR","createdAt":"VARCHAR","processedAt":"VARCHAR","amount":"VARCHAR",'
+    f'"refund_line_items":[{_REFUND_LINE}],"refund_shipping_lines":[{_REFUND_SHIPPING}],'
+    '"order_adjustments":[{"kind":"VARCHAR","amount":"VARCHAR","tax_amount":"VARCHAR"}],'
+    f'"transactions":"JSON","refundLineItems":{_NODES.format(_REFUND_LINE)},'
+    f'"refundShippingLines":{_NODES.format(_REFUND_SHIPPING)}}}'
+)
+
+
+class ListSql:
+    """SQL of the lists of one table.
+
+    Args:
+        roles: SQL of its roles.
+    """
+
+    def __init__(self, roles: RoleSql) -> None:
+        self._roles = roles
+
+    def lines(self) -> str | None:
+        """SQL of the line items of a row as a list of LINE_TYPE; None where the table has none."""
+        roles = self._roles
+        listed = roles.json_list("line_items", _LINE)
+        if listed:
+            price = f"coalesce(l.price, {_in_set('l.price_set')}, {_in_set('l.originalUnitPriceSet')})"
+            allocated = _total(
+                "coalesce(l.discount_allocations, l.discountAllocations)", "amount", "allocatedAmountSet"
+            )
+            taxed = _total("coalesce(l.tax_lines, l.taxLines)", "price", "priceSet")
+            one = _line(
+                sku="coalesce(l.sku, '')",
+                title="coalesce(l.title, l.name, '')",
+                quantity="try_cast(l.quantity AS BIGINT)",
+                price=_amount(price),
+                discount=f"coalesce({allocated}, 0)",
+                tax=taxed,
+                gift="coalesce(l.gift_card, l.isGiftCard, false)",
+                has_quantity="l.quantity IS NOT NULL",
+                has_price=f"{price} IS NOT NULL",
+            )
+            return f"list_transform({listed}, lambda l: {one})"
+        if "line_quantity" not in roles.roles:
+            return None
+        quantity, price = f"try_cast({roles.amount('line_quantity')} AS BIGINT)", roles.amount("line_price")
+        one = _line(
+            sku=roles.text("line_sku"),
+            title=roles.text("line_title"),
+            quantity=quantity,
+            price=price,
+            discount="0",
+            tax="NULL",
+            gift="false",
+            has_quantity=self._written("line_quantity", quantity),
+            has_price=self._written("line_price", price),
+        )
+        return f"[{one}]"
+
+    def _written(self, role: str, value: str) -> str:
+        """SQL: the column of a role holds something. `value` is SQL of what it is read as."""
+        if role not in self._roles.roles:
+            return "false"
+        return f"CASE WHEN ({value}) IS NULL THEN {says_something(self._roles.column(role))} ELSE true END"
+
+    def tax_lines(self) -> str:
+        """SQL of the taxes of a row, added up; NULL without any."""
+        listed = self._roles.json_list("tax_lines", f'{{"price":"VARCHAR","priceSet":{_SET}}}')
+        return _total(listed, "price", "priceSet") if listed else f"NULL::{AMOUNT}"
+
+    def shipping_lines(self) -> str:
+        """SQL of the shipping of a row as a list with the price, the discount and the tax of each."""
+        listed = self._roles.json_list("shipping_lines", _SHIPPING)
+        if not listed:
+            return f"NULL::STRUCT(price {AMOUNT}, discount {AMOUNT}, tax {AMOUNT})[]"
+        one = (
+            f"struct_pack(price := {_amount('s.price')}, "
+            f"discount := coalesce({_amount('s.price')} - {_amount('s.discounted_price')}, 0)::{AMOUNT}, "
+            f"tax := {_total('s.tax_lines', 'price', 'priceSet')})"
+        )
+        return f"list_transform({listed}, lambda s: {one})"
+
+    def refunds(self) -> str:
+        """SQL of the refunds of a row, each with its time and amounts; `itemized` where it lists goods or shipping."""
+        listed = self._roles.json_list("refunds", _REFUND)
+        if not listed:
+            return _NO_REFUNDS
+        written = "coalesce(r.processed_at, r.processedAt, r.created_at, r.createdAt)"
+        moment = f"try_cast({written} AS TIMESTAMPTZ)"
+        lines = f"coalesce(r.refund_line_items, {_nodes('r.refundLineItems')})"
+        sent = f"coalesce(r.refund_shipping_lines, {_nodes('r.refundShippingLines')})"
+        adjusted = "list_filter(r.order_adjustments, lambda a: a.kind = 'shipping_refund')"
+        shipping_refunds = f"-list_sum(list_transform({adjusted}, lambda a: {_amount('a.amount')}))"
+        shipping_taxes = f"-list_sum(list_transform({adjusted}, lambda a: {_amount('a.tax_amount')}))"
+        sums = {
+            "goods": f"coalesce({_total(lines, 'subtotal', 'subtotalSet')}, 0)",
+            "goods_tax": f"coalesce({_total(lines, 'total_tax', 'totalTaxSet')}, 0)",
+            "sent": f"coalesce({_total_set(sent, 'subtotal_amount_set', 'subtotalAmountSet')}, {shipping_refunds}, 0)",
+            "sent_tax": f"coalesce({_total_set(sent, 'tax_amount_set', 'taxAmountSet')}, {shipping_taxes}, 0)",
+            "money": f"coalesce({_amount('r.amount')}, {self._refunded_money()})",
+        }
+        packed = ", ".join(f"{name} := ({sql})::{AMOUNT}" for name, sql in sums.items())
+        itemized = f"coalesce(len({lines}), 0) > 0 OR coalesce(len({sent}), 0) > 0 OR coalesce(len({adjusted}), 0) > 0"
+        local = f"timezone('{self._roles.timezone}', {moment})"
+        unread = (
+            f"({written} IS NOT NULL AND {moment} IS NULL) OR (r.amount IS NOT NULL AND {_amount('r.amount')} IS NULL)"
+        )
+        return (
+            f"list_transform({listed}, lambda r: struct_pack(moment := {moment}, local := {local}, {packed}, "
+            f"itemized := {itemized}, unread := {unread}))"
+        )
+
+    def _refunded_money(self) -> str:
+        """SQL of the money of a refund's successful transactions in the currency of the order; NULL without any."""
+        shape = f"'[{_TRANSACTION}]'"
+        nodes = f"'{_NODES.format(_TRANSACTION)}'"
+        rest = f"try(from_json(r.transactions, {shape}))"
+        graphql = f"try(from_json(r.transactions, {nodes}))"
+        listed = f"coalesce({rest}, {graphql}.nodes, list_transform({graphql}.edges, lambda e: e.node))"
+        own = self._roles.text("currency")
+        counted = (
+            "lambda t: coalesce(lower(t.kind), 'refund') = 'refund' "
+            "AND coalesce(lower(t.status), 'success') = 'success' "
+            f"AND ({own} = '' OR coalesce(upper(t.currency), upper(trim({own}))) = upper(trim({own})))"
+        )
+        amount = _first("t.amount", _in_set("t.amountSet"))
+        return f"list_sum(list_transform(list_filter({listed}, {counted}), lambda t: {amount}))"
+
+
+_NO_REFUNDS = (
+    f"NULL::STRUCT(moment TIMESTAMPTZ, local TIMESTAMP, goods {AMOUNT}, goods_tax {AMOUNT}, sent {AMOUNT}, "
+    f"sent_tax {AMOUNT}, money {AMOUNT}, itemized BOOLEAN, unread BOOLEAN)[]"
+)
+
+
+def _line(**fields: str) -> str:
+    """SQL of a line item as LINE_TYPE.
+
+    Args:
+        fields: Its values as SQL, in the order of LINE_TYPE.
+    """
+    return f"({_struct(fields)})::{LINE_TYPE}"
+
+
+def _struct(fields: Mapping[str, str]) -> str:
+    return f"struct_pack({', '.join(f'{name} := {sql}' for name, sql in fields.items())})"
+
+
+def _amount(text: str) -> str:
+    return f"try_cast({text} AS {AMOUNT})"
+
+
+def _in_set(price_set: str) -> str:
+    """SQL of the amount in the shop's currency out of a price set, as text."""
+    return f"coalesce({price_set}.shop_money.amount, {price_set}.shopMoney.amount)"
+
+
+def _first(*texts: str) -> str:
+    """SQL of the first of some texts as an amount."""
+    return _amount(f"coalesce({', '.join(texts)})")
+
+
+def _nodes(connection: str) -> str:
+    return f"coalesce({connection}.nodes, list_transform({connection}.edges, lambda e: e.node))"
+
+
+def _total(listed: str, amount: str, price_set: str) -> str:
+    """SQL of the sum over a list; NULL without elements."""
+    return f"list_sum(list_transform({listed}, lambda x: {_first(f'x.{amount}', _in_set(f'x.{price_set}'))}))"
+
+
+def _total_set(listed: str, rest: str, graphql: str) -> str:
+    return f"list_sum(list_transform({listed}, lambda x: {_first(_in_set(f'x.{rest}'), _in_set(f'x.{graphql}'))}))"
