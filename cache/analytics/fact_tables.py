@@ -23,6 +23,7 @@ from cache.interpretation.role_sql import RoleSql
 from cache.interpretation.source_rows import union
 from cache.interpretation.text_values import AMOUNT
 from cache.interpretation.unread_values import count_unread
+from cache.sql import literal
 from cache.storage.snapshot import PARQUET, Snapshot
 
 KEY = "order_key"
@@ -30,6 +31,9 @@ KEY = "order_key"
 AMOUNTS = ("gross", "discounts", "shipping", "tax", "duties", "fees", "tips", "gift_cards", "charged")
 """The amounts of an order as placed, all without tax but `charged`: its total, without the gift cards in it."""
 MEMORY_LIMIT = "192MB"
+MOST_RETURNS = 0.95  # the share of returns that an order waits for
+MIN_RETURNS = 20  # so many say how long returns take
+USUAL_DAYS_OF_RETURNS = 30
 SEGMENTS_AT_ONCE = 3  # that many are read before the table is compressed
 
 
@@ -39,7 +43,7 @@ class FactTables:
     Attributes:
         orders: SQL name of the table of orders: key, segment, created_at, local (on the shop's clock), the dimensions,
             customer, again (the customer has an earlier order), the amounts as placed, refunded (goods came back:
-            `yes` or `no`), fulfilling (seconds).
+            `yes` or `no`), fulfilling (seconds), handed_over (as RoleSql says), settled (its returns are known).
         reversals: SQL name of the table of refunds and cancellations: key, segment, kind, moment, local, the amounts by
             which they change figures (see money_sql.reversals).
         lines: SQL name of the table of line items: key, segment, sku, title, quantity, price, amount (without tax).
@@ -124,7 +128,7 @@ class FactTables:
     def _take_over(self, before: FactTables, segments: set[int], staged: str) -> None:
         """Inserts the rows of segments, by their numbers, from the tables of another generation."""
         which = f"WHERE segment IN ({', '.join(map(str, sorted(segments)))})"
-        self.query(f"INSERT INTO {staged} SELECT * EXCLUDE (again) FROM {before.orders} {which}")
+        self.query(f"INSERT INTO {staged} SELECT * EXCLUDE (again, settled) FROM {before.orders} {which}")
         taken = {
             self.reversals: before.reversals,
             self.lines: before.lines,
@@ -135,14 +139,29 @@ class FactTables:
             self.query(f"INSERT INTO {table} SELECT * FROM {old} {which}")
 
     def _create_orders(self, staged: str) -> None:
-        """Makes the table of orders out of the staged one, which is dropped."""
+        """Makes the table of orders out of the staged one, which is dropped.
+
+        The returns of an order are known once it is as old as it takes for most returns to come.
+        """
+        days = self._days_of_returns(staged)
+        settled = f"s.created_at < {literal(str(self._snapshot.manifest.as_of))}::TIMESTAMPTZ - INTERVAL {days} DAY"
         first = f"SELECT customer, arg_min(key, created_at) AS key FROM {staged} WHERE customer IS NOT NULL GROUP BY 1"
         self.query(
-            f"CREATE TABLE {self.orders} AS SELECT s.*, f.key IS NOT NULL AND s.key <> f.key AS again "
-            f"FROM {staged} AS s LEFT JOIN ({first}) AS f USING (customer)"
+            f"CREATE TABLE {self.orders} AS SELECT s.*, f.key IS NOT NULL AND s.key <> f.key AS again, "
+            f"coalesce({settled}, true) AS settled FROM {staged} AS s LEFT JOIN ({first}) AS f USING (customer)"
         )
         self.query(f"DROP TABLE {staged}")
         self.query("CHECKPOINT facts")
+
+    def _days_of_returns(self, orders: str) -> int:
+        """Days within which `MOST_RETURNS` of all returns come; the usual ones where too few have a date."""
+        days_taken = (
+            f"SELECT date_diff('day', o.local, r.local) AS days FROM {self.reversals} AS r "
+            f"JOIN {orders} AS o USING (key) WHERE r.kind = 'return'"
+        )
+        sql = f"SELECT count(days), quantile_disc(days, {MOST_RETURNS}) FROM ({days_taken})"
+        count, days = self.query(sql)[0]
+        return max(days, 1) if "refunds" in self._roles.roles and count >= MIN_RETURNS else USUAL_DAYS_OF_RETURNS
 
     def _source(self, paths: Mapping[int, Path]) -> str:
         """SQL of the source, one row an order, with its key and the number of its segment.

@@ -121,6 +121,11 @@ def _sum(line: Line, needs: Requirement | None, **terms: Term) -> Mapping[str, A
     return {"sum": Sum(line, cast(Mapping[Source, Term], terms), needs)}
 
 
+def _handed_over(when: str) -> Mapping[str, Any]:
+    """How orders are counted by when they were handed over (RoleSql.dimensions)."""
+    return _sum("order", "fulfilment time", orders=Term(condition=f"handed_over = '{when}'"))
+
+
 def _charge(line: Line, name: str, needs: Requirement) -> Mapping[str, Any]:
     """How a charge of orders is read, of which refunds and cancellations give back a part."""
     return _sum(line, needs, orders=Term(name), reversals=Term(name))
@@ -149,8 +154,11 @@ class Figures:
         new_customers: Customers whose first order of all is in the period.
         returning_customers: Customers with an order in the period that is not their first of all. A customer whose
             first and second order are in one period is both new and returning.
-        fulfilled: Orders with a date of fulfilment.
-        fulfilment_seconds: Seconds from order to fulfilment, added up over the fulfilled orders.
+        settled_orders: Orders that are so old that their returns are known.
+        fulfilled: Orders that were fulfilled later than at once.
+        fulfilled_at_once: Orders that were handed over when they were placed, as at a point of sale.
+        unfulfilled: Orders that wait to be fulfilled.
+        fulfilment_seconds: Seconds from order to fulfilment, added up over `fulfilled`.
         units: Pieces of all line items, gift cards excluded.
     """
 
@@ -174,6 +182,7 @@ class Figures:
     returned_orders: Count = field(
         default=0, metadata=_sum("order", "returns", orders=Term(condition="refunded = 'yes'"))
     )
+    settled_orders: Count = field(default=0, metadata=_sum("order", "returns", orders=Term(condition="settled")))
     customers: Count = field(default=0, metadata=_sum("customer", "customers", customers=Term(distinct="customer")))
     new_customers: Count = field(
         default=0,
@@ -182,9 +191,9 @@ class Figures:
     returning_customers: Count = field(
         default=0, metadata=_sum("customer", "customers", customers=Term(condition="again", distinct="customer"))
     )
-    fulfilled: Count = field(
-        default=0, metadata=_sum("order", "fulfilment time", orders=Term(condition="fulfilling IS NOT NULL"))
-    )
+    fulfilled: Count = field(default=0, metadata=_handed_over("later"))
+    fulfilled_at_once: Count = field(default=0, metadata=_handed_over("at once"))
+    unfulfilled: Count = field(default=0, metadata=_handed_over("not yet"))
     fulfilment_seconds: Count = field(
         default=0, metadata=_sum("fulfilment", "fulfilment time", orders=Term("fulfilling"))
     )
@@ -252,6 +261,19 @@ class Figures:
     def time_to_fulfil(self) -> Amount:
         """Seconds from order to fulfilment, on average over the fulfilled orders."""
         return cast(Amount, self.value("time_to_fulfil"))
+
+    def known_share(self, name: str) -> Amount:
+        """The share of the orders that a figure is about whose values are known, from 0 to 1.
+
+        Returns:
+            `Absent.UNDEFINED` where there are no such orders, and for a figure that is always known.
+        """
+        match name:
+            case "refund_rate":
+                return ratio(self.settled_orders, self.orders)
+            case "time_to_fulfil":
+                return ratio(self.fulfilled, or_zero(self.fulfilled) + or_zero(self.unfulfilled))
+        return Absent.UNDEFINED
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal
 
 from cache.analytics.figures import Figures, Returns
@@ -12,6 +13,10 @@ from cache.interpretation.requirements import Requirement
 
 Unit = Literal["money", "count", "rate", "duration"]
 Better = Literal["more", "less", "neither"]
+
+
+MIN_KNOWN = Decimal("0.9")  # share of orders whose values are known
+MAX_KNOWN_APART = Decimal("0.02")  # difference of the shares of two periods
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class Metric:
         refunds: Whether it depends on the date that refunds count on.
         customers: Whether customers must be counted for it (`Orders.groups`).
         units: Whether units must be counted for it (`Orders.groups`).
+        known: What it is known of, where new orders are not complete yet (`Figures.known_share`); {} is the share.
     """
 
     id: str
@@ -39,6 +45,7 @@ class Metric:
     refunds: bool = False
     customers: bool = False
     units: bool = False
+    known: str = ""
 
     def value(self, figures: Figures) -> Value:
         """The metric out of figures."""
@@ -48,8 +55,18 @@ class Metric:
         """What the table cannot tell of it; "" where it tells all."""
         if self.id in ("net_sales", "total_sales") and figures.returns is Absent.NO_COLUMN:
             return "returns not known"
+        known = figures.known_share(self.id)
+        if not isinstance(known, Absent) and known < 1:
+            return self.known.format(f"{int(known * 100)}%")
         lump_sum = figures.adjustments is Absent.NO_COLUMN and not isinstance(figures.returns, Absent)
         return "with refunded tax and shipping" if self.id == "returns" and lump_sum else ""
+
+    def comparable(self, now: Figures, before: Figures) -> bool:
+        """Whether a change can be judged: the newer figure is known nearly as a whole, and the other one likewise."""
+        known, known_before = now.known_share(self.id), before.known_share(self.id)
+        if isinstance(known, Absent) or isinstance(known_before, Absent):
+            return True
+        return known >= MIN_KNOWN and abs(known - known_before) <= MAX_KNOWN_APART
 
     @property
     def empty(self) -> Value:
@@ -111,9 +128,11 @@ _METRICS = (
         id="refund_rate",
         label="Refund rate",
         unit="rate",
-        formula="Orders of the period of which goods came back, at any time ÷ orders of the period.",
+        formula="Orders of the period of which goods came back, at any time ÷ orders of the period. The returns of an "
+        "order are known once it is older than 95% of returned orders were.",
         needs=("returns",),
         better="less",
+        known="known for {} of orders",
     ),
     Metric(
         id="units",
@@ -127,9 +146,19 @@ _METRICS = (
         id="time_to_fulfil",
         label="Time to fulfil",
         unit="duration",
-        formula="Average time from order to fulfilment, over the fulfilled orders of the period.",
+        formula="Average time from order to fulfilment, over the fulfilled orders of the period. Orders that are "
+        "fulfilled within a minute, as at a point of sale, are not counted.",
         needs=("fulfilment time",),
         better="less",
+        known="{} of orders fulfilled",
+    ),
+    Metric(
+        id="fulfilled_at_once",
+        label="Fulfilled at once",
+        unit="count",
+        formula="Orders that were fulfilled within a minute or at a point of sale.",
+        needs=("fulfilment time",),
+        better="neither",
     ),
     Metric(
         id="gross_sales",

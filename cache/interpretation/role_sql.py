@@ -19,6 +19,8 @@ from cache.settings import CancelledOrders
 from cache.sql import literal
 from cache.table_setup import NoOrder
 
+AT_ONCE_SECONDS = 60  # an order that is fulfilled within that time was handed over at once
+
 
 class RoleSql:
     """SQL of the roles of one table, over rows with the names of SourceColumns.
@@ -71,7 +73,24 @@ class RoleSql:
             "currency": self._currency(),
             "discount": self.text("discount_code"),
             "customer": self._customer(),
-            "fulfilling": f"epoch({self.instant('fulfilled_at')} - {self.instant('created_at')})::BIGINT",
+            **self._fulfilment(),
+        }
+
+    def _fulfilment(self) -> dict[str, str]:
+        """SQL of when an order was `handed_over`: `at once`, `later`, `not yet`; and its seconds `fulfilling`.
+
+        What was handed over at once, as at a point of sale, took no time that a shop could shorten. An order that was
+        cancelled or given back unfulfilled will not be fulfilled any more.
+        """
+        seconds = f"epoch({self.instant('fulfilled_at')} - {self.instant('created_at')})::BIGINT"
+        at_counter = f"lower({self.text('channel')}) = 'pos'"
+        at_once = f"({at_counter} OR {seconds} <= {AT_ONCE_SECONDS})"
+        ended = f"lower({self.text('financial_status')}) IN ('refunded', 'voided', 'expired')"
+        never = f"({at_counter} OR {ended} OR {self.instant('cancelled_at')} IS NOT NULL)"
+        return {
+            "fulfilling": f"CASE WHEN NOT {at_once} THEN {seconds} END",
+            "handed_over": f"CASE WHEN {seconds} IS NULL THEN CASE WHEN NOT {never} THEN 'not yet' END "
+            f"WHEN {at_once} THEN 'at once' ELSE 'later' END",
         }
 
     def left_out(self) -> str:

@@ -45,7 +45,7 @@ def card(
     returns: Returns,
     line: Sparkline | None = None,
 ) -> Card:
-    """A figure with its change. The change is coloured only where it is large enough to matter.
+    """A figure with its change. The change is coloured only where it is large enough to matter, and can be judged.
 
     Args:
         metric: The figure.
@@ -59,7 +59,7 @@ def card(
     before = metric.value(compared) if compared else Absent.NOT_REQUESTED
     text, notable = change(value, before, metric.unit == "rate")
     tone: Tone = "gray"
-    if notable and metric.better != "neither":
+    if notable and metric.better != "neither" and compared and metric.comparable(now, compared):
         tone = "green" if (text[0] == "+") == (metric.better == "more") else "red"
     note = metric.note(now)
     return Card(

@@ -87,7 +87,10 @@ def explore(session: Session) -> None:
         return
     query = _query(selection)
     _controls(query)
-    if not selection.figures().found:
+    now = selection.figures()
+    if note := query.metric.note(now):
+        st.caption(formatting.plain(f"{query.metric.label}: {note}."))
+    if not now.found:
         frame.nothing_found(selection)
     elif query.step and selection.span:
         _over_time(query, query.step, selection.span)

@@ -160,17 +160,35 @@ def computed(lab: Lab, question: Question) -> dict[str, Any]:
     def inside(moment: str) -> str:
         return f"{moment} >= '{start}' AND {moment} < '{end}'"
 
+    taken = "TIMESTAMPDIFF(SECOND, processed_at, fulfilled_at)"
+    later = f"({taken} > 60 AND source_name <> 'pos')"
+    at_counter = f"({taken} <= 60 OR {taken} IS NOT NULL AND source_name = 'pos')"
     with lab.connect() as connection, connection.cursor() as cursor:
         cursor.execute(
             "SELECT COUNT(*), SUM(net + off), SUM(off), SUM(sent), SUM(total_tax), SUM(total_price), "
-            "COUNT(fulfilled_at), SUM(TIMESTAMPDIFF(SECOND, processed_at, fulfilled_at)), SUM(pieces), "
+            f"SUM({later}), SUM(IF({later}, {taken}, 0)), SUM({at_counter}), SUM(pieces), "
             f"COUNT(DISTINCT {buyer}), COUNT(DISTINCT IF(again, {buyer}, NULL)), "
             f"COUNT(DISTINCT IF(again, NULL, {buyer})), SUM({given_back} > 0) "
             f"FROM ({sold}) AS o WHERE {where} AND {inside('processed_at')}",
             values,
         )
         placed = [value or 0 for value in cursor.fetchone()]
-        orders, gross, discounts, sent, tax, charged, fulfilled, seconds, units, customers, again, first, back = placed
+        (
+            orders,
+            gross,
+            discounts,
+            sent,
+            tax,
+            charged,
+            fulfilled,
+            seconds,
+            at_once,
+            units,
+            customers,
+            again,
+            first,
+            back,
+        ) = placed
         cursor.execute(
             f"SELECT SUM(r.amount) FROM ({sold}) AS o, {refunds} WHERE {where} AND {counted} AND {inside(day)}", values
         )
@@ -202,6 +220,7 @@ def computed(lab: Lab, question: Question) -> dict[str, Any]:
         "new_customers": first,
         "returning_customers": again,
         "returning_customer_rate": Decimal(again) / customers if customers else Absent.UNDEFINED,
+        "fulfilled_at_once": at_once,
         "time_to_fulfil": Decimal(seconds) / fulfilled if fulfilled else Absent.UNDEFINED,
     }
 

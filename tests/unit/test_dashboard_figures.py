@@ -43,6 +43,10 @@ def order(number: int, total: str, days_ago: int, refunds: Row | None = None, **
     }
 
 
+def day(days_ago: int) -> str:
+    return f"{datetime.now(UTC).date() - timedelta(days_ago)}"
+
+
 @pytest.fixture
 def returned_only() -> list[Row]:
     """A period of 7 days with a return of an older order, and no order."""
@@ -160,3 +164,55 @@ def test_orders_of_shopifys_export_show_all_that_is_known(tmp_path: Path) -> Non
         "Items": "4",
         "Total": "$74.00",
     }
+
+
+def fulfilled(number: int, days_ago: int, after: timedelta | None, **values: str | None) -> Row:
+    """An order that was fulfilled so long after it was placed; None: it waits."""
+    placed = datetime.now(UTC) - timedelta(days_ago, hours=1)
+    at = f"{placed + after:%Y-%m-%d %H:%M:%S}" if after is not None else None
+    dates = dict.fromkeys(("created_at", "processed_at"), f"{placed:%Y-%m-%d %H:%M:%S}")
+    return order(number, "10.00", 0, **dates, fulfilled_at=at, **{"source_name": "web", **values})
+
+
+def test_time_to_fulfil_says_how_many_orders_it_is_known_of(tmp_path: Path) -> None:
+    """Every order takes 3 days. Those of the last 3 days wait, and two of a point of sale took no time."""
+    three = timedelta(3)
+    rows = [
+        *(fulfilled(i, i, three if i > 2 else None) for i in range(14)),
+        fulfilled(20, 1, timedelta(0)),
+        fulfilled(21, 1, timedelta(1), source_name="pos"),
+        fulfilled(23, 1, None, source_name="pos"),
+        fulfilled(22, 1, None, cancelled_at=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"),
+    ]
+    with backend_of(tmp_path, rows, SHOP_COLUMNS) as backend:
+        recent = cards(run(backend, "overview", {"period": "7d"}))["time_to_fulfil"]
+        before = {"period": "custom", "from": day(13), "to": day(7)}
+        past = cards(run(backend, "overview", before))["time_to_fulfil"]
+        explored = run(backend, "explore", {"period": "7d", "metric": "fulfilled_at_once", "step": "whole"})
+    assert (recent["label"], recent["value"]) == ("Time to fulfil (57% of orders fulfilled)", "3.0 days")
+    assert (past["label"], past["value"]) == ("Time to fulfil", "3.0 days")
+    assert table(explored, "As a table")[1][2] == "2"
+
+
+@pytest.mark.parametrize(("waiting", "tone"), [(0, "red"), (3, "gray")])
+def test_a_change_of_what_is_not_known_yet_has_no_colour(tmp_path: Path, waiting: int, tone: str) -> None:
+    rows = [
+        *(fulfilled(i, 1, timedelta(hours=9)) for i in range(10)),
+        *(fulfilled(i, 1, None) for i in range(10, 10 + waiting)),
+        *(fulfilled(i, 9, timedelta(hours=6)) for i in range(20, 30)),
+    ]
+    with backend_of(tmp_path, rows, SHOP_COLUMNS) as backend:
+        card = cards(run(backend, "overview", {"period": "7d"}))["time_to_fulfil"]
+    assert (card["change"], card["tone"]) == ("+50.0%", tone)
+
+
+def test_the_refund_rate_says_how_many_orders_it_is_known_of(tmp_path: Path) -> None:
+    """Goods come back after 20 days, so the returns of newer orders are not known."""
+    refunded = [order(i, "10.00", 40, {"20": "10.00"}) for i in range(20)]
+    kept = [order(20 + i, "10.00", days) for i, days in enumerate((25, 24, 23, 10, 9, 2, 1, 1))]
+    with backend_of(tmp_path, [*refunded, *kept], SHOP_COLUMNS) as backend:
+        recent = cards(run(backend, "overview", {"period": "30d"}))["refund_rate"]
+        whole = cards(run(backend, "overview", {"period": "custom", "from": "2000-01-01", "to": day(30)}))
+    assert (recent["label"], recent["value"]) == ("Refund rate (known for 37% of orders)", "0.0%")
+    assert recent["tone"] == "gray" and recent["change"] == "-100.0 pts"
+    assert whole["refund_rate"]["label"] == "Refund rate"
