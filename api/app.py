@@ -96,6 +96,7 @@ def create_app(
         "getRows": fetch.get,
         "getChanges": ChangesEndpoint(cache, settings, views).get,
         "getFigures": figures.figures,
+        "getFigureEvents": figures.events,
         "getFigureMetrics": figures.metrics,
         "getEvents": watcher.feed,
         "postRefresh": refresh.post,

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema
 
-from api.contract.response_models import Body, Count, Freshness, key
+from api.contract.response_models import Body, Count, Freshness, Iso, key
+from cache.analytics.figures import Kind, Line
 from cache.analytics.metrics import Unit
 
 
@@ -73,6 +74,9 @@ FigureItem = Annotated[
 ]
 
 
+_KNOWN = {"formula": "…", "reason": None, "note": None, "marked": None}
+
+
 class FiguresHead(Body):
     """The body of figures without its rows."""
 
@@ -83,22 +87,8 @@ class FiguresHead(Body):
     compared: ComparedDays | None = Field(description="Null if nothing is compared.")
     metrics: dict[str, MarkedMetric] = key(
         {
-            "net_sales": {
-                "label": "Net sales",
-                "unit": "money",
-                "formula": "…",
-                "reason": None,
-                "note": None,
-                "marked": None,
-            },
-            "orders": {
-                "label": "Orders",
-                "unit": "count",
-                "formula": "…",
-                "reason": None,
-                "note": None,
-                "marked": None,
-            },
+            "net_sales": {"label": "Net sales", "unit": "money", **_KNOWN},
+            "orders": {"label": "Orders", "unit": "count", **_KNOWN},
         },
         "The metrics of the rows.",
     )
@@ -114,6 +104,54 @@ class Figures(Freshness, FiguresHead):
     data: tuple[FigureItem, ...] = Field(
         description="A row for each group. With a comparison it has `compared`: the same metrics of the other period."
     )
+
+
+Amount = str | int | None
+_EVENT = {
+    "at": "2026-07-02T08:10:00Z",
+    "order": "5400152023179",
+    "name": "#6000",
+    "kind": "sale",
+    "line": "product",
+    "amount": "100.00",
+}
+
+
+class FigureEvent(Body):
+    """What changes a figure."""
+
+    at: Iso | None = key("2026-07-02T08:10:00Z", "When it counts, in UTC.")
+    order: str | None = key("5400152023179", "Key of the order; null if the table has none, or it is hidden.")
+    name: str | None = key("#6000", "Number of the order.")
+    kind: Kind = key("sale", "`order` and `customer` are counted; of a customer, this is the first order that counts.")
+    line: Line = key("product", "What it is about.")
+    amount: Amount = key("100.00", "What it adds to the figure. Null if it adds to the divisor.")
+    divisor: int | None = key(None, "What it adds to the divisor, where there is one.", default=None)
+
+
+class FigureEventsHead(Body):
+    """The body of events without its rows."""
+
+    status: Literal["success"]
+    metric: str = key("net_sales")
+    reading: Literal["confirmed", "open"] = key("confirmed", "As in figures.")
+    currency: str | None = key("EUR", "Of all amounts; null if the table has none.")
+    period: Days | None = Field(description="Null if the table has no dates.")
+    metrics: dict[str, MarkedMetric] = key(
+        {"net_sales": {"label": "Net sales", "unit": "money", **_KNOWN}}, "The metric, as in figures."
+    )
+    total: Amount = key("86915.10", "The figure: the sum of all amounts, by the divisor if there is one.")
+    amount: Amount = key("86915.10", "The sum of all amounts, on all pages.")
+    divisor: Count | None = key(None, "What rates and averages divide by: the sum of all divisors, on all pages.")
+    count: Count = key(1, "Number of rows in `data`.")
+    total_count: Count = key(1, "Number of rows on all pages.")
+    next: str | None = key(None, "The `after` of the next page; null on the last one.")
+
+
+class FigureEvents(Freshness, FigureEventsHead):
+    """The events that sum to a figure, in order of time."""
+
+    data: tuple[FigureEvent, ...] = key([_EVENT])
 
 
 class ListedMetric(FigureMetric):
@@ -141,4 +179,4 @@ class FigureMetrics(Body):
     dimensions: tuple[ListedDimension, ...]
 
 
-FIGURE_BODIES = (Figures, FigureMetrics)  # and what they refer to
+FIGURE_BODIES = (Figures, FigureEvents, FigureMetrics)  # and what they refer to

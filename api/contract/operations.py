@@ -8,6 +8,8 @@ from typing import Literal
 
 from api.contract.queries.changes_query import PARAMETERS as CHANGES_PARAMETERS
 from api.contract.queries.fetch_query import MEDIA_TYPES, PARAMETERS, PATH
+from api.contract.queries.figures_query import EVENTS_PARAMETERS as FIGURE_EVENTS_PARAMETERS
+from api.contract.queries.figures_query import EVENTS_PATH as FIGURE_EVENTS_PATH
 from api.contract.queries.figures_query import PARAMETERS as FIGURES_PARAMETERS
 from api.contract.queries.figures_query import PATH as FIGURES_PATH
 from api.contract.queries.parameters import Parameter
@@ -187,6 +189,20 @@ OPERATIONS = (
         more=_NOT_MODIFIED,
         headers=VIEW_HEADERS,
         parameters=FIGURES_PARAMETERS,
+        request_headers=_IF_NONE_MATCH,
+        filters="dimensions",
+    ),
+    Operation(
+        "getFigureEvents",
+        "get",
+        FIGURE_EVENTS_PATH,
+        "Returns the sales, returns, orders or customers that sum to a figure, in order of time.",
+        {**_FILES, MEDIA_TYPES["json"]: ref("FigureEvents")},
+        access="read",
+        codes=(*_FIGURE_CODES, "query_refused", "too_many_rows", "column_masked", "bad_filter", "unknown_generation"),
+        more=_NOT_MODIFIED,
+        headers=VIEW_HEADERS,
+        parameters=FIGURE_EVENTS_PARAMETERS,
         request_headers=_IF_NONE_MATCH,
         filters="dimensions",
     ),

@@ -1,4 +1,4 @@
-"""`GET /figures` and `GET /figures/metrics`: the figures of the dashboard, for programs.
+"""`GET /figures`, `/figures/events` and `/figures/metrics`: the figures of the dashboard, for programs.
 
 They are computed by a worker process (cache/export/figure_pool.py). This process keeps the newest responses by their
 ETags, so that a repeated request waits for no worker.
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from starlette.concurrency import run_in_threadpool
@@ -17,10 +17,10 @@ from starlette.requests import Request
 
 from api.auth.authentication import admission_of
 from api.contract.errors import ParameterInvalid
-from api.contract.figure_models import FigureMetrics, FiguresHead
+from api.contract.figure_models import FigureEventsHead, FigureMetrics, FiguresHead
 from api.contract.json_response import dump_model
 from api.contract.queries.fetch_query import MEDIA_TYPES, RESTART_PAGING
-from api.contract.queries.figures_query import FiguresQuery, parse_figures_query
+from api.contract.queries.figures_query import FiguresQuery, parse_events_query, parse_figures_query
 from api.contract.queries.page_token import PageToken
 from api.contract.queries.parameters import read_parameters
 from api.http.negotiation import accepts_gzip, compress, etag_matches
@@ -37,6 +37,8 @@ from cache.storage.store import Cache
 
 KEPT_BYTES = 16 << 20  # of all kept responses together
 _TEXT_FORMATS: tuple[FileFormat, ...] = ("json", "ndjson", "csv")  # the others are compressed themselves
+
+_HEADS: Mapping[str, type[FiguresHead | FigureEventsHead]] = {"figures": FiguresHead, "events": FigureEventsHead}
 
 _Headers = list[tuple[bytes, bytes]]
 
@@ -71,8 +73,19 @@ class FiguresEndpoints:
         Raises:
             OrdersError: The request is refused.
         """
-        admission = admission_of(request)
-        parameters = parse_figures_query(admission.query)
+        return await self._rows(request, "figures", parse_figures_query(admission_of(request).query))
+
+    async def events(self, request: Request) -> PreparedResponse:
+        """The events that sum to a figure.
+
+        Raises:
+            OrdersError: The request is refused.
+        """
+        return await self._rows(request, "events", parse_events_query(admission_of(request).query))
+
+    async def _rows(
+        self, request: Request, what: Literal["figures", "events"], parameters: FiguresQuery
+    ) -> PreparedResponse:
         try:
             view = await self._views.get(parameters.after.generation if parameters.after else None)
         except UnknownGeneration as error:
@@ -83,12 +96,12 @@ class FiguresEndpoints:
         asked = f"{source.model_dump_json()}\0{day}\0{parameters.query!r}"
         first = _first_row(view, parameters, asked)
         figure_request = FigureRequest(
-            what="figures",
+            what=what,
             source=source,
             now=at,
             verified_at=view.head.updated_at,
             query=parameters.query,
-            masked=admission.access.masked,
+            masked=admission_of(request).access.masked,
             format=file_format,
             escape_formulas=parameters.formulas == "defuse",
             offset=first,
@@ -138,14 +151,14 @@ class FiguresEndpoints:
         following = str(PageToken(view.generation, stop, binding)) if more else None
         headers = _content_type(request.format)
         if request.format == "json":
-            head = FiguresHead.model_validate({"status": "success", **answer.summary, "next": following})
+            head = _HEADS[request.what].model_validate({"status": "success", **answer.summary, "next": following})
             begin = dump_model(head)[:-1] + b", " + view.freshness_json + b', "data": ['
             return Body(headers, [begin, rows, BODY_END])
         headers.append((b"x-total-count", b"%d" % answer.summary["total_count"]))
         if following:
             headers.append((b"x-next", following.encode()))
         if request.format != "ndjson":
-            headers.append((b"content-disposition", f'attachment; filename="figures.{request.format}"'.encode()))
+            headers.append((b"content-disposition", f'attachment; filename="{request.what}.{request.format}"'.encode()))
         return Body(headers, [rows])
 
     async def _respond(

@@ -11,15 +11,13 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from itertools import accumulate
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from cache.analytics.figures import SUMS, Line, Returns, Source, Term
+from cache.analytics.figures import SUMS, Kind, Line, Returns, Source, Term
 from cache.analytics.orders import Orders
 from cache.analytics.periods import Span
-from cache.analytics.values import Absent, Value, ratio
+from cache.analytics.values import Absent, Value, or_zero, ratio
 from cache.query.filters import Condition
-
-Kind = Literal["sale", "return", "cancellation", "order", "customer"]
 
 
 @dataclass(frozen=True)
@@ -83,9 +81,9 @@ class FigureEvents:
         figures = orders.no_figures
         self._composition = figures.composition(name)
         self._known = figures.value(name) is not Absent.NO_COLUMN
-        terms = list(self._terms()) if self._known else []
-        self._events = " UNION ALL ".join(self._select(*term) for term in terms)
-        self._parameters = self._operands * len(terms)
+        self._nothing = or_zero(getattr(figures, next(iter(self._composition.parts))))
+        self._terms = list(self._listed_terms()) if self._known else []
+        self._parameters = self._operands * len(self._terms)
 
     @property
     def count(self) -> int:
@@ -93,9 +91,11 @@ class FigureEvents:
         return sum(day.events for day in self._days)
 
     @property
-    def amount(self) -> Decimal | int:
-        """The sum of their amounts."""
-        return sum(day.amount for day in self._days if day.amount is not None)
+    def amount(self) -> Value:
+        """The sum of their amounts; `Absent.NO_COLUMN` where the table cannot tell the figure."""
+        if not self._known:
+            return Absent.NO_COLUMN
+        return sum((day.amount for day in self._days if day.amount is not None), self._nothing)
 
     @property
     def divisor(self) -> int | None:
@@ -105,8 +105,6 @@ class FigureEvents:
     @property
     def total(self) -> Value:
         """The figure."""
-        if not self._known:
-            return Absent.NO_COLUMN
         return self.amount if self.divisor is None else ratio(self.amount, self.divisor)
 
     def page(self, limit: int, offset: int = 0) -> list[Event]:
@@ -127,8 +125,7 @@ class FigureEvents:
         # Only the events of some days are sorted: those of a whole shop do not fit into memory.
         (first, first_end), (last, _) = among[0], among[-1]
         sql = (
-            f"SELECT moment, local, key, kind, line, amount, divisor FROM ({self._events}) "
-            f"WHERE {_within(first, last)} "
+            f"SELECT moment, local, key, kind, line, amount, divisor FROM ({self._events(_within(first, last))}) "
             "ORDER BY moment NULLS LAST, key, place, kind, amount, divisor LIMIT ? OFFSET ?"
         )
         skipped = offset - (first_end - first.events)
@@ -137,15 +134,15 @@ class FigureEvents:
 
     @cached_property
     def _days(self) -> list[_Day]:
-        if not self._events:
+        if not self._terms:
             return []
         sql = (
-            f"SELECT moment::DATE AS day, count(*), sum(amount), sum(divisor) FROM ({self._events}) "
+            f"SELECT moment::DATE AS day, count(*), sum(amount), sum(divisor) FROM ({self._events()}) "
             "GROUP BY day ORDER BY day NULLS LAST"
         )
         return [_Day(*row) for row in self._orders.facts.query(sql, self._parameters)]
 
-    def _terms(self) -> Iterator[tuple[int, str, Source, Term, str, str]]:
+    def _listed_terms(self) -> Iterator[tuple[int, str, Source, Term, str, str]]:
         """The terms to list: place, field, source, term, and SQL of amount and divisor."""
         divisor = self._composition.divisor
         signs = [*self._composition.parts.items(), *([(divisor, 1)] if divisor else [])]
@@ -155,7 +152,11 @@ class FigureEvents:
                 values = ("NULL", value) if name == divisor else (value, "NULL")
                 yield place, name, source, term, *values
 
-    def _select(self, place: int, name: str, source: Source, term: Term, amount: str, divisor: str) -> str:
+    def _events(self, when: str = "true") -> str:
+        """SQL of the events. `when` is a condition on the time at which a row `o` counts."""
+        return " UNION ALL ".join(self._select(when, *term) for term in self._terms)
+
+    def _select(self, when: str, place: int, name: str, source: Source, term: Term, amount: str, divisor: str) -> str:
         """SQL of the events of one term."""
         line = SUMS[name].line
         kind = "o.kind" if source == "reversals" else f"'{line if line in ('order', 'customer') else 'sale'}'"
@@ -168,15 +169,16 @@ class FigureEvents:
         return (
             f"SELECT {kind} AS kind, '{line}' AS line, {place} AS place, o.key AS key, o.local AS local, "
             "CASE WHEN o.local IS NOT NULL THEN timezone('UTC', o.created_at) END AS moment, "
-            f"{amount} AS amount, {divisor} AS divisor FROM {tables} WHERE {which}"
+            f"{amount} AS amount, {divisor} AS divisor FROM {tables} WHERE {which} AND {when}"
         )
 
 
 def _within(first: _Day, last: _Day) -> str:
-    """SQL: an event is of one of these days, or of one between them."""
+    """SQL: a row `o` counts on one of these days, or on one between them."""
+    undated = "o.local IS NULL"
     if first.day is None:
-        return "moment IS NULL"
-    begin = f"moment >= TIMESTAMP '{first.day}'"
+        return undated
+    dated = f"o.local IS NOT NULL AND o.created_at >= TIMESTAMPTZ '{first.day} 00:00:00+00'"
     if last.day is None:
-        return f"({begin} OR moment IS NULL)"
-    return f"{begin} AND moment < TIMESTAMP '{last.day + timedelta(days=1)}'"
+        return f"({dated} OR {undated})"
+    return f"{dated} AND o.created_at < TIMESTAMPTZ '{last.day + timedelta(days=1)} 00:00:00+00'"

@@ -90,8 +90,25 @@ def reason(needs: Sequence[Requirement], missing: Mapping[Requirement, str]) -> 
     return next((missing[need] for need in needs if need in missing), None)
 
 
-def compute(orders: Orders, query: FigureQuery, calendar: ShopCalendar, main_currency: str = "") -> FigureTable:
-    """Computes figures as the dashboard does.
+@dataclass(frozen=True)
+class ResolvedQuery:
+    """The orders that a query is about.
+
+    Attributes:
+        currency: As in `FigureTable`.
+        conditions: The filters, and the one on the currency.
+        span: As in `FigureTable`.
+        compared_span: As in `FigureTable`.
+    """
+
+    currency: str
+    conditions: tuple[Condition, ...]
+    span: Span | None
+    compared_span: Span | None
+
+
+def resolve(orders: Orders, query: FigureQuery, calendar: ShopCalendar, main_currency: str = "") -> ResolvedQuery:
+    """Finds the currency and the days of a query.
 
     Args:
         orders: The orders.
@@ -101,23 +118,39 @@ def compute(orders: Orders, query: FigureQuery, calendar: ShopCalendar, main_cur
 
     Raises:
         BadFilter: The query does not fit the table.
-        TooManyRows: There are more than `MAX_GROUPS` groups.
     """
     _require(orders, query)
     currency = _currency(orders, query.currency, main_currency)
-    by, conditions = query.by, query.conditions
-    if currency == ALL_CURRENCIES:
-        by = ("currency", *by)
-    else:
+    conditions = query.conditions
+    if currency != ALL_CURRENCIES:
         conditions = (Condition("currency", "eq", currency), *conditions)
-    metrics = [METRICS[name] for name in query.metrics] or [
-        metric for metric in METRICS.values() if metric.available(orders.missing)
-    ]
     span = compared_span = None
     if "dates" not in orders.missing:
         span = period_span(query.period, calendar, orders.extent(), _days(query.days))
         compared_span = comparison_span(query.compare, query.period, span, calendar, _days(query.compared_days))
-    computation = _Computation(orders, metrics, by, query.step, conditions, query.returns, calendar)
+    return ResolvedQuery(currency, conditions, span, compared_span)
+
+
+def compute(orders: Orders, query: FigureQuery, calendar: ShopCalendar, main_currency: str = "") -> FigureTable:
+    """Computes figures as the dashboard does.
+
+    Args:
+        orders: The orders.
+        query: Which figures.
+        calendar: The shop's calendar.
+        main_currency: As in `resolve`.
+
+    Raises:
+        BadFilter: The query does not fit the table.
+        TooManyRows: There are more than `MAX_GROUPS` groups.
+    """
+    resolved = resolve(orders, query, calendar, main_currency)
+    currency, span, compared_span = resolved.currency, resolved.span, resolved.compared_span
+    by = ("currency", *query.by) if currency == ALL_CURRENCIES else query.by
+    metrics = [METRICS[name] for name in query.metrics] or [
+        metric for metric in METRICS.values() if metric.available(orders.missing)
+    ]
+    computation = _Computation(orders, metrics, by, query.step, resolved.conditions, query.returns, calendar)
     totals = computation.totals(span)
     compared_totals = computation.totals(compared_span) if compared_span else None
     if by or query.step:

@@ -22,6 +22,8 @@ Source = Literal["orders", "customers", "reversals", "units"]
 """What a sum is read from: `orders` and `customers` are sums over orders, `reversals` over refunds and cancellations by
 their own date (or that of the order), and `units` over line items. A figure that several sources have is the sum of
 them."""
+Kind = Literal["sale", "return", "cancellation", "order", "customer"]
+"""What an event is: a sale, what reverses one, or the order or customer that is counted."""
 Line = Literal[
     "product",
     "discount",

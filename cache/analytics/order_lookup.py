@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from cache.access.masking import mask_of
+from cache.access.masking import MASK, mask_of
 from cache.analytics.fact_tables import KEY, FactTables
 from cache.interpretation.role_sql import RoleSql
 from cache.schema import Column
@@ -159,6 +159,19 @@ class OrderLookup:
         """The text of a role in a row; "" where the table has no such column."""
         column = self._sql.roles.get(role)
         return str(row[column.name] or "") if column else ""
+
+    def numbers(self, keys: Collection[object], masked: Collection[str] = ()) -> dict[object, str]:
+        """Numbers of orders, such as `#6000`, by key. Orders without one, and tables without numbers, have none."""
+        column = self._sql.roles.get("name")
+        if column is None:
+            return {}
+        if column.name in masked:
+            return dict.fromkeys(keys, mask_of(column) or MASK)
+        sql = (
+            f"SELECT {KEY}, {self._sql.column('name')}::VARCHAR AS number FROM {self._facts.rows} "
+            f"WHERE {KEY} IN (SELECT unnest(?)) AND number IS NOT NULL"
+        )
+        return dict(self._facts.query(sql, [list(set(keys))]))
 
     def countries(self) -> dict[str, str]:
         """Names of countries by code, each from one order."""

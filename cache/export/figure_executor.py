@@ -14,15 +14,17 @@ import duckdb
 import pyarrow as pa
 
 from cache.analytics.dimensions import FILTERS
+from cache.analytics.events import FigureEvents
 from cache.analytics.figure_query import FigureQuery
-from cache.analytics.figure_table import FigureTable, compute, reason
+from cache.analytics.figure_table import FigureTable, ResolvedQuery, compute, reason, resolve
 from cache.analytics.figures import Figures, Returns
 from cache.analytics.metrics import METRICS, Metric
 from cache.analytics.orders import Orders
 from cache.analytics.periods import ShopCalendar, Span
 from cache.errors import ColumnMasked, QueryRefused
+from cache.export.event_rows import event_columns
 from cache.export.figure_request import FigureRequest, OrdersSource
-from cache.export.figure_rows import figure_columns, json_value, rounded
+from cache.export.figure_rows import FigureColumns, figure_columns, json_value, rounded
 from cache.export.row_files import Send, write_rows
 from cache.export.row_format import FileFormat, RowFormat
 from cache.interpretation.chosen_reading import reading_in_use
@@ -48,6 +50,7 @@ class FigureExecutor:
         self._stored_reading = StoredReading()  # by which the orders were read
         # For the next page of the same query.
         self._last_table: tuple[tuple[FigureQuery, ShopCalendar], FigureTable] | None = None
+        self._last_events: tuple[tuple[str, Returns, ResolvedQuery], FigureEvents] | None = None
 
     def execute(self, request: FigureRequest, send: Send) -> dict[str, Any]:
         """Executes a request.
@@ -68,6 +71,9 @@ class FigureExecutor:
                 return {}
             if request.what == "describe":
                 return _description(orders, request.source.personal)
+            self._check_access(orders, request)
+            if request.what == "events":
+                return self._list_events(orders, request, send)
             return self._compute(orders, request, send)
         except BrokenPipeError:
             raise
@@ -77,7 +83,7 @@ class FigureExecutor:
 
     def _open(self, source: OrdersSource) -> Orders:
         if self._orders is None or self._source != source or self._stored_reading != self._read_stored():
-            self._last_table = None
+            self._last_table = self._last_events = None
             before = self._orders
             snapshot = self._cache.snapshots.open(source.generation)
             reading = reading_in_use(self._cache, snapshot, source.setup)
@@ -92,31 +98,63 @@ class FigureExecutor:
     def _read_stored(self) -> StoredReading:
         return self._cache.documents.read(READING)
 
-    def _compute(self, orders: Orders, request: FigureRequest, send: Send) -> dict[str, Any]:
+    def _check_access(self, orders: Orders, request: FigureRequest) -> None:
         if request.masked:
             personal = _personal_dimensions(orders, request.source.personal)
             for name in request.query.filters:
                 if name in personal:
                     raise ColumnMasked(f"'{name}' comes from a column that is hidden from this key.")
+
+    def _list_events(self, orders: Orders, request: FigureRequest, send: Send) -> dict[str, Any]:
+        query, (name,) = request.query, request.query.metrics
+        metric = METRICS[name]
+        resolved = resolve(orders, query, _calendar(orders, request), request.source.main_currency)
+        if self._last_events is None or self._last_events[0] != (name, query.returns, resolved):
+            listed = FigureEvents(orders, name, resolved.span, resolved.conditions, query.returns)
+            self._last_events = (name, query.returns, resolved), listed
+        listed = self._last_events[1]
+        events = listed.page(request.limit, request.offset)
+        masked = request.source.personal if request.masked else frozenset[str]()
+        made = event_columns(orders, metric, events, listed.divisor is not None, masked)
+        _write(request, made, len(events), send)
+        return {
+            **_head(orders, resolved),
+            "metric": name,
+            "metrics": {name: {**_metric(orders, metric, query.returns), **_marks(metric, orders.no_figures)}},
+            "count": len(events),
+            "total_count": listed.count,
+            "total": json_value(rounded(metric, listed.total)),
+            "amount": json_value(rounded(metric, listed.amount)),
+            "divisor": listed.divisor,
+        }
+
+    def _compute(self, orders: Orders, request: FigureRequest, send: Send) -> dict[str, Any]:
         table = self._table(orders, request)
         rows = table.rows[request.offset : request.offset + request.limit]
-        columns, values = figure_columns(table, rows, request.query.step == "hour", request.format in _NESTED)
-        row_format = RowFormat(request.format, escape_formulas=request.escape_formulas)
-        write_rows(row_format, columns, [values] if rows else [], len(rows), 0, send)
+        made = figure_columns(table, rows, request.query.step == "hour", request.format in _NESTED)
+        _write(request, made, len(rows), send)
         if request.offset + len(rows) >= len(table.rows):
             self._last_table = None  # no page follows, so its memory can go
         return _summary(orders, table, len(rows), request.query)
 
     def _table(self, orders: Orders, request: FigureRequest) -> FigureTable:
-        extent = orders.extent()
-        calendar = ShopCalendar.at(
-            request.now, orders.timezone, request.verified_at, extent.end if extent else None, orders.week_start
-        )
+        calendar = _calendar(orders, request)
         if self._last_table is None or self._last_table[0] != (request.query, calendar):
             self._last_table = None
             table = compute(orders, request.query, calendar, request.source.main_currency)
             self._last_table = (request.query, calendar), table
         return self._last_table[1]
+
+
+def _calendar(orders: Orders, request: FigureRequest) -> ShopCalendar:
+    extent = orders.extent()
+    last_order = extent.end if extent else None
+    return ShopCalendar.at(request.now, orders.timezone, request.verified_at, last_order, orders.week_start)
+
+
+def _write(request: FigureRequest, made: FigureColumns, rows: int, send: Send) -> None:
+    row_format = RowFormat(request.format, escape_formulas=request.escape_formulas)
+    write_rows(row_format, made.columns, [made.values] if rows else [], rows, 0, send)
 
 
 def _personal_dimensions(orders: Orders, personal: Collection[str]) -> set[str]:
@@ -165,22 +203,30 @@ def _summary(orders: Orders, table: FigureTable, count: int, query: FigureQuery)
         "totals": _totals(table, table.compared_totals),
     }
     return {
-        "reading": "confirmed" if orders.reading.confirmed else "open",
-        "currency": table.currency or None,
-        "period": table.span and _days(table.span),
+        **_head(orders, table),
         "compared": compared,
         "metrics": {
-            metric.id: {
-                **_metric(orders, metric, query.returns),
-                "note": metric.note(table.totals) or None,
-                "marked": None,
-            }
+            metric.id: {**_metric(orders, metric, query.returns), **_marks(metric, table.totals)}
             for metric in table.metrics
         },
         "count": count,
         "total_count": len(table.rows),
         "totals": _totals(table, table.totals),
     }
+
+
+def _head(orders: Orders, about: FigureTable | ResolvedQuery) -> dict[str, Any]:
+    """What the figures of a response have in common."""
+    return {
+        "reading": "confirmed" if orders.reading.confirmed else "open",
+        "currency": about.currency or None,
+        "period": about.span and _days(about.span),
+    }
+
+
+def _marks(metric: Metric, figures: Figures) -> dict[str, Any]:
+    """What is to be known about the value of a metric."""
+    return {"note": metric.note(figures) or None, "marked": None}
 
 
 def _days(span: Span) -> dict[str, str]:

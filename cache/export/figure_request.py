@@ -39,7 +39,7 @@ class FigureRequest(BaseModel, frozen=True):
     """A request to a worker.
 
     Attributes:
-        what: Just `open` the orders, `describe` metrics and dimensions, or compute `figures`.
+        what: Just `open` the orders, `describe` metrics and dimensions, compute `figures`, or list the `events` of one.
         source: The orders.
         now: The instant that decides which day it is.
         verified_at: When the generation was verified.
@@ -51,7 +51,7 @@ class FigureRequest(BaseModel, frozen=True):
         limit: Rows at most.
     """
 
-    what: Literal["open", "describe", "figures"]
+    what: Literal["open", "describe", "figures", "events"]
     source: OrdersSource
     now: datetime
     verified_at: datetime

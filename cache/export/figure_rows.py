@@ -34,6 +34,22 @@ class FigureColumns(NamedTuple):
     columns: list[Column]
     values: list[pa.Array]
 
+    def add(self, name: str, kind: Kind, values: Sequence[object], decimals: int = 0) -> None:
+        """Adds a column. `decimals` are those of its numbers, or of its seconds."""
+        digits = _DIGITS if kind == "decimal" else 0
+        column = Column(name=name, type="", kind=kind, nullable=True, digits=digits, decimals=decimals)
+        self.columns.append(column)
+        self.values.append(pa.array(values, arrow_schema([column]).field(0).type))
+
+    def add_numbers(self, name: str, unit: Unit, numbers: Sequence[Decimal | int | None]) -> None:
+        """Adds a column of rounded values in a unit."""
+        if unit == "count":
+            self.add(name, "integer", numbers)
+            return
+        exact = [None if number is None else Decimal(number) for number in numbers]
+        used = (-int(number.as_tuple().exponent) for number in exact if number is not None)
+        self.add(name, "decimal", exact, max([_DECIMALS[unit][0], *used]))
+
 
 def rounded(metric: Metric, value: Value) -> Decimal | int | None:
     """A value as it is written: money has at least two decimals, a quotient a bounded number of them."""
@@ -63,16 +79,17 @@ def figure_columns(table: FigureTable, rows: Sequence[FigureRow], hourly: bool, 
     """
     made = FigureColumns([], [])
     for i, name in enumerate(table.by):
-        _add(made, _column(name, "text"), [row.values[i] for row in rows])
+        made.add(name, "text", [row.values[i] for row in rows])
     if any(row.at for row in rows):
         starts = [row.at for row in rows if row.at]
         if hourly:
-            _add(made, _column("step", "text"), [start.isoformat() for start in starts])
+            made.add("step", "text", [start.isoformat() for start in starts])
         else:
-            _add(made, _column("step", "date"), [start.date() for start in starts])
-        _add(made, _column("partial", "boolean"), [int(row.partial) for row in rows])
+            made.add("step", "date", [start.date() for start in starts])
+        made.add("partial", "boolean", [int(row.partial) for row in rows])
     for metric in table.metrics:
-        _add_metric(made, metric, metric.id, [rounded(metric, table.value(metric, row.figures)) for row in rows])
+        numbers = [rounded(metric, table.value(metric, row.figures)) for row in rows]
+        made.add_numbers(metric.id, metric.unit, numbers)
     if table.compared_span:
         _add_compared(made, table, rows, nested)
     return made
@@ -86,27 +103,7 @@ def _add_compared(made: FigureColumns, table: FigureTable, rows: Sequence[Figure
     ]
     if nested:
         texts = [json.dumps({name: json_value(number) for name, number in each.items()}) for each in compared]
-        _add(made, _column(COMPARED, "json"), texts)
+        made.add(COMPARED, "json", texts)
         return
     for metric in table.metrics:
-        _add_metric(made, metric, f"{COMPARED}_{metric.id}", [each[metric.id] for each in compared])
-
-
-def _add_metric(made: FigureColumns, metric: Metric, name: str, numbers: Sequence[Decimal | int | None]) -> None:
-    if metric.unit == "count":
-        _add(made, _column(name, "integer"), numbers)
-        return
-    exact = [None if number is None else Decimal(number) for number in numbers]
-    used = (-int(number.as_tuple().exponent) for number in exact if number is not None)
-    decimals = max([_DECIMALS[metric.unit][0], *used])
-    _add(made, _column(name, "decimal", decimals), exact)
-
-
-def _column(name: str, kind: Kind, decimals: int = 0) -> Column:
-    digits = _DIGITS if kind == "decimal" else 0
-    return Column(name=name, type="", kind=kind, nullable=True, digits=digits, decimals=decimals)
-
-
-def _add(made: FigureColumns, column: Column, values: Sequence[object]) -> None:
-    made.columns.append(column)
-    made.values.append(pa.array(values, arrow_schema([column]).field(0).type))
+        made.add_numbers(f"{COMPARED}_{metric.id}", metric.unit, [each[metric.id] for each in compared])

@@ -65,6 +65,7 @@ STATUSES = {  # that the contract names
     "/tasks/{id}": {"200", "401", "404"},
     "/changes": {"200", "304", "400", "401", "410"},
     "/figures": {"200", "304", "400", "401", "403", "410"},
+    "/figures/events": {"200", "304", "400", "401", "403", "410"},
     "/ready": {"200", "503"},
 }
 
@@ -237,6 +238,7 @@ def test_columns_that_a_key_may_not_see_take_no_filter() -> None:
         ("Rows", "/fetch-data?limit=2"),
         ("Changes", "/changes?since=1"),
         ("Figures", "/figures?by=country&step=month&period=12m&compare=year"),
+        ("FigureEvents", "/figures/events?metric=average_order_value"),
         ("FigureMetrics", "/figures/metrics"),
         ("Status", "/status"),
         ("Health", "/health"),
@@ -322,6 +324,7 @@ def test_the_document_on_the_api_says_when_every_error_occurs() -> None:
         ("GET /fetch-data", "Rows"),
         ("GET /changes", "Changes"),
         ("GET /figures", "Figures"),
+        ("GET /figures/events", "FigureEvents"),
         ("GET /figures/metrics", "FigureMetrics"),
         ("POST /refresh", "RefreshResult"),
         ("GET /tasks/{id}", "Task"),

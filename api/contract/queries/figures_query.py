@@ -1,4 +1,4 @@
-"""The parameters of GET /figures, and the combinations that are refused."""
+"""The parameters of GET /figures and GET /figures/events, and the combinations that are refused."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from cache.export.row_format import FileFormat
 from cache.query.filters import Condition
 
 PATH = "/figures"
+EVENTS_PATH = f"{PATH}/events"
 MAX_ROWS = 10_000  # of a response
 MAX_DIMENSIONS = 3
 EARLIEST, LATEST = date(1970, 1, 1), date(2199, 12, 31)
@@ -57,10 +58,14 @@ def _limit(text: str) -> int:
     return int(text)
 
 
-def _currency(text: str) -> str:
-    if text != ALL_CURRENCIES and not (text.isascii() and text.isalpha() and text.isupper() and len(text) == 3):
+def _code(text: str) -> str:
+    if not (text.isascii() and text.isalpha() and text.isupper() and len(text) == 3):
         raise ValueError
     return text
+
+
+def _currency(text: str) -> str:
+    return text if text == ALL_CURRENCIES else _code(text)
 
 
 METRIC = _list_of("metric", METRICS, len(METRICS), "The figures. Without it: all that the table can tell.", "net_sales")
@@ -68,31 +73,15 @@ BY = _list_of("by", GROUPED, MAX_DIMENSIONS, f"Dimensions to group by, {MAX_DIME
 FROM, TO = _day("from", "First day of `period=custom`."), _day("to", "Last day of it, included.")
 COMPARE_FROM = _day("compare_from", "First day of `compare=custom`.")
 COMPARE_TO = _day("compare_to", "Last day of it, included.")
-PARAMETERS: tuple[Parameter, ...] = (
-    METRIC,
-    BY,
-    choice("step", list(STEPS), "A row for each hour, day or longer unit of the shop's calendar.", "month"),
-    choice("period", list(PERIODS), "The days, on the shop's clock.", "last_month", "all"),
-    FROM,
-    TO,
-    choice("compare", list(COMPARISONS), "Adds the figures of another period, as `compared`.", "year", "none"),
-    COMPARE_FROM,
-    COMPARE_TO,
-    Parameter(
-        "currency",
-        _currency,
-        f"an ISO 4217 code, or {ALL_CURRENCIES}",
-        {"type": "string", "pattern": f"^([A-Z]{{3}}|{ALL_CURRENCIES})$"},
-        f"Orders in this currency. `{ALL_CURRENCIES}`: each currency in rows of its own. Without it: the main one.",
-        "EUR",
-    ),
-    choice(
-        "returns",
-        list(RETURNS),
-        "Whether returns count on the day of the refund (`returned`) or of the order (`ordered`).",
-        "ordered",
-        "returned",
-    ),
+PERIOD = choice("period", list(PERIODS), "The days, on the shop's clock.", "last_month", "all")
+_OF_RETURNS = choice(
+    "returns",
+    list(RETURNS),
+    "Whether returns count on the day of the refund (`returned`) or of the order (`ordered`).",
+    "ordered",
+    "returned",
+)
+_PAGED = (
     Parameter(
         "limit",
         _limit,
@@ -113,7 +102,52 @@ PARAMETERS: tuple[Parameter, ...] = (
     FORMAT,
     FORMULAS,
 )
-KNOWN: Mapping[str, Parameter] = {parameter.name: parameter for parameter in PARAMETERS}
+PARAMETERS: tuple[Parameter, ...] = (
+    METRIC,
+    BY,
+    choice("step", list(STEPS), "A row for each hour, day or longer unit of the shop's calendar.", "month"),
+    PERIOD,
+    FROM,
+    TO,
+    choice("compare", list(COMPARISONS), "Adds the figures of another period, as `compared`.", "year", "none"),
+    COMPARE_FROM,
+    COMPARE_TO,
+    Parameter(
+        "currency",
+        _currency,
+        f"an ISO 4217 code, or {ALL_CURRENCIES}",
+        {"type": "string", "pattern": f"^([A-Z]{{3}}|{ALL_CURRENCIES})$"},
+        f"Orders in this currency. `{ALL_CURRENCIES}`: each currency in rows of its own. Without it: the main one.",
+        "EUR",
+    ),
+    _OF_RETURNS,
+    *_PAGED,
+)
+EVENT_METRIC = Parameter(
+    "metric",
+    str,
+    f"a name of GET {PATH}/metrics",
+    {"type": "string", "enum": list(METRICS)},
+    "The figure.",
+    "net_sales",
+    required=True,
+)
+EVENTS_PARAMETERS: tuple[Parameter, ...] = (
+    EVENT_METRIC,
+    PERIOD,
+    FROM,
+    TO,
+    Parameter(
+        "currency",
+        _code,
+        "an ISO 4217 code",
+        {"type": "string", "pattern": "^[A-Z]{3}$"},
+        "Orders in this currency. Without it: the main one.",
+        "EUR",
+    ),
+    _OF_RETURNS,
+    *_PAGED,
+)
 
 
 class FiguresQuery(NamedTuple):
@@ -139,32 +173,57 @@ class FiguresQuery(NamedTuple):
 
 
 def parse_figures_query(query: bytes) -> FiguresQuery:
-    """Parses a query string.
+    """Parses a query string of GET /figures.
 
     Raises:
         ParameterInvalid: It names the parameter and what is accepted.
     """
-    values, others = parse(split_query(query), KNOWN)
+    values, conditions = _read(query, PATH, PARAMETERS)
     for parameter in (METRIC, BY):
         _check_names(parameter, values.get(parameter.name, ()))
-    period, compare = values.get("period", "all"), values.get("compare", "none")
-    if compare != "none" and period == "all":
+    if values.get("compare", "none") != "none" and values.get("period", "all") == "all":
         raise ParameterInvalid("Parameter 'compare' needs a period.", "All time has nothing before it: send 'period'.")
+    return _figures_query(values, values.get("metric", ()), conditions)
+
+
+def parse_events_query(query: bytes) -> FiguresQuery:
+    """Parses a query string of GET /figures/events.
+
+    Raises:
+        ParameterInvalid: It names the parameter and what is accepted.
+    """
+    values, conditions = _read(query, EVENTS_PATH, EVENTS_PARAMETERS)
+    if "metric" not in values:
+        raise ParameterInvalid("Parameter 'metric' is missing.", f"It takes {EVENT_METRIC.takes}.")
+    _check_names(METRIC, (values["metric"],))
+    return _figures_query(values, (values["metric"],), conditions)
+
+
+def _read(query: bytes, path: str, parameters: Sequence[Parameter]) -> tuple[dict[str, Any], tuple[Condition, ...]]:
+    """The values of the parameters that are given, and the filters."""
+    known = {parameter.name: parameter for parameter in parameters}
+    values, others = parse(split_query(query), known)
     if "formulas" in values and values.get("format") != "csv":
         raise ParameterInvalid("Parameter 'formulas' is for CSV.", "Send format=csv with it, or leave it out.")
-    conditions = (_condition(name, value) for name, value in others)
+    conditions = (_condition(name, value, path, known) for name, value in others)
+    return values, tuple(condition for condition in conditions if condition)
+
+
+def _figures_query(
+    values: Mapping[str, Any], metrics: tuple[str, ...], conditions: tuple[Condition, ...]
+) -> FiguresQuery:
     return FiguresQuery(
         FigureQuery(
-            metrics=values.get("metric", ()),
+            metrics=metrics,
             by=values.get("by", ()),
             step=values.get("step"),
-            period=period,
+            period=values.get("period", "all"),
             days=_days(values, "period", FROM, TO),
-            compare=compare,
+            compare=values.get("compare", "none"),
             compared_days=_days(values, "compare", COMPARE_FROM, COMPARE_TO),
             currency=values.get("currency", ""),
             returns=values.get("returns", "returned"),
-            conditions=tuple(condition for condition in conditions if condition),
+            conditions=conditions,
         ),
         values.get("limit", MAX_ROWS),
         values.get("after"),
@@ -204,13 +263,13 @@ def _days(values: Mapping[str, Any], parameter: str, first: Parameter, last: Par
     return days
 
 
-def _condition(name: str, value: str) -> Condition | None:
+def _condition(name: str, value: str, path: str, parameters: Collection[str]) -> Condition | None:
     condition = read_condition(name, value, FILTERS)
     if condition or name.startswith("_"):
         return condition
-    known = [*KNOWN, *FILTERS]
-    takes = f"{', '.join(KNOWN)}, and filters on {', '.join(FILTERS)} (NAME=value, or NAME__OP=value)"
-    raise unknown_parameter(name, PATH, takes, _nearest(name, known))
+    known = [*parameters, *FILTERS]
+    takes = f"{', '.join(parameters)}, and filters on {', '.join(FILTERS)} (NAME=value, or NAME__OP=value)"
+    raise unknown_parameter(name, path, takes, _nearest(name, known))
 
 
 def _nearest(name: str, known: Collection[str]) -> str:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from cache.access.signed_urls import MAX_MINUTES
 
-SIGNABLE = ("/fetch-data", "/events", "/changes", "/figures")  # paths that a signed address may have
+SIGNABLE = ("/fetch-data", "/events", "/changes", "/figures", "/figures/events")  # paths that a signed address may have
 ADVICE = f'It takes JSON: {{"path": "/fetch-data?format=csv", "minutes": 10}}; minutes are 1 to {MAX_MINUTES}.'
 _PATTERN = rf"^({'|'.join(SIGNABLE)})(\?[^#]*)?$"
 
