@@ -45,6 +45,7 @@ from api.routes.snapshot_view import SnapshotViews
 from api.routes.status import StatusEndpoints
 from api.routes.streamed import StreamedExecutor
 from cache.access.api_keys import Scope as KeyScope
+from cache.analytics.exchange_rates import RatesFile
 from cache.errors import OrdersError
 from cache.export.figure_pool import FigurePool
 from cache.export.pool import ScanPool
@@ -86,7 +87,7 @@ def create_app(
     executor = StreamedExecutor(pool)
     fetch = FetchEndpoint(cache, settings, views, RefreshStream(cache, settings, watcher), executor)
     figure_pool = FigurePool(settings.cache_url, settings.kept_dir)
-    figures = FiguresEndpoints(cache, settings, views, figure_pool)
+    figures = FiguresEndpoints(cache, settings, RatesFile.of(settings), views, figure_pool)
     refresh = RefreshEndpoints(cache)
     status = StatusEndpoints(cache, settings, views)
     metrics = Metrics(cache)

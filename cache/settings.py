@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -190,6 +190,11 @@ class Settings(BaseSettings):
     shop_currency: str | None = Field(
         None, description="Currency of figures where none is chosen. Default: the one with the most orders."
     )
+    rates_file: Path | None = Field(
+        None,
+        description="CSV file of exchange rates, with the columns `date,currency,rate`: the value of 1 unit of a "
+        "currency in SHOP_CURRENCY on that day.",
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -212,6 +217,13 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return from_checkout(value)
+
+    @field_validator("rates_file")
+    @classmethod
+    def _rates_in_a_currency(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value and not info.data.get("shop_currency"):
+            raise ValueError("needs SHOP_CURRENCY, the currency that its rates are in")
+        return value and from_checkout(value)
 
     @field_validator("cache_url")
     @classmethod

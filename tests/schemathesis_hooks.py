@@ -24,6 +24,7 @@ UNSAID = (
     "is later than 'to'",
     "is later than 'compare_to'",
     "needs a period",
+    "needs exchange rates",
     "the table has no column",
     "'since' does not parse",
     "unknown_generation",

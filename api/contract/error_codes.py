@@ -31,6 +31,7 @@ from api.contract.queries.fetch_query import LIMIT, RESTART_PAGING
 from api.contract.queries.parameters import does_not_parse
 from api.contract.queries.request_limits import MAX_BODY, MAX_HEAD, RECEIVE_SECONDS
 from api.contract.response_models import INSTANT, TASK_ID
+from cache.analytics.exchange_rates import invalid_line
 from cache.errors import (
     BadFilter,
     CacheFormat,
@@ -117,6 +118,7 @@ _CACHE_ERRORS: tuple[tuple[int, OrdersError, str], ...] = (
     (503, CacheFormat.of(FORMAT + 1, FORMAT), "a newer version of the product wrote the cache"),
     (503, CacheUnwritable.because("No space left on device"), "the cache cannot be written"),
     (503, QueryTimeout.after(QUERY_SECONDS), "a query took too long"),
+    (503, invalid_line(3, "it has 4 values instead of 3", "EUR"), "the file of exchange rates does not parse"),
     (503, ScanFailed(), "the process that runs the query ended"),
     (503, ScanBusy(), "all query processes are busy"),
 )

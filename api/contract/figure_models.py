@@ -77,13 +77,24 @@ FigureItem = Annotated[
 _KNOWN = {"formula": "…", "reason": None, "note": None, "marked": None}
 
 
-class FiguresHead(Body):
-    """The body of figures without its rows."""
+class _Selected(Body):
+    """Of which orders figures are, and how they are read."""
 
     status: Literal["success"]
     reading: Literal["confirmed", "open"] = key("confirmed", "`open`: a question about the columns is not decided.")
     currency: str | None = key("EUR", "Of all amounts; `all` if rows name it; null if the table has none.")
+    converted: bool = key(False, "Whether amounts in other currencies are converted to it.")
+    excluded: dict[str, Count] = key(
+        {"test": 3, "other_currency": 40},
+        "How many rows of the table count in no figure, by reason: `test`, `deleted`, `draft`, `cancelled`, "
+        "`other_currency`, `no_rate`.",
+    )
     period: Days | None = Field(description="Null if the table has no dates.")
+
+
+class FiguresHead(_Selected):
+    """The body of figures without its rows."""
+
     compared: ComparedDays | None = Field(description="Null if nothing is compared.")
     metrics: dict[str, MarkedMetric] = key(
         {
@@ -129,14 +140,10 @@ class FigureEvent(Body):
     divisor: int | None = key(None, "What it adds to the divisor, where there is one.", default=None)
 
 
-class FigureEventsHead(Body):
+class FigureEventsHead(_Selected):
     """The body of events without its rows."""
 
-    status: Literal["success"]
     metric: str = key("net_sales")
-    reading: Literal["confirmed", "open"] = key("confirmed", "As in figures.")
-    currency: str | None = key("EUR", "Of all amounts; null if the table has none.")
-    period: Days | None = Field(description="Null if the table has no dates.")
     metrics: dict[str, MarkedMetric] = key(
         {"net_sales": {"label": "Net sales", "unit": "money", **_KNOWN}}, "The metric, as in figures."
     )

@@ -72,6 +72,10 @@ _FIGURE_CODES = (
     *("parameter_invalid", "forbidden", "no_snapshot", "snapshot_damaged", "cache_format", "query_timeout"),
     *("scan_failed", "scan_busy"),
 )
+_COMPUTED_CODES = (
+    *(*_FIGURE_CODES, "query_refused", "too_many_rows", "column_masked", "bad_filter", "unknown_generation"),
+    "settings_invalid",
+)
 
 
 @dataclass(frozen=True)
@@ -185,7 +189,7 @@ OPERATIONS = (
         "Returns figures such as net sales, by dimensions and over time, as the dashboard shows them.",
         {**_FILES, MEDIA_TYPES["json"]: ref("Figures")},
         access="read",
-        codes=(*_FIGURE_CODES, "query_refused", "too_many_rows", "column_masked", "bad_filter", "unknown_generation"),
+        codes=_COMPUTED_CODES,
         more=_NOT_MODIFIED,
         headers=VIEW_HEADERS,
         parameters=FIGURES_PARAMETERS,
@@ -199,7 +203,7 @@ OPERATIONS = (
         "Returns the sales, returns, orders or customers that sum to a figure, in order of time.",
         {**_FILES, MEDIA_TYPES["json"]: ref("FigureEvents")},
         access="read",
-        codes=(*_FIGURE_CODES, "query_refused", "too_many_rows", "column_masked", "bad_filter", "unknown_generation"),
+        codes=_COMPUTED_CODES,
         more=_NOT_MODIFIED,
         headers=VIEW_HEADERS,
         parameters=FIGURE_EVENTS_PARAMETERS,

@@ -26,6 +26,7 @@ from api.contract.queries.parameters import read_parameters
 from api.http.negotiation import accepts_gzip, compress, etag_matches
 from api.http.prepared_response import Chunk, PreparedResponse
 from api.routes.snapshot_view import BODY_END, SnapshotView, SnapshotViews
+from cache.analytics.exchange_rates import ExchangeRates, RatesFile
 from cache.errors import UnknownGeneration
 from cache.export.figure_pool import FigurePool
 from cache.export.figure_request import FigureRequest, OrdersSource
@@ -56,13 +57,22 @@ class FiguresEndpoints:
     Args:
         cache: The cache.
         settings: Clock, week and currency of the shop, where the set-up of the table names none.
+        rates_file: Exchange rates; None where the settings name none.
         views: The open generations.
         pool: Computes figures.
     """
 
-    def __init__(self, cache: Cache, settings: Settings, views: SnapshotViews, pool: FigurePool) -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        settings: Settings,
+        rates_file: RatesFile | None,
+        views: SnapshotViews,
+        pool: FigurePool,
+    ) -> None:
         self._cache = cache
         self._settings = settings
+        self._rates_file = rates_file
         self._views = views
         self._pool = pool
         self._responses = KeptBodies()
@@ -93,7 +103,8 @@ class FiguresEndpoints:
         source, at = await self._source(view), now()
         file_format = parameters.file_format(_header(request, b"accept"))
         day = at.astimezone(ZoneInfo(source.setup.timezone or source.timezone)).date()
-        asked = f"{source.model_dump_json()}\0{day}\0{parameters.query!r}"
+        rates = await run_in_threadpool(self._rates, parameters)
+        asked = f"{source.model_dump_json()}\0{day}\0{parameters.query!r}\0{rates and rates.version}"
         first = _first_row(view, parameters, asked)
         figure_request = FigureRequest(
             what=what,
@@ -101,6 +112,7 @@ class FiguresEndpoints:
             now=at,
             verified_at=view.head.updated_at,
             query=parameters.query,
+            rates=rates,
             masked=admission_of(request).access.masked,
             format=file_format,
             escape_formulas=parameters.formulas == "defuse",
@@ -131,6 +143,21 @@ class FiguresEndpoints:
             return Body(_content_type("json"), [dump_model(described)])
 
         return await self._respond(request, view, source.model_dump_json(), True, body)
+
+    def _rates(self, parameters: FiguresQuery) -> ExchangeRates | None:
+        """The rates that amounts are to be converted by."""
+        if not parameters.convert:
+            return None
+        if self._rates_file is None:
+            raise ParameterInvalid(
+                "Parameter 'convert' needs exchange rates.", "Set RATES_FILE and SHOP_CURRENCY, or leave 'convert' out."
+            )
+        main = self._rates_file.currency
+        if parameters.query.currency not in ("", main):
+            raise ParameterInvalid(
+                f"Parameter 'convert' converts to {main} only.", f"Send currency={main}, or leave 'currency' out."
+            )
+        return self._rates_file.read()
 
     async def _source(self, view: SnapshotView) -> OrdersSource:
         return OrdersSource(

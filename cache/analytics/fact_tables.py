@@ -7,6 +7,7 @@ own.
 
 from __future__ import annotations
 
+import copy
 import itertools
 import threading
 from collections.abc import Mapping, Sequence
@@ -16,9 +17,11 @@ from typing import Any
 
 import duckdb
 
+from cache.analytics.conversion import ConvertedTables
 from cache.analytics.dimensions import REFUNDED
+from cache.analytics.exchange_rates import ExchangeRates
 from cache.interpretation.grouping import grouped
-from cache.interpretation.money_sql import MoneySql, refunded, reversals
+from cache.interpretation.money_sql import REVERSED_AMOUNTS, MoneySql, refunded, reversals
 from cache.interpretation.role_sql import RoleSql
 from cache.interpretation.source_rows import union
 from cache.interpretation.text_values import AMOUNT
@@ -52,6 +55,7 @@ class FactTables:
         unread: SQL name of the table of values that cannot be read: segment, role, filled (orders with a value), unread
             (orders with one that cannot be read), keys (of some of these).
         rows: SQL name of the view of the source, one row an order, with its key as `KEY`.
+        without_rate: Currency -> number of its orders that were left out of converted tables; the most frequent first.
     """
 
     def __init__(self, snapshot: Snapshot, roles: RoleSql, before: FactTables | None = None) -> None:
@@ -70,7 +74,10 @@ class FactTables:
         self.orders, self.reversals = f"facts.orders_{name}", f"facts.reversals_{name}"
         self.lines, self.left_out = f"facts.lines_{name}", f"facts.left_out_{name}"
         self.unread = f"facts.unread_{name}"
+        self.without_rate: Mapping[str, int] = {}
         self._segment_numbers: set[int] = set()
+        self._converted: dict[ExchangeRates, ConvertedTables] = {}
+        self._converting = threading.Lock()
         self._load(before if self._key_column else None)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
@@ -89,6 +96,24 @@ class FactTables:
         for table in (self.orders, self.reversals, self.lines, self.left_out, self.unread):
             self.query(f"DROP TABLE IF EXISTS {table}")
         self.query(f"DROP VIEW IF EXISTS {self.rows}")
+        for converted in self._converted.values():
+            converted.drop(self.query)
+
+    def converted(self, rates: ExchangeRates) -> FactTables:
+        """The same tables with amounts in one currency, as long as these are open. May be called from any thread.
+
+        Orders without a rate are left out.
+        """
+        with self._converting:
+            if rates not in self._converted:
+                converted = ConvertedTables(rates, self._shared.next_name())
+                converted.create(self.query, (self.orders, AMOUNTS), (self.reversals, REVERSED_AMOUNTS), self.lines)
+                self._converted[rates] = converted
+        views = self._converted[rates]
+        tables = copy.copy(self)
+        tables.orders, tables.reversals, tables.lines = views.orders, views.reversals, views.lines
+        tables.without_rate = views.without_rate
+        return tables
 
     @property
     def key_columns(self) -> tuple[str, ...]:

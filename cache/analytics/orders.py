@@ -7,11 +7,13 @@ callers filter by one.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, get_args
 
 from cache.analytics.dimensions import PRODUCT_SQL, DimensionId, OrderFilterId, order_filter
+from cache.analytics.exchange_rates import ExchangeRates
 from cache.analytics.fact_tables import AMOUNTS, FactTables
 from cache.analytics.figures import Figures, Group, Returns, Source, add_sums, from_sums, select_sums
 from cache.analytics.order_lookup import OrderLookup, Page, Row
@@ -40,6 +42,7 @@ class Orders:
         left_out: How many rows are no orders, by reason: `test`, `deleted`, `draft`, `cancelled`.
         unread: Role -> its values that cannot be read; without the roles whose values all can.
         countries: Names of countries by their values of the dimension `country`.
+        rates: What amounts were converted by; None: each amount is in the currency of its order.
     """
 
     def __init__(
@@ -66,6 +69,8 @@ class Orders:
         """
         self.generation = snapshot.generation
         self.columns = snapshot.columns
+        self.rates: ExchangeRates | None = None
+        self._unconverted: Orders | None = None
         self.rows = snapshot.rows
         self.timezone = setup.timezone or timezone
         self.week_start: WeekStart = week_start
@@ -89,6 +94,17 @@ class Orders:
     def close(self) -> None:
         """Frees the memory at once. Otherwise it is freed when no reference to the orders is left."""
         self.facts.close()
+
+    def converted(self, rates: ExchangeRates) -> Orders:
+        """The same orders with amounts in one currency, each event at the rate of its own day.
+
+        Orders without a rate are in none of the figures (`facts.without_rate`). Rows of orders stay as they are.
+        """
+        orders = copy.copy(self)
+        orders.facts = self.facts.converted(rates)
+        orders.rates = rates
+        orders._unconverted = self  # its end would free the tables
+        return orders
 
     def _left_out(self) -> dict[str, int]:
         sql = f"SELECT why, count(*) FROM {self.facts.left_out} GROUP BY 1 ORDER BY 1"

@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from cache.analytics.dimensions import FILTERS
 from cache.analytics.events import FigureEvents
-from cache.analytics.figure_query import FigureQuery
+from cache.analytics.exchange_rates import ExchangeRates
+from cache.analytics.figure_query import ALL_CURRENCIES, FigureQuery
 from cache.analytics.figure_table import FigureTable, ResolvedQuery, compute, reason, resolve
 from cache.analytics.figures import Figures, Returns
 from cache.analytics.metrics import METRICS, Metric
@@ -49,8 +50,8 @@ class FigureExecutor:
         self._orders: Orders | None = None
         self._stored_reading = StoredReading()  # by which the orders were read
         # For the next page of the same query.
-        self._last_table: tuple[tuple[FigureQuery, ShopCalendar], FigureTable] | None = None
-        self._last_events: tuple[tuple[str, Returns, ResolvedQuery], FigureEvents] | None = None
+        self._last_table: tuple[tuple[FigureQuery, ExchangeRates | None, ShopCalendar], FigureTable] | None = None
+        self._last_events: tuple[tuple[str, Returns, ExchangeRates | None, ResolvedQuery], FigureEvents] | None = None
 
     def execute(self, request: FigureRequest, send: Send) -> dict[str, Any]:
         """Executes a request.
@@ -72,6 +73,7 @@ class FigureExecutor:
             if request.what == "describe":
                 return _description(orders, request.source.personal)
             self._check_access(orders, request)
+            orders = orders.converted(request.rates) if request.rates else orders
             if request.what == "events":
                 return self._list_events(orders, request, send)
             return self._compute(orders, request, send)
@@ -109,9 +111,10 @@ class FigureExecutor:
         query, (name,) = request.query, request.query.metrics
         metric = METRICS[name]
         resolved = resolve(orders, query, _calendar(orders, request), request.source.main_currency)
-        if self._last_events is None or self._last_events[0] != (name, query.returns, resolved):
+        asked = name, query.returns, request.rates, resolved
+        if self._last_events is None or self._last_events[0] != asked:
             listed = FigureEvents(orders, name, resolved.span, resolved.conditions, query.returns)
-            self._last_events = (name, query.returns, resolved), listed
+            self._last_events = asked, listed
         listed = self._last_events[1]
         events = listed.page(request.limit, request.offset)
         masked = request.source.personal if request.masked else frozenset[str]()
@@ -138,11 +141,11 @@ class FigureExecutor:
         return _summary(orders, table, len(rows), request.query)
 
     def _table(self, orders: Orders, request: FigureRequest) -> FigureTable:
-        calendar = _calendar(orders, request)
-        if self._last_table is None or self._last_table[0] != (request.query, calendar):
+        asked = request.query, request.rates, _calendar(orders, request)
+        if self._last_table is None or self._last_table[0] != asked:
             self._last_table = None
-            table = compute(orders, request.query, calendar, request.source.main_currency)
-            self._last_table = (request.query, calendar), table
+            table = compute(orders, request.query, asked[-1], request.source.main_currency)
+            self._last_table = asked, table
         return self._last_table[1]
 
 
@@ -220,8 +223,17 @@ def _head(orders: Orders, about: FigureTable | ResolvedQuery) -> dict[str, Any]:
     return {
         "reading": "confirmed" if orders.reading.confirmed else "open",
         "currency": about.currency or None,
+        "converted": orders.rates is not None,
+        "excluded": _excluded(orders, about.currency),
         "period": about.span and _days(about.span),
     }
+
+
+def _excluded(orders: Orders, currency: str) -> dict[str, int]:
+    """How many rows of the table count in no figure, by reason."""
+    others = 0 if currency == ALL_CURRENCIES else sum(n for code, n in orders.currencies() if code != currency)
+    counts = {**orders.left_out, "other_currency": others, "no_rate": sum(orders.facts.without_rate.values())}
+    return {why: count for why, count in counts.items() if count}
 
 
 def _marks(metric: Metric, figures: Figures) -> dict[str, Any]:

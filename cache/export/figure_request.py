@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from cache.analytics.exchange_rates import ExchangeRates
 from cache.analytics.figure_query import FigureQuery
 from cache.export.row_format import FileFormat
 from cache.settings import CancelledOrders, WeekStart
@@ -44,6 +45,7 @@ class FigureRequest(BaseModel, frozen=True):
         now: The instant that decides which day it is.
         verified_at: When the generation was verified.
         query: Which figures.
+        rates: What amounts in all currencies are converted by; None: they are not.
         masked: Whether personal columns are hidden from whoever asks.
         format: The file format.
         escape_formulas: As in `RowFormat`.
@@ -56,6 +58,7 @@ class FigureRequest(BaseModel, frozen=True):
     now: datetime
     verified_at: datetime
     query: FigureQuery = FigureQuery()
+    rates: ExchangeRates | None = None
     masked: bool = False
     format: FileFormat = "json"
     escape_formulas: bool = False

@@ -14,6 +14,19 @@ from cache.interpretation.role_sql import RoleSql
 from cache.interpretation.text_values import AMOUNT
 from cache.interpretation.unread_values import raw_values, unread_flags
 
+REVERSED_AMOUNTS = (
+    "returns",
+    "cancellations",
+    "adjustments",
+    "shipping",
+    "tax",
+    "duties",
+    "fees",
+    "tips",
+    "gift_cards",
+)
+"""The amounts of a reversal: what it changes of each figure."""
+
 
 class MoneySql:
     """SQL of the money of one table.
@@ -158,9 +171,8 @@ def reversals(parts: str) -> str:
         f"-p.gift_cards AS gift_cards FROM ({parts}) AS p LEFT JOIN ({before}) AS b USING (key) "
         "WHERE p.cancelled IS NOT NULL"
     )
-    names = ("returns", "cancellations", "adjustments", "shipping", "tax", "duties", "fees", "tips", "gift_cards")
-    cast = ", ".join(f"{name}::{AMOUNT} AS {name}" for name in names)
-    changed = " OR ".join(f"{name} <> 0" for name in names)
+    cast = ", ".join(f"{name}::{AMOUNT} AS {name}" for name in REVERSED_AMOUNTS)
+    changed = " OR ".join(f"{name} <> 0" for name in REVERSED_AMOUNTS)
     union = " UNION ALL ".join((refunds, total, cancelled))
     return f"SELECT key, segment, kind, moment, local, {cast} FROM ({union}) WHERE {changed}"
 

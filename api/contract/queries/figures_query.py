@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from api.contract.errors import ParameterInvalid
 from api.contract.queries.fetch_query import FORMAT, FORMULAS, accepted_format, read_condition
 from api.contract.queries.page_token import PageToken
-from api.contract.queries.parameters import Parameter, choice, parse, split_list, split_query, unknown_parameter
+from api.contract.queries.parameters import Parameter, choice, flag, parse, split_list, split_query, unknown_parameter
 from cache.analytics.dimensions import DIMENSIONS, FILTERS
 from cache.analytics.figure_query import ALL_CURRENCIES, FigureQuery
 from cache.analytics.figures import RETURNS
@@ -74,6 +74,11 @@ FROM, TO = _day("from", "First day of `period=custom`."), _day("to", "Last day o
 COMPARE_FROM = _day("compare_from", "First day of `compare=custom`.")
 COMPARE_TO = _day("compare_to", "Last day of it, included.")
 PERIOD = choice("period", list(PERIODS), "The days, on the shop's clock.", "last_month", "all")
+CONVERT = flag(
+    "convert",
+    "Amounts in all currencies, converted to the main one at the rates of RATES_FILE: each event at the rate of its "
+    "day.",
+)
 _OF_RETURNS = choice(
     "returns",
     list(RETURNS),
@@ -120,6 +125,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         f"Orders in this currency. `{ALL_CURRENCIES}`: each currency in rows of its own. Without it: the main one.",
         "EUR",
     ),
+    CONVERT,
     _OF_RETURNS,
     *_PAGED,
 )
@@ -145,6 +151,7 @@ EVENTS_PARAMETERS: tuple[Parameter, ...] = (
         "Orders in this currency. Without it: the main one.",
         "EUR",
     ),
+    CONVERT,
     _OF_RETURNS,
     *_PAGED,
 )
@@ -155,6 +162,7 @@ class FiguresQuery(NamedTuple):
 
     Attributes:
         query: Which figures.
+        convert: Whether amounts in all currencies are converted to the main one.
         limit: Rows at most.
         after: Where the page begins; None for the first one.
         format: None leaves the format to `Accept`.
@@ -162,6 +170,7 @@ class FiguresQuery(NamedTuple):
     """
 
     query: FigureQuery
+    convert: bool
     limit: int
     after: PageToken | None
     format: FileFormat | None
@@ -205,6 +214,11 @@ def _read(query: bytes, path: str, parameters: Sequence[Parameter]) -> tuple[dic
     values, others = parse(split_query(query), known)
     if "formulas" in values and values.get("format") != "csv":
         raise ParameterInvalid("Parameter 'formulas' is for CSV.", "Send format=csv with it, or leave it out.")
+    if values.get("convert") and values.get("currency") == ALL_CURRENCIES:
+        raise ParameterInvalid(
+            "Parameters 'convert' and 'currency' contradict each other.",
+            "Send convert=true for one total, or currency=all for rows of each currency.",
+        )
     conditions = (_condition(name, value, path, known) for name, value in others)
     return values, tuple(condition for condition in conditions if condition)
 
@@ -225,6 +239,7 @@ def _figures_query(
             returns=values.get("returns", "returned"),
             conditions=conditions,
         ),
+        values.get("convert", False),
         values.get("limit", MAX_ROWS),
         values.get("after"),
         values.get("format"),
