@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pyarrow as pa
 import streamlit as st
 
-from cache.analytics import rankings
+from cache.analytics import products, rankings
 from cache.analytics.dimensions import PRODUCT, DimensionId, FilterId
 from cache.analytics.figures import Figures, Group, Returns
 from cache.analytics.order_lookup import Page
 from cache.analytics.orders import Orders
 from cache.analytics.periods import Span, Unit
-from cache.analytics.rankings import Cohort, Customer, Product
+from cache.analytics.rankings import Cohort, Customer
 from cache.analytics.values import or_zero
 from cache.query.filters import Condition
 
@@ -26,7 +27,8 @@ MAX_VALUES = 200  # maximum number of values that a filter offers
 
 
 def _key(orders: Orders) -> str:
-    return f"{orders.generation} {orders.timezone} {orders.cancelled_orders} {orders.setup.model_dump_json()}"
+    read_by = f"{orders.setup.model_dump_json()} {orders.reading.model_dump_json()}"
+    return f"{orders.generation} {orders.timezone} {orders.cancelled_orders} {read_by}"
 
 
 _HASH: dict[str | type[Any], Callable[[Any], Any]] = {Orders: _key}
@@ -125,10 +127,12 @@ def page(
     return orders.page(span, conditions, search, limit, offset, masked)
 
 
-@st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_HASH)
-def products(orders: Orders, span: Span | None, conditions: Conditions, limit: int = 200) -> list[Product]:
-    """Returns the products with the highest sales. A filter by product is not applied."""
-    return rankings.products(orders, span, _without(PRODUCT, conditions), limit)
+@st.cache_data(max_entries=20, show_spinner=False, hash_funcs=_HASH)
+def sold_products(
+    orders: Orders, span: Span | None, conditions: Conditions, compared_span: Span | None = None
+) -> pa.Table:
+    """Returns all products with sales (`products.sold_products`). A filter by product is not applied."""
+    return products.sold_products(orders, span, _without(PRODUCT, conditions), compared_span)
 
 
 @st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_HASH)

@@ -13,9 +13,11 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import gettempdir
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from cache.analytics.conversion import ConvertedTables
 from cache.analytics.dimensions import REFUNDED
@@ -80,9 +82,24 @@ class FactTables:
         self._converting = threading.Lock()
         self._load(before if self._key_column else None)
 
-    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """Rows of a query. May be called from any thread."""
-        return self._shared.database.cursor().execute(sql, list(parameters)).fetchall()
+    def query(
+        self, sql: str, parameters: Sequence[object] = (), tables: Mapping[str, pa.Table] = MappingProxyType({})
+    ) -> list[tuple[Any, ...]]:
+        """Rows of a query. May be called from any thread.
+
+        Args:
+            sql: The query.
+            parameters: Its parameters.
+            tables: Further tables that it reads, by their names in it.
+        """
+        cursor = self._shared.database.cursor()
+        for name, table in tables.items():
+            cursor.register(name, table)
+        return cursor.execute(sql, list(parameters)).fetchall()
+
+    def arrow(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
+        """The result of a query as a table. May be called from any thread."""
+        return self._shared.database.cursor().sql(sql, params=list(parameters)).to_arrow_table()
 
     def dictionaries(self, sql: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
         """Rows of a query, each as name -> value. May be called from any thread."""

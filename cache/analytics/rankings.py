@@ -1,36 +1,16 @@
-"""What sold most, who spent most, and which customers came back."""
+"""Who spent most, and which customers came back."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 
 from cache.analytics.order_lookup import ROW_KEY
 from cache.analytics.orders import Orders
 from cache.analytics.periods import Span
 from cache.analytics.values import Absent, Amount
 from cache.query.filters import Condition
-
-_TITLE = "coalesce(arg_max(nullif(l.title, ''), o.created_at), max(l.title), '')"
-"""SQL of the title of a product: that of its newest order."""
-
-
-@dataclass(frozen=True)
-class Product:
-    """A product with sales in the period. `sales` is price × quantity, before discounts and returns."""
-
-    sku: str
-    title: str
-    units: int
-    orders: int
-    sales: Decimal
-
-    @property
-    def key(self) -> str:
-        """The value of the filter by products; "" where it has neither SKU nor title."""
-        return self.sku or self.title
 
 
 @dataclass(frozen=True)
@@ -69,34 +49,6 @@ class Cohort:
     first: datetime
     customers: int
     ordered: list[int] = field(default_factory=list)
-
-
-def products(
-    orders: Orders, span: Span | None, conditions: Sequence[Condition] = (), limit: int = 200
-) -> list[Product]:
-    """The products with the highest sales.
-
-    Line items belong to one product by their SKU, those without one by their title. The title is that of the newest
-    order.
-
-    Args:
-        orders: The orders.
-        span: The period; None for all time.
-        conditions: Conditions on dimensions and products.
-        limit: How many products at most.
-
-    Returns:
-        The highest sales first; empty where the table has no line items.
-    """
-    clause, parameters = orders.order_filter(span, conditions)
-    sql = (
-        f"SELECT l.sku, {_TITLE}, sum(quantity)::BIGINT, count(DISTINCT l.key), "
-        f"coalesce(sum(amount), 0) FROM {orders.facts.lines} AS l JOIN {orders.facts.orders} AS o "
-        f"USING (key) WHERE {clause} GROUP BY l.sku, CASE WHEN l.sku = '' THEN l.title END "
-        "ORDER BY 5 DESC, 3 DESC, 1 LIMIT ?"
-    )
-    rows = orders.facts.query(sql, [*parameters, limit])
-    return [Product(*row) for row in rows]
 
 
 def customers(

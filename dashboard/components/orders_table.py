@@ -12,6 +12,7 @@ from cache.analytics.orders import Orders
 from dashboard import data
 from dashboard.components import order_cells
 from dashboard.components.export_links import download_button
+from dashboard.components.listing import page_choice, page_number, search_box
 from dashboard.components.order_cells import NOTHING
 from dashboard.components.order_drawer import order_drawer
 from dashboard.components.table import Cell, Column, Line, table
@@ -21,7 +22,7 @@ from dashboard.text import formatting
 from dashboard.view_address import set_parameter
 
 PAGE_ROWS = 50
-SEARCH, PAGE, ORDER, COLUMNS = "q", "page", "order", "column"  # parameters of the address
+ORDER, COLUMNS = "order", "column"  # parameters of the address
 
 
 @st.fragment
@@ -32,35 +33,15 @@ def orders_table(session: Session, selection: Selection) -> None:
     with st.container(border=True):
         columns = _columns(orders)
         with st.container(horizontal=True, vertical_alignment="center", key="orders_head"):
-            _search_box()
+            search = search_box("Search", "Order, customer, product")
             _column_choice(orders, columns)
-            search = st.query_params.get(SEARCH, "")
             download_button(session, orders, selection.span, selection.conditions, search)
-        number = _page_number()
+        number = page_number()
         offset = (number - 1) * PAGE_ROWS
         page = data.page(orders, selection.span, selection.conditions, search, PAGE_ROWS, offset, masked)
         _page(orders, page, number, search, columns)
     if (key := st.query_params.get(ORDER)) and (row := orders.order(key, masked)):
         order_drawer(orders, order_cells.by_role(orders, row), on_close=lambda: set_parameter(ORDER, ""))
-
-
-def _search_box() -> None:
-    def search() -> None:
-        set_parameter(SEARCH, st.session_state["search"])
-        set_parameter(PAGE, "")
-
-    st.session_state["search"] = st.query_params.get(SEARCH, "")
-    st.text_input(
-        "Search",
-        key="search",
-        type="search",
-        live="300ms",
-        icon=":material/search:",
-        label_visibility="collapsed",
-        placeholder="Order, customer, product",
-        on_change=search,
-        width=320,
-    )
 
 
 def _page(orders: Orders, page: Page, number: int, search: str, columns: dict[str, _OrderColumn]) -> None:
@@ -71,20 +52,7 @@ def _page(orders: Orders, page: Page, number: int, search: str, columns: dict[st
         lines = [Line([column.cell(orders, row) for column in columns.values()], id=row[ROW_KEY]) for row in rows]
         headers = [column.header for column in columns.values()]
         table("Orders", headers, lines, key="orders", on_pick=lambda key: set_parameter(ORDER, key))
-    pages = -(-page.count // PAGE_ROWS)
-    if pages > 1:
-        st.session_state["page_number"] = min(number, pages)
-        with st.container(horizontal_alignment="center", key="orders_pages"):
-            st.pagination(
-                pages,
-                key="page_number",
-                on_change=lambda: set_parameter(PAGE, str(st.session_state["page_number"])),
-            )
-
-
-def _page_number() -> int:
-    text = st.query_params.get(PAGE, "1")
-    return max(1, int(text)) if text.isdecimal() and len(text) < 9 else 1
+    page_choice(number, -(-page.count // PAGE_ROWS), "orders")
 
 
 def _count(page: Page, number: int, search: str, dated: bool) -> str:

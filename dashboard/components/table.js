@@ -7,8 +7,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
   data.columns.forEach((column) => {
     const cell = document.createElement(column.label ? "th" : "td"); // an empty header is noise to screen readers
     if (column.label) cell.scope = "col";
-    cell.textContent = column.label;
+    cell.append(...header(column));
     cell.className = look(column);
+    if (column.sort) cell.setAttribute("aria-sort", data.sorted[column.sort] || "none");
     head.append(cell);
   });
   table.tHead.hidden = !data.headed;
@@ -33,6 +34,15 @@ export default function ({ data, parentElement, setTriggerValue }) {
   });
   parentElement.querySelector(".place").replaceChildren(table);
   parentElement.host.dataset.drawn = ""; // style.css no longer needs to keep space for it
+
+  // The label of a column; a button where the table can be sorted by it.
+  function header(column) {
+    if (!column.sort) return [column.label];
+    const button = element("button", "", column.label);
+    button.type = "button";
+    button.addEventListener("click", () => setTriggerValue("sorted", column.sort));
+    return [button];
+  }
 
   function content(value, row, i) {
     const cell = typeof value === "string" ? { text: value } : value;

@@ -21,11 +21,19 @@ _mount = st.components.v2.component(
 
 @dataclass(frozen=True)
 class Column:
-    """A column. `number` aligns it to the right; a `wide` one is hidden where there is little room."""
+    """A column.
+
+    Attributes:
+        label: Its header.
+        number: Whether it is aligned to the right.
+        wide: Whether it is hidden where there is little room.
+        sort: What `on_sort` is called with where the visitor picks the header; "" for a column that sorts nothing.
+    """
 
     label: str
     number: bool = False
     wide: bool = False
+    sort: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,8 @@ def table(
     key: str,
     headed: bool = True,
     on_pick: Callable[[str], None] | None = None,
+    on_sort: Callable[[str], None] | None = None,
+    sorted_by: str = "",
 ) -> str | None:
     """Draws a table.
 
@@ -87,6 +97,8 @@ def table(
         key: Streamlit's key of the table.
         headed: Whether the labels of columns are shown.
         on_pick: Called with the id of the row that the visitor picks, before the page runs again.
+        on_sort: Called with the `sort` of the header that the visitor picks, before the page runs again.
+        sorted_by: The `sort` of the column that the rows are sorted by, with a minus where the largest is first.
 
     Returns:
         The id of the picked row in the run after that, else None.
@@ -96,15 +108,22 @@ def table(
         if on_pick and (id := st.session_state[key].picked) is not None:
             on_pick(id)
 
+    def sorted_anew() -> None:
+        if on_sort and (sort := st.session_state[key].sorted) is not None:
+            on_sort(sort)
+
+    direction = "descending" if sorted_by.startswith("-") else "ascending"
     result = _mount(
         key=key,
         data={
             "label": label,
             "headed": headed,
+            "sorted": {sorted_by.removeprefix("-"): direction},
             "columns": [asdict(column) for column in columns],
             "rows": [_row(line) for line in lines],
         },
         on_picked_change=picked,
+        on_sorted_change=sorted_anew,
     )
     id: str | None = result.picked
     return id

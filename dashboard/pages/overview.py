@@ -13,7 +13,7 @@ import streamlit as st
 from cache.analytics.dimensions import DIMENSIONS, PRODUCT, REFUNDED
 from cache.analytics.metrics import METRICS, Metric
 from cache.analytics.periods import Span, Unit
-from cache.analytics.rankings import Product
+from cache.analytics.products import Product, product_page
 from cache.analytics.steps import STEPS, Bucket, buckets, default_step, sparkline_step, step_choices
 from cache.table_setup import NO_SETUP
 from dashboard import data, frame
@@ -203,15 +203,16 @@ def _breakdowns(session: Session, selection: Selection) -> None:
 
 
 def _products(session: Session, selection: Selection) -> None:
-    ranked = data.products(selection.orders, selection.span, selection.conditions)[:MAX_PRODUCTS]
+    sold = data.sold_products(selection.orders, selection.span, selection.conditions)
+    ranked = product_page(selection.orders, sold, limit=MAX_PRODUCTS)
     with st.container(border=True, height="stretch"):
         help = "Price × quantity of line items, before discounts and returns. Select a product to filter by it."
         st.header("Sales by product", anchor=False, help=help)
-        if not ranked:
+        if not ranked.products:
             st.caption("No products in this period.")
             return
-        highest = max(product.sales for product in ranked) or Decimal(1)
-        lines = [_product(selection, product, float(product.sales / highest)) for product in ranked]
+        highest = ranked.highest or Decimal(1)
+        lines = [_product(selection, product, float(product.sales / highest)) for product in ranked.products]
         columns = [Column(""), Column("Units", number=True), Column("Sales", number=True)]
         on_pick = partial(session.address.toggle, PRODUCT)
         table("Sales by product", columns, lines, key="products", on_pick=on_pick)

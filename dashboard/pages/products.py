@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from functools import partial
+from typing import cast
 
 import streamlit as st
 
 from cache.analytics.dimensions import PRODUCT
 from cache.analytics.metrics import METRICS
-from cache.analytics.rankings import Product
+from cache.analytics.products import SORTS, Product, ProductPage, ProductSort, product_page
 from cache.analytics.values import Absent
 from dashboard import data, frame
 from dashboard.components.blocks import card
 from dashboard.components.cards import cards
+from dashboard.components.listing import page_choice, page_number, search_box, sort_anew, sorted_by
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import formatting
 from dashboard.text.metrics import LARGE, change
 
-MAX_PRODUCTS = 200
-MAX_COMPARED = 2_000  # products of the compared period
-ROWS = 50
+ROWS = 50  # of a page
+USUAL_SORT = "-sales"
 _CARDS = ("units", "gross_sales", "discounts", "orders")
 _COLUMNS = (
-    Column("Product"),
-    Column("SKU", wide=True),
-    Column("Units", number=True),
-    Column("Orders", number=True, wide=True),
-    Column("Sales", number=True),
+    Column("Product", sort="title"),
+    Column("SKU", wide=True, sort="sku"),
+    Column("Units", number=True, sort="units"),
+    Column("Orders", number=True, wide=True, sort="orders"),
+    Column("Sales", number=True, sort="sales"),
     Column("Share", number=True, wide=True),
-    Column("Change", number=True, wide=True),
+    Column("Change", number=True, wide=True, sort="change"),
 )
 
 
@@ -57,18 +57,34 @@ def products(session: Session) -> None:
 
 @st.fragment
 def _ranking(session: Session, selection: Selection) -> None:
-    ranked = data.products(selection.orders, selection.span, selection.conditions, MAX_PRODUCTS)
     with st.container(border=True):
         search = _head()
-        matching = [each for each in ranked if search.casefold() in f"{each.title} {each.sku}".casefold()]
-        if len(matching) > ROWS:
-            st.caption(f"The first {ROWS} of {len(matching)} products. Search to find the others.")
-        if not matching:
-            st.caption(f"No product matches “{formatting.plain(search)}”." if search else "No products in this period.")
+        number = page_number()
+        sort = sorted_by(SORTS, USUAL_SORT)
+        page = product_page(
+            selection.orders,
+            data.sold_products(selection.orders, selection.span, selection.conditions, selection.compared_span),
+            search,
+            cast(ProductSort, sort.removeprefix("-")),
+            sort.startswith("-"),
+            ROWS,
+            (number - 1) * ROWS,
+        )
+        st.caption(_count(page, number, search, selection.currency))
+        if not page.count:
             return
-        lines = _lines(selection, ranked, matching[:ROWS])
-        on_pick = partial(session.address.toggle, PRODUCT)
-        if table("Top products", _COLUMNS, lines, key="ranking", on_pick=on_pick):
+        lines = [_line(selection, page, product) for product in page.products]
+        picked = table(
+            "Top products",
+            _COLUMNS,
+            lines,
+            key="ranking",
+            on_pick=partial(session.address.toggle, PRODUCT),
+            on_sort=lambda column: sort_anew(column, sort, USUAL_SORT),
+            sorted_by=sort,
+        )
+        page_choice(number, -(-page.count // ROWS), "products")
+        if picked:
             st.rerun()  # the whole page
 
 
@@ -82,47 +98,33 @@ def _head() -> str:
             help="Price × quantity of line items, before discounts and returns. Products are identified by SKU. "
             "Select one to filter by it.",
         )
-        search = st.text_input(
-            "Search products",
-            key="product_search",
-            type="search",
-            live="300ms",
-            icon=":material/search:",
-            label_visibility="collapsed",
-            placeholder="Product or SKU",
-            width=280,
-        )
-    return search or ""
+        return search_box("Search products", "Product or SKU", 280)
 
 
-def _lines(selection: Selection, ranked: list[Product], shown: list[Product]) -> list[Line]:
-    """Rows for the products that are shown, with shares and bars of all that are ranked."""
-    compared = _compared_sales(selection)
-    whole = sum((product.sales for product in ranked), Decimal(0))
-    highest = max((product.sales for product in ranked), default=Decimal(0)) or Decimal(1)
-    lines = []
-    for product in shown:
-        before = compared.get(product.key, Absent.NOT_REQUESTED)
-        text, _ = change(product.sales, before)
-        is_new = selection.compared_span is not None and not compared.get(product.key)
-        cells: list[str | Cell] = [
-            Cell(product.title or "Unnamed", share=float(product.sales / highest), more=product.sku),
-            product.sku,
-            f"{product.units:,}",
-            f"{product.orders:,}",
-            formatting.money(product.sales, selection.currency, product.sales >= LARGE),
-            formatting.percent(product.sales / whole) if whole else "–",
-            text or ("new" if is_new else "–"),
-        ]
-        chosen = product.key in selection.view.product if product.key else None
-        lines.append(Line(cells, product.key or None, chosen))
-    return lines
+def _count(page: ProductPage, number: int, search: str, currency: str) -> str:
+    """Which products of how many there are, and what their shares are of."""
+    if not page.count:
+        return f"No product matches “{formatting.plain(search)}”." if search else "No products in this period."
+    first = (number - 1) * ROWS + 1
+    shown = f"{first:,}–{first + len(page.products) - 1:,} of " if page.products else ""
+    whole = formatting.plain(formatting.money(page.sales, currency, page.sales >= LARGE))
+    return f"{shown}{page.count:,} products. Shares are of the sales of all products, {whole}."
 
 
-def _compared_sales(selection: Selection) -> dict[str, Decimal]:
-    """Sales of the compared period by product; empty where nothing is compared."""
-    span = selection.compared_span
-    if span is None:
-        return {}
-    compared = data.products(selection.orders, span, selection.conditions, MAX_COMPARED)
-    return {product.key: product.sales for product in compared}
+def _line(selection: Selection, page: ProductPage, product: Product) -> Line:
+    text, _ = change(product.sales, product.before if selection.compared_span else Absent.NOT_REQUESTED)
+    is_new = selection.compared_span is not None and not product.before
+    cells: list[str | Cell] = [
+        Cell(
+            product.title or product.sku or "Unnamed",
+            share=float(product.sales / (page.highest or 1)),
+            more=product.sku,
+        ),
+        product.sku,
+        f"{product.units:,}",
+        f"{product.orders:,}",
+        formatting.money(product.sales, selection.currency, product.sales >= LARGE),
+        formatting.percent(product.sales / page.sales) if page.sales > 0 else "–",
+        text or ("new" if is_new else "–"),
+    ]
+    return Line(cells, product.key or None, product.key in selection.view.product if product.key else None)

@@ -162,6 +162,24 @@ def test_products_are_searched(browser: Browser, running: Dashboard) -> None:
     expect(table).to_contain_text(sku)
 
 
+def test_products_are_sorted_by_their_headers_and_paged(browser: Browser, running: Dashboard) -> None:
+    publish(running.cache, shop(300), columns=SHOP_COLUMNS)
+    page = visit(browser, f"{running.url}/products?period=all")
+    table = page.get_by_role("table", name="Top products")
+    header = table.get_by_role("columnheader", name="Units")
+    expect(table.get_by_role("columnheader", name="Sales")).to_have_attribute("aria-sort", "descending")
+    for direction, address in (("descending", "-units"), ("ascending", "units")):
+        header.get_by_role("button").click()
+        expect(header).to_have_attribute("aria-sort", direction)
+        expect(page).to_have_url(re.compile(f"period=all&sort={address}$"))
+    at_rest(page)
+    first = table.get_by_role("row").nth(1).inner_text()
+    page.get_by_role("button", name="Page 2", exact=True).click()
+    expect(page.get_by_text(re.compile("^51–100 of "))).to_be_visible()
+    expect(page).to_have_url(re.compile("page=2&sort=units$"))
+    assert table.get_by_role("row").nth(1).inner_text() != first
+
+
 def test_a_sync_that_was_killed_is_not_shown_as_running(browser: Browser, running: Dashboard) -> None:
     publish(running.cache, shop(20), columns=SHOP_COLUMNS)
     long_ago = now() - timedelta(minutes=5)

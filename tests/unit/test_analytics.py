@@ -26,7 +26,8 @@ from cache.analytics.metrics import METRICS, Metric
 from cache.analytics.order_lookup import ROW_KEY
 from cache.analytics.orders import Orders
 from cache.analytics.periods import Span, Unit, unit_start
-from cache.analytics.rankings import cohorts, customers, products, repeats
+from cache.analytics.products import product_page, sold_products
+from cache.analytics.rankings import cohorts, customers, repeats
 from cache.analytics.steps import STEPS
 from cache.analytics.values import Absent
 from cache.query.filters import Condition
@@ -224,7 +225,7 @@ def test_every_single_column_can_be_missing(rows: list[Row]) -> None:
             opened.groups(
                 DIMENSIONS, "day", Span(datetime(2025, 1, 1), datetime(2025, 3, 1)), customers=True, units=True
             )
-            products(opened, None), customers(opened, None), cohorts(opened)
+            sold_products(opened, None), customers(opened, None), cohorts(opened)
             assert all(sentence.startswith("No ") for sentence in opened.missing.values())
 
 
@@ -276,7 +277,7 @@ def test_no_rows_at_all_are_no_error() -> None:
         assert opened.figures(None).average_order_value is Absent.UNDEFINED
         assert opened.page(None).rows == []
         assert opened.groups((), "day", Span(datetime(2025, 1, 1), datetime(2025, 1, 2))) == []
-        assert (products(opened, None), customers(opened, None), cohorts(opened)) == ([], [], [])
+        assert (sold_products(opened, None).num_rows, customers(opened, None), cohorts(opened)) == (0, [], [])
 
 
 def test_amounts_and_dates_in_texts_are_read_where_they_parse() -> None:
@@ -365,7 +366,7 @@ def test_products_and_units_come_from_the_line_items(rows: list[Row], opened: Or
                 units, sales = sold.get(item["sku"], (0, Decimal(0)))
                 amount = item["quantity"] * Decimal(item["price"])
                 sold[item["sku"]] = (units + item["quantity"], sales + amount)
-    found = products(opened, None, USD)
+    found = product_page(opened, sold_products(opened, None, USD), limit=10_000).products
     assert {product.sku: (product.units, product.sales) for product in found} == sold
     assert [product.sales for product in found] == sorted((product.sales for product in found), reverse=True)
     assert opened.figures(None, USD, units=True).units == sum(units for units, _ in sold.values())
@@ -452,7 +453,8 @@ def test_a_table_with_a_row_for_each_line_is_counted_by_order() -> None:
         figures = opened.figures(None, units=True)
         assert (figures.orders, figures.units, figures.gross_sales) == (2, 4, Decimal(72))
         assert (figures.charged, figures.returns, figures.customers) == (Decimal(68), Decimal(6), 1)
-        assert [(p.sku, p.units, p.orders, p.sales) for p in products(opened, None)] == [
+        found = product_page(opened, sold_products(opened, None)).products
+        assert [(p.sku, p.units, p.orders, p.sales) for p in found] == [
             ("S20.00", 3, 1, Decimal(60)),
             ("S12.00", 1, 1, Decimal(12)),
         ]

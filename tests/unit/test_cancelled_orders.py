@@ -16,7 +16,8 @@ from shop_factory import SHOP_COLUMNS, shop
 from cache.analytics.dimensions import DIMENSIONS
 from cache.analytics.order_lookup import ROW_KEY
 from cache.analytics.orders import Orders
-from cache.analytics.rankings import cohorts, customers, products
+from cache.analytics.products import product_page, sold_products
+from cache.analytics.rankings import cohorts, customers
 from cache.export.order_selection import OrderSelection
 from cache.storage.snapshot import Snapshot
 from cache.table_setup import NO_SETUP
@@ -54,7 +55,9 @@ def test_an_excluded_order_counts_nowhere(whole: Snapshot, without: Snapshot) ->
                 [by], "month", returns=returns, customers=True, units=True
             )
     assert excluded.page(None, limit=300) == never_placed.page(None, limit=300)
-    assert products(excluded, None) == products(never_placed, None)
+    assert product_page(excluded, sold_products(excluded, None)) == product_page(
+        never_placed, sold_products(never_placed, None)
+    )
     assert customers(excluded, None) == customers(never_placed, None)
     assert cohorts(excluded) == cohorts(never_placed)
 

@@ -14,7 +14,7 @@ from schema_orders import schema_orders
 from cache.analytics.metrics import METRICS
 from cache.analytics.orders import Orders
 from cache.analytics.periods import Span
-from cache.analytics.rankings import products
+from cache.analytics.products import product_page, sold_products
 from cache.analytics.values import Absent
 from cache.query.filters import Condition
 
@@ -92,7 +92,7 @@ def test_a_reading_is_confirmed_where_the_data_decides_it(orders: Orders, schema
 
 def test_products_are_those_worked_out_by_hand(orders: Orders, schema: Schema) -> None:
     truth = schema.truth
-    ranked = products(orders, None, conditions(truth.figures[0]))
+    ranked = product_page(orders, sold_products(orders, None, conditions(truth.figures[0])), limit=1000).products
     sold = {product.key: product for product in ranked}
     units = {key: wanted.units for key, wanted in truth.products.items() if wanted.units is not None}
     assert {key: sold[key].units for key in units} == units

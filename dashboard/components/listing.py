@@ -1,0 +1,70 @@
+"""Search, order and pages of a long list. All of it is in the address."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import streamlit as st
+
+from dashboard.view_address import set_parameter
+
+SEARCH, SORT, PAGE = "q", "sort", "page"  # parameters of the address
+
+
+def search_box(label: str, placeholder: str, width: int = 320) -> str:
+    """Draws a box for a search. Returns the text to find."""
+
+    def search() -> None:
+        set_parameter(SEARCH, st.session_state["search"])
+        set_parameter(PAGE, "")
+
+    st.session_state["search"] = text = st.query_params.get(SEARCH, "")
+    st.text_input(
+        label,
+        key="search",
+        type="search",
+        live="300ms",
+        icon=":material/search:",
+        label_visibility="collapsed",
+        placeholder=placeholder,
+        on_change=search,
+        width=width,
+    )
+    return text
+
+
+def sorted_by(columns: Collection[str], usual: str) -> str:
+    """The column that a list is sorted by, with a minus where the largest is first; `usual` without a choice."""
+    chosen = st.query_params.get(SORT, usual)
+    return chosen if chosen.removeprefix("-") in columns else usual
+
+
+def sort_anew(column: str, current: str, usual: str) -> None:
+    """Sorts by a column, the largest first. Picked once more, the smallest is first."""
+    chosen = column if current == f"-{column}" else f"-{column}"
+    set_parameter(SORT, "" if chosen == usual else chosen)
+    set_parameter(PAGE, "")
+
+
+def page_number() -> int:
+    """The number of the page in the address, from 1."""
+    text = st.query_params.get(PAGE, "1")
+    return max(1, int(text)) if text.isdecimal() and len(text) < 9 else 1
+
+
+def page_choice(number: int, pages: int, key: str) -> None:
+    """Draws the way to other pages, where there are any.
+
+    Args:
+        number: The number of the page that is shown.
+        pages: How many there are.
+        key: Streamlit's key of the list.
+    """
+    if pages > 1:
+        st.session_state["page_number"] = min(number, pages)
+        with st.container(horizontal_alignment="center", key=f"{key}_pages"):
+            st.pagination(
+                pages,
+                key="page_number",
+                on_change=lambda: set_parameter(PAGE, str(st.session_state["page_number"])),
+            )
