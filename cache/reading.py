@@ -46,9 +46,11 @@ class Reading(BaseModel, frozen=True):
         connections: Columns with JSON lists in the GraphQL shape: `edges` with a `node` each, or `nodes`.
         grain: What one row is.
         identity: Names of the columns that tell orders apart, where several rows belong to one order.
+        numbers_repeat: Whether several orders may have one number, such as those of several shops.
         gift_cards: Whether line items say which of them are gift cards.
         taxes_included: Whether prices include tax, where no column says so.
         counted: Rows that count as orders although they are none.
+        subtotal_before_discounts: Whether discounts are still to be taken off the subtotal.
         questions: What the data leaves open.
         orders: How many orders it was chosen from.
         adds_up: The share of orders whose total is the sum of its parts, from 0 to 1; None where it cannot be told.
@@ -61,9 +63,11 @@ class Reading(BaseModel, frozen=True):
     connections: tuple[str, ...] = ()
     grain: Grain = "order"
     identity: tuple[str, ...] = ()
+    numbers_repeat: bool = False
     gift_cards: bool = False
     taxes_included: bool = False
     counted: tuple[NoOrder, ...] = ()
+    subtotal_before_discounts: bool = False
     questions: tuple[Question, ...] = ()
     orders: int = 0
     adds_up: float | None = None

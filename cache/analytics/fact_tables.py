@@ -22,6 +22,7 @@ import pyarrow as pa
 from cache.analytics.conversion import ConvertedTables
 from cache.analytics.dimensions import REFUNDED
 from cache.analytics.exchange_rates import ExchangeRates
+from cache.interpretation.check_sql import DIFFERENCES, CheckSql, failing_across_orders
 from cache.interpretation.grouping import grouped
 from cache.interpretation.money_sql import REVERSED_AMOUNTS, MoneySql, refunded, reversals
 from cache.interpretation.role_sql import RoleSql
@@ -48,7 +49,9 @@ class FactTables:
     Attributes:
         orders: SQL name of the table of orders: key, segment, created_at, local (on the shop's clock), the dimensions,
             customer, again (the customer has an earlier order), the amounts as placed, refunded (goods came back:
-            `yes` or `no`), fulfilling (seconds), handed_over (as RoleSql says), settled (its returns are known).
+            `yes` or `no`), fulfilling (seconds), handed_over (as RoleSql says), settled (its returns are known), number
+            (a hash of the order's number), sequence (its digits), checked and failing (bits of `ORDER_CHECKS`), and the
+            differences of checks.
         reversals: SQL name of the table of refunds and cancellations: key, segment, kind, moment, local, the amounts by
             which they change figures (see money_sql.reversals).
         lines: SQL name of the table of line items: key, segment, sku, title, quantity, price, amount (without tax).
@@ -124,7 +127,8 @@ class FactTables:
         with self._converting:
             if rates not in self._converted:
                 converted = ConvertedTables(rates, self._shared.next_name())
-                converted.create(self.query, (self.orders, AMOUNTS), (self.reversals, REVERSED_AMOUNTS), self.lines)
+                orders = self.orders, (*AMOUNTS, *DIFFERENCES)
+                converted.create(self.query, orders, (self.reversals, REVERSED_AMOUNTS), self.lines)
                 self._converted[rates] = converted
         views = self._converted[rates]
         tables = copy.copy(self)
@@ -170,7 +174,7 @@ class FactTables:
     def _take_over(self, before: FactTables, segments: set[int], staged: str) -> None:
         """Inserts the rows of segments, by their numbers, from the tables of another generation."""
         which = f"WHERE segment IN ({', '.join(map(str, sorted(segments)))})"
-        self.query(f"INSERT INTO {staged} SELECT * EXCLUDE (again, settled) FROM {before.orders} {which}")
+        self.query(f"INSERT INTO {staged} SELECT * EXCLUDE (again, settled, failing) FROM {before.orders} {which}")
         taken = {
             self.reversals: before.reversals,
             self.lines: before.lines,
@@ -188,9 +192,11 @@ class FactTables:
         days = self._days_of_returns(staged)
         settled = f"s.created_at < {literal(str(self._snapshot.manifest.as_of))}::TIMESTAMPTZ - INTERVAL {days} DAY"
         first = f"SELECT customer, arg_min(key, created_at) AS key FROM {staged} WHERE customer IS NOT NULL GROUP BY 1"
+        failing = failing_across_orders(staged, self._snapshot.manifest.as_of, self._roles.backdated)
         self.query(
             f"CREATE TABLE {self.orders} AS SELECT s.*, f.key IS NOT NULL AND s.key <> f.key AS again, "
-            f"coalesce({settled}, true) AS settled FROM {staged} AS s LEFT JOIN ({first}) AS f USING (customer)"
+            f"coalesce({settled}, true) AS settled, (failed | coalesce(x.bits, 0))::UTINYINT AS failing "
+            f"FROM {staged} AS s LEFT JOIN ({first}) AS f USING (customer) LEFT JOIN ({failing}) AS x ON x.key = s.key"
         )
         self.query(f"DROP TABLE {staged}")
         self.query("CHECKPOINT facts")
@@ -230,10 +236,12 @@ class FactTables:
         rows = f"SELECT * FROM ({parts}) WHERE why IS NULL"
         columns = ", ".join(self._roles.dimensions())
         amounts = ", ".join(AMOUNTS)
+        checks = ", ".join(f"{sql} AS {name}" for name, sql in CheckSql(self._roles).columns().items())
         factor = "CASE WHEN included THEN coalesce(gross / nullif(priced, 0), 1) ELSE 1 END"
         sold = f"SELECT key, segment, {factor} AS factor, unnest(items) AS l FROM ({rows})"
         return {
-            staged: f"SELECT key, segment, {columns}, {amounts}, {refunded(rows)} AS {REFUNDED} FROM ({rows})",
+            staged: f"SELECT key, segment, number, sequence, {columns}, {amounts}, {refunded(rows)} AS {REFUNDED}, "
+            f"{checks} FROM ({rows})",
             self.reversals: reversals(rows),
             self.lines: "SELECT key, segment, l.sku AS sku, l.title AS title, l.quantity AS quantity, "
             f"l.price AS price, (l.quantity * l.price * factor)::{AMOUNT} AS amount FROM ({sold}) "

@@ -10,11 +10,13 @@ from typing import cast
 from cache.analytics.dimensions import FILTERS, DimensionId, FilterId
 from cache.analytics.figure_query import ALL_CURRENCIES, FigureQuery
 from cache.analytics.figures import Figures, Group, Returns
+from cache.analytics.marks import Mark
 from cache.analytics.metrics import METRICS, Metric
 from cache.analytics.orders import Orders
 from cache.analytics.periods import ShopCalendar, Span, Unit, comparison_span, period_span
 from cache.analytics.steps import STEPS, Bucket, buckets
 from cache.analytics.values import Absent, Value, or_zero
+from cache.check_report import CheckId
 from cache.errors import BadFilter, TooManyRows
 from cache.interpretation.requirements import Requirement
 from cache.query.filters import Condition
@@ -57,6 +59,7 @@ class FigureTable:
         totals: The figures of the whole period.
         compared_totals: Those of the compared period; None where nothing is compared.
         missing: What the table does not have (`Orders.missing`).
+        marks: The checks that orders of the period fail.
     """
 
     metrics: Sequence[Metric]
@@ -68,6 +71,7 @@ class FigureTable:
     totals: Figures
     compared_totals: Figures | None
     missing: Mapping[Requirement, str]
+    marks: Mapping[CheckId, Mark]
 
     def value(self, metric: Metric, figures: Figures) -> Value:
         """A metric of a row."""
@@ -157,7 +161,8 @@ def compute(orders: Orders, query: FigureQuery, calendar: ShopCalendar, main_cur
         rows = computation.rows(span, compared_span)
     else:
         rows = [FigureRow((), None, False, totals, compared_totals)]
-    return FigureTable(metrics, by, currency, span, compared_span, rows, totals, compared_totals, orders.missing)
+    marks = orders.marks(span, resolved.conditions)
+    return FigureTable(metrics, by, currency, span, compared_span, rows, totals, compared_totals, orders.missing, marks)
 
 
 def _require(orders: Orders, query: FigureQuery) -> None:

@@ -11,13 +11,17 @@ import copy
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, get_args
+from zoneinfo import ZoneInfo
 
+from cache.analytics.daily_volume import UnusualDay, unusual_days
 from cache.analytics.dimensions import PRODUCT_SQL, DimensionId, OrderFilterId, order_filter
 from cache.analytics.exchange_rates import ExchangeRates
 from cache.analytics.fact_tables import AMOUNTS, FactTables
 from cache.analytics.figures import Figures, Group, Returns, Source, add_sums, from_sums, select_sums
+from cache.analytics.marks import Mark, marks
 from cache.analytics.order_lookup import OrderLookup, Page, Row
 from cache.analytics.periods import Span, Unit
+from cache.check_report import CheckId
 from cache.interpretation.evidence import choose_reading
 from cache.interpretation.requirements import missing
 from cache.interpretation.role_sql import RoleSql
@@ -43,6 +47,7 @@ class Orders:
         unread: Role -> its values that cannot be read; without the roles whose values all can.
         countries: Names of countries by their values of the dimension `country`.
         rates: What amounts were converted by; None: each amount is in the currency of its order.
+        unusual_days: Days with an unusual number of orders.
     """
 
     def __init__(
@@ -90,6 +95,7 @@ class Orders:
         self.unread = self._unread()
         self.lookup = OrderLookup(self.facts, sql)
         self.countries = self.lookup.countries()
+        self.unusual_days = self._unusual_days(snapshot.manifest.as_of)
 
     def close(self) -> None:
         """Frees the memory at once. Otherwise it is freed when no reference to the orders is left."""
@@ -118,6 +124,10 @@ class Orders:
             for role, count, values, keys in self.facts.query(f"{sums} HAVING sum(unread) > 0")
         }
         return {role: counted[role] for role in self.roles if role in counted}
+
+    def _unusual_days(self, as_of: datetime) -> list[UnusualDay]:
+        sql = f"SELECT local::DATE, count(*) FROM {self.facts.orders} WHERE local IS NOT NULL GROUP BY 1"
+        return unusual_days(dict(self.facts.query(sql)), as_of.astimezone(ZoneInfo(self.timezone)).date())
 
     # -- what can be chosen
 
@@ -279,6 +289,14 @@ class Orders:
                 )
             case "units":
                 return f"{facts.lines} AS l JOIN {facts.orders} AS o USING (key)"
+
+    def marks(self, span: Span | None, conditions: Sequence[Condition] = ()) -> dict[CheckId, Mark]:
+        """The checks that orders of a selection fail (`marks.marks`).
+
+        Raises:
+            BadFilter: A condition does not fit.
+        """
+        return marks(self.facts, span, conditions, self.unusual_days, self.unread)
 
     # -- orders
 

@@ -6,8 +6,9 @@ It keeps the orders of one generation open, and takes over their tables for the 
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import duckdb
@@ -19,9 +20,11 @@ from cache.analytics.exchange_rates import ExchangeRates
 from cache.analytics.figure_query import ALL_CURRENCIES, FigureQuery
 from cache.analytics.figure_table import FigureTable, ResolvedQuery, compute, reason, resolve
 from cache.analytics.figures import Figures, Returns
+from cache.analytics.marks import Mark, mark_of
 from cache.analytics.metrics import METRICS, Metric
 from cache.analytics.orders import Orders
 from cache.analytics.periods import ShopCalendar, Span
+from cache.check_report import CheckId
 from cache.errors import ColumnMasked, QueryRefused
 from cache.export.event_rows import event_columns
 from cache.export.figure_request import FigureRequest, OrdersSource
@@ -118,12 +121,13 @@ class FigureExecutor:
         listed = self._last_events[1]
         events = listed.page(request.limit, request.offset)
         masked = request.source.personal if request.masked else frozenset[str]()
+        about = _marks(metric, orders.no_figures, orders.marks(resolved.span, resolved.conditions))
         made = event_columns(orders, metric, events, listed.divisor is not None, masked)
         _write(request, made, len(events), send)
         return {
             **_head(orders, resolved),
             "metric": name,
-            "metrics": {name: {**_metric(orders, metric, query.returns), **_marks(metric, orders.no_figures)}},
+            "metrics": {name: {**_metric(orders, metric, query.returns), **about}},
             "count": len(events),
             "total_count": listed.count,
             "total": json_value(rounded(metric, listed.total)),
@@ -209,7 +213,7 @@ def _summary(orders: Orders, table: FigureTable, count: int, query: FigureQuery)
         **_head(orders, table),
         "compared": compared,
         "metrics": {
-            metric.id: {**_metric(orders, metric, query.returns), **_marks(metric, table.totals)}
+            metric.id: {**_metric(orders, metric, query.returns), **_marks(metric, table.totals, table.marks)}
             for metric in table.metrics
         },
         "count": count,
@@ -236,9 +240,16 @@ def _excluded(orders: Orders, currency: str) -> dict[str, int]:
     return {why: count for why, count in counts.items() if count}
 
 
-def _marks(metric: Metric, figures: Figures) -> dict[str, Any]:
+def _marks(metric: Metric, figures: Figures, marks: Mapping[CheckId, Mark]) -> dict[str, Any]:
     """What is to be known about the value of a metric."""
-    return {"note": metric.note(figures) or None, "marked": None}
+    return {"note": metric.note(figures) or None, "marked": _mark(mark_of(metric.id, marks))}
+
+
+def _mark(mark: Mark | None) -> dict[str, Any] | None:
+    if mark is None:
+        return None
+    difference = None if mark.difference is None else f"{mark.difference.quantize(Decimal('0.01')):f}"
+    return {"check": mark.check, "orders": mark.orders, "difference": difference, "message": mark.message}
 
 
 def _days(span: Span) -> dict[str, str]:

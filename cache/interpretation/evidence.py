@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from statistics import median
 from typing import Any, NamedTuple, get_args
 
 import duckdb
@@ -25,6 +26,7 @@ from cache.table_setup import Setup
 
 SAMPLED_ROWS = 20_000  # whole segments, spread over the table, until there are that many rows
 MIN_REPEATED = 0.05  # share of rows that repeat an order before a row is taken for less than an order
+MIN_SHARED = 0.2  # share of rows that have the number of another one before several shops are taken for the reason
 AGREEING = 0.95  # share of groups, or of orders, that has to agree
 MIN_SPREAD_DAYS, MAX_IMPORT_DAYS = 28, 2  # dates of an import lie on few days while the others spread over weeks
 
@@ -78,6 +80,7 @@ class _Chooser:
         )
         grain, identity = self._grain(reading)
         reading = reading.model_copy(update={"grain": grain, "identity": identity})
+        reading = reading.model_copy(update={"numbers_repeat": grain == "order" and self._numbers_repeat(reading)})
         return self._arithmetic(reading)
 
     # -- styles
@@ -215,6 +218,15 @@ class _Chooser:
             self._questions.append("grain")
         return "order", ()
 
+    def _numbers_repeat(self, reading: Reading) -> bool:
+        """Whether so many order numbers repeat that this is how the table is, and people or ids tell orders apart."""
+        if "name" not in reading.roles:
+            return False
+        columns = [reading.roles[role] for role in ("shop", "name") if role in reading.roles]
+        rows = self._filled(columns[-1:])
+        often = bool(rows) and 1 - self._orders(columns) / rows >= MIN_SHARED
+        return often and (self._setup.grain == "order" or self._unique_ids())
+
     def _filled(self, identity: Sequence[str]) -> int:
         return int(self._row(f"SELECT count(*) FROM every_row WHERE {self._present(identity)}")[0])
 
@@ -227,15 +239,20 @@ class _Chooser:
         return " AND ".join(f"coalesce({self._source.sql(name)}::VARCHAR, '') <> ''" for name in identity)
 
     def _agree(self, identity: Sequence[str], sql: RoleSql) -> float:
-        """The share of orders whose rows do not contradict each other in total and currency."""
+        """The share of orders whose rows do not contradict each other, in most of the columns that say it."""
         amounts = [f"nullif({sql.amount(role)}, 0)" for role in ("total", "subtotal") if role in sql.roles]
-        texts = [f"nullif({sql.text('currency')}, '')"] if "currency" in sql.roles else []
+        texts = [
+            f"nullif({sql.text(role)}, '')" for role in ("currency", "email", "financial_status") if role in sql.roles
+        ]
+        dates = [sql.instant("created_at")] if "created_at" in sql.roles else []
+        values = [*amounts, *texts, *dates]
         if not amounts:
             return 1.0
-        same = " AND ".join(f"count(DISTINCT {value}) <= 1" for value in (*amounts, *texts))
+        same = ", ".join(f"count(DISTINCT {value}) <= 1 AS same{place}" for place, value in enumerate(values))
         columns = ", ".join(self._source.sql(name) for name in identity)
-        groups = f"SELECT {same} AS same FROM every_row WHERE {self._present(identity)} GROUP BY {columns}"
-        return float(self._row(f"SELECT coalesce(avg(same::INT), 1) FROM ({groups})")[0])
+        groups = f"SELECT {same} FROM every_row WHERE {self._present(identity)} GROUP BY {columns}"
+        shares = ", ".join(f"coalesce(avg(same{place}::INT), 1)" for place in range(len(values)))
+        return float(median(self._row(f"SELECT {shares} FROM ({groups})")))
 
     def _unique_ids(self) -> bool:
         ids = [c.name for c in self._columns if c.name.casefold() == "id"]
@@ -246,9 +263,9 @@ class _Chooser:
 
     def _arithmetic(self, reading: Reading) -> Reading:
         """Decides whether prices include tax, and how many orders add up."""
+        reading = reading.model_copy(update={"subtotal_before_discounts": self._subtotal_before_discounts(reading)})
         sql = RoleSql(self._columns, reading, "UTC", self._timezone, self._timezone)
-        rows = grouped("SELECT * FROM sampled", sql, "number")
-        parts = MoneySql(sql).parts(f"SELECT *, 0 AS segment, 0 AS order_key FROM ({rows})", "order_key")
+        parts = self._parts(sql)
         goods = "gross_read + gift_cards - off + coalesce(sent, 0) + extras"
         self._database.execute(
             f"CREATE TEMP TABLE sums AS SELECT read_total AS total, {goods} AS goods, coalesce(taxed, 0) AS tax, "
@@ -277,6 +294,29 @@ class _Chooser:
                 "adds_up": share,
             }
         )
+
+    def _subtotal_before_discounts(self, reading: Reading) -> bool:
+        """Whether totals, or else line items, show that the subtotal still holds the discounts."""
+        if not {"subtotal", "discounts"} <= reading.roles.keys():
+            return False
+        sql = RoleSql(self._columns, reading, "UTC", self._timezone, self._timezone)
+        ways = []
+        for taken in ("0", "off"):
+            goods = f"read_subtotal - {taken} + coalesce(sent, 0) + extras"
+            by_total = f"least(abs(read_total - ({goods})), abs(read_total - ({goods}) - coalesce(taxed, 0))) <= 0.02"
+            ways.append(f"count(*) FILTER ({by_total})")
+        lines = "len(items) > 0"
+        ways.append(f"count(*) FILTER ({lines} AND abs(priced + gift_cards - off - read_subtotal) <= 0.02)")
+        ways.append(f"count(*) FILTER ({lines} AND abs(priced + gift_cards - read_subtotal) <= 0.02)")
+        after, before, lines_after, lines_before = self._row(
+            f"SELECT {', '.join(ways)} FROM ({self._parts(sql)}) WHERE why IS NULL AND off <> 0"
+        )
+        return bool(before > after if before != after else lines_before > lines_after)
+
+    def _parts(self, sql: RoleSql) -> str:
+        """SQL of the parts of the sampled orders, as of `MoneySql.parts`."""
+        rows = grouped("SELECT * FROM sampled", sql, "number")
+        return MoneySql(sql).parts(f"SELECT *, 0 AS segment, 0 AS order_key FROM ({rows})", "order_key")
 
     # -- queries
 

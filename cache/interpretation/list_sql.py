@@ -37,8 +37,8 @@ _REFUND_SHIPPING = (
 _TRANSACTION = f'{{"kind":"VARCHAR","status":"VARCHAR","amount":"VARCHAR","currency":"VARCHAR","amountSet":{_SET}}}'
 _NODES = '{{"nodes":[{0}],"edges":[{{"node":{0}}}]}}'
 _REFUND = (
-    '{"created_at":"VARCHAR","processed_at":"VARCHAR","createdAt":"VARCHAR","processedAt":"VARCHAR","amount":"VARCHAR",'
-    f'"refund_line_items":[{_REFUND_LINE}],"refund_shipping_lines":[{_REFUND_SHIPPING}],'
+    '{"id":"VARCHAR","created_at":"VARCHAR","processed_at":"VARCHAR","createdAt":"VARCHAR","processedAt":"VARCHAR",'
+    f'"amount":"VARCHAR","refund_line_items":[{_REFUND_LINE}],"refund_shipping_lines":[{_REFUND_SHIPPING}],'
     '"order_adjustments":[{"kind":"VARCHAR","amount":"VARCHAR","tax_amount":"VARCHAR"}],'
     f'"transactions":"JSON","refundLineItems":{_NODES.format(_REFUND_LINE)},'
     f'"refundShippingLines":{_NODES.format(_REFUND_SHIPPING)}}}'
@@ -142,8 +142,8 @@ class ListSql:
             f"({written} IS NOT NULL AND {moment} IS NULL) OR (r.amount IS NOT NULL AND {_amount('r.amount')} IS NULL)"
         )
         return (
-            f"list_transform({listed}, lambda r: struct_pack(moment := {moment}, local := {local}, {packed}, "
-            f"itemized := {itemized}, unread := {unread}))"
+            f"list_transform({listed}, lambda r: struct_pack(id := r.id, moment := {moment}, local := {local}, "
+            f"{packed}, itemized := {itemized}, unread := {unread}))"
         )
 
     def _refunded_money(self) -> str:
@@ -164,8 +164,8 @@ class ListSql:
 
 
 _NO_REFUNDS = (
-    f"NULL::STRUCT(moment TIMESTAMPTZ, local TIMESTAMP, goods {AMOUNT}, goods_tax {AMOUNT}, sent {AMOUNT}, "
-    f"sent_tax {AMOUNT}, money {AMOUNT}, itemized BOOLEAN, unread BOOLEAN)[]"
+    f"NULL::STRUCT(id VARCHAR, moment TIMESTAMPTZ, local TIMESTAMP, goods {AMOUNT}, goods_tax {AMOUNT}, "
+    f"sent {AMOUNT}, sent_tax {AMOUNT}, money {AMOUNT}, itemized BOOLEAN, unread BOOLEAN)[]"
 )
 
 

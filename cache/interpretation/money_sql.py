@@ -47,16 +47,18 @@ class MoneySql:
             key: The name of the column with the key of an order.
 
         Returns:
-            A SELECT of `key`, `segment`, `why` (it is no order), the dimensions, `cancelled` and `cancelled_local`,
-            `items`, the amounts as placed (`gross`, `discounts`, `shipping`, `tax`, `duties`, `fees`, `tips`,
-            `gift_cards`, `charged`), `refs`: a list of the local time, the instant, and the amounts of each refund, and
-            `unread` (see unread_values.unread_flags).
+            A SELECT of `key`, `segment`, `why` (it is no order), `number` and `sequence`, the dimensions, `updated`,
+            `fulfilled`, `cancelled` and `cancelled_local`, `items`, the amounts as placed (`gross`, `discounts`,
+            `shipping`, `tax`, `duties`, `fees`, `tips`, `gift_cards`, `charged`), `refs`: a list of the local time,
+            the instant, and the amounts of each refund, and `unread` (see unread_values.unread_flags).
         """
         roles, lists = self._roles, self._lists
         dimensions = ", ".join(f"{sql} AS {name}" for name, sql in roles.dimensions().items())
         lines = "lines" if roles.reading.grain == "line" else lists.lines()
         read = (
-            f"SELECT {key} AS key, segment, {roles.left_out()} AS why, {dimensions}, "
+            f"SELECT {key} AS key, segment, {roles.left_out()} AS why, {roles.number()} AS number, "
+            f"{roles.sequence()} AS sequence, {dimensions}, "
+            f"{roles.instant('updated_at')} AS updated, {roles.instant('fulfilled_at')} AS fulfilled, "
             f"{roles.instant('cancelled_at')} AS cancelled, "
             f"timezone('{roles.timezone}', {roles.instant('cancelled_at')}) AS cancelled_local, "
             f"{lines or NO_LINES} AS items, {lists.shipping_lines()} AS freight, {lists.refunds()} AS refs, "
@@ -76,12 +78,12 @@ class MoneySql:
             "SELECT *, coalesce(read_discounts - CASE WHEN freight_discount <= read_discounts THEN freight_discount "
             "ELSE 0 END, line_discounts, 0) AS off, "
             "coalesce(freight_price, read_shipping) - freight_discount AS sent, "
-            "coalesce(read_tax, line_tax + coalesce(freight_tax, 0)) AS taxed, "
+            "coalesce(column_tax, listed_tax, line_tax + coalesce(freight_tax, 0)) AS taxed, "
             f"coalesce(read_duties, 0) + coalesce(read_fees, 0) + coalesce(read_tips, 0) AS extras FROM ({sold})"
         )
         goods = (
             "SELECT *, coalesce(CASE WHEN len(items) > 0 THEN priced END, line_total - gift_cards, "
-            "read_subtotal + off - gift_cards, "
+            f"read_subtotal + {'0' if roles.reading.subtotal_before_discounts else 'off'} - gift_cards, "
             "read_total - coalesce(sent, 0) - CASE WHEN included THEN 0 ELSE coalesce(taxed, 0) END - extras + off) "
             f"AS gross_read FROM ({charged})"
         )
@@ -110,7 +112,8 @@ class MoneySql:
             "read_subtotal": roles.amount("subtotal"),
             "read_discounts": f"abs({roles.amount('discounts')})",  # some tables write them with a minus
             "read_shipping": roles.amount("shipping"),
-            "read_tax": f"coalesce({roles.amount('tax')}, {self._lists.tax_lines()})",
+            "column_tax": roles.amount("tax"),
+            "listed_tax": self._lists.tax_lines(),
             "read_total": roles.amount("total"),
             "line_total": roles.amount("line_total"),
             "read_duties": roles.amount("duties"),
@@ -216,5 +219,5 @@ _UNREAD = {
     "line_price": _any("items", _PRICE_UNREAD),
     "refunds": f"refs IS NULL OR {_any('refs', 'l.unread')}",
     "shipping_lines": f"freight IS NULL OR {_any('freight', 'l.price IS NULL')}",
-    "tax_lines": "read_tax IS NULL",
+    "tax_lines": "coalesce(column_tax, listed_tax) IS NULL",
 }

@@ -106,6 +106,27 @@ class RoleSql:
             cases.append(f"WHEN {self.instant('cancelled_at')} IS NOT NULL THEN 'cancelled'")
         return f"CASE {' '.join(cases)} END" if cases else "NULL::VARCHAR"
 
+    def number(self) -> str:
+        """SQL of a hash of the order's number, with its shop; NULL where orders are not told apart by it."""
+        if "name" not in self.roles or self.reading.grain != "order" or self.reading.numbers_repeat:
+            return "NULL::UBIGINT"
+        parts = [f"{self.column(role)}::VARCHAR" for role in ("shop", "name") if role in self.roles]
+        return f"CASE WHEN coalesce({parts[-1]}, '') <> '' THEN hash(concat_ws('/', {', '.join(parts)})) END"
+
+    @property
+    def backdated(self) -> bool:
+        """Whether the date of the order is the one of its processing, which imports may set to an earlier day."""
+        return "created_at" in self.roles and self.roles["created_at"].name.casefold().startswith("processed")
+
+    def sequence(self) -> str:
+        """SQL of the digits at the end of the order's number, apart for each shop; NULL without any."""
+        if "name" not in self.roles or self.reading.numbers_repeat or "dates" in self.reading.questions:
+            return "NULL::BIGINT"
+        digits = f"try_cast(regexp_extract({self.column('name')}::VARCHAR, '(\\d{{1,12}})\\D*$', 1) AS BIGINT)"
+        if "shop" not in self.roles:
+            return digits
+        return f"{digits} + (hash({self.column('shop')}) % 1000000)::BIGINT * {10**12}"
+
     @property
     def country_name(self) -> str:
         """SQL of the country's name; its code where there is no name."""

@@ -1,0 +1,110 @@
+"""Marks: which figures of a selection depend on orders that fail a check, and by how much they may be wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+from cache.analytics.daily_volume import UnusualDay
+from cache.analytics.dimensions import order_filter
+from cache.analytics.fact_tables import FactTables
+from cache.analytics.periods import Span
+from cache.check_report import CHECKS, ORDER_CHECKS, CheckId, parse_figures
+from cache.interpretation.check_sql import bit
+from cache.query.filters import Condition
+
+_DIFFERENCES: Mapping[CheckId, str] = {
+    **{name: f"abs({name}_off)" for name in ("lines", "total", "tax", "refunds")},
+    "dates": "abs(charged)",
+    "identity": "abs(charged)",
+    "parse": "abs(coalesce(total_off, charged, gross - discounts))",
+}
+
+
+class Mark(NamedTuple):
+    """A check that orders behind a figure fail.
+
+    Attributes:
+        check: The check.
+        orders: How many of them fail it.
+        difference: The sum of their differences, each taken as positive: by so much the figure may be wrong. None where
+            it cannot be told.
+        message: What is wrong, as a sentence.
+        figures: The metrics that depend on it; None: all.
+    """
+
+    check: CheckId
+    orders: int
+    difference: Decimal | None
+    message: str
+    figures: Collection[str] | None
+
+
+def marks(
+    facts: FactTables,
+    span: Span | None,
+    conditions: Sequence[Condition],
+    unusual: Sequence[UnusualDay],
+    unread: Collection[str],
+) -> dict[CheckId, Mark]:
+    """The checks that orders of a selection fail.
+
+    An order whose date is missing or wrong may belong to any period, and one without a currency to any currency. So
+    they count in all of them. A refund that is missing may be of any day after the order.
+
+    Args:
+        facts: The tables.
+        span: The period; None for all time.
+        conditions: Conditions on dimensions and products.
+        unusual: The days with an unusual number of orders.
+        unread: The roles with values that cannot be read.
+
+    Raises:
+        BadFilter: A condition does not fit.
+    """
+    own = [condition for condition in conditions if condition.column != "currency"]
+    currency = [condition for condition in conditions if condition.column == "currency"]
+    clause, parameters = order_filter(None, own, facts.lines)
+    if currency:
+        in_currency, values = order_filter(None, currency, facts.lines)
+        clause += f" AND ({in_currency} OR NOT regexp_full_match(o.currency, '[A-Z]{{3}}'))"
+        parameters = [*parameters, *values]
+    if span:
+        refunded = f"SELECT r.key FROM {facts.reversals} AS r WHERE r.local >= ? AND r.local < ?"
+        inside = f"(o.local >= ? AND o.local < ?) OR (o.local < ? AND refunds_off > 0) OR o.key IN ({refunded})"
+        clause += f" AND (o.local IS NULL OR failing & {bit('dates')} <> 0 OR {inside})"
+        parameters = [*parameters, *span, span.end, *span]
+    counts = ", ".join(
+        f"count(*) FILTER (failing & {bit(name)} <> 0) AS {name}, "
+        f"sum({_DIFFERENCES[name]}) FILTER (failing & {bit(name)} <> 0) AS {name}_difference"
+        for name in ORDER_CHECKS
+    )
+    sql = f"SELECT {counts} FROM {facts.orders} AS o WHERE failing <> 0 AND {clause}"
+    row = facts.dictionaries(sql, parameters)[0]
+    found: dict[CheckId, Mark] = {}
+    for name in ORDER_CHECKS:
+        if row[name]:
+            figures = parse_figures(unread) if name == "parse" else CHECKS[name].figures
+            found[name] = Mark(name, row[name], row[f"{name}_difference"], _sentence(name, row[name]), figures)
+    days = [each for each in unusual if not span or span.start.date() <= each.day < span.end.date()]
+    if days:
+        orders = sum(each.orders for each in days)
+        found["volume"] = Mark("volume", orders, None, _volume_sentence(days), CHECKS["volume"].figures)
+    return found
+
+
+def mark_of(metric: str, found: Mapping[CheckId, Mark]) -> Mark | None:
+    """The mark of a metric out of those of its selection: the one with the greatest difference."""
+    own = [mark for mark in found.values() if mark.figures is None or metric in mark.figures]
+    return max(own, key=lambda mark: (mark.difference or 0, mark.orders), default=None)
+
+
+def _sentence(check: CheckId, orders: int) -> str:
+    return f"{orders:,} order{'s' if orders != 1 else ''} {CHECKS[check].trouble}."
+
+
+def _volume_sentence(days: Sequence[UnusualDay]) -> str:
+    worst = max(days, key=lambda each: abs(each.orders - each.usual))
+    more = f", and {len(days) - 1} more such day{'s' if len(days) > 2 else ''}" if len(days) > 1 else ""
+    return f"{worst.day.isoformat()} has {worst.orders:,} orders, where about {worst.usual:,.0f} are usual{more}."
