@@ -48,10 +48,30 @@ def request_parameters(selection: Selection) -> tuple[Parameters, list[str]]:
     counted = selection.orders.reading.counted
     if "test" in roles and "test" not in counted and roles["test"].kind != "text":
         parameters.append((roles["test"].name, "false" if roles["test"].kind == "boolean" else "0"))
-    cancelled = roles.get("cancelled_at")
-    if selection.orders.cancelled_orders == "excluded" and cancelled and cancelled.kind != "text":
-        parameters.append((f"{cancelled.name}__isnull", "true"))
     return parameters, unsupported
+
+
+def events_query(selection: Selection, metric: str) -> str | None:
+    """The query string of `/figures/events` for a figure of a page; None for a period that the API does not take.
+
+    Args:
+        selection: The orders of the page.
+        metric: The figure.
+    """
+    view = selection.view
+    if view.hour is not None:
+        return None
+    parameters: Parameters = [("metric", metric)]
+    if selection.span:
+        parameters.append(("period", view.period))
+    if view.start and view.end:
+        parameters += [("from", view.start.isoformat()), ("to", view.end.isoformat())]
+    if selection.currency:
+        parameters.append(("currency", selection.currency))
+    if view.returns != "returned":
+        parameters.append(("returns", view.returns))
+    parameters += [(f"{name}__in", ",".join(map(_quoted, values))) for name, values in view.filters().items()]
+    return urlencode(parameters)
 
 
 def _dates_are_plain(selection: Selection) -> bool:

@@ -13,6 +13,7 @@ import streamlit as st
 
 from cache.analytics import products, rankings
 from cache.analytics.dimensions import PRODUCT, DimensionId, FilterId
+from cache.analytics.events import Event, EventDay, FigureEvents, Side
 from cache.analytics.figures import Figures, Group, Returns
 from cache.analytics.order_lookup import Page
 from cache.analytics.orders import Orders
@@ -28,20 +29,19 @@ MAX_VALUES = 200  # maximum number of values that a filter offers
 
 def _key(orders: Orders) -> str:
     read_by = f"{orders.setup.model_dump_json()} {orders.reading.model_dump_json()}"
-    rates = orders.rates.version if orders.rates else ""
-    return f"{orders.generation} {orders.timezone} {orders.cancelled_orders} {rates} {read_by}"
+    return f"{orders.generation} {orders.timezone} {orders.cancelled_orders} {read_by}"
 
 
 _HASH: dict[str | type[Any], Callable[[Any], Any]] = {Orders: _key}
 
 
-@st.cache_data(max_entries=4, show_spinner=False, hash_funcs=_HASH)
+@st.cache_data(max_entries=2, show_spinner=False, hash_funcs=_HASH)
 def currencies(orders: Orders) -> list[tuple[str, int]]:
     """Returns each currency with its number of orders, the most frequent first."""
     return orders.currencies()
 
 
-@st.cache_data(max_entries=4, show_spinner=False, hash_funcs=_HASH)
+@st.cache_data(max_entries=2, show_spinner=False, hash_funcs=_HASH)
 def extent(orders: Orders) -> Span | None:
     """Returns the span from the first to the last order; None if no order has a date."""
     return orders.extent()
@@ -101,6 +101,30 @@ def groups(
     """Figures by dimensions, the highest total sales first (`Orders.groups`)."""
     unsorted = orders.groups(by, None, span, conditions, returns, customers, units)
     return sorted(unsorted, key=lambda g: (or_zero(g.figures.total_sales), g.figures.orders), reverse=True)
+
+
+@st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_HASH)
+def event_days(
+    orders: Orders, metric: str, span: Span | None, conditions: Conditions, returns: Returns
+) -> list[EventDay]:
+    """Returns the days that have events of a figure (`FigureEvents.days`)."""
+    return FigureEvents(orders, metric, span, conditions, returns).days
+
+
+@st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_HASH)
+def event_page(
+    orders: Orders,
+    metric: str,
+    span: Span | None,
+    conditions: Conditions,
+    returns: Returns,
+    side: Side,
+    limit: int,
+    offset: int,
+) -> list[Event]:
+    """Returns a page of the events of a figure (`FigureEvents.page`)."""
+    days = event_days(orders, metric, span, conditions, returns)
+    return FigureEvents(orders, metric, span, conditions, returns, days).page(limit, offset, side)
 
 
 def breakdown(

@@ -70,9 +70,15 @@ class Navigator:
         if self._visit and self._visit.hash != _page_hash():
             st.switch_page(self._pages[self._visit.path], query_params=self._visit.parameters)
 
-    def link(self, path: str, label: str) -> None:
-        """Draws a link to another page with the same view."""
-        st.page_link(self._pages[path], label=label, query_params=self._address.view().parameters())
+    def link(self, path: str, label: str, **parameters: str) -> None:
+        """Draws a link to another page with the same view.
+
+        Args:
+            path: The page.
+            label: The text of the link.
+            **parameters: Further parameters of its address.
+        """
+        st.page_link(self._pages[path], label=label, query_params={**self._address.view().parameters(), **parameters})
 
 
 def _page_hash() -> str:

@@ -11,13 +11,18 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from cache.analytics.figures import SUMS, Kind, Line, Returns, Source, Term
 from cache.analytics.orders import Orders
 from cache.analytics.periods import Span
 from cache.analytics.values import Absent, Value, or_zero, ratio
 from cache.query.filters import Condition
+
+Side = Literal["amount", "divisor"]
+"""What an event adds to: the sum of the amounts, or the number that this is divided by."""
+
+_COUNTED: dict[Line, Kind] = {"order": "order", "fulfilment": "order", "customer": "customer"}
 
 
 @dataclass(frozen=True)
@@ -43,13 +48,47 @@ class Event:
     divisor: int | None
 
 
-class _Day(NamedTuple):
-    """The events of one day in UTC; those without a date stand under None."""
+@dataclass(frozen=True)
+class EventDay:
+    """The events of one day.
+
+    Attributes:
+        day: The day in UTC; None for events without a date.
+        amounts: How many events have an amount.
+        divisors: How many events have a divisor.
+        amount: The sum of the amounts; None without any.
+        divisor: The sum of the divisors; None without any.
+    """
 
     day: date | None
-    events: int
+    amounts: int
+    divisors: int
     amount: Decimal | int | None
     divisor: int | None
+
+    def count(self, side: Side | None = None) -> int:
+        """How many events there are on a side; by default on both."""
+        return (self.amounts if side != "divisor" else 0) + (self.divisors if side != "amount" else 0)
+
+
+class _ListedTerm(NamedTuple):
+    """A term whose rows are events.
+
+    Attributes:
+        place: Its place in the figure.
+        line: What its events are about.
+        source: The source of its rows.
+        term: What each row adds to its sum.
+        sign: 1 or -1.
+        side: What its sum is part of.
+    """
+
+    place: int
+    line: Line
+    source: Source
+    term: Term
+    sign: int
+    side: Side
 
 
 class FigureEvents:
@@ -62,6 +101,7 @@ class FigureEvents:
         span: Span | None = None,
         conditions: Sequence[Condition] = (),
         returns: Returns = "returned",
+        days: list[EventDay] | None = None,
     ) -> None:
         """Reads nothing yet.
 
@@ -71,109 +111,114 @@ class FigureEvents:
             span: The period; None for all time.
             conditions: Conditions on dimensions and products.
             returns: The date that refunds count on.
+            days: `days` of the same events, where they are known.
 
         Raises:
             BadFilter: A condition does not fit.
         """
+        figures = orders.no_figures
         self._orders = orders
         self._returns = returns
         self._clause, self._operands = orders.order_filter(span, conditions)
-        figures = orders.no_figures
-        self._composition = figures.composition(name)
+        self.composition = figures.composition(name)
         self._known = figures.value(name) is not Absent.NO_COLUMN
-        self._nothing = or_zero(getattr(figures, next(iter(self._composition.parts))))
-        self._terms = list(self._listed_terms()) if self._known else []
-        self._parameters = self._operands * len(self._terms)
+        self._nothing = or_zero(getattr(figures, next(iter(self.composition.parts))))
+        if days is not None:
+            self.days = days
 
-    @property
-    def count(self) -> int:
-        """How many events there are."""
-        return sum(day.events for day in self._days)
+    @cached_property
+    def days(self) -> list[EventDay]:
+        """The days that have events, in order."""
+        sql = (
+            "SELECT moment::DATE AS day, count(amount), count(divisor), sum(amount), sum(divisor) "
+            f"FROM ({self._events()}) GROUP BY day ORDER BY day NULLS LAST"
+        )
+        return [EventDay(*row) for row in self._query(sql)] if self._known else []
+
+    def count(self, side: Side | None = None) -> int:
+        """How many events there are on a side; by default on both."""
+        return sum(day.count(side) for day in self.days)
 
     @property
     def amount(self) -> Value:
         """The sum of their amounts; `Absent.NO_COLUMN` where the table cannot tell the figure."""
         if not self._known:
             return Absent.NO_COLUMN
-        return sum((day.amount for day in self._days if day.amount is not None), self._nothing)
+        return sum((day.amount for day in self.days if day.amount is not None), self._nothing)
 
     @property
     def divisor(self) -> int | None:
         """The sum of what they add to the divisor; None where the figure is not divided."""
-        return sum(day.divisor or 0 for day in self._days) if self._composition.divisor else None
+        return sum(day.divisor or 0 for day in self.days) if self.composition.divisor else None
 
     @property
     def total(self) -> Value:
         """The figure."""
         return self.amount if self.divisor is None else ratio(self.amount, self.divisor)
 
-    def page(self, limit: int, offset: int = 0) -> list[Event]:
+    def page(self, limit: int, offset: int = 0, side: Side | None = None) -> list[Event]:
         """Some of the events, in order of time.
 
         Args:
             limit: How many.
             offset: How many to skip.
+            side: On which side; None for both.
         """
-        ends = list(accumulate(day.events for day in self._days))
+        ends = accumulate(day.count(side) for day in self.days)
         among = [
             (day, end)
-            for day, end in zip(self._days, ends, strict=True)
-            if end > offset and end - day.events < offset + limit
+            for day, end in zip(self.days, ends, strict=True)
+            if end > offset and end - day.count(side) < offset + limit
         ]
-        if not among or limit < 1:
+        if not among:
             return []
         # Only the events of some days are sorted: those of a whole shop do not fit into memory.
         (first, first_end), (last, _) = among[0], among[-1]
         sql = (
-            f"SELECT moment, local, key, kind, line, amount, divisor FROM ({self._events(_within(first, last))}) "
-            "ORDER BY moment NULLS LAST, key, place, kind, amount, divisor LIMIT ? OFFSET ?"
+            "SELECT moment, local, key, kind, line, amount, divisor "
+            f"FROM ({self._events(side, _within(first, last))}) "
+            f"ORDER BY moment NULLS LAST, key, place, kind, amount, divisor "
+            f"LIMIT {int(limit)} OFFSET {int(offset - first_end + first.count(side))}"
         )
-        skipped = offset - (first_end - first.events)
-        rows = self._orders.facts.query(sql, [*self._parameters, limit, skipped])
-        return [Event(at and at.replace(tzinfo=UTC), *values) for at, *values in rows]
+        return [Event(at and at.replace(tzinfo=UTC), *values) for at, *values in self._query(sql, side)]
 
-    @cached_property
-    def _days(self) -> list[_Day]:
-        if not self._terms:
-            return []
-        sql = (
-            f"SELECT moment::DATE AS day, count(*), sum(amount), sum(divisor) FROM ({self._events()}) "
-            "GROUP BY day ORDER BY day NULLS LAST"
-        )
-        return [_Day(*row) for row in self._orders.facts.query(sql, self._parameters)]
+    def _query(self, sql: str, side: Side | None = None) -> list[tuple[Any, ...]]:
+        return self._orders.facts.query(sql, self._operands * len(list(self._terms(side))))
 
-    def _listed_terms(self) -> Iterator[tuple[int, str, Source, Term, str, str]]:
-        """The terms to list: place, field, source, term, and SQL of amount and divisor."""
-        divisor = self._composition.divisor
-        signs = [*self._composition.parts.items(), *([(divisor, 1)] if divisor else [])]
-        for place, (name, sign) in enumerate(signs):
+    def _terms(self, side: Side | None = None) -> Iterator[_ListedTerm]:
+        """The terms whose rows are listed."""
+        divisor = self.composition.divisor
+        sums: list[tuple[str, int, Side]] = [(name, sign, "amount") for name, sign in self.composition.parts.items()]
+        sums += [(divisor, 1, "divisor")] if divisor else []
+        for place, (name, sign, adds_to) in enumerate(sums):
             for source, term in SUMS[name].terms.items():
-                value = term.amount if sign > 0 else f"-({term.amount})"
-                values = ("NULL", value) if name == divisor else (value, "NULL")
-                yield place, name, source, term, *values
+                if side in (None, adds_to):
+                    yield _ListedTerm(place, SUMS[name].line, source, term, sign, adds_to)
 
-    def _events(self, when: str = "true") -> str:
+    def _events(self, side: Side | None = None, when: str = "true") -> str:
         """SQL of the events. `when` is a condition on the time at which a row `o` counts."""
-        return " UNION ALL ".join(self._select(when, *term) for term in self._terms)
+        return " UNION ALL ".join(self._select(term, when) for term in self._terms(side))
 
-    def _select(self, when: str, place: int, name: str, source: Source, term: Term, amount: str, divisor: str) -> str:
+    def _select(self, listed: _ListedTerm, when: str) -> str:
         """SQL of the events of one term."""
-        line = SUMS[name].line
-        kind = "o.kind" if source == "reversals" else f"'{line if line in ('order', 'customer') else 'sale'}'"
-        tables = self._orders.tables(source, self._returns)
+        term, line = listed.term, listed.line
+        kind = "o.kind" if listed.source == "reversals" else f"'{_COUNTED.get(line, 'sale')}'"
+        value = term.amount if listed.sign > 0 else f"-({term.amount})"
+        amount, divisor = (value, "NULL") if listed.side == "amount" else ("NULL", value)
+        tables = self._orders.tables(listed.source, self._returns)
         which = f"({self._clause}) AND {term.is_event}"
         if term.distinct:  # the first row counts
             earliest = "min({'local': o.local, 'created_at': o.created_at, 'key': o.key})"
             tables = f"(SELECT unnest({earliest}) FROM {tables} WHERE {which} GROUP BY {term.distinct}) AS o"
             which = "true"
         return (
-            f"SELECT {kind} AS kind, '{line}' AS line, {place} AS place, o.key AS key, o.local AS local, "
+            f"SELECT {kind} AS kind, '{line}' AS line, {listed.place} AS place, o.key AS key, o.local AS local, "
             "CASE WHEN o.local IS NOT NULL THEN timezone('UTC', o.created_at) END AS moment, "
             f"{amount} AS amount, {divisor} AS divisor FROM {tables} WHERE {which} AND {when}"
         )
 
 
-def _within(first: _Day, last: _Day) -> str:
+def _within(first: EventDay, last: EventDay) -> str:
     """SQL: a row `o` counts on one of these days, or on one between them."""
     undated = "o.local IS NULL"
     if first.day is None:

@@ -54,7 +54,9 @@ class FigureExecutor:
         self._stored_reading = StoredReading()  # by which the orders were read
         # For the next page of the same query.
         self._last_table: tuple[tuple[FigureQuery, ExchangeRates | None, ShopCalendar], FigureTable] | None = None
-        self._last_events: tuple[tuple[str, Returns, ExchangeRates | None, ResolvedQuery], FigureEvents] | None = None
+        self._last_events: (
+            tuple[tuple[str, Returns, ExchangeRates | None, ResolvedQuery], FigureEvents, dict[str, Any]] | None
+        ) = None
 
     def execute(self, request: FigureRequest, send: Send) -> dict[str, Any]:
         """Executes a request.
@@ -116,20 +118,22 @@ class FigureExecutor:
         resolved = resolve(orders, query, _calendar(orders, request), request.source.main_currency)
         asked = name, query.returns, request.rates, resolved
         if self._last_events is None or self._last_events[0] != asked:
-            listed = FigureEvents(orders, name, resolved.span, resolved.conditions, query.returns)
-            self._last_events = asked, listed
-        listed = self._last_events[1]
+            selection = resolved.span, resolved.conditions, query.returns
+            groups = orders.groups((), None, *selection)
+            figures = groups[0].figures if groups else orders.no_figures
+            marks = _marks(metric, figures, orders.marks(resolved.span, resolved.conditions))
+            self._last_events = asked, FigureEvents(orders, name, *selection), marks
+        _, listed, marks = self._last_events
         events = listed.page(request.limit, request.offset)
         masked = request.source.personal if request.masked else frozenset[str]()
-        about = _marks(metric, orders.no_figures, orders.marks(resolved.span, resolved.conditions))
         made = event_columns(orders, metric, events, listed.divisor is not None, masked)
         _write(request, made, len(events), send)
         return {
             **_head(orders, resolved),
             "metric": name,
-            "metrics": {name: {**_metric(orders, metric, query.returns), **about}},
+            "metrics": {name: {**_metric(orders, metric, query.returns), **marks}},
             "count": len(events),
-            "total_count": listed.count,
+            "total_count": listed.count(),
             "total": json_value(rounded(metric, listed.total)),
             "amount": json_value(rounded(metric, listed.amount)),
             "divisor": listed.divisor,

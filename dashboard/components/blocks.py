@@ -74,7 +74,14 @@ def card(
     )
 
 
-def summary(orders: Orders, now: Figures, compared: Figures | None, currency: str, returns: Returns) -> None:
+def summary(
+    orders: Orders,
+    now: Figures,
+    compared: Figures | None,
+    currency: str,
+    returns: Returns,
+    on_pick: Callable[[str], None],
+) -> None:
     """Draws how total sales adds up.
 
     Args:
@@ -83,6 +90,7 @@ def summary(orders: Orders, now: Figures, compared: Figures | None, currency: st
         compared: Figures of the compared period; None where nothing is compared.
         currency: The currency of amounts.
         returns: The date that refunds count on.
+        on_pick: Called with the metric of the row that the visitor picks.
     """
     lines = []
     for label, name, sign, is_total in _SUMMARY:
@@ -92,7 +100,8 @@ def summary(orders: Orders, now: Figures, compared: Figures | None, currency: st
         text, _ = change(value, getattr(compared, name) if compared else Absent.NOT_REQUESTED)
         if note := METRICS[name].note(now):
             label = f"{label} ({note})"
-        lines.append(Line([label, formatting.money(sign * value, currency), text], look="strong" if is_total else ""))
+        cells = [label, formatting.money(sign * value, currency), text]
+        lines.append(Line(cells, name, look="strong" if is_total else ""))
     if not lines:
         return
     with st.container(border=True, height="stretch"):
@@ -100,7 +109,7 @@ def summary(orders: Orders, now: Figures, compared: Figures | None, currency: st
         formulas = [f"{each.label}: {each.description(returns)}" for each in metrics if each.available(orders.missing)]
         st.header("How total sales adds up", anchor=False, help="\n\n".join(formulas) or None)
         columns = [Column(""), Column("Amount", number=True), Column("Change", number=True)]
-        table("How total sales adds up", columns, lines, key="summary")
+        table("How total sales adds up", columns, lines, key="summary", on_pick=on_pick)
 
 
 def breakdown(

@@ -19,7 +19,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const value = element(data.pickable ? "button" : "span", "value", card.value);
     if (data.pickable) {
       value.type = "button";
-      value.title = "Open the orders of this figure";
+      value.title = "Show what this figure is made of";
       value.addEventListener("click", () => setTriggerValue("picked", card.id));
     }
     const compared = element("div", "compared");

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Collection
+from functools import partial
 
 import streamlit as st
 
@@ -12,20 +13,27 @@ from dashboard.components import order_cells
 from dashboard.components.order_cells import NOTHING
 from dashboard.components.table import Column, Line, table
 from dashboard.text import formatting
+from dashboard.view_address import set_parameter
 
+ORDER = "order"  # parameter of the address
 _ADDRESS_FIELDS = ("name", "address1", "zip", "city", "country")
 
 
-def order_drawer(orders: Orders, row: Row, on_close: Callable[[], None]) -> None:
-    """Opens the drawer.
+def order_in_address(orders: Orders, masked: Collection[str]) -> None:
+    """Opens the order that the address names, if there is one.
 
     Args:
         orders: The generation.
-        row: The order, with its values by role (`order_cells.by_role`).
-        on_close: Called when the visitor closes the drawer.
+        masked: Columns that show their mask.
     """
+    key = st.query_params.get(ORDER)
+    row = orders.order(key, masked) if key else None
+    if row is None:
+        return
+    row = order_cells.by_role(orders, row)
     title = f"Order {formatting.plain(order_cells.number(row))}"
-    st.dialog(title, width="medium", position="right", on_dismiss=on_close)(_order)(orders, row)
+    close = partial(set_parameter, ORDER, "")
+    st.dialog(title, width="medium", position="right", on_dismiss=close)(_order)(orders, row)
 
 
 def _order(orders: Orders, row: Row) -> None:

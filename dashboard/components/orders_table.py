@@ -14,7 +14,7 @@ from dashboard.components import order_cells
 from dashboard.components.export_links import download_button
 from dashboard.components.listing import page_choice, page_number, search_box
 from dashboard.components.order_cells import NOTHING
-from dashboard.components.order_drawer import order_drawer
+from dashboard.components.order_drawer import ORDER, order_in_address
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.selection import Selection
 from dashboard.session import Session
@@ -22,7 +22,7 @@ from dashboard.text import formatting
 from dashboard.view_address import set_parameter
 
 PAGE_ROWS = 50
-ORDER, COLUMNS = "order", "column"  # parameters of the address
+COLUMNS = "column"  # parameter of the address
 
 
 @st.fragment
@@ -40,8 +40,7 @@ def orders_table(session: Session, selection: Selection) -> None:
         offset = (number - 1) * PAGE_ROWS
         page = data.page(orders, selection.span, selection.conditions, search, PAGE_ROWS, offset, masked)
         _page(orders, page, number, search, columns)
-    if (key := st.query_params.get(ORDER)) and (row := orders.order(key, masked)):
-        order_drawer(orders, order_cells.by_role(orders, row), on_close=lambda: set_parameter(ORDER, ""))
+    order_in_address(orders, masked)
 
 
 def _page(orders: Orders, page: Page, number: int, search: str, columns: dict[str, _OrderColumn]) -> None:
@@ -56,15 +55,13 @@ def _page(orders: Orders, page: Page, number: int, search: str, columns: dict[st
 
 
 def _count(page: Page, number: int, search: str, dated: bool) -> str:
-    """Which orders of how many there are, and their totals by currency. `dated` says whether the table has dates."""
+    """Which orders of how many there are. `dated` says whether the table has dates."""
     if not page.count:
         return f"No order matches “{formatting.plain(search)}”." if search else "No orders in this period."
     first = (number - 1) * PAGE_ROWS + 1
     if not page.rows:
         return f"{page.count:,} orders"
-    place = f"{first:,}–{first + len(page.rows) - 1:,} of {page.count:,} orders{', newest first' if dated else ''}"
-    totals = [formatting.money(total, code) for code, total in page.totals.items() if total is not None]
-    return formatting.plain(f"{place}. Totals: {' · '.join(totals)}") if totals else place
+    return f"{first:,}–{first + len(page.rows) - 1:,} of {page.count:,} orders{', newest first' if dated else ''}"
 
 
 # -- columns

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -10,7 +10,7 @@ from typing import NoReturn, cast
 
 import streamlit as st
 
-from cache.analytics.dimensions import DIMENSIONS, PRODUCT, REFUNDED
+from cache.analytics.dimensions import DIMENSIONS, PRODUCT
 from cache.analytics.metrics import METRICS, Metric
 from cache.analytics.periods import Span, Unit
 from cache.analytics.products import Product, product_page
@@ -21,6 +21,7 @@ from dashboard.components import charts
 from dashboard.components.blocks import breakdown, card, summary
 from dashboard.components.cards import Sparkline, cards
 from dashboard.components.table import Cell, Column, Line, table
+from dashboard.pages.explanation import EXPLAIN, explain, explanation
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import formatting
@@ -33,7 +34,6 @@ from dashboard.view_address import set_parameter
 _MAIN = ("total_sales", "orders", "average_order_value", "returning_customer_rate")
 _FURTHER = ("net_sales", "refund_rate", "units", "time_to_fulfil")
 _CHARTED = ("total_sales", "net_sales", "orders", "average_order_value")
-_ORDERS_OF: Mapping[str, dict[str, str]] = {"refund_rate": {REFUNDED: "yes"}}  # metric -> filter of its orders
 _ESSENTIAL = ("dates", "total sales", "gross sales", "currency")  # without them the settings are pointed to
 MAX_PRODUCTS = 6
 METRIC, STEP = "metric", "step"  # parameters of the address, as on Explore
@@ -41,14 +41,17 @@ MAX_SLOW_SPARKLINE = timedelta(days=92)  # over longer periods, counting custome
 
 
 def overview(session: Session) -> None:
-    """Draws the page."""
+    """Draws the page, or what one of its figures is made of."""
+    if explained := METRICS.get(st.query_params.get(EXPLAIN, "")):
+        explanation(session, explained)
+        return
     selection = frame.page(session, "Orders overview")
     if selection is None:
         return
     _point_to_settings(session, selection)
     _questions(session, selection)
-    _cards(session, "Main figures", _MAIN, selection)
-    _cards(session, "Further figures", _FURTHER, selection)
+    _cards("Main figures", _MAIN, selection)
+    _cards("Further figures", _FURTHER, selection)
     if not selection.figures().found:
         frame.nothing_found(selection)
     elif selection.span:
@@ -75,7 +78,7 @@ def _questions(session: Session, selection: Selection) -> None:
             session.navigator.link("set-up", "Answer in Settings")
 
 
-def _cards(session: Session, label: str, names: tuple[str, ...], selection: Selection) -> None:
+def _cards(label: str, names: tuple[str, ...], selection: Selection) -> None:
     """Draws a row of figures."""
     metrics = [METRICS[name] for name in names if METRICS[name].available(selection.orders.missing)]
     if not metrics:
@@ -93,7 +96,12 @@ def _cards(session: Session, label: str, names: tuple[str, ...], selection: Sele
         )
         for metric in metrics
     ]
-    cards(label, shown, key=label, on_pick=lambda id: session.navigator.go("orders", **_ORDERS_OF.get(id, {})))
+    cards(label, shown, key=label, on_pick=_explain)
+
+
+def _explain(metric: str) -> NoReturn:
+    explain(metric)
+    st.rerun()
 
 
 def _sparkline(selection: Selection, metrics: Sequence[Metric], metric: Metric) -> Sparkline | None:
@@ -188,7 +196,7 @@ def _open_orders(session: Session, step: Unit, bucket: Bucket) -> NoReturn:
 def _breakdowns(session: Session, selection: Selection) -> None:
     orders, currency = selection.orders, selection.currency
     with st.grid(2, min_column_width=340, key="breakdowns"):
-        summary(orders, selection.figures(), selection.compared_figures(), currency, selection.returns)
+        summary(orders, selection.figures(), selection.compared_figures(), currency, selection.returns, explain)
         for name in group_dimensions(orders):
             breakdown(
                 f"Sales by {DIMENSIONS[name].noun}",

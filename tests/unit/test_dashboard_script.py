@@ -11,6 +11,8 @@ from cache_factory import publish
 from page_run import run
 from shop_factory import SHOP_COLUMNS, shop
 
+from cache.analytics.metrics import METRICS
+from cache.query.filters import Condition
 from cache.roles import ROLES, Role, role_groups
 from cache.settings import Settings
 from cache.storage.documents import SETUP
@@ -21,6 +23,8 @@ from dashboard.components import freshness
 from dashboard.navigator import Navigator
 from dashboard.pages import PAGES
 from dashboard.session import Session
+from dashboard.text import formatting
+from dashboard.text.metrics import write
 from dashboard.view_address import ViewAddress
 
 
@@ -47,6 +51,19 @@ def test_a_page_runs_to_its_end_without_many_columns(tmp_path: Path, page: str) 
     publish(half.cache, [{c.name: row.get(c.name) for c in columns} for row in shop(20)], columns=columns)
     assert [exception.message for exception in run(half, page, {"period": "all"}).exception] == []
     half.cache.close()
+
+
+@pytest.mark.slow
+def test_the_list_behind_every_figure_begins_with_the_figure(backend: Backend) -> None:
+    orders = backend.orders.newest(1)
+    figures = orders.figures(None, [Condition("currency", "eq", orders.currencies()[0][0])], units=True)
+    for name, metric in METRICS.items():
+        shown = run(backend, "overview", {"period": "all", "explain": name})
+        assert [exception.message for exception in shown.exception] == []
+        assert [title.value for title in shown.title] == [metric.label]
+        if metric.available(orders.missing):
+            value = write(metric, metric.value(figures), orders.currencies()[0][0], whole=False)
+            assert shown.header[0].value.split(" \\= ")[0] == formatting.plain(value)
 
 
 def test_a_role_that_is_new_has_its_place_on_the_settings_page(

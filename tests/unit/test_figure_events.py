@@ -88,7 +88,7 @@ def check(orders: Orders, view: View) -> int:
         of_metric = events_of(orders, name, view)
         assert of_metric.total == metric.value(figures), (name, view)
         events = of_metric.page(1_000_000)
-        assert len(events) == of_metric.count, (name, view)
+        assert len(events) == of_metric.count(), (name, view)
         amounts = [event.amount for event in events if event.amount is not None]
         divisors = [event.divisor for event in events if event.divisor is not None]
         assert (sum(amounts), sum(divisors)) == (of_metric.amount, of_metric.divisor or 0), (name, view)

@@ -1,0 +1,153 @@
+"""What a figure of the overview is made of: the events that sum to it, and their orders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from cache.analytics.dimensions import REFUNDED
+from cache.analytics.events import Event, FigureEvents, Side
+from cache.analytics.figure_table import reason
+from cache.analytics.metrics import Metric
+from cache.listen_address import local_url
+from dashboard import code_samples, data, frame
+from dashboard.components import order_cells
+from dashboard.components.listing import PAGE, page_choice, page_number
+from dashboard.components.order_drawer import ORDER, order_in_address
+from dashboard.components.table import Cell, Column, Line, table
+from dashboard.selection import Selection
+from dashboard.session import Session
+from dashboard.text import events as event_text
+from dashboard.text import formatting
+from dashboard.text.metrics import write
+from dashboard.text.periods import date_range
+from dashboard.view_address import set_parameter
+
+EXPLAIN, SIDE = "explain", "side"  # parameters of the address
+ROWS = 50  # of a page
+_ORDERS_OF: Mapping[str, dict[str, str]] = {"refund_rate": {REFUNDED: "yes"}}  # metric -> filter of its orders
+
+
+def explain(metric: str) -> None:
+    """Puts a figure into the address, so that the overview shows what it is made of; "" for none."""
+    for name, value in ((EXPLAIN, metric), (SIDE, ""), (PAGE, ""), (ORDER, "")):
+        set_parameter(name, value)
+
+
+def explanation(session: Session, metric: Metric) -> None:
+    """Draws the page.
+
+    Args:
+        session: The session.
+        metric: The figure.
+    """
+    st.set_page_config(f"{metric.label} · Orders")
+    st.button("Overview", key="back", icon=":material/arrow_back:", type="tertiary", on_click=explain, args=("",))
+    selection = frame.page(session, metric.label)
+    if selection is None:
+        return
+    if why := reason(metric.needs, selection.orders.missing):
+        st.info(formatting.plain(why))
+    else:
+        _figure(session, selection, metric)
+    frame.foot(selection)
+
+
+@st.fragment
+def _figure(session: Session, selection: Selection, metric: Metric) -> None:
+    """Draws the figure and a page of its events."""
+    about = selection.orders, metric.id, selection.span, selection.conditions, selection.returns
+    figure = FigureEvents(*about, data.event_days(*about))
+    masked = session.visitor.masked_columns(selection.orders)
+    with st.container(border=True, key="explanation"):
+        st.header(_equation(figure, metric, selection.currency), anchor=False)
+        days = date_range(selection.span) if selection.span else ""
+        texts = (days, metric.note(selection.figures(metric.units)), metric.description(selection.returns))
+        st.caption(formatting.plain(" · ".join(filter(None, texts))))
+        side = _side(figure) if figure.divisor is not None else "amount"
+        number, count = page_number(), figure.count(side)
+        events = data.event_page(*about, side, ROWS, (number - 1) * ROWS)
+        st.caption(_count(number, len(events), count))
+        _table(selection, metric, events, masked)
+        page_choice(number, -(-count // ROWS), "events")
+        _links(session, selection, metric)
+    order_in_address(selection.orders, masked)
+
+
+def _equation(figure: FigureEvents, metric: Metric, currency: str) -> str:
+    """The figure, and how it is computed from the two sums of a quotient."""
+    total = write(metric, figure.total, currency, whole=False)
+    if figure.divisor is None:
+        return formatting.plain(total)
+    amount, divisor = event_text.amount(metric, figure.amount, currency), event_text.divisor(figure.composition)
+    return formatting.plain(f"{total} = {amount} ÷ {figure.divisor:,} {divisor.lower()}")
+
+
+def _side(figure: FigureEvents) -> Side:
+    """Draws the choice between what is divided and what it is divided by. It is in the address."""
+    labels: dict[Side, str] = {
+        "amount": event_text.parts(figure.composition),
+        "divisor": event_text.divisor(figure.composition),
+    }
+
+    def put() -> None:
+        set_parameter(PAGE, "")
+        set_parameter(SIDE, "" if st.session_state[SIDE] == "amount" else st.session_state[SIDE])
+
+    st.session_state[SIDE] = "divisor" if st.query_params.get(SIDE) == "divisor" else "amount"
+    st.segmented_control(
+        "Part",
+        list(labels),
+        required=True,
+        key=SIDE,
+        label_visibility="collapsed",
+        format_func=lambda side: labels[side],
+        wrap=True,
+        on_change=put,
+    )
+    side: Side = st.session_state[SIDE]
+    return side
+
+
+def _count(number: int, shown: int, count: int) -> str:
+    if not shown:
+        return f"{count:,} events" if count else "Nothing in this view."
+    first = (number - 1) * ROWS + 1
+    return f"{first:,}–{first + shown - 1:,} of {count:,} events, in order of time"
+
+
+def _table(selection: Selection, metric: Metric, events: Sequence[Event], masked: frozenset[str]) -> None:
+    if not events:
+        return
+    numbers = selection.orders.lookup.numbers([event.key for event in events], masked)
+    lines = [
+        Line(
+            [
+                Cell(numbers.get(event.key) or str(event.key), more=_moment(event)),
+                _moment(event),
+                event_text.what(event),
+                event_text.amount(metric, event.amount, selection.currency)
+                if event.amount is not None
+                else f"{event.divisor:,}",
+            ],
+            id=str(event.key),
+        )
+        for event in events
+    ]
+    columns = [Column("Order"), Column("Time", wide=True), Column("Event"), Column("Amount", number=True)]
+    table("Events", columns, lines, key="events", on_pick=lambda key: set_parameter(ORDER, key))
+
+
+def _moment(event: Event) -> str:
+    return formatting.moment(event.local) if event.local else order_cells.NOTHING
+
+
+def _links(session: Session, selection: Selection, metric: Metric) -> None:
+    """Draws links to the orders of the view, and to the same request of the API."""
+    with st.container(horizontal=True, vertical_alignment="center", key="explanation_links"):
+        session.navigator.link("orders", "Orders of this view", **_ORDERS_OF.get(metric.id, {}))
+        query = code_samples.events_query(selection, metric.id)
+        if query is not None:
+            address = local_url(session.settings.api_host, session.settings.api_port)
+            st.markdown(f"[The same list from the API]({address}/figures/events?{query}), with a key.")
