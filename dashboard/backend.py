@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+from cache.analytics.exchange_rates import RatesFile
 from cache.settings import Settings
 from cache.storage.backends import open_cache
 from cache.storage.documents import API_KEYS
@@ -23,6 +24,7 @@ class Backend:
         secret: The secret of the cache, for signatures.
         passwords: The passwords of the dashboard; None where none is set.
         orders: Loads orders out of the cache.
+        rates_file: Exchange rates; None where the settings name none.
     """
 
     cache: Cache
@@ -30,20 +32,21 @@ class Backend:
     secret: str
     passwords: Passwords | None
     orders: OrdersLoader
+    rates_file: RatesFile | None
 
     @classmethod
     def open(cls, settings: Settings) -> Backend:
         """Opens the cache that the settings name.
 
         Raises:
-            SettingsInvalid: CACHE_URL or a password is not valid.
+            SettingsInvalid: CACHE_URL, RATES_FILE or a password is not valid.
             CacheError: The cache cannot be opened.
         """
         opened = open_cache(settings.cache_url, settings.kept_dir)
         secret = opened.documents.read(API_KEYS).secret
         passwords = Passwords(settings, secret) if settings.dashboard_password else None
         orders = OrdersLoader(opened, settings.shop_timezone, settings.week_start, settings.cancelled_orders)
-        return cls(opened, settings, secret, passwords, orders)
+        return cls(opened, settings, secret, passwords, orders, RatesFile.of(settings))
 
 
 @cache

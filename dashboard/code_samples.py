@@ -48,6 +48,9 @@ def request_parameters(selection: Selection) -> tuple[Parameters, list[str]]:
     counted = selection.orders.reading.counted
     if "test" in roles and "test" not in counted and roles["test"].kind != "text":
         parameters.append((roles["test"].name, "false" if roles["test"].kind == "boolean" else "0"))
+    cancelled = roles.get("cancelled_at")
+    if selection.orders.cancelled_orders == "excluded" and cancelled and cancelled.kind != "text":
+        parameters.append((f"{cancelled.name}__isnull", "true"))
     return parameters, unsupported
 
 
@@ -68,6 +71,8 @@ def events_query(selection: Selection, metric: str) -> str | None:
         parameters += [("from", view.start.isoformat()), ("to", view.end.isoformat())]
     if selection.currency:
         parameters.append(("currency", selection.currency))
+    if selection.orders.rates:
+        parameters.append(("convert", "true"))
     if view.returns != "returned":
         parameters.append(("returns", view.returns))
     parameters += [(f"{name}__in", ",".join(map(_quoted, values))) for name, values in view.filters().items()]

@@ -29,19 +29,20 @@ MAX_VALUES = 200  # maximum number of values that a filter offers
 
 def _key(orders: Orders) -> str:
     read_by = f"{orders.setup.model_dump_json()} {orders.reading.model_dump_json()}"
-    return f"{orders.generation} {orders.timezone} {orders.cancelled_orders} {read_by}"
+    rates = orders.rates.version if orders.rates else ""
+    return f"{orders.generation} {orders.timezone} {orders.cancelled_orders} {rates} {read_by}"
 
 
 _HASH: dict[str | type[Any], Callable[[Any], Any]] = {Orders: _key}
 
 
-@st.cache_data(max_entries=2, show_spinner=False, hash_funcs=_HASH)
+@st.cache_data(max_entries=4, show_spinner=False, hash_funcs=_HASH)
 def currencies(orders: Orders) -> list[tuple[str, int]]:
     """Returns each currency with its number of orders, the most frequent first."""
     return orders.currencies()
 
 
-@st.cache_data(max_entries=2, show_spinner=False, hash_funcs=_HASH)
+@st.cache_data(max_entries=4, show_spinner=False, hash_funcs=_HASH)
 def extent(orders: Orders) -> Span | None:
     """Returns the span from the first to the last order; None if no order has a date."""
     return orders.extent()

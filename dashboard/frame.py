@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import streamlit as st
 
+from cache.analytics.exchange_rates import ExchangeRates
 from cache.analytics.orders import Orders
 from cache.analytics.periods import ShopCalendar
-from cache.errors import CacheError
+from cache.errors import CacheError, SettingsInvalid
 from cache.interpretation.requirements import Requirement
 from cache.storage.records import now
 from cache.storage.snapshot import Head
@@ -20,6 +23,8 @@ from dashboard.view import View
 
 _RARE: frozenset[Requirement] = frozenset(("duties", "fees", "tips", "gift cards", "adjustments", "dates of returns"))
 """What many tables lack and few readers miss; `GET /figures/metrics` names it too."""
+
+MAX_RATES = 3  # that the foot of a page names
 
 
 def head(session: Session, title: str) -> tuple[Orders, Head] | None:
@@ -44,8 +49,17 @@ def head(session: Session, title: str) -> tuple[Orders, Head] | None:
         return None
 
 
-def page(session: Session, title: str) -> Selection | None:
-    """Draws title, freshness and filters. Returns the selected orders; None if there is no data."""
+def page(session: Session, title: str, all_currencies: bool = False) -> Selection | None:
+    """Draws title, freshness and filters.
+
+    Args:
+        session: The session.
+        title: The title of the page.
+        all_currencies: Whether the page lists orders in all currencies. Then there is no choice of one.
+
+    Returns:
+        The selected orders; None if there is no data.
+    """
     loaded = head(session, title)
     if loaded is None:
         return None
@@ -55,10 +69,14 @@ def page(session: Session, title: str) -> Selection | None:
     last_order = extent.end if extent else None
     calendar = ShopCalendar.at(now(), orders.timezone, newest.updated_at, last_order, orders.week_start)
     currency = _currency(session, orders, view)
+    conditions = view.conditions(None if all_currencies else currency)
+    if view.convert and not all_currencies and (rates := _rates(session)):
+        orders, currency, conditions = orders.converted(rates), rates.currency, view.conditions(None)
     span = view.span(calendar, extent) if "dates" not in orders.missing else None
     compared = view.comparison(calendar, span) if span else None
-    selection = Selection(orders, view, calendar, currency, span, compared, view.conditions(currency))
-    filter_chips(session.address, selection)
+    selection = Selection(orders, view, calendar, currency, span, compared, conditions, all_currencies)
+    rates_file = session.backend.rates_file
+    filter_chips(session.address, selection, rates_file.currency if rates_file else "")
     return selection
 
 
@@ -80,15 +98,48 @@ def foot(selection: Selection) -> None:
     """Draws notes on the time zone, on excluded orders, and on figures that the table cannot provide."""
     orders = selection.orders
     notes = [] if "dates" in orders.missing else [f"Times are in the shop's time zone, {orders.timezone}."]
-    if others := [part for part in data.currencies(orders) if part[0] != selection.currency]:
-        counts = ", ".join(f"{code or 'no currency'} {count:,}" for code, count in others)
-        notes.append(f"Orders in other currencies are excluded: {counts}.")
+    notes += _currency_notes(selection)
     for why, count in orders.left_out.items():
         notes.append(f"{count:,} {why} {'order is' if count == 1 else 'orders are'} excluded.")
     if doubt := readings.doubt(orders.reading):
         notes.append(doubt)
     notes += [sentence for name, sentence in orders.missing.items() if name not in _RARE]
     st.caption(formatting.plain(" ".join(notes)))
+
+
+def _currency_notes(selection: Selection) -> list[str]:
+    """Which orders are excluded by their currency, and at which rates amounts were converted."""
+    orders, rates = selection.orders, selection.orders.rates
+    counts = dict(data.currencies(orders.in_own_currencies))
+    if selection.all_currencies:
+        return []
+    if rates is None:
+        others = {code: count for code, count in counts.items() if code != selection.currency}
+        return [f"Orders in other currencies are excluded: {_counts(others)}."] if others else []
+    newest = [rate for code in counts if code != rates.currency and (rate := rates.newest(code))]
+    examples = ", ".join(
+        f"1 {code} = {value.normalize():f} {rates.currency} on {formatting.day(day)}"
+        for day, code, value in newest[:MAX_RATES]
+    )
+    notes = [f"Amounts in other currencies are converted to {rates.currency}, each at the rate of its own day."]
+    if examples:
+        notes.append(f"Newest rates: {examples}.")
+    if without_rate := orders.facts.without_rate:
+        notes.append(f"Orders without an exchange rate are excluded: {_counts(without_rate)}.")
+    return notes
+
+
+def _counts(currencies: Mapping[str, int]) -> str:
+    return ", ".join(f"{code or 'no currency'} {count:,}" for code, count in currencies.items())
+
+
+def _rates(session: Session) -> ExchangeRates | None:
+    """Returns the exchange rates. None if there are none, or if they cannot be read; then the reason is drawn."""
+    try:
+        return session.backend.rates_file.read() if session.backend.rates_file else None
+    except SettingsInvalid as error:
+        st.error(f"**Amounts cannot be converted.** {formatting.plain(str(error))}", icon=":material/error:")
+        return None
 
 
 def _currency(session: Session, orders: Orders, view: View) -> str:

@@ -24,6 +24,7 @@ class Selection:
         span: The days of the period; None where the orders have no dates.
         compared_span: What the period is compared with; None where nothing is compared.
         conditions: The filters and the currency.
+        all_currencies: Whether orders in all currencies are listed. Their amounts are not added.
     """
 
     orders: Orders
@@ -33,6 +34,7 @@ class Selection:
     span: Span | None
     compared_span: Span | None
     conditions: Conditions
+    all_currencies: bool = False
 
     @property
     def returns(self) -> Returns:

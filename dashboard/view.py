@@ -34,6 +34,7 @@ class View:
         end: Last day of a custom period, included.
         hour: The only hour of a custom period of one day, from 0 to 23; None for the whole day.
         currency: ISO 4217 code; "" for the usual one.
+        convert: Whether amounts in all currencies are converted to the main one.
         compare: One of `COMPARISONS`.
         compare_start: First day of a custom comparison.
         compare_end: Last day of a custom comparison, included.
@@ -46,6 +47,7 @@ class View:
     end: date | None = None
     hour: int | None = None
     currency: str = ""
+    convert: bool = False
     compare: str = "before"
     compare_start: date | None = None
     compare_end: date | None = None
@@ -79,6 +81,7 @@ class View:
             end=end,
             hour=_hour(one("hour")) if start and start == end else None,
             currency=one("currency"),
+            convert=one("convert") == "true",
             compare=compare,
             compare_start=compare_start,
             compare_end=compare_end,
@@ -95,6 +98,8 @@ class View:
             parameters["hour"] = str(self.hour)
         if self.currency:
             parameters["currency"] = self.currency
+        if self.convert:
+            parameters["convert"] = "true"
         if self.compare != "before":
             parameters["compare"] = self.compare
         if self.compare_start and self.compare_end:
@@ -117,12 +122,10 @@ class View:
         values = tuple(each for each in values if each != value) if value in values else (*values, value)
         return replace(self, **{name: values})  # type: ignore[arg-type]  # the name is that of a filter
 
-    def conditions(self, currency: str) -> tuple[Condition, ...]:
-        """The filters as conditions, and the one on the currency whose amounts are added."""
-        return (
-            Condition("currency", "eq", currency),
-            *(Condition(name, "in", values) for name, values in self.filters().items()),
-        )
+    def conditions(self, currency: str | None) -> tuple[Condition, ...]:
+        """The filters as conditions, and the one on the currency whose amounts are added; None: orders in all."""
+        conditions = tuple(Condition(name, "in", values) for name, values in self.filters().items())
+        return conditions if currency is None else (Condition("currency", "eq", currency), *conditions)
 
     def span(self, calendar: ShopCalendar, extent: Span | None) -> Span:
         """The days of the period, or its hour.

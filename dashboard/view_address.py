@@ -11,7 +11,7 @@ from cache.analytics.dimensions import FILTERS, FilterId
 from dashboard.view import View
 
 _PERIOD_PARAMETERS = ("period", "from", "to", "hour", "compare", "compare_from", "compare_to")
-_VIEW_PARAMETERS = frozenset((*_PERIOD_PARAMETERS, "currency", "returns", *FILTERS))
+_VIEW_PARAMETERS = frozenset((*_PERIOD_PARAMETERS, "currency", "convert", "returns", *FILTERS))
 _OLD_STEPS = {"1 hour": "hour", "1 day": "day", "7 days": "week", "1 month": "month"}  # in old addresses
 _OLD_METRICS = {"fulfilment_time": "time_to_fulfil"}
 _ORDER_PARAMETERS = frozenset(("page", "order"))  # which orders these name depends on the filters

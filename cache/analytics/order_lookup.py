@@ -32,10 +32,13 @@ class Page:
     Attributes:
         rows: Rows of the source, the newest order first. Instants are naive, on the shop's clock.
         count: How many orders match, on all pages.
+        totals: Currency -> sum of the totals of its matching orders, the most frequent currency first. None: the table
+            has no totals.
     """
 
     rows: list[Row]
     count: int
+    totals: Mapping[str, Decimal | None]
 
 
 def role_key(role: str) -> str:
@@ -105,8 +108,11 @@ class OrderLookup:
         matching = f"FROM {self._facts.orders} AS o WHERE {clause}"
         order = "ORDER BY created_at DESC NULLS LAST, key DESC LIMIT ? OFFSET ?"
         keys = self._facts.query(f"SELECT key {matching} {order}", [*values, limit, offset])
-        count = self._facts.query(f"SELECT count(*) {matching}", values)[0][0]
-        return Page(self.by_keys([key for (key,) in keys], masked), count)
+        sums = self._facts.query(
+            f"SELECT currency, count(*), sum(charged + gift_cards) {matching} GROUP BY 1 ORDER BY 2 DESC, 1", values
+        )
+        totals = {currency: total for currency, _, total in sums}
+        return Page(self.by_keys([key for (key,) in keys], masked), sum(count for _, count, _ in sums), totals)
 
     def order(self, key: str, masked: Collection[str] = ()) -> Row | None:
         """One row of the source by the text of its key; None where there is no such order."""

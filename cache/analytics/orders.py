@@ -75,7 +75,7 @@ class Orders:
         self.generation = snapshot.generation
         self.columns = snapshot.columns
         self.rates: ExchangeRates | None = None
-        self._unconverted: Orders | None = None
+        self._own_currencies: Orders | None = None
         self.rows = snapshot.rows
         self.timezone = setup.timezone or timezone
         self.week_start: WeekStart = week_start
@@ -109,8 +109,13 @@ class Orders:
         orders = copy.copy(self)
         orders.facts = self.facts.converted(rates)
         orders.rates = rates
-        orders._unconverted = self  # its end would free the tables
+        orders._own_currencies = self  # its end would free the tables
         return orders
+
+    @property
+    def in_own_currencies(self) -> Orders:
+        """The orders before amounts were converted."""
+        return self._own_currencies or self
 
     def _left_out(self) -> dict[str, int]:
         sql = f"SELECT why, count(*) FROM {self.facts.left_out} GROUP BY 1 ORDER BY 1"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -20,20 +20,23 @@ from dashboard.text.periods import date_range
 from dashboard.view import View
 from dashboard.view_address import ViewAddress
 
+_CONVERTED = "all"  # among the codes of currencies
 
-def filter_chips(address: ViewAddress, selection: Selection) -> None:
+
+def filter_chips(address: ViewAddress, selection: Selection, main_currency: str = "") -> None:
     """Draws all filters in a row.
 
     Args:
         address: The view in the address, which the chips change.
         selection: The orders that the page shows.
+        main_currency: What amounts in all currencies can be converted to; "": there are no exchange rates.
     """
     orders, view, compared = selection.orders, selection.view, selection.compared_span
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="chips"):
         if selection.span:
             _period(address, view, selection.span, compared)
-        if "currency" not in orders.missing:
-            _currency(address, orders, selection.currency)
+        if "currency" not in orders.missing and not selection.all_currencies:
+            _currency(address, selection, main_currency)
         for name, dimension in FILTERS.items():
             if dimension.available(orders.missing):
                 _values(address, orders, name, dimension, getattr(view, name))
@@ -105,16 +108,21 @@ def _chosen(key: str) -> Sequence[date]:
 
 
 def _choice(
-    address: ViewAddress, name: str, label: str, options: Mapping[Any, str], chosen: str, help: str | None = None
+    name: str,
+    label: str,
+    options: Mapping[Any, str],
+    chosen: str,
+    change: Callable[[Any], None],
+    help: str | None = None,
 ) -> None:
-    """One of some options for a field of the view."""
+    """One of some options. `change` is called with the one that is picked."""
     st.session_state[name] = chosen
     st.radio(
         label,
         list(options),
         format_func=lambda code: options[code],
         key=name,
-        on_change=lambda: address.change(**{name: st.session_state[name]}),
+        on_change=lambda: change(st.session_state[name]),
         help=help,
     )
 
@@ -122,19 +130,31 @@ def _choice(
 def _returns(address: ViewAddress, view: View) -> None:
     label = RETURNS[view.returns]
     with st.popover(f"Returns: {label[:1].lower()}{label[1:]}", key="returns_chip"):
-        _choice(address, "returns", "Returns count", RETURNS, view.returns)
+        _choice("returns", "Returns count", RETURNS, view.returns, lambda day: address.change(returns=day))
         st.caption(
             "**By date of refund**, as in Shopify's reports: a refund lowers the sales of the day of the refund. "
             "**By date of order**: a refund lowers the sales of the day of the order, so past days can still change."
         )
 
 
-def _currency(address: ViewAddress, orders: Orders, currency: str) -> None:
-    counts = dict(data.currencies(orders))
-    options = {code: f"{code or 'None'} · {count:,} orders" for code, count in counts.items()}
+def _currency(address: ViewAddress, selection: Selection, main_currency: str) -> None:
+    orders = selection.orders.in_own_currencies
+    options = {
+        code: f"{code or 'None'} · {count:,} {'order' if count == 1 else 'orders'}"
+        for code, count in data.currencies(orders)
+    }
     help = "Amounts in different currencies are never added."
-    with st.popover(currency or "No currency", icon=":material/payments:", key="currency_chip"):
-        _choice(address, "currency", "Currency", options, currency, help)
+    if main_currency:
+        options[_CONVERTED] = f"All in {main_currency}"
+        help = f"“All in {main_currency}” converts amounts at the rate of the day of each sale, refund or cancellation."
+    chosen = _CONVERTED if selection.orders.rates else selection.currency
+
+    def change(code: str) -> None:
+        address.change(currency="" if code == _CONVERTED else code, convert=code == _CONVERTED)
+
+    label = options[chosen] if chosen == _CONVERTED else chosen or "No currency"
+    with st.popover(label, icon=":material/payments:", key="currency_chip"):
+        _choice("currency", "Currency", options, chosen, change, help)
 
 
 def _values(

@@ -55,13 +55,15 @@ def _page(orders: Orders, page: Page, number: int, search: str, columns: dict[st
 
 
 def _count(page: Page, number: int, search: str, dated: bool) -> str:
-    """Which orders of how many there are. `dated` says whether the table has dates."""
+    """Which orders of how many there are, and their totals by currency. `dated` says whether the table has dates."""
     if not page.count:
         return f"No order matches “{formatting.plain(search)}”." if search else "No orders in this period."
     first = (number - 1) * PAGE_ROWS + 1
     if not page.rows:
         return f"{page.count:,} orders"
-    return f"{first:,}–{first + len(page.rows) - 1:,} of {page.count:,} orders{', newest first' if dated else ''}"
+    place = f"{first:,}–{first + len(page.rows) - 1:,} of {page.count:,} orders{', newest first' if dated else ''}"
+    totals = [formatting.money(total, code) for code, total in page.totals.items() if total is not None]
+    return formatting.plain(f"{place}. Totals: {' · '.join(totals)}") if totals else place
 
 
 # -- columns

@@ -9,7 +9,7 @@ from dashboard.session import Session
 
 def orders(session: Session) -> None:
     """Draws the page."""
-    selection = frame.page(session, "Orders")
+    selection = frame.page(session, "Orders", all_currencies=True)
     if selection is None:
         return
     orders_table(session, selection)

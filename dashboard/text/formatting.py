@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal, NamedTuple
 
@@ -123,7 +123,7 @@ _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
 
-def day(at: datetime, year: bool = True, weekday: bool = False) -> str:
+def day(at: date, year: bool = True, weekday: bool = False) -> str:
     """Such as "14 Jul 2026"."""
     text = f"{at.day} {_MONTHS[at.month - 1]}" + (f" {at.year}" if year else "")
     return f"{_DAYS[at.weekday()]} {text}" if weekday else text

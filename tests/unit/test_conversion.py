@@ -18,7 +18,7 @@ from cache.analytics.conversion import rounded_product
 from cache.analytics.exchange_rates import ExchangeRates, RatesFile
 from cache.analytics.fact_tables import AMOUNTS
 from cache.analytics.orders import Orders
-from cache.analytics.rankings import products
+from cache.analytics.products import product_page, sold_products
 from cache.errors import SettingsInvalid
 from cache.interpretation.money_sql import REVERSED_AMOUNTS
 from cache.settings import Settings
@@ -186,7 +186,8 @@ def test_products_are_converted_at_the_rates_of_their_orders(tmp_path: Path, ord
         lines = f"SELECT * FROM {orders.facts.lines} JOIN {orders.facts.orders} USING (key) WHERE currency = '{code}'"
         for line in orders.facts.dictionaries(lines):
             sold[line["sku"]] += line["amount"] * (1 if code == "EUR" else 2)
-    ranked = products(orders.converted(constant), None)
+    converted = orders.converted(constant)
+    ranked = product_page(converted, sold_products(converted, None), limit=10_000).products
     assert {product.sku: product.sales for product in ranked} == pytest.approx(sold, abs=Decimal("0.5"))
 
 
