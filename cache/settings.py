@@ -218,6 +218,11 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         return from_checkout(value)
 
+    @field_validator("shop_currency")
+    @classmethod
+    def _upper_case(cls, value: str | None) -> str | None:
+        return value and value.strip().upper()
+
     @field_validator("rates_file")
     @classmethod
     def _rates_in_a_currency(cls, value: Path | None, info: ValidationInfo) -> Path | None:

@@ -239,7 +239,8 @@ def _head(orders: Orders, about: FigureTable | ResolvedQuery) -> dict[str, Any]:
 
 def _excluded(orders: Orders, currency: str) -> dict[str, int]:
     """How many rows of the table count in no figure, by reason."""
-    others = 0 if currency == ALL_CURRENCIES else sum(n for code, n in orders.currencies() if code != currency)
+    is_one = currency != ALL_CURRENCIES and orders.rates is None
+    others = sum(count for code, count in orders.currencies() if code != currency) if is_one else 0
     counts = {**orders.left_out, "other_currency": others, "no_rate": sum(orders.facts.without_rate.values())}
     return {why: count for why, count in counts.items() if count}
 

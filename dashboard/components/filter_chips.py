@@ -31,7 +31,7 @@ def filter_chips(address: ViewAddress, selection: Selection, main_currency: str 
         selection: The orders that the page shows.
         main_currency: What amounts in all currencies can be converted to; "": there are no exchange rates.
     """
-    orders, view, compared = selection.orders, selection.view, selection.compared_span
+    orders, view, compared = selection.orders.in_own_currencies, selection.view, selection.compared_span
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="chips"):
         if selection.span:
             _period(address, view, selection.span, compared)

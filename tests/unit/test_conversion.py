@@ -260,6 +260,9 @@ def test_a_file_is_read_again_when_it_has_changed(tmp_path: Path) -> None:
     assert (second.newest("USD"), second.newest("GBP")) == ((date(2026, 1, 2), "USD", Decimal("0.92")), None)
 
 
-def test_rates_need_the_currency_that_they_are_in() -> None:
+def test_rates_need_the_currency_that_they_are_in(tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalid, match=r"RATES_FILE .*needs SHOP_CURRENCY"):
         Settings.load(rates_file="rates.csv", shop_currency=None)
+    (tmp_path / "rates.csv").write_text("date,currency,rate\n2026-01-01,EUR,1\n")
+    rates_file = RatesFile.of(Settings.load(rates_file=tmp_path / "rates.csv", shop_currency=" eur"))
+    assert rates_file and rates_file.currency == "EUR"

@@ -140,6 +140,7 @@ def test_the_database_of_a_pasted_address_stands_in_for_a_missing_one(login: pyt
         ("SOURCE_TIMEZONE", SECRET),
         ("SOURCE_TIMEZONE", "../etc/passwd"),
         ("SHOP_TIMEZONE", "Europe"),
+        ("RATES_FILE", f"{SECRET}.csv"),  # without SHOP_CURRENCY
         ("API_PORT", "70000"),
     ],
 )
