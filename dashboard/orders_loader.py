@@ -7,6 +7,7 @@ import weakref
 
 from cache.analytics.orders import Orders
 from cache.interpretation.chosen_reading import reading_in_use
+from cache.interpretation.evidence import choose_reading
 from cache.reading import Reading, StoredReading
 from cache.settings import CancelledOrders, WeekStart
 from cache.storage.documents import READING, SETUP
@@ -42,7 +43,7 @@ class OrdersLoader:
         self._cancelled_orders: CancelledOrders = cancelled_orders
         self._lock = threading.Lock()
         self._newest: tuple[tuple[int, Setup, StoredReading], Orders] | None = None
-        self._samples: dict[tuple[int, str], Orders] = {}  # the one used last is at the end
+        self._samples: dict[tuple[int, str, str], Orders] = {}  # the one used last is at the end
 
     def newest(self, generation: int) -> Orders:
         """The orders of the newest generation, read by the settings of the table.
@@ -68,15 +69,29 @@ class OrdersLoader:
                 self._newest = ((generation, setup, self._cache.documents.read(READING)), orders)
             return self._newest[1]
 
-    def sample(self, generation: int, setup: Setup) -> Orders:
-        """The newest rows of a generation, at least `SAMPLE_ROWS` if it has that many, read by any settings.
+    def suggested_reading(self, generation: int, setup: Setup) -> Reading:
+        """The reading that the data of a generation suggests, with any settings.
 
         Raises:
             UnknownGeneration: The generation is not kept.
         """
-        key = (generation, setup.model_dump_json())
+        snapshot = self._cache.snapshots.inspect(generation)
+        return choose_reading(snapshot, setup, setup.source_timezone or snapshot.manifest.source.timezone)
+
+    def sample(self, generation: int, setup: Setup, reading: Reading | None = None) -> Orders:
+        """The newest rows of a generation, at least `SAMPLE_ROWS` if it has that many, read by any settings.
+
+        Args:
+            generation: The generation.
+            setup: The settings of the table.
+            reading: What its columns mean; None: the data of these rows decides.
+
+        Raises:
+            UnknownGeneration: The generation is not kept.
+        """
+        key = (generation, setup.model_dump_json(), reading.model_dump_json() if reading else "")
         with self._lock:
-            orders = self._samples.pop(key, None) or self._read(self._newest_rows(generation), setup)
+            orders = self._samples.pop(key, None) or self._read(self._newest_rows(generation), setup, None, reading)
             self._samples[key] = orders
             while len(self._samples) > MAX_SAMPLES:
                 del self._samples[next(iter(self._samples))]

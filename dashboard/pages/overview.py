@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import NoReturn, cast
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from cache.analytics.dimensions import DIMENSIONS, PRODUCT
 from cache.analytics.metrics import METRICS, Metric
 from cache.analytics.periods import Span, Unit
 from cache.analytics.products import Product, product_page
 from cache.analytics.steps import STEPS, Bucket, buckets, default_step, sparkline_step, step_choices
+from cache.errors import CacheError
 from cache.table_setup import NO_SETUP
 from dashboard import data, frame
-from dashboard.components import charts
+from dashboard.components import charts, open_questions
 from dashboard.components.blocks import breakdown, card, summary
 from dashboard.components.cards import Sparkline, cards
 from dashboard.components.table import Cell, Column, Line, table
@@ -49,7 +52,7 @@ def overview(session: Session) -> None:
     if selection is None:
         return
     _point_to_settings(session, selection)
-    _questions(session, selection)
+    questions = _questions(session, selection)
     _cards("Main figures", _MAIN, selection)
     _cards("Further figures", _FURTHER, selection)
     if not selection.figures().found:
@@ -58,6 +61,8 @@ def overview(session: Session) -> None:
         _over_time(session, selection, selection.span)
     _breakdowns(session, selection)
     frame.foot(selection)
+    if questions:  # at last, since it reads the table once for each answer
+        _answers(session, selection, questions)
 
 
 def _point_to_settings(session: Session, selection: Selection) -> None:
@@ -69,13 +74,26 @@ def _point_to_settings(session: Session, selection: Selection) -> None:
             session.navigator.link("set-up", "Open Settings")
 
 
-def _questions(session: Session, selection: Selection) -> None:
-    """Draws what the reading of the table leaves open, for those who can answer it."""
-    open_questions = reading_text.questions(selection.orders.reading)
-    if open_questions and session.visitor.may("change_settings"):
-        with st.container(border=True, horizontal=True, vertical_alignment="center", key="open_questions"):
-            st.markdown(f"**Figures are not confirmed.** {' '.join(open_questions)}")
-            session.navigator.link("set-up", "Answer in Settings")
+def _questions(session: Session, selection: Selection) -> DeltaGenerator | None:
+    """Draws what the reading of the table leaves open, for those who can answer it.
+
+    Returns:
+        The place of the text, which `_answers` replaces; None where nothing is drawn.
+    """
+    sentences = reading_text.questions(selection.orders.reading)
+    if not sentences or not session.visitor.may("change_settings"):
+        return None
+    with st.container(border=True, key="open_questions"):
+        place = st.empty()
+        place.markdown(f"**Figures are not confirmed.** {' '.join(sentences)}")
+        session.navigator.link("set-up", "Answer in Settings")
+    return place
+
+
+def _answers(session: Session, selection: Selection, place: DeltaGenerator) -> None:
+    """Adds to the open questions what each answer gives."""
+    with suppress(CacheError):  # the questions stay as they are
+        place.markdown(open_questions.summary(session, selection.orders))
 
 
 def _cards(label: str, names: tuple[str, ...], selection: Selection) -> None:

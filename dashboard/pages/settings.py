@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -13,6 +13,7 @@ from cache.analytics.orders import Orders
 from cache.errors import CacheError
 from cache.interpretation.chosen_reading import forget_reading
 from cache.query.filters import Condition
+from cache.reading import Question
 from cache.roles import ROLES, recognise_roles, role_groups
 from cache.schema import Column as SourceColumn
 from cache.storage.documents import SETUP
@@ -21,8 +22,10 @@ from dashboard import data, frame
 from dashboard.components import order_cells
 from dashboard.components.blocks import card
 from dashboard.components.cards import cards
+from dashboard.components.open_questions import open_question
 from dashboard.components.order_cells import NOTHING
 from dashboard.components.table import Cell, Column, Line, table
+from dashboard.question_options import FIELDS, text_dates
 from dashboard.session import Session
 from dashboard.text import formatting, readings
 
@@ -30,7 +33,6 @@ SAMPLED_ROWS = 50  # that example values are taken from
 MAX_EXAMPLES = 3  # different values of a column
 MAX_EXAMPLE_LENGTH = 40
 _RECOGNISED, _NONE = "recognised", ""  # choices for a role beside the columns
-_TAXES: Mapping[bool | None, str] = {None: "Not set", True: "Prices include tax", False: "Prices exclude tax"}
 _PREVIEWED = ("total_sales", "orders", "average_order_value", "returning_customer_rate")
 
 
@@ -112,10 +114,10 @@ def _shop(session: Session, orders: Orders) -> None:
             if "taxes_included" not in orders.roles:
                 _select(
                     "Tax",
-                    _key("taxes"),
-                    list(_TAXES),
+                    _key("taxes_included"),
+                    [None, *readings.TAXES],
                     setup.taxes_included,
-                    lambda included: _TAXES[included],
+                    lambda included: "Not set" if included is None else readings.TAXES[included],
                     "Shopify stores this with each order. Your table has no column for it.",
                 )
 
@@ -125,10 +127,8 @@ def _reading(session: Session, orders: Orders) -> None:
     reading, setup = orders.reading, orders.setup
     with st.container(border=True):
         st.header("How the table is read", anchor=False)
-        for sentence in readings.questions(reading):
-            st.warning(formatting.plain(sentence), icon=":material/help:")
-        if "changed" in reading.questions:
-            st.button("Read the table anew", key="read_anew", on_click=forget_reading, args=(session.cache,))
+        for question in reading.questions:
+            _question(session, orders, question)
         evidence = [*readings.evidence(reading, orders.roles), *readings.unread(orders)]
         lines = [Line([label, text]) for label, text in evidence]
         table("How the table is read", [Column(""), Column("")], lines, key="reading", headed=False)
@@ -141,12 +141,12 @@ def _reading(session: Session, orders: Orders) -> None:
                 lambda grain: readings.GRAINS[grain] if grain else "Decided by the data",
                 "",
             )
-            if _text_dates(orders):
+            if text_dates(orders):
                 _select(
                     "Order of day and month",
                     _key("instants"),
                     [None, *readings.DATE_ORDERS],
-                    next(iter(setup.instants.values()), None),
+                    _answer(setup, "instants"),
                     lambda style: readings.DATE_ORDERS[style] if style else "Decided by the data",
                     "For dates such as 04/05/2025.",
                 )
@@ -155,11 +155,28 @@ def _reading(session: Session, orders: Orders) -> None:
                     "Decimal mark of amounts",
                     _key("amounts"),
                     [None, *readings.MARKS],
-                    next(iter(setup.amounts.values()), None),
+                    _answer(setup, "amounts"),
                     lambda style: readings.MARKS[style] if style else "Decided by the data",
                     "For amounts that are stored as text.",
                 )
         _counted(orders)
+
+
+def _question(session: Session, orders: Orders, question: Question) -> None:
+    """Draws an open question. Its answer is chosen by a click, and counts once it is saved."""
+    if question not in FIELDS:
+        open_question(session, orders, question)
+        st.button("Read the table anew", key="read_anew", on_click=forget_reading, args=(session.cache,))
+        return
+    key = _key(FIELDS[question])
+    chosen = st.session_state.get(key, _answer(orders.setup, FIELDS[question]))
+    open_question(session, orders, question, chosen, lambda value: st.session_state.update({key: value}))
+
+
+def _answer(setup: Setup, field: str) -> Any:
+    """The value of a field as its widget has it. Columns are answered together."""
+    value = getattr(setup, field)
+    return next(iter(value.values()), None) if isinstance(value, dict) else value
 
 
 def _counted(orders: Orders) -> None:
@@ -167,14 +184,9 @@ def _counted(orders: Orders) -> None:
     known = [why for why, (_, roles) in readings.NO_ORDERS.items() if orders.roles.keys() & set(roles)]
     if known:
         with st.container(horizontal=True, key="counted"):
-            st.markdown("Count as orders:", width="content")
+            st.caption("Count as orders:", width="content")
             for why in known:
                 st.checkbox(readings.NO_ORDERS[why][0], why in orders.setup.counted, key=_key(f"counted {why}"))
-
-
-def _text_dates(orders: Orders) -> list[str]:
-    """Columns of dates whose day and month could be read in two ways."""
-    return [name for name, style in orders.reading.instants.items() if style in readings.DATE_ORDERS]
 
 
 def _roles(orders: Orders) -> None:
@@ -220,9 +232,9 @@ def _draft(orders: Orders) -> Setup:
         timezone=st.session_state[_key("timezone")] or None,
         source_timezone=st.session_state[_key("source_timezone")] or None,
         currency=st.session_state[_key("currency")] or None,
-        taxes_included=st.session_state.get(_key("taxes"), orders.setup.taxes_included),
+        taxes_included=st.session_state.get(_key("taxes_included"), orders.setup.taxes_included),
         grain=st.session_state[_key("grain")],
-        instants=dict.fromkeys(_text_dates(orders), instants) if instants else {},
+        instants=dict.fromkeys(text_dates(orders), instants) if instants else {},
         amounts=dict.fromkeys(orders.reading.amounts, amounts) if amounts else {},
         counted=tuple(
             why
@@ -279,10 +291,10 @@ def _save(session: Session, setup: Setup) -> None:
     st.session_state[_key("timezone")] = setup.timezone or ""
     st.session_state[_key("source_timezone")] = setup.source_timezone or ""
     st.session_state[_key("currency")] = setup.currency or ""
-    st.session_state[_key("taxes")] = setup.taxes_included
+    st.session_state[_key("taxes_included")] = setup.taxes_included
     st.session_state[_key("grain")] = setup.grain
-    st.session_state[_key("instants")] = next(iter(setup.instants.values()), None)
-    st.session_state[_key("amounts")] = next(iter(setup.amounts.values()), None)
+    st.session_state[_key("instants")] = _answer(setup, "instants")
+    st.session_state[_key("amounts")] = _answer(setup, "amounts")
     for why in readings.NO_ORDERS:
         st.session_state[_key(f"counted {why}")] = why in setup.counted
 

@@ -23,6 +23,7 @@ NO_ORDERS: Mapping[NoOrder, tuple[str, tuple[str, ...]]] = {
     "draft": ("Open drafts", ("order_status", "draft_status")),
 }
 """Rows that are no orders, and the roles whose columns say so."""
+TAXES: Mapping[bool, str] = {True: "Prices include tax", False: "Prices exclude tax"}
 _INSTANTS: Mapping[InstantStyle, str] = {
     "iso": "year first, as 2025-12-31",
     "day_first": "day before month, as 31/12/2025",
