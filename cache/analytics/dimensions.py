@@ -55,7 +55,7 @@ DIMENSIONS: Mapping[DimensionId, Dimension] = {
 
 FILTERS: Mapping[FilterId, Dimension] = {
     **{name: dimension for name, dimension in DIMENSIONS.items() if name != "currency"},
-    REFUNDED: Dimension("Refunds", "refunds", "returns"),
+    REFUNDED: Dimension("Refunded", "refunds", "returns"),
     PRODUCT: Dimension("Product", "product", "products"),
 }
 """What people filter by. A filter on products selects the orders with such a line item."""

@@ -15,7 +15,7 @@ _WRITE: Mapping[FilterId, Callable[[Orders, str], str]] = {
     "channel": lambda _, code: formatting.channel(code),
     "country": lambda orders, code: orders.countries.get(code, code) or "No address",
     "discount": lambda _, code: code or "No discount code",
-    "refunded": lambda _, code: {"yes": "Refunded", "no": "Not refunded"}.get(code, code),
+    "refunded": lambda _, code: {"yes": "Yes", "no": "No"}.get(code, code),
     "product": lambda orders, code: data.product_titles(orders).get(code) or data.product_title(orders, code),
 }
 
