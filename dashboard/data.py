@@ -15,11 +15,13 @@ from cache.analytics import products, rankings
 from cache.analytics.dimensions import PRODUCT, DimensionId, FilterId
 from cache.analytics.events import Event, EventDay, FigureEvents, Side
 from cache.analytics.figures import Figures, Group, Returns
+from cache.analytics.marks import Mark
 from cache.analytics.order_lookup import Page
 from cache.analytics.orders import Orders
 from cache.analytics.periods import Span, Unit
 from cache.analytics.rankings import Cohort, Customer
 from cache.analytics.values import or_zero
+from cache.check_report import CheckId
 from cache.query.filters import Condition
 
 Conditions = tuple[Condition, ...]
@@ -72,6 +74,12 @@ def figures(
 ) -> Figures:
     """Figures of a period (`Orders.figures`)."""
     return orders.figures(span, conditions, returns, units)
+
+
+@st.cache_data(max_entries=500, show_spinner=False, hash_funcs=_HASH)
+def marks(orders: Orders, span: Span | None, conditions: Conditions) -> dict[CheckId, Mark]:
+    """The checks that orders of a period fail (`Orders.marks`)."""
+    return orders.marks(span, conditions)
 
 
 @st.cache_data(max_entries=500, show_spinner=False, hash_funcs=_HASH)
@@ -148,9 +156,10 @@ def page(
     limit: int,
     offset: int,
     masked: frozenset[str],
+    failing: CheckId | None = None,
 ) -> Page:
     """A page of orders (`Orders.page`)."""
-    return orders.page(span, conditions, search, limit, offset, masked)
+    return orders.page(span, conditions, search, limit, offset, masked, failing)
 
 
 @st.cache_data(max_entries=20, show_spinner=False, hash_funcs=_HASH)

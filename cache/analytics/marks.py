@@ -50,9 +50,6 @@ def marks(
 ) -> dict[CheckId, Mark]:
     """The checks that orders of a selection fail.
 
-    An order whose date is missing or wrong may belong to any period, and one without a currency to any currency. So
-    they count in all of them. A refund that is missing may be of any day after the order.
-
     Args:
         facts: The tables.
         span: The period; None for all time.
@@ -63,24 +60,13 @@ def marks(
     Raises:
         BadFilter: A condition does not fit.
     """
-    own = [condition for condition in conditions if condition.column != "currency"]
-    currency = [condition for condition in conditions if condition.column == "currency"]
-    clause, parameters = order_filter(None, own, facts.lines)
-    if currency:
-        in_currency, values = order_filter(None, currency, facts.lines)
-        clause += f" AND ({in_currency} OR NOT regexp_full_match(o.currency, '[A-Z]{{3}}'))"
-        parameters = [*parameters, *values]
-    if span:
-        refunded = f"SELECT r.key FROM {facts.reversals} AS r WHERE r.local >= ? AND r.local < ?"
-        inside = f"(o.local >= ? AND o.local < ?) OR (o.local < ? AND refunds_off > 0) OR o.key IN ({refunded})"
-        clause += f" AND (o.local IS NULL OR failing & {bit('dates')} <> 0 OR {inside})"
-        parameters = [*parameters, *span, span.end, *span]
+    clause, parameters = failing_filter(span, conditions, facts.lines, facts.reversals)
     counts = ", ".join(
         f"count(*) FILTER (failing & {bit(name)} <> 0) AS {name}, "
         f"sum({_DIFFERENCES[name]}) FILTER (failing & {bit(name)} <> 0) AS {name}_difference"
         for name in ORDER_CHECKS
     )
-    sql = f"SELECT {counts} FROM {facts.orders} AS o WHERE failing <> 0 AND {clause}"
+    sql = f"SELECT {counts} FROM {facts.orders} AS o WHERE {clause}"
     row = facts.dictionaries(sql, parameters)[0]
     found: dict[CheckId, Mark] = {}
     for name in ORDER_CHECKS:
@@ -92,6 +78,43 @@ def marks(
         orders = sum(each.orders for each in days)
         found["volume"] = Mark("volume", orders, None, _volume_sentence(days), CHECKS["volume"].figures)
     return found
+
+
+def failing_filter(
+    span: Span | None, conditions: Sequence[Condition], lines: str, reversals: str, check: CheckId | None = None
+) -> tuple[str, list[object]]:
+    """SQL that selects the orders that fail a check, and that figures of a selection may depend on.
+
+    An order whose date is missing or wrong may belong to any period, and one without a currency to any currency. So
+    they count in all of them. A refund that is missing may be of any day after the order.
+
+    Args:
+        span: The period; None for all time.
+        conditions: Conditions on dimensions and products.
+        lines: SQL name of the line items.
+        reversals: SQL name of the reversals.
+        check: The check; None: any of them. `volume` is no check of orders, and selects none.
+
+    Returns:
+        A condition on a table of facts `o`, and its parameters.
+
+    Raises:
+        BadFilter: A condition does not fit.
+    """
+    own = [condition for condition in conditions if condition.column != "currency"]
+    currency = [condition for condition in conditions if condition.column == "currency"]
+    clause, parameters = order_filter(None, own, lines)
+    if currency:
+        in_currency, values = order_filter(None, currency, lines)
+        clause += f" AND ({in_currency} OR NOT regexp_full_match(o.currency, '[A-Z]{{3}}'))"
+        parameters = [*parameters, *values]
+    if span:
+        refunded = f"SELECT r.key FROM {reversals} AS r WHERE r.local >= ? AND r.local < ?"
+        inside = f"(o.local >= ? AND o.local < ?) OR (o.local < ? AND refunds_off > 0) OR o.key IN ({refunded})"
+        clause += f" AND (o.local IS NULL OR failing & {bit('dates')} <> 0 OR {inside})"
+        parameters = [*parameters, *span, span.end, *span]
+    bits = sum(bit(name) for name in ORDER_CHECKS if check in (None, name))
+    return f"failing & {bits} <> 0 AND {clause}", parameters
 
 
 def mark_of(metric: str, found: Mapping[CheckId, Mark]) -> Mark | None:

@@ -18,7 +18,7 @@ from cache.analytics.dimensions import PRODUCT_SQL, DimensionId, OrderFilterId, 
 from cache.analytics.exchange_rates import ExchangeRates
 from cache.analytics.fact_tables import AMOUNTS, FactTables
 from cache.analytics.figures import Figures, Group, Returns, Source, add_sums, from_sums, select_sums
-from cache.analytics.marks import Mark, marks
+from cache.analytics.marks import Mark, failing_filter, marks
 from cache.analytics.order_lookup import OrderLookup, Page, Row
 from cache.analytics.periods import Span, Unit
 from cache.check_report import CheckId
@@ -313,6 +313,7 @@ class Orders:
         limit: int = 50,
         offset: int = 0,
         masked: Collection[str] = (),
+        failing: CheckId | None = None,
     ) -> Page:
         """Orders, newest first.
 
@@ -323,11 +324,16 @@ class Orders:
             limit: How many orders.
             offset: How many orders to skip.
             masked: Columns that show a mask and are not searched.
+            failing: A check of orders: only those that fail it, as many as its mark of this selection says.
 
         Raises:
             BadFilter: A condition does not fit.
         """
-        return self.lookup.page(*self.order_filter(span, conditions), search, limit, offset, masked)
+        if failing:
+            selected = failing_filter(span, conditions, self.facts.lines, self.facts.reversals, failing)
+        else:
+            selected = self.order_filter(span, conditions)
+        return self.lookup.page(*selected, search, limit, offset, masked)
 
     def order(self, key: str, masked: Collection[str] = ()) -> Row | None:
         """One row of the source by the text of its key; None where there is no such order."""

@@ -12,11 +12,14 @@ from pydantic import BaseModel
 
 from cache.analytics.dimensions import REFUNDED, order_filter
 from cache.analytics.fact_tables import KEY
+from cache.analytics.marks import failing_filter
 from cache.analytics.order_lookup import any_of, line_search_conditions, search_conditions
 from cache.analytics.periods import Span
+from cache.check_report import CheckId
+from cache.interpretation.check_sql import CheckSql, failing_across_orders
 from cache.interpretation.grouping import grouped, order_key
 from cache.interpretation.list_sql import NO_LINES, ListSql
-from cache.interpretation.money_sql import MoneySql, refunded
+from cache.interpretation.money_sql import MoneySql, refunded, reversals
 from cache.interpretation.role_sql import RoleSql
 from cache.interpretation.source_rows import union
 from cache.query.filters import Condition
@@ -36,6 +39,7 @@ class OrderSelection(BaseModel, frozen=True):
         search: Text to search orders for.
         masked: Columns that are not searched, since they are hidden.
         cancelled_orders: The setting CANCELLED_ORDERS.
+        failing: A check of orders: only those that fail it; None: all.
     """
 
     timezone: str
@@ -44,6 +48,7 @@ class OrderSelection(BaseModel, frozen=True):
     search: str = ""
     masked: frozenset[str] = frozenset()
     cancelled_orders: CancelledOrders = "reversed"
+    failing: CheckId | None = None
 
     def row_numbers(
         self, database: duckdb.DuckDBPyConnection, snapshot: Snapshot, setup: Setup, reading: Reading
@@ -65,17 +70,28 @@ class OrderSelection(BaseModel, frozen=True):
         roles = RoleSql(snapshot.columns, reading, timezone, source_timezone, synced_timezone, self.cancelled_orders)
         source = _numbered(snapshot, roles)
         orders = _orders(roles, snapshot, source)
-        matching, search_parameters = self._searched(orders, roles)
+        searched, search_parameters = self._searched(orders, roles)
         sold = f"SELECT {KEY} AS key, unnest({orders.lines}) AS l FROM orders"
         sold = f"(SELECT key, l.sku AS sku, l.title AS title FROM ({sold}) WHERE l.quantity IS NOT NULL)"
-        clause, parameters = order_filter(Span(*self.span) if self.span else None, self.conditions, sold)
-        parts = MoneySql(roles).parts("SELECT 0 AS segment, * FROM orders", KEY)
-        facts = f"SELECT *, {refunded(parts)} AS {REFUNDED} FROM ({parts}) WHERE why IS NULL"
+        parts = f"({MoneySql(roles).parts('SELECT 0 AS segment, * FROM orders', KEY)})"
+        facts = f"SELECT *, {refunded(parts)} AS {REFUNDED} FROM {parts} WHERE why IS NULL"
+        span = Span(*self.span) if self.span else None
+        if self.failing is None:
+            read = searched
+            clause, parameters = order_filter(span, self.conditions, sold)
+            parameters = [*search_parameters, *parameters]
+        else:  # some checks compare an order with all others, so the search comes last
+            read = orders.sql
+            reversed_sales = f"({reversals(f'SELECT * FROM {parts} WHERE why IS NULL')})"
+            clause, parameters = failing_filter(span, self.conditions, sold, reversed_sales, self.failing)
+            clause += f" AND key IN (SELECT {KEY} FROM ({searched}))"
+            parameters = [*parameters, *search_parameters]
+            facts = _checked(facts, roles, snapshot.manifest.as_of)
         sql = (
-            f"WITH orders AS NOT MATERIALIZED ({matching}) SELECT {_NUMBER} FROM ({source}) "
+            f"WITH orders AS NOT MATERIALIZED ({read}) SELECT {_NUMBER} FROM ({source}) "
             f"WHERE {orders.key} IN (SELECT key FROM ({facts}) AS o WHERE {clause}) ORDER BY 1"
         )
-        table = database.sql(sql, params=[*search_parameters, *parameters]).to_arrow_table()
+        table = database.sql(sql, params=parameters).to_arrow_table()
         numbers: npt.NDArray[np.int64] = table.column(0).to_numpy()
         return numbers
 
@@ -117,6 +133,17 @@ def _numbered(snapshot: Snapshot, roles: RoleSql) -> str:
         selects.append(roles.source.rows(path, f"row_number() OVER () + {first - 1} AS {_NUMBER}"))
         first += segment.rows
     return union(selects) or roles.source.none(f"0 AS {_NUMBER}")
+
+
+def _checked(facts: str, roles: RoleSql, as_of: datetime) -> str:
+    """SQL of facts with the columns of the checks, as `FactTables` has them."""
+    columns = ", ".join(f"{sql} AS {name}" for name, sql in CheckSql(roles).columns().items())
+    across = failing_across_orders("staged", as_of, roles.backdated)
+    return (
+        f"WITH staged AS MATERIALIZED (SELECT * EXCLUDE (items, refs), {columns} FROM ({facts})) "
+        "SELECT staged.*, (failed | coalesce(bits, 0))::UTINYINT AS failing "
+        f"FROM staged LEFT JOIN ({across}) USING (key)"
+    )
 
 
 def _orders(roles: RoleSql, snapshot: Snapshot, source: str) -> _Orders:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from cache.analytics.orders import Orders
 from cache.analytics.periods import Span
+from cache.check_report import CheckId
 from cache.export.order_selection import OrderSelection
 from dashboard.data import Conditions
 from dashboard.session import Session
@@ -21,7 +22,12 @@ _FORMATS: tuple[tuple[Format, str, str], ...] = (
 
 
 def download_button(
-    session: Session, orders: Orders, span: Span | None, conditions: Conditions, search: str = ""
+    session: Session,
+    orders: Orders,
+    span: Span | None,
+    conditions: Conditions,
+    search: str = "",
+    failing: CheckId | None = None,
 ) -> None:
     """Draws a button with links to files of these orders, with all columns of the table.
 
@@ -31,6 +37,7 @@ def download_button(
         span: The period; None for all time.
         conditions: The filters.
         search: The search; "" for none.
+        failing: A check: only orders that fail it.
     """
     masked = session.visitor.masked_columns(orders)
     timezone = session.settings.shop_timezone
@@ -39,6 +46,7 @@ def download_button(
         span=span,
         conditions=conditions,
         search=search,
+        failing=failing,
         masked=masked,
         cancelled_orders=orders.cancelled_orders,
     )

@@ -9,10 +9,11 @@ import streamlit as st
 
 from cache.analytics.order_lookup import ROW_KEY, Page, Row
 from cache.analytics.orders import Orders
+from cache.check_report import CHECKS, ORDER_CHECKS, CheckId
 from dashboard import data
 from dashboard.components import order_cells
 from dashboard.components.export_links import download_button
-from dashboard.components.listing import page_choice, page_number, search_box
+from dashboard.components.listing import PAGE, page_choice, page_number, search_box
 from dashboard.components.order_cells import NOTHING
 from dashboard.components.order_drawer import ORDER, order_in_address
 from dashboard.components.table import Cell, Column, Line, table
@@ -22,7 +23,7 @@ from dashboard.text import formatting
 from dashboard.view_address import set_parameter
 
 PAGE_ROWS = 50
-COLUMNS = "column"  # parameter of the address
+COLUMNS, CHECK = "column", "check"  # parameters of the address
 
 
 @st.fragment
@@ -30,17 +31,34 @@ def orders_table(session: Session, selection: Selection) -> None:
     """Draws the orders of a selection. A picked one opens in a drawer."""
     orders = selection.orders
     masked = session.visitor.masked_columns(orders)
+    failing = next((name for name in ORDER_CHECKS if name == st.query_params.get(CHECK)), None)
     with st.container(border=True):
+        if failing:
+            _failed_check(failing)
         columns = _columns(orders)
         with st.container(horizontal=True, vertical_alignment="center", key="orders_head"):
             search = search_box("Search", "Order, customer, product")
             _column_choice(orders, columns)
-            download_button(session, orders, selection.span, selection.conditions, search)
+            download_button(session, orders, selection.span, selection.conditions, search, failing)
         number = page_number()
         offset = (number - 1) * PAGE_ROWS
-        page = data.page(orders, selection.span, selection.conditions, search, PAGE_ROWS, offset, masked)
+        page = data.page(orders, selection.span, selection.conditions, search, PAGE_ROWS, offset, masked, failing)
         _page(orders, page, number, search, columns)
     order_in_address(orders, masked)
+
+
+def _failed_check(check: CheckId) -> None:
+    """Draws which check the listed orders fail, and a button that lists all orders again."""
+
+    def clear() -> None:
+        set_parameter(CHECK, "")
+        set_parameter(PAGE, "")
+
+    with st.container(horizontal=True, vertical_alignment="center", key="failed_check"):
+        about = CHECKS[check]
+        text = formatting.plain(f"These orders {about.trouble}. {about.rule}")
+        st.markdown(f"**Check failed: {about.title}.** {text}", width="stretch")
+        st.button("All orders", icon=":material/close:", type="tertiary", key="clear_check", on_click=clear)
 
 
 def _page(orders: Orders, page: Page, number: int, search: str, columns: dict[str, _OrderColumn]) -> None:
