@@ -11,7 +11,6 @@ import copy
 import itertools
 import threading
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from tempfile import gettempdir
 from types import MappingProxyType
 from typing import Any
@@ -23,17 +22,15 @@ from cache.analytics.conversion import ConvertedTables
 from cache.analytics.dimensions import REFUNDED
 from cache.analytics.exchange_rates import ExchangeRates
 from cache.interpretation.check_sql import DIFFERENCES, CheckSql, failing_across_orders
-from cache.interpretation.grouping import grouped
-from cache.interpretation.money_sql import REVERSED_AMOUNTS, MoneySql, refunded, reversals
+from cache.interpretation.money_sql import REVERSED_AMOUNTS, refunded, reversals
+from cache.interpretation.order_rows import OrderRows
 from cache.interpretation.role_sql import RoleSql
-from cache.interpretation.source_rows import union
+from cache.interpretation.source_rows import parquet
 from cache.interpretation.text_values import AMOUNT
 from cache.interpretation.unread_values import count_unread
 from cache.sql import literal
 from cache.storage.snapshot import PARQUET, Snapshot
 
-KEY = "order_key"
-"""The name, beside the columns of the source (`c0`, `c1`, …), of what identifies an order."""
 AMOUNTS = ("gross", "discounts", "shipping", "tax", "duties", "fees", "tips", "gift_cards", "charged")
 """The amounts of an order as placed, all without tax but `charged`: its total, without the gift cards in it."""
 MEMORY_LIMIT = "192MB"
@@ -60,6 +57,7 @@ class FactTables:
         unread: SQL name of the table of values that cannot be read: segment, role, filled (orders with a value), unread
             (orders with one that cannot be read), keys (of some of these).
         rows: SQL name of the view of the source, one row an order, with its key as `KEY`.
+        key_columns: As of `OrderRows`.
         without_rate: Currency -> number of its orders that were left out of converted tables; the most frequent first.
     """
 
@@ -73,6 +71,8 @@ class FactTables:
         """
         self._roles = roles
         self._snapshot = snapshot
+        self._order_rows = OrderRows(snapshot.manifest.key, roles)
+        self.key_columns = self._order_rows.key_columns
         self._shared: _Shared = before._shared if before else _Shared()
         name = self._shared.next_name()
         self.rows = f"rows_{name}"
@@ -83,7 +83,7 @@ class FactTables:
         self._segment_numbers: set[int] = set()
         self._converted: dict[ExchangeRates, ConvertedTables] = {}
         self._converting = threading.Lock()
-        self._load(before if self._key_column else None)
+        self._load(before if self._order_rows.movable else None)
 
     def query(
         self, sql: str, parameters: Sequence[object] = (), tables: Mapping[str, pa.Table] = MappingProxyType({})
@@ -136,35 +136,28 @@ class FactTables:
         tables.without_rate = views.without_rate
         return tables
 
-    @property
-    def key_columns(self) -> tuple[str, ...]:
-        """Names of the columns that the key of an order comes from; none: it is its place in the files."""
-        if self._grouped:
-            return tuple(self._roles.reading.identity)
-        key = self._snapshot.manifest.key
-        return tuple(key) if len(key) == 1 else ()
-
     # -- making the tables
 
     def _load(self, before: FactTables | None) -> None:
         segments = self._snapshot.manifest.segments
         numbers = [self._shared.number(segment.id) for segment in segments]
-        paths = dict(zip(numbers, self._snapshot.paths(PARQUET), strict=True))
-        self.query(f"CREATE VIEW {self.rows} AS {self._source(paths)}")
+        files = dict(zip(numbers, map(parquet, self._snapshot.paths(PARQUET)), strict=True))
+        parts = self._order_rows.parts
+        self.query(f"CREATE VIEW {self.rows} AS {self._order_rows.source(files)}")
         kept = set(numbers) & before._segment_numbers if before else set()
         self._segment_numbers = set(numbers)
         staged = f"facts.staged_{self._shared.next_name()}"
         batch = f"batch_{self._shared.next_name()}"
-        self.query(f"CREATE TABLE {batch} AS {self._parts({})}")
+        self.query(f"CREATE TABLE {batch} AS {parts({})}")
         for table, select in self._selects(staged, f"FROM {batch}").items():
             self.query(f"CREATE TABLE {table} AS {select}")
         self.query(f"DROP TABLE {batch}")
         if before and kept:
             self._take_over(before, kept, staged)
         new = [number for number in numbers if number not in kept]
-        step = len(new) if self._grouped else SEGMENTS_AT_ONCE
+        step = len(new) if self._order_rows.grouped else SEGMENTS_AT_ONCE
         for first in range(0, len(new), step or 1):
-            self.query(f"CREATE TABLE {batch} AS {self._parts({n: paths[n] for n in new[first : first + step]})}")
+            self.query(f"CREATE TABLE {batch} AS {parts({n: files[n] for n in new[first : first + step]})}")
             for table, select in self._selects(staged, f"FROM {batch}").items():
                 self.query(f"INSERT INTO {table} {select}")
             self.query(f"DROP TABLE {batch}")
@@ -211,26 +204,6 @@ class FactTables:
         count, days = self.query(sql)[0]
         return max(days, 1) if "refunds" in self._roles.roles and count >= MIN_RETURNS else USUAL_DAYS_OF_RETURNS
 
-    def _source(self, paths: Mapping[int, Path]) -> str:
-        """SQL of the source, one row an order, with its key and the number of its segment.
-
-        Args:
-            paths: Number of a segment -> its Parquet file; none for the columns without rows.
-        """
-        source = self._roles.source
-        if self._grouped:
-            rows = union(source.rows(path) for path in paths.values()) or source.none()
-            return f"SELECT *, 0 AS segment FROM ({grouped(rows, self._roles, KEY)})"
-        selects = [
-            source.rows(path, f"{self._key_column or _place(number)} AS {KEY}", f"{number} AS segment")
-            for number, path in paths.items()
-        ]
-        return union(selects) or source.none(f"{self._key_column or '0::BIGINT'} AS {KEY}", "0 AS segment")
-
-    def _parts(self, paths: Mapping[int, Path]) -> str:
-        """SQL of the parts of the orders in some segments, as of `MoneySql.parts`."""
-        return MoneySql(self._roles).parts(self._source(paths), KEY)
-
     def _selects(self, staged: str, parts: str) -> dict[str, str]:
         """Table -> the SELECT that fills it out of the parts of orders."""
         rows = f"SELECT * FROM ({parts}) WHERE why IS NULL"
@@ -249,24 +222,6 @@ class FactTables:
             self.left_out: f"SELECT key, segment, why FROM ({parts}) WHERE why IS NOT NULL",
             self.unread: count_unread(self._roles, parts),
         }
-
-    @property
-    def _grouped(self) -> bool:
-        """Whether several rows of the source may belong to one order."""
-        return self._roles.reading.grain != "order"
-
-    @property
-    def _key_column(self) -> str | None:
-        """SQL of the column that identifies an order, where each row is one.
-
-        Without it the key is the order's place, and no row is taken over.
-        """
-        return None if self._grouped or not self.key_columns else self._roles.source.sql(self.key_columns[0])
-
-
-def _place(segment: int) -> str:
-    """SQL of the place of a row in its segment: what identifies a row of a table without a key."""
-    return f"({segment}::BIGINT << 32) + row_number() OVER ()"
 
 
 class _Shared:

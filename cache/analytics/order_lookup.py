@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from cache.access.masking import MASK, mask_of
-from cache.analytics.fact_tables import KEY, FactTables
+from cache.analytics.fact_tables import FactTables
+from cache.interpretation.order_rows import KEY
 from cache.interpretation.role_sql import RoleSql
 from cache.schema import Column
 from cache.sql import literal, quoted

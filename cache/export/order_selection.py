@@ -11,7 +11,6 @@ import numpy.typing as npt
 from pydantic import BaseModel
 
 from cache.analytics.dimensions import REFUNDED, order_filter
-from cache.analytics.fact_tables import KEY
 from cache.analytics.marks import failing_filter
 from cache.analytics.order_lookup import any_of, line_search_conditions, search_conditions
 from cache.analytics.periods import Span
@@ -20,8 +19,9 @@ from cache.interpretation.check_sql import CheckSql, failing_across_orders
 from cache.interpretation.grouping import grouped, order_key
 from cache.interpretation.list_sql import NO_LINES, ListSql
 from cache.interpretation.money_sql import MoneySql, refunded, reversals
+from cache.interpretation.order_rows import KEY
 from cache.interpretation.role_sql import RoleSql
-from cache.interpretation.source_rows import union
+from cache.interpretation.source_rows import parquet, union
 from cache.query.filters import Condition
 from cache.reading import Reading
 from cache.settings import CancelledOrders
@@ -130,7 +130,7 @@ def _numbered(snapshot: Snapshot, roles: RoleSql) -> str:
     selects = []
     first = 0
     for segment, path in zip(snapshot.manifest.segments, snapshot.paths(PARQUET), strict=True):
-        selects.append(roles.source.rows(path, f"row_number() OVER () + {first - 1} AS {_NUMBER}"))
+        selects.append(roles.source.rows(parquet(path), f"row_number() OVER () + {first - 1} AS {_NUMBER}"))
         first += segment.rows
     return union(selects) or roles.source.none(f"0 AS {_NUMBER}")
 

@@ -44,20 +44,25 @@ class SourceColumns:
         """The name of a column in SQL."""
         return self._names[column]
 
-    def rows(self, path: Path, *values: str) -> str:
-        """SQL of the rows of one file.
+    def rows(self, relation: str, *values: str) -> str:
+        """SQL of the rows of a file or a table.
 
         Args:
-            path: A Parquet file.
+            relation: SQL of it, such as `parquet(path)`. Its columns are those of the source, in their order.
             values: Further values of each row, as SQL with names.
         """
         selected = ", ".join(("*", *values))
-        return f"SELECT {selected} FROM read_parquet({literal(str(path))}) AS source({', '.join(self.names)})"
+        return f"SELECT {selected} FROM {relation} AS source({', '.join(self.names)})"
 
     def none(self, *values: str) -> str:
         """SQL of no rows, with the same columns."""
         columns = (f"NULL::{_sql_type(c)} AS {name}" for c, name in zip(self.columns, self.names, strict=True))
         return f"SELECT {', '.join((*columns, *values))} WHERE false"
+
+
+def parquet(path: Path) -> str:
+    """SQL of the rows of a Parquet file."""
+    return f"read_parquet({literal(str(path))})"
 
 
 def union(selects: Iterable[str]) -> str:

@@ -1,0 +1,63 @@
+"""The rows of a generation as SQL: one row an order, with what identifies it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cache.interpretation.grouping import grouped
+from cache.interpretation.money_sql import MoneySql
+from cache.interpretation.role_sql import RoleSql
+from cache.interpretation.source_rows import union
+
+KEY = "order_key"
+"""The name, beside the columns of the source (`c0`, `c1`, …), of what identifies an order."""
+
+
+class OrderRows:
+    """SQL of the orders of a table.
+
+    Attributes:
+        key_columns: Names of the columns that the key of an order comes from; none: it is its place in the files.
+    """
+
+    def __init__(self, key: tuple[str, ...], roles: RoleSql) -> None:
+        """Compiles nothing yet.
+
+        Args:
+            key: Names of the key columns of the table.
+            roles: SQL of the roles.
+        """
+        self._roles = roles
+        self.grouped = roles.reading.grain != "order"
+        self.key_columns = tuple(roles.reading.identity) if self.grouped else key if len(key) == 1 else ()
+
+    @property
+    def movable(self) -> bool:
+        """Whether the key of an order is a value of its row, which stays the same wherever the row is."""
+        return bool(self.key_columns) and not self.grouped
+
+    def source(self, relations: Mapping[int, str]) -> str:
+        """SQL of the source, one row an order, with its key and the number of its segment.
+
+        Args:
+            relations: Number of a segment -> SQL of what holds its rows; none for the columns without rows.
+        """
+        source = self._roles.source
+        if self.grouped:
+            rows = union(source.rows(relation) for relation in relations.values()) or source.none()
+            return f"SELECT *, 0 AS segment FROM ({grouped(rows, self._roles, KEY)})"
+        key = source.sql(self.key_columns[0]) if self.key_columns else None
+        selects = [
+            source.rows(relation, f"{key or _place(number)} AS {KEY}", f"{number} AS segment")
+            for number, relation in relations.items()
+        ]
+        return union(selects) or source.none(f"{key or '0::BIGINT'} AS {KEY}", "0 AS segment")
+
+    def parts(self, relations: Mapping[int, str]) -> str:
+        """SQL of the parts of the orders in some segments, as of `MoneySql.parts`."""
+        return MoneySql(self._roles).parts(self.source(relations), KEY)
+
+
+def _place(segment: int) -> str:
+    """SQL of the place of a row in its segment: what identifies a row of a table without a key."""
+    return f"({segment}::BIGINT << 32) + row_number() OVER ()"
