@@ -7,6 +7,7 @@ whether the figures can be right, however well the rows were copied.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import date
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
@@ -133,18 +134,27 @@ class CheckReport(BaseModel, frozen=True):
     Attributes:
         orders: How many orders there are.
         agree: How many of them agree with every check that could be made of them.
-        currency: The currency with the most orders.
+        currencies: Currency -> number of orders.
+        days: Day on the shop's clock -> number of orders.
         confirmed: Whether the reading of the table is confirmed.
         questions: How many questions it leaves open.
         checks: What each check found. A check that this table does not allow is left out.
+        read_by: A hash of all that decides how the table was read. Only results of the same way are comparable.
     """
 
     orders: int = 0
     agree: int = 0
-    currency: str = ""
+    currencies: dict[str, int] = {}
+    days: dict[date, int] = {}
     confirmed: bool = False
     questions: int = 0
     checks: dict[CheckId, CheckResult] = {}
+    read_by: str = ""
+
+    @property
+    def currency(self) -> str:
+        """The currency with the most orders; "" where the table has none."""
+        return max(self.currencies, key=lambda code: self.currencies[code], default="")
 
     @property
     def ok(self) -> float | None:

@@ -18,6 +18,7 @@ import signal
 import sys
 import threading
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -82,6 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _sync(attached: bool, trigger: str, accept: bool = False) -> int:
     _return_memory_early()
+    from checks.generation import check_generation
     from scraper.login.login import log_in
     from scraper.sync.sync import sync
 
@@ -95,17 +97,19 @@ def _sync(attached: bool, trigger: str, accept: bool = False) -> int:
         limit = threading.Timer(settings.sync_timeout_minutes * 60, _end_at_limit, [cache, settings])
         limit.daemon = True
         limit.start()
-        run = sync(cache, settings, log_in, trigger, accept)
+        run = sync(cache, settings, log_in, trigger, accept, partial(check_generation, cache, settings))
         limit.cancel()
     return _report(run)
 
 
 def _import(file: Path, names: list[str] | None, accept: bool) -> int:
+    from checks.generation import check_generation
     from scraper.sync.csv_import import import_file
 
     settings = ScraperSettings.load()
     with closing(open_cache(settings.cache_url, settings.kept_dir)) as cache:
-        return _report(import_file(cache, settings, file, names, accept))
+        check = partial(check_generation, cache, settings)
+        return _report(import_file(cache, settings, file, names, accept, check))
 
 
 def _report(run: Run) -> int:

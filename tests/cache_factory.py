@@ -17,7 +17,7 @@ from cache.errors import UnknownGeneration
 from cache.schema import Column
 from cache.storage.backends import open_cache
 from cache.storage.change_log import ChangedRows, Side
-from cache.storage.records import Publication, now
+from cache.storage.records import CheckGeneration, Publication, now
 from cache.storage.segment_writer import SegmentWriter
 from cache.storage.snapshot import CHECKSUMS, JSON, ChangeCounts, Head, Manifest, Segment
 from cache.storage.source import Source
@@ -102,11 +102,12 @@ def publish(
     verified_at: datetime | None = None,
     reason: str | None = None,
     changes: ChangeCounts | None = None,
+    check: CheckGeneration | None = None,
 ) -> Head:
     """Publishes a generation over the newest one.
 
     Parameters: `rows` in key order, or how many orders; `segments` is how many the rows are cut into; `verified_at` is
-    now where it is not given, and None where `verified` is false and it is not given.
+    now where it is not given, and None where `verified` is false and it is not given; `check` checks the generation.
     """
     at = verified_at or now()
     rows = [order(i) for i in range(rows)] if isinstance(rows, int) else rows
@@ -145,7 +146,13 @@ def publish(
             checked_at=manifest.verified_at,
             reason=reason,
         )
-        cache.snapshots.publish(Publication(manifest, head, _changed(cache, manifest)))
+        changed = _changed(cache, manifest)
+        report = check and check(
+            cache.snapshots.inspect(manifest.parent) if manifest.parent else None,
+            cache.snapshots.unpublished(manifest, head),
+            changed or ChangedRows.only_counted(manifest.changes, "All rows were loaded again."),
+        )
+        cache.snapshots.publish(Publication(manifest, head, changed, checks=report or None))
     return head
 
 

@@ -11,15 +11,8 @@ from cache.analytics.dimensions import order_filter
 from cache.analytics.fact_tables import FactTables
 from cache.analytics.periods import Span
 from cache.check_report import CHECKS, ORDER_CHECKS, CheckId, parse_figures
-from cache.interpretation.check_sql import bit
+from cache.interpretation.check_sql import bit, difference_sql
 from cache.query.filters import Condition
-
-_DIFFERENCES: Mapping[CheckId, str] = {
-    **{name: f"abs({name}_off)" for name in ("lines", "total", "tax", "refunds")},
-    "dates": "abs(charged)",
-    "identity": "abs(charged)",
-    "parse": "abs(coalesce(total_off, charged, gross - discounts))",
-}
 
 
 class Mark(NamedTuple):
@@ -63,7 +56,7 @@ def marks(
     clause, parameters = failing_filter(span, conditions, facts.lines, facts.reversals)
     counts = ", ".join(
         f"count(*) FILTER (failing & {bit(name)} <> 0) AS {name}, "
-        f"sum({_DIFFERENCES[name]}) FILTER (failing & {bit(name)} <> 0) AS {name}_difference"
+        f"sum({difference_sql(name)}) FILTER (failing & {bit(name)} <> 0) AS {name}_difference"
         for name in ORDER_CHECKS
     )
     sql = f"SELECT {counts} FROM {facts.orders} AS o WHERE {clause}"

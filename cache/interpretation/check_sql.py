@@ -175,6 +175,17 @@ def failing_across_orders(orders: str, as_of: datetime, backdated: bool) -> str:
     )
 
 
+def difference_sql(check: CheckId) -> str:
+    """SQL of the difference of an order that fails a check: by so much figures may be wrong; NULL: not known."""
+    match check:
+        case "lines" | "total" | "tax" | "refunds":
+            return f"abs({check}_off)"
+        case "parse":
+            return "abs(coalesce(total_off, charged, gross - discounts))"
+        case _:
+            return "abs(charged)"
+
+
 def bit(check: CheckId) -> int:
     """The bit of a check of orders in `checked` and `failed`."""
     return 1 << ORDER_CHECKS.index(check)

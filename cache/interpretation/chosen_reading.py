@@ -25,13 +25,12 @@ def reading_in_use(cache: Cache, snapshot: Snapshot, setup: Setup) -> Reading:
         snapshot: A generation.
         setup: What people decided about the table.
     """
-    columns = tuple(f"{column.name} {column.type}" for column in snapshot.columns)
+    columns = _columns(snapshot)
     suggested = choose_reading(snapshot, setup, setup.source_timezone or snapshot.manifest.source.timezone)
     fresh = StoredReading(columns=columns, setup=setup, reading=suggested)
 
     def keep(stored: StoredReading) -> StoredReading:
-        fits = stored.reading is not None and (stored.columns, stored.setup) == (columns, setup)
-        if not fits or stored.reading is None:
+        if stored.reading is None or (stored.columns, stored.setup) != (columns, setup):
             return fresh
         return fresh if suggested.confirmed and not stored.reading.confirmed else stored
 
@@ -46,6 +45,22 @@ def reading_in_use(cache: Cache, snapshot: Snapshot, setup: Setup) -> Reading:
     if used.decides_as(suggested):
         return used.model_copy(update={**evidence, "questions": suggested.questions})
     return used.model_copy(update={**evidence, "questions": (*used.questions, "changed")})
+
+
+def stored_reading(cache: Cache, snapshot: Snapshot, setup: Setup) -> Reading | None:
+    """The stored reading, without a look at the data; None where none was stored for these columns and this set-up.
+
+    Args:
+        cache: The cache, which stores the reading.
+        snapshot: A generation.
+        setup: What people decided about the table.
+    """
+    stored = cache.documents.read(READING)
+    return stored.reading if (stored.columns, stored.setup) == (_columns(snapshot), setup) else None
+
+
+def _columns(snapshot: Snapshot) -> tuple[str, ...]:
+    return tuple(f"{column.name} {column.type}" for column in snapshot.columns)
 
 
 def forget_reading(cache: Cache) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from cache.check_report import CheckReport
 from cache.errors import Trouble
 from cache.storage.change_log import ChangedRows
-from cache.storage.snapshot import ChangeCounts, Head, Manifest
+from cache.storage.snapshot import ChangeCounts, Head, Manifest, Snapshot
 
 SILENT_AFTER = timedelta(seconds=8)  # a worker or run without a heartbeat for this time counts as gone
 TaskState = Literal["queued", "running", "completed", "failed"]
@@ -39,12 +41,19 @@ class Publication:
         head: The pointer to it.
         changes: The rows that differ from its parent, if they are known.
         keep_changes: How long change lists are kept.
+        checks: What the checks found of it; None if they were not made.
     """
 
     manifest: Manifest
     head: Head
     changes: ChangedRows | None = None
     keep_changes: timedelta = timedelta(days=30)
+    checks: CheckReport | None = None
+
+
+CheckGeneration = Callable[[Snapshot | None, Snapshot, ChangedRows], CheckReport | None]
+"""Checks a generation that is to be published: the one before, the generation, and the rows that differ. It raises
+nothing."""
 
 
 class Task(BaseModel, frozen=True):

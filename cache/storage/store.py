@@ -17,11 +17,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from cache.check_report import CheckReport
 from cache.errors import CacheFormat, SyncRunning, Trouble
 from cache.storage.change_log import ChangeList
 from cache.storage.documents import Content, Document
 from cache.storage.records import Publication, Run, Status, Task, Worker
-from cache.storage.snapshot import Draft, Head, Segment, Snapshot
+from cache.storage.snapshot import Draft, Head, Manifest, Segment, Snapshot
 
 
 class Snapshots(Protocol):
@@ -65,6 +66,9 @@ class Snapshots(Protocol):
             ChangesGone: A list is not kept or does not list its rows, or `since` is a generation of another cache.
         """
 
+    def checks(self, generation: int) -> CheckReport | None:
+        """Returns what the checks found of a generation; None if they were not made, or the result is damaged."""
+
     def require_format(self) -> None:
         """Checks that this version may write the cache. The methods below that write also check this.
 
@@ -84,6 +88,9 @@ class Snapshots(Protocol):
         Raises:
             CacheUnwritable: The disk is full or read-only.
         """
+
+    def unpublished(self, manifest: Manifest, head: Head) -> Snapshot:
+        """Returns a generation that is not published yet. All its segments are in their folders."""
 
     def save_draft(self, draft: Draft) -> None:
         """Saves the draft of a first load. The next publish removes the draft."""

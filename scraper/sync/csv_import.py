@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from cache.schema import Column, Kind
-from cache.storage.records import Run
+from cache.storage.records import CheckGeneration, Run
 from cache.storage.row_encoding import engine
 from cache.storage.snapshot import Snapshot
 from cache.storage.source import Source, StatementDialect
@@ -48,7 +48,12 @@ _IS_VALUE = {
 
 
 def import_file(
-    cache: Cache, settings: ScraperSettings, path: Path, names: Sequence[str] | None = None, accept: bool = False
+    cache: Cache,
+    settings: ScraperSettings,
+    path: Path,
+    names: Sequence[str] | None = None,
+    accept: bool = False,
+    check: CheckGeneration | None = None,
 ) -> Run:
     """Publishes the rows of a file as not verified. If the file is refused, the run fails.
 
@@ -59,6 +64,8 @@ def import_file(
         names: The names of the columns, if the first row of the file does not contain them.
         accept: Whether to publish a file that is older than the last verification or has far fewer rows than the cache.
 
+        check: Checks the generation before it is published; None: it is published without checks.
+
     Returns:
         The record of the import, with its outcome.
 
@@ -67,13 +74,22 @@ def import_file(
     """
 
     def work(reporter: Reporter, _: object) -> None:
-        _Import(cache, settings, reporter, path, accept).run(names)
+        _Import(cache, settings, reporter, path, accept, check).run(names)
 
     return recorded(cache, "import", work, claim=False)
 
 
 class _Import:
-    def __init__(self, cache: Cache, settings: ScraperSettings, reporter: Reporter, path: Path, accept: bool) -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        settings: ScraperSettings,
+        reporter: Reporter,
+        path: Path,
+        accept: bool,
+        check: CheckGeneration | None,
+    ) -> None:
+        self._check = check
         self._cache = cache
         self._settings = settings
         self._reporter = reporter
@@ -225,7 +241,8 @@ class _Import:
                     proven_at=None,
                     unverified_reason=unverified_reason,
                 )
-                publish(self._cache, self._reporter, copy, timedelta(days=self._settings.changes_days))
+                keep_changes = timedelta(days=self._settings.changes_days)
+                publish(self._cache, self._reporter, copy, keep_changes, self._check)
 
 
 def _text_column(name: str) -> Column:

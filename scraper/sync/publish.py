@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from cache.errors import OrdersError, UnknownGeneration
 from cache.schema import Column
 from cache.storage.change_log import ChangedRows
-from cache.storage.records import Publication, Run, Task, now
+from cache.storage.records import CheckGeneration, Publication, Run, Task, now
 from cache.storage.snapshot import Head, Manifest, Segment, Snapshot
 from cache.storage.source import Source
 from cache.storage.store import Cache
@@ -105,7 +105,9 @@ def newest(cache: Cache) -> Snapshot | None:
     return before
 
 
-def publish(cache: Cache, reporter: Reporter, copy: TableCopy, keep_changes: timedelta) -> None:
+def publish(
+    cache: Cache, reporter: Reporter, copy: TableCopy, keep_changes: timedelta, check: CheckGeneration | None = None
+) -> None:
     """Publishes a copy as a generation, or confirms the previous generation if nothing changed.
 
     Args:
@@ -113,6 +115,7 @@ def publish(cache: Cache, reporter: Reporter, copy: TableCopy, keep_changes: tim
         reporter: Records the outcome.
         copy: The copy.
         keep_changes: How long lists of changes are kept.
+        check: Checks the generation; None: it is published without checks.
 
     Raises:
         CacheError: Publishing failed (see `Snapshots.publish` and `Snapshots.confirm`).
@@ -134,7 +137,8 @@ def publish(cache: Cache, reporter: Reporter, copy: TableCopy, keep_changes: tim
             segments=copy.segments,
             changes=copy.changed_rows.counts,
         )
-        cache.snapshots.publish(Publication(manifest, head, copy.changed_rows, keep_changes))
+        checks = check(copy.before, cache.snapshots.unpublished(manifest, head), copy.changed_rows) if check else None
+        cache.snapshots.publish(Publication(manifest, head, copy.changed_rows, keep_changes, checks))
     reason = copy.unverified_reason
     reporter.update(
         outcome="unverified" if reason else "unchanged" if copy.unchanged else "published",

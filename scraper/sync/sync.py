@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cache.errors import UnknownGeneration
 from cache.storage.documents import SETUP
-from cache.storage.records import Run, Task, now
+from cache.storage.records import CheckGeneration, Run, Task, now
 from cache.storage.snapshot import Segment, Snapshot
 from cache.storage.source import Source, StatementDialect
 from cache.storage.store import Cache
@@ -41,6 +41,7 @@ def sync(
     log_in: Callable[[ScraperSettings], Session],
     trigger: str = "command",
     accept: bool = False,
+    check: CheckGeneration | None = None,
 ) -> Run:
     """Runs one sync under the sync lock of the cache. A failed sync has the outcome `failed` and raises no exception.
 
@@ -51,6 +52,7 @@ def sync(
         trigger: Why the sync runs, for the history. A sync by `schedule` may skip old segments.
         accept: Whether to publish a table that lost so many rows that it would be held back. A waiting request can set
             this, too.
+        check: Checks the generation before it is published; None: it is published without checks.
 
     Returns:
         The record of the sync, with its outcome.
@@ -62,15 +64,22 @@ def sync(
     def work(reporter: Reporter, requests: Sequence[Task]) -> None:
         compare_all = bool(requests) or trigger != "schedule"  # requests wait for a full verification
         accepted = accept or any(request.accept for request in requests)
-        _Sync(cache, settings, reporter, accepted, compare_all).run(log_in)
+        _Sync(cache, settings, reporter, accepted, compare_all, check).run(log_in)
 
     return recorded(cache, trigger, work)
 
 
 class _Sync:
     def __init__(
-        self, cache: Cache, settings: ScraperSettings, reporter: Reporter, accept: bool, compare_all: bool
+        self,
+        cache: Cache,
+        settings: ScraperSettings,
+        reporter: Reporter,
+        accept: bool,
+        compare_all: bool,
+        check: CheckGeneration | None,
     ) -> None:
+        self._check = check
         self._accept = accept
         self._compare_all = compare_all
         self._cache = cache
@@ -128,7 +137,8 @@ class _Sync:
                     proven_at=as_of if only is None else self._verified_at(),
                     unverified_reason=unverified_reason,
                 )
-                publish(self._cache, self._reporter, copy, timedelta(days=self._settings.changes_days))
+                keep_changes = timedelta(days=self._settings.changes_days)
+                publish(self._cache, self._reporter, copy, keep_changes, self._check)
 
     def _segments(
         self,

@@ -16,6 +16,7 @@ from filelock import FileLock
 from pydantic import ValidationError
 from typing_extensions import override
 
+from cache.check_report import CheckReport
 from cache.errors import CacheFormat, ChangesGone, NoSnapshot, PublishConflict, SnapshotDamaged, UnknownGeneration
 from cache.storage.change_log import About, ChangedRows, ChangeList, fingerprint
 from cache.storage.file_format import decode, encode
@@ -125,6 +126,13 @@ class LocalSnapshots(Snapshots):
             raise ChangesGone(f"The cache was deleted since: its generation {since} is another one.")
         return lists
 
+    @override
+    def checks(self, generation: int) -> CheckReport | None:
+        try:
+            return decode(CheckReport, self._checks_path(generation).read_bytes())
+        except (OSError, ValidationError, CacheFormat):
+            return None
+
     def _manifests(self) -> Iterator[Manifest]:
         """Yields the manifests that can be read, newest first."""
         for generation in sorted(self._numbers(), reverse=True):
@@ -133,6 +141,9 @@ class LocalSnapshots(Snapshots):
 
     def _path(self, generation: int) -> Path:
         return self._generations / f"{generation:010d}.json"
+
+    def _checks_path(self, generation: int) -> Path:
+        return self._generations / f"{generation:010d}.checks"
 
     def _list_path(self, generation: int) -> Path:
         return self._changes / f"{generation:010d}.rows"
@@ -183,6 +194,10 @@ class LocalSnapshots(Snapshots):
             folder.rename(target)
 
     @override
+    def unpublished(self, manifest: Manifest, head: Head) -> Snapshot:
+        return Snapshot(manifest, head, self._segments)
+
+    @override
     def save_draft(self, draft: Draft) -> None:
         self.require_format()
         with disk_errors():
@@ -205,6 +220,9 @@ class LocalSnapshots(Snapshots):
             self._expect(manifest.parent)
             sync_folder(self._segments)
             self._write_changes(manifest, publication.changes)
+            self._checks_path(manifest.generation).unlink(missing_ok=True)  # left by a publish that was killed
+            if publication.checks:
+                write_whole(self._checks_path(manifest.generation), encode(publication.checks))
             write_whole(self._path(manifest.generation), encode(manifest))
             self._point(head)
             (self._root / "draft.json").unlink(missing_ok=True)
@@ -238,6 +256,7 @@ class LocalSnapshots(Snapshots):
                 wanted |= {segment.id for segment in manifest.segments}
         for generation in self._numbers() - kept:
             self._path(generation).unlink(missing_ok=True)
+            self._checks_path(generation).unlink(missing_ok=True)
         for folder in self._segments.iterdir():
             if folder.name not in wanted:
                 shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,213 @@
+"""Checks a generation before it is published.
+
+A first load checks every order. A refresh takes the result of the generation before, takes the changed orders off it,
+and adds them as they are now.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from contextlib import closing
+from tempfile import gettempdir
+from zoneinfo import ZoneInfo
+
+import duckdb
+import pyarrow as pa
+
+from cache.analytics.daily_volume import judged_days, unusual_days
+from cache.check_report import MAX_EXAMPLES, CheckReport, CheckResult
+from cache.errors import ChangesGone
+from cache.interpretation.check_sql import DIFFERENCES, CheckSql, failing_across_orders
+from cache.interpretation.chosen_reading import reading_in_use, stored_reading
+from cache.interpretation.order_rows import OrderRows
+from cache.interpretation.role_sql import RoleSql
+from cache.interpretation.source_rows import SourceColumns, parquet, union
+from cache.reading import Reading
+from cache.settings import Settings
+from cache.storage.change_log import ChangedRows, row_numbers
+from cache.storage.documents import SETUP
+from cache.storage.snapshot import PARQUET, Snapshot
+from cache.storage.store import Cache
+from checks.changed_rows import rows_by_number
+from checks.tally import Tally
+
+log = logging.getLogger(__name__)
+
+VERSION = 1  # of the rules: results of other rules are not continued
+MAX_CHANGED = 20_000  # rows; beyond, all orders are checked
+SEGMENTS_AT_ONCE = 3  # that many are read at a time, to bound the memory
+MEMORY_LIMIT = "160MB"
+_NEIGHBOURS = 10  # order numbers on both sides of a changed order, whose dates its own is compared with
+
+_COLUMNS = ("key", "currency", "created_at", "number", "sequence", "checked", "failed", *DIFFERENCES)
+_AMOUNTS = ("charged", "gross", "discounts")
+
+
+def check_generation(
+    cache: Cache, settings: Settings, before: Snapshot | None, snapshot: Snapshot, changes: ChangedRows
+) -> CheckReport | None:
+    """Checks the orders of a generation.
+
+    Args:
+        cache: The cache that it will be published in.
+        settings: How figures are read: time zone and cancelled orders.
+        before: The generation before; None for a first load.
+        snapshot: The generation.
+        changes: The rows that differ.
+
+    Returns:
+        The result; None where the checks failed, which is logged: a generation is published all the same.
+    """
+    try:
+        with closing(_database()) as database:
+            return _Checker(database, cache, settings, snapshot).report(before, changes)
+    except Exception:
+        log.exception("The checks of generation %s failed. It is published without them.", snapshot.generation)
+        return None
+
+
+def _database() -> duckdb.DuckDBPyConnection:
+    database = duckdb.connect(config={"threads": 2, "memory_limit": MEMORY_LIMIT, "temp_directory": gettempdir()})
+    database.execute("SET TimeZone = 'UTC'")
+    return database
+
+
+class _Checker:
+    def __init__(
+        self, database: duckdb.DuckDBPyConnection, cache: Cache, settings: Settings, snapshot: Snapshot
+    ) -> None:
+        self._database = database
+        self._cache = cache
+        self._snapshot = snapshot
+        self._cancelled = settings.cancelled_orders
+        self._setup = cache.documents.read(SETUP)
+        self._timezone = self._setup.timezone or settings.shop_timezone
+        self._synced_timezone = snapshot.manifest.source.timezone
+
+    def report(self, before: Snapshot | None, changes: ChangedRows) -> CheckReport:
+        earlier = self._cache.snapshots.checks(before.generation) if before else None
+        reading = stored_reading(self._cache, self._snapshot, self._setup)
+        if before and earlier and reading and earlier.read_by == self._read_by(reading):
+            tally = self._continued(reading, earlier, before, changes)
+            if tally:
+                return self._finished(tally, earlier.confirmed, earlier.questions, reading)
+        reading = reading_in_use(self._cache, self._snapshot, self._setup)
+        return self._finished(self._whole(reading), reading.confirmed, len(reading.questions), reading)
+
+    def _finished(self, tally: Tally, confirmed: bool, questions: int, reading: Reading) -> CheckReport:
+        checks = tally.results()
+        days = {day: count for day, count in tally.days.items() if count}
+        until = self._snapshot.manifest.as_of.astimezone(ZoneInfo(self._timezone)).date()
+        judged, unusual = judged_days(days, until), unusual_days(days, until)
+        if judged:
+            examples = tuple(each.day.isoformat() for each in unusual[-MAX_EXAMPLES:])
+            agree = len(judged) - len(unusual)
+            checks["volume"] = CheckResult(checked=len(judged), agree=agree, examples=examples)
+        return CheckReport(
+            orders=tally.orders,
+            agree=tally.agree,
+            currencies={code: count for code, count in tally.currencies.items() if count},
+            days=dict(sorted(days.items())),
+            confirmed=confirmed,
+            questions=questions,
+            checks=checks,
+            read_by=self._read_by(reading),
+        )
+
+    def _read_by(self, reading: Reading) -> str:
+        decided = reading.model_copy(update={"adds_up": None, "orders": 0, "questions": ()})
+        columns = [column.model_dump_json() for column in self._snapshot.columns]
+        zones = (self._timezone, self._setup.source_timezone, self._synced_timezone)
+        text = repr((VERSION, decided.model_dump_json(), columns, zones, self._cancelled))
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    # -- all orders
+
+    def _whole(self, reading: Reading) -> Tally:
+        """Checks every order."""
+        roles = self._roles(reading)
+        rows = OrderRows(self._snapshot.manifest.key, roles)
+        files = list(map(parquet, self._snapshot.paths(PARQUET)))
+        self._create("checked", rows, {}, roles)
+        step = len(files) if rows.grouped else SEGMENTS_AT_ONCE
+        for first in range(0, len(files), step or 1):
+            batch = dict(enumerate(files[first : first + step], first))
+            self._database.execute(f"INSERT INTO checked {self._select(rows, batch, roles)}")
+        return Tally.of_table(self._database, self._beside_others("checked", roles))
+
+    def _roles(self, reading: Reading) -> RoleSql:
+        source_timezone = self._setup.source_timezone or self._synced_timezone
+        return RoleSql(
+            self._snapshot.columns, reading, self._timezone, source_timezone, self._synced_timezone, self._cancelled
+        )
+
+    def _select(self, rows: OrderRows, relations: Mapping[int, str], roles: RoleSql) -> str:
+        own = CheckSql(roles).columns()
+        columns = ", ".join(f"{own[name]} AS {name}" if name in own else name for name in (*_COLUMNS, *_AMOUNTS))
+        return f"SELECT {columns}, local::DATE AS day FROM ({rows.parts(relations)}) WHERE why IS NULL"
+
+    def _create(self, table: str, rows: OrderRows, relations: Mapping[int, str], roles: RoleSql) -> None:
+        self._database.execute(f"CREATE TABLE {table} AS {self._select(rows, relations, roles)}")
+
+    def _beside_others(self, table: str, roles: RoleSql) -> str:
+        """SQL of the orders of a table with `failing`: what fails of each, also beside the others."""
+        others = failing_across_orders(table, self._snapshot.manifest.as_of, roles.backdated)
+        return (
+            f"(SELECT o.*, (failed | coalesce(x.bits, 0))::UTINYINT AS failing FROM {table} AS o "
+            f"LEFT JOIN ({others}) AS x ON x.key = o.key)"
+        )
+
+    # -- changed orders
+
+    def _continued(
+        self, reading: Reading, earlier: CheckReport, before: Snapshot, changes: ChangedRows
+    ) -> Tally | None:
+        """Checks the changed orders alone; None where this is not possible."""
+        roles = self._roles(reading)
+        rows = OrderRows(self._snapshot.manifest.key, roles)
+        clashes = any(earlier.checks[name].failed for name in ("dates", "identity") if name in earlier.checks)
+        if changes.gap or not rows.movable or clashes or changes.counts.total > MAX_CHANGED:
+            return None
+        records = changes.records
+        try:
+            old = rows_by_number(before, row_numbers(before, records["old"][records["existed"]]))
+            new = rows_by_number(self._snapshot, row_numbers(self._snapshot, records["new"][records["exists"]]))
+        except ChangesGone:
+            return None
+        for name, table in (("old", old), ("new", new)):
+            self._database.register(f"{name}_rows", table)
+            self._create(name, rows, {0: f"{name}_rows"}, roles)
+        if self._clashes("new", new, roles):
+            return None
+        key = rows.key_columns[0]
+        changed = {str(value) for table in (old, new) for value in table.column(key).to_pylist()}
+        tally = Tally.of_report(earlier)
+        then, now = (
+            Tally.of_table(self._database, f"(SELECT *, failed AS failing FROM {name})") for name in ("old", "new")
+        )
+        tally.replace(then, now, changed)
+        return tally
+
+    def _clashes(self, table: str, changed: pa.Table, roles: RoleSql) -> bool:
+        """Whether an order of a table fails beside others: those with its number and the numbers around it."""
+        names = self._database.execute(f"SELECT DISTINCT sequence FROM {table} WHERE sequence IS NOT NULL").fetchall()
+        if "name" not in roles.roles or not len(changed):
+            return False
+        source = SourceColumns(self._snapshot.columns)
+        near = {number + distance for (number,) in names for distance in range(-_NEIGHBOURS, _NEIGHBOURS + 1)}
+        self._database.register("near", pa.table({"sequence": pa.array(sorted(near), pa.int64())}))
+        files = union(source.rows(parquet(path)) for path in self._snapshot.paths(PARQUET))
+        key = source.sql(self._snapshot.manifest.key[0])
+        rows = (
+            f"SELECT {key} AS key, {roles.number()} AS number, {roles.sequence()} AS sequence, "
+            f"{roles.instant('created_at')} AS created_at FROM ({files}) WHERE {roles.left_out()} IS NULL"
+        )
+        self._database.execute(
+            f"CREATE TABLE around AS SELECT * FROM ({rows}) WHERE sequence IN (SELECT sequence FROM near) "
+            f"OR number IN (SELECT number FROM {table})"
+        )
+        others = failing_across_orders("around", self._snapshot.manifest.as_of, roles.backdated)
+        sql = f"SELECT count(*) FROM ({others}) WHERE key IN (SELECT key FROM {table})"
+        return bool(self._database.execute(sql).fetchall()[0][0])
