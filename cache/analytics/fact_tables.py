@@ -148,20 +148,17 @@ class FactTables:
         self._segment_numbers = set(numbers)
         staged = f"facts.staged_{self._shared.next_name()}"
         batch = f"batch_{self._shared.next_name()}"
-        self.query(f"CREATE TABLE {batch} AS {parts({})}")
-        for table, select in self._selects(staged, f"FROM {batch}").items():
-            self.query(f"CREATE TABLE {table} AS {select}")
-        self.query(f"DROP TABLE {batch}")
-        if before and kept:
-            self._take_over(before, kept, staged)
         new = [number for number in numbers if number not in kept]
         step = len(new) if self._order_rows.grouped else SEGMENTS_AT_ONCE
-        for first in range(0, len(new), step or 1):
+        starts = range(0, len(new), step) if new else range(1)  # without rows, one batch makes the empty tables
+        for first in starts:
             self.query(f"CREATE TABLE {batch} AS {parts({n: files[n] for n in new[first : first + step]})}")
             for table, select in self._selects(staged, f"FROM {batch}").items():
-                self.query(f"INSERT INTO {table} {select}")
+                self.query(f"{'INSERT INTO' if first else 'CREATE TABLE'} {table} {'' if first else 'AS'} {select}")
             self.query(f"DROP TABLE {batch}")
             self.query("CHECKPOINT facts")
+        if before and kept:
+            self._take_over(before, kept, staged)
         self._create_orders(staged)
 
     def _take_over(self, before: FactTables, segments: set[int], staged: str) -> None:

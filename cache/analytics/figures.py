@@ -107,7 +107,7 @@ class Composition:
 
 _NET_SALES = {"gross_sales": 1, "discounts": -1, "returns": -1, "cancellations": -1}
 _TOTAL_SALES = {**_NET_SALES, **dict.fromkeys(("adjustments", "shipping", "taxes", "duties", "fees", "tips"), 1)}
-_TOTALS = {"charged": 1, "returns": -1, "cancellations": -1, "adjustments": 1}  # with shipping and taxes
+_TOTALS = {"charged": 1, "given_back": -1}  # with shipping and taxes
 _COMPOSITIONS: Mapping[str, Composition] = {
     "net_sales": Composition(_NET_SALES),
     "total_sales": Composition(_TOTAL_SALES),
@@ -151,6 +151,7 @@ class Figures:
         tips: Tips - reversed ones.
         gift_cards_sold: Gift cards sold: a liability, in none of gross, net and total sales.
         charged: Totals of the orders, without gift cards, before refunds.
+        given_back: What refunds and cancellations take off these totals.
         returned_orders: Orders of which goods came back, at any time.
         customers: Customers with an order in the period, identified by customer number, else by e-mail.
         new_customers: Customers whose first order of all is in the period.
@@ -181,6 +182,7 @@ class Figures:
     tips: Amount = field(default=_ZERO, metadata=_charge("tip", "tips", "tips"))
     gift_cards_sold: Amount = field(default=_ZERO, metadata=_charge("gift_card", "gift_cards", "gift cards"))
     charged: Amount = field(default=_ZERO, metadata=_sum("total", "total sales", orders=Term("charged")))
+    given_back: Amount = field(default=_ZERO, metadata=_sum("total", "total sales", reversals=Term("given_back")))
     returned_orders: Count = field(
         default=0, metadata=_sum("order", "returns", orders=Term(condition="refunded = 'yes'"))
     )

@@ -132,7 +132,7 @@ class OrderLookup:
             `kind` (`return` or `cancellation`), `local` (on the shop's clock) and `amount`: what each gave back, with
             tax and shipping.
         """
-        amount = "returns + cancellations - adjustments - shipping - tax - duties - fees - tips"
+        amount = "given_back - gift_cards"
         sql = (
             f"SELECT kind, local, {amount} AS amount FROM {self._facts.reversals} WHERE key::VARCHAR = ? ORDER BY local"
         )

@@ -32,7 +32,7 @@ MIN_SPREAD_DAYS, MAX_IMPORT_DAYS = 28, 2  # dates of an import lie on few days w
 
 _AMOUNT_ROLES = (*ORDER_AMOUNTS, "line_quantity", "line_price")
 _INSTANT_ROLES = ("created_at", "updated_at", "cancelled_at", "fulfilled_at")
-_NESTED_ROLES = ("line_items", "refunds")
+_LIST_ROLES = ("line_items", "refunds", "shipping_lines", "tax_lines")
 _TIMES = ("datetime", "timestamp", "date")
 
 
@@ -137,7 +137,7 @@ class _Chooser:
             listed = self._candidates(role)
             if role in _INSTANT_ROLES and role not in self._setup.columns:
                 listed = self._dated(listed, instants)
-                if role == "created_at" and len(listed) > 1 and self._has_blanks(listed[0].name):
+                if role == "created_at" and len(listed) > 1 and self._has_gaps(listed[0], instants):
                     fallbacks[role] = listed[1].name
             if role in self._setup.columns:
                 column = by_name.get(self._setup.columns[role])
@@ -164,18 +164,22 @@ class _Chooser:
         return [c for c in filled if c not in imported and c not in sparse] + sparse or list(listed[:1])
 
     def _dates(self, column: Column, style: InstantStyle | None) -> _Dates:
-        name = self._source.sql(column.name)
-        at = instant_sql(name, style, self._timezone) if style else name
-        dates = f"SELECT ({at})::DATE AS day FROM sampled"
+        dates = f"SELECT ({self._instant(column, style)})::DATE AS day FROM sampled"
         return _Dates(*self._row(f"SELECT count(day), count(DISTINCT day) FROM ({dates})"))
 
-    def _has_blanks(self, name: str) -> bool:
-        return self._filled((name,)) < int(self._row("SELECT count(*) FROM every_row")[0])
+    def _has_gaps(self, column: Column, instants: Mapping[str, InstantStyle]) -> bool:
+        """Whether some rows have no date in a column."""
+        at = self._instant(column, instants.get(column.name))
+        return bool(self._row(f"SELECT count(*) > count({at}) FROM every_row")[0])
+
+    def _instant(self, column: Column, style: InstantStyle | None) -> str:
+        name = self._source.sql(column.name)
+        return instant_sql(name, style, self._timezone) if style else name
 
     def _connections(self, roles: Mapping[str, str]) -> tuple[str, ...]:
         """Columns with JSON in the GraphQL shape."""
         found = []
-        for role in _NESTED_ROLES:
+        for role in _LIST_ROLES:
             if role in roles:
                 text = f"try(json_extract_string({self._source.sql(roles[role])}, '$'))"
                 kinds = "count(*) FILTER (k = 'OBJECT'), count(*) FILTER (k = 'ARRAY')"
@@ -197,6 +201,8 @@ class _Chooser:
         roles = reading.roles
         if "name" not in roles:
             return "order", ()
+        sql = RoleSql(self._columns, reading, "UTC", self._timezone, self._timezone)
+        self._database.execute(f"CREATE TEMP VIEW live_row AS SELECT * FROM every_row WHERE NOT {sql.deleted()}")
         number = (roles["name"],)
         with_shop = (roles["shop"], roles["name"]) if "shop" in roles else number
         identity = with_shop if self._orders(with_shop) > self._orders(number) else number
@@ -206,7 +212,6 @@ class _Chooser:
         rows, orders = self._filled(number), self._orders(identity)
         if not rows or 1 - orders / rows < MIN_REPEATED:
             return "order", ()
-        sql = RoleSql(self._columns, reading, "UTC", self._timezone, self._timezone)
         lines = [role for role in ("line_title", "line_sku", "line_quantity", "line_price") if role in roles]
         if len(lines) >= 2 and self._agree(identity, sql) >= AGREEING:
             return "line", identity
@@ -228,11 +233,11 @@ class _Chooser:
         return often and (self._setup.grain == "order" or self._unique_ids())
 
     def _filled(self, identity: Sequence[str]) -> int:
-        return int(self._row(f"SELECT count(*) FROM every_row WHERE {self._present(identity)}")[0])
+        return int(self._row(f"SELECT count(*) FROM live_row WHERE {self._present(identity)}")[0])
 
     def _orders(self, identity: Sequence[str]) -> int:
         columns = ", ".join(self._source.sql(name) for name in identity)
-        sql = f"SELECT count(*) FROM (SELECT DISTINCT {columns} FROM every_row WHERE {self._present(identity[-1:])})"
+        sql = f"SELECT count(*) FROM (SELECT DISTINCT {columns} FROM live_row WHERE {self._present(identity[-1:])})"
         return int(self._row(sql)[0])
 
     def _present(self, identity: Sequence[str]) -> str:
@@ -250,13 +255,13 @@ class _Chooser:
             return 1.0
         same = ", ".join(f"count(DISTINCT {value}) <= 1 AS same{place}" for place, value in enumerate(values))
         columns = ", ".join(self._source.sql(name) for name in identity)
-        groups = f"SELECT {same} FROM every_row WHERE {self._present(identity)} GROUP BY {columns}"
+        groups = f"SELECT {same} FROM live_row WHERE {self._present(identity)} GROUP BY {columns}"
         shares = ", ".join(f"coalesce(avg(same{place}::INT), 1)" for place in range(len(values)))
         return float(median(self._row(f"SELECT {shares} FROM ({groups})")))
 
     def _unique_ids(self) -> bool:
         ids = [c.name for c in self._columns if c.name.casefold() == "id"]
-        rows = self._row("SELECT count(*) FROM every_row")[0]
+        rows = self._row("SELECT count(*) FROM live_row")[0]
         return bool(ids) and self._orders(ids[:1]) == self._filled(ids[:1]) == rows
 
     # -- arithmetic
@@ -275,12 +280,12 @@ class _Chooser:
         inside, outside = "abs(total - goods) <= 0.02", "abs(total - goods - tax) <= 0.02"
         included = self._setup.taxes_included
         has_parts = "total" in sql.roles and sql.roles.keys() & {"subtotal", "line_items", "line_total", "line_price"}
-        if included is None and "taxes_included" not in sql.roles and has_parts:
+        if included is None and "taxes_included" not in sql.roles:
             counts = f"count(*), count(*) FILTER ({inside}), count(*) FILTER ({outside})"
             taxed, within, on_top = self._row(f"SELECT {counts} FROM sums WHERE tax <> 0")
-            included = within > on_top
-            if max(within, on_top) < taxed * AGREEING:
-                self._questions.append("tax")
+            included = bool(has_parts) and within > on_top
+            if not has_parts or max(within, on_top) < taxed * AGREEING:
+                self._questions += ["tax"] if taxed else []
         share: float | None = None
         if has_parts:
             says = "included" if "taxes_included" in sql.roles else str(bool(included))

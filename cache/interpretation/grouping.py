@@ -12,10 +12,13 @@ ORDER_AMOUNTS = ("total", "subtotal", "discounts", "shipping", "tax", "refunded"
 def order_key(sql: RoleSql) -> str:
     """SQL of what identifies the order of a row, where several rows belong to one order.
 
-    It is the order's number, with the shop before it where numbers repeat between shops.
+    It is the order's number, with the shop before it where numbers repeat between shops. Line rows that are deleted are
+    no lines of it: they are another order, which does not count.
     """
     parts = [f"{sql.source.sql(name)}::VARCHAR" for name in sql.reading.identity]
-    return parts[0] if len(parts) == 1 else f"concat_ws('/', {', '.join(parts)})"
+    key = parts[0] if len(parts) == 1 else f"concat_ws('/', {', '.join(parts)})"
+    deleted = sql.deleted() if sql.reading.grain == "line" else "false"
+    return key if deleted == "false" else f"CASE WHEN {deleted} THEN {key} || ' (deleted)' ELSE {key} END"
 
 
 def grouped(rows: str, sql: RoleSql, key: str = "order_key") -> str:
@@ -48,9 +51,8 @@ def grouped(rows: str, sql: RoleSql, key: str = "order_key") -> str:
     )
     listed = ListSql(sql).lines()
     lines = f"flatten(list({listed})) AS lines" if listed else f"{NO_LINES} AS lines"
-    return (
-        f"SELECT {', '.join(columns)}, {order_key(sql)} AS {key}, {lines} FROM ({rows}) WHERE {present} GROUP BY {by}"
-    )
+    own = order_key(sql)
+    return f"SELECT {', '.join(columns)}, {own} AS {key}, {lines} FROM ({rows}) WHERE {present} GROUP BY {by}, {own}"
 
 
 def _own_value(column: Column, name: str, amount: str | None) -> str:

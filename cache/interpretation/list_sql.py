@@ -29,7 +29,11 @@ _LINE = (
     f'"discount_allocations":{_ALLOCATIONS},"discountAllocations":{_ALLOCATIONS},'
     f'"tax_lines":{_TAXES},"taxLines":{_TAXES}}}'
 )
-_SHIPPING = f'{{"price":"VARCHAR","discounted_price":"VARCHAR","tax_lines":{_TAXES}}}'
+_SHIPPING = (
+    f'{{"price":"VARCHAR","price_set":{_SET},"originalPriceSet":{_SET},'
+    f'"discounted_price":"VARCHAR","discounted_price_set":{_SET},"discountedPriceSet":{_SET},'
+    f'"tax_lines":{_TAXES},"taxLines":{_TAXES}}}'
+)
 _REFUND_LINE = f'{{"subtotal":"VARCHAR","total_tax":"VARCHAR","subtotalSet":{_SET},"totalTaxSet":{_SET}}}'
 _REFUND_SHIPPING = (
     f'{{"subtotal_amount_set":{_SET},"tax_amount_set":{_SET},"subtotalAmountSet":{_SET},"taxAmountSet":{_SET}}}'
@@ -109,10 +113,11 @@ class ListSql:
         listed = self._roles.json_list("shipping_lines", _SHIPPING)
         if not listed:
             return f"NULL::STRUCT(price {AMOUNT}, discount {AMOUNT}, tax {AMOUNT})[]"
+        price = _first("s.price", _in_set("s.price_set"), _in_set("s.originalPriceSet"))
+        paid = _first("s.discounted_price", _in_set("s.discounted_price_set"), _in_set("s.discountedPriceSet"))
         one = (
-            f"struct_pack(price := {_amount('s.price')}, "
-            f"discount := coalesce({_amount('s.price')} - {_amount('s.discounted_price')}, 0)::{AMOUNT}, "
-            f"tax := {_total('s.tax_lines', 'price', 'priceSet')})"
+            f"struct_pack(price := {price}, discount := coalesce({price} - {paid}, 0)::{AMOUNT}, "
+            f"tax := {_total('coalesce(s.tax_lines, s.taxLines)', 'price', 'priceSet')})"
         )
         return f"list_transform({listed}, lambda s: {one})"
 

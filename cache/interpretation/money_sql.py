@@ -24,6 +24,7 @@ REVERSED_AMOUNTS = (
     "fees",
     "tips",
     "gift_cards",
+    "given_back",
 )
 """The amounts of a reversal: what it changes of each figure."""
 
@@ -87,10 +88,15 @@ class MoneySql:
             "read_total - coalesce(sent, 0) - CASE WHEN included THEN 0 ELSE coalesce(taxed, 0) END - extras + off) "
             f"AS gross_read FROM ({charged})"
         )
+        # Where prices include tax and no column has the shipping, it is what the total has beside the goods.
+        rest = (
+            "SELECT *, coalesce(sent, greatest(read_total - gift_cards - (gross_read - off) - extras, 0)) AS carried "
+            f"FROM ({goods})"
+        )
         # Tax on shipping where no line says it: its share of the whole, since one rate applies to most orders.
         split = (
             "SELECT *, CASE WHEN NOT included THEN 0 ELSE coalesce(freight_tax, "
-            f"{_share('taxed', 'sent', 'gross_read - off + sent')}, 0) END AS sent_tax FROM ({goods})"
+            f"{_share('taxed', 'carried', 'gross_read - off + carried')}, 0) END AS sent_tax FROM ({rest})"
         )
         net = (
             "SELECT *, gross_read - off - CASE WHEN included THEN coalesce(taxed, 0) - sent_tax ELSE 0 END AS net "
@@ -141,7 +147,7 @@ def reversals(parts: str) -> str:
     Returns:
         A SELECT of `key`, `segment`, `kind` (`return` or `cancellation`), `moment`, `local` (the same on the shop's
         clock), and the amounts by which the event changes each figure: `returns` and `cancellations` are positive,
-        reversed `shipping`, `tax` and so on negative.
+        reversed `shipping`, `tax` and so on negative. `given_back` is what it takes off the total of the order.
     """
     counted = "list_filter(refs, lambda r: cancelled IS NULL OR (r.moment IS NOT NULL AND r.moment < cancelled))"
     each = (
@@ -158,12 +164,14 @@ def reversals(parts: str) -> str:
         "-r.sent AS shipping, -(r.goods_tax + r.sent_tax) AS tax, 0 AS duties, 0 AS fees, 0 AS tips, 0 AS gift_cards "
         f"FROM ({each})"
     )
+    refunds = f"SELECT *, returns - adjustments - shipping - tax AS given_back FROM ({refunds})"
     total = (
         "SELECT key, segment, 'return' AS kind, created_at AS moment, local, read_refunded AS returns, "
         "0 AS cancellations, 0 AS adjustments, 0 AS shipping, 0 AS tax, 0 AS duties, 0 AS fees, 0 AS tips, "
-        f"0 AS gift_cards FROM ({parts}) WHERE coalesce(len(refs), 0) = 0 AND read_refunded <> 0 AND cancelled IS NULL"
+        f"0 AS gift_cards, read_refunded AS given_back FROM ({parts}) "
+        "WHERE coalesce(len(refs), 0) = 0 AND read_refunded <> 0 AND cancelled IS NULL"
     )
-    earlier = ", ".join(f"sum({name}) AS {name}" for name in ("returns", "adjustments", "shipping", "tax"))
+    earlier = ", ".join(f"sum({name}) AS {name}" for name in _GIVEN_BACK)
     before = f"SELECT key, {earlier} FROM ({refunds}) GROUP BY key"
     cancelled = (
         "SELECT key, segment, 'cancellation' AS kind, cancelled AS moment, cancelled_local AS local, 0 AS returns, "
@@ -171,13 +179,17 @@ def reversals(parts: str) -> str:
         "-(coalesce(p.shipping, 0) + coalesce(b.shipping, 0)) AS shipping, "
         "-(coalesce(p.tax, 0) + coalesce(b.tax, 0)) AS tax, "
         "-coalesce(p.duties, 0) AS duties, -coalesce(p.fees, 0) AS fees, -coalesce(p.tips, 0) AS tips, "
-        f"-p.gift_cards AS gift_cards FROM ({parts}) AS p LEFT JOIN ({before}) AS b USING (key) "
+        "-p.gift_cards AS gift_cards, coalesce(p.charged, 0) - coalesce(b.given_back, 0) AS given_back "
+        f"FROM ({parts}) AS p LEFT JOIN ({before}) AS b USING (key) "
         "WHERE p.cancelled IS NOT NULL"
     )
     cast = ", ".join(f"{name}::{AMOUNT} AS {name}" for name in REVERSED_AMOUNTS)
     changed = " OR ".join(f"{name} <> 0" for name in REVERSED_AMOUNTS)
     union = " UNION ALL ".join((refunds, total, cancelled))
     return f"SELECT key, segment, kind, moment, local, {cast} FROM ({union}) WHERE {changed}"
+
+
+_GIVEN_BACK = ("returns", "adjustments", "shipping", "tax", "given_back")  # by refunds
 
 
 def refunded(parts: str) -> str:

@@ -127,6 +127,10 @@ class RoleSql:
             return digits
         return f"{digits} + (hash({self.column('shop')}) % 1000000)::BIGINT * {10**12}"
 
+    def deleted(self) -> str:
+        """SQL: a row is deleted, and deleted rows do not count."""
+        return "false" if "deleted" in self.reading.counted else self.flag("deleted")
+
     @property
     def country_name(self) -> str:
         """SQL of the country's name; its code where there is no name."""
@@ -160,7 +164,7 @@ class RoleSql:
         name = self.source.sql(column.name)
         style = self.reading.instants.get(column.name)
         if style:
-            return instant_sql(name, style, self._source_timezone)
+            return instant_sql(name, style, self._source_timezone, days_timezone=self.timezone)
         if column.kind == "date":
             return f"timezone('{self.timezone}', {name}::TIMESTAMP)"
         return self.corrected(column) if column.kind in ("datetime", "timestamp") else "NULL::TIMESTAMPTZ"

@@ -34,7 +34,7 @@ _TRAILING = r"\p{Sc}?(?:[A-Za-z]{1,3}\.?)?(\)?[\-\x{2212}]?)$"
 _DAY = r"(\d{1,2})[./-](\d{1,2})[./-](\d{4}|\d{2})"
 _ZONED = r":\d\d(?:\.\d+)? ?(?:Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)$"
 _DOTTED = r"^\d{1,2}\.\d{1,2}\.\d"
-_YEAR_FIRST = r"^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}"
+_YEAR_FIRST = r"^[1-9]\d{3}[-/.]\d{1,2}[-/.]\d{1,2}"
 _MONTH_NAMED = r"^(?:[A-Z][a-z]{2}, )?\d{1,2} [A-Z][a-z]{2} \d{4}"
 _CLOCKS = (" %H:%M:%S", " %H:%M", " %I:%M:%S %p", " %I:%M %p", "")
 _RFC2822 = ("%a, %d %b %Y %H:%M:%S %z", "%a, %d %b %Y %H:%M %z", "%d %b %Y %H:%M:%S %z", "%d %b %Y %H:%M %z")
@@ -81,14 +81,22 @@ def _bare_amount(text: str) -> str:
     return f"regexp_replace({leading}, {literal(_TRAILING)}, '\\1')"
 
 
-def instant_sql(value: str, style: InstantStyle, timezone: str) -> str:
+def instant_sql(value: str, style: InstantStyle, timezone: str, days_timezone: str = "") -> str:
     """SQL of an instant as TIMESTAMPTZ; NULL where it is none.
 
     Args:
         value: SQL of a text or a whole number.
         style: The style of its column.
         timezone: IANA zone of values that name none.
+        days_timezone: IANA zone of days without a time; by default the same.
     """
+
+    def in_zone(local: str) -> str:
+        zoned = f"timezone('{timezone}', {local})"
+        if days_timezone in ("", timezone):
+            return zoned
+        return f"CASE WHEN contains({value}, ':') THEN {zoned} ELSE timezone('{days_timezone}', {local}) END"
+
     match style:
         case "seconds" | "milliseconds":
             micros = 1_000_000 if style == "seconds" else 1_000
@@ -97,9 +105,12 @@ def instant_sql(value: str, style: InstantStyle, timezone: str) -> str:
             text = f"regexp_replace(trim({value}), ' (?:GMT|UTC?|Z)$', ' +0000')"
             return f"try_strptime({text}, [{', '.join(map(literal, _RFC2822))}])"
         case "day_first" | "month_first":
-            return f"timezone('{timezone}', {_day_sql(value, style)})"
+            return in_zone(_day_sql(value, style))
         case "iso":
-            return _iso_sql(value, timezone)
+            text = _iso_text(value)
+            clock = in_zone(f"try_cast({text} AS TIMESTAMP)")
+            zoned = f"regexp_matches({text}, {literal(_ZONED)})"
+            return f"CASE WHEN {zoned} THEN try_cast({text} AS TIMESTAMPTZ) ELSE {clock} END"
 
 
 def _day_sql(value: str, style: InstantStyle) -> str:
@@ -112,14 +123,13 @@ def _day_sql(value: str, style: InstantStyle) -> str:
     return f"CASE WHEN regexp_matches({text}, '^\\d+/\\d+/\\d{{4}}') THEN {parsed('%Y')} ELSE {parsed('%y')} END"
 
 
-def _iso_sql(value: str, timezone: str) -> str:
+def _iso_text(value: str) -> str:
+    """SQL of a text as DuckDB reads instants."""
     text = f"regexp_replace(trim({value}), '^(\\d{{4}})[/.](\\d{{1,2}})[/.]', '\\1-\\2-')"
     text = (
         f"regexp_replace({text}, ' ?([+-]\\d\\d):?(\\d\\d)$', '\\1:\\2')"  # Shopify's export: 2025-05-01 10:00:00 +0200
     )
-    text = f"regexp_replace({text}, ' ([+-]\\d\\d)$', '\\1')"
-    clock = f"timezone('{timezone}', try_cast({text} AS TIMESTAMP))"
-    return f"CASE WHEN regexp_matches({text}, {literal(_ZONED)}) THEN try_cast({text} AS TIMESTAMPTZ) ELSE {clock} END"
+    return f"regexp_replace({text}, ' ([+-]\\d\\d)$', '\\1')"
 
 
 def instant_counts(value: str) -> dict[str, str]:
