@@ -57,12 +57,24 @@ def schema_orders(
     cancelled_orders: CancelledOrders = "reversed",
 ) -> Iterator[Orders]:
     """The orders of a schema, by default in the order of its key, as the scraper copies them."""
-    columns = columns_of(schema)
     truth = schema.truth
     setup = setup or Setup(timezone=truth.timezone, source_timezone=truth.source_timezone)
+    with table_orders(columns_of(schema), rows or in_key_order(schema), setup, segments, cancelled_orders) as orders:
+        yield orders
+
+
+@contextmanager
+def table_orders(
+    columns: Sequence[Column],
+    rows: Sequence[Row],
+    setup: Setup,
+    segments: int = 1,
+    cancelled_orders: CancelledOrders = "reversed",
+) -> Iterator[Orders]:
+    """The orders of a table, given its rows in the order in which they are copied."""
     with TemporaryDirectory() as folder:
         cache = cache_in(folder)
-        publish(cache, as_copied(rows or in_key_order(schema), columns), columns=columns, segments=segments)
+        publish(cache, as_copied(rows, columns), columns=columns, segments=segments)
         opened = Orders(cache.snapshots.open(), "UTC", setup, cancelled_orders=cancelled_orders)
         yield opened
         opened.close()
