@@ -8,26 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from statistics import median
 from typing import Any, NamedTuple, get_args
 
 import duckdb
 
+from cache.interpretation.grain import GrainTest
 from cache.interpretation.grouping import ORDER_AMOUNTS, grouped
 from cache.interpretation.money_sql import MoneySql
 from cache.interpretation.role_sql import RoleSql
 from cache.interpretation.source_rows import SourceColumns, parquet, union
 from cache.interpretation.text_values import amount_counts, instant_counts, instant_sql
-from cache.reading import AmountStyle, Grain, InstantStyle, Question, Reading
+from cache.reading import AmountStyle, InstantStyle, Question, Reading
 from cache.roles import ROLES, candidates
 from cache.schema import Column
 from cache.storage.snapshot import PARQUET, Snapshot
 from cache.table_setup import Setup
 
 SAMPLED_ROWS = 20_000  # whole segments, spread over the table, until there are that many rows
-MIN_REPEATED = 0.05  # share of rows that repeat an order before a row is taken for less than an order
-MIN_SHARED = 0.2  # share of rows that have the number of another one before several shops are taken for the reason
-AGREEING = 0.95  # share of groups, or of orders, that has to agree
+AGREEING = 0.95  # share of orders that has to agree
 MIN_SPREAD_DAYS, MAX_IMPORT_DAYS = 28, 2  # dates of an import lie on few days while the others spread over weeks
 
 _AMOUNT_ROLES = (*ORDER_AMOUNTS, "line_quantity", "line_price")
@@ -78,9 +76,12 @@ class _Chooser:
             gift_cards=self._knows_gift_cards(roles),
             counted=self._setup.counted,
         )
-        grain, identity = self._grain(reading)
-        reading = reading.model_copy(update={"grain": grain, "identity": identity})
-        reading = reading.model_copy(update={"numbers_repeat": grain == "order" and self._numbers_repeat(reading)})
+        grain = GrainTest(self._database, "every_row", self._sql(reading), self._setup.grain)
+        reading = reading.model_copy(
+            update={"grain": grain.grain, "identity": grain.identity, "numbers_repeat": grain.numbers_repeat}
+        )
+        if grain.is_open:
+            self._questions.append("grain")
         return self._arithmetic(reading)
 
     # -- styles
@@ -195,81 +196,12 @@ class _Chooser:
         known = f"bool_or(contains({items}, 'gift_card') OR contains({items}, 'isGiftCard'))"
         return bool(self._row(f"SELECT coalesce({known}, false) FROM sampled")[0])
 
-    # -- grain
-
-    def _grain(self, reading: Reading) -> tuple[Grain, tuple[str, ...]]:
-        roles = reading.roles
-        if "name" not in roles:
-            return "order", ()
-        sql = RoleSql(self._columns, reading, "UTC", self._timezone, self._timezone)
-        self._database.execute(f"CREATE TEMP VIEW live_row AS SELECT * FROM every_row WHERE NOT {sql.deleted()}")
-        number = (roles["name"],)
-        with_shop = (roles["shop"], roles["name"]) if "shop" in roles else number
-        identity = with_shop if self._orders(with_shop) > self._orders(number) else number
-        chosen = self._setup.grain
-        if chosen:
-            return chosen, () if chosen == "order" else identity
-        rows, orders = self._filled(number), self._orders(identity)
-        if not rows or 1 - orders / rows < MIN_REPEATED:
-            return "order", ()
-        lines = [role for role in ("line_title", "line_sku", "line_quantity", "line_price") if role in roles]
-        if len(lines) >= 2 and self._agree(identity, sql) >= AGREEING:
-            return "line", identity
-        if "updated_at" in roles:
-            versions = self._orders((*identity, roles["updated_at"]))
-            if versions >= rows * AGREEING:
-                return "version", identity
-        if len(lines) < 2 or not self._unique_ids():
-            self._questions.append("grain")
-        return "order", ()
-
-    def _numbers_repeat(self, reading: Reading) -> bool:
-        """Whether so many order numbers repeat that this is how the table is, and people or ids tell orders apart."""
-        if "name" not in reading.roles:
-            return False
-        columns = [reading.roles[role] for role in ("shop", "name") if role in reading.roles]
-        rows = self._filled(columns[-1:])
-        often = bool(rows) and 1 - self._orders(columns) / rows >= MIN_SHARED
-        return often and (self._setup.grain == "order" or self._unique_ids())
-
-    def _filled(self, identity: Sequence[str]) -> int:
-        return int(self._row(f"SELECT count(*) FROM live_row WHERE {self._present(identity)}")[0])
-
-    def _orders(self, identity: Sequence[str]) -> int:
-        columns = ", ".join(self._source.sql(name) for name in identity)
-        sql = f"SELECT count(*) FROM (SELECT DISTINCT {columns} FROM live_row WHERE {self._present(identity[-1:])})"
-        return int(self._row(sql)[0])
-
-    def _present(self, identity: Sequence[str]) -> str:
-        return " AND ".join(f"coalesce({self._source.sql(name)}::VARCHAR, '') <> ''" for name in identity)
-
-    def _agree(self, identity: Sequence[str], sql: RoleSql) -> float:
-        """The share of orders whose rows do not contradict each other, in most of the columns that say it."""
-        amounts = [f"nullif({sql.amount(role)}, 0)" for role in ("total", "subtotal") if role in sql.roles]
-        texts = [
-            f"nullif({sql.text(role)}, '')" for role in ("currency", "email", "financial_status") if role in sql.roles
-        ]
-        dates = [sql.instant("created_at")] if "created_at" in sql.roles else []
-        values = [*amounts, *texts, *dates]
-        if not amounts:
-            return 1.0
-        same = ", ".join(f"count(DISTINCT {value}) <= 1 AS same{place}" for place, value in enumerate(values))
-        columns = ", ".join(self._source.sql(name) for name in identity)
-        groups = f"SELECT {same} FROM live_row WHERE {self._present(identity)} GROUP BY {columns}"
-        shares = ", ".join(f"coalesce(avg(same{place}::INT), 1)" for place in range(len(values)))
-        return float(median(self._row(f"SELECT {shares} FROM ({groups})")))
-
-    def _unique_ids(self) -> bool:
-        ids = [c.name for c in self._columns if c.name.casefold() == "id"]
-        rows = self._row("SELECT count(*) FROM live_row")[0]
-        return bool(ids) and self._orders(ids[:1]) == self._filled(ids[:1]) == rows
-
     # -- arithmetic
 
     def _arithmetic(self, reading: Reading) -> Reading:
         """Decides whether prices include tax, and how many orders add up."""
         reading = reading.model_copy(update={"subtotal_before_discounts": self._subtotal_before_discounts(reading)})
-        sql = RoleSql(self._columns, reading, "UTC", self._timezone, self._timezone)
+        sql = self._sql(reading)
         parts = self._parts(sql)
         goods = "gross_read + gift_cards - off + coalesce(sent, 0) + extras"
         self._database.execute(
@@ -304,7 +236,7 @@ class _Chooser:
         """Whether totals, or else line items, show that the subtotal still holds the discounts."""
         if not {"subtotal", "discounts"} <= reading.roles.keys():
             return False
-        sql = RoleSql(self._columns, reading, "UTC", self._timezone, self._timezone)
+        sql = self._sql(reading)
         ways = []
         for taken in ("0", "off"):
             goods = f"read_subtotal - {taken} + coalesce(sent, 0) + extras"
@@ -324,6 +256,9 @@ class _Chooser:
         return MoneySql(sql).parts(f"SELECT *, 0 AS segment, 0 AS order_key FROM ({rows})", "order_key")
 
     # -- queries
+
+    def _sql(self, reading: Reading) -> RoleSql:
+        return RoleSql(self._columns, reading, "UTC", self._timezone, self._timezone)
 
     def _candidates(self, role: str) -> list[Column]:
         return candidates(self._columns, role)
