@@ -136,6 +136,12 @@ def event_page(
     return FigureEvents(orders, metric, span, conditions, returns, days).page(limit, offset, side)
 
 
+@st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_HASH)
+def order_numbers(orders: Orders, keys: tuple[object, ...], masked: frozenset[str]) -> dict[object, str]:
+    """Returns numbers of orders by key (`OrderLookup.numbers`)."""
+    return orders.lookup.numbers(keys, masked)
+
+
 def breakdown(
     orders: Orders, by: DimensionId, span: Span | None, conditions: Conditions, returns: Returns = "returned"
 ) -> list[Group]:

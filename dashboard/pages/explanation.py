@@ -120,7 +120,7 @@ def _count(number: int, shown: int, count: int) -> str:
 def _table(selection: Selection, metric: Metric, events: Sequence[Event], masked: frozenset[str]) -> None:
     if not events:
         return
-    numbers = selection.orders.lookup.numbers([event.key for event in events], masked)
+    numbers = data.order_numbers(selection.orders, tuple(event.key for event in events), masked)
     lines = [
         Line(
             [
