@@ -24,15 +24,17 @@ _RATE = f"DECIMAL(18, {RATE_DECIMALS})"
 _WIDE = f"DECIMAL(38, {RATE_DECIMALS})"  # wide enough for the product with an amount
 _MAX_CENTS = 10**10  # products in DOUBLE up to here are off by less than 0.00001 cents
 _NEARLY_HALF = 0.4999
+_UNRATED = "* EXCLUDE (rate)"
 
 
 class ConvertedTables:
-    """Views of the tables of facts of one generation, with all amounts in one currency.
+    """The tables of facts of one generation, with all amounts in one currency.
 
     Attributes:
-        orders: SQL name of the orders that have a rate.
-        reversals: SQL name of their reversals. One before the first rate of its currency has the rate of its order.
-        lines: SQL name of their line items, at the rates of the orders.
+        orders: SQL name of the table of orders that have a rate. It has that `rate` too.
+        reversals: SQL name of the table of their reversals. One before the first rate of its currency has the rate of
+            its order.
+        lines: SQL name of the view of their line items, at the rates of the orders.
         without_rate: Currency -> how many orders have no rate, and are left out; the most frequent first.
     """
 
@@ -43,16 +45,15 @@ class ConvertedTables:
             rates: The rates.
             name: The end of the names of tables and views.
         """
-        self.orders, self.reversals, self.lines = (
-            f"converted_{kind}_{name}" for kind in ("orders", "refunds", "lines")
-        )
+        self.orders, self.reversals = f"facts.converted_orders_{name}", f"facts.converted_reversals_{name}"
+        self.lines = f"converted_lines_{name}"
         self.without_rate: Mapping[str, int] = {}
         self._rates = rates
         self._table = f"facts.rates_{name}"  # a rate for each currency and day, up to the last one
         self._last_day = f"DATE '{min(max(rate.day for rate in rates.rates), date.today())}'"
 
     def create(self, query: Query, orders: Table, reversals: Table, lines: str) -> None:
-        """Creates the views.
+        """Creates the tables and the view.
 
         Args:
             query: Runs SQL in the database of the tables.
@@ -62,25 +63,23 @@ class ConvertedTables:
         """
         days, currencies, values = zip(*self._rates.rates, strict=True)
         query(f"CREATE TABLE {self._table} AS {self._daily(orders[0])}", [currencies, days, values])
+        own = literal(self._rates.currency)
         rated = self._rated(orders[0])
-        views = {
-            self.orders: self._converted(rated, orders[1], f"{literal(self._rates.currency)} AS currency"),
-            self.reversals: self._converted(self._rated_reversals(reversals[0], rated), reversals[1]),
-            self.lines: self._converted(
-                f"SELECT l.*, o.rate FROM {lines} AS l JOIN (SELECT key, rate FROM ({rated})) AS o USING (key)",
-                ("price", "amount"),
-            ),
-        }
-        for name, select in views.items():
-            query(f"CREATE VIEW {name} AS {select}", [])
+        query(f"CREATE TABLE {self.orders} AS {self._converted('*', rated, orders[1], f'{own} AS currency')}", [])
+        rated = self._rated_reversals(reversals[0], rated)
+        query(f"CREATE TABLE {self.reversals} AS {self._converted(_UNRATED, rated, reversals[1])}", [])
+        rated = f"SELECT l.*, o.rate FROM {lines} AS l JOIN {self.orders} AS o USING (key)"
+        query(f"CREATE VIEW {self.lines} AS {self._converted(_UNRATED, rated, ('price', 'amount'))}", [])
+        query(f"DROP TABLE {self._table}", [])
+        query("CHECKPOINT facts", [])
         missing = f"SELECT currency FROM {orders[0]} ANTI JOIN {self.orders} USING (key)"
         self.without_rate = dict(query(f"SELECT currency, count(*) FROM ({missing}) GROUP BY 1 ORDER BY 2 DESC, 1", []))
 
     def drop(self, query: Query) -> None:
-        """Drops the views."""
-        for view in (self.orders, self.reversals, self.lines):
-            query(f"DROP VIEW IF EXISTS {view}", [])
-        query(f"DROP TABLE IF EXISTS {self._table}", [])
+        """Drops the tables and the view."""
+        query(f"DROP VIEW IF EXISTS {self.lines}", [])
+        for table in (self.orders, self.reversals):
+            query(f"DROP TABLE IF EXISTS {table}", [])
 
     def _daily(self, orders: str) -> str:
         """SQL of the rates of the orders' currencies: each on its day and up to the day before the next one.
@@ -114,11 +113,11 @@ class ConvertedTables:
         own = literal(self._rates.currency)
         return f"CASE WHEN o.currency = {own} THEN 1 ELSE coalesce(x.rate, {otherwise}) END::{_RATE}"
 
-    def _converted(self, rated: str, amounts: Sequence[str], *others: str) -> str:
-        """SQL of rows with a rate: without it, and with these amounts multiplied by it."""
+    def _converted(self, columns: str, rated: str, amounts: Sequence[str], *others: str) -> str:
+        """SQL of these columns of rows with a rate, and of amounts multiplied by it."""
         decimals = decimals_of(self._rates.currency)
         rounded = (f"{rounded_product(amount, decimals)} AS {amount}" for amount in amounts)
-        return f"SELECT * EXCLUDE (rate) REPLACE ({', '.join([*others, *rounded])}) FROM ({rated})"
+        return f"SELECT {columns} REPLACE ({', '.join([*others, *rounded])}) FROM ({rated})"
 
 
 def rounded_product(amount: str, decimals: int) -> str:

@@ -37,6 +37,7 @@ MEMORY_LIMIT = "192MB"
 MOST_RETURNS = 0.95  # the share of returns that an order waits for
 MIN_RETURNS = 20  # so many say how long returns take
 USUAL_DAYS_OF_RETURNS = 30
+MAX_CONVERTED = 2  # states of RATES_FILE whose amounts are kept: pages may still show the one before
 SEGMENTS_AT_ONCE = 3  # that many are read before the table is compressed
 
 
@@ -130,10 +131,12 @@ class FactTables:
                 orders = self.orders, (*AMOUNTS, *DIFFERENCES)
                 converted.create(self.query, orders, (self.reversals, REVERSED_AMOUNTS), self.lines)
                 self._converted[rates] = converted
-        views = self._converted[rates]
+            converted = self._converted[rates]
+            while len(self._converted) > MAX_CONVERTED:
+                self._converted.pop(next(iter(self._converted))).drop(self.query)
         tables = copy.copy(self)
-        tables.orders, tables.reversals, tables.lines = views.orders, views.reversals, views.lines
-        tables.without_rate = views.without_rate
+        tables.orders, tables.reversals, tables.lines = converted.orders, converted.reversals, converted.lines
+        tables.without_rate = converted.without_rate
         return tables
 
     # -- making the tables

@@ -197,6 +197,15 @@ def test_orders_themselves_stay_in_their_currencies(orders: Orders) -> None:
     assert converted.left_out == orders.left_out
 
 
+def test_only_the_newest_rates_keep_their_tables(snapshot: Snapshot) -> None:
+    opened = Orders(snapshot, "UTC")
+    count = "SELECT count(*) FROM duckdb_tables() WHERE table_name LIKE 'converted_orders%'"
+    figures = [opened.converted(rates(f"2020-01-01,USD,{value}")).figures(None) for value in (1, 2, 3, 1)]
+    assert opened.facts.query(count) == [(2,)]
+    assert figures[0] == figures[3] != figures[2]
+    opened.close()
+
+
 def test_converted_tables_are_freed_with_those_they_come_from(snapshot: Snapshot) -> None:
     opened = Orders(snapshot, "UTC")
     opened.converted(random_rates())
