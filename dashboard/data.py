@@ -170,10 +170,14 @@ def page(
 
 @st.cache_data(max_entries=20, show_spinner=False, hash_funcs=_HASH)
 def sold_products(
-    orders: Orders, span: Span | None, conditions: Conditions, compared_span: Span | None = None
+    orders: Orders,
+    span: Span | None,
+    conditions: Conditions,
+    compared_span: Span | None = None,
+    count_orders: bool = True,
 ) -> pa.Table:
     """Returns all products with sales (`products.sold_products`). A filter by product is not applied."""
-    return products.sold_products(orders, span, _without(PRODUCT, conditions), compared_span)
+    return products.sold_products(orders, span, _without(PRODUCT, conditions), compared_span, count_orders)
 
 
 @st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_HASH)

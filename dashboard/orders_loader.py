@@ -42,6 +42,7 @@ class OrdersLoader:
         self._week_start: WeekStart = week_start
         self._cancelled_orders: CancelledOrders = cancelled_orders
         self._lock = threading.Lock()
+        self._samples_lock = threading.Lock()
         self._newest: tuple[tuple[int, Setup, StoredReading], Orders] | None = None
         self._samples: dict[tuple[int, str, str], Orders] = {}  # the one used last is at the end
 
@@ -90,7 +91,7 @@ class OrdersLoader:
             UnknownGeneration: The generation is not kept.
         """
         key = (generation, setup.model_dump_json(), reading.model_dump_json() if reading else "")
-        with self._lock:
+        with self._samples_lock:
             orders = self._samples.pop(key, None) or self._read(self._newest_rows(generation), setup, None, reading)
             self._samples[key] = orders
             while len(self._samples) > MAX_SAMPLES:

@@ -29,8 +29,8 @@ class Option:
     Attributes:
         text: How it is written.
         value: The value of its field in Settings.
-        setup: The settings with this answer.
-        reading: The reading that it keeps; None where the data decides what is left to decide.
+        setup: The settings.
+        reading: The reading with this answer; None where all of the data decides, by the settings.
     """
 
     text: str
@@ -66,31 +66,30 @@ def options(orders: Orders, question: Question) -> list[Option]:
     match question:
         case "grain":
             return [
-                _option(setup, f"A row is {text}", grain, grain=grain)
+                Option(f"A row is {text}", grain, setup.model_copy(update={"grain": grain}))
                 for grain, text in readings.GRAINS.items()
                 if grain != "version" or "updated_at" in orders.roles
             ]
         case "dates":
             names = text_dates(orders)
             return [
-                _option(setup, text, style, instants=dict.fromkeys(names, style))
+                _kept(orders, text, style, instants={**reading.instants, **dict.fromkeys(names, style)})
                 for style, text in readings.DATE_ORDERS.items()
             ]
         case "amounts":
             return [
-                _option(setup, text, mark, amounts=dict.fromkeys(reading.amounts, mark))
+                _kept(orders, text, mark, amounts=dict.fromkeys(reading.amounts, mark))
                 for mark, text in readings.MARKS.items()
             ]
         case "tax":
-            return [
-                _option(setup, text, included, taxes_included=included) for included, text in readings.TAXES.items()
-            ]
+            return [_kept(orders, text, included, taxes_included=included) for included, text in readings.TAXES.items()]
         case "changed":
             return [Option("As it is read now", "now", setup, reading), Option("As the data suggests", "anew", setup)]
 
 
-def _option(setup: Setup, text: str, value: object, **answer: object) -> Option:
-    return Option(text, value, setup.model_copy(update=answer))
+def _kept(orders: Orders, text: str, value: object, **answer: object) -> Option:
+    """An answer that leaves the rest of the reading as it is."""
+    return Option(text, value, orders.setup, orders.reading.model_copy(update=answer))
 
 
 def text_dates(orders: Orders) -> list[str]:

@@ -33,7 +33,7 @@ class FigureMetric(Body):
 class MarkedMetric(FigureMetric):
     """A metric of a response."""
 
-    note: str | None = key(None, "What the table cannot tell of it, such as `returns not known`.")
+    note: str | None = key(None, "What is not known of it, such as `returns not known` or `62% of orders fulfilled`.")
     marked: Mark | None = key(None, "The check that fails, if one does.")
 
 

@@ -34,7 +34,7 @@ class Product:
         sku: Its SKU; "" where it has none.
         title: Its title in the newest order of the period.
         units: Pieces sold.
-        orders: Orders that contain it.
+        orders: Orders that contain it; 0 where they are not counted.
         sales: Price × quantity, before discounts and returns.
         before: Its sales in the compared period.
     """
@@ -70,7 +70,11 @@ class ProductPage:
 
 
 def sold_products(
-    orders: Orders, span: Span | None, conditions: Sequence[Condition] = (), compared_span: Span | None = None
+    orders: Orders,
+    span: Span | None,
+    conditions: Sequence[Condition] = (),
+    compared_span: Span | None = None,
+    count_orders: bool = True,
 ) -> pa.Table:
     """All products with sales in a period, for `product_page`. It is quick to search and sort; to make it is not.
 
@@ -79,6 +83,7 @@ def sold_products(
         span: The period; None for all time.
         conditions: Conditions on dimensions and products.
         compared_span: The compared period; None where nothing is compared.
+        count_orders: Whether to count the orders of each product, which takes longest.
 
     Returns:
         A row for each product, with the columns of `Product`.
@@ -91,9 +96,10 @@ def sold_products(
         f"JOIN {orders.facts.orders} AS o USING (key) WHERE {clause} AND (now OR earlier)"
     )
     title = "coalesce(arg_max(nullif(title, ''), created_at) FILTER (now), max(title) FILTER (now), '')"
+    counted = "count(DISTINCT key) FILTER (now)" if count_orders else "0"
     sql = (
         f"SELECT sku, {title} AS title, (sum(quantity) FILTER (now))::BIGINT AS units, "
-        "count(DISTINCT key) FILTER (now) AS orders, coalesce(sum(amount) FILTER (now), 0) AS sales, "
+        f"{counted} AS orders, coalesce(sum(amount) FILTER (now), 0) AS sales, "
         f"coalesce(sum(amount) FILTER (earlier), 0) AS before FROM ({lines}) "
         "GROUP BY sku, untold HAVING count(*) FILTER (now) > 0"
     )

@@ -229,7 +229,7 @@ def _breakdowns(session: Session, selection: Selection) -> None:
 
 
 def _products(session: Session, selection: Selection) -> None:
-    sold = data.sold_products(selection.orders, selection.span, selection.conditions)
+    sold = data.sold_products(selection.orders, selection.span, selection.conditions, count_orders=False)
     ranked = product_page(selection.orders, sold, limit=MAX_PRODUCTS)
     with st.container(border=True, height="stretch"):
         help = "Price × quantity of line items, before discounts and returns. Select a product to filter by it."

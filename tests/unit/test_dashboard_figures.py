@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from cache_factory import Row
@@ -13,6 +15,11 @@ from schema_corpus import FOLDER, load
 from schema_orders import as_copied, columns_of, in_key_order
 from shop_factory import SHOP_COLUMNS, shop
 
+from cache.analytics.figure_query import FigureQuery
+from cache.analytics.figure_table import compute
+from cache.analytics.periods import ShopCalendar
+
+CALENDAR = ShopCalendar(ZoneInfo("UTC"), datetime.now(UTC).date(), datetime.now(UTC).replace(tzinfo=None))
 ZERO = dict.fromkeys(("total_discounts", "total_shipping", "total_tax", "total_refunded"), "0.00")
 
 
@@ -70,6 +77,10 @@ def test_a_period_with_returns_and_no_orders_shows_the_returns(tmp_path: Path, r
     with backend_of(tmp_path, returned_only, SHOP_COLUMNS) as backend:
         overview = run(backend, "overview", {"period": "7d"})
         explored = run(backend, "explore", {"period": "7d", "metric": "returns", "step": "whole", "by": "status"})
+        table_of = partial(compute, backend.orders.newest(1), calendar=CALENDAR)
+        for_programs = table_of(FigureQuery(metrics=("returns", "orders"), by=("status",), period="7d"))
+    assert [(row.values, row.figures.returns, row.figures.orders) for row in for_programs.rows] == [(("paid",), 40, 0)]
+    assert for_programs.totals.returns == 40
     assert cards(overview)["total_sales"]["value"] == "-$40.00"
     assert ["Returns", "-$40.00", ""] in table(overview, "How total sales adds up")
     assert table(explored, "As a table")[1][:3] == ["Paid", "0", "$40.00"]
