@@ -35,6 +35,7 @@ from api.http.headers import CommonHeaders, HeaderBlock
 from api.http.prepared_response import PreparedResponse
 from api.routes.cache_watcher import CacheWatcher
 from api.routes.changes import ChangesEndpoint
+from api.routes.checks import ChecksEndpoint
 from api.routes.fetch import FetchEndpoint
 from api.routes.figures import FiguresEndpoints
 from api.routes.metrics import Metrics
@@ -99,6 +100,7 @@ def create_app(
         "getFigures": figures.figures,
         "getFigureEvents": figures.events,
         "getFigureMetrics": figures.metrics,
+        "getChecks": ChecksEndpoint(views).get,
         "getEvents": watcher.feed,
         "postRefresh": refresh.post,
         "getTask": refresh.get_task,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import date
 from decimal import Decimal
+from math import floor
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel
@@ -161,6 +162,11 @@ class CheckReport(BaseModel, frozen=True):
         """The share of orders that agree, from 0 to 1; None without orders or without any check."""
         known = any(result.checked for result in self.checks.values())
         return self.agree / self.orders if self.orders and known else None
+
+    @property
+    def percentage(self) -> str:
+        """The share of orders that agree, such as `99.98 %`; "" without any. `100 %` says that all agree."""
+        return "" if self.ok is None else f"{floor(self.ok * 10_000) / 100:.2f} %".replace(".00 %", " %")
 
     @property
     def failing(self) -> tuple[CheckId, ...]:

@@ -75,6 +75,8 @@ def examine() -> Iterator[Finding]:
     yield Finding("settings", True, f"{settings.phpmyadmin_url}, table {settings.phpmyadmin_table}")
     yield Finding("data_dir", True, str(settings.data_dir))
     yield _cache(settings)
+    if figures := _figures(settings):
+        yield figures
     chrome = [_memory(), *_chrome()]
     if settings.phpmyadmin_login in ("auto", "http"):
         chrome = [finding if finding.fine else _not_needed(finding) for finding in chrome]
@@ -124,6 +126,24 @@ def _cache(settings: Settings) -> Finding:
     if status.last is not None and status.last.error is not None:
         last = f"The last sync failed: {status.last.error.message} {status.last.error.advice}"
     return Finding("cache", True, f"{folder}, {held}, {free >> 20} MB free", last)
+
+
+def _figures(settings: Settings) -> Finding | None:
+    """What the checks of the newest generation found; None where they were not made."""
+    try:
+        with closing(open_cache(settings.cache_url, settings.kept_dir)) as cache:
+            head = cache.snapshots.head()
+            report = cache.snapshots.checks(head.generation) if head else None
+    except OrdersError:
+        return None  # the check of the cache says it
+    if report is None or report.ok is None:
+        return None
+    failing = [f"{name}: {report.checks[name].failed:,}" for name in report.failing]
+    what = f"{report.percentage} of {report.orders:,} orders add up"
+    advice = f"Orders that do not agree ({', '.join(failing)}) are listed on the Data page." if failing else ""
+    if not report.confirmed:
+        advice += " The data does not confirm what the columns mean: see the Settings page."
+    return Finding("figures", True, what, advice.strip())
 
 
 def _memory() -> Finding:

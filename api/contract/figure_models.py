@@ -17,8 +17,8 @@ class Mark(Body):
 
     check: str = key("total")
     orders: Count = key(500, "Orders that fail it.")
-    difference: str = key("61725.00", "By how much, in the currency of the figures.")
-    message: str = key("500 orders do not add up.")
+    difference: str | None = key("61725.00", "By how much the figure may be wrong; null where that is not known.")
+    message: str = key("500 orders have a total that is not the sum of its parts.")
 
 
 class FigureMetric(Body):

@@ -223,6 +223,18 @@ OPERATIONS = (
         request_headers=_IF_NONE_MATCH,
     ),
     Operation(
+        "getChecks",
+        "get",
+        "/checks",
+        "Says whether the orders add up: what each check found, and the keys of the first orders that fail.",
+        json_of("Checks"),
+        access="read",
+        codes=("parameter_invalid", "forbidden", "no_snapshot", "snapshot_damaged", "cache_format"),
+        more=_NOT_MODIFIED,
+        headers=VIEW_HEADERS,
+        request_headers=_IF_NONE_MATCH,
+    ),
+    Operation(
         "getEvents",
         "get",
         "/events",

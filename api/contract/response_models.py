@@ -63,6 +63,7 @@ CheckedAt = Annotated[
     key(_AT, "When rows were last compared. Later than `verified_at` if only new and changed rows were."),
 ]
 Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
 RowItem = Annotated[dict[str, Any], WithJsonSchema({"$ref": f"{REFS}Row"})]
 
 
@@ -266,6 +267,15 @@ _CountByColumn = Annotated[
 ]
 
 
+class FiguresStatus(Body):
+    """Whether the figures can be trusted; `GET /checks` has the details."""
+
+    ok: Share | None = key(0.9998, "The share of orders that add up; null where no check was made.")
+    reading: Literal["confirmed", "open"] = key("confirmed", "Whether the data confirms what the columns mean.")
+    failing: tuple[str, ...] = key((), "The checks that some orders do not agree with.")
+    questions: Count = key(0, "Questions that the data leaves open.")
+
+
 class Status(Body):
     """State of the cache and of syncs."""
 
@@ -292,6 +302,7 @@ class Status(Body):
     zero_dates: _CountByColumn = key(
         {}, "By column: dates that do not exist or have no year from 1 to 9999 in UTC; they are null in rows."
     )
+    figures: FiguresStatus | None
     version: str = key("0.1.0")
 
 

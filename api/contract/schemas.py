@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from api.contract.check_models import CHECK_BODIES
 from api.contract.event_models import EVENTS
 from api.contract.figure_models import FIGURE_BODIES
 from api.contract.queries.sign_request import SignRequest
@@ -41,7 +42,7 @@ def schemas(columns: Sequence[Column], hidden: Collection[str]) -> dict[str, Sch
         columns: The columns of the table; none if the reader may not know them.
         hidden: The columns that are masked.
     """
-    models = _models((*BODIES, *FIGURE_BODIES, SignRequest))
+    models = _models((*BODIES, *FIGURE_BODIES, *CHECK_BODIES, SignRequest))
     models["Row"] = _row(columns, hidden)
     key = [column.name for column in columns if column.key] or ["id"]
     deleted = models["Changes"]["properties"]["deleted"]

@@ -24,6 +24,7 @@ from starlette.types import Scope
 from api.auth.authentication import admission_of
 from api.contract.operations import path_label
 from api.contract.queries.parameters import read_parameters
+from cache.check_report import CheckReport
 from cache.errors import CacheError
 from cache.storage.records import now
 from cache.storage.store import Cache
@@ -112,6 +113,8 @@ class Metrics:
                     "Rows of the newest snapshot.",
                     self._cache.snapshots.inspect(head.generation).rows,
                 )
+            if report := self._cache.snapshots.checks(head.generation):
+                yield from _checked(report)
         if last is not None and last.finished_at is not None:
             seconds = (last.finished_at - last.started_at).total_seconds()
             yield _gauge("orders_last_sync_seconds", "Duration of the last sync.", seconds)
@@ -119,6 +122,19 @@ class Metrics:
             yield _gauge(
                 "orders_last_sync_end_timestamp_seconds", "When the last sync ended.", last.finished_at.timestamp()
             )
+
+
+def _checked(report: CheckReport) -> Iterator[Metric]:
+    """What the checks over the data found."""
+    if report.ok is not None:
+        yield _gauge("orders_checks_ok_ratio", "Share of orders that agree with every check.", report.ok)
+    yield _gauge("orders_reading_confirmed", "1 if the data confirms what the columns mean.", report.confirmed)
+    checked = GaugeMetricFamily("orders_checks_checked", "Orders that a check could check.", labels=("check",))
+    failed = GaugeMetricFamily("orders_checks_failed", "Orders that do not agree with a check.", labels=("check",))
+    for name, result in report.checks.items():
+        checked.add_metric((name,), result.checked)
+        failed.add_metric((name,), result.failed)
+    yield from (checked, failed)
 
 
 def _gauge(name: str, description: str, value: float) -> Metric:

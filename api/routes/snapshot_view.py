@@ -16,6 +16,7 @@ from api.contract.response_models import Freshness
 from api.http.headers import HeaderBlock
 from api.http.prepared_response import PreparedResponse
 from cache.access.masking import personal_columns
+from cache.check_report import CheckReport
 from cache.errors import CacheFormat
 from cache.query.engine import ColumnIndex
 from cache.query.filters import Query
@@ -32,6 +33,7 @@ class SnapshotView:
     Args:
         snapshot: The generation, opened.
         personal: PERSONAL_COLUMNS.
+        checks: What the checks found of it; None if they were not made.
 
     Attributes:
         headers: The headers of a prepared response.
@@ -40,8 +42,9 @@ class SnapshotView:
         polls: The 304 responses that were sent, by what was requested (see FetchEndpoint.try_prepared).
     """
 
-    def __init__(self, snapshot: Snapshot, personal: str) -> None:
+    def __init__(self, snapshot: Snapshot, personal: str, checks: CheckReport | None = None) -> None:
         self.snapshot = snapshot
+        self.checks = checks
         self.index = ColumnIndex(snapshot)
         self._map_files()
         self.generation, self.rows, self.columns = snapshot.generation, snapshot.rows, snapshot.columns
@@ -141,7 +144,8 @@ class SnapshotViews:
         return view
 
     def _open(self, generation: int | None = None) -> SnapshotView:
-        return SnapshotView(self._cache.snapshots.open(generation), self._personal)
+        snapshot = self._cache.snapshots.open(generation)
+        return SnapshotView(snapshot, self._personal, self._cache.snapshots.checks(snapshot.generation))
 
     def _find(self, generation: int | None) -> SnapshotView | None:
         if generation is None or (self._newest and self._newest.generation == generation):

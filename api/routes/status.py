@@ -14,8 +14,9 @@ from api.contract.error_responses import refusal
 from api.contract.errors import SnapshotTooOld
 from api.contract.json_response import JsonResponse, iso
 from api.contract.queries.parameters import read_parameters
-from api.contract.response_models import ErrorDetail, Health, Progress, Ready, Status, Sync, Worker
+from api.contract.response_models import ErrorDetail, FiguresStatus, Health, Progress, Ready, Status, Sync, Worker
 from api.routes.snapshot_view import SnapshotView, SnapshotViews
+from cache.check_report import CheckReport
 from cache.errors import CacheError, CacheFormat, NoSnapshot, NoWorker
 from cache.settings import Settings
 from cache.storage import records
@@ -107,5 +108,15 @@ def _status(status: records.Status, view: SnapshotView | None) -> Status:
         cache_error=ErrorDetail.of(status.cache_error) if status.cache_error else None,
         misfits=dict(misfits),
         zero_dates=dict(zero_dates),
+        figures=_figures(view.checks) if view and view.checks else None,
         version=VERSION,
+    )
+
+
+def _figures(report: CheckReport) -> FiguresStatus:
+    return FiguresStatus(
+        ok=report.ok,
+        reading="confirmed" if report.confirmed else "open",
+        failing=report.failing,
+        questions=report.questions,
     )

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from cache_factory import cache_in
+from cache_factory import cache_in, publish
 from web_server import Handler, serving
 
 from cache.errors import Trouble
+from cache.settings import Settings
 from cache.storage.records import Run
+from checks.generation import check_generation
 from lab import Lab
 from scraper import doctor
 from scraper.client.session import Session
@@ -67,6 +70,14 @@ def test_it_works(examine: Callable[..., dict[str, Finding]]) -> None:
     assert list(findings) == CHECKS
     assert broken(findings) == []
     assert "28 columns" in findings["table"].what
+
+
+def test_it_says_whether_orders_add_up(examine: Callable[..., dict[str, Finding]], here: Path) -> None:
+    with closing(cache_in(here)) as cache:
+        publish(cache, 50, check=partial(check_generation, cache, Settings(_env_file=None)))
+        figures = examine()["figures"]
+    assert figures.fine
+    assert figures.what.endswith("orders add up")
 
 
 # 1-4: settings
