@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from tempfile import TemporaryDirectory
 
 from cache_factory import cache_in, publish
 from schema_corpus import Schema
 
 from cache.analytics.orders import Orders
+from cache.analytics.periods import Span
 from cache.schema import Column
 from cache.settings import CancelledOrders
 from cache.table_setup import Setup
@@ -79,6 +80,18 @@ def table_orders(
         yield opened
         opened.close()
         cache.close()
+
+
+def months_of(orders: Orders) -> list[Span]:
+    """The calendar months from the first to the last order."""
+    extent = orders.extent()
+    months: list[Span] = []
+    start = extent.start.replace(day=1, hour=0, minute=0, second=0, microsecond=0) if extent else None
+    while extent and start and start <= extent.end:
+        after = (start + timedelta(days=32)).replace(day=1)
+        months.append(Span(start, after))
+        start = after
+    return months
 
 
 def as_copied(rows: Sequence[Row], columns: Sequence[Column]) -> list[Row]:

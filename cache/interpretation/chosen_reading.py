@@ -36,7 +36,7 @@ def reading_in_use(cache: Cache, snapshot: Snapshot, setup: Setup) -> Reading:
 
     stored = keep(cache.documents.read(READING))
     head = cache.snapshots.head()
-    newest = head is not None and head.generation == snapshot.generation
+    newest = head is None or head.generation <= snapshot.generation  # it may be about to be published
     if newest and stored != cache.documents.read(READING):
         with suppress(CacheUnwritable):  # a reader without the right to write reads by the data of now
             cache.documents.change(READING, keep)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from schema_corpus import Figures, Schema, corpus
-from schema_orders import schema_orders
+from schema_orders import months_of, schema_orders
 
 from cache.analytics.metrics import METRICS
 from cache.analytics.orders import Orders
@@ -76,6 +76,13 @@ def test_every_value_can_be_read(orders: Orders) -> None:
 def test_figures_are_those_worked_out_by_hand(orders: Orders, schema: Schema) -> None:
     for wanted in schema.truth.figures:
         assert told(orders, wanted) == stated(wanted), (wanted.period, wanted.currency)
+
+
+def test_no_figure_of_an_undamaged_table_carries_a_mark(orders: Orders) -> None:
+    """Whatever happens in a healthy shop: free shipping, gift cards, edits, exchanges, imports, cancellations."""
+    for currency, _ in orders.currencies():
+        for span in (None, *months_of(orders)):
+            assert orders.marks(span, (Condition("currency", "eq", currency),)) == {}
 
 
 def test_what_a_table_cannot_tell_is_absent(orders: Orders, schema: Schema) -> None:
