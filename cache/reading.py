@@ -54,6 +54,8 @@ class Reading(BaseModel, frozen=True):
         questions: What the data leaves open.
         orders: How many orders it was chosen from.
         adds_up: The share of orders whose total is the sum of its parts, from 0 to 1; None where it cannot be told.
+        passed_over: Role -> the column that its name suggests, where more orders add up with another one.
+        adds_up_by_name: The share of orders that add up with these columns; None without any.
     """
 
     roles: dict[str, str]
@@ -71,11 +73,16 @@ class Reading(BaseModel, frozen=True):
     questions: tuple[Question, ...] = ()
     orders: int = 0
     adds_up: float | None = None
+    passed_over: dict[str, str] = {}
+    adds_up_by_name: float | None = None
 
     def decides_as(self, other: Reading) -> bool:
         """Whether both say the same about the columns. What they were chosen from may differ."""
-        told = {"questions", "orders", "adds_up"}
-        return self.model_dump(exclude=told) == other.model_dump(exclude=told)
+        return self.decisions() == other.decisions()
+
+    def decisions(self) -> Reading:
+        """The reading without what it was chosen from and what it leaves open."""
+        return Reading(**self.model_dump(exclude={"questions", "orders", "adds_up", "passed_over", "adds_up_by_name"}))
 
     @property
     def confirmed(self) -> bool:

@@ -26,12 +26,14 @@ class Role(NamedTuple):
         words: The meaning, for people.
         kinds: Kinds of columns that can play the role.
         names: Column names it is recognised by, the most telling first; lower-case letters and digits alone.
+        others: Names of columns that may play it instead of one of `names`, if the data says so.
     """
 
     group: str
     words: str
     kinds: tuple[Kind, ...]
     names: tuple[str, ...]
+    others: tuple[str, ...] = ()
 
 
 _ORDER, _AMOUNTS, _CUSTOMER, _ITEMS = "Order", "Amounts", "Customer and place", "Items"
@@ -107,7 +109,11 @@ ROLES: Mapping[str, Role] = {
             "grandtotal",
             "totalamount",
             "totalpriceset",
+            "orderamount",
+            "ordervalue",
+            "amount",
         ),
+        ("currenttotalprice", "currenttotalpriceset", "currenttotalpricesetshopamount", "price"),
     ),
     "subtotal": Role(
         _AMOUNTS,
@@ -121,6 +127,7 @@ ROLES: Mapping[str, Role] = {
             "subtotal",
             "subtotalpriceset",
         ),
+        ("currentsubtotalprice", "currentsubtotalpriceset", "currentsubtotalpricesetshopamount"),
     ),
     "discounts": Role(
         _AMOUNTS,
@@ -137,6 +144,7 @@ ROLES: Mapping[str, Role] = {
             "discount",
             "totaldiscountsset",
         ),
+        ("currenttotaldiscounts", "currenttotaldiscountsset", "currenttotaldiscountssetshopamount"),
     ),
     "shipping": Role(
         _AMOUNTS,
@@ -169,6 +177,7 @@ ROLES: Mapping[str, Role] = {
             "totaltaxes",
             "totaltaxset",
         ),
+        ("currenttotaltax", "currenttotaltaxset", "currenttotaltaxsetshopamount"),
     ),
     "line_total": Role(
         _AMOUNTS,
@@ -264,8 +273,13 @@ def candidates(columns: Iterable[Column], role: str) -> list[Column]:
     by_plain_name: dict[str, Column] = {}
     for column in columns:
         by_plain_name.setdefault(re.sub(r"[^a-z0-9]", "", column.name.casefold()), column)
-    named = (by_plain_name.get(name) for name in ROLES[role].names)
-    return [column for column in named if column is not None and column.kind in ROLES[role].kinds]
+
+    def fitting(names: Iterable[str]) -> list[Column]:
+        named = (by_plain_name.get(name) for name in names)
+        return [column for column in named if column is not None and column.kind in ROLES[role].kinds]
+
+    listed = fitting(ROLES[role].names)
+    return listed and [*listed, *fitting(ROLES[role].others)]
 
 
 def recognise_roles(columns: Iterable[Column], setup: Setup = NO_SETUP) -> dict[str, Column]:

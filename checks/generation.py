@@ -117,7 +117,7 @@ class _Checker:
         )
 
     def _read_by(self, reading: Reading) -> str:
-        decided = reading.model_copy(update={"adds_up": None, "orders": 0, "questions": ()})
+        decided = reading.decisions()
         columns = [column.model_dump_json() for column in self._snapshot.columns]
         zones = (self._timezone, self._setup.source_timezone, self._synced_timezone)
         text = repr((VERSION, decided.model_dump_json(), columns, zones, self._cancelled))

@@ -87,7 +87,7 @@ class Orders:
         sql = RoleSql(snapshot.columns, self.reading, self.timezone, source_timezone, synced_timezone, cancelled_orders)
         self.roles = sql.roles
         self.missing = missing(self.roles, self.reading.gift_cards)
-        used = self.reading.model_copy(update={"adds_up": None, "orders": 0, "questions": ()})
+        used = self.reading.decisions()
         self._read_by = (snapshot.columns, self.timezone, synced_timezone, setup, used, cancelled_orders)
         reusable = before.facts if before and before._read_by == self._read_by else None
         self.facts: FactTables = FactTables(snapshot, sql, reusable)

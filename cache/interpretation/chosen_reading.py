@@ -41,9 +41,9 @@ def reading_in_use(cache: Cache, snapshot: Snapshot, setup: Setup) -> Reading:
         with suppress(CacheUnwritable):  # a reader without the right to write reads by the data of now
             cache.documents.change(READING, keep)
     used = stored.reading or suggested
-    evidence = {"orders": suggested.orders, "adds_up": suggested.adds_up}
     if used.decides_as(suggested):
-        return used.model_copy(update={**evidence, "questions": suggested.questions})
+        return suggested
+    evidence = {"orders": suggested.orders, "adds_up": suggested.adds_up}
     return used.model_copy(update={**evidence, "questions": (*used.questions, "changed")})
 
 

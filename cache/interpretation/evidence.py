@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, get_args
 
 import duckdb
 
+from cache.interpretation.candidate_amounts import DECIDED_ROLES, MIN_GAIN, best_combination
 from cache.interpretation.grain import GrainTest
 from cache.interpretation.grouping import ORDER_AMOUNTS, grouped
 from cache.interpretation.money_sql import MoneySql
@@ -82,7 +83,7 @@ class _Chooser:
         )
         if grain.is_open:
             self._questions.append("grain")
-        return self._arithmetic(reading)
+        return self._with_best_amounts(self._arithmetic(reading), amounts)
 
     # -- styles
 
@@ -198,6 +199,34 @@ class _Chooser:
 
     # -- arithmetic
 
+    def _with_best_amounts(self, by_name: Reading, styles: Mapping[str, AmountStyle]) -> Reading:
+        """The reading, with other columns of amounts than the names suggest if more orders add up with them."""
+        if by_name.adds_up is None or by_name.adds_up > 1 - MIN_GAIN:
+            return by_name
+        listed = {role: self._alternatives(role, by_name) for role in DECIDED_ROLES}
+        sql = self._sql(by_name.model_copy(update={"amounts": dict(styles)}))
+        best = best_combination(self._database, "SELECT * FROM sampled", sql, listed)
+        changed = {role: column for role, column in best.items() if by_name.roles[role] != column}
+        if not changed:
+            return by_name
+        self._questions = [question for question in self._questions if question != "tax"]
+        roles = {**by_name.roles, **changed}
+        amounts = {name: style for name, style in styles.items() if name in roles.values()}
+        reading = self._arithmetic(by_name.model_copy(update={"roles": roles, "amounts": amounts}))
+        passed_over = {role: by_name.roles[role] for role in changed}
+        return reading.model_copy(update={"passed_over": passed_over, "adds_up_by_name": by_name.adds_up})
+
+    def _alternatives(self, role: str, reading: Reading) -> list[Column]:
+        """The columns that could play a role, the one in use first."""
+        if role not in reading.roles:
+            return []
+        used = reading.roles[role]
+        taken = set(reading.roles.values())
+        listed = [column for column in self._columns if column.name == used]
+        if role in self._setup.columns:
+            return listed
+        return listed + [column for column in self._candidates(role) if column.name not in taken]
+
     def _arithmetic(self, reading: Reading) -> Reading:
         """Decides whether prices include tax, and how many orders add up."""
         reading = reading.model_copy(update={"subtotal_before_discounts": self._subtotal_before_discounts(reading)})
@@ -205,8 +234,8 @@ class _Chooser:
         parts = self._parts(sql)
         goods = "gross_read + gift_cards - off + coalesce(sent, 0) + extras"
         self._database.execute(
-            f"CREATE TEMP TABLE sums AS SELECT read_total AS total, {goods} AS goods, coalesce(taxed, 0) AS tax, "
-            f"included FROM ({parts}) WHERE why IS NULL"
+            f"CREATE OR REPLACE TEMP TABLE sums AS SELECT read_total AS total, {goods} AS goods, "
+            f"coalesce(taxed, 0) AS tax, included FROM ({parts}) WHERE why IS NULL"
         )
         orders = int(self._row("SELECT count(*) FROM sums")[0])
         inside, outside = "abs(total - goods) <= 0.02", "abs(total - goods - tax) <= 0.02"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from cache.interpretation.list_sql import NO_LINES, ListSql
 from cache.interpretation.role_sql import RoleSql
 from cache.schema import Column
@@ -21,7 +23,7 @@ def order_key(sql: RoleSql) -> str:
     return key if deleted == "false" else f"CASE WHEN {deleted} THEN {key} || ' (deleted)' ELSE {key} END"
 
 
-def grouped(rows: str, sql: RoleSql, key: str = "order_key") -> str:
+def grouped(rows: str, sql: RoleSql, key: str = "order_key", amounts: Mapping[str, str] = {}) -> str:
     """SQL of one row an order, with the columns of the source and, where the grain is not `order`, its `key`.
 
     Of line rows, an order has its own value where one of its rows has one: a blank, and an amount of 0, in a
@@ -31,6 +33,7 @@ def grouped(rows: str, sql: RoleSql, key: str = "order_key") -> str:
         rows: SQL of rows with the names of `sql.source`.
         sql: SQL of the roles.
         key: The name of the column with the key of the order.
+        amounts: Name of a column -> its SQL as an amount, for further columns of amounts.
     """
     source = sql.source
     if sql.reading.grain == "order":
@@ -44,7 +47,7 @@ def grouped(rows: str, sql: RoleSql, key: str = "order_key") -> str:
             f"SELECT *, {order_key(sql)} AS {key} FROM ({rows}) WHERE {present} "
             f"QUALIFY row_number() OVER (PARTITION BY {by} ORDER BY {newest}) = 1"
         )
-    amounts = {sql.roles[role].name: sql.amount(role) for role in ORDER_AMOUNTS if role in sql.roles}
+    amounts = {**amounts, **{sql.roles[role].name: sql.amount(role) for role in ORDER_AMOUNTS if role in sql.roles}}
     columns = (
         f"{name} AS {name}" if name in identity else f"{_own_value(column, name, amounts.get(column.name))} AS {name}"
         for column, name in zip(source.columns, source.names, strict=True)

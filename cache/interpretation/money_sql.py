@@ -9,6 +9,8 @@ https://help.shopify.com/en/manual/reports-and-analytics/shopify-reports/report-
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from cache.interpretation.list_sql import NO_LINES, ListSql
 from cache.interpretation.role_sql import RoleSql
 from cache.interpretation.text_values import AMOUNT
@@ -40,12 +42,13 @@ class MoneySql:
         self._roles = roles
         self._lists = ListSql(roles)
 
-    def parts(self, source: str, key: str) -> str:
+    def parts(self, source: str, key: str, more: Mapping[str, str] = {}) -> str:
         """SQL of one row an order with all that its facts are made of.
 
         Args:
             source: SQL of one row an order, with `segment` and, for tables of line rows, `lines`.
             key: The name of the column with the key of an order.
+            more: Further values, by name.
 
         Returns:
             A SELECT of `key`, `segment`, `why` (it is no order), `number` and `sequence`, the dimensions, `updated`,
@@ -56,6 +59,7 @@ class MoneySql:
         roles, lists = self._roles, self._lists
         dimensions = ", ".join(f"{sql} AS {name}" for name, sql in roles.dimensions().items())
         lines = "lines" if roles.reading.grain == "line" else lists.lines()
+        values = "".join(f", {sql} AS {name}" for name, sql in more.items())
         read = (
             f"SELECT {key} AS key, segment, {roles.left_out()} AS why, {roles.number()} AS number, "
             f"{roles.sequence()} AS sequence, {dimensions}, "
@@ -63,7 +67,7 @@ class MoneySql:
             f"{roles.instant('cancelled_at')} AS cancelled, "
             f"timezone('{roles.timezone}', {roles.instant('cancelled_at')}) AS cancelled_local, "
             f"{lines or NO_LINES} AS items, {lists.shipping_lines()} AS freight, {lists.refunds()} AS refs, "
-            f"{self._included()} AS included, {self._amounts()}, {raw_values(roles)} FROM ({source})"
+            f"{self._included()} AS included, {self._amounts()}, {raw_values(roles)}{values} FROM ({source})"
         )
         sold = (
             f"SELECT * EXCLUDE (raw, known), {unread_flags(roles, _UNREAD)} AS unread, "

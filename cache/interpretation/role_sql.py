@@ -144,10 +144,7 @@ class RoleSql:
 
     def typed(self, role: str) -> bool:
         """Whether every value of the column of a role can be read, by its type."""
-        column = self.roles[role]
-        return column.kind in ("datetime", "timestamp", "date") or (
-            column.kind == "decimal" and column.digits - column.decimals <= WHOLE_DIGITS
-        )
+        return _typed(self.roles[role])
 
     def own_instant(self, role: str) -> str:
         """SQL of the column of a role as an instant, without the one that stands in for it."""
@@ -194,19 +191,21 @@ class RoleSql:
 
     def amount(self, role: str) -> str:
         """SQL of a role as an exact amount."""
-        if role not in self.roles:
-            return _NO_AMOUNT
-        column = self.column(role)
-        match self.roles[role].kind:
+        return self.amount_of(self.roles[role]) if role in self.roles else _NO_AMOUNT
+
+    def amount_of(self, column: Column) -> str:
+        """SQL of a column as an exact amount."""
+        name = self.source.sql(column.name)
+        match column.kind:
             case "decimal":
-                return column if self.typed(role) else f"try_cast({column} AS {AMOUNT})"
+                return name if _typed(column) else f"try_cast({name} AS {AMOUNT})"
             case "float" | "double":  # the shortest number that reads the same: 12345.67, where FLOAT holds 12345.6699
-                return self._rounded(f"try_cast({column}::VARCHAR AS {AMOUNT})")
+                return self._rounded(f"try_cast({name}::VARCHAR AS {AMOUNT})")
             case "text":
-                return amount_sql(column, self.reading.amounts.get(self.roles[role].name, "point"))
+                return amount_sql(name, self.reading.amounts.get(column.name, "point"))
             case "json":
-                return f"try_cast({_in_money_set(column)} AS {AMOUNT})"
-        return f"try_cast({column} AS {AMOUNT})"
+                return f"try_cast({_in_money_set(name)} AS {AMOUNT})"
+        return f"try_cast({name} AS {AMOUNT})"
 
     # -- values
 
@@ -262,6 +261,12 @@ class RoleSql:
             return f"try(from_json({text}, '[{element}]'))"
         connection = f'try(from_json({text}, \'{{"edges":[{{"node":{element}}}],"nodes":[{element}]}}\'))'
         return f"coalesce(list_transform({connection}.edges, lambda edge: edge.node), {connection}.nodes)"
+
+
+def _typed(column: Column) -> bool:
+    """Whether every value of a column can be read, by its type."""
+    whole = column.digits - column.decimals
+    return column.kind in ("datetime", "timestamp", "date") or (column.kind == "decimal" and whole <= WHOLE_DIGITS)
 
 
 def _unwrapped(column: str) -> str:

@@ -61,6 +61,8 @@ def evidence(reading: Reading, roles: Mapping[str, Column]) -> list[tuple[str, s
         lines.append(("Tax", "included in prices" if reading.taxes_included else "on top of prices"))
     if reading.adds_up is not None:
         share = f"{reading.adds_up:.2%} of {reading.orders:,} orders in the sample"
+        if reading.adds_up_by_name is not None:
+            share += f"; {reading.adds_up_by_name:.2%} with {' and '.join(reading.passed_over.values())}"
         lines.append(("Totals that are the sum of their parts", share))
     return lines
 
