@@ -80,12 +80,17 @@ def test_other_currencies_cannot_be_converted_to(api: Sidecar, query: str) -> No
     assert (response.status_code, response.json()["code"]) == (400, "parameter_invalid")
 
 
-def test_without_rates_nothing_is_converted(api: Sidecar, tmp_path: Any) -> None:
-    with sidecar(tmp_path) as plain:
-        publish(plain.cache, shop(20), columns=SHOP_COLUMNS)
-        response = plain.client.get("/figures?convert=true")
-    assert response.status_code == 400
-    assert "RATES_FILE" in response.json()["message"]
+def test_other_settings_give_other_figures_and_tags(api: Sidecar) -> None:
+    """Without rates nothing is converted, and by default cancelled orders count."""
+    here = api.client.get("/figures?metric=orders&currency=EUR")
+    with sidecar(api.folder) as usual:
+        refused = usual.client.get("/figures?convert=true")
+        there = usual.client.get("/figures?metric=orders&currency=EUR", headers={"If-None-Match": here.headers["etag"]})
+    assert refused.status_code == 400
+    assert "RATES_FILE" in refused.json()["message"]
+    assert there.status_code == 200
+    assert there.json()["totals"]["orders"] > here.json()["totals"]["orders"]
+    assert "cancelled" not in there.json()["excluded"]
 
 
 def test_new_rates_count_at_once(api: Sidecar) -> None:
