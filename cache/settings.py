@@ -187,6 +187,12 @@ class Settings(BaseSettings):
         description="`reversed`: a cancelled order counts on its day and is reversed on the day of the cancellation. "
         "`excluded`: it counts in no figure.",
     )
+    checks_amber_below: float = Field(
+        0.99,
+        ge=0,
+        le=1,
+        description="Share of orders that must add up, from 0 to 1. Below it, the badge of the figures is amber.",
+    )
     shop_currency: str | None = Field(
         None, description="Currency of figures where none is chosen. Default: the one with the most orders."
     )

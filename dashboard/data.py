@@ -146,10 +146,11 @@ def breakdown(
     orders: Orders, by: DimensionId, span: Span | None, conditions: Conditions, returns: Returns = "returned"
 ) -> list[Group]:
     """Returns figures by one dimension, the highest total sales first. A filter by this dimension is not applied."""
-    return groups(orders, (by,), span, _without(by, conditions), returns)
+    return groups(orders, (by,), span, without(by, conditions), returns)
 
 
-def _without(name: FilterId, conditions: Conditions) -> Conditions:
+def without(name: FilterId, conditions: Conditions) -> Conditions:
+    """Returns the conditions but those of a filter."""
     return tuple(condition for condition in conditions if condition.column != name)
 
 
@@ -169,6 +170,12 @@ def page(
 
 
 @st.cache_data(max_entries=20, show_spinner=False, hash_funcs=_HASH)
+def numbers_by_text(orders: Orders, keys: tuple[str, ...], masked: frozenset[str]) -> dict[str, str]:
+    """Returns the numbers of orders by the texts of their keys (`OrderLookup.numbers_by_text`)."""
+    return orders.lookup.numbers_by_text(keys, masked)
+
+
+@st.cache_data(max_entries=20, show_spinner=False, hash_funcs=_HASH)
 def sold_products(
     orders: Orders,
     span: Span | None,
@@ -177,7 +184,7 @@ def sold_products(
     count_orders: bool = True,
 ) -> pa.Table:
     """Returns all products with sales (`products.sold_products`). A filter by product is not applied."""
-    return products.sold_products(orders, span, _without(PRODUCT, conditions), compared_span, count_orders)
+    return products.sold_products(orders, span, without(PRODUCT, conditions), compared_span, count_orders)
 
 
 @st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_HASH)

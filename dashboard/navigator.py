@@ -70,15 +70,18 @@ class Navigator:
         if self._visit and self._visit.hash != _page_hash():
             st.switch_page(self._pages[self._visit.path], query_params=self._visit.parameters)
 
-    def link(self, path: str, label: str, **parameters: str) -> None:
+    def link(self, path: str, label: str, icon: str | None = None, help: str | None = None, **parameters: str) -> None:
         """Draws a link to another page with the same view.
 
         Args:
             path: The page.
             label: The text of the link.
+            icon: Its icon; "" for none, None for that of the page.
+            help: What a pointer on it shows.
             **parameters: Further parameters of its address.
         """
-        st.page_link(self._pages[path], label=label, query_params={**self._address.view().parameters(), **parameters})
+        query = {**self._address.view().parameters(), **parameters}
+        st.page_link(self._pages[path], label=label, icon=icon, help=help, query_params=query)
 
 
 def _page_hash() -> str:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
+from cache.check_report import CheckReport
 from cache.settings import Settings
 from cache.storage.documents import SETUP
 from cache.storage.records import now
@@ -42,6 +43,7 @@ class Session:
     shown_version: object = field(default=None)
     refresh_error: str = ""
     save_error: str = ""
+    _checks: tuple[int, CheckReport | None] | None = None
 
     @classmethod
     def current(cls, backend: Backend) -> Session:
@@ -62,6 +64,12 @@ class Session:
     def settings(self) -> Settings:
         """The settings of the process."""
         return self.backend.settings
+
+    def checks(self, generation: int) -> CheckReport | None:
+        """What the checks found of a generation; None if they were not made."""
+        if self._checks is None or self._checks[0] != generation:
+            self._checks = generation, self.cache.snapshots.checks(generation)
+        return self._checks[1]
 
     @property
     def shop_zone(self) -> ZoneInfo:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Protocol, Self, cast
 
 from cache.analytics.dimensions import FILTERS, FilterId
@@ -150,6 +150,14 @@ class View:
         start, end = self.compare_start, self.compare_end
         custom = Span.of_days(start, end) if start and end else None
         return comparison_span(self.compare, self.period, span, calendar, custom)
+
+
+def custom_period(span: Span) -> dict[str, str]:
+    """The parameters of an address that shows the days of a span; its hour, where it is one hour."""
+    last = span.end - datetime.resolution
+    days = {"from": span.start.date().isoformat(), "to": last.date().isoformat()}
+    hour = str(span.start.hour) if span.end - span.start == timedelta(hours=1) else ""
+    return {"period": "custom", **days, "hour": hour}
 
 
 def _days(first: str, last: str) -> tuple[date, date] | None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import streamlit as st
 from cache_factory import Row, publish
@@ -14,17 +17,25 @@ from streamlit.testing.v1 import AppTest
 
 from cache.schema import Column
 from cache.settings import Settings
+from checks.generation import check_generation
 from dashboard.backend import Backend
 
 Query = Mapping[str, str | list[str]]
 
 
 @contextmanager
-def backend_of(folder: Path, rows: Sequence[Row], columns: Sequence[Column], **settings: str) -> Iterator[Backend]:
-    """A dashboard's backend over these rows. Columns that a row does not have are empty."""
+def backend_of(
+    folder: Path, rows: Sequence[Row], columns: Sequence[Column], checked: bool = False, **settings: str
+) -> Iterator[Backend]:
+    """A dashboard's backend over these rows. Columns that a row does not have are empty.
+
+    `checked` says whether the rows are checked, as a sync does.
+    """
     st.cache_data.clear()  # a process has one backend
     opened = Backend.open(Settings.load(data_dir=str(folder), cache_url=f"file:{folder / 'cache'}", **settings))
-    publish(opened.cache, [{c.name: row.get(c.name) for c in columns} for row in rows], columns=columns, segments=1)
+    whole = [{c.name: row.get(c.name) for c in columns} for row in rows]
+    check = partial(check_generation, opened.cache, opened.settings) if checked else None
+    publish(opened.cache, whole, columns=columns, segments=1, check=check)
     yield opened
     opened.cache.close()
 
@@ -64,6 +75,16 @@ def table(shown: AppTest, label: str) -> list[list[str]]:
             rows = [[cell if isinstance(cell, str) else cell["text"] for cell in row["cells"]] for row in data["rows"]]
             return [[column["label"] for column in data["columns"]], *rows]
     return []
+
+
+def links(shown: AppTest) -> list[tuple[str, dict[str, str]]]:
+    """The links of a page to other ones: the text, without Markdown, and the parameters of the address."""
+    found = [each.proto for each in shown.get("page_link")]
+    return [(_unescaped(link.label), dict(parse_qsl(link.query_string))) for link in found]
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r":[a-z-]+\[(?::material/\w+: )?(.*)\]$", r"\1", text).replace("\\", "")
 
 
 def captions(shown: AppTest) -> str:

@@ -117,7 +117,8 @@ def mark_of(metric: str, found: Mapping[CheckId, Mark]) -> Mark | None:
 
 
 def _sentence(check: CheckId, orders: int) -> str:
-    return f"{orders:,} order{'s' if orders != 1 else ''} {CHECKS[check].trouble}."
+    trouble = CHECKS[check].trouble
+    return f"{orders:,} orders {trouble}." if orders != 1 else f"1 order {trouble.replace('have', 'has', 1)}."
 
 
 def _volume_sentence(days: Sequence[UnusualDay]) -> str:

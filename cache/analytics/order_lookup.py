@@ -180,6 +180,13 @@ class OrderLookup:
         )
         return dict(self._facts.query(sql, [list(set(keys))]))
 
+    def numbers_by_text(self, keys: Sequence[str], masked: Collection[str] = ()) -> dict[str, str]:
+        """The same by the texts of keys."""
+        found = self._facts.query(
+            f"SELECT key FROM {self._facts.orders} WHERE key::VARCHAR IN (SELECT unnest(?))", [list(keys)]
+        )
+        return {str(key): number for key, number in self.numbers([key for (key,) in found], masked).items()}
+
     def countries(self) -> dict[str, str]:
         """Names of countries by code, each from one order."""
         sql = f"SELECT country, min(key) FROM {self._facts.orders} WHERE country <> '' GROUP BY 1"

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 import streamlit as st
 
 from cache.analytics.figures import Figures, Group, Returns
 from cache.analytics.metrics import METRICS, Metric
-from cache.analytics.orders import Orders
 from cache.analytics.values import Absent, Amount
 from dashboard.components.cards import Card, Sparkline
+from dashboard.components.marks import MarkLink, draw_marks, mark_links
 from dashboard.components.table import Cell, Column, Line, table
+from dashboard.selection import Selection
+from dashboard.session import Session
 from dashboard.text import formatting
 from dashboard.text.formatting import Tone
 from dashboard.text.metrics import LARGE, change, write
@@ -44,6 +47,7 @@ def card(
     currency: str,
     returns: Returns,
     line: Sparkline | None = None,
+    marks: Sequence[MarkLink] = (),
 ) -> Card:
     """A figure with its change. The change is coloured only where it is large enough to matter, and can be judged.
 
@@ -54,6 +58,7 @@ def card(
         currency: The currency of amounts.
         returns: The date that refunds count on.
         line: The figure over time; None for no small line.
+        marks: What is wrong with orders behind the figure.
     """
     value = metric.value(now)
     before = metric.value(compared) if compared else Absent.NOT_REQUESTED
@@ -71,28 +76,20 @@ def card(
         tone,
         "" if isinstance(before, Absent) else f"from {write(metric, before, currency)}",
         line,
+        marks,
     )
 
 
-def summary(
-    orders: Orders,
-    now: Figures,
-    compared: Figures | None,
-    currency: str,
-    returns: Returns,
-    on_pick: Callable[[str], None],
-) -> None:
+def summary(session: Session, selection: Selection, on_pick: Callable[[str], None]) -> None:
     """Draws how total sales adds up.
 
     Args:
-        orders: The orders, for the figures that the table does not have.
-        now: Figures of the period.
-        compared: Figures of the compared period; None where nothing is compared.
-        currency: The currency of amounts.
-        returns: The date that refunds count on.
+        session: The session.
+        selection: The orders.
         on_pick: Called with the metric of the row that the visitor picks.
     """
-    lines = []
+    now, compared = selection.figures(), selection.compared_figures()
+    lines, shown = [], []
     for label, name, sign, is_total in _SUMMARY:
         value: Amount = getattr(now, name)
         if isinstance(value, Absent) or (name in _RARE and not value):
@@ -100,22 +97,33 @@ def summary(
         text, _ = change(value, getattr(compared, name) if compared else Absent.NOT_REQUESTED)
         if note := METRICS[name].note(now):
             label = f"{label} ({note})"
-        cells = [label, formatting.money(sign * value, currency), text]
+        notes = {link.compared: link.size or "not certain" for link in mark_links(selection, name)}
+        cells: list[str | Cell] = [
+            label,
+            Cell(formatting.money(sign * value, selection.currency), note=notes.get(False, "")),
+            Cell(text, note=notes.get(True, "") if text else ""),
+        ]
+        shown.append(name)
         lines.append(Line(cells, name, look="strong" if is_total else ""))
     if not lines:
         return
     with st.container(border=True, height="stretch"):
         metrics = [METRICS[name] for name in ("gross_sales", "net_sales", "total_sales")]
-        formulas = [f"{each.label}: {each.description(returns)}" for each in metrics if each.available(orders.missing)]
+        missing = selection.orders.missing
+        formulas = [
+            f"{each.label}: {each.description(selection.returns)}" for each in metrics if each.available(missing)
+        ]
         st.header("How total sales adds up", anchor=False, help="\n\n".join(formulas) or None)
+        draw_marks(session, selection, *reversed(shown))
         columns = [Column(""), Column("Amount", number=True), Column("Change", number=True)]
         table("How total sales adds up", columns, lines, key="summary", on_pick=on_pick)
 
 
 def breakdown(
+    session: Session,
+    selection: Selection,
     title: str,
     slices: Sequence[Group],
-    currency: str,
     write_code: Callable[[str], str],
     selected: Collection[str],
     on_pick: Callable[[str], None],
@@ -125,9 +133,10 @@ def breakdown(
     Shares are of the total. A slice with more returns than sales has a negative one.
 
     Args:
+        session: The session.
+        selection: The orders.
         title: The title.
         slices: A group for each value of the dimension, the largest first.
-        currency: The currency of amounts.
         write_code: Writes a value of the dimension as text.
         selected: The values that the filter lets through.
         on_pick: Called with the value of the row that the visitor picks.
@@ -144,7 +153,7 @@ def breakdown(
         cells: list[str | Cell] = [
             Cell(text, share=None if look == "strong" else float(share or 0)),
             f"{sum(part.figures.orders for part in parts):,}",
-            formatting.money(amount, currency, large) if has_sales else f"{amount:,}",
+            formatting.money(amount, selection.currency, large) if has_sales else f"{amount:,}",
             "–" if share is None else formatting.percent(share),
         ]
         return Line(cells, id, id in selected if id is not None else None, look)
@@ -156,6 +165,7 @@ def breakdown(
         lines.append(line("Total", slices, look="strong"))
     with st.container(border=True, height="stretch"):
         st.header(title, anchor=False)
+        draw_marks(session, replace(selection, compared_span=None), "total_sales", "orders")
         if not lines:
             st.caption("No orders in this period.")
             return

@@ -2,7 +2,7 @@
 export default function ({ data, parentElement, setTriggerValue }) {
   const list = element("ul");
   list.setAttribute("aria-label", data.label);
-  data.cards.forEach((card) => {
+  data.cards.forEach((card, place) => {
     const item = element("li");
     const label = element("div", "label");
     label.append(element("span", "name", card.label));
@@ -26,6 +26,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (card.change) compared.append(element("span", `change ${card.tone}`, card.change));
     if (card.before) compared.append(element("span", "before", card.before));
     item.append(label, value, compared);
+    card.marks.forEach((mark, i) => {
+      const button = element("button", "mark", mark.text);
+      button.type = "button";
+      button.title = "Open these orders";
+      button.addEventListener("click", () => setTriggerValue("marked", [place, i]));
+      item.append(button);
+    });
     if (card.line && card.line.now.length > 1) item.append(spark(card.line));
     list.append(item);
   });

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from dashboard.components.marks import MarkLink
 from dashboard.text.formatting import Tone
 
 _FILES = Path(__file__).parent
@@ -47,6 +48,7 @@ class Card:
         tone: The colour of the change.
         before: What it is compared with, such as "from $71,200"; "" for nothing.
         line: The figure over time; None for no line.
+        marks: What is wrong with orders behind the figure.
     """
 
     id: str
@@ -57,9 +59,16 @@ class Card:
     tone: Tone = "gray"
     before: str = ""
     line: Sparkline | None = None
+    marks: Sequence[MarkLink] = ()
 
 
-def cards(label: str, shown: Sequence[Card], key: str, on_pick: Callable[[str], None] | None = None) -> None:
+def cards(
+    label: str,
+    shown: Sequence[Card],
+    key: str,
+    on_pick: Callable[[str], None] | None = None,
+    on_mark: Callable[[MarkLink], None] | None = None,
+) -> None:
     """Draws cards in a row.
 
     Args:
@@ -67,11 +76,16 @@ def cards(label: str, shown: Sequence[Card], key: str, on_pick: Callable[[str], 
         shown: The cards.
         key: Streamlit's key of the row.
         on_pick: Called with the id of the card that the visitor picks; None for cards that cannot be picked.
+        on_mark: Called with the mark that the visitor picks.
     """
     result = _mount(
         key=key,
         data={"label": label, "cards": [asdict(card) for card in shown], "pickable": on_pick is not None},
         on_picked_change=lambda: None,
+        on_marked_change=lambda: None,
     )
     if on_pick and result.picked is not None:
         on_pick(result.picked)
+    if on_mark and result.marked is not None:
+        card, mark = result.marked
+        on_mark(shown[card].marks[mark])

@@ -16,7 +16,7 @@ from cache.storage.documents import SETUP
 from cache.storage.records import Progress, Status, now
 from cache.storage.snapshot import Head
 from dashboard.session import Session
-from dashboard.text import formatting
+from dashboard.text import checks, formatting
 
 PHASES: Mapping[str, str] = {
     "login": "Signing in to phpMyAdmin",
@@ -56,6 +56,7 @@ def _head(session: Session, title: str) -> None:
         st.title(title, anchor=False, width="stretch")
         if status.head:
             _age(session, status, status.head)
+            _checks(session, status.head)
         if status.next_sync:
             st.caption(f"Next refresh {session.clock(status.next_sync)}", width="content")
         busy = status.running is not None or (status.queued > 0 and bool(status.workers))
@@ -102,6 +103,19 @@ def _age(session: Session, status: Status, head: Head) -> None:
             color="orange",
             help=f"The data of {at} could not be compared with the database completely.{reason}",
         )
+
+
+def _checks(session: Session, head: Head) -> None:
+    """Draws how many orders add up, as a link to the checks."""
+    report = session.checks(head.generation)
+    badge = report and checks.badge(report, session.settings.checks_amber_below)
+    if report and badge:
+        icon = ":material/check_circle:" if badge.tone == "green" else ":material/warning:"
+        help = f"{report.agree:,} of {report.orders:,} orders agree with every check that could be made of them."
+        if not report.confirmed:
+            help += " How the table is read is not confirmed."
+        label = f":{badge.tone}-badge[{icon} {formatting.plain(badge.text)}]"
+        session.navigator.link("data", label, icon="", help=f"{help} Open the checks.")
 
 
 def _partial_check(session: Session, head: Head) -> str:

@@ -10,10 +10,12 @@ import streamlit as st
 from cache.analytics.order_lookup import ROW_KEY, Page, Row
 from cache.analytics.orders import Orders
 from cache.check_report import CHECKS, ORDER_CHECKS, CheckId
+from cache.query.filters import Condition
 from dashboard import data
 from dashboard.components import order_cells
 from dashboard.components.export_links import download_button
 from dashboard.components.listing import PAGE, page_choice, page_number, search_box
+from dashboard.components.marks import CHECK, CHECK_CURRENCY
 from dashboard.components.order_cells import NOTHING
 from dashboard.components.order_drawer import ORDER, order_in_address
 from dashboard.components.table import Cell, Column, Line, table
@@ -23,7 +25,7 @@ from dashboard.text import formatting
 from dashboard.view_address import set_parameter
 
 PAGE_ROWS = 50
-COLUMNS, CHECK = "column", "check"  # parameters of the address
+COLUMNS = "column"  # parameter of the address
 
 
 @st.fragment
@@ -32,6 +34,9 @@ def orders_table(session: Session, selection: Selection) -> None:
     orders = selection.orders
     masked = session.visitor.masked_columns(orders)
     failing = next((name for name in ORDER_CHECKS if name == st.query_params.get(CHECK)), None)
+    conditions = selection.conditions
+    if failing and (currency := st.query_params.get(CHECK_CURRENCY)):
+        conditions = (*conditions, Condition("currency", "eq", currency))
     with st.container(border=True):
         if failing:
             _failed_check(failing)
@@ -39,10 +44,10 @@ def orders_table(session: Session, selection: Selection) -> None:
         with st.container(horizontal=True, vertical_alignment="center", key="orders_head"):
             search = search_box("Search", "Order, customer, product")
             _column_choice(orders, columns)
-            download_button(session, orders, selection.span, selection.conditions, search, failing)
+            download_button(session, orders, selection.span, conditions, search, failing)
         number = page_number()
         offset = (number - 1) * PAGE_ROWS
-        page = data.page(orders, selection.span, selection.conditions, search, PAGE_ROWS, offset, masked, failing)
+        page = data.page(orders, selection.span, conditions, search, PAGE_ROWS, offset, masked, failing)
         _page(orders, page, number, search, columns)
     order_in_address(orders, masked)
 
@@ -51,12 +56,14 @@ def _failed_check(check: CheckId) -> None:
     """Draws which check the listed orders fail, and a button that lists all orders again."""
 
     def clear() -> None:
-        set_parameter(CHECK, "")
-        set_parameter(PAGE, "")
+        for name in (CHECK, CHECK_CURRENCY, PAGE):
+            set_parameter(name, "")
 
     with st.container(horizontal=True, vertical_alignment="center", key="failed_check"):
         about = CHECKS[check]
-        text = formatting.plain(f"These orders {about.trouble}. {about.rule}")
+        currency = st.query_params.get(CHECK_CURRENCY)
+        which = f"These orders, in {currency} or in no known currency," if currency else "These orders"
+        text = formatting.plain(f"{which} {about.trouble}. {about.rule}")
         st.markdown(f"**Check failed: {about.title}.** {text}", width="stretch")
         st.button("All orders", icon=":material/close:", type="tertiary", key="clear_check", on_click=clear)
 

@@ -57,6 +57,14 @@ export default function ({ data, parentElement, setTriggerValue }) {
     } else {
       parts.push(element("span", cell.tone || "", cell.text));
     }
+    if (cell.note) parts.push(element("span", "note", cell.note));
+    if (cell.under) parts.push(element("span", "under", cell.under));
+    (cell.links || []).forEach(([text, id]) => {
+      const button = element("button", "link", text);
+      button.type = "button";
+      button.addEventListener("click", () => setTriggerValue("picked", id));
+      parts.push(button);
+    });
     if (cell.more) parts.push(element("span", "more", cell.more));
     if (cell.share !== undefined) {
       const track = element("span", "track", "");

@@ -47,6 +47,9 @@ class Cell:
         share: The length of a bar, from 0 to 1.
         heat: The strength of a shade behind the text, from 0 to 1.
         more: A second line that only phones show.
+        note: A second line in the colour of warnings.
+        links: Buttons, each with its text and what `on_pick` is called with.
+        under: A second line in small print.
     """
 
     text: str
@@ -55,10 +58,13 @@ class Cell:
     share: float | None = None
     heat: float | None = None
     more: str = ""
+    note: str = ""
+    under: str = ""
+    links: tuple[tuple[str, str], ...] = ()
 
     def as_data(self) -> dict[str, object]:
         """The cell for the browser."""
-        return {name: value for name, value in asdict(self).items() if value not in (None, "") or name == "text"}
+        return {name: value for name, value in asdict(self).items() if value not in (None, "", ()) or name == "text"}
 
 
 @dataclass(frozen=True)

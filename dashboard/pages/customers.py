@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 
 import streamlit as st
 
@@ -15,6 +17,7 @@ from cache.analytics.values import Absent
 from dashboard import data, frame
 from dashboard.components.blocks import card
 from dashboard.components.cards import cards
+from dashboard.components.marks import draw_marks, mark_links, open_mark
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.selection import Selection
 from dashboard.session import Session
@@ -36,24 +39,41 @@ def customers(session: Session) -> None:
         return
     now, compared = selection.figures(), selection.compared_figures()
     metrics = [METRICS[name] for name in _CARDS if METRICS[name].available(selection.orders.missing)]
-    shown = [card(metric, now, compared, selection.currency, selection.returns) for metric in metrics]
-    cards("Customers", shown, key="customer_cards", on_pick=lambda _: session.navigator.go("orders"))
+    shown = [
+        card(
+            metric,
+            now,
+            compared,
+            selection.currency,
+            selection.returns,
+            marks=mark_links(selection, metric.id),
+        )
+        for metric in metrics
+    ]
+    cards(
+        "Customers",
+        shown,
+        key="customer_cards",
+        on_pick=lambda _: session.navigator.go("orders"),
+        on_mark=partial(open_mark, session),
+    )
     if now.orders:
-        _repeats(selection)
+        _repeats(session, selection)
     else:
         frame.nothing_found(selection)
     if "dates" not in selection.orders.missing:
-        _cohorts(selection)
+        _cohorts(session, selection)
     if now.orders:
         _ranking(session, selection)
     frame.foot(selection)
 
 
-def _repeats(selection: Selection) -> None:
+def _repeats(session: Session, selection: Selection) -> None:
     counts = data.repeats(selection.orders, selection.span, selection.conditions)
     whole = sum(counts.values()) or 1
     with st.container(border=True):
         st.header("Repeat purchases", anchor=False, help="Customers by the number of their orders in this period.")
+        draw_marks(session, replace(selection, compared_span=None), "customers")
         lines = [
             Line(
                 [
@@ -77,6 +97,7 @@ def _ranking(session: Session, selection: Selection) -> None:
     with st.container(border=True):
         help = "Totals of their orders in the period, before returns. Select a customer to see the orders."
         st.header("Top customers", anchor=False, help=help)
+        draw_marks(session, replace(selection, compared_span=None), "total_sales", "customers")
         dated = [] if "dates" in selection.orders.missing else [Column("First", wide=True), Column("Last", wide=True)]
         columns = [
             Column("Customer"),
@@ -106,7 +127,7 @@ def _customer(customer: Customer, currency: str, dated: bool) -> Line:
     )
 
 
-def _cohorts(selection: Selection) -> None:
+def _cohorts(session: Session, selection: Selection) -> None:
     cohorts = data.cohorts(selection.orders, selection.conditions)
     if not cohorts:
         return
@@ -118,6 +139,7 @@ def _cohorts(selection: Selection) -> None:
             "the share of them who ordered again one month later, two months later, and so on. The period above does "
             "not apply.",
         )
+        draw_marks(session, replace(selection, span=None, compared_span=None), "customers")
         months = min(max(len(cohort.ordered) for cohort in cohorts) - 1, MAX_MONTHS)
         highest = max((share for cohort in cohorts for share in _shares(cohort)), default=Decimal(0)) or Decimal(1)
         current = unit_start("month", selection.calendar.known_until, selection.calendar.week_start)

@@ -9,15 +9,13 @@ import streamlit as st
 from cache.analytics.dimensions import REFUNDED
 from cache.analytics.events import Event, FigureEvents, Side
 from cache.analytics.figure_table import reason
-from cache.analytics.marks import mark_of
 from cache.analytics.metrics import Metric
-from cache.check_report import ORDER_CHECKS
 from cache.listen_address import local_url
 from dashboard import code_samples, data, frame
 from dashboard.components import order_cells
 from dashboard.components.listing import PAGE, page_choice, page_number
+from dashboard.components.marks import draw_marks
 from dashboard.components.order_drawer import ORDER, order_in_address
-from dashboard.components.orders_table import CHECK
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.selection import Selection
 from dashboard.session import Session
@@ -68,7 +66,7 @@ def _figure(session: Session, selection: Selection, metric: Metric) -> None:
         days = date_range(selection.span) if selection.span else ""
         texts = (days, metric.note(selection.figures(metric.units)), metric.description(selection.returns))
         st.caption(formatting.plain(" · ".join(filter(None, texts))))
-        _mark(session, selection, metric)
+        draw_marks(session, selection, metric.id)
         side = _side(figure) if figure.divisor is not None else "amount"
         number, count = page_number(), figure.count(side)
         events = data.event_page(*about, side, ROWS, (number - 1) * ROWS)
@@ -86,18 +84,6 @@ def _equation(figure: FigureEvents, metric: Metric, currency: str) -> str:
         return formatting.plain(total)
     amount, divisor = event_text.amount(metric, figure.amount, currency), event_text.divisor(figure.composition)
     return formatting.plain(f"{total} = {amount} ÷ {figure.divisor:,} {divisor.lower()}")
-
-
-def _mark(session: Session, selection: Selection, metric: Metric) -> None:
-    """Draws what is wrong with the data behind the figure, and a link to the orders."""
-    mark = mark_of(metric.id, data.marks(selection.orders, selection.span, selection.conditions))
-    if mark is None:
-        return
-    size = "" if mark.difference is None else f"±{formatting.money(mark.difference, selection.currency)}: "
-    with st.container(horizontal=True, vertical_alignment="center", key="mark"):
-        st.markdown(f":orange-badge[:material/warning: {formatting.plain(size + mark.message)}]")
-        if mark.check in ORDER_CHECKS:
-            session.navigator.link("orders", "Show these orders", **{CHECK: mark.check})
 
 
 def _side(figure: FigureEvents) -> Side:

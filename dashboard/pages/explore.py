@@ -15,6 +15,7 @@ from cache.analytics.steps import STEPS, default_step, step_choices
 from cache.analytics.values import Absent, or_zero
 from dashboard import data, frame
 from dashboard.components import charts
+from dashboard.components.marks import draw_marks
 from dashboard.components.table import Column, Line, table
 from dashboard.selection import Selection
 from dashboard.session import Session
@@ -93,9 +94,9 @@ def explore(session: Session) -> None:
     if not now.found:
         frame.nothing_found(selection)
     elif query.step and selection.span:
-        _over_time(query, query.step, selection.span)
+        _over_time(session, query, query.step, selection.span)
     else:
-        _whole(query)
+        _whole(session, query)
     frame.foot(selection)
 
 
@@ -155,7 +156,7 @@ def _controls(query: _Query) -> None:
             )
 
 
-def _over_time(query: _Query, step: Unit, span: Span) -> None:
+def _over_time(session: Session, query: _Query, step: Unit, span: Span) -> None:
     metric, currency = query.metric, query.selection.currency
     series = query.series(step, span)
     largest = query.groups(span) if query.by else [Group((), None, Figures())]
@@ -168,6 +169,7 @@ def _over_time(query: _Query, step: Unit, span: Span) -> None:
     axis = charts.TimeAxis.of(step, span, query.selection.calendar)
     with st.container(border=True):
         st.header(query.title, anchor=False)
+        draw_marks(session, query.selection, metric.id)
         if len(largest) > MAX_LINES:
             st.caption(f"The {MAX_LINES} largest of {len(largest)}. *Whole period* lists all of them.")
         rows, spec = charts.lines(axis, values, metric, currency)
@@ -186,13 +188,13 @@ def _over_time(query: _Query, step: Unit, span: Span) -> None:
         )
         for bucket in reversed(axis.buckets)
     ]
-    _table(columns, lines, "newest first")
+    _table(session, query, columns, lines, "newest first")
 
 
-def _whole(query: _Query) -> None:
+def _whole(session: Session, query: _Query) -> None:
     groups = query.groups(query.selection.span)
     if query.by:
-        _bars(query, groups)
+        _bars(session, query, groups)
     span = query.selection.compared_span
     compared = {group.values: group.figures for group in query.groups(span)} if span else {}
     columns = [
@@ -203,12 +205,13 @@ def _whole(query: _Query) -> None:
         Column("Change", number=True),
     ]
     lines = [_line(query, group, compared.get(group.values)) for group in groups]
-    _table(columns, lines, "the largest first")
+    _table(session, query, columns, lines, "the largest first")
 
 
-def _bars(query: _Query, groups: Sequence[Group]) -> None:
+def _bars(session: Session, query: _Query, groups: Sequence[Group]) -> None:
     with st.container(border=True):
         st.header(query.title, anchor=False)
+        draw_marks(session, query.selection, query.metric.id)
         if len(groups) > MAX_BARS:
             st.caption(f"The {MAX_BARS} largest of {len(groups)}. The table lists more of them.")
         values = [(query.name(group.values), query.metric.value(group.figures)) for group in groups[:MAX_BARS]]
@@ -233,9 +236,10 @@ def _line(query: _Query, group: Group, compared: Figures | None) -> Line:
     )
 
 
-def _table(columns: Sequence[Column], lines: Sequence[Line], order: str) -> None:
+def _table(session: Session, query: _Query, columns: Sequence[Column], lines: Sequence[Line], order: str) -> None:
     with st.container(border=True):
         st.header("As a table", anchor=False)
+        draw_marks(session, query.selection, query.metric.id)
         if len(lines) > MAX_ROWS:
             st.caption(f"{MAX_ROWS} of {len(lines):,} rows, {order}.")
         table("As a table", columns, lines[:MAX_ROWS], key="explored_table")

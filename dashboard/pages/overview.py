@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -23,6 +24,7 @@ from dashboard import data, frame
 from dashboard.components import charts, open_questions
 from dashboard.components.blocks import breakdown, card, summary
 from dashboard.components.cards import Sparkline, cards
+from dashboard.components.marks import draw_marks, mark_links, open_mark
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.pages.explanation import EXPLAIN, explain, explanation
 from dashboard.selection import Selection
@@ -53,8 +55,8 @@ def overview(session: Session) -> None:
         return
     _point_to_settings(session, selection)
     questions = _questions(session, selection)
-    _cards("Main figures", _MAIN, selection)
-    _cards("Further figures", _FURTHER, selection)
+    _cards(session, "Main figures", _MAIN, selection)
+    _cards(session, "Further figures", _FURTHER, selection)
     if not selection.figures().found:
         frame.nothing_found(selection)
     elif selection.span:
@@ -96,7 +98,7 @@ def _answers(session: Session, selection: Selection, place: DeltaGenerator) -> N
         place.markdown(open_questions.summary(session, selection.orders))
 
 
-def _cards(label: str, names: tuple[str, ...], selection: Selection) -> None:
+def _cards(session: Session, label: str, names: tuple[str, ...], selection: Selection) -> None:
     """Draws a row of figures."""
     metrics = [METRICS[name] for name in names if METRICS[name].available(selection.orders.missing)]
     if not metrics:
@@ -111,10 +113,11 @@ def _cards(label: str, names: tuple[str, ...], selection: Selection) -> None:
             selection.currency,
             selection.returns,
             _sparkline(selection, metrics, metric),
+            mark_links(selection, metric.id),
         )
         for metric in metrics
     ]
-    cards(label, shown, key=label, on_pick=_explain)
+    cards(label, shown, key=label, on_pick=_explain, on_mark=partial(open_mark, session))
 
 
 def _explain(metric: str) -> NoReturn:
@@ -154,6 +157,7 @@ def _over_time(session: Session, selection: Selection, span: Span) -> None:
             steps = step_choices(span, selection.calendar)
             chosen = _choice("By", STEP, steps, default_step(span), lambda name: STEPS[cast(Unit, name)].label)
         metric, step = metrics[name], cast(Unit, chosen)
+        draw_marks(session, selection, metric.id)
         axis = charts.TimeAxis.of(step, span, selection.calendar)
         series = _series(selection, step, span)
         then = _series(selection, step, selection.compared_span) if selection.compared_span else None
@@ -212,14 +216,15 @@ def _open_orders(session: Session, step: Unit, bucket: Bucket) -> NoReturn:
 
 
 def _breakdowns(session: Session, selection: Selection) -> None:
-    orders, currency = selection.orders, selection.currency
+    orders = selection.orders
     with st.grid(2, min_column_width=340, key="breakdowns"):
-        summary(orders, selection.figures(), selection.compared_figures(), currency, selection.returns, explain)
+        summary(session, selection, explain)
         for name in group_dimensions(orders):
             breakdown(
+                session,
+                replace(selection, conditions=data.without(name, selection.conditions)),
                 f"Sales by {DIMENSIONS[name].noun}",
                 data.breakdown(orders, name, selection.span, selection.conditions, selection.returns),
-                currency,
                 partial(write_code, orders, name),
                 getattr(selection.view, name),
                 partial(session.address.toggle, name),
@@ -234,6 +239,8 @@ def _products(session: Session, selection: Selection) -> None:
     with st.container(border=True, height="stretch"):
         help = "Price × quantity of line items, before discounts and returns. Select a product to filter by it."
         st.header("Sales by product", anchor=False, help=help)
+        all_products = data.without(PRODUCT, selection.conditions)
+        draw_marks(session, replace(selection, compared_span=None, conditions=all_products), "gross_sales", "units")
         if not ranked.products:
             st.caption("No products in this period.")
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import cast
 
@@ -15,6 +16,7 @@ from dashboard import data, frame
 from dashboard.components.blocks import card
 from dashboard.components.cards import cards
 from dashboard.components.listing import page_choice, page_number, search_box, sort_anew, sorted_by
+from dashboard.components.marks import draw_marks, mark_links, open_mark
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.selection import Selection
 from dashboard.session import Session
@@ -46,8 +48,24 @@ def products(session: Session) -> None:
         return
     now, compared = selection.figures(units=True), selection.compared_figures(units=True)
     metrics = [METRICS[name] for name in _CARDS if METRICS[name].available(missing)]
-    shown = [card(metric, now, compared, selection.currency, selection.returns) for metric in metrics]
-    cards("Units and sales", shown, key="product_cards", on_pick=lambda _: session.navigator.go("orders"))
+    shown = [
+        card(
+            metric,
+            now,
+            compared,
+            selection.currency,
+            selection.returns,
+            marks=mark_links(selection, metric.id),
+        )
+        for metric in metrics
+    ]
+    cards(
+        "Units and sales",
+        shown,
+        key="product_cards",
+        on_pick=lambda _: session.navigator.go("orders"),
+        on_mark=partial(open_mark, session),
+    )
     if now.orders:
         _ranking(session, selection)
     else:
@@ -59,6 +77,8 @@ def products(session: Session) -> None:
 def _ranking(session: Session, selection: Selection) -> None:
     with st.container(border=True):
         search = _head()
+        all_products = replace(selection, conditions=data.without(PRODUCT, selection.conditions))
+        draw_marks(session, all_products, "gross_sales", "units")
         number = page_number()
         sort = sorted_by(SORTS, USUAL_SORT)
         page = product_page(

@@ -1,8 +1,9 @@
-"""Data: each sync, whether the copy is verified, its size on disk, and the columns of the table."""
+"""Data: whether orders add up, each sync, whether the copy is verified, its size on disk, and the columns."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import streamlit as st
 
@@ -13,6 +14,7 @@ from cache.storage.failure_pages import screenshot
 from cache.storage.records import Run, Status
 from cache.storage.snapshot import CHECKSUMS, COLUMNS, GZIP, JSON, OFFSETS, PARQUET, Head, Manifest
 from dashboard.components import freshness
+from dashboard.components.checks_table import checks_table
 from dashboard.components.freshness import PHASES
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.session import Session
@@ -53,6 +55,11 @@ def syncs(session: Session) -> None:
     freshness.page_head(session, "Data", status)
     if status.head is None:
         freshness.nothing_yet(session)
+    else:
+        with suppress(CacheError):  # named below
+            with st.skeleton(height=420):  # after a start the first visitor waits until the table is read
+                orders = session.backend.orders.newest(status.head.generation)
+            checks_table(session, orders, session.checks(status.head.generation))
     _runs(session)
     if status.head is None:
         return
