@@ -40,7 +40,7 @@ SCHEMAS_BY_DAMAGE = {
     "shipping is wrong": ("graphql_json", "laravel", "shopify_export", "epoch_seconds"),
     "tax is wrong": (*WHOLE, "shopify_export"),
     "the currency is lost": (*WHOLE, "shopify_export"),
-    "dates are lost": ("tax_inclusive_eu", "laravel", "shopify_export", "epoch_seconds"),
+    "dates are lost": ("tax_inclusive_eu", "laravel", "epoch_seconds"),
     "dates cannot be read": ("amounts_german", "rfc2822_dates"),
     "dates are moved by weeks": (*WHOLE, "free_shipping", "shopify_export"),
     "dates are in the future": ("shopify_rest", "laravel", "epoch_seconds"),
