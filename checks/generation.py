@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Mapping
 from contextlib import closing
 from tempfile import gettempdir
@@ -41,7 +42,8 @@ SEGMENTS_AT_ONCE = 3  # that many are read at a time, to bound the memory
 MEMORY_LIMIT = "160MB"
 _NEIGHBOURS = 10  # order numbers on both sides of a changed order, whose dates its own is compared with
 
-_COLUMNS = ("key", "currency", "created_at", "number", "sequence", "checked", "failed", *DIFFERENCES)
+_OLD, _NEW = 0, 1  # stand for segments, where changed rows are checked
+_COLUMNS = ("key", "segment", "currency", "created_at", "number", "sequence", "checked", "failed", *DIFFERENCES)
 _AMOUNTS = ("charged", "gross", "discounts")
 
 
@@ -176,38 +178,52 @@ class _Checker:
             new = rows_by_number(self._snapshot, row_numbers(self._snapshot, records["new"][records["exists"]]))
         except ChangesGone:
             return None
-        for name, table in (("old", old), ("new", new)):
-            self._database.register(f"{name}_rows", table)
-            self._create(name, rows, {0: f"{name}_rows"}, roles)
-        if self._clashes("new", new, roles):
+        self._database.register("old_rows", old)
+        self._database.register("new_rows", new)
+        self._create("changed", rows, {_OLD: "old_rows", _NEW: "new_rows"}, roles)
+        if self._clashes(new, roles):
             return None
         key = rows.key_columns[0]
         changed = {str(value) for table in (old, new) for value in table.column(key).to_pylist()}
         tally = Tally.of_report(earlier)
         then, now = (
-            Tally.of_table(self._database, f"(SELECT *, failed AS failing FROM {name})") for name in ("old", "new")
+            Tally.of_table(self._database, f"(SELECT *, failed AS failing FROM changed WHERE segment = {side})")
+            for side in (_OLD, _NEW)
         )
         tally.replace(then, now, changed)
         return tally
 
-    def _clashes(self, table: str, changed: pa.Table, roles: RoleSql) -> bool:
-        """Whether an order of a table fails beside others: those with its number and the numbers around it."""
-        names = self._database.execute(f"SELECT DISTINCT sequence FROM {table} WHERE sequence IS NOT NULL").fetchall()
+    def _clashes(self, changed: pa.Table, roles: RoleSql) -> bool:
+        """Whether a changed order fails beside others: those with its number and with the numbers around it.
+
+        Args:
+            changed: The changed rows as they are now.
+            roles: SQL of the roles.
+        """
         if "name" not in roles.roles or not len(changed):
             return False
         source = SourceColumns(self._snapshot.columns)
-        near = {number + distance for (number,) in names for distance in range(-_NEIGHBOURS, _NEIGHBOURS + 1)}
-        self._database.register("near", pa.table({"sequence": pa.array(sorted(near), pa.int64())}))
+        names = changed.column(roles.roles["name"].name).to_pylist()
+        near = {str(name): None for name in names if name is not None}
+        near.update(dict.fromkeys(other for name in list(near) for other in _neighbours(name)))
+        self._database.register("near", pa.table({"name": pa.array(list(near), pa.string())}))
         files = union(source.rows(parquet(path)) for path in self._snapshot.paths(PARQUET))
         key = source.sql(self._snapshot.manifest.key[0])
-        rows = (
-            f"SELECT {key} AS key, {roles.number()} AS number, {roles.sequence()} AS sequence, "
-            f"{roles.instant('created_at')} AS created_at FROM ({files}) WHERE {roles.left_out()} IS NULL"
-        )
         self._database.execute(
-            f"CREATE TABLE around AS SELECT * FROM ({rows}) WHERE sequence IN (SELECT sequence FROM near) "
-            f"OR number IN (SELECT number FROM {table})"
+            f"CREATE TABLE around AS SELECT {key} AS key, {roles.number()} AS number, {roles.sequence()} AS sequence, "
+            f"{roles.instant('created_at')} AS created_at FROM ({files}) "
+            f"WHERE {roles.column('name')}::VARCHAR IN (SELECT name FROM near) AND {roles.left_out()} IS NULL"
         )
         others = failing_across_orders("around", self._snapshot.manifest.as_of, roles.backdated)
-        sql = f"SELECT count(*) FROM ({others}) WHERE key IN (SELECT key FROM {table})"
+        sql = f"SELECT count(*) FROM ({others}) WHERE key IN (SELECT key FROM changed WHERE segment = {_NEW})"
         return bool(self._database.execute(sql).fetchall()[0][0])
+
+
+def _neighbours(name: str) -> list[str]:
+    """The order numbers around one: those of `#1001` are `#991` to `#1011`."""
+    match = re.search(r"(\d{1,12})(\D*)$", name)
+    if not match:
+        return []
+    digits, end = match.groups()
+    near = range(max(0, int(digits) - _NEIGHBOURS), int(digits) + _NEIGHBOURS + 1)
+    return [f"{name[: match.start()]}{number:0{len(digits)}}{end}" for number in near]
