@@ -16,6 +16,17 @@ from cache.schema import Column
 MAX_CANDIDATES, MAX_COMBINATIONS = 4, 64  # of a role, of the table
 MIN_GAIN = 0.01  # share of orders that has to add up more than with the columns that the names suggest
 
+_PARTS = (
+    "included",
+    "priced",
+    "gift_cards",
+    "line_discounts",
+    "line_tax",
+    "freight_price",
+    "freight_discount",
+    "freight_tax",
+    "extras",
+)
 DECIDED_ROLES = ("total", "subtotal", "discounts", "shipping", "tax")
 
 
@@ -55,7 +66,9 @@ def best_combination(
         {names[name]: amount for name, amount in amounts.items()},
     )
     shares = ", ".join(_share({role: names[name] for role, name in each.items()}, sql) for each in distinct)
-    found = database.execute(f"SELECT {shares} FROM ({parts}) WHERE why IS NULL").fetchone()
+    used = ", ".join((*_PARTS, *names.values()))
+    database.execute(f"CREATE TEMP TABLE candidates AS SELECT {used} FROM ({parts}) WHERE why IS NULL")
+    found = database.execute(f"SELECT {shares} FROM candidates").fetchone()
     added_up = [share or 0.0 for share in found or ()]
     best = added_up.index(max(added_up))
     return distinct[best if added_up[best] >= added_up[0] + MIN_GAIN else 0]

@@ -200,8 +200,12 @@ class _Chooser:
     # -- arithmetic
 
     def _with_best_amounts(self, by_name: Reading, styles: Mapping[str, AmountStyle]) -> Reading:
-        """The reading, with other columns of amounts than the names suggest if more orders add up with them."""
-        if by_name.adds_up is None or by_name.adds_up > 1 - MIN_GAIN:
+        """The reading, with other columns of amounts than the names suggest if more orders add up with them.
+
+        Without a column of shipping a total need not be the sum of the others.
+        """
+        shipped = by_name.roles.keys() & {"shipping", "shipping_lines"}
+        if not shipped or by_name.adds_up is None or by_name.adds_up > 1 - MIN_GAIN:
             return by_name
         listed = {role: self._alternatives(role, by_name) for role in DECIDED_ROLES}
         sql = self._sql(by_name.model_copy(update={"amounts": dict(styles)}))
@@ -240,7 +244,8 @@ class _Chooser:
         orders = int(self._row("SELECT count(*) FROM sums")[0])
         inside, outside = "abs(total - goods) <= 0.02", "abs(total - goods - tax) <= 0.02"
         included = self._setup.taxes_included
-        has_parts = "total" in sql.roles and sql.roles.keys() & {"subtotal", "line_items", "line_total", "line_price"}
+        lines = {"line_price", "line_quantity"} <= sql.roles.keys()
+        has_parts = "total" in sql.roles and (lines or sql.roles.keys() & {"subtotal", "line_items", "line_total"})
         if included is None and "taxes_included" not in sql.roles:
             counts = f"count(*), count(*) FILTER ({inside}), count(*) FILTER ({outside})"
             taxed, within, on_top = self._row(f"SELECT {counts} FROM sums WHERE tax <> 0")
