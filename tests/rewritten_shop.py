@@ -107,7 +107,7 @@ class Rewriting:
         fields = self.fields
         types = {column: self._type(field) for field, column in fields.items()}
         types |= {_DELETED: "timestamp"} if self.deleted else {}
-        types |= {name: type for name, (type, _) in DECOYS.items() if name in self.decoys and name not in types}
+        types |= {name: DECOYS[name][0] for name in self._decoys()}
         rows = [row for order in orders(self.shop, self.currency) for row in self._rows(order)]
         random.Random(self.seed).shuffle(rows)
         if self.key == "row":
@@ -121,6 +121,11 @@ class Rewriting:
         )
         truth = Truth.model_construct(timezone=ZONES[self.shop], source_timezone="UTC")
         return Schema(self.names, "", columns, tuple(rows), truth)
+
+    def _decoys(self) -> list[str]:
+        """The columns of other meaning. MySQL tells names apart without their case."""
+        taken = {column.casefold() for column in self.fields.values()}
+        return sorted(self.decoys - taken)
 
     def _type(self, field: str) -> str:
         if field in AMOUNT_FIELDS:
@@ -164,8 +169,7 @@ class Rewriting:
 
     def _row(self, order: Mapping[str, Any]) -> Row:
         row = {column: self._written(field, order[field], order["currency"]) for field, column in self.fields.items()}
-        decoys = {name: DECOYS[name][1](order) for name in self.decoys if name not in row}
-        return {**row, **decoys}
+        return {**row, **{name: DECOYS[name][1](order) for name in self._decoys()}}
 
     def _written(self, field: str, value: Any, currency: str) -> str | None:
         if value is None or (not value and field in (*LIST_FIELDS, *_CHARGES)):

@@ -186,18 +186,21 @@ MISREAD = {
     "zero dates beside dates with the day first": {"instants": "german", "nothing": "zero"},
     "days without a time": {"instants": "day in text"},
     "gross sales from a total and lists": {"itemized": True, "left_out": {"subtotal", "items"}},
+    "a total of goods beside the total": {"names": "headers", "decoys": {"total"}},
     "prices with tax and no shipping": {"currency": "EUR", "left_out": {"shipping"}},
 }
 
 
 @pytest.mark.parametrize("changes", MISREAD.values(), ids=MISREAD)
 def test_tables_that_were_misread_are_read(changes: dict[str, Any]) -> None:
-    left_out = frozenset(changes.get("left_out", ()))
-    assert outcome(replace(PLAIN, **{**changes, "left_out": left_out})) == Outcome({}, "")
+    named = {name: frozenset(value) if isinstance(value, set) else value for name, value in changes.items()}
+    assert outcome(replace(PLAIN, **named)) == Outcome({}, "")
 
 
 def test_nothing_that_shows_whether_tax_is_included_is_a_question() -> None:
-    bare = replace(PLAIN, currency="EUR", names="woocommerce", left_out=frozenset({"items"}))
+    bare = replace(
+        PLAIN, currency="EUR", names="woocommerce", left_out=frozenset({"items"}), decoys=frozenset({"price"})
+    )
     assert outcome(bare).open == "tax"
 
 
