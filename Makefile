@@ -37,6 +37,7 @@ mutants: install  ## Try small changes of MODULES, and list those that no unit t
 bench: .venv/installed-dev  ## Measure ratios side by side with peers
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.refresh
+	$(BIN)/python -m bench.checks
 	$(BIN)/python -m bench.serve
 	$(BIN)/python -m bench.live
 	$(BIN)/python -m bench.dashboard

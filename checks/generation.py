@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+import time
 from collections.abc import Mapping
 from contextlib import closing
 from tempfile import gettempdir
@@ -62,9 +63,14 @@ def check_generation(
     Returns:
         The result; None where the checks failed, which is logged: a generation is published all the same.
     """
+    started = time.perf_counter()
     try:
         with closing(_database()) as database:
-            return _Checker(database, cache, settings, snapshot).report(before, changes)
+            checker = _Checker(database, cache, settings, snapshot)
+            report = checker.report(before, changes)
+        which, seconds = "changed" if checker.continued else "all", time.perf_counter() - started
+        log.info("checks of generation %s: %s orders, %.2f s", snapshot.generation, which, seconds)
+        return report
     except Exception:
         log.exception("The checks of generation %s failed. It is published without them.", snapshot.generation)
         return None
@@ -80,6 +86,7 @@ class _Checker:
     def __init__(
         self, database: duckdb.DuckDBPyConnection, cache: Cache, settings: Settings, snapshot: Snapshot
     ) -> None:
+        self.continued = False  # whether only the changed orders were checked
         self._database = database
         self._cache = cache
         self._snapshot = snapshot
@@ -94,6 +101,7 @@ class _Checker:
         if before and earlier and reading and earlier.read_by == self._read_by(reading):
             tally = self._continued(reading, earlier, before, changes)
             if tally:
+                self.continued = True
                 return self._finished(tally, earlier.confirmed, earlier.questions, reading)
         reading = reading_in_use(self._cache, self._snapshot, self._setup)
         return self._finished(self._whole(reading), reading.confirmed, len(reading.questions), reading)
