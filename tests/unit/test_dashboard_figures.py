@@ -127,6 +127,7 @@ def undated() -> list[Row]:
     ]
 
 
+@pytest.mark.slow
 def test_without_dates_nothing_is_called_newest_or_returning(tmp_path: Path, undated: list[Row]) -> None:
     columns = [c for c in SHOP_COLUMNS if c.name not in ("created_at", "processed_at", "updated_at")]
     with backend_of(tmp_path, undated, columns) as backend:
@@ -185,6 +186,7 @@ def fulfilled(number: int, days_ago: int, after: timedelta | None, **values: str
     return order(number, "10.00", 0, **dates, fulfilled_at=at, **{"source_name": "web", **values})
 
 
+@pytest.mark.slow
 def test_time_to_fulfil_says_how_many_orders_it_is_known_of(tmp_path: Path) -> None:
     """Every order takes 3 days. Those of the last 3 days wait, and two of a point of sale took no time."""
     three = timedelta(3)

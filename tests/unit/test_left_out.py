@@ -31,6 +31,7 @@ def test_counted_rows_of_every_kind_are_orders() -> None:
         assert orders.left_out == {}
 
 
+@pytest.mark.slow
 def test_the_foot_names_what_is_excluded_until_settings_count_it(tmp_path: Path) -> None:
     columns = columns_of(SCHEMA)
     with backend_of(tmp_path, as_copied(SCHEMA.rows, columns), columns) as backend:

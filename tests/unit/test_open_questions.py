@@ -40,6 +40,7 @@ def texts(page: AppTest) -> str:
     return " ".join(each.value for each in page.markdown).replace("\\", "")
 
 
+@pytest.mark.slow
 def test_settings_show_what_each_answer_would_give(ambiguous: Backend) -> None:
     page = run(ambiguous, "set-up", {})
     assert table(page, QUESTIONS["dates"]) == [

@@ -66,6 +66,7 @@ def test_a_search_finds_every_product_with_its_share_of_all(backend: Backend) ->
     assert "No product matches “socks”" in shown(backend, q="socks")[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", ["sort=price", "page=0", "page=none", "sort=-"])
 def test_an_address_that_means_nothing_shows_the_usual_page(backend: Backend, query: str) -> None:
     name, _, value = query.partition("=")
