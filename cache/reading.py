@@ -24,7 +24,7 @@ Grain = Literal["order", "line", "version"]
 
 Question = Literal["grain", "dates", "amounts", "tax", "changed"]
 QUESTIONS: Mapping[Question, str] = {
-    "grain": "The same order number stands in several rows, and nothing shows why.",
+    "grain": "Nothing shows whether a row is an order or only a part of one.",
     "dates": "Day and month of the dates can be read in two ways.",
     "amounts": "The decimal mark of the amounts can be read in two ways.",
     "tax": "Nothing shows whether prices include tax.",

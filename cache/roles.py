@@ -40,7 +40,21 @@ _ORDER, _AMOUNTS, _CUSTOMER, _ITEMS = "Order", "Amounts", "Customer and place", 
 
 ROLES: Mapping[str, Role] = {
     "name": Role(
-        _ORDER, "the order's number", _NAME, ("name", "ordername", "ordernumber", "orderno", "number", "orderid", "id")
+        _ORDER,
+        "the order's number",
+        _NAME,
+        (
+            "name",
+            "ordername",
+            "ordernumber",
+            "orderno",
+            "number",
+            "orderid",
+            "shopifyordernumber",
+            "shopifyorderid",
+            "shopifyid",
+            "id",
+        ),
     ),
     "created_at": Role(
         _ORDER,

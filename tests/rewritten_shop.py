@@ -31,6 +31,7 @@ LIST_FIELDS = ("items", "refunds", "shipping_lines", "tax_lines")
 _CHARGES = ("discounts", "shipping", "tax", "refunded")
 _DELETED = "deleted_at"
 OPTIONAL_FIELDS = (
+    "name",
     "subtotal",
     "shipping",
     "included",
@@ -61,6 +62,7 @@ class Rewriting:
         nothing: How a missing date, an empty list and a charge of 0 are written: `null`, `blank` or `zero`.
         minus: Whether discounts are negative.
         deleted: Whether every tenth order is there once more, in rows that are marked as deleted.
+        two_shops: Whether every other order is of another shop, which has the same order numbers.
         lists: The shape of JSON lists: `rest`, `numbers` (prices are numbers), `edges` or `nodes`.
         encoded_twice: Whether JSON lists are encoded twice.
         key: What the primary key is: the `order`, a number of the `row`, or `none`.
@@ -82,6 +84,7 @@ class Rewriting:
     nothing: str
     minus: bool
     deleted: bool
+    two_shops: bool
     lists: str
     encoded_twice: bool
     key: str
@@ -98,9 +101,9 @@ class Rewriting:
         dropped |= {"items"} if self.grain == "line" else set(LINE_FIELDS)
         dropped |= {"shipping_lines"} if "shipping" in dropped else set()
         dropped |= {"shipping", "tax"} if self.itemized and "tax_lines" in columns else {"shipping_lines", "tax_lines"}
-        if self.grain == "version" and "updated" not in columns:
-            raise ValueError("versions need a date of the last change")
-        return {field: column for field, column in columns.items() if field not in dropped}
+        dropped -= {"name"} if self.two_shops or "id" in dropped else set()
+        fields = {field: column for field, column in columns.items() if field not in dropped}
+        return {**fields, "shop": "Shop"} if self.two_shops else fields
 
     def stored(self) -> Schema:
         """The table."""
@@ -108,7 +111,13 @@ class Rewriting:
         types = {column: self._type(field) for field, column in fields.items()}
         types |= {_DELETED: "timestamp"} if self.deleted else {}
         types |= {name: DECOYS[name][0] for name in self._decoys()}
-        rows = [row for order in orders(self.shop, self.currency) for row in self._rows(order)]
+        listed = orders(self.shop, self.currency)
+        if self.two_shops:
+            listed = tuple(
+                {**order, "name": f"#{1001 + place // 2}", "shop": ("north", "south")[place % 2]}
+                for place, order in enumerate(listed)
+            )
+        rows = [row for order in listed for row in self._rows(order)]
         random.Random(self.seed).shuffle(rows)
         if self.key == "row":
             rows = [{"row_id": str(number), **row} for number, row in enumerate(rows, 1)]
@@ -154,7 +163,7 @@ class Rewriting:
         for place, item in enumerate(order["items"]):
             row = self._row({**order, **item})
             for field, column in fields.items() if place else ():
-                if field not in (*LINE_FIELDS, "name"):
+                if field not in (*LINE_FIELDS, "name", "shop") and ("name" in fields or field != "id"):
                     row[column] = self._followed_up(field, row[column])
             rows.append(row)
         return rows
@@ -307,6 +316,7 @@ def _order(row: Row) -> dict[str, Any]:
         "total": amount("total_price"),
         "refunded": amount("total_refunded"),
         "customer": row["customer_id"],
+        "shop": None,
         "items": items,
         "refunds": refunds,
         "shipping_lines": [{"amount": shipping}] if shipping else [],

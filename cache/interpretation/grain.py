@@ -25,7 +25,7 @@ class GrainTest:
         grain: What one row is.
         identity: Names of the columns that tell orders apart, where several rows belong to one order.
         numbers_repeat: Whether so many order numbers repeat that people or ids tell orders apart.
-        is_open: Whether order numbers repeat, and nothing shows why.
+        is_open: Whether order numbers repeat, and nothing shows why; or rows look like line items without an order.
     """
 
     def __init__(self, database: duckdb.DuckDBPyConnection, rows: str, sql: RoleSql, chosen: Grain | None) -> None:
@@ -46,6 +46,8 @@ class GrainTest:
         self.is_open = False
         if "name" in sql.roles:
             self._test(chosen)
+        else:
+            self.is_open = len(self._line_roles()) >= 2
 
     def _test(self, chosen: Grain | None) -> None:
         roles = self._sql.reading.roles
@@ -63,13 +65,16 @@ class GrainTest:
     def _decided(self, identity: Sequence[str], rows: int) -> Grain:
         """What rows are that repeat the numbers of orders."""
         roles = self._sql.reading.roles
-        lines = [role for role in _LINE_ROLES if role in roles]
+        lines = self._line_roles()
         if len(lines) >= 2 and self._agree(identity) >= AGREEING:
             return "line"
         if "updated_at" in roles and self._orders((*identity, roles["updated_at"])) >= rows * AGREEING:
             return "version"
         self.is_open = len(lines) < 2 or not self._unique_ids()
         return "order"
+
+    def _line_roles(self) -> list[str]:
+        return [role for role in _LINE_ROLES if role in self._sql.roles]
 
     def _filled(self, identity: Sequence[str]) -> int:
         return int(self._row(f"SELECT count(*) FROM {self._rows} WHERE {self._present(identity)}")[0])
