@@ -44,10 +44,10 @@ def explanation(session: Session, metric: Metric) -> None:
         metric: The figure.
     """
     st.set_page_config(f"{metric.label} · Orders")
-    st.button("Overview", key="back", icon=":material/arrow_back:", type="tertiary", on_click=explain, args=("",))
     selection = frame.page(session, metric.label)
     if selection is None:
         return
+    st.button("Overview", key="back", icon=":material/arrow_back:", type="tertiary", on_click=explain, args=("",))
     if why := reason(metric.needs, selection.orders.missing):
         st.info(formatting.plain(why))
     else:
