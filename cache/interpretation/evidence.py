@@ -233,14 +233,10 @@ class _Chooser:
 
     def _arithmetic(self, reading: Reading) -> Reading:
         """Decides whether prices include tax, and how many orders add up."""
-        reading = reading.model_copy(update={"subtotal_before_discounts": self._subtotal_before_discounts(reading)})
+        reading = self._added_up(reading, subtotal_before_discounts=False)
+        if self._subtotal_before_discounts(reading):
+            reading = self._added_up(reading, subtotal_before_discounts=True)
         sql = self._sql(reading)
-        parts = self._parts(sql)
-        goods = "gross_read + gift_cards - off + coalesce(sent, 0) + extras"
-        self._database.execute(
-            f"CREATE OR REPLACE TEMP TABLE sums AS SELECT read_total AS total, {goods} AS goods, "
-            f"coalesce(taxed, 0) AS tax, included FROM ({parts}) WHERE why IS NULL"
-        )
         orders = int(self._row("SELECT count(*) FROM sums")[0])
         inside, outside = "abs(total - goods) <= 0.02", "abs(total - goods - tax) <= 0.02"
         included = self._setup.taxes_included
@@ -266,28 +262,33 @@ class _Chooser:
             }
         )
 
+    def _added_up(self, reading: Reading, subtotal_before_discounts: bool) -> Reading:
+        """Adds up the parts of the sampled orders, in the table `sums`, and says by which reading."""
+        reading = reading.model_copy(update={"subtotal_before_discounts": subtotal_before_discounts})
+        sql = self._sql(reading)
+        rows = grouped("SELECT * FROM sampled", sql, "number")
+        parts = MoneySql(sql).parts(f"SELECT *, 0 AS segment, 0 AS order_key FROM ({rows})", "order_key")
+        beside = "coalesce(sent, 0) + extras"
+        self._database.execute(
+            "CREATE OR REPLACE TEMP TABLE sums AS SELECT read_total AS total, read_subtotal AS subtotal, off, "
+            f"{beside} AS beside, coalesce(taxed, 0) AS tax, included, "
+            "CASE WHEN len(items) > 0 THEN priced + gift_cards END AS lines, "
+            f"gross_read + gift_cards - off + {beside} AS goods FROM ({parts}) WHERE why IS NULL"
+        )
+        return reading
+
     def _subtotal_before_discounts(self, reading: Reading) -> bool:
         """Whether totals, or else line items, show that the subtotal still holds the discounts."""
         if not {"subtotal", "discounts"} <= reading.roles.keys():
             return False
-        sql = self._sql(reading)
-        ways = []
-        for taken in ("0", "off"):
-            goods = f"read_subtotal - {taken} + coalesce(sent, 0) + extras"
-            by_total = f"least(abs(read_total - ({goods})), abs(read_total - ({goods}) - coalesce(taxed, 0))) <= 0.02"
-            ways.append(f"count(*) FILTER ({by_total})")
-        lines = "len(items) > 0"
-        ways.append(f"count(*) FILTER ({lines} AND abs(priced + gift_cards - off - read_subtotal) <= 0.02)")
-        ways.append(f"count(*) FILTER ({lines} AND abs(priced + gift_cards - read_subtotal) <= 0.02)")
-        after, before, lines_after, lines_before = self._row(
-            f"SELECT {', '.join(ways)} FROM ({self._parts(sql)}) WHERE why IS NULL AND off <> 0"
-        )
+        conditions = []
+        for goods in ("subtotal - off", "subtotal"):
+            rest = f"total - ({goods}) - beside"
+            conditions.append(f"least(abs({rest}), abs({rest} - tax)) <= 0.02")
+        conditions += [f"abs({lines} - subtotal) <= 0.02" for lines in ("lines", "lines - off")]
+        counts = ", ".join(f"count(*) FILTER ({condition})" for condition in conditions)
+        before, after, lines_before, lines_after = self._row(f"SELECT {counts} FROM sums WHERE off <> 0")
         return bool(before > after if before != after else lines_before > lines_after)
-
-    def _parts(self, sql: RoleSql) -> str:
-        """SQL of the parts of the sampled orders, as of `MoneySql.parts`."""
-        rows = grouped("SELECT * FROM sampled", sql, "number")
-        return MoneySql(sql).parts(f"SELECT *, 0 AS segment, 0 AS order_key FROM ({rows})", "order_key")
 
     # -- queries
 

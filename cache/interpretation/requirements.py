@@ -96,6 +96,8 @@ def missing(roles: Collection[str], gift_cards: bool = True) -> dict[Requirement
                 for needed in choices[:NAMED_CHOICES]
             )
             sentences[requirement] = f"No {requirement}: the table has no column for {wanted}."
+    if gross := sentences.get("gross sales"):  # a cancellation takes back the goods
+        sentences.setdefault("cancellations", gross.replace("gross sales", "cancellations", 1))
     if not gift_cards:
         sentences.setdefault("gift cards", "No gift cards: line items do not say which of them are gift cards.")
     if "returns" in sentences:
