@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 
 def visit(browser: Browser, address: str, width: int = 1440) -> Page:
@@ -42,3 +42,12 @@ def open_every_page(page: Page) -> None:
         expect(page).to_have_title(re.compile(f"^{place.inner_text().splitlines()[-1]}"))
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         at_rest(page)
+
+
+def reached(page: Page, wanted: Locator, key: str = "Tab", steps: int = 60) -> None:
+    """Presses a key until an element has the focus, and asserts that the eye can see that it has."""
+    for _ in range(steps):
+        page.keyboard.press(key)
+        if wanted.evaluate("element => element.matches(':focus-visible')"):
+            return
+    raise AssertionError(f"{key} did not reach {wanted}")

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain, cycle
-from typing import Any, Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from cache_factory import publish
-from dashboard_page import at_rest, figure, visit
+from dashboard_axe import LOOKS, findings, settled, violations
+from dashboard_page import at_rest, figure, reached, visit
 from dashboard_process import Dashboard, dashboard
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, expect
 from shop_factory import SHOP_COLUMNS, shop
-
-OPTIONS: dict[str, Any] = {"resultTypes": ["violations"]}
-Look = tuple[Literal["light", "dark"], int]
-"""A colour scheme and a width."""
-LOOKS: tuple[tuple[Look, Look], ...] = ((("light", 1440), ("dark", 390)), (("dark", 1440), ("light", 390)))
-"""Each pair has both schemes and both widths. A page is seen in one pair, and the frame of all pages in both."""
-axe = Axe()
 
 
 @pytest.fixture(scope="module")
@@ -28,33 +20,6 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     with dashboard(tmp_path_factory.mktemp("axe")) as running:
         publish(running.cache, shop(300), columns=SHOP_COLUMNS)
         yield running
-
-
-def settled(page: Page) -> None:
-    """Waits until the page is drawn: no run of the script, nothing stale or fading."""
-    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=20_000)
-    at_rest(page)
-    expect(page.locator('[data-stale="true"]')).to_have_count(0, timeout=20_000)
-    page.evaluate("Promise.all(document.getAnimations().map(animation => animation.finished.catch(() => 0)))")
-
-
-def findings(page: Page, looks: Iterable[Look]) -> list[str]:
-    """What axe finds in these looks, with the elements that it means."""
-    found = []
-    for scheme, width in looks:
-        page.emulate_media(color_scheme=scheme)
-        page.set_viewport_size({"width": width, "height": 900})
-        settled(page)
-        found += [f"{scheme}, {width}: {each}" for each in violations(page)]
-    return found
-
-
-def violations(page: Page) -> list[str]:
-    return [
-        f"{each['id']}: {each['help']}: {node['html'][:200]}: {node['failureSummary'][:300]}"
-        for each in axe.run(page, options=OPTIONS).response["violations"]
-        for node in each["nodes"][:3]
-    ]
 
 
 def test_axe_finds_nothing_on_any_page(browser: Browser, filled: Dashboard) -> None:
@@ -128,15 +93,6 @@ def test_axe_finds_nothing_on_the_form_of_the_password_or_without_data(
         page.keyboard.press("Enter")
         expect(page.get_by_text("No orders yet")).to_be_visible(timeout=20_000)
         assert findings(page, chain(*LOOKS)) == []
-
-
-def reached(page: Page, wanted: Locator, key: str = "Tab", steps: int = 60) -> None:
-    """Presses a key until an element has the focus, and asserts that the eye can see that it has."""
-    for _ in range(steps):
-        page.keyboard.press(key)
-        if wanted.evaluate("element => element.matches(':focus-visible')"):
-            return
-    raise AssertionError(f"{key} did not reach {wanted}")
 
 
 def test_the_keyboard_alone_filters_searches_opens_and_downloads_orders(browser: Browser, filled: Dashboard) -> None:
