@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pyarrow as pa
 
-from cache.analytics.daily_volume import judged_days, unusual_days
+from cache.calendar.daily_volume import judged_days, unusual_days
 from cache.check_report import MAX_EXAMPLES, CheckReport, CheckResult
 from cache.errors import ChangesGone
 from cache.interpretation.check_sql import DIFFERENCES, CheckSql, failing_across_orders

@@ -18,9 +18,9 @@ from cache.analytics.figures import Figures, Group, Returns
 from cache.analytics.marks import Mark
 from cache.analytics.order_lookup import Page
 from cache.analytics.orders import Orders
-from cache.analytics.periods import Span, Unit
 from cache.analytics.rankings import Cohort, Customer
 from cache.analytics.values import or_zero
+from cache.calendar.periods import Span, Unit
 from cache.check_report import CheckId
 from cache.query.filters import Condition
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from cache.analytics.exchange_rates import ExchangeRates
 from cache.analytics.orders import Orders
-from cache.analytics.periods import ShopCalendar
+from cache.calendar.periods import ShopCalendar
 from cache.errors import CacheError, SettingsInvalid
 from cache.interpretation.requirements import Requirement
 from cache.storage.records import now

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cache.analytics.figures import Figures, Returns
 from cache.analytics.orders import Orders
-from cache.analytics.periods import ShopCalendar, Span
+from cache.calendar.periods import ShopCalendar, Span
 from dashboard import data
 from dashboard.data import Conditions
 from dashboard.view import View

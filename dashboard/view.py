@@ -8,7 +8,7 @@ from typing import Protocol, Self, cast
 
 from cache.analytics.dimensions import FILTERS, FilterId
 from cache.analytics.figures import RETURNS, Returns
-from cache.analytics.periods import COMPARISONS, PERIODS, ShopCalendar, Span, comparison_span, period_span
+from cache.calendar.periods import COMPARISONS, PERIODS, ShopCalendar, Span, comparison_span, period_span
 from cache.query.filters import Condition
 
 DEFAULT_PERIOD = "30d"

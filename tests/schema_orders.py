@@ -12,7 +12,7 @@ from cache_factory import cache_in, publish
 from schema_corpus import Schema
 
 from cache.analytics.orders import Orders
-from cache.analytics.periods import Span
+from cache.calendar.periods import Span
 from cache.schema import Column
 from cache.settings import CancelledOrders
 from cache.table_setup import Setup

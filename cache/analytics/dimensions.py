@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cache.analytics.periods import Span
+from cache.calendar.periods import Span
 from cache.interpretation.requirements import Requirement
 from cache.query.filters import Condition, where
 from cache.schema import Column

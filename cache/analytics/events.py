@@ -15,8 +15,8 @@ from typing import Any, Literal, NamedTuple
 
 from cache.analytics.figures import SUMS, Kind, Line, Returns, Source, Term
 from cache.analytics.orders import Orders
-from cache.analytics.periods import Span
 from cache.analytics.values import Absent, Value, or_zero, ratio
+from cache.calendar.periods import Span
 from cache.query.filters import Condition
 
 Side = Literal["amount", "divisor"]

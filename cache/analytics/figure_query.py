@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from cache.analytics.dimensions import DimensionId
 from cache.analytics.figures import Returns
-from cache.analytics.periods import Unit
+from cache.calendar.periods import Unit
 from cache.query.filters import Condition
 
 ALL_CURRENCIES = "all"

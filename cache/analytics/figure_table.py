@@ -13,9 +13,9 @@ from cache.analytics.figures import Figures, Group, Returns
 from cache.analytics.marks import Mark
 from cache.analytics.metrics import METRICS, Metric
 from cache.analytics.orders import Orders
-from cache.analytics.periods import ShopCalendar, Span, Unit, comparison_span, period_span
-from cache.analytics.steps import STEPS, Bucket, buckets
 from cache.analytics.values import Absent, Value, or_zero
+from cache.calendar.periods import ShopCalendar, Span, Unit, comparison_span, period_span
+from cache.calendar.steps import STEPS, Bucket, buckets
 from cache.check_report import CheckId
 from cache.errors import BadFilter, TooManyRows
 from cache.interpretation.requirements import Requirement

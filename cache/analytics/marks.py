@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from cache.analytics.daily_volume import UnusualDay
 from cache.analytics.dimensions import order_filter
 from cache.analytics.fact_tables import FactTables
-from cache.analytics.periods import Span
+from cache.calendar.daily_volume import UnusualDay
+from cache.calendar.periods import Span
 from cache.check_report import CHECKS, ORDER_CHECKS, CheckId, parse_figures
 from cache.interpretation.check_sql import bit, difference_sql
 from cache.query.filters import Condition

@@ -13,14 +13,14 @@ from datetime import datetime
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
-from cache.analytics.daily_volume import UnusualDay, unusual_days
 from cache.analytics.dimensions import PRODUCT_SQL, DimensionId, OrderFilterId, order_filter
 from cache.analytics.exchange_rates import ExchangeRates
 from cache.analytics.fact_tables import AMOUNTS, FactTables
 from cache.analytics.figures import Figures, Group, Returns, Source, add_sums, from_sums, select_sums
 from cache.analytics.marks import Mark, failing_filter, marks
 from cache.analytics.order_lookup import OrderLookup, Page, Row
-from cache.analytics.periods import Span, Unit
+from cache.calendar.daily_volume import UnusualDay, unusual_days
+from cache.calendar.periods import Span, Unit
 from cache.check_report import CheckId
 from cache.interpretation.evidence import choose_reading
 from cache.interpretation.requirements import missing

@@ -10,7 +10,7 @@ from typing import Literal
 import pyarrow as pa
 
 from cache.analytics.orders import Orders
-from cache.analytics.periods import Span
+from cache.calendar.periods import Span
 from cache.query.filters import Condition
 
 ProductSort = Literal["title", "sku", "units", "orders", "sales", "change"]

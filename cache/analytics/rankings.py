@@ -8,8 +8,8 @@ from datetime import datetime
 
 from cache.analytics.order_lookup import ROW_KEY
 from cache.analytics.orders import Orders
-from cache.analytics.periods import Span
 from cache.analytics.values import Absent, Amount
+from cache.calendar.periods import Span
 from cache.query.filters import Condition
 
 

@@ -23,7 +23,7 @@ from cache.analytics.figures import Figures, Returns
 from cache.analytics.marks import Mark, mark_of
 from cache.analytics.metrics import METRICS, Metric
 from cache.analytics.orders import Orders
-from cache.analytics.periods import ShopCalendar, Span
+from cache.calendar.periods import ShopCalendar, Span
 from cache.check_report import CheckId
 from cache.errors import ColumnMasked, QueryRefused
 from cache.export.event_rows import event_columns

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from cache.analytics.dimensions import REFUNDED, order_filter
 from cache.analytics.marks import failing_filter
 from cache.analytics.order_lookup import any_of, line_search_conditions, search_conditions
-from cache.analytics.periods import Span
+from cache.calendar.periods import Span
 from cache.check_report import CheckId
 from cache.interpretation.check_sql import CheckSql, failing_across_orders
 from cache.interpretation.grouping import grouped, order_key

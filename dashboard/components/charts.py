@@ -11,9 +11,9 @@ from typing import Any, Self
 
 from cache.analytics.figures import Group
 from cache.analytics.metrics import Metric
-from cache.analytics.periods import ShopCalendar, Span, Unit, unit_start
-from cache.analytics.steps import Bucket, buckets
 from cache.analytics.values import Absent, Value, or_zero
+from cache.calendar.periods import ShopCalendar, Span, Unit, unit_start
+from cache.calendar.steps import Bucket, buckets
 from dashboard.text import formatting
 from dashboard.text.metrics import write
 from dashboard.text.periods import bucket_text

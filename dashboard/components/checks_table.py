@@ -7,7 +7,7 @@ from datetime import date
 import streamlit as st
 
 from cache.analytics.orders import Orders
-from cache.analytics.periods import Span
+from cache.calendar.periods import Span
 from cache.check_report import CHECKS, CheckId, CheckReport, CheckResult
 from dashboard import data
 from dashboard.components.marks import CHECK

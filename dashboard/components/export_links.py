@@ -7,7 +7,7 @@ from html import escape
 import streamlit as st
 
 from cache.analytics.orders import Orders
-from cache.analytics.periods import Span
+from cache.calendar.periods import Span
 from cache.check_report import CheckId
 from cache.export.order_selection import OrderSelection
 from dashboard.data import Conditions

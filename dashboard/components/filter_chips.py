@@ -11,7 +11,7 @@ import streamlit as st
 from cache.analytics.dimensions import FILTERS, PRODUCT, Dimension, FilterId
 from cache.analytics.figures import RETURNS
 from cache.analytics.orders import Orders
-from cache.analytics.periods import COMPARISONS, PERIODS, Span
+from cache.calendar.periods import COMPARISONS, PERIODS, Span
 from dashboard import data
 from dashboard.selection import Selection
 from dashboard.text import formatting

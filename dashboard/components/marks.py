@@ -10,7 +10,7 @@ import streamlit as st
 
 from cache.analytics.marks import Mark, mark_of
 from cache.analytics.metrics import METRICS
-from cache.analytics.periods import Span
+from cache.calendar.periods import Span
 from dashboard import data
 from dashboard.selection import Selection
 from dashboard.session import Session

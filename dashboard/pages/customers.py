@@ -11,9 +11,9 @@ import streamlit as st
 
 from cache.access.masking import MASK
 from cache.analytics.metrics import METRICS
-from cache.analytics.periods import unit_start, units_later
 from cache.analytics.rankings import Cohort, Customer
 from cache.analytics.values import Absent
+from cache.calendar.periods import unit_start, units_later
 from dashboard import data, frame
 from dashboard.components.blocks import card
 from dashboard.components.cards import cards

@@ -10,9 +10,9 @@ import streamlit as st
 from cache.analytics.dimensions import DIMENSIONS, DimensionId
 from cache.analytics.figures import Figures, Group
 from cache.analytics.metrics import METRICS, Metric
-from cache.analytics.periods import Span, Unit
-from cache.analytics.steps import STEPS, default_step, step_choices
 from cache.analytics.values import Absent, or_zero
+from cache.calendar.periods import Span, Unit
+from cache.calendar.steps import STEPS, default_step, step_choices
 from dashboard import data, frame
 from dashboard.components import charts
 from dashboard.components.marks import draw_marks

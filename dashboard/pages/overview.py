@@ -15,9 +15,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from cache.analytics.dimensions import DIMENSIONS, PRODUCT
 from cache.analytics.metrics import METRICS, Metric
-from cache.analytics.periods import Span, Unit
 from cache.analytics.products import Product, product_page
-from cache.analytics.steps import STEPS, Bucket, buckets, default_step, sparkline_step, step_choices
+from cache.calendar.periods import Span, Unit
+from cache.calendar.steps import STEPS, Bucket, buckets, default_step, sparkline_step, step_choices
 from cache.errors import CacheError
 from cache.table_setup import NO_SETUP
 from dashboard import data, frame

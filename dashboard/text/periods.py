@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from cache.analytics.periods import Span, Unit, midnight
-from cache.analytics.steps import Bucket
+from cache.calendar.periods import Span, Unit, midnight
+from cache.calendar.steps import Bucket
 from dashboard.text import formatting
 
 _TICK = datetime.resolution

@@ -17,8 +17,8 @@ from shop_factory import SHOP_COLUMNS
 from cache.analytics.dimensions import PRODUCT
 from cache.analytics.figures import Returns
 from cache.analytics.orders import Orders
-from cache.analytics.periods import Span
 from cache.analytics.values import Absent
+from cache.calendar.periods import Span
 from cache.query.filters import Condition
 from cache.settings import CancelledOrders
 from lab import Lab

@@ -25,11 +25,11 @@ from cache.analytics.figures import Figures
 from cache.analytics.metrics import METRICS, Metric
 from cache.analytics.order_lookup import ROW_KEY
 from cache.analytics.orders import Orders
-from cache.analytics.periods import Span, Unit, unit_start
 from cache.analytics.products import product_page, sold_products
 from cache.analytics.rankings import cohorts, customers, repeats
-from cache.analytics.steps import STEPS
 from cache.analytics.values import Absent
+from cache.calendar.periods import Span, Unit, unit_start
+from cache.calendar.steps import STEPS
 from cache.query.filters import Condition
 from cache.schema import Column
 from cache.settings import WeekStart

@@ -23,7 +23,7 @@ from sidecar_process import Sidecar, sidecar
 from api.contract.queries.figures_query import EVENTS_PARAMETERS
 from cache.access.api_keys import ApiKey, digest
 from cache.analytics.metrics import METRICS
-from cache.analytics.periods import PERIODS
+from cache.calendar.periods import PERIODS
 from cache.storage.documents import API_KEYS
 
 pytestmark = pytest.mark.slow

@@ -26,7 +26,7 @@ from cache.access.api_keys import ApiKey, digest
 from cache.analytics.figures import Figures
 from cache.analytics.metrics import METRICS
 from cache.analytics.orders import Orders
-from cache.analytics.periods import Span
+from cache.calendar.periods import Span
 from cache.query.filters import Condition
 from cache.reading import StoredReading
 from cache.storage.documents import API_KEYS, READING, SETUP

@@ -19,7 +19,7 @@ from dashboard_process import Dashboard, dashboard
 from shop_factory import SHOP_COLUMNS, shop
 
 from cache.analytics.orders import Orders
-from cache.analytics.periods import Span
+from cache.calendar.periods import Span
 from cache.export.order_selection import OrderSelection
 from cache.query.filters import Condition
 from cache.schema import Column

@@ -17,7 +17,7 @@ from shop_factory import SHOP_COLUMNS, shop
 
 from cache.analytics.figure_query import FigureQuery
 from cache.analytics.figure_table import compute
-from cache.analytics.periods import ShopCalendar
+from cache.calendar.periods import ShopCalendar
 
 CALENDAR = ShopCalendar(ZoneInfo("UTC"), datetime.now(UTC).date(), datetime.now(UTC).replace(tzinfo=None))
 ZERO = dict.fromkeys(("total_discounts", "total_shipping", "total_tax", "total_refunded"), "0.00")

@@ -14,7 +14,7 @@ from cache_factory import cache_in, publish
 from shop_factory import SHOP_COLUMNS, shop
 
 from cache.analytics.orders import Orders
-from cache.analytics.periods import ShopCalendar, Span
+from cache.calendar.periods import ShopCalendar, Span
 from cache.query.engine import ColumnIndex
 from cache.query.filters import Condition, Query
 from cache.query.operators import Op

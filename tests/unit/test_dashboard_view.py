@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from cache.analytics.figures import RETURNS, Figures, Group
 from cache.analytics.metrics import METRICS
-from cache.analytics.periods import COMPARISONS, PERIODS, ShopCalendar, Span, Unit
-from cache.analytics.steps import buckets, default_step
 from cache.analytics.values import Absent
+from cache.calendar.periods import COMPARISONS, PERIODS, ShopCalendar, Span, Unit
+from cache.calendar.steps import buckets, default_step
 from dashboard.components import charts
 from dashboard.text import formatting
 from dashboard.text.metrics import change

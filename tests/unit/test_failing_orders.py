@@ -13,7 +13,7 @@ from damages import DAMAGES
 from shop_factory import SHOP_COLUMNS, shop
 
 from cache.analytics.orders import Orders
-from cache.analytics.periods import Span
+from cache.calendar.periods import Span
 from cache.check_report import CheckId
 from cache.export.order_selection import OrderSelection
 from cache.query.filters import Condition

@@ -20,7 +20,7 @@ from cache.analytics.events import FigureEvents
 from cache.analytics.figures import RETURNS, Returns
 from cache.analytics.metrics import METRICS
 from cache.analytics.orders import Orders
-from cache.analytics.periods import COMPARISONS, PERIODS, ShopCalendar, Span, comparison_span, period_span
+from cache.calendar.periods import COMPARISONS, PERIODS, ShopCalendar, Span, comparison_span, period_span
 from cache.query.filters import Condition
 
 pytestmark = pytest.mark.slow

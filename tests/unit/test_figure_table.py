@@ -20,9 +20,9 @@ from cache.analytics.figure_table import FigureTable, compute
 from cache.analytics.figures import RETURNS, Figures
 from cache.analytics.metrics import METRICS
 from cache.analytics.orders import Orders
-from cache.analytics.periods import COMPARISONS, PERIODS, ShopCalendar, Span, Unit, comparison_span, period_span
-from cache.analytics.steps import buckets
 from cache.analytics.values import or_zero
+from cache.calendar.periods import COMPARISONS, PERIODS, ShopCalendar, Span, Unit, comparison_span, period_span
+from cache.calendar.steps import buckets
 from cache.errors import BadFilter, TooManyRows
 from cache.query.filters import Condition
 from cache.schema import Column

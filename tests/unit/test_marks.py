@@ -14,12 +14,12 @@ from schema_corpus import corpus
 from schema_orders import in_key_order, months_of, schema_orders
 from shop_factory import SHOP_COLUMNS, shop
 
-from cache.analytics.daily_volume import unusual_days
 from cache.analytics.marks import Mark, mark_of
 from cache.analytics.metrics import METRICS
 from cache.analytics.orders import Orders
-from cache.analytics.periods import Span
 from cache.analytics.values import Value
+from cache.calendar.daily_volume import unusual_days
+from cache.calendar.periods import Span
 from cache.check_report import CHECKS
 from cache.query.filters import Condition
 from cache.schema import Column, Kind

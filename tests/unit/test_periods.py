@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cache.analytics.periods import COMPARISONS, PERIODS, ShopCalendar, Span, comparison_span, period_span
+from cache.calendar.periods import COMPARISONS, PERIODS, ShopCalendar, Span, comparison_span, period_span
 from cache.settings import WeekStart
 from dashboard.text.periods import date_range
 

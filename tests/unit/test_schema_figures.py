@@ -13,9 +13,9 @@ from schema_orders import months_of, schema_orders
 
 from cache.analytics.metrics import METRICS
 from cache.analytics.orders import Orders
-from cache.analytics.periods import Span
 from cache.analytics.products import product_page, sold_products
 from cache.analytics.values import Absent
+from cache.calendar.periods import Span
 from cache.query.filters import Condition
 
 pytestmark = pytest.mark.slow

@@ -16,7 +16,7 @@ from schema_orders import Row, columns_of, in_key_order, schema_orders
 
 from cache.analytics.metrics import METRICS
 from cache.analytics.orders import Orders
-from cache.analytics.periods import Span
+from cache.calendar.periods import Span
 from cache.table_setup import Setup
 
 pytestmark = pytest.mark.slow

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cache.analytics.periods import ShopCalendar, Span, Unit, period_span
-from cache.analytics.steps import MAX_POINTS, STEPS, buckets, default_step, sparkline_step, step_choices
+from cache.calendar.periods import ShopCalendar, Span, Unit, period_span
+from cache.calendar.steps import MAX_POINTS, STEPS, buckets, default_step, sparkline_step, step_choices
 from cache.settings import WeekStart
 from dashboard.text.periods import bucket_text
 

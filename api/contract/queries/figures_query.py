@@ -15,8 +15,8 @@ from cache.analytics.dimensions import DIMENSIONS, FILTERS
 from cache.analytics.figure_query import ALL_CURRENCIES, FigureQuery
 from cache.analytics.figures import RETURNS
 from cache.analytics.metrics import METRICS
-from cache.analytics.periods import COMPARISONS, PERIODS
-from cache.analytics.steps import STEPS
+from cache.calendar.periods import COMPARISONS, PERIODS
+from cache.calendar.steps import STEPS
 from cache.export.row_format import FileFormat
 from cache.query.filters import Condition
 

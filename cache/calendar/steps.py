@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import NamedTuple
 
-from cache.analytics.periods import ShopCalendar, Span, Unit, unit_start, units_later
+from cache.calendar.periods import ShopCalendar, Span, Unit, unit_start, units_later
 
 
 class _Step(NamedTuple):
