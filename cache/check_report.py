@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import date
 from decimal import Decimal
-from math import floor
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel
@@ -164,11 +163,11 @@ class CheckReport(BaseModel, frozen=True):
         return self.agree / self.orders if self.orders and known else None
 
     @property
-    def percentage(self) -> str:
-        """The share of orders that agree, such as `99.98 %`; "" without any. `100 %` says that all agree."""
-        return "" if self.ok is None else f"{floor(self.ok * 10_000) / 100:.2f} %".replace(".00 %", " %")
-
-    @property
     def failing(self) -> tuple[CheckId, ...]:
         """The checks that some orders do not agree with."""
         return tuple(name for name, result in self.checks.items() if result.failed)
+
+
+def share_text(part: int, whole: int) -> str:
+    """A share with two decimals, rounded down: only all are `100%`."""
+    return "100%" if part == whole else f"{part * 10_000 // whole / 100:.2f}%"

@@ -115,7 +115,7 @@ def _currency_notes(selection: Selection) -> list[str]:
         return []
     if rates is None:
         others = {code: count for code, count in counts.items() if code != selection.currency}
-        return [f"Orders in other currencies are excluded: {_counts(others)}."] if others else []
+        return [f"Orders in other currencies are excluded, of all time {_counts(others)}."] if others else []
     newest = [rate for code in counts if code != rates.currency and (rate := rates.newest(code))]
     examples = ", ".join(
         f"1 {code} = {value.normalize():f} {rates.currency} on {formatting.day(day)}"
@@ -125,12 +125,15 @@ def _currency_notes(selection: Selection) -> list[str]:
     if examples:
         notes.append(f"Newest rates: {examples}.")
     if without_rate := orders.facts.without_rate:
-        notes.append(f"Orders without an exchange rate are excluded: {_counts(without_rate)}.")
+        notes.append(f"Orders without an exchange rate are excluded, of all time {_counts(without_rate)}.")
     return notes
 
 
 def _counts(currencies: Mapping[str, int]) -> str:
-    return ", ".join(f"{code or 'no currency'} {count:,}" for code, count in currencies.items())
+    """Numbers of orders by currency."""
+    return ", ".join(
+        f"{count:,} {f'in {code}' if code else 'without a currency'}" for code, count in currencies.items()
+    )
 
 
 def _rates(session: Session) -> ExchangeRates | None:

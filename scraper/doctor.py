@@ -16,6 +16,7 @@ from typing import TypeVar
 import httpx
 import psutil
 
+from cache.check_report import share_text
 from cache.errors import OrdersError
 from cache.settings import Settings, env_file
 from cache.storage.backends import open_cache
@@ -139,7 +140,7 @@ def _figures(settings: Settings) -> Finding | None:
     if report is None or report.ok is None:
         return None
     failing = [f"{name}: {report.checks[name].failed:,}" for name in report.failing]
-    what = f"{report.percentage} of {report.orders:,} orders add up"
+    what = f"{share_text(report.agree, report.orders)} of {report.orders:,} orders add up"
     advice = f"Orders that do not agree ({', '.join(failing)}) are listed on the Data page." if failing else ""
     if not report.confirmed:
         advice += " The data does not confirm what the columns mean: see the Settings page."

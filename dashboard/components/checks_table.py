@@ -8,14 +8,13 @@ import streamlit as st
 
 from cache.analytics.orders import Orders
 from cache.calendar.periods import Span
-from cache.check_report import CHECKS, CheckId, CheckReport, CheckResult
+from cache.check_report import CHECKS, CheckId, CheckReport, CheckResult, share_text
 from dashboard import data
 from dashboard.components.marks import CHECK
 from dashboard.components.order_drawer import ORDER
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.session import Session
 from dashboard.text import formatting, readings
-from dashboard.text.checks import share_text
 from dashboard.text.metrics import LARGE
 from dashboard.view import custom_period
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from cache.analytics.figures import Figures
 from cache.analytics.marks import Mark
 from cache.analytics.metrics import Metric
-from cache.check_report import CheckReport
+from cache.check_report import CheckReport, share_text
 from dashboard.text import formatting
 from dashboard.text.formatting import Label
 from dashboard.text.metrics import LARGE
 
 
 def badge(report: CheckReport, amber_below: float) -> Label | None:
-    """The badge of a generation, such as "Figures: 99.98% of orders add up"; None where nothing could be checked.
+    """The badge of a generation, such as "Figures: 99.98% of all orders add up"; None where nothing could be checked.
 
     Args:
         report: What the checks found.
@@ -21,15 +21,10 @@ def badge(report: CheckReport, amber_below: float) -> Label | None:
     share = report.ok
     if share is None:
         return None
-    text = f"Figures: {share_text(report.agree, report.orders)} of orders add up"
+    text = f"Figures: {share_text(report.agree, report.orders)} of all orders add up"
     if share < amber_below or report.questions:
         return Label(text if report.confirmed else f"{text}, not confirmed", "orange")
     return Label(text, "green") if report.confirmed else Label(f"{text}, not confirmed")
-
-
-def share_text(part: int, whole: int) -> str:
-    """A share with two decimals, rounded down: only all are "100%"."""
-    return "100%" if part == whole else f"{part * 10_000 // whole / 100:.2f}%"
 
 
 def mark_text(mark: Mark, metric: Metric, currency: str) -> str:

@@ -59,7 +59,7 @@ def marks(page: Page) -> Locator:
 def test_the_badge_of_the_shop_is_green_and_opens_the_checks(browser: Browser, healthy: Dashboard) -> None:
     page = visit(browser, f"{healthy.url}/?period=all")
     figure(page, "Orders", re.compile("[0-9]"))
-    expect(badge(page)).to_contain_text("Figures: 100% of orders add up")
+    expect(badge(page)).to_contain_text("Figures: 100% of all orders add up")
     expect(badge(page)).to_contain_text(GREEN)
     expect(marks(page)).to_have_count(0)
     badge(page).click()

@@ -14,7 +14,7 @@ from sidecar_process import Sidecar, sidecar
 from waiting import wait_for
 
 from cache.access.api_keys import ApiKey, digest
-from cache.check_report import CHECKS, CheckReport
+from cache.check_report import CHECKS
 from cache.settings import Settings
 from cache.storage.documents import API_KEYS
 from cache.storage.records import now
@@ -94,18 +94,3 @@ def test_a_generation_without_checks_says_so(tmp_path: Path) -> None:
         assert (body["ok"], body["checks"]) == (None, [])
         assert api.client.get("/status").json()["figures"] is None
         assert "orders_checks_" not in api.client.get("/metrics").text
-
-
-@pytest.mark.parametrize(
-    ("agree", "words"), [(10_000, "100 %"), (9_999, "99.99 %"), (9_998, "99.98 %"), (1, "0.01 %"), (0, "0 %")]
-)
-def test_only_all_orders_are_100_per_cent(agree: int, words: str) -> None:
-    checks = {"total": {"checked": 10_000, "agree": agree}}
-    report = CheckReport.model_validate({"orders": 10_000, "agree": agree, "checks": checks})
-    assert report.percentage == words
-
-
-def test_nearly_all_orders_are_less_than_100_per_cent() -> None:
-    checks = {"total": {"checked": 1_000_000, "agree": 999_999}}
-    report = CheckReport.model_validate({"orders": 1_000_000, "agree": 999_999, "checks": checks})
-    assert report.percentage == "99.99 %"

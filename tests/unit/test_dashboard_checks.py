@@ -13,8 +13,8 @@ from shop_factory import SHOP_COLUMNS, shop
 
 from cache.analytics.marks import Mark
 from cache.analytics.metrics import METRICS
-from cache.check_report import CheckReport, CheckResult
-from dashboard.text.checks import badge, mark_size, mark_text, share_text
+from cache.check_report import CheckReport, CheckResult, share_text
+from dashboard.text.checks import badge, mark_size, mark_text
 from dashboard.text.formatting import Label
 
 RESULTS = {"total": CheckResult(checked=10_000, agree=10_000)}
@@ -33,12 +33,12 @@ def report(agree: int, questions: int = 0, confirmed: bool = True, orders: int =
 @pytest.mark.parametrize(
     ("found", "shown"),
     [
-        (report(10_000), Label("Figures: 100% of orders add up", "green")),
-        (report(9_998), Label("Figures: 99.98% of orders add up", "green")),
-        (report(9_900), Label("Figures: 99.00% of orders add up", "green")),
-        (report(9_899), Label("Figures: 98.99% of orders add up", "orange")),
-        (report(40, confirmed=False, orders=40), Label("Figures: 100% of orders add up, not confirmed", "gray")),
-        (report(10_000, 1, False), Label("Figures: 100% of orders add up, not confirmed", "orange")),
+        (report(10_000), Label("Figures: 100% of all orders add up", "green")),
+        (report(9_998), Label("Figures: 99.98% of all orders add up", "green")),
+        (report(9_900), Label("Figures: 99.00% of all orders add up", "green")),
+        (report(9_899), Label("Figures: 98.99% of all orders add up", "orange")),
+        (report(40, confirmed=False, orders=40), Label("Figures: 100% of all orders add up, not confirmed", "gray")),
+        (report(10_000, 1, False), Label("Figures: 100% of all orders add up, not confirmed", "orange")),
         (report(0, orders=0), None),
         (CheckReport(orders=10), None),
     ],
@@ -85,7 +85,7 @@ def test_pages_of_healthy_data_have_no_mark_and_a_green_badge(tmp_path: Path) ->
         for page in PAGES:
             shown = run(backend, page, VIEW)
             assert [card["marks"] for card in cards(shown).values() if card["marks"]] == []
-            assert [text for text, _ in links(shown)] == ["Figures: 100% of orders add up"], page
+            assert [text for text, _ in links(shown)] == ["Figures: 100% of all orders add up"], page
 
 
 def test_cards_and_titles_of_damaged_data_carry_marks_that_open_the_orders(tmp_path: Path) -> None:
@@ -118,7 +118,9 @@ def test_the_data_page_lists_the_checks_and_the_first_orders_that_fail(tmp_path:
     assert rows["Dates are in order"][1:] == ["100%", "–", "–"]
     assert rows["Total adds up"][2].startswith("$")
     assert f" of {failed} orders" in captions(all_of_them)
-    assert [text for text, _ in links(data)] == [f"Figures: {share_text(result.agree, result.orders)} of orders add up"]
+    assert [text for text, _ in links(data)] == [
+        f"Figures: {share_text(result.agree, result.orders)} of all orders add up"
+    ]
 
 
 def test_a_copy_without_checks_says_so_and_has_no_badge(tmp_path: Path) -> None:

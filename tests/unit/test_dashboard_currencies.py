@@ -78,14 +78,14 @@ def test_all_currencies_are_one_total_at_the_rates_of_the_days(backend: Backend)
     assert cards(shown)["orders"]["value"] == "3"
     assert "Amounts in other currencies are converted to EUR, each at the rate of its own day." in captions(shown)
     assert f"Newest rates: 1 USD = 0.8 EUR on {DAY.day} " in captions(shown)
-    assert "Orders without an exchange rate are excluded: CHF 1, USD 1." in captions(shown)
+    assert "Orders without an exchange rate are excluded, of all time 1 in CHF, 1 in USD." in captions(shown)
     assert "1 cancelled order is excluded." in captions(shown)
 
 
 def test_the_choice_of_currencies_offers_one_total(backend: Backend) -> None:
     shown = run(backend, "overview", {"period": "90d"})
     assert cards(shown)["total_sales"]["value"] == "€100.00"
-    assert "Orders in other currencies are excluded: USD 3, CHF 1." in captions(shown)
+    assert "Orders in other currencies are excluded, of all time 3 in USD, 1 in CHF." in captions(shown)
     assert currency_choice(shown).options == ["USD · 3 orders", "CHF · 1 order", "EUR · 1 order", "All in EUR"]
     currency_choice(shown).set_value("all").run()
     assert shown.query_params["convert"] == "true"
