@@ -75,17 +75,21 @@ def cards(
         label: The name of the row for screen readers.
         shown: The cards.
         key: Streamlit's key of the row.
-        on_pick: Called with the id of the card that the visitor picks; None for cards that cannot be picked.
+        on_pick: Called with the id of the card that the visitor picks, before the page runs again; None for cards that
+            cannot be picked.
         on_mark: Called with the mark that the visitor picks.
     """
+
+    def picked() -> None:
+        if on_pick and (id := st.session_state[key].picked) is not None:
+            on_pick(id)
+
     result = _mount(
         key=key,
         data={"label": label, "cards": [asdict(card) for card in shown], "pickable": on_pick is not None},
-        on_picked_change=lambda: None,
+        on_picked_change=picked,
         on_marked_change=lambda: None,
     )
-    if on_pick and result.picked is not None:
-        on_pick(result.picked)
     if on_mark and result.marked is not None:
         card, mark = result.marked
         on_mark(shown[card].marks[mark])

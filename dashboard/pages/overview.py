@@ -117,12 +117,7 @@ def _cards(session: Session, label: str, names: tuple[str, ...], selection: Sele
         )
         for metric in metrics
     ]
-    cards(label, shown, key=label, on_pick=_explain, on_mark=partial(open_mark, session))
-
-
-def _explain(metric: str) -> NoReturn:
-    explain(metric)
-    st.rerun()
+    cards(label, shown, key=label, on_pick=explain, on_mark=partial(open_mark, session))
 
 
 def _sparkline(selection: Selection, metrics: Sequence[Metric], metric: Metric) -> Sparkline | None:
