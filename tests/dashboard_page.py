@@ -6,25 +6,27 @@ import re
 
 from playwright.sync_api import Browser, Locator, Page, expect
 
+expect.set_options(timeout=20_000)  # a busy machine draws a page in some seconds
+
 
 def visit(browser: Browser, address: str, width: int = 1440) -> Page:
     """A tab of its own visitor, loaded up to its title."""
     page = browser.new_context(viewport={"width": width, "height": 900}).new_page()
     page.set_default_timeout(20_000)
     page.goto(address)
-    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
     return page
 
 
 def figure(page: Page, label: str, value: str | re.Pattern[str]) -> None:
     """Waits until a card shows a figure."""
     card = page.get_by_role("listitem").filter(has=page.get_by_text(label, exact=True))
-    expect(card.locator(".value")).to_have_text(value, timeout=20_000)
+    expect(card.locator(".value")).to_have_text(value)
 
 
 def at_rest(page: Page) -> None:
     """Waits until the script has run to its end: what is typed before may be lost."""
-    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible(timeout=20_000)
+    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
 
 
 def sign_in(page: Page, address: str, password: str) -> None:
