@@ -71,7 +71,7 @@ def test_the_badge_of_the_shop_is_green_and_opens_the_checks(browser: Browser, h
 def test_the_badge_of_a_damaged_table_is_amber(browser: Browser, damaged: tuple[Dashboard, CheckReport]) -> None:
     running, report = damaged
     page = visit(browser, f"{running.url}/?period=all")
-    expect(badge(page)).to_contain_text(f"Figures: {report.agree * 10_000 // report.orders / 100:.2f}% of orders")
+    expect(badge(page)).to_contain_text(f"Figures: {report.agree * 10_000 // report.orders / 100:.2f}% of all orders")
     expect(badge(page)).to_contain_text(ORANGE)
 
 
