@@ -63,13 +63,13 @@ class BoundedProtocol(FastPathProtocol):
 
     def on_headers_complete(self) -> None:
         """Refuses a head that is too long."""
-        self._in_head = False
         if self._received > MAX_HEAD:
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if size > MAX_HEAD:
                 self._refuse(HeadTooLarge(MAX_HEAD))
                 raise _TooLarge
         super().on_headers_complete()
+        self._in_head = False
 
     def on_body(self, body: bytes) -> None:
         """Refuses a body that is too long."""
@@ -141,6 +141,14 @@ class BoundedProtocol(FastPathProtocol):
                 return
             cycle.disconnected = True
         self._unset_keepalive_if_required()
+        answered = not self._in_head and cycle and cycle.response_complete  # before the whole body was here
+        if not answered:
+            self._write_error(error)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+
+    def _write_error(self, error: ApiError) -> None:
         body = dump_model(Error(status="error", message=str(error), code=error.code))
         head = HeaderBlock(
             {
@@ -153,6 +161,3 @@ class BoundedProtocol(FastPathProtocol):
         common = self.application.headers_for(dict(self.headers or ()).get(b"origin"))
         self.transport.write(b"".join((STATUS_LINE[error.status], head.text, common.text, b"\r\n", body)))
         self.application.record({"method": "-", "path": ""}, error.status, len(body), time.perf_counter())
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        self.loop.call_later(LINGER_SECONDS, self.transport.abort)

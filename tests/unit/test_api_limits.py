@@ -250,6 +250,21 @@ def test_a_body_that_is_too_large_ends_the_connection_after_one_answer(
     assert int(read.split(b" ")[1]) in (413, own)
 
 
+@pytest.mark.parametrize("rest", [b"x" * 2 * MAX_BODY, b"no chunk\r\n"], ids=["too large", "does not parse"])
+@pytest.mark.parametrize("own", [404, 405])
+def test_a_request_that_was_answered_gets_no_second_response(api: Sidecar, own: int, rest: bytes) -> None:
+    path = {404: "/no-such", 405: "/health"}[own]
+    length = f"Content-Length: {3 * MAX_BODY}" if rest[:1] == b"x" else "Transfer-Encoding: chunked"
+    with connected(api.url) as raw, suppress(ConnectionError):
+        raw.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\n{length}\r\n\r\n".encode())
+        read = raw.recv(65536)
+        raw.sendall(rest)
+        while part := raw.recv(65536):
+            read += part
+    assert read.count(b"HTTP/1.1 ") == 1
+    assert int(read.split(b" ")[1]) == own
+
+
 def test_a_body_without_an_end_does_not_grow(api: Sidecar) -> None:
     with connected(api.url) as raw:
         raw.sendall(f"POST /sign HTTP/1.1\r\nX-API-Key: {KEY}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
