@@ -39,7 +39,6 @@ log = logging.getLogger(__name__)
 
 VERSION = 1  # of the rules: results of other rules are not continued
 MAX_CHANGED = 20_000  # rows; beyond, all orders are checked
-SEGMENTS_AT_ONCE = 3  # that many are read at a time, to bound the memory
 MEMORY_LIMIT = "160MB"
 _NEIGHBOURS = 10  # order numbers on both sides of a changed order, whose dates its own is compared with
 
@@ -139,13 +138,13 @@ class _Checker:
         """Checks every order."""
         roles = self._roles(reading)
         rows = OrderRows(self._snapshot.manifest.key, roles)
-        files = list(map(parquet, self._snapshot.paths(PARQUET)))
-        self._create("checked", rows, {}, roles)
-        step = len(files) if rows.grouped else SEGMENTS_AT_ONCE
-        for first in range(0, len(files), step or 1):
-            batch = dict(enumerate(files[first : first + step], first))
-            self._database.execute(f"INSERT INTO checked {self._select(rows, batch, roles)}")
-        return Tally.of_table(self._database, self._beside_others("checked", roles))
+        files = self._snapshot.paths(PARQUET)
+        # Two threads read one relation, and one thread several. Without key columns, a key is a place in its file.
+        together = bool(rows.key_columns and files)
+        relations = {0: parquet(*files)} if together else dict(enumerate(map(parquet, files)))
+        self._create("checked", rows, relations, roles)
+        across = failing_across_orders("checked", self._snapshot.manifest.as_of, roles.backdated)
+        return Tally.of_table(self._database, "checked", across)
 
     def _roles(self, reading: Reading) -> RoleSql:
         source_timezone = self._setup.source_timezone or self._synced_timezone
@@ -154,20 +153,13 @@ class _Checker:
         )
 
     def _select(self, rows: OrderRows, relations: Mapping[int, str], roles: RoleSql) -> str:
-        own = CheckSql(roles).columns()
-        columns = ", ".join(f"{own[name]} AS {name}" if name in own else name for name in (*_COLUMNS, *_AMOUNTS))
-        return f"SELECT {columns}, local::DATE AS day FROM ({rows.parts(relations)}) WHERE why IS NULL"
+        orders = f"SELECT * FROM ({rows.parts(relations)}) WHERE why IS NULL"
+        return (
+            f"SELECT {', '.join((*_COLUMNS, *_AMOUNTS))}, local::DATE AS day FROM ({CheckSql(roles).checked(orders)})"
+        )
 
     def _create(self, table: str, rows: OrderRows, relations: Mapping[int, str], roles: RoleSql) -> None:
         self._database.execute(f"CREATE TABLE {table} AS {self._select(rows, relations, roles)}")
-
-    def _beside_others(self, table: str, roles: RoleSql) -> str:
-        """SQL of the orders of a table with `failing`: what fails of each, also beside the others."""
-        others = failing_across_orders(table, self._snapshot.manifest.as_of, roles.backdated)
-        return (
-            f"(SELECT o.*, (failed | coalesce(x.bits, 0))::UTINYINT AS failing FROM {table} AS o "
-            f"LEFT JOIN ({others}) AS x ON x.key = o.key)"
-        )
 
     # -- changed orders
 
@@ -195,8 +187,7 @@ class _Checker:
         changed = {str(value) for table in (old, new) for value in table.column(key).to_pylist()}
         tally = Tally.of_report(earlier)
         then, now = (
-            Tally.of_table(self._database, f"(SELECT *, failed AS failing FROM changed WHERE segment = {side})")
-            for side in (_OLD, _NEW)
+            Tally.of_table(self._database, f"(SELECT * FROM changed WHERE segment = {side})") for side in (_OLD, _NEW)
         )
         tally.replace(then, now, changed)
         return tally

@@ -209,12 +209,11 @@ class FactTables:
         rows = f"SELECT * FROM ({parts}) WHERE why IS NULL"
         columns = ", ".join(self._roles.dimensions())
         amounts = ", ".join(AMOUNTS)
-        checks = ", ".join(f"{sql} AS {name}" for name, sql in CheckSql(self._roles).columns().items())
         factor = "CASE WHEN included THEN coalesce(gross / nullif(priced, 0), 1) ELSE 1 END"
         sold = f"SELECT key, segment, {factor} AS factor, unnest(items) AS l FROM ({rows})"
         return {
             staged: f"SELECT key, segment, number, sequence, {columns}, {amounts}, {refunded(rows)} AS {REFUNDED}, "
-            f"{checks} FROM ({rows})",
+            f"checked, failed, {', '.join(DIFFERENCES)} FROM ({CheckSql(self._roles).checked(rows)})",
             self.reversals: reversals(rows),
             self.lines: "SELECT key, segment, l.sku AS sku, l.title AS title, l.quantity AS quantity, "
             f"l.price AS price, (l.quantity * l.price * factor)::{AMOUNT} AS amount FROM ({sold}) "

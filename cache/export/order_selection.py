@@ -137,10 +137,9 @@ def _numbered(snapshot: Snapshot, roles: RoleSql) -> str:
 
 def _checked(facts: str, roles: RoleSql, as_of: datetime) -> str:
     """SQL of facts with the columns of the checks, as `FactTables` has them."""
-    columns = ", ".join(f"{sql} AS {name}" for name, sql in CheckSql(roles).columns().items())
     across = failing_across_orders("staged", as_of, roles.backdated)
     return (
-        f"WITH staged AS MATERIALIZED (SELECT * EXCLUDE (items, refs), {columns} FROM ({facts})) "
+        f"WITH staged AS MATERIALIZED (SELECT * EXCLUDE (items, refs) FROM ({CheckSql(roles).checked(facts)})) "
         "SELECT staged.*, (failed | coalesce(bits, 0))::UTINYINT AS failing "
         f"FROM staged LEFT JOIN ({across}) USING (key)"
     )

@@ -16,6 +16,7 @@ from cache.interpretation.unread_values import unread_roles
 DIFFERENCES = ("lines_off", "total_off", "tax_off", "refunds_off")
 """Columns with the difference of an order that fails a check; NULL where it agrees."""
 
+_LISTED_REFUNDS = "listed_refunds"  # the money of all refunds of an order
 _CENT = "0.01"
 _SEVERAL_CENTS = f"{_CENT} * greatest(coalesce(len(items), 0), 2)"
 _BLOCK = 5  # order numbers whose dates have one median
@@ -35,25 +36,25 @@ class CheckSql:
     def __init__(self, roles: RoleSql) -> None:
         self._roles = roles
 
-    def columns(self) -> dict[str, str]:
-        """SQL by name: `checked` and `failed`, with the bits of `ORDER_CHECKS`, and the columns `DIFFERENCES`."""
+    def checked(self, parts: str) -> str:
+        """SQL of the rows of `parts` with `checked` and `failed`, the bits of `ORDER_CHECKS`, and `DIFFERENCES`."""
         differences = {"lines": self._lines(), "total": self._total(), "tax": self._tax(), "refunds": self._refunds()}
-        checked = {name: f"({sql}) IS NOT NULL" for name, sql in differences.items() if sql}
-        failed = {name: f"({sql}) <> 0" for name, sql in differences.items() if sql}
+        checked = {name: f"{name}_off IS NOT NULL" for name, sql in differences.items() if sql}
+        failed = {name: f"{name}_off <> 0" for name, sql in differences.items() if sql}
         if "created_at" in self._roles.roles:
             checked["dates"], failed["dates"] = "true", self._dates()
         if "currency" in self._roles.roles:
             checked["identity"], failed["identity"] = "true", "NOT regexp_full_match(currency, '[A-Z]{3}')"
         if names := unread_roles(self._roles):
             checked["parse"], failed["parse"] = "true", " OR ".join(f"coalesce(unread.{name}, false)" for name in names)
-        return {
-            "checked": _bits(checked),
-            "failed": _bits(failed),
-            **{
-                f"{name}_off": f"nullif({sql}, 0)::{AMOUNT}" if sql else f"NULL::{AMOUNT}"
-                for name, sql in differences.items()
-            },
-        }
+        # In a SELECT of their own, so that each difference is computed once.
+        computed = ", ".join(f"({sql or 'NULL'})::{AMOUNT} AS {name}_off" for name, sql in differences.items())
+        failing = ", ".join(f"nullif({name}, 0) AS {name}" for name in DIFFERENCES)
+        return (
+            f"SELECT * REPLACE ({failing}), {_bits(checked)} AS checked, {_bits(failed)} AS failed "
+            f"FROM (SELECT * EXCLUDE ({_LISTED_REFUNDS}), {computed} FROM ("
+            f"SELECT *, list_sum(list_transform(refs, lambda r: r.money)) AS {_LISTED_REFUNDS} FROM ({parts})))"
+        )
 
     def _lines(self) -> str | None:
         """Subtotal - (price × quantity - discounts)."""
@@ -101,11 +102,11 @@ class CheckSql:
         roles = self._roles.roles
         if not roles.keys() & {"refunds", "refunded"} or "total" not in roles:
             return None
-        listed = "list_sum(list_transform(refs, lambda r: r.money))"
+        listed = _LISTED_REFUNDS
         money = f"coalesce({listed}, read_refunded)" if "refunds" in roles else "read_refunded"
         none = f"coalesce({money}, 0)"
         status = "lower(status)"
-        twice = "len(list_distinct(refs)) < len(refs)"
+        twice = "len(refs) > 1 AND len(list_distinct(refs)) < len(refs)"
         cases = [
             f"WHEN {twice} THEN -greatest({none}, {_CENT})",
             f"WHEN {none} > read_total + {_CENT} THEN read_total - {none}",
@@ -134,7 +135,8 @@ class CheckSql:
         """Whether `second` is before `first`. A date without a time counts as the end of its day."""
         zones = ("UTC", self._roles.timezone)
         midnight = " OR ".join(f"timezone('{zone}', {second})::TIME = TIME '00:00:00'" for zone in zones)
-        return f"{second} + CASE WHEN {midnight} THEN INTERVAL 1 DAY ELSE {_CLOCKS_APART} END < {first}"
+        wait = f"CASE WHEN {midnight} THEN INTERVAL 1 DAY ELSE {_CLOCKS_APART} END"
+        return f"CASE WHEN {second} < {first} THEN {second} + {wait} < {first} ELSE false END"  # few need more
 
 
 def failing_across_orders(orders: str, as_of: datetime, backdated: bool) -> str:

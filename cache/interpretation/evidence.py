@@ -17,7 +17,7 @@ from cache.interpretation.grain import GrainTest
 from cache.interpretation.grouping import ORDER_AMOUNTS, grouped
 from cache.interpretation.money_sql import MoneySql
 from cache.interpretation.role_sql import RoleSql
-from cache.interpretation.source_rows import SourceColumns, parquet, union
+from cache.interpretation.source_rows import SourceColumns, parquet
 from cache.interpretation.text_values import amount_counts, instant_counts, instant_sql
 from cache.reading import AmountStyle, InstantStyle, Question, Reading
 from cache.roles import ROLES, candidates
@@ -323,4 +323,4 @@ def _rows(snapshot: Snapshot, sampled: bool) -> str:
         (s, path) for s, path in zip(snapshot.manifest.segments, snapshot.paths(PARQUET), strict=True) if s.rows
     ]
     step = max(1, -(-sum(segment.rows for segment, _ in segments) // SAMPLED_ROWS)) if sampled else 1
-    return union(source.rows(parquet(path)) for _, path in segments[::step])
+    return source.rows(parquet(*(path for _, path in segments[::step]))) if segments else ""

@@ -18,25 +18,25 @@ LINE_TYPE = (
 )
 NO_LINES = f"NULL::{LINE_TYPE}[]"
 
-_SET = '{{"shop_money":{{"amount":"VARCHAR"}},"shopMoney":{{"amount":"VARCHAR"}}}}'.replace("{{", "{").replace(
-    "}}", "}"
-)
+_REST_SET = '{"shop_money":{"amount":"VARCHAR"}}'
+_SET = '{"shopMoney":{"amount":"VARCHAR"}}'  # of GraphQL
 _TAXES = f'[{{"price":"VARCHAR","priceSet":{_SET}}}]'
 _ALLOCATIONS = f'[{{"amount":"VARCHAR","allocatedAmountSet":{_SET}}}]'
 _LINE = (
     '{"sku":"VARCHAR","title":"VARCHAR","name":"VARCHAR","quantity":"VARCHAR","price":"VARCHAR",'
-    f'"price_set":{_SET},"originalUnitPriceSet":{_SET},"gift_card":"BOOLEAN","isGiftCard":"BOOLEAN",'
+    f'"price_set":{_REST_SET},"originalUnitPriceSet":{_SET},"gift_card":"BOOLEAN","isGiftCard":"BOOLEAN",'
     f'"discount_allocations":{_ALLOCATIONS},"discountAllocations":{_ALLOCATIONS},'
     f'"tax_lines":{_TAXES},"taxLines":{_TAXES}}}'
 )
 _SHIPPING = (
-    f'{{"price":"VARCHAR","price_set":{_SET},"originalPriceSet":{_SET},'
-    f'"discounted_price":"VARCHAR","discounted_price_set":{_SET},"discountedPriceSet":{_SET},'
+    f'{{"price":"VARCHAR","price_set":{_REST_SET},"originalPriceSet":{_SET},'
+    f'"discounted_price":"VARCHAR","discounted_price_set":{_REST_SET},"discountedPriceSet":{_SET},'
     f'"tax_lines":{_TAXES},"taxLines":{_TAXES}}}'
 )
 _REFUND_LINE = f'{{"subtotal":"VARCHAR","total_tax":"VARCHAR","subtotalSet":{_SET},"totalTaxSet":{_SET}}}'
 _REFUND_SHIPPING = (
-    f'{{"subtotal_amount_set":{_SET},"tax_amount_set":{_SET},"subtotalAmountSet":{_SET},"taxAmountSet":{_SET}}}'
+    f'{{"subtotal_amount_set":{_REST_SET},"tax_amount_set":{_REST_SET},'
+    f'"subtotalAmountSet":{_SET},"taxAmountSet":{_SET}}}'
 )
 _TRANSACTION = f'{{"kind":"VARCHAR","status":"VARCHAR","amount":"VARCHAR","currency":"VARCHAR","amountSet":{_SET}}}'
 _NODES = '{{"nodes":[{0}],"edges":[{{"node":{0}}}]}}'
@@ -126,30 +126,42 @@ class ListSql:
         listed = self._roles.json_list("refunds", _REFUND)
         if not listed:
             return _NO_REFUNDS
-        written = "coalesce(r.processed_at, r.processedAt, r.created_at, r.createdAt)"
-        moment = f"try_cast({written} AS TIMESTAMPTZ)"
-        lines = f"coalesce(r.refund_line_items, {_nodes('r.refundLineItems')})"
-        sent = f"coalesce(r.refund_shipping_lines, {_nodes('r.refundShippingLines')})"
-        adjusted = "list_filter(r.order_adjustments, lambda a: a.kind = 'shipping_refund')"
-        shipping_refunds = f"-list_sum(list_transform({adjusted}, lambda a: {_amount('a.amount')}))"
-        shipping_taxes = f"-list_sum(list_transform({adjusted}, lambda a: {_amount('a.tax_amount')}))"
-        sums = {
-            "goods": f"coalesce({_total(lines, 'subtotal', 'subtotalSet')}, 0)",
-            "goods_tax": f"coalesce({_total(lines, 'total_tax', 'totalTaxSet')}, 0)",
-            "sent": f"coalesce({_total_set(sent, 'subtotal_amount_set', 'subtotalAmountSet')}, {shipping_refunds}, 0)",
-            "sent_tax": f"coalesce({_total_set(sent, 'tax_amount_set', 'taxAmountSet')}, {shipping_taxes}, 0)",
-            "money": f"coalesce({_amount('r.amount')}, {self._refunded_money()})",
+        # Two steps, so that each list of a refund is built once.
+        found = {
+            "id": "r.id",
+            "written": "coalesce(r.processed_at, r.processedAt, r.created_at, r.createdAt)",
+            "amount": "r.amount",
+            "lines": f"coalesce(r.refund_line_items, {_nodes('r.refundLineItems')})",
+            "sent": f"coalesce(r.refund_shipping_lines, {_nodes('r.refundShippingLines')})",
+            "adjusted": _where_any(
+                "r.order_adjustments", "list_filter(r.order_adjustments, lambda a: a.kind = 'shipping_refund')"
+            ),
+            "paid": self._refunded_money(),
         }
-        packed = ", ".join(f"{name} := ({sql})::{AMOUNT}" for name, sql in sums.items())
-        itemized = f"coalesce(len({lines}), 0) > 0 OR coalesce(len({sent}), 0) > 0 OR coalesce(len({adjusted}), 0) > 0"
-        local = f"timezone('{self._roles.timezone}', {moment})"
-        unread = (
-            f"({written} IS NOT NULL AND {moment} IS NULL) OR (r.amount IS NOT NULL AND {_amount('r.amount')} IS NULL)"
+        moment = "try_cast(r.written AS TIMESTAMPTZ)"
+        shipping_refunds, shipping_taxes = (
+            f"-{_sum('r.adjusted', _amount(f'x.{name}'))}" for name in ("amount", "tax_amount")
         )
-        return (
-            f"list_transform({listed}, lambda r: struct_pack(id := r.id, moment := {moment}, local := {local}, "
-            f"{packed}, itemized := {itemized}, unread := {unread}))"
-        )
+        sent = _total_set("r.sent", "subtotal_amount_set", "subtotalAmountSet")
+        sent_tax = _total_set("r.sent", "tax_amount_set", "taxAmountSet")
+        sums = {
+            "goods": f"coalesce({_total('r.lines', 'subtotal', 'subtotalSet')}, 0)",
+            "goods_tax": f"coalesce({_total('r.lines', 'total_tax', 'totalTaxSet')}, 0)",
+            "sent": f"coalesce({sent}, {shipping_refunds}, 0)",
+            "sent_tax": f"coalesce({sent_tax}, {shipping_taxes}, 0)",
+            "money": f"coalesce({_amount('r.amount')}, r.paid)",
+        }
+        values = {
+            "id": "r.id",
+            "moment": moment,
+            "local": f"timezone('{self._roles.timezone}', {moment})",
+            **{name: f"({sql})::{AMOUNT}" for name, sql in sums.items()},
+            "itemized": " OR ".join(f"coalesce(len(r.{name}), 0) > 0" for name in ("lines", "sent", "adjusted")),
+            "unread": f"(r.written IS NOT NULL AND {moment} IS NULL) "
+            f"OR (r.amount IS NOT NULL AND {_amount('r.amount')} IS NULL)",
+        }
+        first = f"list_transform({listed}, lambda r: {_struct(found)})"
+        return f"list_transform({first}, lambda r: {_struct(values)})"
 
     def _refunded_money(self) -> str:
         """SQL of the money of a refund's successful transactions in the currency of the order; NULL without any."""
@@ -157,7 +169,7 @@ class ListSql:
         nodes = f"'{_NODES.format(_TRANSACTION)}'"
         rest = f"try(from_json(r.transactions, {shape}))"
         graphql = f"try(from_json(r.transactions, {nodes}))"
-        listed = f"coalesce({rest}, {graphql}.nodes, list_transform({graphql}.edges, lambda e: e.node))"
+        listed = f"coalesce({rest}, {_nodes(graphql)})"
         own = self._roles.text("currency")
         counted = (
             "lambda t: coalesce(lower(t.kind), 'refund') = 'refund' "
@@ -165,7 +177,8 @@ class ListSql:
             f"AND ({own} = '' OR coalesce(upper(t.currency), upper(trim({own}))) = upper(trim({own})))"
         )
         amount = _first("t.amount", _in_set("t.amountSet"))
-        return f"list_sum(list_transform(list_filter({listed}, {counted}), lambda t: {amount}))"
+        money = f"list_sum(list_transform(list_filter({listed}, {counted}), lambda t: {amount}))"
+        return f"CASE WHEN r.transactions IS NOT NULL THEN {money} END"
 
 
 _NO_REFUNDS = (
@@ -192,8 +205,8 @@ def _amount(text: str) -> str:
 
 
 def _in_set(price_set: str) -> str:
-    """SQL of the amount in the shop's currency out of a price set, as text."""
-    return f"coalesce({price_set}.shop_money.amount, {price_set}.shopMoney.amount)"
+    """SQL of the amount in the shop's currency out of a price set of REST (`price_set`) or GraphQL, as text."""
+    return f"{price_set}.{'shop_money' if price_set.endswith('_set') else 'shopMoney'}.amount"
 
 
 def _first(*texts: str) -> str:
@@ -202,13 +215,25 @@ def _first(*texts: str) -> str:
 
 
 def _nodes(connection: str) -> str:
-    return f"coalesce({connection}.nodes, list_transform({connection}.edges, lambda e: e.node))"
+    edges = f"{connection}.edges"
+    unwrapped = f"CASE WHEN {edges} IS NOT NULL THEN list_transform({edges}, lambda e: e.node) END"
+    return f"coalesce({connection}.nodes, {unwrapped})"
 
 
 def _total(listed: str, amount: str, price_set: str) -> str:
     """SQL of the sum over a list; NULL without elements."""
-    return f"list_sum(list_transform({listed}, lambda x: {_first(f'x.{amount}', _in_set(f'x.{price_set}'))}))"
+    return _sum(listed, _first(f"x.{amount}", _in_set(f"x.{price_set}")))
 
 
 def _total_set(listed: str, rest: str, graphql: str) -> str:
-    return f"list_sum(list_transform({listed}, lambda x: {_first(_in_set(f'x.{rest}'), _in_set(f'x.{graphql}'))}))"
+    return _sum(listed, _first(_in_set(f"x.{rest}"), _in_set(f"x.{graphql}")))
+
+
+def _sum(listed: str, amount: str) -> str:
+    """SQL of the sum of an amount over the elements `x` of a list; NULL without elements."""
+    return _where_any(listed, f"list_sum(list_transform({listed}, lambda x: {amount}))")
+
+
+def _where_any(listed: str, sql: str) -> str:
+    """SQL that is NULL where a list has no elements. DuckDB then starts no lambda, which costs more than its work."""
+    return f"CASE WHEN len({listed}) > 0 THEN {sql} END"

@@ -219,7 +219,8 @@ def _units(amount: str) -> str:
 
 def _sum_of(listed: str, value: str, condition: str = "true") -> str:
     """SQL of the sum of a value over those elements `l` of a list that meet a condition; NULL without any."""
-    return f"list_sum(list_transform(list_filter({listed}, lambda l: {condition}), lambda l: {value}))"
+    # No list_filter, which copies the elements.
+    return f"list_sum(list_transform({listed}, lambda l: CASE WHEN {condition} THEN {value} END))"
 
 
 def _any(listed: str, condition: str) -> str:

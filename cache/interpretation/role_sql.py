@@ -270,8 +270,8 @@ def _typed(column: Column) -> bool:
 
 
 def _unwrapped(column: str) -> str:
-    """SQL of JSON text, also where it was encoded twice."""
-    return f"try(json_extract_string({column}, '$'))"
+    """SQL of JSON text, also where it was encoded twice: then it is a string in JSON."""
+    return f"CASE WHEN {column}[1] IN ('[', '{{') THEN {column} ELSE try(json_extract_string({column}, '$')) END"
 
 
 def _in_money_set(column: str) -> str:

@@ -60,9 +60,9 @@ class SourceColumns:
         return f"SELECT {', '.join((*columns, *values))} WHERE false"
 
 
-def parquet(path: Path) -> str:
-    """SQL of the rows of a Parquet file."""
-    return f"read_parquet({literal(str(path))})"
+def parquet(*paths: Path) -> str:
+    """SQL of the rows of Parquet files."""
+    return f"read_parquet([{', '.join(literal(str(path)) for path in paths)}])"
 
 
 def union(selects: Iterable[str]) -> str:
