@@ -112,7 +112,7 @@ def publish(
     at = verified_at or now()
     rows = [order(i) for i in range(rows)] if isinstance(rows, int) else rows
     before = cache.snapshots.head()
-    generation = before.generation + 1 if before else 1
+    generation = cache.snapshots.next_number()
     size = max(1, -(-len(rows) // segments))
     parts = [rows[i : i + size] for i in range(0, len(rows), size)]
     written: list[Segment] = []

@@ -29,7 +29,13 @@ class Snapshots(Protocol):
     """Generations of the copied table. Only the holder of the sync lock may call methods that write."""
 
     def head(self) -> Head | None:
-        """The pointer to the newest generation; None before the first publish."""
+        """The pointer to the newest generation; None before the first publish.
+
+        If the pointer is missing or damaged, this is the newest generation that is kept, as not verified.
+        """
+
+    def next_number(self) -> int:
+        """Returns the number for the next generation. It is higher than the number of each generation ever kept."""
 
     def pointer(self) -> object:
         """Returns a value that changes with `head`, in about a microsecond. Readers compare it at each request."""

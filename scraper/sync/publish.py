@@ -121,7 +121,8 @@ def publish(
         CacheError: Publishing failed (see `Snapshots.publish` and `Snapshots.confirm`).
     """
     last = cache.snapshots.head()
-    head = _next_head(last, copy)
+    number = last.generation if last and copy.unchanged else cache.snapshots.next_number()
+    head = _next_head(number, last, copy)
     if copy.unchanged:
         cache.snapshots.confirm(head)
     else:
@@ -151,9 +152,8 @@ def publish(
     )
 
 
-def _next_head(last: Head | None, copy: TableCopy) -> Head:
+def _next_head(generation: int, last: Head | None, copy: TableCopy) -> Head:
     """Returns the pointer to the copy. If the copy is not proven, `verified_at` does not change."""
-    generation = (last.generation if last else 0) + (0 if copy.unchanged else 1)
     if copy.unverified_reason is None:
         return Head(
             generation=generation,

@@ -16,7 +16,9 @@ from cache_factory import as_json, cache_in, confirm, order, publish
 from paths import ROOT
 
 from cache.errors import (
+    CacheFormat,
     CacheUnwritable,
+    ChangesGone,
     NoSnapshot,
     PublishConflict,
     SnapshotDamaged,
@@ -231,6 +233,95 @@ def test_a_damaged_pointer_points_to_the_newest_generation(cache: Cache, here: P
     assert (snapshot.rows, snapshot.head.verified) == (3, False)
     assert publish(cache, 4).generation == 3
     assert cache.snapshots.open().head.verified
+
+
+def without_pointer(cache: Cache, here: Path, generations: int) -> None:
+    """Publishes generations that are older than 15 minutes, and removes the pointer, as a partial backup does."""
+    for i in range(generations):
+        publish(cache, [order(i)], segments=1)
+    for path in (here / "cache/generations").glob("*.json"):
+        body = json.loads(path.read_bytes())
+        path.write_text(json.dumps({**body, "created_at": "2026-01-01T00:00:00Z"}))
+    (here / "cache/current.json").unlink()
+
+
+def test_without_a_pointer_the_newest_generation_is_served_as_not_verified(cache: Cache, here: Path) -> None:
+    without_pointer(cache, here, 7)
+    snapshot = cache.snapshots.open()
+    assert (rows(snapshot), snapshot.head.verified) == ([as_json(6)], False)
+    assert "pointer" in (snapshot.head.reason or "")
+
+
+def test_a_publish_without_a_pointer_goes_on_from_the_highest_number(cache: Cache, here: Path) -> None:
+    without_pointer(cache, here, 7)
+    assert publish(cache, [order(9)]).generation == 8
+    assert rows(cache.snapshots.open()) == [as_json(9)]
+    assert cache.snapshots.open().verify() == []
+
+
+def test_a_confirmation_restores_a_missing_pointer(cache: Cache, here: Path) -> None:
+    without_pointer(cache, here, 2)
+    assert confirm(cache).generation == 2
+    assert cache.snapshots.open().head.verified
+
+
+def test_an_older_pointer_loses_no_rows_and_repeats_no_number(cache: Cache, here: Path) -> None:
+    for i in range(2):
+        publish(cache, [order(i)], segments=1)
+    old = (here / "cache/current.json").read_bytes()
+    for i in range(2, 7):
+        publish(cache, [order(i)], segments=1)
+    (here / "cache/current.json").write_bytes(old)
+    assert rows(cache.snapshots.open()) == [as_json(1)]
+    assert publish(cache, [order(9)], segments=1).generation == 8
+    assert rows(cache.snapshots.open()) == [as_json(9)]
+    with pytest.raises(ChangesGone):  # generation 7 is not the one before
+        cache.snapshots.changes(7, 8)
+
+
+def test_numbers_go_on_where_only_change_lists_are_left(cache: Cache, here: Path) -> None:
+    for i in range(3):
+        publish(cache, i + 1)
+    (here / "cache/current.json").unlink()
+    for path in (here / "cache/generations").iterdir():
+        path.unlink()
+    assert publish(cache, 5).generation == 4
+    assert cache.snapshots.open().rows == 5
+
+
+def test_what_is_published_is_kept_although_a_newer_manifest_is_left(
+    cache: Cache, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "KEPT_AFTER", timedelta(0))
+    publish(cache, 2)
+    pointer = (here / "cache/current.json").read_bytes()
+    publish(cache, 3)
+    (here / "cache/current.json").write_bytes(pointer)  # a publish that was killed before it moved the pointer
+    assert publish(cache, [order(7)]).generation == 2
+    assert rows(cache.snapshots.open()) == [as_json(7)]
+
+
+@pytest.mark.parametrize("name", ["notes.json", "7.json", "0000000009.json.bak", "00000000x9.json"])
+def test_a_stray_file_among_the_generations_is_left_alone(cache: Cache, here: Path, name: str) -> None:
+    publish(cache, 2)
+    for folder in ("generations", "changes", "segments", "work"):
+        (here / "cache" / folder / name).write_text("{}")
+    (here / "cache/changes/0000000000.rows").mkdir()
+    (here / "cache/generations/0000000099.json").mkdir()
+    (here / "cache/current.json").write_bytes(b"{")
+    assert cache.snapshots.open().rows == 2
+    publish(cache, 3)
+    assert cache.snapshots.open().rows == 3
+    assert (here / "cache/generations" / name).exists()
+
+
+def test_a_newer_cache_without_a_pointer_is_never_written(cache: Cache, here: Path) -> None:
+    publish(cache, 2)
+    path = here / "cache/generations/0000000001.json"
+    path.write_bytes(path.read_bytes().replace(b'"format":2', b'"format":99'))
+    (here / "cache/current.json").unlink()
+    with pytest.raises(CacheFormat):
+        publish(cache, 3)
 
 
 def test_a_folder_left_by_a_killed_writer_is_written_over(cache: Cache, here: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ KEPT_GENERATIONS = 5
 KEPT_AFTER = timedelta(minutes=15)  # a replaced generation is kept at least this long, for requests that still read it
 MOST_CHANGES = 256 << 20  # maximum size of all change lists together, in bytes
 MOST_LISTS = 10_000  # maximum number of change lists
+_NUMBER = re.compile(r"[0-9]{10}")
 
 
 class LocalSnapshots(Snapshots):
@@ -61,14 +63,30 @@ class LocalSnapshots(Snapshots):
     def head(self) -> Head | None:
         try:
             return decode(Head, self._current.read_bytes())
-        except FileNotFoundError:
-            return None
-        except ValidationError:
+        except FileNotFoundError:  # nothing is published, or a backup was restored only in part
+            reason = "The pointer of the cache was missing."
+        except (OSError, ValidationError):
             reason = "The pointer of the cache was damaged."
         except CacheFormat as error:
             reason = error.message
         manifest = next(self._manifests(), None)  # the newest readable one replaces the pointer
         return _as_published(manifest, reason) if manifest else None
+
+    @override
+    def next_number(self) -> int:
+        head = self.head()
+        newest = head.generation if head else 0
+        kept = self._numbers() | {int(path.stem) for path in _numbered(self._changes, "rows")}
+        if max(kept, default=0) == newest + 1 and self._is_unpointed(newest):
+            return newest + 1
+        return max(newest, *kept, 0) + 1
+
+    def _is_unpointed(self, newest: int) -> bool:
+        """Returns whether a publish was killed before it moved the pointer. The next publish writes over its files."""
+        try:
+            return self.inspect(newest + 1).manifest.parent == (newest or None)
+        except UnknownGeneration:
+            return True  # it was killed before the manifest
 
     @override
     def pointer(self) -> object:
@@ -103,7 +121,7 @@ class LocalSnapshots(Snapshots):
         """Opens a generation. `reason` is given if it replaces a newer generation that is damaged."""
         try:
             manifest = decode(Manifest, self._path(generation).read_bytes())
-        except (FileNotFoundError, ValidationError, CacheFormat) as error:
+        except (OSError, ValidationError, CacheFormat) as error:
             raise UnknownGeneration.of(generation) from error
         head = self.head()
         if head is None or head.generation != generation:
@@ -136,7 +154,7 @@ class LocalSnapshots(Snapshots):
     def _manifests(self) -> Iterator[Manifest]:
         """Yields the manifests that can be read, newest first."""
         for generation in sorted(self._numbers(), reverse=True):
-            with suppress(FileNotFoundError, ValidationError, CacheFormat):
+            with suppress(OSError, ValidationError, CacheFormat):
                 yield decode(Manifest, self._path(generation).read_bytes())
 
     def _path(self, generation: int) -> Path:
@@ -155,12 +173,16 @@ class LocalSnapshots(Snapshots):
             return ""
 
     def _numbers(self) -> set[int]:
-        return {int(path.stem) for path in self._generations.glob("*.json")}
+        return {int(path.stem) for path in _numbered(self._generations, "json")}
 
     @override
     def require_format(self) -> None:
-        with suppress(FileNotFoundError, ValidationError):
+        try:
             decode(Head, self._current.read_bytes())
+        except (OSError, ValidationError):  # then the newest manifest states the format
+            if numbers := self._numbers():
+                with suppress(OSError, ValidationError):
+                    decode(Manifest, self._path(max(numbers)).read_bytes())
 
     @override
     @contextmanager
@@ -208,7 +230,7 @@ class LocalSnapshots(Snapshots):
     def draft(self) -> Draft | None:
         try:
             draft = decode(Draft, (self._root / "draft.json").read_bytes())
-        except (FileNotFoundError, ValidationError, CacheFormat):
+        except (OSError, ValidationError, CacheFormat):
             return None
         whole = tuple(itertools.takewhile(lambda segment: fault(self._segments, segment) is None, draft.segments))
         return draft.model_copy(update={"segments": whole}) if whole else None
@@ -226,7 +248,7 @@ class LocalSnapshots(Snapshots):
             write_whole(self._path(manifest.generation), encode(manifest))
             self._point(head)
             (self._root / "draft.json").unlink(missing_ok=True)
-            self._collect(head.generation)
+            self._collect(manifest)
             self._collect_changes(now() - publication.keep_changes)
 
     @override
@@ -245,12 +267,12 @@ class LocalSnapshots(Snapshots):
         write_whole(self._current, encode(head))
         self._journal.bump()
 
-    def _collect(self, newest: int) -> None:
+    def _collect(self, newest: Manifest) -> None:
         """Removes generations that are neither among the newest nor recently replaced, and unused segments."""
-        manifests = list(self._manifests())
-        wanted = {segment.id for segment in manifests[0].segments}
-        kept = {newest}
-        for i, (successor, manifest) in enumerate(pairwise(manifests), start=1):
+        older = (manifest for manifest in self._manifests() if manifest.generation != newest.generation)
+        wanted = {segment.id for segment in newest.segments}
+        kept = {newest.generation}
+        for i, (successor, manifest) in enumerate(pairwise((newest, *older)), start=1):
             if i < KEPT_GENERATIONS or now() - successor.created_at <= KEPT_AFTER:
                 kept.add(manifest.generation)
                 wanted |= {segment.id for segment in manifest.segments}
@@ -263,7 +285,7 @@ class LocalSnapshots(Snapshots):
 
     def _write_changes(self, manifest: Manifest, changes: ChangedRows | None) -> None:
         path = self._list_path(manifest.generation)
-        if changes is None or manifest.parent is None:
+        if changes is None or manifest.parent != manifest.generation - 1:  # lists are read in the order of numbers
             path.unlink(missing_ok=True)  # left by a publish that was killed
             return
         about = About(
@@ -275,13 +297,18 @@ class LocalSnapshots(Snapshots):
 
     def _collect_changes(self, oldest: datetime) -> None:
         """Removes the oldest change lists. The remaining lists are consecutive."""
-        paths = sorted(self._changes.glob("*.rows"))
+        paths = sorted(_numbered(self._changes, "rows"))
         sizes = [path.stat().st_size for path in paths]
         for i, path in enumerate(paths):
             surplus = sum(sizes[i:]) > MOST_CHANGES or len(paths) - i > MOST_LISTS
             if not surplus and path.stat().st_mtime >= oldest.timestamp():
                 break
             path.unlink(missing_ok=True)
+
+
+def _numbered(folder: Path, suffix: str) -> list[Path]:
+    """Returns the files that are named by the number of a generation. Other files in the folder are not ours."""
+    return [path for path in folder.glob(f"*.{suffix}") if _NUMBER.fullmatch(path.stem) and path.is_file()]
 
 
 def _as_published(manifest: Manifest, reason: str | None) -> Head:
