@@ -11,17 +11,17 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import psutil
-import schedule
 
 from cache.errors import CacheError
 from cache.settings import Settings
-from cache.storage.records import Run, Worker, now
+from cache.storage.records import Run, Worker, known, now
 from cache.storage.store import Cache
 from scraper.errors import ScrapeError
 from scraper.login import steps  # noqa: F401  defines the errors of the login steps
@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[1]
 BUSY = 75  # exit code of a sync that finds another one running
 POLL_SECONDS = 0.25  # between two looks for requests
+DUE_SECONDS = 1  # between two looks whether a sync is due
 HEARTBEAT_SECONDS = 2
 GRACE_SECONDS = 15  # a child ends itself at its time limit; if it does not, it is killed after this
 FIRST_RETRY = timedelta(minutes=1)
@@ -65,14 +66,12 @@ class Scheduler:
         self._host = host
         self._started = now()
         self._is_leader = False
-        self._not_before = self._started
+        self._not_before = (
+            0.0  # on the monotonic clock, as all pauses of this thread: the clock of the machine may jump
+        )
         self._child: _SyncProcess | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
-        self._jobs = schedule.Scheduler()
-        self._jobs.every(HEARTBEAT_SECONDS).seconds.do(self._heartbeat)
-        self._jobs.every(1).seconds.do(self._start_if_due)
-        self._jobs.every(HEARTBEAT_SECONDS).seconds.do(self._close_killed_run)
 
     def start(self) -> None:
         """Starts the thread."""
@@ -86,11 +85,18 @@ class Scheduler:
     # -- the loop
 
     def _run(self) -> None:
+        jobs = (
+            _Job(self._heartbeat, HEARTBEAT_SECONDS),
+            _Job(self._start_if_due, DUE_SECONDS),
+            _Job(self._close_killed_run, HEARTBEAT_SECONDS),
+            _Job(self._poll, 0),
+        )
         try:
             self._safely(self._heartbeat)
             while not self._stopping.wait(POLL_SECONDS):
-                self._safely(self._jobs.run_pending)
-                self._safely(self._poll)
+                for job in jobs:
+                    if job.is_due():
+                        self._safely(job.step)
         finally:
             if self._child is not None:
                 self._child.end()
@@ -107,6 +113,7 @@ class Scheduler:
             log.exception("scheduler: a step failed")
 
     def _heartbeat(self) -> None:
+        self._started = min(self._started, now())  # the clock was set back
         planned = self._next_sync() if self._is_leader else None
         is_leader = self._cache.leadership.heartbeat(self._worker.model_copy(update={"next_sync": planned}))
         if is_leader and not self._is_leader:
@@ -130,37 +137,44 @@ class Scheduler:
         """Checks on the running sync; if there is none, starts one for a waiting request."""
         child = self._child
         if child is not None:
-            if now() > child.began + self._limit + timedelta(seconds=GRACE_SECONDS):
+            if time.monotonic() > child.began + self._limit.total_seconds() + GRACE_SECONDS:
                 child.end()
             if child.has_ended():
                 self._child = None
                 self._cache.recover()
                 self._heartbeat()
-                if child.code != BUSY and not any(run.started_at >= child.began for run in self._cache.runs.recent(1)):
+                if child.code != BUSY and _newest_id(self._cache) == child.run_before:
                     log.error("scheduler: a sync ended before it began; see its output. Next attempt in a minute.")
-                    self._not_before = now() + FIRST_RETRY
+                    self._not_before = time.monotonic() + FIRST_RETRY.total_seconds()
         elif self._is_leader:
             status = self._cache.status()
             if status.queued and status.running is None:
                 self._start("request")
 
     def _start(self, trigger: str) -> None:
-        if self._cache.status().running is None and now() >= self._not_before:
-            self._child = _SyncProcess(trigger)
+        if self._cache.status().running is None and time.monotonic() >= self._not_before:
+            self._child = _SyncProcess(trigger, _newest_id(self._cache))
 
     # -- when
 
     def _next_sync(self) -> datetime | None:
-        """When the next scheduled sync is due; None after an error that stops the schedule."""
+        """When the next scheduled sync is due; None after an error that stops the schedule.
+
+        A time that lies in the future is not known, and delays nothing.
+        """
         head = self._cache.snapshots.head()
-        due = head.as_of + self._interval if head else self._started
+        as_of = known(head.as_of) if head else None
+        due = as_of + self._interval if as_of else self._started
         failed = self._failures()
         if not failed:
+            return due
+        ended = known(failed[0].finished_at or failed[0].started_at)
+        if ended is None:
             return due
         if failed[0].error and stops_schedule(failed[0].error.code) and failed[0].started_at > self._started:
             return None
         pause: timedelta = min(FIRST_RETRY * int(2 ** (len(failed) - 1)), self._interval)
-        return max(due, (failed[0].finished_at or failed[0].started_at) + pause)
+        return max(due, ended + pause)
 
     def _failures(self) -> list[Run]:
         """The failed runs since the last successful one, newest first."""
@@ -173,11 +187,37 @@ class Scheduler:
         return failed
 
 
-class _SyncProcess:
-    """`python -m scraper sync` as a child process. It ends when its standard input closes."""
+def _newest_id(cache: Cache) -> str | None:
+    return next((run.id for run in cache.runs.recent(1)), None)
 
-    def __init__(self, trigger: str) -> None:
-        self.began = now()
+
+class _Job:
+    """A step of the loop, and how often it runs."""
+
+    def __init__(self, step: Callable[[], object], seconds: float) -> None:
+        self.step = step
+        self._seconds = seconds
+        self._due = time.monotonic() + seconds
+
+    def is_due(self) -> bool:
+        """Whether the step is due. If so, its next turn is planned."""
+        if time.monotonic() < self._due:
+            return False
+        self._due = time.monotonic() + self._seconds
+        return True
+
+
+class _SyncProcess:
+    """`python -m scraper sync` as a child process. It ends when its standard input closes.
+
+    Args:
+        trigger: Why the sync runs, for the history.
+        run_before: The id of the newest run before it.
+    """
+
+    def __init__(self, trigger: str, run_before: str | None) -> None:
+        self.began = time.monotonic()
+        self.run_before = run_before
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         self._process = psutil.Popen(
             [sys.executable, "-m", "scraper", "sync", "--attached", "--trigger", trigger],

@@ -185,8 +185,12 @@ class SnapshotTooOld(ApiError):
     code, status = "too_old", 503
     advice = "See GET /status."
 
-    def __init__(self, verified_at: str) -> None:
-        super().__init__(f"The data was last verified at {verified_at}.")
+    def __init__(self, verified_at: str | None) -> None:
+        super().__init__(
+            f"The data was last verified at {verified_at}."
+            if verified_at
+            else "It is not known when the data was last verified: the recorded time lies in the future."
+        )
 
 
 class ShuttingDown(ApiError):

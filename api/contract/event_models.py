@@ -18,6 +18,7 @@ from api.contract.response_models import (
     VerifiedAt,
     key,
 )
+from cache.storage.records import known
 from cache.storage.snapshot import Head
 
 
@@ -86,7 +87,7 @@ class SnapshotEvent(Body):
             rows=rows,
             verified=head.verified,
             reason=head.reason,
-            verified_at=head.verified_at,
+            verified_at=known(head.verified_at),
             checked_at=head.checked_at,
             last_updated_iso=head.updated_at,
         )

@@ -93,8 +93,8 @@ class Freshness(Body):
             generation=head.generation,
             verified=head.verified,
             reason=None if head.verified else head.reason,
-            verified_at=head.verified_at,
-            checked_at=head.checked_at,
+            verified_at=records.known(head.verified_at),
+            checked_at=records.known(head.checked_at),
         )
 
 

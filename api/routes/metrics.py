@@ -103,10 +103,10 @@ class Metrics:
         yield _gauge("orders_refreshes_queued", "Requested refreshes that wait for a sync.", status.queued)
         yield _gauge("orders_workers", "Processes that can run syncs.", len(status.workers))
         if head is not None:
-            age = (now() - head.updated_at).total_seconds()
             yield _gauge("orders_snapshot_generation", "Generation of the newest snapshot.", head.generation)
             yield _gauge("orders_snapshot_verified", "1 if it is proven equal to the table.", head.verified)
-            yield _gauge("orders_snapshot_age_seconds", "Seconds since it was last verified.", age)
+            if (age := status.age_seconds(now())) is not None:
+                yield _gauge("orders_snapshot_age_seconds", "Seconds since it was last verified.", age)
             with suppress(CacheError):  # it is being replaced
                 yield _gauge(
                     "orders_snapshot_rows",

@@ -20,7 +20,7 @@ from cache.check_report import CheckReport
 from cache.errors import CacheError, CacheFormat, NoSnapshot, NoWorker
 from cache.settings import Settings
 from cache.storage import records
-from cache.storage.records import now
+from cache.storage.records import known, now
 from cache.storage.store import Cache
 from cache.version import VERSION
 
@@ -62,8 +62,9 @@ class StatusEndpoints:
             return refusal(CacheFormat(status.cache_error.message, status.cache_error.advice))
         if view is None:
             return refusal(NoSnapshot())
-        if now() - view.head.updated_at > self._max_age:
-            return refusal(SnapshotTooOld(iso(view.head.updated_at)))
+        updated_at = known(view.head.updated_at)
+        if updated_at is None or now() - updated_at > self._max_age:
+            return refusal(SnapshotTooOld(iso(updated_at) if updated_at else None))
         if not status.workers:
             return refusal(NoWorker())
         return JsonResponse(Ready(status="ready", generation=view.generation, timestamp_iso=now()))
@@ -78,7 +79,7 @@ class StatusEndpoints:
 def _status(status: records.Status, view: SnapshotView | None) -> Status:
     at = now()
     head = view.head if view else None
-    updated_at = head.updated_at if head else None
+    updated_at = known(head.updated_at) if head else None
     worker = status.leader or next(iter(status.workers), None)
     misfits: Counter[str] = Counter()
     zero_dates: Counter[str] = Counter()
@@ -88,7 +89,7 @@ def _status(status: records.Status, view: SnapshotView | None) -> Status:
     return Status(
         api_status="online",
         cache_exists=view is not None,
-        cache_age_minutes=int((at - updated_at).total_seconds() // 60) if updated_at else None,
+        cache_age_minutes=max(0, int((at - updated_at).total_seconds() // 60)) if updated_at else None,
         # For clients that poll, a refresh that the scheduler has not yet seen is under way as well.
         update_in_progress=status.running is not None or (status.queued > 0 and worker is not None),
         timestamp=at,
@@ -97,8 +98,8 @@ def _status(status: records.Status, view: SnapshotView | None) -> Status:
         rows=view.rows if view else None,
         verified=head.verified if head else None,
         reason=head.reason if head else None,
-        verified_at=head.verified_at if head else None,
-        checked_at=head.checked_at if head else None,
+        verified_at=known(head.verified_at) if head else None,
+        checked_at=known(head.checked_at) if head else None,
         last_updated=updated_at,
         last_updated_iso=updated_at,
         progress=Progress.of(status.running) if status.running else None,

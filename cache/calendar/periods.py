@@ -109,7 +109,7 @@ class ShopCalendar:
             week_start: The first day of a week.
         """
         zone = ZoneInfo(timezone)
-        local, known = (at.astimezone(zone).replace(tzinfo=None) for at in (now, verified_at))
+        local, known = (at.astimezone(zone).replace(tzinfo=None) for at in (now, min(now, verified_at)))
         if last_order and known < last_order <= local:
             known = last_order
         return cls(zone, local.date(), known, week_start)

@@ -22,6 +22,14 @@ TaskState = Literal["queued", "running", "completed", "failed"]
 Outcome = Literal["running", "published", "unchanged", "unverified", "failed"]
 
 
+AHEAD = timedelta(minutes=1)  # a time that is further ahead was written while the clock was wrong
+
+
+def known(at: datetime | None) -> datetime | None:
+    """Returns the time; None if it lies in the future: the clock was wrong, so the true time is not known."""
+    return at if at is not None and at <= now() + AHEAD else None
+
+
 def now() -> datetime:
     """The time, in UTC."""
     return datetime.now(UTC)
@@ -212,6 +220,7 @@ class Status(BaseModel, frozen=True):
             at: The time now (UTC).
 
         Returns:
-            The age; None if nothing was published.
+            The age; None if nothing was published, or the time of the verification is not known.
         """
-        return max(0.0, (at - self.head.updated_at).total_seconds()) if self.head else None
+        updated_at = known(self.head.updated_at) if self.head else None
+        return max(0.0, (at - updated_at).total_seconds()) if updated_at else None

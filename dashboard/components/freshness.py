@@ -86,7 +86,8 @@ def _refresh(session: Session, accept: bool = False) -> None:
 
 
 def _age(session: Session, status: Status, head: Head) -> None:
-    age = formatting.age(status.age_seconds(now()) or 0)
+    seconds = status.age_seconds(now())
+    age = "at an unknown time" if seconds is None else formatting.age(seconds)
     at = session.clock(head.updated_at)
     if head.verified:
         st.badge(

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from cache.schema import Column, Kind
-from cache.storage.records import CheckGeneration, Run
+from cache.storage.records import CheckGeneration, Run, known
 from cache.storage.row_encoding import engine
 from cache.storage.snapshot import Snapshot
 from cache.storage.source import Source, StatementDialect
@@ -207,7 +207,7 @@ class _Import:
         if before is None or self._accept:
             return
         advice = "Export the table again, or import this file with --accept."
-        verified_at = before.head.verified_at
+        verified_at = known(before.head.verified_at)
         if verified_at is not None and written < verified_at:
             raise FileRefused(f"{name} is older than the last verification, of {verified_at:%F %T} UTC.", advice)
         if len(rows) < before.rows * self._settings.hold_back_below:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from cache.errors import OrdersError, UnknownGeneration
 from cache.schema import Column
 from cache.storage.change_log import ChangedRows
-from cache.storage.records import CheckGeneration, Publication, Run, Task, now
+from cache.storage.records import CheckGeneration, Publication, Run, Task, known, now
 from cache.storage.snapshot import Head, Manifest, Segment, Snapshot
 from cache.storage.source import Source
 from cache.storage.store import Cache
@@ -162,7 +162,7 @@ def _next_head(generation: int, last: Head | None, copy: TableCopy) -> Head:
             verified_at=copy.proven_at,
             checked_at=copy.as_of,
         )
-    verified_at = last.verified_at if last else None
+    verified_at = known(last.verified_at) if last else None
     return Head(
         generation=generation,
         as_of=copy.as_of,

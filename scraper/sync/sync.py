@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cache.errors import UnknownGeneration
 from cache.storage.documents import SETUP
-from cache.storage.records import CheckGeneration, Run, Task, now
+from cache.storage.records import CheckGeneration, Run, Task, known, now
 from cache.storage.snapshot import Segment, Snapshot
 from cache.storage.source import Source, StatementDialect
 from cache.storage.store import Cache
@@ -195,7 +195,7 @@ class _Sync:
 
     def _verified_at(self) -> datetime | None:
         head = self._cache.snapshots.head()
-        return head.verified_at if head else None
+        return known(head.verified_at) if head else None
 
     def _recent_segments(self, before: Snapshot | None, at: datetime) -> set[str] | None:
         """Returns the ids of the segments to compare; None: all.

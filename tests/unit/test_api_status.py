@@ -96,6 +96,19 @@ def test_ready_tells_what_is_missing(api: Sidecar) -> None:
     assert code() == "no_worker"
 
 
+def test_a_verification_in_the_future_is_not_known(api: Sidecar) -> None:
+    with worker(api.cache):
+        publish(api.cache, 5, verified_at=datetime.now(UTC) + timedelta(days=1))
+        body = api.client.get("/status").json()
+        unknown = ("cache_age_minutes", "verified_at", "checked_at", "last_updated", "last_updated_iso")
+        assert {name: body[name] for name in unknown} == dict.fromkeys(unknown)
+        ready = api.client.get("/ready")
+        assert (ready.status_code, ready.json()["code"]) == (503, "too_old")
+        assert "future" in ready.text
+        assert api.client.get("/fetch-data").json()["verified_at"] is None
+        assert "orders_snapshot_age_seconds" not in api.client.get("/metrics").text
+
+
 def test_a_task_is_followed_from_queued_to_completed(api: Sidecar) -> None:
     with worker(api.cache):
         asked = api.client.post("/refresh")

@@ -58,6 +58,30 @@ def test_a_worker_that_stays_silent_counts_as_gone(cache: Cache) -> None:
         cache.runs.request("test")
 
 
+def test_a_worker_of_tomorrow_counts_as_gone(cache: Cache) -> None:
+    dead, alive = Worker(), Worker()
+    assert cache.leadership.heartbeat(dead, at=now() + timedelta(days=1))
+    assert cache.status().workers == ()
+    with pytest.raises(NoWorker):
+        cache.runs.request("test")
+    assert cache.leadership.heartbeat(alive)
+    assert [worker.id for worker in cache.status().workers] == [alive.id]
+
+
+def test_a_run_of_tomorrow_does_not_count_as_running(cache: Cache) -> None:
+    cache.runs.begin(Run(trigger="test", beat_at=now() + timedelta(days=1)))
+    assert cache.status().running is None
+
+
+def test_a_request_of_tomorrow_is_answered_by_the_next_sync(
+    cache: Cache, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as tomorrow:
+        tomorrow.setattr(local_runs, "now", lambda: now() + timedelta(days=1))
+        task = cache.runs.request("test")
+    assert [claimed.id for claimed in cache.runs.begin(Run(trigger="request"))] == [task.id]
+
+
 def test_a_worker_that_only_stands_by_is_enough(cache: Cache, worker: Worker) -> None:
     standby = Worker()
     cache.leadership.heartbeat(standby)

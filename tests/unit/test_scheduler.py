@@ -10,6 +10,7 @@ from waiting import wait_for
 
 from cache.errors import Trouble
 from cache.settings import Settings
+from cache.storage.local import runs as local_runs
 from cache.storage.records import SILENT_AFTER, Run, Worker, now
 from cache.storage.store import Cache
 from scraper.scheduler import FIRST_RETRY, Scheduler
@@ -66,6 +67,41 @@ def test_a_failure_does_not_bring_a_sync_forward(cache: Cache, scheduler: Schedu
     head = publish(cache, 3)
     record(cache, "failed")
     assert scheduler._next_sync() == head.as_of + timedelta(minutes=60)
+
+
+def test_a_copy_of_tomorrow_is_due_at_once(cache: Cache, scheduler: Scheduler) -> None:
+    publish(cache, 3, verified_at=now() + timedelta(days=1))
+    assert scheduler._next_sync() <= now()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("code", ["unreachable", "login_refused"])
+def test_a_failure_of_tomorrow_delays_nothing(
+    cache: Cache, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    with monkeypatch.context() as tomorrow:
+        tomorrow.setattr(local_runs, "now", lambda: now() + timedelta(days=1))
+        run = Run(trigger="test", started_at=now() + timedelta(days=1))
+        cache.runs.begin(run)
+        error = Trouble(code=code, message="It failed.", advice="Wait.")
+        cache.runs.finish(run.model_copy(update={"outcome": "failed", "error": error}))
+    assert scheduler._next_sync() <= now()  # type: ignore[operator]
+
+
+def test_a_scheduler_keeps_its_pace_when_the_clock_is_set_back(
+    cache: Cache, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(cache, 3)
+    clock = [now() + timedelta(days=1)]
+    monkeypatch.setattr("scraper.scheduler.now", lambda: clock[0])
+    monkeypatch.setattr("cache.storage.local.leadership.now", lambda: clock[0])
+    monkeypatch.setattr(scheduler, "_start", lambda _: None)
+    scheduler.start()
+    try:
+        wait_for(lambda: leader(cache))
+        clock[0] -= timedelta(days=1)
+        wait_for(lambda: leader(cache))
+    finally:
+        scheduler.stop()
 
 
 def test_after_a_refused_login_nothing_is_due_until_a_restart(cache: Cache, scheduler: Scheduler) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -30,7 +30,7 @@ class LocalLeadership(Leadership):
 
     @override
     def workers(self) -> tuple[Worker, ...]:
-        rows = self._journal.rows("SELECT body FROM workers WHERE beat_at > ?", (now() - SILENT_AFTER).isoformat())
+        rows = self._journal.rows("SELECT body FROM workers WHERE beat_at BETWEEN ? AND ?", *_alive(now()))
         workers = (Worker.model_validate_json(body) for (body,) in rows)
         return tuple(sorted(workers, key=lambda worker: not worker.leader))
 
@@ -40,15 +40,16 @@ class LocalLeadership(Leadership):
         with self._journal.write(bump=False) as db:
             before = db.execute("SELECT body FROM workers WHERE id = ?", (worker.id,)).fetchone()
             holder = db.execute(
-                "SELECT worker FROM lease JOIN workers ON worker = id WHERE name = 'leader' AND beat_at > ?",
-                ((at - SILENT_AFTER).isoformat(),),
+                "SELECT worker FROM lease JOIN workers ON worker = id "
+                "WHERE name = 'leader' AND beat_at BETWEEN ? AND ?",
+                _alive(at),
             ).fetchone()
             leads = holder is None or holder[0] == worker.id
             if leads:
                 db.execute("REPLACE INTO lease VALUES ('leader', ?)", (worker.id,))
             body = worker.model_copy(update={"leader": leads}).model_dump_json()
             db.execute("REPLACE INTO workers VALUES (?, ?, ?)", (worker.id, at.isoformat(), body))
-            db.execute("DELETE FROM workers WHERE beat_at < ?", ((at - 10 * SILENT_AFTER).isoformat(),))
+            db.execute("DELETE FROM workers WHERE beat_at NOT BETWEEN ? AND ?", _alive(at, 10 * SILENT_AFTER))
             if before is None or before[0] != body:
                 db.execute("UPDATE version SET n = n + 1")
         return leads
@@ -71,3 +72,8 @@ class LocalLeadership(Leadership):
             yield
         finally:
             lock.release()
+
+
+def _alive(at: datetime, silent: timedelta = SILENT_AFTER) -> tuple[str, str]:
+    """Returns the bounds for the heartbeat of a living worker. A later one was written while the clock was wrong."""
+    return (at - silent).isoformat(), (at + silent).isoformat()

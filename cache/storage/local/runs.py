@@ -78,7 +78,7 @@ class LocalRuns(Runs):
     def running(self) -> Run | None:
         rows = self._journal.rows("SELECT body FROM runs WHERE outcome = 'running' ORDER BY n DESC LIMIT 1")
         run = Run.model_validate_json(rows[0][0]) if rows else None
-        return run if run and now() - run.beat_at < SILENT_AFTER else None
+        return run if run and abs(now() - run.beat_at) < SILENT_AFTER else None
 
     @override
     def recover(self) -> None:
@@ -102,8 +102,6 @@ class LocalRuns(Runs):
             waiting = db.execute("SELECT body FROM tasks WHERE state = 'queued' ORDER BY n").fetchall()
             for (body,) in waiting if claim else ():
                 task = Task.model_validate_json(body)
-                if task.requested_at > run.started_at:  # the next sync answers it
-                    continue
                 task = task.model_copy(update={"state": "running", "run": run.id, "tries": task.tries + 1})
                 _save_task(db, task)
                 claimed.append(task)

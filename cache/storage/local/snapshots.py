@@ -273,7 +273,7 @@ class LocalSnapshots(Snapshots):
         wanted = {segment.id for segment in newest.segments}
         kept = {newest.generation}
         for i, (successor, manifest) in enumerate(pairwise((newest, *older)), start=1):
-            if i < KEPT_GENERATIONS or now() - successor.created_at <= KEPT_AFTER:
+            if i < KEPT_GENERATIONS or abs(now() - successor.created_at) <= KEPT_AFTER:
                 kept.add(manifest.generation)
                 wanted |= {segment.id for segment in manifest.segments}
         for generation in self._numbers() - kept:
