@@ -23,13 +23,10 @@ from pathlib import Path
 
 import psutil
 
-from cache.check_report import CheckReport
 from cache.errors import OrdersError, SettingsInvalid, SyncRunning
 from cache.settings import Settings
 from cache.storage.backends import open_cache
-from cache.storage.change_log import ChangedRows
 from cache.storage.records import Run
-from cache.storage.snapshot import Snapshot
 from cache.storage.store import Cache
 from scraper.errors import SyncTimedOut
 from scraper.scheduler import BUSY
@@ -85,8 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _sync(attached: bool, trigger: str, accept: bool = False) -> int:
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # read when Arrow is imported
-    _return_memory_early(arenas=1)
+    _return_memory_early()
     from checks.generation import check_generation
     from scraper.login.login import log_in
     from scraper.sync.sync import sync
@@ -101,12 +97,7 @@ def _sync(attached: bool, trigger: str, accept: bool = False) -> int:
         limit = threading.Timer(settings.sync_timeout_minutes * 60, _end_at_limit, [cache, settings])
         limit.daemon = True
         limit.start()
-
-        def check(before: Snapshot | None, snapshot: Snapshot, changes: ChangedRows) -> CheckReport | None:
-            _return_memory_early(arenas=3)  # with fewer, DuckDB's two threads wait for each other: a third more time
-            return check_generation(cache, settings, before, snapshot, changes)
-
-        run = sync(cache, settings, log_in, trigger, accept, check)
+        run = sync(cache, settings, log_in, trigger, accept, partial(check_generation, cache, settings))
         limit.cancel()
     return _report(run)
 
@@ -132,17 +123,14 @@ def _report(run: Run) -> int:
     return UNVERIFIED if run.outcome == "unverified" else 0
 
 
-def _return_memory_early(arenas: int) -> None:
-    """Makes malloc return memory to the system: a third less at the peak, a few per cent more time.
-
-    Args:
-        arenas: How many of them the threads allocate from.
-    """
+def _return_memory_early() -> None:
+    """Makes the allocators return memory to the system: a third less at the peak, a few per cent more time."""
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # read when Arrow is imported
     if sys.platform.startswith("linux"):
         m_trim_threshold, m_arena_max = -1, -8  # man 3 mallopt; musl has no such call
         with suppress(AttributeError, OSError):
             libc = ctypes.CDLL(None)
-            libc.mallopt(m_arena_max, arenas)
+            libc.mallopt(m_arena_max, 1)
             libc.mallopt(m_trim_threshold, 128 << 10)
 
 
