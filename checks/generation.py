@@ -153,7 +153,7 @@ class _Checker:
         )
 
     def _select(self, rows: OrderRows, relations: Mapping[int, str], roles: RoleSql) -> str:
-        orders = f"SELECT * FROM ({rows.parts(relations)}) WHERE why IS NULL"
+        orders = f"SELECT * FROM ({rows.parts(relations, texts=False)}) WHERE why IS NULL"
         return (
             f"SELECT {', '.join((*_COLUMNS, *_AMOUNTS))}, local::DATE AS day FROM ({CheckSql(roles).checked(orders)})"
         )

@@ -130,7 +130,7 @@ def _return_memory_early() -> None:
         m_trim_threshold, m_arena_max = -1, -8  # man 3 mallopt; musl has no such call
         with suppress(AttributeError, OSError):
             libc = ctypes.CDLL(None)
-            libc.mallopt(m_arena_max, 1)
+            libc.mallopt(m_arena_max, 3)  # with one, the two threads of the checks wait for each other
             libc.mallopt(m_trim_threshold, 128 << 10)
 
 

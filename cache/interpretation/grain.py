@@ -52,9 +52,12 @@ class GrainTest:
     def _test(self, chosen: Grain | None) -> None:
         roles = self._sql.reading.roles
         number = (roles["name"],)
-        with_shop = (roles["shop"], roles["name"]) if "shop" in roles else number
-        rows, orders = self._filled(number), self._orders(with_shop)
-        identity = with_shop if orders > self._orders(number) else number
+        identity: tuple[str, ...] = number
+        rows, orders = self._filled(number), self._orders(number)
+        if "shop" in roles:
+            with_shop = (roles["shop"], roles["name"])
+            apart = self._orders(with_shop)
+            identity, orders = (with_shop, apart) if apart > orders else (number, orders)
         repeated = 1 - orders / rows if rows else 0.0
         self.grain = chosen or (self._decided(identity, rows) if repeated >= MIN_REPEATED else "order")
         if self.grain != "order":

@@ -22,8 +22,9 @@ _REST_SET = '{"shop_money":{"amount":"VARCHAR"}}'
 _SET = '{"shopMoney":{"amount":"VARCHAR"}}'  # of GraphQL
 _TAXES = f'[{{"price":"VARCHAR","priceSet":{_SET}}}]'
 _ALLOCATIONS = f'[{{"amount":"VARCHAR","allocatedAmountSet":{_SET}}}]'
+_LINE_TEXTS = '"sku":"VARCHAR","title":"VARCHAR","name":"VARCHAR",'
 _LINE = (
-    '{"sku":"VARCHAR","title":"VARCHAR","name":"VARCHAR","quantity":"VARCHAR","price":"VARCHAR",'
+    '"quantity":"VARCHAR","price":"VARCHAR",'
     f'"price_set":{_REST_SET},"originalUnitPriceSet":{_SET},"gift_card":"BOOLEAN","isGiftCard":"BOOLEAN",'
     f'"discount_allocations":{_ALLOCATIONS},"discountAllocations":{_ALLOCATIONS},'
     f'"tax_lines":{_TAXES},"taxLines":{_TAXES}}}'
@@ -59,10 +60,14 @@ class ListSql:
     def __init__(self, roles: RoleSql) -> None:
         self._roles = roles
 
-    def lines(self) -> str | None:
-        """SQL of the line items of a row as a list of LINE_TYPE; None where the table has none."""
+    def lines(self, texts: bool = True) -> str | None:
+        """SQL of the line items of a row as a list of LINE_TYPE; None where the table has none.
+
+        Args:
+            texts: Whether to read SKU and title, which take time and memory; else they are empty.
+        """
         roles = self._roles
-        listed = roles.json_list("line_items", _LINE)
+        listed = roles.json_list("line_items", f"{{{_LINE_TEXTS if texts else ''}{_LINE}")
         if listed:
             price = f"coalesce(l.price, {_in_set('l.price_set')}, {_in_set('l.originalUnitPriceSet')})"
             allocated = _total(
@@ -70,8 +75,8 @@ class ListSql:
             )
             taxed = _total("coalesce(l.tax_lines, l.taxLines)", "price", "priceSet")
             one = _line(
-                sku="coalesce(l.sku, '')",
-                title="coalesce(l.title, l.name, '')",
+                sku="coalesce(l.sku, '')" if texts else "''",
+                title="coalesce(l.title, l.name, '')" if texts else "''",
                 quantity="try_cast(l.quantity AS BIGINT)",
                 price=_amount(price),
                 discount=f"coalesce({allocated}, 0)",

@@ -42,13 +42,14 @@ class MoneySql:
         self._roles = roles
         self._lists = ListSql(roles)
 
-    def parts(self, source: str, key: str, more: Mapping[str, str] = {}) -> str:
+    def parts(self, source: str, key: str, more: Mapping[str, str] = {}, texts: bool = True) -> str:
         """SQL of one row an order with all that its facts are made of.
 
         Args:
             source: SQL of one row an order, with `segment` and, for tables of line rows, `lines`.
             key: The name of the column with the key of an order.
             more: Further values, by name.
+            texts: Whether `items` has SKU and title.
 
         Returns:
             A SELECT of `key`, `segment`, `why` (it is no order), `number` and `sequence`, the dimensions, `updated`,
@@ -58,7 +59,7 @@ class MoneySql:
         """
         roles, lists = self._roles, self._lists
         dimensions = ", ".join(f"{sql} AS {name}" for name, sql in roles.dimensions().items())
-        lines = "lines" if roles.reading.grain == "line" else lists.lines()
+        lines = "lines" if roles.reading.grain == "line" else lists.lines(texts)
         values = "".join(f", {sql} AS {name}" for name, sql in more.items())
         read = (
             f"SELECT {key} AS key, segment, {roles.left_out()} AS why, {roles.number()} AS number, "

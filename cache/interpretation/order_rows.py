@@ -53,9 +53,9 @@ class OrderRows:
         ]
         return union(selects) or source.none(f"{key or '0::BIGINT'} AS {KEY}", "0 AS segment")
 
-    def parts(self, relations: Mapping[int, str]) -> str:
+    def parts(self, relations: Mapping[int, str], texts: bool = True) -> str:
         """SQL of the parts of the orders in some segments, as of `MoneySql.parts`."""
-        return MoneySql(self._roles).parts(self.source(relations), KEY)
+        return MoneySql(self._roles).parts(self.source(relations), KEY, texts=texts)
 
 
 def _place(segment: int) -> str:

@@ -185,8 +185,11 @@ class RoleSql:
         """SQL of a role as true or false. An instant means true."""
         if role not in self.roles:
             return "false"
-        if self.roles[role].kind in ("datetime", "timestamp", "date"):
+        kind = self.roles[role].kind
+        if kind in ("datetime", "timestamp", "date"):
             return f"{self.column(role)} IS NOT NULL"
+        if kind in ("boolean", "integer", "unsigned"):
+            return f"coalesce({self.column(role)} <> 0, false)"
         return f"coalesce(lower(trim({self.column(role)}::VARCHAR)), '') NOT IN ({_FALSE})"
 
     def amount(self, role: str) -> str:
