@@ -7,14 +7,16 @@ adds nothing to 256 random bits, and every request would pay for it.
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import secrets
-from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
 from cache.errors import BadKey
+
+log = logging.getLogger(__name__)
 
 Scope = Literal["read", "refresh"]
 
@@ -35,11 +37,11 @@ class ApiKey(BaseModel, frozen=True):
     """
 
     name: str
-    digest: str
+    digest: str = Field(pattern=r"^[0-9a-f]{64}$")
     scopes: tuple[Scope, ...]
     masked: bool = False
-    created_at: datetime
-    expires_at: datetime | None = None
+    created_at: AwareDatetime
+    expires_at: AwareDatetime | None = None
 
 
 class ApiKeys(BaseModel, frozen=True):
@@ -50,8 +52,25 @@ class ApiKeys(BaseModel, frozen=True):
         keys: The keys, oldest first.
     """
 
-    secret: str = Field(default_factory=lambda: secrets.token_hex(32))
+    secret: str = Field(default_factory=lambda: secrets.token_hex(32), pattern=r"^[0-9a-f]{64}$")
     keys: tuple[ApiKey, ...] = ()
+
+    @field_validator("keys", mode="wrap")
+    @classmethod
+    def _intact(cls, value: object, validate: ValidatorFunctionWrapHandler) -> tuple[ApiKey, ...]:
+        """Leaves out damaged keys: one that cannot be read must not shut out the others."""
+        kept: dict[str, ApiKey] = {}
+        for number, item in enumerate(value if isinstance(value, (list, tuple)) else validate(value), 1):
+            try:
+                (key,) = validate((item,))
+            except ValidationError:
+                log.warning("API key %d in the list of keys is damaged and left out. Make it again.", number)
+                continue
+            if not _NAME.fullmatch(key.name) or key.name in RESERVED or key.name in kept:
+                log.warning("API key %d in the list of keys has a name that no key may have; it is left out.", number)
+                continue
+            kept[key.name] = key
+        return tuple(kept.values())
 
     def add(self, key: ApiKey) -> ApiKeys:
         """These keys and one more.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from cache.check_report import CheckReport
 from cache.errors import Trouble
@@ -82,13 +82,13 @@ class Task(BaseModel, frozen=True):
     """
 
     id: str
-    requested_at: datetime
+    requested_at: AwareDatetime
     requested_by: str
     state: TaskState
     accept: bool = False
     run: str | None = None
     tries: int = 0
-    finished_at: datetime | None = None
+    finished_at: AwareDatetime | None = None
     generation: int | None = None
     changes: ChangeCounts | None = None
     error: Trouble | None = None
@@ -150,9 +150,9 @@ class Run(BaseModel, frozen=True):
     asked_by: tuple[str, ...] = ()
     host: str = Field(default_factory=socket.gethostname)
     pid: int = Field(default_factory=os.getpid)
-    started_at: datetime = Field(default_factory=now)
-    beat_at: datetime = Field(default_factory=now)
-    finished_at: datetime | None = None
+    started_at: AwareDatetime = Field(default_factory=now)
+    beat_at: AwareDatetime = Field(default_factory=now)
+    finished_at: AwareDatetime | None = None
     outcome: Outcome = "running"
     progress: Progress = Progress()
     seconds: dict[str, float] = {}
@@ -181,7 +181,7 @@ class Worker(BaseModel, frozen=True):
     host: str = Field(default_factory=socket.gethostname)
     pid: int = Field(default_factory=os.getpid)
     leader: bool = False
-    next_sync: datetime | None = None
+    next_sync: AwareDatetime | None = None
 
 
 class Status(BaseModel, frozen=True):

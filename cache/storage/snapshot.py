@@ -17,7 +17,7 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, model_validator
+from pydantic import AwareDatetime, BaseModel, model_validator
 
 from cache.errors import SnapshotDamaged
 from cache.schema import Column
@@ -102,9 +102,9 @@ class Manifest(BaseModel, frozen=True):
 
     generation: int
     parent: int | None
-    created_at: datetime
-    as_of: datetime
-    verified_at: datetime | None
+    created_at: AwareDatetime
+    as_of: AwareDatetime
+    verified_at: AwareDatetime | None
     reason: str | None = None
     source: Source
     columns: tuple[Column, ...]
@@ -162,10 +162,10 @@ class Head(BaseModel, frozen=True):
     """
 
     generation: int
-    as_of: datetime
+    as_of: AwareDatetime
     verified: bool
-    verified_at: datetime | None
-    checked_at: datetime | None = None
+    verified_at: AwareDatetime | None
+    checked_at: AwareDatetime | None = None
     reason: str | None = None
 
     @property

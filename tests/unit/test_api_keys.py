@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import stat
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from cache.access.api_keys import ApiKey, ApiKeys, digest
 from cache.errors import BadKey, CacheError
 from cache.storage.documents import API_KEYS
 from cache.storage.records import now
+from cache.storage.store import Cache
 
 Keys = Callable[..., tuple[int, str, str]]
 UNAUTHORIZED = {"status": "error", "message": "Unauthorized access", "code": "unauthorized"}
@@ -224,3 +227,41 @@ def test_a_name_can_be_given_again_once_it_is_revoked() -> None:
     with pytest.raises(BadKey):
         clients.add(key)
     assert clients.revoke("shop").add(key).keys == (key,)
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        {"digest": "no hexadecimal"},
+        {"digest": "ab"},
+        {"name": "default"},
+        {"name": "a key\n"},
+        {"scopes": ["everything"]},
+        {"expires_at": "2030-01-01T00:00:00"},
+        {"created_at": None},
+    ],
+)
+def test_a_damaged_key_is_left_out_and_the_others_are_kept(
+    cache: Cache, here: Path, damaged: dict[str, object], caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = [ApiKey(name=name, digest=digest(name), scopes=("read",), created_at=now()) for name in ("a", "b", "c")]
+    cache.documents.change(API_KEYS, lambda document: document.model_copy(update={"keys": tuple(keys)}))
+    path = here / "var/kept/clients.json"
+    document = json.loads(path.read_bytes())
+    document["keys"][1] |= damaged
+    path.write_text(json.dumps(document))
+    read = cache.documents.read(API_KEYS)
+    assert [key.name for key in read.keys] == ["a", "c"]
+    assert read.secret == document["secret"]
+    assert "API key 2" in caplog.text
+    assert digest("b") not in caplog.text
+
+
+def test_a_damaged_key_stops_no_request(tmp_path: Path) -> None:
+    with closing(cache_in(tmp_path)) as cache:
+        document = cache.documents.read(API_KEYS).model_dump(mode="json")
+    broken = {"name": "b", "digest": "zz", "scopes": ["read"], "created_at": "2026-01-01T00:00:00Z"}
+    (tmp_path / "var/kept/clients.json").write_text(json.dumps({**document, "keys": [broken]}))
+    with sidecar(tmp_path) as api:
+        publish(api.cache)
+        assert ask(api, KEY).status_code == 200

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,6 +27,61 @@ def worker(cache: Cache) -> Worker:
     worker = Worker()
     assert cache.leadership.heartbeat(worker)
     return worker
+
+
+# -- damaged records
+
+BROKEN = ["", "{", "null", '{"id": 7}', b"\xff\xfe", 5]
+
+
+def damage(here: Path, table: str, body: object) -> None:
+    """Replaces the newest record of a table."""
+    with closing(sqlite3.connect(here / "var/kept/journal.sqlite")) as db, db:
+        db.execute(f"UPDATE {table} SET body = ? WHERE rowid = (SELECT MAX(rowid) FROM {table})", (body,))
+
+
+@pytest.mark.parametrize("body", BROKEN)
+def test_a_damaged_run_is_left_out_and_its_requests_run_again(
+    cache: Cache, worker: Worker, here: Path, body: object
+) -> None:
+    first = Run(trigger="test", outcome="unchanged")
+    cache.runs.finish(first)
+    task = cache.runs.request("test")
+    cache.runs.begin(Run(trigger="request"))
+    damage(here, "runs", body)
+    assert [run.id for run in cache.runs.recent()] == [first.id]
+    assert cache.status().running is None
+    with cache.sync_lock():
+        assert cache.runs.task(task.id).state == "queued"
+        assert [claimed.id for claimed in cache.runs.begin(Run(trigger="request"))] == [task.id]
+
+
+@pytest.mark.parametrize("body", BROKEN)
+def test_a_damaged_request_is_unknown_and_asks_for_no_sync(
+    cache: Cache, worker: Worker, here: Path, body: object
+) -> None:
+    intact = cache.runs.request("test")
+    broken = cache.runs.request("test")
+    damage(here, "tasks", body)
+    with pytest.raises(UnknownTask):
+        cache.runs.task(broken.id)
+    assert [claimed.id for claimed in cache.runs.begin(Run(trigger="request"))] == [intact.id]
+    assert cache.status().queued == 0
+
+
+@pytest.mark.parametrize("body", BROKEN)
+def test_a_damaged_worker_is_left_out(cache: Cache, worker: Worker, here: Path, body: object) -> None:
+    damage(here, "workers", body)
+    assert cache.status().workers == ()
+    cache.leadership.heartbeat(worker)
+    assert [alive.id for alive in cache.status().workers] == [worker.id]
+
+
+def test_a_time_without_a_time_zone_is_damage(cache: Cache, here: Path) -> None:
+    run = Run(trigger="test")
+    cache.runs.begin(run)
+    damage(here, "runs", run.model_dump_json().replace("Z", ""))
+    assert cache.status().running is None
 
 
 # -- requests

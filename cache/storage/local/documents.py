@@ -12,6 +12,7 @@ from typing_extensions import override
 from cache.errors import CacheError
 from cache.storage.documents import Content, Document
 from cache.storage.local.atomic_files import disk_errors, write_whole
+from cache.storage.local.damage import report
 from cache.storage.local.journal import Journal
 from cache.storage.store import Documents
 
@@ -50,6 +51,7 @@ class LocalDocuments(Documents):
             return None
         except (ValidationError, OSError) as error:
             if not document.secret and isinstance(error, ValidationError):
+                report(str(self._path(document)), error)
                 return None
             raise CacheError(
                 f"{self._path(document)} cannot be read.",

@@ -44,6 +44,7 @@ class Journal:
         self._lock = threading.RLock()
         try:
             self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+            self._db.text_factory = lambda text: text.decode(errors="replace")  # a damaged text is no damaged file
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             with self.write(bump=False) as db:
@@ -96,7 +97,7 @@ class Journal:
 
     def version(self) -> int:
         """Returns a number that grows with each change."""
-        return int(self.rows("SELECT n FROM version")[0][0])
+        return int(self.rows("SELECT CAST(COALESCE(MAX(n), 0) AS INTEGER) FROM version")[0][0])
 
     def bump(self) -> None:
         """Notifies readers of a change outside the journal."""

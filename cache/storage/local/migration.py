@@ -61,7 +61,7 @@ def _is_due(root: Path) -> bool:
 def _format(path: Path) -> int | None:
     try:
         return format_of(path.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         return None
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Iterable, Iterator
 
 from typing_extensions import override
 
 from cache.errors import NoWorker, Trouble, UnknownTask
+from cache.storage.local.damage import intact
 from cache.storage.local.journal import Journal
 from cache.storage.local.leadership import LocalLeadership
 from cache.storage.records import SILENT_AFTER, Run, Task, new_id, now
@@ -15,6 +17,7 @@ from cache.storage.store import Runs
 
 MAX_TRIES = 3
 KEPT_RUNS, KEPT_TASKS = 1_000, 10_000
+RUNS, TASKS = "The history of syncs", "The list of refreshes"  # as the log names them
 POLL_SECONDS = 0.02  # a poll takes microseconds; readers must see a change within 100 ms
 
 _DIED = Trouble(
@@ -61,9 +64,9 @@ class LocalRuns(Runs):
     @override
     def task(self, id: str) -> Task:
         rows = self._journal.rows("SELECT body FROM tasks WHERE id = ?", id)
-        if not rows:
-            raise UnknownTask()
-        return Task.model_validate_json(rows[0][0])
+        for task in intact(Task, _bodies(rows), TASKS):
+            return task
+        raise UnknownTask()
 
     @override
     def queued(self) -> int:
@@ -72,23 +75,24 @@ class LocalRuns(Runs):
     @override
     def recent(self, limit: int = 20) -> list[Run]:
         rows = self._journal.rows("SELECT body FROM runs ORDER BY n DESC LIMIT ?", limit)
-        return [Run.model_validate_json(body) for (body,) in rows]
+        return list(intact(Run, _bodies(rows), RUNS))
 
     @override
     def running(self) -> Run | None:
         rows = self._journal.rows("SELECT body FROM runs WHERE outcome = 'running' ORDER BY n DESC LIMIT 1")
-        run = Run.model_validate_json(rows[0][0]) if rows else None
-        return run if run and abs(now() - run.beat_at) < SILENT_AFTER else None
+        alive = (run for run in intact(Run, _bodies(rows), RUNS) if abs(now() - run.beat_at) < SILENT_AFTER)
+        return next(alive, None)
 
     @override
     def recover(self) -> None:
         if not self._journal.rows("SELECT id FROM runs WHERE outcome = 'running'"):
             return
         with self._journal.write() as db:
-            for (body,) in db.execute("SELECT body FROM runs WHERE outcome = 'running'").fetchall():
-                run = Run.model_validate_json(body)
-                _save_run(db, run.model_copy(update={"outcome": "failed", "finished_at": now(), "error": _DIED}))
-                for task in _claimed(db, run):
+            for id, body in db.execute("SELECT id, body FROM runs WHERE outcome = 'running'").fetchall():
+                db.execute("UPDATE runs SET outcome = 'failed' WHERE id = ?", (id,))  # also if its record is damaged
+                for run in intact(Run, [body], RUNS):
+                    _save_run(db, run.model_copy(update={"outcome": "failed", "finished_at": now(), "error": _DIED}))
+                for task in _claimed(db, id):
                     again = task.tries < MAX_TRIES
                     state = {"state": "queued"} if again else {"state": "failed", "error": _DIED, "finished_at": now()}
                     _save_task(db, task.model_copy(update={**state, "run": None}))
@@ -99,9 +103,10 @@ class LocalRuns(Runs):
         with self._journal.write() as db:
             _save_run(db, run)
             db.execute("DELETE FROM runs WHERE n <= (SELECT MAX(n) FROM runs) - ?", (KEPT_RUNS,))
-            waiting = db.execute("SELECT body FROM tasks WHERE state = 'queued' ORDER BY n").fetchall()
-            for (body,) in waiting if claim else ():
-                task = Task.model_validate_json(body)
+            waiting = db.execute("SELECT body FROM tasks WHERE state = 'queued' ORDER BY n").fetchall() if claim else []
+            if claim:  # also damaged requests: nobody waits for them any more
+                db.execute("UPDATE tasks SET state = 'failed' WHERE state = 'queued'")
+            for task in intact(Task, _bodies(waiting), TASKS):
                 task = task.model_copy(update={"state": "running", "run": run.id, "tries": task.tries + 1})
                 _save_task(db, task)
                 claimed.append(task)
@@ -119,13 +124,17 @@ class LocalRuns(Runs):
         result = {"generation": run.generation, "changes": run.changes, "error": run.error, "finished_at": now()}
         with self._journal.write() as db:
             _save_run(db, run.model_copy(update={"finished_at": now(), "beat_at": now()}))
-            for task in _claimed(db, run):
+            for task in _claimed(db, run.id):
                 _save_task(db, task.model_copy(update={"state": state, **result}))
 
 
-def _claimed(db: sqlite3.Connection, run: Run) -> list[Task]:
-    rows = db.execute("SELECT body FROM tasks WHERE state = 'running' AND run = ?", (run.id,)).fetchall()
-    return [Task.model_validate_json(body) for (body,) in rows]
+def _bodies(rows: Iterable[tuple[str]]) -> Iterator[str]:
+    return (body for (body,) in rows)
+
+
+def _claimed(db: sqlite3.Connection, run: str) -> list[Task]:
+    rows = db.execute("SELECT body FROM tasks WHERE state = 'running' AND run = ?", (run,)).fetchall()
+    return list(intact(Task, _bodies(rows), TASKS))
 
 
 def _save_task(db: sqlite3.Connection, task: Task) -> None:
