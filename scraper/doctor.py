@@ -17,10 +17,12 @@ import httpx
 import psutil
 
 from cache.check_report import share_text
-from cache.errors import OrdersError
+from cache.errors import OrdersError, SnapshotDamaged
 from cache.settings import Settings, env_file
 from cache.storage.backends import open_cache
+from cache.storage.snapshot import Snapshot
 from cache.storage.source import StatementDialect
+from cache.storage.store import Cache
 from scraper.client.exporter import Exporter
 from scraper.client.transport import unreachable
 from scraper.errors import NotPhpMyAdmin, StatementBlocked, Unproven
@@ -112,7 +114,7 @@ def _cache(settings: Settings) -> Finding:
             status = cache.status()
             cache.snapshots.require_format()
             if status.head is not None:
-                cache.snapshots.inspect(status.head.generation).check()
+                _require_intact(cache, cache.snapshots.inspect(status.head.generation))
     except OrdersError as error:
         return _broken("cache", error)
     except OSError as error:
@@ -127,6 +129,18 @@ def _cache(settings: Settings) -> Finding:
     if status.last is not None and status.last.error is not None:
         last = f"The last sync failed: {status.last.error.message} {status.last.error.advice}"
     return Finding("cache", True, f"{folder}, {held}, {free >> 20} MB free", last)
+
+
+def _require_intact(cache: Cache, snapshot: Snapshot) -> None:
+    """Reads every file, and compares it with its digest.
+
+    Raises:
+        SnapshotDamaged: A segment is damaged. All damaged ones are recorded.
+    """
+    found = {segment.id: cache.snapshots.verify(segment) for segment in snapshot.manifest.segments}
+    for id, fault in found.items():
+        if fault:
+            raise SnapshotDamaged.of(snapshot.generation, id, fault)
 
 
 def _figures(settings: Settings) -> Finding | None:

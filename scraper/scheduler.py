@@ -21,6 +21,7 @@ import psutil
 
 from cache.errors import CacheError
 from cache.settings import Settings
+from cache.storage.digest_checks import DigestChecks
 from cache.storage.records import Run, Worker, known, now
 from cache.storage.store import Cache
 from scraper.errors import ScrapeError
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[1]
 BUSY = 75  # exit code of a sync that finds another one running
 POLL_SECONDS = 0.25  # between two looks for requests
+VERIFY_SECONDS = 60  # between two looks for segments whose files are to be read
 DUE_SECONDS = 1  # between two looks whether a sync is due
 HEARTBEAT_SECONDS = 2
 GRACE_SECONDS = 15  # a child ends itself at its time limit; if it does not, it is killed after this
@@ -66,6 +68,7 @@ class Scheduler:
         self._host = host
         self._started = now()
         self._is_leader = False
+        self._checks = DigestChecks(cache.snapshots)
         self._not_before = (
             0.0  # on the monotonic clock, as all pauses of this thread: the clock of the machine may jump
         )
@@ -89,6 +92,7 @@ class Scheduler:
             _Job(self._heartbeat, HEARTBEAT_SECONDS),
             _Job(self._start_if_due, DUE_SECONDS),
             _Job(self._close_killed_run, HEARTBEAT_SECONDS),
+            _Job(self._verify, VERIFY_SECONDS),
             _Job(self._poll, 0),
         )
         try:
@@ -132,6 +136,12 @@ class Scheduler:
             newest = self._cache.runs.recent(1)
             if newest and newest[0].outcome == "running":
                 self._cache.recover()
+
+    def _verify(self) -> None:
+        """Reads files that are new or were last read a day ago, and compares them with their digests."""
+        head = self._cache.snapshots.head()
+        if self._is_leader and head is not None:
+            self._checks.begin(self._cache.snapshots.inspect(head.generation))
 
     def _poll(self) -> None:
         """Checks on the running sync; if there is none, starts one for a waiting request."""

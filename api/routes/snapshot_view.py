@@ -20,6 +20,7 @@ from cache.check_report import CheckReport
 from cache.errors import CacheFormat
 from cache.query.engine import ColumnIndex
 from cache.query.filters import Query
+from cache.storage.digest_checks import DigestChecks
 from cache.storage.snapshot import Snapshot
 from cache.storage.store import Cache
 
@@ -114,6 +115,7 @@ class SnapshotViews:
     def __init__(self, cache: Cache, personal: str) -> None:
         self._cache = cache
         self._personal = personal
+        self._checks = DigestChecks(cache.snapshots)
         self._opening = asyncio.Lock()
         self._pointer: object = None  # of the cache, when the newest view was opened
         self._newest: SnapshotView | None = None
@@ -163,7 +165,15 @@ class SnapshotViews:
             return
         if self._newest and self._newest.generation != view.generation:
             self._keep(self._newest)
+        await run_in_threadpool(self._drop_damaged)
         self._newest, self._pointer = view, pointer
+        self._checks.begin(view.snapshot)
+
+    def _drop_damaged(self) -> None:
+        """Drops older views that share a segment that was found damaged since they were opened."""
+        for generation, view in list(self._older.items()):
+            if any(not view.snapshot.holds(segment) for segment in view.snapshot.manifest.segments):
+                del self._older[generation]
 
     def _keep(self, view: SnapshotView) -> None:
         view.index.release()

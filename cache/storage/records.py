@@ -224,3 +224,21 @@ class Status(BaseModel, frozen=True):
         """
         updated_at = known(self.head.updated_at) if self.head else None
         return max(0.0, (at - updated_at).total_seconds()) if updated_at else None
+
+
+def as_published(manifest: Manifest, reason: str | None) -> Head:
+    """Returns the Head that a generation had when it was published.
+
+    Args:
+        manifest: The generation.
+        reason: Why the generation no longer counts as verified; None: its verification still counts.
+    """
+    reason = reason or manifest.reason
+    return Head(
+        generation=manifest.generation,
+        as_of=manifest.as_of,
+        verified=reason is None,
+        verified_at=manifest.verified_at,
+        checked_at=manifest.verified_at if reason else manifest.as_of,
+        reason=reason,
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
 from itertools import accumulate
@@ -27,6 +28,7 @@ from cache.storage.source import Source
 
 PARQUET, JSON, GZIP = "rows.parquet", "rows.json", "rows.deflate"
 OFFSETS, COLUMNS, CHECKSUMS = "offsets.u64", "columns.bin", "checksums.u64"
+DAMAGED = "damaged"  # in the folder of a segment: a digest differed. A new copy of the segment has no such file
 SEGMENT_FILES = (PARQUET, JSON, GZIP, OFFSETS, COLUMNS, CHECKSUMS)
 
 
@@ -195,13 +197,13 @@ class Snapshot:
         self._folder = segments
 
     def check(self) -> Self:
-        """Checks that all files exist and have the sizes that the manifest records.
+        """Checks that all files exist, have the sizes that the manifest records, and are not recorded as damaged.
 
         Returns:
             This snapshot.
 
         Raises:
-            SnapshotDamaged: A file is missing or has another size.
+            SnapshotDamaged: A file is missing, has another size, or was found damaged.
         """
         for segment, found in self.faults.items():
             raise SnapshotDamaged.of(self.generation, segment, found)
@@ -214,7 +216,7 @@ class Snapshot:
         return {id: problem for id, problem in found if problem is not None}
 
     def holds(self, segment: Segment) -> bool:
-        """Returns whether all files of a segment exist and have the recorded sizes."""
+        """Returns whether a segment is intact, as far as is known (see `fault`)."""
         return fault(self._folder, segment) is None
 
     @property
@@ -323,6 +325,8 @@ def fault(folder: Path, segment: Segment, digests: bool = False) -> str | None:
     Returns:
         The first fault, such as "has a damaged rows.json"; None if the segment is intact.
     """
+    with suppress(FileNotFoundError):
+        return (folder / segment.id / DAMAGED).read_text(errors="replace") or "is damaged"
     for name in SEGMENT_FILES:
         if name not in segment.files:  # written by an older version that had no such file
             return f"has no {name}"

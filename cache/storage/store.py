@@ -95,6 +95,18 @@ class Snapshots(Protocol):
             CacheUnwritable: The disk is full or read-only.
         """
 
+    def verify(self, segment: Segment) -> str | None:
+        """Compares the files of a segment with their digests.
+
+        A damaged segment is recorded. From then on, no reader opens it, and the next sync loads its rows again.
+
+        Returns:
+            The fault (see `snapshot.fault`); None if the segment is intact.
+
+        Raises:
+            CacheUnwritable: The segment is damaged, and this cannot be recorded.
+        """
+
     def unpublished(self, manifest: Manifest, head: Head) -> Snapshot:
         """Returns a generation that is not published yet. All its segments are in their folders."""
 

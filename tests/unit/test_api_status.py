@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cache_factory import confirm, order, publish
+from cache_factory import cache_in, confirm, order, publish
 from paths import ROOT
 from sidecar_process import Sidecar, sidecar, sync, worker
+from waiting import wait_for
 
 from cache import version
 from cache.errors import Trouble
-from cache.storage.snapshot import ChangeCounts
+from cache.storage.snapshot import JSON, ChangeCounts
 
 TROUBLE = Trouble(code="unreachable", message="phpMyAdmin did not answer.", advice="Check PHPMYADMIN_URL.")
 
@@ -94,6 +96,18 @@ def test_ready_tells_what_is_missing(api: Sidecar) -> None:
         assert code() == "too_old"
     confirm(api.cache)
     assert code() == "no_worker"
+
+
+def test_a_flipped_byte_on_disk_is_found_and_not_served(tmp_path: Path) -> None:
+    with closing(cache_in(tmp_path)) as cache:
+        publish(cache, 4)
+        path = cache.snapshots.open().paths(JSON)[0]
+        path.write_bytes(path.read_bytes().replace(b"1", b"9"))
+    with sidecar(tmp_path) as api:
+        wait_for(lambda: api.client.get("/fetch-data").json().get("code") == "snapshot_damaged")
+        publish(api.cache, 4)
+        body = api.client.get("/fetch-data").json()
+        assert (body["verified"], body["generation"], body["count"]) == (True, 2, 4)
 
 
 def test_a_verification_in_the_future_is_not_known(api: Sidecar) -> None:

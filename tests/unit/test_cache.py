@@ -28,7 +28,7 @@ from cache.errors import (
 from cache.storage.documents import SETUP
 from cache.storage.local import snapshots
 from cache.storage.records import Publication, Run, now
-from cache.storage.snapshot import JSON, PARQUET, Snapshot
+from cache.storage.snapshot import JSON, PARQUET, SEGMENT_FILES, Snapshot
 from cache.storage.store import Cache
 from cache.table_setup import Setup
 
@@ -39,6 +39,13 @@ def rows(snapshot: Snapshot, start: int = 0, stop: int | None = None) -> list[di
 
 def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def flip(path: Path) -> None:
+    """Flips a bit of a file, which keeps its size."""
+    data = bytearray(path.read_bytes())
+    data[10] ^= 1
+    path.write_bytes(data)
 
 
 def test_it_works(cache: Cache) -> None:
@@ -203,11 +210,38 @@ def test_with_nothing_intact_left_the_damage_is_named(cache: Cache) -> None:
 
 def test_a_byte_that_flipped_is_found_by_verify(cache: Cache) -> None:
     publish(cache, 4, segments=2)
-    path = cache.snapshots.open().paths(JSON)[1]
-    data = bytearray(path.read_bytes())
-    data[10] ^= 1
-    path.write_bytes(data)
+    flip(cache.snapshots.open().paths(JSON)[1])
     assert cache.snapshots.open().verify() == [cache.snapshots.open().manifest.segments[1].id]
+
+
+@pytest.mark.parametrize("name", SEGMENT_FILES)
+def test_a_flipped_byte_is_served_no_more_once_found_and_is_repaired(cache: Cache, name: str) -> None:
+    publish(cache, 2)
+    publish(cache, 4)
+    snapshot = cache.snapshots.open()
+    flip(snapshot.paths(name)[1])
+    intact, damaged = snapshot.manifest.segments
+    pointer = cache.snapshots.pointer()
+    assert cache.snapshots.verify(intact) is None
+    assert cache.snapshots.verify(damaged) == f"has a damaged {name}"
+    assert cache.snapshots.pointer() != pointer  # readers open it again
+    older = cache.snapshots.open()
+    assert (older.generation, older.head.verified) == (1, False)
+    assert list(cache.snapshots.inspect(2).faults) == [damaged.id]
+    assert not cache.snapshots.inspect(2).holds(damaged)
+    publish(cache, 4)
+    assert cache.snapshots.open().generation == 3
+    assert cache.snapshots.open().verify() == []
+
+
+def test_of_two_generations_with_the_damaged_segment_none_is_opened(cache: Cache) -> None:
+    publish(cache, 4)
+    publish(cache, [order(0), order(1), order(2), order(9)])
+    snapshot = cache.snapshots.open()
+    flip(snapshot.paths(JSON)[0])  # both hold it
+    cache.snapshots.verify(snapshot.manifest.segments[0])
+    with pytest.raises(SnapshotDamaged, match=r"rows\.json"):
+        cache.snapshots.open()
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"generation": 2}', b"\xff\0"])

@@ -166,6 +166,14 @@ def test_doctor_says_what_a_generation_lacks(cache: Cache, here: Path, monkeypat
     assert "next sync" in finding(here, monkeypatch).advice
 
 
+def test_doctor_finds_a_flipped_byte(cache: Cache, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(cache, 2)
+    path = cache.snapshots.open().paths("rows.json")[0]
+    path.write_bytes(path.read_bytes().replace(b"1", b"9"))
+    assert not finding(here, monkeypatch).fine
+    assert "has a damaged rows.json" in finding(here, monkeypatch).what
+
+
 def test_doctor_says_that_a_newer_version_wrote_the_cache(
     cache: Cache, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

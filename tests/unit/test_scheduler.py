@@ -12,6 +12,7 @@ from cache.errors import Trouble
 from cache.settings import Settings
 from cache.storage.local import runs as local_runs
 from cache.storage.records import SILENT_AFTER, Run, Worker, now
+from cache.storage.snapshot import JSON
 from cache.storage.store import Cache
 from scraper.scheduler import FIRST_RETRY, Scheduler
 
@@ -127,6 +128,15 @@ def test_only_the_leader_starts_a_sync(cache: Cache, scheduler: Scheduler) -> No
     scheduler._poll()
     scheduler._start_if_due()
     assert scheduler._child is None
+
+
+def test_the_leader_finds_a_flipped_byte(cache: Cache, scheduler: Scheduler) -> None:
+    publish(cache, 3)
+    path = cache.snapshots.open().paths(JSON)[0]
+    path.write_bytes(path.read_bytes().replace(b"1", b"9"))
+    scheduler._heartbeat()
+    scheduler._verify()
+    wait_for(lambda: not cache.snapshots.inspect(1).holds(cache.snapshots.inspect(1).manifest.segments[0]))
 
 
 def test_a_step_that_fails_does_not_end_the_scheduler(

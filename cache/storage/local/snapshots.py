@@ -23,8 +23,8 @@ from cache.storage.change_log import About, ChangedRows, ChangeList, fingerprint
 from cache.storage.file_format import decode, encode
 from cache.storage.local.atomic_files import disk_errors, sync_file, sync_folder, write_whole
 from cache.storage.local.journal import Journal
-from cache.storage.records import Publication, now
-from cache.storage.snapshot import Draft, Head, Manifest, Segment, Snapshot, fault
+from cache.storage.records import Publication, as_published, now
+from cache.storage.snapshot import DAMAGED, Draft, Head, Manifest, Segment, Snapshot, fault
 from cache.storage.store import Snapshots
 
 KEPT_GENERATIONS = 5
@@ -70,7 +70,7 @@ class LocalSnapshots(Snapshots):
         except CacheFormat as error:
             reason = error.message
         manifest = next(self._manifests(), None)  # the newest readable one replaces the pointer
-        return _as_published(manifest, reason) if manifest else None
+        return as_published(manifest, reason) if manifest else None
 
     @override
     def next_number(self) -> int:
@@ -125,7 +125,7 @@ class LocalSnapshots(Snapshots):
             raise UnknownGeneration.of(generation) from error
         head = self.head()
         if head is None or head.generation != generation:
-            head = _as_published(manifest, reason)
+            head = as_published(manifest, reason)
         return Snapshot(manifest, head, self._segments)
 
     @override
@@ -214,6 +214,22 @@ class LocalSnapshots(Snapshots):
                 sync_file(file)
             sync_folder(folder)
             folder.rename(target)
+
+    @override
+    def verify(self, segment: Segment) -> str | None:
+        if found := fault(self._segments, segment):
+            return found
+        try:
+            found = fault(self._segments, segment, digests=True)
+        except FileNotFoundError:  # the generation was removed meanwhile
+            return None
+        if found:
+            with disk_errors(), self._publishing:
+                write_whole(self._segments / segment.id / DAMAGED, found.encode())
+                with suppress(FileNotFoundError):
+                    write_whole(self._current, self._current.read_bytes())  # readers open the newest generation again
+            self._journal.bump()
+        return found
 
     @override
     def unpublished(self, manifest: Manifest, head: Head) -> Snapshot:
@@ -309,21 +325,3 @@ class LocalSnapshots(Snapshots):
 def _numbered(folder: Path, suffix: str) -> list[Path]:
     """Returns the files that are named by the number of a generation. Other files in the folder are not ours."""
     return [path for path in folder.glob(f"*.{suffix}") if _NUMBER.fullmatch(path.stem) and path.is_file()]
-
-
-def _as_published(manifest: Manifest, reason: str | None) -> Head:
-    """Returns the Head that a generation had when it was published.
-
-    Args:
-        manifest: The generation.
-        reason: Why the generation no longer counts as verified; None: its verification still counts.
-    """
-    reason = reason or manifest.reason
-    return Head(
-        generation=manifest.generation,
-        as_of=manifest.as_of,
-        verified=reason is None,
-        verified_at=manifest.verified_at,
-        checked_at=manifest.verified_at if reason else manifest.as_of,
-        reason=reason,
-    )
