@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from typing import cast
 
 import uvicorn
@@ -14,6 +15,7 @@ from api.routes.cache_watcher import CacheWatcher
 from cache.errors import SettingsInvalid
 
 ACCEPTS_PER_TURN = 16  # new connections in one turn of the event loop
+SWITCH_SECONDS = 0.001  # so long a thread that computes keeps the event loop waiting
 GRACE_SECONDS = 1  # for downloads at shutdown; streams are ended at once
 
 
@@ -56,6 +58,7 @@ class Server(uvicorn.Server):
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         super().__init__(config)
+        sys.setswitchinterval(SWITCH_SECONDS)
         self._watcher = watcher
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

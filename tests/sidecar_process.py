@@ -98,9 +98,11 @@ def served_here(folder: Path, rows: int, **constants: Any) -> Iterator[tuple[str
             thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
             thread.start()
             host, port = listening.getsockname()
-            yield f"http://{host}:{port}", cache
-            server.should_exit = True
-            thread.join()
+            try:
+                yield f"http://{host}:{port}", cache
+            finally:
+                server.should_exit = True
+                thread.join()
 
 
 @contextmanager

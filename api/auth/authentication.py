@@ -24,6 +24,7 @@ from starlette.types import Scope as Connection
 from api.auth.rate_limits import RateLimits
 from api.contract.error_responses import refusal, unauthorized
 from api.contract.errors import Forbidden, SignatureExpired, SignatureInvalid
+from api.contract.queries.request_limits import MAX_PARAMETERS
 from cache.access.api_keys import ApiKey, ApiKeys, Scope, digest
 from cache.access.client_ip import Proxies, counted_as
 from cache.access.signed_urls import (
@@ -187,6 +188,8 @@ class Authenticator:
 
     def _verify_signature(self, path: str, query: bytes) -> Admission | Response:
         """Admits a request with a signed URL. It has at most the scope `read`, and only if its signer has it."""
+        if query.count(b"&") >= MAX_PARAMETERS:
+            return refusal(SignatureInvalid())
         try:
             signed = verify_url(self._secret, path, query.decode("latin-1"), self._digest_of)
         except InvalidSignature:

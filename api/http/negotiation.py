@@ -8,6 +8,7 @@ from isal import isal_zlib
 
 from api.http.prepared_response import Chunk
 
+MAX_ITEMS = 100  # of a header that is a list; further ones are ignored
 MIN_GZIP, MAX_GZIP = 1_000, 4 << 20  # bytes of a body that is compressed in one go
 
 
@@ -16,7 +17,7 @@ def etag_matches(if_none_match: bytes, etag: bytes) -> bool:
     if if_none_match == etag:
         return True
     return if_none_match.strip() == b"*" or etag in {
-        tag.strip().removeprefix(b"W/") for tag in if_none_match.split(b",")
+        tag.strip().removeprefix(b"W/") for tag in if_none_match.split(b",", MAX_ITEMS)
     }
 
 
@@ -24,7 +25,7 @@ def etag_matches(if_none_match: bytes, etag: bytes) -> bool:
 def accepts_gzip(accept_encoding: bytes) -> bool:
     """Whether `Accept-Encoding` names gzip, or `*`, and not with q=0."""
     weights: dict[bytes, float] = {}
-    for item in accept_encoding.lower().split(b","):
+    for item in accept_encoding.lower().split(b",", MAX_ITEMS):
         name, _, parameter = item.partition(b";")
         try:
             weight = float(parameter.strip().removeprefix(b"q=")) if parameter else 1.0

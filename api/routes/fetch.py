@@ -71,7 +71,10 @@ class FetchEndpoint:
         if view and (response := view.polls.get(poll)):
             return response
         parameters = scope[PARAMETERS] = parse_fetch_query(admission.query)
-        if parameters.refresh or parameters.stream or parameters.wait:
+        any_tag = (
+            headers.get(b"if-none-match", b"").strip() == b"*"
+        )  # a list of values may be checked, which takes long
+        if parameters.refresh or parameters.stream or parameters.wait or any_tag:
             return None
         if parameters.after:
             view = self._views.open_view(parameters.after.generation)
@@ -97,7 +100,10 @@ class FetchEndpoint:
         if planned := request.scope.get(PLAN):
             return await self._executor.respond(request, planned)
         admission = admission_of(request)
-        parameters = request.scope.get(PARAMETERS) or parse_fetch_query(admission.query)
+        # Up to MAX_HEAD bytes are parsed, and checked against the columns, in a thread.
+        parameters: FetchQuery | None = request.scope.get(PARAMETERS)
+        if parameters is None:
+            parameters = await run_in_threadpool(parse_fetch_query, admission.query)
         if parameters.refresh or parameters.wait:
             admission.access.require("refresh")
         refresh = None
@@ -109,7 +115,8 @@ class FetchEndpoint:
         masked, info = admission.access.masked, refresh.info if refresh else None
         if parameters.stream:
             return await self._events(request, view, parameters, refresh)
-        plan = plan_request(view, parameters, dict(request.scope["headers"]), masked, info)
+        headers = dict(request.scope["headers"])
+        plan = await run_in_threadpool(plan_request, view, parameters, headers, masked, info)
         if isinstance(plan, PreparedResponse):
             return plan
         return prepare(plan) or await self._executor.respond(request, plan)

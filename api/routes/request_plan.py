@@ -19,7 +19,8 @@ from api.http.prepared_response import PreparedResponse
 from api.routes.snapshot_view import SnapshotView
 from cache.access.masking import refuse_masked
 from cache.export.row_format import RowFormat
-from cache.query.filters import Query
+from cache.query.budget import Budget
+from cache.query.filters import Query, find_column
 
 MAX_FACET_VALUES = 100
 _CONTENT_TYPES = {name: (b"content-type", media_type.encode()) for name, media_type in MEDIA_TYPES.items()}
@@ -97,18 +98,26 @@ class RequestPlan:
         """The response headers that depend on the request."""
         return [(b"etag", self.etag), _CONTENT_TYPES[self.row_format.format]]
 
-    def index_has_facets(self) -> bool:
-        """Whether the index of the view can count the facets.
+    def facets(self, budget: Budget) -> Facets:
+        """The facets, counted by the index of the view.
 
         Raises:
             BadFilter: A facet is not a column.
+            LookupError: The index does not have them, or the budget is spent.
         """
-        return all(self.view.index.supports_facet(self.query, column) for column in self.parameters.facet)
-
-    def facets(self) -> Facets:
-        """The facets, counted by the index of the view."""
         index = self.view.index
-        return {column: index.facet(self.query, column, MAX_FACET_VALUES) for column in self.parameters.facet}
+        return {column: index.facet(self.query, column, MAX_FACET_VALUES, budget) for column in self.parameters.facet}
+
+    def check(self) -> None:
+        """Checks the names and values that the response depends on.
+
+        Raises:
+            BadFilter: A filter, sort, facet or list of columns does not fit the columns.
+        """
+        self.row_format.select(self.view.columns)
+        self.view.index.supports(self.query)
+        for column in self.parameters.facet:
+            find_column(column, self.view.columns)
 
 
 def plan_request(
@@ -151,9 +160,7 @@ def plan_request(
     limit = 0 if parameters.metadata_only else parameters.limit
     plan = RequestPlan(view, parameters, query, row_format, gzip, etag, first, limit, info)
     if any_tag:  # no tag proves that the request is valid, so it is checked first
-        row_format.select(view.columns)
-        view.index.supports(query)
-        plan.index_has_facets()
+        plan.check()
         return _not_modified(view, etag)
     return plan
 

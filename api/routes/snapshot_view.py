@@ -40,6 +40,7 @@ class SnapshotView:
         headers: The headers of a prepared response.
         freshness: The same without Last-Modified.
         freshness_json: The keys of Freshness, as part of a JSON body.
+        mean_row_bytes: The mean size of a row as JSON, in bytes.
         polls: The 304 responses that were sent, by what was requested (see FetchEndpoint.try_prepared).
     """
 
@@ -49,6 +50,7 @@ class SnapshotView:
         self.index = ColumnIndex(snapshot)
         self._map_files()
         self.generation, self.rows, self.columns = snapshot.generation, snapshot.rows, snapshot.columns
+        self.mean_row_bytes = 1 + snapshot.json_size // max(1, snapshot.rows)
         self.names = frozenset(column.name for column in snapshot.columns)
         self.polls: dict[object, PreparedResponse] = {}
         self.personal = personal_columns(personal, snapshot.columns)

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
+from functools import partial
 
+import anyio.to_thread
 import numpy as np
 import numpy.typing as npt
+from anyio import CapacityLimiter
 from isal import isal_zlib
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from api.contract.queries.fetch_query import ALL_ROWS, PUBLISHED_FORMAT
-from api.http.prepared_response import Chunk, slices
+from api.http.prepared_response import SLICE, Chunk, slices
 from api.http.range_files import RangeFiles, RangeResponse
 from api.routes.request_plan import MAX_FACET_VALUES, Facets, RequestPlan
 from api.routes.snapshot_view import BODY_END, SnapshotView
 from cache.export.pool import ScanPool
+from cache.query.budget import THREAD_SECONDS, Budget
 
-GATHERED_ROWS = 1_000  # rows of a query that are put together at once
+GATHERED_ROWS = 1_000  # rows of a query that are put together at once, at most
+QUERY_THREADS = 2  # that answer from the index: each takes turns with the event loop
 _FILE_FORMATS = ("xlsx", "parquet")  # their readers ask for the size or for byte ranges
 
 RowNumbers = npt.NDArray[np.int64]
@@ -35,6 +39,7 @@ class StreamedExecutor:
     def __init__(self, pool: ScanPool) -> None:
         self._pool = pool
         self._files = RangeFiles()
+        self._threads = CapacityLimiter(QUERY_THREADS)
 
     def close(self) -> None:
         """Deletes the files."""
@@ -99,20 +104,21 @@ class StreamedExecutor:
 
     async def _find(self, plan: RequestPlan, first: int, limit: int | None) -> tuple[RowNumbers, int]:
         view, query = plan.view, plan.query
-        if view.index.supports(query):
-            return await run_in_threadpool(view.index.find, query, first, limit)
-        return await self._pool.find(view.generation, query, first, limit)
+        find = partial(view.index.find, query, first, limit, Budget(THREAD_SECONDS))
+        try:
+            return await anyio.to_thread.run_sync(find, limiter=self._threads)
+        except LookupError:  # the index does not have it, or the budget is spent
+            return await self._pool.find(view.generation, query, first, limit)
 
     async def _total(self, plan: RequestPlan) -> int:
         return plan.view.rows if plan.query is ALL_ROWS else (await self._find(plan, 0, 0))[1]
 
     async def _facets(self, plan: RequestPlan) -> Facets:
-        if plan.index_has_facets():
-            return await run_in_threadpool(plan.facets)
-        return {
-            column: await self._pool.facet(plan.view.generation, plan.query, column, MAX_FACET_VALUES)
-            for column in plan.parameters.facet
-        }
+        try:
+            return await anyio.to_thread.run_sync(plan.facets, Budget(THREAD_SECONDS), limiter=self._threads)
+        except LookupError:
+            columns = plan.parameters.facet
+            return await self._pool.facets(plan.view.generation, plan.query, columns, MAX_FACET_VALUES)
 
 
 def stream_response(
@@ -135,9 +141,10 @@ async def _iterate(chunks: Iterable[Chunk]) -> AsyncIterator[Chunk]:
 
 
 async def _gather(view: SnapshotView, rows: RowNumbers) -> AsyncIterator[Chunk]:
-    for start in range(0, len(rows), GATHERED_ROWS):
+    step = min(GATHERED_ROWS, SLICE // view.mean_row_bytes + 1)
+    for start in range(0, len(rows), step):
         comma = b"," if start else b""
-        yield comma + view.snapshot.gather(rows[start : start + GATHERED_ROWS])
+        yield comma + view.snapshot.gather(rows[start : start + step])
 
 
 async def _enclose(head: bytes, chunks: AsyncIterator[Chunk], end: bytes) -> AsyncIterator[Chunk]:

@@ -43,22 +43,22 @@ class ScanRequest(BaseModel, frozen=True):
     """A request to a worker.
 
     Attributes:
-        what: `find` row numbers, count the values of a `facet`, or render `rows`.
+        what: `find` row numbers, count the values of `facets`, or render `rows`.
         generation: The generation to answer from.
         query: Which rows, in which order.
         offset: Rows (values of a facet) to leave out at the beginning.
         limit: Rows (values of a facet) at most; None: all.
-        column: The column of the facet.
+        columns: The columns of the facets.
         row_format: How to render rows.
         selection: Orders whose rows are rendered, instead of those of the query.
     """
 
-    what: Literal["find", "facet", "rows"]
+    what: Literal["find", "facets", "rows"]
     generation: int
     query: Query
     offset: int = 0
     limit: int | None = None
-    column: str = ""
+    columns: tuple[str, ...] = ()
     row_format: RowFormat = RowFormat()
     selection: OrderSelection | None = None
 
@@ -100,7 +100,7 @@ class ScanExecutor:
             send: Called with pieces of the answer, in order.
 
         Returns:
-            A summary, as JSON types: `total` of `find`, `values` of `facet`.
+            A summary, as JSON types: `total` of `find`, `facets`: the values of each column.
 
         Raises:
             OrdersError: The query does not fit the table, the generation is gone, or DuckDB refuses.
@@ -109,8 +109,8 @@ class ScanExecutor:
         try:
             if request.what == "find":
                 return self._find(snapshot, request, send)
-            if request.what == "facet":
-                return self._facet(snapshot, request)
+            if request.what == "facets":
+                return {"facets": {name: self._facet(snapshot, request, name) for name in request.columns}}
             return self._render(snapshot, request, send)
         except BrokenPipeError:
             raise
@@ -131,8 +131,8 @@ class ScanExecutor:
         send(numbers[request.page].astype("<i8").tobytes())
         return {"total": len(numbers)}
 
-    def _facet(self, snapshot: Snapshot, request: ScanRequest) -> dict[str, Any]:
-        column = find_column(request.column, snapshot.columns)
+    def _facet(self, snapshot: Snapshot, request: ScanRequest, name: str) -> list[tuple[Any, int]]:
+        column = find_column(name, snapshot.columns)
         clause, parameters = where(request.query.conditions, snapshot.columns)
         limit = "" if request.limit is None else f"LIMIT {request.limit}"
         sql = f"""SELECT {value_sql(column)}, count(*) FROM {self._source(snapshot)} WHERE {clause} GROUP BY 1
@@ -140,7 +140,7 @@ class ScanExecutor:
         counts = self._database.sql(sql, params=parameters).to_arrow_table()
         texts = json_texts(column, one_chunk(counts.column(0))).quoted()
         values = [None if text is None else json.loads(text) for text in texts.to_pylist()]
-        return {"values": list(zip(values, counts.column(1).to_pylist(), strict=True))}
+        return list(zip(values, counts.column(1).to_pylist(), strict=True))
 
     def _render(self, snapshot: Snapshot, request: ScanRequest, send: Send) -> dict[str, Any]:
         row_format = request.row_format

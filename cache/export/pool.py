@@ -6,7 +6,7 @@ One worker is for queries, at most two are for exports, since a client may read 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import asdict
 from pathlib import Path
@@ -20,7 +20,7 @@ from cache.export.row_format import RowFormat
 from cache.query.engine import Matches
 from cache.query.filters import Query
 
-QUERY_SECONDS = 10  # for an answer to `find` or `facet`
+QUERY_SECONDS = 10  # for an answer to `find` or `facets`
 STALL_SECONDS = 300  # for the next piece of an export: a sort on disk comes before the first one
 QUERY_WORKERS, EXPORT_WORKERS = 1, 2
 
@@ -62,23 +62,25 @@ class ScanPool:
         data, summary = await self._query("find", generation, query, offset=offset, limit=limit)
         return Matches(np.frombuffer(data, "<i8"), summary["total"])
 
-    async def facet(self, generation: int, query: Query, column: str, limit: int) -> list[tuple[Any, int]]:
-        """Counts the values of a column among the rows that match.
+    async def facets(
+        self, generation: int, query: Query, columns: Sequence[str], limit: int
+    ) -> dict[str, list[tuple[Any, int]]]:
+        """Counts the values of columns among the rows that match.
 
         Args:
             generation: The generation to answer from.
             query: Which rows.
-            column: Name of the column.
-            limit: Values at most.
+            columns: Names of the columns.
+            limit: Values of each column at most.
 
         Returns:
-            Values with their counts, as `ColumnIndex.facet` returns them.
+            For each column values with their counts, as `ColumnIndex.facet` returns them.
 
         Raises:
             OrdersError: As in `find`.
         """
-        _, summary = await self._query("facet", generation, query, column=column, limit=limit)
-        return [(value, count) for value, count in summary["values"]]
+        _, summary = await self._query("facets", generation, query, columns=columns, limit=limit)
+        return {name: [(value, count) for value, count in values] for name, values in summary["facets"].items()}
 
     async def stream(
         self,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from cache.query.budget import MERGED_ROW_NS
 from cache.storage.column_arrays import Block, Numbers, Texts, Values
 
 MAX_ROWS = 200_000  # the blocks of a table are merged if it has at most this many rows
@@ -32,6 +33,10 @@ class MergedBlocks:
         self.rows = sum(block.rows for block in blocks)
         self._blocks = blocks
         self._columns: dict[str, Values | None] = {}
+
+    def cost(self, names: Iterable[str]) -> float:
+        """Returns what it costs to merge the columns that are not merged yet, in nanoseconds."""
+        return self.rows * MERGED_ROW_NS * len(set(names).difference(self._columns))
 
     def has_columns(self, names: Iterable[str]) -> bool:
         """Returns whether all these columns can be merged."""

@@ -23,6 +23,7 @@ CodeRange = tuple[int, int]  # first code, and the code after the last one
 KeyInterval = tuple[Key | None, Key | None]  # lower bound (included), upper bound (excluded); None: no bound
 JsonScalar = str | int | float | bool | None
 
+_LONG_PREFIX = 16  # few texts share a longer one
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNSIGNED_OFFSET = 1 << 63
 _EXACT = Context(prec=100)  # more digits than any value has
@@ -40,6 +41,11 @@ class Intervals(NamedTuple):
 
     intervals: tuple[KeyInterval, ...]
     nulls: bool = False
+
+    @property
+    def lookups(self) -> int:
+        """The number of values that are looked up in the dictionary of a block."""
+        return 2 * len(self.intervals)
 
     def code_ranges(self, column: Values) -> list[CodeRange]:
         """Translates the intervals of keys into ranges of codes of one block.
@@ -69,6 +75,11 @@ class PrefixMatch(NamedTuple):
 
     prefix: str
 
+    @property
+    def lookups(self) -> int:
+        """The number of values that are looked up in the dictionary of a block, about."""
+        return 4 * min(len(self.prefix), _LONG_PREFIX)
+
     def code_ranges(self, column: Values) -> list[CodeRange]:
         """Finds the codes of the texts with this prefix in one block.
 
@@ -84,6 +95,8 @@ class PrefixMatch(NamedTuple):
         assert isinstance(column, Texts)
         ranges = {b"": (0, column.top)}  # prefix in UTF-8 -> codes of the texts with this prefix
         for letter in self.prefix:
+            if not ranges:
+                break
             ranges = {
                 longer: (start, stop)
                 for head, (low, high) in ranges.items()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cache.query.budget import LOOKED_UP_ROW_NS, Budget
 from cache.query.filters import Sort
 from cache.query.merged_blocks import MergedBlocks
 from cache.storage.column_arrays import Block, Key, Numbers, Texts, Values
@@ -70,7 +71,7 @@ class SortedTable:
         self._ranks = np.empty(len(self._rows), np.uint32)
         self._ranks[self._rows] = np.arange(len(self._rows))
 
-    def page(self, mask: RowMask, total: int, offset: int, stop: int) -> RowNumbers:
+    def page(self, mask: RowMask, total: int, offset: int, stop: int, budget: Budget) -> RowNumbers:
         """Returns a page of the matching rows.
 
         Args:
@@ -78,11 +79,16 @@ class SortedTable:
             total: Number of matching rows; greater than `offset`.
             offset: Position of the first row of the page.
             stop: Position of the row after the page; at most `total`.
+            budget: What the request may still cost.
+
+        Raises:
+            BudgetSpent: It costs more.
         """
         if mask is None:
             return self._rows[offset:stop]
         size = len(self._rows)
         tested = min(2 * stop * size // total, size)  # twice as many as needed if matching rows are spread evenly
+        budget.spend(min(tested, SORT_COST * total) * LOOKED_UP_ROW_NS)
         if tested > SORT_COST * total:
             ranks = self._ranks[mask.nonzero()[0]]
             ranks.sort()

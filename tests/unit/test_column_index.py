@@ -16,6 +16,7 @@ from cache_factory import cache_in, publish
 
 from cache.errors import BadFilter
 from cache.query import engine
+from cache.query.budget import Budget, BudgetSpent
 from cache.query.engine import ColumnIndex
 from cache.query.filters import Condition, Query, Sort
 from cache.query.operators import Op
@@ -168,7 +169,6 @@ def test_counts_of_values_are_those_of_python(index: ColumnIndex, values: Values
         for name in (*NAMES, "listed"):
             counts = Counter(values[name][row] for row in expected(values, query))
             ordered = sorted(counts.items(), key=lambda item: (-item[1], comparable(item[0])))
-            assert index.supports_facet(query, name)
             assert index.facet(query, name, 1000) == ordered
             assert index.facet(query, name, 2) == ordered[:2]
 
@@ -178,12 +178,12 @@ def test_queries_on_columns_without_arrays_need_a_scan(index: ColumnIndex) -> No
     inside = Query((Condition("small", "eq", "1"), Condition("text", "contains", "ai")))
     for query in (by_nested, inside):
         assert not index.supports(query)
-        assert not index.supports_facet(query, "small")
         with pytest.raises(LookupError, match="needs a scan"):
             index.find(query)
         with pytest.raises(LookupError, match="needs a scan"):
             index.facet(query, "small", 1)
-    assert not index.supports_facet(Query(), "nested")
+    with pytest.raises(LookupError, match="needs a scan"):
+        index.facet(Query(), "nested", 1)
 
 
 @pytest.mark.parametrize(
@@ -196,24 +196,25 @@ def test_queries_on_columns_without_arrays_need_a_scan(index: ColumnIndex) -> No
     ],
 )
 def test_queries_that_do_not_fit_the_table_are_refused(index: ColumnIndex, query: Query, message: str) -> None:
-    for ask in (index.supports, index.find, partial(index.supports_facet, column="id")):
+    for ask in (index.supports, index.find, partial(index.facet, column="id", limit=1)):
         with pytest.raises(BadFilter, match=message):
             ask(query)
     with pytest.raises(BadFilter, match="There is no column 'nope'"):
-        index.supports_facet(Query(), "nope")
+        index.facet(Query(), "nope", 1)
 
 
-def test_facets_of_many_different_values_need_a_scan(snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
-    index = ColumnIndex(snapshot)
+def test_facets_of_many_different_values_need_a_scan(snapshot: Snapshot) -> None:
+    index = ColumnIndex(snapshot, max_merged_rows=0)
     few = sum(min(40, 1 + len({*range(-2, 8)})) for _ in range(6))  # codes of a block: -2 to 7, and NULL
-    monkeypatch.setattr(engine, "MAX_FACET_CODES", few)
-    assert index.supports_facet(Query(), "small")
-    monkeypatch.setattr(engine, "MAX_FACET_CODES", few - 1)
-    assert not index.supports_facet(Query(), "small")
-    monkeypatch.setattr(engine, "MAX_FACET_CODES", ROWS)
-    assert index.supports_facet(Query(), "unique")  # not more than there are rows
-    monkeypatch.setattr(engine, "MAX_FACET_CODES", ROWS - 1)
-    assert not index.supports_facet(Query(), "unique")
+    for name, groups in (("small", few), ("unique", ROWS)):  # not more than there are rows
+        index.facet(Query(), name, 1, Budget(1, groups))
+        with pytest.raises(BudgetSpent):
+            index.facet(Query(), name, 1, Budget(1, groups - 1))
+    budget = Budget(1, ROWS + few)  # one for all facets of a request
+    index.facet(Query(), "small", 1, budget)
+    index.facet(Query(), "unique", 1, budget)
+    with pytest.raises(BudgetSpent):
+        index.facet(Query(), "small", 1, budget)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 from column_blocks import make_blocks
 
 from cache.query import sorting
+from cache.query.budget import UNLIMITED
 from cache.query.filters import Sort
 from cache.query.merged_blocks import MergedBlocks
 from cache.query.sorting import BlockRows, SortedTable, rows_in_key_order, sort_all, top_rows
@@ -115,7 +116,7 @@ def test_the_first_rows_are_those_of_the_whole_sort(seed: int) -> None:
 def test_a_page_of_a_sorted_table_is_that_of_the_whole_sort(seed: int) -> None:
     for rows, sort, offset, stop in cases(Random(seed), MERGEABLE):
         mask = None if all(rows.matching) else np.array(rows.matching)
-        page = SortedTable(MergedBlocks(rows.blocks), sort).page(mask, sum(rows.matching), offset, stop)
+        page = SortedTable(MergedBlocks(rows.blocks), sort).page(mask, sum(rows.matching), offset, stop, UNLIMITED)
         assert page.tolist() == rows.rows(sort)[offset:stop]
 
 

@@ -10,6 +10,7 @@ from api.contract.errors import ParameterInvalid
 from api.contract.queries.page_token import PageToken
 from api.contract.queries.parameters import (
     Parameter,
+    check_names,
     choice,
     flag,
     names,
@@ -20,6 +21,7 @@ from api.contract.queries.parameters import (
     unknown_parameter,
     whole_number,
 )
+from api.contract.queries.request_limits import MAX_COLUMNS
 from cache.export.row_format import FileFormat, RowFormat
 from cache.query.filters import Condition, Query, Sort
 from cache.query.operators import OPERATORS
@@ -52,7 +54,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     names("fields", "Only these columns, in this order.", "id,name,total_price"),
     repeated(
         "facet",
-        "the name of a column, and may be given several times",
+        f"the name of a column, and may be given {MAX_COLUMNS} times, each column once",
         "Counts the values of a column, under `facets`: the 100 most frequent.",
         "financial_status",
     ),
@@ -90,6 +92,7 @@ _MEDIA_TYPES: Mapping[str, FileFormat] = {
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
     "application/vnd.apache.parquet": "parquet",
 }
+_MAX_ACCEPT = 2_000  # bytes of the header that are read
 MEDIA_TYPES: Mapping[FileFormat, str] = {form: media_type for media_type, form in _MEDIA_TYPES.items()}
 
 
@@ -163,6 +166,8 @@ def parse_fetch_query(query: bytes) -> FetchQuery:
         ParameterInvalid: It names the parameter and what is accepted.
     """
     values, filters = parse(split_query(query), KNOWN)
+    if "sort" in values:
+        check_names(KNOWN["sort"], [name.removeprefix("-") for name in values["sort"]])
     if "after" in values or "wait" in values:
         for one, other, advice in _CONTRADICTIONS:
             if values.get(one) and other in values and values[other] is not False:
@@ -220,7 +225,7 @@ def _without_ignored(query: bytes) -> bytes:
 def accepted_format(header: bytes) -> FileFormat:
     """The format that a header `Accept` prefers. JSON if that is as good as another, or if no format matches."""
     best: tuple[float, FileFormat] = (0.0, "json")
-    for item in header.decode("latin-1").lower().split(","):
+    for item in header[:_MAX_ACCEPT].decode("latin-1").lower().split(","):
         media_type, *parameters = (part.strip() for part in item.split(";"))
         name = "json" if media_type in ("*/*", "application/*") else _MEDIA_TYPES.get(media_type)
         weights = [part.removeprefix("q=") for part in parameters if part.startswith("q=")]

@@ -249,16 +249,10 @@ def _figures_query(
 
 def _check_names(parameter: Parameter, names: Sequence[str]) -> None:
     known: Sequence[str] = parameter.schema["items"]["enum"]
-    for i, name in enumerate(names):
+    for name in names:
         if name not in known:
             message = f"Parameter '{parameter.name}' does not know '{name[:50]}'."
             raise ParameterInvalid(message, f"{_nearest(name, known)}It takes {', '.join(known)}.")
-        if name in names[:i]:
-            raise ParameterInvalid(f"Parameter '{parameter.name}' names '{name}' twice.", "Name each once.")
-    if len(names) > parameter.schema["maxItems"]:
-        raise ParameterInvalid(
-            f"Parameter '{parameter.name}' has {len(names)} names.", f"It takes {parameter.schema['maxItems']} at most."
-        )
 
 
 def _days(values: Mapping[str, Any], parameter: str, first: Parameter, last: Parameter) -> tuple[date, date] | None:
@@ -288,5 +282,5 @@ def _condition(name: str, value: str, path: str, parameters: Collection[str]) ->
 
 
 def _nearest(name: str, known: Collection[str]) -> str:
-    nearest = get_close_matches(name, known, 1)
+    nearest = get_close_matches(name[:50], known, 1)
     return f"Did you mean '{nearest[0]}'? " if nearest else ""

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from api.contract.errors import ParameterInvalid
+from api.contract.queries.request_limits import MAX_COLUMNS, MAX_PARAMETERS
 
 Pairs = list[tuple[str, str]]
 
@@ -89,12 +90,14 @@ def _text(text: str) -> str:
     return text
 
 
-_NAMES = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+_NAMES = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MAX_COLUMNS, "uniqueItems": True}
 
 
 def names(name: str, description: str, example: str) -> Parameter:
     """A parameter that is a list of columns."""
-    takes = "names of columns, separated by commas; a name with a comma in double quotes"
+    takes = (
+        f"names of columns, separated by commas, each once, at most {MAX_COLUMNS}; a name with a comma in double quotes"
+    )
     return Parameter(name, split_list, takes, _NAMES, description, example, ())
 
 
@@ -114,6 +117,8 @@ def split_list(text: str) -> tuple[str, ...]:
     Raises:
         ValueError: A quote is not closed.
     """
+    if '"' not in text:
+        return tuple(text.split(","))
     items: list[str] = []
     at = 0
     while True:
@@ -132,8 +137,10 @@ def split_query(query: bytes) -> Pairs:
     """Splits a query string into names and values, in order.
 
     Raises:
-        ParameterInvalid: They are not UTF-8.
+        ParameterInvalid: They are not UTF-8, or too many.
     """
+    if query.count(b"&") >= MAX_PARAMETERS:
+        raise ParameterInvalid(f"There are more than {MAX_PARAMETERS} parameters.", "Send several requests.")
     try:
         parts = [part.partition("=") for part in query.decode().split("&") if part]
         if b"%" in query or b"+" in query:
@@ -174,7 +181,23 @@ def parse(pairs: Pairs, known: Mapping[str, Parameter]) -> tuple[dict[str, Any],
         except ValueError:
             raise does_not_parse(parameter) from None
         values[name] = (*values.get(name, ()), value) if parameter.repeats else value
+        if "uniqueItems" in parameter.schema:
+            check_names(parameter, values[name])
     return values, others
+
+
+def check_names(parameter: Parameter, names: Sequence[str]) -> None:
+    """Checks that a list has no name twice, and not too many.
+
+    Raises:
+        ParameterInvalid: It has.
+    """
+    most = parameter.schema["maxItems"]
+    if len(names) > most:
+        raise ParameterInvalid(f"Parameter '{parameter.name}' has {len(names)} names.", f"It takes {most} at most.")
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            raise ParameterInvalid(f"Parameter '{parameter.name}' names '{name[:50]}' twice.", "Name each once.")
 
 
 def does_not_parse(parameter: Parameter) -> ParameterInvalid:

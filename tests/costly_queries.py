@@ -1,0 +1,122 @@
+"""Queries that cost as much as an address of 32 KB can ask for, and how long they keep other requests waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+from hypothesis import strategies as st
+from sidecar_process import KEY
+
+from api.contract.queries.request_limits import MAX_HEAD
+
+MAX_QUERY = MAX_HEAD - 2_000  # the rest is for headers
+NAMES = ("id", "name", "email", "created_at", "financial_status", "total_price", "customer_name", "note", "test")
+OPERATORS = ("eq", "ne", "gt", "lte", "in", "contains", "startswith", "isnull")
+VALUES = ("1500", "true", "2025-12-29", "598.94", "a", "iiikkk", "#1", '"",', "%41")
+
+Pairs = tuple[tuple[str, str], ...]
+
+_columns = st.lists(st.sampled_from(NAMES), min_size=1, max_size=25)
+_lists = st.tuples(st.sampled_from(("sort", "fields", "facet", "_")), _columns.map(",".join))
+_filters = st.tuples(
+    st.builds("{}__{}".format, st.sampled_from(NAMES), st.sampled_from(OPERATORS)),
+    st.builds(lambda value, times: ",".join([value] * times), st.sampled_from(VALUES), st.sampled_from((1, 40, 5_000))),
+)
+_facets = st.tuples(st.just("facet"), st.sampled_from(NAMES))
+_pages = st.tuples(st.sampled_from(("limit", "offset")), st.sampled_from(("0", "100", "5000", "90000")))
+_pairs = st.tuples(
+    st.lists(st.one_of(_lists, _filters, _facets, _pages), min_size=1, max_size=8), st.sampled_from((1, 1, 1, 3, 4_000))
+)
+queries = _pairs.map(lambda drawn: urlencode(drawn[0] * drawn[1])[:MAX_QUERY])
+
+COSTLIEST = (
+    "&".join(["facet=id"] * 2_900),
+    "sort=" + "id," * 10_000,
+    "sort=" + ",".join(NAMES),
+    "sort=-" + ",-".join(NAMES) + "&id__gt=1&offset=9000&limit=100",
+    "&".join(f"facet={name}" for name in NAMES) + "&id__gt=1",
+    "id__in=" + ",".join(map(str, range(1_000, 7_000))),
+    "created_at__in=" + ",".join(["2025-12-29T10:25:00Z"] * 1_400),
+    "name__in=" + ",".join(f"x{i}" for i in range(5_000)),
+    "id__in=" + "%221%22," * 3_000 + "1",
+    "name__startswith=" + "#" * 30_000,
+    "&".join(["id__gt=1"] * 3_000),
+    "&".join(["id__gt=1", "note__ne=a"] * 90),
+    "&".join(["_"] * 14_000),
+    "signature=default.x&" + "&".join(["a=%41"] * 5_000),
+    "id__gt=1&limit=5000",
+    "note__contains=a&sort=name",
+)
+
+
+def ask(client: httpx.Client, query: str) -> int:
+    """The status of the response."""
+    return client.get(f"/fetch-data?{query}").status_code
+
+
+class Health:
+    """How long `/health` took, in seconds, from a client that asks without a pause."""
+
+    def __init__(self, url: str) -> None:
+        self._url, self._ended = url, threading.Event()
+        self.seconds: list[float] = []
+
+    @property
+    def p99(self) -> float:
+        return sorted(self.seconds)[len(self.seconds) * 99 // 100]
+
+    def poll(self) -> None:
+        with httpx.Client(base_url=self._url, timeout=120) as client:
+            while not self._ended.is_set():
+                started = time.perf_counter()
+                assert client.get("/health").status_code == 200
+                self.seconds.append(time.perf_counter() - started)
+                self._ended.wait(0.002)
+
+    def end(self) -> None:
+        self._ended.set()
+
+
+@contextmanager
+def polling(url: str) -> Iterator[Health]:
+    health = Health(url)
+    thread = threading.Thread(target=health.poll)
+    thread.start()
+    try:
+        yield health
+    finally:
+        health.end()
+        thread.join()
+
+
+@contextmanager
+def costly_client(url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=url, headers={"X-API-Key": KEY, "Accept-Encoding": "gzip"}, timeout=120) as client:
+        yield client
+
+
+@contextmanager
+def longest_turn(patch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """The CPU time of each turn of the event loops of this process, in seconds."""
+    turns: list[float] = []
+    run = asyncio.Handle._run
+
+    def timed(handle: asyncio.Handle) -> None:
+        started = time.thread_time()
+        with suppress(SystemExit):
+            run(handle)
+        turns.append(time.thread_time() - started)
+
+    patch.setattr(asyncio.Handle, "_run", timed)
+    gc.collect()
+    gc.freeze()  # what the tests have imported is no garbage that a turn has to search
+    yield turns
+    gc.unfreeze()

@@ -1,0 +1,33 @@
+"""Costly queries found by search, beside a client that asks for `/health`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from cache_factory import publish
+from costly_queries import COSTLIEST, ask, costly_client, polling, queries
+from hypothesis import HealthCheck, given, settings, target
+from sidecar_process import sidecar
+
+HEALTH_SECONDS = 0.1
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("times", [40, pytest.param(1_000, marks=pytest.mark.soak)])
+def test_health_answers_beside_the_costliest_queries(tmp_path: Path, times: int) -> None:
+    with sidecar(tmp_path) as api, costly_client(api.url) as client, polling(api.url) as health:
+        publish(api.cache, 5_000)
+
+        @settings(max_examples=times, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @given(query=queries)
+        def search(query: str) -> None:
+            started = time.perf_counter()
+            assert ask(client, query) in (200, 400, 503)
+            target(time.perf_counter() - started)
+
+        for query in COSTLIEST:
+            ask(client, query)
+        search()
+    assert health.p99 < HEALTH_SECONDS

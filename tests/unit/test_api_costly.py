@@ -1,0 +1,57 @@
+"""No request keeps the others waiting, whatever it asks for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cache_factory import publish
+from costly_queries import COSTLIEST, ask, costly_client, longest_turn
+from sidecar_process import Sidecar, served_here, sidecar
+
+pytestmark = pytest.mark.slow
+
+ROWS = 5_000
+TURN_SECONDS = 0.005  # of the event loop
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
+    with sidecar(tmp_path_factory.mktemp("costly")) as running:
+        publish(running.cache, ROWS)
+        yield running
+
+
+def test_no_query_blocks_the_event_loop_for_5_milliseconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("uvicorn.Config.get_loop_factory", lambda _: asyncio.SelectorEventLoop)  # it is measured
+    with served_here(tmp_path, ROWS) as (url, _), costly_client(url) as client:
+        ask(client, "limit=1")
+        with longest_turn(monkeypatch) as turns:
+            for query in COSTLIEST:
+                turns.clear()
+                assert ask(client, query) in (200, 400, 401, 503)
+                assert max(turns) < TURN_SECONDS, query[:80]
+
+
+@pytest.mark.parametrize("name", ["sort", "facet", "fields"])
+def test_a_column_is_named_once_and_twenty_at_most(api: Sidecar, name: str) -> None:
+    join = (lambda names: "&".join(f"facet={each}" for each in names)) if name == "facet" else ",".join
+    prefix = "" if name == "facet" else f"{name}="
+    twice = api.client.get(f"/fetch-data?{prefix}{join(['id', 'name', 'id'])}")
+    many = api.client.get(f"/fetch-data?{prefix}{join([f'c{i}' for i in range(21)])}")
+    assert [each.json()["code"] for each in (twice, many)] == ["parameter_invalid"] * 2
+    assert "'id' twice" in twice.json()["message"]
+    assert "20 at most" in many.json()["message"]
+
+
+def test_a_column_is_not_sorted_by_in_both_directions(api: Sidecar) -> None:
+    assert "'id' twice" in api.client.get("/fetch-data?sort=id,-id").json()["message"]
+
+
+@pytest.mark.parametrize("path", ["/fetch-data", "/figures", "/changes"])
+def test_a_request_has_200_parameters_at_most(api: Sidecar, path: str) -> None:
+    answer = api.client.get(f"{path}?{'&'.join(['_=1'] * 201)}")
+    assert (answer.status_code, answer.json()["code"]) == (400, "parameter_invalid")
+    assert "200 parameters" in answer.json()["message"]
