@@ -25,13 +25,28 @@ class DigestChecks:
     def __init__(self, snapshots: Snapshots) -> None:
         self._snapshots = snapshots
         self._checked: dict[str, float] = {}  # segment id -> time on the monotonic clock
-        self._thread: threading.Thread | None = None
+        self._waiting: Snapshot | None = None
+        self._running = False
+        self._lock = threading.Lock()  # for the two above
 
     def begin(self, snapshot: Snapshot) -> None:
-        """Begins to check the segments of a generation that are due, unless a check is under way."""
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._check, args=(snapshot,), name="digest checks", daemon=True)
-            self._thread.start()
+        """Checks the segments of a generation that are due. If a check is under way, this one follows it."""
+        with self._lock:
+            self._waiting = snapshot
+            if self._running:
+                return
+            self._running = True
+        threading.Thread(target=self._run, name="digest checks", daemon=True).start()
+
+    def _run(self) -> None:
+        while (snapshot := self._next()) is not None:
+            self._check(snapshot)
+
+    def _next(self) -> Snapshot | None:
+        with self._lock:
+            snapshot, self._waiting = self._waiting, None
+            self._running = snapshot is not None
+            return snapshot
 
     def _check(self, snapshot: Snapshot) -> None:
         segments = snapshot.manifest.segments
@@ -43,6 +58,9 @@ class DigestChecks:
                 found = self._snapshots.verify(segment)
             except CacheError as error:
                 log.error("Segment %s is damaged, which cannot be recorded. %s", segment.id, error)
+                continue
+            except OSError as error:
+                log.error("Segment %s cannot be read. %s", segment.id, error.strerror)
                 continue
             self._checked[segment.id] = time.monotonic()
             if found:

@@ -110,6 +110,17 @@ def test_a_flipped_byte_on_disk_is_found_and_not_served(tmp_path: Path) -> None:
         assert (body["verified"], body["generation"], body["count"]) == (True, 2, 4)
 
 
+def test_the_generation_that_replaces_a_damaged_one_is_checked_too(tmp_path: Path) -> None:
+    with closing(cache_in(tmp_path)) as cache:
+        for count in (1, 2, 3):
+            publish(cache, [order(i) for i in range(10 * count, 10 * count + 4)], segments=1)
+        for generation in (2, 3):
+            path = cache.snapshots.open(generation).paths(JSON)[0]
+            path.write_bytes(path.read_bytes().replace(b"1", b"9"))
+    with sidecar(tmp_path) as api:
+        wait_for(lambda: api.client.get("/fetch-data").json().get("generation") == 1)
+
+
 def test_a_verification_in_the_future_is_not_known(api: Sidecar) -> None:
     with worker(api.cache):
         publish(api.cache, 5, verified_at=datetime.now(UTC) + timedelta(days=1))

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from cache_factory import as_json, cache_in, confirm, order, publish
 from paths import ROOT
+from waiting import wait_for
 
 from cache.errors import (
     CacheFormat,
@@ -25,10 +26,11 @@ from cache.errors import (
     SyncRunning,
     UnknownGeneration,
 )
+from cache.storage.digest_checks import DigestChecks
 from cache.storage.documents import SETUP
 from cache.storage.local import snapshots
 from cache.storage.records import Publication, Run, now
-from cache.storage.snapshot import JSON, PARQUET, SEGMENT_FILES, Snapshot
+from cache.storage.snapshot import JSON, PARQUET, SEGMENT_FILES, Segment, Snapshot
 from cache.storage.store import Cache
 from cache.table_setup import Setup
 
@@ -232,6 +234,24 @@ def test_a_flipped_byte_is_served_no_more_once_found_and_is_repaired(cache: Cach
     publish(cache, 4)
     assert cache.snapshots.open().generation == 3
     assert cache.snapshots.open().verify() == []
+
+
+def test_a_check_that_begins_during_another_one_follows_it(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on, read, verify = threading.Event(), list[str](), cache.snapshots.verify
+
+    def slow(segment: Segment) -> str | None:
+        go_on.wait(10)
+        read.append(segment.id)
+        return verify(segment)
+
+    monkeypatch.setattr(cache.snapshots, "verify", slow)
+    checks = DigestChecks(cache.snapshots)
+    for i in range(3):
+        publish(cache, [order(i)], segments=1)
+        checks.begin(cache.snapshots.open())
+    first, _, last = (cache.snapshots.open(n).manifest.segments[0].id for n in (1, 2, 3))
+    go_on.set()
+    wait_for(lambda: read == [first, last])
 
 
 def test_of_two_generations_with_the_damaged_segment_none_is_opened(cache: Cache) -> None:
