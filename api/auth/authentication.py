@@ -246,8 +246,8 @@ def key_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
     """Returns the key of a request: the header `X-API-Key`, else the Bearer token in `Authorization`."""
     bearer = None
     for name, value in headers:
-        if name == b"x-api-key" and value:
-            return value
+        if name == b"x-api-key" and (key := value.strip(b" \t")):  # without the white space around it (RFC 9110, 5.5)
+            return key
         if name == b"authorization" and value[:7].lower() == b"bearer ":
             bearer = value[7:].strip()
     return bearer

@@ -61,6 +61,11 @@ class BoundedProtocol(FastPathProtocol):
         elif self._received > MAX_REQUEST:
             self._refuse(BodyTooLarge(MAX_BODY))
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Takes a header, but not from a trailer after a chunked body."""
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """Refuses a head that is too long."""
         if self._received > MAX_HEAD:

@@ -153,5 +153,7 @@ def _parse_headers(raw: bytes) -> _RequestHeaders | None:
     except (HttpParserError, HttpParserUpgrade):
         return None
     by_name = dict(reader.items)
-    simple = reader.complete and parser.should_keep_alive() and not _BODY_HEADERS.intersection(by_name)
+    # after a complete message, the parser no longer knows that the client asked for the end of the connection
+    closes = any(name == b"connection" and b"close" in value.lower() for name, value in reader.items)
+    simple = reader.complete and not closes and not _BODY_HEADERS.intersection(by_name)
     return _RequestHeaders(reader.items, by_name) if simple else None

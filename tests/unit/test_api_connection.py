@@ -141,3 +141,23 @@ def test_the_rest_of_a_request_is_not_taken_for_one(api: Sidecar) -> None:
                 pass
         assert b'"count": 1,' not in read
         assert read.startswith(b"HTTP/1.1 ")
+
+
+def test_a_connection_ends_after_a_response_if_the_client_asks_for_it(api: Sidecar) -> None:
+    with connected(api) as connection:
+        connection.settimeout(2)
+        connection.sendall(PAGE + HEAD + b"Connection: close\r\n\r\n")
+        received = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert received.startswith(b"HTTP/1.1 200")
+    assert b"\r\nconnection: close\r\n" in received.lower()
+
+
+def test_white_space_around_a_key_does_not_count(api: Sidecar) -> None:
+    key = KEY.encode()
+    assert alone(api, PAGE + b"Host: x\r\nX-API-Key: " + key + b" \t\r\n\r\n")[0].split()[1] == b"200"
+
+
+def test_a_key_in_a_trailer_is_no_key(api: Sidecar) -> None:
+    head = b"Host: x\r\nTransfer-Encoding: chunked\r\nTrailer: X-API-Key\r\n\r\n"
+    trailer = b"0\r\nX-API-Key: " + KEY.encode() + b"\r\n\r\n"
+    assert alone(api, PAGE + head + trailer)[0].split()[1] == b"401"
