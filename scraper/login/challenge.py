@@ -6,9 +6,8 @@ import re
 
 import httpx
 
-from scraper.errors import LoginRefused
 from scraper.login.settings import LoginSettings
-from scraper.login.trusted_hosts import is_trusted
+from scraper.login.trusted_hosts import is_trusted, other_host
 
 
 def realm(response: httpx.Response) -> str | None:
@@ -24,13 +23,9 @@ def trusted_realm(response: httpx.Response, settings: LoginSettings) -> str | No
     """The realm that a response asks credentials for, if they may be sent to its host.
 
     Raises:
-        LoginRefused: A redirect led to another host, which asks for them.
+        LoginRefused: A redirect led to a host that the settings do not name, which asks for them.
     """
     name = realm(response)
     if name is not None and not is_trusted(settings, str(response.url)):
-        host = f"{response.url.scheme}://{response.url.netloc.decode()}"
-        raise LoginRefused(
-            f"{settings.start_url} redirects to {host}, which asks for a password. None is sent to another host.",
-            "If that host is yours, set PHPMYADMIN_URL to its address.",
-        )
+        raise other_host(settings, str(response.url))
     return name

@@ -17,14 +17,13 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 from typing_extensions import override
 
-from scraper.client.tls import public_key_pin, trust
 from scraper.client.transport import unreachable
 from scraper.errors import CertificateRefused, NotPhpMyAdmin, Unreachable
 from scraper.login import redirects
 from scraper.login.challenge import trusted_realm
 from scraper.login.page_driver import PageDriver
 from scraper.login.settings import LoginSettings
-from scraper.login.trusted_hosts import trusted_hosts, trusting_client
+from scraper.login.trusted_hosts import check_target, is_trusted, other_host, trusting_client
 
 LOADING_SECONDS = 30
 REDIRECT_SECONDS = 15  # for a page that redirects by a refresh or a script
@@ -38,36 +37,21 @@ window.formWasSent = true;
 const button = arguments[0].querySelector('[type=submit]');
 if (button) button.click(); else arguments[0].requestSubmit();
 """
+# Where a form is sent to; a script without a URL sends it to its own page.
+_TARGET = """
+const form = arguments[0], button = form.querySelector('[type=submit]');
+const action = (button && button.getAttribute('formaction')) || form.getAttribute('action') || location.href;
+return action.startsWith('javascript:') ? location.href : new URL(action, document.baseURI).href;
+"""
 _LOADED_HTML = "return document.readyState === 'complete' ? document.documentElement.outerHTML : ''"
 _NEXT_PAGE_LOADED = "return !window.formWasSent && document.readyState === 'complete'"
-
-
-def chrome_arguments(settings: LoginSettings) -> list[str]:
-    """The command line arguments of Chrome that depend on the settings.
-
-    Raises:
-        CertificateRefused: PHPMYADMIN_CA_FILE is not the CA of the server's certificate.
-        Unreachable: The certificate cannot be fetched.
-        SettingsInvalid: PHPMYADMIN_CA_FILE cannot be read.
-    """
-    arguments = []
-    if settings.phpmyadmin_ca_file and settings.start_url.startswith("https:"):
-        try:
-            pin = public_key_pin(settings.start_url, trust(settings.phpmyadmin_ca_file))
-        except httpx.TransportError as error:
-            raise unreachable(settings.start_url, error) from error
-        arguments.append(f"--ignore-certificate-errors-spki-list={pin}")
-    if settings.headers or settings.phpmyadmin_http_username:  # Chrome would send these headers to any host
-        excluded = "".join(f", EXCLUDE {host}" for host in sorted(trusted_hosts(settings)))
-        arguments.append(f"--host-resolver-rules=MAP * ~NOTFOUND{excluded}")
-    return arguments
 
 
 class ChromePageDriver(PageDriver):
     """Shows pages in Chrome.
 
     Args:
-        driver: Chrome, started with `chrome_arguments`.
+        driver: Chrome, started with `scraper.login.chrome_arguments`.
         settings: They say what requests carry.
     """
 
@@ -93,6 +77,7 @@ class ChromePageDriver(PageDriver):
         try:
             self._driver.get(address)
         except WebDriverException as error:
+            self._check_arrival()
             if match := re.search(r"net::(ERR_\w+)", error.msg or ""):
                 raise Unreachable(f"{host} cannot be reached ({match[1]}).") from error
             raise
@@ -109,20 +94,22 @@ class ChromePageDriver(PageDriver):
     @override
     def submit(self, fields: Mapping[str, str]) -> None:
         inputs = [self._driver.find_element(By.CSS_SELECTOR, selector) for selector in fields]
-        for field, value in zip(inputs, fields.values(), strict=True):
-            field.clear()
-            field.send_keys(value)
         form = cast(WebElement | None, self._script("return arguments[0].form", inputs[0]))
         if form is None:
             raise NotPhpMyAdmin(
                 f"The page at {self.address.partition('?')[0]} has no form with the field {next(iter(fields))}."
             )
+        check_target(self._settings, self.address, self._script(_TARGET, form))
+        for field, value in zip(inputs, fields.values(), strict=True):
+            field.clear()
+            field.send_keys(value)
         self._script(_SUBMIT, form)  # a native click can be intercepted by a notice
         wait = WebDriverWait(self._driver, LOADING_SECONDS, ignored_exceptions=[JavascriptException])
         try:
             wait.until(lambda driver: driver.execute_script(_NEXT_PAGE_LOADED))
         except TimeoutException:
             return  # the step judges what is shown now; no form is sent twice
+        self._check_arrival()
         self._follow_redirects()
 
     @override
@@ -186,6 +173,11 @@ class ChromePageDriver(PageDriver):
     def _script(self, script: str, *values: Any) -> Any:
         return self._driver.execute_script(script, *values)
 
+    def _check_arrival(self) -> None:
+        """Raises LoginRefused if Chrome was led to a host that it may not connect to."""
+        if self.address.startswith(("http:", "https:")) and not is_trusted(self._settings, self.address):
+            raise other_host(self._settings, self.address)
+
     def _send_headers(self) -> None:
         if headers := self.headers():
             self._driver.execute_cdp_cmd("Network.enable", {})
@@ -195,6 +187,7 @@ class ChromePageDriver(PageDriver):
         """Waits while the page is one that redirects by a refresh or a script."""
 
         def arrived(_: Chrome) -> bool:
+            self._check_arrival()
             html = self._script(_LOADED_HTML)
             page = BeautifulSoup(html, "html.parser")
             return bool(html) and not redirects.refresh(page) and not redirects.by_script(page)

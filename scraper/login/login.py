@@ -6,20 +6,21 @@ import logging
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from scraper.client.session import Session
 from scraper.errors import BrowserFailed, NotPhpMyAdmin, ScrapeError
 from scraper.login import failure_pages
 from scraper.login.chrome import LOGIN_BYTES, available_memory, chrome, find_browser, find_driver
-from scraper.login.chrome_page_driver import ChromePageDriver, chrome_arguments
+from scraper.login.chrome_arguments import chrome_arguments
+from scraper.login.chrome_page_driver import ChromePageDriver
 from scraper.login.http_page_driver import HttpPageDriver
 from scraper.login.page_driver import PageDriver
 from scraper.login.page_transport import PageTransport
 from scraper.login.settings import LoginSettings
 from scraper.login.steps import follow_steps
 from scraper.login.steps.form import check_password_expired
-from scraper.login.trusted_hosts import is_trusted
+from scraper.login.trusted_hosts import check_target, is_trusted
 
 log = logging.getLogger(__name__)
 
@@ -68,10 +69,10 @@ def _open_session(page: PageDriver, settings: LoginSettings, method: str) -> Ses
         page.open(settings.start_url)
         follow_steps(page, settings)
         version, server = _open_export_form(page)
+        export_url = _export_url(page, settings)
     except ScrapeError as error:
         failure_pages.keep(settings.diagnostics_dir, error.code, page.screenshot(), page.html, settings.secrets())
         raise
-    export_url = urljoin(page.address, page.attribute("form[name=dump]", "action"))
     return Session(
         export_url=export_url,
         version=version,
@@ -83,6 +84,15 @@ def _open_session(page: PageDriver, settings: LoginSettings, method: str) -> Ses
         ca_file=settings.phpmyadmin_ca_file,
         method=method,
     )
+
+
+def _export_url(page: PageDriver, settings: LoginSettings) -> str:
+    """Where the export form is sent, and the session with it. Raises LoginRefused if its host is not trusted."""
+    address = urljoin(page.address, page.attribute("form[name=dump]", "action"))
+    here, there = urlsplit(page.address), urlsplit(address)
+    if (here.scheme, here.hostname) != (there.scheme, there.hostname):
+        check_target(settings, page.address, address)
+    return address
 
 
 def _open_export_form(page: PageDriver) -> tuple[str, str]:

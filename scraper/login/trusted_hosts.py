@@ -1,4 +1,4 @@
-"""Which hosts the settings name. Secrets are sent to no other host, wherever a redirect leads."""
+"""Which hosts the settings name. Secrets are sent to no other host, wherever a redirect or a form leads."""
 
 from __future__ import annotations
 
@@ -9,27 +9,59 @@ import httpx
 
 from scraper.client.tls import trust
 from scraper.client.transport import CONNECT_SECONDS
+from scraper.errors import LoginRefused
 from scraper.login.settings import LoginSettings
 
 
-def trusted_hosts(settings: LoginSettings) -> set[str]:
-    """The hosts of phpMyAdmin and of the control panel."""
-    return {urlsplit(url).hostname or "" for url in (settings.start_url, settings.phpmyadmin_url)}
+def trusted_origins(settings: LoginSettings) -> set[tuple[str, str]]:
+    """Schemes and hosts that secrets may be sent to: those of phpMyAdmin and of the control panel.
+
+    `https` is always allowed for them, `http` only for a host that the settings name with `http`.
+    """
+    named = [urlsplit(url) for url in (settings.start_url, settings.phpmyadmin_url)]
+    return {(scheme, url.hostname or "") for url in named for scheme in (url.scheme, "https")}
 
 
 def is_trusted(settings: LoginSettings, address: str) -> bool:
-    """Whether secrets may be sent to a URL.
+    """Whether secrets may be sent to a URL: to one of `trusted_origins`, at any port, as with cookies."""
+    url = urlsplit(address)
+    return (url.scheme, url.hostname or "") in trusted_origins(settings)
 
-    Its host is one that the settings name, at any port, as with cookies. It is encrypted if the URL in the settings is.
+
+def check_target(settings: LoginSettings, page: str, target: str) -> None:
+    """Checks where a page would send a secret to.
+
+    Args:
+        settings: They name the hosts.
+        page: The URL of the page.
+        target: The URL that it would be sent to.
+
+    Raises:
+        LoginRefused: The settings do not name the host of the page or of the target, or the way leads from https to
+            http.
     """
-    parts = urlsplit(address)
-    return parts.hostname in trusted_hosts(settings) and (
-        parts.scheme == "https" or settings.start_url.startswith("http:")
+    for address in (page, target):
+        if not is_trusted(settings, address):
+            raise other_host(settings, address)
+    if page.startswith("https:") and not target.startswith("https:"):
+        raise other_host(settings, target)
+
+
+def other_host(settings: LoginSettings, address: str) -> LoginRefused:
+    """The error for a URL to which no secret is sent."""
+    url = urlsplit(address)
+    return LoginRefused(
+        f"{settings.start_url.partition('?')[0]} leads to {url.scheme}://{url.netloc.rpartition('@')[2]}. Passwords "
+        "and headers are sent only to hosts that the settings name, and never from https to http.",
+        "If that address is yours, set PHPMYADMIN_URL to it.",
     )
 
 
 def trusting_client(settings: LoginSettings, extra_headers: Mapping[str, str] | None = None) -> httpx.Client:
-    """An HTTP client that follows redirects and sends PHPMYADMIN_HEADERS to trusted hosts only.
+    """An HTTP client that follows redirects and sends secrets to trusted hosts only.
+
+    Its secrets are PHPMYADMIN_HEADERS and the forms that it posts. A form is posted by the page that was requested
+    before. If the next host or scheme is not trusted, the request fails with LoginRefused.
 
     Args:
         settings: They name the hosts, the headers and the CA file.
@@ -38,10 +70,16 @@ def trusting_client(settings: LoginSettings, extra_headers: Mapping[str, str] | 
     Raises:
         SettingsInvalid: PHPMYADMIN_CA_FILE cannot be read.
     """
+    page = settings.start_url
 
-    def choose_headers(request: httpx.Request) -> None:
+    def keep_secrets(request: httpx.Request) -> None:
+        nonlocal page
+        address = str(request.url)
+        if request.method == "POST":  # also one that a redirect repeats (307, 308)
+            check_target(settings, page, address)
+        page = address
         for name, value in {**settings.headers, **(extra_headers or {})}.items():
-            if is_trusted(settings, str(request.url)):
+            if is_trusted(settings, address):
                 request.headers[name] = value
             else:
                 request.headers.pop(name, None)  # a redirect copies the headers of the first request
@@ -50,5 +88,5 @@ def trusting_client(settings: LoginSettings, extra_headers: Mapping[str, str] | 
         verify=trust(settings.phpmyadmin_ca_file),
         timeout=CONNECT_SECONDS,
         follow_redirects=True,
-        event_hooks={"request": [choose_headers]},
+        event_hooks={"request": [keep_secrets]},
     )
