@@ -176,6 +176,11 @@ class Settings(BaseSettings):
     dashboard_viewers: str = Field(
         "", description="Viewers who sign in by OpenID Connect: comma-separated e-mail addresses or `@domains`."
     )
+    oidc_unverified_emails: Literal["refused", "accepted"] = Field(
+        "refused",
+        description="Whether accounts may sign in whose address the provider does not verify. `accepted`: whoever "
+        "can enter any address at the provider can sign in as anyone on the lists.",
+    )
     dashboard_personal_data: Literal["operators", "everyone"] = Field(
         "operators",
         description="Who sees the columns of PERSONAL_COLUMNS on the dashboard: `operators` or `everyone`.",

@@ -9,6 +9,7 @@ open the dashboard, and everyone there is an operator.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import streamlit as st
@@ -82,21 +83,33 @@ class Visitor:
                 st.caption("No sign-in is configured. Only this computer can open the dashboard.")
 
     def _listed_role(self) -> VisitorRole | None:
-        """The role that the lists in the settings give to the account of OpenID Connect."""
-        if not st.user.is_logged_in or st.user.get("email_verified") is False:
-            return None
-        email = str(st.user.get("email") or "").lower()
-        if is_listed(email, self._settings.dashboard_operators):
-            return "operator"
-        return "viewer" if is_listed(email, self._settings.dashboard_viewers) else None
+        return listed_role(st.user.to_dict(), self._settings) if st.user.is_logged_in else None
+
+
+def listed_role(claims: Mapping[str, object], settings: Settings) -> VisitorRole | None:
+    """The role that the lists in the settings give to an account.
+
+    Args:
+        claims: What the OpenID Connect provider says of the account. Its address counts only if `email_verified` is
+            `true` (OpenID Connect Core 1.0, section 5.1), or if OIDC_UNVERIFIED_EMAILS accepts all.
+        settings: The settings.
+    """
+    email = claims.get("email")
+    verified = claims.get("email_verified") is True or settings.oidc_unverified_emails == "accepted"
+    if not isinstance(email, str) or not verified:
+        return None
+    if is_listed(email, settings.dashboard_operators):
+        return "operator"
+    return "viewer" if is_listed(email, settings.dashboard_viewers) else None
 
 
 def is_listed(email: str, addresses: str) -> bool:
-    """Whether a list contains an e-mail address.
+    """Whether a list contains an e-mail address. One without exactly one `@` is in no list.
 
     Args:
-        email: The address, in lower case.
+        email: The address.
         addresses: Addresses and `@domains`, separated by commas.
     """
-    name, at, domain = email.rpartition("@")
-    return bool(name) and not {email, at + domain}.isdisjoint(part.strip().lower() for part in addresses.split(","))
+    name, _, domain = email.lower().partition("@")
+    listed = {part.strip().lower() for part in addresses.split(",")}
+    return bool(name and domain) and "@" not in domain and not {f"{name}@{domain}", f"@{domain}"}.isdisjoint(listed)

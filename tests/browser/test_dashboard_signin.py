@@ -123,6 +123,11 @@ def provider() -> Iterator[str]:
         serving.wait(20)
 
 
+def known_to(provider: str, name: str, **claims: object) -> None:
+    """Tell the provider what it says of an account."""
+    httpx.put(f"{provider}/users/{name}", json=claims).raise_for_status()
+
+
 def test_openid_connect_lets_in_those_on_the_lists_as_what_they_are(
     browser: Browser, start: Start, provider: str
 ) -> None:
@@ -151,15 +156,19 @@ def test_openid_connect_lets_in_those_on_the_lists_as_what_they_are(
         page.get_by_role("button", name="Authorize").click()
         return page
 
-    ann = enter("Ann@example.com")
+    for name in ("ann", "bob", "eve"):
+        known_to(
+            provider, name, email=f"{name.title()}@example.{'org' if name == 'eve' else 'com'}", email_verified=True
+        )
+    ann = enter("ann")
     expect(ann.get_by_text("operator")).to_be_visible()
-    bob = enter("bob@example.com")
+    bob = enter("bob")
     expect(bob.get_by_text("viewer")).to_be_visible()
     bob.goto(f"{url}/orders?period=all")
     expect(bob.get_by_role("table", name="Orders", exact=True)).to_contain_text("Ida Smith")
-    claims = {"email": "ann@example.com", "email_verified": False}
-    httpx.put(f"{provider}/users/mallory", json=claims).raise_for_status()
-    for who in ("eve@example.org", "mallory"):
+    known_to(provider, "mallory", email="ann@example.com")  # as an address that nobody verified
+    known_to(provider, "trudy", email="ann@example.com", email_verified="false")
+    for who in ("eve", "mallory", "trudy"):
         expect(enter(who).get_by_text("has no access to this dashboard")).to_be_visible()
     assert "s3cret-of-the-client" not in running.log()
 

@@ -16,7 +16,7 @@ from paths import ROOT
 
 from cache.errors import SettingsInvalid
 from cache.settings import Settings
-from dashboard.auth.access import is_listed
+from dashboard.auth.access import is_listed, listed_role
 from dashboard.auth.passwords import Passwords, hashed
 from dashboard.auth.signin_settings import check_signin
 
@@ -179,7 +179,30 @@ def test_without_a_sign_in_no_other_site_gets_in_by_a_name_that_leads_here(start
         ("ann", "ann@example.com,,", False),
         ("@example.com", "@example.com", False),
         ("", "", False),
+        ("evil@evil.com@example.com", "@example.com", False),
+        ("@evil.com@example.com", "@example.com", False),
+        ("ann@", "@", False),
     ],
 )
 def test_a_list_names_addresses_and_whole_domains(email: str, listed: str, named: bool) -> None:
     assert is_listed(email, listed) is named
+
+
+MISSING = object()
+
+
+@pytest.mark.parametrize("verified", [MISSING, None, 0, 1, "", "true", "false", False, [True]])
+def test_only_an_address_that_is_verified_gives_a_role(here: Path, verified: object) -> None:
+    lists = {"dashboard_operators": "ann@example.com", "dashboard_viewers": "@example.com"}
+    settings = Settings.load(**OIDC | lists)
+    claims = {"email": "Ann@Example.com", **({} if verified is MISSING else {"email_verified": verified})}
+    assert listed_role(claims, settings) is None
+    assert listed_role({**claims, "email_verified": True}, settings) == "operator"
+    assert listed_role({"email": "bob@example.com", "email_verified": True}, settings) == "viewer"
+    assert listed_role(claims, Settings.load(**OIDC | lists, oidc_unverified_emails="accepted")) == "operator"
+
+
+@pytest.mark.parametrize("email", [MISSING, None, ["ann@example.com"], {"ann@example.com": 1}])
+def test_an_account_without_an_address_has_no_role(here: Path, email: object) -> None:
+    claims = {"email_verified": True, **({} if email is MISSING else {"email": email})}
+    assert listed_role(claims, Settings.load(**OIDC)) is None
