@@ -67,16 +67,16 @@ class FastPathProtocol(HttpToolsProtocol):
         if request is None:
             return False
         scope, headers = request
-        prepared = self.application.try_prepared(scope, headers)
+        prepared = self.application.try_prepared(scope, headers.by_name)
         if not prepared:
             self._tried_scope = scope
             return False
-        size = self._write(*prepared, scope["method"] == "GET")
+        size = self._write(*prepared, scope["method"] == "GET", headers.closes)
         self.application.record(scope, prepared[0].status, size, started)
         return True
 
-    def _parse(self, data: bytes) -> tuple[dict[str, Any], Mapping[bytes, bytes]] | None:
-        """The scope and the headers by name; None where the request goes the usual way."""
+    def _parse(self, data: bytes) -> tuple[dict[str, Any], _RequestHeaders] | None:
+        """The scope and the headers; None where the request goes the usual way."""
         idle = self._between_requests and not self.flow.write_paused
         idle = idle and (self.cycle is None or self.cycle.response_complete)
         line = _REQUEST_LINE.match(data) if idle and len(data) <= MAX_BYTES else None
@@ -93,11 +93,12 @@ class FastPathProtocol(HttpToolsProtocol):
             "headers": headers.items,
             "client": self.client,
         }
-        return scope, headers.by_name
+        return scope, headers
 
-    def _write(self, response: PreparedResponse, common: HeaderBlock, with_body: bool) -> int:
-        """Writes a response. Returns how many bytes its body has."""
-        lines = [b"%s: %s\r\n" % line for line in self.server_state.default_headers + response.own]
+    def _write(self, response: PreparedResponse, common: HeaderBlock, with_body: bool, closes: bool) -> int:
+        """Writes a response, and ends the connection if it closes. Returns how many bytes the body has."""
+        lines = [b"connection: close\r\n"] if closes else []
+        lines += [b"%s: %s\r\n" % line for line in self.server_state.default_headers + response.own]
         head = b"".join((STATUS_LINE[response.status], *lines, response.shared.text, common.text, b"\r\n"))
         chunks: list[Chunk] = [head, *response.chunks] if with_body else [head]
         size = sum(map(len, chunks))
@@ -105,6 +106,8 @@ class FastPathProtocol(HttpToolsProtocol):
             self.transport.write(b"".join(chunks))
         else:
             self.transport.writelines(chunks)
+        if closes:
+            self.transport.close()
         self.server_state.total_requests += 1  # no timer is set: BoundedProtocol ends idle connections
         return size - len(head)
 
@@ -124,6 +127,7 @@ class FastPathProtocol(HttpToolsProtocol):
 class _RequestHeaders(NamedTuple):
     items: list[tuple[bytes, bytes]]
     by_name: Mapping[bytes, bytes]
+    closes: bool  # the client asks for the end of the connection
 
 
 class _HeaderReader:
@@ -155,5 +159,5 @@ def _parse_headers(raw: bytes) -> _RequestHeaders | None:
     by_name = dict(reader.items)
     # after a complete message, the parser no longer knows that the client asked for the end of the connection
     closes = any(name == b"connection" and b"close" in value.lower() for name, value in reader.items)
-    simple = reader.complete and not closes and not _BODY_HEADERS.intersection(by_name)
-    return _RequestHeaders(reader.items, by_name) if simple else None
+    simple = reader.complete and not _BODY_HEADERS.intersection(by_name)
+    return _RequestHeaders(reader.items, by_name, closes) if simple else None

@@ -14,7 +14,7 @@ LOOP_SECONDS = 0.002  # in the event loop, where other requests wait
 THREAD_SECONDS = 0.5  # in a thread, which takes turns with the event loop
 MAX_GROUPS = 50_000  # distinct values that facets count, summed over facets and blocks
 
-# Nanoseconds, measured on a slow machine.
+# Nanoseconds: estimates, rather too high than too low.
 VALUE_NS = 3_000  # reading a value of a filter
 LOOKED_UP_NUMBER_NS, LOOKED_UP_TEXT_NS = 1_000, 8_000  # looking up a value in a dictionary
 COMPARED_ROW_NS = 0.5

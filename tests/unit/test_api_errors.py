@@ -96,15 +96,6 @@ def test_a_cache_with_no_intact_generation_is_503(tmp_path_factory: pytest.TempP
         assert running.client.get("/status").json()["cache_exists"] is False
 
 
-def test_a_fault_is_500_without_a_trace_and_is_logged_once(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with sidecar(tmp_path_factory.mktemp("fault")) as running:
-        (running.folder / "cache" / "current.json").mkdir()
-        body = error(running.client.get("/fetch-data"), 500)
-        assert body["code"] == "internal_error"
-        assert "Traceback" not in body["message"]
-    assert running.log().count("Exception in ASGI application") == 1
-
-
 @pytest.mark.parametrize(
     "request_line",
     [

@@ -174,8 +174,8 @@ def test_filters_and_facets_see_an_empty_json_value_as_null(cache: Cache, with_e
     assert ids("contains", "null") == []
     assert ids("eq", "[]") == [1]
     assert ids("ne", "[]") == [0, 2, 3, 4, 5, 6, 7]
-    facet = ScanRequest(what="facet", generation=1, query=Query(), column="items", limit=9)
-    values = ScanExecutor(cache, tmp_path).execute(facet, lambda _: None)["values"]
+    facet = ScanRequest(what="facets", generation=1, query=Query(), columns=("items",), limit=9)
+    values = ScanExecutor(cache, tmp_path).execute(facet, lambda _: None)["facets"]["items"]
     assert values == [(None, 6), ([], 1), ({"a": 1}, 1)]
 
 
