@@ -47,10 +47,10 @@ def filters(columns: Sequence[Column], hidden: Collection[str]) -> dict[str, Any
         schema["properties"] = dict(_filters([column for column in columns if column.name not in hidden]))
     else:
         reserved = "|".join(re.escape(name) for name in KNOWN)
-        schema["patternProperties"] = {f"^(?!(_.*|{reserved})$).+$": {"type": "string"}}
+        schema["patternProperties"] = {f"^(?!({reserved})$).+$": {"type": "string"}}
     about = (
         "`COLUMN=value` or `COLUMN__OP=value`, any number of them; all must hold. For a column that is named like a "
-        "parameter, or whose name begins with `_`, use `COLUMN__eq`."
+        "parameter, use `COLUMN__eq`."
     )
     return _described(schema, about, ALL_KINDS, {"total_price__gte": "100"})
 
@@ -116,7 +116,7 @@ def _filters(columns: Sequence[Column]) -> Iterator[tuple[str, Schema]]:
         for operator in OPERATORS.values():
             if column.kind in operator.kinds:
                 name = f"{column.name}__{operator.name}"
-                if operator.name == "eq" and column.name not in KNOWN and not column.name.startswith("_"):
+                if operator.name == "eq" and column.name not in KNOWN:
                     name = column.name
                 yield name, {**_value(column.kind, operator), "description": f"{column.name} {operator.description}."}
 

@@ -44,8 +44,8 @@ from cache.version import VERSION
 _ABOUT = """\
 Rows of the orders table, from a copy that is proven equal to it. Responses come at once and say how old the copy is.
 
-`HEAD` works wherever `GET` does. Parameters whose names begin with `_` are ignored; other unknown parameters are \
-refused by name. Every response has CORS headers, errors included."""
+`HEAD` works wherever `GET` does. Parameters whose names begin with `_` are ignored, unless they are columns; other \
+unknown parameters are refused by name. Every response has CORS headers, errors included."""
 
 _HEADERS: Mapping[str, Schema] = {
     "ETag": {"description": "Tag of the response.", "example": '"12-9f3c1d20a1b2c3d4"'},

@@ -147,7 +147,9 @@ def plan_request(
     hidden = view.personal if masked else frozenset()
     row_format = parameters.row_format(headers.get(b"accept"), hidden)
     gzip = accepts_gzip(headers.get(b"accept-encoding", b""))
-    etag = view.etag(parameters.text + f"\0{row_format.format}\0{gzip}\0{masked}\0{info or ''}".encode())
+    etag = view.etag(
+        parameters.identity(view.names) + f"\0{row_format.format}\0{gzip}\0{masked}\0{info or ''}".encode()
+    )
     if_none_match = headers.get(b"if-none-match")
     any_tag = if_none_match is not None and if_none_match.strip() == b"*"
     if if_none_match is not None and not any_tag and etag_matches(if_none_match, etag):

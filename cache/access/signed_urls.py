@@ -4,15 +4,17 @@
 
 `signature` is the name of the signer, a dot, and an HMAC-SHA256 in base64url. It covers path, query, expiry, signer and
 the signer's key. So the address is valid for that path and query only, until `expires`, and as long as the key is.
-The order of parameters does not matter. Cache busters (`_`, `_t`) are not signed, so a client may add them.
+The order of parameters does not matter. A client may add cache busters (`_`, `_t`). They are removed, since they may be
+names of columns: only what was signed is read.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from itertools import combinations
 from typing import NamedTuple
 from urllib.parse import quote, unquote_plus, urlencode
 
@@ -20,6 +22,7 @@ from itsdangerous import Signer
 
 EXPIRES, SIGNATURE = "expires", "signature"
 MAX_MINUTES = 60
+MAX_ADDED, MAX_CACHE_BUSTERS = 2, 4  # names that a client may add to a signed address, and with those that were signed
 _SAFE = "!$%&'()*+,-./:;=?@_~"  # what a query may hold unescaped (RFC 3986)
 
 
@@ -31,10 +34,19 @@ class ExpiredSignature(Exception):
     """The signature is right, and `expires` is over."""
 
 
+class _Part(NamedTuple):
+    """A parameter of a query string."""
+
+    raw: str
+    name: str
+    value: str
+    encoded: str  # name and value, in the one form that is signed
+
+
 class SignedQuery(NamedTuple):
     """What a signature vouches for.
 
-    `query` is the query string as it was sent, without `expires`, `signature` and everything else that is not signed.
+    `query` is the query string as it was signed: without `expires`, `signature` and what a client added.
     `signer` is the name of the key.
     """
 
@@ -58,7 +70,7 @@ def sign_url(secret: str, path: str, query: str, signer: str, expires_at: dateti
     """
     expires = f"{EXPIRES}={int(expires_at.timestamp())}"
     signed = f"{quote(query, safe=_SAFE)}&{expires}" if query else expires
-    signature = _signer(secret).get_signature(_payload(path, signed.split("&"), signer, key_digest)).decode()
+    signature = _signer(secret).get_signature(_payload(path, _parts(signed), signer, key_digest)).decode()
     return f"{path}?{signed}&{SIGNATURE}={signer}.{signature}"
 
 
@@ -78,21 +90,23 @@ def verify_url(secret: str, path: str, query: str, key_digest_of: Callable[[str]
         InvalidSignature: The address was changed, or the key of its signer is gone.
         ExpiredSignature: The address has expired.
     """
-    parts = [part for part in query.split("&") if part and not _is_cache_buster(_name(part))]
-    signatures = [part for part in parts if _name(part) == SIGNATURE]
-    signed = [part for part in parts if _name(part) != SIGNATURE]
-    signer, _, signature = _value("".join(signatures)).rpartition(".")
+    parts = _parts(query)
+    signer, _, signature = "".join(part.value for part in parts if part.name == SIGNATURE).rpartition(".")
     key_digest = key_digest_of(signer)
-    if key_digest is None or not _signer(secret).verify_signature(
-        _payload(path, signed, signer, key_digest), signature
-    ):
+    if key_digest is None:
         raise InvalidSignature
-    expires = [_value(part) for part in signed if _name(part) == EXPIRES]
+    verifier = _signer(secret)
+    for signed in _candidates([part for part in parts if part.name != SIGNATURE]):
+        if verifier.verify_signature(_payload(path, signed, signer, key_digest), signature):
+            break
+    else:
+        raise InvalidSignature
+    expires = [part.value for part in signed if part.name == EXPIRES]
     if len(expires) != 1:
         raise InvalidSignature
     if time.time() >= int(expires[0]):
         raise ExpiredSignature
-    return SignedQuery("&".join(part for part in signed if _name(part) != EXPIRES), signer)
+    return SignedQuery("&".join(part.raw for part in signed if part.name != EXPIRES), signer)
 
 
 def without_signature(query: bytes) -> bytes:
@@ -105,20 +119,33 @@ def _signer(secret: str) -> Signer:
     return Signer(bytes.fromhex(secret), salt=b"orders.signed-url", key_derivation="hmac", digest_method=hashlib.sha256)
 
 
-def _payload(path: str, parts: Iterable[str], signer: str, key_digest: str) -> bytes:
-    pairs = [(_name(part), _value(part)) for part in parts]
-    signed = urlencode(sorted((pair for pair in pairs if not _is_cache_buster(pair[0])), key=lambda pair: pair[0]))
-    return "\n".join([path, signed, signer, key_digest]).encode()
+def _parts(query: str) -> list[_Part]:
+    parts = []
+    for raw in filter(None, query.split("&")):
+        name, _, value = raw.partition("=")
+        pair = unquote_plus(name), unquote_plus(value)
+        parts.append(_Part(raw, *pair, urlencode([pair])))
+    return parts
+
+
+def _payload(path: str, parts: Sequence[_Part], signer: str, key_digest: str) -> bytes:
+    query = "&".join(part.encoded for part in sorted(parts, key=lambda part: part.name))
+    return "\n".join([path, query, signer, key_digest]).encode()
+
+
+def _candidates(parts: Sequence[_Part]) -> Iterator[Sequence[_Part]]:
+    """What may have been signed: all parts, or all without some names that a client may have added.
+
+    Which of them it was, only the signature tells: `_t` may be a cache buster, and may be a column.
+    """
+    yield parts
+    cache_busters = sorted({part.name for part in parts if _is_cache_buster(part.name)})
+    if len(cache_busters) <= MAX_CACHE_BUSTERS:
+        for count in range(1, MAX_ADDED + 1):
+            for added in combinations(cache_busters, count):
+                yield [part for part in parts if part.name not in added]
 
 
 def _is_cache_buster(name: str) -> bool:
-    """Whether the API ignores the parameter. `_note__eq` filters a column whose name begins with `_`."""
+    """Whether a client may add the parameter. `_note__eq` is a filter in any case."""
     return name.startswith("_") and "__" not in name[1:]
-
-
-def _name(part: str) -> str:
-    return unquote_plus(part.partition("=")[0])
-
-
-def _value(part: str) -> str:
-    return unquote_plus(part.partition("=")[2])

@@ -102,7 +102,7 @@ class FetchQuery(NamedTuple):
     Attributes:
         format: None leaves the format to `Accept`.
         filters: Names and values as they were given.
-        text: The query string without what is ignored. It goes into the ETag, so that equal requests get equal tags.
+        text: The query string.
     """
 
     limit: int | None = None
@@ -137,6 +137,19 @@ class FetchQuery(NamedTuple):
         conditions = tuple(condition for condition in filters if condition)
         sort = tuple(Sort(name.removeprefix("-"), name.startswith("-")) for name in self.sort)
         return Query(conditions, sort) if conditions or sort else ALL_ROWS
+
+    def identity(self, columns: Collection[str]) -> bytes:
+        """The query string without what is ignored. It goes into the ETag, so that equal requests get equal tags.
+
+        Args:
+            columns: The names of the columns.
+        """
+        if not self.text.startswith(b"_") and b"&_" not in self.text:
+            return self.text
+        parts = (part for part in self.text.split(b"&") if part)
+        return b"&".join(
+            part for part in parts if not part.startswith(b"_") or _condition(*split_query(part)[0], columns)
+        )
 
     def row_format(self, accept: bytes | None, masked: frozenset[str]) -> RowFormat:
         """How rows are written.
@@ -178,7 +191,7 @@ def parse_fetch_query(query: bytes) -> FetchQuery:
                 raise ParameterInvalid(f"Parameter '{name}' needs JSON.", "Leave 'format' out, or send format=json.")
     if "formulas" in values and values.get("format") != "csv":
         raise ParameterInvalid("Parameter 'formulas' is for CSV.", "Send format=csv with it, or leave it out.")
-    return FetchQuery(**values, filters=tuple(filters), text=_without_ignored(query))
+    return FetchQuery(**values, filters=tuple(filters), text=query)
 
 
 def _condition(name: str, value: str, columns: Collection[str]) -> Condition | None:
@@ -196,7 +209,7 @@ def read_condition(name: str, value: str, columns: Collection[str]) -> Condition
     Args:
         name: The name of the parameter.
         value: Its value.
-        columns: The names that can be filtered by. Those that begin with `_` need an operator.
+        columns: The names that can be filtered by.
 
     Returns:
         The condition; None if the parameter is no filter.
@@ -211,14 +224,7 @@ def read_condition(name: str, value: str, columns: Collection[str]) -> Condition
             return Condition(column, operator.name, split_list(value) if operator.takes == "list" else value)
         except ValueError:
             raise ParameterInvalid(f"Parameter '{name}' does not parse.", "A double quote is not closed.") from None
-    return Condition(name, "eq", value) if name in columns and not name.startswith("_") else None
-
-
-def _without_ignored(query: bytes) -> bytes:
-    """The query without what is ignored."""
-    if not query.startswith(b"_") and b"&_" not in query:
-        return query
-    return b"&".join(part for part in query.split(b"&") if not part.startswith(b"_") or b"__" in part)
+    return Condition(name, "eq", value) if name in columns else None
 
 
 @lru_cache(64)

@@ -1,7 +1,8 @@
 """Query parameters.
 
 A table says what each parameter is and accepts. Requests are parsed by it, and OpenAPI is made from it. Unknown
-parameters are refused by name. Names that begin with `_` are ignored: clients add them against caches.
+parameters are refused by name. Names that begin with `_` are ignored, unless they are names of columns: clients add
+them against caches.
 """
 
 from __future__ import annotations
