@@ -20,8 +20,9 @@ from starlette.routing import Route
 
 from cache.errors import OrdersError
 from cache.export.pool import ScanPool
+from dashboard.auth.oidc import oidc_secrets
 from dashboard.auth.signin import SignIn
-from dashboard.auth.signin_settings import allowed_hosts, check_signin, oidc_secrets
+from dashboard.auth.signin_settings import allowed_hosts, check_signin
 from dashboard.backend import Backend, shared_backend
 from dashboard.web.downloads import PATH, Downloads
 from dashboard.web.headers import Headers
@@ -86,7 +87,7 @@ def create_app(backend: Backend) -> st.App:
         middleware=[
             Middleware(Headers),
             Middleware(InjectCss),
-            Middleware(SignIn, passwords=backend.passwords, settings=settings),
+            Middleware(SignIn, identities=backend.identities, settings=settings),
         ],
     )
     return app  # noqa: RET504

@@ -10,7 +10,7 @@ from cache.settings import Settings
 from cache.storage.backends import open_cache
 from cache.storage.documents import API_KEYS
 from cache.storage.store import Cache
-from dashboard.auth.passwords import Passwords
+from dashboard.auth.identity import Identities
 from dashboard.orders_loader import OrdersLoader
 
 
@@ -22,7 +22,7 @@ class Backend:
         cache: The cache.
         settings: The settings.
         secret: The secret of the cache, for signatures.
-        passwords: The passwords of the dashboard; None where none is set.
+        identities: Recognises visitors.
         orders: Loads orders out of the cache.
         rates_file: Exchange rates; None where the settings name none.
     """
@@ -30,7 +30,7 @@ class Backend:
     cache: Cache
     settings: Settings
     secret: str
-    passwords: Passwords | None
+    identities: Identities
     orders: OrdersLoader
     rates_file: RatesFile | None
 
@@ -44,9 +44,9 @@ class Backend:
         """
         opened = open_cache(settings.cache_url, settings.kept_dir)
         secret = opened.documents.read(API_KEYS).secret
-        passwords = Passwords(settings, secret) if settings.dashboard_password else None
+        identities = Identities(settings, opened.documents, secret)
         orders = OrdersLoader(opened, settings.shop_timezone, settings.week_start, settings.cancelled_orders)
-        return cls(opened, settings, secret, passwords, orders, RatesFile.of(settings))
+        return cls(opened, settings, secret, identities, orders, RatesFile.of(settings))
 
 
 @cache

@@ -50,7 +50,7 @@ class Session:
         """The session of the visitor whose page is being run, made at the first run."""
         if _KEY not in st.session_state:
             address = ViewAddress()
-            visitor = Visitor(backend.settings, backend.passwords)
+            visitor = Visitor(backend.settings, backend.identities)
             st.session_state[_KEY] = cls(backend, visitor, address, Navigator(address))
         session: Session = st.session_state[_KEY]
         return session

@@ -13,7 +13,10 @@ import httpx
 from cache_factory import cache_in
 from warm_process import ForkedProcess, warm
 
+from cache.settings import Settings
+from cache.storage.documents import API_KEYS
 from cache.storage.store import Cache
+from dashboard.auth.identity import Identities
 from lab.servers import free_port
 
 
@@ -35,6 +38,7 @@ class Dashboard:
 
     def __init__(self, folder: Path, settings: dict[str, str]) -> None:
         self.folder = folder
+        self.settings = settings
         self.cache: Cache = cache_in(folder)
         port = settings.get("DASHBOARD_PORT") or str(free_port())
         self.url = f"http://127.0.0.1:{port}"
@@ -54,6 +58,12 @@ class Dashboard:
 
     def log(self) -> str:
         return (self.folder / "log").read_text()
+
+    def identities(self) -> Identities:
+        """Recognises visitors as the dashboard does."""
+        settings = Settings.load(**{name.lower(): value for name, value in self.settings.items()})
+        documents = self.cache.documents
+        return Identities(settings, documents, documents.read(API_KEYS).secret)
 
     def close(self) -> None:
         self.process.terminate()

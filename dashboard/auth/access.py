@@ -9,7 +9,7 @@ open the dashboard, and everyone there is an operator.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from html import escape
 from typing import Literal
 
 import streamlit as st
@@ -17,7 +17,10 @@ import streamlit as st
 from cache.access.masking import personal_columns
 from cache.analytics.orders import Orders
 from cache.settings import Settings
-from dashboard.auth.passwords import COOKIE, Passwords, VisitorRole
+from dashboard.auth.identity import Identities, Identity
+from dashboard.auth.oidc import listed_role
+from dashboard.auth.passwords import VisitorRole
+from dashboard.auth.signin import SIGN_OUT_PATH
 from dashboard.text import formatting
 
 Action = Literal["accept_shrunk_table", "change_settings", "see_personal_data"]
@@ -28,17 +31,20 @@ _PERSONAL_ROLES = ("email", "customer_name", "address")  # also where the settin
 class Visitor:
     """The visitor of one session."""
 
-    def __init__(self, settings: Settings, passwords: Passwords | None) -> None:
+    def __init__(self, settings: Settings, identities: Identities) -> None:
         self._settings = settings
-        self._passwords = passwords
+        self._identities = identities
+
+    def identity(self) -> Identity | None:
+        """Who visits; None for a visitor without access."""
+        if self._identities.by_oidc and not st.user.is_logged_in:
+            return None  # Streamlit does not accept the cookie from this page
+        return self._identities.identify(st.context.cookies)
 
     def role(self) -> VisitorRole | None:
         """The role of the visitor; None for one without access."""
-        if self._settings.oidc_client_id:
-            return self._listed_role()
-        if self._passwords:
-            return self._passwords.role_of_cookie(st.context.cookies.get(COOKIE, ""))
-        return "operator"
+        identity = self.identity()
+        return identity.role if identity else None
 
     def may(self, action: Action) -> bool:
         """Whether the visitor may do something."""
@@ -59,57 +65,39 @@ class Visitor:
             return
         with st.container(border=True, horizontal_alignment="center", key="gate"):
             st.title("Orders", anchor=False, width="content")
-            if not self._settings.oidc_client_id:
-                st.markdown("Your session has expired. Reload this page to sign in.", width="content")
-            elif not st.user.is_logged_in:
+            if not self._identities.by_oidc:
+                st.markdown("Your session has ended. Reload this page to sign in.", width="content")
+            elif not st.user.is_logged_in or listed_role(st.user.to_dict(), self._settings):
                 st.button("Sign in", type="primary", on_click=st.login, key="sign_in")
             else:
                 account = formatting.plain(str(st.user.get("email") or "This account"))
                 st.markdown(f"{account} is signed in, but has no access to this dashboard.", width="content")
                 st.markdown("Ask the administrator to add the address.", width="content")
-                st.button("Sign out", on_click=st.logout, key="sign_out")
+                self._draw_sign_out()
         st.stop()
 
     def draw_account(self) -> None:
         """Draws who is signed in, and the way to sign out, at the foot of the sidebar."""
+        identity = self.identity()
         with st.sidebar:
-            if self._settings.oidc_client_id:
-                st.caption(formatting.plain(f"{st.user.get('email')} · {self.role()}"))
-                st.button("Sign out", type="tertiary", icon=":material/logout:", on_click=st.logout, key="sign_out")
-            elif self._passwords:
-                st.caption(f"Signed in as {self.role()}")
-                st.html('<a href="/signout">Sign out</a>')  # a link in Markdown would open a tab
+            if identity and identity.account:
+                others = self._identities.sessions.count(identity.account) - 1
+                by_email = f"{identity.account} · {identity.role}"
+                st.caption(formatting.plain(by_email if self._identities.by_oidc else f"Signed in as {identity.role}"))
+                self._draw_sign_out(others)
             else:
                 st.caption("No sign-in is configured. Only this computer can open the dashboard.")
 
-    def _listed_role(self) -> VisitorRole | None:
-        return listed_role(st.user.to_dict(), self._settings) if st.user.is_logged_in else None
+    def _draw_sign_out(self, others: int = 0) -> None:
+        """Draws the form that ends the session, or also the `others` of the account.
 
-
-def listed_role(claims: Mapping[str, object], settings: Settings) -> VisitorRole | None:
-    """The role that the lists in the settings give to an account.
-
-    Args:
-        claims: What the OpenID Connect provider says of the account. Its address counts only if `email_verified` is
-            `true` (OpenID Connect Core 1.0, section 5.1), or if OIDC_UNVERIFIED_EMAILS accepts all.
-        settings: The settings.
-    """
-    email = claims.get("email")
-    verified = claims.get("email_verified") is True or settings.oidc_unverified_emails == "accepted"
-    if not isinstance(email, str) or not verified:
-        return None
-    if is_listed(email, settings.dashboard_operators):
-        return "operator"
-    return "viewer" if is_listed(email, settings.dashboard_viewers) else None
-
-
-def is_listed(email: str, addresses: str) -> bool:
-    """Whether a list contains an e-mail address. One without exactly one `@` is in no list.
-
-    Args:
-        email: The address.
-        addresses: Addresses and `@domains`, separated by commas.
-    """
-    name, _, domain = email.lower().partition("@")
-    listed = {part.strip().lower() for part in addresses.split(",")}
-    return bool(name and domain) and "@" not in domain and not {f"{name}@{domain}", f"@{domain}"}.isdisjoint(listed)
+        It is a form, since a link must change nothing: a browser may follow it unasked.
+        """
+        token = escape(self._identities.form_token(st.context.cookies))
+        buttons = "<button>Sign out</button>"
+        if others:
+            buttons += f'<button name="everywhere" value="yes">Sign out everywhere ({others + 1})</button>'
+        st.html(
+            f'<form class="sign-out" method="post" action="{SIGN_OUT_PATH}">'
+            f'<input type="hidden" name="token" value="{token}">{buttons}</form>'
+        )

@@ -2,7 +2,7 @@
 
 A password is kept as an Argon2id hash (RFC 9106) with the parameters that OWASP recommends; the settings may hold the
 hash itself. The cookie is signed with a key that is made of the cache's secret and the password. So it stays valid
-after a restart, and a new password ends it.
+after a restart, and a new password ends it. A sign-out ends it too (dashboard/auth/sessions.py).
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from itsdangerous import BadSignature, TimestampSigner
 
 from cache.errors import SettingsInvalid
 from cache.settings import Settings
+from cache.storage.records import new_id
+from dashboard.auth.sessions import SESSION_SECONDS
 
 VisitorRole = Literal["operator", "viewer"]
 
 COOKIE = "orders_signin"
-COOKIE_SECONDS = 7 * 24 * 3600
 _HASH_PREFIX = "$argon2"
 _SETTINGS: tuple[tuple[VisitorRole, str], ...] = (
     ("operator", "dashboard_password"),
@@ -68,17 +69,17 @@ class Passwords:
         return None
 
     def cookie(self, role: VisitorRole) -> str:
-        """The cookie of a visitor with a role."""
-        return self._signers[role].sign(role).decode()
+        """A cookie for a new session of a visitor with a role. No two are equal."""
+        return self._signers[role].sign(f"{role}.{new_id()}").decode()
 
     def role_of_cookie(self, cookie: str) -> VisitorRole | None:
         """The role that a cookie gives; None where it is not valid or has expired."""
         for role, signer in self._signers.items():
             try:
-                if signer.unsign(cookie, max_age=COOKIE_SECONDS) == role.encode():
-                    return role
+                signer.unsign(cookie, max_age=SESSION_SECONDS)
             except BadSignature:
                 continue
+            return role
         return None
 
 

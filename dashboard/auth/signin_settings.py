@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from urllib.parse import urlsplit
-
-from streamlit.runtime.secrets import SecretsValue
 
 from cache.errors import SettingsInvalid
 from cache.listen_address import is_loopback
@@ -62,26 +58,6 @@ def allowed_hosts(settings: Settings) -> list[str]:
         return []
     public = urlsplit(settings.dashboard_url or "").hostname
     return ["localhost", "127.0.0.1", "::1", "[::1]", settings.dashboard_host, *([public] if public else [])]
-
-
-def oidc_secrets(settings: Settings, secret: str) -> dict[str, SecretsValue]:
-    """What `st.login` reads from Streamlit's secrets; empty without OpenID Connect.
-
-    Args:
-        settings: The settings.
-        secret: The secret of the cache.
-    """
-    if not settings.oidc_client_id or not settings.oidc_client_secret:
-        return {}
-    return {
-        "auth": {
-            "redirect_uri": f"{(settings.dashboard_url or '').rstrip('/')}/oauth2callback",
-            "cookie_secret": hmac.new(secret.encode(), b"dashboard OpenID Connect", hashlib.sha256).hexdigest(),
-            "client_id": settings.oidc_client_id,
-            "client_secret": settings.oidc_client_secret.get_secret_value(),
-            "server_metadata_url": settings.oidc_metadata_url or "",
-        }
-    }
 
 
 def _upper(names: list[str]) -> str:

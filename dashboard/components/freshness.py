@@ -73,8 +73,9 @@ def _head(session: Session, title: str) -> None:
 
 
 def _version(session: Session, status: Status) -> object:
-    """Differs once pages show something else: after a publish, with other settings of the table, on another day."""
-    return status.head.generation if status.head else None, session.cache.documents.read(SETUP), session.today
+    """Differs once pages show something else: after a publish or sign-out, with another set-up, on another day."""
+    generation = status.head.generation if status.head else None
+    return generation, session.cache.documents.read(SETUP), session.today, session.visitor.role()
 
 
 def _refresh(session: Session, accept: bool = False) -> None:

@@ -50,8 +50,15 @@ def test_the_password_opens_the_page_that_was_asked_for(browser: Browser, start:
     expect(page).to_have_url(re.compile(r"period=7d&status=paid&status=pending"))
     page.reload()
     expect(page.get_by_text("Orders overview")).to_be_visible()
-    page.get_by_role("link", name="Sign out").click()
+    stolen, tab = page.context.storage_state(), page.context.new_page()
+    tab.goto(running.url)
+    expect(tab.get_by_text("Orders overview")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_label("Password")).to_be_visible()
+    expect(tab.get_by_text("Your session has ended")).to_be_visible()  # also in a tab that was open
+    thief = browser.new_context(storage_state=stolen).new_page()
+    thief.goto(running.url)
+    expect(thief.get_by_label("Password")).to_be_visible()
 
 
 # -- roles
@@ -156,6 +163,11 @@ def test_openid_connect_lets_in_those_on_the_lists_as_what_they_are(
         page.get_by_role("button", name="Authorize").click()
         return page
 
+    def leave(page: Page) -> None:
+        page.get_by_role("button", name="Sign out").click()
+        page.get_by_role("button", name="End session").click()  # the provider asks
+        expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
     for name in ("ann", "bob", "eve"):
         known_to(
             provider, name, email=f"{name.title()}@example.{'org' if name == 'eve' else 'com'}", email_verified=True
@@ -169,7 +181,18 @@ def test_openid_connect_lets_in_those_on_the_lists_as_what_they_are(
     known_to(provider, "mallory", email="ann@example.com")  # as an address that nobody verified
     known_to(provider, "trudy", email="ann@example.com", email_verified="false")
     for who in ("eve", "mallory", "trudy"):
-        expect(enter(who).get_by_text("has no access to this dashboard")).to_be_visible()
+        stranger = enter(who)
+        expect(stranger.get_by_text("has no access to this dashboard")).to_be_visible()
+    leave(stranger)
+    stolen = bob.context.storage_state()
+    bob.goto(f"{url}/auth/logout")  # a link ends nothing
+    expect(bob.get_by_text("Sign out by the button.")).to_be_visible()
+    bob.goto(url)
+    leave(bob)
+    thief = browser.new_context(storage_state=stolen).new_page()
+    thief.goto(url)
+    expect(thief.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(ann.get_by_role("button", name="Sign out")).to_be_visible()
     assert "s3cret-of-the-client" not in running.log()
 
 

@@ -113,7 +113,7 @@ def test_an_open_tab_shows_another_day_from_the_shops_midnight(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = ViewAddress()
-    session = Session(backend, Visitor(backend.settings, None), address, Navigator(address))
+    session = Session(backend, Visitor(backend.settings, backend.identities), address, Navigator(address))
     status = backend.cache.status()
 
     def shown(at: str) -> object:

@@ -16,7 +16,7 @@ from paths import ROOT
 
 from cache.errors import SettingsInvalid
 from cache.settings import Settings
-from dashboard.auth.access import is_listed, listed_role
+from dashboard.auth.oidc import is_listed, listed_role
 from dashboard.auth.passwords import Passwords, hashed
 from dashboard.auth.signin_settings import check_signin
 
