@@ -59,7 +59,7 @@ def create_app(backend: Backend) -> st.App:
         SettingsInvalid: A setting of the sign-in is not valid.
     """
     settings = backend.settings
-    downloads = Downloads(ScanPool(settings.cache_url, settings.kept_dir), backend.secret)
+    downloads = Downloads(ScanPool(settings.cache_url, settings.kept_dir), backend.identities, backend.secret)
 
     @asynccontextmanager
     async def lifespan(_: st.App) -> AsyncIterator[None]:

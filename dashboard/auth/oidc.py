@@ -29,7 +29,7 @@ def oidc_secrets(settings: Settings, secret: str) -> dict[str, SecretsValue]:
     return {
         "auth": {
             "redirect_uri": f"{(settings.dashboard_url or '').rstrip('/')}{CALLBACK_PATH}",
-            "cookie_secret": _cookie_secret(secret),
+            "cookie_secret": cookie_secret(secret),
             "client_id": settings.oidc_client_id,
             "client_secret": settings.oidc_client_secret.get_secret_value(),
             "server_metadata_url": settings.oidc_metadata_url or "",
@@ -49,7 +49,7 @@ def signed_claims(cookies: Mapping[str, str], secret: str) -> bytes:
     """
 
     def value(name: str) -> bytes | None:
-        return decode_signed_value(_cookie_secret(secret), name, cookies.get(name, ""))
+        return decode_signed_value(cookie_secret(secret), name, cookies.get(name, ""))
 
     return get_cookie_with_chunks(value, USER_COOKIE_NAME) or b""
 
@@ -83,5 +83,6 @@ def is_listed(email: str, addresses: str) -> bool:
     return bool(name and domain) and "@" not in domain and not {f"{name}@{domain}", f"@{domain}"}.isdisjoint(listed)
 
 
-def _cookie_secret(secret: str) -> str:
+def cookie_secret(secret: str) -> str:
+    """The secret with which Streamlit signs its cookies, made of the secret of the cache."""
     return hmac.new(secret.encode(), b"dashboard OpenID Connect", hashlib.sha256).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from html import escape
 
 import streamlit as st
@@ -12,7 +13,7 @@ from cache.check_report import CheckId
 from cache.export.order_selection import OrderSelection
 from dashboard.data import Conditions
 from dashboard.session import Session
-from dashboard.web.downloads import Format, export_url
+from dashboard.web.downloads import VALID_FOR, Format, export_url
 
 _FORMATS: tuple[tuple[Format, str, str], ...] = (
     ("csv", "CSV", "text that a spreadsheet would run as a formula starts with an apostrophe"),
@@ -21,6 +22,7 @@ _FORMATS: tuple[tuple[Format, str, str], ...] = (
 )
 
 
+@st.fragment(run_every=VALID_FOR / 2)  # so that the links of an open page are always valid
 def download_button(
     session: Session,
     orders: Orders,
@@ -39,6 +41,10 @@ def download_button(
         search: The search; "" for none.
         failing: A check: only orders that fail it.
     """
+    session.navigator.stay()
+    visitor = session.visitor.identity()
+    if visitor is None:
+        return  # the session has ended; the head of the page says so
     masked = session.visitor.masked_columns(orders)
     timezone = session.settings.shop_timezone
     selection = OrderSelection(
@@ -50,9 +56,9 @@ def download_button(
         masked=masked,
         cancelled_orders=orders.cancelled_orders,
     )
+    url = partial(export_url, session.backend.secret, visitor, orders.generation, selection)
     links = "".join(
-        f'<li><a href="{escape(export_url(session.backend.secret, orders.generation, selection, format))}">{label}</a>'
-        f": {description}</li>"
+        f'<li><a href="{escape(url(format))}">{label}</a>: {description}</li>'
         for format, label, description in _FORMATS
     )
     with st.popover("Download", icon=":material/download:", key="download"):

@@ -1,6 +1,7 @@
 """GET /export: a file of the orders that a page shows, as CSV, Excel or Parquet, sent while it is made.
 
 The address holds everything, and is signed: which orders of which generation, the format, and which columns are masked.
+It is valid for minutes, and only for the visitor for whom it was made, in the same session and role.
 A process of its own finds and renders the rows (cache/export), at the speed of the client.
 """
 
@@ -23,11 +24,12 @@ from cache.export.pool import ScanPool
 from cache.export.row_format import RowFormat
 from cache.query.filters import Query
 from cache.storage.records import now
+from dashboard.auth.identity import Identities, Identity
 
 Format = Literal["csv", "xlsx", "parquet"]
 
 PATH = "/export"
-VALID_FOR = timedelta(hours=12)  # a page may stay open all day, and a sign-in stands before it
+VALID_FOR = timedelta(minutes=10)  # an open page makes new links before that
 _SIGNER = "dashboard"
 _MEDIA_TYPES: Mapping[Format, str] = {
     "csv": "text/csv; charset=utf-8",
@@ -37,36 +39,42 @@ _MEDIA_TYPES: Mapping[Format, str] = {
 _STATUS: Mapping[type[OrdersError], int] = {UnknownGeneration: 410, TooManyRows: 400, BadFilter: 400, ScanBusy: 503}
 
 
-def export_url(secret: str, generation: int, selection: OrderSelection, format: Format) -> str:
+def export_url(secret: str, visitor: Identity, generation: int, selection: OrderSelection, format: Format) -> str:
     """A link to a file, from its path on.
 
     Args:
         secret: The secret of the cache.
+        visitor: The only one for whom it is valid.
         generation: The generation to read.
         selection: Which orders, and which columns are masked.
         format: The format of the file.
     """
     parameters = {"format": format, "generation": generation, "orders": selection.model_dump_json()}
-    return sign_url(secret, PATH, urlencode(parameters), _SIGNER, now() + VALID_FOR)
+    return sign_url(secret, PATH, urlencode(parameters), _SIGNER, now() + VALID_FOR, _bound_to(visitor))
 
 
 class Downloads:
     """Answers requests for files."""
 
-    def __init__(self, scan_pool: ScanPool, secret: str) -> None:
+    def __init__(self, scan_pool: ScanPool, identities: Identities, secret: str) -> None:
         """Starts no process yet.
 
         Args:
             scan_pool: The processes that write the files.
+            identities: Recognises visitors.
             secret: The secret of the cache.
         """
         self._scan_pool = scan_pool
+        self._identities = identities
         self._secret = secret
 
     async def get(self, request: Request) -> Response:
         """Sends the file that a signed address names."""
+        visitor = self._identities.identify(request.cookies)
+        if visitor is None:
+            return PlainTextResponse("Sign in first.", 401)
         try:
-            signed = verify_url(self._secret, PATH, request.url.query, {_SIGNER: ""}.get)
+            signed = verify_url(self._secret, PATH, request.url.query, {_SIGNER: _bound_to(visitor)}.get)
         except (InvalidSignature, ExpiredSignature):
             return PlainTextResponse("This link has expired. Reload the page to get a new one.", 403)
         parameters = dict(parse_qsl(signed.query))
@@ -85,6 +93,11 @@ class Downloads:
     async def close(self) -> None:
         """Ends the processes."""
         await self._scan_pool.close()
+
+
+def _bound_to(visitor: Identity) -> str:
+    """What a signature covers of a visitor. Another session, and another role, has another signature."""
+    return f"{visitor.role} {visitor.session_id}"
 
 
 async def _pieces(rows: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:

@@ -65,3 +65,17 @@ def test_a_viewer_downloads_filtered_orders_with_personal_data_masked(browser: B
     assert {row["email"] for row in own} == {r["email"] or "" for r in paid}
     assert {row["email"] for row in masked} == {"***"}
     assert "Traceback" not in filled.log()
+
+
+def test_the_links_of_an_open_page_stay_valid(browser: Browser, filled: Dashboard) -> None:
+    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.clock.install()
+    page.set_default_timeout(20_000)
+    page.goto(f"{filled.url}/orders?period=all&status=paid")
+    page.get_by_label("Password").fill("one")
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Download").click()
+    link = page.get_by_role("link", name="CSV")
+    first = link.get_attribute("href")
+    page.clock.fast_forward("05:01")
+    expect(link).not_to_have_attribute("href", first or "")

@@ -6,8 +6,8 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -17,6 +17,8 @@ import pytest
 from cache_factory import Row, publish
 from dashboard_process import Dashboard, dashboard
 from shop_factory import SHOP_COLUMNS, shop
+from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
+from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
 from cache.analytics.orders import Orders
 from cache.calendar.periods import Span
@@ -24,11 +26,15 @@ from cache.export.order_selection import OrderSelection
 from cache.query.filters import Condition
 from cache.schema import Column
 from cache.storage.documents import API_KEYS
-from cache.storage.store import Cache
+from cache.storage.records import now
+from dashboard.auth.identity import Identity
+from dashboard.auth.oidc import cookie_secret
+from dashboard.web import downloads
 from dashboard.web.downloads import Format, export_url
 
 pytestmark = pytest.mark.slow
 
+Link = Callable[..., str]
 ZONE = "America/New_York"
 ROWS = shop(700)
 ROWS[5] |= {"note": '=HYPERLINK("http://evil.example")', "test": "0", "currency": "USD"}
@@ -58,8 +64,17 @@ def orders(filled: Dashboard) -> Orders:
     return Orders(filled.cache.snapshots.open(), ZONE)
 
 
-def link(cache: Cache, orders: Orders, selection: OrderSelection, format: Format = "csv") -> str:
-    return export_url(cache.documents.read(API_KEYS).secret, orders.generation, selection, format)
+@pytest.fixture(scope="module")
+def link(filled: Dashboard, client: httpx.Client, orders: Orders) -> Link:
+    """Makes links as the page of the client does."""
+    identities, secret = filled.identities(), filled.cache.documents.read(API_KEYS).secret
+
+    def made(selection: OrderSelection, format: Format = "csv", generation: int = orders.generation) -> str:
+        visitor = identities.identify(client.cookies)
+        assert visitor
+        return export_url(secret, visitor, generation, selection, format)
+
+    return made
 
 
 def keys(text: str, column: str = "id") -> list[str]:
@@ -112,29 +127,27 @@ YEAR = (datetime(2025, 11, 25), datetime(2026, 11, 25))
     ],
 )
 def test_a_file_holds_exactly_the_orders_that_are_shown(
-    client: httpx.Client, filled: Dashboard, orders: Orders, selection: OrderSelection
+    client: httpx.Client, link: Link, orders: Orders, selection: OrderSelection
 ) -> None:
-    answer = client.get(link(filled.cache, orders, selection))
+    answer = client.get(link(selection))
     assert answer.status_code == 200, answer.text
     assert sorted(keys(answer.text)) == shown(orders, selection)
     assert bool(keys(answer.text)) == (NOWHERE not in selection.conditions and not selection.masked)
 
 
-def test_each_format_reads_back_with_the_values_of_the_table(
-    client: httpx.Client, filled: Dashboard, orders: Orders
-) -> None:
+def test_each_format_reads_back_with_the_values_of_the_table(client: httpx.Client, link: Link, orders: Orders) -> None:
     selection = OrderSelection(timezone=ZONE, conditions=(USD,))
     wanted = shown(orders, selection)
     by_key = {row["id"]: row for row in ROWS}
-    text = client.get(link(filled.cache, orders, selection)).text
+    text = client.get(link(selection)).text
     texts = {row["id"]: row for row in csv.DictReader(io.StringIO(text))}
     assert all(texts[key]["total_price"] == by_key[key]["total_price"] for key in wanted)
     risky = [row["note"] for row in texts.values() if "HYPERLINK" in row["note"]]
     assert risky and all(note.startswith("'=") for note in risky)
-    frame = polars.read_parquet(client.get(link(filled.cache, orders, selection, "parquet")).content)
+    frame = polars.read_parquet(client.get(link(selection, "parquet")).content)
     assert sorted(map(str, frame["id"])) == wanted
     assert frame.schema["total_price"] == polars.Decimal(12, 2)
-    book = client.get(link(filled.cache, orders, selection, "xlsx"))
+    book = client.get(link(selection, "xlsx"))
     assert re.search(r'filename="orders-\d{4}-\d\d-\d\d\.xlsx"', book.headers["Content-Disposition"])
     header, *cells = openpyxl.load_workbook(io.BytesIO(book.content), read_only=True).active.values
     named = [dict(zip(header, row, strict=True)) for row in cells]
@@ -161,14 +174,72 @@ def test_a_table_with_a_row_per_line_item_exports_all_rows_of_its_orders(
         sold = Condition("product", "in", ("Plate",))  # no SKU, so the title tells products apart
         for condition in (PAID, sold):
             selection = OrderSelection(timezone="UTC", conditions=(condition,))
-            answer = httpx.get(running.url + export_url(secret, head.generation, selection, "csv"), timeout=60)
+            answer = httpx.get(
+                running.url + export_url(secret, Identity("operator"), head.generation, selection, "csv"), timeout=60
+            )
             assert keys(answer.text, "Lineitem name") == ["Cup", "Plate"]
 
 
-def test_a_link_is_good_for_what_it_was_signed_for(client: httpx.Client, filled: Dashboard, orders: Orders) -> None:
-    good = link(filled.cache, orders, OrderSelection(timezone=ZONE, masked=frozenset({"email"})))
+def test_a_link_is_good_for_what_it_was_signed_for(client: httpx.Client, link: Link) -> None:
+    good = link(OrderSelection(timezone=ZONE, masked=frozenset({"email"})))
+    assert client.get(good).status_code == 200
     for changed in (good.replace("format=csv", "format=parquet"), good.replace("email", "note"), good[:-2], "/export"):
         assert client.get(changed).status_code == 403
-    assert httpx.get(filled.url + good).status_code == 401  # and only for who is signed in
-    gone = export_url(filled.cache.documents.read(API_KEYS).secret, 999, OrderSelection(timezone=ZONE), "csv")
-    assert client.get(gone).status_code == 410
+    assert client.get(link(OrderSelection(timezone=ZONE), generation=999)).status_code == 410
+
+
+def test_a_link_lives_for_minutes(client: httpx.Client, link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+    def made(minutes: float) -> str:
+        monkeypatch.setattr(downloads, "now", lambda: now() - timedelta(minutes=minutes))
+        return link(OrderSelection(timezone=ZONE, conditions=(NOWHERE,)))
+
+    assert [client.get(made(minutes)).status_code for minutes in (0, 9, 11)] == [200, 200, 403]
+
+
+def test_a_link_is_good_for_its_session_alone(filled: Dashboard, client: httpx.Client, link: Link) -> None:
+    good = link(OrderSelection(timezone=ZONE, conditions=(NOWHERE,)))
+    with httpx.Client(base_url=filled.url) as other:
+        assert other.get(good).status_code == 401
+        for password in ("two", "one"):
+            other.post("/signin", data={"password": password})
+            assert other.get(good).status_code == 403
+    assert client.get(good).status_code == 200
+    filled.identities().end_session(client.cookies, everywhere=False)
+    assert client.get(good).status_code == 401
+    client.post("/signin", data={"password": "one"})  # for the other tests
+    assert client.get(good).status_code == 403
+
+
+PROVIDER = {
+    "OIDC_METADATA_URL": "https://id.example/.well-known/openid-configuration",
+    "OIDC_CLIENT_ID": "orders",
+    "OIDC_CLIENT_SECRET": "s3cret",
+    "DASHBOARD_URL": "https://orders.example",
+}
+
+
+def test_with_openid_connect_a_link_ends_with_the_access_of_its_maker(tmp_path: Path) -> None:
+    def cookies(email: str) -> dict[str, str]:
+        """As Streamlit sets them after a sign-in."""
+        claims = json.dumps({"email": email, "email_verified": True, "nonce": email})
+        return {USER_COOKIE_NAME: create_signed_value(cookie_secret(secret), USER_COOKIE_NAME, claims).decode()}
+
+    with dashboard(tmp_path, **PROVIDER, DASHBOARD_OPERATORS="@example.com") as running:
+        head = publish(running.cache, ROWS[:5], columns=SHOP_COLUMNS)
+        secret = running.cache.documents.read(API_KEYS).secret
+        ann, bob = cookies("ann@example.com"), cookies("bob@example.com")
+        identities = running.identities()
+        assert identities.identify(ann) is None  # no session yet
+        for each in (ann, bob):
+            identities.start_session(each)
+        visitor = identities.identify(ann)
+        assert visitor
+        good = export_url(secret, visitor, head.generation, OrderSelection(timezone=ZONE), "csv")
+        statuses = [httpx.get(running.url + good, cookies=who).status_code for who in (ann, bob, {})]
+        assert statuses == [200, 403, 401]
+    for lists, status in (
+        ({"DASHBOARD_OPERATORS": "bob@example.com"}, 401),
+        ({"DASHBOARD_VIEWERS": "@example.com"}, 403),
+    ):
+        with dashboard(tmp_path, **PROVIDER, **lists) as running:
+            assert httpx.get(running.url + good, cookies=ann).status_code == status
