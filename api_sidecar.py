@@ -11,9 +11,9 @@ from api.access_log import log_to_stderr
 from api.app import create_app
 from api.auth.default_key import load_key
 from api.routes.cache_watcher import CacheWatcher
-from api.server import Server, listen
+from api.server import Server
 from cache.errors import OrdersError
-from cache.listen_address import local_url
+from cache.listen_address import listen, local_url
 from cache.settings import Settings
 from cache.storage.backends import open_cache
 
@@ -31,7 +31,7 @@ def main() -> None:
     key = load_key(settings)
     with (
         closing(open_cache(settings.cache_url, settings.kept_dir)) as cache,
-        listen(settings.api_host, settings.api_port) as socket,
+        listen(settings.api_host, settings.api_port, "API") as socket,
     ):
         scheduler = None
         if settings.scheduler == "auto":

@@ -1,7 +1,7 @@
 """The dashboard: `python streamlit_app.py` serves it on DASHBOARD_HOST and DASHBOARD_PORT.
 
-Settings, cache, sign-in and scheduler are put together here. `streamlit run streamlit_app.py` works too; it takes
-address and port from .streamlit/config.toml.
+Settings, cache, sign-in and scheduler are put together here. Without a sign-in, `streamlit run streamlit_app.py` works
+too; it takes address and port from .streamlit/config.toml.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -18,8 +18,9 @@ from anyio import to_thread
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from cache.errors import OrdersError
+from cache.errors import OrdersError, SettingsInvalid
 from cache.export.pool import ScanPool
+from cache.listen_address import listen, local_url
 from dashboard.auth.oidc import oidc_secrets
 from dashboard.auth.signin import SignIn
 from dashboard.auth.signin_settings import allowed_hosts, check_signin
@@ -27,6 +28,7 @@ from dashboard.backend import Backend, shared_backend
 from dashboard.web.downloads import PATH, Downloads
 from dashboard.web.headers import Headers
 from dashboard.web.inject_css import InjectCss
+from dashboard.web.server import load_config, serve
 
 SCRIPT = Path(__file__).parent / "dashboard" / "script" / "main.py"
 
@@ -40,13 +42,13 @@ def main() -> None:
     backend = shared_backend()
     settings = backend.settings
     check_signin(settings.dashboard_host, settings)
-    create_app(backend).run(
-        config={
-            "server.address": settings.dashboard_host,
-            "server.port": settings.dashboard_port,
-            "server.allowedHosts": allowed_hosts(settings),
-        }
-    )
+    with listen(settings.dashboard_host, settings.dashboard_port, "DASHBOARD") as listener:
+        host, port = listener.getsockname()[:2]
+        options = {"server.address": host, "server.port": port, "server.allowedHosts": allowed_hosts(settings)}
+        load_config(Path(__file__), options)
+        app = create_app(backend)
+        print(f"Dashboard on {local_url(host, port)}", flush=True)
+        serve(app, listener)
 
 
 def create_app(backend: Backend) -> st.App:
@@ -111,6 +113,11 @@ def __getattr__(name: str) -> st.App:
     try:
         backend = shared_backend()
         check_signin(st.get_option("server.address"), backend.settings)
+        if backend.identities.required:
+            raise SettingsInvalid(
+                "Under `streamlit run`, anyone on this machine could guess passwords under other addresses.",
+                "Start the dashboard with `python streamlit_app.py`.",
+            )
         return create_app(backend)
     except OrdersError as error:
         sys.exit(str(error))
@@ -118,6 +125,7 @@ def __getattr__(name: str) -> st.App:
 
 if __name__ == "__main__":
     try:
-        main()
+        with suppress(KeyboardInterrupt):
+            main()
     except OrdersError as error:
         sys.exit(str(error))

@@ -12,28 +12,10 @@ import uvicorn
 from api.app import Api
 from api.http.bounded_protocol import BoundedProtocol
 from api.routes.cache_watcher import CacheWatcher
-from cache.errors import SettingsInvalid
 
 ACCEPTS_PER_TURN = 16  # new connections in one turn of the event loop
 SWITCH_SECONDS = 0.001  # so long a thread that computes keeps the event loop waiting
 GRACE_SECONDS = 1  # for downloads at shutdown; streams are ended at once
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Opens the socket to serve on.
-
-    Args:
-        host: The address to listen on.
-        port: The port; 0 takes a free one.
-
-    Raises:
-        SettingsInvalid: The address cannot be used, or the port is taken.
-    """
-    try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        advice = "Stop the program that uses it, or set API_PORT to another port (macOS uses 5000 for AirPlay)."
-        raise SettingsInvalid(f"API_HOST={host} API_PORT={port} cannot be used: {error.strerror}.", advice) from error
 
 
 class Server(uvicorn.Server):

@@ -17,8 +17,9 @@ from warm_process import warm
 
 from api.app import create_app
 from api.routes.cache_watcher import CacheWatcher
-from api.server import Server, listen
+from api.server import Server
 from cache.errors import Trouble
+from cache.listen_address import listen
 from cache.settings import Settings
 from cache.storage.backends import open_cache
 from cache.storage.records import Progress, Run, Worker
@@ -94,7 +95,7 @@ def served_here(folder: Path, rows: int, **constants: Any) -> Iterator[tuple[str
         publish(cache, rows)
         watcher = CacheWatcher(cache)
         server = Server(create_app(cache, settings, KEY, watcher), watcher)
-        with listen("127.0.0.1", 0) as listening:
+        with listen("127.0.0.1", 0, "API") as listening:
             thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
             thread.start()
             host, port = listening.getsockname()

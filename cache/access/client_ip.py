@@ -12,7 +12,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Proxies:
-    """The reverse proxies whose `X-Forwarded-For` is believed."""
+    """The reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
 
     def __init__(self, trusted: str | None) -> None:
         """Parses the setting.
@@ -43,15 +43,23 @@ class Proxies:
         """
         if not self._trusted or not self._trusts(peer):
             return peer
-        named = b",".join(value for name, value in headers if name == b"x-forwarded-for").decode("latin-1")
         client = peer
-        for hop in reversed(named.split(",")):
-            if not _parsed(hop.strip()):
+        for hop in reversed(_values(headers, b"x-forwarded-for")):
+            if not _parsed(hop):
                 break
-            client = hop.strip()
+            client = hop
             if not self._trusts(client):
                 break
         return client
+
+    def is_https(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+        """Whether a trusted proxy says that the client came to it by https.
+
+        Args:
+            peer: The address at the other end of the connection.
+            headers: Names in lower case and values of the request's headers.
+        """
+        return self._trusts(peer) and _values(headers, b"x-forwarded-proto")[-1].lower() == "https"
 
     def _trusts(self, host: str) -> bool:
         address = _parsed(host)
@@ -65,6 +73,12 @@ def counted_as(host: str) -> str:
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((address, 64), strict=False))
     return str(address or host)
+
+
+def _values(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> list[str]:
+    """The values of a header that is a list. Without it, one empty value."""
+    joined = b",".join(value for name, value in headers if name == wanted).decode("latin-1")
+    return [value.strip() for value in joined.split(",")]
 
 
 def _parsed(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

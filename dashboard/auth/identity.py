@@ -65,9 +65,14 @@ class Identities:
         self._settings = settings
         self._secret = secret
 
+    @property
+    def required(self) -> bool:
+        """Whether visitors have to sign in."""
+        return self.passwords is not None or self.by_oidc
+
     def identify(self, cookies: Mapping[str, str]) -> Identity | None:
         """Who has these cookies; None for a visitor without access, or whose session has ended."""
-        if not (self.passwords or self.by_oidc):
+        if not self.required:
             return Identity("operator")
         role, account, session_id = self._credential(cookies)
         return Identity(role, account, session_id) if role and self.sessions.is_active(session_id) else None

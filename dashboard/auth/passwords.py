@@ -23,6 +23,8 @@ from dashboard.auth.sessions import SESSION_SECONDS
 VisitorRole = Literal["operator", "viewer"]
 
 COOKIE = "orders_signin"
+BROWSER_COOKIE = "orders_browser"  # stays after the sign-out
+BROWSER_SECONDS = 90 * 24 * 3600
 _HASH_PREFIX = "$argon2"
 _SETTINGS: tuple[tuple[VisitorRole, str], ...] = (
     ("operator", "dashboard_password"),
@@ -51,12 +53,14 @@ class Passwords:
         """
         self._hashes: dict[VisitorRole, str] = {}
         self._signers: dict[VisitorRole, TimestampSigner] = {}
+        self._browser_signers: dict[VisitorRole, TimestampSigner] = {}
         for role, setting in _SETTINGS:
             if password := getattr(settings, setting):
                 text = password.get_secret_value()
                 self._hashes[role] = _checked(text, setting) if text.startswith(_HASH_PREFIX) else hashed(text)
                 key = hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest()
                 self._signers[role] = TimestampSigner(key, salt=role, digest_method=hashlib.sha256)
+                self._browser_signers[role] = TimestampSigner(key, salt=f"browser {role}", digest_method=hashlib.sha256)
 
     def role_of_password(self, password: str) -> VisitorRole | None:
         """The role that a password gives; None for a wrong one. Takes as long as hashing does."""
@@ -75,11 +79,36 @@ class Passwords:
     def role_of_cookie(self, cookie: str) -> VisitorRole | None:
         """The role that a cookie gives; None where it is not valid or has expired."""
         for role, signer in self._signers.items():
-            try:
-                signer.unsign(cookie, max_age=SESSION_SECONDS)
-            except BadSignature:
-                continue
-            return role
+            if _signed(signer, cookie, SESSION_SECONDS) is not None:
+                return role
+        return None
+
+    def browser_cookie(self, role: VisitorRole, client: str) -> str:
+        """A cookie for a browser in which a password was entered.
+
+        Args:
+            role: The role that the password gave.
+            client: The address of the browser, as limits count it.
+        """
+        return self._browser_signers[role].sign(f"{role} from {client}").decode()
+
+    def known_browser(self, cookie: str) -> str | None:
+        """What limits count in place of the address of a known browser; None for any other browser.
+
+        Browsers with the same role and address count together. Otherwise, whoever knows the password of viewers could
+        make any number of known browsers, to guess the password of operators with.
+        """
+        for signer in self._browser_signers.values():
+            if (known := _signed(signer, cookie, BROWSER_SECONDS)) is not None:
+                return known
+        return None
+
+
+def _signed(signer: TimestampSigner, cookie: str, max_age: int) -> str | None:
+    """What was signed; None where the signature is not valid, or older than `max_age` seconds."""
+    try:
+        return signer.unsign(cookie, max_age=max_age).decode()
+    except BadSignature:
         return None
 
 

@@ -24,12 +24,12 @@ from cache.errors import CacheError
 from cache.settings import Settings
 from dashboard.auth.identity import Identities
 from dashboard.auth.oidc import CALLBACK_PATH, LOGOUT_PATH
-from dashboard.auth.passwords import COOKIE, Passwords
+from dashboard.auth.passwords import BROWSER_COOKIE, BROWSER_SECONDS, COOKIE, Passwords
 from dashboard.auth.sessions import SESSION_SECONDS
 
 SIGN_IN_PATH, SIGN_OUT_PATH = "/signin", "/signout"
 OPEN_PATHS = ("/_stcore/health",)
-WRONG_PASSWORDS = RateLimitItemPerMinute(10)  # from one address
+WRONG_PASSWORDS = RateLimitItemPerMinute(10)  # from one address, and from the known browsers of one address
 BODY_LIMIT = 4096
 _LOCAL_PATH = re.compile(r"/(?![/\\])")  # never another site
 
@@ -99,12 +99,13 @@ class SignIn:
             target = "/"
         peer = request.client.host if request.client else ""
         client = counted_as(self._proxies.client(peer, request.scope["headers"]))
+        counted = passwords.known_browser(request.cookies.get(BROWSER_COOKIE, "")) or client
         async with self._hashing:
-            if not self._wrong.test(WRONG_PASSWORDS, client):
+            if not self._wrong.test(WRONG_PASSWORDS, counted):
                 return _form(target, "Too many wrong passwords. Try again in a minute.", 429)
             role = await to_thread.run_sync(passwords.role_of_password, password)
             if role is None:
-                self._wrong.hit(WRONG_PASSWORDS, client)
+                self._wrong.hit(WRONG_PASSWORDS, counted)
                 return _form(target, "Wrong password.", 401)
         cookie = passwords.cookie(role)
         try:
@@ -112,14 +113,10 @@ class SignIn:
         except CacheError as error:
             return _form(target, str(error), 503)
         response = RedirectResponse(quote(target, safe="/?&=%+-_.~:,"), 303)
-        response.set_cookie(
-            COOKIE,
-            cookie,
-            max_age=SESSION_SECONDS,
-            httponly=True,
-            samesite="lax",
-            secure=self._https or request.url.scheme == "https",
-        )
+        https = self._https or request.url.scheme == "https" or self._proxies.is_https(peer, request.scope["headers"])
+        set_cookie = partial(response.set_cookie, httponly=True, samesite="lax", secure=https)
+        set_cookie(COOKIE, cookie, max_age=SESSION_SECONDS)
+        set_cookie(BROWSER_COOKIE, passwords.browser_cookie(role, client), max_age=BROWSER_SECONDS)
         return response
 
     async def _callback(self, scope: Scope, receive: Receive, send: Send) -> None:

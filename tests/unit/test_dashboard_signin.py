@@ -14,10 +14,11 @@ import pytest
 from dashboard_process import Dashboard, dashboard
 from paths import ROOT
 
+from cache.access.client_ip import Proxies
 from cache.errors import SettingsInvalid
 from cache.settings import Settings
 from dashboard.auth.oidc import is_listed, listed_role
-from dashboard.auth.passwords import Passwords, hashed
+from dashboard.auth.passwords import BROWSER_COOKIE, Passwords, hashed
 from dashboard.auth.signin_settings import check_signin
 
 pytestmark = pytest.mark.slow
@@ -145,6 +146,69 @@ def test_nothing_but_the_form_and_the_health_is_served_without_a_sign_in(start: 
         assert entered.status_code == 303
         assert "HttpOnly" in entered.headers["Set-Cookie"] and "Secure" in entered.headers["Set-Cookie"]
     assert "correct horse" not in running.log()
+
+
+def guess(running: Dashboard, password: str = "guess", cookies: dict[str, str] | None = None, **headers: str) -> int:
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    data = {"password": password}
+    return httpx.post(f"{running.url}/signin", data=data, cookies=cookies, headers=sent).status_code
+
+
+def test_a_client_says_nothing_about_its_own_address(start: Start) -> None:
+    running = start(DASHBOARD_PASSWORD="one")
+    forged = [{"X_Forwarded_For": f"203.0.113.{n}", "Forwarded": f"for=203.0.113.{n}"} for n in range(12)]
+    assert [guess(running, **headers) for headers in forged] == [401] * 10 + [429] * 2
+    assert guess(running, "one") == 429
+
+
+def test_a_known_browser_keeps_a_way_in_while_others_are_locked_out(start: Start) -> None:
+    running = start(DASHBOARD_PASSWORD="one", DASHBOARD_VIEWER_PASSWORD="two")
+
+    def known(password: str) -> dict[str, str]:
+        """The cookie that stays in a browser after a sign-out."""
+        answer = httpx.post(f"{running.url}/signin", data={"password": password})
+        return {BROWSER_COOKIE: answer.cookies[BROWSER_COOKIE]}
+
+    operator, viewers = known("one"), [known("two"), known("two")]
+    assert httpx.get(f"{running.url}/_stcore/host-config", cookies=operator).status_code == 401  # it opens nothing
+    assert [guess(running) for _ in range(11)] == [401] * 10 + [429]
+    assert guess(running, "one", {BROWSER_COOKIE: "operator from 127.0.0.1.forged"}) == 429
+    assert [guess(running, cookies=viewers[n % 2]) for n in range(11)] == [401] * 10 + [429]  # they count together
+    assert guess(running, "one", operator) == 303
+
+
+@pytest.mark.parametrize(
+    ("trusted", "forwarded", "secure"),
+    [
+        (None, "https", False),
+        ("127.0.0.1", "https", True),
+        ("127.0.0.1", "http", False),
+        ("10.0.0.0/8", "https", False),
+    ],
+)
+def test_cookies_are_secure_where_a_trusted_proxy_says_https(trusted: str | None, forwarded: str, secure: bool) -> None:
+    assert Proxies(trusted).is_https("127.0.0.1", [(b"x-forwarded-proto", forwarded.encode())]) is secure
+
+
+def test_streamlit_run_takes_no_passwords(tmp_path: Path) -> None:
+    environment = {
+        "DASHBOARD_PASSWORD": "one",
+        "DATA_DIR": str(tmp_path),
+        "ENV_FILE": os.devnull,
+        "SCHEDULER": "off",
+        "PATH": "",
+    }
+    ended = subprocess.run(
+        [sys.executable, "-c", "import streamlit_app; streamlit_app.app"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "Start the dashboard with `python streamlit_app.py`" in ended.stderr
 
 
 def test_without_a_sign_in_no_other_site_gets_in_by_a_name_that_leads_here(start: Start) -> None:

@@ -1,0 +1,48 @@
+"""The dashboard under uvicorn.
+
+`st.App.run` has no way to say that uvicorn must not believe `X-Forwarded-For`, which it does from loopback. So the
+server is started here, with the other options that Streamlit gives it.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+import uvicorn
+from streamlit import config
+from streamlit.web import bootstrap
+from streamlit.web.server.starlette.starlette_server import _get_uvicorn_config_kwargs
+
+
+def load_config(launcher: Path, options: Mapping[str, Any]) -> None:
+    """Loads the options of Streamlit, as `st.App.run` does.
+
+    Args:
+        launcher: The script that was started. `.streamlit/config.toml` lies beside it.
+        options: Options that come before those of the file.
+    """
+    config._main_script_path = str(launcher)
+    bootstrap.load_config_options(dict(options))
+
+
+def serve(app: st.App, listener: socket.socket) -> None:
+    """Serves until Ctrl-C or SIGTERM.
+
+    Args:
+        app: The dashboard.
+        listener: The socket to serve on.
+
+    Raises:
+        SystemExit: The application did not start. The log has the cause.
+    """
+    server = uvicorn.Server(
+        uvicorn.Config(app, proxy_headers=False, server_header=False, **_get_uvicorn_config_kwargs())
+    )
+    server.run(sockets=[listener])
+    if not server.started:
+        sys.exit(1)
