@@ -29,6 +29,7 @@ A message is made in its class, so that documents can show it as an example (api
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar, Self
 
 from pydantic import BaseModel
@@ -142,6 +143,11 @@ class SnapshotDamaged(CacheError):
     def of(cls, generation: int, segment: str, fault: str) -> Self:
         """The error for a segment; `fault` is the rest of the sentence."""
         return cls(f"Generation {generation}: segment {segment} {fault}.")
+
+    @classmethod
+    def cut(cls, path: Path) -> Self:
+        """The error for a file of a segment that became shorter while it was open."""
+        return cls(f"Segment {path.parent.name} has a damaged {path.name}: it was cut.")
 
 
 class CacheFormat(CacheError):

@@ -19,8 +19,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from api.http.headers import HeaderBlock
 from api.http.prepared_response import Chunk, PreparedResponse
+from cache.storage.segment_file import MAX_COPIED
 
-JOIN_BYTES = 16 * 1024  # up to this size, copying a body for one write is cheaper than several writes
+JOIN_BYTES = MAX_COPIED  # longer parts may be maps of files, which are sent without a copy
 MAX_BYTES = 4096  # of a request that is tried here
 CACHED_HEADERS = 256  # sets of request headers that are kept parsed
 

@@ -10,7 +10,7 @@ from api.http.negotiation import compress
 from api.http.prepared_response import Chunk, PreparedResponse
 from api.routes.request_plan import RequestPlan
 from api.routes.snapshot_view import BODY_END
-from cache.query.budget import COMPRESSED_BYTE_NS, COPIED_BYTE_NS, LOOP_SECONDS, PICKED_ROW_NS, Budget
+from cache.query.budget import COMPRESSED_BYTE_NS, COPIED_BYTE_NS, LOOP_SECONDS, PICKED_ROW_NS, READ_ROW_NS, Budget
 
 MAX_PICKED_ROWS = 5_000  # rows of a query that are put together at once
 
@@ -44,8 +44,12 @@ def _prepare(plan: RequestPlan, budget: Budget) -> PreparedResponse | None:
         page = plan.page(matches.total)
         if page.row_count > MAX_PICKED_ROWS:
             return None
-        budget.spend(page.row_count * (PICKED_ROW_NS + plan.view.mean_row_bytes * COPIED_BYTE_NS))
-        rows = [plan.view.snapshot.gather(matches.rows)]
+        row_cost = READ_ROW_NS if plan.gzip else PICKED_ROW_NS
+        budget.spend(page.row_count * (row_cost + plan.view.mean_row_bytes * COPIED_BYTE_NS))
+        if plan.gzip:
+            rows = [plan.view.snapshot.gather(matches.rows)]
+        else:
+            rows = list(plan.view.snapshot.gather_to_send(matches.rows))
     head = plan.body_head(page, facets)
     headers = plan.headers()
     chunks: list[Chunk] = [head, *rows, BODY_END]
@@ -54,6 +58,8 @@ def _prepare(plan: RequestPlan, budget: Budget) -> PreparedResponse | None:
             chunks, compressed = plan.view.snapshot.gzip_slices(head, BODY_END), True
         else:
             budget.spend(sum(map(len, chunks)) * COMPRESSED_BYTE_NS)
+            if everything:  # the slices are only to be sent
+                chunks = [head, *plan.view.snapshot.read_json(page.start, page.stop), BODY_END]
             chunks, compressed = compress(chunks)
         if compressed:
             headers.append((b"content-encoding", b"gzip"))

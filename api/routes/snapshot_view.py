@@ -48,7 +48,7 @@ class SnapshotView:
         self.snapshot = snapshot
         self.checks = checks
         self.index = ColumnIndex(snapshot)
-        self._map_files()
+        self._open_files()
         self.generation, self.rows, self.columns = snapshot.generation, snapshot.rows, snapshot.columns
         self.mean_row_bytes = 1 + snapshot.json_size // max(1, snapshot.rows)
         self.names = frozenset(column.name for column in snapshot.columns)
@@ -70,9 +70,10 @@ class SnapshotView:
         self._binding = hashlib.blake2b(self._created_at, digest_size=8).digest()
         self._identity = hashlib.blake2b(self._created_at + head.model_dump_json().encode(), digest_size=8)
 
-    def _map_files(self) -> None:
-        """Maps the files into memory. A view is opened in a thread: the first request should not wait for this."""
-        list(self.snapshot.json_slices(0, 1))
+    def _open_files(self) -> None:
+        """Opens and maps the files. A view is opened in a thread: the first request should not wait for this."""
+        list(self.snapshot.json_slices())
+        self.snapshot.gzip_slices(b"", b"")
         self.index.supports(ALL_ROWS)
 
     def etag(self, variant: bytes) -> bytes:

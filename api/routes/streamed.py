@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
 from functools import partial
 
@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from api.contract.queries.fetch_query import ALL_ROWS, PUBLISHED_FORMAT
-from api.http.prepared_response import SLICE, Chunk, slices
+from api.http.prepared_response import SLICE, Chunk
 from api.http.range_files import RangeFiles, RangeResponse
 from api.routes.request_plan import MAX_FACET_VALUES, Facets, RequestPlan
 from api.routes.snapshot_view import BODY_END, SnapshotView
@@ -77,11 +77,11 @@ class StreamedExecutor:
         rows: AsyncIterator[Chunk]
         if plan.row_format is PUBLISHED_FORMAT and plan.query is not ALL_ROWS:
             numbers, total = await self._find(plan, plan.first, plan.limit)
-            page, rows = plan.page(total), _gather(view, numbers)
+            page, rows = plan.page(total), await _begun(_gather(view, numbers))
         else:
             page = plan.page(await self._total(plan))
             if plan.row_format is PUBLISHED_FORMAT:
-                rows = _iterate(slices(view.snapshot.json_slices(page.start, page.stop)))
+                rows = await _begun(_iterate(view.snapshot.read_json(page.start, page.stop)))
             else:
                 rows = await self._scan(plan) if page.row_count else _iterate(())
         return _enclose(plan.body_head(page, facets), rows, BODY_END)
@@ -135,12 +135,24 @@ def _safe_file_name(name: str) -> str:
     return "".join(letter if letter.isascii() and (letter.isalnum() or letter in "-_.") else "_" for letter in name)
 
 
-async def _iterate(chunks: Iterable[Chunk]) -> AsyncIterator[Chunk]:
+async def _begun(chunks: AsyncGenerator[Chunk]) -> AsyncGenerator[Chunk]:
+    """The chunks, the first of which is read now: if that fails, the response is an error."""
+    return _joined(await anext(chunks, b""), chunks)
+
+
+async def _joined(first: Chunk, rest: AsyncGenerator[Chunk]) -> AsyncGenerator[Chunk]:
+    async with aclosing(rest):
+        yield first
+        async for chunk in rest:
+            yield chunk
+
+
+async def _iterate(chunks: Iterable[Chunk]) -> AsyncGenerator[Chunk]:
     for chunk in chunks:
         yield chunk
 
 
-async def _gather(view: SnapshotView, rows: RowNumbers) -> AsyncIterator[Chunk]:
+async def _gather(view: SnapshotView, rows: RowNumbers) -> AsyncGenerator[Chunk]:
     step = min(GATHERED_ROWS, SLICE // view.mean_row_bytes + 1)
     for start in range(0, len(rows), step):
         comma = b"," if start else b""

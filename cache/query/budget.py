@@ -24,7 +24,7 @@ SORTED_ROW_NS = 120  # for each column
 MERGED_ROW_NS = 60
 TEXT_NS = 1_000  # putting a text of a dictionary in order
 GROUP_NS = 2_000
-PICKED_ROW_NS = 400
+PICKED_ROW_NS, READ_ROW_NS = 400, 1_000
 COPIED_BYTE_NS = 0.3
 COMPRESSED_BYTE_NS = 4
 

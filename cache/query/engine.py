@@ -28,7 +28,6 @@ from cache.query.merged_blocks import MAX_ROWS, MergedBlocks
 from cache.query.predicates import CodeRange, JsonScalar, Predicate, json_value
 from cache.query.sorting import BlockRows, RowMask, RowNumbers, SortedTable, rows_in_key_order, sort_all, top_rows
 from cache.storage.column_arrays import Block, Codes, Key, Texts, Values, blocks
-from cache.storage.mapped_files import mapped
 from cache.storage.snapshot import COLUMNS, Snapshot
 
 MAX_TOP_ROWS = 5_000  # in large tables: a page that ends at or before this row is selected without a full sort
@@ -51,7 +50,7 @@ class Matches(NamedTuple):
 
 
 class ColumnIndex:
-    """The column arrays of a snapshot, mapped at first use and never copied as a whole.
+    """The column arrays of a snapshot. An array is read at its first use.
 
     Queries on columns without arrays, searches inside texts, and queries that cost more than their budget need a scan
     by DuckDB (cache/export). `supports` returns whether the index can answer a query, at whatever cost. Several threads
@@ -149,10 +148,12 @@ class ColumnIndex:
         return [(json_value(key, described), count) for key, count in most_frequent]
 
     def release(self) -> None:
-        """Frees the memory of cached sorts and merged columns. Other threads may run queries at the same time."""
+        """Frees the memory of cached sorts and columns. Other threads may run queries at the same time."""
         self._sorted_rows.clear()
         self._sorted_tables.clear()
         self.__dict__.pop("_merged", None)
+        for block in self._blocks:
+            block.release()
 
     def _sorted_table(self, table: MergedBlocks, sort: tuple[Sort, ...], budget: Budget) -> SortedTable:
         """Returns the table sorted by `sort`. The last MAX_SORTED_TABLES sort orders are cached."""
@@ -182,9 +183,10 @@ class ColumnIndex:
     def _blocks(self) -> list[Block]:
         listed: list[Block] = []
         start = 0
-        for segment, path in zip(self._snapshot.manifest.segments, self._snapshot.paths(COLUMNS), strict=True):
+        for segment in self._snapshot.manifest.segments:
             if segment.rows:
-                listed += blocks(mapped(path), start)
+                file = self._snapshot.file(segment, COLUMNS)
+                listed += blocks(file.read, file.size, start)
             start += segment.rows
         return listed
 

@@ -12,8 +12,9 @@ import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, BinaryIO, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -188,24 +189,43 @@ class ChangeList:
 
         Returns:
             The records, and the texts of the keys of the deleted rows.
+
+        Raises:
+            ChangesGone: The file was cut.
         """
         if not self.about.rows:
             return NO_RECORDS, b""
         with self._path.open("rb") as file:
-            every = np.memmap(file, RECORD, "r", self._start, self.about.rows)
-            hashes = every["hash_high"]
-            start = bisect_left(hashes, low, key=int)
-            stop = bisect_right(hashes, last, key=int)
-            records = np.array(every[start:stop])
+            hash_of = partial(self._hash, file)
+            start = bisect_left(range(self.about.rows), low, key=hash_of)
+            stop = bisect_right(range(self.about.rows), last, key=hash_of)
+            size = RECORD.itemsize
+            records = np.frombuffer(
+                bytearray(self._read(file, self._start + start * size, (stop - start) * size)), RECORD
+            )
             deleted = ~records["exists"]
             if not deleted.any():
                 return records, b""
             begins = records["text"][deleted]
             first, end = int(begins[0]), int(begins[-1])
-            file.seek(self._start + every.nbytes + first)
-            texts = file.read(end - first) + file.readline()
+            texts = self._read(file, self._start + self.about.rows * size + first, end - first) + file.readline()
+        if not texts.endswith(b"\n"):
+            raise self._cut()
         records["text"][deleted] -= begins[0]
         return records, texts
+
+    def _hash(self, file: BinaryIO, record: int) -> int:
+        return int.from_bytes(self._read(file, self._start + record * RECORD.itemsize, 8), "little")
+
+    def _read(self, file: BinaryIO, place: int, size: int) -> bytes:
+        file.seek(place)
+        data = file.read(size)
+        if len(data) < size:
+            raise self._cut()
+        return data
+
+    def _cut(self) -> ChangesGone:
+        return ChangesGone(f"The list of changes {self._path.name} was cut.")
 
 
 class Page(NamedTuple):

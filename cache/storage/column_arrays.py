@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -21,6 +21,8 @@ import orjson
 Codes = npt.NDArray[np.uint32]  # or narrower
 Keys = npt.NDArray[np.int64]
 Key = int | bytes
+Read = Callable[[int, int], bytes]
+"""Reads bytes `start` to `stop` - 1 of a file."""
 
 LENGTHS = struct.Struct("<QQ")
 ALIGNED = 8
@@ -142,7 +144,7 @@ def _ends(column: Values) -> tuple[Key, Key]:
 class TextList(Sequence[bytes]):
     """Byte strings in one buffer."""
 
-    def __init__(self, ends: memoryview, data: memoryview) -> None:
+    def __init__(self, ends: memoryview, data: bytes) -> None:
         """Takes the buffer.
 
         Args:
@@ -162,7 +164,7 @@ class TextList(Sequence[bytes]):
     def __getitem__(self, index: int | slice) -> bytes | list[bytes]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        return bytes(self._data[self._ends[index] : self._ends[index + 1]])
+        return self._data[self._ends[index] : self._ends[index + 1]]
 
 
 class Block:
@@ -174,11 +176,12 @@ class Block:
         names: The columns that have arrays in this block.
     """
 
-    def __init__(self, data: memoryview, header: dict[str, Any], start: int) -> None:
+    def __init__(self, read: Read, begin: int, header: dict[str, Any], start: int) -> None:
         """Reads nothing yet.
 
         Args:
-            data: The arrays.
+            read: Reads the file.
+            begin: Where the arrays begin in the file.
             header: Describes them.
             start: The number of its first row in the snapshot.
         """
@@ -186,41 +189,49 @@ class Block:
         self.rows: int = header["rows"]
         self.names: frozenset[str] = frozenset(header["columns"])
         self._header: dict[str, dict[str, Any]] = header["columns"]
-        self._data = data
+        self._read = read
+        self._begin = begin
         self._columns: dict[str, Values] = {}
+
+    def release(self) -> None:
+        """Frees the memory of the columns. Each is read again at its next use."""
+        self._columns.clear()
 
     def __getitem__(self, name: str) -> Values:
         column = self._columns.get(name)
         if column is None:
-            column = self._columns[name] = self._read(self._header[name])
+            column = self._columns[name] = self._column(self._header[name])
         return column
 
-    def _read(self, header: dict[str, Any]) -> Values:
+    def _column(self, header: dict[str, Any]) -> Values:
         codes = self._array(header["type"], header["codes"], self.rows)
         top, nulls = header["top"], header["nulls"]
         if "texts" in header:
             ends = self._array("<u4", header["ends"], top + 1).data
-            return Texts(codes, top, nulls, TextList(ends, self._data[header["texts"] :]))
+            return Texts(codes, top, nulls, TextList(ends, self._bytes(header["texts"], ends[top])))
         keys = self._array("<i8", header["keys"], top + 1) if "keys" in header else None
         return Numbers(codes, top, nulls, header.get("base", 0), header.get("unit", 1), keys)
 
     def _array(self, type: str, place: int, count: int) -> npt.NDArray[Any]:
-        return np.frombuffer(self._data, type, count, place)
+        return np.frombuffer(self._bytes(place, count * np.dtype(type).itemsize), type)
+
+    def _bytes(self, place: int, size: int) -> bytes:
+        return self._read(self._begin + place, self._begin + place + size)
 
 
-def blocks(data: memoryview, start: int) -> Iterator[Block]:
+def blocks(read: Read, size: int, start: int) -> Iterator[Block]:
     """The blocks of a file.
 
     Args:
-        data: The file.
+        read: Reads the file.
+        size: The size of the file in bytes.
         start: The number of its first row in the snapshot.
     """
     place = 0
-    while place < len(data):
-        length, header = LENGTHS.unpack_from(data, place)
+    while place < size:
+        length, header = LENGTHS.unpack(read(place, place + LENGTHS.size))
         arrays = place + LENGTHS.size + header
-        described = orjson.loads(data[place + LENGTHS.size : arrays])
-        block = Block(data[arrays : place + length], described, start)
+        block = Block(read, arrays, orjson.loads(read(place + LENGTHS.size, arrays)), start)
         yield block
         start += block.rows
         place += length

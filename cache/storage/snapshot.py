@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,12 +23,14 @@ from pydantic import AwareDatetime, BaseModel, model_validator
 from cache.errors import SnapshotDamaged
 from cache.schema import Column
 from cache.storage import gzip_concat
-from cache.storage.mapped_files import mapped
+from cache.storage.segment_file import MAX_COPIED, SegmentFile
 from cache.storage.source import Source
 
 PARQUET, JSON, GZIP = "rows.parquet", "rows.json", "rows.deflate"
 OFFSETS, COLUMNS, CHECKSUMS = "offsets.u64", "columns.bin", "checksums.u64"
 DAMAGED = "damaged"  # in the folder of a segment: a digest differed. A new copy of the segment has no such file
+PIECE = 256 << 10  # bytes: what `read_json` reads at once
+Bytes = TypeVar("Bytes", bytes, memoryview)
 SEGMENT_FILES = (PARQUET, JSON, GZIP, OFFSETS, COLUMNS, CHECKSUMS)
 
 
@@ -242,60 +244,112 @@ class Snapshot:
         """
         return [self._folder / segment.id / name for segment in self.manifest.segments]
 
+    def file(self, segment: Segment, name: str) -> SegmentFile:
+        """Opens a file of a segment.
+
+        Raises:
+            OSError: The file cannot be opened.
+        """
+        return SegmentFile(self._folder / segment.id / name, segment.files[name].size)
+
     @property
     def json_size(self) -> int:
         """Size in bytes of all rows as JSON, with the commas between them, without brackets."""
         return max(0, sum(segment.files[JSON].size for segment in self.manifest.segments) - 1)
 
-    def json_slices(self, start: int = 0, stop: int | None = None) -> Iterator[memoryview]:
-        """Yields rows as JSON, joined by commas. The parts are slices of the mapped files: nothing is copied.
+    def json_slices(self, start: int = 0, stop: int | None = None) -> Iterator[bytes | memoryview]:
+        """Yields rows as JSON, joined by commas, to be sent (see `SegmentFile.to_send`). Long parts are not copied.
 
         Args:
             start: The number of the first row, in key order.
             stop: The number of the row after the last one; None: up to the last row of the table.
+
+        Raises:
+            SnapshotDamaged: A file was cut.
         """
+        return (file.to_send(first, end) for file, first, end in self._places(start, stop))
+
+    def read_json(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """Yields rows as JSON, joined by commas, in pieces of at most PIECE bytes. Arguments and errors: see above."""
+        for file, first, end in self._places(start, stop):
+            for place in range(first, end, PIECE):
+                yield file.read(place, min(end, place + PIECE))
+
+    def _places(self, start: int, stop: int | None) -> Iterator[tuple[SegmentFile, int, int]]:
+        """Yields where rows are: for each segment its JSON file, the first byte, and the byte after the last one."""
         stop = self._firsts[-1] if stop is None else min(stop, self._firsts[-1])
         segment = bisect_right(self._firsts, start) - 1
         while start < stop:
             first, end = self._firsts[segment], min(stop, self._firsts[segment + 1])
-            rows, offsets = self._maps[segment]
-            yield rows[offsets[start - first] : offsets[end - first] - (end == stop)]
+            rows, offsets = self._rows[segment]
+            yield rows, offsets[start - first], offsets[end - first] - (end == stop)
             start = end
             segment += 1
 
     def gather(self, rows: npt.NDArray[np.int64]) -> bytes:
-        """Returns the given rows as JSON, joined by commas. The data is copied.
+        """Returns the given rows as JSON, joined by commas.
 
         Args:
             rows: Row numbers, in the order of the result.
+
+        Raises:
+            SnapshotDamaged: A file was cut.
         """
-        slices: list[memoryview] = []
+        return b"".join(self._gather(rows, lambda file: file.read))[:-1]  # without the last comma
+
+    def gather_to_send(self, rows: npt.NDArray[np.int64]) -> Sequence[bytes | memoryview]:
+        """Returns the given rows as JSON, joined by commas, to be sent (see `SegmentFile.to_send`).
+
+        Arguments and errors: see above.
+        """
+
+        def slicer(file: SegmentFile) -> Callable[[int, int], memoryview]:
+            whole = file.map()
+            return lambda start, stop: whole[start:stop]
+
+        slices = self._gather(rows, slicer)
+        if sum(map(len, slices)) <= MAX_COPIED:
+            return [self.gather(rows)]
+        slices[-1:] = [last[:-1] for last in slices[-1:]]
+        return slices
+
+    def _gather(
+        self, rows: npt.NDArray[np.int64], reader: Callable[[SegmentFile], Callable[[int, int], Bytes]]
+    ) -> list[Bytes]:
+        slices: list[Bytes] = []
         first = end = 0
         for row in rows.tolist():
             if not first <= row < end:
                 segment = bisect_right(self._firsts, row) - 1
                 first, end = self._firsts[segment], self._firsts[segment + 1]
-                json, offsets = self._maps[segment]
-            slices.append(json[offsets[row - first] : offsets[row - first + 1]])
-        if slices:
-            slices[-1] = slices[-1][:-1]  # without the last comma
-        return b"".join(slices)
+                json, offsets = self._rows[segment]
+                read = reader(json)
+            slices.append(read(offsets[row - first], offsets[row - first + 1]))
+        return slices
 
     def gzip_slices(self, head: bytes, tail: bytes) -> list[bytes | memoryview]:
-        """Returns a gzip body with all rows as JSON, joined by commas. The parts are slices of the mapped files.
+        """Returns a gzip body with all rows as JSON, joined by commas, to be sent (see `SegmentFile.to_send`).
 
         Args:
             head: Uncompressed bytes before the rows.
             tail: Uncompressed bytes after the rows.
+
+        Raises:
+            SnapshotDamaged: A file was cut.
         """
-        return gzip_concat.member(head, self._compressed, tail)
+        files, rows = self._compressed
+        for file in files:
+            file.require_whole()
+        return gzip_concat.member(head, rows, tail)
 
     @cached_property
-    def _compressed(self) -> gzip_concat.Compressed:
-        return gzip_concat.joined(
-            gzip_concat.Compressed((mapped(path),), segment.crc32, segment.files[JSON].size - 1)
-            for segment, path in zip(self.manifest.segments, self.paths(GZIP), strict=True)
-            if segment.rows
+    def _compressed(self) -> tuple[list[SegmentFile], gzip_concat.Compressed]:
+        segments = [segment for segment in self.manifest.segments if segment.rows]
+        files = [self.file(segment, GZIP) for segment in segments]
+        parts = zip(segments, files, strict=True)
+        return files, gzip_concat.joined(
+            gzip_concat.Compressed((file.to_send(0, file.size),), segment.crc32, segment.files[JSON].size - 1)
+            for segment, file in parts
         )
 
     @cached_property
@@ -304,10 +358,10 @@ class Snapshot:
         return list(accumulate((segment.rows for segment in self.manifest.segments), initial=0))
 
     @cached_property
-    def _maps(self) -> list[tuple[memoryview, memoryview]]:
-        """The mapped JSON and the mapped row offsets of each segment."""
-        paths = zip(self.paths(JSON), self.paths(OFFSETS), strict=True)
-        return [(mapped(json), mapped(offsets).cast("Q")) for json, offsets in paths]
+    def _rows(self) -> list[tuple[SegmentFile, memoryview]]:
+        """The JSON file and the row offsets of each segment."""
+        opened = ((self.file(segment, JSON), self.file(segment, OFFSETS)) for segment in self.manifest.segments)
+        return [(rows, memoryview(offsets.read(0, offsets.size)).cast("Q")) for rows, offsets in opened]
 
     def verify(self) -> list[str]:
         """Reads every file and compares its digest. Returns the ids of the damaged segments."""

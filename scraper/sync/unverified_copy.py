@@ -7,6 +7,7 @@ that arrive in another order are sorted by key.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -89,7 +90,10 @@ def spooled(batches: Iterable[pa.Table], folder: Path) -> pa.Table:
         writer.write_table(first)
         for batch in following:
             writer.write_table(batch)
-    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+    mapped = pa.memory_map(str(path))
+    with suppress(PermissionError):  # Windows
+        path.unlink()  # nobody can cut it any more, which would end this process
+    return pa.ipc.open_file(mapped).read_all()
 
 
 def assemble_all(assembler: AssemblerThread, rows: pa.Table, table: Table) -> list[Segment]:
