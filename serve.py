@@ -1,33 +1,128 @@
-"""Dashboard and API together on this machine: `python serve.py`. When one of them ends, the other is ended too."""
+"""Dashboard and API together on this machine: `python serve.py`. One that crashes is started again.
+
+The pause before a start grows with each crash. `/status` of the API says what crashed, and when.
+"""
 
 from __future__ import annotations
 
 import os
-import shlex
+import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import httpx
-from honcho.manager import Manager
 
 from api.auth.default_key import load_key
 from cache.errors import OrdersError, SettingsInvalid
 from cache.listen_address import is_loopback, local_url
 from cache.settings import Settings
+from cache.storage.backends import open_cache
+from cache.storage.documents import RESTARTS
+from cache.storage.records import now
 
 ROOT = Path(__file__).resolve().parent
 POLL_SECONDS = 0.5
-ENDED_BY_SIGNAL = {130, 143}  # as honcho tells of SIGINT and SIGTERM
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between a crash and the next start
+STEADY_SECONDS = 120  # a service that ran so long begins with the first pause again
+KILL_SECONDS = 5  # a service that does not end within this time is killed
+
+
+class Service:
+    """One of the two programs, in a process of its own.
+
+    Args:
+        name: Its name, which begins each line of its output.
+        script: The program.
+        url: An address that answers once the program is up.
+        settings: Say where crashes are recorded.
+    """
+
+    def __init__(self, name: str, script: Path, url: str, settings: Settings) -> None:
+        self._name = name
+        self._script = script
+        self._url = url
+        self._settings = settings
+        self._process: subprocess.Popen[str] | None = None
+        self.answered = False
+
+    def keep_running(self, stopping: threading.Event) -> int:
+        """Starts the program, and starts it again whenever it ends.
+
+        Args:
+            stopping: Ends it.
+
+        Returns:
+            The exit code of a program that ended with an error before it ever answered: a setting is wrong. Else 0.
+        """
+        pause = FIRST_PAUSE
+        while not stopping.is_set():
+            started = time.monotonic()
+            code = self._run()
+            if stopping.is_set():
+                break
+            if code > 0 and not self.answered:
+                return code
+            pause = FIRST_PAUSE if time.monotonic() - started > STEADY_SECONDS else pause
+            self._record(_reason(code), pause)
+            stopping.wait(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+        return 0
+
+    def poll(self) -> None:
+        """Notes whether the program answers."""
+        try:
+            self.answered = self.answered or httpx.get(self._url, timeout=5, trust_env=False).is_success
+        except httpx.HTTPError:
+            return
+
+    def end(self, force: bool = False) -> None:
+        """Ends the program. `force` also kills what it started."""
+        if self._process and self._process.poll() is None:
+            if force and hasattr(os, "killpg"):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            else:
+                self._process.terminate()
+
+    def _run(self) -> int:
+        """Runs the program once, and returns its exit code; if a signal ended it, the negative number of the signal."""
+        self._process = subprocess.Popen(
+            [sys.executable, str(self._script)],
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # Ctrl-C in a terminal reaches this process alone, which ends the others
+        )
+        # what the program started may keep the pipe open, so its end is not awaited
+        threading.Thread(target=self._print_output, args=(self._process,), daemon=True).start()
+        return self._process.wait()
+
+    def _print_output(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout
+        with process.stdout:
+            for line in process.stdout:
+                print(f"{self._name:<9} | {line}", end="", flush=True)
+
+    def _record(self, reason: str, pause: float) -> None:
+        print(f"{self._name:<9} | {reason} It is started again in {pause:g} s.", flush=True)
+        try:
+            with closing(open_cache(self._settings.cache_url, self._settings.kept_dir)) as cache:
+                cache.documents.change(RESTARTS, lambda restarts: restarts.add(self._name, reason, now()))
+        except OrdersError as error:
+            print(f"{self._name:<9} | The crash cannot be recorded. {error}", flush=True)
 
 
 def serve() -> int:
     """Runs both, and prints their addresses and the API key once both answer.
 
     Returns:
-        0 after Ctrl-C or SIGTERM, else the exit code of the one that ended by itself.
+        0 after Ctrl-C or SIGTERM; the exit code of a service that could not start.
 
     Raises:
         SettingsInvalid: A setting is wrong, or both would listen on one port.
@@ -39,25 +134,44 @@ def serve() -> int:
             "Set API_PORT and DASHBOARD_PORT to two different ports (PORT alone means both).",
         )
     key = load_key(settings)
-    manager = Manager()
-    for name, script in (("dashboard", "streamlit_app.py"), ("api", "api_sidecar.py")):
-        manager.add_process(name, _command(ROOT / script), env={**os.environ, "PYTHONUNBUFFERED": "1"})
-    threading.Thread(target=_announce, args=(settings, key), daemon=True).start()
-    manager.loop()
-    return 0 if manager.returncode in ENDED_BY_SIGNAL else int(manager.returncode)
-
-
-def _command(script: Path) -> str:
-    """A command line for the shell that honcho starts. `exec` replaces that shell by Python."""
-    words = [sys.executable, str(script)]
-    return subprocess.list2cmdline(words) if sys.platform == "win32" else f"exec {shlex.join(words)}"
-
-
-def _announce(settings: Settings, key: str) -> None:
     dashboard = local_url(settings.dashboard_host, settings.dashboard_port)
     api = local_url(settings.api_host, settings.api_port)
-    while not (_answers(f"{dashboard}/_stcore/health") and _answers(f"{api}/health")):
-        pass
+    services = (
+        Service("dashboard", ROOT / "streamlit_app.py", f"{dashboard}/_stcore/health", settings),
+        Service("api", ROOT / "api_sidecar.py", f"{api}/health", settings),
+    )
+    stopping = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: stopping.set())
+    codes: list[int] = []
+    threads = [threading.Thread(target=partial(_supervise, service, stopping, codes)) for service in services]
+    for thread in threads:
+        thread.start()
+    _announce(services, settings, key, stopping)
+    stopping.wait()
+    for force in (False, True):
+        for service in services:
+            service.end(force)
+        deadline = time.monotonic() + KILL_SECONDS
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+    return max(codes, default=0)
+
+
+def _supervise(service: Service, stopping: threading.Event, codes: list[int]) -> None:
+    codes.append(service.keep_running(stopping))
+    stopping.set()
+
+
+def _announce(services: tuple[Service, ...], settings: Settings, key: str, stopping: threading.Event) -> None:
+    """Waits until both services have answered, and prints where they are."""
+    while not all(service.answered for service in services):
+        if stopping.wait(POLL_SECONDS):
+            return
+        for service in services:
+            service.poll()
+    dashboard = local_url(settings.dashboard_host, settings.dashboard_port)
+    api = local_url(settings.api_host, settings.api_port)
     # Off loopback, the output is likely a log that others read, so the key is not printed.
     shown = (
         key if is_loopback(settings.api_host) else f"as set in SHOPIFY_API_KEY, else as kept in {settings.api_key_file}"
@@ -65,12 +179,13 @@ def _announce(settings: Settings, key: str) -> None:
     print(f"\n  Dashboard  {dashboard}\n  API        {api}  (try it at {api}/demo)\n  API key    {shown}\n", flush=True)
 
 
-def _answers(url: str) -> bool:
-    time.sleep(POLL_SECONDS)  # before the first request too: while the manager forks, this thread must hold no lock
+def _reason(code: int) -> str:
+    if code >= 0:
+        return f"It ended with exit code {code}."
     try:
-        return httpx.get(url, timeout=5, trust_env=False).is_success
-    except httpx.HTTPError:
-        return False
+        return f"It was ended by {signal.Signals(-code).name}."
+    except ValueError:
+        return f"It was ended by signal {-code}."
 
 
 if __name__ == "__main__":

@@ -51,16 +51,16 @@ Ctime = Annotated[
     PlainSerializer(ctime, return_type=str),
     WithJsonSchema({"type": "string", "pattern": r"^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}$"}),
 ]
-_AT, _CTIME = iso(INSTANT), ctime(INSTANT)
+AT, CTIME = iso(INSTANT), ctime(INSTANT)
 
-LastUpdated = Annotated[Ctime, key(_CTIME, "When the rows were last verified to equal the table, in UTC.")]
-LastUpdatedIso = Annotated[Iso, key(_AT, "The same in ISO 8601.")]
+LastUpdated = Annotated[Ctime, key(CTIME, "When the rows were last verified to equal the table, in UTC.")]
+LastUpdatedIso = Annotated[Iso, key(AT, "The same in ISO 8601.")]
 Generation = Annotated[int, key(12, "Number of the snapshot. A sync that finds no change keeps it.", ge=0)]
 Verified = Annotated[bool, key(True, "Whether the newest sync proved that all rows equal the table.")]
-VerifiedAt = Annotated[Iso | None, key(_AT, "When all rows were last proven equal.")]
+VerifiedAt = Annotated[Iso | None, key(AT, "When all rows were last proven equal.")]
 CheckedAt = Annotated[
     Iso | None,
-    key(_AT, "When rows were last compared. Later than `verified_at` if only new and changed rows were."),
+    key(AT, "When rows were last compared. Later than `verified_at` if only new and changed rows were."),
 ]
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -219,107 +219,12 @@ class Task(Body):
 
     task_id: str = key(TASK_ID)
     status: records.TaskState = key("completed")
-    requested_at: Iso = key(_AT)
-    finished_at: Iso | None = key(_AT)
+    requested_at: Iso = key(AT)
+    finished_at: Iso | None = key(AT)
     progress: Progress | None = key(None)
     generation: Count | None = key(13)
     changes: ChangeCounts | None
     error: ErrorDetail | None = key(None)
-
-
-class Sync(Body):
-    """How the last sync went."""
-
-    result: str = key("published")
-    started_at: Iso = key(_AT)
-    finished_at: Iso | None = key(_AT)
-    seconds: Annotated[float, Field(ge=0)] | None = key(8.7)
-    generation: Count | None = key(12)
-    rows: Count | None = key(10000)
-    changes: ChangeCounts | None
-    error: ErrorDetail | None = key(None)
-
-    @classmethod
-    def of(cls, run: records.Run) -> Self:
-        """A sync of the history."""
-        return cls(
-            result=run.outcome,
-            started_at=run.started_at,
-            finished_at=run.finished_at,
-            seconds=round((run.finished_at - run.started_at).total_seconds(), 3) if run.finished_at else None,
-            generation=run.generation,
-            rows=run.rows,
-            changes=ChangeCounts.of(run.changes) if run.changes else None,
-            error=ErrorDetail.of(run.error) if run.error else None,
-        )
-
-
-class Worker(Body):
-    """The process that runs syncs."""
-
-    alive: bool = key(True)
-    host: str | None = key("shop-1")
-
-
-_CountByColumn = Annotated[
-    dict[str, int],
-    WithJsonSchema({"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}}),
-]
-
-
-class FiguresStatus(Body):
-    """Whether the figures can be trusted; `GET /checks` has the details."""
-
-    ok: Share | None = key(0.9998, "The share of orders that add up; null where no check was made.")
-    reading: Literal["confirmed", "open"] = key("confirmed", "Whether the data confirms what the columns mean.")
-    failing: tuple[str, ...] = key((), "The checks that some orders do not agree with.")
-    questions: Count = key(0, "Questions that the data leaves open.")
-
-
-class Status(Body):
-    """State of the cache and of syncs."""
-
-    api_status: Literal["online"]
-    cache_exists: bool = key(True)
-    cache_age_minutes: Count | None = key(45, "Since the last verification; null without a cache.")
-    update_in_progress: bool = key(False, "Whether a sync runs or is about to.")
-    timestamp: Ctime = key(_CTIME, "Now, in UTC.")
-    timestamp_iso: Iso = key(_AT, "The same in ISO 8601.")
-    generation: Count | None = key(12)
-    rows: Count | None = key(10000)
-    verified: bool | None = key(True)
-    reason: str | None = key(None, "Why `verified` is false.")
-    verified_at: VerifiedAt
-    checked_at: CheckedAt
-    last_updated: Ctime | None = key(_CTIME, "When the rows were last verified to equal the table, in UTC.")
-    last_updated_iso: Iso | None = key(_AT, "The same in ISO 8601.")
-    progress: Progress | None = key(None, "Of the sync that runs.")
-    last_sync: Sync | None
-    next_sync: Iso | None = key(_AT, "When the next sync is due; null if none is planned.")
-    worker: Worker
-    cache_error: ErrorDetail | None = key(None, "Why this version cannot write the cache.")
-    misfits: _CountByColumn = key({}, "By column: values that do not fit the kind of the column.")
-    zero_dates: _CountByColumn = key(
-        {}, "By column: dates that do not exist or have no year from 1 to 9999 in UTC; they are null in rows."
-    )
-    figures: FiguresStatus | None
-    version: str = key("0.1.0")
-
-
-class Health(Body):
-    """The process answers."""
-
-    status: Literal["healthy"]
-    timestamp: Ctime = key(_CTIME, "Now, in UTC.")
-    timestamp_iso: Iso = key(_AT, "The same in ISO 8601.")
-
-
-class Ready(Body):
-    """Fresh rows can be served."""
-
-    status: Literal["ready"]
-    generation: Generation
-    timestamp_iso: Iso = key(_AT, "Now.")
 
 
 class SignedUrl(Body):
@@ -329,7 +234,7 @@ class SignedUrl(Body):
     address: str = key(
         f"/fetch-data?format=csv&expires=1767004500&signature=default.{'7fQ' * 14}-", "From the path on."
     )
-    expires_at: Iso = key(_AT, "When it ends.")
+    expires_at: Iso = key(AT, "When it ends.")
 
 
 class Error(Body):
@@ -341,7 +246,7 @@ class Error(Body):
     task_id: str | Absent = _optional(TASK_ID, "The refresh that `wait` requested.")
 
 
-BODIES = (Rows, Changes, RefreshResult, Task, Status, Health, Ready, SignedUrl, Error)  # and what they refer to
+BODIES = (Rows, Changes, RefreshResult, Task, SignedUrl, Error)  # and what they refer to
 
 
 def ref(name: str) -> Schema:

@@ -13,6 +13,7 @@ from api.contract.event_models import EVENTS
 from api.contract.figure_models import FIGURE_BODIES
 from api.contract.queries.sign_request import SignRequest
 from api.contract.response_models import BODIES, REFS, Schema
+from api.contract.status_models import STATUS_BODIES
 from cache.schema import Column, Kind
 
 # How values of each kind are written, and an example. Decimals are strings, so that no digit is lost.
@@ -42,7 +43,7 @@ def schemas(columns: Sequence[Column], hidden: Collection[str]) -> dict[str, Sch
         columns: The columns of the table; none if the reader may not know them.
         hidden: The columns that are masked.
     """
-    models = _models((*BODIES, *FIGURE_BODIES, *CHECK_BODIES, SignRequest))
+    models = _models((*BODIES, *STATUS_BODIES, *FIGURE_BODIES, *CHECK_BODIES, SignRequest))
     models["Row"] = _row(columns, hidden)
     key = [column.name for column in columns if column.key] or ["id"]
     deleted = models["Changes"]["properties"]["deleted"]

@@ -14,12 +14,14 @@ from api.contract.error_responses import refusal
 from api.contract.errors import SnapshotTooOld
 from api.contract.json_response import JsonResponse, iso
 from api.contract.queries.parameters import read_parameters
-from api.contract.response_models import ErrorDetail, FiguresStatus, Health, Progress, Ready, Status, Sync, Worker
+from api.contract.response_models import ErrorDetail, Progress
+from api.contract.status_models import FiguresStatus, Health, Ready, ServiceRestarts, Status, Sync, Worker
 from api.routes.snapshot_view import SnapshotView, SnapshotViews
 from cache.check_report import CheckReport
 from cache.errors import CacheError, CacheFormat, NoSnapshot, NoWorker
 from cache.settings import Settings
 from cache.storage import records
+from cache.storage.documents import RESTARTS, Restarts
 from cache.storage.records import known, now
 from cache.storage.store import Cache
 from cache.version import VERSION
@@ -51,7 +53,8 @@ class StatusEndpoints:
         """The state of the cache and of syncs."""
         read_parameters(admission_of(request).query, request.url.path)
         status = await run_in_threadpool(self._cache.status)
-        return JsonResponse(_status(status, await self._newest_view()))
+        restarts = await run_in_threadpool(self._cache.documents.read, RESTARTS)
+        return JsonResponse(_status(status, restarts, await self._newest_view()))
 
     async def ready(self, request: Request) -> Response:
         """200 if fresh rows can be served and kept fresh; else 503 with the reason."""
@@ -76,7 +79,7 @@ class StatusEndpoints:
             return None
 
 
-def _status(status: records.Status, view: SnapshotView | None) -> Status:
+def _status(status: records.Status, restarts: Restarts, view: SnapshotView | None) -> Status:
     at = now()
     head = view.head if view else None
     updated_at = known(head.updated_at) if head else None
@@ -110,6 +113,7 @@ def _status(status: records.Status, view: SnapshotView | None) -> Status:
         misfits=dict(misfits),
         zero_dates=dict(zero_dates),
         figures=_figures(view.checks) if view and view.checks else None,
+        restarts=tuple(ServiceRestarts.of(each) for each in restarts.recent(at)),
         version=VERSION,
     )
 

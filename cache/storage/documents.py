@@ -1,4 +1,4 @@
-"""Documents that no sync can restore: what people made, and what stays as it was first decided.
+"""Documents that no sync can restore: what people made, what stays as it was first decided, and crashes of services.
 
 They are stored outside the folder of snapshots.
 """
@@ -6,13 +6,16 @@ They are stored outside the folder of snapshots.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 
 from cache.access.api_keys import ApiKeys
 from cache.reading import StoredReading
 from cache.table_setup import Setup
+
+RESTARTS_SHOWN = timedelta(days=1)
 
 Content = TypeVar("Content", bound=BaseModel)
 
@@ -33,7 +36,42 @@ class Document(Generic[Content]):
     secret: bool = False
 
 
+class ServiceRestarts(BaseModel, frozen=True):
+    """The crashes of one service, after each of which it was started again.
+
+    Attributes:
+        service: `api` or `dashboard`.
+        count: Their number, without a day between two of them.
+        last_at: The time of the last one (UTC).
+        reason: How it ended, in a sentence.
+    """
+
+    service: str
+    count: int
+    last_at: AwareDatetime
+    reason: str
+
+
+class Restarts(BaseModel, frozen=True):
+    """What `serve.py` started again. A record is kept for a day after the last crash."""
+
+    services: tuple[ServiceRestarts, ...] = ()
+
+    def recent(self, at: datetime) -> tuple[ServiceRestarts, ...]:
+        """Returns the services that crashed in the day before a time."""
+        return tuple(each for each in self.services if abs(at - each.last_at) < RESTARTS_SHOWN)
+
+    def add(self, service: str, reason: str, at: datetime) -> Restarts:
+        """Records a crash."""
+        others = tuple(each for each in self.recent(at) if each.service != service)
+        count = sum(each.count for each in self.recent(at) if each.service == service)
+        return Restarts(
+            services=(*others, ServiceRestarts(service=service, count=count + 1, last_at=at, reason=reason))
+        )
+
+
 SETUP = Document("setup", Setup)
 READING = Document("reading", StoredReading)
 API_KEYS = Document("clients", ApiKeys, secret=True)
+RESTARTS = Document("restarts", Restarts)
 DOCUMENTS = (SETUP, READING, API_KEYS)

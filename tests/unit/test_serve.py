@@ -11,11 +11,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
 import pytest
 from paths import ROOT
+from waiting import wait_for
 
 from lab.servers import free_port
 
@@ -64,6 +66,19 @@ class Served:
     def family(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
 
+    def program(self, script: str) -> psutil.Process:
+        return next(process for process in self.family() if process.cmdline()[-1:] == [str(ROOT / script)])
+
+    def answers(self, url: str) -> bool:
+        try:
+            return httpx.get(url).is_success
+        except httpx.HTTPError:
+            return False
+
+    def status(self, key: str) -> dict[str, Any]:
+        body: dict[str, Any] = httpx.get(f"http://127.0.0.1:{self.api_port}/status", headers={"X-API-Key": key}).json()
+        return body
+
     def ended(self) -> int:
         """The exit code, once it has ended by itself."""
         code = self.process.wait(60)
@@ -103,13 +118,27 @@ def test_it_works(tmp_path: Path) -> None:
         assert not [process for process in family if process.is_running()]
 
 
-def test_when_one_ends_the_other_is_ended_too(tmp_path: Path) -> None:
+def test_one_that_crashes_is_started_again_and_the_other_goes_on(tmp_path: Path) -> None:
     with served(tmp_path) as one:
-        one.wait_for("API key  ")
-        family = one.family()
-        next(process for process in family if process.cmdline()[-1:] == [str(ROOT / "api_sidecar.py")]).kill()
+        key = one.wait_for("API key  ").split()[-1]
+        api, dashboard = one.program("api_sidecar.py"), one.program("streamlit_app.py")
+        api.send_signal(signal.SIGBUS)
+        one.wait_for("It was ended by SIGBUS. It is started again in 1 s.")
 
-        assert one.ended() != 0
+        wait_for(lambda: one.answers(f"http://127.0.0.1:{one.api_port}/health"))
+        (restarted,) = one.status(key)["restarts"]
+        assert (restarted["service"], restarted["count"]) == ("api", 1)
+        assert restarted["reason"] == "It was ended by SIGBUS."
+
+        one.program("api_sidecar.py").kill()
+        one.wait_for("It was ended by SIGKILL. It is started again in 2 s.")
+        wait_for(lambda: one.answers(f"http://127.0.0.1:{one.api_port}/health"))
+        assert one.status(key)["restarts"][0]["count"] == 2
+        assert dashboard.is_running()
+
+        family = one.family()
+        one.process.send_signal(signal.SIGTERM)
+        assert one.ended() == 0
         assert not [process for process in family if process.is_running()]
 
 
