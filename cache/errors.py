@@ -36,12 +36,16 @@ from pydantic import BaseModel
 
 
 class Trouble(BaseModel, frozen=True):
-    """An error as it is stored and shown: the same words in the log, `/status` and the dashboard."""
+    """An error as it is stored and shown: the same words in the log, `/status` and the dashboard.
+
+    Its attributes are those of OrdersError.
+    """
 
     code: str
     message: str
     advice: str
     transient: bool = False
+    stops_schedule: bool = False
 
 
 class OrdersError(Exception):
@@ -54,12 +58,15 @@ class OrdersError(Exception):
     Attributes:
         code: What programs read.
         transient: Whether the same call may succeed later.
+        stops_schedule: Whether no sync starts by itself after this error, until the process is restarted or a person
+            asks for a refresh.
     """
 
     code: ClassVar[str] = "error"
     default_message: ClassVar[str] = "It failed."
     advice: str = "See the log for details."
     transient: ClassVar[bool] = False
+    stops_schedule: ClassVar[bool] = False
 
     def __init__(self, message: str | None = None, advice: str | None = None) -> None:
         self.message = self.default_message if message is None else message
@@ -72,7 +79,13 @@ class OrdersError(Exception):
 
     def trouble(self) -> Trouble:
         """The error as it is stored."""
-        return Trouble(code=self.code, message=self.message, advice=self.advice, transient=self.transient)
+        return Trouble(
+            code=self.code,
+            message=self.message,
+            advice=self.advice,
+            transient=self.transient,
+            stops_schedule=self.stops_schedule,
+        )
 
 
 class SettingsInvalid(OrdersError):

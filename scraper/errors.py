@@ -26,22 +26,17 @@ ScrapeError
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from cache.errors import OrdersError
 
 
 class ScrapeError(OrdersError):
     """A sync failed on the way from phpMyAdmin to the cache.
 
-    Attributes:
-        stops_schedule: Whether no scheduled sync runs after this error until the process is restarted or someone asks
-            for a refresh. A scheduled sync after any other error comes after a pause; `transient` tells whether the
-            same request may be repeated at once.
+    The next scheduled sync comes after a pause, unless the error stops the schedule. `transient` tells whether the same
+    request may be repeated at once.
     """
 
     code = "scrape_error"
-    stops_schedule: ClassVar[bool] = False
 
 
 class Unreachable(ScrapeError):

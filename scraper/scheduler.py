@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,8 +24,6 @@ from cache.settings import Settings
 from cache.storage.digest_checks import DigestChecks
 from cache.storage.records import Run, Worker, known, now
 from cache.storage.store import Cache
-from scraper.errors import ScrapeError
-from scraper.login import steps  # noqa: F401  defines the errors of the login steps
 from scraper.processes import kill
 
 log = logging.getLogger(__name__)
@@ -38,17 +36,6 @@ DUE_SECONDS = 1  # between two looks whether a sync is due
 HEARTBEAT_SECONDS = 2
 GRACE_SECONDS = 15  # a child ends itself at its time limit; if it does not, it is killed after this
 FIRST_RETRY = timedelta(minutes=1)
-
-
-def stops_schedule(code: str) -> bool:
-    """Whether scheduled syncs pause after an error with this code, see `ScrapeError.stops_schedule`."""
-    return any(error.code == code and error.stops_schedule for error in _with_subclasses(ScrapeError))
-
-
-def _with_subclasses(error: type[ScrapeError]) -> Iterator[type[ScrapeError]]:
-    yield error
-    for subclass in error.__subclasses__():
-        yield from _with_subclasses(subclass)
 
 
 class Scheduler:
@@ -181,7 +168,7 @@ class Scheduler:
         ended = known(failed[0].finished_at or failed[0].started_at)
         if ended is None:
             return due
-        if failed[0].error and stops_schedule(failed[0].error.code) and failed[0].started_at > self._started:
+        if failed[0].error and failed[0].error.stops_schedule and failed[0].started_at > self._started:
             return None
         pause: timedelta = min(FIRST_RETRY * int(2 ** (len(failed) - 1)), self._interval)
         return max(due, ended + pause)

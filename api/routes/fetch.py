@@ -122,7 +122,7 @@ class FetchEndpoint:
         return prepare(plan) or await self._executor.respond(request, plan)
 
     async def _wait_for_refresh(self) -> None:
-        task = await run_in_threadpool(self._cache.runs.request, "api, waiting")
+        task = await run_in_threadpool(self._cache.runs.request, "api, waiting", automatic=True)
         trouble = await self._stream.wait_for(task)
         if trouble:
             raise RefreshFailed(task.id, trouble)

@@ -1,6 +1,7 @@
 """Refreshes: requested by `POST /refresh` or by `?refresh=true` at page loads, followed under `/tasks/{id}`.
 
-The API never runs a sync itself. It records a request in the cache, and the scheduler that leads runs the sync.
+The API never runs a sync itself. It records a request in the cache, and the scheduler that leads runs the sync. A
+request by `GET` is automatic: after a refused login it starts nothing. `POST /refresh` tries once.
 """
 
 from __future__ import annotations
@@ -37,16 +38,23 @@ class AutomaticRefresh:
 
 
 def request_automatically(cache: Cache, settings: Settings) -> AutomaticRefresh:
-    """Requests a refresh, unless the last verification was less than REFRESH_MIN_SECONDS ago."""
+    """Requests a refresh.
+
+    None starts if the last verification was less than REFRESH_MIN_SECONDS ago, or if the last sync ended with an error
+    that stops the schedule, such as a refused login.
+    """
     status = cache.status()
     age = status.age_seconds(records.now())
     if age is not None and age < settings.refresh_min_seconds:
         seconds = f"{settings.refresh_min_seconds:g}"
         return AutomaticRefresh(f"No refresh was started: the data was verified within the last {seconds} seconds.")
     try:
-        task = cache.runs.request("api, automatic")
+        task = cache.runs.request("api, automatic", automatic=True)
     except NoWorker as error:
         return AutomaticRefresh(f"No refresh was started. {error}", error=error.trouble())
+    if task.error:
+        reason = f"the last sync failed. {task.error.message} {task.error.advice}"
+        return AutomaticRefresh(f"No refresh was started: {reason}", error=task.error)
     if status.queued:
         return AutomaticRefresh("A refresh is about to start, and answers this request too.", task)
     if status.running:

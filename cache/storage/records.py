@@ -71,6 +71,7 @@ class Task(BaseModel, frozen=True):
         id: Its id.
         requested_at: When the refresh was requested (UTC).
         requested_by: Who requested it, for the history.
+        automatic: Whether no person requested it: it fails after an error that stops the schedule.
         state: Its state.
         accept: Whether to publish a table that lost so many rows that it would be held back.
         run: The id of the sync that answers it.
@@ -84,6 +85,7 @@ class Task(BaseModel, frozen=True):
     id: str
     requested_at: AwareDatetime
     requested_by: str
+    automatic: bool = False
     state: TaskState
     accept: bool = False
     run: str | None = None

@@ -150,12 +150,14 @@ class Runs(Protocol):
             The version now.
         """
 
-    def request(self, by: str, accept: bool = False) -> Task:
+    def request(self, by: str, accept: bool = False, automatic: bool = False) -> Task:
         """Requests a sync that begins after this moment.
 
         Args:
             by: Who requests the sync, for the history.
             accept: Whether to publish a table that lost so many rows that it would be held back.
+            automatic: Whether no person requests it. If the last sync ended with an error that stops the schedule, the
+                request has failed with that error, and no sync runs.
 
         Raises:
             NoWorker: No scheduler is alive.
@@ -198,7 +200,10 @@ class Runs(Protocol):
         """Records the progress and the heartbeat of a run. A run that has ended is not changed."""
 
     def finish(self, run: Run) -> None:
-        """Records the end of a run, and completes or fails its requests."""
+        """Records the end of a run, and completes or fails its requests.
+
+        After an error that stops the schedule, automatic requests that wait for a sync fail too.
+        """
 
 
 class Leadership(Protocol):

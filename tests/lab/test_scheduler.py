@@ -164,6 +164,7 @@ def test_a_refused_login_is_not_tried_again_by_itself(cache: Cache, workers: Wor
     version = cache.runs.version()
     for _ in range(12):  # the interval passes several times
         version = cache.runs.wait(version, 0.25)
+    assert cache.runs.request("a page", automatic=True).error == failed.error
     assert len(cache.runs.recent()) == 1
     task = cache.runs.request("test")  # someone presses the button
     answered = wait_for(lambda: ended(cache, task))

@@ -8,12 +8,12 @@ import pytest
 from cache_factory import publish
 from waiting import wait_for
 
-from cache.errors import Trouble
 from cache.settings import Settings
 from cache.storage.local import runs as local_runs
 from cache.storage.records import SILENT_AFTER, Run, Worker, now
 from cache.storage.snapshot import JSON
 from cache.storage.store import Cache
+from scraper.errors import LoginRefused, ScrapeError, Unreachable
 from scraper.scheduler import FIRST_RETRY, Scheduler
 
 
@@ -30,12 +30,12 @@ def scheduler(cache: Cache) -> Scheduler:
     return Scheduler(cache, Settings.load(sync_interval_minutes=60), "test")
 
 
-def record(cache: Cache, outcome: str, code: str = "unreachable") -> Run:
+def record(cache: Cache, outcome: str, error: type[ScrapeError] = Unreachable) -> Run:
     """A run that has just ended so."""
     run = Run(trigger="test")
     cache.runs.begin(run)
-    error = Trouble(code=code, message="It failed.", advice="Wait.") if outcome == "failed" else None
-    cache.runs.finish(run.model_copy(update={"outcome": outcome, "error": error}))
+    trouble = error("It failed.").trouble() if outcome == "failed" else None
+    cache.runs.finish(run.model_copy(update={"outcome": outcome, "error": trouble}))
     return cache.runs.recent(1)[0]
 
 
@@ -75,16 +75,15 @@ def test_a_copy_of_tomorrow_is_due_at_once(cache: Cache, scheduler: Scheduler) -
     assert scheduler._next_sync() <= now()  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("code", ["unreachable", "login_refused"])
+@pytest.mark.parametrize("error", [Unreachable, LoginRefused])
 def test_a_failure_of_tomorrow_delays_nothing(
-    cache: Cache, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch, code: str
+    cache: Cache, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch, error: type[ScrapeError]
 ) -> None:
     with monkeypatch.context() as tomorrow:
         tomorrow.setattr(local_runs, "now", lambda: now() + timedelta(days=1))
         run = Run(trigger="test", started_at=now() + timedelta(days=1))
         cache.runs.begin(run)
-        error = Trouble(code=code, message="It failed.", advice="Wait.")
-        cache.runs.finish(run.model_copy(update={"outcome": "failed", "error": error}))
+        cache.runs.finish(run.model_copy(update={"outcome": "failed", "error": error("It failed.").trouble()}))
     assert scheduler._next_sync() <= now()  # type: ignore[operator]
 
 
@@ -106,7 +105,7 @@ def test_a_scheduler_keeps_its_pace_when_the_clock_is_set_back(
 
 
 def test_after_a_refused_login_nothing_is_due_until_a_restart(cache: Cache, scheduler: Scheduler) -> None:
-    record(cache, "failed", "login_refused")
+    record(cache, "failed", LoginRefused)
     assert scheduler._next_sync() is None
     restarted = Scheduler(cache, Settings.load(), "test")
     assert restarted._next_sync() is not None

@@ -52,11 +52,15 @@ class LocalRuns(Runs):
         return current
 
     @override
-    def request(self, by: str, accept: bool = False) -> Task:
+    def request(self, by: str, accept: bool = False, automatic: bool = False) -> Task:
         if not self._leadership.workers():
             raise NoWorker()
-        task = Task(id=new_id(), requested_at=now(), requested_by=by, state="queued", accept=accept)
+        task = Task(
+            id=new_id(), requested_at=now(), requested_by=by, automatic=automatic, state="queued", accept=accept
+        )
         with self._journal.write() as db:
+            if automatic and (error := _last_error(db)) and error.stops_schedule:
+                task = _failed(task, error)
             _save_task(db, task)
             db.execute("DELETE FROM tasks WHERE n <= (SELECT MAX(n) FROM tasks) - ?", (KEPT_TASKS,))
         return task
@@ -94,8 +98,8 @@ class LocalRuns(Runs):
                     _save_run(db, run.model_copy(update={"outcome": "failed", "finished_at": now(), "error": _DIED}))
                 for task in _claimed(db, id):
                     again = task.tries < MAX_TRIES
-                    state = {"state": "queued"} if again else {"state": "failed", "error": _DIED, "finished_at": now()}
-                    _save_task(db, task.model_copy(update={**state, "run": None}))
+                    task = task.model_copy(update={"state": "queued"}) if again else _failed(task, _DIED)
+                    _save_task(db, task.model_copy(update={"run": None}))
 
     @override
     def begin(self, run: Run, claim: bool = True) -> list[Task]:
@@ -103,10 +107,10 @@ class LocalRuns(Runs):
         with self._journal.write() as db:
             _save_run(db, run)
             db.execute("DELETE FROM runs WHERE n <= (SELECT MAX(n) FROM runs) - ?", (KEPT_RUNS,))
-            waiting = db.execute("SELECT body FROM tasks WHERE state = 'queued' ORDER BY n").fetchall() if claim else []
+            waiting = _queued(db) if claim else []
             if claim:  # also damaged requests: nobody waits for them any more
                 db.execute("UPDATE tasks SET state = 'failed' WHERE state = 'queued'")
-            for task in intact(Task, _bodies(waiting), TASKS):
+            for task in waiting:
                 task = task.model_copy(update={"state": "running", "run": run.id, "tries": task.tries + 1})
                 _save_task(db, task)
                 claimed.append(task)
@@ -126,10 +130,29 @@ class LocalRuns(Runs):
             _save_run(db, run.model_copy(update={"finished_at": now(), "beat_at": now()}))
             for task in _claimed(db, run.id):
                 _save_task(db, task.model_copy(update={"state": state, **result}))
+            if run.error and run.error.stops_schedule:
+                for task in _queued(db):
+                    if task.automatic:
+                        _save_task(db, _failed(task, run.error))
 
 
 def _bodies(rows: Iterable[tuple[str]]) -> Iterator[str]:
     return (body for (body,) in rows)
+
+
+def _failed(task: Task, error: Trouble) -> Task:
+    return task.model_copy(update={"state": "failed", "error": error, "finished_at": now()})
+
+
+def _last_error(db: sqlite3.Connection) -> Trouble | None:
+    """The error of the last sync that ended."""
+    rows = db.execute("SELECT body FROM runs WHERE outcome != 'running' ORDER BY n DESC LIMIT 1").fetchall()
+    return next((run.error for run in intact(Run, _bodies(rows), RUNS)), None)
+
+
+def _queued(db: sqlite3.Connection) -> list[Task]:
+    rows = db.execute("SELECT body FROM tasks WHERE state = 'queued' ORDER BY n").fetchall()
+    return list(intact(Task, _bodies(rows), TASKS))
 
 
 def _claimed(db: sqlite3.Connection, run: str) -> list[Task]:
