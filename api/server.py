@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from typing import cast
 
 import uvicorn
 
 from api.app import Api
-from api.http.bounded_protocol import BoundedProtocol
+from api.http.fast_path import FastPathProtocol
 from api.routes.cache_watcher import CacheWatcher
+from cache.access.bounded_protocol import BoundedServer
 
 ACCEPTS_PER_TURN = 16  # new connections in one turn of the event loop
 SWITCH_SECONDS = 0.001  # so long a thread that computes keeps the event loop waiting
 GRACE_SECONDS = 1  # for downloads at shutdown; streams are ended at once
 
 
-class Server(uvicorn.Server):
+class Server(BoundedServer):
     """The server. At shutdown it ends the streams first, so that it waits for none of them.
 
     uvicorn's own access log is off, since it would show queries.
@@ -31,7 +31,7 @@ class Server(uvicorn.Server):
     def __init__(self, app: Api, watcher: CacheWatcher) -> None:
         config = uvicorn.Config(
             app,
-            http=BoundedProtocol,
+            http=FastPathProtocol,
             log_config=None,
             ws="none",
             access_log=False,
@@ -51,13 +51,6 @@ class Server(uvicorn.Server):
         """
         copies = ACCEPTS_PER_TURN if type(asyncio.get_running_loop()).__module__ == "uvloop" else 1
         await super().startup([socket.dup() for socket in sockets for _ in range(copies)] if sockets else None)
-
-    async def on_tick(self, counter: int) -> bool:
-        """Checks the connections once a second. uvicorn calls it ten times a second."""
-        if counter % 10 == 0:
-            for connection in list(self.server_state.connections):
-                cast(BoundedProtocol, connection).check_timeouts()
-        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Ends the streams, then shuts down."""

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import strategies as st
 from sidecar_process import KEY
 
-from api.contract.queries.request_limits import MAX_HEAD
+from cache.access.client_limits import MAX_HEAD
 
 MAX_QUERY = MAX_HEAD - 2_000  # the rest is for headers
 NAMES = ("id", "name", "email", "created_at", "financial_status", "total_price", "customer_name", "note", "test")

@@ -84,14 +84,14 @@ def sidecar(folder: Path, **settings: str) -> Iterator[Sidecar]:
 def served_here(folder: Path, rows: int, **constants: Any) -> Iterator[tuple[str, Cache]]:
     """A server in this process, with other values of `constants`; gives its address and its cache.
 
-    `routes__cache_watcher__KEEPALIVE_SECONDS` is that of api/routes/cache_watcher.py.
+    `api__routes__cache_watcher__KEEPALIVE_SECONDS` is that of api/routes/cache_watcher.py.
     """
     settings = Settings.load(
         data_dir=folder / "var", cache_url=f"file:{folder / 'cache'}", rate_limit="off", access_log="off"
     )
     with pytest.MonkeyPatch.context() as patch, closing(open_cache(settings.cache_url, settings.kept_dir)) as cache:
         for name, value in constants.items():
-            patch.setattr(f"api.{name.replace('__', '.')}", value)
+            patch.setattr(name.replace("__", "."), value)
         publish(cache, rows)
         watcher = CacheWatcher(cache)
         server = Server(create_app(cache, settings, KEY, watcher), watcher)

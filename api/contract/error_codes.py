@@ -29,8 +29,8 @@ from api.contract.errors import (
 from api.contract.json_response import iso
 from api.contract.queries.fetch_query import LIMIT, RESTART_PAGING
 from api.contract.queries.parameters import does_not_parse
-from api.contract.queries.request_limits import MAX_BODY, MAX_HEAD, RECEIVE_SECONDS
 from api.contract.response_models import INSTANT, TASK_ID
+from cache.access.client_limits import MAX_BODY, MAX_HEAD
 from cache.analytics.exchange_rates import invalid_line
 from cache.errors import (
     BadFilter,
@@ -86,10 +86,10 @@ _API_ERRORS: tuple[tuple[ApiError, str], ...] = (
     (Forbidden("shop", "refresh"), "the key lacks the scope"),
     (NotFound(), "there is no such path"),
     (MethodNotAllowed("DELETE", ("GET", "HEAD")), "the path does not take this method; `Allow` lists those it takes"),
-    (RequestTooSlow(RECEIVE_SECONDS), "the request took too long to arrive"),
-    (BodyTooLarge(MAX_BODY), f"the body is longer than {MAX_BODY // 1024} KB"),
+    (RequestTooSlow(), "the request took too long to arrive"),
+    (BodyTooLarge(), f"the body is longer than {MAX_BODY // 1024} KB"),
     (RateLimited(12), "too many requests, or too many wrong keys; `Retry-After` says how long to wait"),
-    (HeadTooLarge(MAX_HEAD), f"address and headers are longer than {MAX_HEAD // 1024} KB"),
+    (HeadTooLarge(), f"address and headers are longer than {MAX_HEAD // 1024} KB"),
     (InternalError(), "a fault in the API; the log has the cause"),
     (SnapshotTooOld(iso(INSTANT)), "the data is older than two sync intervals plus the time limit of a sync"),
     (ShuttingDown(), "the API stops while `wait` waits"),

@@ -27,6 +27,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from cache.access.api_keys import Scope
+from cache.access.client_limits import Refusal
 from cache.errors import OrdersError, Trouble
 
 
@@ -43,7 +44,7 @@ class BadRequest(ApiError):
     advice = "GET /demo shows requests that work."
 
     def __init__(self) -> None:
-        super().__init__("This is not a valid HTTP request.")
+        super().__init__(Refusal.NOT_HTTP.sentence)
 
 
 class ClientGone(ApiError):
@@ -136,8 +137,8 @@ class RequestTooSlow(ApiError):
     code, status = "too_slow", 408
     advice = "Try again."
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"The request took over {seconds:g} seconds to arrive.")
+    def __init__(self) -> None:
+        super().__init__(Refusal.TOO_SLOW.sentence)
 
 
 class BodyTooLarge(ApiError):
@@ -146,8 +147,8 @@ class BodyTooLarge(ApiError):
     code, status = "body_too_large", 413
     advice = "No endpoint takes that much."
 
-    def __init__(self, max_bytes: int) -> None:
-        super().__init__(f"The body is longer than {max_bytes // 1024} KB.")
+    def __init__(self) -> None:
+        super().__init__(Refusal.BODY_TOO_LARGE.sentence)
 
 
 class RateLimited(ApiError):
@@ -165,8 +166,8 @@ class HeadTooLarge(ApiError):
     code, status = "head_too_large", 431
     advice = "Send fewer headers, or a shorter query."
 
-    def __init__(self, max_bytes: int) -> None:
-        super().__init__(f"Address and headers are longer than {max_bytes // 1024} KB.")
+    def __init__(self) -> None:
+        super().__init__(Refusal.HEAD_TOO_LARGE.sentence)
 
 
 class InternalError(ApiError):

@@ -15,10 +15,15 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from api.contract.errors import ApiError, BadRequest, BodyTooLarge, HeadTooLarge, RequestTooSlow
+from api.contract.json_response import dump_model
+from api.contract.response_models import Error
 from api.http.headers import HeaderBlock
 from api.http.prepared_response import Chunk, PreparedResponse
+from cache.access.bounded_protocol import BoundedProtocol
+from cache.access.client_limits import Refusal
 from cache.storage.segment_file import MAX_COPIED
 
 JOIN_BYTES = MAX_COPIED  # longer parts may be maps of files, which are sent without a copy
@@ -27,6 +32,12 @@ CACHED_HEADERS = 256  # sets of request headers that are kept parsed
 
 _REQUEST_LINE = re.compile(rb"(GET|HEAD) ([!-\"$->@-~]+)(?:\?([!-\"$-~]*))? HTTP/1\.1\r\n")
 _END = b"\r\n\r\n"
+_ERRORS: Mapping[Refusal, ApiError] = {
+    Refusal.NOT_HTTP: BadRequest(),
+    Refusal.TOO_SLOW: RequestTooSlow(),
+    Refusal.BODY_TOO_LARGE: BodyTooLarge(),
+    Refusal.HEAD_TOO_LARGE: HeadTooLarge(),
+}
 _BODY_HEADERS = frozenset((b"content-length", b"transfer-encoding", b"expect"))
 
 
@@ -48,14 +59,21 @@ class Application(Protocol):
         """Records a response for access log and metrics."""
 
 
-class FastPathProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with the fast path. Its application is an Application."""
+class FastPathProtocol(BoundedProtocol):
+    """The protocol with the fast path. Its application is an Application."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.application = cast(Application, self.config.app)
         self._between_requests = True  # the parser has seen nothing of the next request
         self._tried_scope: dict[str, Any] = {}  # of a request that has no prepared response
+
+    def data_received(self, data: bytes) -> None:
+        """Takes bytes from the client."""
+        if self.try_fast_path(data):
+            self.note_request()
+        else:
+            super().data_received(data)
 
     def try_fast_path(self, data: bytes) -> bool:
         """Answers a request if `data` is one complete request, and there is a prepared response.
@@ -78,7 +96,7 @@ class FastPathProtocol(HttpToolsProtocol):
 
     def _parse(self, data: bytes) -> tuple[dict[str, Any], _RequestHeaders] | None:
         """The scope and the headers; None where the request goes the usual way."""
-        idle = self._between_requests and not self.flow.write_paused
+        idle = self._between_requests and not self.refused and not self.flow.write_paused
         idle = idle and (self.cycle is None or self.cycle.response_complete)
         line = _REQUEST_LINE.match(data) if idle and len(data) <= MAX_BYTES else None
         if not line or data.find(_END) != len(data) - len(_END):
@@ -109,8 +127,24 @@ class FastPathProtocol(HttpToolsProtocol):
             self.transport.writelines(chunks)
         if closes:
             self.transport.close()
-        self.server_state.total_requests += 1  # no timer is set: BoundedProtocol ends idle connections
+        self.server_state.total_requests += 1  # no timer is set: see BoundedProtocol.check_timeouts
         return size - len(head)
+
+    def write_refusal(self, refusal: Refusal) -> None:
+        """Writes the error for a request that is refused, and records it."""
+        error = _ERRORS[refusal]
+        body = dump_model(Error(status="error", message=str(error), code=error.code))
+        head = HeaderBlock(
+            {
+                "Content-Type": "application/json",
+                "Content-Length": str(len(body)),
+                "Cache-Control": "no-store",
+                "Connection": "close",
+            }
+        )
+        common = self.application.headers_for(dict(self.headers or ()).get(b"origin"))
+        self.transport.write(b"".join((STATUS_LINE[error.status], head.text, common.text, b"\r\n", body)))
+        self.application.record({"method": "-", "path": ""}, error.status, len(body), time.perf_counter())
 
     def on_message_begin(self) -> None:
         """Carries over what the application put into the scope when it tried the fast path."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
+from contextlib import suppress
 from functools import partial
 from html import escape
 from http.cookies import SimpleCookie
@@ -15,7 +16,7 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -67,7 +68,8 @@ class SignIn:
             app = self._by_password(scope, self._identities.passwords)
         elif self._identities.by_oidc:
             app = self._by_oidc(scope)
-        return await app(scope, receive, send)
+        with suppress(ClientDisconnect):
+            return await app(scope, receive, send)
 
     def _by_password(self, scope: Scope, passwords: Passwords) -> ASGIApp:
         """What answers a request where passwords are set."""

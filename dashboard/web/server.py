@@ -1,7 +1,7 @@
 """The dashboard under uvicorn.
 
-`st.App.run` has no way to say that uvicorn must not believe `X-Forwarded-For`, which it does from loopback. So the
-server is started here, with the other options that Streamlit gives it.
+`st.App.run` cannot limit what clients send, nor say that uvicorn must not believe `X-Forwarded-For`, which it does from
+loopback. So the server is started here, with the other options that Streamlit gives it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import streamlit as st
 import uvicorn
+from starlette.types import ASGIApp
 from streamlit import config
 from streamlit.web import bootstrap
 from streamlit.web.server.starlette.starlette_server import _get_uvicorn_config_kwargs
+
+from cache.access.bounded_protocol import BoundedProtocol, BoundedServer
 
 
 def load_config(launcher: Path, options: Mapping[str, Any]) -> None:
@@ -30,7 +32,13 @@ def load_config(launcher: Path, options: Mapping[str, Any]) -> None:
     bootstrap.load_config_options(dict(options))
 
 
-def serve(app: st.App, listener: socket.socket) -> None:
+def bounded_server(app: ASGIApp) -> BoundedServer:
+    """Returns a server that limits what clients send, and believes no header about their addresses."""
+    options = _get_uvicorn_config_kwargs()
+    return BoundedServer(uvicorn.Config(app, http=BoundedProtocol, proxy_headers=False, server_header=False, **options))
+
+
+def serve(app: ASGIApp, listener: socket.socket) -> None:
     """Serves until Ctrl-C or SIGTERM.
 
     Args:
@@ -40,9 +48,7 @@ def serve(app: st.App, listener: socket.socket) -> None:
     Raises:
         SystemExit: The application did not start. The log has the cause.
     """
-    server = uvicorn.Server(
-        uvicorn.Config(app, proxy_headers=False, server_header=False, **_get_uvicorn_config_kwargs())
-    )
+    server = bounded_server(app)
     server.run(sockets=[listener])
     if not server.started:
         sys.exit(1)

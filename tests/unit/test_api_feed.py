@@ -133,7 +133,7 @@ def test_clients_that_read_nothing_or_leave_harm_no_other(api: Sidecar) -> None:
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Cache]]:
     """A server that tells a client soon that it is still served, and drops one soon that takes nothing."""
-    waits = {"routes__cache_watcher__KEEPALIVE_SECONDS": 0.4, "routes__event_feed__STALLED_SECONDS": 0.5}
+    waits = {"api__routes__cache_watcher__KEEPALIVE_SECONDS": 0.4, "api__routes__event_feed__STALLED_SECONDS": 0.5}
     with served_here(tmp_path_factory.mktemp("hasty"), 3, **waits) as (url, cache):
         yield url, cache
 

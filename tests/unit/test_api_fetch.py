@@ -214,7 +214,7 @@ def test_a_fault_of_the_fast_path_is_logged_and_the_request_answered(
         return prepare(plan)
 
     with (
-        served_here(tmp_path, 3, routes__fetch__prepare=faulty) as (url, _),
+        served_here(tmp_path, 3, api__routes__fetch__prepare=faulty) as (url, _),
         httpx.Client(base_url=url, headers={"X-API-Key": KEY}) as client,
     ):
         client.get("/fetch-data")  # opens the snapshot, for the fast path to find

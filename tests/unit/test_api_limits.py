@@ -21,9 +21,9 @@ from cache_factory import publish
 from sidecar_process import KEY, Sidecar, served_here, sidecar
 
 from api.auth.rate_limits import RateLimits
-from api.contract.queries.request_limits import MAX_BODY, MAX_HEAD
 from cache.access.api_keys import ApiKey, digest
 from cache.access.client_ip import Proxies, counted_as
+from cache.access.client_limits import MAX_BODY, MAX_HEAD
 from cache.errors import SettingsInvalid
 from cache.storage.documents import API_KEYS
 from cache.storage.records import now
@@ -313,7 +313,10 @@ def test_a_client_that_goes_away_is_no_fault_of_ours(api: Sidecar, request_line:
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server in this process that waits a second for a client. Gives its address."""
-    waits = {"http__bounded_protocol__RECEIVE_SECONDS": 1, "http__bounded_protocol__STALLED_SECONDS": 1}
+    waits = {
+        "cache__access__bounded_protocol__RECEIVE_SECONDS": 1,
+        "cache__access__bounded_protocol__STALLED_SECONDS": 1,
+    }
     with served_here(tmp_path_factory.mktemp("hasty"), 4_000, **waits) as (url, _):
         yield url
 

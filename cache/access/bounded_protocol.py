@@ -1,27 +1,21 @@
 """A connection with limits on what it may send and how long it may take.
 
-Beyond api/contract/queries/request_limits.py a client gets 431, 413 or 408, and the connection ends. A client that
-takes nothing of its response for a minute is disconnected. There is no timer for each connection: the server checks
-all of them once a second, so that other clients pay a few attribute accesses only.
+Beyond cache/access/client_limits.py a client gets 431, 413 or 408, and the connection ends. A client that takes nothing
+of its response for a minute is disconnected. There is no timer for each connection: the server checks all of them once
+a second, so that other clients pay a few attribute accesses only.
 """
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
+import uvicorn
 from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from api.contract.errors import ApiError, BadRequest, BodyTooLarge, HeadTooLarge, RequestTooSlow
-from api.contract.json_response import dump_model
-from api.contract.queries.request_limits import MAX_BODY, MAX_HEAD, RECEIVE_SECONDS
-from api.contract.response_models import Error
-from api.http.fast_path import FastPathProtocol
-from api.http.headers import HeaderBlock
+from cache.access.client_limits import MAX_BODY, MAX_HEAD, RECEIVE_SECONDS, STALLED_SECONDS, Refusal
 
 MAX_REQUEST = 8 * MAX_BODY  # on the wire: a body in chunks of one byte takes six bytes for each
-STALLED_SECONDS = 60
 LINGER_SECONDS = 1  # so that a client that is still sending can read why it was refused
 
 _NEVER = float("inf")
@@ -31,8 +25,20 @@ class _TooLarge(Exception):
     """Ends the parsing of a request."""
 
 
-class BoundedProtocol(FastPathProtocol):
-    """The protocol with these limits. The server calls `check_timeouts` once a second."""
+class BoundedServer(uvicorn.Server):
+    """A server whose connections have these limits. Its protocol is a BoundedProtocol."""
+
+    async def on_tick(self, counter: int) -> bool:
+        """Checks the connections once a second. uvicorn calls it ten times a second."""
+        if counter % 10 == 0:
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, BoundedProtocol):  # no websocket
+                    connection.check_timeouts()
+        return await super().on_tick(counter)
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with these limits."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -41,25 +47,22 @@ class BoundedProtocol(FastPathProtocol):
         self._body = 0
         self._in_head = True
         self._idle_since = self._since  # since the last request, or the last bytes of a response
-        self._refused = False
+        self.refused = False  # the connection ends, and takes no further request
         self._running: RequestResponseCycle | None = None
         self._unsent = (0, 0.0)  # bytes that the client has not taken, and since when it took none
 
     def data_received(self, data: bytes) -> None:
         """Takes bytes from the client."""
-        if self._refused:
-            return
-        if self.try_fast_path(data):
-            self._since, self._idle_since = _NEVER, self.loop.time()
+        if self.refused:
             return
         if self._since is _NEVER:
             self._since = self.loop.time()
         self._received += len(data)
         super().data_received(data)
         if self._in_head and self._received > MAX_HEAD:
-            self._refuse(HeadTooLarge(MAX_HEAD))
+            self._refuse(Refusal.HEAD_TOO_LARGE)
         elif self._received > MAX_REQUEST:
-            self._refuse(BodyTooLarge(MAX_BODY))
+            self._refuse(Refusal.BODY_TOO_LARGE)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Takes a header, but not from a trailer after a chunked body."""
@@ -71,7 +74,7 @@ class BoundedProtocol(FastPathProtocol):
         if self._received > MAX_HEAD:
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if size > MAX_HEAD:
-                self._refuse(HeadTooLarge(MAX_HEAD))
+                self._refuse(Refusal.HEAD_TOO_LARGE)
                 raise _TooLarge
         super().on_headers_complete()
         self._in_head = False
@@ -80,22 +83,26 @@ class BoundedProtocol(FastPathProtocol):
         """Refuses a body that is too long."""
         self._body += len(body)
         if self._body > MAX_BODY:
-            self._refuse(BodyTooLarge(MAX_BODY))
+            self._refuse(Refusal.BODY_TOO_LARGE)
             raise _TooLarge
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Notes that the request has arrived."""
-        self._since, self._idle_since = _NEVER, self.loop.time()
+        self.note_request()
         self._received = self._body = 0
         self._in_head = True
         super().on_message_complete()
+
+    def note_request(self) -> None:
+        """Notes that no request is on its way, and that the client is idle from now on."""
+        self._since, self._idle_since = _NEVER, self.loop.time()
 
     def on_response_complete(self) -> None:
         """Notes that the response was sent."""
         self._idle_since = self.loop.time()
         super().on_response_complete()
-        self._unset_keepalive_if_required()  # uvicorn's timer does not know of the fast path; see check_timeouts
+        self._unset_keepalive_if_required()  # see check_timeouts
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
@@ -113,13 +120,13 @@ class BoundedProtocol(FastPathProtocol):
         now = self.loop.time()
         if now - self._since > RECEIVE_SECONDS and not self.transport.is_closing():
             if self._received:
-                self._refuse(RequestTooSlow(RECEIVE_SECONDS))
+                self._refuse(Refusal.TOO_SLOW)
             else:
                 self.transport.close()
             return
         unsent = self.transport.get_write_buffer_size()
         if unsent:
-            self._idle_since = now  # the fast path writes a whole response: the client is idle once it has taken it
+            self._idle_since = now  # the client is idle once it has taken the response
         idle = self._since is _NEVER and (self.cycle is None or self.cycle.response_complete)
         if idle and now - self._idle_since > self.timeout_keep_alive:
             self.transport.close()
@@ -130,13 +137,19 @@ class BoundedProtocol(FastPathProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuses a request that does not parse. uvicorn calls it, also after another refusal."""
-        self._refuse(BadRequest())
+        self._refuse(Refusal.NOT_HTTP)
 
-    def _refuse(self, error: ApiError) -> None:
-        """Sends an error and ends the connection. Responses that are due to earlier requests are sent first."""
-        if self._refused:
+    def write_refusal(self, refusal: Refusal) -> None:
+        """Writes the response to a request that is refused."""
+        body = refusal.sentence.encode()
+        head = f"content-type: text/plain; charset=utf-8\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        self.transport.write(STATUS_LINE[refusal.status] + head.encode() + body)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Refuses a request and ends the connection. Responses that are due to earlier requests are sent first."""
+        if self.refused:
             return
-        self._refused = True
+        self.refused = True
         self._since = _NEVER
         cycle = self.cycle
         if cycle and not cycle.response_complete:
@@ -148,21 +161,7 @@ class BoundedProtocol(FastPathProtocol):
         self._unset_keepalive_if_required()
         answered = not self._in_head and cycle and cycle.response_complete  # before the whole body was here
         if not answered:
-            self._write_error(error)
+            self.write_refusal(refusal)
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.transport.abort)
-
-    def _write_error(self, error: ApiError) -> None:
-        body = dump_model(Error(status="error", message=str(error), code=error.code))
-        head = HeaderBlock(
-            {
-                "Content-Type": "application/json",
-                "Content-Length": str(len(body)),
-                "Cache-Control": "no-store",
-                "Connection": "close",
-            }
-        )
-        common = self.application.headers_for(dict(self.headers or ()).get(b"origin"))
-        self.transport.write(b"".join((STATUS_LINE[error.status], head.text, common.text, b"\r\n", body)))
-        self.application.record({"method": "-", "path": ""}, error.status, len(body), time.perf_counter())
