@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import sys
 
 import uvicorn
 
@@ -14,7 +13,6 @@ from api.routes.cache_watcher import CacheWatcher
 from cache.access.bounded_protocol import BoundedServer
 
 ACCEPTS_PER_TURN = 16  # new connections in one turn of the event loop
-SWITCH_SECONDS = 0.001  # so long a thread that computes keeps the event loop waiting
 GRACE_SECONDS = 1  # for downloads at shutdown; streams are ended at once
 
 
@@ -40,7 +38,6 @@ class Server(BoundedServer):
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         super().__init__(config)
-        sys.setswitchinterval(SWITCH_SECONDS)
         self._watcher = watcher
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from functools import lru_cache
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -12,6 +13,7 @@ from starlette.types import Scope
 from api.auth.authentication import Admission, admission_of
 from api.contract.errors import RefreshFailed
 from api.contract.queries.fetch_query import RESTART_PAGING, FetchQuery, parse_fetch_query
+from api.http.compute_threads import compute_in_thread
 from api.http.prepared_response import Chunk, PreparedResponse
 from api.routes.prepared import prepare
 from api.routes.refresh import AutomaticRefresh, no_snapshot_error, request_automatically
@@ -26,6 +28,9 @@ from cache.storage.store import Cache
 PARAMETERS, PLAN = "orders.parameters", "orders.plan"  # keys in the ASGI scope that the fast path sets
 MAX_POLLS = 100  # maximum number of 304 responses that are cached for a view
 POLL_HEADERS = (b"if-none-match", b"accept", b"accept-encoding")  # request headers that a response depends on
+PARSED_QUERIES = 256  # query strings of the fast path that are kept parsed; each is shorter than fast_path.MAX_BYTES
+
+_parse_repeated = lru_cache(PARSED_QUERIES)(parse_fetch_query)  # many clients repeat the same request
 
 
 class FetchEndpoint:
@@ -70,7 +75,7 @@ class FetchEndpoint:
         poll = (admission.query, access.masked, *map(headers.get, POLL_HEADERS))
         if view and (response := view.polls.get(poll)):
             return response
-        parameters = scope[PARAMETERS] = parse_fetch_query(admission.query)
+        parameters = scope[PARAMETERS] = _parse_repeated(admission.query)
         any_tag = (
             headers.get(b"if-none-match", b"").strip() == b"*"
         )  # a list of values may be checked, which takes long
@@ -103,7 +108,7 @@ class FetchEndpoint:
         # Up to MAX_HEAD bytes are parsed, and checked against the columns, in a thread.
         parameters: FetchQuery | None = request.scope.get(PARAMETERS)
         if parameters is None:
-            parameters = await run_in_threadpool(parse_fetch_query, admission.query)
+            parameters = await compute_in_thread(parse_fetch_query, admission.query)
         if parameters.refresh or parameters.wait:
             admission.access.require("refresh")
         refresh = None
@@ -116,7 +121,7 @@ class FetchEndpoint:
         if parameters.stream:
             return await self._events(request, view, parameters, refresh)
         headers = dict(request.scope["headers"])
-        plan = await run_in_threadpool(plan_request, view, parameters, headers, masked, info)
+        plan = await compute_in_thread(plan_request, view, parameters, headers, masked, info)
         if isinstance(plan, PreparedResponse):
             return plan
         return prepare(plan) or await self._executor.respond(request, plan)

@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
 from functools import partial
 
-import anyio.to_thread
 import numpy as np
 import numpy.typing as npt
 from anyio import CapacityLimiter
@@ -15,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from api.contract.queries.fetch_query import ALL_ROWS, PUBLISHED_FORMAT
+from api.http.compute_threads import compute_in_thread
 from api.http.prepared_response import SLICE, Chunk
 from api.http.range_files import RangeFiles, RangeResponse
 from api.routes.request_plan import MAX_FACET_VALUES, Facets, RequestPlan
@@ -106,7 +106,7 @@ class StreamedExecutor:
         view, query = plan.view, plan.query
         find = partial(view.index.find, query, first, limit, Budget(THREAD_SECONDS))
         try:
-            return await anyio.to_thread.run_sync(find, limiter=self._threads)
+            return await compute_in_thread(find, limiter=self._threads)
         except LookupError:  # the index does not have it, or the budget is spent
             return await self._pool.find(view.generation, query, first, limit)
 
@@ -115,7 +115,7 @@ class StreamedExecutor:
 
     async def _facets(self, plan: RequestPlan) -> Facets:
         try:
-            return await anyio.to_thread.run_sync(plan.facets, Budget(THREAD_SECONDS), limiter=self._threads)
+            return await compute_in_thread(plan.facets, Budget(THREAD_SECONDS), limiter=self._threads)
         except LookupError:
             columns = plan.parameters.facet
             return await self._pool.facets(plan.view.generation, plan.query, columns, MAX_FACET_VALUES)
