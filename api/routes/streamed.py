@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
 from functools import partial
@@ -157,6 +158,7 @@ async def _gather(view: SnapshotView, rows: RowNumbers) -> AsyncGenerator[Chunk]
     for start in range(0, len(rows), step):
         comma = b"," if start else b""
         yield comma + view.snapshot.gather(rows[start : start + step])
+        await asyncio.sleep(0)  # other requests have their turn, also where the client takes all at once
 
 
 async def _enclose(head: bytes, chunks: AsyncIterator[Chunk], end: bytes) -> AsyncIterator[Chunk]:
