@@ -132,7 +132,9 @@ class Settings(BaseSettings):
         description="Columns with personal data, hidden from masked keys and viewers. `*` matches any characters.",
     )
     rate_limit: str = Field(
-        "6000/minute", description="Limit of requests for each key and each IP address, such as `600/minute`, or `off`."
+        "6000/minute",
+        description="Limit of requests for each key, for each IP address with a key, and for each without one, such as "
+        "`600/minute`, or `off`.",
     )
     failed_keys_limit: str = Field(
         "60/minute",

@@ -125,30 +125,31 @@ class Authenticator:
             self._load_keys(now)
         client = connection.get("client")
         address = counted_as(self._proxies.client(client[0], connection["headers"])) if client else ""
-        if refused := self._limits.count_request("address", address):
-            return refused
+        found = self._identify(connection)
+        if isinstance(found, Admission) and now < found.access.expires_at:
+            access = found.access
+            return (
+                self._limits.count_request("address", address)
+                or self._limits.allow_right_key(access.digest, address)
+                or self._limits.count_request("key", access.name)
+                or found
+            )
+        refused = self._limits.count_request("anonymous", address)
+        if isinstance(found, Response):
+            return refused or self._limits.count_wrong_key(address) or found
+        return refused or unauthorized()
+
+    def _identify(self, connection: Connection) -> Admission | Response | None:
+        """The admission by key or signature, the refusal if that is wrong, or None if the request has neither."""
         query: bytes = connection["query_string"]
         is_signed = b"signature=" in query
         key = key_of(connection["headers"])
-        if key is not None:
-            access = self._by_digest.get(_digest(key))
-            if access is None:
-                return self._limits.count_wrong_key(address) or unauthorized()
-            admission = Admission(access, without_signature(query) if is_signed else query, self)
-        elif is_signed:
-            verified = self._verify_signature(connection["path"], query)
-            if not isinstance(verified, Admission):
-                return self._limits.count_wrong_key(address) or verified
-            admission, access = verified, verified.access
-        else:
+        if key is None:
+            return self._verify_signature(connection["path"], query) if is_signed else None
+        access = self._by_digest.get(_digest(key))
+        if access is None:
             return unauthorized()
-        if now >= access.expires_at:
-            return unauthorized()
-        return (
-            self._limits.allow_right_key(access.digest, address)
-            or self._limits.count_request("key", access.name)
-            or admission
-        )
+        return Admission(access, without_signature(query) if is_signed else query, self)
 
     def is_valid(self, access: Access) -> bool:
         """Returns whether an admitted key is still valid. It may have expired or been revoked."""

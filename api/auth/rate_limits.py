@@ -3,9 +3,10 @@
 Requests are taken from the counter in portions of a hundredth of the limit, which costs a tenth of counting each one.
 The rest of a portion may be used in the next window.
 
-Each request counts for its address and for its key. Wrong keys are counted apart: an address that sends too many is
-refused for the rest of the window. Keys that were right from that address before still pass, so that one client behind
-a proxy cannot lock out the others.
+Each request with a right key counts for its key and for its address. Requests without one have a share of their own
+for each address: behind a proxy that is not trusted, all clients have one address, and a stranger cannot use up the
+share of the keys. Wrong keys are counted apart: an address that sends too many is refused for the rest of the window.
+Keys that were right from that address before still pass, so that one client behind a proxy cannot lock out the others.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class RateLimits:
         """Counts a request.
 
         Args:
-            kind: `key` or `address`.
+            kind: `key`, `address`, or `anonymous` for an address without a right key.
             name: The name of the key, or the address.
 
         Returns:

@@ -68,7 +68,6 @@ def test_it_works(tmp_path_factory: pytest.TempPathFactory) -> None:
         assert [ask("shop", "192.0.2.1").status_code for _ in range(3)] == [200] * 3
         assert [ask("till", "192.0.2.1", "/status").status_code for _ in range(2)] == [200] * 2
         limited(ask("till", "192.0.2.1"))
-        limited(ask(None, "192.0.2.1"))
         # one key, wherever it comes from
         assert [ask("shop", f"192.0.2.{i}").status_code for i in (2, 3)] == [200] * 2
         limited(ask("shop", "192.0.2.4"))
@@ -83,6 +82,19 @@ def test_it_works(tmp_path_factory: pytest.TempPathFactory) -> None:
         # what needs no key is not counted
         assert ask(None, "192.0.2.1", "/health").status_code == 200
         client.close()
+
+
+@pytest.mark.parametrize("stranger", [{}, {"X-API-Key": "wrong"}, {"signature": "default.wrong"}])
+def test_anonymous_requests_leave_the_share_of_a_key_alone(tmp_path: Path, stranger: dict[str, str]) -> None:
+    with sidecar(tmp_path, RATE_LIMIT="3/minute", FAILED_KEYS_LIMIT="off") as running:
+        publish(running.cache)
+        query = f"?signature={stranger['signature']}" if "signature" in stranger else ""
+        headers = {} if query else stranger
+        answers = [httpx.get(f"{running.url}/fetch-data{query}", headers=headers) for _ in range(5)]
+        assert [answer.status_code for answer in answers] == [401, 401, 401, 429, 429]
+        assert [running.client.get("/fetch-data").status_code for _ in range(4)] == [200, 200, 200, 429]
+        other = httpx.get(f"{running.url}/health")
+        assert other.status_code == 200
 
 
 def test_no_proxy_is_believed_by_default(tmp_path_factory: pytest.TempPathFactory) -> None:
