@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -122,9 +123,11 @@ def create_app(
             service.start()
         if access_log:
             access_log.start()
+        checks = asyncio.create_task(views.check_regularly())
         try:
             yield
         finally:
+            checks.cancel()
             if service:
                 await run_in_threadpool(service.stop)
             await watcher.stop()

@@ -7,7 +7,8 @@ OrdersError                 base of all errors
 |  |- UnknownGeneration     the generation is not kept
 |  |- ChangesGone           the changes since a generation are no longer known
 |  |- NoKey                 the table has no primary key
-|  |- SnapshotDamaged       a file of a generation is missing or damaged
+|  |- SnapshotDamaged       a generation is damaged
+|  |  `- RangeDamaged       rows that the request needs are damaged
 |  |- CacheFormat           a newer version of the product wrote the cache
 |  |- PublishConflict       the parent generation is no longer the newest
 |  |- CacheUnwritable       the cache cannot be written
@@ -29,7 +30,6 @@ A message is made in its class, so that documents can show it as an example (api
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar, Self
 
 from pydantic import BaseModel
@@ -147,20 +147,30 @@ class NoKey(CacheError):
 
 
 class SnapshotDamaged(CacheError):
-    """A file of a generation is missing or damaged."""
+    """A generation is damaged."""
 
     code = "snapshot_damaged"
     advice = "The next sync writes what is missing again: press refresh or run `python -m scraper sync`."
 
     @classmethod
-    def of(cls, generation: int, segment: str, fault: str) -> Self:
-        """The error for a segment; `fault` is the rest of the sentence."""
-        return cls(f"Generation {generation}: segment {segment} {fault}.")
+    def without_changes(cls, generation: int) -> Self:
+        """The error for a generation."""
+        return cls(f"Generation {generation} is damaged, so its changes cannot be sent.")
+
+
+class RangeDamaged(SnapshotDamaged):
+    """Rows that the request needs are damaged: a file of their segment is missing, cut, or has another digest."""
+
+    code = "range_damaged"
+    advice = (
+        "The next sync loads these rows again: press refresh or run `python -m scraper sync`. Until then, requests "
+        "that need no damaged rows are answered."
+    )
 
     @classmethod
-    def cut(cls, path: Path) -> Self:
-        """The error for a file of a segment that became shorter while it was open."""
-        return cls(f"Segment {path.parent.name} has a damaged {path.name}: it was cut.")
+    def of(cls, segment: str, fault: str) -> Self:
+        """The error for a segment; `fault` is the rest of the sentence."""
+        return cls(f"Rows are damaged: segment {segment} {fault}.")
 
 
 class CacheFormat(CacheError):

@@ -17,7 +17,7 @@ import httpx
 import psutil
 
 from cache.check_report import share_text
-from cache.errors import OrdersError, SnapshotDamaged
+from cache.errors import OrdersError, RangeDamaged
 from cache.settings import Settings, env_file
 from cache.storage.backends import open_cache
 from cache.storage.snapshot import Snapshot
@@ -135,12 +135,12 @@ def _require_intact(cache: Cache, snapshot: Snapshot) -> None:
     """Reads every file, and compares it with its digest.
 
     Raises:
-        SnapshotDamaged: A segment is damaged. All damaged ones are recorded.
+        RangeDamaged: A segment is damaged. All damaged ones are recorded.
     """
     found = {segment.id: cache.snapshots.verify(segment) for segment in snapshot.manifest.segments}
     for id, fault in found.items():
         if fault:
-            raise SnapshotDamaged.of(snapshot.generation, id, fault)
+            raise RangeDamaged.of(id, fault)
 
 
 def _figures(settings: Settings) -> Finding | None:

@@ -49,7 +49,7 @@ _FETCH_CODES = (
         "unknown_generation",
         "no_snapshot",
         "no_worker",
-        "snapshot_damaged",
+        "range_damaged",
         "cache_format",
         "cache_unwritable",
         "query_timeout",
@@ -64,12 +64,13 @@ _CHANGES_CODES = (
         "no_key",
         "changes_gone",
         "no_snapshot",
+        "range_damaged",
         "snapshot_damaged",
         "cache_format",
     ),
 )
 _FIGURE_CODES = (
-    *("parameter_invalid", "forbidden", "no_snapshot", "snapshot_damaged", "cache_format", "query_timeout"),
+    *("parameter_invalid", "forbidden", "no_snapshot", "range_damaged", "cache_format", "query_timeout"),
     *("scan_failed", "scan_busy"),
 )
 _COMPUTED_CODES = (
@@ -229,7 +230,7 @@ OPERATIONS = (
         "Says whether the orders add up: what each check found, and the keys of the first orders that fail.",
         json_of("Checks"),
         access="read",
-        codes=("parameter_invalid", "forbidden", "no_snapshot", "snapshot_damaged", "cache_format"),
+        codes=("parameter_invalid", "forbidden", "no_snapshot", "cache_format"),
         more=_NOT_MODIFIED,
         headers=VIEW_HEADERS,
         request_headers=_IF_NONE_MATCH,

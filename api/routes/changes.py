@@ -91,7 +91,7 @@ class ChangesEndpoint:
         if position > newest:
             head = self._cache.snapshots.head()
             if head is not None and position <= head.generation:
-                raise SnapshotDamaged(f"Generation {head.generation} is damaged, so its changes cannot be sent.")
+                raise SnapshotDamaged.without_changes(head.generation)
             if since.fingerprint is not None:  # of a cache that was deleted
                 raise ChangesGone(f"Generation {position} is from a cache that was deleted: the newest is {newest}.")
             raise ParameterInvalid(

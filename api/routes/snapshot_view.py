@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -17,7 +18,7 @@ from api.http.headers import HeaderBlock
 from api.http.prepared_response import PreparedResponse
 from cache.access.masking import personal_columns
 from cache.check_report import CheckReport
-from cache.errors import CacheFormat
+from cache.errors import CacheFormat, RangeDamaged
 from cache.query.engine import ColumnIndex
 from cache.query.filters import Query
 from cache.storage.digest_checks import DigestChecks
@@ -25,6 +26,9 @@ from cache.storage.snapshot import Snapshot
 from cache.storage.store import Cache
 
 MAX_OLDER_VIEWS = 4  # generations before the newest that stay open, for clients that page through them
+MAX_OPENINGS = 3  # where the newest view is found damaged as soon as it is open
+FIRST_CHECK_SECONDS = 2  # the first request waits so long until the digests are compared
+CHECK_SECONDS = 3600  # between two looks for segments whose digests are to be compared
 BODY_END = b"]}"  # of a JSON body, after its rows
 
 
@@ -72,8 +76,9 @@ class SnapshotView:
 
     def _open_files(self) -> None:
         """Opens and maps the files. A view is opened in a thread: the first request should not wait for this."""
-        list(self.snapshot.json_slices())
-        self.snapshot.gzip_slices(b"", b"")
+        with suppress(RangeDamaged):
+            list(self.snapshot.json_slices())
+            self.snapshot.gzip_slices(b"", b"")
         self.index.supports(ALL_ROWS)
 
     def etag(self, variant: bytes) -> bytes:
@@ -122,26 +127,33 @@ class SnapshotViews:
         self._opening = asyncio.Lock()
         self._pointer: object = None  # of the cache, when the newest view was opened
         self._newest: SnapshotView | None = None
+        self._faults = 0  # damaged segments of the newest view, when it was opened
         self._older: OrderedDict[int, SnapshotView] = OrderedDict()
 
     def open_view(self, generation: int | None = None) -> SnapshotView | None:
         """The newest view, or that of a generation, if it is open."""
-        return self._find(generation) if self._pointer == self._cache.snapshots.pointer() else None
+        return self._find(generation) if self._is_current() else None
+
+    def _is_current(self) -> bool:
+        """Whether the newest view is still the one to serve: no other was published, and none of its files was cut."""
+        newest = self._newest
+        unchanged = newest is None or len(newest.snapshot.faults) == self._faults
+        return unchanged and self._pointer == self._cache.snapshots.pointer()
 
     async def get(self, generation: int | None = None) -> SnapshotView:
         """The newest view, or that of a generation; opens it if necessary.
 
         Raises:
             NoSnapshot: Nothing has been published yet.
-            SnapshotDamaged: A file of the generation is damaged.
             UnknownGeneration: The generation is not kept.
             CacheFormat: A newer version wrote the cache, and no generation can be read.
         """
         view = self.open_view(generation)
         if view is None:
             async with self._opening:
-                if self._newest is None or self._pointer != self._cache.snapshots.pointer():
-                    await self._open_newest()
+                for _ in range(MAX_OPENINGS):
+                    if self._newest is None or not self._is_current():
+                        await self._open_newest()
                 view = self._find(generation)
                 if view is None:
                     view = await run_in_threadpool(self._open, generation)
@@ -149,7 +161,7 @@ class SnapshotViews:
         return view
 
     def _open(self, generation: int | None = None) -> SnapshotView:
-        snapshot = self._cache.snapshots.open(generation)
+        snapshot = self._cache.snapshots.open_readable(generation)
         return SnapshotView(snapshot, self._personal, self._cache.snapshots.checks(snapshot.generation))
 
     def _find(self, generation: int | None) -> SnapshotView | None:
@@ -165,12 +177,22 @@ class SnapshotViews:
             if self._newest is None:
                 raise
             self._pointer = pointer  # the view that is open stays valid
+            self._faults = len(self._newest.snapshot.faults)
             return
         if self._newest and self._newest.generation != view.generation:
             self._keep(self._newest)
         await run_in_threadpool(self._drop_damaged)
-        self._newest, self._pointer = view, pointer
         self._checks.begin(view.snapshot)
+        if self._newest is None:  # what was damaged before this process started is not served
+            await run_in_threadpool(self._checks.wait, FIRST_CHECK_SECONDS)
+        self._newest, self._pointer, self._faults = view, pointer, len(view.snapshot.faults)
+
+    async def check_regularly(self) -> None:
+        """Compares the files of the newest view with their digests, each once a day. It never ends by itself."""
+        while True:
+            await asyncio.sleep(CHECK_SECONDS)
+            if self._newest:
+                self._checks.begin(self._newest.snapshot)
 
     def _drop_damaged(self) -> None:
         """Drops older views that share a segment that was found damaged since they were opened."""

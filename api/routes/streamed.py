@@ -78,10 +78,12 @@ class StreamedExecutor:
         rows: AsyncIterator[Chunk]
         if plan.row_format is PUBLISHED_FORMAT and plan.query is not ALL_ROWS:
             numbers, total = await self._find(plan, plan.first, plan.limit)
+            view.snapshot.require(numbers)
             page, rows = plan.page(total), await _begun(_gather(view, numbers))
         else:
             page = plan.page(await self._total(plan))
             if plan.row_format is PUBLISHED_FORMAT:
+                view.snapshot.require(range(page.start, page.stop))
                 rows = await _begun(_iterate(view.snapshot.read_json(page.start, page.stop)))
             else:
                 rows = await self._scan(plan) if page.row_count else _iterate(())

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
-from cache.errors import QueryRefused
+from cache.errors import QueryRefused, RangeDamaged
 from cache.export import external_sort
 from cache.export.order_selection import OrderSelection
 from cache.export.row_files import Send, write_rows
@@ -107,6 +107,11 @@ class ScanExecutor:
         """
         snapshot = self._open(request.generation)
         try:
+            snapshot.require(self._needed_rows(snapshot, request))
+        except RangeDamaged:
+            self._cache.snapshots.inspect(request.generation)  # raises where the generation is gone by now
+            raise
+        try:
             if request.what == "find":
                 return self._find(snapshot, request, send)
             if request.what == "facets":
@@ -116,14 +121,22 @@ class ScanExecutor:
             raise
         except (duckdb.Error, pa.ArrowException, OSError) as error:  # Arrow raises DuckDB's errors as its own
             self._snapshot = None
-            self._open(request.generation)  # raises where the generation is gone by now, or damaged
+            self._open(request.generation).require()  # raises where the generation is gone by now, or damaged
             print(f"scan: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
             raise QueryRefused.by_engine(type(error).__name__) from error
 
     def _open(self, generation: int) -> Snapshot:
         if self._snapshot is None or self._snapshot.generation != generation:
-            self._snapshot = self._cache.snapshots.open(generation)
+            self._snapshot = self._cache.snapshots.inspect(generation)
+        self._snapshot.find_faults()
         return self._snapshot
+
+    @staticmethod
+    def _needed_rows(snapshot: Snapshot, request: ScanRequest) -> range | None:
+        """The numbers of the rows that answer a request; None: any row may."""
+        if request.what != "rows" or request.selection or request.query != Query():
+            return None
+        return range(snapshot.rows)[request.page]
 
     def _find(self, snapshot: Snapshot, request: ScanRequest, send: Send) -> dict[str, Any]:
         """Sends the row numbers of the page as little-endian int64."""

@@ -25,10 +25,10 @@ from cache.query.budget import (
 )
 from cache.query.filters import Query, Sort, compile_predicate, find_column, sortable_column
 from cache.query.merged_blocks import MAX_ROWS, MergedBlocks
-from cache.query.predicates import CodeRange, JsonScalar, Predicate, json_value
+from cache.query.predicates import CodeRange, JsonScalar, Predicate, json_value, key_range
 from cache.query.sorting import BlockRows, RowMask, RowNumbers, SortedTable, rows_in_key_order, sort_all, top_rows
 from cache.storage.column_arrays import Block, Codes, Key, Texts, Values, blocks
-from cache.storage.snapshot import COLUMNS, Snapshot
+from cache.storage.snapshot import COLUMNS, Segment, Snapshot
 
 MAX_TOP_ROWS = 5_000  # in large tables: a page that ends at or before this row is selected without a full sort
 MAX_COMPARED_RANGES = 4  # code ranges that are compared one by one; more than these are looked up
@@ -93,6 +93,7 @@ class ColumnIndex:
             BadFilter: The query names an unknown column, a condition does not fit its column, or a sort column has no
                 order.
             LookupError: The query needs a scan, or costs more than the budget (BudgetSpent).
+            RangeDamaged: A segment that may have matching rows is damaged.
         """
         if not query.conditions and not query.sort:
             total = self._snapshot.rows
@@ -130,6 +131,7 @@ class ColumnIndex:
         Raises:
             BadFilter: The query or `column` names an unknown column, or a condition does not fit its column.
             LookupError: The query needs a scan, or costs more than the budget (BudgetSpent).
+            RangeDamaged: A segment that may have matching rows is damaged.
         """
         described = find_column(column, self._columns)
         if column not in self._indexed_names:
@@ -180,15 +182,43 @@ class ColumnIndex:
         return sum(rows.nbytes for rows in list(self._sorted_rows.values()))
 
     @cached_property
-    def _blocks(self) -> list[Block]:
-        listed: list[Block] = []
+    def _segments(self) -> list[tuple[Segment, list[Block]]]:
+        """The blocks of each segment that has rows and is intact."""
+        listed = []
         start = 0
         for segment in self._snapshot.manifest.segments:
-            if segment.rows:
+            if segment.rows and segment.id not in self._snapshot.faults:
                 file = self._snapshot.file(segment, COLUMNS)
-                listed += blocks(file.read, file.size, start)
+                listed.append((segment, list(blocks(file.read, file.size, start))))
             start += segment.rows
         return listed
+
+    @cached_property
+    def _blocks(self) -> list[Block]:
+        return [block for _, blocks in self._segments for block in blocks]
+
+    def _blocks_for(self, predicates: Sequence[tuple[str, Predicate]]) -> list[Block]:
+        """Returns the blocks that may have rows that pass all predicates.
+
+        Raises:
+            RangeDamaged: A damaged segment may have some of them.
+        """
+        faults = self._snapshot.faults
+        if not faults:
+            return self._blocks
+        for segment in self._snapshot.manifest.segments:
+            if segment.id in faults and not self._is_outside(segment, predicates):
+                self._snapshot.require_segment(segment)
+        return [block for segment, blocks in self._segments if segment.id not in faults for block in blocks]
+
+    def _is_outside(self, segment: Segment, predicates: Sequence[tuple[str, Predicate]]) -> bool:
+        """Returns whether no key of a segment passes the predicates on the key."""
+        if segment.low is segment.high is None:
+            return not segment.rows
+        (column,) = (column for column in self._columns if column.key)
+        keys = key_range(segment.low, segment.high, column)
+        ranges = (predicate.code_ranges(keys) for name, predicate in predicates if name == column.name)
+        return any(all(start == stop for start, stop in each) for each in ranges)
 
     @cached_property
     def _indexed_names(self) -> frozenset[str]:
@@ -229,10 +259,10 @@ class ColumnIndex:
         if predicates is None:
             raise LookupError("This query needs a scan.")
         names = (*(name for name, _ in predicates), *(sort.column for sort in query.sort), *further)
-        merged = self._merged
+        merged = None if self._snapshot.faults else self._merged
         if merged:
             budget.spend(merged.cost(names))
-        blocks = [merged] if merged and merged.has_columns(names) else self._blocks
+        blocks = [merged] if merged and merged.has_columns(names) else self._blocks_for(predicates)
         masks = (
             (block, _match_all([(block[name], predicate) for name, predicate in predicates], budget))
             for block in blocks

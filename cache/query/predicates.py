@@ -17,7 +17,7 @@ import numpy as np
 
 from cache.query.values import Value
 from cache.schema import Column
-from cache.storage.column_arrays import Key, Texts, Values, float_keys
+from cache.storage.column_arrays import Key, Numbers, Texts, Values, float_keys
 
 CodeRange = tuple[int, int]  # first code, and the code after the last one
 KeyInterval = tuple[Key | None, Key | None]  # lower bound (included), upper bound (excluded); None: no bound
@@ -141,6 +141,20 @@ def key_interval(value: Value, column: Column) -> tuple[Key, Key]:
         case _:
             key = value - _UNSIGNED_OFFSET if column.kind == "unsigned" else value
     return key, key + 1
+
+
+def key_range(low: int | None, high: int | None, column: Column) -> Numbers:
+    """Returns a column of all integers in a range, without rows. Its codes tell whether a predicate may match.
+
+    Args:
+        low: The lowest value; None: no bound.
+        high: The value after the highest one; None: no bound.
+        column: The column, of kind `integer` or `unsigned`.
+    """
+    offset = _UNSIGNED_OFFSET if column.kind == "unsigned" else 0
+    first = -_UNSIGNED_OFFSET if low is None else low - offset
+    end = _UNSIGNED_OFFSET if high is None else high - offset
+    return Numbers(np.empty(0, np.uint32), end - first, False, first, 1, None)
 
 
 def json_value(key: Key | None, column: Column) -> JsonScalar:

@@ -305,6 +305,7 @@ def row_numbers(snapshot: Snapshot, sums: Sums) -> npt.NDArray[np.int64]:
 
     Raises:
         ChangesGone: A checksum has no row.
+        RangeDamaged: A checksum has no row in the intact segments, and others are damaged.
     """
     wanted = np.sort(sums)
     likely = np.zeros(1 << 16, bool)  # by the upper 16 bits of a checksum: most rows need no search
@@ -312,7 +313,7 @@ def row_numbers(snapshot: Snapshot, sums: Sums) -> npt.NDArray[np.int64]:
     rows: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
     first = 0
     for segment, path in zip(snapshot.manifest.segments, snapshot.paths(CHECKSUMS), strict=True):
-        if len(wanted):
+        if len(wanted) and segment.id not in snapshot.faults:
             stored = np.fromfile(path, dtype="<u8")
             near = np.flatnonzero(likely[stored >> np.uint64(48)])
             places = np.searchsorted(wanted, stored[near]).clip(max=len(wanted) - 1)
@@ -320,6 +321,7 @@ def row_numbers(snapshot: Snapshot, sums: Sums) -> npt.NDArray[np.int64]:
         first += segment.rows
     numbers = np.concatenate(rows)
     if len(numbers) < len(wanted):
+        snapshot.require()
         raise ChangesGone(f"Rows that changed are not in generation {snapshot.generation}.")
     return numbers
 

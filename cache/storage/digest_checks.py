@@ -26,17 +26,22 @@ class DigestChecks:
         self._snapshots = snapshots
         self._checked: dict[str, float] = {}  # segment id -> time on the monotonic clock
         self._waiting: Snapshot | None = None
-        self._running = False
+        self._idle = threading.Event()
+        self._idle.set()
         self._lock = threading.Lock()  # for the two above
 
     def begin(self, snapshot: Snapshot) -> None:
         """Checks the segments of a generation that are due. If a check is under way, this one follows it."""
         with self._lock:
             self._waiting = snapshot
-            if self._running:
+            if not self._idle.is_set():
                 return
-            self._running = True
+            self._idle.clear()
         threading.Thread(target=self._run, name="digest checks", daemon=True).start()
+
+    def wait(self, seconds: float) -> None:
+        """Waits until no check is under way, for a limited time."""
+        self._idle.wait(seconds)
 
     def _run(self) -> None:
         while (snapshot := self._next()) is not None:
@@ -45,7 +50,8 @@ class DigestChecks:
     def _next(self) -> Snapshot | None:
         with self._lock:
             snapshot, self._waiting = self._waiting, None
-            self._running = snapshot is not None
+            if snapshot is None:
+                self._idle.set()
             return snapshot
 
     def _check(self, snapshot: Snapshot) -> None:

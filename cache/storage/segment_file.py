@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache, cached_property
 from pathlib import Path
@@ -28,15 +29,16 @@ class SegmentFile:
     Args:
         path: The file.
         size: Its size in bytes, as the manifest records it.
+        on_cut: Called if the file is shorter. Returns the error to raise.
 
     Raises:
         OSError: The file cannot be opened.
     """
 
-    def __init__(self, path: Path, size: int) -> None:
+    def __init__(self, path: Path, size: int, on_cut: Callable[[], SnapshotDamaged]) -> None:
         _open_many_files()
         self.size = size
-        self._path = path
+        self._on_cut = on_cut
         self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         weakref.finalize(self, os.close, self._descriptor)
 
@@ -49,7 +51,7 @@ class SegmentFile:
         size = stop - start
         data = _read_at(self._descriptor, size, start)
         if len(data) != size:
-            raise SnapshotDamaged.cut(self._path)
+            raise self._on_cut()
         return data
 
     def to_send(self, start: int, stop: int) -> bytes | memoryview:
@@ -76,7 +78,7 @@ class SegmentFile:
             SnapshotDamaged: The file was cut.
         """
         if os.fstat(self._descriptor).st_size < self.size:
-            raise SnapshotDamaged.cut(self._path)
+            raise self._on_cut()
 
     @cached_property
     def _map(self) -> memoryview:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import AwareDatetime, BaseModel, model_validator
 
-from cache.errors import SnapshotDamaged
+from cache.errors import RangeDamaged
 from cache.schema import Column
 from cache.storage import gzip_concat
 from cache.storage.segment_file import MAX_COPIED, SegmentFile
@@ -205,17 +205,48 @@ class Snapshot:
             This snapshot.
 
         Raises:
-            SnapshotDamaged: A file is missing, has another size, or was found damaged.
+            RangeDamaged: A file is missing, has another size, or was found damaged.
         """
-        for segment, found in self.faults.items():
-            raise SnapshotDamaged.of(self.generation, segment, found)
+        self.require()
         return self
+
+    def require(self, rows: Collection[int] | npt.NDArray[np.int64] | None = None) -> None:
+        """Checks that rows are not known to be damaged.
+
+        Args:
+            rows: Their numbers; None: all rows.
+
+        Raises:
+            RangeDamaged: One of them is damaged.
+        """
+        if self.faults:
+            numbers = None if rows is None else np.searchsorted(self._firsts, np.asarray(rows), "right") - 1
+            needed = None if numbers is None else set(numbers.tolist())
+            for i, segment in enumerate(self.manifest.segments):
+                if needed is None or i in needed:
+                    self.require_segment(segment)
+
+    def require_segment(self, segment: Segment) -> None:
+        """Checks that a segment is not known to be damaged.
+
+        Raises:
+            RangeDamaged: It is damaged.
+        """
+        if segment.id in self.faults:
+            raise RangeDamaged.of(segment.id, self.faults[segment.id])
 
     @cached_property
     def faults(self) -> dict[str, str]:
-        """The faults of damaged segments (see `fault`) by segment id, as they were at the first access."""
+        """The faults of damaged segments (see `fault`) by segment id, as they were at the first access.
+
+        A file that turns out to be cut later is added.
+        """
         found = ((segment.id, fault(self._folder, segment)) for segment in self.manifest.segments)
         return {id: problem for id, problem in found if problem is not None}
+
+    def find_faults(self) -> None:
+        """Looks for faults again."""
+        self.__dict__.pop("faults", None)
 
     def holds(self, segment: Segment) -> bool:
         """Returns whether a segment is intact, as far as is known (see `fault`)."""
@@ -250,7 +281,12 @@ class Snapshot:
         Raises:
             OSError: The file cannot be opened.
         """
-        return SegmentFile(self._folder / segment.id / name, segment.files[name].size)
+
+        def on_cut() -> RangeDamaged:
+            self.faults[segment.id] = f"has a damaged {name}"
+            return RangeDamaged.of(segment.id, self.faults[segment.id])
+
+        return SegmentFile(self._folder / segment.id / name, segment.files[name].size, on_cut)
 
     @property
     def json_size(self) -> int:
@@ -265,7 +301,7 @@ class Snapshot:
             stop: The number of the row after the last one; None: up to the last row of the table.
 
         Raises:
-            SnapshotDamaged: A file was cut.
+            RangeDamaged: A segment that has some of the rows is damaged.
         """
         return (file.to_send(first, end) for file, first, end in self._places(start, stop))
 
@@ -281,7 +317,7 @@ class Snapshot:
         segment = bisect_right(self._firsts, start) - 1
         while start < stop:
             first, end = self._firsts[segment], min(stop, self._firsts[segment + 1])
-            rows, offsets = self._rows[segment]
+            rows, offsets = self._rows_of(segment)
             yield rows, offsets[start - first], offsets[end - first] - (end == stop)
             start = end
             segment += 1
@@ -293,7 +329,7 @@ class Snapshot:
             rows: Row numbers, in the order of the result.
 
         Raises:
-            SnapshotDamaged: A file was cut.
+            RangeDamaged: A segment that has some of the rows is damaged.
         """
         return b"".join(self._gather(rows, lambda file: file.read))[:-1]  # without the last comma
 
@@ -322,7 +358,7 @@ class Snapshot:
             if not first <= row < end:
                 segment = bisect_right(self._firsts, row) - 1
                 first, end = self._firsts[segment], self._firsts[segment + 1]
-                json, offsets = self._rows[segment]
+                json, offsets = self._rows_of(segment)
                 read = reader(json)
             slices.append(read(offsets[row - first], offsets[row - first + 1]))
         return slices
@@ -335,8 +371,9 @@ class Snapshot:
             tail: Uncompressed bytes after the rows.
 
         Raises:
-            SnapshotDamaged: A file was cut.
+            RangeDamaged: A segment that has some of the rows is damaged.
         """
+        self.require()
         files, rows = self._compressed
         for file in files:
             file.require_whole()
@@ -357,11 +394,20 @@ class Snapshot:
         """The number of the first row of each segment, followed by the total number of rows."""
         return list(accumulate((segment.rows for segment in self.manifest.segments), initial=0))
 
+    def _rows_of(self, number: int) -> tuple[SegmentFile, memoryview]:
+        segment = self.manifest.segments[number]
+        self.require_segment(segment)
+        return self._rows[segment.id]
+
     @cached_property
-    def _rows(self) -> list[tuple[SegmentFile, memoryview]]:
-        """The JSON file and the row offsets of each segment."""
-        opened = ((self.file(segment, JSON), self.file(segment, OFFSETS)) for segment in self.manifest.segments)
-        return [(rows, memoryview(offsets.read(0, offsets.size)).cast("Q")) for rows, offsets in opened]
+    def _rows(self) -> dict[str, tuple[SegmentFile, memoryview]]:
+        """The JSON file and the row offsets of each segment that is intact, by segment id."""
+        opened: dict[str, tuple[SegmentFile, memoryview]] = {}
+        for segment in self.manifest.segments:
+            if segment.id not in self.faults:
+                offsets = self.file(segment, OFFSETS)
+                opened[segment.id] = self.file(segment, JSON), memoryview(offsets.read(0, offsets.size)).cast("Q")
+        return opened
 
     def verify(self) -> list[str]:
         """Reads every file and compares its digest. Returns the ids of the damaged segments."""

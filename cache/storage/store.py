@@ -49,7 +49,18 @@ class Snapshots(Protocol):
         Raises:
             NoSnapshot: Nothing has been published yet.
             UnknownGeneration: The generation is not kept.
-            SnapshotDamaged: The generation is damaged; for None, every generation that is kept is damaged.
+            RangeDamaged: The generation is damaged; for None, every generation that is kept is damaged.
+            CacheFormat: A newer version wrote the cache, and this version can read none of its generations.
+        """
+
+    def open_readable(self, generation: int | None = None) -> Snapshot:
+        """Opens a generation as `open` does, but also a damaged one, as not verified: its other rows can be read.
+
+        For None, this is the newest intact generation; if there is none, the newest one.
+
+        Raises:
+            NoSnapshot: Nothing has been published yet.
+            UnknownGeneration: The generation is not kept.
             CacheFormat: A newer version wrote the cache, and this version can read none of its generations.
         """
 

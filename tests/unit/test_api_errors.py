@@ -92,8 +92,10 @@ def test_a_cache_with_no_intact_generation_is_503(tmp_path_factory: pytest.TempP
         publish(running.cache)
         for file in (running.folder / "cache" / "segments").glob("*/rows.json"):
             file.unlink()
-        assert error(running.client.get("/fetch-data"), 503)["code"] == "snapshot_damaged"
-        assert running.client.get("/status").json()["cache_exists"] is False
+        assert error(running.client.get("/fetch-data"), 503)["code"] == "range_damaged"
+        status = running.client.get("/status").json()
+        assert (status["cache_exists"], status["verified"]) == (True, False)
+        assert "has a damaged" in status["reason"] or "lacks rows.json" in status["reason"]
 
 
 @pytest.mark.parametrize(

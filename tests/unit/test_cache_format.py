@@ -146,7 +146,7 @@ def test_the_api_answers_503_while_a_generation_lacks_column_arrays(tmp_path: Pa
         publish(api.cache, 3)
         without_column_arrays(tmp_path / "cache", 1)
         answer = api.client.get("/fetch-data")
-        assert (answer.status_code, answer.json()["code"]) == (503, "snapshot_damaged")
+        assert (answer.status_code, answer.json()["code"]) == (503, "range_damaged")
         publish(api.cache, 3)
         assert api.client.get("/fetch-data").json()["count"] == 3
 

@@ -16,10 +16,10 @@ import pytest
 from cache_factory import cache_in, order, publish
 from sidecar_process import KEY, Sidecar, sidecar
 
-from cache.errors import ChangesGone, SnapshotDamaged
+from cache.errors import ChangesGone, RangeDamaged
 from cache.storage.change_log import ChangeList
 from cache.storage.segment_file import MAX_COPIED
-from cache.storage.snapshot import COLUMNS, JSON
+from cache.storage.snapshot import COLUMNS, GZIP, JSON
 
 FIRST = itertools.count(0, 1_000)  # each generation has rows of its own, and so files of its own
 
@@ -61,6 +61,7 @@ def get(api: Sidecar, query: str, encoding: str = "identity") -> httpx.Response:
         (JSON, "?sort=total_price&limit=5", "identity"),
         (JSON, "?sort=total_price&limit=100", "identity"),
         (JSON, "?currency=EUR", "gzip"),
+        (GZIP, "", "gzip"),
         (COLUMNS, "?sort=total_price&limit=5", "identity"),
         (COLUMNS, "?total_price__gte=1", "identity"),
         (COLUMNS, "?facet=currency&limit=0", "identity"),
@@ -71,7 +72,7 @@ def test_a_cut_file_fails_the_requests_that_read_it(api: Sidecar, name: str, que
     assert get(api, "?limit=0").status_code == 200  # all files are open now
     with cut(*(api.folder / "cache/segments").glob(f"*/{name}")):  # no older generation replaces this one
         refused = get(api, query, encoding)
-    assert (refused.status_code, refused.json()["code"]) == (503, "snapshot_damaged")
+    assert (refused.status_code, refused.json()["code"]) == (503, "range_damaged")
     assert api.client.get("/health").status_code == 200
 
 
@@ -106,6 +107,16 @@ def test_bytes_that_a_cut_file_still_has_are_served(api: Sidecar) -> None:
         assert get(api, "?limit=1").json()["data"] == whole["data"]
 
 
+def test_after_a_cut_the_newest_intact_generation_is_served(api: Sidecar) -> None:
+    publish_new_rows(api, 200)
+    older = get(api, "?limit=0").json()["generation"]
+    publish_new_rows(api, 200)
+    assert get(api, "?limit=0").json()["generation"] == older + 1
+    with cut(*api.cache.snapshots.open().paths(JSON)):
+        assert get(api, "").status_code == 503
+        assert (get(api, "").status_code, get(api, "").json()["generation"]) == (200, older)
+
+
 @pytest.mark.parametrize("rows", [1, 200])
 def test_a_snapshot_that_is_open_says_which_file_was_cut(tmp_path: Path, rows: int) -> None:
     with closing(cache_in(tmp_path)) as cache:
@@ -115,10 +126,10 @@ def test_a_snapshot_that_is_open_says_which_file_was_cut(tmp_path: Path, rows: i
         snapshot.gather(np.arange(rows))
         with cut(snapshot.paths(JSON)[0]):
             for read in (snapshot.json_slices, snapshot.read_json):
-                with pytest.raises(SnapshotDamaged, match=r"has a damaged rows\.json: it was cut"):
+                with pytest.raises(RangeDamaged, match=r"has a damaged rows\.json"):
                     list(read(0, rows))
             for gather in (snapshot.gather, snapshot.gather_to_send):
-                with pytest.raises(SnapshotDamaged):
+                with pytest.raises(RangeDamaged):
                     gather(np.arange(rows))
 
 

@@ -18,7 +18,15 @@ from pydantic import ValidationError
 from typing_extensions import override
 
 from cache.check_report import CheckReport
-from cache.errors import CacheFormat, ChangesGone, NoSnapshot, PublishConflict, SnapshotDamaged, UnknownGeneration
+from cache.errors import (
+    CacheFormat,
+    ChangesGone,
+    NoSnapshot,
+    PublishConflict,
+    RangeDamaged,
+    SnapshotDamaged,
+    UnknownGeneration,
+)
 from cache.storage.change_log import About, ChangedRows, ChangeList, fingerprint
 from cache.storage.file_format import decode, encode
 from cache.storage.local.atomic_files import disk_errors, sync_file, sync_folder, write_whole
@@ -112,6 +120,24 @@ class LocalSnapshots(Snapshots):
                     return self._inspect(older, error.message).check()
             self.require_format()
             raise
+
+    @override
+    def open_readable(self, generation: int | None = None) -> Snapshot:
+        if generation is not None:
+            return self._readable(self.inspect(generation))
+        try:
+            return self.open()
+        except (SnapshotDamaged, UnknownGeneration):
+            manifest = next(self._manifests(), None)
+            if manifest is None:
+                raise
+            return self._readable(self.inspect(manifest.generation))
+
+    def _readable(self, snapshot: Snapshot) -> Snapshot:
+        try:
+            return snapshot.check()
+        except RangeDamaged as error:
+            return Snapshot(snapshot.manifest, as_published(snapshot.manifest, error.message), self._segments)
 
     @override
     def inspect(self, generation: int) -> Snapshot:
