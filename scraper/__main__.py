@@ -29,6 +29,7 @@ from cache.storage.backends import open_cache
 from cache.storage.records import Run
 from cache.storage.store import Cache
 from scraper.errors import SyncTimedOut
+from scraper.memory_limit import limit_memory
 from scraper.scheduler import BUSY
 from scraper.settings import ScraperSettings
 
@@ -88,6 +89,7 @@ def _sync(attached: bool, trigger: str, accept: bool = False) -> int:
     from scraper.sync.sync import sync
 
     settings = _settings_or_report(trigger)
+    limit_memory(settings.sync_memory_mb)
     with suppress(psutil.Error, AttributeError):  # dashboard and API come first
         # A priority class on Windows, else a nice value.
         psutil.Process().nice(getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 10))
@@ -160,6 +162,7 @@ def _end_at_limit(cache: Cache, settings: ScraperSettings) -> None:
         if running is not None and running.pid == os.getpid():
             error = SyncTimedOut(f"The sync did not end within {settings.sync_timeout_minutes:g} minutes.")
             cache.runs.finish(running.model_copy(update={"outcome": "failed", "error": error.trouble()}))
+            print(error, file=sys.stderr, flush=True)
     _end_now()
 
 

@@ -35,7 +35,7 @@ from scraper.table import firewall
 from scraper.table.checksums import server_checksums
 from scraper.table.describe import read_table
 from scraper.table.key_ranges import Range
-from scraper.table.table import Table
+from scraper.table.table import Table, literal
 
 SHOWN_TABLES = 20
 
@@ -269,7 +269,8 @@ def _try_rows(export: Exporter, table: Table) -> None:
     if table.dialect.rows == "exported":
         export.count()
         return
-    export.select(f"SELECT {table.select_list} FROM {table.sql_name} AS t LIMIT 1", table.width, table.alias)
+    sql = f"SELECT {table.select_list} FROM {table.sql_name} AS t LIMIT 1"
+    export.select(sql, table.width, 1, table.alias, export.row_bound)
     if table.dialect.rows == "proven" and table.range_key is not None:
         server_checksums(export, table, [Range(0, 0), Range(1, 1)])
 
@@ -289,13 +290,12 @@ def _visible_tables(export: Exporter, database: str) -> list[str]:
     """Tables that the user sees, those of the wanted database first."""
     tables = export.select(
         "SELECT table_schema AS c0, table_name AS c1 FROM information_schema.tables WHERE table_schema NOT IN "
-        "('information_schema', 'mysql', 'performance_schema', 'sys') ORDER BY 1, 2",
+        "('information_schema', 'mysql', 'performance_schema', 'sys') "
+        f"ORDER BY table_schema <> {literal(database)}, table_schema, table_name LIMIT {SHOWN_TABLES}",
         2,
+        SHOWN_TABLES,
     )
-    names = [
-        (schema == database, f"{schema}.{name}") for schema, name in zip(*tables.to_pydict().values(), strict=True)
-    ]
-    return [name for _, name in sorted(names, key=lambda pair: not pair[0])][:SHOWN_TABLES]
+    return [f"{schema}.{name}" for schema, name in zip(*tables.to_pydict().values(), strict=True)]
 
 
 def _key(table: Table) -> Finding:

@@ -17,6 +17,9 @@ ScrapeError
 |- StatementRefused
 |- NoTable
 |- AnswerCut
+|- AnswerTooLarge
+|- AnswerInvalid
+|- SyncMemoryExceeded
 |- Unconfirmed
 |- StillMoving
 |- HeldBack
@@ -155,6 +158,28 @@ class AnswerCut(ScrapeError):
     code = "answer_cut"
     advice = "The server ended a statement early (a time limit or a restart). The next sync tries again."
     transient = True
+
+
+class AnswerTooLarge(ScrapeError):
+    """A response is longer than a sync reads; see scraper/client/bounds.py."""
+
+    code = "answer_too_large"
+    advice = "phpMyAdmin sends no such answers. Check what answers at PHPMYADMIN_URL."
+
+
+class AnswerInvalid(ScrapeError):
+    """A response is complete, and not what phpMyAdmin answers: too many rows, or a text in place of a number."""
+
+    code = "answer_invalid"
+    advice = "phpMyAdmin sends no such answers. Check what answers at PHPMYADMIN_URL."
+
+
+class SyncMemoryExceeded(ScrapeError):
+    """The sync needed more memory than SYNC_MEMORY_MB."""
+
+    code = "sync_memory_exceeded"
+    default_message = "The sync needed more memory than SYNC_MEMORY_MB allows."
+    advice = "Raise SYNC_MEMORY_MB if the machine has more memory. Long rows and many columns need more of it."
 
 
 class Unconfirmed(ScrapeError):

@@ -13,6 +13,9 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
+from scraper.client.bounds import Bound
+from scraper.errors import AnswerInvalid
+
 BLOCK = 512 << 10  # bytes that are parsed together
 
 
@@ -21,7 +24,7 @@ def header_line(names: Sequence[str]) -> bytes:
     return (",".join('"' + name.replace('"', '""') + '"' for name in names) + "\n").encode()
 
 
-def parse_csv(body: IO[bytes], columns: int, null: str, kind: pa.DataType) -> Iterator[pa.Table]:
+def parse_csv(body: IO[bytes], columns: int, null: str, kind: pa.DataType, bound: Bound) -> Iterator[pa.Table]:
     """Yields the rows of CSV without a header, block by block, at least once.
 
     Args:
@@ -29,19 +32,18 @@ def parse_csv(body: IO[bytes], columns: int, null: str, kind: pa.DataType) -> It
         columns: The number of values in a row. Columns are named c0, c1 and so on.
         null: What stands for NULL where it is not quoted.
         kind: The Arrow type of all columns, string or binary.
+        bound: The most bytes that a row may have.
 
     Raises:
         ValueError: The last row is not complete, or rows differ in their number of values (Arrow raises a subclass).
+        AnswerTooLarge: A row is longer than the bound.
     """
     yield _no_rows(columns, kind)
-    rest = b""
+    splitter = _RowSplitter(bound)
     while block := body.read(BLOCK):
-        rest += block
-        if end := _end_of_rows(rest):
-            yield _parse_rows(rest[:end], columns, null, kind)
-            rest = rest[end:]
-    if rest:
-        raise ValueError("the last row is not complete")
+        if rows := splitter.rows(block):
+            yield _parse_rows(rows, columns, null, kind)
+    splitter.end()
 
 
 class CsvParser:
@@ -51,24 +53,33 @@ class CsvParser:
         header: The names that the first line must have.
         null: What stands for NULL where it is not quoted.
         kind: The Arrow type of all columns, string or binary.
+        most_rows: How many rows were requested at most.
+        bound: The most bytes that a row may have.
     """
 
-    def __init__(self, header: Sequence[str], null: str, kind: pa.DataType) -> None:
+    def __init__(self, header: Sequence[str], null: str, kind: pa.DataType, most_rows: int, bound: Bound) -> None:
         self._header = header_line(header)
         self._columns, self._null, self._kind = len(header), null, kind
+        self._most_rows, self._bound = most_rows, bound
         self.reset()
 
     def reset(self) -> None:
         """Forgets what has arrived, since the statement is sent again."""
-        self._rest = b""
         self._chunks: list[bytes] = []
         self._size = 0
         self._header_seen = False
+        self._splitter = _RowSplitter(self._bound)
         self._tables = [_no_rows(self._columns, self._kind)]
+        self._rows = 0
         self._error: ValueError | None = None
 
     def feed(self, chunk: bytes) -> None:
-        """Takes the next bytes, of any number."""
+        """Takes the next bytes, of any number.
+
+        Raises:
+            AnswerTooLarge: A row is longer than the bound.
+            AnswerInvalid: There are more rows than were requested.
+        """
         self._chunks.append(chunk)
         self._size += len(chunk)
         if self._size >= BLOCK:
@@ -79,31 +90,75 @@ class CsvParser:
 
         Raises:
             ValueError: The header is another, the last row is not complete, or rows differ in their number of values.
+            AnswerInvalid: There are more rows than were requested.
         """
         self._parse()
-        if self._error is None and (self._rest or not self._header_seen):
+        if self._error is None and not self._header_seen:
             self._error = ValueError("the last row is not complete")
         if self._error is not None:
             raise self._error
+        self._splitter.end()
         return pa.concat_tables(self._tables).combine_chunks()
 
     def _parse(self) -> None:
-        data = b"".join([self._rest, *self._chunks])
+        data = b"".join(self._chunks)
         self._chunks, self._size = [], 0
         if self._error is not None:
             return
-        if not self._header_seen and len(data) >= len(self._header):
-            if not data.startswith(self._header):
-                self._error = ValueError("the header is another")
-                return
-            data, self._header_seen = data[len(self._header) :], True
-        end = _end_of_rows(data) if self._header_seen else 0
+        try:
+            if not self._header_seen:
+                if len(data) < len(self._header):
+                    self._chunks, self._size = [data], len(data)
+                    return
+                if not data.startswith(self._header):
+                    raise ValueError("the header is another")
+                data, self._header_seen = data[len(self._header) :], True
+            if rows := self._splitter.rows(data):
+                self._add(_parse_rows(rows, self._columns, self._null, self._kind))
+        except ValueError as error:
+            self._error = error
+
+    def _add(self, rows: pa.Table) -> None:
+        self._rows += len(rows)
+        if self._rows > self._most_rows:
+            raise AnswerInvalid(f"The server sent more rows than were requested ({self._most_rows:,}).")
+        self._tables.append(rows)
+
+
+class _RowSplitter:
+    """Cuts CSV at the ends of rows. It looks at each byte once, however long a value is.
+
+    Args:
+        bound: The most bytes that a row may have.
+    """
+
+    def __init__(self, bound: Bound) -> None:
+        self._bound = bound
+        self._rest: list[bytes] = []  # the beginning of a row whose end has not arrived
+        self._size = 0
+        self._in_quotes = False  # at the end of it
+
+    def rows(self, block: bytes) -> bytes:
+        """Takes the next bytes, and returns the rows that are complete now.
+
+        Raises:
+            AnswerTooLarge: A row is longer than the bound.
+        """
+        end, in_quotes = _end_of_rows(block, self._in_quotes)
+        rows = b""
         if end:
-            try:
-                self._tables.append(_parse_rows(data[:end], self._columns, self._null, self._kind))
-            except ValueError as error:
-                self._error = error
-        self._rest = data[end:]
+            rows = b"".join([*self._rest, block[:end]])
+            self._rest, self._size = [], 0
+        self._rest.append(block[end:])
+        self._size += len(block) - end
+        self._in_quotes = in_quotes
+        self._bound.check(self._size, "A row")
+        return rows
+
+    def end(self) -> None:
+        """Tells that no more bytes come. Raises ValueError if the last row is not complete."""
+        if self._size:
+            raise ValueError("the last row is not complete")
 
 
 def _no_rows(columns: int, kind: pa.DataType) -> pa.Table:
@@ -126,12 +181,20 @@ def _parse_rows(rows: bytes, columns: int, null: str, kind: pa.DataType) -> pa.T
     )
 
 
-def _end_of_rows(data: bytes) -> int:
-    """Where the last complete row ends: behind a line break outside of quotes. 0 where no row ends."""
-    quotes, end = int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord('"'))), len(data)  # faster than data.count
-    while (line_break := data.rfind(b"\n", 0, end)) >= 0:
-        quotes -= data.count(b'"', line_break, end)
-        if quotes % 2 == 0:
-            return line_break + 1
-        end = line_break
-    return 0
+def _end_of_rows(data: bytes, in_quotes: bool) -> tuple[int, bool]:
+    """Where the last complete row ends: behind a line break outside of quotes.
+
+    Args:
+        data: What follows a row, or a part of one.
+        in_quotes: Whether the data begins inside of quotes.
+
+    Returns:
+        The place, 0 where no row ends; and whether the data ends inside of quotes.
+    """
+    characters = np.frombuffer(data, np.uint8)
+    quotes = np.flatnonzero(characters == ord('"'))
+    if not len(quotes):
+        return 0 if in_quotes else data.rfind(b"\n") + 1, in_quotes
+    breaks = np.flatnonzero(characters == ord("\n"))
+    outside = breaks[(np.searchsorted(quotes, breaks) + in_quotes) % 2 == 0]
+    return int(outside[-1]) + 1 if len(outside) else 0, bool((len(quotes) + in_quotes) % 2)

@@ -19,18 +19,20 @@ from urllib.parse import urljoin, urlsplit
 
 import pyarrow as pa
 
+from scraper.client.bounds import CHECKSUMS, COLUMNS, DESCRIPTION, NUMBER, Bound, disk_bound, row_bound
 from scraper.client.csv_parser import CsvParser, header_line, parse_csv
 from scraper.client.gunzip import CompressionChoice, GunzipSink
 from scraper.client.response import Body, RowsBody, SpooledBody, check_response, export_error, plain_text
 from scraper.client.session import Session
 from scraper.client.settings import ClientSettings
 from scraper.client.transport import HttpTransport, Transport
-from scraper.errors import AnswerCut, ScrapeError, SessionLost, StatementBlocked, StatementRefused
+from scraper.errors import AnswerCut, AnswerInvalid, ScrapeError, SessionLost, StatementBlocked, StatementRefused
 
 Result = TypeVar("Result")
 log = logging.getLogger(__name__)
 
 PAUSES = (1.0, 4.0, 12.0)  # seconds before each retry
+SHOW_COLUMNS = 64  # a SHOW statement has about ten
 PLAIN_SELECT = "SELECT 1 AS c0, 0 AS c1"
 _ROWS_FORM = {
     "what": "csv",
@@ -69,6 +71,7 @@ class _Request:
     fields: Mapping[str, str] = field(default_factory=dict)
     """Form fields that differ from an export of rows."""
     counts: bool = False
+    bound: Bound = DESCRIPTION
 
 
 class Exporter:
@@ -78,6 +81,7 @@ class Exporter:
 
     Attributes:
         received: Size of all responses in bytes, before decompression.
+        row_bound: The most bytes that a row, or a page of rows, may have.
         busy: Total duration in seconds of all requests, each up to the end of its response.
 
     Args:
@@ -92,6 +96,7 @@ class Exporter:
         self._log_in_again = log_in_again
         self._settings = settings
         self._host = urlsplit(settings.phpmyadmin_url).netloc
+        self.row_bound = row_bound(settings.sync_memory_mb)
         self._null = secrets.token_hex(8)  # NULL, when unquoted; a value with the same text is quoted
         self._use(session)
         self._renewed_when_blocked = False
@@ -118,19 +123,23 @@ class Exporter:
 
     # -- requests
 
-    def select(self, sql: str, columns: int, alias: str = "c") -> pa.Table:
+    def select(self, sql: str, columns: int, rows: int, alias: str = "c", bound: Bound = CHECKSUMS) -> pa.Table:
         """Runs a SELECT.
 
         Args:
             sql: The statement. Its columns must be named c0, c1 and so on.
             columns: Number of columns, at least two.
+            rows: The most rows that it may return.
             alias: Prefix of the column names in the statement.
+            bound: The most bytes that the answer may have.
 
         Returns:
             The rows, all values as text, in columns c0, c1 and so on.
 
         Raises:
             AnswerCut: The response ended too early.
+            AnswerTooLarge: The response is longer than the bound.
+            AnswerInvalid: There are more rows.
             SessionLost: The session ended, and the new session ended too.
             LoginRefused: The session ended, and the new login was refused.
             StatementRefused: The database refused the statement.
@@ -138,10 +147,10 @@ class Exporter:
             RequestRefused: The web server refused the request.
             Unreachable: The server does not answer, or answers with a server error.
         """
-        rows = CsvParser([f"{alias}{i}" for i in range(columns)], self._null, pa.string())
-        body = self._respond(_Request(sql), lambda: RowsBody(rows))
+        parser = CsvParser([f"{alias}{i}" for i in range(columns)], self._null, pa.string(), rows, bound)
+        body = self._respond(_Request(sql, bound=bound), lambda: RowsBody(parser))
         try:
-            return rows.table()
+            return parser.table()
         except ValueError as error:  # Arrow's errors too
             raise export_error(body) from error
 
@@ -151,7 +160,7 @@ class Exporter:
         Yields:
             The rows in batches, at least one.
         """
-        return self._batches(_Request(sql), [f"{alias}{i}" for i in range(columns)], pa.string())
+        return self._batches(sql, [f"{alias}{i}" for i in range(columns)], pa.string())
 
     def raw(self, header: Sequence[str], sql: str = "") -> Iterator[pa.Table]:
         """Exports rows with each value as bytes; see `select` for errors.
@@ -163,7 +172,7 @@ class Exporter:
         Yields:
             The rows in batches, at least one, in columns c0, c1 and so on.
         """
-        return self._batches(_Request(sql), header, pa.binary())
+        return self._batches(sql, header, pa.binary())
 
     def show(self, sql: str, first: str) -> list[dict[str, str | None]]:
         """Runs a SHOW statement; see `select` for errors.
@@ -179,12 +188,14 @@ class Exporter:
             line = body.readline().decode("utf-8", "replace").rstrip("\n")
             if not line.startswith(f'"{first}",'):
                 raise export_error(body)
-            names = line[1:-1].split('","')
+            names = line[1:-1].split('","', SHOW_COLUMNS)
             try:
-                rows = pa.concat_tables(parse_csv(body, len(names), self._null, pa.string())).rename_columns(names)
+                rows = pa.concat_tables(parse_csv(body, len(names), self._null, pa.string(), DESCRIPTION))
             except ValueError as error:
                 raise export_error(body) from error
-        return rows.to_pylist()  # type: ignore[no-any-return]
+        if len(rows) > COLUMNS:
+            raise AnswerInvalid(f"The server sent more than {COLUMNS:,} rows to describe the table.")
+        return rows.rename_columns(names).to_pylist()  # type: ignore[no-any-return]
 
     def structure(self) -> str:
         """Returns the structure of the table as SQL, exported by phpMyAdmin; see `select` for errors."""
@@ -193,23 +204,23 @@ class Exporter:
 
     def count(self) -> int:
         """Returns the number of rows that phpMyAdmin counts for its list of tables; see `select` for errors."""
-        with self._respond(_Request(counts=True), SpooledBody) as body:
+        with self._respond(_Request(counts=True, bound=NUMBER), SpooledBody) as body:
             response = body.read()
         try:
             answer = json.loads(response)
             if "error" in answer:
                 raise StatementRefused(f"phpMyAdmin cannot count the rows: {plain_text(str(answer['error']))}")
             return int(re.sub(r"\D", "", answer["real_row_count"]))
-        except (ValueError, LookupError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise AnswerCut(f"{self._host} did not answer with a number of rows.") from error
 
-    def _batches(self, request: _Request, header: Sequence[str], kind: pa.DataType) -> Iterator[pa.Table]:
-        with self._respond(request, SpooledBody) as body:
+    def _batches(self, sql: str, header: Sequence[str], kind: pa.DataType) -> Iterator[pa.Table]:
+        with self._respond(_Request(sql, bound=disk_bound()), SpooledBody) as body:
             line = header_line(header)
             if body.read(len(line)) != line:
                 raise export_error(body)
             try:
-                yield from parse_csv(body, len(header), self._null, kind)
+                yield from parse_csv(body, len(header), self._null, kind, self.row_bound)
             except ValueError as error:  # Arrow's errors too
                 raise export_error(body) from error
 
@@ -283,7 +294,7 @@ class Exporter:
 
     def _send(self, request: _Request, body: Body) -> Body:
         try:
-            decompressed = GunzipSink(body.write)
+            decompressed = GunzipSink(request.bound.counting(body.write))
             busy_before = self.busy
             status = self._post(*self._prepared(request), decompressed)
             decompressed.end()

@@ -14,6 +14,7 @@ from scraper.errors import AnswerCut
 SLOW = 2_000_000
 TELLING = 256 << 10  # bytes: the time of a smaller answer shows the server's latency, not the connection's rate
 WORTH = 1.5  # how many times faster compressed rows have to come for compression to stay
+PIECE = 1 << 20  # bytes that are decompressed together: a thousand times as many as have arrived may come out
 
 log = logging.getLogger(__name__)
 
@@ -53,13 +54,21 @@ class GunzipSink:
                 self._plain = not chunk.startswith(_MAGIC)
                 self._member = None if self._plain else zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
                 continue
-            try:
-                self._sink(self._member.decompress(chunk))
-            except zlib.error as error:
-                raise AnswerCut("A compressed answer arrived damaged.") from error
+            self._decompress(chunk)
             chunk = self._member.unused_data
             if self._member.eof:
                 self._member = None
+
+    def _decompress(self, chunk: bytes) -> None:
+        """Decompresses the part of a chunk that belongs to the present member, piece by piece."""
+        piece = b""
+        while chunk or len(piece) == PIECE:  # a full piece may leave more inside zlib
+            try:
+                piece = self._member.decompress(chunk, PIECE)
+            except zlib.error as error:
+                raise AnswerCut("A compressed answer arrived damaged.") from error
+            self._sink(piece)
+            chunk = self._member.unconsumed_tail
 
     def end(self) -> None:
         """Tells that no more bytes come.

@@ -15,6 +15,7 @@ from typing import TypeVar
 from scraper.client.csv_parser import CsvParser
 from scraper.errors import (
     AnswerCut,
+    AnswerInvalid,
     RequestRefused,
     ScrapeError,
     SessionLost,
@@ -25,6 +26,7 @@ from scraper.errors import (
 
 IN_MEMORY = 1 << 20  # bytes; a longer body is spooled to disk
 EXCERPT = 1 << 16  # bytes at either end of a body that are searched for errors
+MESSAGE = 4096  # characters of HTML in which the text of a message is looked for
 
 _LOGIN_FORM = re.compile(rb'name="pma_username"|id="input_username"')
 _TOKEN = re.compile(rb'\btoken:"([^"]+)"')  # of the session, as phpMyAdmin passes it to its scripts
@@ -50,18 +52,21 @@ class RowsBody:
         self._parser = parser
         self._parser.reset()
         self._size = 0
-        self._start = self._end = b""
+        self._start = b""
+        self._end = bytearray()
 
     def write(self, chunk: bytes) -> None:
         """Takes the next bytes."""
         self._parser.feed(chunk)
         self._size += len(chunk)
         self._start += chunk[: EXCERPT - len(self._start)]
-        self._end = (self._end + chunk[-EXCERPT:])[-EXCERPT:]
+        self._end += chunk[-EXCERPT:]
+        if len(self._end) > 2 * EXCERPT:  # not at each chunk, which may be one byte
+            del self._end[:-EXCERPT]
 
     def excerpt(self) -> tuple[bytes, bytes, int]:
         """The first bytes, the last bytes, and the size."""
-        return self._start, self._end, self._size
+        return self._start, bytes(self._end[-EXCERPT:]), self._size
 
     def close(self) -> None:
         """Does nothing: there is no file."""
@@ -147,11 +152,23 @@ def export_error(body: RowsBody | SpooledBody) -> ScrapeError:
 
 def _database_message(alert: bytes) -> str:
     """The server's own message in an HTML alert, without the statement."""
-    text = alert.decode("utf-8", "replace")
+    text = alert[:MESSAGE].decode("utf-8", "replace")
     code = re.search(r"<code>\s*(#\d+.*?)</code>", text, re.S)
     return plain_text(code[1] if code else text)
 
 
+def integer(text: str | None) -> int:
+    """Returns the number that a cell of an answer holds.
+
+    Raises:
+        AnswerInvalid: It holds something else.
+    """
+    try:
+        return int(text or "")
+    except ValueError as error:  # also a number of thousands of digits
+        raise AnswerInvalid(f"The server sent {(text or 'NULL')[:40]!r} in place of a number.") from error
+
+
 def plain_text(markup: str) -> str:
     """The text of HTML in one line, at most 300 characters."""
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", markup)).split())[:300]
+    return " ".join(html.unescape(re.sub(r"<[^<>]+>", " ", markup[:MESSAGE])).split())[:300]

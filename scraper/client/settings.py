@@ -49,6 +49,11 @@ class ClientSettings(Settings):
         le=8,
         description="Number of phpMyAdmin sessions that a sync uses in parallel. Each session logs in.",
     )
+    sync_memory_mb: int = Field(
+        2048,
+        ge=1024,
+        description="Memory that a sync may take, in MB, without Chrome. A row of the table may have a 64th of it.",
+    )
     sync_pause_seconds: float = Field(
         0, ge=0, le=60, description="Pause after each request of a sync, in seconds. Raise it for slow hosts."
     )

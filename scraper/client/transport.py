@@ -58,7 +58,7 @@ def unreachable(url: str, error: BaseException) -> Unreachable | CertificateRefu
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         reason = str(error).partition("certificate verify failed: ")[2].partition(" (_ssl")[0]
         return CertificateRefused(f"The certificate of {host} is not trusted: {reason}.")
-    return Unreachable(f"{host} cannot be reached: {error}.")
+    return Unreachable(f"{host} cannot be reached: {str(error).rstrip('.')}.")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -79,7 +79,7 @@ class HttpTransport(Transport):
     """
 
     def __init__(self, headers: Mapping[str, str], ca_file: Path | None) -> None:
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.headers = CaseInsensitiveDict({"Accept-Encoding": "gzip", **headers})
         self._session.auth = lambda request: request  # credentials in ~/.netrc are not for here
         # Takes no cookies: a renewed one would be sent together with the old one.
@@ -109,6 +109,12 @@ class HttpTransport(Transport):
     @override
     def close(self) -> None:
         self._session.close()
+
+
+class _Session(requests.Session):
+    """Follows no redirects. To find out where one leads, the library would read its whole body."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None: ...
 
 
 class _Trusting(HTTPAdapter):

@@ -21,6 +21,7 @@ from selenium.webdriver.chrome.service import Service
 from urllib3.exceptions import HTTPError
 
 from scraper.errors import BrowserFailed
+from scraper.memory_limit import remove_memory_limit
 from scraper.processes import kill
 
 log = logging.getLogger(__name__)
@@ -172,7 +173,10 @@ def _processes(service: Service) -> list[psutil.Process]:
 
 
 def _killed_with_parent() -> dict[str, Any]:
-    """On Linux, the driver is killed when this process is, and Chrome with it through the pipe."""
+    """On Linux, the driver is killed when this process is, and Chrome with it through the pipe.
+
+    The limit on the memory of a sync does not hold for them.
+    """
     if not sys.platform.startswith("linux"):
         return {}
     libc, parent = ctypes.CDLL(None), os.getpid()
@@ -180,6 +184,7 @@ def _killed_with_parent() -> dict[str, Any]:
 
     def set_signal() -> None:
         libc.prctl(pr_set_pdeathsig, signal.SIGKILL)
+        remove_memory_limit()
         if os.getppid() != parent:  # the parent was killed before the call
             os._exit(1)
 

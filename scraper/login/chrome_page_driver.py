@@ -9,7 +9,6 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httpx
-from bs4 import BeautifulSoup
 from selenium.common.exceptions import JavascriptException, TimeoutException, WebDriverException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
@@ -17,21 +16,35 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 from typing_extensions import override
 
+from scraper.client.bounds import PAGE
 from scraper.client.transport import unreachable
 from scraper.errors import CertificateRefused, NotPhpMyAdmin, Unreachable
 from scraper.login import redirects
+from scraper.login.bounded_pages import parse_page
 from scraper.login.challenge import trusted_realm
 from scraper.login.page_driver import PageDriver
 from scraper.login.settings import LoginSettings
 from scraper.login.trusted_hosts import check_target, is_trusted, other_host, trusting_client
 
 LOADING_SECONDS = 30
+LONGEST_REDIRECT = 100_000  # characters
 REDIRECT_SECONDS = 15  # for a page that redirects by a refresh or a script
 _STATUS = "return performance.getEntriesByType('navigation')[0]?.responseStatus ?? 0"
 # The text of the page that Chrome shows in place of one whose certificate it does not trust.
 _ERROR_PAGE = "return location.protocol === 'chrome-error:' ? document.body.innerText : ''"
-_COMMON_PARAM = "return window.CommonParams ? String(CommonParams.get(arguments[0]) ?? '') : ''"
-_OPTIONS = "return Object.fromEntries([...document.querySelectorAll(arguments[0])].map(o => [o.value, o.text.trim()]))"
+# What a page says is cut in Chrome: a page may be larger than the memory of a sync.
+_HTML = f"return (document.documentElement?.outerHTML ?? '').slice(0, {PAGE.limit})"
+_COMMON_PARAM = "return window.CommonParams ? String(CommonParams.get(arguments[0]) ?? '').slice(0, 4096) : ''"
+_ATTRIBUTE = "return (document.querySelector(arguments[0])?.getAttribute(arguments[1]) ?? '').slice(0, 65536)"
+_OPTIONS = """
+const options = [...document.querySelectorAll(arguments[0])].slice(0, 1000);
+return Object.fromEntries(options.map(o => [o.value.slice(0, 200), o.text.trim().slice(0, 200)]));
+"""
+_ERROR_TEXT = """
+const alerts = [...document.querySelectorAll('.alert-danger, div.error')].slice(0, 20);
+const visible = alerts.filter(alert => alert.checkVisibility({visibilityProperty: true}));
+return visible.map(alert => alert.innerText.slice(0, 4096)).join(' ');
+"""
 _SUBMIT = """
 window.formWasSent = true;
 const button = arguments[0].querySelector('[type=submit]');
@@ -43,7 +56,12 @@ const form = arguments[0], button = form.querySelector('[type=submit]');
 const action = (button && button.getAttribute('formaction')) || form.getAttribute('action') || location.href;
 return action.startsWith('javascript:') ? location.href : new URL(action, document.baseURI).href;
 """
-_LOADED_HTML = "return document.readyState === 'complete' ? document.documentElement.outerHTML : ''"
+# A page that only leads to another one is short.
+_LOADED_HTML = f"""
+if (document.readyState !== 'complete') return '';
+const html = document.documentElement.outerHTML;
+return html.length > {LONGEST_REDIRECT} ? '<html>' : html;
+"""
 _NEXT_PAGE_LOADED = "return !window.formWasSent && document.readyState === 'complete'"
 
 
@@ -69,7 +87,7 @@ class ChromePageDriver(PageDriver):
     @property
     @override
     def html(self) -> str:
-        return self._driver.page_source
+        return str(self._script(_HTML))
 
     @override
     def open(self, address: str) -> None:
@@ -83,7 +101,7 @@ class ChromePageDriver(PageDriver):
             raise
         if match := re.search(r"ERR_(?:CERT|SSL)_\w+", self._script(_ERROR_PAGE)):
             raise CertificateRefused(f"The certificate of {host} is not trusted ({match[0]}).")
-        if self._driver.current_url.startswith(("chrome-error:", "data:")) or not self._driver.page_source:
+        if self._driver.current_url.startswith(("chrome-error:", "data:")) or not self.html:
             raise Unreachable(f"{host} does not answer.")
         status = self._script(_STATUS)
         if status >= 500:
@@ -114,7 +132,7 @@ class ChromePageDriver(PageDriver):
 
     @override
     def shows(self, selector: str) -> bool:
-        return bool(self._driver.find_elements(By.CSS_SELECTOR, selector))
+        return bool(self._script("return document.querySelector(arguments[0]) !== null", selector))
 
     @override
     def needs_scripts(self) -> bool:
@@ -122,8 +140,7 @@ class ChromePageDriver(PageDriver):
 
     @override
     def attribute(self, selector: str, name: str) -> str:
-        elements = self._driver.find_elements(By.CSS_SELECTOR, selector)
-        return elements[0].get_dom_attribute(name) or "" if elements else ""
+        return str(self._script(_ATTRIBUTE, selector, name))
 
     @override
     def options(self, selector: str) -> dict[str, str]:
@@ -131,8 +148,7 @@ class ChromePageDriver(PageDriver):
 
     @override
     def error_text(self) -> str:
-        alerts = self._driver.find_elements(By.CSS_SELECTOR, ".alert-danger, div.error")
-        return " ".join(" ".join(alert.text for alert in alerts if alert.is_displayed()).split())[:300]
+        return " ".join(str(self._script(_ERROR_TEXT)).split())[:300]
 
     @override
     def common_param(self, name: str) -> str:
@@ -189,7 +205,7 @@ class ChromePageDriver(PageDriver):
         def arrived(_: Chrome) -> bool:
             self._check_arrival()
             html = self._script(_LOADED_HTML)
-            page = BeautifulSoup(html, "html.parser")
+            page = parse_page(html)
             return bool(html) and not redirects.refresh(page) and not redirects.by_script(page)
 
         with suppress(TimeoutException):  # the step judges what is shown then

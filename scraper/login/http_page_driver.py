@@ -6,15 +6,15 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Self
-from urllib.parse import urljoin
 
 import httpx
-from bs4 import BeautifulSoup, Tag
+from bs4 import Tag
 from typing_extensions import override
 
 from scraper.client.transport import unreachable
 from scraper.errors import NotPhpMyAdmin, Unreachable
 from scraper.login import redirects
+from scraper.login.bounded_pages import join_url, parse_page
 from scraper.login.challenge import trusted_realm
 from scraper.login.page_driver import PageDriver
 from scraper.login.settings import LoginSettings
@@ -22,7 +22,6 @@ from scraper.login.trusted_hosts import trusting_client
 
 USER_AGENT = "Mozilla/5.0 (compatible; phpmyadmin-orders)"
 MAX_REFRESHES = 5  # one after the other
-_ERRORS = ":is(.alert-danger, div.error):not(noscript *, .hide *)"
 
 
 class HttpPageDriver(PageDriver):
@@ -38,7 +37,8 @@ class HttpPageDriver(PageDriver):
         self._client = trusting_client(settings, self._authorization)
         self._client.headers["User-Agent"] = USER_AGENT
         self._response: httpx.Response | None = None
-        self._page = BeautifulSoup("", "html.parser")
+        self._html = ""
+        self._page = parse_page("")
 
     def __enter__(self) -> Self:
         return self
@@ -54,7 +54,7 @@ class HttpPageDriver(PageDriver):
     @property
     @override
     def html(self) -> str:
-        return self._response.text if self._response is not None else ""
+        return self._html
 
     @override
     def open(self, address: str) -> None:
@@ -70,7 +70,7 @@ class HttpPageDriver(PageDriver):
             )
         data = _default_values(form)
         data |= {str(field["name"]): value for field, value in zip(inputs, fields.values(), strict=True) if field}
-        self._load("POST", urljoin(self.address, str(form.get("action") or "")), data)
+        self._load("POST", join_url(self.address, str(form.get("action") or "")), data)
 
     @override
     def shows(self, selector: str) -> bool:
@@ -92,7 +92,8 @@ class HttpPageDriver(PageDriver):
 
     @override
     def error_text(self) -> str:
-        texts = (alert.get_text(" ") for alert in self._page.select(_ERRORS))
+        alerts = self._page.select(".alert-danger, div.error", limit=20)
+        texts = (alert.get_text(" ") for alert in alerts if not _is_hidden(alert))
         return " ".join(" ".join(texts).split())[:300]
 
     @override
@@ -101,7 +102,10 @@ class HttpPageDriver(PageDriver):
         match = re.search(rf'\b{name}:("(?:[^"\\]|\\.)*"|\w+)', script.partition("});")[0])
         if not match:
             return ""
-        return str(json.loads(match[1])) if match[1].startswith('"') else match[1]
+        try:
+            return str(json.loads(match[1])) if match[1].startswith('"') else match[1]
+        except ValueError:  # a string of JavaScript that is none of JSON
+            return ""
 
     @override
     def challenge(self) -> str | None:
@@ -136,7 +140,7 @@ class HttpPageDriver(PageDriver):
             target = redirects.refresh(self._page)
             if not target:
                 return
-            method, address, data = "GET", urljoin(self.address, target), None
+            method, address, data = "GET", join_url(self.address, target), None
         raise NotPhpMyAdmin(f"The page at {self.address.partition('?')[0]} is in a redirect loop (meta refresh).")
 
     def _send(self, method: str, address: str, data: Mapping[str, str] | None) -> None:
@@ -151,7 +155,13 @@ class HttpPageDriver(PageDriver):
         if response.status_code >= 500:
             raise Unreachable(f"{response.url.netloc.decode()} answered {response.status_code}.")
         self._response = response
-        self._page = BeautifulSoup(response.text, "html.parser")
+        # phpMyAdmin writes UTF-8. A page may name any codec of Python, also one that decompresses.
+        self._html = response.content.decode("utf-8", "replace")
+        self._page = parse_page(self._html)
+
+
+def _is_hidden(element: Tag) -> bool:
+    return any(parent.name == "noscript" or "hide" in parent.get_attribute_list("class") for parent in element.parents)
 
 
 def _default_values(form: Tag) -> dict[str, str]:

@@ -6,11 +6,12 @@ import logging
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from scraper.client.session import Session
 from scraper.errors import BrowserFailed, NotPhpMyAdmin, ScrapeError
 from scraper.login import failure_pages
+from scraper.login.bounded_pages import join_url
 from scraper.login.chrome import LOGIN_BYTES, available_memory, chrome, find_browser, find_driver
 from scraper.login.chrome_arguments import chrome_arguments
 from scraper.login.chrome_page_driver import ChromePageDriver
@@ -88,7 +89,7 @@ def _open_session(page: PageDriver, settings: LoginSettings, method: str) -> Ses
 
 def _export_url(page: PageDriver, settings: LoginSettings) -> str:
     """Where the export form is sent, and the session with it. Raises LoginRefused if its host is not trusted."""
-    address = urljoin(page.address, page.attribute("form[name=dump]", "action"))
+    address = join_url(page.address, page.attribute("form[name=dump]", "action"))
     here, there = urlsplit(page.address), urlsplit(address)
     if (here.scheme, here.hostname) != (there.scheme, there.hostname):
         check_target(settings, page.address, address)
@@ -100,7 +101,7 @@ def _open_export_form(page: PageDriver) -> tuple[str, str]:
     version = page.common_param("version") or page.common_param("PMA_VERSION")  # the name differs between releases
     server = page.common_param("server") or "1"
     form = "server_export.php?" if version.startswith("5.0") else "index.php?route=/server/export&"
-    page.open(urljoin(page.address, f"{form}server={server}"))
+    page.open(join_url(page.address, f"{form}server={server}"))
     if not page.shows("form[name=dump]"):
         check_password_expired(page)
         raise NotPhpMyAdmin("After the login there is no export form.", "Ask the host whether export is allowed.")

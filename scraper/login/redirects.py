@@ -8,7 +8,8 @@ from bs4 import BeautifulSoup
 
 MAX_DELAY = 10  # seconds; a later refresh is that of a page to be read
 MAX_LINKS = 3  # a page with more links is one to be used, whatever its scripts may do
-_REFRESH = re.compile(r"\s*(\d+)(?:\.\d*)?\s*[;,]\s*(?:url\s*=\s*)?['\"]?([^'\"]+)", re.IGNORECASE)
+MAX_TEXTS = 200  # in scripts alone; whether more of them are visible would take long to find out
+_REFRESH = re.compile(r"\s*(\d{1,9})(?:\.\d*)?\s*[;,]\s*(?:url\s*=\s*)?['\"]?([^'\"]+)", re.IGNORECASE)
 _LEAVES = re.compile(r"\blocation(?:\.href)?\s*=(?!=)|\blocation\.(?:replace|assign)\s*\(|\.submit\s*\(")
 _GOAL = "input[type=password], form[name=dump]"
 
@@ -30,5 +31,5 @@ def by_script(page: BeautifulSoup) -> bool:
     if any(_LEAVES.search(script.get_text()) for script in scripts):
         return True
     body = page.body or page
-    texts = body.find_all(string=lambda text: bool(text.strip()))
+    texts = body.find_all(string=lambda text: bool(text.strip()), limit=MAX_TEXTS)
     return not any(text.find_parent(["script", "noscript", "style", "title"]) is None for text in texts)

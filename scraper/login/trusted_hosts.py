@@ -10,6 +10,7 @@ import httpx
 from scraper.client.tls import trust
 from scraper.client.transport import CONNECT_SECONDS
 from scraper.errors import LoginRefused
+from scraper.login.bounded_pages import bound_body
 from scraper.login.settings import LoginSettings
 
 
@@ -63,6 +64,8 @@ def trusting_client(settings: LoginSettings, extra_headers: Mapping[str, str] | 
     Its secrets are PHPMYADMIN_HEADERS and the forms that it posts. A form is posted by the page that was requested
     before. If the next host or scheme is not trusted, the request fails with LoginRefused.
 
+    The size of its responses is bounded.
+
     Args:
         settings: They name the hosts, the headers and the CA file.
         extra_headers: Sent to the same hosts; may be changed while the client is in use.
@@ -88,5 +91,6 @@ def trusting_client(settings: LoginSettings, extra_headers: Mapping[str, str] | 
         verify=trust(settings.phpmyadmin_ca_file),
         timeout=CONNECT_SECONDS,
         follow_redirects=True,
-        event_hooks={"request": [keep_secrets]},
+        headers={"Accept-Encoding": "gzip"},
+        event_hooks={"request": [keep_secrets], "response": [bound_body]},
     )

@@ -22,6 +22,7 @@ from cache.storage.row_encoding import engine
 from cache.storage.snapshot import Snapshot
 from cache.storage.source import Source, StatementDialect
 from cache.storage.store import Cache
+from scraper.client.bounds import row_bound
 from scraper.client.csv_parser import parse_csv
 from scraper.errors import FileRefused, Unproven
 from scraper.settings import ScraperSettings
@@ -158,8 +159,9 @@ class _Import:
         """Yields the rows in the form that a SELECT of the sync returns."""
         start, done = file.tell(), 0
         names = [f"c{i}" for i in range(len(order))]
+        bound = row_bound(self._settings.sync_memory_mb)
         try:
-            for raw in parse_csv(file, len(order), "NULL", pa.binary()):
+            for raw in parse_csv(file, len(order), "NULL", pa.binary(), bound):
                 rows = self._text(raw.select(order).rename_columns(names), table, done)
                 self._refuse_wrong_types(rows, table, done)
                 done += len(rows)

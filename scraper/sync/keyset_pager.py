@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from scraper.client.exporter import Exporter
+from scraper.client.response import integer
 from scraper.client.session_pool import SessionPool
-from scraper.errors import AnswerCut, StatementBlocked
+from scraper.errors import AnswerCut, AnswerInvalid, AnswerTooLarge, StatementBlocked
 from scraper.sync.row_fingerprints import keys_of, rows_below
 from scraper.table.checksums import range_condition
 from scraper.table.key_ranges import Range, count_keys, from_key, split_after
@@ -125,13 +127,33 @@ class Pager:
 
         def select() -> pa.Table:
             sql = f"SELECT {table.select_list} FROM {table.sql_name} AS t{where}{table.order} LIMIT {limit}"
-            return exporter.select(sql, table.width, table.alias)
+            return exporter.select(sql, table.width, limit, table.alias, exporter.row_bound)
 
         def shrink() -> None:
             nonlocal limit
             limit = self._limit = max(min(LEAST_ROWS, limit), limit // 4)
 
-        return exporter.retry(select, shrink), limit
+        while True:
+            try:
+                rows = exporter.retry(select, shrink)
+            except AnswerTooLarge:  # rows are longer than the server estimates
+                if limit == 1:
+                    raise
+                limit = self._limit = max(1, limit // 50)
+                continue
+            self._refuse_other_keys(rows, ranges)
+            return rows, limit
+
+    def _refuse_other_keys(self, rows: pa.Table, ranges: Sequence[Range]) -> None:
+        """Refuses rows that are not in key order, or not of the ranges: after such rows, paging might never end."""
+        keys = keys_of(rows, self._table)
+        first, last = ranges[0].low, ranges[-1].high
+        if len(keys) and (
+            np.any(keys[1:] < keys[:-1])
+            or (first is not None and int(keys[0]) < first)
+            or (last is not None and int(keys[-1]) >= last)
+        ):
+            raise AnswerInvalid(f"The server sent rows of {self._table.name} that were not requested.")
 
     def _adapt(self, rows: pa.Table, limit: int, seconds: float, cut: bool) -> None:
         """Sets the next limit: half after a cut, slow or large response, double after a fast and small one."""
@@ -198,10 +220,10 @@ class Pager:
 
         def select(exporter: Exporter, sql: str) -> int | None:
             try:
-                answer = exporter.retry(lambda: exporter.select(sql, 2, table.alias))
+                answer = exporter.retry(lambda: exporter.select(sql, 2, 1, table.alias))
             except StatementBlocked:  # then one session reads all pages, with simpler statements
                 return None
-            return int(answer.column(0)[0].as_py()) if len(answer) else None
+            return integer(answer.column(0)[0].as_py()) if len(answer) else None
 
         return self._pool.run(select, sql)
 
@@ -246,7 +268,7 @@ def count_rows(exporter: Exporter, table: Table, where: str = "") -> int:
         AnswerCut: The response has no row.
         ScrapeError: A request failed (see `Exporter.select`).
     """
-    answer = exporter.select(f"SELECT COUNT(*) AS c0, 0 AS c1 FROM {table.sql_name} AS t{where}", 2)
+    answer = exporter.select(f"SELECT COUNT(*) AS c0, 0 AS c1 FROM {table.sql_name} AS t{where}", 2, 1)
     if len(answer) != 1:
         raise AnswerCut("A count arrived without its row.")
-    return int(answer.column(0)[0].as_py())
+    return integer(answer.column(0)[0].as_py())

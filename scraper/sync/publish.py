@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import duckdb
+
 from cache.errors import OrdersError, UnknownGeneration
 from cache.schema import Column
 from cache.storage.change_log import ChangedRows
@@ -14,7 +16,7 @@ from cache.storage.records import CheckGeneration, Publication, Run, Task, known
 from cache.storage.snapshot import Head, Manifest, Segment, Snapshot
 from cache.storage.source import Source
 from cache.storage.store import Cache
-from scraper.errors import ScrapeError
+from scraper.errors import ScrapeError, SyncMemoryExceeded
 from scraper.sync.progress import Reporter
 
 log = logging.getLogger(__name__)
@@ -84,6 +86,9 @@ def recorded(cache: Cache, trigger: str, work: Callable[[Reporter, Sequence[Task
             except OrdersError as error:
                 log.error("sync=%s failed code=%s %s", run.id, error.code, error)
                 reporter.update(outcome="failed", error=error.trouble())
+            except (MemoryError, duckdb.OutOfMemoryException):
+                log.error("sync=%s failed code=%s", run.id, SyncMemoryExceeded.code)
+                reporter.update(outcome="failed", error=SyncMemoryExceeded().trouble())
             except Exception as error:
                 log.exception("sync=%s failed", run.id)
                 trouble = ScrapeError(f"The sync failed unexpectedly ({type(error).__name__}).").trouble()

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from cache.storage.segment_writer import Checksums, exact_sum
 from cache.storage.snapshot import CHECKSUMS, JSON, OFFSETS, PARQUET
+from scraper.errors import AnswerInvalid
 from scraper.table.checksums import RangeChecksum
 from scraper.table.key_ranges import Range
 from scraper.table.table import Table
@@ -103,9 +104,19 @@ def rows_below(keys: npt.NDArray[Any], key: int) -> int:
 
 
 def keys_of(rows: pa.Table, table: Table) -> npt.NDArray[Any]:
-    """Returns the keys of rows, whose values are texts; empty if the table has no integer key."""
+    """Returns the keys of rows, whose values are texts; empty if the table has no integer key.
+
+    Raises:
+        AnswerInvalid: A key is NULL or no number.
+    """
     if table.range_key is None:
         return _NO_KEYS
     kind = pa.uint64() if table.columns[table.range_key].kind == "unsigned" else pa.int64()
-    keys: npt.NDArray[Any] = rows.column(table.range_key).cast(kind).to_numpy()
+    try:
+        texts = rows.column(table.range_key)
+        keys: npt.NDArray[Any] = texts.cast(kind).to_numpy()
+    except pa.ArrowInvalid as error:
+        raise AnswerInvalid(f"A key of {table.name} is not a number.") from error
+    if texts.null_count:
+        raise AnswerInvalid(f"A key of {table.name} is NULL.")
     return keys

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from scraper.client.exporter import Exporter
+from scraper.client.response import integer
 from scraper.errors import AnswerCut
 from scraper.table.key_ranges import WHOLE, Range, merge_neighbours
 from scraper.table.table import Table
@@ -81,7 +82,9 @@ def _grouped(exporter: Exporter, table: Table, ranges: Sequence[Range]) -> list[
         f"{table.server_sum} AS c2 FROM {table.sql_name} AS t{where} GROUP BY 1"
     )
     answer = exporter.select(
-        f"SELECT c0, SUM(c1) AS c1, SUM(c2) AS c2 FROM ({groups_sql}) AS d GROUP BY c0 WITH ROLLUP", 3
+        f"SELECT c0, SUM(c1) AS c1, SUM(c2) AS c2 FROM ({groups_sql}) AS d GROUP BY c0 WITH ROLLUP",
+        3,
+        len(bounds) + 2,
     )
     rows = [tuple(row.values()) for row in answer.to_pylist()]
     if not rows:  # no rows, no total row: the table is empty, or the answer was cut
@@ -90,9 +93,11 @@ def _grouped(exporter: Exporter, table: Table, ranges: Sequence[Range]) -> list[
         return [NO_ROWS] * len(ranges)
     *groups, (total_place, total_rows, total_sum) = rows
     by_place = {
-        int(place): RangeChecksum(int(count), int(total)) for place, count, total in groups if place is not None
+        integer(place): RangeChecksum(integer(count), integer(total))
+        for place, count, total in groups
+        if place is not None
     }
-    total = RangeChecksum(int(total_rows), int(total_sum))
+    total = RangeChecksum(integer(total_rows), integer(total_sum))
     if total_place is not None or len(by_place) != len(groups) or _sum(by_place.values()) != total:
         raise AnswerCut("The checksums of the table arrived incomplete.")
     # INTERVAL gives the number of bounds that are not above the key.
@@ -114,8 +119,8 @@ def _sum(checksums: Iterable[RangeChecksum]) -> RangeChecksum:
 def _sum_of_condition(exporter: Exporter, table: Table, where: str) -> RangeChecksum:
     """The checksum of all rows that meet a condition: a bare aggregate, which is always exactly one row."""
     answer = exporter.select(
-        f"SELECT COUNT(*) AS c0, COALESCE({table.server_sum}, 0) AS c1 FROM {table.sql_name} AS t{where}", 2
+        f"SELECT COUNT(*) AS c0, COALESCE({table.server_sum}, 0) AS c1 FROM {table.sql_name} AS t{where}", 2, 1
     ).to_pylist()
     if len(answer) != 1:
         raise AnswerCut("The checksum of a range arrived without its row.")
-    return RangeChecksum(int(answer[0]["c0"]), int(answer[0]["c1"]))
+    return RangeChecksum(integer(answer[0]["c0"]), integer(answer[0]["c1"]))

@@ -13,8 +13,10 @@ import pyarrow as pa
 
 from cache.schema import Column, Kind
 from cache.storage.source import StatementDialect
+from scraper.client.bounds import COLUMNS
 from scraper.client.exporter import Exporter
-from scraper.errors import AnswerCut, NoTable, StatementBlocked
+from scraper.client.response import integer
+from scraper.errors import AnswerCut, AnswerInvalid, NoTable, StatementBlocked
 from scraper.table.table import (
     BINARY_TYPES,
     DEFAULT_DIALECT,
@@ -35,12 +37,13 @@ _KINDS: dict[str, Kind] = {
     "datetime": "datetime",
     "timestamp": "timestamp",
 }
-_TYPE = r"(\w+)(?:\(((?:'(?:[^'\\]|''|\\.)*'|[^)'])*)\))?((?: unsigned| zerofill)*)"
+# Possessive, since a server may send what makes a search of all readings take for ever.
+_TYPE = r"(\w{1,64})(?:\(((?:'(?:[^'\\]|''|\\.)*+'|[^)'])*+)\))?((?: unsigned| zerofill)*)"
 _LAST_COMMENT = "COLLATION_CONNECTION=@OLD_COLLATION_CONNECTION */;\n"
-_STRING = re.compile(r"'(?:[^'\\]|''|\\.)*'")
-_NAME = r"`((?:[^`]|``)+)`"
+_STRING = re.compile(r"'(?:[^'\\]|''|\\.)*+(?:'|$)")
+_NAME = r"`((?:[^`]|``){1,64})`"  # the longest that MySQL allows
 _COLUMN = re.compile(rf"^  {_NAME} (?i:{_TYPE})(.*)$", re.M)
-_KEY = re.compile(r"^  ADD (PRIMARY KEY|UNIQUE KEY) (?:`((?:[^`]|``)+)` )?\((.*?)\)(?: USING \w+)?[,;]", re.M)
+_KEY = re.compile(r"^  ADD (PRIMARY KEY|UNIQUE KEY) (?:`((?:[^`]|``){1,64})` )?\((.*?)\)(?: USING \w+)?[,;]", re.M)
 _KEY_COLUMN = re.compile(rf"{_NAME}(\(\d+\))?")
 
 Values = Sequence[str | None]
@@ -109,8 +112,8 @@ def _from_information_schema(exporter: Exporter, database: str, name: str, _: St
         columns=tuple(make_column(row, places) for row in columns),
         server=str(columns[0][7]),
         charsets=tuple(row[8] for row in columns),
-        estimate=int(columns[0][9] or 0),
-        row_bytes=int(columns[0][10] or 0),
+        estimate=integer(columns[0][9] or "0"),
+        row_bytes=integer(columns[0][10] or "0"),
         engine=columns[0][11] or "",
     )
 
@@ -122,11 +125,11 @@ def _complete_rows(
     count = f"(SELECT COUNT(*) FROM {table} WHERE {where})"
     named = ", ".join(f"{part} AS c{i}" for i, part in enumerate([*expressions, count]))
     width = len(expressions) + 1
-    rows = exporter.select(f"SELECT {named} FROM {table} WHERE {where} ORDER BY {order}", width)
+    rows = exporter.select(f"SELECT {named} FROM {table} WHERE {where} ORDER BY {order}", width, COLUMNS)
     if len(rows):
         expected = rows.column(width - 1).to_pylist()[:1]
     else:
-        bare_count = exporter.select(f"SELECT COUNT(*) AS c0, 0 AS c1 FROM {table} WHERE {where}", 2)
+        bare_count = exporter.select(f"SELECT COUNT(*) AS c0, 0 AS c1 FROM {table} WHERE {where}", 2, 1)
         expected = bare_count.column(0).to_pylist()
     if expected != [str(len(rows))]:
         raise AnswerCut("The description of the table arrived incomplete.")
@@ -236,7 +239,7 @@ def key_places(index_rows: Sequence[Values]) -> dict[str, int]:
         indexes.setdefault(str(row[0]), []).append(row)
     usable = {n: rows for n, rows in indexes.items() if all(r[1] and r[3] is None and r[4] != "YES" for r in rows)}
     chosen = usable.get("PRIMARY") or next(iter(usable.values()), [])
-    return {str(row[1]): int(row[2] or 0) for row in chosen}
+    return {str(row[1]): integer(row[2] or "0") for row in chosen}
 
 
 def make_column(row: Values, places: Mapping[str, int]) -> Column:
@@ -247,7 +250,7 @@ def make_column(row: Values, places: Mapping[str, int]) -> Column:
         places: What `key_places` returned.
     """
     name, full, base = str(row[0]), str(row[1]), str(row[2])
-    digits, scale, fraction = (int(value or 0) for value in row[4:7])
+    digits, scale, fraction = (integer(value or "0") for value in row[4:7])
     return Column(
         name=name,
         type=full,
@@ -270,9 +273,14 @@ def _kind(full: str, base: str, digits: int) -> Kind:
 
 
 def type_parts(full: str, nullable: str | None) -> list[str | None]:
-    """What a full type says, as information_schema has it apart: see `make_column`."""
+    """What a full type says, as information_schema has it apart: see `make_column`.
+
+    Raises:
+        AnswerInvalid: It is no type.
+    """
     match = re.match(_TYPE, full)
-    assert match is not None
+    if match is None:
+        raise AnswerInvalid(f"The server names no type of a column, but {full[:40]!r}.")
     base, numbers = match[1], [part for part in (match[2] or "").split(",") if part.strip().isdigit()]
     if base == "decimal":
         return [base, nullable, numbers[0], numbers[1] if len(numbers) > 1 else "0", None]

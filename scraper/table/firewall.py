@@ -119,7 +119,7 @@ def _refused_constructs(exporter: Exporter, sql: str) -> list[str]:
         if refused == ["SELECT"] and name != "SHOW":  # the probes of the others are SELECTs
             continue
         try:
-            exporter.select(_PROBES[name][1], 2)
+            exporter.select(_PROBES[name][1], 2, 1)
         except StatementBlocked:
             refused.append(name)
         except Unreachable:

@@ -31,24 +31,24 @@ def export(session: Session, settings: ScraperSettings) -> Iterator[Exporter]:
 
 
 def test_it_works(export: Exporter) -> None:
-    rows = export.select("SELECT 1 AS c0, 'a' AS c1 UNION ALL SELECT 2, NULL", 2)
+    rows = export.select("SELECT 1 AS c0, 'a' AS c1 UNION ALL SELECT 2, NULL", 2, 3000)
     assert rows.to_pylist() == [{"c0": "1", "c1": "a"}, {"c0": "2", "c1": None}]
     assert export.received > 0
 
 
 def test_null_empty_and_the_text_null_are_three_things(export: Exporter) -> None:
-    rows = export.select("SELECT NULL AS c0, '' AS c1, 'NULL' AS c2, '\\\\N' AS c3", 4)
+    rows = export.select("SELECT NULL AS c0, '' AS c1, 'NULL' AS c2, '\\\\N' AS c3", 4, 3000)
     assert list(rows.to_pylist()[0].values()) == [None, "", "NULL", "\\N"]
 
 
 def test_a_value_that_looks_like_the_mark_of_null_is_a_value(export: Exporter) -> None:
-    assert export.select(f"SELECT '{export._null}' AS c0, NULL AS c1", 2).to_pylist() == [
+    assert export.select(f"SELECT '{export._null}' AS c0, NULL AS c1", 2, 3000).to_pylist() == [
         {"c0": export._null, "c1": None}
     ]
 
 
 def test_a_result_without_rows_has_its_columns(export: Exporter) -> None:
-    rows = export.select("SELECT 1 AS c0, 2 AS c1 FROM orders WHERE FALSE", 2)
+    rows = export.select("SELECT 1 AS c0, 2 AS c1 FROM orders WHERE FALSE", 2, 3000)
     assert (len(rows), rows.column_names) == (0, ["c0", "c1"])
 
 
@@ -66,7 +66,7 @@ def test_a_long_result_comes_in_batches(export: Exporter, monkeypatch: pytest.Mo
 
 def test_a_result_larger_than_memory_allows_is_spooled(export: Exporter, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scraper.client.response.IN_MEMORY", 1000)
-    assert len(export.select("SELECT seq AS c0, 'some text' AS c1 FROM seq_1_to_3000", 2)) == 3000
+    assert len(export.select("SELECT seq AS c0, 'some text' AS c1 FROM seq_1_to_3000", 2, 3000)) == 3000
 
 
 @pytest.mark.parametrize(
@@ -80,33 +80,33 @@ def test_a_result_larger_than_memory_allows_is_spooled(export: Exporter, monkeyp
 )
 def test_a_statement_that_the_database_refuses_is_told_in_its_words(export: Exporter, sql: str, said: str) -> None:
     with pytest.raises(StatementRefused, match=said) as caught:
-        export.select(sql, 2)
+        export.select(sql, 2, 3000)
     assert "<" not in caught.value.message
 
 
 def test_a_result_with_other_columns_than_asked_for_is_no_answer(export: Exporter) -> None:
     with pytest.raises(ScrapeError):
-        export.select("SELECT 1 AS c0, 2 AS c1, 3 AS c2", 2)
+        export.select("SELECT 1 AS c0, 2 AS c1, 3 AS c2", 2, 3000)
     with pytest.raises(ScrapeError):
-        export.select("SELECT 1 AS c0, 2 AS other", 2)
+        export.select("SELECT 1 AS c0, 2 AS other", 2, 3000)
 
 
 @pytest.mark.parametrize("broken", ["cookies", "token and cookies"])
 def test_a_login_that_has_ended_is_told_as_such(session: Session, settings: ScraperSettings, broken: str) -> None:
     ended = replace(session, cookies=(), token="" if "token" in broken else session.token)
     with Exporter(ended, settings) as export, pytest.raises(SessionLost):
-        export.select("SELECT 1 AS c0, 2 AS c1", 2)
+        export.select("SELECT 1 AS c0, 2 AS c1", 2, 3000)
 
 
 def test_a_phpmyadmin_that_is_down_is_unreachable(copies: Copies, export: Exporter) -> None:
     copies.lab.stop_phpmyadmin()
     try:
         with pytest.raises(Unreachable, match=r"127\.0\.0\.1") as caught:
-            export.select("SELECT 1 AS c0, 2 AS c1", 2)
+            export.select("SELECT 1 AS c0, 2 AS c1", 2, 3000)
     finally:
         copies.lab.start_phpmyadmin()
     assert caught.value.transient
-    assert len(export.select("SELECT 1 AS c0, 2 AS c1", 2)) == 1
+    assert len(export.select("SELECT 1 AS c0, 2 AS c1", 2, 3000)) == 1
 
 
 # -- answers of servers in trouble
@@ -165,7 +165,7 @@ def test_what_is_no_whole_answer_is_an_error(
 ) -> None:
     with answers(status, body) as url, Exporter(replace(session, export_url=url), settings) as export:
         with pytest.raises(error) as caught:
-            export.select("SELECT 1 AS c0, 2 AS c1", 2)
+            export.select("SELECT 1 AS c0, 2 AS c1", 2, 3000)
         assert type(caught.value) is error
 
 
@@ -175,7 +175,7 @@ def test_an_answer_shorter_than_announced_is_cut(session: Session, settings: Scr
         Exporter(replace(session, export_url=url), settings) as export,
         pytest.raises(AnswerCut),
     ):
-        export.select("SELECT 1 AS c0, 2 AS c1", 2)
+        export.select("SELECT 1 AS c0, 2 AS c1", 2, 3000)
 
 
 def test_a_silent_server_is_unreachable(
@@ -187,4 +187,4 @@ def test_a_silent_server_is_unreachable(
         Exporter(replace(session, export_url=url), settings) as export,
         pytest.raises((Unreachable, AnswerCut)),
     ):
-        export.select("SELECT 1 AS c0, 2 AS c1", 2)
+        export.select("SELECT 1 AS c0, 2 AS c1", 2, 3000)

@@ -307,5 +307,5 @@ def test_the_answer_of_a_firewall_holds_the_statement(
 ) -> None:
     with behind(copies, ["LENGTH("]) as blocked, Exporter(blocked, settings) as export:
         with pytest.raises(StatementBlocked, match="answered 403") as caught:
-            export.select("SELECT LENGTH('a') AS c0, 0 AS c1", 2)
+            export.select("SELECT LENGTH('a') AS c0, 0 AS c1", 2, 3000)
         assert caught.value.sql == "SELECT LENGTH('a') AS c0, 0 AS c1"

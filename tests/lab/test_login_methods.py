@@ -63,7 +63,7 @@ def fails(settings: ScraperSettings) -> ScrapeError:
 def rows(settings: ScraperSettings) -> int:
     """Number of orders that a login and one export bring."""
     with Exporter(log_in(settings), settings) as export:
-        return len(export.select(ORDERS, 2))
+        return len(export.select(ORDERS, 2, 3000))
 
 
 Seen = list[tuple[str, dict[str, str]]]
@@ -146,19 +146,19 @@ def test_answers_come_through_the_browser_whole_and_its_errors_are_told(lab: Lab
     with lab.login_fixture("cookie") as fixture:
         settings = settings_for(fixture, "browser-only")
         with Exporter(log_in(settings), settings, lambda: log_in(settings)) as export:
-            found = export.select(sql, 2)
+            found = export.select(sql, 2, 5000, bound=export.row_bound)
             assert [int(number.as_py()) for number in found.column(0)] == list(range(1, 5001))
             assert set(found.column(1).to_pylist()) == {"ü\r\n" * 1000}
             assert export.received > 20_000_000
             with pytest.raises(ScrapeError, match="#1146"):
-                export.select("SELECT 1 AS c0, 2 AS c1 FROM no_such_table", 2)
+                export.select("SELECT 1 AS c0, 2 AS c1 FROM no_such_table", 2, 3000)
             first = {process.pid for process in browsers()}
             fixture.expire_sessions()
-            assert len(export.select(ORDERS, 2)) == SEEDED  # by another browser
+            assert len(export.select(ORDERS, 2, 3000)) == SEEDED  # by another browser
             assert first.isdisjoint(process.pid for process in browsers())
             fixture.close()
             with pytest.raises(Unreachable, match="cannot be reached"):
-                export.select(ORDERS, 2)
+                export.select(ORDERS, 2, 3000)
     assert browsers() == []
 
 
@@ -340,7 +340,7 @@ def test_headers_by_setting_go_with_login_and_exports(lab: Lab, here: Path) -> N
             changed = settings.model_copy(update={"phpmyadmin_url": url, "phpmyadmin_login": login})
             assert isinstance(fails(changed), NotPhpMyAdmin)
             with Exporter(replace(session, export_url=url), changed) as export, pytest.raises(ScrapeError):
-                export.select(ORDERS, 2)
+                export.select(ORDERS, 2, 3000)
         assert {headers.get("x-access-token") for _, headers in seen} == {"letmein-please"}
         assert {"GET", "POST"} == {method for method, _ in seen}
 
@@ -362,7 +362,7 @@ def test_no_secret_follows_a_redirect_to_another_host(lab: Lab, session: Session
         error = fails(settings)
         own = replace(session, export_url=url, headers=tuple(settings.headers.items()))
         with Exporter(own, settings) as export, pytest.raises(SessionLost):
-            export.select(ORDERS, 2)
+            export.select(ORDERS, 2, 3000)
         assert doctor.reachable(settings).fine  # it answers; whether with a login form is for the login to see
     assert isinstance(error, LoginRefused)
     assert {headers.get("x-access-token") for _, headers in at_home} == {"letmein-please"}

@@ -47,7 +47,7 @@ class Logins:
 
 
 def rows(export: Exporter) -> int:
-    return len(export.select(ORDERS, 2))
+    return len(export.select(ORDERS, 2, 3000))
 
 
 def batches(export: Exporter) -> int:

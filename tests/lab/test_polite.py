@@ -342,13 +342,13 @@ def test_gzip_of_the_web_server_is_unpacked_and_a_cut_is_noticed(
     body = gzip.compress(HEAD + b'"1","a"\n') + gzip.compress(b'"2","b"\n')
     body = gzip.compress(body[:50]) + gzip.compress(body[50:]) if twice else body
     with web_server_that_packs(body) as url, Exporter(replace(session, export_url=url), settings) as export:
-        assert export.select("SELECT", 2).to_pylist() == [{"c0": "1", "c1": "a"}, {"c0": "2", "c1": "b"}]
+        assert export.select("SELECT", 2, 3000).to_pylist() == [{"c0": "1", "c1": "a"}, {"c0": "2", "c1": "b"}]
     with (
         web_server_that_packs(body[:-9]) as url,
         Exporter(replace(session, export_url=url), settings) as export,
         pytest.raises(AnswerCut),
     ):
-        export.select("SELECT", 2)
+        export.select("SELECT", 2, 3000)
 
 
 def test_settings_keep_it_polite(here: object, lab: Lab) -> None:

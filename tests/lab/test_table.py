@@ -30,7 +30,7 @@ def server_and_client(export: Exporter, name: str) -> tuple[tuple[int, int], tup
     """Rows and sum of checksums of a whole table, computed there and here."""
     table = read_table(export, "shop", name)
     there = server_checksums(export, table, [WHOLE])[0]
-    rows = export.select(f"SELECT {table.select_list} FROM {table.sql_name} AS t", table.width, table.alias)
+    rows = export.select(f"SELECT {table.select_list} FROM {table.sql_name} AS t", table.width, 3000, table.alias)
     duck = engine()
     here = [int(number) for number in table.checksums(duck, rows.select(range(len(table.columns))))]
     duck.close()

@@ -69,7 +69,7 @@ class Database:
     def exporter(self) -> Exporter:
         return cast(Exporter, self)
 
-    def select(self, sql: str, columns: int, alias: str = "c") -> pa.Table:
+    def select(self, sql: str, columns: int, most_rows: int, alias: str = "c") -> pa.Table:
         self.statements.append(sql)
         own_sum = a_table().server_sum
         translated = sql.replace(own_sum, "exact_sum(t.checksum)").replace("SUM(c", "exact_sum(c")
@@ -77,6 +77,7 @@ class Database:
         rows = self.execute(translated.replace(" WITH ROLLUP", ""))
         if sql.endswith(ROLLUP) and rows:
             rows += self.execute(translated.replace("SELECT c0, ", "SELECT NULL, ", 1).removesuffix(ROLLUP))
+        assert len(rows) <= most_rows
         texts = [[value if value is None else str(value) for value in row] for row in self._change(rows)]
         values = list(zip(*texts, strict=True)) or [()] * columns
         assert len(values) == columns

@@ -13,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scraper.client import csv_parser
+from scraper.client.bounds import Bound
 from scraper.client.csv_parser import CsvParser, header_line, parse_csv
 
 Row = Sequence[str | None]
 NULL = "4f2a"
 HEADER = ["c0", "c1"]
+MANY, ROOMY = 1 << 30, Bound(1 << 30)
 AWKWARD: list[Row] = [
     ("a", "b"),
     (None, ""),
@@ -57,14 +59,14 @@ def blocks_of(size: int) -> Iterator[None]:
 
 
 def parsed_in_chunks(data: bytes, cuts: Sequence[int] = (), kind: pa.DataType | None = None) -> pa.Table:
-    parser = CsvParser(HEADER, NULL, kind or pa.string())
+    parser = CsvParser(HEADER, NULL, kind or pa.string(), MANY, ROOMY)
     for start, stop in zip([0, *cuts], [*cuts, len(data)], strict=True):
         parser.feed(data[start:stop])
     return parser.table()
 
 
 def parsed_from_file(rows: bytes, kind: pa.DataType | None = None) -> pa.Table:
-    return pa.concat_tables(parse_csv(io.BytesIO(rows), len(HEADER), NULL, kind or pa.string()))
+    return pa.concat_tables(parse_csv(io.BytesIO(rows), len(HEADER), NULL, kind or pa.string(), ROOMY))
 
 
 texts = st.text(st.sampled_from('",\n\r\\4f2a ä😀') | st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
@@ -131,7 +133,7 @@ def test_a_table_without_rows_has_its_columns() -> None:
     for kind in (pa.string(), pa.binary()):
         expected = pa.schema([("c0", kind), ("c1", kind)])
         assert parsed_in_chunks(header_line(HEADER), kind=kind).schema == expected
-        (batch,) = parse_csv(io.BytesIO(b""), 2, NULL, kind)
+        (batch,) = parse_csv(io.BytesIO(b""), 2, NULL, kind, ROOMY)
         assert (batch.schema, len(batch)) == (expected, 0)
 
 
@@ -152,7 +154,7 @@ def test_an_end_inside_the_header_is_an_error(size: int) -> None:
 
 def test_names_in_the_header_may_hold_quotes_and_line_breaks() -> None:
     names = ['a"b', "x\ny"]
-    parser = CsvParser(names, NULL, pa.string())
+    parser = CsvParser(names, NULL, pa.string(), MANY, ROOMY)
     parser.feed(header_line(names) + b'"1","2"\n')
     assert values(parser.table()) == [("1", "2")]
 
@@ -163,7 +165,7 @@ def test_names_in_the_header_may_hold_quotes_and_line_breaks() -> None:
 def test_an_error_stays_whatever_arrives_after_it() -> None:
     for wrong in (b'"c0"\n', header_line(HEADER) + b'"lonely"\n'):
         with blocks_of(1):
-            parser = CsvParser(HEADER, NULL, pa.string())
+            parser = CsvParser(HEADER, NULL, pa.string(), MANY, ROOMY)
             parser.feed(wrong + b"\n" * 20)
             parser.feed(header_line(HEADER) + b'"a","b"\n')
             for _ in range(2):
@@ -175,7 +177,7 @@ def test_a_reset_forgets_rows_rest_and_error() -> None:
     good = header_line(HEADER) + b'"a","b"\n'
     for before in (good, good + b'"half', b'"wrong', b"<html>" * 20, header_line(HEADER) + b'"lonely"\n'):
         with blocks_of(30):
-            parser = CsvParser(HEADER, NULL, pa.string())
+            parser = CsvParser(HEADER, NULL, pa.string(), MANY, ROOMY)
             parser.feed(before)
             parser.reset()
             parser.feed(good)
@@ -185,7 +187,7 @@ def test_a_reset_forgets_rows_rest_and_error() -> None:
 def test_a_reset_forgets_the_size_of_what_waited(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = parsed_sizes(monkeypatch)
     monkeypatch.setattr(csv_parser, "BLOCK", 40)
-    parser = CsvParser(HEADER, NULL, pa.string())
+    parser = CsvParser(HEADER, NULL, pa.string(), MANY, ROOMY)
     parser.feed(header_line(HEADER) + b'"a","b"\n')
     parser.reset()
     parser.feed(header_line(HEADER) + b'"a","b"\n')
@@ -208,7 +210,7 @@ def parsed_sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_rows_are_parsed_while_they_arrive_half_a_megabyte_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = parsed_sizes(monkeypatch)
     row = b'"' + b"x" * 1_000 + b'","y"\n'
-    parser = CsvParser(HEADER, NULL, pa.string())
+    parser = CsvParser(HEADER, NULL, pa.string(), MANY, ROOMY)
     parser.feed(header_line(HEADER))
     rest = 524_288 - len(header_line(HEADER))
     stream = row * 1_100
@@ -227,7 +229,7 @@ def test_rows_are_parsed_while_they_arrive_half_a_megabyte_at_once(monkeypatch: 
 def test_a_file_is_parsed_half_a_megabyte_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = parsed_sizes(monkeypatch)
     row = b'"' + b"x" * 1_000 + b'","y"\n'
-    batches = parse_csv(io.BytesIO(row * 1_100), 2, NULL, pa.string())
+    batches = parse_csv(io.BytesIO(row * 1_100), 2, NULL, pa.string(), ROOMY)
     assert len(next(batches)) == 0
     assert len(next(batches)) == 524_288 // len(row)
     assert sizes == [524_288 // len(row) * len(row)]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import Any, Self
-from urllib.parse import urljoin
 
 from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 
 from scraper.client.settings import web_address
 from scraper.errors import LoginRefused
+from scraper.login.bounded_pages import join_url
 from scraper.login.page_driver import PageDriver
 from scraper.login.steps.base import LoginStep, dead_end, public_address
 from scraper.login.steps.second_factor import TotpSecret, enter_code
@@ -81,7 +81,7 @@ class ControlPanel(LoginStep[ControlPanelSettings]):
                 f"The control panel's page has no link {self.settings.phpmyadmin_portal_link}.",
                 "Correct PHPMYADMIN_PORTAL_LINK, and PHPMYADMIN_PORTAL_CODE_FIELD if the panel asks for a code.",
             )
-        page.open(urljoin(page.address, link))
+        page.open(join_url(page.address, link))
 
     def _log_in(self, page: PageDriver) -> None:
         settings = self.settings

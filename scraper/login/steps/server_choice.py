@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import urljoin
+from itertools import islice
 
 from pydantic import BaseModel, Field
 
 from scraper.errors import ScrapeError
+from scraper.login.bounded_pages import join_url
 from scraper.login.page_driver import PageDriver
 from scraper.login.steps.base import LoginStep
 
@@ -54,7 +55,7 @@ class ServerChoice(LoginStep[ServerChoiceSettings]):
         if not numbers:
             raise ServerChoiceNeeded(f"There is no server {wanted!r}. There are: {listed(choices) or chosen}.")
         if numbers[0] != chosen:
-            page.open(urljoin(page.address, f"index.php?server={numbers[0]}"))
+            page.open(join_url(page.address, f"index.php?server={numbers[0]}"))
 
 
 def servers(page: PageDriver) -> dict[str, str]:
@@ -63,5 +64,5 @@ def servers(page: PageDriver) -> dict[str, str]:
 
 
 def listed(choices: Mapping[str, str]) -> str:
-    """Servers as a message lists them: `1 (Shop), 2 (Blog)`."""
-    return ", ".join(f"{number} ({label})" for number, label in choices.items())
+    """Servers as a message lists them, at most twenty: `1 (Shop), 2 (Blog)`."""
+    return ", ".join(f"{number[:40]} ({label[:40]})" for number, label in islice(choices.items(), 20))
