@@ -14,6 +14,7 @@ from api.routes.cache_watcher import CacheWatcher
 from api.server import Server
 from cache.errors import OrdersError
 from cache.listen_address import listen, local_url
+from cache.private_files import keep_files_private
 from cache.settings import Settings
 from cache.storage.backends import open_cache
 
@@ -25,6 +26,7 @@ def main() -> None:
         SettingsInvalid: A setting does not parse, or the address cannot be used.
         CacheError: The cache cannot be opened.
     """
+    keep_files_private()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     log_to_stderr()
     settings = Settings.load()

@@ -20,6 +20,7 @@ import httpx
 from api.auth.default_key import load_key
 from cache.errors import OrdersError, SettingsInvalid
 from cache.listen_address import is_loopback, local_url
+from cache.private_files import keep_files_private
 from cache.settings import Settings
 from cache.storage.backends import open_cache
 from cache.storage.documents import RESTARTS
@@ -127,6 +128,7 @@ def serve() -> int:
     Raises:
         SettingsInvalid: A setting is wrong, or both would listen on one port.
     """
+    keep_files_private()
     settings = Settings.load()
     if 0 in (settings.api_port, settings.dashboard_port) or settings.api_port == settings.dashboard_port:
         raise SettingsInvalid(

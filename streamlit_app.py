@@ -21,6 +21,7 @@ from starlette.routing import Route
 from cache.errors import OrdersError, SettingsInvalid
 from cache.export.pool import ScanPool
 from cache.listen_address import listen, local_url
+from cache.private_files import keep_files_private
 from dashboard.auth.oidc import oidc_secrets
 from dashboard.auth.signin import SignIn
 from dashboard.auth.signin_settings import allowed_hosts, check_signin
@@ -39,6 +40,7 @@ def main() -> None:
     Raises:
         OrdersError: A setting is not valid, or the cache cannot be opened.
     """
+    keep_files_private()
     backend = shared_backend()
     settings = backend.settings
     check_signin(settings.dashboard_host, settings)
@@ -110,6 +112,7 @@ def __getattr__(name: str) -> st.App:
     """`app`, for `streamlit run`. It is made when it is asked for, so that an import has no effect."""
     if name != "app":
         raise AttributeError(name)
+    keep_files_private()
     try:
         backend = shared_backend()
         check_signin(st.get_option("server.address"), backend.settings)

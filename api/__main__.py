@@ -22,6 +22,7 @@ from typing import get_args
 from api.contract.json_response import iso
 from cache.access.api_keys import ApiKey, Scope, digest, new_key
 from cache.errors import OrdersError, SettingsInvalid
+from cache.private_files import keep_files_private
 from cache.settings import Settings
 from cache.storage.backends import open_cache
 from cache.storage.documents import API_KEYS
@@ -41,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         The exit status.
     """
     options = _parser().parse_args(arguments)
+    keep_files_private()
     try:
         settings = Settings.load()
         with closing(open_cache(settings.cache_url, settings.kept_dir)) as cache:

@@ -24,6 +24,7 @@ from pathlib import Path
 import psutil
 
 from cache.errors import OrdersError, SettingsInvalid, SyncRunning
+from cache.private_files import keep_files_private
 from cache.settings import Settings
 from cache.storage.backends import open_cache
 from cache.storage.records import Run
@@ -63,6 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
     import_.add_argument("--accept", action="store_true", help="publish even an older file, or one with far fewer rows")
     commands.add_parser("worker", help="run the scheduler alone")
     commands.add_parser("doctor", help="check everything that a sync needs")
+    keep_files_private()
     parsed = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -5,6 +5,7 @@ A check that needs a failed one is left out.
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ import psutil
 
 from cache.check_report import share_text
 from cache.errors import OrdersError, RangeDamaged
+from cache.private_files import open_to_others
 from cache.settings import Settings, env_file
 from cache.storage.backends import open_cache
 from cache.storage.snapshot import Snapshot
@@ -78,6 +80,7 @@ def examine() -> Iterator[Finding]:
     yield Finding("settings", True, f"{settings.phpmyadmin_url}, table {settings.phpmyadmin_table}")
     yield Finding("data_dir", True, str(settings.data_dir))
     yield _cache(settings)
+    yield permissions(settings)
     if figures := _figures(settings):
         yield figures
     chrome = [_memory(), *_chrome()]
@@ -93,6 +96,17 @@ def examine() -> Iterator[Finding]:
 def _env_file() -> Finding:
     path = env_file()
     return Finding("env_file", True, str(path) if path.exists() else f"{path} does not exist; the environment counts")
+
+
+def permissions(settings: Settings) -> Finding:
+    """Whether other users of this machine may read what is private: a warning, since many machines have none."""
+    cache = Path(settings.cache_url.partition(":")[2])
+    paths = (env_file(), settings.api_key_file, cache, settings.kept_dir, settings.diagnostics_dir)
+    found = open_to_others(paths)
+    if not found:
+        return Finding("permissions", True, "only this user may read the files")
+    names = " ".join(shlex.quote(str(path)) for path in found)
+    return Finding("permissions", True, "other users of this machine may read files", f"Run `chmod -R go= {names}`.")
 
 
 def _not_needed(finding: Finding) -> Finding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cache.errors import SettingsInvalid
-from cache.storage.local.atomic_files import disk_errors
+from cache.storage.local.atomic_files import disk_errors, make_folder
 from cache.storage.local.documents import LocalDocuments
 from cache.storage.local.journal import JOURNAL, Journal
 from cache.storage.local.kept import open_kept
@@ -32,7 +32,7 @@ def open_cache(url: str, kept: Path) -> Cache:
         raise SettingsInvalid("CACHE_URL must be `file:` followed by a folder, such as file:var/cache.")
     root = Path(path)
     with disk_errors():
-        root.mkdir(parents=True, exist_ok=True)
+        make_folder(root)
     open_kept(kept, root)
     migrate(root, kept)
     journal = Journal(kept / JOURNAL)

@@ -27,8 +27,8 @@ class Document(Generic[Content]):
     Attributes:
         name: The name under which it is stored, without a file extension.
         model: The class of its content. Without arguments, the class makes the initial document.
-        secret: Whether only the owner of the file may read it. The first read saves a secret document: all processes
-            then share its secrets. A damaged secret document is an error. Any other damaged document counts as initial.
+        secret: Whether it has secrets. The first read saves a secret document: all processes then share its secrets. A
+            damaged secret document is an error. Any other damaged document counts as initial.
     """
 
     name: str

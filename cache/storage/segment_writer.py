@@ -50,7 +50,7 @@ class SegmentWriter:
         self._end = 0
         self._misfits: Counter[str] = Counter()
         self._zero_dates: Counter[str] = Counter()
-        folder.mkdir()
+        folder.mkdir(mode=0o700)
         # JSON values hardly ever repeat: a dictionary of them would cost time and space.
         self._parquet = pq.ParquetWriter(
             folder / PARQUET,

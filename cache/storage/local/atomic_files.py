@@ -27,16 +27,21 @@ def sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_whole(path: Path, data: bytes, mode: int = 0o666) -> None:
-    """Replaces a file: temporary file, fsync, rename, fsync of the folder.
+def make_folder(path: Path) -> None:
+    """Makes a folder that only its owner may enter, unless it exists."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=0o700, exist_ok=True)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Replaces a file: temporary file, fsync, rename, fsync of the folder. Only the owner may read the file.
 
     Args:
         path: The file.
         data: The new content.
-        mode: The permissions of the file, restricted by the umask.
     """
     temporary = path.with_name(path.name + ".new")
-    with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+    with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -41,7 +41,7 @@ class LocalDocuments(Documents):
     def change(self, document: Document[Content], change: Callable[[Content], Content]) -> None:
         with disk_errors(), FileLock(self._folder / f"{document.name}.lock"):
             changed = change(self._read(document) or document.model())
-            write_whole(self._path(document), changed.model_dump_json().encode(), 0o600 if document.secret else 0o666)
+            write_whole(self._path(document), changed.model_dump_json().encode())
         self._journal.bump()
 
     def _read(self, document: Document[Content]) -> Content | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from cache.errors import SettingsInvalid
-from cache.storage.local.atomic_files import disk_errors, write_whole
+from cache.storage.local.atomic_files import disk_errors, make_folder, write_whole
 
 OWNER = "cache_folder.txt"
 
@@ -30,8 +30,7 @@ def open_kept(kept: Path, root: Path) -> None:
         CacheUnwritable: The folder cannot be written.
     """
     with disk_errors():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.mkdir(mode=0o700, exist_ok=True)
+        make_folder(kept)
         name = _name(kept, root)
         if _owner(kept) == name:
             return

@@ -42,7 +42,7 @@ def migrate(root: Path, kept: Path) -> None:
             return
         log.info("The cache in %s is brought to format %d.", root, FORMAT)
         for document in DOCUMENTS:
-            _move_document(root / f"{document.name}.json", kept, 0o600 if document.secret else 0o666)
+            _move_document(root / f"{document.name}.json", kept)
         _move_journal(root / JOURNAL, kept / JOURNAL)
         for path in (root / "generations").glob("*.json"):
             _renumber(path, Manifest)
@@ -72,14 +72,14 @@ def _renumber(path: Path, model: type[Manifest | Draft | Head]) -> None:
             write_whole(path, encode(decode(model, path.read_bytes())))
 
 
-def _move_document(path: Path, kept: Path, mode: int) -> None:
+def _move_document(path: Path, kept: Path) -> None:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         return
     target = kept / path.name
     if not target.exists():
-        write_whole(target, content, mode)
+        write_whole(target, content)
     if target.read_bytes() == content:
         path.unlink()
     else:

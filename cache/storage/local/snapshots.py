@@ -29,7 +29,7 @@ from cache.errors import (
 )
 from cache.storage.change_log import About, ChangedRows, ChangeList, fingerprint
 from cache.storage.file_format import decode, encode
-from cache.storage.local.atomic_files import disk_errors, sync_file, sync_folder, write_whole
+from cache.storage.local.atomic_files import disk_errors, make_folder, sync_file, sync_folder, write_whole
 from cache.storage.local.journal import Journal
 from cache.storage.records import Publication, as_published, now
 from cache.storage.snapshot import DAMAGED, Draft, Head, Manifest, Segment, Snapshot, fault
@@ -63,7 +63,7 @@ class LocalSnapshots(Snapshots):
         self._current_name = str(self._current)
         with disk_errors():
             for folder in (self._generations, self._segments, self._changes, self._work):
-                folder.mkdir(parents=True, exist_ok=True)
+                make_folder(folder)
         self._journal = journal
         self._publishing = FileLock(root / "publish.lock", thread_local=False)
 
