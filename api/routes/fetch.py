@@ -85,7 +85,7 @@ class FetchEndpoint:
             view = self._views.open_view(parameters.after.generation)
         if view is None:
             return None
-        plan = plan_request(view, parameters, headers, access.masked)
+        plan = plan_request(view, parameters, headers, access)
         if isinstance(plan, RequestPlan):
             scope[PLAN] = plan
             return prepare(plan)
@@ -117,11 +117,11 @@ class FetchEndpoint:
         elif parameters.wait:
             await self._wait_for_refresh()
         view = await self._open_view(parameters, refresh)
-        masked, info = admission.access.masked, refresh.info if refresh else None
+        info = refresh.info if refresh else None
         if parameters.stream:
             return await self._events(request, view, parameters, refresh)
         headers = dict(request.scope["headers"])
-        plan = await compute_in_thread(plan_request, view, parameters, headers, masked, info)
+        plan = await compute_in_thread(plan_request, view, parameters, headers, admission.access, info)
         if isinstance(plan, PreparedResponse):
             return plan
         return prepare(plan) or await self._executor.respond(request, plan)
@@ -143,10 +143,10 @@ class FetchEndpoint:
     async def _events(
         self, request: Request, view: SnapshotView, parameters: FetchQuery, refresh: AutomaticRefresh | None
     ) -> Response:
-        masked = admission_of(request).access.masked
+        access = admission_of(request).access
 
         async def body(view: SnapshotView, info: str | None) -> AsyncIterator[Chunk]:
-            plan = plan_request(view, parameters, {}, masked, info)
+            plan = plan_request(view, parameters, {}, access, info)
             assert isinstance(plan, RequestPlan)  # no headers, so no 304
             return await self._executor.json_body(plan)
 

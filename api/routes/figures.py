@@ -106,6 +106,7 @@ class FiguresEndpoints:
         rates = await run_in_threadpool(self._rates, parameters)
         asked = f"{source.model_dump_json()}\0{day}\0{parameters.query!r}\0{rates and rates.version}"
         first = _first_row(view, parameters, asked)
+        access = admission_of(request).access
         figure_request = FigureRequest(
             what=what,
             source=source,
@@ -113,7 +114,7 @@ class FiguresEndpoints:
             verified_at=view.head.updated_at,
             query=parameters.query,
             rates=rates,
-            masked=admission_of(request).access.masked,
+            masked=access.masked,
             format=file_format,
             escape_formulas=parameters.formulas == "defuse",
             offset=first,
@@ -121,7 +122,7 @@ class FiguresEndpoints:
         )
 
         async def body() -> Body:
-            return await self._compute(view, figure_request, view.bind(asked.encode()))
+            return await self._compute(view, figure_request, view.bind(asked.encode()), access.name)
 
         page = f"{first}\0{parameters.limit}\0{file_format}\0{parameters.formulas}"
         return await self._respond(request, view, f"{asked}\0{page}", file_format in _TEXT_FORMATS, body)
@@ -138,7 +139,7 @@ class FiguresEndpoints:
 
         async def body() -> Body:
             asked = FigureRequest(what="describe", source=source, now=now(), verified_at=view.head.updated_at)
-            answer = await self._pool.execute(asked)
+            answer = await self._pool.execute(asked, admission_of(request).access.name)
             described = FigureMetrics.model_validate({"status": "success", **answer.summary})
             return Body(_content_type("json"), [dump_model(described)])
 
@@ -170,8 +171,8 @@ class FiguresEndpoints:
             personal=view.personal,
         )
 
-    async def _compute(self, view: SnapshotView, request: FigureRequest, binding: bytes) -> Body:
-        answer = await self._pool.execute(request)
+    async def _compute(self, view: SnapshotView, request: FigureRequest, binding: bytes, key: str) -> Body:
+        answer = await self._pool.execute(request, key)
         rows = answer.rows
         stop = request.offset + answer.summary["count"]
         more = stop < answer.summary["total_count"]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from api.auth.authentication import Access
 from api.contract.errors import ParameterInvalid
 from api.contract.queries.fetch_query import MEDIA_TYPES, FetchQuery
 from api.contract.queries.page_token import PageToken
@@ -49,6 +50,7 @@ class RequestPlan:
 
     Attributes:
         view: The generation.
+        key: The name of the key that asks.
         parameters: The parameters of the request.
         query: Which rows match, and their order.
         row_format: How rows are written.
@@ -60,6 +62,7 @@ class RequestPlan:
     """
 
     view: SnapshotView
+    key: str
     parameters: FetchQuery
     query: Query
     row_format: RowFormat
@@ -124,7 +127,7 @@ def plan_request(
     view: SnapshotView,
     parameters: FetchQuery,
     headers: Mapping[bytes, bytes],
-    masked: bool,
+    access: Access,
     info: str | None = None,
 ) -> RequestPlan | PreparedResponse:
     """Plans a request.
@@ -133,7 +136,7 @@ def plan_request(
         view: The generation that is sent.
         parameters: The parameters of the request.
         headers: The headers of the request.
-        masked: Whether personal data is hidden from the key.
+        access: What the key may see.
         info: What became of the refresh that was requested, if one was.
 
     Returns:
@@ -144,11 +147,11 @@ def plan_request(
         BadFilter: A filter, sort or list of columns does not fit the columns.
         ColumnMasked: The request needs a column that is hidden from the key.
     """
-    hidden = view.personal if masked else frozenset()
+    hidden = view.personal if access.masked else frozenset()
     row_format = parameters.row_format(headers.get(b"accept"), hidden)
     gzip = accepts_gzip(headers.get(b"accept-encoding", b""))
     etag = view.etag(
-        parameters.identity(view.names) + f"\0{row_format.format}\0{gzip}\0{masked}\0{info or ''}".encode()
+        parameters.identity(view.names) + f"\0{row_format.format}\0{gzip}\0{access.masked}\0{info or ''}".encode()
     )
     if_none_match = headers.get(b"if-none-match")
     any_tag = if_none_match is not None and if_none_match.strip() == b"*"
@@ -160,7 +163,7 @@ def plan_request(
         refuse_masked([*conditions, *sort, *parameters.facet], hidden)
     first = parameters.offset if parameters.after is None else _first_row(parameters.after, view.binding(query))
     limit = 0 if parameters.metadata_only else parameters.limit
-    plan = RequestPlan(view, parameters, query, row_format, gzip, etag, first, limit, info)
+    plan = RequestPlan(view, access.name, parameters, query, row_format, gzip, etag, first, limit, info)
     if any_tag:  # no tag proves that the request is valid, so it is checked first
         plan.check()
         return _not_modified(view, etag)

@@ -103,7 +103,10 @@ class StreamedExecutor:
         return headers
 
     async def _scan(self, plan: RequestPlan) -> AsyncIterator[Chunk]:
-        return await self._pool.stream(plan.view.generation, plan.query, plan.row_format, plan.first, plan.limit)
+        view = plan.view
+        return await self._pool.stream(
+            view.generation, plan.query, plan.row_format, plan.first, plan.limit, key=plan.key
+        )
 
     async def _find(self, plan: RequestPlan, first: int, limit: int | None) -> tuple[RowNumbers, int]:
         view, query = plan.view, plan.query
@@ -111,7 +114,7 @@ class StreamedExecutor:
         try:
             return await compute_in_thread(find, limiter=self._threads)
         except LookupError:  # the index does not have it, or the budget is spent
-            return await self._pool.find(view.generation, query, first, limit)
+            return await self._pool.find(view.generation, query, first, limit, plan.key)
 
     async def _total(self, plan: RequestPlan) -> int:
         return plan.view.rows if plan.query is ALL_ROWS else (await self._find(plan, 0, 0))[1]
@@ -121,7 +124,7 @@ class StreamedExecutor:
             return await compute_in_thread(plan.facets, Budget(THREAD_SECONDS), limiter=self._threads)
         except LookupError:
             columns = plan.parameters.facet
-            return await self._pool.facets(plan.view.generation, plan.query, columns, MAX_FACET_VALUES)
+            return await self._pool.facets(plan.view.generation, plan.query, columns, MAX_FACET_VALUES, plan.key)
 
 
 def stream_response(

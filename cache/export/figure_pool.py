@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from cache.errors import QueryTimeout
 from cache.export.figure_request import FigureRequest
 from cache.export.processes import WorkerProcess, WorkerProcesses
+from cache.export.slots import Slots
 
 QUERY_SECONDS = 20  # for figures, once the orders are open
 OPEN_SECONDS = 300  # to read the orders of a generation
@@ -38,13 +39,14 @@ class FigurePool:
             kept: `Settings.kept_dir`.
         """
         self._processes = WorkerProcesses("figures", cache_url, kept)
-        self._slot = asyncio.Semaphore(1)
+        self._slots = Slots(1)
 
-    async def execute(self, request: FigureRequest) -> FigureAnswer:
+    async def execute(self, request: FigureRequest, key: str = "") -> FigureAnswer:
         """Computes figures, after the orders have been opened if they were not.
 
         Args:
             request: The request.
+            key: The name of the key that sends it. Keys take turns.
 
         Raises:
             BadFilter: The query does not fit the table.
@@ -56,7 +58,7 @@ class FigurePool:
             ScanBusy: The worker was not free within QUEUE_SECONDS.
             ScanFailed: The worker ended before it had answered.
         """
-        async with self._processes.take(self._slot, QUEUE_SECONDS) as worker:
+        async with self._processes.take(self._slots, key, QUEUE_SECONDS) as worker:
             await _answer(worker, request.model_copy(update={"what": "open"}), OPEN_SECONDS)
             return await _answer(worker, request, QUERY_SECONDS)
 

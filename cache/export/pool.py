@@ -1,6 +1,7 @@
 """The pool of worker processes for queries and exports that need DuckDB.
 
-One worker is for queries, at most two are for exports, since a client may read an export slowly.
+One worker is for queries, at most two are for exports. Keys take turns. A worker writes an export at its own speed into
+a spool, which the client reads, so that a slow client holds no worker.
 """
 
 from __future__ import annotations
@@ -15,14 +16,19 @@ from typing import Any
 import numpy as np
 
 from cache.errors import QueryTimeout
-from cache.export.processes import WorkerProcesses
+from cache.export.processes import WorkerProcess, WorkerProcesses
 from cache.export.row_format import RowFormat
+from cache.export.slots import Slots
+from cache.export.spool import Spool
 from cache.query.engine import Matches
 from cache.query.filters import Query
 
 QUERY_SECONDS = 10  # for an answer to `find` or `facets`
 STALL_SECONDS = 300  # for the next piece of an export: a sort on disk comes before the first one
+QUERY_QUEUE_SECONDS = 15  # until a worker is free: longer than the query of another key
+EXPORT_QUEUE_SECONDS = 60
 QUERY_WORKERS, EXPORT_WORKERS = 1, 2
+DOWNLOADS, DOWNLOADS_PER_KEY = 32, 8  # exports that their clients are reading: each may take SPOOL_BYTES of disk space
 
 
 class ScanPool:
@@ -39,10 +45,12 @@ class ScanPool:
             kept: `Settings.kept_dir`.
         """
         self._processes = WorkerProcesses("scan", cache_url, kept)
-        self._query_slots = asyncio.Semaphore(QUERY_WORKERS)
-        self._export_slots = asyncio.Semaphore(EXPORT_WORKERS)
+        self._query_slots, self._export_slots = Slots(QUERY_WORKERS), Slots(EXPORT_WORKERS)
+        self._downloads = Slots(DOWNLOADS, DOWNLOADS_PER_KEY)
 
-    async def find(self, generation: int, query: Query, offset: int = 0, limit: int | None = None) -> Matches:
+    async def find(
+        self, generation: int, query: Query, offset: int = 0, limit: int | None = None, key: str = ""
+    ) -> Matches:
         """Finds a page of the rows that match. The worker keeps the result for the next page.
 
         Args:
@@ -50,20 +58,21 @@ class ScanPool:
             query: Which rows, in which order.
             offset: Rows to leave out before the page.
             limit: Rows of the page at most; None: all.
+            key: The name of the key that asks. Keys take turns.
 
         Raises:
             BadFilter: The query does not fit the table.
             UnknownGeneration: The generation is not kept any more.
             QueryRefused: DuckDB cannot run the query.
             QueryTimeout: It took longer than QUERY_SECONDS.
-            ScanBusy: No worker was free within QUEUE_SECONDS.
+            ScanBusy: No worker was free within QUERY_QUEUE_SECONDS.
             ScanFailed: The worker ended before it had answered.
         """
-        data, summary = await self._query("find", generation, query, offset=offset, limit=limit)
+        data, summary = await self._query("find", generation, query, key, offset=offset, limit=limit)
         return Matches(np.frombuffer(data, "<i8"), summary["total"])
 
     async def facets(
-        self, generation: int, query: Query, columns: Sequence[str], limit: int
+        self, generation: int, query: Query, columns: Sequence[str], limit: int, key: str = ""
     ) -> dict[str, list[tuple[Any, int]]]:
         """Counts the values of columns among the rows that match.
 
@@ -72,6 +81,7 @@ class ScanPool:
             query: Which rows.
             columns: Names of the columns.
             limit: Values of each column at most.
+            key: The name of the key that asks.
 
         Returns:
             For each column values with their counts, as `ColumnIndex.facet` returns them.
@@ -79,7 +89,7 @@ class ScanPool:
         Raises:
             OrdersError: As in `find`.
         """
-        _, summary = await self._query("facets", generation, query, columns=columns, limit=limit)
+        _, summary = await self._query("facets", generation, query, key, columns=columns, limit=limit)
         return {name: [(value, count) for value, count in values] for name, values in summary["facets"].items()}
 
     async def stream(
@@ -90,6 +100,7 @@ class ScanPool:
         offset: int = 0,
         limit: int | None = None,
         selection: Mapping[str, Any] | None = None,
+        key: str = "",
     ) -> AsyncGenerator[bytes]:
         """Renders the rows that match.
 
@@ -100,6 +111,7 @@ class ScanPool:
             offset: Rows to leave out at the beginning.
             limit: Rows at most; None: all.
             selection: An `OrderSelection` as JSON types, instead of the query.
+            key: The name of the key that asks.
 
         Returns:
             The rendered bytes in pieces; JSON rows are joined by commas, without brackets. Close the generator
@@ -107,10 +119,12 @@ class ScanPool:
 
         Raises:
             TooManyRows: The format does not hold so many rows.
-            OrdersError: As in `find`. All are raised before the first byte, but for a worker that stalls or ends later.
+            ScanBusy: No worker was free within EXPORT_QUEUE_SECONDS, or the key has too many downloads open.
+            OrdersError: As in `find`. All are raised before the first byte, but for a worker that stalls or ends later,
+                and a client that takes its download too slowly.
         """
-        request = {"row_format": asdict(row_format), "offset": offset, "limit": limit, "selection": selection}
-        pieces = self._export(generation, query, **request)
+        more = {"row_format": asdict(row_format), "offset": offset, "limit": limit, "selection": selection}
+        pieces = self._download(_request("rows", generation, query, **more), key)
         try:
             first = await anext(pieces, b"")
         except BaseException:
@@ -122,12 +136,14 @@ class ScanPool:
         """Kills every worker."""
         await self._processes.close()
 
-    async def _query(self, what: str, generation: int, query: Query, **more: Any) -> tuple[bytes, dict[str, Any]]:
+    async def _query(
+        self, what: str, generation: int, query: Query, key: str, **more: Any
+    ) -> tuple[bytes, dict[str, Any]]:
         """Returns the data of an answer, and its summary."""
-        async with self._processes.take(self._query_slots) as worker:
+        async with self._processes.take(self._query_slots, key, QUERY_QUEUE_SECONDS) as worker:
             try:
                 async with asyncio.timeout(QUERY_SECONDS):
-                    await worker.send({"what": what, "generation": generation, "query": query._asdict(), **more})
+                    await worker.send(_request(what, generation, query, **more))
                     data = bytearray()
                     while (piece := await worker.receive()) is not None:
                         data += piece
@@ -135,18 +151,41 @@ class ScanPool:
                 raise QueryTimeout.after(QUERY_SECONDS) from error
             return bytes(data), worker.summary
 
-    async def _export(self, generation: int, query: Query, **more: Any) -> AsyncGenerator[bytes]:
-        async with self._processes.take(self._export_slots) as worker:
-            await worker.send({"what": "rows", "generation": generation, "query": query._asdict(), **more})
-            while True:
+    async def _download(self, request: Mapping[str, Any], key: str) -> AsyncGenerator[bytes]:
+        """The rows, as fast as they are read."""
+        async with self._downloads.take(key, EXPORT_QUEUE_SECONDS):
+            with Spool() as spool:
+                export = asyncio.create_task(self._export(request, key, spool))
                 try:
-                    async with asyncio.timeout(STALL_SECONDS):
-                        piece = await worker.receive()
-                except TimeoutError as error:
-                    raise QueryTimeout(f"The engine has sent nothing for {STALL_SECONDS} seconds.") from error
-                if piece is None:
-                    return
-                yield piece
+                    async for piece in spool.pieces():
+                        yield piece
+                    await export
+                finally:
+                    export.cancel()
+                    await asyncio.gather(export, return_exceptions=True)
+
+    async def _export(self, request: Mapping[str, Any], key: str, spool: Spool) -> None:
+        """Writes the rows into a spool."""
+        try:
+            async with self._processes.take(self._export_slots, key, EXPORT_QUEUE_SECONDS) as worker:
+                await worker.send(request)
+                while (piece := await _next_piece(worker)) is not None:
+                    await spool.write(piece)
+        finally:
+            spool.complete()
+
+
+def _request(what: str, generation: int, query: Query, **more: Any) -> Mapping[str, Any]:
+    """A ScanRequest, as JSON types."""
+    return {"what": what, "generation": generation, "query": query._asdict(), **more}
+
+
+async def _next_piece(worker: WorkerProcess) -> bytes | None:
+    try:
+        async with asyncio.timeout(STALL_SECONDS):
+            return await worker.receive()
+    except TimeoutError as error:
+        raise QueryTimeout(f"The engine has sent nothing for {STALL_SECONDS} seconds.") from error
 
 
 async def _chain(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cache import errors
-from cache.errors import OrdersError, ScanBusy, ScanFailed, Trouble
+from cache.errors import OrdersError, ScanFailed, Trouble
+from cache.export.slots import Slots
 
-QUEUE_SECONDS = 10  # until a worker is free
 IDLE_SECONDS = 60
 BUFFER_BYTES = 256 * 1024  # of an answer that is not read yet
 LENGTH = struct.Struct("<I")
@@ -57,22 +57,18 @@ class WorkerProcesses:
         await asyncio.gather(*self._endings)
 
     @asynccontextmanager
-    async def take(self, slots: asyncio.Semaphore, seconds: float | None = None) -> AsyncIterator[WorkerProcess]:
+    async def take(self, slots: Slots, key: str, seconds: float) -> AsyncIterator[WorkerProcess]:
         """A worker for one or more requests, one after the other; it is killed if it has not answered the last one.
 
         Args:
             slots: Bounds how many workers of its kind are taken.
-            seconds: How long to wait for a slot; None for QUEUE_SECONDS.
+            key: The name of the key that sends the request.
+            seconds: How long to wait for a slot.
 
         Raises:
             ScanBusy: No slot was free in that time.
         """
-        try:
-            async with asyncio.timeout(QUEUE_SECONDS if seconds is None else seconds):
-                await slots.acquire()
-        except TimeoutError as error:
-            raise ScanBusy() from error
-        try:
+        async with slots.take(key, seconds):
             worker = self._take_idle() or await self._start()
             try:
                 yield worker
@@ -82,8 +78,6 @@ class WorkerProcesses:
                     worker.timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._end, worker)
                 else:  # nobody waits for its answer any more
                     self._end(worker)
-        finally:
-            slots.release()
 
     def _take_idle(self) -> WorkerProcess | None:
         while self._idle:

@@ -83,7 +83,9 @@ class Downloads:
         row_format = RowFormat(format, masked=frozenset(selection["masked"]), escape_formulas=format == "csv")
         try:
             generation = int(parameters["generation"])
-            rows = await self._scan_pool.stream(generation, Query(), row_format, selection=selection)
+            rows = await self._scan_pool.stream(
+                generation, Query(), row_format, selection=selection, key=visitor.session_id
+            )
         except OrdersError as error:
             return PlainTextResponse(str(error), _STATUS.get(type(error), 503))
         name = f"orders-{datetime.now():%Y-%m-%d}.{format}"

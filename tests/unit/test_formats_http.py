@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import signal
 import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+import httpx
 import openpyxl
 import pandas as pd
 import polars as pl
-import psutil
 import pytest
 from cache_factory import order, publish
 from fsspec.implementations.http import HTTPFileSystem
 from sidecar_process import KEY, Sidecar, sidecar
+from waiting import wait_for
+
+from cache.access.api_keys import ApiKey, digest
+from cache.storage.documents import API_KEYS
+from cache.storage.records import now
 
 pytestmark = pytest.mark.slow
 
@@ -91,15 +97,27 @@ def test_curl_unpacks_the_whole_body(api: Sidecar) -> None:
     assert len(plain) > 1_000_000
 
 
-def test_a_download_that_is_broken_off_ends_its_scan(tmp_path: Path) -> None:
-    with sidecar(tmp_path) as running:
-        publish(running.cache, [{**order(i), "note": "x" * 100_000} for i in range(200)])
-        plain = {"Accept-Encoding": "identity"}
-        with running.client.stream("GET", "/fetch-data?format=csv", headers=plain) as answer:
-            pieces = answer.iter_raw()  # held: without it the connection is closed
-            next(pieces)
-            (scan,) = psutil.Process(running.process.pid).children()
-        with suppress(psutil.NoSuchProcess):
-            while scan.status() != psutil.STATUS_ZOMBIE:
-                time.sleep(0.01)
-        assert len(running.client.get("/fetch-data?format=csv").content) > 18_000_000
+def test_slow_downloads_hinder_no_other_and_leave_no_file_after_a_kill(tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    plain = {"Accept-Encoding": "identity"}
+    with sidecar(tmp_path, TMPDIR=str(temporary)) as running, ExitStack() as stack:
+        publish(running.cache, [{**order(i), "note": "x" * 100_000} for i in range(120)])
+        masked = ApiKey(name="masked", digest=digest("masked"), scopes=("read",), masked=True, created_at=now())
+        running.cache.documents.change(API_KEYS, lambda keys: keys.add(masked))
+        for _ in range(2):
+            client = stack.enter_context(
+                httpx.Client(base_url=running.url, headers={"X-API-Key": KEY, **plain}, timeout=30)
+            )
+            slow = stack.enter_context(client.stream("GET", "/fetch-data?format=csv"))
+            next(stack.enter_context(closing(slow.iter_raw(1))))
+        for query in ("format=csv", "format=xlsx", "format=parquet", "fields=id"):
+            assert running.client.get(f"/fetch-data?{query}&limit=3").status_code == 200
+        page = wait_for(lambda: (answer := ask_masked(running)).status_code == 200 and answer)
+        assert page.json()["data"][0]["note"] == "***"
+        os.kill(running.process.pid, signal.SIGKILL)
+        wait_for(lambda: not [*temporary.glob("orders-s*")])
+
+
+def ask_masked(api: Sidecar) -> httpx.Response:
+    return httpx.get(f"{api.url}/fetch-data?limit=3", headers={"X-API-Key": "masked"}, timeout=30)

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing, suppress
+from contextlib import AsyncExitStack, aclosing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from cache_factory import order, publish
 from paths import ROOT
 
 from cache.errors import BadFilter, QueryTimeout, ScanBusy, ScanFailed, SnapshotDamaged, UnknownGeneration
-from cache.export import pool, processes
+from cache.export import pool, processes, spool
 from cache.export.executor import ScanExecutor, ScanRequest
 from cache.export.pool import ScanPool
 from cache.export.row_format import RowFormat
@@ -183,7 +183,13 @@ def large(cache: Cache, here: Path) -> str:
     return f"file:{here / 'cache'}"
 
 
-def test_what_nobody_reads_is_not_written(large: str) -> None:
+@pytest.fixture
+def small_spools(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "SPOOL_BYTES", 1 << 19)
+
+
+@pytest.mark.usefixtures("small_spools")
+def test_a_spool_that_is_full_bounds_what_is_written(large: str) -> None:
     async def use(pool: ScanPool) -> None:
         async with aclosing(await pool.stream(1, Query(), RowFormat("csv"))) as pieces:
             await anext(pieces)
@@ -197,6 +203,7 @@ def test_what_nobody_reads_is_not_written(large: str) -> None:
     scanning(large, use)
 
 
+@pytest.mark.usefixtures("small_spools")
 def test_a_client_that_goes_away_ends_its_scan(large: str) -> None:
     async def use(pool: ScanPool) -> None:
         pieces = await pool.stream(1, Query(), RowFormat("csv"))
@@ -209,19 +216,57 @@ def test_a_client_that_goes_away_ends_its_scan(large: str) -> None:
     scanning(large, use)
 
 
-def test_slow_clients_leave_a_process_for_questions(large: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "QUEUE_SECONDS", 0.1)
-
+@pytest.mark.usefixtures("small_spools")
+def test_a_client_that_is_too_slow_for_a_full_spool_is_ended(large: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def use(pool: ScanPool) -> None:
-        async with (
-            aclosing(await pool.stream(1, Query(), RowFormat("csv"))),
-            aclosing(await pool.stream(1, Query(), RowFormat("csv"))),
-        ):
-            with pytest.raises(ScanBusy):
-                await pool.stream(1, Query(), RowFormat("csv"))
-            assert (await pool.find(1, IDA)).total == 40
+        with monkeypatch.context() as patch:
+            patch.setattr(spool, "ROOM_SECONDS", 0.1)
+            async with aclosing(await pool.stream(1, Query(), RowFormat("csv"))) as pieces:
+                (child,) = children()
+                while scans(child):
+                    await asyncio.sleep(0.01)
+                with pytest.raises(QueryTimeout, match="too slowly"):
+                    assert sum([len(piece) async for piece in pieces]) < 1 << 20
+        assert await rows(pool, Query(), RowFormat("csv", ("id",)), 0, 1) == b"id\r\n1000\r\n"
 
     scanning(large, use)
+
+
+def test_slow_downloads_of_one_key_leave_the_others_alone(large: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "DOWNLOADS_PER_KEY", 2)
+    monkeypatch.setattr(pool, "EXPORT_QUEUE_SECONDS", 5)
+    first_id = RowFormat("csv", ("id",))
+
+    async def use(scanning: ScanPool) -> None:
+        async with AsyncExitStack() as stack:
+            slow = []
+            for _ in range(2):
+                pieces = await scanning.stream(1, Query(), RowFormat("csv"), key="slow")
+                slow.append(await stack.enter_async_context(aclosing(pieces)))
+            assert await rows(scanning, Query(), first_id, 0, 1) == b"id\r\n1000\r\n"
+            assert (await scanning.find(1, IDA)).total == 40
+            with monkeypatch.context() as patch, pytest.raises(ScanBusy):
+                patch.setattr(pool, "EXPORT_QUEUE_SECONDS", 0.1)
+                await scanning.stream(1, Query(), first_id, key="slow")
+            for pieces in slow:
+                assert sum([len(piece) async for piece in pieces]) > 18_000_000
+            assert len(children()) <= 2
+
+    scanning(large, use)
+
+
+def test_keys_take_turns_at_the_process_for_queries(url: str) -> None:
+    ended: list[str] = []
+
+    async def use(scanning: ScanPool) -> None:
+        async def find(key: str) -> None:
+            await scanning.find(1, IDA, key=key)
+            ended.append(key)
+
+        await asyncio.gather(*(find(key) for key in ("many", "many", "many", "many", "few")))
+
+    scanning(url, use)
+    assert ended == ["many", "few", "many", "many", "many"]
 
 
 def test_an_idle_process_goes(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
