@@ -30,9 +30,14 @@ A message is made in its class, so that documents can show it as an example (api
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar, Self
 
 from pydantic import BaseModel
+
+# What a message of a server could do to a terminal or a log: escape sequences, control characters, and characters that
+# change the direction of the text.
+_CONTROLS = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class Trouble(BaseModel, frozen=True):
@@ -52,7 +57,8 @@ class OrdersError(Exception):
     """Base of all errors of this product.
 
     Args:
-        message: A sentence that says what failed, and where. None: the default of the class.
+        message: A sentence that says what failed, and where. None: the default of the class. Control characters are
+            removed.
         advice: What to do next. None: the default of the class.
 
     Attributes:
@@ -69,7 +75,7 @@ class OrdersError(Exception):
     stops_schedule: ClassVar[bool] = False
 
     def __init__(self, message: str | None = None, advice: str | None = None) -> None:
-        self.message = self.default_message if message is None else message
+        self.message = self.default_message if message is None else _CONTROLS.sub("", message)
         super().__init__(self.message)
         if advice is not None:
             self.advice = advice
