@@ -18,6 +18,7 @@ import httpx
 import psutil
 
 from cache.check_report import share_text
+from cache.child_environment import child_environment
 from cache.errors import OrdersError, RangeDamaged
 from cache.private_files import open_to_others
 from cache.settings import Settings, env_file
@@ -31,6 +32,7 @@ from scraper.errors import NotPhpMyAdmin, StatementBlocked, Unproven
 from scraper.login.challenge import realm
 from scraper.login.chrome import LOGIN_BYTES, available_memory, find_browser, find_driver
 from scraper.login.login import log_in
+from scraper.login.sandbox import missing_sandbox
 from scraper.login.trusted_hosts import trusting_client
 from scraper.settings import ScraperSettings
 from scraper.table import firewall
@@ -40,6 +42,7 @@ from scraper.table.key_ranges import Range
 from scraper.table.table import Table, literal
 
 SHOWN_TABLES = 20
+SANDBOX_ADVICE = "A hostile page that breaks out of Chrome could act as this user. Run syncs as another user than root."
 
 Result = TypeVar("Result")
 
@@ -202,11 +205,18 @@ def _chrome() -> Iterator[Finding]:
         yield _broken("driver", error)
         return
     yield Finding("driver", True, _version(driver))
+    reason = missing_sandbox()
+    if reason is None:
+        yield Finding("sandbox", True, "Chrome runs in its sandbox")
+    else:
+        yield Finding("sandbox", True, f"Chrome runs without its sandbox: {reason}.", SANDBOX_ADVICE)
 
 
 def _version(program: str) -> str:
     try:
-        answer = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=20, check=False)
+        answer = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, timeout=20, check=False, env=child_environment()
+        )
     except (OSError, subprocess.TimeoutExpired):
         return program
     return answer.stdout.strip().splitlines()[0] if answer.stdout.strip() else program

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cache import errors
+from cache.child_environment import child_environment
 from cache.errors import OrdersError, ScanFailed, Trouble
 from cache.export.slots import Slots
 
@@ -97,7 +98,7 @@ class WorkerProcesses:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=BUFFER_BYTES,
-            env={**os.environ, **_SMALL_FOOTPRINT, "PYTHONPATH": path},
+            env=child_environment(**_SMALL_FOOTPRINT, PYTHONPATH=path),
         )
         worker = WorkerProcess(child, folder)
         self._all.add(worker)

@@ -20,7 +20,9 @@ from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from urllib3.exceptions import HTTPError
 
+from cache.child_environment import child_environment
 from scraper.errors import BrowserFailed
+from scraper.login.sandbox import missing_sandbox
 from scraper.memory_limit import remove_memory_limit
 from scraper.processes import kill
 
@@ -44,7 +46,6 @@ MAX_FOLDER_NAME = 60  # characters: Chrome makes a socket in the folder, whose p
 PAGE_SECONDS = 60
 ARGUMENTS = (
     "--headless=new",
-    "--no-sandbox",
     "--disable-dev-shm-usage",
     "--disable-gpu",
     "--disable-quic",
@@ -122,7 +123,8 @@ def chrome(*extra_arguments: str) -> Iterator[Chrome]:
     service = _Driver(find_driver(), env=_environment(profile), popen_kw=_killed_with_parent())
     options = ChromeOptions()
     options.binary_location = find_browser() or ""
-    for argument in (*ARGUMENTS, *extra_arguments, f"--user-data-dir={profile}"):
+    sandbox = ("--no-sandbox",) if missing_sandbox() else ()
+    for argument in (*ARGUMENTS, *sandbox, *extra_arguments, f"--user-data-dir={profile}"):
         options.add_argument(argument)
     processes: list[psutil.Process] = []
     try:
@@ -139,12 +141,12 @@ def chrome(*extra_arguments: str) -> Iterator[Chrome]:
 
 
 def _environment(profile: Path) -> dict[str, str]:
-    """Puts Chrome's temporary files into its profile, so that they are deleted with it: killed, it leaves them.
+    """Chrome's environment, without settings. Its home and its temporary files are in the profile, deleted with it.
 
     With a path that is too long for its socket, Chrome would wait for ever.
     """
     folder = str(profile) if len(str(profile)) <= MAX_FOLDER_NAME else "/tmp"  # noqa: S108  Chrome makes its own there
-    return {**os.environ, "TMPDIR": folder}
+    return child_environment(HOME=str(profile), TMPDIR=folder)
 
 
 class _Driver(Service):

@@ -24,7 +24,18 @@ from scraper.doctor import Finding
 from scraper.login.login import log_in
 
 CHECKS = [
-    *("env_file", "settings", "data_dir", "cache", "permissions", "memory", "browser", "driver", "reachable"),
+    *(
+        "env_file",
+        "settings",
+        "data_dir",
+        "cache",
+        "permissions",
+        "memory",
+        "browser",
+        "driver",
+        "sandbox",
+        "reachable",
+    ),
     *("login", "table", "key", "privileges"),
 ]
 
