@@ -20,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from api.contract.errors import ApiError, BadRequest, BodyTooLarge, HeadTooLarge, RequestTooSlow
 from api.contract.json_response import dump_model
 from api.contract.response_models import Error
-from api.http.headers import HeaderBlock
+from api.http.headers import EVENT_STREAM, HeaderBlock
 from api.http.prepared_response import Chunk, PreparedResponse
 from cache.access.bounded_protocol import BoundedProtocol
 from cache.access.client_limits import Refusal
@@ -74,6 +74,20 @@ class FastPathProtocol(BoundedProtocol):
             self.note_request()
         else:
             super().data_received(data)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio reads the answer, uvicorn gives none
+        """Keeps the connection for a response that is due: the client may have ended its sending side only.
+
+        If it has left, a later write fails. An event stream is written to rarely, so it ends at once.
+
+        Returns:
+            Whether the connection stays open.
+        """
+        is_due = self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
+        if not is_due or (self._running and self._running.scope.get(EVENT_STREAM)):
+            return False
+        self.cycle.keep_alive = False
+        return True
 
     def try_fast_path(self, data: bytes) -> bool:
         """Answers a request if `data` is one complete request, and there is a prepared response.

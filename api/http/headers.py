@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 METHODS = "GET, HEAD, POST, OPTIONS"
 EXPOSED = "ETag, Location, Retry-After, X-Generation, X-Next, X-Total-Count, X-Verified"
 PREFLIGHT_SECONDS = 86_400
+EVENT_STREAM = "orders.event_stream"  # the key in the ASGI scope that says whether the response is an event stream
 
 
 class HeaderBlock:
@@ -72,6 +73,9 @@ class CommonHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = list(message.get("headers", ()))
+                scope[EVENT_STREAM] = any(
+                    name == b"content-type" and value.startswith(b"text/event-stream") for name, value in headers
+                )
                 if all(name != b"cache-control" for name, _ in headers):
                     headers.append((b"cache-control", b"no-store"))
                 message = {**message, "headers": headers + common.raw}

@@ -193,10 +193,9 @@ def bombard(api: Sidecar, make: Callable[[random.Random], bytes], times: int, se
 def test_malformed_requests_bring_no_500_and_no_trace(tmp_path: Path, times: int, seed: int) -> None:
     with sidecar(tmp_path, RATE_LIMIT="off", FAILED_KEYS_LIMIT="off") as api:
         publish(api.cache, 20)
-        assert api.client.get("/fetch-data").status_code == 200  # the rows are prepared for the fast path
         answered = bombard(api, request, times, seed)
         assert answered["400"] > times / 10
-        assert answered["200"]  # some are right after all; a half-closed connection ends many before their response
+        assert answered["200"] > times / 50  # some are right after all
         assert api.client.get("/fetch-data").json()["count"] == 20
         assert "Traceback" not in api.log()
         assert "Exception" not in api.log()

@@ -152,6 +152,35 @@ def test_a_connection_ends_after_a_response_if_the_client_asks_for_it(api: Sidec
     assert b"\r\nconnection: close\r\n" in received.lower()
 
 
+@pytest.mark.parametrize("query", ["limit=3", "limit=3&format=csv", "note__contains=a", "fields=id", "stream=true"])
+def test_a_client_that_ends_its_sending_side_gets_its_responses(api: Sidecar, query: str) -> None:
+    request = f"GET /fetch-data?{query} HTTP/1.1\r\n".encode() + HEAD + b"\r\n"
+    whole = alone(api, request)
+    with connected(api) as connection:
+        connection.sendall(request + request)
+        connection.shutdown(socket.SHUT_WR)
+        assert answers(connection, [request, request]) == [whole, whole]
+        assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize("request_line", [b"GET /events HTTP/1.1\r\n", b"GET /fetch-data?wait=true HTTP/1.1\r\n"])
+def test_half_a_request_gets_no_response(api: Sidecar, request_line: bytes) -> None:
+    with connected(api) as connection:
+        connection.sendall(request_line + HEAD)
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1) == b""
+
+
+def test_an_event_stream_ends_when_its_client_leaves(api: Sidecar) -> None:
+    with connected(api) as connection:
+        connection.sendall(b"GET /events HTTP/1.1\r\n" + HEAD + b"\r\n")
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+        connection.shutdown(socket.SHUT_WR)
+        connection.settimeout(5)
+        while connection.recv(1 << 16):
+            pass
+
+
 def test_white_space_around_a_key_does_not_count(api: Sidecar) -> None:
     key = KEY.encode()
     assert alone(api, PAGE + b"Host: x\r\nX-API-Key: " + key + b" \t\r\n\r\n")[0].split()[1] == b"200"
