@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from cache_factory import publish
-from sidecar_process import Sidecar, sidecar
+from sidecar_process import KEY, Sidecar, served_here, sidecar
+from starlette.requests import Request
 
 from api.contract.operations import OPERATIONS
 
@@ -96,6 +99,19 @@ def test_a_cache_with_no_intact_generation_is_503(tmp_path_factory: pytest.TempP
         status = running.client.get("/status").json()
         assert (status["cache_exists"], status["verified"]) == (True, False)
         assert "has a damaged" in status["reason"] or "lacks rows.json" in status["reason"]
+
+
+def test_a_fault_is_500_without_a_trace_and_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def fails(_: Request) -> None:
+        raise RuntimeError("hunter2")
+
+    with served_here(tmp_path, 3, api__app__sign=fails) as (url, _):
+        answer = httpx.post(f"{url}/sign", headers={"X-API-Key": KEY}, json={"path": "/fetch-data"})
+        assert error(answer, 500)["code"] == "internal_error"
+        assert not re.search("Traceback|RuntimeError|hunter2", answer.text)
+        assert httpx.get(f"{url}/health").status_code == 200
+    assert caplog.text.count("Exception in ASGI application") == 1
+    assert caplog.text.count("RuntimeError: hunter2") == 1
 
 
 @pytest.mark.parametrize(
