@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import tempfile
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable
 
 from api.http.prepared_response import Chunk
+from cache.temporary_folders import make_folder
 
 MAX_FILES = 4
 
@@ -31,7 +32,7 @@ class RangeFiles:
     """The last MAX_FILES files, named by ETag, so that all ranges of a response come from one file."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="orders-", ignore_cleanup_errors=True)
+        self._folder = make_folder("ranges")
         self._writing = asyncio.Lock()
         self._files: list[Path] = []
 
@@ -42,7 +43,7 @@ class RangeFiles:
             etag: The tag of the response.
             open_body: Starts its body; called if there is no file yet.
         """
-        path = Path(self._folder.name) / hashlib.sha256(etag).hexdigest()
+        path = self._folder / hashlib.sha256(etag).hexdigest()
         async with self._writing:
             if path not in self._files:
                 await self._write(path, await open_body())
@@ -59,4 +60,4 @@ class RangeFiles:
 
     def close(self) -> None:
         """Deletes the files."""
-        self._folder.cleanup()
+        shutil.rmtree(self._folder, ignore_errors=True)

@@ -13,7 +13,6 @@ import os
 import shutil
 import struct
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -23,6 +22,7 @@ from cache import errors
 from cache.child_environment import child_environment
 from cache.errors import OrdersError, ScanFailed, Trouble
 from cache.export.slots import Slots
+from cache.temporary_folders import make_folder
 
 IDLE_SECONDS = 60
 BUFFER_BYTES = 256 * 1024  # of an answer that is not read yet
@@ -91,7 +91,7 @@ class WorkerProcesses:
         return None
 
     async def _start(self) -> WorkerProcess:
-        folder = Path(tempfile.mkdtemp(prefix="orders-scan-"))
+        folder = make_folder("export")
         path = os.pathsep.join(filter(None, (str(_CHECKOUT), os.environ.get("PYTHONPATH"))))
         child = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "cache.export.worker", *self._arguments, str(folder)),

@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from selenium.webdriver.chrome.service import Service
 from urllib3.exceptions import HTTPError
 
 from cache.child_environment import child_environment
+from cache.temporary_folders import make_folder
 from scraper.errors import BrowserFailed
 from scraper.login.sandbox import missing_sandbox
 from scraper.memory_limit import remove_memory_limit
@@ -41,7 +41,6 @@ BROWSERS = (
     ),
 )
 LOGIN_BYTES = 450 << 20  # memory that a login needs, as measured
-PROFILE_PREFIX = "phpmyadmin-orders-"  # a process id and random characters follow
 MAX_FOLDER_NAME = 60  # characters: Chrome makes a socket in the folder, whose path may have 107
 PAGE_SECONDS = 60
 ARGUMENTS = (
@@ -118,8 +117,7 @@ def chrome(*extra_arguments: str) -> Iterator[Chrome]:
     Raises:
         BrowserFailed: It does not start, hangs or crashes.
     """
-    _remove_old_profiles()
-    profile = Path(tempfile.mkdtemp(prefix=f"{PROFILE_PREFIX}{os.getpid()}-"))
+    profile = make_folder("chrome")
     service = _Driver(find_driver(), env=_environment(profile), popen_kw=_killed_with_parent())
     options = ChromeOptions()
     options.binary_location = find_browser() or ""
@@ -133,6 +131,7 @@ def chrome(*extra_arguments: str) -> Iterator[Chrome]:
             processes = _processes(service)
             driver.set_page_load_timeout(PAGE_SECONDS)
             driver.set_script_timeout(PAGE_SECONDS)
+            driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "deny"})
             yield driver
     finally:
         service.stop()
@@ -156,14 +155,6 @@ class _Driver(Service):
         if self.process is not None:
             kill(_processes(self))
             self.process.communicate()  # waits, and closes the pipe
-
-
-def _remove_old_profiles() -> None:
-    """Removes the profiles of syncs that were killed."""
-    for profile in Path(tempfile.gettempdir()).glob(f"{PROFILE_PREFIX}*"):
-        owner = profile.name.removeprefix(PROFILE_PREFIX).partition("-")[0]
-        if owner.isdigit() and not psutil.pid_exists(int(owner)):
-            shutil.rmtree(profile, ignore_errors=True)
 
 
 def _processes(service: Service) -> list[psutil.Process]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
+from pathlib import Path
 
 import psutil
 import pytest
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome
+from web_server import Handler, serving
 
 from scraper.login import sandbox
 
@@ -39,6 +45,31 @@ def test_chrome_and_its_driver_hold_no_secret_and_have_a_home_of_their_own(drive
     homes = {environment["HOME"] for environment in environments if "HOME" in environment}
     assert len(homes) == 1
     assert "phpmyadmin-orders-" in homes.pop()
+
+
+def test_what_a_page_sends_as_a_download_is_not_stored(driver: Chrome) -> None:
+    class Download(Handler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/octet-stream")
+            self.send_header("Content-Disposition", "attachment; filename=gift.bin")
+            self.end_headers()
+            with suppress(OSError):
+                for _ in range(64):
+                    self.wfile.write(bytes(1 << 20))
+
+    home = Path(family(driver)[0].environ()["HOME"])
+    places = [home, Path.home() / "Downloads", Path(tempfile.gettempdir())]
+    with serving(Download) as url:
+        for _ in range(2):
+            with suppress(WebDriverException):
+                driver.get(url)
+        driver.get("about:blank")
+        time.sleep(0.5)  # a file would be there by now
+        stored = [path for place in places for path in place.rglob("*") if re.search(r"gift|crdownload", path.name)]
+    assert stored == []
+    large = [path for path in home.rglob("*") if path.is_file() and path.stat().st_size > 16 << 20]
+    assert large == []
 
 
 def test_chrome_has_no_sandbox_only_where_it_has_to(driver: Chrome) -> None:

@@ -116,7 +116,7 @@ def test_slow_downloads_hinder_no_other_and_leave_no_file_after_a_kill(tmp_path:
         page = wait_for(lambda: (answer := ask_masked(running)).status_code == 200 and answer)
         assert page.json()["data"][0]["note"] == "***"
         os.kill(running.process.pid, signal.SIGKILL)
-        wait_for(lambda: not [*temporary.glob("orders-s*")])
+        wait_for(lambda: not [*temporary.glob("orders-spool-*"), *temporary.glob("*-export-*")])
 
 
 def ask_masked(api: Sidecar) -> httpx.Response:
