@@ -101,10 +101,9 @@ def foot(selection: Selection) -> None:
     notes += _currency_notes(selection)
     for why, count in orders.left_out.items():
         notes.append(f"{count:,} {why} {'order is' if count == 1 else 'orders are'} excluded.")
-    if doubt := readings.doubt(orders.reading):
-        notes.append(doubt)
-    notes += [sentence for name, sentence in orders.missing.items() if name not in _RARE]
-    st.caption(formatting.plain(" ".join(notes)))
+    sentences = [doubt] if (doubt := readings.doubt(orders.reading)) else []
+    sentences += [sentence for name, sentence in orders.missing.items() if name not in _RARE]
+    st.caption(" ".join([*map(formatting.literal, notes), *map(formatting.plain, sentences)]))
 
 
 def _currency_notes(selection: Selection) -> list[str]:

@@ -84,12 +84,17 @@ def links(shown: AppTest) -> list[tuple[str, dict[str, str]]]:
 
 
 def _unescaped(text: str) -> str:
-    return re.sub(r":[a-z-]+\[(?::material/\w+: )?(.*)\]$", r"\1", text).replace("\\", "")
+    return re.sub(r":[a-z-]+\[(?::material/\w+: )?(.*)\]$", r"\1", shown_text(text))
 
 
 def captions(shown: AppTest) -> str:
-    """The small texts of a page, without the backslashes of Markdown."""
-    return " ".join(caption.value for caption in shown.caption).replace("\\", "")
+    """The small texts of a page, as a reader sees them."""
+    return " ".join(shown_text(caption.value) for caption in shown.caption)
+
+
+def shown_text(markdown: str) -> str:
+    """What a reader sees of a value in Markdown."""
+    return re.sub(r":color\[(.*?)\]", r"\1", re.sub(r"\\(.)", r"\1", markdown))
 
 
 def _components(shown: AppTest) -> list[dict[str, Any]]:

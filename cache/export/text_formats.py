@@ -22,7 +22,9 @@ from cache.storage.row_encoding import JsonTexts, json_rows, json_texts
 
 SAFE_INTEGER = 2**53  # JavaScript holds integers up to here exactly
 _SEPARATORS = {"json": ",", "ndjson": "\n"}
-_FORMULA = r"^[=+\-@\t\r\n]"  # what OWASP lists under "CSV injection"
+# What OWASP lists under "CSV injection". For a spreadsheet, a tab, a line break or a semicolon may end a cell.
+_FORMULA = r"^(?:[\s\"]*[=+\-@＝＋－＠]|[\t\r\n])"
+_FORMULA_INSIDE = r"([\t\r\n;][\s\"]*)([=+\-@＝＋－＠])"
 
 
 def output_columns(row_format: RowFormat, columns: Sequence[Column]) -> tuple[Column, ...]:
@@ -100,7 +102,9 @@ def _csv(column: Column, values: pa.Array, escape_formulas: bool) -> pa.Array:
 
 
 def _escaped_formulas(texts: pa.Array) -> pa.Array:
+    """The texts with an apostrophe before whatever a spreadsheet would run as a formula, in this cell or a next one."""
     formula = pc.match_substring_regex(texts, _FORMULA)
+    texts = pc.replace_substring_regex(texts, _FORMULA_INSIDE, r"\1'\2")
     return pc.if_else(formula, pc.binary_join_element_wise("'", texts, ""), texts)
 
 

@@ -70,7 +70,7 @@ class Visitor:
             elif not st.user.is_logged_in or listed_role(st.user.to_dict(), self._settings):
                 st.button("Sign in", type="primary", on_click=st.login, key="sign_in")
             else:
-                account = formatting.plain(str(st.user.get("email") or "This account"))
+                account = formatting.literal(str(st.user.get("email") or "This account"))
                 st.markdown(f"{account} is signed in, but has no access to this dashboard.", width="content")
                 st.markdown("Ask the administrator to add the address.", width="content")
                 self._draw_sign_out()
@@ -83,7 +83,9 @@ class Visitor:
             if identity and identity.account:
                 others = self._identities.sessions.count(identity.account) - 1
                 by_email = f"{identity.account} · {identity.role}"
-                st.caption(formatting.plain(by_email if self._identities.by_oidc else f"Signed in as {identity.role}"))
+                st.caption(
+                    formatting.literal(by_email if self._identities.by_oidc else f"Signed in as {identity.role}")
+                )
                 self._draw_sign_out(others)
             else:
                 st.caption("No sign-in is configured. Only this computer can open the dashboard.")

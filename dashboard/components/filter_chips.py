@@ -120,10 +120,10 @@ def _choice(
     st.radio(
         label,
         list(options),
-        format_func=lambda code: options[code],
+        format_func=lambda code: formatting.literal(options[code]),
         key=name,
         on_change=lambda: change(st.session_state[name]),
-        help=help,
+        help=help and formatting.literal(help),
     )
 
 
@@ -153,7 +153,7 @@ def _currency(address: ViewAddress, selection: Selection, main_currency: str) ->
         address.change(currency="" if code == _CONVERTED else code, convert=code == _CONVERTED)
 
     label = options[chosen] if chosen == _CONVERTED else chosen or "No currency"
-    with st.popover(label, icon=":material/payments:", key="currency_chip"):
+    with st.popover(formatting.literal(label), icon=":material/payments:", key="currency_chip"):
         _choice("currency", "Currency", options, chosen, change, help)
 
 
@@ -163,7 +163,7 @@ def _values(
     texts = [write_code(orders, name, code) for code in chosen]
     label = f"{dimension.label}: {', '.join(texts)}" if len(texts) < 3 else f"{dimension.label}: {len(texts)} selected"
     with st.popover(
-        formatting.plain(label) if chosen else dimension.label,
+        formatting.literal(label) if chosen else dimension.label,
         type="primary" if chosen else "secondary",
         key=f"{name}_chip",
     ):

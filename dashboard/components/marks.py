@@ -67,7 +67,7 @@ def draw_marks(session: Session, selection: Selection, *metrics: str) -> None:
         return
     with st.container(gap=None):
         for link in links.values():
-            label = f":orange[:material/warning: {formatting.plain(link.text)}]"
+            label = f":orange[:material/warning: {formatting.literal(link.text)}]"
             session.navigator.link(link.path, label, icon="", **link.parameters)
 
 

@@ -42,7 +42,7 @@ def open_question(
         chosen: The value of the answer that is chosen in Settings.
         on_pick: Called with the value of the answer that the visitor picks; None where the table takes no picks.
     """
-    st.warning(formatting.plain(QUESTIONS[question]), icon=":material/help:")
+    st.warning(formatting.literal(QUESTIONS[question]), icon=":material/help:")
     listed = options(orders, question)
     try:
         outcomes = [outcome(session, orders, option) for option in listed]
@@ -77,7 +77,7 @@ def summary(session: Session, orders: Orders) -> str:
         listed = options(orders, question)
         outcomes = [outcome(session, orders, option) for option in listed]
         texts = "; ".join(f"{option.text}: {_short(each)}" for option, each in zip(listed, outcomes, strict=True))
-        parts.append(formatting.plain(f"{QUESTIONS[question]} {_rows(orders, outcomes[0])}{texts}."))
+        parts.append(formatting.literal(f"{QUESTIONS[question]} {_rows(orders, outcomes[0])}{texts}."))
     return " ".join(parts)
 
 

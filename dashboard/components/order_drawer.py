@@ -31,7 +31,7 @@ def order_in_address(orders: Orders, masked: Collection[str]) -> None:
     if row is None:
         return
     row = order_cells.by_role(orders, row)
-    title = f"Order {formatting.plain(order_cells.number(row))}"
+    title = f"Order {formatting.literal(order_cells.number(row))}"
     close = partial(set_parameter, ORDER, "")
     st.dialog(title, width="medium", position="right", on_dismiss=close)(_order)(orders, row)
 
@@ -48,7 +48,7 @@ def _badges(row: Row) -> None:
         for role, label_of in (("financial_status", formatting.status), ("fulfillment_status", formatting.fulfilment)):
             if role in row:
                 label = label_of(order_cells.text(row, role))
-                st.badge(formatting.plain(label.text), color=label.tone)
+                st.markdown(f":{label.tone}-badge[{formatting.literal(label.text)}]", width="content")
         if row.get("cancelled_at"):
             st.badge("Cancelled", color="red")
 

@@ -63,7 +63,7 @@ def _failed_check(check: CheckId) -> None:
         about = CHECKS[check]
         currency = st.query_params.get(CHECK_CURRENCY)
         which = f"These orders, in {currency} or in no known currency," if currency else "These orders"
-        text = formatting.plain(f"{which} {about.trouble}. {about.rule}")
+        text = f"{formatting.literal(which)} {formatting.plain(f'{about.trouble}. {about.rule}')}"
         st.markdown(f"**Check failed: {about.title}.** {text}", width="stretch")
         st.button("All orders", icon=":material/close:", type="tertiary", key="clear_check", on_click=clear)
 
@@ -82,13 +82,13 @@ def _page(orders: Orders, page: Page, number: int, search: str, columns: dict[st
 def _count(page: Page, number: int, search: str, dated: bool) -> str:
     """Which orders of how many there are, and their totals by currency. `dated` says whether the table has dates."""
     if not page.count:
-        return f"No order matches “{formatting.plain(search)}”." if search else "No orders in this period."
+        return f"No order matches “{formatting.literal(search)}”." if search else "No orders in this period."
     first = (number - 1) * PAGE_ROWS + 1
     if not page.rows:
         return f"{page.count:,} orders"
     place = f"{first:,}–{first + len(page.rows) - 1:,} of {page.count:,} orders{', newest first' if dated else ''}"
     totals = [formatting.money(total, code) for code, total in page.totals.items() if total is not None]
-    return formatting.plain(f"{place}. Totals: {' · '.join(totals)}") if totals else place
+    return formatting.literal(f"{place}. Totals: {' · '.join(totals)}") if totals else place
 
 
 # -- columns

@@ -81,9 +81,9 @@ def _equation(figure: FigureEvents, metric: Metric, currency: str) -> str:
     """The figure, and how it is computed from the two sums of a quotient."""
     total = write(metric, figure.total, currency, whole=False)
     if figure.divisor is None:
-        return formatting.plain(total)
+        return formatting.literal(total)
     amount, divisor = event_text.amount(metric, figure.amount, currency), event_text.divisor(figure.composition)
-    return formatting.plain(f"{total} = {amount} ÷ {figure.divisor:,} {divisor.lower()}")
+    return formatting.literal(f"{total} = {amount} ÷ {figure.divisor:,} {divisor.lower()}")
 
 
 def _side(figure: FigureEvents) -> Side:

@@ -78,7 +78,7 @@ class _Query:
         """Such as "Orders by payment status and channel, 1 Jul – 14 Jul 2026"."""
         by = " and ".join(DIMENSIONS[name].noun for name in self.by)
         days = f", {date_range(self.selection.span)}" if self.selection.span else ""
-        return formatting.plain(f"{self.metric.label}{f' by {by}' if by else ''}{days}")
+        return f"{self.metric.label}{f' by {by}' if by else ''}{days}"
 
 
 def explore(session: Session) -> None:
@@ -168,7 +168,7 @@ def _over_time(session: Session, query: _Query, step: Unit, span: Span) -> None:
     }
     axis = charts.TimeAxis.of(step, span, query.selection.calendar)
     with st.container(border=True):
-        st.header(query.title, anchor=False)
+        st.header(formatting.literal(query.title), anchor=False)
         draw_marks(session, query.selection, metric.id)
         if len(largest) > MAX_LINES:
             st.caption(f"The {MAX_LINES} largest of {len(largest)}. *Whole period* lists all of them.")
@@ -210,7 +210,7 @@ def _whole(session: Session, query: _Query) -> None:
 
 def _bars(session: Session, query: _Query, groups: Sequence[Group]) -> None:
     with st.container(border=True):
-        st.header(query.title, anchor=False)
+        st.header(formatting.literal(query.title), anchor=False)
         draw_marks(session, query.selection, query.metric.id)
         if len(groups) > MAX_BARS:
             st.caption(f"The {MAX_BARS} largest of {len(groups)}. The table lists more of them.")

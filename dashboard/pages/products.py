@@ -124,10 +124,10 @@ def _head() -> str:
 def _count(page: ProductPage, number: int, search: str, currency: str) -> str:
     """Which products of how many there are, and what their shares are of."""
     if not page.count:
-        return f"No product matches “{formatting.plain(search)}”." if search else "No products in this period."
+        return f"No product matches “{formatting.literal(search)}”." if search else "No products in this period."
     first = (number - 1) * ROWS + 1
     shown = f"{first:,}–{first + len(page.products) - 1:,} of " if page.products else ""
-    whole = formatting.plain(formatting.money(page.sales, currency, page.sales >= LARGE))
+    whole = formatting.literal(formatting.money(page.sales, currency, page.sales >= LARGE))
     return f"{shown}{page.count:,} products. Shares are of the sales of all products, {whole}."
 
 

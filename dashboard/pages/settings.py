@@ -261,7 +261,7 @@ def _preview(session: Session, orders: Orders, draft: Setup) -> None:
         cards("Preview", shown, key="set_up_cards")
         if extent := now.extent():
             first, last = formatting.moment(extent.start), formatting.moment(extent.end)
-            st.caption(formatting.plain(f"Orders from {first} to {last}, {now.timezone}."))
+            st.caption(formatting.literal(f"Orders from {first} to {last}, {now.timezone}."))
         for sentence in now.missing.values():
             st.caption(formatting.plain(sentence))
 

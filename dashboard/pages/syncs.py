@@ -216,7 +216,7 @@ def _columns(session: Session, manifest: Manifest) -> None:
     with st.container(border=True):
         st.header("Columns", anchor=False)
         if changes := _changes_since_parent(session, manifest):
-            st.markdown(formatting.plain(f"Changed since the previous copy: {changes}."))
+            st.markdown(formatting.literal(f"Changed since the previous copy: {changes}."))
         headers = [Column("Column"), Column("Type", wide=True), Column("Meaning"), Column("Notes", wide=True)]
         table("Columns", headers, lines, key="source_columns")
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal, NamedTuple
 
 from cache.currencies import decimals_of
+
+_PUNCTUATION = re.compile(
+    r"(?P<apart>"
+    r":(?=//|[\w+-]+:)"  # https://…, :smile:
+    r"|(?<=[\w.+-])@(?=[\w-])|(?<=www)\."  # a@b.c, www.…
+    r"|(?<=[<>~=-])[-=>]"  # ->, --, >=
+    r")|[!-/:-@\[-`{-~]",
+    re.IGNORECASE,
+)
 
 Tone = Literal["green", "orange", "red", "blue", "violet", "gray"]
 
@@ -62,8 +72,10 @@ def channel(code: str | None) -> str:
 
 
 def _label(labels: Mapping[str, Label], code: str | None) -> Label:
+    """The label of a code; of an unknown one its words, and of anything that is no code the value as it is."""
     code = code or ""
-    return labels.get(code.lower(), Label(code.replace("_", " ").capitalize()))
+    words = code.replace("_", " ").capitalize() if re.fullmatch(r"[A-Za-z_]+", code) else code
+    return labels.get(code.lower(), Label(words))
 
 
 # -- money
@@ -174,13 +186,23 @@ def size(bytes: int) -> str:
     return f"{number:.1f} {units[0]}"
 
 
+def literal(text: str) -> str:
+    """Markdown that shows a value as it is, whatever is in it: an address, a shortcode, a formula, an entity.
+
+    For Markdown itself, a backslash before punctuation is enough. Streamlit then looks for addresses, shortcodes and
+    arrows in the text that comes out. It finds none that begins in one element and ends in another, so one character
+    of each stands in a `:color[]` of its own, which has no colour. White space is shown as one space.
+    """
+    return _escaped(" ".join(text.split()))
+
+
 def plain(text: str) -> str:
-    """Text that Markdown shows as it is. What is between backquotes stays code."""
+    """Markdown that shows a sentence of ours as it is, and what is between backquotes as code."""
     parts = " ".join(text.split()).split("`")
     if len(parts) % 2 == 0:  # a backquote without its pair
-        return _escaped(" ".join(text.split()))
+        return literal(text)
     return "`".join(part if i % 2 else _escaped(part) for i, part in enumerate(parts))
 
 
 def _escaped(text: str) -> str:
-    return "".join(f"\\{c}" if c in "\\`*_{}[]()<>#+-.!|$~:^=\"'" else c for c in text)
+    return _PUNCTUATION.sub(lambda found: f":color[\\{found[0]}]" if found["apart"] else f"\\{found[0]}", text)

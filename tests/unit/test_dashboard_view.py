@@ -226,3 +226,9 @@ def test_an_age_is_told_in_the_unit_that_matters(seconds: float, text: str) -> N
 def test_markdown_shows_any_text_as_it_is_but_code_stays_code() -> None:
     assert formatting.plain("**$1** run `a_b` :red[x]") == r"\*\*\$1\*\* run `a_b` \:red\[x\]"
     assert formatting.plain("one ` alone") == r"one \` alone"
+
+
+def test_in_a_value_nothing_is_code_and_no_address_stays_in_one_piece() -> None:
+    assert formatting.literal("a `b` &lt; 10:30\n1. $x$") == r"a \`b\` \&lt\; 10\:30 1\. \$x\$"
+    apart = {"https://x": r"https:color[\:]\/\/x", "a@b": r"a:color[\@]b", "--": r"\-:color[\-]"}
+    assert {text: formatting.literal(text) for text in apart} == apart
