@@ -20,7 +20,7 @@ from cache.storage.store import Cache
 from scraper.client.exporter import Exporter
 from scraper.client.session import Session
 from scraper.client.session_pool import SessionPool
-from scraper.errors import HeldBack, ScrapeError, StatementBlocked, StillMoving, TableChanged
+from scraper.errors import HeldBack, ScrapeError, StatementBlocked, StatementRefused, StillMoving, TableChanged
 from scraper.settings import ScraperSettings
 from scraper.sync.assembler_thread import AssemblerThread
 from scraper.sync.draft import CachedRows, DraftLoad, cached_in_snapshot
@@ -119,9 +119,14 @@ class _Sync:
         )
         with AssemblerThread(assembler) as thread:
             only = self._recent_segments(before, as_of) if cached.segments else None
-            segments, unverified_reason = self._segments(
-                pool, table, thread, cached.segments, only, workspace, source.timezone
-            )
+            try:
+                segments, unverified_reason = self._segments(
+                    pool, table, thread, cached.segments, only, workspace, source.timezone
+                )
+            except StatementRefused:  # a column was renamed, or the table is gone
+                pool.cancel()
+                self._refuse_changed_columns(pool.first, table)
+                raise
             self._refuse_changed_columns(pool.first, table)
             if before and before.manifest.source.table == table.name and not self._accept:
                 self._hold_back(before.rows, sum(segment.rows for segment in segments))

@@ -167,17 +167,19 @@ def test_a_disk_that_is_full_is_said_so_and_readers_keep_what_they_had(copies: C
 
 
 @pytest.mark.parametrize(
-    ("change", "codes"),
+    "change",
     [
-        ("CHANGE a c TEXT", {"statement_refused"}),
-        ("CHANGE a b TEXT, CHANGE b a TEXT", {"table_changed"}),  # every statement still works
-        ("MODIFY b VARCHAR(40)", {"table_changed"}),
-        ("ADD c INT", {"table_changed"}),
-        ("DROP PRIMARY KEY", {"table_changed"}),
+        "CHANGE a c TEXT",
+        "CHANGE id number INT",
+        "DROP a",
+        "CHANGE a b TEXT, CHANGE b a TEXT",  # every statement still works
+        "MODIFY b VARCHAR(40)",
+        "ADD c INT",
+        "DROP PRIMARY KEY",
     ],
 )
 def test_a_shape_that_changes_between_two_pages_is_not_published(
-    copies: Copies, small_pages: None, proxy: FaultProxy, change: str, codes: set[str]
+    copies: Copies, small_pages: None, proxy: FaultProxy, change: str
 ) -> None:
     table = copies.table("id INT PRIMARY KEY, a TEXT, b TEXT", [(i, f"a{i}", f"b{i}") for i in range(45)])
 
@@ -189,7 +191,7 @@ def test_a_shape_that_changes_between_two_pages_is_not_published(
     with nothing_wrong(copies, table) as runs:
         runs.append(copies.sync(table, copies.through(proxy.url)))
     assert runs[0].error is not None
-    assert runs[0].error.code in codes
+    assert runs[0].error.code == "table_changed"
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["dropped", "dropped and made anew"])
@@ -214,6 +216,6 @@ def test_a_table_that_is_dropped_between_two_pages(
         assert copies.differences(table) == []
     else:
         assert run.error is not None
-        assert run.error.code == "statement_refused"
+        assert run.error.code == "no_table"
         assert copies.cache.snapshots.head() == head
         assert [row["note"] for row in json_rows(copies.cache.snapshots.open())] == [note for _, note in ROWS]
