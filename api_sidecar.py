@@ -36,7 +36,7 @@ def main() -> None:
         listen(settings.api_host, settings.api_port, "API") as socket,
     ):
         scheduler = None
-        if settings.scheduler == "auto":
+        if settings.scheduler == "auto" and not cache.read_only:
             from scraper.scheduler import Scheduler
 
             scheduler = Scheduler(cache, settings, host="api")

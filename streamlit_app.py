@@ -70,7 +70,7 @@ def create_app(backend: Backend) -> st.App:
         """The scheduler belongs to the server, not to a session: it runs without any visitor."""
         warm_up()
         scheduler = None
-        if settings.scheduler != "off":
+        if settings.scheduler != "off" and not backend.cache.read_only:
             from scraper.scheduler import Scheduler
 
             scheduler = Scheduler(backend.cache, settings, "dashboard")

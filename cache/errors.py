@@ -12,6 +12,8 @@ OrdersError                 base of all errors
 |  |- CacheFormat           a newer version of the product wrote the cache
 |  |- PublishConflict       the parent generation is no longer the newest
 |  |- CacheUnwritable       the cache cannot be written
+|  |  |- DiskFull           its disk is full
+|  |  `- CacheReadOnly      this process has no write access
 |  |- SyncRunning           another process holds the sync lock
 |  |- NoWorker              no scheduler is alive to run a refresh
 |  |- UnknownTask           there is no refresh with that id
@@ -201,16 +203,35 @@ class PublishConflict(CacheError):
 
 
 class CacheUnwritable(CacheError):
-    """The cache cannot be written: the disk is full or read-only."""
+    """The cache cannot be written, for another reason than those below."""
 
     code = "cache_unwritable"
-    advice = "Free disk space, or give this user write access to the cache folder (CACHE_URL) and to DATA_DIR."
+    advice = (
+        "Check CACHE_URL and DATA_DIR, their disk, and the limits of this user. The last good snapshot is still served."
+    )
     transient = True
 
     @classmethod
     def because(cls, reason: str) -> Self:
         """The error for a reason that the operating system gives."""
         return cls(f"The cache folder cannot be written: {reason}.")
+
+
+class DiskFull(CacheUnwritable):
+    """The disk of the cache is full, or the quota of this user."""
+
+    code = "disk_full"
+    default_message = "The disk is full, so the cache cannot be written."
+    advice = "Free disk space. The last good snapshot is still served, and the next sync continues."
+
+
+class CacheReadOnly(CacheUnwritable):
+    """This process has no write access to the cache."""
+
+    code = "cache_read_only"
+    default_message = "The cache is read-only: it is served, and nothing can be written."
+    advice = "Give this user write access to the cache folder (CACHE_URL) and to DATA_DIR, or run syncs elsewhere."
+    transient = False
 
 
 class SyncRunning(CacheError):

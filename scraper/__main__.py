@@ -183,6 +183,7 @@ def _worker() -> int:
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stopped.set())
     with closing(open_cache(settings.cache_url, settings.kept_dir)) as cache:
+        cache.runs.require_writable()
         scheduler = Scheduler(cache, settings, "worker")
         scheduler.start()
         stopped.wait()

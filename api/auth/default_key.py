@@ -62,10 +62,11 @@ def is_weak(key: str) -> bool:
 def _kept_key(file: Path) -> str:
     """Reads the key file, or makes it. The lock is for two processes that start at the same time."""
     try:
+        if key := _read_key(file):  # also where nothing can be written
+            return key
         file.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(file.with_name(file.name + ".lock")):
-            key = file.read_text(encoding="ascii").strip() if file.exists() else ""
-            if key:
+            if key := _read_key(file):
                 return key
             file.unlink(missing_ok=True)  # an empty file: the process that made it was killed
             key = secrets.token_urlsafe(32)
@@ -78,3 +79,7 @@ def _kept_key(file: Path) -> str:
         ) from error
     print(f"A new API key was made. It is stored in {file}. It is shown only once:\n  {key}", flush=True)
     return key
+
+
+def _read_key(file: Path) -> str:
+    return file.read_text(encoding="ascii").strip() if file.exists() else ""

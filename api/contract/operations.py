@@ -43,6 +43,7 @@ _TASK = Parameter(
 COMMON_CODES = ("bad_request", "client_gone", "too_slow", "body_too_large", "head_too_large", "internal_error")
 KEY_CODES = ("unauthorized", "rate_limited")
 SIGNATURE_CODES = ("signature_invalid", "signature_expired")
+_UNWRITABLE_CODES = ("disk_full", "cache_read_only", "cache_unwritable")
 _FETCH_CODES = (
     *("parameter_invalid", "bad_filter", "query_refused", "too_many_rows", "forbidden", "column_masked"),
     *(
@@ -51,7 +52,7 @@ _FETCH_CODES = (
         "no_worker",
         "range_damaged",
         "cache_format",
-        "cache_unwritable",
+        *_UNWRITABLE_CODES,
         "query_timeout",
     ),
     *("scan_failed", "scan_busy", "shutting_down", "timeout"),
@@ -251,7 +252,7 @@ OPERATIONS = (
         json_of("RefreshResult"),
         202,
         access="refresh",
-        codes=("parameter_invalid", "forbidden", "no_worker", "cache_unwritable"),
+        codes=("parameter_invalid", "forbidden", "no_worker", *_UNWRITABLE_CODES),
         headers=("Location",),
         links={"getTask": {"id": "$response.body#/task_id"}},
     ),
@@ -261,7 +262,7 @@ OPERATIONS = (
         "/tasks/{id}",
         "Returns the state of a refresh.",
         json_of("Task"),
-        codes=("parameter_invalid", "unknown_task", "cache_unwritable"),
+        codes=("parameter_invalid", "unknown_task", *_UNWRITABLE_CODES),
         parameters=(_TASK,),
     ),
     Operation(
@@ -298,7 +299,7 @@ OPERATIONS = (
         "Says whether fresh rows can be served.",
         json_of("Ready"),
         access="none",
-        codes=("parameter_invalid", "no_snapshot", "cache_format", "too_old", "no_worker"),
+        codes=("parameter_invalid", "no_snapshot", "cache_format", "too_old", "no_worker", *_UNWRITABLE_CODES),
     ),
     Operation(
         "getOpenapi",

@@ -109,7 +109,7 @@ class Status(Body):
     last_sync: Sync | None
     next_sync: Iso | None = key(AT, "When the next sync is due; null if none is planned.")
     worker: Worker
-    cache_error: ErrorDetail | None = key(None, "Why this version cannot write the cache.")
+    cache_error: ErrorDetail | None = key(None, "Why the cache cannot be written.")
     misfits: _CountByColumn = key({}, "By column: values that do not fit the kind of the column.")
     zero_dates: _CountByColumn = key(
         {}, "By column: dates that do not exist or have no year from 1 to 9999 in UTC; they are null in rows."

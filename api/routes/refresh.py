@@ -16,7 +16,7 @@ from api.auth.authentication import admission_of
 from api.contract.json_response import JsonResponse
 from api.contract.queries.parameters import read_parameters
 from api.contract.response_models import ChangeCounts, ErrorDetail, Progress, RefreshResult, Task
-from cache.errors import NoSnapshot, NoWorker, Trouble
+from cache.errors import CacheUnwritable, NoSnapshot, NoWorker, Trouble
 from cache.settings import Settings
 from cache.storage import records
 from cache.storage.store import Cache
@@ -50,7 +50,7 @@ def request_automatically(cache: Cache, settings: Settings) -> AutomaticRefresh:
         return AutomaticRefresh(f"No refresh was started: the data was verified within the last {seconds} seconds.")
     try:
         task = cache.runs.request("api, automatic", automatic=True)
-    except NoWorker as error:
+    except (NoWorker, CacheUnwritable) as error:
         return AutomaticRefresh(f"No refresh was started. {error}", error=error.trouble())
     if task.error:
         reason = f"the last sync failed. {task.error.message} {task.error.advice}"

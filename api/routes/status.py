@@ -18,7 +18,7 @@ from api.contract.response_models import ErrorDetail, Progress
 from api.contract.status_models import FiguresStatus, Health, Ready, ServiceRestarts, Status, Sync, Worker
 from api.routes.snapshot_view import SnapshotView, SnapshotViews
 from cache.check_report import CheckReport
-from cache.errors import CacheError, CacheFormat, NoSnapshot, NoWorker
+from cache.errors import CacheError, CacheFormat, CacheUnwritable, NoSnapshot, NoWorker
 from cache.settings import Settings
 from cache.storage import records
 from cache.storage.documents import RESTARTS, Restarts
@@ -61,7 +61,7 @@ class StatusEndpoints:
         read_parameters(request.scope["query_string"], request.url.path)
         status = await run_in_threadpool(self._cache.status)
         view = await self._newest_view()
-        if view is None and status.cache_error:
+        if view is None and status.cache_error and status.cache_error.code == CacheFormat.code:
             return refusal(CacheFormat(status.cache_error.message, status.cache_error.advice))
         if view is None:
             return refusal(NoSnapshot())
@@ -69,8 +69,15 @@ class StatusEndpoints:
         if updated_at is None or now() - updated_at > self._max_age:
             return refusal(SnapshotTooOld(iso(updated_at) if updated_at else None))
         if not status.workers:
-            return refusal(NoWorker())
+            return refusal(await run_in_threadpool(self._why_no_worker))
         return JsonResponse(Ready(status="ready", generation=view.generation, timestamp_iso=now()))
+
+    def _why_no_worker(self) -> CacheError:
+        try:
+            self._cache.runs.require_writable()
+        except CacheUnwritable as error:
+            return error
+        return NoWorker()
 
     async def _newest_view(self) -> SnapshotView | None:
         try:

@@ -63,7 +63,7 @@ class DigestChecks:
             try:
                 found = self._snapshots.verify(segment)
             except CacheError as error:
-                log.error("Segment %s is damaged, which cannot be recorded. %s", segment.id, error)
+                log.error("Segment %s is damaged. This process refuses it, and cannot record it. %s", segment.id, error)
                 continue
             except OSError as error:
                 log.error("Segment %s cannot be read. %s", segment.id, error.strerror)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self, TypeVar
 
 import numpy as np
@@ -186,14 +187,18 @@ class Snapshot:
         head: The freshness of the generation.
     """
 
-    def __init__(self, manifest: Manifest, head: Head, segments: Path) -> None:
+    def __init__(
+        self, manifest: Manifest, head: Head, segments: Path, unrecorded: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         """Reads nothing yet.
 
         Args:
             manifest: The list of its segments.
             head: The freshness of the generation.
             segments: The folder that contains the segments.
+            unrecorded: Faults that were found and could not be recorded in the folder, by segment id.
         """
+        self._unrecorded = unrecorded
         self.manifest = manifest
         self.head = head
         self._folder = segments
@@ -241,7 +246,7 @@ class Snapshot:
 
         A file that turns out to be cut later is added.
         """
-        found = ((segment.id, fault(self._folder, segment)) for segment in self.manifest.segments)
+        found = ((segment.id, self._fault(segment)) for segment in self.manifest.segments)
         return {id: problem for id, problem in found if problem is not None}
 
     def find_faults(self) -> None:
@@ -250,7 +255,10 @@ class Snapshot:
 
     def holds(self, segment: Segment) -> bool:
         """Returns whether a segment is intact, as far as is known (see `fault`)."""
-        return fault(self._folder, segment) is None
+        return self._fault(segment) is None
+
+    def _fault(self, segment: Segment) -> str | None:
+        return self._unrecorded.get(segment.id) or fault(self._folder, segment)
 
     @property
     def generation(self) -> int:

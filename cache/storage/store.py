@@ -10,7 +10,7 @@ Any thread or process may call any method. `cache.storage.backends` opens a cach
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cache.check_report import CheckReport
-from cache.errors import CacheFormat, SyncRunning, Trouble
+from cache.errors import CacheFormat, CacheUnwritable, SyncRunning, Trouble
 from cache.storage.change_log import ChangeList
 from cache.storage.documents import Content, Document
 from cache.storage.records import Publication, Run, Status, Task, Worker
@@ -172,6 +172,16 @@ class Runs(Protocol):
 
         Raises:
             NoWorker: No scheduler is alive.
+            CacheUnwritable: The request cannot be recorded.
+        """
+
+    def require_writable(self) -> None:
+        """Checks that requests and syncs can be recorded.
+
+        Raises:
+            DiskFull: The disk is full.
+            CacheReadOnly: This process has no write access.
+            CacheUnwritable: The cache cannot be written for another reason.
         """
 
     def task(self, id: str) -> Task:
@@ -277,22 +287,26 @@ class Cache:
     leadership: Leadership
     documents: Documents
     close: Callable[[], None]  # frees files and threads
+    read_only: bool = False  # this process has no write access: nothing can be recorded or published
 
     def status(self) -> Status:
         """Returns the present state of the cache, for the dashboard and the API."""
+        workers = self.leadership.workers()
         return Status(
             head=self.snapshots.head(),
             running=self.runs.running(),
             last=next((run for run in self.runs.recent(2) if run.outcome != "running"), None),
             queued=self.runs.queued(),
-            workers=self.leadership.workers(),
-            cache_error=self._error(),
+            workers=workers,
+            cache_error=self._error(workers),
         )
 
-    def _error(self) -> Trouble | None:
+    def _error(self, workers: Collection[Worker]) -> Trouble | None:
         try:
             self.snapshots.require_format()
-        except CacheFormat as error:
+            if not workers:  # a full disk stops their heartbeats
+                self.runs.require_writable()
+        except (CacheFormat, CacheUnwritable) as error:
             return error.trouble()
         return None
 

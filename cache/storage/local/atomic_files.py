@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cache.errors import CacheUnwritable
+from cache.errors import CacheReadOnly, CacheUnwritable, DiskFull
 
 
 def sync_file(path: Path) -> None:
@@ -33,6 +34,11 @@ def make_folder(path: Path) -> None:
     path.mkdir(mode=0o700, exist_ok=True)
 
 
+def is_read_only(folder: Path) -> bool:
+    """Whether a folder exists, and this process may not write to it."""
+    return folder.exists() and not os.access(folder, os.W_OK)
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Replaces a file: temporary file, fsync, rename, fsync of the folder. Only the owner may read the file.
 
@@ -54,10 +60,16 @@ def disk_errors() -> Iterator[None]:
     """Converts errors of the disk to CacheUnwritable.
 
     Raises:
-        CacheUnwritable: The folder cannot be written, or the disk is full.
+        DiskFull: The disk is full.
+        CacheReadOnly: This process has no write access.
+        CacheUnwritable: Another error.
     """
     try:
         yield
     except OSError as error:
         place = f" ({error.filename})" if error.filename else ""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(f"The disk is full{place}.") from error
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise CacheReadOnly(f"The cache is read-only{place}.") from error
         raise CacheUnwritable.because(f"{error.strerror or error}{place}") from error

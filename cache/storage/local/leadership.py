@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 from typing_extensions import override
 
 from cache.errors import SyncRunning
+from cache.storage.local.atomic_files import disk_errors
 from cache.storage.local.damage import intact
 from cache.storage.local.journal import Journal
 from cache.storage.records import SILENT_AFTER, Worker, now
@@ -65,10 +66,11 @@ class LocalLeadership(Leadership):
     @contextmanager
     def sync_lock(self) -> Iterator[None]:
         lock = FileLock(self._lock, thread_local=False)
-        try:
-            lock.acquire(timeout=1)  # `Cache.recover` holds it for a moment
-        except Timeout as error:
-            raise SyncRunning("Another sync is running.") from error
+        with disk_errors():
+            try:
+                lock.acquire(timeout=1)  # `Cache.recover` holds it for a moment
+            except Timeout as error:
+                raise SyncRunning("Another sync is running.") from error
         try:
             yield
         finally:

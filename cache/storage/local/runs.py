@@ -54,6 +54,7 @@ class LocalRuns(Runs):
     @override
     def request(self, by: str, accept: bool = False, automatic: bool = False) -> Task:
         if not self._leadership.workers():
+            self.require_writable()  # a full disk stops the heartbeats of schedulers
             raise NoWorker()
         task = Task(
             id=new_id(), requested_at=now(), requested_by=by, automatic=automatic, state="queued", accept=accept
@@ -64,6 +65,10 @@ class LocalRuns(Runs):
             _save_task(db, task)
             db.execute("DELETE FROM tasks WHERE n <= (SELECT MAX(n) FROM tasks) - ?", (KEPT_TASKS,))
         return task
+
+    @override
+    def require_writable(self) -> None:
+        self._journal.require_writable()
 
     @override
     def task(self, id: str) -> Task:

@@ -20,6 +20,7 @@ from typing_extensions import override
 from cache.check_report import CheckReport
 from cache.errors import (
     CacheFormat,
+    CacheUnwritable,
     ChangesGone,
     NoSnapshot,
     PublishConflict,
@@ -61,10 +62,12 @@ class LocalSnapshots(Snapshots):
         self._work = root / "work"
         self._current = root / "current.json"
         self._current_name = str(self._current)
-        with disk_errors():
-            for folder in (self._generations, self._segments, self._changes, self._work):
-                make_folder(folder)
         self._journal = journal
+        self._unrecorded: dict[str, str] = {}  # faults of segments that could not be recorded, by segment id
+        if not journal.read_only:
+            with disk_errors():
+                for folder in (self._generations, self._segments, self._changes, self._work):
+                    make_folder(folder)
         self._publishing = FileLock(root / "publish.lock", thread_local=False)
 
     @override
@@ -102,7 +105,8 @@ class LocalSnapshots(Snapshots):
             status = os.stat(self._current_name)  # noqa: PTH116  twice as fast as Path.stat, and each request calls it
         except FileNotFoundError:
             return None
-        return status.st_mtime_ns, status.st_ino, status.st_size  # each change renames a new file into place
+        # each change renames a new file into place
+        return status.st_mtime_ns, status.st_ino, status.st_size, len(self._unrecorded)
 
     @override
     def open(self, generation: int | None = None) -> Snapshot:
@@ -137,7 +141,7 @@ class LocalSnapshots(Snapshots):
         try:
             return snapshot.check()
         except RangeDamaged as error:
-            return Snapshot(snapshot.manifest, as_published(snapshot.manifest, error.message), self._segments)
+            return self._snapshot(snapshot.manifest, as_published(snapshot.manifest, error.message))
 
     @override
     def inspect(self, generation: int) -> Snapshot:
@@ -152,7 +156,10 @@ class LocalSnapshots(Snapshots):
         head = self.head()
         if head is None or head.generation != generation:
             head = as_published(manifest, reason)
-        return Snapshot(manifest, head, self._segments)
+        return self._snapshot(manifest, head)
+
+    def _snapshot(self, manifest: Manifest, head: Head) -> Snapshot:
+        return Snapshot(manifest, head, self._segments, self._unrecorded)
 
     @override
     def changes(self, since: int, until: int, fingerprint: str | None = None) -> list[ChangeList]:
@@ -249,17 +256,23 @@ class LocalSnapshots(Snapshots):
             found = fault(self._segments, segment, digests=True)
         except FileNotFoundError:  # the generation was removed meanwhile
             return None
-        if found:
+        if found is None:
+            self._unrecorded.pop(segment.id, None)  # it was repaired
+            return None
+        try:
             with disk_errors(), self._publishing:
                 write_whole(self._segments / segment.id / DAMAGED, found.encode())
                 with suppress(FileNotFoundError):
                     write_whole(self._current, self._current.read_bytes())  # readers open the newest generation again
             self._journal.bump()
+        except CacheUnwritable:
+            self._unrecorded[segment.id] = found  # this process does not read it all the same
+            raise
         return found
 
     @override
     def unpublished(self, manifest: Manifest, head: Head) -> Snapshot:
-        return Snapshot(manifest, head, self._segments)
+        return self._snapshot(manifest, head)
 
     @override
     def save_draft(self, draft: Draft) -> None:
