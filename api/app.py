@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
+from anyio import CapacityLimiter
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -51,6 +52,7 @@ from cache.analytics.exchange_rates import RatesFile
 from cache.errors import OrdersError
 from cache.export.figure_pool import FigurePool
 from cache.export.pool import ScanPool
+from cache.query.budget import QUERY_THREADS
 from cache.settings import Settings
 from cache.storage.store import Cache
 
@@ -86,7 +88,8 @@ def create_app(
     """
     views = SnapshotViews(cache, settings.personal_columns)
     pool = ScanPool(settings.cache_url, settings.kept_dir)
-    executor = StreamedExecutor(pool)
+    threads = CapacityLimiter(QUERY_THREADS)
+    executor = StreamedExecutor(pool, threads)
     fetch = FetchEndpoint(cache, settings, views, RefreshStream(cache, settings, watcher), executor)
     figure_pool = FigurePool(settings.cache_url, settings.kept_dir)
     figures = FiguresEndpoints(cache, settings, RatesFile.of(settings), views, figure_pool)
@@ -97,7 +100,7 @@ def create_app(
     access_log = AccessLog() if settings.access_log == "on" else None
     handlers: Mapping[str, Handler] = {
         "getRows": fetch.get,
-        "getChanges": ChangesEndpoint(cache, settings, views).get,
+        "getChanges": ChangesEndpoint(cache, settings, views, threads).get,
         "getFigures": figures.figures,
         "getFigureEvents": figures.events,
         "getFigureMetrics": figures.metrics,

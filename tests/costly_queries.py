@@ -16,13 +16,12 @@ from hypothesis import strategies as st
 from sidecar_process import KEY
 
 from cache.access.client_limits import MAX_HEAD
+from cache.analytics.dimensions import FILTERS
 
 MAX_QUERY = MAX_HEAD - 2_000  # the rest is for headers
 NAMES = ("id", "name", "email", "created_at", "financial_status", "total_price", "customer_name", "note", "test")
 OPERATORS = ("eq", "ne", "gt", "lte", "in", "contains", "startswith", "isnull")
 VALUES = ("1500", "true", "2025-12-29", "598.94", "a", "iiikkk", "#1", '"",', "%41")
-
-Pairs = tuple[tuple[str, str], ...]
 
 _columns = st.lists(st.sampled_from(NAMES), min_size=1, max_size=25)
 _lists = st.tuples(st.sampled_from(("sort", "fields", "facet", "_")), _columns.map(",".join))
@@ -35,9 +34,26 @@ _pages = st.tuples(st.sampled_from(("limit", "offset")), st.sampled_from(("0", "
 _pairs = st.tuples(
     st.lists(st.one_of(_lists, _filters, _facets, _pages), min_size=1, max_size=8), st.sampled_from((1, 1, 1, 3, 4_000))
 )
-queries = _pairs.map(lambda drawn: urlencode(drawn[0] * drawn[1])[:MAX_QUERY])
+_rows = _pairs.map(lambda drawn: "/fetch-data?" + urlencode(drawn[0] * drawn[1])[:MAX_QUERY])
+_formats = st.sampled_from(("", "&format=csv", "&format=xlsx", "&format=parquet", "&integers=string"))
+_dimensions = st.tuples(
+    st.builds("{}__{}".format, st.sampled_from(sorted(FILTERS)), st.sampled_from(("eq", "in", "contains"))),
+    st.builds(lambda value, times: ",".join([value] * times), st.sampled_from(VALUES), st.sampled_from((1, 5_000))),
+)
+_choices = st.tuples(
+    st.sampled_from(("metric", "by", "step", "period", "compare", "currency", "limit", "format")),
+    st.sampled_from(
+        ("orders", "net_sales,units", "status", "country,status", "hour", "day", "365d", "year", "all", "csv")
+    ),
+)
+_figures = st.tuples(
+    st.sampled_from(("/figures?", "/figures/events?metric=net_sales&")),
+    st.lists(st.one_of(_dimensions, _choices), max_size=6).map(urlencode),
+).map(lambda drawn: (drawn[0] + drawn[1])[:MAX_QUERY])
+_changes = st.integers(1, 10_000).map("/changes?since=1&limit={}".format)
+addresses = st.one_of(_rows, _rows, st.builds(str.__add__, _rows, _formats), _figures, _changes)
 
-COSTLIEST = (
+_QUERIES = (
     "&".join(["facet=id"] * 2_900),
     "sort=" + "id," * 10_000,
     "sort=" + ",".join(NAMES),
@@ -54,12 +70,27 @@ COSTLIEST = (
     "signature=default.x&" + "&".join(["a=%41"] * 5_000),
     "id__gt=1&limit=5000",
     "note__contains=a&sort=name",
+    "refresh=true&sort=" + ",".join(NAMES),
+    "stream=true&sort=name,note",
+    "format=csv&sort=-name&note__ne=a",
+    "fields=id,name&integers=string",
+)
+COSTLIEST = (
+    *(f"/fetch-data?{query}" for query in _QUERIES),
+    "/figures?step=hour&limit=10000",
+    "/figures?country__in=" + "%22a%22," * 3_700 + "a",
+    "/figures?" + "&".join(["country__in=a,b,c"] * 199),
+    "/figures?metric=" + "orders," * 3_500,
+    "/figures/events?metric=net_sales&limit=10000",
+    "/changes?since=1&limit=10000",
+    "/changes?since=" + "1" * 30_000,
+    "/openapi.json",
 )
 
 
-def ask(client: httpx.Client, query: str) -> int:
+def ask(client: httpx.Client, address: str) -> int:
     """The status of the response."""
-    return client.get(f"/fetch-data?{query}").status_code
+    return client.get(address).status_code
 
 
 class Health:

@@ -35,6 +35,7 @@ from api.contract.queries.fetch_query import MEDIA_TYPES, PATH
 from api.contract.queries.parameters import Parameter, read_parameters
 from api.contract.response_models import TASK_ID, Error, Schema, ref
 from api.contract.schemas import schemas
+from api.http.compute_threads import compute_in_thread
 from api.http.negotiation import accepts_gzip, etag_matches
 from api.routes.snapshot_view import SnapshotViews
 from cache.errors import CacheError, NoSnapshot
@@ -94,7 +95,7 @@ class OpenApiEndpoint:
                 pass  # nothing is cached, so there are no columns
         request_headers = dict(request.scope["headers"])
         gzip = accepts_gzip(request_headers.get(b"accept-encoding", b""))
-        body, etag = _encoded(columns, hidden, gzip)
+        body, etag = await compute_in_thread(_encoded, columns, hidden, gzip)
         headers = {
             "Cache-Control": "private, no-cache",
             "ETag": etag.decode(),

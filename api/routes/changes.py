@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import orjson
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter
 from starlette.requests import Request
 
 from api.auth.authentication import admission_of
@@ -19,11 +19,13 @@ from api.contract.json_response import dump_model
 from api.contract.queries.changes_query import PARAMETERS, Since
 from api.contract.queries.parameters import read_parameters
 from api.contract.response_models import ChangesHead
+from api.http.compute_threads import compute_in_thread
 from api.http.negotiation import accepts_gzip, compress, etag_matches
 from api.http.prepared_response import Chunk, PreparedResponse
 from api.routes.snapshot_view import SnapshotView, SnapshotViews
 from cache.access.masking import personal_columns
 from cache.errors import ChangesGone, ColumnMasked, NoKey, SnapshotDamaged
+from cache.query.budget import JOINED_BYTES
 from cache.settings import Settings
 from cache.storage.change_log import ChangeList, Page, fingerprint, page, row_numbers
 from cache.storage.store import Cache
@@ -38,12 +40,14 @@ class ChangesEndpoint:
         cache: The cache.
         settings: Say which columns hold personal data.
         views: The open generations.
+        threads: Bounds how many threads put pages together at once.
     """
 
-    def __init__(self, cache: Cache, settings: Settings, views: SnapshotViews) -> None:
+    def __init__(self, cache: Cache, settings: Settings, views: SnapshotViews, threads: CapacityLimiter) -> None:
         self._cache = cache
         self._personal = settings.personal_columns
         self._views = views
+        self._threads = threads
 
     async def get(self, request: Request) -> PreparedResponse:
         """A page of changes.
@@ -64,7 +68,8 @@ class ChangesEndpoint:
                 "Use a key that may see personal data, or load the rows with GET /fetch-data.",
             )
         headers = dict(request.scope["headers"])
-        return await run_in_threadpool(self._respond, view, parameters["since"], parameters["limit"], headers)
+        limit = min(parameters["limit"], JOINED_BYTES // view.mean_row_bytes + 1)
+        return await compute_in_thread(self._respond, view, parameters["since"], limit, headers, limiter=self._threads)
 
     def _respond(self, view: SnapshotView, since: Since, limit: int, headers: dict[bytes, bytes]) -> PreparedResponse:
         lists = self._lists(view, since)

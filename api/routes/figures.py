@@ -23,6 +23,7 @@ from api.contract.queries.fetch_query import MEDIA_TYPES, RESTART_PAGING
 from api.contract.queries.figures_query import FiguresQuery, parse_events_query, parse_figures_query
 from api.contract.queries.page_token import PageToken
 from api.contract.queries.parameters import read_parameters
+from api.http.compute_threads import compute_in_thread
 from api.http.negotiation import accepts_gzip, compress, etag_matches
 from api.http.prepared_response import Chunk, PreparedResponse
 from api.routes.snapshot_view import BODY_END, SnapshotView, SnapshotViews
@@ -83,7 +84,8 @@ class FiguresEndpoints:
         Raises:
             OrdersError: The request is refused.
         """
-        return await self._rows(request, "figures", parse_figures_query(admission_of(request).query))
+        parameters = await compute_in_thread(parse_figures_query, admission_of(request).query)
+        return await self._rows(request, "figures", parameters)
 
     async def events(self, request: Request) -> PreparedResponse:
         """The events that sum to a figure.
@@ -91,7 +93,8 @@ class FiguresEndpoints:
         Raises:
             OrdersError: The request is refused.
         """
-        return await self._rows(request, "events", parse_events_query(admission_of(request).query))
+        parameters = await compute_in_thread(parse_events_query, admission_of(request).query)
+        return await self._rows(request, "events", parameters)
 
     async def _rows(
         self, request: Request, what: Literal["figures", "events"], parameters: FiguresQuery
@@ -242,7 +245,10 @@ def _size(body: Body) -> int:
 
 async def _complete(body: Callable[[], Awaitable[Body]], gzip: bool) -> Body:
     """The body, compressed if the client takes that and it is worth it."""
-    headers, chunks = await body()
+    return await compute_in_thread(_completed, *await body(), gzip)
+
+
+def _completed(headers: _Headers, chunks: list[Chunk], gzip: bool) -> Body:
     if gzip:
         chunks, compressed = compress(chunks)
         headers += [(b"content-encoding", b"gzip")] if compressed else []

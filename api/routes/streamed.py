@@ -24,7 +24,6 @@ from cache.export.pool import ScanPool
 from cache.query.budget import THREAD_SECONDS, Budget
 
 GATHERED_ROWS = 1_000  # rows of a query that are put together at once, at most
-QUERY_THREADS = 2  # that answer from the index: each takes turns with the event loop
 _FILE_FORMATS = ("xlsx", "parquet")  # their readers ask for the size or for byte ranges
 
 RowNumbers = npt.NDArray[np.int64]
@@ -35,12 +34,13 @@ class StreamedExecutor:
 
     Args:
         pool: Runs the queries that the index of a view cannot answer.
+        threads: Bounds how many threads answer from the index at once.
     """
 
-    def __init__(self, pool: ScanPool) -> None:
+    def __init__(self, pool: ScanPool, threads: CapacityLimiter) -> None:
         self._pool = pool
         self._files = RangeFiles()
-        self._threads = CapacityLimiter(QUERY_THREADS)
+        self._threads = threads
 
     def close(self) -> None:
         """Deletes the files."""

@@ -2,7 +2,8 @@
 
 The cost of each step is estimated before it is taken, in nanoseconds, so that no step runs over. A second limit is the
 clock. A request that is answered in the event loop has a small budget. Where that is spent, the request continues in a
-thread with a larger one, and where that is spent too, in a worker process, which ends it after QUERY_SECONDS.
+thread with a larger one, and where that is spent too, in a worker process, which ends it after QUERY_SECONDS. Figures
+and exports are for worker processes from the start; pages of changes are put together in a thread.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import time
 
 LOOP_SECONDS = 0.002  # in the event loop, where other requests wait
 THREAD_SECONDS = 0.5  # in a thread, which takes turns with the event loop
+QUERY_THREADS = 2  # that work for requests at once: each takes turns with the event loop
+JOINED_BYTES = 16 << 20  # of rows that a thread puts together at once, about
 MAX_GROUPS = 50_000  # distinct values that facets count, summed over facets and blocks
 
 # Nanoseconds: estimates, rather too high than too low.

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from cache_factory import COLUMNS, as_json, confirm, order, publish
-from sidecar_process import Sidecar, sidecar
+from sidecar_process import KEY, Sidecar, served_here, sidecar
 
 from cache.access.api_keys import ApiKey, digest
 from cache.storage.documents import API_KEYS
@@ -312,3 +312,16 @@ def test_large_answers_are_compressed_and_equal(api: Sidecar) -> None:
     assert int(small.headers["content-length"]) < len(plain.content) / 3
     assert small.json() == plain.json()
     assert [row["id"] for row in plain.json()["inserted"]] == list(range(1003, 1900))
+
+
+def test_a_page_of_large_rows_has_fewer_rows(tmp_path: Path) -> None:
+    with served_here(tmp_path, 3, api__routes__changes__JOINED_BYTES=100_000) as (url, cache):
+        publish(cache, [{**order(i), "note": "x" * 10_000} for i in range(60)])
+        since, ids, more = "1", [], True
+        while more:
+            answer = httpx.get(f"{url}/changes?since={since}&limit=10000", headers={"X-API-Key": KEY})
+            assert len(answer.content) < 200_000
+            body = answer.json()
+            since, more = body["next"], body["more"]
+            ids += [row["id"] for row in body["inserted"] + body["updated"]]
+        assert sorted(ids) == [1000 + i for i in range(60)]
