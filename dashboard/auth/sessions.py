@@ -16,7 +16,7 @@ from cache.storage.records import known, now
 from cache.storage.store import Documents
 
 SESSION_SECONDS = 7 * 24 * 3600
-MAX_SESSIONS = 500  # the oldest ones end where there are more
+MAX_SESSIONS = 100  # of an account; its oldest ones end where there are more
 
 
 class VisitorSession(BaseModel, frozen=True):
@@ -40,7 +40,7 @@ class VisitorSession(BaseModel, frozen=True):
 
 
 class VisitorSessions(BaseModel, frozen=True):
-    """The list of all sessions, oldest first."""
+    """The list of all sessions, those of an account in the order in which they started."""
 
     sessions: tuple[VisitorSession, ...] = ()
 
@@ -65,8 +65,14 @@ class Sessions:
         Raises:
             CacheError: The list cannot be written.
         """
-        session = VisitorSession(id=id, account=account, started_at=now())
-        self._keep(lambda each: each.id != id, session)
+        started = VisitorSession(id=id, account=account, started_at=now())
+
+        def change(listed: VisitorSessions) -> VisitorSessions:
+            active = [each for each in listed.sessions if each.active and each.id != id]
+            own = [each for each in (*active, started) if each.account == account][-MAX_SESSIONS:]
+            return VisitorSessions(sessions=(*(each for each in active if each.account != account), *own))
+
+        self._documents.change(SESSIONS, change)
 
     def is_active(self, id: str) -> bool:
         """Whether a session is listed and has not expired."""
@@ -95,9 +101,8 @@ class Sessions:
     def _active(self) -> list[VisitorSession]:
         return [each for each in self._documents.read(SESSIONS).sessions if each.active]
 
-    def _keep(self, kept: Callable[[VisitorSession], bool], *added: VisitorSession) -> None:
+    def _keep(self, kept: Callable[[VisitorSession], bool]) -> None:
         def change(listed: VisitorSessions) -> VisitorSessions:
-            sessions = [each for each in listed.sessions if each.active and kept(each)]
-            return VisitorSessions(sessions=(*sessions, *added)[-MAX_SESSIONS:])
+            return VisitorSessions(sessions=tuple(each for each in listed.sessions if each.active and kept(each)))
 
         self._documents.change(SESSIONS, change)

@@ -108,6 +108,7 @@ def test_the_list_stays_short_and_gives_nobody_access(
     monkeypatch.setattr(sessions_module, "MAX_SESSIONS", 3)
     identities = Identities(Settings.load(dashboard_password="one"), cache.documents, "00")
     assert identities.passwords
+    identities.sessions.start("of somebody else", "viewer")
     cookies = [{COOKIE: identities.passwords.cookie("operator")} for _ in range(4)]
     assert identities.identify(cookies[0]) is None  # a valid cookie, but no session
     for each in cookies:
@@ -117,3 +118,4 @@ def test_the_list_stays_short_and_gives_nobody_access(
     visitors = [identities.identify(each) for each in cookies]
     assert [visitor is None for visitor in visitors] == [True, False, False, False]
     assert len({visitor.session_id for visitor in visitors if visitor}) == 3
+    assert identities.sessions.is_active("of somebody else")  # nobody can push out others
