@@ -32,14 +32,11 @@ A message is made in its class, so that documents can show it as an example (api
 
 from __future__ import annotations
 
-import re
 from typing import ClassVar, Self
 
 from pydantic import BaseModel
 
-# What a message of a server could do to a terminal or a log: escape sequences, control characters, and characters that
-# change the direction of the text.
-_CONTROLS = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+from cache.control_characters import without_controls
 
 
 class Trouble(BaseModel, frozen=True):
@@ -77,7 +74,7 @@ class OrdersError(Exception):
     stops_schedule: ClassVar[bool] = False
 
     def __init__(self, message: str | None = None, advice: str | None = None) -> None:
-        self.message = self.default_message if message is None else _CONTROLS.sub("", message)
+        self.message = self.default_message if message is None else without_controls(message)
         super().__init__(self.message)
         if advice is not None:
             self.advice = advice

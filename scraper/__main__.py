@@ -22,7 +22,9 @@ from functools import partial
 from pathlib import Path
 
 import psutil
+from typing_extensions import override
 
+from cache.control_characters import without_controls
 from cache.errors import OrdersError, SettingsInvalid, SyncRunning
 from cache.private_files import keep_files_private
 from cache.settings import Settings
@@ -66,7 +68,9 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("doctor", help="check everything that a sync needs")
     keep_files_private()
     parsed = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         if parsed.command == "sync":
@@ -82,6 +86,14 @@ def main(arguments: list[str] | None = None) -> int:
     except OrdersError as error:
         print(error, file=sys.stderr)
         return USAGE if isinstance(error, SettingsInvalid) else FAILED
+
+
+class _Formatter(logging.Formatter):
+    """Writes lines without escape sequences, which a server could have sent."""
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        return without_controls(super().format(record))
 
 
 def _sync(attached: bool, trigger: str, accept: bool = False) -> int:

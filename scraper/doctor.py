@@ -19,6 +19,7 @@ import psutil
 
 from cache.check_report import share_text
 from cache.child_environment import child_environment
+from cache.control_characters import without_controls
 from cache.errors import OrdersError, RangeDamaged
 from cache.private_files import open_to_others
 from cache.settings import Settings, env_file
@@ -65,7 +66,8 @@ class Finding:
 
     def __str__(self) -> str:
         mark = "ok  " if self.fine else "FAIL"
-        return f"{mark} {self.id:<12} {self.what}" + (f"\n     {'':<12} -> {self.advice}" if self.advice else "")
+        advice = f"\n     {'':<12} -> {self.advice}" if self.advice else ""
+        return without_controls(f"{mark} {self.id:<12} {self.what}{advice}")
 
 
 def examine() -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from typing_extensions import override
 from scraper.client.bounds import PAGE, PAGE_ATTRIBUTES, PAGE_DEPTH, PAGE_TAGS
 from scraper.client.gunzip import GunzipSink
 from scraper.errors import AnswerTooLarge, NotPhpMyAdmin
+from scraper.login.masking import public_url
 
 _LONG_TAG = re.compile(r"<[^<>]{65536,}>?")  # with an image inside, or with more attributes than memory
 
@@ -98,7 +99,5 @@ def join_url(address: str, target: str) -> str:
         _ = urlsplit(joined).port  # checks the port and an IPv6 address
         httpx.URL(joined)
     except (ValueError, httpx.InvalidURL) as error:
-        raise NotPhpMyAdmin(
-            f"The page at {address.partition('?')[0]} leads to an address that is not valid."
-        ) from error
+        raise NotPhpMyAdmin(f"The page at {public_url(address)} leads to an address that is not valid.") from error
     return joined

@@ -22,6 +22,7 @@ from scraper.errors import CertificateRefused, NotPhpMyAdmin, Unreachable
 from scraper.login import redirects
 from scraper.login.bounded_pages import parse_page
 from scraper.login.challenge import trusted_realm
+from scraper.login.masking import public_url
 from scraper.login.page_driver import PageDriver
 from scraper.login.settings import LoginSettings
 from scraper.login.trusted_hosts import check_target, is_trusted, other_host, trusting_client
@@ -115,7 +116,7 @@ class ChromePageDriver(PageDriver):
         form = cast(WebElement | None, self._script("return arguments[0].form", inputs[0]))
         if form is None:
             raise NotPhpMyAdmin(
-                f"The page at {self.address.partition('?')[0]} has no form with the field {next(iter(fields))}."
+                f"The page at {public_url(self.address)} has no form with the field {next(iter(fields))}."
             )
         check_target(self._settings, self.address, self._script(_TARGET, form))
         for field, value in zip(inputs, fields.values(), strict=True):

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import html
 import logging
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+from bs4 import Tag
+
 from cache.storage.failure_pages import name
 from cache.storage.records import now
+from scraper.errors import AnswerTooLarge
+from scraper.login.bounded_pages import parse_page
+from scraper.login.masking import REMOVED, SECRET_NAME, mask_sessions
 
 log = logging.getLogger(__name__)
 
 KEPT_PAGES = 10
-# Hidden inputs and script values that carry a session: token, set_session, cookies.
-_TOKENS = re.compile(r"""((?:token|session|cookie|auth)[\w-]*["']?\s*(?:value=|[:=])\s*["']?)([\w%+/=.-]{8,})""", re.I)
+_BUTTONS = {"submit", "button", "checkbox", "radio"}  # their values are words that the page shows
 
 
 def keep(folder: Path, code: str, screenshot: bytes | None, page: str, secrets: Iterable[str]) -> None:
@@ -44,10 +47,34 @@ def keep(folder: Path, code: str, screenshot: bytes | None, page: str, secrets: 
 
 
 def redact(page: str, secrets: Iterable[str]) -> str:
-    """Replaces secrets, and values that look like session tokens, in a page."""
-    page = re.sub(r'(name="(?:token|set_session)"\s+value=")[^"]*', r"\1[removed]", page)
-    page = _TOKENS.sub(r"\1[removed]", page)
+    """Removes secrets from a page: what is entered or hidden in its forms, tokens, and ids of sessions.
+
+    Args:
+        page: The HTML as it was received.
+        secrets: Texts that are removed wherever they stand.
+    """
+    try:
+        soup = parse_page(page)
+    except AnswerTooLarge as error:
+        return f"<!-- {error.message} It is not kept. -->"
+    for tag in soup.find_all(True):
+        for attribute in _secret_attributes(tag):
+            tag[attribute] = REMOVED
+    text = mask_sessions(str(soup))
     for secret in filter(None, secrets):
-        for form in {secret, html.escape(secret), quote(secret)}:
-            page = page.replace(form, "[removed]")
-    return page
+        for form in {secret, html.escape(secret), html.escape(secret, quote=False), quote(secret)}:
+            text = text.replace(form, REMOVED)
+    return text
+
+
+def _secret_attributes(tag: Tag) -> Iterator[str]:
+    """The attributes of a tag whose values are kept from the saved page."""
+    is_named_secret = bool(SECRET_NAME.search(f"{tag.get('name')} {tag.get('id')}"))
+    is_entered = tag.name == "input" and tag.get("type") not in _BUTTONS
+    for attribute in list(tag.attrs):
+        if (
+            (attribute == "value" and (is_entered or is_named_secret))
+            or (attribute == "content" and is_named_secret)
+            or (attribute.startswith("data-") and SECRET_NAME.search(attribute))
+        ):
+            yield attribute

@@ -16,6 +16,7 @@ from scraper.errors import NotPhpMyAdmin, Unreachable
 from scraper.login import redirects
 from scraper.login.bounded_pages import join_url, parse_page
 from scraper.login.challenge import trusted_realm
+from scraper.login.masking import public_url
 from scraper.login.page_driver import PageDriver
 from scraper.login.settings import LoginSettings
 from scraper.login.trusted_hosts import trusting_client
@@ -66,7 +67,7 @@ class HttpPageDriver(PageDriver):
         form = inputs[0].find_parent("form") if inputs[0] else None
         if form is None:
             raise NotPhpMyAdmin(
-                f"The page at {self.address.partition('?')[0]} has no form with the field {next(iter(fields))}."
+                f"The page at {public_url(self.address)} has no form with the field {next(iter(fields))}."
             )
         data = _default_values(form)
         data |= {str(field["name"]): value for field, value in zip(inputs, fields.values(), strict=True) if field}
@@ -141,7 +142,7 @@ class HttpPageDriver(PageDriver):
             if not target:
                 return
             method, address, data = "GET", join_url(self.address, target), None
-        raise NotPhpMyAdmin(f"The page at {self.address.partition('?')[0]} is in a redirect loop (meta refresh).")
+        raise NotPhpMyAdmin(f"The page at {public_url(self.address)} is in a redirect loop (meta refresh).")
 
     def _send(self, method: str, address: str, data: Mapping[str, str] | None) -> None:
         try:
@@ -149,9 +150,9 @@ class HttpPageDriver(PageDriver):
         except httpx.TransportError as error:
             raise unreachable(address, error) from error
         except httpx.TooManyRedirects as error:
-            raise NotPhpMyAdmin(f"The page at {address.partition('?')[0]} is in a redirect loop.") from error
+            raise NotPhpMyAdmin(f"The page at {public_url(address)} is in a redirect loop.") from error
         except httpx.HTTPError as error:
-            raise NotPhpMyAdmin(f"The page at {address.partition('?')[0]} cannot be read: {error}.") from error
+            raise NotPhpMyAdmin(f"The page at {public_url(address)} cannot be read: {error}.") from error
         if response.status_code >= 500:
             raise Unreachable(f"{response.url.netloc.decode()} answered {response.status_code}.")
         self._response = response

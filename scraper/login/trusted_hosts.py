@@ -11,6 +11,7 @@ from scraper.client.tls import trust
 from scraper.client.transport import CONNECT_SECONDS
 from scraper.errors import LoginRefused
 from scraper.login.bounded_pages import bound_body
+from scraper.login.masking import public_url
 from scraper.login.settings import LoginSettings
 
 
@@ -52,7 +53,7 @@ def other_host(settings: LoginSettings, address: str) -> LoginRefused:
     """The error for a URL to which no secret is sent."""
     url = urlsplit(address)
     return LoginRefused(
-        f"{settings.start_url.partition('?')[0]} leads to {url.scheme}://{url.netloc.rpartition('@')[2]}. Passwords "
+        f"{public_url(settings.start_url)} leads to {url.scheme}://{url.netloc.rpartition('@')[2]}. Passwords "
         "and headers are sent only to hosts that the settings name, and never from https to http.",
         "If that address is yours, set PHPMYADMIN_URL to it.",
     )

@@ -8,6 +8,7 @@ from typing import ClassVar, Generic, TypeVar
 from pydantic import BaseModel
 
 from scraper.errors import BrowserNeeded, NotPhpMyAdmin
+from scraper.login.masking import public_url
 from scraper.login.page_driver import PageDriver
 
 StepSettingsType = TypeVar("StepSettingsType", bound=BaseModel)
@@ -50,4 +51,4 @@ def dead_end(page: PageDriver, message: str, advice: str | None = None) -> NotPh
 
 def public_address(page: PageDriver) -> str:
     """The URL of a page without its query, which may contain secrets."""
-    return page.address.partition("?")[0]
+    return public_url(page.address)
