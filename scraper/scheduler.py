@@ -36,6 +36,7 @@ DUE_SECONDS = 1  # between two looks whether a sync is due
 HEARTBEAT_SECONDS = 2
 GRACE_SECONDS = 15  # a child ends itself at its time limit; if it does not, it is killed after this
 FIRST_RETRY = timedelta(minutes=1)
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0  # seconds after a sync that ended before it began; each doubles the next
 
 
 class Scheduler:
@@ -56,9 +57,9 @@ class Scheduler:
         self._started = now()
         self._is_leader = False
         self._checks = DigestChecks(cache.snapshots)
-        self._not_before = (
-            0.0  # on the monotonic clock, as all pauses of this thread: the clock of the machine may jump
-        )
+        # On the monotonic clock, as all pauses of this thread: the clock of the machine may jump.
+        self._not_before = 0.0
+        self._pause = FIRST_PAUSE
         self._child: _SyncProcess | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
@@ -140,9 +141,13 @@ class Scheduler:
                 self._child = None
                 self._cache.recover()
                 self._heartbeat()
-                if child.code != BUSY and _newest_id(self._cache) == child.run_before:
-                    log.error("scheduler: a sync ended before it began; see its output. Next attempt in a minute.")
-                    self._not_before = time.monotonic() + FIRST_RETRY.total_seconds()
+                if _newest_id(self._cache) != child.run_before:
+                    self._pause = FIRST_PAUSE
+                elif child.code != BUSY:
+                    message = "scheduler: a sync ended before it began; see its output. Next attempt in %.0f s."
+                    log.error(message, self._pause)
+                    self._not_before = time.monotonic() + self._pause
+                    self._pause = min(2 * self._pause, LONGEST_PAUSE)
         elif self._is_leader:
             status = self._cache.status()
             if status.queued and status.running is None:

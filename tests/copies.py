@@ -146,7 +146,7 @@ def differences(lab: Lab, table: str, snapshot: Snapshot, timezone: str = "UTC")
     if found:
         return found
     if not snapshot.manifest.key and raw:
-        return _multisets(raw, snapshot, columns, timezone)
+        return _multisets(lab, table, snapshot, timezone)
     parquet = parquet_table(snapshot)
     body = json_rows(snapshot)
     for i, (name, kind) in enumerate(columns.items()):
@@ -160,6 +160,13 @@ def differences(lab: Lab, table: str, snapshot: Snapshot, timezone: str = "UTC")
                 first = wrong[0]
                 found.append(f"{form} {name}: {len(wrong)} cells, row {first}: {got[first]!r} not {expected[first]!r}")
     return found
+
+
+def expected_rows(lab: Lab, table: str, timezone: str = "UTC") -> list[dict[str, Any]]:
+    """The rows of a table as the JSON body has to have them."""
+    columns, raw = _direct(lab, table)
+    values = [_contract(kind, [row[i] for row in raw], timezone) for i, kind in enumerate(columns.values())]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
 
 
 def json_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
@@ -193,10 +200,9 @@ def _direct(lab: Lab, table: str) -> tuple[dict[str, str], list[tuple[Any, ...]]
         return columns, list(cursor.fetchall())
 
 
-def _multisets(raw: list[tuple[Any, ...]], snapshot: Snapshot, columns: dict[str, str], timezone: str) -> list[str]:
+def _multisets(lab: Lab, table: str, snapshot: Snapshot, timezone: str) -> list[str]:
     """The same for a table without a key, whose rows have no order."""
-    values = [_contract(kind, [row[i] for row in raw], timezone) for i, kind in enumerate(columns.values())]
-    expected = sorted(json.dumps(row) for row in zip(*values, strict=True))
+    expected = sorted(json.dumps(list(row.values())) for row in expected_rows(lab, table, timezone))
     got = sorted(json.dumps(list(row.values())) for row in json_rows(snapshot))
     return [] if expected == got else [f"{len(set(expected) ^ set(got))} different rows"]
 
