@@ -80,6 +80,17 @@ def commands() -> list[tuple[str, str]]:
     return sorted({found for file in DOCUMENTS for found in COMMAND.findall(file.read_text(encoding="utf-8"))})
 
 
+def test_every_test_that_the_page_of_threats_names_exists() -> None:
+    named = re.findall(r"`(test_\w+)::(test_\w+)`", read("docs/threats.md"))
+    tests = {
+        (path.stem, name)
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^def (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert set(named) - tests == set()
+    assert len(named) > 40
+
+
 @pytest.mark.parametrize("package", ["scraper", "lab", "api", "dashboard"])
 def test_every_command_in_the_documents_exists(package: str) -> None:
     described = subprocess.run(
