@@ -161,7 +161,7 @@ class Client(threading.Thread):
 
 
 class Chaos:
-    """Dashboard and API under `serve.py`, and what can be done to them.
+    """Dashboard and API under `serve.py` and a worker beside them, and what can be done to them.
 
     Args:
         lab: A lab of its own, which is stopped and started again.
@@ -191,10 +191,14 @@ class Chaos:
             "REFRESH_MIN_SECONDS": "0",
             "SOURCE_TIMEZONE": "UTC",
         }
-        with (folder / "log").open("wb") as log:
-            self._serve = psutil.Popen(
-                [sys.executable, str(ROOT / "serve.py")],
-                cwd=folder,
+        self._serve = self._start(str(ROOT / "serve.py"))
+        self._worker = self._start("-m", "scraper", "worker")
+
+    def _start(self, *command: str) -> psutil.Popen:
+        with (self._folder / "log").open("ab") as log:
+            return psutil.Popen(
+                [sys.executable, *command],
+                cwd=self._folder,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -211,6 +215,7 @@ class Chaos:
         return (
             self.kill_api,
             self.kill_dashboard,
+            self.kill_worker,
             self.kill_sync,
             self.stop_sync,
             self.fill_disk,
@@ -228,9 +233,10 @@ class Chaos:
         """Ends all, unless it has ended; returns what still ran."""
         if not self._serve.is_running():
             return []
-        family = self._serve.children(recursive=True)
-        self._serve.terminate()
-        self._serve.wait(30)
+        family = self._family()
+        for process in (self._serve, self._worker):
+            process.terminate()
+            process.wait(30)
         _, left = psutil.wait_procs(family, timeout=15)
         for process in left:
             process.kill()
@@ -238,10 +244,14 @@ class Chaos:
 
     # -- processes
 
+    def _family(self) -> list[psutil.Process]:
+        """All that was started, but the two that started it."""
+        return [*self._serve.children(recursive=True), *self._worker.children(recursive=True)]
+
     def _processes(self, *words: str) -> list[psutil.Process]:
-        """What `serve.py` started whose command has all these words."""
+        """Those of the family whose command has all these words."""
         found = []
-        for process in self._serve.children(recursive=True):
+        for process in self._family():
             with suppress(psutil.Error):
                 if all(word in " ".join(process.cmdline()) for word in words):
                     found.append(process)
@@ -259,6 +269,12 @@ class Chaos:
     def kill_dashboard(self) -> None:
         self._signal(self._processes("streamlit_app.py")[:1], signal.SIGKILL)
 
+    def kill_worker(self) -> None:
+        """It is started again at once, as a service manager does."""
+        self._worker.kill()
+        self._worker.wait()
+        self._worker = self._start("-m", "scraper", "worker")
+
     def kill_sync(self) -> None:
         self._signal(self._processes("scraper", "sync"), signal.SIGKILL)
 
@@ -271,7 +287,7 @@ class Chaos:
     def fill_disk(self) -> None:
         """No process may write more than a few bytes to a file, as where a disk is full."""
         for size in (FULL_BYTES, psutil.RLIM_INFINITY):
-            for process in (self._serve, *self._serve.children(recursive=True)):
+            for process in (self._serve, self._worker, *self._family()):
                 with suppress(psutil.Error):
                     process.rlimit(psutil.RLIMIT_FSIZE, (size, psutil.RLIM_INFINITY))
             time.sleep(2 if size == FULL_BYTES else 0)

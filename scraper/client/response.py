@@ -31,6 +31,7 @@ MESSAGE = 4096  # characters of HTML in which the text of a message is looked fo
 _LOGIN_FORM = re.compile(rb'name="pma_username"|id="input_username"')
 _TOKEN = re.compile(rb'\btoken:"([^"]+)"')  # of the session, as phpMyAdmin passes it to its scripts
 _ALERT = re.compile(rb'<div class="alert alert-danger|<div class="error')
+_CODE = re.compile(rb"<code>\s*(#\d+.{,%d}?)</code>" % MESSAGE, re.DOTALL)
 _HTML = re.compile(rb"\s*<(?:!doctype|html|head|body|title)\b", re.IGNORECASE)
 _FIREWALL_WORDS = re.compile(
     rb"just a moment|challenge|checking your browser|captcha|blocked|firewall|forbidden|denied", re.IGNORECASE
@@ -152,9 +153,8 @@ def export_error(body: RowsBody | SpooledBody) -> ScrapeError:
 
 def _database_message(alert: bytes) -> str:
     """The server's own message in an HTML alert, without the statement."""
-    text = alert[:MESSAGE].decode("utf-8", "replace")
-    code = re.search(r"<code>\s*(#\d+.*?)</code>", text, re.S)
-    return plain_text(code[1] if code else text)
+    code = _CODE.search(alert)  # after the statement, which may be long
+    return plain_text((code[1] if code else alert[:MESSAGE]).decode("utf-8", "replace"))
 
 
 def integer(text: str | None) -> int:

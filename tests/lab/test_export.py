@@ -156,6 +156,11 @@ HEAD = b'"c0","c1"\n'
         (200, HEAD + b'"1","a"\n<br />\n<b>Fatal error</b>: Maximum execution time of 30 seconds exceeded', AnswerCut),
         (200, HEAD + b'"1","a"\n<br />\n<b>Fatal error</b>: Allowed memory size of 1 bytes exhausted', AnswerCut),
         (200, b'<div class="alert alert-danger" role="alert"><code>#2006 - gone away</code></div>', AnswerCut),
+        (
+            200,
+            b'<div class="alert alert-danger">' + b"<p>SELECT</p>" * 900 + b"<code>#2006 - away</code></div>",
+            AnswerCut,
+        ),
         (200, HEAD + b'"1","a"\n<div class="alert alert-danger">#1317 - interrupted</div>', AnswerCut),
         (200, HEAD + b'"1","\xff\xfe"\n', AnswerCut),
     ],

@@ -25,11 +25,11 @@ QUIET_SECONDS = 120  # for what was damaged last to be mended
 @pytest.mark.timeout(3600)
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # sockets of a killed database
 @pytest.mark.parametrize(
-    ("seconds", "slowest"),
-    [(30, 20), pytest.param(1800, 5, marks=pytest.mark.soak)],  # beside other tests, all takes longer
+    ("seconds", "pause", "slowest"),
+    [(30, 1, 20), pytest.param(1800, 8, 5, marks=pytest.mark.soak)],  # beside other tests, all takes longer
 )
 def test_no_disaster_makes_a_wrong_answer(
-    lab_folder: Path, here: Path, browser: Browser, seconds: int, slowest: int
+    lab_folder: Path, here: Path, browser: Browser, seconds: int, pause: int, slowest: int
 ) -> None:
     lab = Lab(lab_folder)
     try:
@@ -39,7 +39,7 @@ def test_no_disaster_makes_a_wrong_answer(
             pages = [browser.new_page() for _ in range(VISITORS)]
             for page in pages:
                 page.goto(running.dashboard)
-            happened = _disasters(running, pages, seconds)
+            happened = _disasters(running, pages, seconds, pause)
             shop.end()
             wait_for(lambda: _is_right(running), QUIET_SECONDS)
             for client in clients:
@@ -55,7 +55,7 @@ def test_no_disaster_makes_a_wrong_answer(
             wrong = [rows for digest, rows in said.items() if digest not in shop.states]
             assert wrong == []
             assert statuses[200] > seconds * CLIENTS / 8
-            assert len(said) > seconds / 30
+            assert len(said) > seconds / 60
             assert running.end() == []
             assert list(running.temporary.iterdir()) == []
             assert "Traceback" not in running.log
@@ -63,7 +63,7 @@ def test_no_disaster_makes_a_wrong_answer(
         lab.down(delete=True)
 
 
-def _disasters(running: Chaos, pages: list[Page], seconds: float) -> Counter[str]:
+def _disasters(running: Chaos, pages: list[Page], seconds: float, pause: float) -> Counter[str]:
     """Each disaster in random order, again and again; a shown page never has the trace of an error."""
     happened: Counter[str] = Counter()
     end = time.monotonic() + seconds
@@ -75,7 +75,7 @@ def _disasters(running: Chaos, pages: list[Page], seconds: float) -> Counter[str
             happened[disaster.__name__] += 1
             for page in pages:
                 expect(page.get_by_test_id("stException")).to_have_count(0)
-            time.sleep(random.uniform(0, 1.5))
+            time.sleep(random.uniform(0, pause))
 
 
 def _is_right(running: Chaos) -> bool:
