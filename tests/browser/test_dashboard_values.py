@@ -67,7 +67,7 @@ def shows(page: Page, *texts: str) -> None:
     assert page.evaluate(MADE_OF_VALUES) == []
 
 
-def test_filters_and_the_drawer_of_an_order(page: Page, running: Dashboard) -> None:
+def test_filters_and_the_drawer_show_values_as_they_are(page: Page, running: Dashboard) -> None:
     filters = ("status", "fulfilment", "channel", "country", "discount", "product")
     opened(page, running, "orders", **dict.fromkeys(filters, MARKDOWN))
     labels = ("Payment", "Fulfilment", "Channel", "Country", "Discount", "Product")
@@ -79,13 +79,13 @@ def test_filters_and_the_drawer_of_an_order(page: Page, running: Dashboard) -> N
     assert badges.all_inner_texts() == [MARKDOWN, MARKDOWN]
 
 
-def test_searches_that_find_nothing(page: Page, running: Dashboard) -> None:
+def test_a_search_that_finds_nothing_shows_its_words_as_they_are(page: Page, running: Dashboard) -> None:
     for path, what in (("orders", "order"), ("products", "product")):
         opened(page, running, path, q=f"{MARKDOWN} no")
         shows(page, f"No {what} matches “{MARKDOWN} no”.")
 
 
-def test_currencies(page: Page, running: Dashboard) -> None:
+def test_currencies_are_shown_as_they_are(page: Page, running: Dashboard) -> None:
     opened(page, running, "", currency="USD")
     shows(page, f"Orders in other currencies are excluded, of all time 1 in {CURRENCY}.")
     opened(page, running, "", currency=CURRENCY)
@@ -93,7 +93,7 @@ def test_currencies(page: Page, running: Dashboard) -> None:
     shows(page, f"{CURRENCY} · 1 order")
 
 
-def test_charts_and_names_of_columns(page: Page, running: Dashboard) -> None:
+def test_charts_and_names_of_columns_are_shown_as_they_are(page: Page, running: Dashboard) -> None:
     for path, text in (("explore", MARKDOWN), ("data", ODD_COLUMN), ("set-up", ODD_COLUMN)):
         opened(page, running, path, metric="orders", by="status")
         shows(page, text)
