@@ -12,7 +12,6 @@ import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Self
 
@@ -196,13 +195,15 @@ class ChangeList:
         if not self.about.rows:
             return NO_RECORDS, b""
         with self._path.open("rb") as file:
-            hash_of = partial(self._hash, file)
+            size = RECORD.itemsize
+
+            def hash_of(record: int) -> int:
+                return int.from_bytes(self._read(file, self._start + record * size, 8), "little")
+
             start = bisect_left(range(self.about.rows), low, key=hash_of)
             stop = bisect_right(range(self.about.rows), last, key=hash_of)
-            size = RECORD.itemsize
-            records = np.frombuffer(
-                bytearray(self._read(file, self._start + start * size, (stop - start) * size)), RECORD
-            )
+            data = self._read(file, self._start + start * size, (stop - start) * size)
+            records = np.frombuffer(bytearray(data), RECORD)
             deleted = ~records["exists"]
             if not deleted.any():
                 return records, b""
@@ -213,9 +214,6 @@ class ChangeList:
             raise self._cut()
         records["text"][deleted] -= begins[0]
         return records, texts
-
-    def _hash(self, file: BinaryIO, record: int) -> int:
-        return int.from_bytes(self._read(file, self._start + record * RECORD.itemsize, 8), "little")
 
     def _read(self, file: BinaryIO, place: int, size: int) -> bytes:
         file.seek(place)

@@ -14,8 +14,10 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from cache.check_report import CheckReport
 from cache.errors import Trouble
+from cache.schema import Column
 from cache.storage.change_log import ChangedRows
-from cache.storage.snapshot import ChangeCounts, Head, Manifest, Snapshot
+from cache.storage.snapshot import ChangeCounts, Head, Manifest, Segment, Snapshot
+from cache.storage.source import Source
 
 SILENT_AFTER = timedelta(seconds=8)  # a worker or run without a heartbeat for this time counts as gone
 TaskState = Literal["queued", "running", "completed", "failed"]
@@ -184,6 +186,20 @@ class Worker(BaseModel, frozen=True):
     pid: int = Field(default_factory=os.getpid)
     leader: bool = False
     next_sync: AwareDatetime | None = None
+
+
+class Draft(BaseModel, frozen=True):
+    """The finished part of a first load. If the load is interrupted, the next sync continues it.
+
+    Attributes:
+        source: The table that the rows were copied from.
+        columns: The columns, with the kinds that are known so far.
+        segments: The finished segments, in key order, starting with the lowest key.
+    """
+
+    source: Source
+    columns: tuple[Column, ...]
+    segments: tuple[Segment, ...]
 
 
 class Status(BaseModel, frozen=True):

@@ -7,31 +7,30 @@ range, in six files. Several generations may share a segment.
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from types import MappingProxyType
-from typing import Self, TypeVar
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import AwareDatetime, BaseModel, model_validator
+from typing_extensions import override
 
 from cache.errors import RangeDamaged
 from cache.schema import Column
 from cache.storage import gzip_concat
-from cache.storage.segment_file import MAX_COPIED, SegmentFile
+from cache.storage.json_rows import JsonRows
+from cache.storage.segment_file import SegmentFile
 from cache.storage.source import Source
 
 PARQUET, JSON, GZIP = "rows.parquet", "rows.json", "rows.deflate"
 OFFSETS, COLUMNS, CHECKSUMS = "offsets.u64", "columns.bin", "checksums.u64"
 DAMAGED = "damaged"  # in the folder of a segment: a digest differed. A new copy of the segment has no such file
-PIECE = 256 << 10  # bytes: what `read_json` reads at once
-Bytes = TypeVar("Bytes", bytes, memoryview)
 SEGMENT_FILES = (PARQUET, JSON, GZIP, OFFSETS, COLUMNS, CHECKSUMS)
 
 
@@ -139,20 +138,6 @@ class Manifest(BaseModel, frozen=True):
         return tuple(c.name for c in sorted((c for c in self.columns if c.key), key=lambda c: c.key))
 
 
-class Draft(BaseModel, frozen=True):
-    """The finished part of a first load. If the load is interrupted, the next sync continues it.
-
-    Attributes:
-        source: The table that the rows were copied from.
-        columns: The columns, with the kinds that are known so far.
-        segments: The finished segments, in key order, starting with the lowest key.
-    """
-
-    source: Source
-    columns: tuple[Column, ...]
-    segments: tuple[Segment, ...]
-
-
 class Head(BaseModel, frozen=True):
     """The pointer to the newest generation, with its freshness. All times are UTC.
 
@@ -179,7 +164,7 @@ class Head(BaseModel, frozen=True):
         return self.verified_at or self.as_of
 
 
-class Snapshot:
+class Snapshot(JsonRows):
     """One generation, opened for reading.
 
     Attributes:
@@ -225,11 +210,12 @@ class Snapshot:
             RangeDamaged: One of them is damaged.
         """
         if self.faults:
-            numbers = None if rows is None else np.searchsorted(self._firsts, np.asarray(rows), "right") - 1
-            needed = None if numbers is None else set(numbers.tolist())
-            for i, segment in enumerate(self.manifest.segments):
-                if needed is None or i in needed:
-                    self.require_segment(segment)
+            segments = self.manifest.segments
+            needed = (
+                range(len(segments)) if rows is None else np.searchsorted(self.firsts, np.asarray(rows), "right") - 1
+            )
+            for i in np.unique(needed):
+                self.require_segment(segments[i])
 
     def require_segment(self, segment: Segment) -> None:
         """Checks that a segment is not known to be damaged.
@@ -242,10 +228,7 @@ class Snapshot:
 
     @cached_property
     def faults(self) -> dict[str, str]:
-        """The faults of damaged segments (see `fault`) by segment id, as they were at the first access.
-
-        A file that turns out to be cut later is added.
-        """
+        """The faults of damaged segments (see `fault`) by segment id, at the first access; later those of cut files."""
         found = ((segment.id, self._fault(segment)) for segment in self.manifest.segments)
         return {id: problem for id, problem in found if problem is not None}
 
@@ -301,91 +284,10 @@ class Snapshot:
         """Size in bytes of all rows as JSON, with the commas between them, without brackets."""
         return max(0, sum(segment.files[JSON].size for segment in self.manifest.segments) - 1)
 
-    def json_slices(self, start: int = 0, stop: int | None = None) -> Iterator[bytes | memoryview]:
-        """Yields rows as JSON, joined by commas, to be sent (see `SegmentFile.to_send`). Long parts are not copied.
-
-        Args:
-            start: The number of the first row, in key order.
-            stop: The number of the row after the last one; None: up to the last row of the table.
-
-        Raises:
-            RangeDamaged: A segment that has some of the rows is damaged.
-        """
-        return (file.to_send(first, end) for file, first, end in self._places(start, stop))
-
-    def read_json(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """Yields rows as JSON, joined by commas, in pieces of at most PIECE bytes. Arguments and errors: see above."""
-        for file, first, end in self._places(start, stop):
-            for place in range(first, end, PIECE):
-                yield file.read(place, min(end, place + PIECE))
-
-    def _places(self, start: int, stop: int | None) -> Iterator[tuple[SegmentFile, int, int]]:
-        """Yields where rows are: for each segment its JSON file, the first byte, and the byte after the last one."""
-        stop = self._firsts[-1] if stop is None else min(stop, self._firsts[-1])
-        segment = bisect_right(self._firsts, start) - 1
-        while start < stop:
-            first, end = self._firsts[segment], min(stop, self._firsts[segment + 1])
-            rows, offsets = self._rows_of(segment)
-            yield rows, offsets[start - first], offsets[end - first] - (end == stop)
-            start = end
-            segment += 1
-
-    def gather(self, rows: npt.NDArray[np.int64]) -> bytes:
-        """Returns the given rows as JSON, joined by commas.
-
-        Args:
-            rows: Row numbers, in the order of the result.
-
-        Raises:
-            RangeDamaged: A segment that has some of the rows is damaged.
-        """
-        return b"".join(self._gather(rows, lambda file: file.read))[:-1]  # without the last comma
-
-    def gather_to_send(self, rows: npt.NDArray[np.int64]) -> Sequence[bytes | memoryview]:
-        """Returns the given rows as JSON, joined by commas, to be sent (see `SegmentFile.to_send`).
-
-        Arguments and errors: see above.
-        """
-
-        def slicer(file: SegmentFile) -> Callable[[int, int], memoryview]:
-            whole = file.map()
-            return lambda start, stop: whole[start:stop]
-
-        slices = self._gather(rows, slicer)
-        if sum(map(len, slices)) <= MAX_COPIED:
-            return [self.gather(rows)]
-        slices[-1:] = [last[:-1] for last in slices[-1:]]
-        return slices
-
-    def _gather(
-        self, rows: npt.NDArray[np.int64], reader: Callable[[SegmentFile], Callable[[int, int], Bytes]]
-    ) -> list[Bytes]:
-        slices: list[Bytes] = []
-        first = end = 0
-        for row in rows.tolist():
-            if not first <= row < end:
-                segment = bisect_right(self._firsts, row) - 1
-                first, end = self._firsts[segment], self._firsts[segment + 1]
-                json, offsets = self._rows_of(segment)
-                read = reader(json)
-            slices.append(read(offsets[row - first], offsets[row - first + 1]))
-        return slices
-
-    def gzip_slices(self, head: bytes, tail: bytes) -> list[bytes | memoryview]:
-        """Returns a gzip body with all rows as JSON, joined by commas, to be sent (see `SegmentFile.to_send`).
-
-        Args:
-            head: Uncompressed bytes before the rows.
-            tail: Uncompressed bytes after the rows.
-
-        Raises:
-            RangeDamaged: A segment that has some of the rows is damaged.
-        """
+    @override
+    def compressed(self) -> tuple[list[SegmentFile], gzip_concat.Compressed]:
         self.require()
-        files, rows = self._compressed
-        for file in files:
-            file.require_whole()
-        return gzip_concat.member(head, rows, tail)
+        return self._compressed
 
     @cached_property
     def _compressed(self) -> tuple[list[SegmentFile], gzip_concat.Compressed]:
@@ -398,11 +300,12 @@ class Snapshot:
         )
 
     @cached_property
-    def _firsts(self) -> list[int]:
-        """The number of the first row of each segment, followed by the total number of rows."""
+    @override
+    def firsts(self) -> list[int]:
         return list(accumulate((segment.rows for segment in self.manifest.segments), initial=0))
 
-    def _rows_of(self, number: int) -> tuple[SegmentFile, memoryview]:
+    @override
+    def part(self, number: int) -> tuple[SegmentFile, memoryview]:
         segment = self.manifest.segments[number]
         self.require_segment(segment)
         return self._rows[segment.id]

@@ -21,8 +21,8 @@ from cache.check_report import CheckReport
 from cache.errors import CacheFormat, CacheUnwritable, SyncRunning, Trouble
 from cache.storage.change_log import ChangeList
 from cache.storage.documents import Content, Document
-from cache.storage.records import Publication, Run, Status, Task, Worker
-from cache.storage.snapshot import Draft, Head, Manifest, Segment, Snapshot
+from cache.storage.records import Draft, Publication, Run, Status, Task, Worker
+from cache.storage.snapshot import Head, Manifest, Segment, Snapshot
 
 
 class Snapshots(Protocol):

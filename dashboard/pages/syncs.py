@@ -10,7 +10,7 @@ import streamlit as st
 from cache.errors import CacheError
 from cache.roles import ROLES
 from cache.schema import Column as SourceColumn
-from cache.storage.failure_pages import screenshot
+from cache.storage.local.failure_pages import screenshot
 from cache.storage.records import Run, Status
 from cache.storage.snapshot import CHECKSUMS, COLUMNS, GZIP, JSON, OFFSETS, PARQUET, Head, Manifest
 from dashboard.components import freshness

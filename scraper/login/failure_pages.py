@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from bs4 import Tag
 
-from cache.storage.failure_pages import name
+from cache.storage.local.failure_pages import name
 from cache.storage.records import now
 from scraper.errors import AnswerTooLarge
 from scraper.login.bounded_pages import parse_page

@@ -8,7 +8,8 @@ from itertools import takewhile
 from typing import NamedTuple
 
 from cache.schema import Column
-from cache.storage.snapshot import Draft, Segment, Snapshot
+from cache.storage.records import Draft
+from cache.storage.snapshot import Segment, Snapshot
 from cache.storage.source import Source
 from cache.storage.store import Snapshots
 from scraper.sync.outdated_encoding import encoded_otherwise

@@ -19,8 +19,8 @@ from shop_factory import SHOP_COLUMNS, shop
 
 from cache.errors import Trouble
 from cache.schema import Column
-from cache.storage import failure_pages
 from cache.storage.documents import SETUP
+from cache.storage.local import failure_pages
 from cache.storage.records import Run, now
 from cache.storage.snapshot import ChangeCounts
 from cache.table_setup import NO_SETUP

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from cache.errors import ChangesGone
 from cache.storage import change_log
 from cache.storage.change_log import About, ChangedRows, ChangeList, Side, count_net, fingerprint, net
-from cache.storage.local import snapshots
+from cache.storage.local import change_lists, snapshots
 from cache.storage.records import Publication, now
 from cache.storage.snapshot import ChangeCounts
 from cache.storage.store import Cache
@@ -140,28 +140,28 @@ def test_a_generation_of_which_no_list_is_kept_says_so(cache: Cache) -> None:
 
 def test_the_oldest_lists_go_first_and_leave_no_gap(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     base = chain(cache, 6)
-    size = cache.snapshots._list_path(base + 1).stat().st_size
-    monkeypatch.setattr(snapshots, "MOST_CHANGES", 4 * size + 100)
+    size = cache.snapshots._changes.path(base + 1).stat().st_size
+    monkeypatch.setattr(change_lists, "MOST_BYTES", 4 * size + 100)
     newest = follow(cache, CHANGED)
 
-    kept = sorted(int(path.stem) for path in cache.snapshots._changes.iterdir())
+    kept = sorted(int(path.stem) for path in cache.snapshots._changes.folder.iterdir())
 
     assert kept == list(range(newest - 3, newest + 1))
     assert len(cache.snapshots.changes(newest - 4, newest)) == 4
 
 
 def test_the_number_of_lists_is_bounded(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshots, "MOST_LISTS", 3)
+    monkeypatch.setattr(change_lists, "MOST_LISTS", 3)
 
     chain(cache, 6)
 
-    assert len(list(cache.snapshots._changes.iterdir())) == 3
+    assert len(list(cache.snapshots._changes.folder.iterdir())) == 3
 
 
 def test_lists_go_when_they_are_old(cache: Cache) -> None:
     base = chain(cache, 4)
     for generation in (base + 1, base + 2):
-        os.utime(cache.snapshots._list_path(generation), (0, now().timestamp() - 86_400))
+        os.utime(cache.snapshots._changes.path(generation), (0, now().timestamp() - 86_400))
     newest = follow(cache, CHANGED, keep=timedelta(hours=23))
 
     assert len(cache.snapshots.changes(base + 2, newest)) == 3
@@ -172,7 +172,7 @@ def test_lists_go_when_they_are_old(cache: Cache) -> None:
 @pytest.mark.parametrize("damage", [b"", b"{}\n", None])
 def test_a_damaged_list_is_one_that_is_not_kept(cache: Cache, damage: bytes | None) -> None:
     base = chain(cache, 3)
-    path = cache.snapshots._list_path(base + 2)
+    path = cache.snapshots._changes.path(base + 2)
     path.write_bytes(path.read_bytes()[:-1] if damage is None else damage)
 
     assert len(cache.snapshots.changes(base + 2, base + 3)) == 1
@@ -182,8 +182,8 @@ def test_a_damaged_list_is_one_that_is_not_kept(cache: Cache, damage: bytes | No
 
 def test_a_list_left_by_a_publish_that_was_killed_never_counts(cache: Cache) -> None:
     base = chain(cache, 1)
-    left = cache.snapshots._list_path(base + 2)
-    left.write_bytes(cache.snapshots._list_path(base + 1).read_bytes())
+    left = cache.snapshots._changes.path(base + 2)
+    left.write_bytes(cache.snapshots._changes.path(base + 1).read_bytes())
 
     assert len(cache.snapshots.changes(base, base + 1)) == 1
     follow(cache, None)

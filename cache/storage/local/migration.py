@@ -20,7 +20,8 @@ from cache.storage.documents import DOCUMENTS
 from cache.storage.file_format import FORMAT, decode, encode, format_of
 from cache.storage.local.atomic_files import disk_errors, sync_file, sync_folder, write_whole
 from cache.storage.local.journal import JOURNAL
-from cache.storage.snapshot import Draft, Head, Manifest
+from cache.storage.records import Draft
+from cache.storage.snapshot import Head, Manifest
 
 log = logging.getLogger(__name__)
 

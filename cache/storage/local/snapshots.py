@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -28,19 +27,17 @@ from cache.errors import (
     SnapshotDamaged,
     UnknownGeneration,
 )
-from cache.storage.change_log import About, ChangedRows, ChangeList, fingerprint
+from cache.storage.change_log import ChangeList, fingerprint
 from cache.storage.file_format import decode, encode
 from cache.storage.local.atomic_files import disk_errors, make_folder, sync_file, sync_folder, write_whole
+from cache.storage.local.change_lists import ChangeLists, numbers
 from cache.storage.local.journal import Journal
-from cache.storage.records import Publication, as_published, now
-from cache.storage.snapshot import DAMAGED, Draft, Head, Manifest, Segment, Snapshot, fault
+from cache.storage.records import Draft, Publication, as_published, now
+from cache.storage.snapshot import DAMAGED, Head, Manifest, Segment, Snapshot, fault
 from cache.storage.store import Snapshots
 
 KEPT_GENERATIONS = 5
 KEPT_AFTER = timedelta(minutes=15)  # a replaced generation is kept at least this long, for requests that still read it
-MOST_CHANGES = 256 << 20  # maximum size of all change lists together, in bytes
-MOST_LISTS = 10_000  # maximum number of change lists
-_NUMBER = re.compile(r"[0-9]{10}")
 
 
 class LocalSnapshots(Snapshots):
@@ -58,7 +55,7 @@ class LocalSnapshots(Snapshots):
         self._root = root
         self._generations = root / "generations"
         self._segments = root / "segments"
-        self._changes = root / "changes"
+        self._changes = ChangeLists(root / "changes")
         self._work = root / "work"
         self._current = root / "current.json"
         self._current_name = str(self._current)
@@ -66,7 +63,7 @@ class LocalSnapshots(Snapshots):
         self._unrecorded: dict[str, str] = {}  # faults of segments that could not be recorded, by segment id
         if not journal.read_only:
             with disk_errors():
-                for folder in (self._generations, self._segments, self._changes, self._work):
+                for folder in (self._generations, self._segments, self._changes.folder, self._work):
                     make_folder(folder)
         self._publishing = FileLock(root / "publish.lock", thread_local=False)
 
@@ -87,7 +84,7 @@ class LocalSnapshots(Snapshots):
     def next_number(self) -> int:
         head = self.head()
         newest = head.generation if head else 0
-        kept = self._numbers() | {int(path.stem) for path in _numbered(self._changes, "rows")}
+        kept = self._numbers() | self._changes.numbers()
         if max(kept, default=0) == newest + 1 and self._is_unpointed(newest):
             return newest + 1
         return max(newest, *kept, 0) + 1
@@ -163,14 +160,7 @@ class LocalSnapshots(Snapshots):
 
     @override
     def changes(self, since: int, until: int, fingerprint: str | None = None) -> list[ChangeList]:
-        lists = []
-        for generation in range(since + 1, until + 1):
-            try:
-                lists.append(ChangeList(self._list_path(generation)))
-            except (OSError, ValueError) as error:
-                raise ChangesGone.since(since) from error
-            if reason := lists[-1].about.gap:
-                raise ChangesGone(f"The changes since generation {since} are not known. {reason}")
+        lists = self._changes.read(since, until)
         if fingerprint is not None and fingerprint != (
             lists[0].about.parent_fingerprint if lists else self._fingerprint(until)
         ):
@@ -196,9 +186,6 @@ class LocalSnapshots(Snapshots):
     def _checks_path(self, generation: int) -> Path:
         return self._generations / f"{generation:010d}.checks"
 
-    def _list_path(self, generation: int) -> Path:
-        return self._changes / f"{generation:010d}.rows"
-
     def _fingerprint(self, generation: int) -> str:
         try:
             return fingerprint(self.inspect(generation).manifest.created_at)
@@ -206,7 +193,7 @@ class LocalSnapshots(Snapshots):
             return ""
 
     def _numbers(self) -> set[int]:
-        return {int(path.stem) for path in _numbered(self._generations, "json")}
+        return numbers(self._generations, "json")
 
     @override
     def require_format(self) -> None:
@@ -296,7 +283,8 @@ class LocalSnapshots(Snapshots):
         with disk_errors(), self._publishing:
             self._expect(manifest.parent)
             sync_folder(self._segments)
-            self._write_changes(manifest, publication.changes)
+            parent = self._fingerprint(manifest.parent) if manifest.parent else ""
+            self._changes.write(manifest, publication.changes, parent)
             self._checks_path(manifest.generation).unlink(missing_ok=True)  # left by a publish that was killed
             if publication.checks:
                 write_whole(self._checks_path(manifest.generation), encode(publication.checks))
@@ -304,7 +292,7 @@ class LocalSnapshots(Snapshots):
             self._point(head)
             (self._root / "draft.json").unlink(missing_ok=True)
             self._collect(manifest)
-            self._collect_changes(now() - publication.keep_changes)
+            self._changes.collect(now() - publication.keep_changes)
 
     @override
     def confirm(self, head: Head) -> None:
@@ -337,30 +325,3 @@ class LocalSnapshots(Snapshots):
         for folder in self._segments.iterdir():
             if folder.name not in wanted:
                 shutil.rmtree(folder, ignore_errors=True)
-
-    def _write_changes(self, manifest: Manifest, changes: ChangedRows | None) -> None:
-        path = self._list_path(manifest.generation)
-        if changes is None or manifest.parent != manifest.generation - 1:  # lists are read in the order of numbers
-            path.unlink(missing_ok=True)  # left by a publish that was killed
-            return
-        about = About(
-            generation=manifest.generation,
-            fingerprint=fingerprint(manifest.created_at),
-            parent_fingerprint=self._fingerprint(manifest.parent),
-        )
-        write_whole(path, changes.encode(about))
-
-    def _collect_changes(self, oldest: datetime) -> None:
-        """Removes the oldest change lists. The remaining lists are consecutive."""
-        paths = sorted(_numbered(self._changes, "rows"))
-        sizes = [path.stat().st_size for path in paths]
-        for i, path in enumerate(paths):
-            surplus = sum(sizes[i:]) > MOST_CHANGES or len(paths) - i > MOST_LISTS
-            if not surplus and path.stat().st_mtime >= oldest.timestamp():
-                break
-            path.unlink(missing_ok=True)
-
-
-def _numbered(folder: Path, suffix: str) -> list[Path]:
-    """Returns the files that are named by the number of a generation. Other files in the folder are not ours."""
-    return [path for path in folder.glob(f"*.{suffix}") if _NUMBER.fullmatch(path.stem) and path.is_file()]
