@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,10 +62,10 @@ def settings_of(lab: Lab, **changes: str) -> ScraperSettings:
 
 @pytest.fixture(scope="session")
 def session(lab: Lab) -> Session:
-    """A real login by Selenium and Chrome, shared because it takes seconds."""
+    """A real login by Selenium and Chrome, shared because it takes seconds: no sync may end it."""
     from scraper.login.login import log_in
 
-    return log_in(settings_of(lab))
+    return replace(log_in(settings_of(lab)), logout_url="")
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ import pyarrow as pa
 from scraper.client.bounds import CHECKSUMS, COLUMNS, DESCRIPTION, NUMBER, Bound, disk_bound, row_bound
 from scraper.client.csv_parser import CsvParser, header_line, parse_csv
 from scraper.client.gunzip import CompressionChoice, GunzipSink
+from scraper.client.logout import log_out
 from scraper.client.response import Body, RowsBody, SpooledBody, check_response, export_error, plain_text
 from scraper.client.session import Session
 from scraper.client.settings import ClientSettings
@@ -118,7 +119,8 @@ class Exporter:
         self.close()
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Ends the session on the server, and closes the connections."""
+        log_out(self._session, self._transport)
         self._transport.close()
 
     # -- requests

@@ -25,6 +25,7 @@ class Session:
         ca_file: See PHPMYADMIN_CA_FILE.
         page: Makes the requests if the browser stays open; else they are made over plain HTTP.
         method: How the login was made, and why so.
+        logout_url: Where the session is ended; empty if others use it too.
     """
 
     export_url: str
@@ -37,6 +38,7 @@ class Session:
     ca_file: Path | None = None
     page: Transport | None = None
     method: str = ""
+    logout_url: str = ""
 
     def __repr__(self) -> str:
         return f"Session(phpMyAdmin {self.version})"

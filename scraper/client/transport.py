@@ -28,13 +28,16 @@ SILENT_SECONDS = 300  # the server sends nothing while it computes checksums
 class Transport(Protocol):
     """How an `Exporter` sends requests."""
 
-    def post(self, url: str, form: Mapping[str, str], sink: Callable[[bytes], Any]) -> int:
+    def post(
+        self, url: str, form: Mapping[str, str], sink: Callable[[bytes], Any], seconds: float = SILENT_SECONDS
+    ) -> int:
         """Posts a form. Redirects are not followed.
 
         Args:
             url: Where to.
             form: Names and values of the fields.
             sink: Takes the body in chunks.
+            seconds: For how long the server may send nothing.
 
         Returns:
             The HTTP status.
@@ -87,11 +90,14 @@ class HttpTransport(Transport):
         self._session.mount("https://", _Trusting(trust(ca_file)))
 
     @override
-    def post(self, url: str, form: Mapping[str, str], sink: Callable[[bytes], Any]) -> int:
+    def post(
+        self, url: str, form: Mapping[str, str], sink: Callable[[bytes], Any], seconds: float = SILENT_SECONDS
+    ) -> int:
         host = urlsplit(url).netloc
         try:
+            timeout = (min(CONNECT_SECONDS, seconds), seconds)
             with self._session.post(
-                url, data=dict(form), stream=True, allow_redirects=False, timeout=(CONNECT_SECONDS, SILENT_SECONDS)
+                url, data=dict(form), stream=True, allow_redirects=False, timeout=timeout
             ) as response:
                 compressed = response.headers.get("Content-Encoding") == "gzip"
                 take = GunzipSink(sink) if compressed else sink  # several gzip members, or one that is cut

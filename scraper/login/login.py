@@ -84,6 +84,7 @@ def _open_session(page: PageDriver, settings: LoginSettings, method: str) -> Ses
         headers=tuple(page.headers().items()) if is_trusted(settings, export_url) else (),
         ca_file=settings.phpmyadmin_ca_file,
         method=method,
+        logout_url=join_url(export_url, "logout.php" if version.startswith("5.0") else "index.php?route=/logout"),
     )
 
 

@@ -28,7 +28,9 @@ class PageTransport:
         self.close = quit
         self._on_quiet_page = False
 
-    def post(self, url: str, form: Mapping[str, str], sink: Callable[[bytes], Any]) -> int:
+    def post(
+        self, url: str, form: Mapping[str, str], sink: Callable[[bytes], Any], seconds: float = SILENT_SECONDS
+    ) -> int:
         """Posts a form; see `Transport.post`."""
         host = urlsplit(url).netloc
         with failures():
@@ -48,7 +50,7 @@ class PageTransport:
                     raise Unreachable(f"{host} cannot be reached: {answer['error']}.")
                 elif answer["ended"]:
                     return int(answer["status"])
-                if time.monotonic() - last_data > SILENT_SECONDS:
+                if time.monotonic() - last_data > seconds:
                     raise Unreachable(f"{host} sent nothing for too long.")
 
 
