@@ -74,7 +74,7 @@ def test_a_cache_without_column_arrays_is_repaired_by_a_sync(
     lab: Lab, session: Session, settings: ScraperSettings, tmp_path: Path
 ) -> None:
     with upgraded("format-1-without-column-arrays", lab, session, settings, tmp_path) as (copies, api):
-        assert (rows(api).status_code, rows(api).json()["code"]) == (503, "snapshot_damaged")
+        assert (rows(api).status_code, rows(api).json()["code"]) == (503, "range_damaged")
         assert renew(copies).outcome == "published"
         assert rows(api).json()["data"] == [older_caches.as_json(row) for row in older_caches.rows()]
         assert api.client.get("/fetch-data?total_price__gt=600&sort=-id").json()["count"] == 37
@@ -87,7 +87,7 @@ def test_files_that_are_gone_are_written_again_by_a_sync(
     with upgraded("format-1", lab, session, settings, tmp_path) as (copies, api):
         for path in (tmp_path / "cache/segments").glob(f"*/{COLUMNS}"):
             path.unlink()
-        assert (rows(api).status_code, rows(api).json()["code"]) == (503, "snapshot_damaged")
+        assert (rows(api).status_code, rows(api).json()["code"]) == (503, "range_damaged")
         run = renew(copies)
         assert (run.outcome, run.generation) == ("published", 3)
         assert rows(api).json()["count"] == 40
