@@ -184,6 +184,7 @@ class MariaDB:
             charset="utf8mb4",
             autocommit=True,
             local_infile=True,
+            ssl_disabled=True,  # over the socket it is of no use, and it takes longer than the connection
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import ssl
+from functools import lru_cache
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,7 @@ from cache.errors import SettingsInvalid
 CONNECT_SECONDS = 30
 
 
+@lru_cache(maxsize=2)  # reading all CAs takes longer than many a request
 def trust(ca_file: Path | None) -> ssl.SSLContext:
     """A TLS context that trusts the public CAs, and the one in a PEM file.
 

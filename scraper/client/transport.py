@@ -29,7 +29,7 @@ class Transport(Protocol):
     """How an `Exporter` sends requests."""
 
     def post(
-        self, url: str, form: Mapping[str, str], sink: Callable[[bytes], Any], seconds: float = SILENT_SECONDS
+        self, url: str, form: Mapping[str, str], sink: Callable[[bytes], Any], seconds: float | None = None
     ) -> int:
         """Posts a form. Redirects are not followed.
 
@@ -37,7 +37,7 @@ class Transport(Protocol):
             url: Where to.
             form: Names and values of the fields.
             sink: Takes the body in chunks.
-            seconds: For how long the server may send nothing.
+            seconds: For how long the server may send nothing; None: SILENT_SECONDS.
 
         Returns:
             The HTTP status.
@@ -91,11 +91,12 @@ class HttpTransport(Transport):
 
     @override
     def post(
-        self, url: str, form: Mapping[str, str], sink: Callable[[bytes], Any], seconds: float = SILENT_SECONDS
+        self, url: str, form: Mapping[str, str], sink: Callable[[bytes], Any], seconds: float | None = None
     ) -> int:
         host = urlsplit(url).netloc
         try:
-            timeout = (min(CONNECT_SECONDS, seconds), seconds)
+            silent = seconds or SILENT_SECONDS
+            timeout = (min(CONNECT_SECONDS, silent), silent)
             with self._session.post(
                 url, data=dict(form), stream=True, allow_redirects=False, timeout=timeout
             ) as response:

@@ -29,7 +29,7 @@ class PageTransport:
         self._on_quiet_page = False
 
     def post(
-        self, url: str, form: Mapping[str, str], sink: Callable[[bytes], Any], seconds: float = SILENT_SECONDS
+        self, url: str, form: Mapping[str, str], sink: Callable[[bytes], Any], seconds: float | None = None
     ) -> int:
         """Posts a form; see `Transport.post`."""
         host = urlsplit(url).netloc
@@ -50,7 +50,7 @@ class PageTransport:
                     raise Unreachable(f"{host} cannot be reached: {answer['error']}.")
                 elif answer["ended"]:
                     return int(answer["status"])
-                if time.monotonic() - last_data > seconds:
+                if time.monotonic() - last_data > (seconds or SILENT_SECONDS):
                     raise Unreachable(f"{host} sent nothing for too long.")
 
 

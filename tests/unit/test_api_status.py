@@ -46,7 +46,7 @@ def test_status_tells_the_last_sync_and_the_words_of_its_error(api: Sidecar) -> 
         pass
     last = api.client.get("/status").json()["last_sync"]
     assert last["result"] == "failed"
-    assert last["error"] == TROUBLE.model_dump()
+    assert last["error"] == TROUBLE.model_dump(exclude={"stops_schedule"})
 
 
 def test_status_tells_progress_worker_and_next_sync(api: Sidecar) -> None:
@@ -153,7 +153,7 @@ def test_a_failed_task_tells_the_error_and_what_to_do(api: Sidecar) -> None:
             pass
     failed = api.client.get(address).json()
     assert failed["status"] == "failed"
-    assert failed["error"] == TROUBLE.model_dump()
+    assert failed["error"] == TROUBLE.model_dump(exclude={"stops_schedule"})
 
 
 def test_a_task_outlives_the_process_that_took_it(tmp_path: Path) -> None:

@@ -44,10 +44,11 @@ def test_the_process_of_exports_holds_no_secret(cache: Cache, here: Path, monkey
     monkeypatch.setenv("PHPMYADMIN_PASSWORD", SECRET)
 
     async def environment_of_a_worker() -> dict[str, str]:
+        before = set(psutil.Process().children())
         pool = ScanPool(f"file:{here / 'cache'}", here / "var/kept")
         try:
             async with pool._processes.take(pool._export_slots, "key", 10):
-                (worker,) = psutil.Process().children()
+                (worker,) = set(psutil.Process().children()) - before
                 return worker.environ()
         finally:
             await pool.close()

@@ -97,7 +97,8 @@ def test_doctor_warns_of_what_others_may_read(shared: Path, monkeypatch: pytest.
     (shared / "shop env").chmod(0o600)
     assert doctor.permissions(settings).advice == ""
     (shared / "shop env").chmod(0o640)
-    settings.kept_dir.mkdir(mode=0o755)
+    settings.kept_dir.mkdir()
+    settings.kept_dir.chmod(0o755)
     finding = doctor.permissions(settings)
     assert finding.fine
     assert finding.advice == f"Run `chmod -R go= '{shared}/shop env' {shared}/kept`."
