@@ -61,7 +61,7 @@ def test_a_wrong_password_is_refused_once_and_shown_nowhere(
     assert sorted(path.suffix for path in (here / "var" / "diagnostics").iterdir()) == [".html", ".png"]
     page = next((here / "var" / "diagnostics").glob("*.html")).read_text()
     assert "Access denied" in page
-    assert set(re.findall(r'name="(?:token|set_session)"\s+value="([^"]*)"', page)) == {"[removed]"}
+    assert set(re.findall(r'name="(?:token|set_session)"[^>]* value="([^"]*)"', page)) == {"[removed]"}
     written = [path.read_bytes() for path in here.rglob("*") if path.is_file()]
     for secret in (WRONG, "wr0ng-passw0rd", lab.settings()["PHPMYADMIN_PASSWORD"]):
         assert not any(secret.encode() in data for data in (*written, done.stdout, done.stderr))
