@@ -22,6 +22,11 @@ from lab.servers import free_port
 from scraper.processes import still_running
 
 KEY = "a-key-for-the-end-to-end-tests"
+COMMANDS = {
+    "worker": ("-m", "scraper", "worker"),
+    "api": (str(ROOT / "api_sidecar.py"),),
+    "dashboard": (str(ROOT / "streamlit_app.py"),),
+}
 
 
 class Everything:
@@ -51,11 +56,7 @@ class Everything:
         self.api = httpx.Client(
             base_url=f"http://127.0.0.1:{self.environment['API_PORT']}", headers={"X-API-Key": KEY}, timeout=60
         )
-        self.processes = {
-            "worker": self.start("-m", "scraper", "worker"),
-            "api": self.start(str(ROOT / "api_sidecar.py")),
-            "dashboard": self.start(str(ROOT / "streamlit_app.py")),
-        }
+        self.processes = {name: self.start(*command) for name, command in COMMANDS.items()}
 
     def start(self, *command: str) -> psutil.Popen:
         with (self.folder / "log").open("ab") as log:
@@ -67,6 +68,12 @@ class Everything:
                 stdout=log,
                 stderr=log,
             )
+
+    def start_again(self, ended: psutil.Popen) -> None:
+        """Starts what was killed; returns when all three stand for the scheduler."""
+        name = next(name for name, process in self.processes.items() if process is ended)
+        self.processes[name] = self.start(*COMMANDS[name])
+        wait_for(lambda: len(self.cache.status().workers) == len(COMMANDS))
 
     def log(self) -> str:
         return (self.folder / "log").read_text(errors="replace")
