@@ -54,23 +54,18 @@ class Tally:
         return tally
 
     @classmethod
-    def of_table(cls, database: duckdb.DuckDBPyConnection, table: str, across: str = "") -> Self:
+    def of_table(cls, database: duckdb.DuckDBPyConnection, table: str) -> Self:
         """Counts orders.
 
         Args:
             database: Holds the table.
             table: SQL of orders with `key`, `currency`, `day`, `checked`, `failed`, the differences of the checks, and
                 `charged`, `gross` and `discounts`.
-            across: SQL of `key` and `bits` of orders that also fail beside others; none: no order does.
         """
         tally = cls()
-        selected = f"SELECT *, failed AS failing FROM {table}"
-        if across:
-            bits = "(failed | coalesce(x.bits, 0))::UTINYINT AS failing"
-            selected = f"SELECT o.*, {bits} FROM {table} AS o LEFT JOIN ({across}) AS x ON x.key = o.key"
-        terms = ["currency", "count(*)", "count(*) FILTER (failing = 0)"]
+        terms = ["currency", "count(*)", "count(*) FILTER (failed = 0)"]
         for name in ORDER_CHECKS:
-            failing = f"failing & {bit(name)} <> 0"
+            failing = f"failed & {bit(name)} <> 0"
             terms += [
                 f"count(*) FILTER (checked & {bit(name)} <> 0)",
                 f"count(*) FILTER ({failing})",
@@ -78,7 +73,7 @@ class Tally:
                 f"min(key, {_EXAMPLES}) FILTER ({failing})",
             ]
         for currency, orders, agree, *rest in database.execute(
-            f"SELECT {', '.join(terms)} FROM ({selected}) GROUP BY currency"
+            f"SELECT {', '.join(terms)} FROM {table} GROUP BY currency"
         ).fetchall():
             tally.orders += orders
             tally.agree += agree

@@ -53,7 +53,7 @@ class GrainTest:
         roles = self._sql.reading.roles
         number = (roles["name"],)
         identity: tuple[str, ...] = number
-        rows, orders = self._filled(number), self._orders(number)
+        rows, orders = self._rows_and_orders(number)
         if "shop" in roles:
             with_shop = (roles["shop"], roles["name"])
             apart = self._orders(with_shop)
@@ -79,13 +79,15 @@ class GrainTest:
     def _line_roles(self) -> list[str]:
         return [role for role in _LINE_ROLES if role in self._sql.roles]
 
-    def _filled(self, identity: Sequence[str]) -> int:
-        return int(self._row(f"SELECT count(*) FROM {self._rows} WHERE {self._present(identity)}")[0])
-
     def _orders(self, identity: Sequence[str]) -> int:
+        return self._rows_and_orders(identity)[1]
+
+    def _rows_and_orders(self, identity: Sequence[str]) -> tuple[int, int]:
+        """How many rows have a value in the last of some columns, and how many combinations of these columns."""
         columns = ", ".join(self._sql.source.sql(name) for name in identity)
-        sql = f"SELECT count(*) FROM (SELECT DISTINCT {columns} FROM {self._rows} WHERE {self._present(identity[-1:])})"
-        return int(self._row(sql)[0])
+        groups = f"SELECT count(*) AS n FROM {self._rows} WHERE {self._present(identity[-1:])} GROUP BY {columns}"
+        rows, orders = self._row(f"SELECT coalesce(sum(n), 0), count(*) FROM ({groups})")
+        return int(rows), int(orders)
 
     def _present(self, identity: Sequence[str]) -> str:
         return " AND ".join(f"coalesce({self._sql.source.sql(name)}::VARCHAR, '') <> ''" for name in identity)
@@ -110,7 +112,7 @@ class GrainTest:
     def _unique_ids(self) -> bool:
         ids = [c.name for c in self._sql.source.columns if c.name.casefold() == "id"]
         rows = self._row(f"SELECT count(*) FROM {self._rows}")[0]
-        return bool(ids) and self._orders(ids[:1]) == self._filled(ids[:1]) == rows
+        return bool(ids) and self._rows_and_orders(ids[:1]) == (rows, rows)
 
     def _row(self, sql: str) -> tuple[Any, ...]:
         row = self._database.execute(sql).fetchone()

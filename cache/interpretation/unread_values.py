@@ -81,9 +81,8 @@ def unread_flags(roles: RoleSql, lists: Mapping[str, str]) -> str:
 def says_something(value: str) -> str:
     """SQL: a value is neither blank nor one of the ways to write nothing, such as `0000-00-00`, `[]` or `N/A`."""
     text = f"{value}::VARCHAR"
-    # Most lists are [] or {}: no pattern is needed.
-    written = f"{text} <> '[]' AND regexp_matches({text}, '{_SOMETHING}') AND lower(trim({text})) NOT IN ({_NOTHING})"
-    return f"coalesce({written}, false)"
+    written = f"regexp_matches({text}, '{_SOMETHING}') AND lower(trim({text})) NOT IN ({_NOTHING})"
+    return f"CASE WHEN {text} <> '[]' THEN {written} ELSE false END"  # most lists are []: no pattern is needed
 
 
 def count_unread(roles: RoleSql, parts: str) -> str:
