@@ -6,11 +6,13 @@ when the first test asks for them.
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import hypothesis
 import pytest
 
@@ -23,6 +25,10 @@ pytest_plugins = ("lab_fixtures", "browser_fixtures", "suite_rules")
 
 hypothesis.settings.register_profile("suite", deadline=None)  # an example may take long on a busy machine
 hypothesis.settings.load_profile("suite")
+
+# httpx gives up after five seconds unless it is told otherwise: less than a busy machine may take for a first answer.
+_httpx_default: httpx.Timeout = inspect.signature(httpx.get).parameters["timeout"].default
+_httpx_default.connect = _httpx_default.read = _httpx_default.write = _httpx_default.pool = 60
 
 _OURS = ("PORT", "STREAMLIT_", "ENV_FILE", *(name.upper() for name in ScraperSettings.model_fields))
 
