@@ -22,5 +22,5 @@ def make_blocks(columns: Sequence[Column], values: Mapping[str, Sequence[Any]], 
     made: list[Block] = []
     for start, stop in zip((0, *cuts), (*cuts, len(table)), strict=True):
         for data in blocks_of(table.slice(start, stop - start), columns):
-            made += blocks(lambda begin, end, data=data: bytes(data[begin:end]), len(data), start)  # type: ignore[misc]
+            made += blocks(data, len(data), start)
     return made

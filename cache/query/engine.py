@@ -189,7 +189,7 @@ class ColumnIndex:
         for segment in self._snapshot.manifest.segments:
             if segment.rows and segment.id not in self._snapshot.faults:
                 file = self._snapshot.file(segment, COLUMNS)
-                listed.append((segment, list(blocks(file.read, file.size, start))))
+                listed.append((segment, list(blocks(file, file.size, start))))
             start += segment.rows
         return listed
 

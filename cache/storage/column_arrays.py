@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, overload
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +21,17 @@ import orjson
 Codes = npt.NDArray[np.uint32]  # or narrower
 Keys = npt.NDArray[np.int64]
 Key = int | bytes
-Read = Callable[[int, int], bytes]
-"""Reads bytes `start` to `stop` - 1 of a file."""
 
 LENGTHS = struct.Struct("<QQ")
 ALIGNED = 8
 FEW = 32  # a dictionary of at most this many texts is read as a whole
+
+
+class Source(Protocol):
+    """A file with column arrays: a `SegmentFile`, or its bytes."""
+
+    def __getitem__(self, part: slice, /) -> bytes:
+        """Reads a part."""
 
 
 class Numbers:
@@ -176,11 +181,11 @@ class Block:
         names: The columns that have arrays in this block.
     """
 
-    def __init__(self, read: Read, begin: int, header: dict[str, Any], start: int) -> None:
+    def __init__(self, source: Source, begin: int, header: dict[str, Any], start: int) -> None:
         """Reads nothing yet.
 
         Args:
-            read: Reads the file.
+            source: The file.
             begin: Where the arrays begin in the file.
             header: Describes them.
             start: The number of its first row in the snapshot.
@@ -189,7 +194,7 @@ class Block:
         self.rows: int = header["rows"]
         self.names: frozenset[str] = frozenset(header["columns"])
         self._header: dict[str, dict[str, Any]] = header["columns"]
-        self._read = read
+        self._source = source
         self._begin = begin
         self._columns: dict[str, Values] = {}
 
@@ -216,22 +221,22 @@ class Block:
         return np.frombuffer(self._bytes(place, count * np.dtype(type).itemsize), type)
 
     def _bytes(self, place: int, size: int) -> bytes:
-        return self._read(self._begin + place, self._begin + place + size)
+        return self._source[self._begin + place : self._begin + place + size]
 
 
-def blocks(read: Read, size: int, start: int) -> Iterator[Block]:
+def blocks(source: Source, size: int, start: int) -> Iterator[Block]:
     """The blocks of a file.
 
     Args:
-        read: Reads the file.
+        source: The file.
         size: The size of the file in bytes.
         start: The number of its first row in the snapshot.
     """
     place = 0
     while place < size:
-        length, header = LENGTHS.unpack(read(place, place + LENGTHS.size))
+        length, header = LENGTHS.unpack(source[place : place + LENGTHS.size])
         arrays = place + LENGTHS.size + header
-        block = Block(read, arrays, orjson.loads(read(place + LENGTHS.size, arrays)), start)
+        block = Block(source, arrays, orjson.loads(source[place + LENGTHS.size : arrays]), start)
         yield block
         start += block.rows
         place += length

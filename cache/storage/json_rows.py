@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,11 @@ from cache.storage import gzip_concat
 from cache.storage.segment_file import MAX_COPIED, SegmentFile
 
 PIECE = 256 << 10  # bytes: what `read_json` reads at once
-Bytes = TypeVar("Bytes", bytes, memoryview)
+Bytes_co = TypeVar("Bytes_co", bound=bytes | memoryview, covariant=True)
+
+
+class _Sliceable(Protocol[Bytes_co]):
+    def __getitem__(self, part: slice, /) -> Bytes_co: ...
 
 
 class JsonRows(ABC):
@@ -57,7 +61,7 @@ class JsonRows(ABC):
         """Yields rows as JSON, joined by commas, in pieces of at most PIECE bytes. Arguments and errors: see above."""
         for file, first, end in self._places(start, stop):
             for place in range(first, end, PIECE):
-                yield file.read(place, min(end, place + PIECE))
+                yield file[place : min(end, place + PIECE)]
 
     def _places(self, start: int, stop: int | None) -> Iterator[tuple[SegmentFile, int, int]]:
         """Yields where rows are: for each part its JSON file, the first byte, and the byte after the last one."""
@@ -79,36 +83,34 @@ class JsonRows(ABC):
         Raises:
             RangeDamaged: A segment that has some of the rows is damaged.
         """
-        return b"".join(self._gather(rows, lambda file: file.read))[:-1]  # without the last comma
+        return b"".join(self._gather(rows, lambda file: file))[:-1]  # without the last comma
 
     def gather_to_send(self, rows: npt.NDArray[np.int64]) -> Sequence[bytes | memoryview]:
         """Returns the given rows as JSON, joined by commas, to be sent (see `SegmentFile.to_send`).
 
         Arguments and errors: see above.
         """
-
-        def slicer(file: SegmentFile) -> Callable[[int, int], memoryview]:
-            whole = file.map()
-            return lambda start, stop: whole[start:stop]
-
-        slices = self._gather(rows, slicer)
+        slices = self._gather(rows, SegmentFile.map)
         if sum(map(len, slices)) <= MAX_COPIED:
             return [self.gather(rows)]
         slices[-1:] = [last[:-1] for last in slices[-1:]]
         return slices
 
     def _gather(
-        self, rows: npt.NDArray[np.int64], reader: Callable[[SegmentFile], Callable[[int, int], Bytes]]
-    ) -> list[Bytes]:
-        slices: list[Bytes] = []
+        self, rows: npt.NDArray[np.int64], opened: Callable[[SegmentFile], _Sliceable[Bytes_co]]
+    ) -> list[Bytes_co]:
+        slices: list[Bytes_co] = []
+        parts: dict[int, tuple[_Sliceable[Bytes_co], memoryview]] = {}
         first = end = 0
         for row in rows.tolist():
             if not first <= row < end:
                 number = bisect_right(self.firsts, row) - 1
                 first, end = self.firsts[number], self.firsts[number + 1]
-                json, offsets = self.part(number)
-                read = reader(json)
-            slices.append(read(offsets[row - first], offsets[row - first + 1]))
+                if number not in parts:
+                    file, offsets = self.part(number)
+                    parts[number] = opened(file), offsets
+                json, offsets = parts[number]
+            slices.append(json[offsets[row - first] : offsets[row - first + 1]])
         return slices
 
     def gzip_slices(self, head: bytes, tail: bytes) -> list[bytes | memoryview]:

@@ -42,13 +42,14 @@ class SegmentFile:
         self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         weakref.finalize(self, os.close, self._descriptor)
 
-    def read(self, start: int, stop: int) -> bytes:
-        """Reads bytes `start` to `stop` - 1.
+    def __getitem__(self, part: slice) -> bytes:
+        """Reads a part, whose start and stop are given.
 
         Raises:
             SnapshotDamaged: The file was cut.
         """
-        size = stop - start
+        start: int = part.start
+        size: int = part.stop - start
         data = _read_at(self._descriptor, size, start)
         if len(data) != size:
             raise self._on_cut()
@@ -60,7 +61,7 @@ class SegmentFile:
         Raises:
             SnapshotDamaged: The file was cut. If it is cut later, the system call fails.
         """
-        return self.read(start, stop) if stop - start <= MAX_COPIED else self.map()[start:stop]
+        return self[start:stop] if stop - start <= MAX_COPIED else self.map()[start:stop]
 
     def map(self) -> memoryview:
         """Returns all bytes, without a copy. Only a system call may read them.

@@ -317,7 +317,7 @@ class Snapshot(JsonRows):
         for segment in self.manifest.segments:
             if segment.id not in self.faults:
                 offsets = self.file(segment, OFFSETS)
-                opened[segment.id] = self.file(segment, JSON), memoryview(offsets.read(0, offsets.size)).cast("Q")
+                opened[segment.id] = self.file(segment, JSON), memoryview(offsets[0 : offsets.size]).cast("Q")
         return opened
 
     def verify(self) -> list[str]:
