@@ -28,7 +28,7 @@ from cache.storage.segment_file import MAX_COPIED
 
 JOIN_BYTES = MAX_COPIED  # longer parts may be maps of files, which are sent without a copy
 MAX_BYTES = 4096  # of a request that is tried here
-CACHED_HEADERS = 256  # sets of request headers that are kept parsed
+PARSED = 256  # requests, and sets of request headers, that are kept parsed
 
 _REQUEST_LINE = re.compile(rb"(GET|HEAD) ([!-\"$->@-~]+)(?:\?([!-\"$-~]*))? HTTP/1\.1\r\n")
 _END = b"\r\n\r\n"
@@ -96,37 +96,26 @@ class FastPathProtocol(BoundedProtocol):
             Whether it was answered.
         """
         started = time.perf_counter()
-        request = self._parse(data)
+        idle = self._between_requests and not self.refused and not self.flow.write_paused
+        idle = idle and (self.cycle is None or self.cycle.response_complete)
+        request = _parse_request(data) if idle and len(data) <= MAX_BYTES else None
         if request is None:
             return False
-        scope, headers = request
+        headers = request.headers
+        scope = {
+            "method": request.method,
+            "path": request.path,
+            "query_string": request.query,
+            "headers": headers.items,
+            "client": self.client,
+        }
         prepared = self.application.try_prepared(scope, headers.by_name)
         if not prepared:
             self._tried_scope = scope
             return False
-        size = self._write(*prepared, scope["method"] == "GET", headers.closes)
+        size = self._write(*prepared, request.method == "GET", headers.closes)
         self.application.record(scope, prepared[0].status, size, started)
         return True
-
-    def _parse(self, data: bytes) -> tuple[dict[str, Any], _RequestHeaders] | None:
-        """The scope and the headers; None where the request goes the usual way."""
-        idle = self._between_requests and not self.refused and not self.flow.write_paused
-        idle = idle and (self.cycle is None or self.cycle.response_complete)
-        line = _REQUEST_LINE.match(data) if idle and len(data) <= MAX_BYTES else None
-        if not line or data.find(_END) != len(data) - len(_END):
-            return None
-        headers = _parse_headers(data[line.end() :])
-        if not headers:
-            return None
-        method, path, query = line.groups(b"")
-        scope = {
-            "method": method.decode(),
-            "path": path.decode(),
-            "query_string": query,
-            "headers": headers.items,
-            "client": self.client,
-        }
-        return scope, headers
 
     def _write(self, response: PreparedResponse, common: HeaderBlock, with_body: bool, closes: bool) -> int:
         """Writes a response, and ends the connection if it closes. Returns how many bytes the body has."""
@@ -193,11 +182,31 @@ class _HeaderReader:
         self.complete = True
 
 
-@lru_cache(CACHED_HEADERS)
+class _Request(NamedTuple):
+    method: str
+    path: str
+    query: bytes
+    headers: _RequestHeaders
+
+
+@lru_cache(PARSED)
+def _parse_request(data: bytes) -> _Request | None:
+    """Parses a request; None where it goes the usual way. Clients that poll send the same bytes each time."""
+    line = _REQUEST_LINE.match(data)
+    if not line or data.find(_END) != len(data) - len(_END):
+        return None
+    headers = _parse_headers(data[line.end() :])
+    if not headers:
+        return None
+    method, path, query = line.groups(b"")
+    return _Request(method.decode(), path.decode(), query, headers)
+
+
+@lru_cache(PARSED)
 def _parse_headers(raw: bytes) -> _RequestHeaders | None:
     """Parses what follows the request line; None where the request goes the usual way.
 
-    A client sends the same headers with each request, and parsing them takes longer than preparing many a response.
+    A client sends the same headers with other queries, and parsing them takes longer than preparing many a response.
     """
     reader = _HeaderReader()
     parser = HttpRequestParser(reader)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from functools import lru_cache
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -26,11 +25,8 @@ from cache.settings import Settings
 from cache.storage.store import Cache
 
 PARAMETERS, PLAN = "orders.parameters", "orders.plan"  # keys in the ASGI scope that the fast path sets
-MAX_POLLS = 100  # maximum number of 304 responses that are cached for a view
-POLL_HEADERS = (b"if-none-match", b"accept", b"accept-encoding")  # request headers that a response depends on
-PARSED_QUERIES = 256  # query strings of the fast path that are kept parsed; each is shorter than fast_path.MAX_BYTES
-
-_parse_repeated = lru_cache(PARSED_QUERIES)(parse_fetch_query)  # many clients repeat the same request
+MAX_PLANS = 256  # of the newest view that are kept; what each was made from is shorter than fast_path.MAX_BYTES
+PLAN_HEADERS = (b"if-none-match", b"accept", b"accept-encoding")  # request headers that a plan depends on
 
 
 class FetchEndpoint:
@@ -57,6 +53,8 @@ class FetchEndpoint:
         self._views = views
         self._stream = stream
         self._executor = executor
+        # Clients that poll repeat the same request, so what was planned is kept, by view and by what was requested.
+        self._plans: tuple[SnapshotView | None, dict[object, RequestPlan | PreparedResponse]] = (None, {})
 
     def try_prepared(
         self, scope: Scope, admission: Admission, headers: Mapping[bytes, bytes]
@@ -71,29 +69,31 @@ class FetchEndpoint:
         access = admission.access
         access.require("read")
         view = self._views.open_view()
-        # Clients that poll repeat the same request. A cached 304 is sent again without parsing the request.
-        poll = (admission.query, access.masked, *map(headers.get, POLL_HEADERS))
-        if view and (response := view.polls.get(poll)):
-            return response
-        parameters = scope[PARAMETERS] = _parse_repeated(admission.query)
-        any_tag = (
-            headers.get(b"if-none-match", b"").strip() == b"*"
-        )  # a list of values may be checked, which takes long
-        if parameters.refresh or parameters.stream or parameters.wait or any_tag:
-            return None
-        if parameters.after:
-            view = self._views.open_view(parameters.after.generation)
-        if view is None:
-            return None
-        plan = plan_request(view, parameters, headers, access)
-        if isinstance(plan, RequestPlan):
-            scope[PLAN] = plan
-            return prepare(plan)
-        if not parameters.after:
-            if len(view.polls) >= MAX_POLLS:
-                view.polls.clear()
-            view.polls[poll] = plan
-        return plan
+        if self._plans[0] is not view:
+            self._plans = view, {}
+        plans = self._plans[1]
+        request = (admission.query, access.name, access.masked, *map(headers.get, PLAN_HEADERS))
+        plan = plans.get(request)
+        if plan is None:
+            parameters = scope[PARAMETERS] = parse_fetch_query(admission.query)
+            any_tag = (
+                headers.get(b"if-none-match", b"").strip() == b"*"
+            )  # a list of values may be checked, which takes long
+            if parameters.refresh or parameters.stream or parameters.wait or any_tag:
+                return None
+            if parameters.after:
+                view = self._views.open_view(parameters.after.generation)
+            if view is None:
+                return None
+            plan = plan_request(view, parameters, headers, access)
+            if not parameters.after:
+                if len(plans) >= MAX_PLANS:
+                    plans.clear()
+                plans[request] = plan
+        if isinstance(plan, PreparedResponse):
+            return plan
+        scope[PLAN] = plan
+        return prepare(plan)
 
     async def get(self, request: Request) -> Response | PreparedResponse:
         """Answers a request for which `try_prepared` returned no response, or was not called.

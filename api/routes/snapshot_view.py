@@ -15,7 +15,6 @@ from api.contract.json_response import dump_model, dumps, http_date
 from api.contract.queries.fetch_query import ALL_ROWS
 from api.contract.response_models import Freshness
 from api.http.headers import HeaderBlock
-from api.http.prepared_response import PreparedResponse
 from cache.access.masking import personal_columns
 from cache.check_report import CheckReport
 from cache.errors import CacheFormat, RangeDamaged
@@ -45,7 +44,6 @@ class SnapshotView:
         freshness: The same without Last-Modified.
         freshness_json: The keys of Freshness, as part of a JSON body.
         mean_row_bytes: The mean size of a row as JSON, in bytes.
-        polls: The 304 responses that were sent, by what was requested (see FetchEndpoint.try_prepared).
     """
 
     def __init__(self, snapshot: Snapshot, personal: str, checks: CheckReport | None = None) -> None:
@@ -56,7 +54,6 @@ class SnapshotView:
         self.generation, self.rows, self.columns = snapshot.generation, snapshot.rows, snapshot.columns
         self.mean_row_bytes = 1 + snapshot.json_size // max(1, snapshot.rows)
         self.names = frozenset(column.name for column in snapshot.columns)
-        self.polls: dict[object, PreparedResponse] = {}
         self.personal = personal_columns(personal, snapshot.columns)
         self.head = head = snapshot.head
         self.last_modified = http_date(head.updated_at)

@@ -46,7 +46,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._received = 0  # bytes of it
         self._body = 0
         self._in_head = True
-        self._idle_since = self._since  # since the last request, or the last bytes of a response
+        self._was_active = False  # since the last check: a request arrived, or a response was sent
+        self._idle_since = self._since
         self.refused = False  # the connection ends, and takes no further request
         self._running: RequestResponseCycle | None = None
         self._unsent = (0, 0.0)  # bytes that the client has not taken, and since when it took none
@@ -96,11 +97,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def note_request(self) -> None:
         """Notes that no request is on its way, and that the client is idle from now on."""
-        self._since, self._idle_since = _NEVER, self.loop.time()
+        self._since, self._was_active = _NEVER, True
 
     def on_response_complete(self) -> None:
         """Notes that the response was sent."""
-        self._idle_since = self.loop.time()
+        self._was_active = True
         super().on_response_complete()
         self._unset_keepalive_if_required()  # see check_timeouts
 
@@ -125,8 +126,9 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.transport.close()
             return
         unsent = self.transport.get_write_buffer_size()
-        if unsent:
+        if unsent or self._was_active:
             self._idle_since = now  # the client is idle once it has taken the response
+        self._was_active = False
         idle = self._since is _NEVER and (self.cycle is None or self.cycle.response_complete)
         if idle and now - self._idle_since > self.timeout_keep_alive:
             self.transport.close()

@@ -57,6 +57,23 @@ def test_it_works(api: Sidecar, agency: httpx.Client) -> None:
     assert api.client.get("/fetch-data").json()["data"] == [as_json(i) for i in range(12)]
 
 
+def test_equal_requests_of_two_keys_in_turns_get_two_responses(api: Sidecar, agency: httpx.Client) -> None:
+    path = "/fetch-data?sort=id&limit=2"
+    tag = api.client.get(path).headers["ETag"]
+    for headers in (
+        {},
+        {"Accept-Encoding": "identity"},
+        {"If-None-Match": tag},
+        {"Accept": "application/x-ndjson"},
+    ) * 2:
+        ours, theirs = (client.get(path, headers=headers) for client in (api.client, agency))
+        assert theirs.status_code == 200
+        assert theirs.headers["ETag"] != tag
+        assert MASK in theirs.text
+        assert ours.status_code == (304 if "If-None-Match" in headers else 200)
+        assert MASK not in ours.text
+
+
 @pytest.mark.parametrize(
     "query",
     [
