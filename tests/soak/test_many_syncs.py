@@ -57,7 +57,7 @@ def of_folder(temporary: Path) -> list[str]:
 
 
 @pytest.mark.timeout(7200)
-@pytest.mark.parametrize(("syncs", "measured_from"), [(4, 1), pytest.param(300, 20, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(("syncs", "measured_from"), [(2, 0), pytest.param(300, 20, marks=pytest.mark.soak)])
 def test_syncs_in_a_row_leave_nothing_over(
     copies: Copies, here: Path, temporary: Path, worker: psutil.Popen, syncs: int, measured_from: int
 ) -> None:
