@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,6 +33,16 @@ DISABLED_FEATURES = (
     "PreconnectToSearch",
     "ThirdPartyStoragePartitioning",
 )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Adds to the report of a failed test what its dashboards are doing."""
+    report = yield
+    if report.failed and call.when == "call" and "dashboard_process" in sys.modules:
+        for running in sys.modules["dashboard_process"].RUNNING:
+            report.sections.append((f"threads of {running.url}", running.threads()))
+    return report
 
 
 @pytest.fixture(scope="module")

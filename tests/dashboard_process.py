@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -33,6 +34,10 @@ def wait_for(url: str, process: ForkedProcess | subprocess.Popen[bytes]) -> None
     raise AssertionError(f"{url} did not answer")
 
 
+RUNNING: list[Dashboard] = []
+LOGGED = 6_000  # characters of a log that the report of a failed test shows
+
+
 class Dashboard:
     """Parameters: `folder` is where it runs; `settings` are environment variables beside the defaults for tests."""
 
@@ -59,6 +64,12 @@ class Dashboard:
     def log(self) -> str:
         return (self.folder / "log").read_text()
 
+    def threads(self) -> str:
+        """The end of the log, with what each thread does now: why a page waits."""
+        os.kill(self.process.pid, signal.SIGUSR1)
+        time.sleep(0.5)  # it writes them
+        return self.log()[-LOGGED:]
+
     def identities(self) -> Identities:
         """Recognises visitors as the dashboard does."""
         settings = Settings.load(**{name.lower(): value for name, value in self.settings.items()})
@@ -75,7 +86,12 @@ class Dashboard:
 @contextmanager
 def dashboard(folder: Path, **settings: str) -> Iterator[Dashboard]:
     running = Dashboard(folder, settings)
+    RUNNING.append(running)
     try:
         yield running
+    except AssertionError:
+        print(running.threads())
+        raise
     finally:
+        RUNNING.remove(running)
         running.close()

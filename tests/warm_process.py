@@ -8,6 +8,7 @@ in test_serve.py.
 from __future__ import annotations
 
 import atexit
+import faulthandler
 import functools
 import importlib
 import json
@@ -147,6 +148,7 @@ def main() -> None:
     os.dup2(errors, 2)
     for number in (output, errors, status):
         os.close(number)
+    faulthandler.register(signal.SIGUSR1)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
