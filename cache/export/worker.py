@@ -23,7 +23,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 import psutil
 
@@ -66,6 +66,8 @@ def main() -> None:
             write_frame(b"E", json.dumps(execute(requests.get(), send)).encode())
         except OrdersError as error:
             write_frame(b"X", error.trouble().model_dump_json().encode())
+        except BrokenPipeError:  # the reader was killed
+            _end(Path(folder))
 
 
 def _scan(cache: Cache, folder: Path) -> _Execute:
@@ -85,6 +87,10 @@ def _read_requests(file: BinaryIO, requests: queue.SimpleQueue[bytes], folder: P
     """Ends the process when its parent closes the pipe, whatever it is doing."""
     while len(head := file.read(LENGTH.size)) == LENGTH.size:
         requests.put(file.read(*LENGTH.unpack(head)))
+    _end(folder)
+
+
+def _end(folder: Path) -> NoReturn:
     shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)
 

@@ -22,6 +22,7 @@ from cache.export import pool, processes, spool
 from cache.export.executor import ScanExecutor, ScanRequest
 from cache.export.pool import ScanPool
 from cache.export.row_format import RowFormat
+from cache.export.worker import LENGTH
 from cache.query.engine import ColumnIndex
 from cache.query.filters import Condition, Query, Sort
 from cache.schema import Column
@@ -282,14 +283,36 @@ def test_an_idle_process_goes(url: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_it_ends_with_the_process_that_started_it(url: str, tmp_path: Path) -> None:
+    with started(url, tmp_path) as child:
+        assert child.stdin
+        child.stdin.close()
+        assert child.wait(60) == 0
+    assert list(tmp_path.glob("spill")) == []
+
+
+def test_it_ends_without_a_trace_when_its_reader_is_killed(url: str, tmp_path: Path) -> None:
+    """The pipe for answers may close before that for requests does."""
+    with started(url, tmp_path) as child:
+        assert child.stdin
+        assert child.stdout
+        assert child.stderr
+        child.stdout.close()
+        request = ScanRequest(what="find", generation=1, query=IDA).model_dump_json().encode()
+        child.stdin.write(LENGTH.pack(len(request)) + request)
+        child.stdin.flush()
+        assert child.wait(60) == 0
+        assert child.stderr.read() == b""
+    assert list(tmp_path.glob("spill")) == []
+
+
+def started(url: str, tmp_path: Path) -> subprocess.Popen[bytes]:
+    """A worker without a pool, with `spill` as its folder for temporary files."""
     folder = tmp_path / "spill"
     folder.mkdir()
     command = [sys.executable, "-m", "cache.export.worker", "scan", url, "var/kept", str(folder)]
-    child = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=subprocess.PIPE)
-    assert child.stdin is not None
-    child.stdin.close()
-    assert child.wait(60) == 0
-    assert not folder.exists()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe)
 
 
 def test_column_arrays_and_the_scan_tell_the_same(cache: Cache, url: str, tmp_path: Path) -> None:
