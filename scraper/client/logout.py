@@ -6,7 +6,7 @@ import logging
 import time
 from urllib.parse import urlsplit
 
-from scraper.client.bounds import NUMBER
+from scraper.client.bounds import PAGE
 from scraper.client.session import Session
 from scraper.client.transport import Transport
 from scraper.errors import ScrapeError, Unreachable
@@ -33,6 +33,6 @@ def log_out(session: Session, transport: Transport) -> None:
 
     try:
         form = {"server": session.server, "token": session.token}
-        transport.post(session.logout_url, form, NUMBER.counting(discard), seconds=SECONDS)
+        transport.post(session.logout_url, form, PAGE.counting(discard), seconds=SECONDS)
     except ScrapeError as error:
         log.info("phpMyAdmin's session was not ended: %s", error.message)

@@ -44,8 +44,13 @@ def sessions(fixture: LoginFixture) -> list[str]:
     ids=["http", "chrome", "only chrome", "several sessions", "a failed sync"],
 )
 def test_a_sync_logs_out_at_its_end(
-    phpmyadmin: LoginFixture, cache: Cache, changes: dict[str, Any], outcome: str
+    phpmyadmin: LoginFixture,
+    cache: Cache,
+    caplog: pytest.LogCaptureFixture,
+    changes: dict[str, Any],
+    outcome: str,
 ) -> None:
+    caplog.set_level("INFO")
     phpmyadmin.expire_sessions()
     counts = []
 
@@ -58,6 +63,7 @@ def test_a_sync_logs_out_at_its_end(
     assert run.outcome == outcome
     assert counts[0] > 0
     assert sessions(phpmyadmin) == []
+    assert "was not ended" not in caplog.text
 
 
 def test_a_server_that_cannot_be_reached_any_more_hides_no_outcome(phpmyadmin: LoginFixture, here: object) -> None:
