@@ -355,6 +355,15 @@ def test_what_is_published_is_kept_although_a_newer_manifest_is_left(
     assert rows(cache.snapshots.open()) == [as_json(7)]
 
 
+def test_what_is_published_is_kept_whatever_its_number(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshots, "KEPT_AFTER", timedelta(0))
+    for i in range(7):
+        publish(cache, [order(i)], segments=1)
+    monkeypatch.setattr(cache.snapshots, "next_number", lambda: 1)
+    assert publish(cache, [order(9)], segments=1).generation == 1
+    assert rows(cache.snapshots.open()) == [as_json(9)]
+
+
 @pytest.mark.parametrize("name", ["notes.json", "7.json", "0000000009.json.bak", "00000000x9.json"])
 def test_a_stray_file_among_the_generations_is_left_alone(cache: Cache, here: Path, name: str) -> None:
     publish(cache, 2)
