@@ -87,6 +87,14 @@ def test_a_failure_of_tomorrow_delays_nothing(
     assert scheduler._next_sync() <= now()  # type: ignore[operator]
 
 
+def test_a_scheduler_that_began_tomorrow_starts_a_sync_at_once(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as tomorrow:
+        tomorrow.setattr("scraper.scheduler.now", lambda: now() + timedelta(days=1))
+        scheduler = Scheduler(cache, Settings.load(), "test")
+    scheduler._heartbeat()
+    assert scheduler._next_sync() <= now()  # type: ignore[operator]
+
+
 def test_a_scheduler_keeps_its_pace_when_the_clock_is_set_back(
     cache: Cache, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
