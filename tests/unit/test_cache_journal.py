@@ -37,7 +37,8 @@ BROKEN = ["", "{", "null", '{"id": 7}', b"\xff\xfe", 5]
 def damage(here: Path, table: str, body: object) -> None:
     """Replaces the newest record of a table."""
     with closing(sqlite3.connect(here / "var/kept/journal.sqlite")) as db, db:
-        db.execute(f"UPDATE {table} SET body = ? WHERE rowid = (SELECT MAX(rowid) FROM {table})", (body,))
+        value = "CAST(? AS TEXT)" if isinstance(body, bytes) else "?"  # bytes that are no UTF-8 in a text
+        db.execute(f"UPDATE {table} SET body = {value} WHERE rowid = (SELECT MAX(rowid) FROM {table})", (body,))
 
 
 @pytest.mark.parametrize("body", BROKEN)
