@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import subprocess
 import sys
 import zlib
@@ -275,3 +276,26 @@ def test_the_memory_of_a_sync_is_limited_and_that_of_chrome_is_not() -> None:
     """
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     assert output.stdout.split() == ["limited", "300"]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have no such limit")
+def test_a_sync_runs_under_the_limit_of_its_setting(here: Path) -> None:
+    program = """if True:
+        import resource
+        from scraper.__main__ import main
+        main(["sync"])
+        print(resource.getrlimit(resource.RLIMIT_DATA)[0] >> 20)
+    """
+    settings = {
+        "PHPMYADMIN_URL": "http://127.0.0.1:9/",
+        "PHPMYADMIN_USERNAME": "shop",
+        "PHPMYADMIN_PASSWORD": "secret",
+        "PHPMYADMIN_DATABASE": "shop",
+        "PHPMYADMIN_LOGIN": "http",
+        "SYNC_MEMORY_MB": "1500",
+    }
+    environment = {**os.environ, **settings, "PYTHONPATH": str(ROOT)}
+    output = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=here, env=environment
+    )
+    assert output.stdout.split() == ["1500"], output.stderr
