@@ -16,6 +16,7 @@ from paths import ROOT
 from cache.child_environment import child_environment
 from cache.export.pool import ScanPool
 from cache.storage.store import Cache
+from scraper import doctor
 from scraper.login import sandbox
 from scraper.settings import ScraperSettings
 
@@ -97,3 +98,16 @@ def test_a_sandbox_needs_no_user_namespaces_on_other_systems(monkeypatch: pytest
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.setattr("sys.platform", "darwin")
     assert sandbox.missing_sandbox() is None
+
+
+def test_doctor_says_why_chrome_has_no_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("chromium", "chromedriver", "unshare"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for user, what in ((0, "without its sandbox: this process runs as root"), (1000, "in its sandbox")):
+        sandbox.missing_sandbox.cache_clear()
+        monkeypatch.setattr("os.geteuid", lambda user=user: user)
+        *_, finding = doctor._chrome()
+        assert what in finding.what
+        assert bool(finding.advice) == (user == 0)
