@@ -66,6 +66,8 @@ def test_the_cache_is_private_although_its_process_is_not(here: Path) -> None:
     for folder in (here / "cache", here / "var/kept"):
         assert folder.stat().st_mode & 0o777 == 0o700
     assert open_to_others((here / "cache").rglob("*")) == []
+    for file in (here / "cache/current.json", here / "cache/generations/0000000001.json"):
+        assert file.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.fixture
