@@ -48,6 +48,8 @@ def test_a_folder_that_cannot_be_written_hides_no_error(here: Path) -> None:
         '<meta name="csrf-token" content="SECRET89">',
         "<meta content=SECRET89 name=_xsrf>",
         '<form data-csrf="SECRET89">',
+        '<form data-csrf="$2y$SECRET89">',
+        '<button name="token" value="SECRET89">',
         "<script>var o = {token: 'SECRET89', session_id: \"SECRET89\"}</script>",
         '<script>CommonParams.setAll({"auth_token":"SECRET89"})</script>',
         '<a href="index.php?db=shop&amp;token=SECRET89&amp;x=1">',
