@@ -15,6 +15,9 @@ from cache.storage.snapshot import JSON
 from cache.storage.store import Cache
 from scraper.errors import LoginRefused, ScrapeError, Unreachable
 from scraper.scheduler import FIRST_RETRY, Scheduler
+from scraper.settings import ScraperSettings
+from scraper.sync.progress import Reporter
+from scraper.sync.sync import _Sync
 
 
 def leader(cache: Cache) -> Worker | None:
@@ -164,3 +167,11 @@ def test_a_step_that_fails_does_not_end_the_scheduler(
     finally:
         scheduler.stop()
     assert cache.status().workers == ()
+
+
+def test_a_verification_of_tomorrow_is_not_known_to_the_next_sync(cache: Cache) -> None:
+    publish(cache, 3, verified_at=now() + timedelta(days=1))
+    settings = ScraperSettings.load(phpmyadmin_url="http://shop.test/", phpmyadmin_database="shop")
+    with Reporter(cache, Run(trigger="schedule")) as reporter:
+        sync = _Sync(cache, settings, reporter, accept=False, compare_all=False, check=None)
+        assert sync._verified_at() is None
