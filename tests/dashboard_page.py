@@ -10,11 +10,12 @@ expect.set_options(timeout=20_000)  # a busy machine draws a page in some second
 
 
 def visit(browser: Browser, address: str, width: int = 1440) -> Page:
-    """A tab of its own visitor, loaded up to its title."""
+    """A tab of its own visitor, which has been drawn: what is clicked before may be lost."""
     page = browser.new_context(viewport={"width": width, "height": 900}).new_page()
     page.set_default_timeout(20_000)
     page.goto(address)
     expect(page.get_by_role("heading", level=1)).to_be_visible()
+    at_rest(page)
     return page
 
 

@@ -84,6 +84,7 @@ def test_a_viewer_sees_figures_without_names_and_accepts_nothing(browser: Browse
         expect(viewer.get_by_role("button", name="Accept the smaller table")).to_have_count(0)
         table = viewer.get_by_role("table", name="Orders", exact=True)
         expect(table).to_contain_text("***")
+        at_rest(viewer)
         table.get_by_role("button", name="#1001").click()
         expect(viewer.get_by_role("dialog").get_by_role("table", name="Amounts")).to_be_visible()
         at_rest(viewer)
