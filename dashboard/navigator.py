@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from dashboard.address import parameters
 from dashboard.view_address import ViewAddress
 
 
@@ -21,11 +22,10 @@ class PageEntry(NamedTuple):
 
 
 class _Visit(NamedTuple):
-    """The page that the visitor went to last, with the parameters of its address."""
+    """The page that the visitor went to last."""
 
     hash: str
     path: str
-    parameters: dict[str, list[str]]
 
 
 class Navigator:
@@ -49,8 +49,8 @@ class Navigator:
         }
         page = st.navigation(list(self._pages.values()))
         st.set_page_config(" · ".join(dict.fromkeys((page.title, "Orders"))))  # screen readers read it first
-        parameters = {name: st.query_params.get_all(name) for name in st.query_params}
-        self._visit = _Visit(_page_hash(), page.url_path, parameters)
+        parameters()  # takes those that the browser sent
+        self._visit = _Visit(_page_hash(), page.url_path)
         page.run()
 
     def go(self, path: str, **parameters: str | list[str]) -> NoReturn:
@@ -67,8 +67,9 @@ class Navigator:
 
         Streamlit takes such a run for a way back, and empties the page. Whatever runs by a timer calls this first.
         """
+        now = parameters()
         if self._visit and self._visit.hash != _page_hash():
-            st.switch_page(self._pages[self._visit.path], query_params=self._visit.parameters)
+            st.switch_page(self._pages[self._visit.path], query_params=now)
 
     def link(self, path: str, label: str, icon: str | None = None, help: str | None = None, **parameters: str) -> None:
         """Draws a link to another page with the same view.

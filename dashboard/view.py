@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Protocol, Self, cast
+from typing import Self, cast
 
 from cache.analytics.dimensions import FILTERS, FilterId
 from cache.analytics.figures import RETURNS, Returns
@@ -13,15 +14,16 @@ from cache.query.filters import Condition
 
 DEFAULT_PERIOD = "30d"
 EARLIEST, LATEST = date(1970, 1, 1), date(2199, 12, 31)  # dates in an address
+VIEW_PARAMETERS = frozenset(
+    (
+        *("period", "from", "to", "hour", "compare", "compare_from", "compare_to"),
+        *("currency", "convert", "returns"),
+        *FILTERS,
+    )
+)
+"""Of the address; the others are those of a page."""
+
 _HOURS = [str(hour) for hour in range(24)]
-
-
-class Query(Protocol):
-    """The parameters of an address, as Streamlit has them."""
-
-    def get_all(self, key: str) -> list[str]:
-        """All values of a parameter."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,11 @@ class View:
     product: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, query: Query) -> Self:
+    def read(cls, parameters: Mapping[str, Sequence[str]]) -> Self:
         """The view of an address. A value that does not parse becomes the default."""
 
         def one(name: str) -> str:
-            return next(iter(query.get_all(name)), "")
+            return next(iter(parameters.get(name, ())), "")
 
         period, compare = one("period"), one("compare")
         custom, compared = (_days(one(f"{prefix}from"), one(f"{prefix}to")) for prefix in ("", "compare_"))
@@ -86,7 +88,7 @@ class View:
             compare_start=compare_start,
             compare_end=compare_end,
             returns=cast(Returns, one("returns")) if one("returns") in RETURNS else "returned",
-            **{name: tuple(query.get_all(name)) for name in FILTERS},
+            **{name: tuple(parameters.get(name, ())) for name in FILTERS},
         )
 
     def parameters(self) -> dict[str, str | list[str]]:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import streamlit as st
+from cache.analytics.dimensions import FilterId
+from dashboard.address import parameter, parameters, replace_parameters, set_parameter
+from dashboard.view import VIEW_PARAMETERS, View
 
-from cache.analytics.dimensions import FILTERS, FilterId
-from dashboard.view import View
-
-_PERIOD_PARAMETERS = ("period", "from", "to", "hour", "compare", "compare_from", "compare_to")
-_VIEW_PARAMETERS = frozenset((*_PERIOD_PARAMETERS, "currency", "convert", "returns", *FILTERS))
 _OLD_STEPS = {"1 hour": "hour", "1 day": "day", "7 days": "week", "1 month": "month"}  # in old addresses
 _OLD_METRICS = {"fulfilment_time": "time_to_fulfil"}
 _ORDER_PARAMETERS = frozenset(("page", "order"))  # which orders these name depends on the filters
@@ -25,15 +22,15 @@ class ViewAddress:
 
     def view(self) -> View:
         """The view in the address."""
-        return View.read(st.query_params)
+        return View.read(parameters())
 
     def restore(self) -> View:
         """The view in the address. Where the address has none, it gets the one that the visitor saw last."""
-        if (step := st.query_params.get("step", "")) in _OLD_STEPS:
+        if (step := parameter("step")) in _OLD_STEPS:
             set_parameter("step", _OLD_STEPS[step])
-        if (metric := st.query_params.get("metric", "")) in _OLD_METRICS:
+        if (metric := parameter("metric")) in _OLD_METRICS:
             set_parameter("metric", _OLD_METRICS[metric])
-        if "period" not in st.query_params and self._last:
+        if "period" not in parameters() and self._last:
             self.put(self._last)
         self._last = self.view()
         return self._last
@@ -53,27 +50,6 @@ class ViewAddress:
     def put(self, view: View) -> None:
         """Writes a view into the address. Parameters of the page itself stay, such as a search."""
         others = {
-            name: values for name, values in _parameters().items() if name not in _VIEW_PARAMETERS | _ORDER_PARAMETERS
+            name: values for name, values in parameters().items() if name not in VIEW_PARAMETERS | _ORDER_PARAMETERS
         }
-        _write(view.parameters() | others)
-
-
-def set_parameter(name: str, values: str | list[str]) -> None:
-    """Writes a parameter of the page into the address, or removes it where `values` is empty."""
-    others = _parameters()
-    others.pop(name, None)
-    _write(others | {name: values} if values else others)
-
-
-def _parameters() -> dict[str, str | list[str]]:
-    return {name: st.query_params.get_all(name) for name in st.query_params}
-
-
-def _write(parameters: dict[str, str | list[str]]) -> None:
-    """Writes the address: the view as it stands, then parameters of the page by name.
-
-    What is chosen twice in another order has the same address. Two quick clicks may also reach the server as one.
-    """
-    of_page = {name: values for name, values in sorted(parameters.items()) if name not in _VIEW_PARAMETERS}
-    of_view = {name: values for name, values in parameters.items() if name in _VIEW_PARAMETERS}
-    st.query_params.from_dict(of_view | of_page)
+        replace_parameters({**view.parameters(), **others})

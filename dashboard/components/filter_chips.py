@@ -13,6 +13,7 @@ from cache.analytics.figures import RETURNS
 from cache.analytics.orders import Orders
 from cache.calendar.periods import COMPARISONS, PERIODS, Span
 from dashboard import data
+from dashboard.components.widget_values import set_value
 from dashboard.selection import Selection
 from dashboard.text import formatting
 from dashboard.text.dimensions import write_code
@@ -74,14 +75,14 @@ def _period(address: ViewAddress, view: View, span: Span, compared: Span | None)
             address.change(compare="custom", compare_start=days[0], compare_end=days[1])
 
     with st.popover(label, icon=":material/calendar_month:", key="period_chip"):
-        st.session_state["period"] = view.period
+        set_value("period", view.period)
         labels = {name: period.label for name, period in PERIODS.items()}
         st.radio("Period", list(labels), format_func=lambda name: labels[name], key="period", on_change=set_period)
         if view.period == "custom":
-            st.session_state["dates"] = (view.start, view.end)
+            set_value("dates", (view.start, view.end))
             st.date_input("Dates", key="dates", format="YYYY-MM-DD", on_change=set_dates)
         if view.period != "all":
-            st.session_state["compare"] = view.compare
+            set_value("compare", view.compare)
             st.radio(
                 "Compare with",
                 list(COMPARISONS),
@@ -90,7 +91,7 @@ def _period(address: ViewAddress, view: View, span: Span, compared: Span | None)
                 on_change=set_comparison,
             )
             if view.compare == "custom":
-                st.session_state["compared_dates"] = (view.compare_start, view.compare_end)
+                set_value("compared_dates", (view.compare_start, view.compare_end))
                 st.date_input(
                     "Dates to compare with", key="compared_dates", format="YYYY-MM-DD", on_change=set_compared_dates
                 )
@@ -116,7 +117,7 @@ def _choice(
     help: str | None = None,
 ) -> None:
     """One of some options. `change` is called with the one that is picked."""
-    st.session_state[name] = chosen
+    st.session_state[name] = chosen  # each time: the texts may have changed
     st.radio(
         label,
         list(options),
@@ -167,7 +168,7 @@ def _values(
         type="primary" if chosen else "secondary",
         key=f"{name}_chip",
     ):
-        st.session_state[f"{name}_filter"] = list(chosen)
+        st.session_state[f"{name}_filter"] = list(chosen)  # each time: the texts may have changed
         st.multiselect(
             dimension.label,
             list(dict.fromkeys([*data.values(orders, name), *chosen])),

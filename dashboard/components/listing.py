@@ -6,7 +6,8 @@ from collections.abc import Collection
 
 import streamlit as st
 
-from dashboard.view_address import set_parameter
+from dashboard.address import change_parameters, parameter, set_parameter
+from dashboard.components.widget_values import set_value
 
 SEARCH, SORT, PAGE = "q", "sort", "page"  # parameters of the address
 
@@ -15,10 +16,10 @@ def search_box(label: str, placeholder: str, width: int = 320) -> str:
     """Draws a box for a search. Returns the text to find."""
 
     def search() -> None:
-        set_parameter(SEARCH, st.session_state["search"])
-        set_parameter(PAGE, "")
+        change_parameters({SEARCH: st.session_state["search"], PAGE: ""})
 
-    st.session_state["search"] = text = st.query_params.get(SEARCH, "")
+    text = parameter(SEARCH)
+    set_value("search", text)
     st.text_input(
         label,
         key="search",
@@ -35,20 +36,19 @@ def search_box(label: str, placeholder: str, width: int = 320) -> str:
 
 def sorted_by(columns: Collection[str], usual: str) -> str:
     """The column that a list is sorted by, with a minus where the largest is first; `usual` without a choice."""
-    chosen = st.query_params.get(SORT, usual)
+    chosen = parameter(SORT, usual)
     return chosen if chosen.removeprefix("-") in columns else usual
 
 
 def sort_anew(column: str, current: str, usual: str) -> None:
     """Sorts by a column, the largest first. Picked once more, the smallest is first."""
     chosen = column if current == f"-{column}" else f"-{column}"
-    set_parameter(SORT, "" if chosen == usual else chosen)
-    set_parameter(PAGE, "")
+    change_parameters({SORT: "" if chosen == usual else chosen, PAGE: ""})
 
 
 def page_number() -> int:
     """The number of the page in the address, from 1."""
-    text = st.query_params.get(PAGE, "1")
+    text = parameter(PAGE, "1")
     return max(1, int(text)) if text.isdecimal() and len(text) < 9 else 1
 
 
@@ -61,7 +61,7 @@ def page_choice(number: int, pages: int, key: str) -> None:
         key: Streamlit's key of the list.
     """
     if pages > 1:
-        st.session_state["page_number"] = min(number, pages)
+        set_value("page_number", min(number, pages))
         with st.container(horizontal_alignment="center", key=f"{key}_pages"):
             st.pagination(
                 pages,

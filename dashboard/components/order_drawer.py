@@ -9,11 +9,11 @@ import streamlit as st
 
 from cache.analytics.order_lookup import ROW_KEY, Row
 from cache.analytics.orders import Orders
+from dashboard.address import parameter, set_parameter
 from dashboard.components import order_cells
 from dashboard.components.order_cells import NOTHING
 from dashboard.components.table import Column, Line, table
 from dashboard.text import formatting
-from dashboard.view_address import set_parameter
 
 ORDER = "order"  # parameter of the address
 _ADDRESS_FIELDS = ("name", "address1", "zip", "city", "country")
@@ -26,7 +26,7 @@ def order_in_address(orders: Orders, masked: Collection[str]) -> None:
         orders: The generation.
         masked: Columns that show their mask.
     """
-    key = st.query_params.get(ORDER)
+    key = parameter(ORDER)
     row = orders.order(key, masked) if key else None
     if row is None:
         return

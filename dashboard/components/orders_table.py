@@ -12,6 +12,7 @@ from cache.analytics.orders import Orders
 from cache.check_report import CHECKS, ORDER_CHECKS, CheckId
 from cache.query.filters import Condition
 from dashboard import data
+from dashboard.address import change_parameters, parameter, parameter_values, set_parameter
 from dashboard.components import order_cells
 from dashboard.components.export_links import download_button
 from dashboard.components.listing import PAGE, page_choice, page_number, search_box
@@ -19,10 +20,10 @@ from dashboard.components.marks import CHECK, CHECK_CURRENCY
 from dashboard.components.order_cells import NOTHING
 from dashboard.components.order_drawer import ORDER, order_in_address
 from dashboard.components.table import Cell, Column, Line, table
+from dashboard.components.widget_values import set_value
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import formatting
-from dashboard.view_address import set_parameter
 
 PAGE_ROWS = 50
 COLUMNS = "column"  # parameter of the address
@@ -33,9 +34,9 @@ def orders_table(session: Session, selection: Selection) -> None:
     """Draws the orders of a selection. A picked one opens in a drawer."""
     orders = selection.orders
     masked = session.visitor.masked_columns(orders)
-    failing = next((name for name in ORDER_CHECKS if name == st.query_params.get(CHECK)), None)
+    failing = next((name for name in ORDER_CHECKS if name == parameter(CHECK)), None)
     conditions = selection.conditions
-    if failing and (currency := st.query_params.get(CHECK_CURRENCY)):
+    if failing and (currency := parameter(CHECK_CURRENCY)):
         conditions = (*conditions, Condition("currency", "eq", currency))
     with st.container(border=True):
         if failing:
@@ -54,18 +55,20 @@ def orders_table(session: Session, selection: Selection) -> None:
 
 def _failed_check(check: CheckId) -> None:
     """Draws which check the listed orders fail, and a button that lists all orders again."""
-
-    def clear() -> None:
-        for name in (CHECK, CHECK_CURRENCY, PAGE):
-            set_parameter(name, "")
-
     with st.container(horizontal=True, vertical_alignment="center", key="failed_check"):
         about = CHECKS[check]
-        currency = st.query_params.get(CHECK_CURRENCY)
+        currency = parameter(CHECK_CURRENCY)
         which = f"These orders, in {currency} or in no known currency," if currency else "These orders"
         text = f"{formatting.literal(which)} {formatting.plain(f'{about.trouble}. {about.rule}')}"
         st.markdown(f"**Check failed: {about.title}.** {text}", width="stretch")
-        st.button("All orders", icon=":material/close:", type="tertiary", key="clear_check", on_click=clear)
+        all_orders = dict.fromkeys((CHECK, CHECK_CURRENCY, PAGE), "")
+        st.button(
+            "All orders",
+            icon=":material/close:",
+            type="tertiary",
+            key="clear_check",
+            on_click=lambda: change_parameters(all_orders),
+        )
 
 
 def _page(orders: Orders, page: Page, number: int, search: str, columns: dict[str, _OrderColumn]) -> None:
@@ -155,13 +158,13 @@ def _columns(orders: Orders) -> dict[str, _OrderColumn]:
     """The columns in the address, else the usual ones; the order's number always."""
     usual = _usual_columns(orders)
     available = _all_columns(orders)
-    names = [name for name in st.query_params.get_all(COLUMNS) if name in available]
+    names = [name for name in parameter_values(COLUMNS) if name in available]
     return {"Order": usual["Order"], **{name: available[name] for name in names}} if names else usual
 
 
 def _column_choice(orders: Orders, columns: dict[str, _OrderColumn]) -> None:
     with st.popover("Columns", icon=":material/view_column:", key="columns_chip"):
-        st.session_state["columns"] = [name for name in columns if name != "Order"]
+        set_value("columns", [name for name in columns if name != "Order"])
         st.multiselect(
             "Columns",
             [name for name in _all_columns(orders) if name != "Order"],

@@ -12,18 +12,19 @@ from cache.analytics.figure_table import reason
 from cache.analytics.metrics import Metric
 from cache.listen_address import local_url
 from dashboard import code_samples, data, frame
+from dashboard.address import change_parameters, parameter, set_parameter
 from dashboard.components import order_cells
 from dashboard.components.listing import PAGE, page_choice, page_number
 from dashboard.components.marks import draw_marks
 from dashboard.components.order_drawer import ORDER, order_in_address
 from dashboard.components.table import Cell, Column, Line, table
+from dashboard.components.widget_values import set_value
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import events as event_text
 from dashboard.text import formatting
 from dashboard.text.metrics import write
 from dashboard.text.periods import date_range
-from dashboard.view_address import set_parameter
 
 EXPLAIN, SIDE = "explain", "side"  # parameters of the address
 ROWS = 50  # of a page
@@ -32,8 +33,7 @@ _ORDERS_OF: Mapping[str, dict[str, str]] = {"refund_rate": {REFUNDED: "yes"}}  #
 
 def explain(metric: str) -> None:
     """Puts a figure into the address, so that the overview shows what it is made of; "" for none."""
-    for name, value in ((EXPLAIN, metric), (SIDE, ""), (PAGE, ""), (ORDER, "")):
-        set_parameter(name, value)
+    change_parameters({EXPLAIN: metric, SIDE: "", PAGE: "", ORDER: ""})
 
 
 def explanation(session: Session, metric: Metric) -> None:
@@ -94,10 +94,9 @@ def _side(figure: FigureEvents) -> Side:
     }
 
     def put() -> None:
-        set_parameter(PAGE, "")
-        set_parameter(SIDE, "" if st.session_state[SIDE] == "amount" else st.session_state[SIDE])
+        change_parameters({SIDE: "" if st.session_state[SIDE] == "amount" else st.session_state[SIDE], PAGE: ""})
 
-    st.session_state[SIDE] = "divisor" if st.query_params.get(SIDE) == "divisor" else "amount"
+    set_value(SIDE, "divisor" if parameter(SIDE) == "divisor" else "amount")
     st.segmented_control(
         "Part",
         list(labels),

@@ -14,16 +14,17 @@ from cache.analytics.values import Absent, or_zero
 from cache.calendar.periods import Span, Unit
 from cache.calendar.steps import STEPS, default_step, step_choices
 from dashboard import data, frame
+from dashboard.address import parameter, parameter_values, set_parameter
 from dashboard.components import charts
 from dashboard.components.marks import draw_marks
 from dashboard.components.table import Column, Line, table
+from dashboard.components.widget_values import set_value
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import formatting
 from dashboard.text.dimensions import group_dimensions, write_code
 from dashboard.text.metrics import change, write
 from dashboard.text.periods import bucket_text, date_range
-from dashboard.view_address import set_parameter
 
 METRIC, BY, STEP = "metric", "by", "step"  # parameters of the address
 WHOLE = "whole"  # the value of STEP for no step
@@ -103,12 +104,12 @@ def explore(session: Session) -> None:
 def _query(selection: Selection) -> _Query:
     """What the address asks for, as far as this table has it."""
     metrics = _metrics(selection)
-    metric = metrics.get(st.query_params.get(METRIC, ""), next(iter(metrics.values())))
-    grouped = st.query_params.get_all(BY)
+    metric = metrics.get(parameter(METRIC), next(iter(metrics.values())))
+    grouped = parameter_values(BY)
     by = tuple(name for name in group_dimensions(selection.orders) if name in grouped)[:MAX_DIMENSIONS]
     if not selection.span:
         return _Query(selection, metric, by, None)
-    requested = st.query_params.get(STEP)
+    requested = parameter(STEP)
     choices = step_choices(selection.span, selection.calendar)
     step = next((each for each in choices if each == requested), default_step(selection.span))
     return _Query(selection, metric, by, None if requested == WHOLE else step)
@@ -122,7 +123,7 @@ def _controls(query: _Query) -> None:
     selection = query.selection
     metrics = _metrics(selection)
     with st.container(horizontal=True, vertical_alignment="bottom", key="explored"):
-        st.session_state[METRIC] = query.metric.id
+        set_value(METRIC, query.metric.id)
         st.selectbox(
             "Figure",
             list(metrics),
@@ -132,7 +133,7 @@ def _controls(query: _Query) -> None:
             on_change=lambda: set_parameter(METRIC, st.session_state[METRIC]),
             help=query.metric.description(selection.returns),
         )
-        st.session_state[BY] = list(query.by)
+        set_value(BY, list(query.by))
         st.multiselect(
             "Group by (two at most)",
             group_dimensions(selection.orders),
@@ -145,7 +146,7 @@ def _controls(query: _Query) -> None:
         )
         if selection.span:
             steps = [*step_choices(selection.span, selection.calendar), WHOLE]
-            st.session_state[STEP] = query.step or WHOLE
+            set_value(STEP, query.step or WHOLE)
             st.segmented_control(
                 "Over time",
                 steps,

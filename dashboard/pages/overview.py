@@ -21,11 +21,13 @@ from cache.calendar.steps import STEPS, Bucket, buckets, default_step, sparkline
 from cache.errors import CacheError
 from cache.table_setup import NO_SETUP
 from dashboard import data, frame
+from dashboard.address import parameter, set_parameter
 from dashboard.components import charts, open_questions
 from dashboard.components.blocks import breakdown, card, summary
 from dashboard.components.cards import Sparkline, cards
 from dashboard.components.marks import draw_marks, mark_links, open_mark
 from dashboard.components.table import Cell, Column, Line, table
+from dashboard.components.widget_values import set_value
 from dashboard.pages.explanation import EXPLAIN, explain, explanation
 from dashboard.selection import Selection
 from dashboard.session import Session
@@ -34,7 +36,6 @@ from dashboard.text import readings as reading_text
 from dashboard.text.dimensions import group_dimensions, write_code
 from dashboard.text.metrics import LARGE
 from dashboard.text.periods import date_range
-from dashboard.view_address import set_parameter
 
 _MAIN = ("total_sales", "orders", "average_order_value", "returning_customer_rate")
 _FURTHER = ("net_sales", "refund_rate", "units", "time_to_fulfil")
@@ -47,7 +48,7 @@ MAX_SLOW_SPARKLINE = timedelta(days=92)  # over longer periods, counting custome
 
 def overview(session: Session) -> None:
     """Draws the page, or what one of its figures is made of."""
-    if explained := METRICS.get(st.query_params.get(EXPLAIN, "")):
+    if explained := METRICS.get(parameter(EXPLAIN)):
         explanation(session, explained)
         return
     selection = frame.page(session, "Orders overview")
@@ -187,8 +188,8 @@ def _choice(label: str, name: str, options: Sequence[str], usual: str, write: Ca
     def put() -> None:
         set_parameter(name, "" if st.session_state[name] == usual else st.session_state[name])
 
-    requested = st.query_params.get(name, usual)
-    st.session_state[name] = requested if requested in options else usual
+    requested = parameter(name, usual)
+    set_value(name, requested if requested in options else usual)
     st.segmented_control(
         label,
         options,

@@ -13,6 +13,7 @@ from cache.schema import Column as SourceColumn
 from cache.storage.local.failure_pages import screenshot
 from cache.storage.records import Run, Status
 from cache.storage.snapshot import CHECKSUMS, COLUMNS, GZIP, JSON, OFFSETS, PARQUET, Head, Manifest
+from dashboard.address import parameter, set_parameter
 from dashboard.components import freshness
 from dashboard.components.checks_table import checks_table
 from dashboard.components.freshness import PHASES
@@ -20,7 +21,6 @@ from dashboard.components.table import Cell, Column, Line, table
 from dashboard.session import Session
 from dashboard.text import formatting
 from dashboard.text.formatting import Label
-from dashboard.view_address import set_parameter
 
 MAX_RUNS = 20
 _OPEN = "sync"  # parameter of the address
@@ -97,7 +97,7 @@ def _runs(session: Session) -> None:
         ]
         lines = [_run(session, run, running) for run in runs]
         table("Syncs", columns, lines, key="syncs", on_pick=lambda id: set_parameter(_OPEN, id))
-    if chosen := next((run for run in runs if run.id == st.query_params.get(_OPEN)), None):
+    if chosen := next((run for run in runs if run.id == parameter(_OPEN)), None):
         _details(session, chosen)
 
 
