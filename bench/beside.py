@@ -1,8 +1,9 @@
 """python -m bench.beside OTHER: this checkout beside another one, such as a worktree of an older commit.
 
 Each checkout makes its own copy of the same orders. Then both are measured in turns, pair by pair, since the speed of a
-machine drifts: requests a second of the API for four kinds of requests, and seconds of a sync that finds some changed
-rows. The report has the median ratio of all pairs, this checkout to the other one.
+machine drifts: requests a second of the API for some kinds of requests, and seconds of a sync that finds some changed
+rows. Of pages and filters, the same one is asked for again and again, then another one each time. The report has the
+median ratio of all pairs, this checkout to the other one.
 """
 
 from __future__ import annotations
@@ -31,7 +32,15 @@ CLIENTS = 16
 Figures = dict[str, list[float]]
 """What was measured of each side, `this` and `other`, pair by pair."""
 
-_FILTER = f"/fetch-data?limit={PAGE}&sort=-created_at&financial_status=paid&total_price__gte=100"
+_FILTER = f"/fetch-data?limit={PAGE}&sort=-created_at&financial_status=paid&total_price__gte="
+_VARIED = """
+local count = 0
+request = function()
+    count = count + 7
+    return wrk.format("GET", "%s" .. (count %% %d) / %d)
+end
+"""
+"""A script for wrk: an address that ends with another number in each request."""
 
 
 def main() -> int:
@@ -90,11 +99,14 @@ def _api(
     checkouts: Mapping[str, Path], environments: Mapping[str, dict[str, str]], folder: Path, options: argparse.Namespace
 ) -> None:
     """Measures the API, with a new process for each pair: two processes of one checkout differ by some per cent."""
+    page = f"/fetch-data?limit={PAGE}&offset="
     cases = {
-        "whole body": "/fetch-data",
-        "304": "/fetch-data",
-        "page": f"/fetch-data?limit={PAGE}&offset={options.rows // 2}",
-        "filter and sort": _FILTER,
+        "whole body": ("/fetch-data", ""),
+        "304": ("/fetch-data", ""),
+        "page": (f"{page}{options.rows // 2}", ""),
+        "page, varied": (page, _VARIED % (page, options.rows - PAGE, 1)),
+        "filter and sort": (f"{_FILTER}100", ""),
+        "filter and sort, varied": (_FILTER, _VARIED % (_FILTER, 30_000, 100)),
     }
     rates: dict[str, Figures] = {case: {"this": [], "other": []} for case in cases}
     for _ in range(options.pairs):
@@ -106,13 +118,13 @@ def _api(
                 url, log = f"http://127.0.0.1:{port}", folder / f"{side}.log"
                 command = [sys.executable, "api_sidecar.py"]
                 servers[side] = stack.enter_context(running(command, url, "/health", environment, log, checkout))
-            for case, path in cases.items():
+            for case, (path, script) in cases.items():
                 for side in _in_turns():
                     headers = {"X-API-Key": KEY}
                     if case == "304":
                         headers["If-None-Match"] = _tag(servers[side])
                     for seconds in (1, options.seconds):  # the first warms up
-                        rate = ask(servers[side].url + path, "", CLIENTS, seconds, folder, headers).rate
+                        rate = ask(servers[side].url + path, script, CLIENTS, seconds, folder, headers).rate
                     rates[case][side].append(rate)
     for case, figures in rates.items():
         _report(f"{case}, requests/s", figures)
@@ -143,7 +155,7 @@ def _report(what: str, figures: Figures) -> None:
     """Prints the medians of both sides and the median ratio of the pairs."""
     ratios = sorted(this / other for this, other in zip(figures["this"], figures["other"], strict=True))
     print(
-        f"{what:<28} this {median(figures['this']):>10.2f}   other {median(figures['other']):>10.2f}   "
+        f"{what:<36} this {median(figures['this']):>10.2f}   other {median(figures['other']):>10.2f}   "
         f"ratio {median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})",
         flush=True,
     )
