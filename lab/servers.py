@@ -28,7 +28,7 @@ PACKAGES = (
     "phpmyadmin",
 )
 BROWSER = ("chromium", "chromium-driver")
-TESTS = ("curl", "faketime", "libatomic1")  # libatomic1: Playwright's node links to it
+TESTS = ("chromium-headless-shell", "curl", "faketime", "libatomic1")  # libatomic1: Playwright's node links to it
 DEBIAN_TREE = Path("/usr/share/phpmyadmin")
 APT = ("apt-get", "-y", "-o", "DPkg::Lock::Timeout=300")
 

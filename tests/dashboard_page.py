@@ -10,8 +10,9 @@ expect.set_options(timeout=20_000)  # a busy machine draws a page in some second
 
 
 def visit(browser: Browser, address: str, width: int = 1440) -> Page:
-    """A tab of its own visitor, which has been drawn: what is clicked before may be lost."""
-    page = browser.new_context(viewport={"width": width, "height": 900}).new_page()
+    """A tab of its own session, which has been drawn: what is clicked before may be lost."""
+    page = browser.contexts[0].new_page()
+    page.set_viewport_size({"width": width, "height": 900})
     page.set_default_timeout(20_000)
     page.goto(address)
     expect(page.get_by_role("heading", level=1)).to_be_visible()
