@@ -25,7 +25,7 @@ def temporary() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.fixture(params=["http", "browser"])
+@pytest.fixture(params=["http", pytest.param("browser", marks=pytest.mark.soak)])
 def worker(
     temporary: Path, child_environment: Callable[..., dict[str, str]], request: pytest.FixtureRequest
 ) -> Iterator[psutil.Popen]:
