@@ -122,14 +122,21 @@ class SignIn:
         return response
 
     async def _callback(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Starts a session where Streamlit signs a visitor in."""
+        """Starts a session where Streamlit signs a visitor in. Where it cannot, the visitor gets no cookie."""
+        failed: list[CacheError] = []
 
         async def send_started(message: Message) -> None:
             if message["type"] == "http.response.start":
-                await to_thread.run_sync(self._identities.start_session, _cookies_set(Headers(scope=message)))
-            await send(message)
+                try:
+                    await to_thread.run_sync(self._identities.start_session, _cookies_set(Headers(scope=message)))
+                except CacheError as error:
+                    failed.append(error)
+            if not failed:
+                await send(message)
 
         await self.app(scope, receive, send_started)
+        if failed:
+            await PlainTextResponse(str(failed[0]), 503)(scope, receive, send)
 
     async def _sign_out(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Ends the session of a visitor who sent the form for the sign-out, and deletes the cookies."""

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from cache_factory import cache_in
 from dashboard_process import Dashboard, dashboard
+from starlette.responses import RedirectResponse
+from starlette.types import Receive, Scope, Send
+from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
+from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
 from cache.settings import Settings
 from cache.storage.records import now
 from cache.storage.store import Cache
 from dashboard.auth import sessions as sessions_module
 from dashboard.auth.identity import Identities
+from dashboard.auth.oidc import CALLBACK_PATH, cookie_secret
 from dashboard.auth.passwords import COOKIE
 from dashboard.auth.sessions import Sessions
+from dashboard.auth.signin import SignIn
 
 pytestmark = pytest.mark.slow
 
@@ -119,3 +129,47 @@ def test_the_list_stays_short_and_gives_nobody_access(
     assert [visitor is None for visitor in visitors] == [True, False, False, False]
     assert len({visitor.session_id for visitor in visitors if visitor}) == 3
     assert identities.sessions.is_active("of somebody else")  # nobody can push out others
+
+
+# -- a disk that is full
+
+OIDC = {
+    "oidc_metadata_url": "https://id.example/.well-known/openid-configuration",
+    "oidc_client_id": "orders",
+    "oidc_client_secret": "s3cret",
+    "dashboard_url": "https://orders.example",
+    "dashboard_viewers": "@example.com",
+}
+
+
+def refused_by_a_full_disk(folder: Path, settings: Settings, method: str, path: str, **fields: str) -> bool:
+    """Whether a sign-in says that the disk is full, and gives the browser no cookie."""
+    cache = cache_in(folder)
+    identities = Identities(settings, cache.documents, "00")
+    claims = b'{"email": "a@example.com", "email_verified": true}'
+    cookie = create_signed_value(cookie_secret("00"), USER_COOKIE_NAME, claims).decode()
+
+    async def signed_in(scope: Scope, receive: Receive, send: Send) -> None:
+        """Streamlit's answer to the provider's redirect."""
+        response = RedirectResponse("/")
+        response.set_cookie(USER_COOKIE_NAME, cookie)
+        await response(scope, receive, send)
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(SignIn(signed_in, identities, settings))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return await client.request(method, path, data=fields or None)
+
+    answer = asyncio.run(ask())
+    cache.close()
+    return answer.status_code == 503 and "The disk is full" in answer.text and not answer.cookies
+
+
+def test_a_sign_in_whose_session_cannot_be_listed_says_why(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("cache.storage.local.documents.write_whole", full)
+    by_password = Settings.load(dashboard_password="one")
+    assert refused_by_a_full_disk(here, by_password, "POST", "/signin", password="one")
+    assert refused_by_a_full_disk(here, Settings.load(**OIDC), "GET", CALLBACK_PATH)

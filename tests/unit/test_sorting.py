@@ -97,6 +97,14 @@ def cases(lot: Random, names: Sequence[str] = tuple(VALUES)) -> Iterator[tuple[T
             yield rows, sort, offset, lot.randrange(offset, total) + 1
 
 
+def sorted_page(rows: Table, sort: Sequence[Sort], offset: int, stop: int) -> list[int]:
+    """A page of the rows that match, by a table that is sorted as a whole."""
+    mask = None if all(rows.matching) else np.array(rows.matching)
+    sorted_table = SortedTable(MergedBlocks(rows.blocks), tuple(sort))
+    page: list[int] = sorted_table.page(mask, sum(rows.matching), offset, stop, UNLIMITED).tolist()
+    return page
+
+
 SEEDS = pytest.mark.parametrize("seed", range(8))
 
 
@@ -115,9 +123,7 @@ def test_the_first_rows_are_those_of_the_whole_sort(seed: int) -> None:
 @SEEDS
 def test_a_page_of_a_sorted_table_is_that_of_the_whole_sort(seed: int) -> None:
     for rows, sort, offset, stop in cases(Random(seed), MERGEABLE):
-        mask = None if all(rows.matching) else np.array(rows.matching)
-        page = SortedTable(MergedBlocks(rows.blocks), sort).page(mask, sum(rows.matching), offset, stop, UNLIMITED)
-        assert page.tolist() == rows.rows(sort)[offset:stop]
+        assert sorted_page(rows, sort, offset, stop) == rows.rows(sort)[offset:stop]
 
 
 @SEEDS
@@ -130,8 +136,10 @@ def test_a_page_in_key_order_is_a_slice_of_the_rows_that_match(seed: int) -> Non
 @pytest.mark.parametrize(("name", "limit"), [("_MAX_COMBINED", 3), ("SORT_EVERY", 1), ("SORT_COST", 0)])
 def test_limits_change_how_rows_are_found_and_not_which(name: str, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sorting, name, limit)
-    test_the_first_rows_are_those_of_the_whole_sort(20)
-    test_a_page_of_a_sorted_table_is_that_of_the_whole_sort(20)
+    for rows, sort, _, stop in cases(Random(20)):
+        assert top_rows(rows.parts(), sort, stop).tolist() == rows.rows(sort)[:stop]
+    for rows, sort, offset, stop in cases(Random(20), MERGEABLE):
+        assert sorted_page(rows, sort, offset, stop) == rows.rows(sort)[offset:stop]
 
 
 class Watched:
