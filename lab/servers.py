@@ -7,6 +7,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,7 @@ PACKAGES = (
 BROWSER = ("chromium", "chromium-driver")
 TESTS = ("chromium-headless-shell", "curl", "faketime", "libatomic1")  # libatomic1: Playwright's node links to it
 DEBIAN_TREE = Path("/usr/share/phpmyadmin")
+MAX_DRAWN = 50  # ports of a process that no other may draw; servers of earlier ones have started
 APT = ("apt-get", "-y", "-o", "DPkg::Lock::Timeout=300")
 
 
@@ -82,12 +84,36 @@ def _missing(packages: Sequence[str]) -> list[str]:
     return missing
 
 
+_drawn: deque[socket.socket] = deque()
+
+
 def free_port() -> int:
-    """A free port on loopback, below those that outgoing connections take, so that it stays free through a restart."""
+    """A free port on loopback, below those that outgoing connections take, so that it stays free through a restart.
+
+    No other process is given it until its server has started.
+    """
     for port in random.SystemRandom().sample(range(20_000, 30_000), 200):  # no seed makes two processes draw alike
-        if port_is_free(port):
+        if _draw(port) and port_is_free(port):
             return port
     raise LabError("No free port between 20000 and 29999 on 127.0.0.1. End some servers and try again.")
+
+
+def _draw(port: int) -> bool:
+    """Notes for other processes that a port is drawn, by a name that Linux forgets when this process ends.
+
+    Returns:
+        Whether it was not drawn before.
+    """
+    name = socket.socket(socket.AF_UNIX)
+    try:
+        name.bind(f"\0orders lab port {port}")
+    except OSError:
+        name.close()
+        return False
+    _drawn.append(name)
+    if len(_drawn) > MAX_DRAWN:
+        _drawn.popleft().close()
+    return True
 
 
 def port_is_free(port: int) -> bool:
