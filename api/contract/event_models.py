@@ -88,7 +88,7 @@ class SnapshotEvent(Body):
             verified=head.verified,
             reason=head.reason,
             verified_at=known(head.verified_at),
-            checked_at=head.checked_at,
+            checked_at=known(head.checked_at),
             last_updated_iso=head.updated_at,
         )
 

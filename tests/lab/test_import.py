@@ -6,11 +6,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from cache_factory import confirm
 from copies import EVERY_TYPE, EVERY_TYPE_ROWS, Copies
 
 from cache.storage.records import Run
@@ -201,3 +202,15 @@ def test_the_command_says_what_it_did(copies: Copies, child_environment: Callabl
     path.write_bytes(path.read_bytes()[:-2])
     done = subprocess.run([*command, path], env=child_environment(), capture_output=True, text=True, check=False)
     assert (done.returncode, "line " in done.stderr) == (1, True), done.stderr
+
+
+def test_a_verification_in_the_future_holds_no_file_back(copies: Copies) -> None:
+    table = copies.table(DEFINITION, SMALL)
+    copies.sync(table)
+    confirm(copies.cache, datetime.now(UTC) + timedelta(days=1))
+    path = exported(copies, table)
+    run = taken_in(copies, table, path)
+    head = copies.cache.snapshots.head()
+    assert run.outcome == "unverified"
+    assert head is not None
+    assert (head.verified_at, head.checked_at) == (None, None)

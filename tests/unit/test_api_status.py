@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Iterator
 from contextlib import closing
@@ -119,6 +120,10 @@ def test_a_verification_in_the_future_is_not_known(api: Sidecar) -> None:
         assert (ready.status_code, ready.json()["code"]) == (503, "too_old")
         assert "future" in ready.text
         assert api.client.get("/fetch-data").json()["verified_at"] is None
+        with api.client.stream("GET", "/events") as events:
+            data = next(line for line in events.iter_lines() if line.startswith("data: "))
+        event = json.loads(data.removeprefix("data: "))
+        assert (event["type"], event["verified_at"], event["checked_at"]) == ("snapshot", None, None)
         assert "orders_snapshot_age_seconds" not in api.client.get("/metrics").text
 
 

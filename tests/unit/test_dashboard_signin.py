@@ -246,6 +246,7 @@ def test_without_a_sign_in_no_other_site_gets_in_by_a_name_that_leads_here(start
         ("evil@evil.com@example.com", "@example.com", False),
         ("@evil.com@example.com", "@example.com", False),
         ("ann@", "@", False),
+        ("ann@evil.com@example.com", "ann@evil.com@example.com, @evil.com@example.com", False),
     ],
 )
 def test_a_list_names_addresses_and_whole_domains(email: str, listed: str, named: bool) -> None:
