@@ -12,17 +12,18 @@ from pathlib import Path
 import pytest
 from cache_factory import cache_in, publish
 from paths import ROOT
+from waiting import wait_for
 
 from cache.private_files import open_to_others
 from cache.settings import Settings
+from lab.servers import free_port
 from scraper import doctor
 
 CSV = '"id","name"\n"1","a"\n"2","b"\n'
 
 
-def run(here: Path, *command: str) -> None:
-    """Runs a command under a umask that takes nothing away."""
-    environment = {
+def environment(here: Path) -> dict[str, str]:
+    return {
         **os.environ,
         "DATA_DIR": str(here / "var"),
         "PHPMYADMIN_URL": "http://127.0.0.1:9/",
@@ -32,8 +33,12 @@ def run(here: Path, *command: str) -> None:
         "PHPMYADMIN_TABLE": "orders",
         "PHPMYADMIN_LOGIN": "http",
     }
+
+
+def run(here: Path, *command: str) -> None:
+    """Runs a command under a umask that takes nothing away."""
     command = (sys.executable, "-m", *command)
-    subprocess.run(command, cwd=ROOT, env=environment, umask=0, timeout=60, capture_output=True, check=False)
+    subprocess.run(command, cwd=ROOT, env=environment(here), umask=0, timeout=60, capture_output=True, check=False)
 
 
 def test_only_the_owner_may_read_what_is_written(here: Path) -> None:
@@ -53,6 +58,23 @@ def test_only_the_owner_may_read_what_is_written(here: Path) -> None:
     modes = {path: path.stat().st_mode & 0o777 for path in (here / "var", *written)}
     assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
     assert {mode for path, mode in modes.items() if path.is_file()} == {0o600}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", ["api_sidecar.py", "streamlit_app.py", "serve.py"])
+def test_each_server_creates_private_files(here: Path, program: str) -> None:
+    ports = {"API_PORT": str(free_port()), "DASHBOARD_PORT": str(free_port()), "SCHEDULER": "off"}
+    silent = subprocess.DEVNULL
+    process = subprocess.Popen(
+        [sys.executable, program], cwd=ROOT, env=environment(here) | ports, umask=0, stdout=silent, stderr=silent
+    )
+    try:
+        status = Path(f"/proc/{process.pid}/status")
+        wait_for(lambda: "Umask:\t0077\n" in status.read_text())
+        assert process.poll() is None
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 def test_the_cache_is_private_although_its_process_is_not(here: Path) -> None:
