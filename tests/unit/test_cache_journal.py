@@ -41,6 +41,12 @@ def damage(here: Path, table: str, body: object) -> None:
         db.execute(f"UPDATE {table} SET body = {value} WHERE rowid = (SELECT MAX(rowid) FROM {table})", (body,))
 
 
+def outcomes(here: Path) -> list[str]:
+    """The outcomes of all runs, also of those that cannot be read."""
+    with closing(sqlite3.connect(here / "var/kept/journal.sqlite")) as db:
+        return [outcome for (outcome,) in db.execute("SELECT outcome FROM runs ORDER BY n")]
+
+
 @pytest.mark.parametrize("body", BROKEN)
 def test_a_damaged_run_is_left_out_and_its_requests_run_again(
     cache: Cache, worker: Worker, here: Path, body: object
@@ -53,6 +59,7 @@ def test_a_damaged_run_is_left_out_and_its_requests_run_again(
     assert [run.id for run in cache.runs.recent()] == [first.id]
     assert cache.status().running is None
     with cache.sync_lock():
+        assert outcomes(here) == ["unchanged", "failed"]
         assert cache.runs.task(task.id).state == "queued"
         assert [claimed.id for claimed in cache.runs.begin(Run(trigger="request"))] == [task.id]
 
