@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 from copies import Copies, json_rows
 
 from cache.storage.records import Run, Worker
 from cache.storage.snapshot import JSON, ChangeCounts, Segment
+from scraper.client.transport import HttpTransport
 from scraper.sync.assembler_thread import AssemblerThread
 from scraper.sync.sync import sync
 
@@ -232,6 +236,25 @@ def test_a_column_renamed_while_the_table_is_read_is_not_published(
     run = copies.sync(table)
     assert run.error is not None
     assert run.error.code == "table_changed"
+    assert copies.cache.snapshots.head() is None
+
+
+def test_a_column_renamed_before_its_rows_are_asked_for_is_told_as_such(
+    copies: Copies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = copies.table("id INT PRIMARY KEY, note TEXT", [(i, "x") for i in range(50)])
+    original = HttpTransport.post
+
+    def post(self: HttpTransport, url: str, form: Mapping[str, str], *arguments: Any, **options: Any) -> int:
+        if "LIMIT" in form.get("sql_query", ""):
+            copies.execute(f"ALTER TABLE {table} CHANGE IF EXISTS note remark TEXT")
+        return original(self, url, form, *arguments, **options)
+
+    monkeypatch.setattr(HttpTransport, "post", post)
+    run = copies.sync(table)
+    assert run.error is not None
+    assert run.error.code == "table_changed"
+    assert f"columns of {table} changed during the sync" in run.error.message
     assert copies.cache.snapshots.head() is None
 
 
