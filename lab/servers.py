@@ -84,7 +84,7 @@ def _missing(packages: Sequence[str]) -> list[str]:
     return missing
 
 
-_drawn: deque[socket.socket] = deque()
+_drawn: deque[int] = deque()  # descriptors
 
 
 def free_port() -> int:
@@ -110,9 +110,9 @@ def _draw(port: int) -> bool:
     except OSError:
         name.close()
         return False
-    _drawn.append(name)
+    _drawn.append(name.detach())
     if len(_drawn) > MAX_DRAWN:
-        _drawn.popleft().close()
+        os.close(_drawn.popleft())
     return True
 
 
