@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parent
 POLL_SECONDS = 0.5
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between a crash and the next start
 STEADY_SECONDS = 120  # a service that ran so long begins with the first pause again
+PRINT_SECONDS = 2  # the last lines of a program that has ended are printed within this time
 KILL_SECONDS = 5  # a service that does not end within this time is killed
 
 
@@ -100,9 +101,12 @@ class Service:
             errors="replace",
             start_new_session=True,  # Ctrl-C in a terminal reaches this process alone, which ends the others
         )
-        # what the program started may keep the pipe open, so its end is not awaited
-        threading.Thread(target=self._print_output, args=(self._process,), daemon=True).start()
-        return self._process.wait()
+        # What the program started may keep the pipe open, so its end is not awaited for ever.
+        printer = threading.Thread(target=self._print_output, args=(self._process,), daemon=True)
+        printer.start()
+        code = self._process.wait()
+        printer.join(PRINT_SECONDS)  # Python aborts if it ends while a thread prints
+        return code
 
     def _print_output(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout

@@ -19,6 +19,8 @@ import pytest
 from paths import ROOT
 from waiting import wait_for
 
+import serve
+from cache.settings import Settings
 from lab.servers import free_port
 
 pytestmark = pytest.mark.slow
@@ -161,3 +163,20 @@ def test_off_loopback_the_key_is_not_printed_since_output_is_kept_as_a_log(tmp_p
         one.wait_for("API key  ")
 
         assert key not in one.output
+
+
+def test_all_that_a_program_printed_is_shown_before_it_counts_as_ended(
+    here: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python aborts with SIGABRT where a thread still prints when the process ends."""
+    program = here / "program.py"
+    program.write_text("for n in range(5): print(n)")
+
+    def slow_print(*values: object, **options: Any) -> None:
+        time.sleep(0.1)
+        print(*values, **options)
+
+    monkeypatch.setattr(serve, "print", slow_print, raising=False)
+    service = serve.Service("program", program, "http://127.0.0.1:9/", Settings.load())
+    assert service._run() == 0
+    assert capfd.readouterr().out.splitlines() == [f"program   | {n}" for n in range(5)]
