@@ -46,7 +46,9 @@ INTERRUPTED = 130  # how make ends after Ctrl-C
 # What a command mounts or starts ends with it, also when it is killed.
 NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 # bash stays the first process, so that it reaps orphans. At the end no other process may be left.
+# The tree is a mount, so that what runs in it can make a namespace for mounts of its own.
 INSIDE = """
+mount --bind "$0" "$0"
 mount -t proc proc "$0/proc"
 mount -t tmpfs tmpfs "$0/dev/shm"
 mount -t devpts devpts "$0/dev/pts" -o newinstance,ptmxmode=0666
