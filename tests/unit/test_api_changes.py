@@ -18,6 +18,8 @@ from cache.storage.documents import API_KEYS
 from cache.storage.records import now
 from cache.storage.snapshot import CHECKSUMS
 
+pytestmark = pytest.mark.slow
+
 CHANGED = {**order(1), "note": "changed"}
 CHANGED_JSON = {**as_json(1), "note": "changed"}
 

@@ -19,6 +19,8 @@ from cache import version
 from cache.errors import Trouble
 from cache.storage.snapshot import JSON, ChangeCounts
 
+pytestmark = pytest.mark.slow
+
 TROUBLE = Trouble(code="unreachable", message="phpMyAdmin did not answer.", advice="Check PHPMYADMIN_URL.")
 
 

@@ -17,6 +17,8 @@ from sidecar_process import KEY, Sidecar, answering, sidecar, sync, worker
 
 from cache.errors import Trouble
 
+pytestmark = pytest.mark.slow
+
 CTIME = re.compile(r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}")
 VERIFIED_AT = datetime(2025, 12, 9, 10, 25, tzinfo=UTC)
 

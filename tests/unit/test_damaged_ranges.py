@@ -19,6 +19,8 @@ from cache.query.filters import Condition, Query
 from cache.storage import digest_checks
 from cache.storage.snapshot import CHECKSUMS, JSON, PARQUET, SEGMENT_FILES
 
+pytestmark = pytest.mark.slow
+
 ROWS = 40  # ids 1000 to 1039, in four segments
 DAMAGED = range(20, 30)  # ids 1020 to 1029
 

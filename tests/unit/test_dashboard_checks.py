@@ -17,6 +17,8 @@ from cache.check_report import CheckReport, CheckResult, share_text
 from dashboard.text.checks import badge, mark_size, mark_text
 from dashboard.text.formatting import Label
 
+pytestmark = pytest.mark.slow
+
 RESULTS = {"total": CheckResult(checked=10_000, agree=10_000)}
 
 

@@ -19,6 +19,8 @@ from cache.analytics.figure_query import FigureQuery
 from cache.analytics.figure_table import compute
 from cache.calendar.periods import ShopCalendar
 
+pytestmark = pytest.mark.slow
+
 CALENDAR = ShopCalendar(ZoneInfo("UTC"), datetime.now(UTC).date(), datetime.now(UTC).replace(tzinfo=None))
 ZERO = dict.fromkeys(("total_discounts", "total_shipping", "total_tax", "total_refunded"), "0.00")
 

@@ -20,6 +20,8 @@ from cache.query.filters import Condition
 from cache.storage.snapshot import Snapshot
 from cache.table_setup import NO_SETUP
 
+pytestmark = pytest.mark.slow
+
 ROWS = shop(600, until=datetime(2026, 1, 1, tzinfo=UTC))
 USD, PAID = Condition("currency", "eq", "USD"), Condition("status", "in", ("paid",))
 YEAR = Span(datetime(2025, 1, 1), datetime(2026, 1, 1))

@@ -16,6 +16,8 @@ from sync_process import SyncProcess, sync_process
 
 from cache.storage.backends import open_cache
 
+pytestmark = pytest.mark.slow
+
 MOST_MEGABYTES = 300
 
 

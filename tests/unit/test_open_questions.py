@@ -17,6 +17,8 @@ from cache.schema import Column, Kind
 from cache.storage.documents import READING, SETUP
 from dashboard.backend import Backend
 
+pytestmark = pytest.mark.slow
+
 SCHEMA = load(FOLDER / "ambiguous_dates")
 COLUMNS = columns_of(SCHEMA)
 ROWS = as_copied(in_key_order(SCHEMA), COLUMNS)
