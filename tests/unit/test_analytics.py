@@ -246,6 +246,7 @@ def test_what_was_not_requested_differs_from_what_cannot_be_computed(opened: Ord
     assert Figures().returning_customer_rate is Absent.UNDEFINED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
 def test_a_metric_has_a_value_once_what_it_names_is_counted(opened: Orders, metric: Metric) -> None:
     with schema_orders(load(FOLDER / "tips_duties_fees")) as further:

@@ -23,6 +23,8 @@ from cache.settings import Settings
 from cache.storage.documents import API_KEYS
 from cache.storage.records import now
 
+pytestmark = pytest.mark.slow
+
 PERSONAL = {"email", "customer_name", "note", "destination"}
 MASKED_KEY = "key-of-the-agency"
 

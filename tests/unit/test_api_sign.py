@@ -23,6 +23,8 @@ from cache.schema import Column
 from cache.storage.documents import API_KEYS
 from cache.storage.records import now
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:

@@ -37,6 +37,7 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
     opened.cache.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_runs_to_its_end(backend: Backend, page: str) -> None:
     shown = run(backend, page, {"period": "all", "by": ["status", "channel"], "step": "whole"})
@@ -44,6 +45,7 @@ def test_a_page_runs_to_its_end(backend: Backend, page: str) -> None:
     assert len(shown.title) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["overview", "explore", "set-up"])
 def test_a_page_runs_to_its_end_without_many_columns(tmp_path: Path, page: str) -> None:
     half = Backend.open(Settings.load(data_dir=str(tmp_path), cache_url=f"file:{tmp_path / 'cache'}"))

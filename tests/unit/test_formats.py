@@ -33,6 +33,8 @@ from cache.query.filters import Condition, Query, Sort
 from cache.schema import Column
 from cache.storage.store import Cache
 
+pytestmark = pytest.mark.slow
+
 Rendered = Callable[..., bytes]
 
 
