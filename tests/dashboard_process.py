@@ -20,6 +20,15 @@ from cache.storage.store import Cache
 from dashboard.auth.identity import Identities
 from lab.servers import free_port
 
+OIDC = {
+    "oidc_metadata_url": "https://id.example/.well-known/openid-configuration",
+    "oidc_client_id": "orders",
+    "oidc_client_secret": "s3cret",
+    "dashboard_url": "https://orders.example",
+    "dashboard_viewers": "@example.com",
+}
+"""Settings of a sign-in with OpenID Connect."""
+
 
 def wait_for(url: str, process: ForkedProcess | subprocess.Popen[bytes]) -> None:
     """Returns when the process answers there."""

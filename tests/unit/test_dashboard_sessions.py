@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from cache_factory import cache_in
-from dashboard_process import Dashboard, dashboard
+from dashboard_process import OIDC, Dashboard, dashboard
 from starlette.responses import RedirectResponse
 from starlette.types import Receive, Scope, Send
 from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
@@ -132,14 +132,6 @@ def test_the_list_stays_short_and_gives_nobody_access(
 
 
 # -- a disk that is full
-
-OIDC = {
-    "oidc_metadata_url": "https://id.example/.well-known/openid-configuration",
-    "oidc_client_id": "orders",
-    "oidc_client_secret": "s3cret",
-    "dashboard_url": "https://orders.example",
-    "dashboard_viewers": "@example.com",
-}
 
 
 def refused_by_a_full_disk(folder: Path, settings: Settings, method: str, path: str, **fields: str) -> bool:

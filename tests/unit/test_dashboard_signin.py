@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from dashboard_process import Dashboard, dashboard
+from dashboard_process import OIDC, Dashboard, dashboard
 from paths import ROOT
 
 from cache.access.client_ip import Proxies
@@ -55,15 +55,6 @@ def test_off_loopback_it_does_not_start_without_a_sign_in(tmp_path: Path) -> Non
     )
     assert ended.returncode == 1
     assert "would listen on 0.0.0.0 without a sign-in. Set DASHBOARD_PASSWORD" in ended.stderr
-
-
-OIDC = {
-    "oidc_metadata_url": "https://id.example/.well-known/openid-configuration",
-    "oidc_client_id": "orders",
-    "oidc_client_secret": "s3cret",
-    "dashboard_url": "https://orders.example",
-    "dashboard_viewers": "@example.com",
-}
 
 
 @pytest.mark.parametrize(
