@@ -72,14 +72,6 @@ def test_a_choice_for_the_whole_page_is_kept(page: Page) -> None:
     expect(page.get_by_role("radio", name="Previous year", exact=True)).to_be_checked()
 
 
-def test_a_picked_figure_is_kept(page: Page) -> None:
-    card = page.get_by_role("listitem").filter(has=page.get_by_text("Net sales", exact=True))
-    card.locator(".value").click()
-    page.wait_for_timeout(1500)
-    expect(page).to_have_url(re.compile("period=90d&explain=net_sales$"))
-    expect(page.get_by_role("heading", name="Net sales", level=1)).to_be_visible()
-
-
 def test_the_button_back_undoes_the_last_choice_at_once(browser: Browser, filled: Dashboard) -> None:
     page = visit(browser, f"{filled.url}/?period=90d")
     page.get_by_role("radio", name="Week").click()
