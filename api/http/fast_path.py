@@ -122,8 +122,8 @@ class FastPathProtocol(BoundedProtocol):
         lines = [b"connection: close\r\n"] if closes else []
         lines += [b"%s: %s\r\n" % line for line in self.server_state.default_headers + response.own]
         head = b"".join((STATUS_LINE[response.status], *lines, response.shared.text, common.text, b"\r\n"))
+        size = response.size if with_body else 0
         chunks: list[Chunk] = [head, *response.chunks] if with_body else [head]
-        size = sum(map(len, chunks))
         if size <= JOIN_BYTES:
             self.transport.write(b"".join(chunks))
         else:
@@ -131,7 +131,7 @@ class FastPathProtocol(BoundedProtocol):
         if closes:
             self.transport.close()
         self.server_state.total_requests += 1  # no timer is set: see BoundedProtocol.check_timeouts
-        return size - len(head)
+        return size
 
     def write_refusal(self, refusal: Refusal) -> None:
         """Writes the error for a request that is refused, and records it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.types import Receive, Scope, Send
 
@@ -11,6 +11,7 @@ from api.http.headers import HeaderBlock
 
 Chunk = bytes | memoryview
 
+NOT_MODIFIED = 304
 SLICE = 256 * 1024  # bytes handed to the server at once: what a slow client can hold in memory
 
 
@@ -21,14 +22,21 @@ class PreparedResponse:
     Attributes:
         status: The HTTP status.
         shared: Headers that many responses share.
-        own: Headers of this response, as ASGI takes them.
+        own: Headers of this response, as ASGI takes them. Content-Length is added, except to a 304.
         chunks: The body.
+        size: Bytes of the body.
     """
 
     status: int
     shared: HeaderBlock
     own: list[tuple[bytes, bytes]]
     chunks: list[Chunk]
+    size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.size = sum(map(len, self.chunks))
+        if self.status != NOT_MODIFIED:
+            self.own = [*self.own, (b"content-length", b"%d" % self.size)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends the response; of the body nothing to a HEAD request."""

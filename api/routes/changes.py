@@ -85,7 +85,7 @@ class ChangesEndpoint:
         if gzip:
             chunks, compressed = compress(chunks)
             own += [(b"content-encoding", b"gzip")] if compressed else []
-        own += [(b"content-type", b"application/json"), (b"content-length", b"%d" % sum(map(len, chunks)))]
+        own += [(b"content-type", b"application/json")]
         return PreparedResponse(200, view.headers, own, chunks)
 
     def _lists(self, view: SnapshotView, since: Since) -> list[ChangeList]:

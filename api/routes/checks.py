@@ -42,5 +42,4 @@ class ChecksEndpoint:
         with_keys = not masked or view.personal.isdisjoint(view.snapshot.manifest.key)
         report = view.checks or CheckReport()
         body = dump_model(Checks.of_report(report, Freshness.of(view.head), with_keys))
-        headers = [(b"etag", etag), (b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        return PreparedResponse(200, view.headers, headers, [body])
+        return PreparedResponse(200, view.headers, [(b"etag", etag), (b"content-type", b"application/json")], [body])

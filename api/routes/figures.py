@@ -252,8 +252,7 @@ def _completed(headers: _Headers, chunks: list[Chunk], gzip: bool) -> Body:
     if gzip:
         chunks, compressed = compress(chunks)
         headers += [(b"content-encoding", b"gzip")] if compressed else []
-    chunks = [b"".join(chunks)]
-    return Body([*headers, (b"content-length", b"%d" % len(chunks[0]))], chunks)
+    return Body(headers, [b"".join(chunks)])
 
 
 def _first_row(view: SnapshotView, parameters: FiguresQuery, asked: str) -> int:

@@ -63,5 +63,4 @@ def _prepare(plan: RequestPlan, budget: Budget) -> PreparedResponse | None:
             chunks, compressed = compress(chunks)
         if compressed:
             headers.append((b"content-encoding", b"gzip"))
-    headers.append((b"content-length", b"%d" % sum(map(len, chunks))))
     return PreparedResponse(200, plan.view.headers, headers, chunks)
