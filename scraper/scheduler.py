@@ -34,6 +34,7 @@ POLL_SECONDS = 0.25  # between two looks for requests
 VERIFY_SECONDS = 60  # between two looks for segments whose files are to be read
 DUE_SECONDS = 1  # between two looks whether a sync is due
 HEARTBEAT_SECONDS = 2
+LEAD_SECONDS = 6.0  # after the start of a heartbeat; another worker takes over after records.SILENT_AFTER
 GRACE_SECONDS = 15  # a child ends itself at its time limit; if it does not, it is killed after this
 FIRST_RETRY = timedelta(minutes=1)
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0  # seconds after a sync that ended before it began; each doubles the next
@@ -55,36 +56,46 @@ class Scheduler:
         self._worker = Worker()
         self._host = host
         self._started = now()
-        self._is_leader = False
+        self._leads_until = 0.0
+        self._led = False  # at the last look of the loop
         self._checks = DigestChecks(cache.snapshots)
         # On the monotonic clock, as all pauses of this thread: the clock of the machine may jump.
         self._not_before = 0.0
         self._pause = FIRST_PAUSE
         self._child: _SyncProcess | None = None
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
+        self._beat_now = threading.Event()
+        # The cache may be a database that does not answer for seconds: then heartbeats wait for it, and so do the steps
+        # of the loop, but the running sync ends in time.
+        self._threads = [
+            threading.Thread(target=target, name=name, daemon=True)
+            for name, target in (("scheduler", self._run), ("lease", self._beat), ("lease watch", self._watch))
+        ]
 
     def start(self) -> None:
-        """Starts the thread."""
-        self._thread.start()
+        """Starts the threads."""
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """Ends a running sync, gives up the lease, and returns when the thread has ended."""
+        """Ends a running sync, gives up the lease, and returns when the threads have ended."""
         self._stopping.set()
-        self._thread.join()
+        self._beat_now.set()
+        for thread in self._threads:
+            thread.join()
+        self._safely(lambda: self._cache.leadership.resign(self._worker))
 
     # -- the loop
 
     def _run(self) -> None:
         jobs = (
-            _Job(self._heartbeat, HEARTBEAT_SECONDS),
+            _Job(self._take_over, 0),
             _Job(self._start_if_due, DUE_SECONDS),
             _Job(self._close_killed_run, HEARTBEAT_SECONDS),
             _Job(self._verify, VERIFY_SECONDS),
             _Job(self._poll, 0),
         )
         try:
-            self._safely(self._heartbeat)
             while not self._stopping.wait(POLL_SECONDS):
                 for job in jobs:
                     if job.is_due():
@@ -93,7 +104,6 @@ class Scheduler:
             if self._child is not None:
                 self._child.end()
                 self._safely(self._cache.recover)
-            self._safely(lambda: self._cache.leadership.resign(self._worker))
 
     def _safely(self, step: Callable[[], object]) -> None:
         """Logs a failure, of a full disk for example. The step runs again at its next turn."""
@@ -104,14 +114,41 @@ class Scheduler:
         except Exception:
             log.exception("scheduler: a step failed")
 
+    # -- the lease
+
+    @property
+    def _is_leader(self) -> bool:
+        """Whether this process leads. The lease ends by itself, on the monotonic clock, if heartbeats fail or hang."""
+        return time.monotonic() < self._leads_until
+
+    def _beat(self) -> None:
+        while not self._stopping.is_set():
+            self._safely(self._heartbeat)
+            self._beat_now.wait(HEARTBEAT_SECONDS)
+            self._beat_now.clear()
+
     def _heartbeat(self) -> None:
         self._started = min(self._started, now())  # the clock was set back
         planned = self._next_sync() if self._is_leader else None
+        began = time.monotonic()
         is_leader = self._cache.leadership.heartbeat(self._worker.model_copy(update={"next_sync": planned}))
-        if is_leader and not self._is_leader:
+        self._leads_until = began + LEAD_SECONDS if is_leader else 0.0
+
+    def _watch(self) -> None:
+        """Ends the running sync once this process no longer leads: another worker may lead soon."""
+        while not self._stopping.wait(POLL_SECONDS):
+            child = self._child
+            if child is not None and not self._is_leader and not child.has_ended():
+                log.error("scheduler host=%s pid=%d no longer leads. Its sync ends.", self._host, self._worker.pid)
+                child.end()
+
+    # -- the steps
+
+    def _take_over(self) -> None:
+        led, self._led = self._led, self._is_leader
+        if self._led and not led:
             log.info("scheduler host=%s pid=%d is the leader", self._host, self._worker.pid)
             self._cache.recover()
-        self._is_leader = is_leader
 
     def _start_if_due(self) -> None:
         planned = self._next_sync()
@@ -140,7 +177,7 @@ class Scheduler:
             if child.has_ended():
                 self._child = None
                 self._cache.recover()
-                self._heartbeat()
+                self._beat_now.set()
                 if _newest_id(self._cache) != child.run_before:
                     self._pause = FIRST_PAUSE
                 elif child.code != BUSY:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from datetime import timedelta
 
 import pytest
 from cache_factory import publish
 from waiting import wait_for
 
+from cache.errors import CacheUnwritable
 from cache.settings import Settings
 from cache.storage.local import runs as local_runs
 from cache.storage.records import SILENT_AFTER, Run, Worker, now
 from cache.storage.snapshot import JSON
 from cache.storage.store import Cache
 from scraper.errors import LoginRefused, ScrapeError, Unreachable
-from scraper.scheduler import FIRST_RETRY, Scheduler
+from scraper.scheduler import FIRST_RETRY, LEAD_SECONDS, POLL_SECONDS, Scheduler
 from scraper.settings import ScraperSettings
 from scraper.sync.progress import Reporter
 from scraper.sync.sync import _Sync
@@ -167,6 +170,61 @@ def test_a_step_that_fails_does_not_end_the_scheduler(
     finally:
         scheduler.stop()
     assert cache.status().workers == ()
+
+
+class RunningSync:
+    """A sync that runs until it is ended."""
+
+    code = run_before = None
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self.ended = threading.Event()
+
+    def has_ended(self) -> bool:
+        return self.ended.is_set()
+
+    def end(self) -> None:
+        self.ended.set()
+
+
+@pytest.mark.parametrize("heartbeat", ["fails", "hangs", "is refused"])
+def test_a_leader_whose_heartbeat_fails_or_hangs_ends_its_sync(
+    cache: Cache, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch, heartbeat: str
+) -> None:
+    monkeypatch.setattr("scraper.scheduler.HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr("scraper.scheduler.LEAD_SECONDS", 1.0)
+    monkeypatch.setattr(scheduler, "_start", lambda _: None)
+    ending = threading.Event()
+    beat = cache.leadership.heartbeat
+    faulty = threading.Event()
+
+    def heartbeats(worker: Worker) -> bool:
+        if faulty.is_set() and heartbeat == "fails":
+            raise CacheUnwritable("The database does not answer.")
+        if faulty.is_set() and heartbeat == "hangs":
+            ending.wait(60)
+        return beat(worker) and not faulty.is_set()
+
+    monkeypatch.setattr(cache.leadership, "heartbeat", heartbeats)
+    scheduler.start()
+    try:
+        wait_for(lambda: scheduler._is_leader)
+        sync = RunningSync()
+        scheduler._child = sync  # type: ignore[assignment]
+        time.sleep(1.5)
+        assert not sync.has_ended()
+        faulty.set()
+        assert sync.ended.wait(3)
+        assert not scheduler._is_leader
+        wait_for(lambda: scheduler._child is None)
+    finally:
+        ending.set()
+        scheduler.stop()
+
+
+def test_another_worker_leads_only_after_the_leader_has_stopped() -> None:
+    assert timedelta(seconds=LEAD_SECONDS + POLL_SECONDS) < SILENT_AFTER
 
 
 def test_a_verification_of_tomorrow_is_not_known_to_the_next_sync(cache: Cache) -> None:
