@@ -1,7 +1,7 @@
-"""Rules of the suite, held when pytest collects: markers, folders, test names, and a short form of each soak test.
+"""Rules of the suite, held when pytest collects: markers, folders and test names.
 
 The fixtures of a test say what it needs, and its folder is that of its heaviest need: tests/unit (no server of the lab,
-no browser), tests/lab, tests/browser, tests/soak.
+no browser), tests/lab, tests/browser. A test that takes long is in tests/soak, and one with a long form may be too.
 """
 
 from __future__ import annotations
@@ -37,13 +37,10 @@ def faults_of(test: pytest.Function) -> Iterator[str]:
     """The rules that a test breaks, in words."""
     cases = [value for mark in test.iter_markers("parametrize") for value in mark.args[1]]
     long = [any(mark.name == "soak" for mark in getattr(case, "marks", ())) for case in cases]
-    if any(long) or test.get_closest_marker("soak"):
-        folder = "soak"
-        if all(long):
-            yield "a soak test has a short form of at most 30 seconds, which `make test` runs: mark the long case alone"
-    else:
-        folder = next((need for need in ("browser", "lab") if test.get_closest_marker(need)), "unit")
-    if test.path.parent.name != folder:
-        yield f"it belongs in tests/{folder}, by its fixtures and markers"
+    need = next((need for need in ("browser", "lab") if test.get_closest_marker(need)), "unit")
+    alone = "soak" if test.get_closest_marker("soak") else need
+    folders = (need, "soak") if any(long) and not all(long) else (alone,)
+    if test.path.parent.name not in folders:
+        yield f"it belongs in tests/{folders[0]}, by its fixtures and markers"
     if len(name := test.function.__name__) > LONGEST_NAME:
         yield f"its name has {len(name)} characters, and at most {LONGEST_NAME} are read at a glance"

@@ -98,7 +98,9 @@ def odd_shops() -> dict[str, tuple[Sequence[Column], list[Row]]]:
     }
 
 
-@pytest.mark.parametrize("name", odd_shops())
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.soak if name.startswith("the other") else ()) for name in odd_shops()]
+)
 def test_no_table_brings_an_exception_to_a_page(browser: Browser, running: Dashboard, name: str) -> None:
     columns, rows = odd_shops()[name]
     publish(running.cache, rows, columns=columns, segments=1)

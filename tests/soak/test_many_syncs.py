@@ -16,6 +16,8 @@ from waiting import wait_for
 
 from cache.storage.records import Task
 
+SYNCS = 300
+MEASURED_FROM = 20  # syncs: by then all that is made once has been made
 MEGABYTES = 8  # by which a worker's memory may differ
 
 
@@ -25,7 +27,7 @@ def temporary() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.fixture(params=["http", pytest.param("browser", marks=pytest.mark.soak)])
+@pytest.fixture(params=["http", "browser"])
 def worker(
     temporary: Path, child_environment: Callable[..., dict[str, str]], request: pytest.FixtureRequest
 ) -> Iterator[psutil.Popen]:
@@ -57,12 +59,8 @@ def of_folder(temporary: Path) -> list[str]:
 
 
 @pytest.mark.timeout(7200)
-@pytest.mark.parametrize(("syncs", "measured_from"), [(2, 0), pytest.param(300, 20, marks=pytest.mark.soak)])
-def test_syncs_in_a_row_leave_nothing_over(
-    copies: Copies, here: Path, temporary: Path, worker: psutil.Popen, syncs: int, measured_from: int
-) -> None:
-    """`measured_from`: by then all that is made once has been made."""
-
+@pytest.mark.soak
+def test_syncs_in_a_row_leave_nothing_over(copies: Copies, here: Path, temporary: Path, worker: psutil.Popen) -> None:
     def measured() -> tuple[int, int, int, int]:
         wait_for(lambda: len(of_folder(temporary)) == 1)  # the worker alone
         memory = worker.memory_full_info().uss >> 20
@@ -71,15 +69,15 @@ def test_syncs_in_a_row_leave_nothing_over(
     wait_for(lambda: copies.cache.status().leader is not None, 60)
     finished(copies, copies.cache.runs.request("test"))
     first = measured()
-    for n in range(syncs):
+    for n in range(SYNCS):
         if n % 3 == 0:
             copies.lab.mutate(seed=n, touches=10)
         assert finished(copies, copies.cache.runs.request("test")).error is None
-        if n == measured_from:
+        if n == MEASURED_FROM:
             first = measured()
         if n % 50 == 0:
             print(f"descriptors, threads, temporary files, MB after {n} syncs: {measured()}")
-    print(f"descriptors, threads, temporary files, MB after {measured_from} syncs: {first}, after all: {measured()}")
+    print(f"descriptors, threads, temporary files, MB after {MEASURED_FROM} syncs: {first}, after all: {measured()}")
     limits = (*first[:3], first[3] + MEGABYTES)
     wait_for(lambda: all(now <= most for now, most in zip(measured(), limits, strict=True)))
     assert list((here / "cache/work").iterdir()) == []

@@ -19,6 +19,7 @@ from waiting import wait_for
 from lab import Lab
 
 PASSWORD = "a password for the walk"
+WALKS = 30
 PATIENCE = 180_000  # milliseconds: a sync may find both cores busy
 
 
@@ -137,8 +138,8 @@ def walk(everything: Everything, browser: Browser) -> None:
     assert "Traceback" not in everything.log()
 
 
-@pytest.mark.parametrize("walks", [1, pytest.param(30, marks=pytest.mark.soak)])
-def test_every_page_and_flow_works_again_and_again(everything: Everything, browser: Browser, walks: int) -> None:
-    for number in range(walks):
+@pytest.mark.soak
+def test_every_page_and_flow_works_again_and_again(everything: Everything, browser: Browser) -> None:
+    for number in range(WALKS):
         walk(everything, browser)
-        print(f"walk {number + 1} of {walks} passed", flush=True)
+        print(f"walk {number + 1} of {WALKS} passed", flush=True)

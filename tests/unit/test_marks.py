@@ -67,11 +67,12 @@ def _found(orders: Orders, months: list[Span | None], currency: str) -> Found:
     return found
 
 
+@pytest.mark.parametrize("months_apart", [24, pytest.param(6, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("name", sorted({name for names in SCHEMAS_BY_DAMAGE.values() for name in names}))
-def test_every_wrong_figure_of_a_damaged_table_carries_a_mark(name: str) -> None:
+def test_every_wrong_figure_of_a_damaged_table_carries_a_mark(name: str, months_apart: int) -> None:
     schema, rows = SCHEMAS[name], in_key_order(SCHEMAS[name])
     with schema_orders(schema) as orders:
-        months, currency = [None, *months_of(orders)[::6]], orders.currencies()[0][0]
+        months, currency = [None, *months_of(orders)[::months_apart]], orders.currencies()[0][0]
         right, roles = _found(orders, months, currency), orders.reading.roles
     for title, damage in DAMAGES.items():
         if name not in SCHEMAS_BY_DAMAGE[title]:
