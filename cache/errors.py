@@ -14,6 +14,8 @@ OrdersError                 base of all errors
 |  |- CacheUnwritable       the cache cannot be written
 |  |  |- DiskFull           its disk is full
 |  |  `- CacheReadOnly      this process has no write access
+|  |- BackupInvalid         a file is no backup, or is damaged
+|  |- CacheNotEmpty         a backup would replace what the cache holds
 |  |- SyncRunning           another process holds the sync lock
 |  |- NoWorker              no scheduler is alive to run a refresh
 |  |- UnknownTask           there is no refresh with that id
@@ -229,6 +231,21 @@ class CacheReadOnly(CacheUnwritable):
     default_message = "The cache is read-only: it is served, and nothing can be written."
     advice = "Give this user write access to the cache folder (CACHE_URL) and to DATA_DIR, or run syncs elsewhere."
     transient = False
+
+
+class BackupInvalid(CacheError):
+    """A file is no backup, or is damaged."""
+
+    code = "backup_invalid"
+    advice = "Nothing was changed. Restore a file that `python -m cache backup` wrote, as a whole."
+
+
+class CacheNotEmpty(CacheError):
+    """A backup would replace what the cache holds."""
+
+    code = "cache_not_empty"
+    default_message = "The cache has rows already."
+    advice = "Nothing was changed. Add `--replace` to restore over them, or set DATA_DIR to an empty folder."
 
 
 class SyncRunning(CacheError):

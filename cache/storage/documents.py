@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import AwareDatetime, BaseModel
 
@@ -74,4 +74,4 @@ SETUP = Document("setup", Setup)
 READING = Document("reading", StoredReading)
 API_KEYS = Document("clients", ApiKeys, secret=True)
 RESTARTS = Document("restarts", Restarts)
-DOCUMENTS = (SETUP, READING, API_KEYS)
+DOCUMENTS: tuple[Document[Any], ...] = (SETUP, READING, API_KEYS)

@@ -10,7 +10,7 @@ Any thread or process may call any method. `cache.storage.backends` opens a cach
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,6 +33,9 @@ class Snapshots(Protocol):
 
         If the pointer is missing or damaged, this is the newest generation that is kept, as not verified.
         """
+
+    def generations(self) -> list[int]:
+        """Returns the numbers of the generations that are kept, in ascending order."""
 
     def next_number(self) -> int:
         """Returns the number for the next generation. It is higher than the number of each generation ever kept."""
@@ -143,6 +146,13 @@ class Snapshots(Protocol):
             CacheUnwritable: The disk is full or read-only.
         """
 
+    def prune(self) -> None:
+        """Removes all generations but the newest and those that were replaced minutes ago, with their segments.
+
+        Raises:
+            CacheUnwritable: The disk is read-only.
+        """
+
 
 class Runs(Protocol):
     """Requests for a sync (tasks), and syncs (runs)."""
@@ -219,6 +229,9 @@ class Runs(Protocol):
 
     def report(self, run: Run) -> None:
         """Records the progress and the heartbeat of a run. A run that has ended is not changed."""
+
+    def restore(self, runs: Sequence[Run]) -> None:
+        """Records past syncs, newest first, if the history is empty."""
 
     def finish(self, run: Run) -> None:
         """Records the end of a run, and completes or fails its requests.

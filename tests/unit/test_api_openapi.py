@@ -173,6 +173,8 @@ def test_every_error_of_a_reader_has_a_status() -> None:
         "publish_conflict",
         "sync_running",
         "bad_key",
+        "backup_invalid",
+        "cache_not_empty",
         "error",
     }
     raised = {

@@ -18,7 +18,7 @@ from cache.settings import Settings
 from scraper.settings import ScraperSettings
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
-COMMAND = re.compile(r"python3? -m (scraper|lab|bench|api|dashboard)(?: ([a-z]+))?")
+COMMAND = re.compile(r"python3? -m (scraper|lab|bench|api|dashboard|cache)(?: ([a-z]+))?")
 
 FREE = re.compile(r"^\s*\||`[^`]{60,}`|\]\([^)]+\)|https?://")  # a line that cannot be broken
 
@@ -91,7 +91,7 @@ def test_every_test_that_the_page_of_threats_names_exists() -> None:
     assert len(named) > 40
 
 
-@pytest.mark.parametrize("package", ["scraper", "lab", "api", "dashboard"])
+@pytest.mark.parametrize("package", ["scraper", "lab", "api", "dashboard", "cache"])
 def test_every_command_in_the_documents_exists(package: str) -> None:
     described = subprocess.run(
         [sys.executable, "-m", package, "--help"], cwd=ROOT, capture_output=True, text=True, check=True

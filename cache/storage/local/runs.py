@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from typing_extensions import override
 
@@ -126,6 +126,13 @@ class LocalRuns(Runs):
         body = run.model_copy(update={"beat_at": now(), "outcome": "running"}).model_dump_json()
         with self._journal.write() as db:
             db.execute("UPDATE runs SET body = ? WHERE id = ? AND outcome = 'running'", (body, run.id))
+
+    @override
+    def restore(self, runs: Sequence[Run]) -> None:
+        with self._journal.write() as db:
+            if not db.execute("SELECT 1 FROM runs LIMIT 1").fetchall():
+                for run in reversed(runs):
+                    _save_run(db, run)
 
     @override
     def finish(self, run: Run) -> None:

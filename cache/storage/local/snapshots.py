@@ -81,6 +81,10 @@ class LocalSnapshots(Snapshots):
         return as_published(manifest, reason) if manifest else None
 
     @override
+    def generations(self) -> list[int]:
+        return sorted(self._numbers())
+
+    @override
     def next_number(self) -> int:
         head = self.head()
         newest = head.generation if head else 0
@@ -300,6 +304,14 @@ class LocalSnapshots(Snapshots):
             self._expect(head.generation)
             self._point(head)
 
+    @override
+    def prune(self) -> None:
+        with disk_errors(), self._publishing:
+            self.require_format()
+            head = self.head()
+            if head:
+                self._collect(self.inspect(head.generation).manifest, keep=1)
+
     def _expect(self, newest: int | None) -> None:
         self.require_format()
         head = self.head()
@@ -310,13 +322,13 @@ class LocalSnapshots(Snapshots):
         write_whole(self._current, encode(head))
         self._journal.bump()
 
-    def _collect(self, newest: Manifest) -> None:
+    def _collect(self, newest: Manifest, keep: int = KEPT_GENERATIONS) -> None:
         """Removes generations that are neither among the newest nor recently replaced, and unused segments."""
         older = (manifest for manifest in self._manifests() if manifest.generation != newest.generation)
         wanted = {segment.id for segment in newest.segments}
         kept = {newest.generation}
         for i, (successor, manifest) in enumerate(pairwise((newest, *older)), start=1):
-            if i < KEPT_GENERATIONS or abs(now() - successor.created_at) <= KEPT_AFTER:
+            if i < keep or abs(now() - successor.created_at) <= KEPT_AFTER:
                 kept.add(manifest.generation)
                 wanted |= {segment.id for segment in manifest.segments}
         for generation in self._numbers() - kept:

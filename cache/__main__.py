@@ -1,0 +1,148 @@
+"""Commands: python -m cache info | verify | backup FILE | restore FILE | rollback GENERATION | prune.
+
+info      shows where the cache is, what it holds, and how large it is.
+verify    reads every file and compares it with its digest. Exit code 1 if rows are damaged: the next sync loads them
+          again.
+backup    writes the newest generation, API keys, set-up and history of syncs to a file. The file has secrets.
+restore   brings a backup back. Over rows that are there already only with `--replace`.
+rollback  makes an earlier generation the newest again, as not verified, until the next sync.
+prune     removes all generations but the newest and those that were replaced in the last 15 minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from contextlib import closing
+from pathlib import Path
+
+from cache.errors import OrdersError, SettingsInvalid
+from cache.operations.backup import Backup, restore_backup, write_backup
+from cache.operations.rollback import roll_back
+from cache.private_files import keep_files_private
+from cache.settings import Settings
+from cache.storage.backends import open_cache
+from cache.storage.file_format import FORMAT
+from cache.storage.records import now
+from cache.storage.snapshot import Head, Manifest, Segment
+from cache.storage.store import Cache
+
+FAILED, USAGE = 1, 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs a command, and returns its exit code.
+
+    Args:
+        arguments: The command line; None: that of the process.
+    """
+    options = _parser().parse_args(arguments)
+    keep_files_private()
+    try:
+        settings = Settings.load()
+        with closing(open_cache(settings.cache_url, settings.kept_dir)) as cache:
+            return _run(cache, settings, options)
+    except OrdersError as error:
+        print(error, file=sys.stderr)
+        return USAGE if isinstance(error, SettingsInvalid) else FAILED
+
+
+def _run(cache: Cache, settings: Settings, options: argparse.Namespace) -> int:
+    match options.command:
+        case "info":
+            _print_info(cache, settings)
+        case "verify":
+            return _verify(cache)
+        case "backup":
+            backup = write_backup(cache, options.file, settings.api_key_file)
+            size = options.file.stat().st_size
+            print(f"{options.file} holds {_held(backup)} ({_megabytes(size)}). Keep it secret: it has the keys.")
+        case "restore":
+            backup = restore_backup(cache, options.file, settings.api_key_file, options.replace)
+            print(f"Restored {_held(backup)}, of {_minute(backup.made_at.isoformat())}.")
+        case "rollback":
+            number = roll_back(cache, options.generation)
+            print(f"Generation {options.generation} is the newest again, as generation {number}.")
+            print("The next sync compares it with the table. To keep it, set SCHEDULER=off first.")
+        case _:
+            with cache.sync_lock():
+                cache.snapshots.prune()
+            print(f"Kept: generations {', '.join(map(str, cache.snapshots.generations())) or 'none'}.")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="python -m cache", description=__doc__, formatter_class=formatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("info", help="show what the cache holds")
+    commands.add_parser("verify", help="compare every file with its digest")
+    commands.add_parser("backup", help="write a backup").add_argument("file", type=Path, metavar="FILE")
+    restore = commands.add_parser("restore", help="bring a backup back")
+    restore.add_argument("file", type=Path, metavar="FILE")
+    restore.add_argument("--replace", action="store_true", help="also over rows, keys and set-up that are there")
+    rollback = commands.add_parser("rollback", help="make an earlier generation the newest again")
+    rollback.add_argument("generation", type=int, metavar="GENERATION", help="its number, as `info` shows it")
+    commands.add_parser("prune", help="remove earlier generations")
+    return parser
+
+
+def _print_info(cache: Cache, settings: Settings) -> None:
+    print(f"cache        {settings.cache_url}, format {FORMAT}{', read-only' if cache.read_only else ''}")
+    print(f"documents    {settings.kept_dir}")
+    head = cache.snapshots.head()
+    for number in cache.snapshots.generations():
+        manifest = cache.snapshots.inspect(number).manifest
+        shown = f"{number:<12} {_minute(manifest.created_at.isoformat())}, {manifest.rows:,} rows of "
+        shown += f"{manifest.source.database}.{manifest.source.table}, {len(manifest.segments)} segments, "
+        print(f"generation {shown}{_megabytes(_size(manifest))}{_freshness(head, number)}")
+    if head is None:
+        print("generations  none: the first sync fills the cache")
+    draft = cache.snapshots.draft()
+    if draft:
+        print(f"draft        of a first load: {sum(segment.rows for segment in draft.segments):,} rows")
+    print(f"syncs        {len(cache.runs.recent(1_000))} in the history, {cache.runs.queued()} requests wait")
+    if cache.snapshots.generations():
+        free = shutil.disk_usage(settings.data_dir).free
+        print(f"disk         {_megabytes(free)} free")
+
+
+def _freshness(head: Head | None, number: int) -> str:
+    if head is None or head.generation != number:
+        return ""
+    state = "verified" if head.verified else f"not verified: {head.reason}"
+    return f"; the newest, {state}, {(now() - head.updated_at).total_seconds() / 60:,.0f} minutes old"
+
+
+def _verify(cache: Cache) -> int:
+    segments: dict[str, Segment] = {}
+    for number in cache.snapshots.generations():
+        segments |= {segment.id: segment for segment in cache.snapshots.inspect(number).manifest.segments}
+    faults = {id: fault for id, segment in segments.items() if (fault := cache.snapshots.verify(segment))}
+    for id, fault in faults.items():
+        print(f"Segment {id} {fault}. The next sync loads its rows again.", file=sys.stderr)
+    size = _megabytes(sum(segment.bytes for segment in segments.values()))
+    print(f"{len(segments) - len(faults)} of {len(segments)} segments ({size}) are as they were written.")
+    return FAILED if faults else 0
+
+
+def _held(backup: Backup) -> str:
+    rows = f"{backup.generation.manifest.rows:,} rows" if backup.generation else "no rows"
+    return f"{rows}, keys, set-up and {len(backup.runs)} syncs"
+
+
+def _size(manifest: Manifest) -> int:
+    return sum(segment.bytes for segment in manifest.segments)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
+
+
+def _minute(instant: str) -> str:
+    return f"{instant[:16].replace('T', ' ')} UTC"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
