@@ -9,6 +9,7 @@ shell in another folder and `make` all mean the same files.
 
 from __future__ import annotations
 
+import base64
 import os
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -209,6 +210,27 @@ class Settings(BaseSettings):
         "currency in SHOP_CURRENCY on that day.",
     )
 
+    ping_url: SecretStr | None = Field(
+        None, description="URL that is requested after each verified sync, such as that of a monitor of regular jobs."
+    )
+    webhook_secret: SecretStr | None = Field(
+        None, description="Secret that signs the events: `whsec_`, then at least 24 random bytes in base64."
+    )
+    webhook_url: SecretStr | None = Field(
+        None,
+        description="URL that receives an event by POST when a sync fails, a table is held back, data gets stale or "
+        "checks fail, and when that ends.",
+    )
+    notify_private_hosts: Literal["refused", "allowed"] = Field(
+        "refused", description="Whether PING_URL and WEBHOOK_URL may name hosts whose addresses are not public."
+    )
+    stale_after_minutes: float | None = Field(
+        None,
+        gt=0,
+        le=YEAR,
+        description="Age of the data in minutes after which it is stale. Default: three times SYNC_INTERVAL_MINUTES.",
+    )
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -242,6 +264,26 @@ class Settings(BaseSettings):
         if value and not info.data.get("shop_currency"):
             raise ValueError("needs SHOP_CURRENCY, the currency that its rates are in")
         return value and from_checkout(value)
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _signs(cls, value: SecretStr | None) -> SecretStr | None:
+        if value:
+            text = value.get_secret_value()
+            try:
+                size = len(base64.b64decode(text.removeprefix("whsec_"), validate=True))
+            except ValueError:
+                size = 0
+            if not text.startswith("whsec_") or not 24 <= size <= 64:
+                raise ValueError("is not `whsec_` and 24 to 64 bytes in base64")
+        return value
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _signed(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value and not info.data.get("webhook_secret"):
+            raise ValueError("needs WEBHOOK_SECRET, which signs its events")
+        return value
 
     @field_validator("cache_url")
     @classmethod

@@ -100,6 +100,7 @@ def _sync(attached: bool, trigger: str, accept: bool = False) -> int:
     _return_memory_early()
     from checks.generation import check_generation
     from scraper.login.login import log_in
+    from scraper.notifications.notifier import Notifier
     from scraper.sync.sync import sync
 
     settings = _settings_or_report(trigger)
@@ -115,17 +116,20 @@ def _sync(attached: bool, trigger: str, accept: bool = False) -> int:
         limit.start()
         run = sync(cache, settings, log_in, trigger, accept, partial(check_generation, cache, settings))
         limit.cancel()
+        Notifier(cache, settings).after(run)
     return _report(run)
 
 
 def _import(file: Path, names: list[str] | None, accept: bool) -> int:
     from checks.generation import check_generation
+    from scraper.notifications.notifier import Notifier
     from scraper.sync.csv_import import import_file
 
     settings = ScraperSettings.load()
     with closing(open_cache(settings.cache_url, settings.kept_dir)) as cache:
-        check = partial(check_generation, cache, settings)
-        return _report(import_file(cache, settings, file, names, accept, check))
+        run = import_file(cache, settings, file, names, accept, partial(check_generation, cache, settings))
+        Notifier(cache, settings).after(run)
+        return _report(run)
 
 
 def _report(run: Run) -> int:

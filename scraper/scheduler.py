@@ -24,6 +24,7 @@ from cache.settings import Settings
 from cache.storage.digest_checks import DigestChecks
 from cache.storage.records import Run, Worker, known, now
 from cache.storage.store import Cache
+from scraper.notifications.notifier import Notifier
 from scraper.processes import kill
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BUSY = 75  # exit code of a sync that finds another one running
 POLL_SECONDS = 0.25  # between two looks for requests
 VERIFY_SECONDS = 60  # between two looks for segments whose files are to be read
+NOTIFY_SECONDS = 30  # between two looks for what is to be told
 DUE_SECONDS = 1  # between two looks whether a sync is due
 HEARTBEAT_SECONDS = 2
 LEAD_SECONDS = 6.0  # after the start of a heartbeat; another worker takes over after records.SILENT_AFTER
@@ -59,6 +61,7 @@ class Scheduler:
         self._leads_until = 0.0
         self._led = False  # at the last look of the loop
         self._checks = DigestChecks(cache.snapshots)
+        self._notifier = Notifier(cache, settings)
         # On the monotonic clock, as all pauses of this thread: the clock of the machine may jump.
         self._not_before = 0.0
         self._pause = FIRST_PAUSE
@@ -69,7 +72,12 @@ class Scheduler:
         # of the loop, but the running sync ends in time.
         self._threads = [
             threading.Thread(target=target, name=name, daemon=True)
-            for name, target in (("scheduler", self._run), ("lease", self._beat), ("lease watch", self._watch))
+            for name, target in (
+                ("scheduler", self._run),
+                ("lease", self._beat),
+                ("lease watch", self._watch),
+                ("notifications", self._notify),
+            )
         ]
 
     def start(self) -> None:
@@ -141,6 +149,12 @@ class Scheduler:
             if child is not None and not self._is_leader and not child.has_ended():
                 log.error("scheduler host=%s pid=%d no longer leads. Its sync ends.", self._host, self._worker.pid)
                 child.end()
+
+    def _notify(self) -> None:
+        """Tells what no sync tells: data that gets stale, and syncs that were killed."""
+        while not self._stopping.wait(NOTIFY_SECONDS):
+            if self._is_leader:
+                self._safely(self._notifier.update)
 
     # -- the steps
 
