@@ -29,6 +29,7 @@ from api.contract.error_responses import (
 )
 from api.contract.errors import RefreshFailed
 from api.contract.operations import OPERATIONS, Operation
+from api.contract.paths import without_prefix
 from api.contract.queries.fetch_query import PATH
 from api.documentation.demo import demo_endpoint
 from api.documentation.docs import docs_endpoint
@@ -190,6 +191,8 @@ class Api:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves a request the usual way."""
+        if scope["type"] == "http":
+            scope["path"] = without_prefix(scope["path"])
         await self._app(scope, receive, send)
 
     def record(self, scope: Scope, status: int, size: int, started: float) -> None:

@@ -31,6 +31,7 @@ from api.contract.operations import (
     Operation,
     json_of,
 )
+from api.contract.paths import PREFIX
 from api.contract.queries.fetch_query import MEDIA_TYPES, PATH
 from api.contract.queries.parameters import Parameter, read_parameters
 from api.contract.response_models import TASK_ID, Error, Schema, ref
@@ -46,7 +47,9 @@ _ABOUT = """\
 Rows of the orders table, from a copy that is proven equal to it. Responses come at once and say how old the copy is.
 
 `HEAD` works wherever `GET` does. Parameters whose names begin with `_` are ignored, unless they are columns; other \
-unknown parameters are refused by name. Every response has CORS headers, errors included."""
+unknown parameters are refused by name. Every response has CORS headers, errors included.
+
+Every path also stands under `/v1`, with the same responses."""
 
 _HEADERS: Mapping[str, Schema] = {
     "ETag": {"description": "Tag of the response.", "example": '"12-9f3c1d20a1b2c3d4"'},
@@ -129,7 +132,7 @@ def document(columns: Sequence[Column] = (), hidden: Collection[str] = ()) -> di
     return {
         "openapi": "3.1.1",
         "info": {"title": "phpmyadmin-orders", "version": VERSION, "description": _ABOUT},
-        "servers": [{"url": "./"}],
+        "servers": [{"url": "./"}, {"url": PREFIX, "description": "The same, where pages share the address."}],
         "paths": paths,
         "components": {
             "schemas": schemas(columns, hidden),

@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from api.contract.errors import ApiError, BadRequest, BodyTooLarge, HeadTooLarge, RequestTooSlow
 from api.contract.json_response import dump_model
+from api.contract.paths import without_prefix
 from api.contract.response_models import Error
 from api.http.headers import EVENT_STREAM, HeaderBlock
 from api.http.prepared_response import Chunk, PreparedResponse
@@ -184,7 +185,7 @@ class _HeaderReader:
 
 class _Request(NamedTuple):
     method: str
-    path: str
+    path: str  # without PREFIX
     query: bytes
     headers: _RequestHeaders
 
@@ -199,7 +200,7 @@ def _parse_request(data: bytes) -> _Request | None:
     if not headers:
         return None
     method, path, query = line.groups(b"")
-    return _Request(method.decode(), path.decode(), query, headers)
+    return _Request(method.decode(), without_prefix(path.decode()), query, headers)
 
 
 @lru_cache(PARSED)

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from api.auth.authentication import admission_of
 from api.contract.errors import ParameterInvalid
 from api.contract.json_response import JsonResponse
+from api.contract.paths import without_prefix
 from api.contract.queries.parameters import read_parameters
 from api.contract.queries.sign_request import ADVICE, SIGNABLE, SignRequest
 from api.contract.response_models import SignedUrl
@@ -34,11 +35,13 @@ async def sign(request: Request) -> Response:
         name = ".".join(map(str, first["loc"])) or "the body"
         raise ParameterInvalid(f"{name[:50]} of POST /sign does not parse: {first['msg']}.", ADVICE) from None
     path, _, query = wanted.path.partition("?")
-    if path not in SIGNABLE:
+    signed_path = without_prefix(path)
+    if signed_path not in SIGNABLE:
         raise ParameterInvalid("This path cannot be signed.", f"Paths that can: {', '.join(SIGNABLE)}.")
     names = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
     if names & {EXPIRES, SIGNATURE} or "#" in query:
         raise ParameterInvalid("This address is signed already, or has a fragment.", "Leave those parts out.")
     expires_at = now() + timedelta(minutes=wanted.minutes)
-    address = admission.authenticator.sign(admission.access, path, query, expires_at)
+    address = admission.authenticator.sign(admission.access, signed_path, query, expires_at)
+    address = path.removesuffix(signed_path) + address
     return JsonResponse(SignedUrl(status="success", address=address, expires_at=expires_at))
