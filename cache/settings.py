@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -60,6 +60,15 @@ def time_zone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: "Europe" is a folder
         raise ValueError("is not an IANA time zone such as Europe/Berlin") from error
     return name
+
+
+_HOSTS = ("api_host", "dashboard_host")
+
+
+def _port(settings: dict[str, Any], default: int) -> int:
+    """PORT, else the default."""
+    port: int | None = settings.get("port")
+    return default if port is None else port
 
 
 class _FileSource(PydanticBaseSettingsSource):
@@ -117,9 +126,18 @@ class Settings(BaseSettings):
     shopify_api_key: SecretStr | None = Field(
         None, description="The API key. Without one, the first start creates a key in `DATA_DIR/api_key`."
     )
+    port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="The port that a platform assigns. `python serve.py` then serves dashboard and API on it together.",
+    )
     api_host: str = Field("127.0.0.1", description="IP address that the API listens on.")
     api_port: int = Field(
-        5000, validation_alias=AliasChoices("API_PORT", "PORT"), ge=0, le=65535, description="Port of the API."
+        default_factory=lambda settings: _port(settings, 5000),
+        ge=0,
+        le=65535,
+        description="Port of the API. Default: PORT, else 5000.",
     )
     cors_origins: str = Field(
         "*", description="Origins that may call the API from a browser: `*`, or a comma-separated list."
@@ -149,11 +167,10 @@ class Settings(BaseSettings):
     access_log: Literal["on", "off"] = Field("on", description="Whether to log each request as a line of JSON.")
     dashboard_host: str = Field("127.0.0.1", description="IP address that the dashboard listens on.")
     dashboard_port: int = Field(
-        8501,
-        validation_alias=AliasChoices("DASHBOARD_PORT", "PORT"),
+        default_factory=lambda settings: _port(settings, 8501),
         ge=0,
         le=65535,
-        description="Port of the dashboard.",
+        description="Port of the dashboard. Default: PORT, else 8501.",
     )
     dashboard_password: SecretStr | None = Field(
         None, description="Password of the dashboard's operators, or its hash from `python -m dashboard hash`."
@@ -243,6 +260,14 @@ class Settings(BaseSettings):
         """Arguments come first, then the environment, the `.env` file, and files named by `NAME_FILE`."""
         return init_settings, env_settings, dotenv_settings, _FileSource(settings_cls)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _reachable_for_a_platform(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """A platform that assigns a PORT calls it from another machine."""
+        if values.get("port") is None or not values.keys().isdisjoint(_HOSTS):
+            return values
+        return {**dict.fromkeys(_HOSTS, "0.0.0.0"), **values}  # noqa: S104  meant: see above
+
     @field_validator("shop_timezone", "source_timezone", check_fields=False)
     @classmethod
     def _known_zone(cls, value: str) -> str:
@@ -292,6 +317,11 @@ class Settings(BaseSettings):
         return f"file:{from_checkout(path)}" if scheme == "file" and path else value
 
     @property
+    def is_one_port(self) -> bool:
+        """Whether a platform assigns one port, and the dashboard and the API have none of their own."""
+        return self.port is not None and self.model_fields_set.isdisjoint(("api_port", "dashboard_port"))
+
+    @property
     def kept_dir(self) -> Path:
         """What people made, and history: API keys, the set-up, past syncs. The product never deletes it."""
         return self.data_dir / "kept"
@@ -319,5 +349,9 @@ class Settings(BaseSettings):
         try:
             return cls(**{"_env_file": env_file(), **overrides})
         except ValidationError as error:
-            faults = "; ".join(f"{'.'.join(map(str, e['loc'])).upper()} {e['msg']}" for e in error.errors())
+            faults = "; ".join(
+                f"{'.'.join(map(str, fault['loc'])).upper()} {fault['msg']}"
+                for fault in error.errors()
+                if fault["type"] != "default_factory_not_called"  # it follows from another one
+            )
             raise SettingsInvalid(f"Invalid settings: {faults}.") from error

@@ -43,8 +43,10 @@ def check_signin(host: str | None, settings: Settings) -> None:
         )
     if not (oidc or settings.dashboard_password or is_loopback(host)):
         raise SettingsInvalid(
-            f"The dashboard would listen on {host or 'all addresses'} without a sign-in.",
-            "Set DASHBOARD_PASSWORD, or the settings of OpenID Connect, or set DASHBOARD_HOST to 127.0.0.1.",
+            f"The dashboard would listen on {host or 'all addresses'} without a sign-in"
+            + (", since PORT is set." if settings.port is not None else "."),
+            "Set DASHBOARD_PASSWORD, or the settings of OpenID Connect. To open it on this machine only, set "
+            "DASHBOARD_HOST to 127.0.0.1. To serve the API alone, start python api_sidecar.py.",
         )
 
 

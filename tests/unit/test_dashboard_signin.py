@@ -71,6 +71,12 @@ def test_a_sign_in_that_is_half_set_says_what_is_missing(here: Path, settings: d
         check_signin("127.0.0.1", Settings.load(**settings))
 
 
+def test_on_the_port_of_a_platform_the_refusal_says_why_and_what_to_do(here: Path) -> None:
+    settings = Settings.load(port=80)
+    with pytest.raises(SettingsInvalid, match=r"since PORT is set\. Set DASHBOARD_PASSWORD.* python api_sidecar\.py"):
+        check_signin(settings.dashboard_host, settings)
+
+
 def test_a_whole_sign_in_lets_it_listen_everywhere(here: Path) -> None:
     assert check_signin("0.0.0.0", Settings.load(**OIDC)) is None
     assert check_signin(None, Settings.load(dashboard_password="x")) is None

@@ -154,6 +154,42 @@ def test_a_wrong_setting_is_named_and_its_value_is_not_shown(login: pytest.Monke
     assert SECRET not in shown
 
 
+@pytest.mark.parametrize("name", ["PORT", "SYNC_INTERVAL_MINUTES"])
+def test_only_the_setting_that_is_wrong_is_named(login: pytest.MonkeyPatch, name: str) -> None:
+    login.setenv(name, SECRET)
+    with pytest.raises(SettingsInvalid) as caught:
+        Settings.load()
+    assert re.findall(r"\b(?:[A-Z]+_)?PORT\b", str(caught.value)) == ["PORT"] * (name == "PORT")
+
+
+@pytest.mark.parametrize(
+    ("given", "api", "dashboard", "is_one_port"),
+    [
+        ({}, ("127.0.0.1", 5000), ("127.0.0.1", 8501), False),
+        ({"PORT": "80"}, ("0.0.0.0", 80), ("0.0.0.0", 80), True),
+        ({"PORT": "80", "API_PORT": "", "API_HOST": ""}, ("0.0.0.0", 80), ("0.0.0.0", 80), True),
+        ({"PORT": "80", "API_PORT": "81"}, ("0.0.0.0", 81), ("0.0.0.0", 80), False),
+        ({"PORT": "80", "DASHBOARD_PORT": "80"}, ("0.0.0.0", 80), ("0.0.0.0", 80), False),
+        ({"PORT": "80", "API_HOST": "10.0.0.1"}, ("10.0.0.1", 80), ("127.0.0.1", 80), True),
+        ({"API_PORT": "80", "DASHBOARD_PORT": "80"}, ("127.0.0.1", 80), ("127.0.0.1", 80), False),
+    ],
+)
+def test_port_is_that_of_both_and_alone_listens_on_all_addresses(
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    given: dict[str, str],
+    api: tuple[str, int],
+    dashboard: tuple[str, int],
+    is_one_port: bool,
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings.load()
+    assert (settings.api_host, settings.api_port) == api
+    assert (settings.dashboard_host, settings.dashboard_port) == dashboard
+    assert settings.is_one_port == is_one_port
+
+
 @pytest.mark.parametrize("name", LOGIN)
 @pytest.mark.parametrize("value", [None, ""])
 def test_a_missing_or_empty_part_of_the_login_is_named(login: pytest.MonkeyPatch, name: str, value: str | None) -> None:
