@@ -1,10 +1,14 @@
 """Dashboard and API together on this machine: `python serve.py`. One that crashes is started again.
 
+`--one-port` serves both in one process (one_port.py) on the port of the dashboard. So does a platform that sets PORT
+alone, without API_PORT and DASHBOARD_PORT.
+
 The pause before a start grows with each crash. `/status` of the API says what crashed, and when.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import subprocess
@@ -35,7 +39,7 @@ KILL_SECONDS = 5  # a service that does not end within this time is killed
 
 
 class Service:
-    """One of the two programs, in a process of its own.
+    """A program in a process of its own.
 
     Args:
         name: Its name, which begins each line of its output.
@@ -123,29 +127,34 @@ class Service:
             print(f"{self._name:<9} | The crash cannot be recorded. {error}", flush=True)
 
 
-def serve() -> int:
+def serve(one_port: bool = False) -> int:
     """Runs both, and prints their addresses and the API key once both answer.
+
+    Args:
+        one_port: Whether they share a port and a process, also where PORT is not set alone.
 
     Returns:
         0 after Ctrl-C or SIGTERM; the exit code of a service that could not start.
 
     Raises:
-        SettingsInvalid: A setting is wrong, or both would listen on one port.
+        SettingsInvalid: A setting is wrong, or two processes would listen on one port.
     """
     keep_files_private()
     settings = Settings.load()
-    if 0 in (settings.api_port, settings.dashboard_port) or settings.api_port == settings.dashboard_port:
+    if one_port or settings.is_one_port:
+        settings = settings.on_one_port()
+    elif settings.api_port == settings.dashboard_port:
+        raise SettingsInvalid(
+            f"API_PORT and DASHBOARD_PORT are both {settings.api_port}.",
+            "Set them to two different ports, or start python serve.py --one-port.",
+        )
+    if 0 in (settings.api_port, settings.dashboard_port):
         raise SettingsInvalid(
             f"The API and the dashboard cannot listen on ports {settings.api_port} and {settings.dashboard_port}.",
-            "Set API_PORT and DASHBOARD_PORT to two different ports (PORT alone means both).",
+            "Set API_PORT and DASHBOARD_PORT to ports other than 0.",
         )
     key = load_key(settings)
-    dashboard = local_url(settings.dashboard_host, settings.dashboard_port)
-    api = local_url(settings.api_host, settings.api_port)
-    services = (
-        Service("dashboard", ROOT / "streamlit_app.py", f"{dashboard}/_stcore/health", settings),
-        Service("api", ROOT / "api_sidecar.py", f"{api}/health", settings),
-    )
+    services = _services(settings)
     stopping = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stopping.set())
@@ -162,6 +171,18 @@ def serve() -> int:
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
     return max(codes, default=0)
+
+
+def _services(settings: Settings) -> tuple[Service, ...]:
+    """The programs to run: one where both have the same address."""
+    dashboard = local_url(settings.dashboard_host, settings.dashboard_port)
+    api = local_url(settings.api_host, settings.api_port)
+    if settings.has_one_address:
+        return (Service("one port", ROOT / "one_port.py", f"{api}/health", settings),)
+    return (
+        Service("dashboard", ROOT / "streamlit_app.py", f"{dashboard}/_stcore/health", settings),
+        Service("api", ROOT / "api_sidecar.py", f"{api}/health", settings),
+    )
 
 
 def _supervise(service: Service, stopping: threading.Event, codes: list[int]) -> None:
@@ -194,8 +215,16 @@ def _reason(code: int) -> str:
         return f"It was ended by signal {-code}."
 
 
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python serve.py", description="Runs the dashboard and the API.")
+    parser.add_argument(
+        "--one-port", action="store_true", help="in one process on DASHBOARD_PORT (also where PORT is set alone)"
+    )
+    return parser
+
+
 if __name__ == "__main__":
     try:
-        sys.exit(serve())
+        sys.exit(serve(**vars(_parser().parse_args())))
     except OrdersError as error:
         sys.exit(str(error))

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 from anyio import to_thread
@@ -22,6 +23,7 @@ from cache.errors import OrdersError, SettingsInvalid
 from cache.export.pool import ScanPool
 from cache.listen_address import listen, local_url
 from cache.private_files import keep_files_private
+from cache.settings import Settings
 from dashboard.auth.oidc import oidc_secrets
 from dashboard.auth.signin import SignIn
 from dashboard.auth.signin_settings import allowed_hosts, check_signin
@@ -46,11 +48,15 @@ def main() -> None:
     check_signin(settings.dashboard_host, settings)
     with listen(settings.dashboard_host, settings.dashboard_port, "DASHBOARD") as listener:
         host, port = listener.getsockname()[:2]
-        options = {"server.address": host, "server.port": port, "server.allowedHosts": allowed_hosts(settings)}
-        load_config(Path(__file__), options)
+        load_config(Path(__file__), dashboard_options(settings, host, port))
         app = create_app(backend)
         print(f"Dashboard on {local_url(host, port)}", flush=True)
         serve(app, listener)
+
+
+def dashboard_options(settings: Settings, host: str, port: int) -> dict[str, Any]:
+    """The options of Streamlit for a dashboard that listens on an address."""
+    return {"server.address": host, "server.port": port, "server.allowedHosts": allowed_hosts(settings)}
 
 
 def create_app(backend: Backend) -> st.App:

@@ -16,7 +16,7 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from api.access_log import AccessLog, Recorder, RecordResponses
 from api.auth.authentication import ADMISSION, Admission, Authenticator, RequireKey
@@ -154,7 +154,7 @@ def create_app(
     )
     application.router.redirect_slashes = False
     recorders = [metrics.record, *([access_log.record] if access_log else [])]
-    return Api(CommonHeaders(application, settings.cors_origins), fetch, authenticator, metrics, recorders)
+    return Api(application, settings.cors_origins, fetch, authenticator, metrics, recorders)
 
 
 def _route(operation: Operation, handler: Handler, authenticator: Authenticator) -> Route:
@@ -167,27 +167,34 @@ class Api:
     """The application with its fast path (see api/http/fast_path.py).
 
     Args:
-        app: The application.
+        application: The application.
+        origins: CORS_ORIGINS.
         fetch: Gives prepared responses.
         authenticator: Authenticates the requests that are tried on the fast path.
         metrics: Counts failures of the fast path.
         recorders: Called for each response.
+
+    Attributes:
+        lifespan: Starts and stops what runs beside the application. The lifespan of ASGI does so too.
     """
 
     def __init__(
         self,
-        app: CommonHeaders,
+        application: Starlette,
+        origins: str,
         fetch: FetchEndpoint,
         authenticator: Authenticator,
         metrics: Metrics,
         recorders: Sequence[Recorder],
     ) -> None:
+        app = CommonHeaders(application, origins)
         self._app: ASGIApp = RecordResponses(app, self.record)
         self._fetch = fetch
         self._authenticator = authenticator
         self._metrics = metrics
         self._recorders = recorders
         self.headers_for = app.headers_for
+        self.lifespan: Lifespan[Any] = application.router.lifespan_context
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves a request the usual way."""

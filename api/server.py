@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import Any
 
 import uvicorn
 
-from api.app import Api
-from api.http.fast_path import FastPathProtocol
+from api.http.fast_path import Application, FastPathProtocol
 from api.routes.cache_watcher import CacheWatcher
 from cache.access.bounded_protocol import BoundedServer
 
@@ -24,18 +24,25 @@ class Server(BoundedServer):
     Args:
         app: The application.
         watcher: Ends the streams.
+        protocol: The protocol of a connection.
+        **options: Options of uvicorn, in place of `ws="none"`.
     """
 
-    def __init__(self, app: Api, watcher: CacheWatcher) -> None:
+    def __init__(
+        self,
+        app: Application,
+        watcher: CacheWatcher,
+        protocol: type[FastPathProtocol] = FastPathProtocol,
+        **options: Any,
+    ) -> None:
         config = uvicorn.Config(
             app,
-            http=FastPathProtocol,
+            http=protocol,
             log_config=None,
-            ws="none",
-            access_log=False,
             proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
+            **{"ws": "none", "access_log": False, **options},
         )
         super().__init__(config)
         self._watcher = watcher

@@ -322,6 +322,15 @@ class Settings(BaseSettings):
         return self.port is not None and self.model_fields_set.isdisjoint(("api_port", "dashboard_port"))
 
     @property
+    def has_one_address(self) -> bool:
+        """Whether the API listens where the dashboard does."""
+        return (self.api_host, self.api_port) == (self.dashboard_host, self.dashboard_port)
+
+    def on_one_port(self) -> Self:
+        """The settings of an API that shares the address of the dashboard."""
+        return self.model_copy(update={"api_host": self.dashboard_host, "api_port": self.dashboard_port})
+
+    @property
     def kept_dir(self) -> Path:
         """What people made, and history: API keys, the set-up, past syncs. The product never deletes it."""
         return self.data_dir / "kept"

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from cache.check_report import CheckReport
+from cache.listen_address import local_url
 from cache.settings import Settings
 from cache.storage.documents import SETUP
 from cache.storage.records import now
@@ -64,6 +65,14 @@ class Session:
     def settings(self) -> Settings:
         """The settings of the process."""
         return self.backend.settings
+
+    @property
+    def api_address(self) -> str:
+        """The address of the API, without a slash at its end."""
+        settings = self.settings
+        if settings.has_one_address and settings.dashboard_url:
+            return settings.dashboard_url.rstrip("/")
+        return local_url(settings.api_host, settings.api_port)
 
     def checks(self, generation: int) -> CheckReport | None:
         """What the checks found of a generation; None if they were not made."""

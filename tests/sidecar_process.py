@@ -1,8 +1,12 @@
-"""A real sidecar for tests, in a process of its own or in this one. Tests play the worker through the cache."""
+"""A real sidecar for tests, in a process of its own or in this one. Tests play the worker through the cache.
+
+The API is the same where it shares a port with the dashboard: tests of connections and of the contract run on both.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -26,18 +30,24 @@ from cache.storage.records import Progress, Run, Worker
 from cache.storage.snapshot import ChangeCounts, Head
 from cache.storage.store import Cache
 
+SCRIPTS = ("api_sidecar", "one_port")
 KEY = "a-key-for-tests-0123456789"
 
 
 class Sidecar:
-    """Parameters: `folder` is where it runs; `settings` are environment variables beside the defaults for tests."""
+    """The API, by itself or on one port with the dashboard.
 
-    def __init__(self, folder: Path, settings: dict[str, str]) -> None:
+    Parameters: `folder` is where it runs; `settings` are environment variables beside the defaults for tests; `script`
+    is one of SCRIPTS.
+    """
+
+    def __init__(self, folder: Path, settings: dict[str, str], script: str = "api_sidecar") -> None:
         self.folder = folder
         self.cache: Cache = cache_in(folder)
         defaults = {
             "SHOPIFY_API_KEY": KEY,
             "API_PORT": "0",
+            "DASHBOARD_PORT": "0",
             "DATA_DIR": str(folder / "var"),
             "CACHE_URL": f"file:{folder / 'cache'}",
             "SCHEDULER": "off",
@@ -46,12 +56,12 @@ class Sidecar:
             "PYTHONUNBUFFERED": "1",
         }
         with (folder / "log").open("ab") as log:
-            self.process = warm("api_sidecar").start(folder, {**os.environ, **defaults, **settings}, log)
+            self.process = warm(script).start(folder, {**os.environ, **defaults, **settings}, log)
         self.said: list[str] = []
         for line in self.process.stdout:
             self.said.append(line)
-            if line.startswith("API on "):
-                self.url = line.split()[2]
+            if found := re.search(r"API on (\S+)", line):
+                self.url = found[1]
                 break
         else:
             self.process.wait(10)
@@ -72,8 +82,8 @@ class Sidecar:
 
 
 @contextmanager
-def sidecar(folder: Path, **settings: str) -> Iterator[Sidecar]:
-    running = Sidecar(folder, settings)
+def sidecar(folder: Path, script: str = "api_sidecar", **settings: str) -> Iterator[Sidecar]:
+    running = Sidecar(folder, settings, script)
     try:
         yield running
     finally:

@@ -70,7 +70,7 @@ class WarmProcess:
     """A process that has imported a module of the checkout's top level, and forks to run it as a script.
 
     Args:
-        module: `api_sidecar` or `streamlit_app`.
+        module: `api_sidecar`, `streamlit_app` or `one_port`.
     """
 
     def __init__(self, module: str) -> None:
@@ -136,6 +136,8 @@ def main() -> None:
     """Import a module; then, in forks, run it as a script. Each has a parent that reports its id and its exit code."""
     module, channel = sys.argv[1], socket.socket(fileno=int(sys.argv[2]))
     importlib.import_module(module)
+    if module != "api_sidecar":
+        importlib.import_module("pandas")  # which the dashboard imports when it starts
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the parents
     folder, environment, (output, errors, status) = forked(channel)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)

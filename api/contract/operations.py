@@ -321,6 +321,14 @@ _PATHS = frozenset(operation.path for operation in OPERATIONS)
 _PREFIXES = tuple((path.partition("{")[0], path) for path in sorted(_PATHS) if "{" in path)
 
 
+_OTHER = "(other)"
+
+
+def is_operation(path: str) -> bool:
+    """Whether a path is that of an operation."""
+    return path_label(path) != _OTHER
+
+
 def path_label(path: str) -> str:
     """The path of a request as logs and metrics show it.
 
@@ -329,4 +337,4 @@ def path_label(path: str) -> str:
     """
     if path in _PATHS:
         return path
-    return next((template for prefix, template in _PREFIXES if path.startswith(prefix)), "(other)")
+    return next((template for prefix, template in _PREFIXES if path.startswith(prefix)), _OTHER)

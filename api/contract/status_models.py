@@ -77,7 +77,7 @@ class FiguresStatus(Body):
 class ServiceRestarts(Body):
     """A service that crashed under `serve.py` and was started again."""
 
-    service: str = key("dashboard", "`api` or `dashboard`.")
+    service: str = key("dashboard", "`api` or `dashboard`; `one port` for both in one process.")
     count: Count = key(1, "How many times it was started again, without a day between two of them.")
     last_at: Iso = key(AT, "When it crashed last.")
     reason: str = key("It was ended by SIGKILL.")

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from api.contract.errors import ApiError, BadRequest, BodyTooLarge, HeadTooLarge, RequestTooSlow
@@ -43,7 +44,10 @@ _BODY_HEADERS = frozenset((b"content-length", b"transfer-encoding", b"expect"))
 
 
 class Application(Protocol):
-    """What the fast path needs of the application, beside ASGI."""
+    """An ASGI application with what the fast path needs."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves a request the usual way."""
 
     def try_prepared(
         self, scope: dict[str, Any], headers: Mapping[bytes, bytes]

@@ -40,7 +40,7 @@ class ServiceRestarts(BaseModel, frozen=True):
     """The crashes of one service, after each of which it was started again.
 
     Attributes:
-        service: `api` or `dashboard`.
+        service: `api` or `dashboard`; `one port` for both in one process.
         count: Their number, without a day between two of them.
         last_at: The time of the last one (UTC).
         reason: How it ended, in a sentence.

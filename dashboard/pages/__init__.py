@@ -22,4 +22,7 @@ PAGES: Mapping[str, tuple[str, str, Callable[[Session], None]]] = {
     "api": ("API", ":material/api:", api),
     "set-up": ("Settings", ":material/tune:", settings),
 }
-"""Path -> title, icon, and the function that draws the page."""
+"""Path -> title, icon, and the function that draws the page. The first one stands at the root."""
+
+PAGE_PATHS = frozenset(("/", *(f"/{path}" for path in PAGES)))
+"""The addresses of the pages."""

@@ -6,7 +6,6 @@ import streamlit as st
 
 from cache.access.api_keys import ApiKey
 from cache.errors import CacheError
-from cache.listen_address import local_url
 from cache.storage.documents import API_KEYS
 from cache.storage.records import now
 from dashboard import code_samples, frame
@@ -19,11 +18,10 @@ from dashboard.text import formatting
 def api(session: Session) -> None:
     """Draws the page."""
     selection = frame.page(session, "API")
-    address = local_url(session.settings.api_host, session.settings.api_port)
     if selection:
-        _request(selection, address)
+        _request(selection, session.api_address)
     with st.grid(2, min_column_width=340):
-        _address(address)
+        _address(session)
         _keys(session)
 
 
@@ -39,11 +37,15 @@ def _request(selection: Selection, address: str) -> None:
             tab.code(write(address, parameters), language=None, wrap_lines=True)
 
 
-def _address(address: str) -> None:
+def _address(session: Session) -> None:
+    address = session.api_address
     with st.container(border=True, height="stretch"):
         st.header("Address", anchor=False)
         st.code(address, language=None, wrap_lines=True)
         st.markdown(f"[Documentation]({address}/docs) · [Try it]({address}/demo) · [OpenAPI]({address}/openapi.json)")
+        if session.settings.has_one_address:
+            st.caption("The API shares the address of the dashboard. All its paths also stand under /v1.")
+            return
         st.caption(
             "Set by API_HOST and API_PORT. python serve.py starts it together with the dashboard. To start it alone:"
         )

@@ -10,7 +10,6 @@ from cache.analytics.dimensions import REFUNDED
 from cache.analytics.events import Event, FigureEvents, Side
 from cache.analytics.figure_table import reason
 from cache.analytics.metrics import Metric
-from cache.listen_address import local_url
 from dashboard import code_samples, data, frame
 from dashboard.address import change_parameters, parameter, set_parameter
 from dashboard.components import order_cells
@@ -150,5 +149,4 @@ def _links(session: Session, selection: Selection, metric: Metric) -> None:
         session.navigator.link("orders", "Orders of this view", **_ORDERS_OF.get(metric.id, {}))
         query = code_samples.events_query(selection, metric.id)
         if query is not None:
-            address = local_url(session.settings.api_host, session.settings.api_port)
-            st.markdown(f"[The same list from the API]({address}/figures/events?{query}), with a key.")
+            st.markdown(f"[The same list from the API]({session.api_address}/figures/events?{query}), with a key.")

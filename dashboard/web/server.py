@@ -34,8 +34,13 @@ def load_config(launcher: Path, options: Mapping[str, Any]) -> None:
 
 def bounded_server(app: ASGIApp) -> BoundedServer:
     """Returns a server that limits what clients send, and believes no header about their addresses."""
-    options = _get_uvicorn_config_kwargs()
+    options = server_options()
     return BoundedServer(uvicorn.Config(app, http=BoundedProtocol, proxy_headers=False, server_header=False, **options))
+
+
+def server_options() -> dict[str, Any]:
+    """Returns the options of uvicorn that Streamlit needs, such as those of websockets."""
+    return _get_uvicorn_config_kwargs()
 
 
 def serve(app: ASGIApp, listener: socket.socket) -> None:

@@ -16,7 +16,7 @@ import pytest
 from cache_factory import publish
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sidecar_process import KEY, Sidecar, sidecar
+from sidecar_process import KEY, SCRIPTS, Sidecar, sidecar
 
 CLIENTS = 200
 HEAD = f"Host: x\r\nX-API-Key: {KEY}\r\n".encode()
@@ -32,14 +32,14 @@ REQUESTS = (
     b"HEAD /fetch-data?limit=3 HTTP/1.1\r\n" + HEAD + b"\r\n",
     b"GET /fetch-data?limit=none HTTP/1.1\r\n" + HEAD + b"\r\n",
     b"POST /fetch-data HTTP/1.1\r\n" + HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nGET\r\n0\r\n\r\n",
-    b"GET /no-such HTTP/1.1\r\n" + HEAD + b"\r\n",
+    b"GET /v1/no-such HTTP/1.1\r\n" + HEAD + b"\r\n",
     b"\r\n" + PAGE + HEAD + b"\r\n",
 )
 
 
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
-    with sidecar(tmp_path_factory.mktemp("connection"), FAILED_KEYS_LIMIT="off") as running:
+@pytest.fixture(scope="module", params=SCRIPTS)
+def api(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Sidecar]:
+    with sidecar(tmp_path_factory.mktemp("connection"), request.param, FAILED_KEYS_LIMIT="off") as running:
         publish(running.cache, 20)
         running.client.get("/fetch-data")
         yield running

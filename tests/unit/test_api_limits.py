@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 from cache_factory import publish
-from sidecar_process import KEY, Sidecar, served_here, sidecar
+from sidecar_process import KEY, SCRIPTS, Sidecar, served_here, sidecar
 
 from api.auth.rate_limits import RateLimits
 from cache.access.api_keys import ApiKey, digest
@@ -31,9 +31,9 @@ from cache.storage.records import now
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
-    with sidecar(tmp_path_factory.mktemp("limits")) as running:
+@pytest.fixture(scope="module", params=SCRIPTS)
+def api(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Sidecar]:
+    with sidecar(tmp_path_factory.mktemp("limits"), request.param) as running:
         publish(running.cache)
         yield running
 
@@ -245,7 +245,7 @@ def test_a_head_of_nearly_that_size_is_read(api: Sidecar) -> None:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-@pytest.mark.parametrize(("path", "own"), [("/sign", 413), ("/refresh", 503), ("/health", 405), ("/no-such", 404)])
+@pytest.mark.parametrize(("path", "own"), [("/sign", 413), ("/refresh", 503), ("/health", 405), ("/v1/no-such", 404)])
 def test_a_body_that_is_too_large_ends_the_connection_after_one_answer(
     api: Sidecar, path: str, own: int, chunked: bool
 ) -> None:
@@ -265,7 +265,7 @@ def test_a_body_that_is_too_large_ends_the_connection_after_one_answer(
 @pytest.mark.parametrize("rest", [b"x" * 2 * MAX_BODY, b"no chunk\r\n"], ids=["too large", "does not parse"])
 @pytest.mark.parametrize("own", [404, 405])
 def test_a_request_that_was_answered_gets_no_second_response(api: Sidecar, own: int, rest: bytes) -> None:
-    path = {404: "/no-such", 405: "/health"}[own]
+    path = {404: "/v1/no-such", 405: "/health"}[own]
     length = f"Content-Length: {3 * MAX_BODY}" if rest[:1] == b"x" else "Transfer-Encoding: chunked"
     with connected(api.url) as raw, suppress(ConnectionError):
         raw.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\n{length}\r\n\r\n".encode())
@@ -290,7 +290,7 @@ def test_a_body_without_an_end_does_not_grow(api: Sidecar) -> None:
         b"nonsense\r\n\r\n",
         b"GET /health HTTP/9.9\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00",
-        b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        b"GET /v1 HTTP/1.1\r\nno colon\r\n\r\n",
         b"POST /sign HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
         b"POST /sign HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
     ],
@@ -421,6 +421,7 @@ def test_a_client_may_ask_again_after_an_answer_that_took_long_to_read(tmp_path:
             assert client.get("/health").status_code == 200
 
 
+@pytest.mark.parametrize("api", SCRIPTS[:1], indirect=True)  # it takes seconds, and is the same on one port
 def test_a_client_that_asks_again_and_again_keeps_its_connection(api: Sidecar) -> None:
     with same_connection(api) as client:
         assert client.get("/keyed").status_code == 404

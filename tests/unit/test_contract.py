@@ -1,4 +1,7 @@
-"""The fixed part of the HTTP contract, row by row, over HTTP against a running sidecar: keys, values and codes."""
+"""The fixed part of the HTTP contract, row by row, over HTTP against a running sidecar: keys, values and codes.
+
+It holds for the API by itself and where it shares a port with the dashboard.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 from cache_factory import as_json, confirm, publish
-from sidecar_process import KEY, Sidecar, answering, sidecar, sync, worker
+from sidecar_process import KEY, SCRIPTS, Sidecar, answering, sidecar, sync, worker
 
 from cache.errors import Trouble
 
@@ -23,25 +26,32 @@ CTIME = re.compile(r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}")
 VERIFIED_AT = datetime(2025, 12, 9, 10, 25, tzinfo=UTC)
 
 
+@pytest.fixture(scope="module", params=SCRIPTS)
+def script(request: pytest.FixtureRequest) -> str:
+    """What serves the API."""
+    chosen: str = request.param
+    return chosen
+
+
 @pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
+def empty(tmp_path_factory: pytest.TempPathFactory, script: str) -> Iterator[Sidecar]:
     """Nothing has been cached yet."""
-    with sidecar(tmp_path_factory.mktemp("empty")) as running:
+    with sidecar(tmp_path_factory.mktemp("empty"), script) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
+def filled(tmp_path_factory: pytest.TempPathFactory, script: str) -> Iterator[Sidecar]:
     """Fifteen orders, verified long ago."""
-    with sidecar(tmp_path_factory.mktemp("filled")) as running:
+    with sidecar(tmp_path_factory.mktemp("filled"), script) as running:
         publish(running.cache, 15, segments=4, verified_at=VERIFIED_AT)
         yield running
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Sidecar]:
+def fresh(tmp_path: Path, script: str) -> Iterator[Sidecar]:
     """A sidecar of the test's own, with three orders that are older than REFRESH_MIN_SECONDS."""
-    with sidecar(tmp_path) as running:
+    with sidecar(tmp_path, script) as running:
         publish(running.cache, 3, verified_at=VERIFIED_AT)
         yield running
 
@@ -90,8 +100,8 @@ def test_values_keep_their_exact_form(filled: Sidecar) -> None:
     assert row["destination"]["city"] == "Köln"
 
 
-def test_an_empty_table_is_an_empty_list(tmp_path: Path) -> None:
-    with sidecar(tmp_path) as running:
+def test_an_empty_table_is_an_empty_list(tmp_path: Path, script: str) -> None:
+    with sidecar(tmp_path, script) as running:
         publish(running.cache, 0)
         body = running.client.get("/fetch-data").json()
         assert (body["status"], body["count"], body["data"]) == ("success", 0, [])
@@ -168,8 +178,8 @@ def test_a_stream_with_refresh_sends_error_when_the_refresh_fails(fresh: Sidecar
     }
 
 
-def test_a_stream_with_refresh_waits_no_longer_than_the_limit(tmp_path: Path) -> None:
-    with sidecar(tmp_path, SSE_TIMEOUT_SECONDS="0.5") as running:
+def test_a_stream_with_refresh_waits_no_longer_than_the_limit(tmp_path: Path, script: str) -> None:
+    with sidecar(tmp_path, script, SSE_TIMEOUT_SECONDS="0.5") as running:
         publish(running.cache, 3, verified_at=VERIFIED_AT)
         with worker(running.cache):
             found = events(running.client.get("/fetch-data?stream=true&refresh=true"))
@@ -267,9 +277,9 @@ def test_without_a_cache_refresh_true_still_asks_for_the_sync(empty: Sidecar) ->
         assert empty.cache.status().queued == before + 1
 
 
-def test_without_a_cache_the_answer_tells_why_the_last_sync_failed(tmp_path: Path) -> None:
+def test_without_a_cache_the_answer_tells_why_the_last_sync_failed(tmp_path: Path, script: str) -> None:
     trouble = Trouble(code="unreachable", message="phpMyAdmin did not answer.", advice="Check PHPMYADMIN_URL.")
-    with sidecar(tmp_path) as running:
+    with sidecar(tmp_path, script) as running:
         with sync(running.cache, error=trouble):
             pass
         message = running.client.get("/fetch-data").json()["message"]
@@ -299,7 +309,7 @@ def test_cache_busters_are_ignored(filled: Sidecar) -> None:
         ("GET", "/health"),
         ("GET", "/ready"),
         ("GET", "/demo"),
-        ("GET", "/no"),
+        ("GET", "/v1/no"),
         ("PUT", "/status"),
     ],
 )

@@ -27,9 +27,9 @@ pytestmark = pytest.mark.slow
 
 
 class Served:
-    """serve.py in a process and folder of its own. `said` grows line by line."""
+    """serve.py in a process and folder of its own, with `arguments`. `said` grows line by line."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, **settings: str) -> None:
         self.api_port, self.dashboard_port = free_port(), free_port()
         defaults = {
             "API_PORT": str(self.api_port),
@@ -38,7 +38,7 @@ class Served:
             "SCHEDULER": "off",
         }
         self.process = subprocess.Popen(
-            [sys.executable, ROOT / "serve.py"],
+            [sys.executable, ROOT / "serve.py", *arguments],
             cwd=folder,
             env={**os.environ, **defaults, **settings},
             text=True,
@@ -93,8 +93,8 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, **settings: str) -> Iterator[Served]:
-    one = Served(folder, **settings)
+def served(folder: Path, *arguments: str, **settings: str) -> Iterator[Served]:
+    one = Served(folder, *arguments, **settings)
     try:
         yield one
     finally:
@@ -144,10 +144,50 @@ def test_one_that_crashes_is_started_again_and_the_other_goes_on(tmp_path: Path)
         assert not [process for process in family if process.is_running()]
 
 
+def test_port_alone_is_one_port_on_all_addresses_and_restarts_after_a_kill(tmp_path: Path) -> None:
+    port, key = free_port(), "0f3c" * 8
+    url = f"http://127.0.0.1:{port}"
+    alone = {"API_PORT": "", "DASHBOARD_PORT": "", "PORT": str(port)}
+    with served(tmp_path, **alone, DASHBOARD_PASSWORD="one", SHOPIFY_API_KEY=key) as one:
+        one.wait_for("API key  ")
+        assert [one.wait_for(f"  {name}  ").split()[1] for name in ("Dashboard", "API")] == [url, url]
+        assert key not in one.output
+        assert [process.cmdline()[-1:] for process in one.family()] == [[str(ROOT / "one_port.py")]]
+        one_port = one.program("one_port.py")
+        listening = [each for each in one_port.net_connections() if each.status == psutil.CONN_LISTEN]
+        assert {each.laddr for each in listening} == {("0.0.0.0", port)}
+        assert httpx.get(url).status_code == 401
+
+        one_port.kill()
+        one.wait_for("It was ended by SIGKILL. It is started again in 1 s.")
+        wait_for(lambda: one.answers(f"{url}/v1/health") and one.answers(f"{url}/_stcore/health"))
+        (restarted,) = httpx.get(f"{url}/status", headers={"X-API-Key": key}).json()["restarts"]
+        assert (restarted["service"], restarted["count"]) == ("one port", 1)
+
+        family = one.family()
+        one.process.send_signal(signal.SIGTERM)
+        assert one.ended() == 0
+        assert not [process for process in family if process.is_running()]
+
+
+def test_one_port_can_be_asked_for(tmp_path: Path) -> None:
+    with served(tmp_path, "--one-port") as one:
+        one.wait_for("API key  ")
+        assert one.program("one_port.py")
+        assert one.answers(f"http://127.0.0.1:{one.dashboard_port}/v1/health")
+        assert not one.answers(f"http://127.0.0.1:{one.api_port}/health")
+
+
 def test_two_services_on_one_port_are_refused_before_anything_starts(tmp_path: Path) -> None:
-    with served(tmp_path, API_PORT="", DASHBOARD_PORT="", PORT="10000") as one:
+    with served(tmp_path, API_PORT="10000", DASHBOARD_PORT="10000", PORT="10000") as one:
         assert one.ended() == 1
-        assert "Set API_PORT and DASHBOARD_PORT to two different ports" in one.output
+        assert "Set them to two different ports, or start python serve.py --one-port." in one.output
+
+
+def test_on_one_port_a_weak_key_is_refused_where_the_dashboard_listens(tmp_path: Path) -> None:
+    with served(tmp_path, "--one-port", DASHBOARD_HOST="0.0.0.0", SHOPIFY_API_KEY="weak") as one:
+        assert one.ended() == 1
+        assert "SHOPIFY_API_KEY is too weak" in one.output
 
 
 def test_off_loopback_without_a_dashboard_password_it_ends_with_advice(tmp_path: Path) -> None:
