@@ -3,6 +3,7 @@
 #   docker build -t phpmyadmin-orders .
 #   docker run --env-file .env -e DASHBOARD_PASSWORD=... -v orders:/app/var -p 8501:8501 -p 5000:5000 phpmyadmin-orders
 #
+# With -e PORT=8080 -p 8080:8080, as platforms set it, both share that port.
 # Both listen on all addresses, so the dashboard does not start without DASHBOARD_PASSWORD. The API's key is
 # SHOPIFY_API_KEY, else one is made at the first start: docker exec CONTAINER cat var/api_key
 FROM python:3.11-slim-bookworm
@@ -23,6 +24,6 @@ USER orders
 VOLUME /app/var
 ENV API_HOST=0.0.0.0 DASHBOARD_HOST=0.0.0.0 PYTHONUNBUFFERED=1
 EXPOSE 5000 8501
-HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:5000/health'); r.urlopen('http://127.0.0.1:8501/_stcore/health')"]
+HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD ["python", "-c", "import os, urllib.request as r; e = os.environ.get; [r.urlopen(f'http://127.0.0.1:{e(name) or e(\"PORT\") or port}/{path}') for name, port, path in (('API_PORT', 5000, 'health'), ('DASHBOARD_PORT', 8501, '_stcore/health'))]"]
 ENTRYPOINT ["tini", "--"]
 CMD ["python", "serve.py"]
