@@ -1,5 +1,7 @@
 """python -m bench.serve: the API beside nginx with files of the same bytes, ROAPI, Datasette and a plain Flask app.
 
+"one port" is the API on one port with the dashboard.
+
 All serve the same rows. Each case is asked by wrk at concurrency 1, 16 and 64, server after server, and all of it
 several times over, so that a busy moment of the machine meets every side; the table has medians and ratios. Pages and
 queries are new ones each time. A peer that would need more memory or minutes than there are is left out of a cell.
@@ -87,18 +89,19 @@ def synced(rows: int) -> Path:
 
 
 @contextmanager
-def sidecar(data_dir: Path, folder: Path) -> Iterator[Server]:
-    """The API over a cache, without a scheduler; keys, limits and the log are on."""
+def sidecar(data_dir: Path, folder: Path, script: str = "api_sidecar.py") -> Iterator[Server]:
+    """The API over a cache, without a scheduler; keys, limits and the log are on. `script` serves it."""
     port = free_port()
     env = {
         "DATA_DIR": str(data_dir),
         "SCHEDULER": "off",
         "SHOPIFY_API_KEY": KEY,
         "API_PORT": str(port),
+        "DASHBOARD_PORT": str(port),
         "RATE_LIMIT": "1000000000/minute",
     }  # counted as ever, and never reached
     with running(
-        [sys.executable, "api_sidecar.py"], f"http://127.0.0.1:{port}", "/health", env, folder / "api.log"
+        [sys.executable, script], f"http://127.0.0.1:{port}", "/health", env, folder / f"{script}.log"
     ) as server:
         yield server
 
@@ -120,12 +123,15 @@ def _report(rows: int, data_dir: Path, folder: Path, asked: argparse.Namespace) 
         (folder / "rows.json").write_bytes(body)
         servers = {
             "ours": api,
+            "one port": stack.enter_context(sidecar(data_dir, folder, "one_port.py")),
             "nginx": stack.enter_context(nginx(files, folder)),
             "roapi": stack.enter_context(roapi(snapshot, folder)),
             "datasette": stack.enter_context(datasette(snapshot, folder)),
             "flask": stack.enter_context(flask(folder / "rows.json", folder)),
         }
         for case in _cases(snapshot, servers, len(body)):
+            case.asks["one port"] = case.asks["ours"]
+            case.headers["one port"] = case.headers.get("ours", {})
             if asked.only in case.name:
                 _measure(case, servers, asked, folder, len(body))
         print(f"\nfirst byte of the whole body, median: {_first_byte(api) * 1000:.1f} ms")
