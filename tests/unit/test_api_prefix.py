@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -52,6 +53,12 @@ def test_errors_are_the_same_too(api: Sidecar, asked: str) -> None:
     own, prefixed = (api.client.get(f"{prefix}{asked}") for prefix in ("/v2" if asked[:3] == "/v1" else "", PREFIX))
     assert seen(own) == seen(prefixed)
     assert api.client.delete(f"{PREFIX}/fetch-data").json()["code"] == "method_not_allowed"
+
+
+def test_openapi_names_both_places(api: Sidecar) -> None:
+    described = f"{api.url}/openapi.json"
+    servers = [urljoin(described, each["url"]) for each in api.client.get(described).json()["servers"]]
+    assert servers == [f"{api.url}/", f"{api.url}{PREFIX}"]
 
 
 def test_events_stand_under_the_prefix(api: Sidecar) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -20,6 +21,7 @@ from sidecar_process import KEY, Sidecar, sidecar
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 from streamlit.web.server.starlette.starlette_app import _RESERVED_ROUTE_PREFIXES
+from waiting import wait_for
 
 from api.app import Api, create_app
 from api.contract import operations
@@ -34,6 +36,7 @@ from cache.settings import Settings
 from dashboard.auth.oidc import CALLBACK_PATH, LOGOUT_PATH
 from dashboard.auth.signin import SIGN_IN_PATH, SIGN_OUT_PATH
 from dashboard.pages import PAGES
+from dashboard.session import Session
 from dashboard.web.downloads import PATH as EXPORT_PATH
 from dashboard.web.headers import HEADERS
 from one_port import OnePort, OnePortProtocol, is_of_api
@@ -72,6 +75,21 @@ def test_an_operation_beneath_a_page_is_of_the_api(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(operations, "_PATHS", operations._PATHS | {"/api", "/api/data"})
     assert is_of_api("/api/data")
     assert not is_of_api("/api")
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ({"dashboard_url": "https://orders.example/"}, "http://127.0.0.1:5000"),
+        ({"dashboard_url": "https://orders.example/", "port": 80}, "https://orders.example"),
+        ({"port": 80}, "http://127.0.0.1:80"),
+    ],
+)
+def test_pages_show_the_public_address_of_an_api_that_shares_it(
+    here: Path, given: dict[str, Any], address: str
+) -> None:
+    session = SimpleNamespace(settings=Settings.load(**given))
+    assert Session.api_address.fget(session) == address  # type: ignore[attr-defined]
 
 
 # -- the whole of it, with a password
@@ -129,10 +147,7 @@ def test_each_has_its_own_headers(one: Sidecar, visitor: httpx.Client) -> None:
 def test_the_log_of_requests_has_those_of_the_api_only(one: Sidecar, visitor: httpx.Client) -> None:
     assert visitor.get("/customers").status_code == 200
     assert one.client.get("/v1/checks").status_code == 200
-    end = time.monotonic() + 20
-    while '"path": "/checks"' not in one.log() and time.monotonic() < end:
-        time.sleep(0.05)
-    assert '"path": "/checks", "status": 200' in one.log()
+    wait_for(lambda: '"path": "/checks", "status": 200' in one.log())
     assert "customers" not in one.log()
 
 
@@ -191,13 +206,12 @@ def test_the_dashboard_takes_websockets_by_its_own_name(unguarded: Sidecar, path
 
 def test_one_scheduler_runs_and_streams_end_with_the_process(tmp_path: Path) -> None:
     with sidecar(tmp_path, "one_port", SCHEDULER="auto", PHPMYADMIN_URL="http://127.0.0.1:9/") as running:
-        end = time.monotonic() + 20
-        while not running.cache.status().workers and time.monotonic() < end:
-            time.sleep(0.1)
-        assert [worker.leader for worker in running.cache.status().workers] == [True]
         with running.client.stream("GET", "/v1/events") as answer:
             lines = answer.iter_lines()
             assert next(lines)
+            wait_for(lambda: running.cache.status().workers)
+            time.sleep(0.5)  # by then, a second one would stand by
+            assert [worker.leader for worker in running.cache.status().workers] == [True]
             running.process.terminate()
             assert list(lines)  # the end of the stream, not of the connection
         running.process.wait(20)
