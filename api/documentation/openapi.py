@@ -43,13 +43,13 @@ from cache.errors import CacheError, NoSnapshot
 from cache.schema import Column
 from cache.version import VERSION
 
-_ABOUT = """\
+_ABOUT = f"""\
 Rows of the orders table, from a copy that is proven equal to it. Responses come at once and say how old the copy is.
 
 `HEAD` works wherever `GET` does. Parameters whose names begin with `_` are ignored, unless they are columns; other \
 unknown parameters are refused by name. Every response has CORS headers, errors included.
 
-Every path also stands under `/v1`, with the same responses."""
+Every path also stands under `{PREFIX}`, with the same responses."""
 
 _HEADERS: Mapping[str, Schema] = {
     "ETag": {"description": "Tag of the response.", "example": '"12-9f3c1d20a1b2c3d4"'},
