@@ -51,9 +51,7 @@ def test_every_page_opens_and_follows_a_sync_beside_a_stream_of_events(browser: 
     assert "Traceback" not in one.log()
 
 
-@pytest.mark.parametrize(
-    ("path", "title"), [("/", "Overview"), ("/data", "Data"), ("/api", "API"), ("/set-up", "Settings")]
-)
+@pytest.mark.parametrize(("path", "title"), [("/data", "Data"), ("/api", "API")])
 def test_the_address_of_a_page_opens_it_and_not_the_api(browser: Browser, one: Sidecar, path: str, title: str) -> None:
     page = signed_in(browser, one, path)
     expect(page).to_have_title(f"{title} · Orders")
