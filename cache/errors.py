@@ -16,7 +16,11 @@ OrdersError                 base of all errors
 |  |  `- CacheReadOnly      this process has no write access
 |  |- BackupInvalid         a file is no backup, or is damaged
 |  |- CacheNotEmpty         a backup would replace what the cache holds
+|  |  |  `- CacheFull       the disk of the shared cache's server is full
+|  |  |- CacheReadOnly      this process has no write access
+|  |  `- CacheUnreachable   the database of the shared cache does not answer
 |  |- SyncRunning           another process holds the sync lock
+|  |- SyncLost              another host took over the sync
 |  |- NoWorker              no scheduler is alive to run a refresh
 |  |- UnknownTask           there is no refresh with that id
 |  |- BadFilter             a filter, sort or facet does not fit the columns
@@ -224,6 +228,31 @@ class DiskFull(CacheUnwritable):
     advice = "Free disk space. The last good snapshot is still served, and the next sync continues."
 
 
+class CacheFull(DiskFull):
+    """The disk of the server that holds the shared cache is full, or its quota."""
+
+    code = "cache_full"
+    default_message = "The database is full, so the shared cache cannot be written."
+    advice = "Give the database more space. The last good snapshot is still served, and the next sync continues."
+
+
+class CacheUnreachable(CacheUnwritable):
+    """The database of the shared cache does not answer."""
+
+    code = "cache_unreachable"
+    advice = "Check the database and CACHE_URL. The last good snapshot is still served."
+
+    @classmethod
+    def at(cls, place: str, reason: str) -> Self:
+        """The error for a server, without its user and password.
+
+        Args:
+            place: Host and port.
+            reason: Why it does not answer; the rest of the sentence.
+        """
+        return cls(f"The shared cache at {place} does not answer: {reason}.")
+
+
 class CacheReadOnly(CacheUnwritable):
     """This process has no write access to the cache."""
 
@@ -254,6 +283,30 @@ class SyncRunning(CacheError):
     code = "sync_running"
     advice = "Wait for it to end; its progress is on the dashboard and under GET /status."
     transient = True
+
+
+class SyncLost(CacheError):
+    """Another host took over the sync, because this one was silent for too long."""
+
+    code = "sync_lost"
+    default_message = "This process no longer holds the sync. Nothing of it was published."
+    advice = "The next sync starts from the newest generation. If it repeats, check the load and network of that host."
+    transient = True
+
+    @classmethod
+    def to(cls, host: str, time: str, lost_by: str, seconds: float) -> Self:
+        """The error for a sync that was taken over.
+
+        Args:
+            host: The host that took over.
+            time: When it did, as shown to people.
+            lost_by: The host that was silent.
+            seconds: The silence after which a sync may be taken over.
+        """
+        return cls(
+            f"Host {host} took over this sync at {time} because {lost_by} was silent for {seconds:g} s. Nothing of it "
+            "was published."
+        )
 
 
 class NoWorker(CacheError):

@@ -35,7 +35,9 @@ from cache.analytics.exchange_rates import invalid_line
 from cache.errors import (
     BadFilter,
     CacheFormat,
+    CacheFull,
     CacheReadOnly,
+    CacheUnreachable,
     CacheUnwritable,
     ChangesGone,
     ColumnMasked,
@@ -125,6 +127,12 @@ _CACHE_ERRORS: tuple[tuple[int, OrdersError, str], ...] = (
     ),
     (503, CacheFormat.of(FORMAT + 1, FORMAT), "a newer version of the product wrote the cache"),
     (503, DiskFull(), "the disk is full, so that nothing can be recorded"),
+    (503, CacheFull(), "the disk of the shared cache's database is full"),
+    (
+        503,
+        CacheUnreachable.at("db.example:5432", "connection refused"),
+        "the database of the shared cache does not answer",
+    ),
     (503, CacheReadOnly(), "the API has no write access to the cache"),
     (503, CacheUnwritable.because("File too large"), "the cache cannot be written for another reason"),
     (503, QueryTimeout.after(QUERY_SECONDS), "a query took too long"),

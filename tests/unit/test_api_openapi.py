@@ -171,6 +171,7 @@ def test_every_error_of_a_reader_has_a_status() -> None:
         "cache_error",
         "settings_invalid",
         "publish_conflict",
+        "sync_lost",
         "sync_running",
         "bad_key",
         "backup_invalid",
