@@ -10,6 +10,7 @@ from pathlib import Path
 from cache.errors import OrdersError
 from cache.settings import from_checkout
 from lab import Lab, LabError, nginx
+from lab.postgresql import install_postgresql
 from lab.servers import BROWSER, TESTS, install
 
 
@@ -32,6 +33,7 @@ def _demo(lab: Lab, _: argparse.Namespace) -> int:
 def _install(_: Lab, __: argparse.Namespace) -> int:
     node = () if shutil.which("node") else ("nodejs",)  # it is often installed from elsewhere than Debian
     install(*BROWSER, *nginx.PACKAGES, *TESTS, *node)
+    install_postgresql()
     return 0
 
 

@@ -1,10 +1,12 @@
-"""The real servers that tests share: one MariaDB with phpMyAdmin, one Selenium login, and a cache for each test."""
+"""The real servers that tests share: one MariaDB with phpMyAdmin, one Selenium login, one PostgreSQL, and a cache for
+each test."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from cache.storage.store import Cache
     from lab import Lab
+    from lab.postgresql import PostgreSQL
     from scraper.client.session import Session
 
 SEEDED = 2_000
@@ -106,3 +109,34 @@ def child_environment(lab: Lab, here: Path) -> Callable[..., dict[str, str]]:
         return {**os.environ, **ours, **lab.settings(), **settings}
 
     return environment
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A PostgreSQL for the shared cache. Each test has a database of its own in it."""
+    from lab.postgresql import PostgreSQL, Running, folder_for_servers, install_postgresql
+
+    install_postgresql()
+    with folder_for_servers() as folder:
+        server = PostgreSQL(folder)
+        with Running(server, folder):
+            yield server
+
+
+@pytest.fixture
+def shared_url(postgresql: PostgreSQL) -> str:
+    """The address of an empty database."""
+    return new_database(postgresql)
+
+
+def new_database(postgresql: PostgreSQL) -> str:
+    """Make an empty database, and return its address."""
+    import psycopg
+
+    name = f"cache_{next(_numbers)}"
+    with psycopg.connect(postgresql.url(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return postgresql.url(name)
+
+
+_numbers = count()

@@ -1,7 +1,8 @@
 """Rules of the suite, held when pytest collects: markers, folders and test names.
 
-The fixtures of a test say what it needs, and its folder is that of its heaviest need: tests/unit (no server of the lab,
-no browser), tests/lab, tests/browser. A test that takes long is in tests/soak, and one with a long form may be too.
+The fixtures of a test say what it needs, and its folder is that of its heaviest need: tests/unit (no server of the lab
+but PostgreSQL, no browser), tests/lab, tests/browser. A test that takes long is in tests/soak, and one with a long form
+may be too.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-NEEDS = {"lab": "lab", "lab_folder": "lab", "chromium": "browser", "chrome": "browser"}
+NEEDS = {"lab": "lab", "lab_folder": "lab", "chromium": "browser", "chrome": "browser", "postgresql": "slow"}
 """The marker that each of these fixtures sets."""
 
 LONGEST_NAME = 70
