@@ -20,9 +20,22 @@ from cache.storage.snapshot import ChangeCounts, Head, Manifest, Segment, Snapsh
 from cache.storage.source import Source
 
 SILENT_AFTER = timedelta(seconds=8)  # a worker or run without a heartbeat for this time counts as gone
+MAX_TRIES = 3  # syncs that begin to answer one request
+KEPT_RUNS, KEPT_TASKS = 1_000, 10_000
+RUNS, TASKS, WORKERS = (
+    "The history of syncs",
+    "The list of refreshes",
+    "The list of schedulers",
+)  # as the log names them
 TaskState = Literal["queued", "running", "completed", "failed"]
 Outcome = Literal["running", "published", "unchanged", "unverified", "failed"]
 
+DIED = Trouble(
+    code="sync_died",
+    message="The sync ended without a result: its process was killed or the machine ran out of memory.",
+    advice="Press refresh to try again; if it repeats, look at the log and give the machine more memory.",
+    transient=True,
+)
 
 AHEAD = timedelta(minutes=1)  # a time that is further ahead was written while the clock was wrong
 

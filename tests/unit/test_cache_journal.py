@@ -1,24 +1,42 @@
-"""Refreshes are asked for, claimed, run and answered; one worker leads; nothing is lost when a process dies."""
+"""Refreshes are asked for, claimed, run and answered; one worker leads; nothing is lost when a process dies.
+
+Both stores hold to it. A sync that leaves its lock without an end stands for one whose process was killed.
+"""
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
-from contextlib import closing
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cache_factory import cache_in, publish
+from cache_factory import publish
+from stores import BROKEN, FileStore, PostgreSQLStore, Store
 
 from cache.errors import NoWorker, Trouble, UnknownTask
 from cache.storage.local import runs as local_runs
 from cache.storage.records import SILENT_AFTER, Progress, Run, Worker, now
+from cache.storage.shared import runs as shared_runs
 from cache.storage.snapshot import ChangeCounts
 from cache.storage.store import Cache
 
 FAULT = Trouble(code="unreachable", message="It does not answer.", advice="Wait.", transient=True)
+
+
+@pytest.fixture(params=["file", pytest.param("postgresql", marks=pytest.mark.slow)])
+def store(here: Path, request: pytest.FixtureRequest) -> Store:
+    """An empty store."""
+    return FileStore(here) if request.param == "file" else PostgreSQLStore(request.getfixturevalue("shared_url"), here)
+
+
+@pytest.fixture
+def cache(store: Store) -> Iterator[Cache]:
+    """The cache in the store."""
+    cache = store.open()
+    yield cache
+    cache.close()
 
 
 @pytest.fixture
@@ -31,64 +49,53 @@ def worker(cache: Cache) -> Worker:
 
 # -- damaged records
 
-BROKEN = ["", "{", "null", '{"id": 7}', b"\xff\xfe", 5]
-
-
-def damage(here: Path, table: str, body: object) -> None:
-    """Replaces the newest record of a table."""
-    with closing(sqlite3.connect(here / "var/kept/journal.sqlite")) as db, db:
-        value = "CAST(? AS TEXT)" if isinstance(body, bytes) else "?"  # bytes that are no UTF-8 in a text
-        db.execute(f"UPDATE {table} SET body = {value} WHERE rowid = (SELECT MAX(rowid) FROM {table})", (body,))
-
-
-def outcomes(here: Path) -> list[str]:
-    """The outcomes of all runs, also of those that cannot be read."""
-    with closing(sqlite3.connect(here / "var/kept/journal.sqlite")) as db:
-        return [outcome for (outcome,) in db.execute("SELECT outcome FROM runs ORDER BY n")]
-
 
 @pytest.mark.parametrize("body", BROKEN)
 def test_a_damaged_run_is_left_out_and_its_requests_run_again(
-    cache: Cache, worker: Worker, here: Path, body: object
+    cache: Cache, worker: Worker, store: Store, body: object
 ) -> None:
     first = Run(trigger="test", outcome="unchanged")
-    cache.runs.finish(first)
     task = cache.runs.request("test")
-    cache.runs.begin(Run(trigger="request"))
-    damage(here, "runs", body)
+    with cache.leadership.sync_lock():
+        cache.runs.finish(first)
+        cache.runs.begin(Run(trigger="request"))
+    store.damage("runs", body)
     assert [run.id for run in cache.runs.recent()] == [first.id]
     assert cache.status().running is None
     with cache.sync_lock():
-        assert outcomes(here) == ["unchanged", "failed"]
+        assert store.outcomes() == ["unchanged", "failed"]
         assert cache.runs.task(task.id).state == "queued"
         assert [claimed.id for claimed in cache.runs.begin(Run(trigger="request"))] == [task.id]
 
 
 @pytest.mark.parametrize("body", BROKEN)
 def test_a_damaged_request_is_unknown_and_asks_for_no_sync(
-    cache: Cache, worker: Worker, here: Path, body: object
+    cache: Cache, worker: Worker, store: Store, body: object
 ) -> None:
     intact = cache.runs.request("test")
     broken = cache.runs.request("test")
-    damage(here, "tasks", body)
+    store.damage("tasks", body)
     with pytest.raises(UnknownTask):
         cache.runs.task(broken.id)
-    assert [claimed.id for claimed in cache.runs.begin(Run(trigger="request"))] == [intact.id]
+    with cache.sync_lock():
+        assert [claimed.id for claimed in cache.runs.begin(Run(trigger="request"))] == [intact.id]
     assert cache.status().queued == 0
 
 
 @pytest.mark.parametrize("body", BROKEN)
-def test_a_damaged_worker_is_left_out(cache: Cache, worker: Worker, here: Path, body: object) -> None:
-    damage(here, "workers", body)
+def test_a_damaged_worker_is_left_out(cache: Cache, worker: Worker, store: Store, body: object) -> None:
+    store.damage("workers", body)
     assert cache.status().workers == ()
     cache.leadership.heartbeat(worker)
     assert [alive.id for alive in cache.status().workers] == [worker.id]
 
 
-def test_a_time_without_a_time_zone_is_damage(cache: Cache, here: Path) -> None:
+@pytest.mark.parametrize("store", ["file"], indirect=True)  # PostgreSQL keeps times in columns
+def test_a_time_without_a_time_zone_is_damage(cache: Cache, store: Store) -> None:
     run = Run(trigger="test")
-    cache.runs.begin(run)
-    damage(here, "runs", run.model_dump_json().replace("Z", ""))
+    with cache.sync_lock():
+        cache.runs.begin(run)
+    store.damage("runs", run.model_dump_json().replace("Z", ""))
     assert cache.status().running is None
 
 
@@ -99,11 +106,12 @@ def test_it_works(cache: Cache, worker: Worker) -> None:
     task = cache.runs.request("test")
     assert (task.state, cache.status().queued) == ("queued", 1)
     run = Run(trigger="request")
-    assert [claimed.id for claimed in cache.runs.begin(run)] == [task.id]
-    assert (cache.runs.task(task.id).state, cache.status().queued) == ("running", 0)
-    cache.runs.finish(
-        run.model_copy(update={"outcome": "published", "generation": 7, "changes": ChangeCounts(inserted=3)})
-    )
+    with cache.sync_lock():
+        assert [claimed.id for claimed in cache.runs.begin(run)] == [task.id]
+        assert (cache.runs.task(task.id).state, cache.status().queued) == ("running", 0)
+        cache.runs.finish(
+            run.model_copy(update={"outcome": "published", "generation": 7, "changes": ChangeCounts(inserted=3)})
+        )
     done = cache.runs.task(task.id)
     assert (done.state, done.generation, done.changes, done.run) == ("completed", 7, ChangeCounts(inserted=3), run.id)
     assert done.finished_at is not None
@@ -133,8 +141,11 @@ def test_a_worker_of_tomorrow_counts_as_gone(cache: Cache) -> None:
     assert [worker.id for worker in cache.status().workers] == [alive.id]
 
 
-def test_a_run_of_tomorrow_does_not_count_as_running(cache: Cache) -> None:
-    cache.runs.begin(Run(trigger="test", beat_at=now() + timedelta(days=1)))
+def test_a_run_of_tomorrow_does_not_count_as_running(cache: Cache, store: Store) -> None:
+    with cache.sync_lock():
+        cache.runs.begin(Run(trigger="test"))
+        assert cache.status().running is not None
+    store.shift_heartbeat(timedelta(days=1))
     assert cache.status().running is None
 
 
@@ -144,7 +155,8 @@ def test_a_request_of_tomorrow_is_answered_by_the_next_sync(
     with monkeypatch.context() as tomorrow:
         tomorrow.setattr(local_runs, "now", lambda: now() + timedelta(days=1))
         task = cache.runs.request("test")
-    assert [claimed.id for claimed in cache.runs.begin(Run(trigger="request"))] == [task.id]
+    with cache.sync_lock():
+        assert [claimed.id for claimed in cache.runs.begin(Run(trigger="request"))] == [task.id]
 
 
 def test_a_worker_that_only_stands_by_is_enough(cache: Cache, worker: Worker) -> None:
@@ -163,9 +175,10 @@ def test_an_unknown_refresh_is_said_so(cache: Cache) -> None:
 def test_one_sync_answers_all_that_wait_and_what_comes_later_waits(cache: Cache, worker: Worker) -> None:
     early = [cache.runs.request("test") for _ in range(3)]
     run = Run(trigger="request")
-    cache.runs.begin(run)
-    late = cache.runs.request("test")
-    cache.runs.finish(run.model_copy(update={"outcome": "unchanged"}))
+    with cache.sync_lock():
+        cache.runs.begin(run)
+        late = cache.runs.request("test")
+        cache.runs.finish(run.model_copy(update={"outcome": "unchanged"}))
     assert {cache.runs.task(task.id).state for task in early} == {"completed"}
     assert cache.runs.task(late.id).state == "queued"
 
@@ -173,8 +186,9 @@ def test_one_sync_answers_all_that_wait_and_what_comes_later_waits(cache: Cache,
 def test_a_failed_sync_fails_its_refreshes_in_the_same_words(cache: Cache, worker: Worker) -> None:
     task = cache.runs.request("test")
     run = Run(trigger="request")
-    cache.runs.begin(run)
-    cache.runs.finish(run.model_copy(update={"outcome": "failed", "error": FAULT}))
+    with cache.sync_lock():
+        cache.runs.begin(run)
+        cache.runs.finish(run.model_copy(update={"outcome": "failed", "error": FAULT}))
     assert (cache.runs.task(task.id).state, cache.runs.task(task.id).error) == ("failed", FAULT)
     last = cache.status().last
     assert last is not None
@@ -187,8 +201,11 @@ def test_requests_from_many_threads_are_each_claimed_once(cache: Cache, worker: 
     for thread in threads:
         thread.start()
     claimed: list[str] = []
-    while len(claimed) < 20:
-        claimed += [task.id for task in cache.runs.begin(Run(trigger="request"))]
+    end = time.monotonic() + 60
+    with cache.sync_lock():
+        while len(claimed) < 20:
+            assert time.monotonic() < end
+            claimed += [task.id for task in cache.runs.begin(Run(trigger="request"))]
     for thread in threads:
         thread.join()
     assert sorted(claimed) == sorted(asked)
@@ -197,11 +214,12 @@ def test_requests_from_many_threads_are_each_claimed_once(cache: Cache, worker: 
 # -- runs
 
 
-def test_progress_is_seen_by_every_process(cache: Cache, here: Path) -> None:
+def test_progress_is_seen_by_every_process(cache: Cache, store: Store) -> None:
     run = Run(trigger="test")
-    cache.runs.begin(run)
-    cache.runs.report(run.model_copy(update={"progress": Progress(phase="rows", done=5, total=20)}))
-    other = cache_in(here)
+    with cache.sync_lock():
+        cache.runs.begin(run)
+        cache.runs.report(run.model_copy(update={"progress": Progress(phase="rows", done=5, total=20)}))
+    other = store.open()
     running = other.status().running
     assert running is not None
     assert (running.progress.phase, running.progress.fraction) == ("rows", 0.25)
@@ -210,9 +228,10 @@ def test_progress_is_seen_by_every_process(cache: Cache, here: Path) -> None:
 
 def test_a_late_report_does_not_wake_a_run_that_has_ended(cache: Cache, worker: Worker) -> None:
     run = Run(trigger="test")
-    cache.runs.begin(run)
-    cache.runs.finish(run.model_copy(update={"outcome": "failed", "error": FAULT}))
-    cache.runs.report(run)
+    with cache.sync_lock():
+        cache.runs.begin(run)
+        cache.runs.finish(run.model_copy(update={"outcome": "failed", "error": FAULT}))
+        cache.runs.report(run)
     assert cache.status().running is None
     assert [(old.outcome, old.error, old.finished_at is None) for old in cache.runs.recent()] == [
         ("failed", FAULT, False)
@@ -222,20 +241,25 @@ def test_a_late_report_does_not_wake_a_run_that_has_ended(cache: Cache, worker: 
 def test_requests_of_a_run_that_reported_its_end_early_are_recovered(cache: Cache, worker: Worker) -> None:
     task = cache.runs.request("test")
     run = Run(trigger="request")
-    cache.runs.begin(run)
-    cache.runs.report(run.model_copy(update={"outcome": "published"}))  # and then its process is killed
+    with cache.sync_lock():
+        cache.runs.begin(run)
+        cache.runs.report(run.model_copy(update={"outcome": "published"}))  # and then its process is killed
     cache.recover()
     assert cache.runs.task(task.id).state == "queued"
 
 
-def test_a_run_without_a_heartbeat_no_longer_counts_as_running(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache.runs.begin(Run(trigger="test", beat_at=now() - SILENT_AFTER - timedelta(seconds=1)))
+def test_a_run_without_a_heartbeat_no_longer_counts_as_running(cache: Cache, store: Store) -> None:
+    with cache.sync_lock():
+        cache.runs.begin(Run(trigger="test"))
+        assert cache.status().running is not None
+    store.shift_heartbeat(-SILENT_AFTER - timedelta(seconds=1))
     assert cache.status().running is None
 
 
 def test_a_dead_run_is_closed_and_its_requests_wait_again(cache: Cache, worker: Worker) -> None:
     task = cache.runs.request("test")
-    cache.runs.begin(Run(trigger="request"))
+    with cache.sync_lock():
+        cache.runs.begin(Run(trigger="request"))
     cache.recover()
     assert cache.runs.task(task.id).state == "queued"
     last = cache.status().last
@@ -249,7 +273,8 @@ def test_after_three_dead_runs_a_refresh_fails(cache: Cache, worker: Worker) -> 
     task = cache.runs.request("test")
     for _ in range(3):
         assert cache.runs.task(task.id).state == "queued"
-        cache.runs.begin(Run(trigger="request"))
+        with cache.sync_lock():
+            cache.runs.begin(Run(trigger="request"))
         cache.recover()
     done = cache.runs.task(task.id)
     assert done.error is not None
@@ -268,7 +293,8 @@ def test_a_living_run_is_not_recovered(cache: Cache, worker: Worker) -> None:
 
 def test_the_next_sync_recovers_what_a_killed_one_left(cache: Cache, worker: Worker) -> None:
     task = cache.runs.request("test")
-    cache.runs.begin(Run(trigger="request"))
+    with cache.sync_lock():
+        cache.runs.begin(Run(trigger="request"))
     with cache.sync_lock():
         run = Run(trigger="command")
         assert [claimed.id for claimed in cache.runs.begin(run)] == [task.id]
@@ -277,12 +303,14 @@ def test_the_next_sync_recovers_what_a_killed_one_left(cache: Cache, worker: Wor
 
 
 def test_a_thousand_runs_are_kept_and_the_newest_come_first(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert local_runs.KEPT_RUNS == 1_000
-    monkeypatch.setattr(local_runs, "KEPT_RUNS", 10)
+    for module in (local_runs, shared_runs):
+        assert module.KEPT_RUNS == 1_000
+        monkeypatch.setattr(module, "KEPT_RUNS", 10)
     runs = [Run(trigger=str(i)) for i in range(15)]
-    for run in runs:
-        cache.runs.begin(run)
-        cache.runs.finish(run.model_copy(update={"outcome": "unchanged"}))
+    with cache.sync_lock():
+        for run in runs:
+            cache.runs.begin(run)
+            cache.runs.finish(run.model_copy(update={"outcome": "unchanged"}))
     assert [run.trigger for run in cache.runs.recent(3)] == ["14", "13", "12"]
     assert len(cache.runs.recent(100)) == 10
 
@@ -318,11 +346,11 @@ def test_a_leader_that_leaves_is_followed_at_once(cache: Cache) -> None:
     assert cache.leadership.heartbeat(second)
 
 
-def test_of_many_workers_that_stand_at_once_one_leads(cache: Cache, here: Path) -> None:
+def test_of_many_workers_that_stand_at_once_one_leads(cache: Cache, store: Store) -> None:
     leads: list[bool] = []
 
     def stand() -> None:
-        other = cache_in(here)
+        other = store.open()
         leads.append(other.leadership.heartbeat(Worker()))
         other.close()
 
@@ -347,14 +375,15 @@ def test_readers_are_woken_by_whatever_they_show(cache: Cache, worker: Worker) -
         lambda: cache.runs.finish(run),
         lambda: cache.leadership.resign(worker),
     )
-    for step in steps:
-        version = cache.runs.version()
-        step()
-        assert cache.runs.wait(version, timeout=0) > version
+    with cache.sync_lock():
+        for step in steps:
+            version = cache.runs.version()
+            step()
+            assert cache.runs.wait(version, timeout=0) > version
 
 
-def test_a_wait_ends_when_something_changes_in_another_process(cache: Cache, here: Path) -> None:
-    other = cache_in(here)
+def test_a_wait_ends_when_something_changes_in_another_process(cache: Cache, store: Store) -> None:
+    other = store.open()
     version = other.runs.version()
     timer = threading.Timer(0.2, lambda: publish(cache, 2))
     timer.start()

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from typing_extensions import override
 
 from cache.errors import CacheError
+from cache.storage.damage import report
 from cache.storage.documents import Content, Document
 from cache.storage.local.atomic_files import disk_errors, write_whole
-from cache.storage.local.damage import report
 from cache.storage.local.journal import Journal
 from cache.storage.store import Documents
 

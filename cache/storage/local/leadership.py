@@ -11,10 +11,10 @@ from filelock import FileLock, Timeout
 from typing_extensions import override
 
 from cache.errors import SyncRunning
+from cache.storage.damage import intact
 from cache.storage.local.atomic_files import disk_errors
-from cache.storage.local.damage import intact
 from cache.storage.local.journal import Journal
-from cache.storage.records import SILENT_AFTER, Worker, now
+from cache.storage.records import SILENT_AFTER, WORKERS, Worker, now
 from cache.storage.store import Leadership
 
 
@@ -33,7 +33,7 @@ class LocalLeadership(Leadership):
     @override
     def workers(self) -> tuple[Worker, ...]:
         rows = self._journal.rows("SELECT body FROM workers WHERE beat_at BETWEEN ? AND ?", *_alive(now()))
-        workers = intact(Worker, (body for (body,) in rows), "The list of schedulers")
+        workers = intact(Worker, (body for (body,) in rows), WORKERS)
         return tuple(sorted(workers, key=lambda worker: not worker.leader))
 
     @override

@@ -9,23 +9,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing_extensions import override
 
 from cache.errors import NoWorker, Trouble, UnknownTask
-from cache.storage.local.damage import intact
+from cache.storage.damage import intact
 from cache.storage.local.journal import Journal
 from cache.storage.local.leadership import LocalLeadership
-from cache.storage.records import SILENT_AFTER, Run, Task, new_id, now
+from cache.storage.records import (
+    DIED,
+    KEPT_RUNS,
+    KEPT_TASKS,
+    MAX_TRIES,
+    RUNS,
+    SILENT_AFTER,
+    TASKS,
+    Run,
+    Task,
+    new_id,
+    now,
+)
 from cache.storage.store import Runs
 
-MAX_TRIES = 3
-KEPT_RUNS, KEPT_TASKS = 1_000, 10_000
-RUNS, TASKS = "The history of syncs", "The list of refreshes"  # as the log names them
 POLL_SECONDS = 0.02  # a poll takes microseconds; readers must see a change within 100 ms
-
-_DIED = Trouble(
-    code="sync_died",
-    message="The sync ended without a result: its process was killed or the machine ran out of memory.",
-    advice="Press refresh to try again; if it repeats, look at the log and give the machine more memory.",
-    transient=True,
-)
 
 
 class LocalRuns(Runs):
@@ -100,10 +102,10 @@ class LocalRuns(Runs):
             for id, body in db.execute("SELECT id, body FROM runs WHERE outcome = 'running'").fetchall():
                 db.execute("UPDATE runs SET outcome = 'failed' WHERE id = ?", (id,))  # also if its record is damaged
                 for run in intact(Run, [body], RUNS):
-                    _save_run(db, run.model_copy(update={"outcome": "failed", "finished_at": now(), "error": _DIED}))
+                    _save_run(db, run.model_copy(update={"outcome": "failed", "finished_at": now(), "error": DIED}))
                 for task in _claimed(db, id):
                     again = task.tries < MAX_TRIES
-                    task = task.model_copy(update={"state": "queued"}) if again else _failed(task, _DIED)
+                    task = task.model_copy(update={"state": "queued"}) if again else _failed(task, DIED)
                     _save_task(db, task.model_copy(update={"run": None}))
 
     @override

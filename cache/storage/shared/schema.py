@@ -1,0 +1,52 @@
+"""The tables of the shared cache. Every key begins with `source`: the name `database.table` of the copied table.
+
+meta        the format of the schema
+terms       who leads (`leader`) and who syncs (`sync`), with the newest generation; rows are never deleted
+workers     processes that can run syncs
+tasks, runs the journal: requests for a sync, and syncs
+documents   what people made
+
+What statements decide by stands in columns; the rest of a record is its `body`. `n` gives the order in which records
+were made, whatever the clocks say.
+"""
+
+FORMAT = 1
+LOCK = 0x6F726465_7273  # of pg_advisory_xact_lock: "orders"
+
+CHECK = f"SELECT pg_advisory_xact_lock({LOCK});\nSELECT format FROM orders_cache.meta"
+
+CREATE = f"""
+SELECT pg_advisory_xact_lock({LOCK});
+CREATE SCHEMA IF NOT EXISTS orders_cache;
+CREATE TABLE IF NOT EXISTS orders_cache.meta (id int PRIMARY KEY CHECK (id = 1), format int NOT NULL);
+CREATE TABLE IF NOT EXISTS orders_cache.terms (
+    source text, name text, epoch bigint NOT NULL DEFAULT 0, token uuid, holder text, host text,
+    taken timestamptz, renewed timestamptz NOT NULL DEFAULT '-infinity',
+    generation bigint, head jsonb, digest text, version bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (source, name)
+);
+CREATE TABLE IF NOT EXISTS orders_cache.workers (
+    source text, id text, beat timestamptz NOT NULL, body jsonb NOT NULL, PRIMARY KEY (source, id)
+);
+CREATE TABLE IF NOT EXISTS orders_cache.tasks (
+    source text, id text, n bigint GENERATED ALWAYS AS IDENTITY, state text NOT NULL, run text,
+    tries int NOT NULL DEFAULT 0, automatic boolean NOT NULL, body jsonb NOT NULL, PRIMARY KEY (source, id)
+);
+CREATE INDEX IF NOT EXISTS tasks_by_age ON orders_cache.tasks (source, n);
+CREATE INDEX IF NOT EXISTS tasks_by_state ON orders_cache.tasks (source, state, run);
+CREATE TABLE IF NOT EXISTS orders_cache.runs (
+    source text, id text, n bigint GENERATED ALWAYS AS IDENTITY, outcome text NOT NULL,
+    started timestamptz NOT NULL, beat timestamptz NOT NULL, finished timestamptz, body jsonb NOT NULL,
+    PRIMARY KEY (source, id)
+);
+CREATE INDEX IF NOT EXISTS runs_by_age ON orders_cache.runs (source, n);
+CREATE TABLE IF NOT EXISTS orders_cache.documents (
+    source text, name text, version bigint NOT NULL, body text NOT NULL, PRIMARY KEY (source, name)
+);
+INSERT INTO orders_cache.meta VALUES (1, {FORMAT}) ON CONFLICT DO NOTHING
+"""
+
+MISSING_TERMS = "SELECT count(*) < 2 FROM orders_cache.terms WHERE source = %(source)s"
+ADD_TERMS = """
+INSERT INTO orders_cache.terms (source, name) VALUES (%(source)s, 'leader'), (%(source)s, 'sync') ON CONFLICT DO NOTHING
+"""
