@@ -132,7 +132,7 @@ class PostgreSQL:
             "port": str(self.port),
             "unix_socket_directories": str(self.sockets),
             "shared_buffers": "32MB",
-            **({} if self.durable else {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}),
+            **({} if self.durable else {"fsync": "off", "full_page_writes": "off"}),
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         return [_program("postgres"), "-D", str(self.data), *options]

@@ -55,8 +55,8 @@ class Address:
             given = {name: str(value) for name, value in conninfo_to_dict(url).items() if value is not None}
         except psycopg.Error:
             given = {}  # the words of the error repeat the URL
-        host = given.get("host", "")
-        if not given or "@" in host:
+        host, port = given.get("host", ""), given.get("port", PORT)
+        if not given or "@" in host or not port.isdecimal():  # else a part of the password stands there
             raise SettingsInvalid(
                 "CACHE_URL does not parse as postgresql://user:password@host:port/database.",
                 "Write special characters of the password in percent-encoding, such as %40 for @.",
@@ -70,7 +70,7 @@ class Address:
                 )
             if given["sslmode"] == "verify-full":
                 given = {"sslrootcert": "system", **given}
-        return cls(f"{host or 'localhost'}:{given.get('port', PORT)}", {**_PARAMETERS, **given})
+        return cls(f"{host or 'localhost'}:{port}", {**_PARAMETERS, **given})
 
     def without_secrets(self, reason: str) -> str:
         """Returns the reason of a failure, unless it repeats the password."""
