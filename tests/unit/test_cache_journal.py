@@ -195,6 +195,42 @@ def test_a_failed_sync_fails_its_refreshes_in_the_same_words(cache: Cache, worke
     assert last.error == FAULT
 
 
+STOP = FAULT.model_copy(update={"code": "login_refused", "stops_schedule": True})
+
+
+def test_after_an_error_that_stops_only_people_can_ask_for_a_sync(cache: Cache, worker: Worker) -> None:
+    run = Run(trigger="test")
+    with cache.sync_lock():
+        cache.runs.begin(run)
+        waiting, asked = cache.runs.request("client", automatic=True), cache.runs.request("person")
+        cache.runs.finish(run.model_copy(update={"outcome": "failed", "error": STOP}))
+        stopped = cache.runs.task(waiting.id)
+        assert (stopped.state, stopped.error, stopped.finished_at is None) == ("failed", STOP, False)
+        assert cache.runs.task(asked.id).state == "queued"
+        late = cache.runs.request("client", automatic=True)
+        assert (late.state, late.error, late.finished_at is None) == ("failed", STOP, False)
+        assert cache.runs.task(late.id) == late
+        again = Run(trigger="request")
+        assert [task.id for task in cache.runs.begin(again)] == [asked.id]
+        cache.runs.finish(again.model_copy(update={"outcome": "unchanged"}))
+    assert cache.runs.request("client", automatic=True).state == "queued"
+
+
+def test_a_sync_that_verifies_nothing_claims_no_request(cache: Cache, worker: Worker) -> None:
+    task = cache.runs.request("test")
+    with cache.sync_lock():
+        assert cache.runs.begin(Run(trigger="import"), claim=False) == []
+    cache.recover()
+    assert (cache.runs.task(task.id).state, cache.runs.task(task.id).tries) == ("queued", 0)
+
+
+def test_a_request_comes_back_as_it_was_made(cache: Cache, worker: Worker) -> None:
+    made = cache.runs.request("Ida\x00 ü \\u0000", accept=True)
+    assert cache.runs.task(made.id) == made
+    assert (made.accept, made.automatic, made.tries, made.run) == (True, False, 0, None)
+    assert made.requested_by.endswith("ü \\u0000")
+
+
 def test_requests_from_many_threads_are_each_claimed_once(cache: Cache, worker: Worker) -> None:
     asked: list[str] = []
     threads = [threading.Thread(target=lambda: asked.append(cache.runs.request("test").id)) for _ in range(20)]
