@@ -214,6 +214,9 @@ class Runs(Protocol):
         """Closes runs whose process has died, and queues their requests again (three tries).
 
         Call it only under the sync lock. Then every run that is recorded as running has died.
+
+        Raises:
+            SyncLost: Another host took over the sync. So do `begin`, `report` and `finish`.
         """
 
     def begin(self, run: Run, claim: bool = True) -> list[Task]:
@@ -283,7 +286,8 @@ class Documents(Protocol):
 
         Args:
             document: The document.
-            change: Returns the new content for the present content. Meanwhile nobody else can change the document.
+            change: Returns the new content for the present content. If another process changes the document meanwhile,
+                it is called again with the newer content.
 
         Raises:
             CacheError: The document cannot be read.
