@@ -19,29 +19,45 @@ PACKAGES = ("postgresql", "pgbouncer")
 USER = "orders"
 PROGRAMS = Path("/usr/lib/postgresql")  # a folder for each version, none of which is in PATH
 CLUSTERS = Path("/etc/postgresql-common/createcluster.conf")
+POLICY = Path("/usr/sbin/policy-rc.d")
 START_SECONDS = 90
 
 
 def install_postgresql() -> None:
-    """Install PostgreSQL and pgbouncer where they are missing. Debian's packages make no database server of their own.
+    """Install PostgreSQL and pgbouncer where they are missing, without a service of theirs on this machine.
 
     Raises:
         LabError: they are missing and cannot be installed; the message holds the command to run.
     """
     if programs() and shutil.which("pgbouncer", path="/usr/sbin:/usr/bin"):
         return
-    if os.geteuid() == 0:
+    if os.geteuid() != 0:
+        install(*PACKAGES)  # says what to do
+        return
+    with _no_starts():
         install("postgresql-common")
-    with _no_cluster():
-        install(*PACKAGES)
+        with _no_cluster():
+            install(*PACKAGES)
+        subprocess.run(["update-rc.d", "pgbouncer", "disable"], capture_output=True, check=False)
+
+
+@contextmanager
+def _no_starts() -> Iterator[None]:
+    """Keep packages from starting services while they are installed, by the script that Debian asks."""
+    if POLICY.exists():
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")  # forbidden
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()
 
 
 @contextmanager
 def _no_cluster() -> Iterator[None]:
-    """Keep the packages from making a database server that starts with the machine."""
-    if os.geteuid() != 0 or not CLUSTERS.exists():
-        yield
-        return
+    """Keep the package from making a database server that starts with the machine."""
     before = CLUSTERS.read_bytes()
     CLUSTERS.write_bytes(before + b"\ncreate_main_cluster = false\n")
     try:

@@ -418,6 +418,19 @@ def test_readers_are_woken_by_whatever_they_show(cache: Cache, worker: Worker) -
             assert cache.runs.wait(version, timeout=0) > version
 
 
+def test_a_heartbeat_wakes_readers_only_if_it_shows_something_new(cache: Cache) -> None:
+    worker, standby = Worker(), Worker()
+    planned = worker.model_copy(update={"next_sync": now()})
+    for beat, wakes in ((worker, True), (worker, False), (planned, True), (planned, False), (standby, True)):
+        version = cache.runs.version()
+        cache.leadership.heartbeat(beat)
+        assert (cache.runs.version() > version) == wakes
+    cache.leadership.resign(worker)
+    version = cache.runs.version()
+    assert cache.leadership.heartbeat(standby)  # it leads now
+    assert cache.runs.version() > version
+
+
 def test_a_wait_ends_when_something_changes_in_another_process(cache: Cache, store: Store) -> None:
     other = store.open()
     version = other.runs.version()

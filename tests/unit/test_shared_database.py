@@ -232,7 +232,8 @@ def test_an_error_of_a_statement_repeats_no_row(shared_url: str, here: Path) -> 
     with pytest.raises(CacheUnwritable, match="violates check constraint") as failed:
         cache.documents.change(SETUP, lambda _: Setup(currency="EUR"))
     assert failed.value.code == "cache_unwritable"
-    assert "EUR" not in f"{failed.value} {failed.value.__cause__!r}"
+    assert "Failing row" not in str(failed.value)
+    assert failed.value.__cause__ is None
     assert failed.value.__suppress_context__
     cache.close()
 
