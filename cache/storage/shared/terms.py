@@ -180,7 +180,8 @@ class SharedLeadership(Leadership):
         while not (taken := self._database.write("sync", _TAKE, holder=holder, host=self._host, at=None)):
             if time.monotonic() >= end:
                 hosts = self._database.rows(_HOLDER, holder=holder)
-                raise SyncRunning(f"Another sync is running on host {hosts[0][0]}." if hosts else None)
+                where = f" on host {hosts[0][0]}" if hosts else ""
+                raise SyncRunning(f"Another sync is running{where}.")
             time.sleep(RETRY_SECONDS)
         ((epoch, token),) = taken
         return Term(holder, epoch, token)
