@@ -234,7 +234,11 @@ class Runs(Protocol):
         """Records the progress and the heartbeat of a run. A run that has ended is not changed."""
 
     def restore(self, runs: Sequence[Run]) -> None:
-        """Records past syncs, newest first, if the history is empty."""
+        """Records past syncs if the history is empty. Call it under the sync lock.
+
+        Args:
+            runs: The syncs, newest first.
+        """
 
     def finish(self, run: Run) -> None:
         """Records the end of a run, and completes or fails its requests.

@@ -351,6 +351,28 @@ def test_a_thousand_runs_are_kept_and_the_newest_come_first(cache: Cache, monkey
     assert len(cache.runs.recent(100)) == 10
 
 
+def test_past_syncs_are_restored_as_they_were_into_an_empty_history(cache: Cache) -> None:
+    at = now() - timedelta(days=3)
+    runs = [
+        Run(
+            trigger="schedule",
+            host="another machine",
+            started_at=at - timedelta(hours=n),
+            beat_at=at - timedelta(hours=n) + timedelta(seconds=8),
+            finished_at=at - timedelta(hours=n) + timedelta(seconds=9),
+            outcome="failed" if n == 2 else "published",
+            error=FAULT if n == 2 else None,
+            generation=9 - n,
+        )
+        for n in range(5)
+    ]
+    with cache.sync_lock():
+        cache.runs.restore(runs)
+        assert cache.runs.recent() == runs
+        cache.runs.restore([Run(trigger="schedule", outcome="published")])
+        assert cache.runs.recent() == runs
+
+
 # -- the lease
 
 

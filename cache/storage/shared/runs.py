@@ -6,7 +6,7 @@ The times and the order of records are those of the database: the clocks of host
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from typing_extensions import override
 
@@ -111,6 +111,17 @@ WITH {FENCE}, reported AS (
 )
 SELECT {NOTIFY} FROM held
 """
+_RESTORE = f"""
+WITH {FENCE}, restored AS (
+    INSERT INTO orders_cache.runs (source, id, outcome, started, beat, finished, body)
+    SELECT %(source)s, run ->> 'id', run ->> 'outcome', (run ->> 'started_at')::timestamptz,
+        (run ->> 'beat_at')::timestamptz, (run ->> 'finished_at')::timestamptz, run
+    FROM held, jsonb_array_elements(%(runs)s::jsonb) WITH ORDINALITY AS listed (run, place)
+    WHERE NOT EXISTS (SELECT FROM orders_cache.runs WHERE source = %(source)s)
+    ORDER BY place
+)
+SELECT {NOTIFY} FROM held
+"""
 _FINISH = f"""
 WITH {FENCE}, finished AS (
     INSERT INTO orders_cache.runs AS run (source, id, outcome, started, beat, finished, body)
@@ -199,6 +210,10 @@ class SharedRuns(Runs):
     @override
     def report(self, run: Run) -> None:
         self._fenced(_REPORT, id=run.id, body=_body(run))
+
+    @override
+    def restore(self, runs: Sequence[Run]) -> None:
+        self._fenced(_RESTORE, runs=f"[{','.join(_body(run) for run in reversed(runs))}]")
 
     @override
     def finish(self, run: Run) -> None:
