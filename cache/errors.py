@@ -14,6 +14,7 @@ OrdersError                 base of all errors
 |  |- CacheUnwritable       the cache cannot be written
 |  |  |- DiskFull           its disk is full
 |  |  `- CacheReadOnly      this process has no write access
+|  |- PublishUnknown        the shared cache did not answer to a publish
 |  |- BackupInvalid         a file is no backup, or is damaged
 |  |- CacheNotEmpty         a backup would replace what the cache holds
 |  |  |  `- CacheFull       the disk of the shared cache's server is full
@@ -282,6 +283,15 @@ class SyncRunning(CacheError):
 
     code = "sync_running"
     advice = "Wait for it to end; its progress is on the dashboard and under GET /status."
+    transient = True
+
+
+class PublishUnknown(CacheError):
+    """The database did not answer to a publish, and it is not known whether it was done."""
+
+    code = "publish_unknown"
+    default_message = "The shared cache did not answer when this sync published. Whether it did is not known."
+    advice = "The next sync starts from what the cache has: nothing is lost."
     transient = True
 
 

@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import tarfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
@@ -23,9 +22,10 @@ from cache.check_report import CheckReport
 from cache.errors import BackupInvalid, CacheNotEmpty, NoSnapshot, RangeDamaged
 from cache.storage.documents import DOCUMENTS, Content, Document
 from cache.storage.file_format import decode, encode
+from cache.storage.gzip_concat import inflate
 from cache.storage.local.atomic_files import disk_errors
 from cache.storage.records import Publication, Run, now
-from cache.storage.snapshot import GZIP, JSON, SEGMENT_FILES, Head, Manifest, Segment, Snapshot, fault
+from cache.storage.snapshot import GZIP, JSON, SEGMENT_FILES, Head, Manifest, Snapshot, fault
 from cache.storage.store import Cache
 
 CONTENTS = "backup.json"
@@ -33,7 +33,6 @@ STORED = tuple(name for name in SEGMENT_FILES if name != JSON)
 HISTORY = 1_000  # syncs
 MAX_CONTENTS = 256 << 20  # bytes of `backup.json`
 _MEMBER = re.compile(rf"segments/([0-9a-f]{{32}})/({'|'.join(map(re.escape, STORED))})")
-_INFLATED = 1 << 20  # bytes at once
 
 
 class Generation(BaseModel, frozen=True):
@@ -213,18 +212,9 @@ def _unpack(archive: tarfile.TarFile, workspace: Path, manifest: Manifest) -> No
                     shutil.copyfileobj(stream, written)
         for segment in manifest.segments:
             with suppress(FileNotFoundError):
-                _inflate(workspace / segment.id, segment)
+                inflate(workspace / segment.id / GZIP, workspace / segment.id / JSON)
             if found := fault(workspace, segment, digests=True):
                 raise BackupInvalid(f"Segment {segment.id} of the backup {found}.")
-
-
-def _inflate(folder: Path, segment: Segment) -> None:
-    """Writes the plain JSON of a segment from the compressed one, which lacks the last comma."""
-    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-    with (folder / GZIP).open("rb") as packed, (folder / JSON).open("wb") as plain:
-        while data := packed.read(_INFLATED):
-            plain.write(inflate.decompress(data))
-        plain.write(inflate.flush() + (b"," if segment.rows else b""))
 
 
 def _publish(cache: Cache, workspace: Path, generation: Generation) -> None:

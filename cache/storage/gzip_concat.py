@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 from isal import isal_zlib
@@ -18,6 +19,7 @@ from isal import isal_zlib
 # Of 105 MB of orders as JSON: 5.8 times smaller in 0.11 s; zlib's level 1 made it 5.5 times smaller in 0.45 s.
 LEVEL = 2
 
+_READ = 1 << 20  # bytes
 _HEADER = bytes.fromhex("1f8b 08 00 00000000 00 ff")
 _COMMA = bytes.fromhex("00 0100 feff 2c")  # a stored block of one byte
 _COMMA_CRC = zlib.crc32(b",")
@@ -56,6 +58,17 @@ class Piece:
     def end(self) -> bytes:
         """Ends the piece with a full flush, and returns its last bytes."""
         return self._deflate.flush(zlib.Z_FULL_FLUSH)
+
+
+def inflate(compressed: Path, plain: Path) -> None:
+    """Writes the JSON rows of a piece again, each followed by a comma, into another file."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    with compressed.open("rb") as packed, plain.open("wb") as rows:
+        while data := packed.read(_READ):
+            rows.write(inflater.decompress(data))
+        rows.write(inflater.flush())
+        if rows.tell():
+            rows.write(b",")
 
 
 class Compressed(NamedTuple):

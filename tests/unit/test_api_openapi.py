@@ -175,6 +175,7 @@ def test_every_error_of_a_reader_has_a_status() -> None:
         "sync_running",
         "bad_key",
         "backup_invalid",
+        "publish_unknown",
         "cache_not_empty",
         "error",
     }

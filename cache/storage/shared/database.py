@@ -101,6 +101,20 @@ class Database:
         """Does the same as `write`, on a connection of its own: the renewal of a term waits for no other statement."""
         return self._run(self._renewals, _LOCK + sql, {**values, "locked": locked})
 
+    def upload(self, sql: str, **values: object) -> list[Row]:
+        """Runs one statement that takes bytes. Unlike in `write`, they are sent as they are, which is twice as fast.
+
+        The statement is a transaction of its own, and the server has all of it before it begins.
+
+        Raises:
+            CacheError: As `write` does.
+        """
+        return self._run(self._statements, sql, values, psycopg.Cursor)
+
+    def download(self, sql: str, **values: object) -> list[Row]:
+        """Returns the rows of a query, with bytes as they are. Errors are those of `rows`."""
+        return self._run(self._statements, sql, values, psycopg.Cursor)
+
     def connect(self) -> Connection:
         """Opens a connection for LISTEN.
 
@@ -109,10 +123,19 @@ class Database:
         """
         return connect(self._address)
 
-    def _run(self, connections: Connections, sql: str, values: dict[str, object]) -> list[Row]:
+    def _run(
+        self,
+        connections: Connections,
+        sql: str,
+        values: dict[str, object],
+        binary: type[psycopg.Cursor[Row]] | None = None,
+    ) -> list[Row]:
         try:
             with connections.connection() as connection:
                 self._check(connection)
+                if binary:
+                    with binary(connection) as cursor:
+                        return cursor.execute(sql.encode(), {"source": self.source, **values}, binary=True).fetchall()
                 return _execute(connection, sql, {"source": self.source, **values})
         except psycopg.Error as error:
             self._checked = False  # perhaps it is another server now

@@ -5,6 +5,10 @@ terms       who leads (`leader`) and who syncs (`sync`), with the newest generat
 workers     processes that can run syncs
 tasks, runs the journal: requests for a sync, and syncs
 documents   what people made
+manifests   the generations; `blobs` has the epoch in which the files of each segment were uploaded
+changes     change lists of generations, in parts
+drafts      the finished part of a first load that was interrupted
+blobs       files of segments, in parts
 
 What statements decide by stands in columns; the rest of a record is its `body`. `n` gives the order in which records
 were made, whatever the clocks say.
@@ -43,6 +47,20 @@ CREATE INDEX IF NOT EXISTS runs_by_age ON orders_cache.runs (source, n);
 CREATE TABLE IF NOT EXISTS orders_cache.documents (
     source text, name text, version bigint NOT NULL, body text NOT NULL, PRIMARY KEY (source, name)
 );
+CREATE TABLE IF NOT EXISTS orders_cache.manifests (
+    source text, generation bigint, digest text NOT NULL, body text NOT NULL, blobs jsonb NOT NULL, checks text,
+    replaced timestamptz, PRIMARY KEY (source, generation)
+);
+CREATE TABLE IF NOT EXISTS orders_cache.changes (
+    source text, generation bigint, part int, data bytea NOT NULL, PRIMARY KEY (source, generation, part)
+);
+CREATE TABLE IF NOT EXISTS orders_cache.drafts (source text PRIMARY KEY, body text NOT NULL, blobs jsonb NOT NULL);
+CREATE TABLE IF NOT EXISTS orders_cache.blobs (
+    source text, segment text, epoch bigint, name text, part int, data bytea NOT NULL,
+    PRIMARY KEY (source, segment, epoch, name, part)
+);
+ALTER TABLE orders_cache.blobs ALTER COLUMN data SET STORAGE EXTERNAL;
+ALTER TABLE orders_cache.changes ALTER COLUMN data SET STORAGE EXTERNAL;
 INSERT INTO orders_cache.meta VALUES (1, {FORMAT}) ON CONFLICT DO NOTHING
 """
 
