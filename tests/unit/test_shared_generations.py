@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -176,19 +177,28 @@ def test_a_confirmation_changes_the_freshness_alone(hosts: tuple[Host, Host]) ->
     assert two.generations.pointer() == before._replace(head=later)
 
 
-def test_other_hosts_are_woken_by_a_publish_and_a_confirmation(hosts: tuple[Host, Host]) -> None:
+def test_other_hosts_are_woken_by_a_publish_and_a_confirmation(
+    hosts: tuple[Host, Host], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cache.storage.shared.changes.POLL_SECONDS", 3600)
     one, two = hosts
     one.publish()
     pointer = one.generations.pointer()
     assert pointer is not None
     with one.leadership.sync_lock():
-        for write in (lambda: one.generations.confirm(pointer.head), one.generations.collect):
+        manifest, head = one.made()
+        blobs = one.upload(manifest)
+        for write in (
+            lambda: one.generations.confirm(pointer.head),
+            lambda: one.generations.publish(manifest, head, blobs),
+        ):
             version = two.changes.version()
             woken = threading.Event()
             waiting = threading.Thread(
                 target=lambda version=version, woken=woken: two.changes.wait(version, 60) and woken.set(), daemon=True
             )
             waiting.start()
+            time.sleep(0.5)  # until it listens
             write()
             assert woken.wait(30)
             waiting.join()

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from isal import igzip_lib, isal_zlib
+from isal import isal_zlib
 
 from cache.errors import RangeDamaged
 from cache.storage.gzip_concat import inflate
@@ -105,7 +105,7 @@ class Blobs:
                         file.write(data)
             inflate(folder / GZIP, folder / JSON)
             damaged = next((name for name in segment.files if _digest(folder / name) != segment.files[name].sha256), "")
-        except (igzip_lib.IsalError, zlib.error):
+        except (isal_zlib.error, zlib.error):  # type: ignore[misc]  # a class, which its stubs do not say
             damaged = "file"
         if damaged:
             shutil.rmtree(folder, ignore_errors=True)
