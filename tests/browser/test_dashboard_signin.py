@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +11,8 @@ import httpx
 import pytest
 from cache_factory import publish
 from dashboard_page import at_rest, open_every_page, sign_in
-from dashboard_process import Dashboard, dashboard, wait_for
+from dashboard_process import Dashboard, dashboard
+from oidc_provider import known_to, oidc_provider
 from playwright.sync_api import Browser, Page, expect
 from shop_factory import SHOP_COLUMNS, shop
 from sidecar_process import sync, worker
@@ -118,22 +117,8 @@ def received(page: Page) -> list[bytes]:
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[str]:
-    """A real OpenID provider on this machine, where everyone says who they are."""
-    url = f"http://127.0.0.1:{free_port()}"
-    serving = subprocess.Popen(
-        [sys.executable, "-m", "oidc_provider_mock", "--port", url.rpartition(":")[2]], stderr=subprocess.DEVNULL
-    )
-    try:
-        wait_for(f"{url}/.well-known/openid-configuration", serving)
+    with oidc_provider() as url:
         yield url
-    finally:
-        serving.terminate()
-        serving.wait(20)
-
-
-def known_to(provider: str, name: str, **claims: object) -> None:
-    """Tell the provider what it says of an account."""
-    httpx.put(f"{provider}/users/{name}", json=claims).raise_for_status()
 
 
 def test_openid_connect_lets_in_those_on_the_lists_as_what_they_are(
