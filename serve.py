@@ -203,6 +203,8 @@ def _announce(services: tuple[Service, ...], settings: Settings, key: str, stopp
     shown = (
         key if is_loopback(settings.api_host) else f"as set in SHOPIFY_API_KEY, else as kept in {settings.api_key_file}"
     )
+    if settings.public_path:
+        dashboard = settings.dashboard_url or f"{dashboard} (open it at {settings.public_path}/ of its proxy)"
     print(f"\n  Dashboard  {dashboard}\n  API        {api}  (try it at {api}/demo)\n  API key    {shown}\n", flush=True)
 
 

@@ -32,6 +32,7 @@ from dashboard.web.downloads import PATH, Downloads
 from dashboard.web.headers import Headers
 from dashboard.web.inject_css import InjectCss
 from dashboard.web.server import load_config, serve
+from dashboard.web.sub_path import BelowPath, OwnCookies
 
 SCRIPT = Path(__file__).parent / "dashboard" / "script" / "main.py"
 
@@ -56,7 +57,8 @@ def main() -> None:
 
 def dashboard_options(settings: Settings, host: str, port: int) -> dict[str, Any]:
     """The options of Streamlit for a dashboard that listens on an address."""
-    return {"server.address": host, "server.port": port, "server.allowedHosts": allowed_hosts(settings)}
+    options = {"server.address": host, "server.port": port, "server.allowedHosts": allowed_hosts(settings)}
+    return options | ({"server.baseUrlPath": settings.public_path} if settings.public_path else {})
 
 
 def create_app(backend: Backend) -> st.App:
@@ -69,6 +71,7 @@ def create_app(backend: Backend) -> st.App:
         SettingsInvalid: A setting of the sign-in is not valid.
     """
     settings = backend.settings
+    path = settings.public_path
     downloads = Downloads(ScanPool(settings.cache_url, settings.kept_dir), backend.identities, backend.secret)
 
     @asynccontextmanager
@@ -92,12 +95,14 @@ def create_app(backend: Backend) -> st.App:
     app = st.App(
         SCRIPT,
         lifespan=lifespan,
-        routes=[Route(PATH, downloads.get)],
+        routes=[Route(path + PATH, downloads.get)],
         secrets=oidc_secrets(settings, backend.secret),
         middleware=[
-            Middleware(Headers),
-            Middleware(InjectCss),
+            Middleware(Headers, public_path=path),
+            Middleware(InjectCss, public_path=path),
+            *([Middleware(OwnCookies, public_path=path)] if path else []),
             Middleware(SignIn, identities=backend.identities, settings=settings),
+            *([Middleware(BelowPath, public_path=path)] if path else []),
         ],
     )
     return app  # noqa: RET504
@@ -126,6 +131,11 @@ def __getattr__(name: str) -> st.App:
             raise SettingsInvalid(
                 "Under `streamlit run`, anyone on this machine could guess passwords under other addresses.",
                 "Start the dashboard with `python streamlit_app.py`.",
+            )
+        if backend.settings.public_path:
+            raise SettingsInvalid(
+                "Under `streamlit run`, the dashboard cannot be below PUBLIC_PATH.",
+                "Start it with `python streamlit_app.py`.",
             )
         return create_app(backend)
     except OrdersError as error:

@@ -36,6 +36,7 @@ from api.documentation.docs import docs_endpoint
 from api.documentation.openapi import OpenApiEndpoint
 from api.http.headers import CommonHeaders, HeaderBlock
 from api.http.prepared_response import PreparedResponse
+from api.http.relative_locations import RelativeLocations
 from api.routes.cache_watcher import CacheWatcher
 from api.routes.changes import ChangesEndpoint
 from api.routes.checks import ChecksEndpoint
@@ -114,7 +115,7 @@ def create_app(
         "getMetrics": metrics.get,
         "getHealth": status.health,
         "getReady": status.ready,
-        "getOpenapi": OpenApiEndpoint(authenticator, views).get,
+        "getOpenapi": OpenApiEndpoint(authenticator, views, settings.public_path).get,
         "getDocs": docs_endpoint(),
         "getDemo": demo_endpoint(),
         "getRoot": _redirect_to_demo,
@@ -150,6 +151,7 @@ def create_app(
             ClientDisconnect: on_client_gone,
             Exception: on_internal_error,
         },
+        middleware=[Middleware(RelativeLocations)] if settings.public_path else [],
         lifespan=lifespan,
     )
     application.router.redirect_slashes = False

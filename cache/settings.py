@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
@@ -63,6 +65,7 @@ def time_zone(name: str) -> str:
 
 
 _HOSTS = ("api_host", "dashboard_host")
+_PUBLIC_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")  # it stands as it is in URLs, pages and cookies
 
 
 def _port(settings: dict[str, Any], default: int) -> int:
@@ -190,6 +193,12 @@ class Settings(BaseSettings):
         description="Public URL of the dashboard, such as `https://orders.example.com`. After a sign-in, the "
         "provider redirects the browser to this URL.",
     )
+    public_path: str = Field(
+        "",
+        validate_default=True,
+        description="Path of the dashboard behind a reverse proxy that strips it, such as `/orders`. Default: the path "
+        "of DASHBOARD_URL.",
+    )
     dashboard_operators: str = Field(
         "", description="Operators who sign in by OpenID Connect: comma-separated e-mail addresses or `@domains`."
     )
@@ -289,6 +298,19 @@ class Settings(BaseSettings):
         if value and not info.data.get("shop_currency"):
             raise ValueError("needs SHOP_CURRENCY, the currency that its rates are in")
         return value and from_checkout(value)
+
+    @field_validator("public_path")
+    @classmethod
+    def _public(cls, value: str, info: ValidationInfo) -> str:
+        url = info.data.get("dashboard_url")
+        of_url = urlsplit(url or "").path.rstrip("/")
+        path = value or of_url
+        if path and not _PUBLIC_PATH.fullmatch(path):
+            where = "" if value else "the path of DASHBOARD_URL, "
+            raise ValueError(f"{where}is not a path such as /orders: letters, digits and ._~- between single slashes")
+        if url and path != of_url:
+            raise ValueError("is not the path of DASHBOARD_URL. Set one of them only, or both to the same path")
+        return path
 
     @field_validator("webhook_secret")
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -70,8 +71,11 @@ class Session:
     def api_address(self) -> str:
         """The address of the API, without a slash at its end."""
         settings = self.settings
-        if settings.has_one_address and settings.dashboard_url:
-            return settings.dashboard_url.rstrip("/")
+        dashboard = settings.dashboard_url or (_visited_origin() + settings.public_path if settings.public_path else "")
+        if settings.has_one_address and dashboard:
+            return dashboard.rstrip("/")
+        if settings.public_path and dashboard:
+            return f"{dashboard.rstrip('/')}/v1"  # the proxy passes it to the API
         return local_url(settings.api_host, settings.api_port)
 
     def checks(self, generation: int) -> CheckReport | None:
@@ -94,3 +98,9 @@ class Session:
         """An instant in the shop's time zone: the time, and the date unless it is today."""
         local = at.astimezone(self.shop_zone)
         return f"{local:%H:%M}" if local.date() == self.today else formatting.moment(local)
+
+
+def _visited_origin() -> str:
+    """The scheme, host and port at which the visitor's browser opened the page."""
+    scheme, host, *_ = urlsplit(st.context.url or "")
+    return f"{scheme}://{host}"

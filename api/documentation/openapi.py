@@ -72,11 +72,13 @@ class OpenApiEndpoint:
     Args:
         authenticator: Authenticates requests that send a key.
         views: The open generations.
+        public_path: PUBLIC_PATH.
     """
 
-    def __init__(self, authenticator: Authenticator, views: SnapshotViews) -> None:
+    def __init__(self, authenticator: Authenticator, views: SnapshotViews, public_path: str = "") -> None:
         self._authenticator = authenticator
         self._views = views
+        self._public_path = public_path
 
     async def get(self, request: Request) -> Response:
         """The document.
@@ -98,7 +100,7 @@ class OpenApiEndpoint:
                 pass  # nothing is cached, so there are no columns
         request_headers = dict(request.scope["headers"])
         gzip = accepts_gzip(request_headers.get(b"accept-encoding", b""))
-        body, etag = await compute_in_thread(_encoded, columns, hidden, gzip)
+        body, etag = await compute_in_thread(_encoded, columns, hidden, gzip, self._public_path)
         headers = {
             "Cache-Control": "private, no-cache",
             "ETag": etag.decode(),
@@ -111,20 +113,21 @@ class OpenApiEndpoint:
 
 
 @lru_cache(8)
-def _encoded(columns: tuple[Column, ...], hidden: frozenset[str], gzip: bool) -> tuple[bytes, bytes]:
+def _encoded(columns: tuple[Column, ...], hidden: frozenset[str], gzip: bool, public_path: str) -> tuple[bytes, bytes]:
     """The body and its ETag."""
-    body = dumps(document(columns, hidden))
+    body = dumps(document(columns, hidden, public_path))
     if gzip:
         body = isal_zlib.compress(body, wbits=31)
     return body, b'"%s"' % hashlib.blake2b(body, digest_size=8).hexdigest().encode()
 
 
-def document(columns: Sequence[Column] = (), hidden: Collection[str] = ()) -> dict[str, Any]:
+def document(columns: Sequence[Column] = (), hidden: Collection[str] = (), public_path: str = "") -> dict[str, Any]:
     """The OpenAPI document.
 
     Args:
         columns: The columns of the newest snapshot; none if the reader may not know them.
         hidden: The columns that are masked.
+        public_path: PUBLIC_PATH.
     """
     paths: dict[str, Any] = {}
     for operation in OPERATIONS:
@@ -132,7 +135,10 @@ def document(columns: Sequence[Column] = (), hidden: Collection[str] = ()) -> di
     return {
         "openapi": "3.1.1",
         "info": {"title": "phpmyadmin-orders", "version": VERSION, "description": _ABOUT},
-        "servers": [{"url": "./"}, {"url": PREFIX, "description": "The same, where pages share the address."}],
+        "servers": [
+            {"url": "./"},
+            {"url": public_path + PREFIX, "description": "The same, where pages share the address."},
+        ],
         "paths": paths,
         "components": {
             "schemas": schemas(columns, hidden),

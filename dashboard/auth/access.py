@@ -100,6 +100,6 @@ class Visitor:
         if others:
             buttons += f'<button name="everywhere" value="yes">Sign out everywhere ({others + 1})</button>'
         st.html(
-            f'<form class="sign-out" method="post" action="{SIGN_OUT_PATH}">'
+            f'<form class="sign-out" method="post" action="{self._settings.public_path}{SIGN_OUT_PATH}">'
             f'<input type="hidden" name="token" value="{token}">{buttons}</form>'
         )

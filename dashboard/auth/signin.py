@@ -55,6 +55,7 @@ class SignIn:
         self.app = app
         self._identities = identities
         self._proxies = Proxies(settings.trusted_proxies)
+        self._path = settings.public_path
         self._https = (settings.dashboard_url or "").startswith("https:")
         self._wrong = FixedWindowRateLimiter(MemoryStorage())
         self._hashing = anyio.Lock()  # one password is hashed at a time
@@ -79,7 +80,7 @@ class SignIn:
             return partial(self._sign_in, passwords)
         if self._identities.identify(HTTPConnection(scope).cookies):
             return self.app
-        return _close if scope["type"] == "websocket" else _refused(HTTPConnection(scope))
+        return _close if scope["type"] == "websocket" else self._refused(HTTPConnection(scope))
 
     def _by_oidc(self, scope: Scope) -> ASGIApp:
         """What answers a request with OpenID Connect."""
@@ -104,17 +105,17 @@ class SignIn:
         counted = passwords.known_browser(request.cookies.get(BROWSER_COOKIE, "")) or client
         async with self._hashing:
             if not self._wrong.test(WRONG_PASSWORDS, counted):
-                return _form(target, "Too many wrong passwords. Try again in a minute.", 429)
+                return self._form(target, "Too many wrong passwords. Try again in a minute.", 429)
             role = await to_thread.run_sync(passwords.role_of_password, password)
             if role is None:
                 self._wrong.hit(WRONG_PASSWORDS, counted)
-                return _form(target, "Wrong password.", 401)
+                return self._form(target, "Wrong password.", 401)
         cookie = passwords.cookie(role)
         try:
             await to_thread.run_sync(self._identities.start_session, {COOKIE: cookie})
         except CacheError as error:
-            return _form(target, str(error), 503)
-        response = RedirectResponse(quote(target, safe="/?&=%+-_.~:,"), 303)
+            return self._form(target, str(error), 503)
+        response = RedirectResponse(self._path + quote(target, safe="/?&=%+-_.~:,"), 303)
         https = self._https or request.url.scheme == "https" or self._proxies.is_https(peer, request.scope["headers"])
         set_cookie = partial(response.set_cookie, httponly=True, samesite="lax", secure=https)
         set_cookie(COOKIE, cookie, max_age=SESSION_SECONDS)
@@ -157,9 +158,22 @@ class SignIn:
         if self._identities.by_oidc:
             logout = {**scope, "method": "GET", "path": LOGOUT_PATH, "raw_path": LOGOUT_PATH.encode()}
             return await self.app(logout, receive, _redirect_by_page(send))
-        response = RedirectResponse("/", 303)
+        response = RedirectResponse(f"{self._path}/", 303)
         response.delete_cookie(COOKIE)
         return await response(scope, receive, send)
+
+    def _refused(self, connection: HTTPConnection) -> Response:
+        """The form for a browser that asks for a page, else a plain refusal."""
+        if "text/html" not in connection.headers.get("accept", ""):
+            return PlainTextResponse("Sign in first.", 401)
+        path, query = connection.scope["path"], connection.scope["query_string"].decode("latin-1")
+        return self._form("/" if path == SIGN_IN_PATH else path + (f"?{query}" if query else ""))
+
+    def _form(self, target: str, error: str = "", status: int = 401) -> HTMLResponse:
+        """The form. `target` is the page to open after it."""
+        alert = f'<p role="alert">{escape(error)}</p>' if error else ""
+        page = _PAGE.format(action=self._path + SIGN_IN_PATH, next=escape(target), alert=alert)
+        return HTMLResponse(page, status, {"Cache-Control": "no-store"})
 
 
 async def _form_fields(request: Request) -> dict[str, str] | None:
@@ -204,20 +218,6 @@ async def _close(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "websocket.close", "code": 1008})
 
 
-def _refused(connection: HTTPConnection) -> Response:
-    """The form for a browser that asks for a page, else a plain refusal."""
-    if "text/html" not in connection.headers.get("accept", ""):
-        return PlainTextResponse("Sign in first.", 401)
-    path, query = connection.scope["path"], connection.scope["query_string"].decode("latin-1")
-    return _form("/" if path == SIGN_IN_PATH else path + (f"?{query}" if query else ""))
-
-
-def _form(target: str, error: str = "", status: int = 401) -> HTMLResponse:
-    """The form. `target` is the page to open after it."""
-    alert = f'<p role="alert">{escape(error)}</p>' if error else ""
-    return HTMLResponse(_PAGE.format(next=escape(target), alert=alert), status, {"Cache-Control": "no-store"})
-
-
 _TOO_LARGE = PlainTextResponse("The form is too large.", 413)
 _REDIRECT = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Signed out · Orders</title>
@@ -237,7 +237,7 @@ h1 {{ font-size: 1.3rem; margin: 0; }} p {{ margin: 0; color: light-dark(#9e303b
 input, button {{ font: inherit; padding: 0.55rem 0.75rem; border-radius: 0.5rem; border: 1px solid var(--line); }}
 button {{ background: var(--accent); color: light-dark(#fff, #0f1413); border: 0; cursor: pointer; }}
 </style></head><body><main>
-<form method="post" action="/signin">
+<form method="post" action="{action}">
 <h1>Orders</h1>{alert}
 <label for="password">Password</label>
 <input id="password" name="password" type="password" autocomplete="current-password" required autofocus>

@@ -56,9 +56,10 @@ def download_button(
         masked=masked,
         cancelled_orders=orders.cancelled_orders,
     )
+    path = session.settings.public_path
     url = partial(export_url, session.backend.secret, visitor, orders.generation, selection)
     links = "".join(
-        f'<li><a href="{escape(url(format))}">{label}</a>: {description}</li>'
+        f'<li><a href="{escape(path + url(format))}">{label}</a>: {description}</li>'
         for format, label, description in _FORMATS
     )
     with st.popover("Download", icon=":material/download:", key="download"):

@@ -6,12 +6,12 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cache.access.content_security import inline_hashes
-from dashboard.web.inject_css import PAGE
+from dashboard.web.inject_css import styled_page
 
 # What the pages need beyond files of their own. Nothing is loaded from another site.
 _POLICY = {
     "default-src": "'self'",
-    "script-src": f"'self' {inline_hashes(PAGE, 'script')} blob:",  # Streamlit's inline script; our table is a blob
+    "script-src": "'self' {inline} blob:",  # inline scripts of the page, such as Streamlit's; our table is a blob
     "style-src": "'self' 'unsafe-inline'",  # Streamlit writes its styles as the page is drawn
     "img-src": "'self' data: blob:",  # icons of widgets; charts that are saved as images
     "font-src": "'self' data:",
@@ -21,7 +21,7 @@ _POLICY = {
     "form-action": "'self'",
     "frame-ancestors": "'self'",
 }
-HEADERS = {
+_HEADERS = {
     "Content-Security-Policy": "; ".join(f"{name} {sources}" for name, sources in _POLICY.items()),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "SAMEORIGIN",
@@ -31,11 +31,27 @@ HEADERS = {
 }
 
 
-class Headers:
-    """Middleware: adds `HEADERS` to every answer."""
+def headers_below(public_path: str) -> dict[str, str]:
+    """The headers of a dashboard below a path; "" for none."""
+    inline = inline_hashes(styled_page(public_path), "script")
+    return {name: value.replace("{inline}", inline) for name, value in _HEADERS.items()}
 
-    def __init__(self, app: ASGIApp) -> None:
+
+HEADERS = headers_below("")
+
+
+class Headers:
+    """Middleware: adds headers to every answer."""
+
+    def __init__(self, app: ASGIApp, public_path: str = "") -> None:
+        """Makes the headers.
+
+        Args:
+            app: What answers.
+            public_path: PUBLIC_PATH.
+        """
         self.app = app
+        self._headers = headers_below(public_path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on."""
@@ -43,7 +59,7 @@ class Headers:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in self._headers.items():
                     headers[name] = value
             await send(message)
 

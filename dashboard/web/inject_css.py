@@ -1,4 +1,8 @@
-"""Streamlit's page with our stylesheet in it. A stylesheet that comes later would move what is already drawn."""
+"""Streamlit's page with our stylesheet in it. A stylesheet that comes later would move what is already drawn.
+
+Below a path, the page also says where the server is. Otherwise Streamlit's script would try the address of the page
+first, and get an error.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +19,26 @@ _CSS = (Path(__file__).parent / "style.css").read_bytes()
 STYLED_PAGE = PAGE.replace(b"</body>", b"<style>" + _CSS + b"</style></body>")
 
 
-class InjectCss:
-    """Middleware: sends STYLED_PAGE in place of PAGE."""
+def styled_page(public_path: str) -> bytes:
+    """The page that is sent in place of PAGE: STYLED_PAGE, below a path with the address of the server."""
+    if not public_path:
+        return STYLED_PAGE
+    script = f'<script>window.__streamlit = {{ BACKEND_BASE_URL: location.origin + "{public_path}" }}</script>'
+    return STYLED_PAGE.replace(b"<head>", b"<head>" + script.encode(), 1)
 
-    def __init__(self, app: ASGIApp) -> None:
+
+class InjectCss:
+    """Middleware: sends the page with our stylesheet in place of PAGE."""
+
+    def __init__(self, app: ASGIApp, public_path: str = "") -> None:
+        """Makes the page.
+
+        Args:
+            app: What sends PAGE.
+            public_path: PUBLIC_PATH.
+        """
         self._app = app
+        self._page = styled_page(public_path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on, and holds back an answer with HTML until it is complete."""
@@ -35,25 +54,24 @@ class InjectCss:
             else:
                 body += message.get("body", b"")
                 if not message.get("more_body"):
-                    body = _styled(start, body)
+                    body = self._styled(start, body)
                     await send(start)
                     await send({"type": "http.response.body", "body": body})
 
         await self._app(scope, receive, send_styled)
 
+    def _styled(self, start: Message, body: bytes) -> bytes:
+        """The body to send: our page for PAGE, whose headers are changed to fit; any other body as it is."""
+        headers = MutableHeaders(scope=start)
+        zipped = headers.get("content-encoding") == "gzip"
+        if not body or (gzip.decompress(body) if zipped else body) != PAGE:
+            return body
+        for name in ("content-encoding", "etag", "last-modified"):  # those of PAGE
+            del headers[name]
+        headers["content-length"] = str(len(self._page))
+        return self._page
+
 
 def _is_html(start: Message) -> bool:
     headers = MutableHeaders(scope=start)
     return start["status"] == 200 and headers.get("content-type", "").startswith("text/html")
-
-
-def _styled(start: Message, body: bytes) -> bytes:
-    """The body to send: STYLED_PAGE for PAGE, whose headers are changed to fit; any other body as it is."""
-    headers = MutableHeaders(scope=start)
-    zipped = headers.get("content-encoding") == "gzip"
-    if not body or (gzip.decompress(body) if zipped else body) != PAGE:
-        return body
-    for name in ("content-encoding", "etag", "last-modified"):  # those of PAGE
-        del headers[name]
-    headers["content-length"] = str(len(STYLED_PAGE))
-    return STYLED_PAGE
