@@ -29,7 +29,13 @@ PACKAGES = (
     "phpmyadmin",
 )
 BROWSER = ("chromium", "chromium-driver")
-TESTS = ("chromium-headless-shell", "curl", "faketime", "libatomic1")  # libatomic1: Playwright's node links to it
+TESTS = (
+    "caddy",
+    "chromium-headless-shell",
+    "curl",
+    "faketime",
+    "libatomic1",
+)  # libatomic1: Playwright's node links to it
 DEBIAN_TREE = Path("/usr/share/phpmyadmin")
 MAX_DRAWN = 50  # ports of a process that no other may draw; servers of earlier ones have started
 APT = ("apt-get", "-y", "-o", "DPkg::Lock::Timeout=300")
