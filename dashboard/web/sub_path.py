@@ -39,7 +39,7 @@ class OwnCookies:
             return await self._app(scope, receive, send)
 
         async def send_renamed(message: Message) -> None:
-            if message["type"] in ("http.response.start", "websocket.accept"):
+            if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 cookies = headers.getlist("set-cookie")
                 del headers["set-cookie"]
