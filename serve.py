@@ -21,9 +21,9 @@ from pathlib import Path
 
 import httpx
 
-from api.auth.default_key import load_key
+from api.auth.default_key import is_output_kept, load_key
 from cache.errors import OrdersError, SettingsInvalid
-from cache.listen_address import is_loopback, local_url
+from cache.listen_address import local_url
 from cache.private_files import keep_files_private
 from cache.settings import Settings
 from cache.storage.backends import open_cache
@@ -199,10 +199,8 @@ def _announce(services: tuple[Service, ...], settings: Settings, key: str, stopp
             service.poll()
     dashboard = local_url(settings.dashboard_host, settings.dashboard_port)
     api = local_url(settings.api_host, settings.api_port)
-    # Off loopback, the output is likely a log that others read, so the key is not printed.
-    shown = (
-        key if is_loopback(settings.api_host) else f"as set in SHOPIFY_API_KEY, else as kept in {settings.api_key_file}"
-    )
+    where = f"as set in SHOPIFY_API_KEY, else as kept in {settings.api_key_file}"
+    shown = where if is_output_kept(settings) else key
     if settings.public_path:
         dashboard = settings.dashboard_url or f"{dashboard} (open it at {settings.public_path}/ of its proxy)"
     print(f"\n  Dashboard  {dashboard}\n  API        {api}  (try it at {api}/demo)\n  API key    {shown}\n", flush=True)

@@ -30,7 +30,7 @@ hypothesis.settings.load_profile("suite")
 _httpx_default: httpx.Timeout = inspect.signature(httpx.get).parameters["timeout"].default
 _httpx_default.connect = _httpx_default.read = _httpx_default.write = _httpx_default.pool = 60
 
-_OURS = ("PORT", "STREAMLIT_", "ENV_FILE", *(name.upper() for name in ScraperSettings.model_fields))
+_OURS = ("PORT", "JOURNAL_STREAM", "STREAMLIT_", "ENV_FILE", *(name.upper() for name in ScraperSettings.model_fields))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import secrets
+import sys
 from pathlib import Path
 
 from filelock import FileLock
@@ -30,14 +31,14 @@ _PLACEHOLDER = re.compile(
 def load_key(settings: Settings) -> str:
     """Loads the default key: SHOPIFY_API_KEY, else the key in DATA_DIR.
 
-    That one is made at the first start and printed once. A weak key is accepted on loopback, with a warning. On any
-    other address it is refused.
+    That one is made at the first start, and printed once unless the output is kept as a log. A weak key is accepted on
+    loopback, with a warning. On any other address it is refused.
 
     Raises:
         SettingsInvalid: The key is too weak, or no header can carry it, or the key file cannot be written.
     """
     if settings.shopify_api_key is None:
-        return _kept_key(settings.api_key_file)
+        return _kept_key(settings)
     key = settings.shopify_api_key.get_secret_value()
     if not (key.isascii() and key.isprintable()) or " " in key:
         raise SettingsInvalid("SHOPIFY_API_KEY has a character that a header cannot carry.", _ADVICE)
@@ -59,8 +60,18 @@ def is_weak(key: str) -> bool:
     return len(key) < MIN_LENGTH or bool(_PLACEHOLDER.fullmatch(key))
 
 
-def _kept_key(file: Path) -> str:
+def is_output_kept(settings: Settings) -> bool:
+    """Whether others may read what this process prints, so that no key belongs there.
+
+    Off loopback it is likely a container, whose output is a log. systemd sets JOURNAL_STREAM where it keeps the output,
+    also for terminals of a desktop.
+    """
+    return not is_loopback(settings.api_host) or ("JOURNAL_STREAM" in os.environ and not sys.stdout.isatty())
+
+
+def _kept_key(settings: Settings) -> str:
     """Reads the key file, or makes it. The lock is for two processes that start at the same time."""
+    file = settings.api_key_file
     try:
         if key := _read_key(file):  # also where nothing can be written
             return key
@@ -77,7 +88,8 @@ def _kept_key(file: Path) -> str:
             f"The API key cannot be stored in {file}: {error.strerror}.",
             "Make the folder writable, or set SHOPIFY_API_KEY.",
         ) from error
-    print(f"A new API key was made. It is stored in {file}. It is shown only once:\n  {key}", flush=True)
+    shown = "" if is_output_kept(settings) else f" It is shown only once:\n  {key}"
+    print(f"A new API key was made. It is stored in {file}.{shown}", flush=True)
     return key
 
 

@@ -32,13 +32,25 @@ def test_it_works(tmp_path: Path) -> None:
 
 def test_a_key_is_made_at_the_first_start_and_shown_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "api_key"
-    key = load_key(settings(tmp_path, None, "0.0.0.0"))
+    key = load_key(settings(tmp_path, None))
     assert not is_weak(key)
     assert file.read_text() == key + "\n"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert key in capsys.readouterr().out
     assert load_key(settings(tmp_path, None)) == key
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("host", "under_systemd"), [("0.0.0.0", False), ("127.0.0.1", True)])
+def test_where_output_is_kept_as_a_log_a_new_key_is_not_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, host: str, under_systemd: bool
+) -> None:
+    if under_systemd:
+        monkeypatch.setenv("JOURNAL_STREAM", "8:1")
+    key = load_key(settings(tmp_path, None, host))
+    printed = capsys.readouterr().out
+    assert key not in printed
+    assert f"stored in {tmp_path / 'api_key'}" in printed
 
 
 def test_an_empty_key_file_of_a_killed_start_is_made_anew(tmp_path: Path) -> None:

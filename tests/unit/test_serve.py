@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +11,7 @@ import httpx
 import psutil
 import pytest
 from paths import ROOT
+from serve_process import served
 from waiting import wait_for
 
 import serve
@@ -24,84 +19,6 @@ from cache.settings import Settings
 from lab.servers import free_port
 
 pytestmark = pytest.mark.slow
-
-
-class Served:
-    """serve.py in a process and folder of its own, with `arguments`. `said` grows line by line."""
-
-    def __init__(self, folder: Path, *arguments: str, **settings: str) -> None:
-        self.api_port, self.dashboard_port = free_port(), free_port()
-        defaults = {
-            "API_PORT": str(self.api_port),
-            "DASHBOARD_PORT": str(self.dashboard_port),
-            "DATA_DIR": str(folder / "var"),
-            "SCHEDULER": "off",
-        }
-        self.process = subprocess.Popen(
-            [sys.executable, ROOT / "serve.py", *arguments],
-            cwd=folder,
-            env={**os.environ, **defaults, **settings},
-            text=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        self.said: list[str] = []
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout
-        for line in self.process.stdout:
-            self.said.append(line)
-
-    def wait_for(self, text: str) -> str:
-        """The first line that holds the text."""
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            if found := [line for line in self.said if text in line]:
-                return found[0]
-            assert self.process.poll() is None, self.output
-            time.sleep(0.1)
-        raise AssertionError(self.output)
-
-    def family(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children(recursive=True)
-
-    def program(self, script: str) -> psutil.Process:
-        return next(process for process in self.family() if process.cmdline()[-1:] == [str(ROOT / script)])
-
-    def answers(self, url: str) -> bool:
-        try:
-            return httpx.get(url).is_success
-        except httpx.HTTPError:
-            return False
-
-    def status(self, key: str) -> dict[str, Any]:
-        body: dict[str, Any] = httpx.get(f"http://127.0.0.1:{self.api_port}/status", headers={"X-API-Key": key}).json()
-        return body
-
-    def ended(self) -> int:
-        """The exit code, once it has ended by itself."""
-        code = self.process.wait(60)
-        self._reader.join(10)
-        return code
-
-    @property
-    def output(self) -> str:
-        return "".join(self.said)
-
-
-@contextmanager
-def served(folder: Path, *arguments: str, **settings: str) -> Iterator[Served]:
-    one = Served(folder, *arguments, **settings)
-    try:
-        yield one
-    finally:
-        one.process.terminate()
-        one.ended()
-        if one.process.stdout:
-            one.process.stdout.close()
 
 
 def test_it_works(tmp_path: Path) -> None:
@@ -197,12 +114,12 @@ def test_off_loopback_without_a_dashboard_password_it_ends_with_advice(tmp_path:
         assert "API key  " not in one.output
 
 
-def test_off_loopback_the_key_is_not_printed_since_output_is_kept_as_a_log(tmp_path: Path) -> None:
-    key = "0f3c" * 8
-    with served(tmp_path, API_HOST="0.0.0.0", SHOPIFY_API_KEY=key) as one:
-        one.wait_for("API key  ")
+@pytest.mark.parametrize("log", [{"API_HOST": "0.0.0.0"}, {"JOURNAL_STREAM": "8:1"}], ids=["off loopback", "systemd"])
+def test_where_output_is_kept_as_a_log_no_key_is_in_it(tmp_path: Path, log: dict[str, str]) -> None:
+    with served(tmp_path, **log) as one:
+        assert str(tmp_path / "var/api_key") in one.wait_for("API key  ")
 
-        assert key not in one.output
+        assert (tmp_path / "var/api_key").read_text().strip() not in one.output
 
 
 def test_all_that_a_program_printed_is_shown_before_it_counts_as_ended(
