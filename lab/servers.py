@@ -34,8 +34,10 @@ TESTS = (
     "chromium-headless-shell",
     "curl",
     "faketime",
-    "libatomic1",
-)  # libatomic1: Playwright's node links to it
+    "libatomic1",  # Playwright's node links to it
+    "systemd",  # systemd-analyze
+    "tini",
+)
 DEBIAN_TREE = Path("/usr/share/phpmyadmin")
 MAX_DRAWN = 50  # ports of a process that no other may draw; servers of earlier ones have started
 APT = ("apt-get", "-y", "-o", "DPkg::Lock::Timeout=300")

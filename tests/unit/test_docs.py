@@ -136,9 +136,8 @@ def test_lines_of_documents_have_at_most_100_characters(document: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_file_and_folder_that_a_document_names_exists(document: Path) -> None:
-    named = re.findall(
-        r"`((?:api|bench|cache|dashboard|docs|lab|scraper|tests|tools)/[\w./-]*)`", document.read_text(encoding="utf-8")
-    )
+    folders = "api|bench|cache|dashboard|deploy|docs|lab|scraper|tests|tools"
+    named = re.findall(rf"`((?:{folders})/[\w./-]*)`", document.read_text(encoding="utf-8"))
 
     assert [path for path in named if not (ROOT / path).exists()] == []
 
