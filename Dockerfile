@@ -1,29 +1,38 @@
-# Dashboard and API together, with Chromium, on one machine:
-#
-#   docker build -t phpmyadmin-orders .
-#   docker run --env-file .env -e DASHBOARD_PASSWORD=... -v orders:/app/var -p 8501:8501 -p 5000:5000 phpmyadmin-orders
-#
-# With -e PORT=8080 -p 8080:8080, as platforms set it, both share that port.
-# Both listen on all addresses, so the dashboard does not start without DASHBOARD_PASSWORD. The API's key is
-# SHOPIFY_API_KEY, else one is made at the first start: docker exec CONTAINER cat var/api_key
+# Dashboard and API together, with Chromium, on one machine. docs/deploy.md says how to run it.
+FROM python:3.11-slim-bookworm AS packages
+
+COPY requirements-image.txt ./
+RUN python -m venv /opt/venv && /opt/venv/bin/pip install --no-cache-dir --require-hashes -r requirements-image.txt
+
 FROM python:3.11-slim-bookworm
 
-# tini ends and reaps what a killed Chrome leaves behind
+# setpriv, with which the entrypoint drops root, is in the base image (util-linux).
 RUN apt-get update \
     && apt-get install -y --no-install-recommends chromium chromium-driver tini \
-    && rm -rf /var/lib/apt/lists/*
+    && rm -rf /var/lib/apt/lists/* \
+    && groupadd --gid 10001 orders \
+    && useradd --uid 10001 --gid 10001 --create-home orders \
+    && install -d -o 10001 -g 10001 -m 0700 /app/var
 
+COPY --from=packages /opt/venv /opt/venv
+COPY deploy/docker/entrypoint.sh /usr/local/bin/orders-entrypoint
 WORKDIR /app
-COPY requirements-image.txt ./
-RUN pip install --no-cache-dir --require-hashes -r requirements-image.txt
 COPY . ./
-RUN useradd --create-home orders && mkdir var && chown orders var
-USER orders
 
+ENV PATH=/opt/venv/bin:$PATH HOME=/home/orders PYTHONUNBUFFERED=1 \
+    API_HOST=0.0.0.0 DASHBOARD_HOST=0.0.0.0
 # What is kept: snapshots, the API's key, diagnostics.
 VOLUME /app/var
-ENV API_HOST=0.0.0.0 DASHBOARD_HOST=0.0.0.0 PYTHONUNBUFFERED=1
 EXPOSE 5000 8501
-HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD ["python", "-c", "import os, urllib.request as r; e = os.environ.get; [r.urlopen(f'http://127.0.0.1:{e(name) or e(\"PORT\") or port}/{path}') for name, port, path in (('API_PORT', 5000, 'health'), ('DASHBOARD_PORT', 8501, '_stcore/health'))]"]
-ENTRYPOINT ["tini", "--"]
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s CMD ["python", "container_health.py"]
+# It starts as root only to own the volume, and runs everything as the user 10001.
+ENTRYPOINT ["orders-entrypoint"]
 CMD ["python", "serve.py"]
+
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="phpmyadmin-orders" \
+      org.opencontainers.image.description="Shopify orders out of phpMyAdmin, as a dashboard and a JSON API" \
+      org.opencontainers.image.licenses="LicenseRef-Proprietary" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION"

@@ -31,6 +31,7 @@ from dashboard.backend import Backend, shared_backend
 from dashboard.web.downloads import PATH, Downloads
 from dashboard.web.headers import Headers
 from dashboard.web.inject_css import InjectCss
+from dashboard.web.same_origin import SameOrigin
 from dashboard.web.server import load_config, serve
 from dashboard.web.sub_path import BelowPath, OwnCookies
 
@@ -98,6 +99,7 @@ def create_app(backend: Backend) -> st.App:
         routes=[Route(path + PATH, downloads.get)],
         secrets=oidc_secrets(settings, backend.secret),
         middleware=[
+            Middleware(SameOrigin),
             Middleware(Headers, public_path=path),
             Middleware(InjectCss, public_path=path),
             *([Middleware(OwnCookies, public_path=path)] if path else []),
