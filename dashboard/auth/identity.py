@@ -13,7 +13,7 @@ import orjson
 from cache.settings import Settings
 from cache.storage.store import Documents
 from dashboard.auth.oidc import listed_role, signed_claims
-from dashboard.auth.passwords import COOKIE, Passwords, VisitorRole
+from dashboard.auth.passwords import Passwords, VisitorRole
 from dashboard.auth.sessions import Sessions
 
 
@@ -110,7 +110,7 @@ class Identities:
 
     def _credential(self, cookies: Mapping[str, str]) -> _Credential:
         if self.passwords:
-            cookie = cookies.get(COOKIE, "")
+            cookie = cookies.get(self.passwords.session_cookie, "")
             role = self.passwords.role_of_cookie(cookie)
             return _Credential(role, role or "", _digest(cookie.encode()))
         claims = signed_claims(cookies, self._secret)

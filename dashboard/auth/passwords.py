@@ -22,8 +22,6 @@ from dashboard.auth.sessions import SESSION_SECONDS
 
 VisitorRole = Literal["operator", "viewer"]
 
-COOKIE = "orders_signin"
-BROWSER_COOKIE = "orders_browser"  # stays after the sign-out
 BROWSER_SECONDS = 90 * 24 * 3600
 _HASH_PREFIX = "$argon2"
 _SETTINGS: tuple[tuple[VisitorRole, str], ...] = (
@@ -39,7 +37,15 @@ def hashed(password: str) -> str:
 
 
 class Passwords:
-    """The passwords of operators and viewers."""
+    """The passwords of operators and viewers.
+
+    Browsers send cookies to every port of a host, so names of cookies differ with the cache: dashboards of two shops
+    on one host do not replace each other's.
+
+    Attributes:
+        session_cookie: The name of the cookie of a session.
+        browser_cookie: The name of the cookie that stays after the sign-out.
+    """
 
     def __init__(self, settings: Settings, secret: str) -> None:
         """Hashes the passwords.
@@ -51,6 +57,9 @@ class Passwords:
         Raises:
             SettingsInvalid: A password looks like a hash, but is not a valid one.
         """
+        instance = hmac.new(secret.encode(), b"dashboard cookies", hashlib.sha256).hexdigest()[:8]
+        self.session_cookie = f"orders_signin_{instance}"
+        self.browser_cookie = f"orders_browser_{instance}"
         self._hashes: dict[VisitorRole, str] = {}
         self._signers: dict[VisitorRole, TimestampSigner] = {}
         self._browser_signers: dict[VisitorRole, TimestampSigner] = {}
@@ -72,7 +81,7 @@ class Passwords:
             return role
         return None
 
-    def cookie(self, role: VisitorRole) -> str:
+    def new_session(self, role: VisitorRole) -> str:
         """A cookie for a new session of a visitor with a role. No two are equal."""
         return self._signers[role].sign(f"{role}.{new_id()}").decode()
 
@@ -83,7 +92,7 @@ class Passwords:
                 return role
         return None
 
-    def browser_cookie(self, role: VisitorRole, client: str) -> str:
+    def new_browser(self, role: VisitorRole, client: str) -> str:
         """A cookie for a browser in which a password was entered.
 
         Args:

@@ -25,7 +25,7 @@ from cache.errors import CacheError
 from cache.settings import Settings
 from dashboard.auth.identity import Identities
 from dashboard.auth.oidc import CALLBACK_PATH, LOGOUT_PATH
-from dashboard.auth.passwords import BROWSER_COOKIE, BROWSER_SECONDS, COOKIE, Passwords
+from dashboard.auth.passwords import BROWSER_SECONDS, Passwords
 from dashboard.auth.sessions import SESSION_SECONDS
 
 SIGN_IN_PATH, SIGN_OUT_PATH = "/signin", "/signout"
@@ -102,7 +102,7 @@ class SignIn:
             target = "/"
         peer = request.client.host if request.client else ""
         client = counted_as(self._proxies.client(peer, request.scope["headers"]))
-        counted = passwords.known_browser(request.cookies.get(BROWSER_COOKIE, "")) or client
+        counted = passwords.known_browser(request.cookies.get(passwords.browser_cookie, "")) or client
         async with self._hashing:
             if not self._wrong.test(WRONG_PASSWORDS, counted):
                 return self._form(target, "Too many wrong passwords. Try again in a minute.", 429)
@@ -110,16 +110,16 @@ class SignIn:
             if role is None:
                 self._wrong.hit(WRONG_PASSWORDS, counted)
                 return self._form(target, "Wrong password.", 401)
-        cookie = passwords.cookie(role)
+        cookie = passwords.new_session(role)
         try:
-            await to_thread.run_sync(self._identities.start_session, {COOKIE: cookie})
+            await to_thread.run_sync(self._identities.start_session, {passwords.session_cookie: cookie})
         except CacheError as error:
             return self._form(target, str(error), 503)
         response = RedirectResponse(self._path + quote(target, safe="/?&=%+-_.~:,"), 303)
         https = self._https or request.url.scheme == "https" or self._proxies.is_https(peer, request.scope["headers"])
         set_cookie = partial(response.set_cookie, httponly=True, samesite="lax", secure=https)
-        set_cookie(COOKIE, cookie, max_age=SESSION_SECONDS)
-        set_cookie(BROWSER_COOKIE, passwords.browser_cookie(role, client), max_age=BROWSER_SECONDS)
+        set_cookie(passwords.session_cookie, cookie, max_age=SESSION_SECONDS)
+        set_cookie(passwords.browser_cookie, passwords.new_browser(role, client), max_age=BROWSER_SECONDS)
         return response
 
     async def _callback(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -159,7 +159,8 @@ class SignIn:
             logout = {**scope, "method": "GET", "path": LOGOUT_PATH, "raw_path": LOGOUT_PATH.encode()}
             return await self.app(logout, receive, _redirect_by_page(send))
         response = RedirectResponse(f"{self._path}/", 303)
-        response.delete_cookie(COOKIE)
+        if self._identities.passwords:
+            response.delete_cookie(self._identities.passwords.session_cookie)
         return await response(scope, receive, send)
 
     def _refused(self, connection: HTTPConnection) -> Response:

@@ -24,7 +24,6 @@ from cache.storage.store import Cache
 from dashboard.auth import sessions as sessions_module
 from dashboard.auth.identity import Identities
 from dashboard.auth.oidc import CALLBACK_PATH, cookie_secret
-from dashboard.auth.passwords import COOKIE
 from dashboard.auth.sessions import Sessions
 from dashboard.auth.signin import SignIn
 
@@ -44,7 +43,14 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dashboard, 
 def signed_in(running: Dashboard, password: str = "one") -> dict[str, str]:
     """The cookies of a new session."""
     answer = httpx.post(f"{running.url}/signin", data={"password": password})
-    return {COOKIE: answer.cookies[COOKIE]}
+    name = session_cookie(running)
+    return {name: answer.cookies[name]}
+
+
+def session_cookie(running: Dashboard) -> str:
+    passwords = running.identities().passwords
+    assert passwords
+    return passwords.session_cookie
 
 
 def opens(running: Dashboard, cookies: dict[str, str]) -> bool:
@@ -75,7 +81,7 @@ def test_a_sign_out_ends_the_session_in_every_process(pair: tuple[Dashboard, Das
     assert opens(second, cookies) and connects(second, cookies)
     answer = sign_out(second, cookies)
     assert (answer.status_code, answer.headers["Location"]) == (303, "/")
-    assert f'{COOKIE}=""' in answer.headers["Set-Cookie"]
+    assert f'{session_cookie(first)}=""' in answer.headers["Set-Cookie"]
     for running in pair:
         assert not opens(running, cookies) and not connects(running, cookies)
         assert opens(running, other)
@@ -119,12 +125,13 @@ def test_the_list_stays_short_and_gives_nobody_access(
     identities = Identities(Settings.load(dashboard_password="one"), cache.documents, "00")
     assert identities.passwords
     identities.sessions.start("of somebody else", "viewer")
-    cookies = [{COOKIE: identities.passwords.cookie("operator")} for _ in range(4)]
+    name = identities.passwords.session_cookie
+    cookies = [{name: identities.passwords.new_session("operator")} for _ in range(4)]
     assert identities.identify(cookies[0]) is None  # a valid cookie, but no session
     for each in cookies:
         identities.start_session(each)
     [listed] = here.rglob("sessions.json")
-    assert not any(each[COOKIE] in listed.read_text() for each in cookies)
+    assert not any(each[name] in listed.read_text() for each in cookies)
     visitors = [identities.identify(each) for each in cookies]
     assert [visitor is None for visitor in visitors] == [True, False, False, False]
     assert len({visitor.session_id for visitor in visitors if visitor}) == 3

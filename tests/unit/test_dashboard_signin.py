@@ -18,7 +18,7 @@ from cache.access.client_ip import Proxies
 from cache.errors import SettingsInvalid
 from cache.settings import Settings
 from dashboard.auth.oidc import is_listed, listed_role
-from dashboard.auth.passwords import BROWSER_COOKIE, Passwords, hashed
+from dashboard.auth.passwords import Passwords, hashed
 from dashboard.auth.signin_settings import check_signin
 
 pytestmark = pytest.mark.slow
@@ -107,7 +107,7 @@ def test_a_hash_that_was_cut_is_refused_and_not_taken_for_a_password(here: Path)
 def test_a_cookie_is_good_for_its_role_and_ends_with_its_password(here: Path) -> None:
     both = {"dashboard_password": "one", "dashboard_viewer_password": "two"}
     passwords = Passwords(Settings.load(**both), "00")
-    operator, viewer = passwords.cookie("operator"), passwords.cookie("viewer")
+    operator, viewer = passwords.new_session("operator"), passwords.new_session("viewer")
     assert (passwords.role_of_cookie(operator), passwords.role_of_cookie(viewer)) == ("operator", "viewer")
     assert passwords.role_of_cookie(viewer.replace("viewer", "operator")) is None
     assert Passwords(Settings.load(**both), "00").role_of_cookie(operator) == "operator"  # after a restart
@@ -131,7 +131,9 @@ def test_nothing_but_the_form_and_the_health_is_served_without_a_sign_in(start: 
             "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
         }
         assert visitor.get("/_stcore/stream", headers=upgrade).status_code == 403
-        assert visitor.get("/orders", headers={"Cookie": "orders_signin=operator.forged.signature"}).status_code == 401
+        passwords = running.identities().passwords
+        forged = f"{passwords and passwords.session_cookie}=operator.forged.signature"
+        assert visitor.get("/orders", headers={"Cookie": forged}).status_code == 401
         for elsewhere in ("//evil.example", "/\\evil.example", "https://evil.example"):
             away = visitor.post("/signin", data={"password": "correct horse", "next": elsewhere})
             assert (away.status_code, away.headers["Location"]) == (303, "/")
@@ -160,16 +162,19 @@ def test_a_client_says_nothing_about_its_own_address(start: Start) -> None:
 
 def test_a_known_browser_keeps_a_way_in_while_others_are_locked_out(start: Start) -> None:
     running = start(DASHBOARD_PASSWORD="one", DASHBOARD_VIEWER_PASSWORD="two")
+    passwords = running.identities().passwords
+    assert passwords
+    name = passwords.browser_cookie
 
     def known(password: str) -> dict[str, str]:
         """The cookie that stays in a browser after a sign-out."""
         answer = httpx.post(f"{running.url}/signin", data={"password": password})
-        return {BROWSER_COOKIE: answer.cookies[BROWSER_COOKIE]}
+        return {name: answer.cookies[name]}
 
     operator, viewers = known("one"), [known("two"), known("two")]
     assert httpx.get(f"{running.url}/_stcore/host-config", cookies=operator).status_code == 401  # it opens nothing
     assert [guess(running) for _ in range(11)] == [401] * 10 + [429]
-    assert guess(running, "one", {BROWSER_COOKIE: "operator from 127.0.0.1.forged"}) == 429
+    assert guess(running, "one", {name: "operator from 127.0.0.1.forged"}) == 429
     assert [guess(running, cookies=viewers[n % 2]) for n in range(11)] == [401] * 10 + [429]  # they count together
     assert guess(running, "one", operator) == 303
 
