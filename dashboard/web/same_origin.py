@@ -23,6 +23,7 @@ class SameOrigin:
         if scope["type"] == "websocket":
             headers = Headers(scope=scope)
             origin = headers.get("origin")
-            if origin and urlsplit(origin).netloc != headers.get("host"):
+            host = urlsplit(f"//{headers.get('host', '')}").hostname  # without the port, which some proxies leave out
+            if origin and urlsplit(origin).hostname != host:
                 return await send({"type": "websocket.close", "code": 1008})
         return await self.app(scope, receive, send)
