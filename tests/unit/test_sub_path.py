@@ -26,7 +26,6 @@ from cache.errors import SettingsInvalid
 from cache.settings import Settings
 from dashboard import session as session_module
 from dashboard.auth.identity import Identities
-from dashboard.auth.passwords import COOKIE
 from dashboard.auth.signin import SignIn
 from dashboard.session import Session
 from dashboard.web.headers import HEADERS, headers_below
@@ -192,17 +191,17 @@ def test_instances_on_one_host_do_not_sign_each_other_out(host: Host) -> None:
             assert (answer.status_code, answer.headers["Location"]) == (303, f"{path}/page")
         assert await states() == dict.fromkeys(Host.PATHS, 200)
         paths = {cookie.name: cookie.path for cookie in browser.cookies.jar}
-        assert {name: path for name, path in paths.items() if name.startswith(COOKIE)} == {
-            COOKIE: "/",
-            f"{COOKIE}.orders": "/orders",
-            f"{COOKIE}.orders.two": "/orders/two",
-        }
-        cookie = next(each.value for each in browser.cookies.jar if each.name == f"{COOKIE}.orders")
-        token = host.identities["/orders"].form_token({COOKIE: cookie or ""})
+        passwords = host.identities["/orders"].passwords
+        assert passwords
+        name = passwords.session_cookie
+        assert paths[f"{name}.orders"] == "/orders"
+        assert sorted(str(path) for each, path in paths.items() if "signin" in each) == ["/", "/orders", "/orders/two"]
+        cookie = next(each.value for each in browser.cookies.jar if each.name == f"{name}.orders")
+        token = host.identities["/orders"].form_token({name: cookie or ""})
         left = await browser.post("/orders/signout", data={"token": token})
         assert (left.status_code, left.headers["Location"]) == (303, "/orders/")
         assert await states() == {"/orders/two": 200, "/orders": 401, "": 200}
-        assert f"{COOKIE}.orders" not in {each.name for each in browser.cookies.jar}
+        assert f"{name}.orders" not in {each.name for each in browser.cookies.jar}
         return left
 
     run(host, ask)
