@@ -13,13 +13,12 @@ OrdersError                 base of all errors
 |  |- PublishConflict       the parent generation is no longer the newest
 |  |- CacheUnwritable       the cache cannot be written
 |  |  |- DiskFull           its disk is full
-|  |  `- CacheReadOnly      this process has no write access
-|  |- PublishUnknown        the shared cache did not answer to a publish
-|  |- BackupInvalid         a file is no backup, or is damaged
-|  |- CacheNotEmpty         a backup would replace what the cache holds
 |  |  |  `- CacheFull       the disk of the shared cache's server is full
 |  |  |- CacheReadOnly      this process has no write access
 |  |  `- CacheUnreachable   the database of the shared cache does not answer
+|  |- PublishUnknown        the shared cache did not answer to a publish
+|  |- BackupInvalid         a file is no backup, or is damaged
+|  |- CacheNotEmpty         a backup would replace what the cache holds
 |  |- SyncRunning           another process holds the sync lock
 |  |- SyncLost              another host took over the sync
 |  |- NoWorker              no scheduler is alive to run a refresh
