@@ -133,6 +133,7 @@ def certificates(folder: Path, name: str = "127.0.0.1") -> None:
         if done.returncode:
             raise LabError(f"openssl failed to make a certificate: {done.stderr.strip()[-800:]}")
     give(folder / "server.key", 0o600)
+    give(folder / "server.pem", 0o600)
     (folder / "ca.key").unlink()
 
 

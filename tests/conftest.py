@@ -62,6 +62,15 @@ def cache(here: Path) -> Iterator[Cache]:
 
 
 @pytest.fixture(autouse=True)
+def own_umask() -> Iterator[None]:
+    """Undo what a command of the product does that a test runs in this process: it makes all new files private."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry failed statements as often as the product does, but without its pauses."""
     monkeypatch.setattr("scraper.client.exporter.PAUSES", (0, 0, 0))

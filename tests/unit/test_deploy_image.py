@@ -19,6 +19,7 @@ import httpx
 import pytest
 from paths import ROOT
 from serve_process import Served, served
+from waiting import wait_for
 
 import container_health
 from lab.servers import free_port
@@ -161,7 +162,8 @@ def test_the_health_check_notices_a_program_that_is_not_running(tmp_path: Path) 
     script = tmp_path / "serve.py"
     script.write_text("input()")
     with subprocess.Popen([sys.executable, script], stdin=subprocess.PIPE) as alone:
-        assert container_health.main(alone.pid) == "A program of serve.py has ended."
+        # A program that has just begun has no command line for a moment.
+        wait_for(lambda: container_health.main(alone.pid) == "A program of serve.py has ended.")
         alone.kill()
 
 

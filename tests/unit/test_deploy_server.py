@@ -117,7 +117,7 @@ def behind_nginx(home: Path, upstream: int) -> Iterator[Proxied]:
     server = nginx.Nginx(home, port, servers)
     server.prepare()
     checked = spawn([*server.command(), "-t", "-q"], log=server.log, cwd=home, env=server.environment())
-    assert (checked.wait(20), server.log.read_text()) == (0, "")
+    assert (checked.wait(20), server.log.read_text()) == (0, ""), server.log.read_text()
     process = spawn(server.command(), log=server.log, cwd=home, env=server.environment())
     try:
         wait_for(server.answers, 20)
