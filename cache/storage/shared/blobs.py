@@ -1,8 +1,8 @@
 """The files of segments in the database: immutable, under keys that are never used again.
 
-Only four methods know where they are, so that an object store can hold them for larger tables. The plain JSON of the
-rows is not stored, since it is inflated again from the compressed one. A file is cut into parts, and each statement
-moves one part: a long statement would keep the database from removing what was deleted.
+`Generations.collect` removes those that nothing names. The plain JSON of the rows is not stored, since it is inflated
+again from the compressed one. A file is cut into parts, and each statement moves one part: a long statement would keep
+the database from removing what was deleted.
 """
 
 from __future__ import annotations
