@@ -32,7 +32,7 @@ def main() -> None:
     settings = Settings.load()
     key = load_key(settings)
     with (
-        closing(open_cache(settings.cache_url, settings.kept_dir)) as cache,
+        closing(open_cache(settings.cache_place)) as cache,
         listen(settings.api_host, settings.api_port, "API") as socket,
     ):
         scheduler = None

@@ -121,7 +121,7 @@ class Service:
     def _record(self, reason: str, pause: float) -> None:
         print(f"{self._name:<9} | {reason} It is started again in {pause:g} s.", flush=True)
         try:
-            with closing(open_cache(self._settings.cache_url, self._settings.kept_dir)) as cache:
+            with closing(open_cache(self._settings.cache_place)) as cache:
                 cache.documents.change(RESTARTS, lambda restarts: restarts.add(self._name, reason, now()))
         except OrdersError as error:
             print(f"{self._name:<9} | The crash cannot be recorded. {error}", flush=True)

@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     keep_files_private()
     try:
         settings = Settings.load()
-        with closing(open_cache(settings.cache_url, settings.kept_dir)) as cache:
+        with closing(open_cache(settings.cache_place)) as cache:
             if options.command == "add":
                 _add(cache, options)
             elif options.command == "revoke":

@@ -89,11 +89,11 @@ def create_app(
         SettingsInvalid: A setting does not parse.
     """
     views = SnapshotViews(cache, settings.personal_columns)
-    pool = ScanPool(settings.cache_url, settings.kept_dir)
+    pool = ScanPool(settings.cache_place)
     threads = CapacityLimiter(QUERY_THREADS)
     executor = StreamedExecutor(pool, threads)
     fetch = FetchEndpoint(cache, settings, views, RefreshStream(cache, settings, watcher), executor)
-    figure_pool = FigurePool(settings.cache_url, settings.kept_dir)
+    figure_pool = FigurePool(settings.cache_place)
     figures = FiguresEndpoints(cache, settings, RatesFile.of(settings), views, figure_pool)
     refresh = RefreshEndpoints(cache)
     status = StatusEndpoints(cache, settings, views)

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from cache.cache_place import CachePlace
 from cache.storage.backends import open_cache
 from cache.storage.store import Cache
 from lab import LabError
@@ -27,7 +28,7 @@ median = statistics.median
 
 def opened(data_dir: Path) -> Cache:
     """The cache of a DATA_DIR."""
-    return open_cache(f"file:{data_dir / 'cache'}", data_dir / "kept")
+    return open_cache(CachePlace.of_files(data_dir / "cache", data_dir / "kept"))
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     keep_files_private()
     try:
         settings = Settings.load()
-        with closing(open_cache(settings.cache_url, settings.kept_dir)) as cache:
+        with closing(open_cache(settings.cache_place)) as cache:
             return _run(cache, settings, options)
     except OrdersError as error:
         print(error, file=sys.stderr)
@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _print_info(cache: Cache, settings: Settings) -> None:
-    print(f"cache        {settings.cache_url}, format {FORMAT}{', read-only' if cache.read_only else ''}")
+    print(f"cache        {settings.cache_place.label}, format {FORMAT}{', read-only' if cache.read_only else ''}")
     print(f"documents    {settings.kept_dir}")
     head = cache.snapshots.head()
     for number in cache.snapshots.generations():

@@ -4,6 +4,7 @@ OrdersError                 base of all errors
 |- SettingsInvalid          a setting is missing or does not parse
 |- CacheError
 |  |- NoSnapshot            nothing has been published yet
+|  |  `- WarmingUp          this host is copying the first generation from the shared cache
 |  |- UnknownGeneration     the generation is not kept
 |  |- ChangesGone           the changes since a generation are no longer known
 |  |- NoKey                 the table has no primary key
@@ -38,6 +39,7 @@ A message is made in its class, so that documents can show it as an example (api
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar, Self
 
 from pydantic import BaseModel
@@ -119,6 +121,19 @@ class NoSnapshot(CacheError):
     default_message = "No cached data available."
     advice = "The first sync fills the cache: wait for it, press refresh, or run `python -m scraper sync`."
     transient = True
+
+
+class WarmingUp(NoSnapshot):
+    """This host is copying the first generation from the shared cache."""
+
+    code = "warming_up"
+    default_message = "This host is copying the orders from the shared cache."
+    advice = "Try again in a few seconds."
+
+    @classmethod
+    def of(cls, done: int, total: int) -> Self:
+        """The error for the bytes that are copied, and all of them."""
+        return cls(f"This host is copying the orders: {done >> 20} of {total >> 20} MB.")
 
 
 class UnknownGeneration(CacheError):
@@ -251,6 +266,15 @@ class CacheUnreachable(CacheUnwritable):
             reason: Why it does not answer; the rest of the sentence.
         """
         return cls(f"The shared cache at {place} does not answer: {reason}.")
+
+    def with_copy(self, at: datetime | None) -> Self:
+        """The error for readers, who see the copy of this host.
+
+        Args:
+            at: The time of that copy (UTC); None if there is none.
+        """
+        copy = f" You see this host's copy of {at:%Y-%m-%d %H:%M} UTC." if at else ""
+        return type(self)(f"{self.message}{copy}", "Check the database and CACHE_URL.")
 
 
 class CacheReadOnly(CacheUnwritable):

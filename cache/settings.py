@@ -22,6 +22,7 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from cache.cache_place import CachePlace
 from cache.errors import SettingsInvalid
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -112,9 +113,19 @@ class Settings(BaseSettings):
         validate_default=True,
         description="Folder for everything the product stores, absolute or relative to the checkout.",
     )
-    cache_url: str = Field(
-        default_factory=lambda settings: f"file:{settings.get('data_dir', Path()) / 'cache'}",
-        description="Where snapshots are stored: `file:` and a folder. Default: the folder `cache` in DATA_DIR.",
+    cache_url: SecretStr = Field(
+        default_factory=lambda settings: SecretStr(f"file:{settings.get('data_dir', Path()) / 'cache'}"),
+        description="Where snapshots are stored: `file:` and a folder; or `postgresql://user:password@host/database`, "
+        "which several hosts may share. Default: the folder `cache` in DATA_DIR.",
+    )
+    cache_folder: Path = Field(
+        default_factory=lambda settings: settings.get("data_dir", Path()) / "cache",
+        description="The copy of a shared cache on this host. Default: the folder `cache` in DATA_DIR.",
+    )
+    cache_name: str = Field(
+        "orders",
+        pattern=r"^[A-Za-z0-9._-]{1,100}$",
+        description="Name of a shared cache in its database: several shops may use one database.",
     )
     sync_interval_minutes: float = Field(
         60, gt=0, le=YEAR, description="Minutes between a verification and the next scheduled sync."
@@ -282,7 +293,7 @@ class Settings(BaseSettings):
     def _known_zone(cls, value: str) -> str:
         return time_zone(value)
 
-    @field_validator("data_dir")
+    @field_validator("data_dir", "cache_folder")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return from_checkout(value)
@@ -334,9 +345,9 @@ class Settings(BaseSettings):
 
     @field_validator("cache_url")
     @classmethod
-    def _absolute_folder(cls, value: str) -> str:
-        scheme, _, path = value.partition(":")
-        return f"file:{from_checkout(path)}" if scheme == "file" and path else value
+    def _absolute_folder(cls, value: SecretStr) -> SecretStr:
+        scheme, _, path = value.get_secret_value().partition(":")
+        return SecretStr(f"file:{from_checkout(path)}") if scheme == "file" and path else value
 
     @property
     def is_one_port(self) -> bool:
@@ -356,6 +367,11 @@ class Settings(BaseSettings):
     def kept_dir(self) -> Path:
         """What people made, and history: API keys, the set-up, past syncs. The product never deletes it."""
         return self.data_dir / "kept"
+
+    @property
+    def cache_place(self) -> CachePlace:
+        """Where the cache is."""
+        return CachePlace(url=self.cache_url, kept=self.kept_dir, mirror=self.cache_folder, name=self.cache_name)
 
     @property
     def diagnostics_dir(self) -> Path:

@@ -42,7 +42,8 @@ class Backend:
             SettingsInvalid: CACHE_URL, RATES_FILE or a password is not valid.
             CacheError: The cache cannot be opened.
         """
-        opened = open_cache(settings.cache_url, settings.kept_dir)
+        opened = open_cache(settings.cache_place)
+        opened.snapshots.follow()
         secret = opened.documents.read(API_KEYS).secret
         identities = Identities(settings, opened.documents, secret)
         orders = OrdersLoader(opened, settings.shop_timezone, settings.week_start, settings.cancelled_orders)

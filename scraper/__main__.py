@@ -108,7 +108,7 @@ def _sync(attached: bool, trigger: str, accept: bool = False) -> int:
     with suppress(psutil.Error, AttributeError):  # dashboard and API come first
         # A priority class on Windows, else a nice value.
         psutil.Process().nice(getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 10))
-    with closing(open_cache(settings.cache_url, settings.kept_dir)) as cache:
+    with closing(open_cache(settings.cache_place)) as cache:
         if attached:
             threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
         limit = threading.Timer(settings.sync_timeout_minutes * 60, _end_at_limit, [cache, settings])
@@ -126,7 +126,7 @@ def _import(file: Path, names: list[str] | None, accept: bool) -> int:
     from scraper.sync.csv_import import import_file
 
     settings = ScraperSettings.load()
-    with closing(open_cache(settings.cache_url, settings.kept_dir)) as cache:
+    with closing(open_cache(settings.cache_place)) as cache:
         run = import_file(cache, settings, file, names, accept, partial(check_generation, cache, settings))
         Notifier(cache, settings).after(run)
         return _report(run)
@@ -160,7 +160,7 @@ def _settings_or_report(trigger: str) -> ScraperSettings:
         return ScraperSettings.load()
     except SettingsInvalid as error:
         settings = Settings.load()
-        with closing(open_cache(settings.cache_url, settings.kept_dir)) as cache, cache.sync_lock():
+        with closing(open_cache(settings.cache_place)) as cache, cache.sync_lock():
             run = Run(trigger=trigger, outcome="failed", error=error.trouble())
             cache.runs.begin(run)
             cache.runs.finish(run)
@@ -198,7 +198,7 @@ def _worker() -> int:
     stopped = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stopped.set())
-    with closing(open_cache(settings.cache_url, settings.kept_dir)) as cache:
+    with closing(open_cache(settings.cache_place)) as cache:
         cache.runs.require_writable()
         scheduler = Scheduler(cache, settings, "worker")
         scheduler.start()

@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TypeVar
 
 import httpx
@@ -105,8 +104,8 @@ def _env_file() -> Finding:
 
 def permissions(settings: Settings) -> Finding:
     """Whether other users of this machine may read what is private: a warning, since many machines have none."""
-    cache = Path(settings.cache_url.partition(":")[2])
-    paths = (env_file(), settings.api_key_file, cache, settings.kept_dir, settings.diagnostics_dir)
+    folders = (settings.cache_place.folder, settings.kept_dir, settings.diagnostics_dir)
+    paths = (env_file(), settings.api_key_file, *folders)
     found = open_to_others(paths)
     if not found:
         return Finding("permissions", True, "only this user may read the files")
@@ -125,8 +124,8 @@ def _broken(id: str, error: OrdersError) -> Finding:
 
 def _cache(settings: Settings) -> Finding:
     try:
-        with closing(open_cache(settings.cache_url, settings.kept_dir)) as cache:
-            folder = Path(settings.cache_url.partition(":")[2])
+        with closing(open_cache(settings.cache_place)) as cache:
+            folder = settings.cache_place.folder
             with tempfile.TemporaryFile(dir=folder):
                 pass
             free = psutil.disk_usage(str(folder)).free
@@ -165,7 +164,7 @@ def _require_intact(cache: Cache, snapshot: Snapshot) -> None:
 def _figures(settings: Settings) -> Finding | None:
     """What the checks of the newest generation found; None where they were not made."""
     try:
-        with closing(open_cache(settings.cache_url, settings.kept_dir)) as cache:
+        with closing(open_cache(settings.cache_place)) as cache:
             head = cache.snapshots.head()
             report = cache.snapshots.checks(head.generation) if head else None
     except OrdersError:

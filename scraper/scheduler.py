@@ -65,6 +65,7 @@ class Scheduler:
         # On the monotonic clock, as all pauses of this thread: the clock of the machine may jump.
         self._not_before = 0.0
         self._pause = FIRST_PAUSE
+        self._seen, self._look_again = -1, 0.0  # the version of the cache at the last look for requests
         self._child: _SyncProcess | None = None
         self._stopping = threading.Event()
         self._beat_now = threading.Event()
@@ -82,6 +83,7 @@ class Scheduler:
 
     def start(self) -> None:
         """Starts the threads."""
+        self._cache.snapshots.follow()
         for thread in self._threads:
             thread.start()
 
@@ -165,9 +167,10 @@ class Scheduler:
             self._cache.recover()
 
     def _start_if_due(self) -> None:
-        planned = self._next_sync()
-        if self._is_leader and self._child is None and planned is not None and now() >= planned:
-            self._start("schedule")
+        if self._is_leader and self._child is None:
+            planned = self._next_sync()
+            if planned is not None and now() >= planned:
+                self._start("schedule")
 
     def _close_killed_run(self) -> None:
         """Closes the run of a manual sync that was killed, so that the requests it answered are run again."""
@@ -199,10 +202,18 @@ class Scheduler:
                     log.error(message, self._pause)
                     self._not_before = time.monotonic() + self._pause
                     self._pause = min(2 * self._pause, LONGEST_PAUSE)
-        elif self._is_leader:
+        elif self._is_leader and self._has_changed():
             status = self._cache.status()
             if status.queued and status.running is None:
                 self._start("request")
+
+    def _has_changed(self) -> bool:
+        """Whether something changed in the cache, or so long ago that a run may have fallen silent meanwhile."""
+        seen, self._seen = self._seen, self._cache.runs.wait(self._seen, 0)
+        if self._seen != seen or time.monotonic() >= self._look_again:
+            self._look_again = time.monotonic() + DUE_SECONDS
+            return True
+        return False
 
     def _start(self, trigger: str) -> None:
         if self._cache.status().running is None and time.monotonic() >= self._not_before:

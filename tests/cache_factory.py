@@ -13,6 +13,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
+from cache.cache_place import CachePlace
 from cache.errors import UnknownGeneration
 from cache.schema import Column
 from cache.storage.backends import open_cache
@@ -89,7 +90,7 @@ def as_json(i: int) -> dict[str, Any]:
 
 def cache_in(folder: Path | str) -> Cache:
     """The cache in a test's folder, where processes with the settings of `here` find it."""
-    return open_cache(f"file:{folder}/cache", Path(folder) / "var/kept")
+    return open_cache(CachePlace.of_files(Path(folder) / "cache", Path(folder) / "var/kept"))
 
 
 def publish(

@@ -54,9 +54,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def cache(here: Path) -> Iterator[Cache]:
     """An empty cache in `here`."""
+    from cache.cache_place import CachePlace
     from cache.storage.backends import open_cache
 
-    cache = open_cache(f"file:{here / 'cache'}", here / "var/kept")
+    cache = open_cache(CachePlace.of_files(here / "cache", here / "var/kept"))
     yield cache
     cache.close()
 

@@ -99,7 +99,7 @@ def served_here(folder: Path, rows: int, **constants: Any) -> Iterator[tuple[str
     settings = Settings.load(
         data_dir=folder / "var", cache_url=f"file:{folder / 'cache'}", rate_limit="off", access_log="off"
     )
-    with pytest.MonkeyPatch.context() as patch, closing(open_cache(settings.cache_url, settings.kept_dir)) as cache:
+    with pytest.MonkeyPatch.context() as patch, closing(open_cache(settings.cache_place)) as cache:
         for name, value in constants.items():
             patch.setattr(name.replace("__", "."), value)
         publish(cache, rows)

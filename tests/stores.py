@@ -13,13 +13,8 @@ from typing import Any, Protocol
 import psycopg
 from cache_factory import cache_in
 
-from cache.storage.local.snapshots import LocalSnapshots
 from cache.storage.records import now
-from cache.storage.shared.changes import Changes
-from cache.storage.shared.database import Database
-from cache.storage.shared.documents import SharedDocuments
-from cache.storage.shared.runs import SharedRuns
-from cache.storage.shared.terms import SharedLeadership
+from cache.storage.shared import shared_cache
 from cache.storage.store import Cache
 
 SOURCE = "shop.orders"
@@ -100,34 +95,8 @@ class PostgreSQLStore:
 
 
 def open_shared(url: str, here: Path, host: str | None = None, source: str = SOURCE) -> Cache:
-    """A shared cache, as a host opens it. Its snapshots are files in `here`."""
-    database = Database(url, source)
-    changes = Changes(database)
-    leadership = SharedLeadership(database, host)
-
-    def close() -> None:
-        changes.close()
-        database.close()
-
-    (here / "cache").mkdir(exist_ok=True)
-    return Cache(
-        snapshots=LocalSnapshots(here / "cache", _Bumps(changes)),
-        runs=SharedRuns(database, leadership, changes),
-        leadership=leadership,
-        documents=SharedDocuments(database),
-        close=close,
-    )
-
-
-@dataclass
-class _Bumps:
-    """What snapshots need of a journal."""
-
-    changes: Changes
-    read_only = False
-
-    def bump(self) -> None:
-        self.changes.bump()
+    """A shared cache, as a host opens it. Its copy is in `here`."""
+    return shared_cache.open_shared(url, source, here / "cache", host)
 
 
 def _any_json(body: object) -> str:

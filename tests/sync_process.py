@@ -96,7 +96,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             settings = ScraperSettings.load(**json.loads(line), data_dir=folder)
             Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-            with closing(open_cache(settings.cache_url, settings.kept_dir)) as cache:
+            with closing(open_cache(settings.cache_place)) as cache:
                 run = sync(cache, settings, log_in)
             status = Path("/proc/self/status").read_text()
         peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024

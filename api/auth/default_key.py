@@ -35,9 +35,14 @@ def load_key(settings: Settings) -> str:
     loopback, with a warning. On any other address it is refused.
 
     Raises:
-        SettingsInvalid: The key is too weak, or no header can carry it, or the key file cannot be written.
+        SettingsInvalid: The key is too weak, or it is missing for a shared cache, or no header can carry it, or the key
+            file cannot be written.
     """
     if settings.shopify_api_key is None:
+        if settings.cache_place.is_shared:
+            raise SettingsInvalid(
+                "SHOPIFY_API_KEY must be set for a shared cache: each host would make a key of its own.", _RANDOM
+            )
         return _kept_key(settings)
     key = settings.shopify_api_key.get_secret_value()
     if not (key.isascii() and key.isprintable()) or " " in key:
@@ -49,10 +54,11 @@ def load_key(settings: Settings) -> str:
     return key
 
 
-_ADVICE = (
+_RANDOM = (
     "Set 16 or more random letters and digits, for example from `python -c "
-    '"import secrets; print(secrets.token_urlsafe(32))"`; or leave it out, and a key is made.'
+    '"import secrets; print(secrets.token_urlsafe(32))"`.'
 )
+_ADVICE = f"{_RANDOM.removesuffix('.')}; or leave it out, and a key is made."
 
 
 def is_weak(key: str) -> bool:

@@ -55,6 +55,7 @@ from cache.errors import (
     TooManyRows,
     UnknownGeneration,
     UnknownTask,
+    WarmingUp,
 )
 from cache.export.pool import QUERY_SECONDS
 from cache.export.row_format import MAX_SHEET_ROWS
@@ -118,6 +119,11 @@ _CACHE_ERRORS: tuple[tuple[int, OrdersError, str], ...] = (
     (410, UnknownGeneration.of(12, RESTART_PAGING), "the generation of `after` is no longer kept"),
     (410, ChangesGone.since(12), "the changes since that generation are no longer known"),
     (503, NoSnapshot(), "nothing is cached yet; `status` is `pending`"),
+    (
+        503,
+        WarmingUp.of(120 << 20, 331 << 20),
+        "this host copies its first generation from the shared cache; `status` is `pending`",
+    ),
     (503, NoWorker(), "no scheduler is alive to run a refresh"),
     (503, RangeDamaged.of("5f2c", "lacks columns.bin"), "rows that the request needs are damaged in the cache"),
     (

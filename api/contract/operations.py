@@ -43,12 +43,13 @@ _TASK = Parameter(
 COMMON_CODES = ("bad_request", "client_gone", "too_slow", "body_too_large", "head_too_large", "internal_error")
 KEY_CODES = ("unauthorized", "rate_limited")
 SIGNATURE_CODES = ("signature_invalid", "signature_expired")
-_UNWRITABLE_CODES = ("disk_full", "cache_read_only", "cache_unwritable")
+_UNWRITABLE_CODES = ("disk_full", "cache_full", "cache_read_only", "cache_unreachable", "cache_unwritable")
 _FETCH_CODES = (
     *("parameter_invalid", "bad_filter", "query_refused", "too_many_rows", "forbidden", "column_masked"),
     *(
         "unknown_generation",
         "no_snapshot",
+        "warming_up",
         "no_worker",
         "range_damaged",
         "cache_format",
@@ -65,13 +66,15 @@ _CHANGES_CODES = (
         "no_key",
         "changes_gone",
         "no_snapshot",
+        "warming_up",
+        "cache_unreachable",
         "range_damaged",
         "snapshot_damaged",
         "cache_format",
     ),
 )
 _FIGURE_CODES = (
-    *("parameter_invalid", "forbidden", "no_snapshot", "range_damaged", "cache_format", "query_timeout"),
+    *("parameter_invalid", "forbidden", "no_snapshot", "warming_up", "range_damaged", "cache_format", "query_timeout"),
     *("scan_failed", "scan_busy"),
 )
 _COMPUTED_CODES = (
@@ -231,7 +234,7 @@ OPERATIONS = (
         "Says whether the orders add up: what each check found, and the keys of the first orders that fail.",
         json_of("Checks"),
         access="read",
-        codes=("parameter_invalid", "forbidden", "no_snapshot", "cache_format"),
+        codes=("parameter_invalid", "forbidden", "no_snapshot", "warming_up", "cache_format"),
         more=_NOT_MODIFIED,
         headers=VIEW_HEADERS,
         request_headers=_IF_NONE_MATCH,
@@ -299,7 +302,15 @@ OPERATIONS = (
         "Says whether fresh rows can be served.",
         json_of("Ready"),
         access="none",
-        codes=("parameter_invalid", "no_snapshot", "cache_format", "too_old", "no_worker", *_UNWRITABLE_CODES),
+        codes=(
+            "parameter_invalid",
+            "no_snapshot",
+            "warming_up",
+            "cache_format",
+            "too_old",
+            "no_worker",
+            *_UNWRITABLE_CODES,
+        ),
     ),
     Operation(
         "getOpenapi",

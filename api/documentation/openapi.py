@@ -39,7 +39,7 @@ from api.contract.schemas import schemas
 from api.http.compute_threads import compute_in_thread
 from api.http.negotiation import accepts_gzip, etag_matches
 from api.routes.snapshot_view import SnapshotViews
-from cache.errors import CacheError, NoSnapshot
+from cache.errors import CacheError, NoSnapshot, WarmingUp
 from cache.schema import Column
 from cache.version import VERSION
 
@@ -245,7 +245,7 @@ def _error_response(codes: Sequence[ErrorCode]) -> dict[str, Any]:
 
 
 def _error_example(code: ErrorCode) -> dict[str, Any]:
-    state: Literal["error", "pending"] = "pending" if code.name == NoSnapshot.code else "error"
+    state: Literal["error", "pending"] = "pending" if code.name in (NoSnapshot.code, WarmingUp.code) else "error"
     return Error(status=state, message=code.message, code=code.name).model_dump()
 
 

@@ -44,6 +44,7 @@ class CacheWatcher:
     def start(self) -> None:
         """Starts the thread. Call it in the event loop that serves the streams."""
         self._loop = asyncio.get_running_loop()
+        self._cache.snapshots.follow()
         self._thread.start()
 
     def close_streams(self) -> None:

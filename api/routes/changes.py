@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import orjson
 from anyio import CapacityLimiter
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from api.auth.authentication import admission_of
@@ -30,6 +31,7 @@ from cache.settings import Settings
 from cache.storage.change_log import ChangeList, Page, fingerprint, page, row_numbers
 from cache.storage.store import Cache
 
+REACH_SECONDS = 5.0  # how long a client waits for a generation that this host is still copying
 JOIN_BYTES = 4 << 20  # a body up to this size is copied, to be sent in one go
 
 
@@ -58,10 +60,16 @@ class ChangesEndpoint:
             NoKey: The table has no primary key.
             ChangesGone: The changes are no longer known.
             SnapshotDamaged: The newest generation is damaged.
+            WarmingUp: The client is further than this host, which is copying the newest generation.
         """
         admission = admission_of(request)
         parameters = read_parameters(admission.query, request.url.path, *PARAMETERS)
         view = await self._views.get()
+        since: Since = parameters["since"]
+        if since.position > view.generation and await run_in_threadpool(
+            self._cache.snapshots.reach, since.position, REACH_SECONDS
+        ):
+            view = await self._views.get()  # another host had it before
         if admission.access.masked and personal_columns(self._personal, view.snapshot.columns):
             raise ColumnMasked(
                 "Personal data is hidden from this key, and changes include all columns.",
@@ -69,7 +77,7 @@ class ChangesEndpoint:
             )
         headers = dict(request.scope["headers"])
         limit = min(parameters["limit"], JOINED_BYTES // view.mean_row_bytes + 1)
-        return await compute_in_thread(self._respond, view, parameters["since"], limit, headers, limiter=self._threads)
+        return await compute_in_thread(self._respond, view, since, limit, headers, limiter=self._threads)
 
     def _respond(self, view: SnapshotView, since: Since, limit: int, headers: dict[bytes, bytes]) -> PreparedResponse:
         lists = self._lists(view, since)
@@ -90,7 +98,7 @@ class ChangesEndpoint:
 
     def _lists(self, view: SnapshotView, since: Since) -> list[ChangeList]:
         """What each generation changed that the client has not received."""
-        newest, position = view.snapshot.generation, max(since.generation, since.through or 0)
+        newest, position = view.snapshot.generation, since.position
         if not view.snapshot.manifest.key:
             raise NoKey.of(view.snapshot.manifest.source.table)
         if position > newest:

@@ -20,7 +20,7 @@ from api.routes.refresh_stream import RefreshStream
 from api.routes.request_plan import RequestPlan, plan_request
 from api.routes.snapshot_view import SnapshotView, SnapshotViews
 from api.routes.streamed import StreamedExecutor, stream_response
-from cache.errors import NoSnapshot, UnknownGeneration
+from cache.errors import NoSnapshot, UnknownGeneration, WarmingUp
 from cache.settings import Settings
 from cache.storage.store import Cache
 
@@ -135,6 +135,8 @@ class FetchEndpoint:
     async def _open_view(self, parameters: FetchQuery, refresh: AutomaticRefresh | None) -> SnapshotView:
         try:
             return await self._views.get(parameters.after.generation if parameters.after else None)
+        except WarmingUp:
+            raise
         except NoSnapshot as error:
             raise await run_in_threadpool(no_snapshot_error, self._cache, refresh) from error
         except UnknownGeneration as error:

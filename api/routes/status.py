@@ -18,7 +18,7 @@ from api.contract.response_models import ErrorDetail, Progress
 from api.contract.status_models import FiguresStatus, Health, Ready, ServiceRestarts, Status, Sync, Worker
 from api.routes.snapshot_view import SnapshotView, SnapshotViews
 from cache.check_report import CheckReport
-from cache.errors import CacheError, CacheFormat, CacheUnwritable, NoSnapshot, NoWorker
+from cache.errors import CacheError, CacheFormat, CacheUnreachable, CacheUnwritable, NoSnapshot, NoWorker, WarmingUp
 from cache.settings import Settings
 from cache.storage import records
 from cache.storage.documents import RESTARTS, Restarts
@@ -64,13 +64,22 @@ class StatusEndpoints:
         if view is None and status.cache_error and status.cache_error.code == CacheFormat.code:
             return refusal(CacheFormat(status.cache_error.message, status.cache_error.advice))
         if view is None:
-            return refusal(NoSnapshot())
+            return refusal(await run_in_threadpool(self._why_nothing))
         updated_at = known(view.head.updated_at)
         if updated_at is None or now() - updated_at > self._max_age:
             return refusal(SnapshotTooOld(iso(updated_at) if updated_at else None))
-        if not status.workers:
+        if not status.workers and not _is_unreachable(status):  # a host goes on with its copy, until that is too old
             return refusal(await run_in_threadpool(self._why_no_worker))
         return JsonResponse(Ready(status="ready", generation=view.generation, timestamp_iso=now()))
+
+    def _why_nothing(self) -> CacheError:
+        try:
+            self._cache.snapshots.open()
+        except WarmingUp as error:
+            return error
+        except CacheError:
+            pass
+        return NoSnapshot()
 
     def _why_no_worker(self) -> CacheError:
         try:
@@ -84,6 +93,10 @@ class StatusEndpoints:
             return await self._views.get()
         except CacheError:
             return None
+
+
+def _is_unreachable(status: records.Status) -> bool:
+    return status.cache_error is not None and status.cache_error.code == CacheUnreachable.code
 
 
 def _status(status: records.Status, restarts: Restarts, view: SnapshotView | None) -> Status:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Any, NamedTuple
 
+from cache.cache_place import CachePlace
 from cache.errors import QueryTimeout
 from cache.export.figure_request import FigureRequest
 from cache.export.processes import WorkerProcess, WorkerProcesses
@@ -31,14 +31,13 @@ class FigureAnswer(NamedTuple):
 class FigurePool:
     """One worker process for figures. It belongs to one event loop."""
 
-    def __init__(self, cache_url: str, kept: Path) -> None:
+    def __init__(self, place: CachePlace) -> None:
         """Starts nothing yet.
 
         Args:
-            cache_url: The setting CACHE_URL.
-            kept: `Settings.kept_dir`.
+            place: Where the cache is.
         """
-        self._processes = WorkerProcesses("figures", cache_url, kept)
+        self._processes = WorkerProcesses("figures", place)
         self._slots = Slots(1)
 
     async def execute(self, request: FigureRequest, key: str = "") -> FigureAnswer:

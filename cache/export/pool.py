@@ -10,11 +10,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cache.cache_place import CachePlace
 from cache.errors import QueryTimeout
 from cache.export.processes import WorkerProcess, WorkerProcesses
 from cache.export.row_format import RowFormat
@@ -37,14 +37,13 @@ class ScanPool:
     It belongs to one event loop.
     """
 
-    def __init__(self, cache_url: str, kept: Path) -> None:
+    def __init__(self, place: CachePlace) -> None:
         """Starts nothing yet.
 
         Args:
-            cache_url: The setting CACHE_URL.
-            kept: `Settings.kept_dir`.
+            place: Where the cache is.
         """
-        self._processes = WorkerProcesses("scan", cache_url, kept)
+        self._processes = WorkerProcesses("scan", place)
         self._query_slots, self._export_slots = Slots(QUERY_WORKERS), Slots(EXPORT_WORKERS)
         self._downloads = Slots(DOWNLOADS, DOWNLOADS_PER_KEY)
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cache import errors
+from cache.cache_place import CachePlace
 from cache.child_environment import child_environment
 from cache.errors import OrdersError, ScanFailed, Trouble
 from cache.export.slots import Slots
@@ -38,15 +39,15 @@ Work = Literal["scan", "figures"]
 class WorkerProcesses:
     """The worker processes for one kind of work. They belong to one event loop."""
 
-    def __init__(self, work: Work, cache_url: str, kept: Path) -> None:
+    def __init__(self, work: Work, place: CachePlace) -> None:
         """Starts nothing yet.
 
         Args:
             work: What the processes do.
-            cache_url: The setting CACHE_URL.
-            kept: `Settings.kept_dir`.
+            place: Where the cache is.
         """
-        self._arguments = (work, cache_url, str(kept))
+        self._work = work
+        self._place = place
         self._idle: list[WorkerProcess] = []
         self._all: set[WorkerProcess] = set()
         self._endings: set[asyncio.Future[None]] = set()
@@ -94,7 +95,7 @@ class WorkerProcesses:
         folder = make_folder("export")
         path = os.pathsep.join(filter(None, (str(_CHECKOUT), os.environ.get("PYTHONPATH"))))
         child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "cache.export.worker", *self._arguments, str(folder)),
+            *(sys.executable, "-m", "cache.export.worker", self._work, str(folder)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=BUFFER_BYTES,
@@ -102,6 +103,7 @@ class WorkerProcesses:
         )
         worker = WorkerProcess(child, folder)
         self._all.add(worker)
+        worker.tell(self._place.model_dump_json().encode())  # not as an argument: other users see those
         return worker
 
     def _end(self, worker: WorkerProcess) -> None:
@@ -136,6 +138,10 @@ class WorkerProcess:
         """Whether the process runs."""
         return self._child.returncode is None
 
+    def tell(self, data: bytes) -> None:
+        """Sends a frame that gets no answer."""
+        self._stdin.write(LENGTH.pack(len(data)) + data)
+
     async def send(self, request: Mapping[str, Any]) -> None:
         """Sends a request, as JSON types.
 
@@ -143,9 +149,8 @@ class WorkerProcess:
             ScanFailed: The process has ended.
         """
         self.ready = False
-        data = json.dumps(request, default=list).encode()
         try:
-            self._stdin.write(LENGTH.pack(len(data)) + data)
+            self.tell(json.dumps(request, default=list).encode())
             await self._stdin.drain()
         except ConnectionError as error:
             raise ScanFailed() from error

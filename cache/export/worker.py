@@ -1,7 +1,8 @@
-"""A worker process: what needs DuckDB. Usage: python -m cache.export.worker scan|figures CACHE_URL KEPT FOLDER.
+"""A worker process: what needs DuckDB. Usage: python -m cache.export.worker scan|figures FOLDER.
 
 The process that serves loads no engine. It starts this one when it needs it (cache/export/processes.py). They talk in
-frames over standard input and output:
+frames over standard input and output. The first frame says where the cache is, as the JSON of a CachePlace: it may hold
+a password. Then come
 
     request   length (4 bytes, little-endian), then that many bytes of JSON: a ScanRequest or a FigureRequest
     answer    any number of `D` frames (data), then one `E` frame (end: a summary in JSON) or `X` frame (error: a
@@ -27,6 +28,7 @@ from typing import Any, BinaryIO, NoReturn
 
 import psutil
 
+from cache.cache_place import CachePlace
 from cache.errors import OrdersError
 from cache.export.executor import ScanExecutor, ScanRequest
 from cache.export.figure_executor import FigureExecutor
@@ -43,14 +45,14 @@ _Execute = Callable[[bytes, Send], dict[str, Any]]
 
 def main() -> None:
     """Answers requests until standard input closes."""
-    work, url, kept, folder = sys.argv[1:]
+    work, folder = sys.argv[1:]
     with suppress(psutil.Error, AttributeError):  # readers come first
         psutil.Process().nice(getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 10))
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print must not get between frames
     requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read_requests, args=(sys.stdin.buffer, requests, Path(folder)), daemon=True).start()
-    execute = _WORK[work](open_cache(url, Path(kept)), Path(folder))
+    execute = _WORK[work](open_cache(CachePlace.model_validate_json(requests.get())), Path(folder))
 
     def write_frame(letter: bytes, data: bytes | memoryview) -> None:
         out.write(letter + LENGTH.pack(len(data)))

@@ -25,7 +25,8 @@ def roll_back(cache: Cache, generation: int) -> int:
         CacheUnwritable: The cache cannot be written.
     """
     with cache.sync_lock():
-        earlier = cache.snapshots.inspect(generation).check()
+        cache.snapshots.catch_up()
+        earlier = cache.snapshots.open(generation)
         last = cache.snapshots.head()
         number = cache.snapshots.next_number()
         reason = f"Generation {generation} was brought back by hand."

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from cache.cache_place import FILE, CachePlace
 from cache.errors import SettingsInvalid
 from cache.storage.local.atomic_files import disk_errors, is_read_only, make_folder
 from cache.storage.local.documents import LocalDocuments
@@ -11,26 +10,37 @@ from cache.storage.local.journal import JOURNAL, Journal
 from cache.storage.local.kept import open_kept
 from cache.storage.local.leadership import LocalLeadership
 from cache.storage.local.migration import migrate
+from cache.storage.local.network_folder import refuse_network_folder
 from cache.storage.local.runs import LocalRuns
 from cache.storage.local.snapshots import LocalSnapshots
 from cache.storage.store import Cache
 
 
-def open_cache(url: str, kept: Path) -> Cache:
+def open_cache(place: CachePlace) -> Cache:
     """Opens a cache for reading and writing, or only for reading where this process has no write access.
 
+    A missing folder is created.
+
     Args:
-        url: CACHE_URL: `file:` and a folder. A missing folder is created.
-        kept: The folder of documents and past syncs (`Settings.kept_dir`). It belongs to one cache.
+        place: Where the cache is.
 
     Raises:
-        SettingsInvalid: The URL is invalid, or `kept` belongs to another cache.
+        SettingsInvalid: The URL is invalid, a folder is on a network file system, or `kept` belongs to another cache.
         CacheUnwritable: The folder cannot be written.
+        CacheUnreachable: The database does not answer.
     """
-    scheme, _, path = url.partition(":")
-    if scheme != "file" or not path:
-        raise SettingsInvalid("CACHE_URL must be `file:` followed by a folder, such as file:var/cache.")
-    root = Path(path)
+    url = place.url.get_secret_value()
+    if place.is_shared:
+        from cache.storage.shared.shared_cache import open_shared  # loads psycopg
+
+        return open_shared(url, place.name, place.mirror)
+    if not url.startswith(FILE) or url == FILE:
+        raise SettingsInvalid(
+            "CACHE_URL must be `file:` followed by a folder, such as file:var/cache, or `postgresql://…`."
+        )
+    root, kept = place.folder, place.kept
+    refuse_network_folder("CACHE_URL", root)
+    refuse_network_folder("DATA_DIR", kept)
     read_only = is_read_only(root) or is_read_only(kept)
     if not read_only:
         with disk_errors():
@@ -40,7 +50,7 @@ def open_cache(url: str, kept: Path) -> Cache:
     journal = Journal(kept / JOURNAL, read_only)
     leadership = LocalLeadership(journal, root / "sync.lock")
     return Cache(
-        snapshots=LocalSnapshots(root, journal),
+        snapshots=LocalSnapshots(root, journal.bump, read_only),
         runs=LocalRuns(journal, leadership),
         leadership=leadership,
         documents=LocalDocuments(kept, journal),

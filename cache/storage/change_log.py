@@ -34,6 +34,7 @@ RECORD = np.dtype(
     ]
 )
 HASH_END = 1 << 64  # upper bound of `hash_high`, excluded
+MOST_BYTES, MOST_LISTS = 256 << 20, 10_000  # of all lists that are kept
 WINDOW = 100_000  # rows that are compared at once, at a few hundred bytes of memory each
 
 Records = np.ndarray[Any, np.dtype[np.void]]

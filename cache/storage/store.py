@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Protocol
 
 from cache.check_report import CheckReport
-from cache.errors import CacheFormat, CacheUnwritable, SyncRunning, Trouble
+from cache.errors import CacheFormat, CacheUnreachable, CacheUnwritable, SyncRunning, Trouble
 from cache.storage.change_log import ChangeList
 from cache.storage.documents import Content, Document
-from cache.storage.records import Draft, Publication, Run, Status, Task, Worker
+from cache.storage.records import Draft, Publication, Run, Status, Task, Worker, known
 from cache.storage.snapshot import Head, Manifest, Segment, Snapshot
 
 
@@ -43,6 +43,31 @@ class Snapshots(Protocol):
     def pointer(self) -> object:
         """Returns a value that changes with `head`, in about a microsecond. Readers compare it at each request."""
 
+    def follow(self) -> None:
+        """Keeps the files of this host up to date from now on, in a thread. If they are the cache, nothing happens."""
+
+    def catch_up(self) -> None:
+        """Brings the files of this host up to date, for a sync. If they are the cache, nothing happens.
+
+        Raises:
+            CacheError: They cannot be copied.
+        """
+
+    def reach(self, generation: int, timeout: float) -> bool:
+        """Waits until this host has a generation, or a later one, if another host has published it.
+
+        Args:
+            generation: The number of the generation.
+            timeout: Maximum time to wait, in seconds.
+
+        Returns:
+            Whether it has; False if none was published with this number.
+
+        Raises:
+            WarmingUp: It is not here yet.
+            CacheUnreachable: It is not here, and the shared cache does not answer.
+        """
+
     def open(self, generation: int | None = None) -> Snapshot:
         """Opens a generation for reading.
 
@@ -51,6 +76,7 @@ class Snapshots(Protocol):
 
         Raises:
             NoSnapshot: Nothing has been published yet.
+            WarmingUp: This host has no generation yet, and copies one.
             UnknownGeneration: The generation is not kept.
             RangeDamaged: The generation is damaged; for None, every generation that is kept is damaged.
             CacheFormat: A newer version wrote the cache, and this version can read none of its generations.
@@ -312,9 +338,19 @@ class Cache:
 
     def status(self) -> Status:
         """Returns the present state of the cache, for the dashboard and the API."""
+        head = self.snapshots.head()
+        try:
+            return self._status(head)
+        except CacheUnreachable as error:
+            trouble = error.with_copy(known(head.updated_at) if head else None).trouble()
+        except CacheFormat as error:
+            trouble = error.trouble()
+        return Status(head=head, running=None, last=None, queued=0, workers=(), cache_error=trouble)
+
+    def _status(self, head: Head | None) -> Status:
         workers = self.leadership.workers()
         return Status(
-            head=self.snapshots.head(),
+            head=head,
             running=self.runs.running(),
             last=next((run for run in self.runs.recent(2) if run.outcome != "running"), None),
             queued=self.runs.queued(),

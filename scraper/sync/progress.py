@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from tqdm import tqdm
 
-from cache.errors import CacheError
+from cache.errors import CacheError, SyncLost
 from cache.storage.records import Progress, Run
 from cache.storage.store import Cache
 
@@ -33,7 +33,8 @@ SHOW_SECONDS = 0.2
 class Reporter:
     """Reports the run of a sync. Progress is written at most five times a second, a heartbeat once a second.
 
-    Only the thread of the sync may call its methods. The heartbeat thread only reads the run.
+    Only the thread of the sync may call its methods. The heartbeat thread only reads the run. Once another host has
+    taken over the sync, each method that reports progress raises SyncLost.
 
     Args:
         cache: The cache in which the run is recorded.
@@ -48,6 +49,7 @@ class Reporter:
         self._cache = cache
         self._lock = threading.Lock()
         self._ended = threading.Event()
+        self._lost: SyncLost | None = None
         self._shown = 0.0
         self._bar: tqdm[Any] | None = None
         if sys.stderr.isatty():
@@ -111,6 +113,8 @@ class Reporter:
         self._progress(progress.model_copy(update=changes), at_once=False)
 
     def _progress(self, progress: Progress, at_once: bool = True) -> None:
+        if self._lost is not None:
+            raise self._lost
         self.update(progress=progress)
         if at_once or time.monotonic() - self._shown >= SHOW_SECONDS:
             self._shown = time.monotonic()
@@ -124,5 +128,8 @@ class Reporter:
         while not self._ended.wait(BEAT_SECONDS):
             try:
                 self._cache.runs.report(self.run)
+            except SyncLost as error:
+                self._lost = error
+                return
             except CacheError as error:
                 log.warning("heartbeat not written: %s", error.message)

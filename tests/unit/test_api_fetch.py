@@ -182,7 +182,7 @@ from cache.storage.backends import open_cache
 async def fetch():
     here = Path.cwd()
     settings = Settings.load(cache_url=f"file:{here / 'cache'}", data_dir=here / "var")
-    cache, sent = open_cache(settings.cache_url, settings.kept_dir), []
+    cache, sent = open_cache(settings.cache_place), []
     app = create_app(cache, settings, "key", CacheWatcher(cache))
     async def send(message): sent.append(message)
     for path in ("/fetch-data", "/figures"):

@@ -498,8 +498,10 @@ def test_only_one_sync_holds_the_lock_also_within_a_process(cache: Cache) -> Non
 @pytest.mark.slow
 def test_the_lock_is_free_once_its_process_is_killed(cache: Cache, here: Path) -> None:
     code = (
-        "import sys\nfrom pathlib import Path\nfrom cache.storage.backends import open_cache\n"
-        "with open_cache('file:cache', Path('var/kept')).sync_lock():\n print('held', flush=True)\n sys.stdin.read()"
+        "import sys\nfrom pathlib import Path\nfrom cache.cache_place import CachePlace\n"
+        "from cache.storage.backends import open_cache\n"
+        "place = CachePlace.of_files(Path('cache'), Path('var/kept'))\n"
+        "with open_cache(place).sync_lock():\n print('held', flush=True)\n sys.stdin.read()"
     )
     child = subprocess.Popen(
         [sys.executable, "-c", code],

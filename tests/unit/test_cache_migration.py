@@ -18,6 +18,7 @@ from cache_factory import cache_in, publish
 from sidecar_process import sidecar
 
 from cache.access.api_keys import digest
+from cache.cache_place import CachePlace
 from cache.errors import CacheUnwritable, SettingsInvalid
 from cache.storage.backends import open_cache
 from cache.storage.documents import API_KEYS, SETUP
@@ -169,21 +170,21 @@ def test_a_newer_cache_is_not_migrated(tmp_path: Path) -> None:
 
 
 def test_two_caches_do_not_share_keys_and_history(here: Path) -> None:
-    first = open_cache(f"file:{here / 'a'}", here / "kept")
+    first = open_cache(CachePlace.of_files(here / "a", here / "kept"))
     publish(first, 1)
     with pytest.raises(SettingsInvalid, match="belongs to the cache in") as caught:
-        open_cache(f"file:{here / 'b'}", here / "kept")
+        open_cache(CachePlace.of_files(here / "b", here / "kept"))
     assert "DATA_DIR" in caught.value.advice
-    open_cache(f"file:{here / 'a'}", here / "kept")
+    open_cache(CachePlace.of_files(here / "a", here / "kept"))
 
 
 def test_a_cache_that_moved_keeps_its_keys(here: Path) -> None:
-    first = open_cache(f"file:{here / 'a'}", here / "kept")
+    first = open_cache(CachePlace.of_files(here / "a", here / "kept"))
     publish(first, 1)
     secret = first.documents.read(API_KEYS).secret
     first.close()
     (here / "a").rename(here / "b")
-    assert open_cache(f"file:{here / 'b'}", here / "kept").documents.read(API_KEYS).secret == secret
+    assert open_cache(CachePlace.of_files(here / "b", here / "kept")).documents.read(API_KEYS).secret == secret
 
 
 @pytest.mark.parametrize("name", older_caches.NAMES)

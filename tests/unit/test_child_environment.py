@@ -13,6 +13,7 @@ import pytest
 from cache_factory import publish
 from paths import ROOT
 
+from cache.cache_place import CachePlace
 from cache.child_environment import child_environment
 from cache.export.pool import ScanPool
 from cache.storage.store import Cache
@@ -46,7 +47,7 @@ def test_the_process_of_exports_holds_no_secret(cache: Cache, here: Path, monkey
 
     async def environment_of_a_worker() -> dict[str, str]:
         before = set(psutil.Process().children())
-        pool = ScanPool(f"file:{here / 'cache'}", here / "var/kept")
+        pool = ScanPool(CachePlace.of_files(here / "cache", here / "var/kept"))
         try:
             async with pool._processes.take(pool._export_slots, "key", 10):
                 (worker,) = set(psutil.Process().children()) - before

@@ -13,6 +13,7 @@ from cache_factory import order, publish
 
 from api.routes import figures
 from cache.analytics.figure_query import FigureQuery
+from cache.cache_place import CachePlace
 from cache.errors import BadFilter, QueryTimeout, ScanBusy, UnknownGeneration
 from cache.export import figure_pool, processes
 from cache.export.figure_pool import FigurePool
@@ -25,14 +26,14 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def url(cache: Cache, here: Path) -> str:
+def place(cache: Cache, here: Path) -> CachePlace:
     publish(cache, 40, segments=3)
-    return f"file:{here / 'cache'}"
+    return CachePlace.of_files(here / "cache", here / "var/kept")
 
 
-def computing(url: str, use: Callable[[FigurePool], Awaitable[None]]) -> None:
+def computing(place: CachePlace, use: Callable[[FigurePool], Awaitable[None]]) -> None:
     async def main() -> None:
-        pool = FigurePool(url, Path("var/kept"))
+        pool = FigurePool(place)
         try:
             await use(pool)
         finally:
@@ -69,7 +70,7 @@ def request(generation: int = 1, **query: Any) -> FigureRequest:
     )
 
 
-def test_one_process_answers_request_after_request(url: str) -> None:
+def test_one_process_answers_request_after_request(place: CachePlace) -> None:
     async def use(pool: FigurePool) -> None:
         answers = [await pool.execute(request()) for _ in range(2)]
         assert answers[0] == answers[1]
@@ -77,10 +78,10 @@ def test_one_process_answers_request_after_request(url: str) -> None:
         assert answers[0].rows == b'{"currency":"EUR","orders":19},{"currency":"USD","orders":18}'
         assert len(workers()) == 1
 
-    computing(url, use)
+    computing(place, use)
 
 
-def test_it_goes_on_with_another_generation_newer_or_older(cache: Cache, url: str) -> None:
+def test_it_goes_on_with_another_generation_newer_or_older(cache: Cache, place: CachePlace) -> None:
     publish(cache, [*map(order, range(20)), {**order(20), "test": "0"}], segments=2)
 
     async def use(pool: FigurePool) -> None:
@@ -91,17 +92,17 @@ def test_it_goes_on_with_another_generation_newer_or_older(cache: Cache, url: st
         assert (await pool.execute(request(2))).summary["totals"] == {"orders": 20}
         assert len(workers()) == 1
 
-    computing(url, use)
+    computing(place, use)
 
 
-def test_a_reading_of_few_orders_is_open(url: str) -> None:
+def test_a_reading_of_few_orders_is_open(place: CachePlace) -> None:
     async def use(pool: FigurePool) -> None:
         assert (await pool.execute(request())).summary["reading"] == "open"
 
-    computing(url, use)
+    computing(place, use)
 
 
-def test_a_query_that_does_not_fit_leaves_the_process_as_it_is(url: str) -> None:
+def test_a_query_that_does_not_fit_leaves_the_process_as_it_is(place: CachePlace) -> None:
     async def use(pool: FigurePool) -> None:
         await pool.execute(request())
         (worker,) = workers()
@@ -110,10 +111,10 @@ def test_a_query_that_does_not_fit_leaves_the_process_as_it_is(url: str) -> None
         assert (await pool.execute(request())).summary["count"] == 2
         assert workers() == [worker]
 
-    computing(url, use)
+    computing(place, use)
 
 
-def test_figures_that_take_too_long_end_their_process(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_figures_that_take_too_long_end_their_process(place: CachePlace, monkeypatch: pytest.MonkeyPatch) -> None:
     async def use(pool: FigurePool) -> None:
         with monkeypatch.context() as patch:
             patch.setattr(figure_pool, "QUERY_SECONDS", 0)
@@ -121,10 +122,10 @@ def test_figures_that_take_too_long_end_their_process(url: str, monkeypatch: pyt
                 await pool.execute(request())
         assert (await pool.execute(request())).summary["count"] == 2
 
-    computing(url, use)
+    computing(place, use)
 
 
-def test_who_waits_too_long_for_the_process_is_told(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_waits_too_long_for_the_process_is_told(place: CachePlace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(figure_pool, "QUEUE_SECONDS", 0.05)
 
     async def use(pool: FigurePool) -> None:
@@ -134,10 +135,10 @@ def test_who_waits_too_long_for_the_process_is_told(url: str, monkeypatch: pytes
             await pool.execute(request(by=("status",)))
         assert (await first).summary["count"] == 2
 
-    computing(url, use)
+    computing(place, use)
 
 
-def test_an_idle_process_goes(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_idle_process_goes(place: CachePlace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "IDLE_SECONDS", 0.05)
 
     async def use(pool: FigurePool) -> None:
@@ -146,7 +147,7 @@ def test_an_idle_process_goes(url: str, monkeypatch: pytest.MonkeyPatch) -> None
             await asyncio.sleep(0.01)
         assert (await pool.execute(request())).summary["count"] == 2
 
-    computing(url, use)
+    computing(place, use)
 
 
 def test_equal_requests_at_the_same_time_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:

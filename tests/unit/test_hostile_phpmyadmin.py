@@ -14,6 +14,7 @@ from hostile_phpmyadmin import CASES, SECRET, SLOW, HostilePhpMyAdmin, hostile_p
 from paths import ROOT
 from sync_process import SyncProcess, sync_process
 
+from cache.cache_place import CachePlace
 from cache.storage.backends import open_cache
 
 pytestmark = pytest.mark.slow
@@ -62,7 +63,7 @@ def test_an_answer_that_takes_too_long_ends_in_a_sentence(site: HostilePhpMyAdmi
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 1
     assert "The sync did not end within 0.02 minutes. Raise SYNC_TIMEOUT_MINUTES" in ended.stderr
-    with closing(open_cache(f"file:{here / 'var/cache'}", here / "var/kept")) as cache:
+    with closing(open_cache(CachePlace.of_files(here / "var/cache", here / "var/kept"))) as cache:
         (run,) = cache.runs.recent(1)
     assert run.error is not None
     assert run.error.code == "sync_timed_out"

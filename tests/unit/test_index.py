@@ -267,8 +267,10 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (48, resource.getrlimit(resource.RLIM
 from pathlib import Path
 from cache.query.filters import Query, Sort
 from cache.query.engine import ColumnIndex
+from cache.cache_place import CachePlace
 from cache.storage.backends import open_cache
-snapshot = open_cache(f"file:{sys.argv[1]}/cache", Path(sys.argv[1]) / "var/kept").snapshots.open()
+here = Path(sys.argv[1])
+snapshot = open_cache(CachePlace.of_files(here / "cache", here / "var/kept")).snapshots.open()
 rows = ColumnIndex(snapshot).find(Query(sort=(Sort("total_price", True),)), 0, 40).rows
 assert len(snapshot.gather(rows))
 print(*sorted({"duckdb", "pandas", "pyarrow"} & set(sys.modules)))

@@ -17,6 +17,7 @@ import pytest
 from cache_factory import order, publish
 from paths import ROOT
 
+from cache.cache_place import CachePlace
 from cache.errors import BadFilter, QueryTimeout, ScanBusy, ScanFailed, SnapshotDamaged, UnknownGeneration
 from cache.export import pool, processes, spool
 from cache.export.executor import ScanExecutor, ScanRequest
@@ -35,14 +36,14 @@ IDA = Query((Condition("customer_name", "contains", "MÜLL"),))  # orders 0, 5, 
 
 
 @pytest.fixture
-def url(cache: Cache, here: Path) -> str:
+def place(cache: Cache, here: Path) -> CachePlace:
     publish(cache, 40, segments=3)
-    return f"file:{here / 'cache'}"
+    return CachePlace.of_files(here / "cache", here / "var/kept")
 
 
-def scanning(url: str, use: Callable[[ScanPool], Awaitable[None]]) -> None:
+def scanning(place: CachePlace, use: Callable[[ScanPool], Awaitable[None]]) -> None:
     async def main() -> None:
-        pool = ScanPool(url, Path("var/kept"))
+        pool = ScanPool(place)
         try:
             await use(pool)
         finally:
@@ -68,17 +69,17 @@ async def rows(pool: ScanPool, query: Query, row_format: RowFormat, offset: int 
         return b"".join([piece async for piece in pieces])
 
 
-def test_it_works(url: str) -> None:
+def test_it_works(place: CachePlace) -> None:
     async def use(pool: ScanPool) -> None:
         found = await pool.find(1, IDA, offset=1, limit=3)
         assert found.rows.tolist() == [5, 10, 15]
         assert found.total == 8
         assert await rows(pool, IDA, RowFormat(fields=("id",)), 1, 2) == b'{"id":1005},{"id":1010}'
 
-    scanning(url, use)
+    scanning(place, use)
 
 
-def test_rows_are_found_in_the_order_that_was_asked_for(url: str) -> None:
+def test_rows_are_found_in_the_order_that_was_asked_for(place: CachePlace) -> None:
     async def use(pool: ScanPool) -> None:
         query = Query(IDA.conditions, (Sort("fulfillment_status"), Sort("total_price", descending=True)))
         assert (await pool.find(1, query)).rows.tolist() == [30, 20, 10, 0, 35, 25, 15, 5]
@@ -86,18 +87,18 @@ def test_rows_are_found_in_the_order_that_was_asked_for(url: str) -> None:
         by_key = Query((), (Sort("currency"),))
         assert (await pool.find(1, by_key, limit=2)).rows.tolist() == [1, 3]
 
-    scanning(url, use)
+    scanning(place, use)
 
 
-def test_pages_in_key_order_join_to_all_rows(cache: Cache, url: str) -> None:
+def test_pages_in_key_order_join_to_all_rows(cache: Cache, place: CachePlace) -> None:
     async def use(pool: ScanPool) -> None:
         pages = [await rows(pool, Query(), RowFormat(), start, 7) for start in range(0, 42, 7)]
         assert b",".join(pages) == b"".join(cache.snapshots.open().json_slices())
 
-    scanning(url, use)
+    scanning(place, use)
 
 
-def test_values_are_counted_the_most_frequent_first(url: str) -> None:
+def test_values_are_counted_the_most_frequent_first(place: CachePlace) -> None:
     async def use(pool: ScanPool) -> None:
         assert await pool.facets(1, Query(), ("fulfillment_status", "test"), 9) == {
             "fulfillment_status": [("fulfilled", 20), (None, 20)],
@@ -107,7 +108,7 @@ def test_values_are_counted_the_most_frequent_first(url: str) -> None:
             "financial_status": [("paid", 3), ("refunded", 3)]
         }
 
-    scanning(url, use)
+    scanning(place, use)
 
 
 def test_a_column_may_have_any_name(cache: Cache, here: Path) -> None:
@@ -123,7 +124,7 @@ def test_a_column_may_have_any_name(cache: Cache, here: Path) -> None:
             header = '"it\'s ""x"""' if '"' in name else name
             assert await rows(pool, query, RowFormat("csv", (name,))) == f"{header}\r\n2\r\n1\r\n".encode()
 
-    scanning(f"file:{here / 'cache'}", use)
+    scanning(CachePlace.of_files(here / "cache", here / "var/kept"), use)
 
 
 def test_an_empty_table_has_no_rows_in_any_format(cache: Cache, here: Path) -> None:
@@ -134,10 +135,10 @@ def test_an_empty_table_has_no_rows_in_any_format(cache: Cache, here: Path) -> N
         assert await rows(pool, Query(), RowFormat()) == b""
         assert await rows(pool, IDA, RowFormat("csv", ("id", "note"))) == b"id,note\r\n"
 
-    scanning(f"file:{here / 'cache'}", use)
+    scanning(CachePlace.of_files(here / "cache", here / "var/kept"), use)
 
 
-def test_errors_are_those_of_the_cache_and_the_process_goes_on(url: str) -> None:
+def test_errors_are_those_of_the_cache_and_the_process_goes_on(place: CachePlace) -> None:
     async def use(pool: ScanPool) -> None:
         with pytest.raises(BadFilter, match="There is no column 'nope'"):
             await pool.find(1, Query((Condition("nope", "eq", "1"),)))
@@ -148,11 +149,11 @@ def test_errors_are_those_of_the_cache_and_the_process_goes_on(url: str) -> None
             await pool.find(7, Query())
         assert child in children()
 
-    scanning(url, use)
+    scanning(place, use)
 
 
 def test_a_query_that_takes_too_long_is_ended_and_the_next_is_answered(
-    url: str, monkeypatch: pytest.MonkeyPatch
+    place: CachePlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def use(scanning: ScanPool) -> None:
         with monkeypatch.context() as patch:
@@ -161,10 +162,10 @@ def test_a_query_that_takes_too_long_is_ended_and_the_next_is_answered(
                 await scanning.find(1, IDA)
         assert (await scanning.find(1, IDA)).total == 8
 
-    scanning(url, use)
+    scanning(place, use)
 
 
-def test_a_killed_process_is_told_and_the_next_request_starts_another(url: str) -> None:
+def test_a_killed_process_is_told_and_the_next_request_starts_another(place: CachePlace) -> None:
     async def use(pool: ScanPool) -> None:
         asked = asyncio.ensure_future(pool.find(1, IDA))
         while not children():
@@ -174,14 +175,14 @@ def test_a_killed_process_is_told_and_the_next_request_starts_another(url: str) 
             await asked
         assert (await pool.find(1, IDA)).total == 8
 
-    scanning(url, use)
+    scanning(place, use)
 
 
 @pytest.fixture
 def large(cache: Cache, here: Path) -> str:
     """The cache of a table that fits in no buffer: 20 MB."""
     publish(cache, [{**order(i), "note": "x" * 100_000} for i in range(200)])
-    return f"file:{here / 'cache'}"
+    return CachePlace.of_files(here / "cache", here / "var/kept")
 
 
 @pytest.fixture
@@ -256,7 +257,7 @@ def test_slow_downloads_of_one_key_leave_the_others_alone(large: str, monkeypatc
     scanning(large, use)
 
 
-def test_keys_take_turns_at_the_process_for_queries(url: str) -> None:
+def test_keys_take_turns_at_the_process_for_queries(place: CachePlace) -> None:
     ended: list[str] = []
 
     async def use(scanning: ScanPool) -> None:
@@ -266,11 +267,11 @@ def test_keys_take_turns_at_the_process_for_queries(url: str) -> None:
 
         await asyncio.gather(*(find(key) for key in ("many", "many", "many", "many", "few")))
 
-    scanning(url, use)
+    scanning(place, use)
     assert ended == ["many", "few", "many", "many", "many"]
 
 
-def test_an_idle_process_goes(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_idle_process_goes(place: CachePlace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "IDLE_SECONDS", 0.05)
 
     async def use(pool: ScanPool) -> None:
@@ -279,20 +280,20 @@ def test_an_idle_process_goes(url: str, monkeypatch: pytest.MonkeyPatch) -> None
             await asyncio.sleep(0.01)
         assert (await pool.find(1, IDA)).total == 8
 
-    scanning(url, use)
+    scanning(place, use)
 
 
-def test_it_ends_with_the_process_that_started_it(url: str, tmp_path: Path) -> None:
-    with started(url, tmp_path) as child:
+def test_it_ends_with_the_process_that_started_it(place: CachePlace, tmp_path: Path) -> None:
+    with started(place, tmp_path) as child:
         assert child.stdin
         child.stdin.close()
         assert child.wait(60) == 0
     assert list(tmp_path.glob("spill")) == []
 
 
-def test_it_ends_without_a_trace_when_its_reader_is_killed(url: str, tmp_path: Path) -> None:
+def test_it_ends_without_a_trace_when_its_reader_is_killed(place: CachePlace, tmp_path: Path) -> None:
     """The pipe for answers may close before that for requests does."""
-    with started(url, tmp_path) as child:
+    with started(place, tmp_path) as child:
         assert child.stdin
         assert child.stdout
         assert child.stderr
@@ -305,17 +306,22 @@ def test_it_ends_without_a_trace_when_its_reader_is_killed(url: str, tmp_path: P
     assert list(tmp_path.glob("spill")) == []
 
 
-def started(url: str, tmp_path: Path) -> subprocess.Popen[bytes]:
+def started(place: CachePlace, tmp_path: Path) -> subprocess.Popen[bytes]:
     """A worker without a pool, with `spill` as its folder for temporary files."""
     folder = tmp_path / "spill"
     folder.mkdir()
-    command = [sys.executable, "-m", "cache.export.worker", "scan", url, "var/kept", str(folder)]
+    command = [sys.executable, "-m", "cache.export.worker", "scan", str(folder)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe)
+    child = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe)
+    assert child.stdin
+    where = place.model_dump_json().encode()
+    child.stdin.write(LENGTH.pack(len(where)) + where)
+    child.stdin.flush()
+    return child
 
 
-def test_column_arrays_and_the_scan_tell_the_same(cache: Cache, url: str, tmp_path: Path) -> None:
+def test_column_arrays_and_the_scan_tell_the_same(cache: Cache, place: CachePlace, tmp_path: Path) -> None:
     snapshot = cache.snapshots.open()
     index, scans = ColumnIndex(snapshot), ScanExecutor(cache, tmp_path)
     paid = (Condition("financial_status", "in", ("paid", "refunded")),)
@@ -338,7 +344,7 @@ def test_column_arrays_and_the_scan_tell_the_same(cache: Cache, url: str, tmp_pa
     assert found >= 20
 
 
-def test_a_generation_that_is_gone_or_damaged_is_told(cache: Cache, url: str, tmp_path: Path) -> None:
+def test_a_generation_that_is_gone_or_damaged_is_told(cache: Cache, place: CachePlace, tmp_path: Path) -> None:
     scans = ScanExecutor(cache, tmp_path)
     asked = ScanRequest(what="facets", generation=1, query=Query(), columns=("id",))
     scans.execute(asked, bytes)

@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from cache.cache_place import CachePlace
 from cache.errors import SettingsInvalid
 from cache.settings import CHECKOUT, Settings, env_file
 from cache.storage.backends import open_cache
@@ -77,14 +79,14 @@ def test_relative_paths_count_from_the_checkout_wherever_a_process_starts(
 ) -> None:
     login.delenv("DATA_DIR")
     assert Settings.load().data_dir == CHECKOUT / "var"
-    assert Settings.load().cache_url == f"file:{CHECKOUT / 'var' / 'cache'}"
+    assert Settings.load().cache_url.get_secret_value() == f"file:{CHECKOUT / 'var' / 'cache'}"
     login.setenv("DATA_DIR", "var/shop-2")
-    assert Settings.load().cache_url == f"file:{CHECKOUT / 'var' / 'shop-2' / 'cache'}"
+    assert Settings.load().cache_url.get_secret_value() == f"file:{CHECKOUT / 'var' / 'shop-2' / 'cache'}"
     assert Settings.load().kept_dir == CHECKOUT / "var" / "shop-2" / "kept"
     login.setenv("CACHE_URL", "file:elsewhere")
-    assert Settings.load().cache_url == f"file:{CHECKOUT / 'elsewhere'}"
+    assert Settings.load().cache_url.get_secret_value() == f"file:{CHECKOUT / 'elsewhere'}"
     login.setenv("CACHE_URL", f"file:{here}")
-    assert Settings.load().cache_url == f"file:{here}"
+    assert Settings.load().cache_url.get_secret_value() == f"file:{here}"
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"], ids=["missing", "no text"])
@@ -215,4 +217,4 @@ def test_readers_hold_no_login(login: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("url", ["", "file:", "redis://localhost", "var/cache", "FILE:/x"])
 def test_a_cache_address_that_is_no_folder_is_refused(here: Path, url: str) -> None:
     with pytest.raises(SettingsInvalid, match="CACHE_URL"):
-        open_cache(url, here / "kept")
+        open_cache(CachePlace(url=SecretStr(url), kept=here / "kept", mirror=here))

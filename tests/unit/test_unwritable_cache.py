@@ -17,6 +17,7 @@ from paths import ROOT
 from sidecar_process import KEY
 from waiting import wait_for
 
+from cache.cache_place import CachePlace
 from cache.storage.backends import open_cache
 from cache.storage.documents import API_KEYS
 from lab.servers import free_port
@@ -69,7 +70,7 @@ def served(folder: Path, script: str, path: str, **settings: str) -> Iterator[ht
 
 
 def fill(folder: Path) -> None:
-    with closing(open_cache(f"file:{folder}/cache", folder / "kept")) as cache:
+    with closing(open_cache(CachePlace.of_files(folder / "cache", folder / "kept"))) as cache:
         publish(cache, 20, segments=2)
         assert cache.documents.read(API_KEYS).secret
 

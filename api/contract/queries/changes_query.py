@@ -30,6 +30,11 @@ class Since(NamedTuple):
     through: int | None = None
     low: int = 0
 
+    @property
+    def position(self) -> int:
+        """The newest generation of which the client has rows."""
+        return max(self.generation, self.through or 0)
+
     @classmethod
     def read(cls, text: str) -> Self:
         """Reads the parameter `since`.

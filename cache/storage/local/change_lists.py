@@ -7,12 +7,10 @@ from datetime import datetime
 from pathlib import Path
 
 from cache.errors import ChangesGone
-from cache.storage.change_log import About, ChangedRows, ChangeList, fingerprint
+from cache.storage.change_log import MOST_BYTES, MOST_LISTS, About, ChangedRows, ChangeList, fingerprint
 from cache.storage.local.atomic_files import write_whole
 from cache.storage.snapshot import Manifest
 
-MOST_BYTES = 256 << 20  # of all lists together
-MOST_LISTS = 10_000
 _NUMBER = re.compile(r"[0-9]{10}")
 
 
@@ -50,24 +48,42 @@ class ChangeLists:
                 raise ChangesGone(f"The changes since generation {since} are not known. {reason}")
         return lists
 
-    def write(self, manifest: Manifest, changes: ChangedRows | None, parent_fingerprint: str) -> None:
-        """Writes the list of a generation, if its changes are known.
+    def write(self, generation: int, changes: bytes | None) -> None:
+        """Writes the list of a generation.
 
         Args:
-            manifest: The generation.
-            changes: The rows that differ from its parent.
-            parent_fingerprint: The fingerprint of its parent.
+            generation: The generation.
+            changes: The file (`encoded`); None: a list that is there is removed.
         """
-        path = self.path(manifest.generation)
-        if changes is None or manifest.parent != manifest.generation - 1:  # lists are read in the order of numbers
-            path.unlink(missing_ok=True)  # left by a publish that was killed
-            return
-        about = About(
-            generation=manifest.generation,
-            fingerprint=fingerprint(manifest.created_at),
-            parent_fingerprint=parent_fingerprint,
-        )
-        write_whole(path, changes.encode(about))
+        if changes is None:
+            self.path(generation).unlink(missing_ok=True)  # left by a publish that was killed
+        else:
+            write_whole(self.path(generation), changes)
+
+    def cut(self, newest: int, oldest_new: int) -> None:
+        """Removes lists of another history: those after the newest generation, and those that the new do not continue.
+
+        Args:
+            newest: The newest generation.
+            oldest_new: The first of the generations whose lists were written now.
+        """
+        for generation in self.numbers():
+            if generation > newest:
+                self.path(generation).unlink(missing_ok=True)
+        for generation in range(newest, oldest_new - 1, -1):
+            if not self._continues(generation):
+                for older in self.numbers():
+                    if older < generation:
+                        self.path(older).unlink(missing_ok=True)
+                return
+
+    def _continues(self, generation: int) -> bool:
+        """Whether a list continues the one before it, if both are here."""
+        try:
+            before, after = ChangeList(self.path(generation - 1)), ChangeList(self.path(generation))
+        except (OSError, ValueError):
+            return True
+        return before.about.fingerprint == after.about.parent_fingerprint
 
     def collect(self, oldest: datetime) -> None:
         """Removes lists that are older, and those beyond the limits. The remaining lists are consecutive."""
@@ -84,3 +100,25 @@ def numbers(folder: Path, suffix: str) -> set[int]:
     """Returns the generations that files of a folder are named by. Other files in the folder are not ours."""
     paths = folder.glob(f"*.{suffix}")
     return {int(path.stem) for path in paths if _NUMBER.fullmatch(path.stem) and path.is_file()}
+
+
+def encoded(manifest: Manifest, changes: ChangedRows | None, parent_fingerprint: str) -> bytes | None:
+    """Returns the file with the changes that a generation made.
+
+    Args:
+        manifest: The generation.
+        changes: The rows that differ from its parent, if they are known.
+        parent_fingerprint: The fingerprint of its parent.
+
+    Returns:
+        The file; None if the changes are not known, or the number before it is not its parent's: lists are read in the
+        order of numbers.
+    """
+    if changes is None or manifest.parent != manifest.generation - 1:
+        return None
+    about = About(
+        generation=manifest.generation,
+        fingerprint=fingerprint(manifest.created_at),
+        parent_fingerprint=parent_fingerprint,
+    )
+    return changes.encode(about)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from itertools import pairwise
@@ -30,8 +31,7 @@ from cache.errors import (
 from cache.storage.change_log import ChangeList, fingerprint
 from cache.storage.file_format import decode, encode
 from cache.storage.local.atomic_files import disk_errors, make_folder, sync_file, sync_folder, write_whole
-from cache.storage.local.change_lists import ChangeLists, numbers
-from cache.storage.local.journal import Journal
+from cache.storage.local.change_lists import ChangeLists, encoded, numbers
 from cache.storage.records import Draft, Publication, as_published, now
 from cache.storage.snapshot import DAMAGED, Head, Manifest, Segment, Snapshot, fault
 from cache.storage.store import Snapshots
@@ -45,13 +45,14 @@ class LocalSnapshots(Snapshots):
 
     Args:
         root: The folder of the cache. Missing subfolders are created.
-        journal: Notifies readers when the pointer has changed.
+        notify: Tells readers that the pointer has changed.
+        read_only: Whether this process may not write.
 
     Raises:
         CacheUnwritable: The folder cannot be written.
     """
 
-    def __init__(self, root: Path, journal: Journal) -> None:
+    def __init__(self, root: Path, notify: Callable[[], None], read_only: bool = False) -> None:
         self._root = root
         self._generations = root / "generations"
         self._segments = root / "segments"
@@ -59,9 +60,9 @@ class LocalSnapshots(Snapshots):
         self._work = root / "work"
         self._current = root / "current.json"
         self._current_name = str(self._current)
-        self._journal = journal
+        self._notify = notify
         self._unrecorded: dict[str, str] = {}  # faults of segments that could not be recorded, by segment id
-        if not journal.read_only:
+        if not read_only:
             with disk_errors():
                 for folder in (self._generations, self._segments, self._changes.folder, self._work):
                     make_folder(folder)
@@ -108,6 +109,19 @@ class LocalSnapshots(Snapshots):
             return None
         # each change renames a new file into place
         return status.st_mtime_ns, status.st_ino, status.st_size, len(self._unrecorded)
+
+    @override
+    def follow(self) -> None:
+        """Does nothing: these files are the cache."""
+
+    @override
+    def catch_up(self) -> None:
+        """Does nothing: these files are the cache."""
+
+    @override
+    def reach(self, generation: int, timeout: float) -> bool:
+        head = self.head()
+        return head is not None and head.generation >= generation
 
     @override
     def open(self, generation: int | None = None) -> Snapshot:
@@ -232,6 +246,7 @@ class LocalSnapshots(Snapshots):
             return
         target = self._segments / segment.id
         with disk_errors():
+            self._unrecorded.pop(segment.id, None)
             if target.exists():
                 shutil.rmtree(target)
             for file in folder.iterdir():
@@ -255,7 +270,7 @@ class LocalSnapshots(Snapshots):
                 write_whole(self._segments / segment.id / DAMAGED, found.encode())
                 with suppress(FileNotFoundError):
                     write_whole(self._current, self._current.read_bytes())  # readers open the newest generation again
-            self._journal.bump()
+            self._notify()
         except CacheUnwritable:
             self._unrecorded[segment.id] = found  # this process does not read it all the same
             raise
@@ -283,20 +298,125 @@ class LocalSnapshots(Snapshots):
 
     @override
     def publish(self, publication: Publication) -> None:
-        manifest, head = publication.manifest, publication.head
+        manifest = publication.manifest
         with disk_errors(), self._publishing:
             self._expect(manifest.parent)
-            sync_folder(self._segments)
-            parent = self._fingerprint(manifest.parent) if manifest.parent else ""
-            self._changes.write(manifest, publication.changes, parent)
-            self._checks_path(manifest.generation).unlink(missing_ok=True)  # left by a publish that was killed
-            if publication.checks:
-                write_whole(self._checks_path(manifest.generation), encode(publication.checks))
-            write_whole(self._path(manifest.generation), encode(manifest))
-            self._point(head)
+            self._write(
+                manifest, publication.head, encode(manifest), self.encoded_changes(publication), publication.checks
+            )
             (self._root / "draft.json").unlink(missing_ok=True)
             self._collect(manifest)
             self._changes.collect(now() - publication.keep_changes)
+
+    def encoded_changes(self, publication: Publication) -> bytes | None:
+        """Returns the change list of a generation that is to be published, as a file; None if it has none."""
+        parent = publication.manifest.parent
+        return encoded(publication.manifest, publication.changes, self._fingerprint(parent) if parent else "")
+
+    def _write(
+        self, manifest: Manifest, head: Head, body: bytes, changes: bytes | None, checks: CheckReport | None
+    ) -> None:
+        """Writes the files of a generation, whose segments are in their folders, and points to it."""
+        sync_folder(self._segments)
+        self._changes.write(manifest.generation, changes)
+        self._checks_path(manifest.generation).unlink(missing_ok=True)  # left by a publish that was killed
+        if checks:
+            write_whole(self._checks_path(manifest.generation), encode(checks))
+        write_whole(self._path(manifest.generation), body)
+        self._point(head)
+
+    # -- as the mirror of a shared cache
+
+    def digest(self, generation: int) -> str | None:
+        """Returns the SHA-256 of a manifest, in hexadecimal; None if the generation is not here."""
+        try:
+            return hashlib.sha256(self._path(generation).read_bytes()).hexdigest()
+        except FileNotFoundError:
+            return None
+
+    def accept(
+        self,
+        manifest: Manifest,
+        head: Head,
+        body: bytes,
+        changes: Mapping[int, bytes],
+        checks: CheckReport | None,
+        kept: Mapping[int, str],
+    ) -> None:
+        """Makes a generation of the shared cache the newest. Those that the shared cache does not have are removed.
+
+        Args:
+            manifest: The generation. Its segments are in their folders.
+            head: The pointer to it.
+            body: The file of the manifest.
+            changes: The files of change lists, by generation: its own, and those of generations before it.
+            checks: What the checks found of it.
+            kept: The digests of the manifests that the shared cache has, by number.
+
+        Raises:
+            CacheUnwritable: The disk is full or read-only.
+        """
+        with disk_errors(), self._publishing:
+            self.require_format()
+            for number in self._numbers():
+                if self.digest(number) != kept.get(number):  # it was collected, or is of a history that was lost
+                    self._remove(number)
+            for number in changes.keys() - {manifest.generation}:
+                self._changes.write(number, changes[number])
+            self._write(manifest, head, body, changes.get(manifest.generation), checks)
+            self._changes.cut(manifest.generation, min(changes, default=manifest.generation))
+            self._collect(manifest)
+            self._changes.collect(now() - Publication.keep_changes)  # a client that asks for older ones gets them
+
+    def holds(self, segment: Segment) -> bool:
+        """Returns whether a segment is here and intact, as far as is known (see `snapshot.fault`)."""
+        return segment.id not in self._unrecorded and fault(self._segments, segment) is None
+
+    def keep(self, manifest: Manifest, body: bytes, checks: CheckReport | None) -> None:
+        """Writes the files of an older generation of the shared cache. Its segments are in their folders.
+
+        Raises:
+            CacheUnwritable: The disk is full or read-only.
+        """
+        with disk_errors(), self._publishing:
+            if checks:
+                write_whole(self._checks_path(manifest.generation), encode(checks))
+            write_whole(self._path(manifest.generation), body)
+
+    def keep_changes(self, generation: int, file: bytes) -> None:
+        """Writes the change list of an older generation.
+
+        Raises:
+            CacheUnwritable: The disk is full or read-only.
+        """
+        with disk_errors(), self._publishing:
+            self._changes.write(generation, file)
+
+    def missing_changes(self, since: int, until: int) -> list[int]:
+        """Returns the generations whose change lists are not here, newest first.
+
+        Args:
+            since: The generations after this one are meant.
+            until: The last one.
+        """
+        return sorted(set(range(since + 1, until + 1)) - self._changes.numbers(), reverse=True)
+
+    def forget(self) -> None:
+        """Removes all generations: the shared cache has none.
+
+        Raises:
+            CacheUnwritable: The disk is read-only.
+        """
+        with disk_errors(), self._publishing:
+            self._current.unlink(missing_ok=True)
+            for number in self._numbers():
+                self._remove(number)
+            self._changes.cut(0, 1)
+            self._notify()
+
+    def _remove(self, generation: int) -> None:
+        self._path(generation).unlink(missing_ok=True)
+        self._checks_path(generation).unlink(missing_ok=True)
 
     @override
     def confirm(self, head: Head) -> None:
@@ -320,7 +440,7 @@ class LocalSnapshots(Snapshots):
 
     def _point(self, head: Head) -> None:
         write_whole(self._current, encode(head))
-        self._journal.bump()
+        self._notify()
 
     def _collect(self, newest: Manifest, keep: int = KEPT_GENERATIONS) -> None:
         """Removes generations that are neither among the newest nor recently replaced, and unused segments."""
@@ -332,8 +452,7 @@ class LocalSnapshots(Snapshots):
                 kept.add(manifest.generation)
                 wanted |= {segment.id for segment in manifest.segments}
         for generation in self._numbers() - kept:
-            self._path(generation).unlink(missing_ok=True)
-            self._checks_path(generation).unlink(missing_ok=True)
+            self._remove(generation)
         for folder in self._segments.iterdir():
             if folder.name not in wanted:
                 shutil.rmtree(folder, ignore_errors=True)

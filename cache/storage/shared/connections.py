@@ -19,14 +19,18 @@ from cache.storage.shared.address import Address
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 
-def connect(address: Address) -> Connection:
+def connect(address: Address, **limits: int) -> Connection:
     """Opens a connection that keeps no state between statements, so that it passes transaction poolers.
+
+    Args:
+        address: The database.
+        limits: Limits of time that replace those of the address, as libpq names them.
 
     Raises:
         psycopg.Error: The server does not answer, or refuses the login.
     """
     return psycopg.connect(
-        autocommit=True, prepare_threshold=None, cursor_factory=psycopg.ClientCursor, **address.parameters
+        autocommit=True, prepare_threshold=None, cursor_factory=psycopg.ClientCursor, **{**address.parameters, **limits}
     )
 
 

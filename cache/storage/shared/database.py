@@ -17,6 +17,7 @@ import psycopg
 from psycopg import errors
 
 from cache.errors import CacheError, CacheFormat, CacheFull, CacheReadOnly, CacheUnreachable, CacheUnwritable
+from cache.storage.records import SILENT_AFTER
 from cache.storage.shared import schema
 from cache.storage.shared.address import Address
 from cache.storage.shared.connections import Connection, Connections, connect
@@ -62,6 +63,10 @@ class Database:
         """Closes the connections."""
         self._statements.close()
         self._renewals.close()
+
+    def check_again(self) -> None:
+        """Checks the format of the schema before the next statement: a newer version may have raised it."""
+        self._checked = False
 
     def rows(self, sql: str, **values: object) -> list[Row]:
         """Returns the rows of a query.
@@ -116,12 +121,12 @@ class Database:
         return self._run(self._statements, sql, values, psycopg.Cursor)
 
     def connect(self) -> Connection:
-        """Opens a connection for LISTEN.
+        """Opens a connection for LISTEN. It fails within two seconds, so that it soon finds a server that returns.
 
         Raises:
             psycopg.Error: The server does not answer, or refuses the login.
         """
-        return connect(self._address)
+        return connect(self._address, connect_timeout=2, tcp_user_timeout=2_000)
 
     def _run(
         self,
@@ -139,7 +144,7 @@ class Database:
                 return _execute(connection, sql, {"source": self.source, **values})
         except psycopg.Error as error:
             self._checked = False  # perhaps it is another server now
-            raise self._failure(error) from None  # its own words may hold rows
+            raise self.failure(error) from None  # its own words may hold rows
 
     def _check(self, connection: Connection) -> None:
         """Makes the schema where it is missing, and checks its format. Both need no right where nothing is missing."""
@@ -153,16 +158,30 @@ class Database:
                 ((format,),) = _execute(connection, schema.CHECK)
             if format > schema.FORMAT:
                 raise CacheFormat.of(format, schema.FORMAT)
+            if format < schema.FORMAT:
+                self._migrate(connection, format)
             ((missing,),) = _execute(connection, schema.MISSING_TERMS, {"source": self.source})
             if missing:
                 self._add_terms(connection)
             self._checked = True
 
+    def _migrate(self, connection: Connection, format: int) -> None:
+        try:
+            _execute(connection, schema.migration(format, SILENT_AFTER.total_seconds()))
+        except psycopg.Error as error:
+            if error.sqlstate != schema.OLDER_WORKER:
+                raise
+            raise CacheFormat(
+                f"The shared cache has format {format}, and a worker of an older version still runs.",
+                "Upgrade or stop that worker. Until then, this host shows its own copy.",
+            ) from None
+
     def _add_terms(self, connection: Connection) -> None:
         with suppress(errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction):  # a reader finds an empty cache
             _execute(connection, schema.ADD_TERMS, {"source": self.source})
 
-    def _failure(self, error: psycopg.Error) -> CacheError:
+    def failure(self, error: psycopg.Error) -> CacheError:
+        """Returns an error of the database in our words."""
         state = error.sqlstate or ""
         if isinstance(error, errors.DiskFull):
             return CacheFull()

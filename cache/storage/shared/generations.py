@@ -12,10 +12,12 @@ import json
 import logging
 import time
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import NamedTuple
 
 from cache.check_report import CheckReport
 from cache.errors import CacheError, CacheUnreachable, PublishConflict, PublishUnknown, UnknownGeneration
+from cache.storage.change_log import MOST_BYTES, MOST_LISTS
 from cache.storage.file_format import decode, encode
 from cache.storage.records import Draft
 from cache.storage.shared.blobs import Key
@@ -51,6 +53,10 @@ WITH {_MOVED}, written AS (
 ), replaced AS (
     UPDATE orders_cache.manifests SET replaced = clock_timestamp()
     FROM held WHERE source = %(source)s AND manifests.generation = %(parent)s
+), left_over AS (  -- by a publish that was killed, or in a history that was lost
+    DELETE FROM orders_cache.changes AS change USING held
+    WHERE change.source = %(source)s
+        AND (change.generation > %(generation)s OR change.generation = %(generation)s AND change.part >= %(parts)s)
 ), done AS (
     DELETE FROM orders_cache.drafts USING held WHERE source = %(source)s
 )
@@ -69,12 +75,18 @@ _MANIFEST = """
 SELECT body, blobs::text, checks, digest FROM orders_cache.manifests
 WHERE source = %(source)s AND generation = %(generation)s
 """
-_GENERATIONS = "SELECT generation FROM orders_cache.manifests WHERE source = %(source)s ORDER BY generation"
+_KEYS = """
+SELECT blobs::text FROM (
+    SELECT generation, blobs FROM orders_cache.manifests WHERE source = %(source)s
+    UNION ALL SELECT NULL, blobs FROM orders_cache.drafts WHERE source = %(source)s
+) AS kept ORDER BY generation NULLS FIRST
+"""
+_GENERATIONS = "SELECT generation, digest FROM orders_cache.manifests WHERE source = %(source)s ORDER BY generation"
 _PUT_CHANGES = f"""
 WITH {FENCE}
 INSERT INTO orders_cache.changes (source, generation, part, data)
 SELECT %(source)s, %(generation)s, %(part)s, %(data)s FROM held
-ON CONFLICT (source, generation, part) DO UPDATE SET data = excluded.data
+ON CONFLICT (source, generation, part) DO UPDATE SET data = excluded.data, made = excluded.made
 RETURNING part
 """
 _GET_CHANGES = """
@@ -95,7 +107,7 @@ WITH {FENCE}, kept AS MATERIALIZED (
     WHERE source = %(source)s AND (
         replaced IS NULL OR replaced > clock_timestamp() - interval '{KEPT_MINUTES} min' OR generation IN (
             SELECT newest.generation FROM orders_cache.manifests AS newest
-            WHERE newest.source = %(source)s ORDER BY generation DESC LIMIT {KEPT_GENERATIONS}
+            WHERE newest.source = %(source)s ORDER BY generation DESC LIMIT %(keep)s
         )
     )
 ), named AS MATERIALIZED (
@@ -106,8 +118,14 @@ WITH {FENCE}, kept AS MATERIALIZED (
 ), manifests AS (
     DELETE FROM orders_cache.manifests AS manifest USING held
     WHERE source = %(source)s AND generation NOT IN (SELECT generation FROM kept)
+), surplus AS MATERIALIZED (
+    SELECT max(generation) AS newest FROM (
+        SELECT generation, made, sum(octet_length(data)) OVER newer AS bytes, dense_rank() OVER newer AS place
+        FROM orders_cache.changes WHERE source = %(source)s WINDOW newer AS (ORDER BY generation DESC)
+    ) AS list WHERE made < clock_timestamp() - %(keep_changes)s OR bytes > {MOST_BYTES} OR place > {MOST_LISTS}
 ), changes AS (
-    DELETE FROM orders_cache.changes USING held WHERE source = %(source)s AND generation < %(oldest_changes)s
+    DELETE FROM orders_cache.changes AS change USING held, surplus
+    WHERE change.source = %(source)s AND change.generation <= surplus.newest
 ), blobs AS (
     DELETE FROM orders_cache.blobs AS blob USING held
     WHERE source = %(source)s AND epoch <> %(epoch)s
@@ -139,12 +157,14 @@ class Stored(NamedTuple):
         blobs: Where the files of each segment are, by segment id.
         checks: What the checks found of it; None if they were not made.
         digest: The SHA-256 of its manifest, in hexadecimal.
+        body: The file of its manifest.
     """
 
     manifest: Manifest
     blobs: Mapping[str, Key]
     checks: CheckReport | None
     digest: str
+    body: bytes
 
 
 class Generations:
@@ -166,9 +186,9 @@ class Generations:
                 return Pointer(generation, Head.model_validate_json(head), digest)
         return None
 
-    def numbers(self) -> list[int]:
-        """Returns the numbers of the generations that are kept, in ascending order."""
-        return [generation for (generation,) in self._database.rows(_GENERATIONS)]
+    def digests(self) -> dict[int, str]:
+        """Returns the digests of the manifests that are kept, by number, in ascending order."""
+        return dict(self._database.rows(_GENERATIONS))
 
     def read(self, generation: int) -> Stored:
         """Returns a generation.
@@ -179,7 +199,7 @@ class Generations:
         for body, blobs, checks, digest in self._database.rows(_MANIFEST, generation=generation):
             keys = {segment: Key(segment, epoch) for segment, epoch in json.loads(blobs).items()}
             report = decode(CheckReport, checks.encode()) if checks else None
-            return Stored(decode(Manifest, body.encode()), keys, report, digest)
+            return Stored(decode(Manifest, body.encode()), keys, report, digest, body.encode())
         raise UnknownGeneration.of(generation)
 
     def publish(
@@ -204,8 +224,8 @@ class Generations:
             PublishConflict: The parent is no longer the newest generation.
             PublishUnknown: The database does not answer, and it is not known whether the generation was published.
         """
-        for part, start in enumerate(range(0, len(changes or b""), PART)):
-            data = (changes or b"")[start : start + PART]
+        parts = [changes[start : start + PART] for start in range(0, len(changes), PART)] if changes else []
+        for part, data in enumerate(parts):
             self._fenced(_PUT_CHANGES, generation=manifest.generation, part=part, data=data)
         body = encode(manifest)
         digest = hashlib.sha256(body).hexdigest()
@@ -217,6 +237,7 @@ class Generations:
             "body": body.decode(),
             "blobs": json.dumps({segment: key.epoch for segment, key in blobs.items()}),
             "checks": encode(checks).decode() if checks else None,
+            "parts": len(parts),
         }
         self._move(_PUBLISH, values, manifest.parent, (manifest.generation, head, digest))
 
@@ -232,6 +253,11 @@ class Generations:
         before = self.pointer()
         digest = before.digest if before else ""
         self._move(_CONFIRM, values, head.generation, (head.generation, head, digest))
+
+    def keys(self) -> dict[str, Key]:
+        """Returns where the files of each segment are that a kept generation or the draft names, by segment id."""
+        rows = self._database.rows(_KEYS)
+        return {segment: Key(segment, epoch) for (blobs,) in rows for segment, epoch in json.loads(blobs).items()}
 
     def changes(self, generation: int) -> bytes | None:
         """Returns the change list of a generation; None if it has none."""
@@ -256,18 +282,19 @@ class Generations:
             return decode(Draft, body.encode()), keys
         return None
 
-    def collect(self, oldest_changes: int = 0) -> None:
+    def collect(self, keep_changes: timedelta = timedelta(days=30), keep: int = KEPT_GENERATIONS) -> None:
         """Removes generations that are neither among the newest nor recently replaced, and files that nothing names.
 
         Files that this term uploaded stay: they may be of a generation that is about to be published.
 
         Args:
-            oldest_changes: The change lists of earlier generations are removed too.
+            keep_changes: How long change lists are kept.
+            keep: How many of the newest generations stay.
 
         Raises:
             SyncLost: Another process has the sync term.
         """
-        self._fenced(_COLLECT, oldest_changes=oldest_changes)
+        self._fenced(_COLLECT, keep_changes=keep_changes, keep=keep)
         try:  # without it, the table would keep the space of all that was deleted
             self._database.rows("VACUUM orders_cache.blobs")
         except CacheError as error:

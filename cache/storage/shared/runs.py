@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from cache.errors import NoWorker, UnknownTask
 from cache.storage.damage import intact
+from cache.storage.local.snapshots import LocalSnapshots
 from cache.storage.records import DIED, KEPT_RUNS, KEPT_TASKS, MAX_TRIES, RUNS, TASKS, Run, Task, new_id
 from cache.storage.shared.changes import Changes
 from cache.storage.shared.database import NOTIFY, Database, text_of
@@ -148,9 +149,13 @@ class SharedRuns(Runs):
         database: Stores the requests and the syncs.
         leadership: Lists the workers that are alive, and holds the sync term.
         changes: Counts the changes.
+        files: The generations on this host: a request is completed here once its generation is among them.
     """
 
-    def __init__(self, database: Database, leadership: SharedLeadership, changes: Changes) -> None:
+    def __init__(
+        self, database: Database, leadership: SharedLeadership, changes: Changes, files: LocalSnapshots
+    ) -> None:
+        self._files = files
         self._database = database
         self._leadership = leadership
         self._changes = changes
@@ -182,8 +187,18 @@ class SharedRuns(Runs):
     @override
     def task(self, id: str) -> Task:
         for task in intact(Task, self._bodies(_READ_TASK, id=id), TASKS):
+            if task.state == "completed" and task.generation and not self._is_here(task.generation):
+                return task.model_copy(update={"state": "running", "finished_at": None, "generation": None})
             return task
         raise UnknownTask()
+
+    def _is_here(self, generation: int) -> bool:
+        """Whether this host shows what a sync published, or a restored database has lost it."""
+        head = self._files.head()
+        if head is not None and head.generation >= generation:
+            return True
+        pointer = self._changes.look()
+        return pointer is None or pointer.generation < generation
 
     @override
     def queued(self) -> int:

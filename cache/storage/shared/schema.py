@@ -14,7 +14,12 @@ What statements decide by stands in columns; the rest of a record is its `body`.
 were made, whatever the clocks say.
 """
 
+from collections.abc import Mapping
+
 FORMAT = 1
+MIGRATIONS: Mapping[int, str] = {}
+"""The statements that raise a schema to each format from the one before it."""
+
 LOCK = 0x6F726465_7273  # of pg_advisory_xact_lock: "orders"
 
 CHECK = f"SELECT pg_advisory_xact_lock({LOCK});\nSELECT format FROM orders_cache.meta"
@@ -52,7 +57,8 @@ CREATE TABLE IF NOT EXISTS orders_cache.manifests (
     replaced timestamptz, PRIMARY KEY (source, generation)
 );
 CREATE TABLE IF NOT EXISTS orders_cache.changes (
-    source text, generation bigint, part int, data bytea NOT NULL, PRIMARY KEY (source, generation, part)
+    source text, generation bigint, part int, data bytea NOT NULL, made timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (source, generation, part)
 );
 CREATE TABLE IF NOT EXISTS orders_cache.drafts (source text PRIMARY KEY, body text NOT NULL, blobs jsonb NOT NULL);
 CREATE TABLE IF NOT EXISTS orders_cache.blobs (
@@ -63,6 +69,36 @@ ALTER TABLE orders_cache.blobs ALTER COLUMN data SET STORAGE EXTERNAL;
 ALTER TABLE orders_cache.changes ALTER COLUMN data SET STORAGE EXTERNAL;
 INSERT INTO orders_cache.meta VALUES (1, {FORMAT}) ON CONFLICT DO NOTHING
 """
+
+OLDER_WORKER = "OC001"  # SQLSTATE: a worker of an older version is alive
+
+
+def migration(old: int, silent_seconds: float) -> str:
+    """Returns the statements that raise a schema to the present format. They are one message, so one transaction.
+
+    They fail with OLDER_WORKER while a worker of an older version is alive: it would go on writing in its own format.
+
+    Args:
+        old: The format of the schema.
+        silent_seconds: After this time without a heartbeat, a worker counts as gone.
+    """
+    steps = ";\n".join(MIGRATIONS[format] for format in range(old + 1, FORMAT + 1))
+    return f"""
+SELECT pg_advisory_xact_lock({LOCK});
+DO $$ BEGIN
+    IF EXISTS (
+        SELECT FROM orders_cache.workers
+        WHERE beat BETWEEN clock_timestamp() - interval '{silent_seconds:g} s'
+                AND clock_timestamp() + interval '{silent_seconds:g} s'
+            AND COALESCE((body ->> 'format')::int, 1) < {FORMAT}
+    ) THEN RAISE SQLSTATE '{OLDER_WORKER}'; END IF;
+END $$;
+DO $$ BEGIN IF (SELECT format FROM orders_cache.meta) = {old} THEN
+{steps};
+UPDATE orders_cache.meta SET format = {FORMAT};
+END IF; END $$
+"""
+
 
 MISSING_TERMS = "SELECT count(*) < 2 FROM orders_cache.terms WHERE source = %(source)s"
 ADD_TERMS = """

@@ -8,6 +8,7 @@ that lost commits.
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
 import threading
@@ -22,6 +23,7 @@ from typing_extensions import override
 from cache.errors import CacheError, SyncLost, SyncRunning
 from cache.storage.damage import intact
 from cache.storage.records import SILENT_AFTER, WORKERS, Worker, new_id
+from cache.storage.shared import schema
 from cache.storage.shared.database import NOTIFY, Database, text_of
 from cache.storage.store import Leadership
 
@@ -134,7 +136,7 @@ class SharedLeadership(Leadership):
 
     @override
     def heartbeat(self, worker: Worker, at: datetime | None = None) -> bool:
-        body = text_of(worker.model_dump_json())
+        body = text_of(json.dumps({**worker.model_dump(mode="json"), "format": schema.FORMAT}))
         ((leads,),) = self._database.renew("leader", _BEAT, holder=worker.id, host=worker.host, body=body, at=at)
         return bool(leads)
 
