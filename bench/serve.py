@@ -89,7 +89,7 @@ def synced(rows: int) -> Path:
 
 
 @contextmanager
-def sidecar(data_dir: Path, folder: Path, script: str = "api_sidecar.py") -> Iterator[Server]:
+def sidecar(data_dir: Path, folder: Path, script: str = "api_sidecar.py", **settings: str) -> Iterator[Server]:
     """The API over a cache, without a scheduler; keys, limits and the log are on. `script` serves it."""
     port = free_port()
     env = {
@@ -99,6 +99,7 @@ def sidecar(data_dir: Path, folder: Path, script: str = "api_sidecar.py") -> Ite
         "API_PORT": str(port),
         "DASHBOARD_PORT": str(port),
         "RATE_LIMIT": "1000000000/minute",
+        **settings,
     }  # counted as ever, and never reached
     with running(
         [sys.executable, script], f"http://127.0.0.1:{port}", "/health", env, folder / f"{script}.log"
