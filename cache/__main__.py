@@ -49,6 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(cache: Cache, settings: Settings, options: argparse.Namespace) -> int:
+    if options.command != "restore":
+        cache.snapshots.catch_up()  # of a shared cache, this host shows its copy
     match options.command:
         case "info":
             _print_info(cache, settings)
@@ -90,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _print_info(cache: Cache, settings: Settings) -> None:
     print(f"cache        {settings.cache_place.label}, format {FORMAT}{', read-only' if cache.read_only else ''}")
-    print(f"documents    {settings.kept_dir}")
+    print(f"documents    {'in the database' if settings.cache_place.is_shared else settings.kept_dir}")
     head = cache.snapshots.head()
     for number in cache.snapshots.generations():
         manifest = cache.snapshots.inspect(number).manifest

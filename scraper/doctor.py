@@ -129,6 +129,7 @@ def _cache(settings: Settings) -> Finding:
             with tempfile.TemporaryFile(dir=folder):
                 pass
             free = psutil.disk_usage(str(folder)).free
+            cache.snapshots.catch_up()
             status = cache.status()
             cache.snapshots.require_format()
             if status.head is not None:

@@ -125,7 +125,7 @@ def restore_backup(cache: Cache, file: Path, key_file: Path, replace: bool = Fal
     """
     with cache.sync_lock(), cache.snapshots.workspace() as workspace, _read(file) as archive:
         backup = _contents(archive)
-        cache.snapshots.catch_up()
+        cache.snapshots.catch_up(to_repair=True)
         if cache.snapshots.head() and not replace:
             raise CacheNotEmpty()
         if backup.generation:

@@ -46,8 +46,11 @@ class Snapshots(Protocol):
     def follow(self) -> None:
         """Keeps the files of this host up to date from now on, in a thread. If they are the cache, nothing happens."""
 
-    def catch_up(self) -> None:
-        """Brings the files of this host up to date, for a sync. If they are the cache, nothing happens.
+    def catch_up(self, to_repair: bool = False) -> None:
+        """Brings the files of this host up to date. If they are the cache, nothing happens.
+
+        Args:
+            to_repair: Whether a sync follows that loads the rows of damaged segments again. Then these are left out.
 
         Raises:
             CacheError: They cannot be copied.

@@ -82,7 +82,7 @@ def recorded(cache: Cache, trigger: str, work: Callable[[Reporter, Sequence[Task
         with Reporter(cache, run) as reporter:
             try:
                 cache.snapshots.require_format()
-                cache.snapshots.catch_up()
+                cache.snapshots.catch_up(to_repair=True)
                 work(reporter, requests)
             except OrdersError as error:
                 log.error("sync=%s failed code=%s %s", run.id, error.code, error)

@@ -63,7 +63,7 @@ class Host:
     def publish(self, rows: int, **options: object) -> Head:
         """What a sync does under its lock."""
         with self.cache.sync_lock():
-            self.cache.snapshots.catch_up()
+            self.cache.snapshots.catch_up(to_repair=True)
             return publish(self.cache, rows, **options)  # type: ignore[arg-type]
 
     def ids(self, generation: int | None = None) -> list[int]:
@@ -195,7 +195,7 @@ def test_a_reader_wakes_when_its_copy_is_there(writer: Host, reader: Host, monke
     catch_up = Mirror.catch_up
     monkeypatch.setattr(Mirror, "catch_up", lambda self: (allowed.wait(60), catch_up(self))[1])
     version = reader.cache.runs.version()
-    monkeypatch.setattr(shared_snapshots.SharedSnapshots, "catch_up", lambda _: None)
+    monkeypatch.setattr(shared_snapshots.SharedSnapshots, "catch_up", lambda *_, **__: None)
     writer.publish(4)
     woken = reader.cache.runs.wait(version, 60)  # the database has changed
     assert woken > version
@@ -277,10 +277,10 @@ def test_a_damaged_file_of_the_database_is_not_shown_and_is_repaired(
     )
     with host(store.url, tmp_path / "reader", follows=False) as reader:
         with pytest.raises(RangeDamaged, match=r"has a damaged rows\.parquet in the shared cache"):
-            _mirror(reader).catch_up()
+            reader.cache.snapshots.catch_up()
         assert reader.generation() == 0
         with reader.cache.sync_lock():
-            reader.cache.snapshots.catch_up()
+            reader.cache.snapshots.catch_up(to_repair=True)
             assert list(reader.cache.snapshots.inspect(1).faults) == [segment.id]
             publish(reader.cache, 6, segments=3)  # the same rows, so the same names of files
         with host(store.url, tmp_path / "third") as third:
@@ -439,7 +439,7 @@ def test_a_host_that_lags_waits_for_a_generation(
         assert wait_for(lambda: reader.generation() == 1)
         catch_up = Mirror.catch_up
         monkeypatch.setattr(Mirror, "catch_up", lambda self: (time.sleep(0.5), catch_up(self))[1])
-        monkeypatch.setattr(shared_snapshots.SharedSnapshots, "catch_up", lambda _: None)
+        monkeypatch.setattr(shared_snapshots.SharedSnapshots, "catch_up", lambda *_, **__: None)
         writer.publish(4)
         with pytest.raises(WarmingUp):
             reader.cache.snapshots.reach(2, 0.01)
@@ -578,8 +578,3 @@ def test_a_known_document_costs_no_statement(writer: Host, reader: Host, monkeyp
     reader.cache.documents.read(SETUP)
     monkeypatch.setattr("cache.storage.shared.database.Database.rows", lambda *_, **__: pytest.fail("it asked"))
     assert reader.cache.documents.read(SETUP) == Setup()
-
-
-def _mirror(each: Host) -> Mirror:
-    """What the follower of a host uses."""
-    return each.cache.snapshots._mirror  # type: ignore[attr-defined,no-any-return]

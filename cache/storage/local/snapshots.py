@@ -115,7 +115,7 @@ class LocalSnapshots(Snapshots):
         """Does nothing: these files are the cache."""
 
     @override
-    def catch_up(self) -> None:
+    def catch_up(self, to_repair: bool = False) -> None:
         """Does nothing: these files are the cache."""
 
     @override

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +20,10 @@ from cache.storage.store import Documents
 MAX_CONFLICTS = 100
 
 _READ = "SELECT version, body FROM orders_cache.documents WHERE source = %(source)s AND name = %(name)s"
+_VERSIONS = "SELECT name, version FROM orders_cache.documents WHERE source = %(source)s"
+_BODY = (
+    "SELECT body FROM orders_cache.documents WHERE source = %(source)s AND name = %(name)s AND version = %(version)s"
+)
 _REPLACE = f"""
 WITH replaced AS (
     INSERT INTO orders_cache.documents AS document (source, name, version, body)
@@ -40,8 +43,8 @@ SELECT {NOTIFY} FROM changed
 class SharedDocuments(Documents):
     """The documents of one shared cache.
 
-    Readers ask at each request, so a document is kept in memory until something changes in the database. Its last known
-    content is also a file, which stands in while the database does not answer.
+    Readers ask at each request, so a document is kept in memory until something changes in the database. The follower
+    of the host also keeps all documents as files, which stand in while the database does not answer.
 
     Args:
         database: Stores the documents.
@@ -54,6 +57,7 @@ class SharedDocuments(Documents):
         self._changes = changes
         self._folder = folder
         self._known: dict[str, _Known] = {}
+        self._kept: dict[str, int] = {}  # the versions of the files that this process wrote, by name
 
     @override
     def read(self, document: Document[Content]) -> Content:
@@ -64,7 +68,7 @@ class SharedDocuments(Documents):
         try:
             content = self._newest(document, seen)
         except (CacheUnreachable, CacheFormat):
-            content = known.content if known else self._kept(document)  # type: ignore[assignment]
+            content = known.content if known else self._from_file(document)  # type: ignore[assignment]
             if content is None:
                 raise
         return content or document.model()
@@ -80,18 +84,29 @@ class SharedDocuments(Documents):
         raise CacheUnwritable(f"The document {document.name} is changed all the time.", "Try again.")
 
     def _newest(self, document: Document[Content], seen: int) -> Content:
-        version, content = self._read(document)
+        _, content = self._read(document)
         if content is None and document.secret:
             self.change(document, lambda made: made)
-            version, content = self._read(document)
+            _, content = self._read(document)
         content = content or document.model()
-        known = self._known.get(document.name)
-        if version and (known is None or known.version != version):
-            with suppress(CacheUnwritable), disk_errors():
-                make_folder(self._folder)
-                write_whole(self._file(document), content.model_dump_json().encode())
-        self._known[document.name] = _Known(seen, version, content)
+        self._known[document.name] = _Known(seen, content)
         return content
+
+    def keep(self) -> None:
+        """Copies the documents that have changed to the files of this host.
+
+        Raises:
+            CacheUnreachable: The database does not answer.
+            CacheUnwritable: The disk of this host is full or read-only.
+        """
+        versions: dict[str, int] = dict(self._database.rows(_VERSIONS))
+        with disk_errors():
+            make_folder(self._folder)
+            for name, version in versions.items():
+                if self._kept.get(name) != version:
+                    for (body,) in self._database.rows(_BODY, name=name, version=version):
+                        write_whole(self._file(name), body.encode())
+                        self._kept[name] = version
 
     def _read(self, document: Document[Content]) -> tuple[int, Content | None]:
         """Returns the version of a document, 0 where there is none, and its content, None where it is the initial."""
@@ -108,19 +123,22 @@ class SharedDocuments(Documents):
                 return version, None
         return 0, None
 
-    def _kept(self, document: Document[Content]) -> Content | None:
+    def _from_file(self, document: Document[Content]) -> Content | None:
+        """The document as the follower last copied it; None if it has copied none."""
         try:
-            return document.model.model_validate_json(self._file(document).read_bytes())
+            return document.model.model_validate_json(self._file(document.name).read_bytes())
+        except FileNotFoundError:
+            made = self._folder.exists() and not document.secret  # then the database had no such document
+            return document.model() if made else None
         except (OSError, ValidationError):
             return None
 
-    def _file(self, document: Document[Content]) -> Path:
-        return self._folder / f"{document.name}.json"
+    def _file(self, name: str) -> Path:
+        return self._folder / f"{name}.json"
 
 
 class _Known(NamedTuple):
     """A document in memory, and the version of the cache that was seen before it was read."""
 
     seen: int
-    version: int
     content: BaseModel

@@ -1,4 +1,4 @@
-"""The follower: a thread that keeps the mirror of this host up to date. One process of the host follows at a time."""
+"""The follower: a thread that keeps the files of this host up to date. One process of the host follows at a time."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from cache.errors import CacheError, CacheUnreachable, WarmingUp
 from cache.storage.local.atomic_files import disk_errors
 from cache.storage.local.snapshots import LocalSnapshots
 from cache.storage.shared.changes import Changes
+from cache.storage.shared.documents import SharedDocuments
 from cache.storage.shared.mirror import Mirror
 
 log = logging.getLogger(__name__)
@@ -30,12 +31,22 @@ class Follower:
         files: The generations in it.
         mirror: Copies generations there.
         changes: Says when the database has another one.
+        documents: Are copied too.
         read_only: Whether this process may not write the folder. Then another process of the host has to follow.
     """
 
     def __init__(
-        self, root: Path, files: LocalSnapshots, mirror: Mirror, changes: Changes, read_only: bool = False
+        self,
+        root: Path,
+        files: LocalSnapshots,
+        mirror: Mirror,
+        changes: Changes,
+        documents: SharedDocuments,
+        read_only: bool = False,
     ) -> None:
+        self._documents = documents
+        self._keep_at = 0.0
+        self._kept = -1  # the version of the cache at which the documents were copied
         self._read_only = read_only
         self._lock = FileLock(root / "follower.lock", thread_local=False)
         self._files = files
@@ -123,6 +134,10 @@ class Follower:
             self._mirror.catch_up()
             self._failure = ""
             return
+        if pointer is not None and seen != self._kept and time.monotonic() >= self._keep_at:
+            self._keep_at = time.monotonic() + POLL_SECONDS
+            self._documents.keep()
+            self._kept = seen
         self._changes.wait(seen, POLL_SECONDS)
 
     def _tell(self, error: CacheError) -> None:

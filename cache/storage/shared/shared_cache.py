@@ -44,7 +44,8 @@ def open_shared(url: str, source: str, folder: Path, host: str | None = None) ->
     leadership = SharedLeadership(database, host)
     generations, blobs = Generations(database, leadership), Blobs(database, leadership)
     mirror = Mirror(folder, files, generations, blobs)
-    follower = Follower(folder, files, mirror, changes, read_only)
+    documents = SharedDocuments(database, changes, folder / "documents")
+    follower = Follower(folder, files, mirror, changes, documents, read_only)
 
     def close() -> None:
         follower.stop()
@@ -56,7 +57,7 @@ def open_shared(url: str, source: str, folder: Path, host: str | None = None) ->
         snapshots=SharedSnapshots(files, mirror, follower, generations, blobs, leadership, changes),
         runs=SharedRuns(database, leadership, changes, files),
         leadership=leadership,
-        documents=SharedDocuments(database, changes, folder / "documents"),
+        documents=documents,
         close=close,
         read_only=read_only,
     )

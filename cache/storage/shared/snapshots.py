@@ -81,8 +81,8 @@ class SharedSnapshots(Snapshots):
         self._follower.start()
 
     @override
-    def catch_up(self) -> None:
-        self._mirror.catch_up(to_repair=True)
+    def catch_up(self, to_repair: bool = False) -> None:
+        self._mirror.catch_up(to_repair)
 
     @override
     def reach(self, generation: int, timeout: float) -> bool:
