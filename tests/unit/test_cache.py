@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 from cache_factory import as_json, cache_in, confirm, order, publish
 from paths import ROOT
+from stores import PostgreSQLStore
 from waiting import wait_for
 
 from cache.errors import (
@@ -33,6 +36,22 @@ from cache.storage.records import Publication, Run, now
 from cache.storage.snapshot import JSON, PARQUET, SEGMENT_FILES, Segment, Snapshot
 from cache.storage.store import Cache
 from cache.table_setup import Setup
+
+
+@pytest.fixture(params=["files", pytest.param("postgresql", marks=pytest.mark.slow)])
+def cache(request: pytest.FixtureRequest, here: Path) -> Iterator[Cache]:
+    """An empty cache in `here`, on each store. Of the shared one, this process holds the sync term."""
+    if request.param == "files":
+        with closing(cache_in(here)) as opened:
+            yield opened
+    else:
+        store = PostgreSQLStore(request.getfixturevalue("shared_url"), here)
+        with closing(store.open()) as opened, opened.sync_lock():
+            yield opened
+
+
+ON_FILES = pytest.mark.parametrize("cache", ["files"], indirect=True)
+"""For what the other store does in its own way: see test_shared_generations.py and test_shared_terms.py."""
 
 
 def rows(snapshot: Snapshot, start: int = 0, stop: int | None = None) -> list[dict[str, Any]]:
@@ -136,6 +155,7 @@ def test_segments_that_did_not_change_are_not_written_again(cache: Cache, here: 
 # -- what is kept
 
 
+@ON_FILES
 def test_the_five_newest_generations_are_kept(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshots, "KEPT_AFTER", timedelta(0))
     for i in range(8):
@@ -319,6 +339,7 @@ def test_a_confirmation_restores_a_missing_pointer(cache: Cache, here: Path) -> 
     assert cache.snapshots.open().head.verified
 
 
+@ON_FILES
 def test_an_older_pointer_loses_no_rows_and_repeats_no_number(cache: Cache, here: Path) -> None:
     for i in range(2):
         publish(cache, [order(i)], segments=1)
@@ -333,6 +354,7 @@ def test_an_older_pointer_loses_no_rows_and_repeats_no_number(cache: Cache, here
         cache.snapshots.changes(7, 8)
 
 
+@ON_FILES
 def test_numbers_go_on_where_only_change_lists_are_left(cache: Cache, here: Path) -> None:
     for i in range(3):
         publish(cache, i + 1)
@@ -343,6 +365,7 @@ def test_numbers_go_on_where_only_change_lists_are_left(cache: Cache, here: Path
     assert cache.snapshots.open().rows == 5
 
 
+@ON_FILES
 def test_what_is_published_is_kept_although_a_newer_manifest_is_left(
     cache: Cache, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -488,6 +511,7 @@ def test_readers_never_see_a_mixture_while_generations_are_published(
     assert [name for name in seen if not name.startswith("#")] == []
 
 
+@ON_FILES
 def test_only_one_sync_holds_the_lock_also_within_a_process(cache: Cache) -> None:
     with cache.sync_lock(), pytest.raises(SyncRunning), cache.sync_lock():
         pass
@@ -495,6 +519,7 @@ def test_only_one_sync_holds_the_lock_also_within_a_process(cache: Cache) -> Non
         pass
 
 
+@ON_FILES
 @pytest.mark.slow
 def test_the_lock_is_free_once_its_process_is_killed(cache: Cache, here: Path) -> None:
     code = (
@@ -520,6 +545,7 @@ def test_the_lock_is_free_once_its_process_is_killed(cache: Cache, here: Path) -
             cache.runs.begin(Run(trigger="test"))
 
 
+@ON_FILES
 def test_what_people_have_said_of_the_table_is_kept_and_tells_readers(cache: Cache) -> None:
     assert cache.documents.read(SETUP) == Setup()
     version = cache.runs.version()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, timedelta
@@ -13,10 +15,12 @@ from pathlib import Path
 
 import pytest
 from cache_factory import confirm, order, publish
+from paths import ROOT
 from stores import SOURCE, PostgreSQLStore
 from waiting import wait_for
 
 from cache.errors import (
+    CacheFormat,
     CacheUnreachable,
     ChangesGone,
     NoSnapshot,
@@ -544,6 +548,7 @@ def test_readers_go_on_while_the_database_is_down(own_server: tuple[PostgreSQL, 
         assert wait_for(lambda: reader.generation() == 1)
         assert reader.cache.documents.read(SETUP).currency == "EUR"
         assert reader.cache.documents.read(API_KEYS).secret == secret
+        assert wait_for((reader.folder / "documents/setup.json").exists)
         version = reader.cache.runs.wait(-1, 0)
         server.stop_at_once()
         assert wait_for(lambda: reader.cache.runs.wait(version, 0) != version)  # that it is down is a change
@@ -578,3 +583,68 @@ def test_a_known_document_costs_no_statement(writer: Host, reader: Host, monkeyp
     reader.cache.documents.read(SETUP)
     monkeypatch.setattr("cache.storage.shared.database.Database.rows", lambda *_, **__: pytest.fail("it asked"))
     assert reader.cache.documents.read(SETUP) == Setup()
+
+
+# -- upgrades
+
+NEXT_VERSION = """
+import sys
+from pathlib import Path
+from cache.errors import CacheError
+from cache.storage.records import Worker
+from cache.storage.shared import schema
+from cache.storage.shared.shared_cache import open_shared
+schema.FORMAT = 2
+schema.MIGRATIONS = {2: "ALTER TABLE orders_cache.meta ADD COLUMN made timestamptz"}
+cache = open_shared(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
+for line in sys.stdin:
+    try:
+        print("leads", cache.leadership.heartbeat(Worker(id="next")), flush=True)
+    except CacheError as error:
+        print(error.code, error, flush=True)
+"""
+
+
+def test_an_upgrade_waits_for_older_workers_and_readers_go_on(
+    store: PostgreSQLStore, writer: Host, reader: Host, tmp_path: Path
+) -> None:
+    head = writer.publish(4)
+    writer.cache.documents.change(SETUP, lambda _: Setup(currency="EUR"))
+    assert wait_for(lambda: reader.generation() == 1)
+    assert wait_for(lambda: reader.cache.documents.read(SETUP).currency == "EUR")
+    old = Worker()
+    writer.cache.leadership.heartbeat(old)
+    with newer_version(store.url, tmp_path / "newer") as ask:
+        assert "a worker of an older version still runs" in ask()
+        assert store.run("SELECT format FROM orders_cache.meta") == [(1,)]
+        assert writer.cache.leadership.heartbeat(old)
+        writer.cache.leadership.resign(old)
+        assert ask() == "leads True\n"
+        assert store.run("SELECT format, made FROM orders_cache.meta") == [(2, None)]
+        error = wait_for(lambda: reader.cache.status().cache_error)
+        assert error.message == "The cache has format 2; this version reads formats up to 1."
+        assert reader.cache.status().head == head
+        assert reader.ids() == list(range(4))
+        assert reader.cache.documents.read(SETUP).currency == "EUR"
+        with pytest.raises(CacheFormat), host(store.url, tmp_path / "late", follows=False) as late:
+            late.publish(5)
+        assert ask() == "leads True\n"
+    assert store.run("SELECT generation FROM orders_cache.manifests") == [(1,)]
+
+
+@contextmanager
+def newer_version(url: str, folder: Path) -> Iterator[Callable[[], str]]:
+    """A process of the next version. Each call lets it send a heartbeat, and returns what it says."""
+    command = [sys.executable, "-c", NEXT_VERSION, url, SOURCE, str(folder)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin
+        assert process.stdout
+        stdin, stdout = process.stdin, process.stdout
+
+        def ask() -> str:
+            stdin.write("\n")
+            stdin.flush()
+            return stdout.readline()
+
+        yield ask
+        stdin.close()
