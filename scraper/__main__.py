@@ -11,6 +11,7 @@ doctor  checks everything that a sync needs, and says how to repair it. Exit cod
 from __future__ import annotations
 
 import argparse
+import base64
 import ctypes
 import logging
 import os
@@ -25,11 +26,13 @@ import psutil
 from typing_extensions import override
 
 from cache.control_characters import without_controls
-from cache.errors import OrdersError, SettingsInvalid, SyncRunning
+from cache.errors import CacheError, OrdersError, SettingsInvalid, SyncRunning
 from cache.private_files import keep_files_private
 from cache.settings import Settings
 from cache.storage.backends import open_cache
-from cache.storage.records import Run
+from cache.storage.documents import FAILURE_PICTURE, FailurePicture
+from cache.storage.local.failure_pages import screenshot
+from cache.storage.records import Run, now
 from cache.storage.store import Cache
 from scraper.errors import SyncTimedOut
 from scraper.memory_limit import limit_memory
@@ -116,8 +119,20 @@ def _sync(attached: bool, trigger: str, accept: bool = False) -> int:
         limit.start()
         run = sync(cache, settings, log_in, trigger, accept, partial(check_generation, cache, settings))
         limit.cancel()
+        _share_screenshot(cache, settings, run)
         Notifier(cache, settings).after(run)
     return _report(run)
+
+
+def _share_screenshot(cache: Cache, settings: Settings, run: Run) -> None:
+    """Shows a failed login to the other hosts of a shared cache too. They have not its files."""
+    path = screenshot(settings.diagnostics_dir, run) if settings.cache_place.is_shared else None
+    if path is not None:
+        try:
+            picture = FailurePicture(run=run.id, at=now(), png=base64.b64encode(path.read_bytes()))
+            cache.documents.change(FAILURE_PICTURE, lambda _: picture)
+        except (OSError, CacheError) as error:
+            logging.getLogger(__name__).warning("screenshot not shared: %s", error)
 
 
 def _import(file: Path, names: list[str] | None, accept: bool) -> int:

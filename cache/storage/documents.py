@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime, Base64Bytes, BaseModel
 
 from cache.access.api_keys import ApiKeys
 from cache.reading import StoredReading
 from cache.table_setup import Setup
 
 RESTARTS_SHOWN = timedelta(days=1)
+PICTURE_KEPT = timedelta(days=7)
 
 Content = TypeVar("Content", bound=BaseModel)
 
@@ -70,8 +71,32 @@ class Restarts(BaseModel, frozen=True):
         )
 
 
+class FailurePicture(BaseModel, frozen=True):
+    """The screenshot of the newest failed login, for the hosts that did not run the sync.
+
+    Attributes:
+        run: The id of the sync; empty if there is none.
+        at: When the sync ended (UTC).
+        png: The image.
+    """
+
+    run: str = ""
+    at: AwareDatetime | None = None
+    png: Base64Bytes = b""
+
+    def of(self, run: str, at: datetime) -> bytes | None:
+        """Returns the image for a sync; None if it belongs to another one, or is more than seven days old.
+
+        Args:
+            run: The id of the sync.
+            at: The time now (UTC).
+        """
+        return self.png if self.run == run and self.at and at - self.at < PICTURE_KEPT else None
+
+
 SETUP = Document("setup", Setup)
 READING = Document("reading", StoredReading)
 API_KEYS = Document("clients", ApiKeys, secret=True)
 RESTARTS = Document("restarts", Restarts)
+FAILURE_PICTURE = Document("failure_picture", FailurePicture)
 DOCUMENTS: tuple[Document[Any], ...] = (SETUP, READING, API_KEYS)

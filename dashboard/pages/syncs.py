@@ -10,8 +10,9 @@ import streamlit as st
 from cache.errors import CacheError
 from cache.roles import ROLES
 from cache.schema import Column as SourceColumn
+from cache.storage.documents import FAILURE_PICTURE
 from cache.storage.local.failure_pages import screenshot
-from cache.storage.records import Run, Status
+from cache.storage.records import Run, Status, now
 from cache.storage.snapshot import CHECKSUMS, COLUMNS, GZIP, JSON, OFFSETS, PARQUET, Head, Manifest
 from dashboard.address import parameter, set_parameter
 from dashboard.components import freshness
@@ -134,9 +135,7 @@ def _details(session: Session, run: Run) -> None:
             st.error(formatting.plain(f"{run.error.message} {run.error.advice}"), icon=":material/error:")
             st.caption(f"Error code: {run.error.code}")
             # phpMyAdmin's page may show what a viewer need not know.
-            if session.visitor.may("accept_shrunk_table") and (
-                page := screenshot(session.settings.diagnostics_dir, run)
-            ):
+            if session.visitor.may("accept_shrunk_table") and (page := _screenshot(session, run)):
                 st.image(page, caption="What phpMyAdmin showed", width=640)
         facts = [
             *((PHASES[phase], _seconds(seconds)) for phase, seconds in run.seconds.items() if phase in PHASES),
@@ -148,6 +147,13 @@ def _details(session: Session, run: Run) -> None:
         ]
         lines = [Line([label, text]) for label, text in facts]
         table("Details", [Column(""), Column("", number=True)], lines, key="sync_facts", headed=False)
+
+
+def _screenshot(session: Session, run: Run) -> str | bytes | None:
+    """The page on which a sync failed: from the files of this host, or from a shared cache."""
+    if path := screenshot(session.settings.diagnostics_dir, run):
+        return str(path)
+    return session.cache.documents.read(FAILURE_PICTURE).of(run.id, now())
 
 
 def _seconds(seconds: float) -> str:

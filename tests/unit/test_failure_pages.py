@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cache_factory import cache_in
 
-from scraper.__main__ import _Formatter
+from cache.settings import Settings
+from cache.storage.documents import FAILURE_PICTURE, FailurePicture
+from cache.storage.records import Run, now
+from scraper.__main__ import _Formatter, _share_screenshot
 from scraper.doctor import Finding
+from scraper.errors import LoginRefused
 from scraper.login import failure_pages
 from scraper.login.masking import public_url
 
@@ -85,3 +92,16 @@ def test_a_log_and_the_doctor_write_no_escape_sequence() -> None:
     record = logging.LogRecord("x", logging.WARNING, "", 0, "name \x1b[2J%s", ("\x9b31m",), None)
     assert _Formatter("%(message)s").format(record) == "name "
     assert str(Finding("login", True, "phpMyAdmin \x1b[31m5.2")) == "ok   login        phpMyAdmin 5.2"
+
+
+def test_another_host_sees_the_screenshot_of_a_failed_login_for_a_week(here: Path) -> None:
+    run = Run(trigger="test", outcome="failed", finished_at=now(), error=LoginRefused("No.").trouble())
+    settings = Settings.load(cache_url="postgresql://db.example/orders", data_dir=here / "var")
+    failure_pages.keep(settings.diagnostics_dir, LoginRefused.code, b"a picture", "page", [])
+    with closing(cache_in(here)) as cache:
+        _share_screenshot(cache, settings, run.model_copy(update={"finished_at": now()}))
+        picture = cache.documents.read(FAILURE_PICTURE)
+    assert picture.of(run.id, now()) == b"a picture"
+    assert picture.of("another", now()) is None
+    assert picture.of(run.id, now() + timedelta(days=8)) is None
+    assert FailurePicture().of("", now()) is None
