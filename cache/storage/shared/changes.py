@@ -15,7 +15,7 @@ from contextlib import closing
 
 import psycopg
 
-from cache.errors import CacheFormat, CacheUnreachable
+from cache.errors import CacheError, CacheFormat, CacheUnreachable
 from cache.storage.shared import schema
 from cache.storage.shared.connections import Connection
 from cache.storage.shared.database import NOTIFY, Database
@@ -61,6 +61,7 @@ class Changes:
         self._failure: CacheUnreachable | CacheFormat | None = None
         self._changed = threading.Condition()
         self._looking = threading.Lock()  # so that an older answer never replaces a newer one
+        self._calls: list[Callable[[], None]] = []
         self._thread: threading.Thread | None = None
         self._closed = threading.Event()
 
@@ -72,8 +73,12 @@ class Changes:
 
     @property
     def is_watching(self) -> bool:
-        """Whether the thread runs, and the database answered at its last look."""
-        return self._thread is not None and self._failure is None
+        """Whether the thread runs. It may find that the database does not answer."""
+        return self._thread is not None
+
+    def before_telling(self, call: Callable[[], None]) -> None:
+        """Lets the thread call a function when something has changed, before it tells those who wait."""
+        self._calls.append(call)
 
     def require_format(self) -> None:
         """Checks that no newer version has raised the format of the database, as far as this process knows.
@@ -176,16 +181,21 @@ class Changes:
             answered = False
             try:
                 with closing(self._listen()) as connection:
+                    told = None
                     while not self._closed.is_set():
                         with self._looking:
-                            self._take(*self._state(connection))
-                        answered = True
+                            state = self._state(connection)
+                            if state != told:
+                                for call in self._calls:
+                                    call()
+                            self._take(*state)
+                        told, answered = state, True
                         self._pause(connection)
-            except psycopg.Error as error:
+            except (psycopg.Error, CacheError) as error:
                 if answered:  # the connection was cut; perhaps the server still answers
                     continue
-                failure = self._database.failure(error)
-                if isinstance(failure, CacheUnreachable):
+                failure = self._database.failure(error) if isinstance(error, psycopg.Error) else error
+                if isinstance(failure, CacheUnreachable | CacheFormat):
                     self._set_failure(failure)
                 else:
                     log.error("The shared cache cannot be watched. %s", failure)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 from typing_extensions import override
@@ -43,8 +43,9 @@ SELECT {NOTIFY} FROM changed
 class SharedDocuments(Documents):
     """The documents of one shared cache.
 
-    Readers ask at each request, so a document is kept in memory until something changes in the database. The follower
-    of the host also keeps all documents as files, which stand in while the database does not answer.
+    Readers ask at each request, some of them in an event loop, which must not wait for a database. So a document stays
+    in memory, and the thread that watches the database replaces it. The follower of the host also keeps all documents
+    as files, which stand in while the database does not answer.
 
     Args:
         database: Stores the documents.
@@ -57,21 +58,21 @@ class SharedDocuments(Documents):
         self._changes = changes
         self._folder = folder
         self._known: dict[str, _Known] = {}
+        changes.before_telling(self._renew)
         self._kept: dict[str, int] = {}  # the versions of the files that this process wrote, by name
 
     @override
     def read(self, document: Document[Content]) -> Content:
         known = self._known.get(document.name)
-        seen = self._changes.seen
-        if known and known.seen == seen and self._changes.is_watching:
+        if known and self._changes.is_watching:
             return known.content  # type: ignore[return-value]  # the name tells the class
         try:
-            content = self._newest(document, seen)
+            return self._newest(document)
         except (CacheUnreachable, CacheFormat):
-            content = known.content if known else self._from_file(document)  # type: ignore[assignment]
+            content = known.content if known else self._from_file(document)
             if content is None:
                 raise
-        return content or document.model()
+            return content  # type: ignore[return-value]
 
     @override
     def change(self, document: Document[Content], change: Callable[[Content], Content]) -> None:
@@ -83,14 +84,21 @@ class SharedDocuments(Documents):
                 return
         raise CacheUnwritable(f"The document {document.name} is changed all the time.", "Try again.")
 
-    def _newest(self, document: Document[Content], seen: int) -> Content:
-        _, content = self._read(document)
+    def _newest(self, document: Document[Content]) -> Content:
+        version, content = self._read(document)
         if content is None and document.secret:
             self.change(document, lambda made: made)
-            _, content = self._read(document)
+            version, content = self._read(document)
         content = content or document.model()
-        self._known[document.name] = _Known(seen, content)
+        self._known[document.name] = _Known(document, version, content)
         return content
+
+    def _renew(self) -> None:
+        """Reads the documents again that have changed since they were read."""
+        versions: dict[str, int] = dict(self._database.rows(_VERSIONS)) if self._known else {}
+        for name, known in [*self._known.items()]:
+            if versions.get(name, 0) != known.version:
+                self._newest(known.document)
 
     def keep(self) -> None:
         """Copies the documents that have changed to the files of this host.
@@ -138,7 +146,8 @@ class SharedDocuments(Documents):
 
 
 class _Known(NamedTuple):
-    """A document in memory, and the version of the cache that was seen before it was read."""
+    """A document in memory."""
 
-    seen: int
+    document: Document[Any]
+    version: int
     content: BaseModel
