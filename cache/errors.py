@@ -267,6 +267,10 @@ class CacheUnreachable(CacheUnwritable):
         """
         return cls(f"The shared cache at {place} does not answer: {reason}.")
 
+    def again(self) -> Self:
+        """The same error, to be raised once more."""
+        return type(self)(self.message, self.advice)
+
     def with_copy(self, at: datetime | None) -> Self:
         """The error for readers, who see the copy of this host.
 

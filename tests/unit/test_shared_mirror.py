@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 from cache_factory import confirm, order, publish
 from paths import ROOT
@@ -583,6 +584,39 @@ def test_a_known_document_costs_no_statement(writer: Host, reader: Host, monkeyp
     reader.cache.documents.read(SETUP)
     monkeypatch.setattr("cache.storage.shared.database.Database.rows", lambda *_, **__: pytest.fail("it asked"))
     assert reader.cache.documents.read(SETUP) == Setup()
+
+
+def test_while_the_database_is_silent_no_reader_waits_for_it(
+    own_server: tuple[PostgreSQL, Running], tmp_path: Path
+) -> None:
+    """It is stopped, as behind a cut line: it accepts connections and answers nothing."""
+    server, _ = own_server
+    with host(server.url(), tmp_path / "one") as reader:
+        reader.publish(4)
+        version = reader.cache.runs.wait(-1, 0)
+        with stopped(server):
+            assert wait_for(lambda: reader.cache.runs.wait(version, 0) != version)
+            began = time.monotonic()
+            for _ in range(20):
+                error = reader.cache.status().cache_error
+                assert error
+                assert error.code == "cache_unreachable"
+            assert time.monotonic() - began < 1
+        assert wait_for(lambda: reader.cache.status().cache_error is None)
+
+
+@contextmanager
+def stopped(server: PostgreSQL) -> Iterator[None]:
+    """Stops all processes of a server, and lets them go on."""
+    pid = int((server.data / "postmaster.pid").read_text().split()[0])
+    processes = [psutil.Process(pid), *psutil.Process(pid).children()]
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
 
 
 # -- upgrades

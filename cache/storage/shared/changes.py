@@ -17,7 +17,7 @@ import psycopg
 
 from cache.errors import CacheError, CacheFormat, CacheUnreachable
 from cache.storage.shared import schema
-from cache.storage.shared.connections import Connection
+from cache.storage.shared.connections import Connection, time_limit
 from cache.storage.shared.database import NOTIFY, Database
 from cache.storage.shared.generations import Pointer
 from cache.storage.snapshot import Head
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 2.0
 LOOK_SECONDS = 0.05  # between two looks at the files of this host, while a reader waits
+ANSWER_SECONDS = 4.0  # a server that is stuck takes statements and answers none
 END_SECONDS = 0.25  # how soon the thread notices that it shall end
 
 _STATE = """
@@ -165,6 +166,7 @@ class Changes:
                 self._others += 1
                 self._changed.notify_all()
             self._failure = failure
+            self._database.known_failure = failure if isinstance(failure, CacheUnreachable) else None
 
     # -- the thread
 
@@ -184,7 +186,9 @@ class Changes:
                     told = None
                     while not self._closed.is_set():
                         with self._looking:
-                            state = self._state(connection)
+                            with time_limit(connection, ANSWER_SECONDS):
+                                state = self._state(connection)
+                            self._database.known_failure = None
                             if state != told:
                                 for call in self._calls:
                                     call()

@@ -6,10 +6,12 @@ answer. Here the caller connects, and gets the reason at once.
 
 from __future__ import annotations
 
+import os
 import select
+import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -32,6 +34,29 @@ def connect(address: Address, **limits: int) -> Connection:
     return psycopg.connect(
         autocommit=True, prepare_threshold=None, cursor_factory=psycopg.ClientCursor, **{**address.parameters, **limits}
     )
+
+
+@contextmanager
+def time_limit(connection: Connection, seconds: float) -> Iterator[None]:
+    """Cuts a connection if what is done on it takes longer. psycopg and libpq have no time limit for an answer.
+
+    Args:
+        connection: The connection.
+        seconds: The time limit.
+    """
+    with socket.socket(fileno=os.dup(connection.fileno())) as line:
+        timer = threading.Timer(seconds, _cut, [line])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
+def _cut(line: socket.socket) -> None:
+    with suppress(OSError):  # it was closed just now
+        line.shutdown(socket.SHUT_RDWR)
 
 
 class Connections:

@@ -46,6 +46,8 @@ class Database:
 
     Attributes:
         source: As given.
+        known_failure: Why the database does not answer, if a thread that tries again and again knows it. Queries then
+            fail with it at once, instead of each waiting for its time limit.
 
     Raises:
         SettingsInvalid: The URL is invalid.
@@ -53,6 +55,7 @@ class Database:
 
     def __init__(self, url: str, source: str) -> None:
         self.source = source
+        self.known_failure: CacheUnreachable | None = None
         self._address = Address.parse(url)
         self._statements = Connections(self._address, STATEMENTS)
         self._renewals = Connections(self._address, 1)
@@ -80,6 +83,8 @@ class Database:
             CacheFormat: A newer version made the schema.
             CacheError: Another failure.
         """
+        if self.known_failure is not None:
+            raise self.known_failure.again()
         return self._run(self._statements, sql, values)
 
     def write(self, locked: TermName, sql: str, **values: object) -> list[Row]:
