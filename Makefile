@@ -15,6 +15,8 @@ run: .venv/installed  ## Dashboard and API over your own phpMyAdmin, as .env say
 install: .venv/installed-dev  ## Install all that work on the project needs: Python packages and Debian packages
 	$(BIN)/python -m lab install
 
+# The tests start hundreds of processes: each would compile all modules anew where the environment forbids to keep them.
+test soak: export PYTHONDONTWRITEBYTECODE :=
 test: install lint  ## Run every check except the long ones
 	@# in the order of the folders: the long files of tests/browser come first, so that no process ends long after the others
 	$(BIN)/python -m pytest -m "not soak" -n 3 --dist loadfile --no-loadscope-reorder
