@@ -39,6 +39,7 @@ def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         # without a GPU, its emulation takes a quarter of the CPU time
         arguments = ["--no-sandbox", "--disable-gpu"]
+        arguments += ["--renderer-process-limit=1"]  # a process for each tab would compile Streamlit's scripts anew
         started = playwright.chromium.launch(executable_path="/usr/bin/chromium-headless-shell", args=arguments)
         started.new_context()
         yield started

@@ -9,10 +9,16 @@ from playwright.sync_api import Browser, Locator, Page, expect
 expect.set_options(timeout=20_000)  # a busy machine draws a page in some seconds
 
 
-def visit(browser: Browser, address: str, width: int = 1440) -> Page:
-    """A tab of its own session, which has been drawn: what is clicked before may be lost."""
+def new_tab(browser: Browser, width: int = 1440) -> Page:
+    """A tab of the context that has Streamlit's scripts from tests before, and no cookie of theirs."""
     page = browser.contexts[0].new_page()
     page.set_viewport_size({"width": width, "height": 900})
+    return page
+
+
+def visit(browser: Browser, address: str, width: int = 1440) -> Page:
+    """A tab of its own session, which has been drawn: what is clicked before may be lost."""
+    page = new_tab(browser, width)
     page.set_default_timeout(20_000)
     page.goto(address)
     expect(page.get_by_role("heading", level=1)).to_be_visible()

@@ -1,5 +1,5 @@
-"""The real servers that tests share: one MariaDB with phpMyAdmin, one Selenium login, one PostgreSQL, and a cache for
-each test."""
+"""The real servers that tests share: one MariaDB with phpMyAdmin, one login, one PostgreSQL, and a cache for each
+test."""
 
 from __future__ import annotations
 
@@ -65,10 +65,15 @@ def settings_of(lab: Lab, **changes: str) -> ScraperSettings:
 
 @pytest.fixture(scope="session")
 def session(lab: Lab) -> Session:
-    """A real login by Selenium and Chrome, shared because it takes seconds: no sync may end it."""
+    """A real login, shared: no sync may end it."""
+    return lasting_session(settings_of(lab, phpmyadmin_login="http"))
+
+
+def lasting_session(settings: ScraperSettings) -> Session:
+    """A real login that no sync ends."""
     from scraper.login.login import log_in
 
-    return replace(log_in(settings_of(lab)), logout_url="")
+    return replace(log_in(settings), logout_url="")
 
 
 @pytest.fixture

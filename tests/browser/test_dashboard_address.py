@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from cache_factory import publish
-from dashboard_page import at_rest, visit
+from dashboard_page import at_rest, new_tab, visit
 from dashboard_process import Dashboard, dashboard
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 from shop_factory import SHOP_COLUMNS, shop
@@ -97,7 +97,7 @@ def test_the_navigation_keeps_the_view_and_closes_what_was_open(browser: Browser
 
 def test_what_a_widget_shows_already_is_not_set_once_more(browser: Browser, filled: Dashboard) -> None:
     """It would undo a click that was made meanwhile."""
-    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page = new_tab(browser)
     answered: list[ForwardMsg] = []
     page.on(
         "websocket",

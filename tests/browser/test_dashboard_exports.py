@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from cache_factory import publish
-from dashboard_page import at_rest
+from dashboard_page import at_rest, new_tab
 from dashboard_process import Dashboard, dashboard
 from playwright.sync_api import Browser, Page, expect
 from shop_factory import SHOP_COLUMNS, shop
@@ -31,7 +31,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
 
 def test_each_chart_can_be_downloaded_as_png_and_shown_as_a_table(browser: Browser, filled: Dashboard) -> None:
-    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page = new_tab(browser)
     page.set_default_timeout(20_000)
     page.goto(f"{filled.url}/?period=all")
     page.get_by_label("Password").fill("one")
@@ -69,7 +69,7 @@ def test_a_viewer_downloads_filtered_orders_with_personal_data_masked(browser: B
 
 
 def test_the_links_of_an_open_page_stay_valid(browser: Browser, filled: Dashboard) -> None:
-    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()  # its clock is that of its context
     page.clock.install()
     page.set_default_timeout(20_000)
     page.goto(f"{filled.url}/orders?period=all&status=paid")

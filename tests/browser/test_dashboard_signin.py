@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from cache_factory import publish
-from dashboard_page import at_rest, open_every_page, sign_in
+from dashboard_page import at_rest, new_tab, open_every_page, sign_in
 from dashboard_process import Dashboard, dashboard
 from oidc_provider import known_to, oidc_provider
 from playwright.sync_api import Browser, Page, expect
@@ -197,7 +197,7 @@ def test_every_answer_carries_the_headers_and_no_page_breaks_them(browser: Brows
         answers += [visitor.post("/signin", data={"password": "x"}), visitor.get("/"), visitor.get("/favicon.png")]
     for answer in answers:
         assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
-    page = browser.new_context().new_page()
+    page = new_tab(browser)
     refused: list[str] = []
     page.on("console", lambda message: refused.append(message.text) if "Content Security Policy" in message.text else 0)
     sign_in(page, f"{running.url}/?period=all", "x")

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from cache_factory import publish
-from dashboard_page import at_rest, open_every_page, sign_in
+from dashboard_page import at_rest, new_tab, open_every_page, sign_in
 from playwright.sync_api import Browser, Page, expect
 from shop_factory import SHOP_COLUMNS, shop
 from sidecar_process import Sidecar, sidecar
@@ -27,7 +27,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
 
 
 def signed_in(browser: Browser, one: Sidecar, path: str) -> Page:
-    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page = new_tab(browser)
     sign_in(page, one.url + path, "one")
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     at_rest(page)
@@ -36,7 +36,7 @@ def signed_in(browser: Browser, one: Sidecar, path: str) -> Page:
 
 def test_every_page_opens_and_follows_a_sync_beside_a_stream_of_events(browser: Browser, one: Sidecar) -> None:
     faults: list[str] = []
-    page = browser.new_context().new_page()
+    page = new_tab(browser)
     page.on("console", lambda message: faults.append(message.text) if "Security Policy" in message.text else None)
     with one.client.stream("GET", "/v1/events") as answer:
         lines = answer.iter_lines()

@@ -16,6 +16,8 @@ from tempfile import TemporaryDirectory
 import psutil
 import pytest
 from copies import Copies
+from lab_fixtures import lasting_session, settings_of
+from long_cases import soak_but
 from pydantic import SecretStr
 
 from cache.storage.store import Cache
@@ -27,6 +29,14 @@ from scraper.processes import still_running
 from scraper.settings import ScraperSettings
 
 Environment = Callable[..., dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def session(lab: Lab) -> Session:
+    """A login by Selenium and Chrome."""
+    return lasting_session(settings_of(lab, phpmyadmin_login="browser"))
+
+
 WRONG = "wr0ng-passw0rd<&\"'"
 
 
@@ -129,7 +139,7 @@ def test_an_empty_password_is_refused_in_phpmyadmins_words(settings: ScraperSett
 # -- Chrome dies
 
 
-@pytest.mark.parametrize("victim", ["chromedriver", "chromium", "sync"])
+@pytest.mark.parametrize("victim", soak_but(("chromium", "sync"), ["chromedriver", "chromium", "sync"]))
 def test_a_kill_in_the_middle_of_a_login_leaves_no_process_behind(
     cache: Cache, child_environment: Environment, victim: str
 ) -> None:
