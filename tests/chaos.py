@@ -29,7 +29,6 @@ from lab import Lab, LabError
 from lab.servers import free_port
 
 KEY = "a-key-for-the-chaos"
-CLIENTS = 20
 FULL_BYTES = 2_000  # size of a file on a disk that is full
 REFUSALS = (404, 410, 503)  # 404 and 410: a page of a generation that is no longer kept
 
@@ -350,11 +349,11 @@ class Chaos:
 
 
 @contextmanager
-def chaos(lab: Lab, folder: Path, slowest: float) -> Iterator[tuple[Chaos, Shop, list[Client]]]:
-    """All of it, once the first sync is published."""
+def chaos(lab: Lab, folder: Path, slowest: float, many: int) -> Iterator[tuple[Chaos, Shop, list[Client]]]:
+    """All of it with `many` clients, once the first sync is published."""
     shop = Shop(lab)
     running = Chaos(lab, folder, shop)
-    clients = [Client(running.api, number, slowest) for number in range(CLIENTS)]
+    clients = [Client(running.api, number, slowest) for number in range(many)]
     try:
         wait_for(lambda: _answers(running))
         for thread in (shop, *clients):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from cache_factory import Row, publish
-from dashboard_page import at_rest, figure, visit
+from dashboard_page import at_rest, figure, new_tab, visit
 from dashboard_process import Dashboard, dashboard
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 from shop_factory import SHOP_COLUMNS, shop
@@ -150,7 +150,7 @@ def test_a_picked_product_filters_on_every_page(browser: Browser, filled: Dashbo
 
 def test_a_timer_of_the_page_before_does_not_empty_the_page(browser: Browser, filled: Dashboard) -> None:
     """It may have been sent while the script was opening the other page, and then runs after it."""
-    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page = new_tab(browser)
     sent, received, servers = spied(page)
     page.goto(f"{filled.url}/?period=all")
     card = page.get_by_role("listitem").filter(has=page.get_by_text("Total sales", exact=True))
@@ -224,20 +224,6 @@ def test_the_period_is_chosen_in_its_chip(browser: Browser, filled: Dashboard, r
     page.get_by_text("Last 90 days").click()
     figure(page, "Orders", f"{len(usd(rows, days=90)):,}")
     expect(page).to_have_url(re.compile("period=90d"))
-
-
-def test_today_begins_without_new_data(browser: Browser, start: Start) -> None:
-    running = start()
-    yesterday = datetime.now(UTC) - timedelta(days=1)
-    rows = [order(1, total_price="100.00", created_at=f"{yesterday:%Y-%m-%d %H:%M:%S}")]
-    publish(running.cache, rows, columns=SHOP_COLUMNS, verified_at=yesterday)
-    page = visit(browser, f"{running.url}/?period=today")
-    figure(page, "Orders", "0")
-    expect(page.get_by_text("No data of this period yet. The data ends on")).to_be_visible()
-    expect(page.get_by_text("Compared with")).to_have_count(0)
-    page.goto(f"{running.url}/explore?period=7d")
-    newest = page.get_by_role("table", name="As a table").get_by_role("row").nth(1)
-    expect(newest).to_contain_text(re.compile(rf"{yesterday.day} \w+ {yesterday.year} \(so far\)"))
 
 
 def test_orders_are_searched_paged_and_opened(browser: Browser, filled: Dashboard, rows: list[Row]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from cache_factory import Row, publish
 from dashboard_page import at_rest, figure, visit
 from dashboard_process import Dashboard, dashboard
+from long_cases import soak_but
 from playwright.sync_api import Browser, Page, expect
 from schema_corpus import FOLDER, load
 from schema_orders import as_copied, columns_of, in_key_order
@@ -98,9 +99,7 @@ def odd_shops() -> dict[str, tuple[Sequence[Column], list[Row]]]:
     }
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.soak if name.startswith("the other") else ()) for name in odd_shops()]
-)
+@pytest.mark.parametrize("name", soak_but(("no orders at all", "one row of ten digits"), odd_shops()))
 def test_no_table_brings_an_exception_to_a_page(browser: Browser, running: Dashboard, name: str) -> None:
     columns, rows = odd_shops()[name]
     publish(running.cache, rows, columns=columns, segments=1)
@@ -115,7 +114,7 @@ new PerformanceObserver(list => list.getEntries().forEach(entry => window.shifts
 """
 
 
-@pytest.mark.parametrize("path", ["", "orders", "products", "customers", "data"])
+@pytest.mark.parametrize("path", soak_but(("", "orders"), ["", "orders", "products", "customers", "data"]))
 def test_nothing_jumps_on_a_phone_while_a_page_loads(browser: Browser, running: Dashboard, path: str) -> None:
     """By the measure of https://web.dev/articles/cls, where 0.1 is good."""
     publish(running.cache, shop(300), columns=SHOP_COLUMNS)

@@ -15,8 +15,9 @@ from tempfile import TemporaryDirectory
 import httpx
 import pytest
 from cache_factory import publish
-from dashboard_page import at_rest, sign_in
+from dashboard_page import at_rest, new_tab, sign_in
 from dashboard_process import dashboard
+from long_cases import soak_but
 from oidc_provider import known_to, oidc_provider
 from paths import ROOT
 from playwright.sync_api import Browser, Page, Request, Response, expect
@@ -147,14 +148,14 @@ def watched(page: Page, url: str) -> list[str]:
 
 
 def entered(browser: Browser, address: str) -> Page:
-    page = browser.contexts[0].new_page()  # it has Streamlit's scripts from the test before
-    page.set_viewport_size({"width": 1440, "height": 900})
+    page = new_tab(browser)
     sign_in(page, address, "one")
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     at_rest(page)
     return page
 
 
+@pytest.mark.parametrize("site", soak_but(("one port",), ["two ports", "one port"]), indirect=True)
 def test_a_deep_link_a_download_the_ways_back_and_the_sign_out(browser: Browser, site: Site) -> None:
     page = entered(browser, f"{site.url}/orders?period=all&status=paid")
     faults = watched(page, site.url)

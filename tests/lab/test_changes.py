@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from copies import Copies
 from follower import Follower
+from long_cases import soak_but
 
 from cache.errors import ChangesGone
 from cache.storage.change_log import count_net
@@ -28,7 +29,7 @@ KEYS = {
 }
 
 
-@pytest.mark.parametrize("definition", KEYS)
+@pytest.mark.parametrize("definition", soak_but(("unsigned", "text", "composite"), KEYS))
 def test_a_copy_is_kept_by_the_lists_of_syncs_whatever_the_key(
     copies: Copies, small_pages: None, definition: str
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from copies import Copies, json_rows
+from long_cases import soak_but
 
 from cache.storage.snapshot import JSON, ChangeCounts
 from lab import FaultProxy
@@ -101,7 +102,7 @@ def test_a_value_or_a_name_that_looks_like_sql_or_html_is_text(copies: Copies) -
     ],
     ids=["three", "unsigned", "text first", "decimal", "binary", "generated", "invisible"],
 )
-@pytest.mark.parametrize("engine", ["InnoDB", "MyISAM"])
+@pytest.mark.parametrize("engine", soak_but(("InnoDB",), ["InnoDB", "MyISAM"]))
 def test_any_key_and_engine(copies: Copies, small_pages: None, definition: str, engine: str) -> None:
     table = copies.table(definition, suffix=f"ENGINE={engine}")
     generated = " AS (" in definition
@@ -167,8 +168,8 @@ def test_an_interrupted_first_load_goes_on_where_it_stopped(
     assert copies.differences(table) == []
 
 
-@pytest.mark.parametrize("odd", [15, 45, 95])
-@pytest.mark.parametrize("cut_after", [3, 12])
+@pytest.mark.parametrize("odd", soak_but((15, 95), [15, 45, 95]))
+@pytest.mark.parametrize("cut_after", soak_but((12,), [3, 12]))
 def test_values_that_disprove_a_kind_make_the_column_text_after_a_resume(
     copies: Copies, small_pages: None, eager_drafts: None, proxy: FaultProxy, odd: int, cut_after: int
 ) -> None:

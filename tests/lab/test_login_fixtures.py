@@ -284,7 +284,7 @@ def test_a_firewall_refuses_what_it_is_told_to_and_nothing_else(lab: Lab) -> Non
     ("config", "php", "sql", "end"),
     [
         ({"ExecTimeLimit": 1}, {}, PAIRS, "\n"),
-        ({"ExecTimeLimit": 1}, {"display_errors": "1"}, PAIRS, "<br />\n"),
+        pytest.param({"ExecTimeLimit": 1}, {"display_errors": "1"}, PAIRS, "<br />\n", marks=pytest.mark.soak),
         ({"MemoryLimit": "0"}, {"memory_limit": "24M"}, BIG, '"c0","c1"\n'),
         ({"MemoryLimit": "0"}, {"memory_limit": "24M", "display_errors": "1"}, BIG, "<br />\n"),
         ({}, {"max_execution_time": "1", "disable_functions": "set_time_limit"}, PAIRS, "\n"),

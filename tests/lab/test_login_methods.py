@@ -16,6 +16,7 @@ import psutil
 import pytest
 from copies import differences
 from lab_fixtures import SEEDED
+from long_cases import soak_but
 from web_server import Handler, serving
 
 from cache.errors import SettingsInvalid
@@ -125,7 +126,12 @@ def test_plain_http_logs_in_to_each_fixture(lab: Lab, cache: Cache, name: str, o
     assert differences(lab, "orders", cache.snapshots.open()) == []
 
 
-@pytest.mark.parametrize("name", ["http", "servers", "totp", "subpath", "tls", "german", "control_panel"])
+@pytest.mark.parametrize(
+    "name",
+    soak_but(
+        ("servers", "tls", "control_panel"), ["http", "servers", "totp", "subpath", "tls", "german", "control_panel"]
+    ),
+)
 def test_chrome_logs_in_to_each_fixture_that_differs_for_it(lab: Lab, here: Path, name: str) -> None:
     options = {"totp": True} if name == "control_panel" else {}
     with lab.login_fixture(name, **options) as fixture:
@@ -192,7 +198,7 @@ def test_a_page_that_goes_on_by_a_script_needs_chrome(lab: Lab, here: Path) -> N
     assert "PHPMYADMIN_LOGIN" in error.advice
 
 
-@pytest.mark.parametrize("login", ["http", "browser"])
+@pytest.mark.parametrize("login", soak_but(("http",), ["http", "browser"]))
 def test_a_login_in_phpmyadmin_itself_needs_none_in_the_settings(lab: Lab, here: Path, login: str) -> None:
     none = {"phpmyadmin_username": None, "phpmyadmin_password": None}
     with lab.login_fixture("config") as fixture:

@@ -36,7 +36,7 @@ def sessions(fixture: LoginFixture) -> list[str]:
     ("changes", "outcome"),
     [
         ({"phpmyadmin_login": "http"}, "published"),
-        ({"phpmyadmin_login": "browser"}, "published"),
+        pytest.param({"phpmyadmin_login": "browser"}, "published", marks=pytest.mark.soak),
         ({"phpmyadmin_login": "browser-only"}, "published"),
         ({"phpmyadmin_login": "http", "sync_connections": 3}, "published"),
         ({"phpmyadmin_login": "http", "phpmyadmin_table": "no_such_table"}, "failed"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,8 @@ KINDS: list[Callable[[Exporter], int]] = [rows, batches, checksums, shown, struc
     ("name", "kind"),
     [
         *[("cookie", kind) for kind in KINDS],
-        *[(name, kind) for name in ("config", "control_panel") for kind in (rows, whole_table)],
+        *[(name, rows) for name in ("config", "control_panel")],
+        *[pytest.param(name, whole_table, marks=pytest.mark.soak) for name in ("config", "control_panel")],
     ],
 )
 def test_each_kind_of_request_renews_a_lost_session(
@@ -102,7 +103,9 @@ def test_each_kind_of_request_renews_a_lost_session(
     ("login", "kinds"),
     [
         ("browser", [whole_table]),  # sent without Chrome, as above
-        ("browser-only", [count, whole_table]),  # the last asks for rows and for what is shown
+        ("browser-only", [count]),
+        # the last asks for rows and for what is shown
+        pytest.param("browser-only", [count, whole_table], marks=pytest.mark.soak),
     ],
 )
 def test_chrome_logs_in_again_for_each_kind_of_request(
@@ -132,8 +135,10 @@ def test_a_refused_login_is_told_as_such_by_each_kind(lab: Lab, here: Path, kind
 
 
 @contextmanager
-def sessions_end(monkeypatch: pytest.MonkeyPatch, fixture: LoginFixture, logins: Logins) -> Iterator[set[str]]:
-    """Ends all sessions before the first request of each kind; yields the kinds that were met."""
+def sessions_end(
+    monkeypatch: pytest.MonkeyPatch, fixture: LoginFixture, logins: Logins, spared: Container[str] = ()
+) -> Iterator[set[str]]:
+    """Ends all sessions before the first request of each kind but those spared; yields the kinds that were met."""
     ended: set[str] = set()
     with monkeypatch.context() as patch:
         for transport in (HttpTransport, PageTransport):
@@ -146,7 +151,7 @@ def sessions_end(monkeypatch: pytest.MonkeyPatch, fixture: LoginFixture, logins:
                     return int(original(self, url, form, sink, **options))
                 kind = kind_of(form)
                 with logins.lock:
-                    if kind not in ended:
+                    if kind not in ended and kind not in spared:
                         ended.add(kind)
                         fixture.expire_sessions()
                 return int(original(self, url, form, sink))
@@ -168,7 +173,7 @@ def kind_of(form: Mapping[str, str]) -> str:
     [
         ([], {"information_schema", "checksums", "rows"}, 1),
         ([], {"information_schema", "checksums", "rows"}, 3),
-        (["information_schema"], {"SHOW", "checksums", "rows"}, 3),
+        pytest.param(["information_schema"], {"SHOW", "checksums", "rows"}, 3, marks=pytest.mark.soak),
         (["SELECT"], {"structure", "count", "whole table"}, 1),
     ],
     ids=["usual statements", "several connections", "without information_schema", "without statements"],
@@ -189,12 +194,16 @@ def test_a_sync_goes_on_when_all_sessions_end_before_each_kind_of_request(
     assert differences(lab, "orders", cache.snapshots.open()) == []
 
 
+@pytest.mark.parametrize(
+    "spared", [("information_schema", "checksums", "other"), pytest.param((), marks=pytest.mark.soak)]
+)
 def test_a_sync_by_chrome_alone_goes_on_when_its_sessions_end(
-    lab: Lab, cache: Cache, monkeypatch: pytest.MonkeyPatch
+    lab: Lab, cache: Cache, monkeypatch: pytest.MonkeyPatch, spared: tuple[str, ...]
 ) -> None:
     with lab.login_fixture("cookie") as fixture:
         logins = Logins()
-        with sessions_end(monkeypatch, fixture, logins) as ended:
+        with sessions_end(monkeypatch, fixture, logins, spared) as ended:
             run = sync(cache, settings_for(fixture, phpmyadmin_login="browser-only"), logins)
     assert (run.error, run.rows) == (None, SEEDED)
+    assert "rows" in ended
     assert logins.count == 1 + len(ended)
