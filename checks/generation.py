@@ -26,6 +26,7 @@ from cache.interpretation.chosen_reading import reading_in_use, stored_reading
 from cache.interpretation.order_rows import OrderRows
 from cache.interpretation.role_sql import RoleSql
 from cache.interpretation.source_rows import SourceColumns, parquet, union
+from cache.machine.memory import database_limit
 from cache.reading import Reading
 from cache.settings import Settings
 from cache.storage.change_log import ChangedRows, row_numbers
@@ -39,7 +40,7 @@ log = logging.getLogger(__name__)
 
 VERSION = 1  # of the rules: results of other rules are not continued
 MAX_CHANGED = 20_000  # rows; beyond, all orders are checked
-MEMORY_LIMIT = "160MB"
+MEMORY_MB = 160
 _NEIGHBOURS = 10  # order numbers on both sides of a changed order, whose dates its own is compared with
 
 _OLD, _NEW = 0, 1  # stand for segments, where changed rows are checked
@@ -76,7 +77,9 @@ def check_generation(
 
 
 def _database() -> duckdb.DuckDBPyConnection:
-    database = duckdb.connect(config={"threads": 2, "memory_limit": MEMORY_LIMIT, "temp_directory": gettempdir()})
+    database = duckdb.connect(
+        config={"threads": 2, "memory_limit": database_limit(MEMORY_MB), "temp_directory": gettempdir()}
+    )
     database.execute("SET TimeZone = 'UTC'")
     return database
 

@@ -20,6 +20,7 @@ from cache.check_report import share_text
 from cache.child_environment import child_environment
 from cache.control_characters import without_controls
 from cache.errors import OrdersError, RangeDamaged
+from cache.machine.memory import available_memory
 from cache.private_files import open_to_others
 from cache.settings import Settings, env_file
 from cache.storage.backends import open_cache
@@ -30,7 +31,7 @@ from scraper.client.exporter import Exporter
 from scraper.client.transport import unreachable
 from scraper.errors import NotPhpMyAdmin, StatementBlocked, Unproven
 from scraper.login.challenge import realm
-from scraper.login.chrome import LOGIN_BYTES, available_memory, find_browser, find_driver
+from scraper.login.chrome import LOGIN_BYTES, find_browser, find_driver
 from scraper.login.login import log_in
 from scraper.login.sandbox import missing_sandbox
 from scraper.login.trusted_hosts import trusting_client

@@ -28,12 +28,13 @@ from cache.interpretation.role_sql import RoleSql
 from cache.interpretation.source_rows import parquet
 from cache.interpretation.text_values import AMOUNT
 from cache.interpretation.unread_values import count_unread
+from cache.machine.memory import database_limit
 from cache.sql import literal
 from cache.storage.snapshot import PARQUET, Snapshot
 
 AMOUNTS = ("gross", "discounts", "shipping", "tax", "duties", "fees", "tips", "gift_cards", "charged")
 """The amounts of an order as placed, all without tax but `charged`: its total, without the gift cards in it."""
-MEMORY_LIMIT = "192MB"
+MEMORY_MB = 192
 MOST_RETURNS = 0.95  # the share of returns that an order waits for
 MIN_RETURNS = 20  # so many say how long returns take
 USUAL_DAYS_OF_RETURNS = 30
@@ -228,7 +229,7 @@ class _Shared:
 
     def __init__(self) -> None:
         self.database = duckdb.connect(
-            config={"threads": 2, "memory_limit": MEMORY_LIMIT, "temp_directory": gettempdir()}
+            config={"threads": 2, "memory_limit": database_limit(MEMORY_MB), "temp_directory": gettempdir()}
         )
         self.database.execute("SET GLOBAL TimeZone = 'UTC'")
         self.database.execute("ATTACH ':memory:' AS facts (COMPRESS)")

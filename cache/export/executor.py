@@ -22,6 +22,7 @@ from cache.export.row_files import Send, write_rows
 from cache.export.row_format import RowFormat
 from cache.export.text_formats import masked_values, output_columns
 from cache.interpretation.chosen_reading import reading_in_use
+from cache.machine.memory import database_limit
 from cache.query.filters import Query, find_column, order_by, value_sql, where
 from cache.schema import Column
 from cache.sql import literal, quoted
@@ -30,7 +31,7 @@ from cache.storage.row_encoding import arrow_schema, json_texts, one_chunk
 from cache.storage.snapshot import PARQUET, Snapshot
 from cache.storage.store import Cache
 
-MEMORY_LIMIT = "128MB"
+MEMORY_MB = 128
 SPILL_LIMIT = "2GB"
 BATCH_ROWS = 2048
 BATCH_BYTES = 4 << 20  # of a batch, about, measured as JSON: wide rows come in smaller batches
@@ -85,7 +86,7 @@ class ScanExecutor:
         self._database = duckdb.connect(
             config={
                 "threads": 1,
-                "memory_limit": MEMORY_LIMIT,
+                "memory_limit": database_limit(MEMORY_MB),
                 "temp_directory": str(folder),
                 "max_temp_directory_size": SPILL_LIMIT,
             }

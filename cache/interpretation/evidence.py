@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from tempfile import gettempdir
 from typing import Any, NamedTuple, get_args
 
 import duckdb
@@ -19,6 +20,7 @@ from cache.interpretation.money_sql import MoneySql
 from cache.interpretation.role_sql import RoleSql
 from cache.interpretation.source_rows import SourceColumns, parquet
 from cache.interpretation.text_values import amount_counts, instant_counts, instant_sql
+from cache.machine.memory import database_limit
 from cache.reading import AmountStyle, InstantStyle, Question, Reading
 from cache.roles import ROLES, candidates
 from cache.schema import Column
@@ -43,7 +45,9 @@ def choose_reading(snapshot: Snapshot, setup: Setup, timezone: str) -> Reading:
         setup: What people decided; it is never overruled.
         timezone: IANA zone of times that name none.
     """
-    with closing(duckdb.connect(config={"threads": 2, "memory_limit": "96MB"})) as database:
+    with closing(
+        duckdb.connect(config={"threads": 2, "memory_limit": database_limit(96), "temp_directory": gettempdir()})
+    ) as database:
         database.execute("SET TimeZone = 'UTC'")
         return _Chooser(database, snapshot, setup, timezone).reading()
 

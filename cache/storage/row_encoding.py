@@ -21,6 +21,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cache.machine.memory import database_limit
 from cache.schema import EMPTY_JSON, JSON_SPACE, Column
 
 # Line breaks that JSON allows in strings. They are escaped for clients that read a stream line by line.
@@ -43,7 +44,9 @@ FIRST_INSTANT, LAST_INSTANT = (
 @cache
 def _database() -> duckdb.DuckDBPyConnection:
     # DuckDB's default for temporary files is the working directory.
-    database = duckdb.connect(config={"threads": 1, "memory_limit": "256MB", "temp_directory": gettempdir()})
+    database = duckdb.connect(
+        config={"threads": 1, "memory_limit": database_limit(256), "temp_directory": gettempdir()}
+    )
     database.execute("SET GLOBAL TimeZone = 'UTC'")  # otherwise times would be written in the machine's time zone
     return database
 

@@ -41,6 +41,7 @@ BROWSERS = (
     ),
 )
 LOGIN_BYTES = 450 << 20  # memory that a login needs, as measured
+LEAST_BYTES = 240 << 20  # of that, what the kernel cannot take back: with less, it would end processes
 MAX_FOLDER_NAME = 60  # characters: Chrome makes a socket in the folder, whose path may have 107
 PAGE_SECONDS = 60
 ARGUMENTS = (
@@ -83,16 +84,6 @@ def find_driver() -> str:
             f"There is no chromedriver on this machine, and its download failed ({type(error).__name__}).",
             "Install it: `apt-get install chromium chromium-driver`, or Chrome and its driver.",
         ) from error
-
-
-def available_memory() -> int:
-    """Available memory in bytes, of this machine or of the container."""
-    available: int = psutil.virtual_memory().available
-    limit = Path("/sys/fs/cgroup/memory.max")  # of a container
-    if limit.exists() and (text := limit.read_text().strip()).isdigit():
-        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
-        available = min(available, int(text) - used)
-    return available
 
 
 @contextmanager

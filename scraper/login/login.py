@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from cache.machine.memory import available_memory
 from scraper.client.session import Session
 from scraper.errors import BrowserFailed, NotPhpMyAdmin, ScrapeError
 from scraper.login import failure_pages
 from scraper.login.bounded_pages import join_url
-from scraper.login.chrome import LOGIN_BYTES, available_memory, chrome, find_browser, find_driver
+from scraper.login.chrome import LEAST_BYTES, LOGIN_BYTES, chrome, find_browser, find_driver
 from scraper.login.chrome_arguments import chrome_arguments
 from scraper.login.chrome_page_driver import ChromePageDriver
 from scraper.login.http_page_driver import HttpPageDriver
@@ -41,6 +42,7 @@ def log_in(settings: LoginSettings) -> Session:
     if method == "http":
         with HttpPageDriver(settings) as page:
             return _open_session(page, settings, f"{method}: {reason}")
+    _check_memory()
     with ExitStack() as stack:
         driver = stack.enter_context(chrome(*chrome_arguments(settings)))
         session = _open_session(ChromePageDriver(driver, settings), settings, f"{method}: {reason}")
@@ -63,6 +65,19 @@ def choose_method(settings: LoginSettings) -> tuple[str, str]:
     except BrowserFailed as error:
         return "http", error.message
     return "browser", f"there is {Path(browser).name}"
+
+
+def _check_memory() -> None:
+    """Refuses to start Chrome where the kernel would end processes for lack of memory, and perhaps the dashboard.
+
+    Raises:
+        BrowserFailed: There is too little memory.
+    """
+    if (memory := available_memory()) < LEAST_BYTES:
+        raise BrowserFailed(
+            f"Chrome needs at least {LEAST_BYTES >> 20} MB of memory and {memory >> 20} MB are available.",
+            "Set PHPMYADMIN_LOGIN=http, or auto, or give the machine more memory.",
+        )
 
 
 def _open_session(page: PageDriver, settings: LoginSettings, method: str) -> Session:

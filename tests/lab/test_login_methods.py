@@ -26,6 +26,7 @@ from scraper import doctor
 from scraper.client.exporter import Exporter
 from scraper.client.session import Session
 from scraper.errors import (
+    BrowserFailed,
     BrowserNeeded,
     CertificateRefused,
     LoginRefused,
@@ -34,7 +35,7 @@ from scraper.errors import (
     SessionLost,
     Unreachable,
 )
-from scraper.login.chrome import LOGIN_BYTES
+from scraper.login.chrome import LEAST_BYTES, LOGIN_BYTES
 from scraper.login.chrome_arguments import chrome_arguments
 from scraper.login.login import choose_method, log_in
 from scraper.login.steps.form import CaptchaShown, PasswordExpired
@@ -426,6 +427,15 @@ def test_the_method_is_chosen_by_what_the_machine_has(
     chosen, reason = choose_method(settings.model_copy(update={"phpmyadmin_login": setting}))
     assert chosen == way
     assert why in reason
+
+
+def test_chrome_is_not_started_where_the_kernel_would_end_processes(
+    settings: ScraperSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scraper.login.login.available_memory", lambda: LEAST_BYTES - 1)
+    with pytest.raises(BrowserFailed, match="240 MB of memory and 239 MB are available") as caught:
+        log_in(settings.model_copy(update={"phpmyadmin_login": "browser"}))
+    assert "PHPMYADMIN_LOGIN=http" in caught.value.advice
 
 
 def test_a_machine_without_chrome_logs_in_by_itself(

@@ -339,7 +339,7 @@ def test_what_the_engine_has_no_memory_for_is_refused(
 ) -> None:
     columns = (column("id", "integer", key=1), column("a", "text"))
     publish(cache, [{"id": str(i), "a": f"{i % 7}" * 20_000} for i in range(200)], columns=columns)
-    monkeypatch.setattr(executor, "MEMORY_LIMIT", "2MB")
+    monkeypatch.setattr(executor, "MEMORY_MB", 2)
     with pytest.raises(QueryRefused, match="refused the query"):
         renderer(cache, tmp_path)(RowFormat("csv"), Query((), (Sort("a"),)), 0, 9000)
 

@@ -1,0 +1,127 @@
+"""How much memory this process may use: that of the machine, or of its container.
+
+A container, and a systemd unit with a limit, is a memory cgroup (man 7 cgroups). Version 2 and version 1 are read. The
+limit of each cgroup holds for all below it. A process in a container may not see where its own cgroup is, and then its
+container's is mounted as the topmost one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+SMALL = 1 << 30  # bytes: with less, all that can wait its turn does
+_DATABASE_SHARE = 8  # the limit of a database is at most this part of the memory, and at least _LEAST_DATABASE
+_LEAST_DATABASE = 32 << 20
+SMALL_FOOTPRINT = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072"}
+"""Environment in which Arrow and glibc return memory earlier (mallopt(3)): less is held after a large answer."""
+
+MEMBERSHIP = Path("/proc/self/cgroup")
+MOUNT = Path("/sys/fs/cgroup")
+OOM_SCORE = Path("/proc/self/oom_score_adj")
+
+
+@dataclass(frozen=True)
+class _Cgroup:
+    """A memory cgroup of one of the versions.
+
+    Attributes:
+        folder: Its folder.
+        limit_file: The name of the file with its limit.
+        usage_file: The name of the file with what it uses.
+        reclaimable: The counter of `memory.stat` that says how much of that the kernel takes back when needed: files
+            that were read or written, and are not in use.
+    """
+
+    folder: Path
+    limit_file: str
+    usage_file: str
+    reclaimable: str
+
+    @property
+    def limit(self) -> int | None:
+        """Its limit in bytes; None if it has none."""
+        return self._number(self.limit_file)
+
+    @property
+    def available(self) -> int | None:
+        """Bytes that its processes may still take; None if it has no limit."""
+        limit, usage = self.limit, self._number(self.usage_file)
+        return None if limit is None or usage is None else max(0, limit - usage + self._unused_files())
+
+    def _number(self, name: str) -> int | None:
+        with suppress(OSError, ValueError):
+            return int((self.folder / name).read_text())  # `max` in version 2: no limit
+        return None
+
+    def _unused_files(self) -> int:
+        with suppress(OSError, ValueError):
+            for line in (self.folder / "memory.stat").read_text().splitlines():
+                name, _, value = line.partition(" ")
+                if name == self.reclaimable:
+                    return int(value)
+        return 0
+
+
+def total_memory() -> int:
+    """The memory of this machine, or of the container, in bytes."""
+    limits = [cgroup.limit for cgroup in _cgroups()]
+    return min([psutil.virtual_memory().total, *(limit for limit in limits if limit is not None)])
+
+
+def available_memory() -> int:
+    """Available memory in bytes, of this machine or of the container."""
+    left = [cgroup.available for cgroup in _cgroups()]
+    return min([psutil.virtual_memory().available, *(size for size in left if size is not None)])
+
+
+def is_small() -> bool:
+    """Whether there is so little memory that what can wait its turn does."""
+    return total_memory() < SMALL
+
+
+def end_me_first() -> None:
+    """Where memory runs out, the kernel ends this process and its children first (man 5 proc_pid_oom_score_adj).
+
+    Call it in a process that others can start again: dashboard and API go on without it.
+    """
+    with suppress(OSError):  # only Linux has it
+        OOM_SCORE.write_text("500")
+
+
+def database_limit(megabytes: int) -> str:
+    """The limit of a DuckDB database, as DuckDB reads it. Beyond it, the database writes to temporary files or fails.
+
+    Args:
+        megabytes: Where there is enough memory for it.
+    """
+    share = max(total_memory() // _DATABASE_SHARE, _LEAST_DATABASE) >> 20
+    return f"{min(megabytes, share)}MB"
+
+
+def _cgroups() -> Iterator[_Cgroup]:
+    """The memory cgroups that this process is in; none where there are no cgroups."""
+    lines: list[str] = []
+    with suppress(OSError):
+        lines = MEMBERSHIP.read_text().splitlines()
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if "memory" in controllers.split(","):
+            for folder in _upwards(MOUNT / "memory", path):
+                yield _Cgroup(folder, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        elif not controllers:
+            for folder in _upwards(MOUNT, path):
+                yield _Cgroup(folder, "memory.max", "memory.current", "inactive_file")
+
+
+def _upwards(mount: Path, path: str) -> Iterator[Path]:
+    """The folder of a cgroup and those above it, up to the mount, as far as they can be seen."""
+    parts = [part for part in path.split("/") if part]
+    if ".." in parts:  # it is outside of what is mounted
+        parts = []
+    for count in range(len(parts), -1, -1):
+        yield mount.joinpath(*parts[:count])

@@ -1,0 +1,81 @@
+"""How much memory a process may use, by the limits of its machine, its container or its unit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cache.machine import memory
+
+MB = 1 << 20
+PLENTY = 8 << 30
+
+
+class Machine:
+    """Files of cgroups, and a machine with PLENTY of memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.mount = folder / "cgroup"
+        self.membership = folder / "membership"
+
+    def cgroup(self, path: str, **files: object) -> None:
+        folder = self.mount / path
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, value in files.items():
+            (folder / name.replace("__", ".")).write_text(f"{value}\n")
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    made = Machine(tmp_path)
+    given = psutil.virtual_memory()._replace(total=PLENTY, available=PLENTY)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: given)
+    monkeypatch.setattr(memory, "MOUNT", made.mount)
+    monkeypatch.setattr(memory, "MEMBERSHIP", made.membership)
+    return made
+
+
+def test_a_machine_without_cgroups_has_all_of_its_memory(machine: Machine) -> None:
+    assert memory.total_memory() == memory.available_memory() == PLENTY
+    assert not memory.is_small()
+
+
+def test_the_limit_of_a_container_holds(machine: Machine) -> None:
+    machine.membership.write_text("0::/\n")
+    files = {"memory__max": 512 * MB, "memory__current": 400 * MB, "memory__stat": f"anon 1\ninactive_file {100 * MB}"}
+    machine.cgroup("", **files)
+    assert memory.total_memory() == 512 * MB
+    assert memory.available_memory() == (512 - 400 + 100) * MB  # the kernel takes back files that are not in use
+    assert memory.is_small()
+
+
+def test_the_limit_of_a_container_holds_with_version_1(machine: Machine) -> None:
+    machine.membership.write_text("3:cpu,cpuacct:/docker/5f\n4:memory:/docker/5f\n0::/docker/5f\n")
+    files = {"memory__limit_in_bytes": 512 * MB, "memory__usage_in_bytes": 300 * MB}
+    machine.cgroup("memory", **files, memory__stat=f"inactive_file 5\ntotal_inactive_file {20 * MB}")
+    assert memory.total_memory() == 512 * MB
+    assert memory.available_memory() == (512 - 300 + 20) * MB
+
+
+def test_the_lowest_limit_above_a_process_holds(machine: Machine) -> None:
+    machine.membership.write_text("0::/system.slice/orders.service\n")
+    machine.cgroup("system.slice/orders.service", memory__max="max", memory__current=7)
+    machine.cgroup("system.slice", memory__max=600 * MB, memory__current=100 * MB, memory__stat="inactive_file 0")
+    assert memory.total_memory() == 600 * MB
+    assert memory.available_memory() == 500 * MB
+
+
+@pytest.mark.parametrize("path", ["/../../elsewhere", "/not/mounted"])
+def test_a_cgroup_that_cannot_be_seen_counts_as_the_mounted_one(machine: Machine, path: str) -> None:
+    machine.membership.write_text(f"0::{path}\n")
+    machine.cgroup("", memory__max=700 * MB, memory__current=0)
+    assert memory.total_memory() == 700 * MB
+
+
+@pytest.mark.parametrize(("size", "limit"), [(8192, "192MB"), (512, "64MB"), (128, "32MB")])
+def test_a_database_takes_an_eighth_of_little_memory(machine: Machine, size: int, limit: str) -> None:
+    machine.membership.write_text("0::/\n")
+    machine.cgroup("", memory__max=size * MB, memory__current=0)
+    assert memory.database_limit(192) == limit
