@@ -27,6 +27,7 @@ from typing_extensions import override
 
 from cache.control_characters import without_controls
 from cache.errors import CacheError, OrdersError, SettingsInvalid, SyncRunning
+from cache.machine.memory import end_me_first
 from cache.private_files import keep_files_private
 from cache.settings import Settings
 from cache.storage.backends import open_cache
@@ -107,6 +108,7 @@ def _sync(attached: bool, trigger: str, accept: bool = False) -> int:
     from scraper.sync.sync import sync
 
     settings = _settings_or_report(trigger)
+    end_me_first()
     limit_memory(settings.sync_memory_mb)
     with suppress(psutil.Error, AttributeError):  # dashboard and API come first
         # A priority class on Windows, else a nice value.

@@ -2,7 +2,7 @@
 
 The serving process loads no engine; its workers do (cache/export/worker.py). A worker answers one request after the
 other. It starts when it is needed, and ends after a minute without work. When a client goes away or an answer takes too
-long, its worker is killed; the next request starts a new one.
+long, its worker is killed; the next request starts a new one. Where memory is short, there is one worker at a time.
 """
 
 from __future__ import annotations
@@ -14,22 +14,23 @@ import shutil
 import struct
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
+from weakref import WeakKeyDictionary
 
 from cache import errors
 from cache.cache_place import CachePlace
 from cache.child_environment import child_environment
-from cache.errors import OrdersError, ScanFailed, Trouble
+from cache.errors import OrdersError, ScanBusy, ScanFailed, Trouble
 from cache.export.slots import Slots
+from cache.machine.memory import SMALL_FOOTPRINT, is_small
 from cache.temporary_folders import make_folder
 
 IDLE_SECONDS = 60
 BUFFER_BYTES = 256 * 1024  # of an answer that is not read yet
 LENGTH = struct.Struct("<I")
-# Arrow and glibc return memory earlier (mallopt(3)): less is held after a large answer.
-_SMALL_FOOTPRINT = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072"}
+TURN_SECONDS = 60  # for its turn, where the worker processes of all kinds take turns
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
 Work = Literal["scan", "figures"]
@@ -48,6 +49,7 @@ class WorkerProcesses:
         """
         self._work = work
         self._place = place
+        self._takes_turns = is_small()
         self._idle: list[WorkerProcess] = []
         self._all: set[WorkerProcess] = set()
         self._endings: set[asyncio.Future[None]] = set()
@@ -68,9 +70,10 @@ class WorkerProcesses:
             seconds: How long to wait for a slot.
 
         Raises:
-            ScanBusy: No slot was free in that time.
+            ScanBusy: No slot was free in that time; or on a small machine, its turn did not come in TURN_SECONDS.
         """
-        async with slots.take(key, seconds):
+        turn = _Turns.of_this_loop().take(self) if self._takes_turns else nullcontext()
+        async with slots.take(key, seconds), turn:
             worker = self._take_idle() or await self._start()
             try:
                 yield worker
@@ -80,6 +83,14 @@ class WorkerProcesses:
                     worker.timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._end, worker)
                 else:  # nobody waits for its answer any more
                     self._end(worker)
+
+    async def end_idle(self) -> None:
+        """Kills the workers that wait for work."""
+        for worker in [*self._idle]:
+            if worker.timer:
+                worker.timer.cancel()
+            self._end(worker)
+        await asyncio.gather(*self._endings)
 
     def _take_idle(self) -> WorkerProcess | None:
         while self._idle:
@@ -99,7 +110,7 @@ class WorkerProcesses:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=BUFFER_BYTES,
-            env=child_environment(**_SMALL_FOOTPRINT, PYTHONPATH=path),
+            env=child_environment(**SMALL_FOOTPRINT, PYTHONPATH=path),
         )
         worker = WorkerProcess(child, folder)
         self._all.add(worker)
@@ -113,6 +124,40 @@ class WorkerProcesses:
         ending = asyncio.ensure_future(worker.kill())
         self._endings.add(ending)
         ending.add_done_callback(self._endings.discard)
+
+
+class _Turns:
+    """On a small machine, the worker processes of an event loop take turns, whatever they do: only one is there."""
+
+    _of_loops: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, _Turns]] = WeakKeyDictionary()
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Semaphore(1)
+        self._last: WorkerProcesses | None = None
+
+    @classmethod
+    def of_this_loop(cls) -> _Turns:
+        return cls._of_loops.setdefault(asyncio.get_running_loop(), cls())
+
+    @asynccontextmanager
+    async def take(self, processes: WorkerProcesses) -> AsyncIterator[None]:
+        """Waits for a turn. Idle workers of another kind have ended by then.
+
+        Raises:
+            ScanBusy: It did not come in TURN_SECONDS.
+        """
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._turn.acquire()
+        except TimeoutError as error:
+            raise ScanBusy() from error
+        try:
+            if self._last is not None and self._last is not processes:
+                await self._last.end_idle()
+            self._last = processes
+            yield
+        finally:
+            self._turn.release()
 
 
 class WorkerProcess:

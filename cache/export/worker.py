@@ -34,6 +34,7 @@ from cache.export.executor import ScanExecutor, ScanRequest
 from cache.export.figure_executor import FigureExecutor
 from cache.export.figure_request import FigureRequest
 from cache.export.row_files import Send
+from cache.machine.memory import end_me_first
 from cache.storage.backends import open_cache
 from cache.storage.store import Cache
 
@@ -46,6 +47,7 @@ _Execute = Callable[[bytes, Send], dict[str, Any]]
 def main() -> None:
     """Answers requests until standard input closes."""
     work, folder = sys.argv[1:]
+    end_me_first()
     with suppress(psutil.Error, AttributeError):  # readers come first
         psutil.Process().nice(getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 10))
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)

@@ -1,0 +1,94 @@
+"""On a small machine, one worker process is there at a time, whatever its work is."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+from cache_factory import publish
+from waiting import wait_for
+
+from cache.cache_place import CachePlace
+from cache.errors import ScanBusy
+from cache.export import processes
+from cache.export.processes import WorkerProcesses
+from cache.export.slots import Slots
+from cache.storage.store import Cache
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def place(cache: Cache, here: Path, monkeypatch: pytest.MonkeyPatch) -> CachePlace:
+    monkeypatch.setattr(processes, "is_small", lambda: True)
+    publish(cache, 4)
+    return CachePlace.of_files(here / "cache", here / "var/kept")
+
+
+def workers() -> list[str]:
+    """The work of each worker that runs."""
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):
+            words = child.cmdline()
+            if "cache.export.worker" in words:
+                found.append(words[words.index("cache.export.worker") + 1])
+    return found
+
+
+def test_workers_of_all_kinds_take_turns(place: CachePlace) -> None:
+    async def main() -> None:
+        scans, figures = WorkerProcesses("scan", place), WorkerProcesses("figures", place)
+        seen: list[list[str]] = []
+
+        async def work(pool: WorkerProcesses, key: str) -> None:
+            async with pool.take(slots, key, 60):
+                seen.append(workers())
+                await asyncio.sleep(0.05)
+
+        slots = Slots(8)
+        try:
+            await asyncio.gather(*(work(pool, f"{n}") for n, pool in enumerate([scans, figures, scans, figures])))
+            assert seen == [["scan"], ["figures"], ["scan"], ["figures"]]
+        finally:
+            await scans.close()
+            await figures.close()
+
+    asyncio.run(main())
+    assert workers() == []
+
+
+def test_a_worker_is_kept_and_ends_first_where_memory_runs_out(place: CachePlace) -> None:
+    async def main() -> None:
+        scans, slots = WorkerProcesses("scan", place), Slots(8)
+        try:
+            async with scans.take(slots, "a", 60) as first:
+                pass
+            async with scans.take(slots, "b", 60) as second:
+                assert second is first
+                (worker,) = psutil.Process().children()
+                wait_for(lambda: Path(f"/proc/{worker.pid}/oom_score_adj").read_text() == "500\n")
+        finally:
+            await scans.close()
+
+    asyncio.run(main())
+
+
+def test_a_turn_that_does_not_come_is_refused(place: CachePlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "TURN_SECONDS", 0.1)
+
+    async def main() -> None:
+        scans, figures, slots = WorkerProcesses("scan", place), WorkerProcesses("figures", place), Slots(8)
+        try:
+            async with scans.take(slots, "a", 60):
+                with pytest.raises(ScanBusy):
+                    async with figures.take(slots, "b", 60):
+                        pass
+        finally:
+            await scans.close()
+            await figures.close()
+
+    asyncio.run(main())
