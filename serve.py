@@ -9,6 +9,7 @@ The pause before a start grows with each crash. `/status` of the API says what c
 from __future__ import annotations
 
 import argparse
+import http.client
 import os
 import signal
 import subprocess
@@ -18,17 +19,14 @@ import time
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-
-import httpx
+from urllib.parse import urlsplit
 
 from api.auth.default_key import is_output_kept, load_key
 from cache.errors import OrdersError, SettingsInvalid
 from cache.listen_address import local_url
+from cache.machine.memory import SMALL_FOOTPRINT, is_small
 from cache.private_files import keep_files_private
 from cache.settings import Settings
-from cache.storage.backends import open_cache
-from cache.storage.documents import RESTARTS
-from cache.storage.records import now
 
 ROOT = Path(__file__).resolve().parent
 POLL_SECONDS = 0.5
@@ -82,8 +80,8 @@ class Service:
     def poll(self) -> None:
         """Notes whether the program answers."""
         try:
-            self.answered = self.answered or httpx.get(self._url, timeout=5, trust_env=False).is_success
-        except httpx.HTTPError:
+            self.answered = self.answered or _is_success(self._url)
+        except (OSError, http.client.HTTPException):
             return
 
     def end(self, force: bool = False) -> None:
@@ -98,7 +96,7 @@ class Service:
         """Runs the program once, and returns its exit code; if a signal ended it, the negative number of the signal."""
         self._process = subprocess.Popen(
             [sys.executable, str(self._script)],
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**(SMALL_FOOTPRINT if is_small() else {}), **os.environ, "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -120,6 +118,11 @@ class Service:
 
     def _record(self, reason: str, pause: float) -> None:
         print(f"{self._name:<9} | {reason} It is started again in {pause:g} s.", flush=True)
+        # Late, since this process lives long and holds 20 MB less without them.
+        from cache.storage.backends import open_cache
+        from cache.storage.documents import RESTARTS
+        from cache.storage.records import now
+
         try:
             with closing(open_cache(self._settings.cache_place)) as cache:
                 cache.documents.change(RESTARTS, lambda restarts: restarts.add(self._name, reason, now()))
@@ -204,6 +207,14 @@ def _announce(services: tuple[Service, ...], settings: Settings, key: str, stopp
     if settings.public_path:
         dashboard = settings.dashboard_url or f"{dashboard} (open it at {settings.public_path}/ of its proxy)"
     print(f"\n  Dashboard  {dashboard}\n  API        {api}  (try it at {api}/demo)\n  API key    {shown}\n", flush=True)
+
+
+def _is_success(url: str) -> bool:
+    """Whether a GET is answered with success."""
+    parts = urlsplit(url)
+    with closing(http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5)) as connection:
+        connection.request("GET", parts.path)
+        return 200 <= connection.getresponse().status < 300
 
 
 def _reason(code: int) -> str:
