@@ -20,6 +20,8 @@ _LEAST_DATABASE = 32 << 20
 SMALL_FOOTPRINT = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072"}
 """Environment in which Arrow and glibc return memory earlier (mallopt(3)): less is held after a large answer."""
 
+_FILES_1, _FILES_2 = ("total_inactive_file", "total_active_file"), ("inactive_file", "active_file")
+
 MEMBERSHIP = Path("/proc/self/cgroup")
 MOUNT = Path("/sys/fs/cgroup")
 OOM_SCORE = Path("/proc/self/oom_score_adj")
@@ -33,14 +35,14 @@ class _Cgroup:
         folder: Its folder.
         limit_file: The name of the file with its limit.
         usage_file: The name of the file with what it uses.
-        reclaimable: The counter of `memory.stat` that says how much of that the kernel takes back when needed: files
-            that were read or written, and are not in use.
+        reclaimable: The counters of `memory.stat` that say how much of that the kernel takes back when needed: files
+            that were read or written.
     """
 
     folder: Path
     limit_file: str
     usage_file: str
-    reclaimable: str
+    reclaimable: tuple[str, ...]
 
     @property
     def limit(self) -> int | None:
@@ -51,19 +53,17 @@ class _Cgroup:
     def available(self) -> int | None:
         """Bytes that its processes may still take; None if it has no limit."""
         limit, usage = self.limit, self._number(self.usage_file)
-        return None if limit is None or usage is None else max(0, limit - usage + self._unused_files())
+        return None if limit is None or usage is None else max(0, limit - usage + self._files())
 
     def _number(self, name: str) -> int | None:
         with suppress(OSError, ValueError):
             return int((self.folder / name).read_text())  # `max` in version 2: no limit
         return None
 
-    def _unused_files(self) -> int:
+    def _files(self) -> int:
         with suppress(OSError, ValueError):
-            for line in (self.folder / "memory.stat").read_text().splitlines():
-                name, _, value = line.partition(" ")
-                if name == self.reclaimable:
-                    return int(value)
+            counters = (line.split() for line in (self.folder / "memory.stat").read_text().splitlines())
+            return sum(int(value) for name, value in counters if name in self.reclaimable)
         return 0
 
 
@@ -112,10 +112,10 @@ def _cgroups() -> Iterator[_Cgroup]:
         _, controllers, path = line.split(":", 2)
         if "memory" in controllers.split(","):
             for folder in _upwards(MOUNT / "memory", path):
-                yield _Cgroup(folder, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+                yield _Cgroup(folder, "memory.limit_in_bytes", "memory.usage_in_bytes", _FILES_1)
         elif not controllers:
             for folder in _upwards(MOUNT, path):
-                yield _Cgroup(folder, "memory.max", "memory.current", "inactive_file")
+                yield _Cgroup(folder, "memory.max", "memory.current", _FILES_2)
 
 
 def _upwards(mount: Path, path: str) -> Iterator[Path]:

@@ -44,10 +44,14 @@ def test_a_machine_without_cgroups_has_all_of_its_memory(machine: Machine) -> No
 
 def test_the_limit_of_a_container_holds(machine: Machine) -> None:
     machine.membership.write_text("0::/\n")
-    files = {"memory__max": 512 * MB, "memory__current": 400 * MB, "memory__stat": f"anon 1\ninactive_file {100 * MB}"}
+    files = {
+        "memory__max": 512 * MB,
+        "memory__current": 400 * MB,
+        "memory__stat": f"anon 1\ninactive_file {60 * MB}\nactive_file {40 * MB}",
+    }
     machine.cgroup("", **files)
     assert memory.total_memory() == 512 * MB
-    assert memory.available_memory() == (512 - 400 + 100) * MB  # the kernel takes back files that are not in use
+    assert memory.available_memory() == (512 - 400 + 100) * MB  # the kernel takes back pages of files
     assert memory.is_small()
 
 
