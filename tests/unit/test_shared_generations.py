@@ -323,6 +323,28 @@ def test_a_publish_whose_answer_is_lost_is_looked_up_or_sent_again(
     assert two.generations.read(1).manifest == manifest
 
 
+def test_a_publish_that_runs_after_its_connection_was_cut_counts(
+    hosts: tuple[Host, Host], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server runs a statement that it has, also where its client is gone: perhaps after the client looked it up."""
+    one, two = hosts
+    with one.leadership.sync_lock():
+        manifest, head = one.made()
+        blobs = one.upload(manifest)
+        statements = lose_answers(one.generations, monkeypatch, before=1)
+        write = one.generations._database.write
+
+        def late(locked: Any, sql: str, **values: object) -> list[Any]:
+            if statements:  # the first one runs now, before the second one
+                two.generations._database.write(locked, sql, **values)
+            return write(locked, sql, **values)
+
+        monkeypatch.setattr(one.generations._database, "write", late)
+        one.generations.publish(manifest, head, blobs)
+        assert len(statements) == 2
+    assert two.generations.read(1).manifest == manifest
+
+
 def test_a_confirmation_whose_answer_is_lost_is_looked_up(
     hosts: tuple[Host, Host], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -319,6 +319,8 @@ class Generations:
             if done:
                 return
             pointer = self.pointer()
+            if pointer and tuple(pointer) == moved:
+                return  # sent twice; the first one ran after it was looked up, when its connection was cut already
             if (pointer.generation if pointer else None) != parent:
                 raise PublishConflict(f"Generation {parent} is no longer the newest.")
             raise self._leadership.lost(term)
