@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, timedelta
@@ -459,6 +460,7 @@ def test_a_request_is_completed_once_its_generation_is_here(
     store: PostgreSQLStore, writer: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writer.cache.leadership.heartbeat(Worker())
+    monkeypatch.setattr("cache.storage.shared.runs.REACH_SECONDS", 0)
     with host(store.url, tmp_path / "reader", follows=False) as reader:
         task = reader.cache.runs.request("test")
         with writer.cache.sync_lock():
@@ -474,6 +476,25 @@ def test_a_request_is_completed_once_its_generation_is_here(
         assert reader.ids() == list(range(3))
         restore_nothing(store)
         assert reader.cache.runs.task(task.id).state == "completed"
+
+
+def test_a_request_that_another_host_calls_completed_stays_so(
+    store: PostgreSQLStore, writer: Host, tmp_path: Path
+) -> None:
+    writer.cache.leadership.heartbeat(Worker())
+    with host(store.url, tmp_path / "reader", follows=False) as reader:
+        task = reader.cache.runs.request("test")
+        with writer.cache.sync_lock():
+            run = Run(trigger="test")
+            writer.cache.runs.begin(run)
+            publish(writer.cache, 3)
+            writer.cache.runs.finish(run.model_copy(update={"outcome": "published", "generation": 1}))
+        assert writer.cache.runs.task(task.id).state == "completed"
+        with ThreadPoolExecutor() as threads:
+            asked = threads.submit(reader.cache.runs.task, task.id)
+            assert not wait([asked], 0.5).done  # this host copies it
+            reader.cache.snapshots.follow()
+            assert asked.result().state == "completed"
 
 
 def restore_nothing(store: PostgreSQLStore) -> None:

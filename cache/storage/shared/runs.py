@@ -6,6 +6,7 @@ The times and the order of records are those of the database: the clocks of host
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 
 from typing_extensions import override
@@ -19,10 +20,12 @@ from cache.storage.shared.database import NOTIFY, Database, text_of
 from cache.storage.shared.terms import FENCE, SILENT, SharedLeadership
 from cache.storage.store import Runs
 
+REACH_SECONDS = 5.0  # how long the state of a request waits for a generation that this host is still copying
 
-def _utc(time: str) -> str:
+
+def _utc(at: str) -> str:
     """The SQL of a time as records have it."""
-    return f"""to_char({time} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+    return f"""to_char({at} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 
 
 def _with(fields: str) -> str:
@@ -187,10 +190,25 @@ class SharedRuns(Runs):
     @override
     def task(self, id: str) -> Task:
         for task in intact(Task, self._bodies(_READ_TASK, id=id), TASKS):
-            if task.state == "completed" and task.generation and not self._is_here(task.generation):
+            if task.state == "completed" and task.generation and not self._arrives(task.generation):
                 return task.model_copy(update={"state": "running", "finished_at": None, "generation": None})
             return task
         raise UnknownTask()
+
+    def _arrives(self, generation: int) -> bool:
+        """Whether this host soon shows what a sync published.
+
+        Behind a load balancer, another host may have said before that the request is completed.
+        """
+        end = time.monotonic() + REACH_SECONDS
+        while True:
+            seen = self._changes.seen
+            if self._is_here(generation):
+                return True
+            left = end - time.monotonic()
+            if left <= 0:
+                return False
+            self._changes.wait(seen, left)
 
     def _is_here(self, generation: int) -> bool:
         """Whether this host shows what a sync published, or a restored database has lost it."""
