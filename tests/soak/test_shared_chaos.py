@@ -107,21 +107,34 @@ class Chaos:
         return int(self.rows("SELECT COALESCE(max(generation), 0) FROM orders_cache.terms")[0][0])
 
     def strike(self, kind: str, place: str, fault: str) -> None:
-        """One host is stopped, killed or cut off at a place; a stopped one goes on after another has taken over."""
-        host = random.choice(self.hosts)
-        host.arm(kind, place, fault)
+        """The next host at a place is stopped, killed or cut off; a stopped one goes on after others have published."""
+        for host in self.hosts:
+            host.arm(kind, place, fault)
         if fault == "cut":
             time.sleep(0.5)
         elif fault == "kill":
-            wait_for(lambda: host.has_ended, 30)
-            host.kill()
-            host.start()
+            wait_for(lambda: any(host.has_ended for host in self.hosts), 60)
         else:
-            wait_for(lambda: host.has_stopped, 30)
+            stopped = wait_for(lambda: next((host for host in self.hosts if host.has_stopped), None), 60)
+        for host in self.hosts:
+            host.arm("none")
+        if fault == "stop":
             before = self.epoch(), self.generation()
-            wait_for(lambda: self.epoch() > before[0] and self.generation() > before[1], 30)
-            host.go_on()
+            wait_for(lambda: self._is_past(*before, but=stopped), 60)
+        for host in self.hosts:
+            if host.has_ended:
+                host.kill()
+                host.start()
+            elif host.has_stopped:
+                host.go_on()
         self.happened[f"{kind} {place} {fault}"] += 1
+
+    def _is_past(self, epoch: int, generation: int, but: Host) -> bool:
+        """Whether others have taken over from a host and published."""
+        for host in self.hosts:
+            if host is not but and host.has_stopped:  # it came to the place too, before it was told not to
+                host.go_on()
+        return self.epoch() > epoch and self.generation() > generation
 
     def restart(self) -> None:
         """The server ends as in a crash, while the hosts write."""

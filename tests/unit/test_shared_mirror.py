@@ -38,6 +38,7 @@ from cache.storage.records import Draft, Run, Worker
 from cache.storage.shared import blobs as shared_blobs
 from cache.storage.shared import follower as shared_follower
 from cache.storage.shared import snapshots as shared_snapshots
+from cache.storage.shared.generations import Generations
 from cache.storage.shared.mirror import Mirror
 from cache.storage.shared.shared_cache import open_shared
 from cache.storage.snapshot import JSON, PARQUET, SEGMENT_FILES, Head
@@ -544,6 +545,31 @@ def test_a_sync_that_was_taken_over_publishes_nothing_anywhere(
             writer.cache.snapshots.prune()
     assert two.ids() == list(range(5))
     assert store.run("SELECT generation FROM orders_cache.manifests ORDER BY 1") == [(1,), (2,)]
+
+
+@pytest.mark.parametrize("write", ["publish", "confirm"])
+def test_a_sync_that_was_stopped_after_its_write_sets_no_host_back(
+    store: PostgreSQLStore, writer: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: str
+) -> None:
+    writer.publish(3)
+    with (
+        host(store.url, tmp_path / "two", follows=False) as two,
+        suppress(SyncLost),
+        writer.cache.sync_lock(),
+    ):
+        sent = getattr(Generations, write)
+
+        def stopped(*arguments: object) -> None:
+            monkeypatch.undo()
+            sent(*arguments)
+            store.shift_term("sync", timedelta(seconds=-60))
+            two.publish(5)
+            writer.cache.snapshots.catch_up()  # what its follower does, in another process perhaps
+
+        monkeypatch.setattr(Generations, write, stopped)
+        head = publish(writer.cache, 4) if write == "publish" else confirm(writer.cache)
+        assert writer.generation() == head.generation + 1
+        assert writer.ids() == list(range(5))
 
 
 # -- without the database

@@ -189,7 +189,8 @@ class SharedSnapshots(Snapshots):
         self._generations.publish(manifest, head, self._keys(manifest.segments), changes, checks)
         lists = {manifest.generation: changes} if changes else {}
         with self._published():
-            self._files.accept(manifest, head, encode(manifest), lists, checks, self._generations.digests())
+            if self._is_newest(head):
+                self._files.accept(manifest, head, encode(manifest), lists, checks, self._generations.digests())
         with self._published():
             self._generations.collect(publication.keep_changes)
 
@@ -197,7 +198,8 @@ class SharedSnapshots(Snapshots):
     def confirm(self, head: Head) -> None:
         self._generations.confirm(head)
         with self._published():
-            self._files.confirm(head)
+            if self._is_newest(head):
+                self._files.confirm(head)
 
     @override
     def prune(self) -> None:
@@ -216,6 +218,14 @@ class SharedSnapshots(Snapshots):
                 yield
         except CacheError as error:
             log.warning("This is done later: %s", error.message)
+
+    def _is_newest(self, head: Head) -> bool:
+        """Whether the pointer is still what this process made of it. Call it while the mirror is locked.
+
+        A process that was stopped may come too late: the follower has copied what another host published since.
+        """
+        pointer = self._generations.pointer()
+        return pointer is not None and pointer.head == head
 
     def _keys(self, segments: Sequence[Segment]) -> dict[str, Key]:
         """Where the files of segments are in the database. Those that are not there are uploaded."""
