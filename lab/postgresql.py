@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from lab import processes
+from lab.nginx import certificates
 from lab.processes import Mark, give, server_user
 from lab.servers import LabError, Server, free_port, install, new_secret, write
 
@@ -76,13 +77,15 @@ def programs() -> Path | None:
 class PostgreSQL:
     """A private PostgreSQL: data folder, socket and TCP port of its own.
 
-    Without `durable`, commits survive a killed server, if not a machine that loses power.
+    Without `durable`, commits survive a killed server, if not a machine that loses power. `network` is another address
+    of this machine at which it listens, with TLS, for network namespaces of tests.
     """
 
     home: Path
     port: int = field(default_factory=free_port)
     password: str = field(default_factory=new_secret)
     durable: bool = False
+    network: str = ""
 
     name = "PostgreSQL"
 
@@ -102,6 +105,11 @@ class PostgreSQL:
         """The address over TCP; by default that of the user with all rights."""
         return f"postgresql://{user}:{password or self.password}@127.0.0.1:{self.port}/{database}"
 
+    def network_url(self) -> str:
+        """The address over the network, with the check of the server's certificate."""
+        root = self.home / "ca.pem"
+        return f"postgresql://{USER}:{self.password}@{self.network}:{self.port}/postgres?sslrootcert={root}"
+
     def prepare(self) -> None:
         """Make the data folder, if there is none.
 
@@ -118,6 +126,10 @@ class PostgreSQL:
             *("initdb", "--no-sync", f"--pgdata={self.data}", f"--username={USER}", f"--pwfile={self.home}/password"),
             *("--auth-local=trust", "--auth-host=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"),
         )
+        if self.network:
+            certificates(self.home, self.network)
+            with (self.data / "pg_hba.conf").open("a") as rules:
+                rules.write(f"hostssl all all {self.network}/16 scram-sha-256\n")
 
     def run(self, program: str, *arguments: str) -> str:
         """Run one of PostgreSQL's programs, as the user of the server.
@@ -148,10 +160,18 @@ class PostgreSQL:
             "port": str(self.port),
             "unix_socket_directories": str(self.sockets),
             "shared_buffers": "32MB",
+            **({"listen_addresses": f"127.0.0.1,{self.network}", **self._tls()} if self.network else {}),
             **({} if self.durable else {"fsync": "off", "full_page_writes": "off"}),
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         return [_program("postgres"), "-D", str(self.data), *options]
+
+    def _tls(self) -> dict[str, str]:
+        return {
+            "ssl": "on",
+            "ssl_cert_file": str(self.home / "server.pem"),
+            "ssl_key_file": str(self.home / "server.key"),
+        }
 
     def environment(self) -> dict[str, str]:
         return {"HOME": str(self.home)}

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ SILENT = timedelta(seconds=1.2)  # in the place of eight seconds: more takeovers
 records.SILENT_AFTER = SILENT  # before the statements are made
 
 from cache_factory import confirm, order, publish  # noqa: E402
+from host_process import History, set_clock  # noqa: E402
 
 from cache.errors import CacheError  # noqa: E402
 from cache.storage.documents import Document  # noqa: E402
@@ -52,17 +53,6 @@ class Said(BaseModel, frozen=True):
 
 
 SAID = Document("said", Said)
-
-
-class History:
-    """What this process does, a JSON object a line. Times are those of the machine's monotonic clock."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
-
-    def add(self, event: str, **values: object) -> None:
-        line = json.dumps({"event": event, "at": time.monotonic(), **values})
-        os.write(self._file, f"{line}\n".encode())
 
 
 class Faults:
@@ -165,18 +155,6 @@ def remove(conditions: str) -> None:
                 for text in without:
                     sql = sql.replace(text, "")
                 setattr(module, name, sql)
-
-
-def set_clock(by: timedelta) -> None:
-    """Put the clock of this process forward, as far as the product can see."""
-    right = records.now
-
-    def wrong() -> datetime:
-        return right() + by
-
-    for module in list(sys.modules.values()):
-        if getattr(module, "now", None) is right:
-            module.now = wrong  # type: ignore[attr-defined]
 
 
 def read(cache: Cache, history: History) -> None:

@@ -214,7 +214,7 @@ def test_whatever_stops_a_shared_cache_has_one_history(tmp_path: Path, seconds: 
         print(dict(running.happened), dict(writes), f"{running.generation()} generations, {running.epoch()} epochs")
         assert running.faults() == []
         assert running.lost(tmp_path) == []
-        assert running.generation() > seconds / 4  # on a busy machine
+        assert running.generation() > sum(running.happened.values()) / 4
         assert "Traceback" not in "".join(host.log for host in running.hosts)
 
 
