@@ -211,7 +211,7 @@ class Hosts:
 
     def is_completed(self, task: str) -> bool:
         with suppress(psycopg.Error):
-            return bool(self.rows(f"SELECT FROM orders_cache.tasks WHERE id = '{task}' AND state = 'completed'"))
+            return bool(self.rows(f"SELECT id FROM orders_cache.tasks WHERE id = '{task}' AND state = 'completed'"))
         return False
 
     def newest_everywhere(self) -> bool:
