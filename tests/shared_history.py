@@ -110,7 +110,7 @@ def _late(histories: dict[str, list[Event]]) -> Iterator[str]:
 
 
 def _acknowledged(histories: dict[str, list[Event]], accepted: Sequence[Accepted]) -> Iterator[str]:
-    """Each publish that a host knows of was accepted, and none that was refused or failed by a conflict."""
+    """Each publish that a host was told of was accepted."""
     digests = {(each.generation, each.digest) for each in accepted}
     for history in histories.values():
         for event in history:

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -89,8 +88,3 @@ class SharedWorker:
     @property
     def log(self) -> str:
         return (self.folder / "log").read_text()
-
-
-def monotonic() -> float:
-    """The time of the histories."""
-    return time.monotonic()

@@ -13,11 +13,15 @@ from network import Network, network
 from shared_workers import SharedWorker
 from waiting import wait_for
 
+from cache.storage.records import SILENT_AFTER
 from lab.postgresql import PostgreSQL, Running, folder_for_servers, install_postgresql
+from scraper.scheduler import HEARTBEAT_SECONDS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
-STOP_SECONDS, TAKEOVER_SECONDS, NOTICE_SECONDS = 6.0, 9.0, 2.5
+STOP_SECONDS, NOTICE_SECONDS = 6.0, 2.5
+TAKEOVER_SECONDS = 9.0  # mostly; a standby that has just tried needs a heartbeat more
+LATEST_SECONDS = SILENT_AFTER.total_seconds() + HEARTBEAT_SECONDS
 LOOK_SECONDS = 0.5  # a machine that runs other tests beside these looks late
 HOSTS = ("one", "two", "three")
 SKEWS = (5, -5, 0)  # minutes
