@@ -25,6 +25,7 @@ from cache.errors import (
     CacheFormat,
     CacheUnreachable,
     ChangesGone,
+    DiskFull,
     NoSnapshot,
     PublishConflict,
     RangeDamaged,
@@ -341,6 +342,18 @@ def test_a_publish_whose_host_has_a_full_disk_counts(
     assert wait_for(lambda: reader.generation() == 1)
     writer.cache.snapshots.follow()
     assert wait_for(lambda: writer.generation() == 1)
+
+
+def test_a_copy_that_finds_the_disk_full_says_so(
+    writer: Host, store: PostgreSQLStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    writer.publish(3)
+    monkeypatch.setattr("cache.storage.shared.mirror.write_whole", full)
+    with host(store.url, tmp_path / "two", follows=False) as two, pytest.raises(DiskFull):
+        two.cache.snapshots.catch_up()
 
 
 # -- another history

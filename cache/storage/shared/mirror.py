@@ -178,7 +178,8 @@ class Mirror:
         done = total - sum(segment.bytes for segment in missing)
         try:
             for segment in missing:
-                write_whole(self._state, Arrival(done=done, total=total).model_dump_json().encode())
+                with disk_errors():
+                    write_whole(self._state, Arrival(done=done, total=total).model_dump_json().encode())
                 try:
                     self._fetch(segment, blobs[segment.id])
                 except RangeDamaged:
