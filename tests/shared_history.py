@@ -61,11 +61,14 @@ def history_of(folder: Path) -> list[Event]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def faults(histories: dict[str, list[Event]], accepted: Sequence[Accepted]) -> list[str]:
-    """What must not happen, of all that happened. Histories are those of hosts, by name."""
+def faults(histories: dict[str, list[Event]], accepted: Sequence[Accepted], first: int = 0) -> list[str]:
+    """What must not happen, of all that happened.
+
+    Parameters: `histories` are those of hosts, by name; `first` is the newest generation before the audit.
+    """
     return [
         *_epochs(accepted),
-        *_acceptances(accepted),
+        *_acceptances(accepted, first),
         *_late(histories),
         *_acknowledged(histories, accepted),
         *_readers(histories, accepted),
@@ -81,16 +84,16 @@ def _epochs(accepted: Sequence[Accepted]) -> Iterator[str]:
         newest[each.term] = each.epoch
 
 
-def _acceptances(accepted: Sequence[Accepted]) -> Iterator[str]:
+def _acceptances(accepted: Sequence[Accepted], first: int) -> Iterator[str]:
     """Each generation is accepted once, over the one before it, from the host that holds the term."""
-    newest, digest = 0, None
+    newest, digest = first, None
     for each in accepted:
         if each.moved and each.writer != each.host:
             yield f"generation {each.generation} from {each.writer} while {each.host} held the term"
         if each.term == "sync" and each.generation is not None:
             if each.generation not in (newest, newest + 1):
                 yield f"generation {each.generation} after {newest}"
-            if each.generation == newest and each.digest != digest:
+            if each.generation == newest and digest is not None and each.digest != digest:
                 yield f"generation {each.generation} twice"
             newest, digest = each.generation, each.digest
 
