@@ -17,6 +17,11 @@ _NAMES = {
     "TMPDIR",
     "LD_LIBRARY_PATH",
     "VIRTUAL_ENV",
+    # how the database of a shared cache proves who it is
+    "PGSSLMODE",
+    "PGSSLROOTCERT",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
     # Windows
     "APPDATA",
     "COMSPEC",

@@ -91,24 +91,49 @@ def test_a_wrong_address_is_refused_and_its_password_is_not_shown(url: str) -> N
     assert SECRET not in f"{refused.value} {refused.value.__cause__} {refused.value.__context__}"
 
 
+TLS_VARIABLES = ("PGSSLMODE", "PGSSLROOTCERT", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+@pytest.fixture
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in TLS_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("plain_environment")
 @pytest.mark.parametrize(
-    ("url", "mode", "root"),
+    ("url", "variables", "mode", "root"),
     [
-        ("postgresql://db.example/shop", "verify-full", "system"),
-        ("postgresql://db.example/shop?sslrootcert=/ca.pem", "verify-full", "/ca.pem"),
-        ("postgresql://db.example/shop?sslmode=require", "require", None),
-        ("postgresql://10.0.0.1/shop", "verify-full", "system"),
-        ("postgresql://127.0.0.1/shop", None, None),
-        ("postgresql://[::1]/shop", None, None),
-        ("postgresql://localhost/shop", None, None),
-        ("postgresql:///shop?host=/run/postgresql", None, None),
+        ("postgresql://db.example/shop", {}, "verify-full", "/dev/null"),
+        ("postgresql://db.example/shop?sslrootcert=/ca.pem", {}, "verify-full", "/ca.pem"),
+        ("postgresql://db.example/shop?sslmode=require", {}, "require", None),
+        ("postgresql://10.0.0.1/shop", {}, "verify-full", "/dev/null"),
+        ("postgresql://127.0.0.1/shop", {}, None, None),
+        ("postgresql://[::1]/shop", {}, None, None),
+        ("postgresql://localhost/shop", {}, None, None),
+        ("postgresql:///shop?host=/run/postgresql", {}, None, None),
+        ("postgresql://db.example/shop", {"SSL_CERT_FILE": "/ca.pem"}, "verify-full", "system"),
+        ("postgresql://db.example/shop", {"PGSSLMODE": "require"}, "require", None),
+        ("postgresql://db.example/shop", {"PGSSLMODE": ""}, "verify-full", "/dev/null"),
+        ("postgresql://db.example/shop", {"PGSSLROOTCERT": "/ca.pem"}, "verify-full", "/ca.pem"),
+        ("postgresql://db.example/shop?sslmode=verify-full", {"PGSSLMODE": "require"}, "verify-full", "/dev/null"),
     ],
 )
 def test_a_connection_is_encrypted_unless_it_stays_on_this_machine(
-    url: str, mode: str | None, root: str | None
+    url: str, variables: dict[str, str], mode: str | None, root: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("cache.storage.shared.address.BUNDLES", ("/nowhere.pem", "/dev/null"))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
     parameters = Address.parse(url).parameters
     assert (parameters.get("sslmode"), parameters.get("sslrootcert")) == (mode, root)
+
+
+@pytest.mark.parametrize("mode", ["disable", "allow", "prefer"])
+def test_no_variable_makes_a_connection_leave_unencrypted(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGSSLMODE", mode)
+    with pytest.raises(SettingsInvalid, match="PGSSLMODE"):
+        Address.parse("postgresql://db.example/shop")
 
 
 def test_the_password_is_no_part_of_a_representation() -> None:

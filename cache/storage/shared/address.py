@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -14,6 +16,13 @@ from cache.errors import SettingsInvalid
 SCHEMES = ("postgresql://", "postgres://")
 PORT = "5432"
 TLS = ("require", "verify-ca", "verify-full")
+BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine
+    "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, Red Hat
+    "/etc/ssl/ca-bundle.pem",  # SUSE
+    "/etc/ssl/cert.pem",  # macOS
+)
+"""Where systems keep the certificates that they trust."""
 
 _PARAMETERS: dict[str, Any] = {
     "connect_timeout": 5,
@@ -43,6 +52,8 @@ class Address:
     def parse(cls, url: str) -> Address:
         """Reads CACHE_URL. Off this machine, the connection is encrypted, and the server shows a certificate.
 
+        What the URL does not say of that, libpq's variables PGSSLMODE and PGSSLROOTCERT say: some platforms make the URL.
+
         Args:
             url: `postgresql://user:password@host:port/database`, with parameters of libpq such as `?sslmode=require`.
 
@@ -62,14 +73,14 @@ class Address:
                 "Write special characters of the password in percent-encoding, such as %40 for @.",
             ) from None
         if not _is_local(host):
-            given = {"sslmode": "verify-full", **given}
+            given = {"sslmode": os.environ.get("PGSSLMODE") or "verify-full", **given}
             if given["sslmode"] not in TLS:
                 raise SettingsInvalid(
-                    "CACHE_URL would send the password and the orders without encryption.",
+                    "CACHE_URL, or PGSSLMODE, would send the password and the orders without encryption.",
                     "Use sslmode=verify-full, or sslmode=require to trust any certificate.",
                 )
             if given["sslmode"] == "verify-full":
-                given = {"sslrootcert": "system", **given}
+                given = {"sslrootcert": os.environ.get("PGSSLROOTCERT") or _trusted_certificates(), **given}
         return cls(f"{host or 'localhost'}:{port}", {**_PARAMETERS, **given})
 
     def without_secrets(self, reason: str) -> str:
@@ -86,3 +97,13 @@ def _is_local(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _trusted_certificates() -> str:
+    """What a server's certificate is checked against: the certificates that this system trusts.
+
+    The OpenSSL that comes with psycopg looks for them where no system has them, unless a variable names the place.
+    """
+    if os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR"):
+        return "system"
+    return next((bundle for bundle in BUNDLES if Path(bundle).exists()), "system")
