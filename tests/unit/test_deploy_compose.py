@@ -211,7 +211,7 @@ def test_render_yaml_names_settings_and_the_same_cache_in_both_services() -> Non
         assert "disk" not in service
     assert web["dockerCommand"].split() == ["orders-entrypoint", "python", "serve.py"]
     assert web["healthCheckPath"] == "/health"
-    assert worker["dockerCommand"].split() == ["orders-entrypoint", *"python -m scraper worker".split()]
+    assert worker["dockerCommand"].split() == ["orders-entrypoint", *["python", "-m", "scraper", "worker"]]
     assert database["ipAllowList"] == []
 
 
