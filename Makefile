@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo run install test test-fast lint soak mutants bench test-bare pins renew-pins licenses
+.PHONY: help demo run install test test-fast lint soak mutants bench test-bare test-image pins renew-pins licenses
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench: .venv/installed-dev  ## Measure ratios side by side with peers
 
 test-bare:  ## Run TARGETS (all: demo, install, test-fast, test) of the last commit on a new Debian, as root
 	$(PYTHON) -m tools.bare_machine $(TARGETS)
+
+test-image: install  ## Build the image with buildah on a new Debian, and start it with and without PostgreSQL, as root
+	$(BIN)/python -m tools.image
 
 # The lists name no host: pip takes the packages from the index of the machine.
 PIN := $(BIN)/uv pip compile --quiet --no-config --universal --fork-strategy fewest --python-version 3.11 \

@@ -98,7 +98,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def create(tree: Path) -> None:
-    """Make the machine: Debian, what this machine knows of package sources, and a clone of the last commit.
+    """Make the machine: Debian, and a clone of the last commit.
+
+    Raises:
+        BareMachineError: debootstrap is missing, failed, or this user is not root.
+    """
+    debian(tree, PACKAGES)
+    subprocess.run(["git", "clone", "--quiet", ROOT, tree / "root" / "project"], check=True)
+
+
+def debian(tree: Path, packages: Sequence[str]) -> None:
+    """Make a new Debian with a few packages, and with what this machine knows of package sources.
 
     Raises:
         BareMachineError: debootstrap is missing, failed, or this user is not root.
@@ -106,7 +116,7 @@ def create(tree: Path) -> None:
     if os.geteuid() or not shutil.which("debootstrap"):
         raise BareMachineError("Run this as root, with debootstrap installed: apt-get install debootstrap")
     release = platform.freedesktop_os_release()["VERSION_CODENAME"]
-    command = ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", release, str(tree)]
+    command = ["debootstrap", "--variant=minbase", f"--include={','.join(packages)}", release, str(tree)]
     targets = ["apt-get", "indextargets", "--format", "$(REPO_URI)"]
     filters = ["Created-By: Packages", f"Codename: {release}", "Component: main"]
     mirrors = subprocess.run([*targets, *filters], check=True, capture_output=True, text=True).stdout.split()
@@ -121,7 +131,6 @@ def create(tree: Path) -> None:
         else:
             copy.unlink(missing_ok=True)
             shutil.copy(source, copy)
-    subprocess.run(["git", "clone", "--quiet", ROOT, tree / "root" / "project"], check=True)
 
 
 def start(
