@@ -106,7 +106,7 @@ def _print_info(cache: Cache, settings: Settings) -> None:
         print(f"draft        of a first load: {sum(segment.rows for segment in draft.segments):,} rows")
     print(f"syncs        {len(cache.runs.recent(1_000))} in the history, {cache.runs.queued()} requests wait")
     if cache.snapshots.generations():
-        free = shutil.disk_usage(settings.data_dir).free
+        free = shutil.disk_usage(settings.cache_place.folder).free
         print(f"disk         {_megabytes(free)} free")
 
 
