@@ -52,7 +52,7 @@ class Address:
     def parse(cls, url: str) -> Address:
         """Reads CACHE_URL. Off this machine, the connection is encrypted, and the server shows a certificate.
 
-        What the URL does not say of that, libpq's variables PGSSLMODE and PGSSLROOTCERT say: some platforms make the URL.
+        Where a platform makes the URL, libpq's variables PGSSLMODE and PGSSLROOTCERT say what it leaves out.
 
         Args:
             url: `postgresql://user:password@host:port/database`, with parameters of libpq such as `?sslmode=require`.
