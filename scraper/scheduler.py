@@ -36,6 +36,7 @@ VERIFY_SECONDS = 60  # between two looks for segments whose files are to be read
 NOTIFY_SECONDS = 30  # between two looks for what is to be told
 DUE_SECONDS = 1  # between two looks whether a sync is due
 HEARTBEAT_SECONDS = 2
+SHORTEST_PAUSE = 0.05  # seconds between two heartbeats
 LEAD_SECONDS = 6.0  # after the start of a heartbeat; another worker takes over after records.SILENT_AFTER
 GRACE_SECONDS = 15  # a child ends itself at its time limit; if it does not, it is killed after this
 FIRST_RETRY = timedelta(minutes=1)
@@ -59,6 +60,7 @@ class Scheduler:
         self._host = host
         self._started = now()
         self._leads_until = 0.0
+        self._free_in = 0.0  # seconds: a worker that stands by tries again when the lease of a silent leader ends
         self._led = False  # at the last look of the loop
         self._checks = DigestChecks(cache.snapshots)
         self._notifier = Notifier(cache, settings)
@@ -133,16 +135,18 @@ class Scheduler:
 
     def _beat(self) -> None:
         while not self._stopping.is_set():
+            self._free_in = HEARTBEAT_SECONDS
             self._safely(self._heartbeat)
-            self._beat_now.wait(HEARTBEAT_SECONDS)
+            self._beat_now.wait(min(HEARTBEAT_SECONDS, max(self._free_in, SHORTEST_PAUSE)))
             self._beat_now.clear()
 
     def _heartbeat(self) -> None:
         self._started = min(self._started, now())  # the clock was set back
         planned = self._next_sync() if self._is_leader else None
         began = time.monotonic()
-        is_leader = self._cache.leadership.heartbeat(self._worker.model_copy(update={"next_sync": planned}))
-        self._leads_until = began + LEAD_SECONDS if is_leader else 0.0
+        lease = self._cache.leadership.heartbeat(self._worker.model_copy(update={"next_sync": planned}))
+        self._leads_until = began + LEAD_SECONDS if lease else 0.0
+        self._free_in = lease.free_in
 
     def _watch(self) -> None:
         """Ends the running sync once this process no longer leads: another worker may lead soon."""

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel, Field
 
@@ -199,6 +199,21 @@ class Worker(BaseModel, frozen=True):
     pid: int = Field(default_factory=os.getpid)
     leader: bool = False
     next_sync: AwareDatetime | None = None
+
+
+class Lease(NamedTuple):
+    """What a heartbeat brought. It is true if the worker leads.
+
+    Attributes:
+        leads: Whether the worker leads now.
+        free_in: Seconds until another worker may lead, if the leader falls silent.
+    """
+
+    leads: bool
+    free_in: float = SILENT_AFTER.total_seconds()
+
+    def __bool__(self) -> bool:
+        return self.leads
 
 
 class Draft(BaseModel, frozen=True):

@@ -21,7 +21,7 @@ from cache.check_report import CheckReport
 from cache.errors import CacheFormat, CacheUnreachable, CacheUnwritable, SyncRunning, Trouble
 from cache.storage.change_log import ChangeList
 from cache.storage.documents import Content, Document
-from cache.storage.records import Draft, Publication, Run, Status, Task, Worker, known
+from cache.storage.records import Draft, Lease, Publication, Run, Status, Task, Worker, known
 from cache.storage.snapshot import Head, Manifest, Segment, Snapshot
 
 
@@ -282,7 +282,7 @@ class Leadership(Protocol):
     def workers(self) -> tuple[Worker, ...]:
         """Returns the workers that are alive, the leader first."""
 
-    def heartbeat(self, worker: Worker, at: datetime | None = None) -> bool:
+    def heartbeat(self, worker: Worker, at: datetime | None = None) -> Lease:
         """Records that a worker is alive. The worker takes the lease if it is free or its holder is no longer alive.
 
         Args:
@@ -290,7 +290,7 @@ class Leadership(Protocol):
             at: The time of the heartbeat; None: now.
 
         Returns:
-            Whether the worker leads now.
+            Whether the worker leads now, and for how long the lease is taken.
         """
 
     def resign(self, worker: Worker) -> None:

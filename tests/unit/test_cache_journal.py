@@ -378,11 +378,8 @@ def test_past_syncs_are_restored_as_they_were_into_an_empty_history(cache: Cache
 
 def test_the_first_leads_and_the_second_stands_by(cache: Cache) -> None:
     first, second = Worker(), Worker()
-    assert [
-        cache.leadership.heartbeat(first),
-        cache.leadership.heartbeat(second),
-        cache.leadership.heartbeat(first),
-    ] == [True, False, True]
+    leases = [cache.leadership.heartbeat(worker) for worker in (first, second, first)]
+    assert [lease.leads for lease in leases] == [True, False, True]
     assert [worker.id for worker in cache.status().workers] == [first.id, second.id]
 
 
@@ -394,6 +391,14 @@ def test_a_silent_leader_loses_the_lease_and_comes_back_as_standby(cache: Cache)
     later = at + SILENT_AFTER * 1.5
     assert cache.leadership.heartbeat(second, later)
     assert not cache.leadership.heartbeat(first, later + timedelta(seconds=1))
+
+
+def test_a_worker_that_stands_by_learns_when_the_lease_ends(cache: Cache) -> None:
+    at = now()
+    cache.leadership.heartbeat(Worker(), at)
+    lease = cache.leadership.heartbeat(Worker(), at + timedelta(seconds=3))
+    assert not lease
+    assert lease.free_in == pytest.approx(SILENT_AFTER.total_seconds() - 3)
 
 
 def test_a_leader_that_leaves_is_followed_at_once(cache: Cache) -> None:
@@ -409,7 +414,7 @@ def test_of_many_workers_that_stand_at_once_one_leads(cache: Cache, store: Store
 
     def stand() -> None:
         other = store.open()
-        leads.append(other.leadership.heartbeat(Worker()))
+        leads.append(other.leadership.heartbeat(Worker()).leads)
         other.close()
 
     threads = [threading.Thread(target=stand) for _ in range(10)]

@@ -149,7 +149,7 @@ class Terms(RuleBasedStateMachine):
     def heartbeat(self, name: str) -> None:
         host = self.hosts[name]
         leads = self.leader_free or self.leader == name
-        assert host.cache.leadership.heartbeat(host.worker) == leads
+        assert bool(host.cache.leadership.heartbeat(host.worker)) == leads
         if leads:
             self.leader_epoch += self.leader != name
             self.leader, self.leader_free = name, False

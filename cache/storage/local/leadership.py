@@ -14,7 +14,7 @@ from cache.errors import SyncRunning
 from cache.storage.damage import intact
 from cache.storage.local.atomic_files import disk_errors
 from cache.storage.local.journal import Journal
-from cache.storage.records import SILENT_AFTER, WORKERS, Worker, now
+from cache.storage.records import SILENT_AFTER, WORKERS, Lease, Worker, now
 from cache.storage.store import Leadership
 
 
@@ -37,12 +37,12 @@ class LocalLeadership(Leadership):
         return tuple(sorted(workers, key=lambda worker: not worker.leader))
 
     @override
-    def heartbeat(self, worker: Worker, at: datetime | None = None) -> bool:
+    def heartbeat(self, worker: Worker, at: datetime | None = None) -> Lease:
         at = at or now()
         with self._journal.write(bump=False) as db:
             before = db.execute("SELECT body FROM workers WHERE id = ?", (worker.id,)).fetchone()
             holder = db.execute(
-                "SELECT worker FROM lease JOIN workers ON worker = id "
+                "SELECT worker, beat_at FROM lease JOIN workers ON worker = id "
                 "WHERE name = 'leader' AND beat_at BETWEEN ? AND ?",
                 _alive(at),
             ).fetchone()
@@ -54,7 +54,9 @@ class LocalLeadership(Leadership):
             db.execute("DELETE FROM workers WHERE beat_at NOT BETWEEN ? AND ?", _alive(at, 10 * SILENT_AFTER))
             if before is None or before[0] != body:
                 db.execute("UPDATE version SET n = n + 1")
-        return leads
+        if holder is None or leads:
+            return Lease(leads)
+        return Lease(leads, (datetime.fromisoformat(holder[1]) + SILENT_AFTER - at).total_seconds())
 
     @override
     def resign(self, worker: Worker) -> None:

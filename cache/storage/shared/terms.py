@@ -22,7 +22,7 @@ from typing_extensions import override
 
 from cache.errors import CacheError, SyncLost, SyncRunning
 from cache.storage.damage import intact
-from cache.storage.records import SILENT_AFTER, WORKERS, Worker, new_id
+from cache.storage.records import SILENT_AFTER, WORKERS, Lease, Worker, new_id
 from cache.storage.shared import schema
 from cache.storage.shared.database import NOTIFY, Database, text_of
 from cache.storage.store import Leadership
@@ -67,9 +67,9 @@ WHERE source = %(source)s AND name = 'sync' AND holder <> %(holder)s
 """
 _BEAT = f"""{_TAKE};
 WITH beat AS (
-    SELECT leads, %(body)s::jsonb || jsonb_build_object('leader', leads) AS body
+    SELECT leads, renewed AS taken, %(body)s::jsonb || jsonb_build_object('leader', leads) AS body
     FROM (
-        SELECT COALESCE(holder = %(holder)s, false) AS leads FROM orders_cache.terms
+        SELECT COALESCE(holder = %(holder)s, false) AS leads, renewed FROM orders_cache.terms
         WHERE source = %(source)s AND name = 'leader'
     ) AS leader
 ), changed AS (
@@ -88,7 +88,7 @@ WITH beat AS (
     WHERE source = %(source)s AND id <> %(holder)s
         AND beat NOT BETWEEN {_AT} - 10 * {SILENT} AND {_AT} + 10 * {SILENT}
 )
-SELECT leads FROM beat
+SELECT leads, CASE WHEN isfinite(taken) THEN extract(epoch FROM taken - {_AT} + {SILENT}) ELSE 0 END::float8 FROM beat
 """
 _RESIGN = f"""
 WITH gone AS (
@@ -135,10 +135,11 @@ class SharedLeadership(Leadership):
         return tuple(sorted(workers, key=lambda worker: not worker.leader))
 
     @override
-    def heartbeat(self, worker: Worker, at: datetime | None = None) -> bool:
+    def heartbeat(self, worker: Worker, at: datetime | None = None) -> Lease:
         body = text_of(json.dumps({**worker.model_dump(mode="json"), "format": schema.FORMAT}))
-        ((leads,),) = self._database.renew("leader", _BEAT, holder=worker.id, host=worker.host, body=body, at=at)
-        return bool(leads)
+        beat = self._database.renew("leader", _BEAT, holder=worker.id, host=worker.host, body=body, at=at)
+        ((leads, free_in),) = beat
+        return Lease(leads, free_in)
 
     @override
     def resign(self, worker: Worker) -> None:
