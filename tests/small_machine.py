@@ -161,13 +161,12 @@ class Sampler(threading.Thread):
 
 
 @contextmanager
-def removed_at_end(cgroup: MemoryCgroup | None) -> Iterator[MemoryCgroup | None]:
+def removed_at_end(cgroup: MemoryCgroup) -> Iterator[MemoryCgroup]:
     """A cgroup that is removed when the block ends."""
     try:
         yield cgroup
     finally:
-        if cgroup:
-            cgroup.remove()
+        cgroup.remove()
 
 
 def _program(process: psutil.Process) -> str:

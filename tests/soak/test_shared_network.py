@@ -119,8 +119,9 @@ def test_one_sync_answers_a_request_whatever_the_clocks_say(tmp_path: Path, turn
             wait_for(lambda: _completed(server) == requests)  # noqa: B023
             led = wait_for(lambda: leader(workers))
             led.resign()
+            others = [worker for worker in workers if worker is not led]
+            wait_for(lambda others=others: leader(others))  # type: ignore[misc]
             led.start()
-            wait_for(lambda led=led: (found := leader(workers)) and found is not led)  # type: ignore[misc]
         asked = "SELECT id FROM orders_cache.runs WHERE body ->> 'trigger' = 'request' ORDER BY n"
         answered = "SELECT run FROM orders_cache.tasks ORDER BY n"
         runs = rows(server, answered)

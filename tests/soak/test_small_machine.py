@@ -81,9 +81,11 @@ def small_machine(lab: Lab, folder: Path, *arguments: str, **settings: str) -> I
         "REFRESH_MIN_SECONDS": "0",
         **settings,
     }
+    if (made := memory_cgroup(MEMORY)) is None:
+        pytest.skip("no memory cgroup can be made here, so the product cannot know that memory is short")
     with (
         temporary,
-        removed_at_end(memory_cgroup(MEMORY)) as cgroup,
+        removed_at_end(made) as cgroup,
         (folder / "log").open("ab") as log,
         psutil.Popen(
             [sys.executable, str(ROOT / "serve.py"), *arguments],
@@ -92,7 +94,7 @@ def small_machine(lab: Lab, folder: Path, *arguments: str, **settings: str) -> I
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            preexec_fn=cgroup.enter if cgroup else None,
+            preexec_fn=cgroup.enter,
         ) as process,
     ):
         try:
@@ -104,10 +106,7 @@ def small_machine(lab: Lab, folder: Path, *arguments: str, **settings: str) -> I
                         yield running
                     finally:
                         print(sampler.report(), flush=True)
-                if cgroup:
-                    assert cgroup.kills == 0
-                else:
-                    assert sampler.peak < MEMORY
+                assert cgroup.kills == 0
         finally:
             process.terminate()
             process.wait(60)

@@ -182,7 +182,7 @@ def test_orders_of_shopifys_export_show_all_that_is_known(tmp_path: Path) -> Non
 
 def fulfilled(number: int, days_ago: int, after: timedelta | None, **values: str | None) -> Row:
     """An order that was fulfilled so long after it was placed; None: it waits."""
-    placed = datetime.now(UTC) - timedelta(days_ago, hours=1)
+    placed = datetime.now(UTC) - timedelta(days_ago, seconds=1)  # on that day, whatever the hour is now
     at = f"{placed + after:%Y-%m-%d %H:%M:%S}" if after is not None else None
     dates = dict.fromkeys(("created_at", "processed_at"), f"{placed:%Y-%m-%d %H:%M:%S}")
     return order(number, "10.00", 0, **dates, fulfilled_at=at, **{"source_name": "web", **values})

@@ -693,7 +693,7 @@ schema.MIGRATIONS = {2: "ALTER TABLE orders_cache.meta ADD COLUMN made timestamp
 cache = open_shared(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
 for line in sys.stdin:
     try:
-        print("leads", cache.leadership.heartbeat(Worker(id="next")), flush=True)
+        print("leads", cache.leadership.heartbeat(Worker(id="next")).leads, flush=True)
     except CacheError as error:
         print(error.code, error, flush=True)
 """

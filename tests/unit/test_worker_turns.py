@@ -69,8 +69,13 @@ def test_a_worker_is_kept_and_ends_first_where_memory_runs_out(place: CachePlace
                 pass
             async with scans.take(slots, "b", 60) as second:
                 assert second is first
-                (worker,) = psutil.Process().children()
-                wait_for(lambda: Path(f"/proc/{worker.pid}/oom_score_adj").read_text() == "500\n")
+                assert workers() == ["scan"]
+                (score,) = [
+                    Path(f"/proc/{child.pid}/oom_score_adj")
+                    for child in psutil.Process().children()
+                    if "cache.export.worker" in child.cmdline()
+                ]
+                wait_for(lambda: score.read_text() == "500\n")
         finally:
             await scans.close()
 
