@@ -42,16 +42,21 @@ WAIT_SECONDS = 60.0
 NOTICES = 100
 IDLE_SECONDS = 20
 _MEMORY = """
-import resource, sys, time
+import re, sys, time
 from pathlib import Path
 from cache.storage.shared.shared_cache import open_shared
 cache = open_shared(sys.argv[1], "orders", Path(sys.argv[2]))
 cache.runs.version()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+
+Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+before = peak()
 cache.snapshots.follow()
 while cache.snapshots.head() is None:
     time.sleep(0.05)
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+print(peak() - before)
 """
 
 

@@ -215,7 +215,7 @@ class Scheduler:
         """Whether something changed in the cache, or so long ago that a run may have fallen silent meanwhile."""
         seen, self._seen = self._seen, self._cache.runs.wait(self._seen, 0)
         if self._seen != seen or time.monotonic() >= self._look_again:
-            self._look_again = time.monotonic() + DUE_SECONDS
+            self._look_again = time.monotonic() + HEARTBEAT_SECONDS
             return True
         return False
 
