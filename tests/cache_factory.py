@@ -167,6 +167,18 @@ def confirm(cache: Cache, at: datetime | None = None) -> Head:
     return head
 
 
+def files(folder: Path) -> set[str]:
+    """The files below a folder, by their paths in it."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def flip(path: Path) -> None:
+    """Flips a bit of a file, which keeps its size."""
+    data = bytearray(path.read_bytes())
+    data[10] ^= 1
+    path.write_bytes(data)
+
+
 def _changed(cache: Cache, manifest: Manifest) -> ChangedRows | None:
     """The rows in which a generation differs from its parent, by its first column."""
     if manifest.parent is None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cache_factory import as_json, cache_in, confirm, order, publish
+from cache_factory import as_json, cache_in, confirm, files, flip, order, publish
 from paths import ROOT
 from stores import PostgreSQLStore
 from waiting import wait_for
@@ -56,17 +56,6 @@ ON_FILES = pytest.mark.parametrize("cache", ["files"], indirect=True)
 
 def rows(snapshot: Snapshot, start: int = 0, stop: int | None = None) -> list[dict[str, Any]]:
     return json.loads(b"[" + b"".join(snapshot.json_slices(start, stop)) + b"]")  # type: ignore[no-any-return]
-
-
-def files(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-
-
-def flip(path: Path) -> None:
-    """Flips a bit of a file, which keeps its size."""
-    data = bytearray(path.read_bytes())
-    data[10] ^= 1
-    path.write_bytes(data)
 
 
 def test_it_works(cache: Cache) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from cache_factory import confirm, order, publish
+from cache_factory import confirm, files, flip, order, publish
 from paths import ROOT
 from stores import SOURCE, PostgreSQLStore
 from waiting import wait_for
@@ -48,17 +48,6 @@ from cache.table_setup import Setup
 from lab.postgresql import PostgreSQL, Running, folder_for_servers
 
 pytestmark = pytest.mark.slow
-
-
-def files(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-
-
-def flip(path: Path) -> None:
-    """Flips a bit of a file, which keeps its size."""
-    data = bytearray(path.read_bytes())
-    data[10] ^= 1
-    path.write_bytes(data)
 
 
 @dataclass
