@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from cache.storage.store import Cache
     from lab import Lab
-    from lab.postgresql import PostgreSQL
+    from lab.postgresql import PostgreSQL, Running
     from scraper.client.session import Session
 
 SEEDED = 2_000
@@ -126,6 +126,17 @@ def postgresql() -> Iterator[PostgreSQL]:
         server = PostgreSQL(folder)
         with Running(server, folder):
             yield server
+
+
+@pytest.fixture
+def own_server() -> Iterator[tuple[PostgreSQL, Running]]:
+    """A PostgreSQL that a test may stop."""
+    from lab.postgresql import PostgreSQL, Running, folder_for_servers
+
+    with folder_for_servers() as folder:
+        server = PostgreSQL(folder)
+        with Running(server, folder) as running:
+            yield server, running
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -156,15 +155,6 @@ def test_a_nul_is_left_out_of_a_record_and_its_look_alike_stays(json: str, store
 
 
 # -- failures
-
-
-@pytest.fixture
-def own_server() -> Iterator[tuple[PostgreSQL, Running]]:
-    """A PostgreSQL that a test may stop."""
-    with folder_for_servers() as folder:
-        server = PostgreSQL(folder)
-        with Running(server, folder) as running:
-            yield server, running
 
 
 @pytest.mark.slow

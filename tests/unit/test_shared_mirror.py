@@ -45,7 +45,7 @@ from cache.storage.shared.shared_cache import open_shared
 from cache.storage.snapshot import JSON, PARQUET, SEGMENT_FILES, Head
 from cache.storage.store import Cache
 from cache.table_setup import Setup
-from lab.postgresql import PostgreSQL, Running, folder_for_servers
+from lab.postgresql import PostgreSQL, Running
 
 pytestmark = pytest.mark.slow
 
@@ -575,14 +575,6 @@ def test_a_sync_that_was_stopped_after_its_write_sets_no_host_back(
 
 
 # -- without the database
-
-
-@pytest.fixture
-def own_server() -> Iterator[tuple[PostgreSQL, Running]]:
-    with folder_for_servers() as folder:
-        server = PostgreSQL(folder)
-        with Running(server, folder) as running:
-            yield server, running
 
 
 def test_readers_go_on_while_the_database_is_down(own_server: tuple[PostgreSQL, Running], tmp_path: Path) -> None:
