@@ -8,7 +8,7 @@ FROM python:3.11-slim-bookworm
 
 # setpriv, with which the entrypoint drops root, is in the base image (util-linux).
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends chromium chromium-driver tini \
+    && apt-get install -y --no-install-recommends chromium-headless-shell chromium-driver tini \
     && apt-get clean \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 orders \

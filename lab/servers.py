@@ -28,10 +28,9 @@ PACKAGES = (
     "php-xml",
     "phpmyadmin",
 )
-BROWSER = ("chromium", "chromium-driver")
+BROWSER = ("chromium-headless-shell", "chromium-driver")  # the driver brings Chromium with windows too
 TESTS = (
     "caddy",
-    "chromium-headless-shell",
     "curl",
     "faketime",
     "libatomic1",  # Playwright's node links to it

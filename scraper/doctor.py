@@ -31,7 +31,7 @@ from scraper.client.exporter import Exporter
 from scraper.client.transport import unreachable
 from scraper.errors import NotPhpMyAdmin, StatementBlocked, Unproven
 from scraper.login.challenge import realm
-from scraper.login.chrome import LOGIN_BYTES, find_browser, find_driver
+from scraper.login.chrome import INSTALL, find_browser, find_driver
 from scraper.login.login import log_in
 from scraper.login.sandbox import missing_sandbox
 from scraper.login.trusted_hosts import trusting_client
@@ -184,10 +184,10 @@ def _figures(settings: Settings) -> Finding | None:
 def _memory() -> Finding:
     available = available_memory()
     what = f"{available >> 20} MB of memory available"
-    if available < LOGIN_BYTES:
-        return Finding(
-            "memory", False, what, f"Chrome needs about {LOGIN_BYTES >> 20} MB while it logs in. Free some memory."
-        )
+    browser = find_browser()
+    if browser and available < browser.login_bytes:
+        needed = browser.login_bytes >> 20
+        return Finding("memory", False, what, f"Chrome needs about {needed} MB while it logs in. Free some memory.")
     return Finding("memory", True, what)
 
 
@@ -198,10 +198,10 @@ def _chrome() -> Iterator[Finding]:
             "browser",
             False,
             "There is no Chrome or Chromium on the PATH.",
-            "Install it: `apt-get install chromium chromium-driver`.",
+            f"Install it: {INSTALL}.",
         )
         return
-    yield Finding("browser", True, _version(browser))
+    yield Finding("browser", True, _version(browser.path))
     try:
         driver = find_driver()
     except OrdersError as error:

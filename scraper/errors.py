@@ -97,7 +97,7 @@ class BrowserFailed(ScrapeError):
     """Chrome or its driver did not start, hung or crashed."""
 
     code = "browser_failed"
-    advice = "Run `python -m scraper doctor`. It needs Chrome or Chromium, its driver, and about 450 MB of free memory."
+    advice = "Run `python -m scraper doctor`: it says whether Chrome, its driver and enough free memory are there."
     transient = True
 
 

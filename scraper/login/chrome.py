@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 from selenium.common.exceptions import WebDriverException
@@ -28,7 +28,9 @@ from scraper.processes import kill
 
 log = logging.getLogger(__name__)
 
+SHELL = "chromium-headless-shell"  # Chromium without windows: it starts in half of the time
 BROWSERS = (
+    SHELL,
     "chromium",
     "chromium-browser",
     "google-chrome",
@@ -40,9 +42,8 @@ BROWSERS = (
         for name in ("PROGRAMFILES", "PROGRAMFILES(X86)", "LOCALAPPDATA")
     ),
 )
-LOGIN_BYTES = 450 << 20  # memory that a login needs, as measured
-LEAST_BYTES = 240 << 20  # of that, what the kernel cannot take back: with less, it would end processes
-MAX_FOLDER_NAME = 60  # characters: Chrome makes a socket in the folder, whose path may have 107
+INSTALL = f"`apt-get install {SHELL} chromium-driver`"
+MAX_FOLDER_NAME = 60  # characters: Chrome makes a socket in a folder of it, whose path may have 107
 PAGE_SECONDS = 60
 ARGUMENTS = (
     "--headless=new",
@@ -59,9 +60,26 @@ ARGUMENTS = (
 )
 
 
-def find_browser() -> str | None:
-    """Path of Chrome or Chromium, or None."""
-    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
+class Browser(NamedTuple):
+    """A browser of this machine, and what a login with it needs, as measured.
+
+    Attributes:
+        path: Its program.
+        login_bytes: Memory that a login takes.
+        least_bytes: Of that, what the kernel cannot take back: with less, it would end processes.
+    """
+
+    path: str
+    login_bytes: int
+    least_bytes: int
+
+
+def find_browser() -> Browser | None:
+    """The first of BROWSERS that is on the PATH, or None."""
+    for name in BROWSERS:
+        if path := shutil.which(name):
+            return Browser(path, 250 << 20, 170 << 20) if name == SHELL else Browser(path, 450 << 20, 240 << 20)
+    return None
 
 
 def find_driver() -> str:
@@ -76,13 +94,14 @@ def find_driver() -> str:
     from webdriver_manager.chrome import ChromeDriverManager
     from webdriver_manager.core.os_manager import ChromeType
 
-    kind = ChromeType.CHROMIUM if "chromium" in (find_browser() or "") else ChromeType.GOOGLE
+    browser = find_browser()
+    kind = ChromeType.CHROMIUM if browser and "chromium" in browser.path else ChromeType.GOOGLE
     try:
         return str(ChromeDriverManager(chrome_type=kind).install())
     except Exception as error:  # the library raises many types: no network, no such version, no browser
         raise BrowserFailed(
             f"There is no chromedriver on this machine, and its download failed ({type(error).__name__}).",
-            "Install it: `apt-get install chromium chromium-driver`, or Chrome and its driver.",
+            f"Install it: {INSTALL}, or Chrome and its driver.",
         ) from error
 
 
@@ -108,12 +127,16 @@ def chrome(*extra_arguments: str) -> Iterator[Chrome]:
     Raises:
         BrowserFailed: It does not start, hangs or crashes.
     """
-    profile = make_folder("chrome")
-    service = _Driver(find_driver(), env=_environment(profile), popen_kw=_killed_with_parent())
+    # chromedriver makes the profile in its folder for temporary files. With a profile that was named to it,
+    # it opens no first page, and the shell none either.
+    folder = make_folder("chrome", MAX_FOLDER_NAME)
+    environment = child_environment(HOME=str(folder), TMPDIR=str(folder))
+    service = _Driver(find_driver(), env=environment, popen_kw=_killed_with_parent())
     options = ChromeOptions()
-    options.binary_location = find_browser() or ""
+    browser = find_browser()
+    options.binary_location = browser.path if browser else ""
     sandbox = ("--no-sandbox",) if missing_sandbox() else ()
-    for argument in (*ARGUMENTS, *sandbox, *extra_arguments, f"--user-data-dir={profile}"):
+    for argument in (*ARGUMENTS, *sandbox, *extra_arguments):
         options.add_argument(argument)
     processes: list[psutil.Process] = []
     try:
@@ -127,16 +150,7 @@ def chrome(*extra_arguments: str) -> Iterator[Chrome]:
     finally:
         service.stop()
         kill(processes)  # also if the driver had crashed before
-        shutil.rmtree(profile, ignore_errors=True)
-
-
-def _environment(profile: Path) -> dict[str, str]:
-    """Chrome's environment, without settings. Its home and its temporary files are in the profile, deleted with it.
-
-    With a path that is too long for its socket, Chrome would wait for ever.
-    """
-    folder = str(profile) if len(str(profile)) <= MAX_FOLDER_NAME else "/tmp"  # noqa: S108  Chrome makes its own there
-    return child_environment(HOME=str(profile), TMPDIR=folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Driver(Service):

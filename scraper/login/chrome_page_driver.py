@@ -31,8 +31,7 @@ LOADING_SECONDS = 30
 LONGEST_REDIRECT = 100_000  # characters
 REDIRECT_SECONDS = 15  # for a page that redirects by a refresh or a script
 _STATUS = "return performance.getEntriesByType('navigation')[0]?.responseStatus ?? 0"
-# The text of the page that Chrome shows in place of one whose certificate it does not trust.
-_ERROR_PAGE = "return location.protocol === 'chrome-error:' ? document.body.innerText : ''"
+_IS_ERROR_PAGE = "return location.protocol === 'chrome-error:'"
 # What a page says is cut in Chrome: a page may be larger than the memory of a sync.
 _HTML = f"return (document.documentElement?.outerHTML ?? '').slice(0, {PAGE.limit})"
 _COMMON_PARAM = "return window.CommonParams ? String(CommonParams.get(arguments[0]) ?? '').slice(0, 4096) : ''"
@@ -100,9 +99,13 @@ class ChromePageDriver(PageDriver):
             if match := re.search(r"net::(ERR_\w+)", error.msg or ""):
                 raise Unreachable(f"{host} cannot be reached ({match[1]}).") from error
             raise
-        if match := re.search(r"ERR_(?:CERT|SSL)_\w+", self._script(_ERROR_PAGE)):
-            raise CertificateRefused(f"The certificate of {host} is not trusted ({match[0]}).")
-        if self._driver.current_url.startswith(("chrome-error:", "data:")) or not self.html:
+        if self._script(_IS_ERROR_PAGE):
+            self._check_arrival()
+            reason = self._driver.execute_cdp_cmd("Page.navigate", {"url": address}).get("errorText", "")
+            if match := re.search(r"ERR_(?:CERT|SSL)_\w+", reason):
+                raise CertificateRefused(f"The certificate of {host} is not trusted ({match[0]}).")
+            raise Unreachable(f"{host} does not answer{f' ({reason})' if reason else ''}.")
+        if self._driver.current_url.startswith("data:") or not self.html:
             raise Unreachable(f"{host} does not answer.")
         status = self._script(_STATUS)
         if status >= 500:

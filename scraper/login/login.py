@@ -13,7 +13,7 @@ from scraper.client.session import Session
 from scraper.errors import BrowserFailed, NotPhpMyAdmin, ScrapeError
 from scraper.login import failure_pages
 from scraper.login.bounded_pages import join_url
-from scraper.login.chrome import LEAST_BYTES, LOGIN_BYTES, chrome, find_browser, find_driver
+from scraper.login.chrome import chrome, find_browser, find_driver
 from scraper.login.chrome_arguments import chrome_arguments
 from scraper.login.chrome_page_driver import ChromePageDriver
 from scraper.login.http_page_driver import HttpPageDriver
@@ -58,13 +58,13 @@ def choose_method(settings: LoginSettings) -> tuple[str, str]:
     browser, memory = find_browser(), available_memory()
     if browser is None:
         return "http", "there is no Chrome on this machine"
-    if memory < LOGIN_BYTES:
-        return "http", f"Chrome needs {LOGIN_BYTES >> 20} MB of memory and {memory >> 20} MB are available"
+    if memory < browser.login_bytes:
+        return "http", f"Chrome needs {browser.login_bytes >> 20} MB of memory and {memory >> 20} MB are available"
     try:
         find_driver()
     except BrowserFailed as error:
         return "http", error.message
-    return "browser", f"there is {Path(browser).name}"
+    return "browser", f"there is {Path(browser.path).name}"
 
 
 def _check_memory() -> None:
@@ -73,9 +73,10 @@ def _check_memory() -> None:
     Raises:
         BrowserFailed: There is too little memory.
     """
-    if (memory := available_memory()) < LEAST_BYTES:
+    browser = find_browser()
+    if browser and (memory := available_memory()) < browser.least_bytes:
         raise BrowserFailed(
-            f"Chrome needs at least {LEAST_BYTES >> 20} MB of memory and {memory >> 20} MB are available.",
+            f"Chrome needs at least {browser.least_bytes >> 20} MB of memory and {memory >> 20} MB are available.",
             "Set PHPMYADMIN_LOGIN=http, or auto, or give the machine more memory.",
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -51,6 +52,13 @@ def test_it_works(session: Session, copies: Copies) -> None:
     assert session.export_url.startswith(copies.lab.url)
     assert "Chrome" in session.user_agent
     assert session.token
+    assert browsers() == []
+
+
+def test_chromium_with_windows_logs_in_too(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scraper.login.chrome.BROWSERS", ("chromium",))
+    session = lasting_session(settings_of(lab, phpmyadmin_login="browser"))
+    assert {"phpMyAdmin", "pmaAuth-1"} <= {name for name, _ in session.cookies}
     assert browsers() == []
 
 
@@ -151,7 +159,8 @@ def test_a_kill_in_the_middle_of_a_login_leaves_no_process_behind(
         sync = subprocess.Popen([sys.executable, "-m", "scraper", "sync"], env=environment)
         with sync, silent.accept()[0]:  # Chrome waits for the login page
             family = psutil.Process(sync.pid).children(recursive=True)
-            os.kill(sync.pid if victim == "sync" else next(p.pid for p in family if p.name().startswith(victim)), 9)
+            victims = [process.pid for process in family if Path(process.exe()).name.startswith(victim)]
+            os.kill(sync.pid if victim == "sync" else victims[0], signal.SIGKILL)
             sync.wait(60)
         assert len(family) > 3
         assert still_running(family, 20) == []

@@ -35,7 +35,6 @@ from scraper.errors import (
     SessionLost,
     Unreachable,
 )
-from scraper.login.chrome import LEAST_BYTES, LOGIN_BYTES
 from scraper.login.chrome_arguments import chrome_arguments
 from scraper.login.login import choose_method, log_in
 from scraper.login.steps.form import CaptchaShown, PasswordExpired
@@ -405,10 +404,10 @@ def test_a_control_panel_without_its_login_is_a_wrong_setting(lab: Lab, here: Pa
 @pytest.mark.parametrize(
     ("setting", "path", "memory", "way", "why"),
     [
-        ("auto", None, 2 * LOGIN_BYTES, "browser", "chrom"),
-        ("auto", None, LOGIN_BYTES - 1, "http", "449 MB are available"),
-        ("auto", "", 2 * LOGIN_BYTES, "http", "no Chrome"),
-        ("http", None, 2 * LOGIN_BYTES, "http", "PHPMYADMIN_LOGIN"),
+        ("auto", None, 250 << 20, "browser", "chromium-headless-shell"),
+        ("auto", None, (250 << 20) - 1, "http", "249 MB are available"),
+        ("auto", "", 1 << 30, "http", "no Chrome"),
+        ("http", None, 1 << 30, "http", "PHPMYADMIN_LOGIN"),
         ("browser-only", "", 0, "browser-only", "PHPMYADMIN_LOGIN"),
     ],
 )
@@ -432,8 +431,8 @@ def test_the_method_is_chosen_by_what_the_machine_has(
 def test_chrome_is_not_started_where_the_kernel_would_end_processes(
     settings: ScraperSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scraper.login.login.available_memory", lambda: LEAST_BYTES - 1)
-    with pytest.raises(BrowserFailed, match="240 MB of memory and 239 MB are available") as caught:
+    monkeypatch.setattr("scraper.login.login.available_memory", lambda: (170 << 20) - 1)
+    with pytest.raises(BrowserFailed, match="170 MB of memory and 169 MB are available") as caught:
         log_in(settings.model_copy(update={"phpmyadmin_login": "browser"}))
     assert "PHPMYADMIN_LOGIN=http" in caught.value.advice
 

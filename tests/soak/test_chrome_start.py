@@ -31,7 +31,7 @@ def test_a_browser_that_hangs_at_its_start_fails_the_sync(
 ) -> None:
     """`patience`: seconds that Selenium waits for its driver. The driver waits for Chrome for a minute."""
     monkeypatch.setattr(remote_connection, "ClientConfig", lambda **o: ClientConfig(**{**o, "timeout": patience}))
-    hanging(here, "chromium", monkeypatch)
+    hanging(here, "chromium-headless-shell", monkeypatch)
     settings = copies.settings.model_copy(update={"phpmyadmin_login": "browser"})
     run = sync(copies.cache, settings, log_in)
     assert run.error is not None

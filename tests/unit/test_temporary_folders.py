@@ -55,6 +55,17 @@ def test_a_folder_that_is_older_than_its_process_is_of_a_dead_one(temporary: Pat
     assert not folder.exists()
 
 
+def test_a_folder_for_a_socket_has_a_short_path(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    short = temporary / "s"
+    short.mkdir()
+    monkeypatch.setattr("cache.temporary_folders.SHORT", short)
+    left = folder_of(2**22 + 1, short)  # no process has such an id
+    longest = len(str(temporary)) + 30
+    assert make_folder("a", longest + 30).parent == temporary
+    assert make_folder("a", len(str(temporary))).parent == short
+    assert not left.exists()
+
+
 def test_folders_with_other_names_stay(temporary: Path) -> None:
     others = [folder_of("notes", temporary), temporary / "phpmyadmin-orders", temporary / "someone-elses-999999-x"]
     for other in others[1:]:
