@@ -32,7 +32,8 @@ def chromium() -> Iterator[Browser]:
     """Debian's Chromium under Playwright. Playwright keeps an event loop running, so it ends with the file.
 
     It is the build without windows, which takes a fifth less CPU time. Its first context is shared by all tests of the
-    file: with a context of its own, each page would fetch and compile Streamlit's scripts anew.
+    file: with a context of its own, each page would fetch and compile Streamlit's scripts anew. So it would after a
+    moment without any tab, since their process ends with the last one: the first tab stays open.
     """
     from playwright.sync_api import sync_playwright
 
@@ -41,7 +42,7 @@ def chromium() -> Iterator[Browser]:
         arguments = ["--no-sandbox", "--disable-gpu"]
         arguments += ["--renderer-process-limit=1"]  # a process for each tab would compile Streamlit's scripts anew
         started = playwright.chromium.launch(executable_path="/usr/bin/chromium-headless-shell", args=arguments)
-        started.new_context()
+        started.new_context().new_page()
         yield started
         started.close()
 
@@ -53,7 +54,7 @@ def browser(chromium: Browser) -> Iterator[Browser]:
     shared, *others = chromium.contexts
     for context in others:
         context.close()
-    for page in shared.pages:
+    for page in shared.pages[1:]:
         page.close()
     shared.clear_cookies()
 

@@ -13,7 +13,7 @@ from cache_factory import publish
 from dashboard_page import at_rest, new_tab, open_every_page, sign_in
 from dashboard_process import Dashboard, dashboard
 from oidc_provider import known_to, oidc_provider
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from shop_factory import SHOP_COLUMNS, shop
 from sidecar_process import sync, worker
 
@@ -138,8 +138,8 @@ def test_openid_connect_lets_in_those_on_the_lists_as_what_they_are(
     )
     publish(running.cache, [{**shop(1)[0], "customer_name": "Ida Smith", "test": "0"}], columns=SHOP_COLUMNS)
 
-    def enter(who: str) -> Page:
-        page = browser.new_context().new_page()
+    def enter(who: str, context: BrowserContext | None = None) -> Page:
+        page = (context or browser.new_context()).new_page()
         sent = received(page)
         page.goto(f"{url}/orders?period=all")
         expect(page.get_by_role("button", name="Sign in")).to_be_visible()
@@ -158,7 +158,7 @@ def test_openid_connect_lets_in_those_on_the_lists_as_what_they_are(
         known_to(
             provider, name, email=f"{name.title()}@example.{'org' if name == 'eve' else 'com'}", email_verified=True
         )
-    ann = enter("ann")
+    ann = enter("ann", browser.contexts[0])
     expect(ann.get_by_text("operator")).to_be_visible()
     bob = enter("bob")
     expect(bob.get_by_text("viewer")).to_be_visible()
@@ -166,8 +166,10 @@ def test_openid_connect_lets_in_those_on_the_lists_as_what_they_are(
     expect(bob.get_by_role("table", name="Orders", exact=True)).to_contain_text("Ida Smith")
     known_to(provider, "mallory", email="ann@example.com")  # as an address that nobody verified
     known_to(provider, "trudy", email="ann@example.com", email_verified="false")
+    strangers = browser.new_context()
     for who in ("eve", "mallory", "trudy"):
-        stranger = enter(who)
+        strangers.clear_cookies()
+        stranger = enter(who, strangers)
         expect(stranger.get_by_text("has no access to this dashboard")).to_be_visible()
     leave(stranger)
     stolen = bob.context.storage_state()

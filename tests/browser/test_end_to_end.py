@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from dashboard_page import new_tab
 from everything import KEY, Everything, started
 from playwright.sync_api import Browser, Page, expect
 from waiting import wait_for
@@ -22,8 +23,9 @@ def everything(lab: Lab, chromium: Browser, tmp_path_factory: pytest.TempPathFac
 
 
 def opened(browser: Browser, address: str) -> Page:
-    """A tab of a visitor of its own; `window.kept` is gone if the page is ever loaded again."""
-    page = browser.new_context(viewport={"width": 1440, "height": 2400}).new_page()
+    """A tab; `window.kept` is gone if the page is ever loaded again."""
+    page = new_tab(browser)
+    page.set_viewport_size({"width": 1440, "height": 2400})
     page.goto(f"{address}/orders")
     expect(page.get_by_role("heading", level=1, name="Orders")).to_be_visible(timeout=60_000)
     expect(page.get_by_role("button", name="Refresh", exact=False)).to_be_enabled(timeout=60_000)
@@ -58,7 +60,6 @@ def test_refresh_shows_progress_and_brings_the_new_order_into_every_tab(
     for page in pages:
         expect(page.get_by_text(order, exact=True)).to_be_visible(timeout=60_000)
         assert page.evaluate("window.kept") is True
-        page.context.close()
 
 
 def test_many_refreshes_are_answered_by_few_syncs_that_never_overlap(everything: Everything) -> None:
@@ -124,7 +125,6 @@ def test_a_table_that_lost_most_rows_is_published_after_it_is_accepted(
         with everything.lab.connect() as connection, connection.cursor() as cursor:
             cursor.execute("INSERT IGNORE INTO orders SELECT * FROM aside")
             cursor.execute("DROP TABLE aside")
-        page.context.close()
 
 
 def test_no_secret_reached_a_log_or_the_cache(everything: Everything) -> None:

@@ -102,7 +102,8 @@ def _cut(
     return max(stopped, ended), takeover, known
 
 
-@pytest.mark.parametrize("turns", [1, pytest.param(10, marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("turns", [1, 10])
 def test_one_sync_answers_a_request_whatever_the_clocks_say(tmp_path: Path, turns: int) -> None:
     """The leaders change at each request."""
     with database() as server, ExitStack() as stack:

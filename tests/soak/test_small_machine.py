@@ -27,7 +27,9 @@ from lab import Lab
 from lab.servers import free_port
 
 MEMORY = 512 << 20
+ORDERS, SYNCS = 100_000, 50
 CLIENTS, VISITORS = 20, 3
+PAUSE = 30  # seconds, the most between two requests of a client
 PAGES = ("/", "/explore", "/orders", "/products", "/customers", "/data", "/api", "/set-up")
 SYNC_SECONDS = 600
 PAGE_SECONDS = 120  # on two cores, beside a sync and twenty clients
@@ -112,28 +114,20 @@ def small_machine(lab: Lab, folder: Path, *arguments: str, **settings: str) -> I
             process.wait(60)
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(14_400)
-@pytest.mark.parametrize(
-    ("rows", "syncs", "login", "pause"),
-    [
-        (2_000, 1, "http", 3),
-        pytest.param(100_000, 50, "http", 30, marks=pytest.mark.soak),
-        pytest.param(100_000, 50, "auto", 30, marks=pytest.mark.soak),  # Chrome is installed
-    ],
-)
-def test_512_mb_are_enough_for_all(
-    lab: Lab, here: Path, browser: Browser, rows: int, syncs: int, login: str, pause: float
-) -> None:
-    if lab.rows() != rows:
-        lab.seed(rows)
+@pytest.mark.parametrize("login", ["http", "auto"])  # Chrome is installed
+def test_512_mb_are_enough_for_all(lab: Lab, here: Path, browser: Browser, login: str) -> None:
+    if lab.rows() != ORDERS:
+        lab.seed(ORDERS)
     with small_machine(lab, here, "--one-port", PHPMYADMIN_LOGIN=login) as machine:
         keys = keys_of_clients(machine.cache, CLIENTS)
-        clients = [BusyClient(machine.api, key, number, pause) for number, key in enumerate(keys)]
+        clients = [BusyClient(machine.api, key, number, PAUSE) for number, key in enumerate(keys)]
         pages = [browser.new_context().new_page() for _ in range(VISITORS)]
         for client in clients:
             client.start()
         try:
-            outcomes = Counter(_sync(machine, pages, number) for number in range(syncs))
+            outcomes = Counter(_sync(machine, pages, number) for number in range(SYNCS))
         finally:
             for client in clients:
                 client.end()
