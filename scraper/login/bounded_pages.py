@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import cast
 from urllib.parse import urljoin, urlsplit
 
 import httpx
-from bs4 import BeautifulSoup, Tag
+from cssselect import SelectorError
+from lxml import etree
+from lxml.html import HtmlElement, HtmlElementClassLookup
 from typing_extensions import override
 
 from scraper.client.bounds import PAGE, PAGE_ATTRIBUTES, PAGE_DEPTH, PAGE_TAGS
@@ -16,6 +18,7 @@ from scraper.client.gunzip import GunzipSink
 from scraper.errors import AnswerTooLarge, NotPhpMyAdmin
 from scraper.login.masking import public_url
 
+_PIECE = 64 << 10  # bytes that are parsed before the bounds are checked
 _LONG_TAG = re.compile(r"<[^<>]{65536,}>?")  # with an image inside, or with more attributes than memory
 
 
@@ -56,32 +59,52 @@ class _BoundedStream(httpx.SyncByteStream):
         self._stream.close()
 
 
-def parse_page(html: str) -> BeautifulSoup:
-    """Parses a page.
+def parse_page(html: str) -> HtmlElement:
+    """Parses a page, without its comments. A page without any tag is an empty `html`.
 
     Raises:
         AnswerTooLarge: It has too many tags or attributes.
     """
     if html.count("<") > 2 * PAGE_TAGS:  # the end of each, too
         raise AnswerTooLarge(f"A page has more than {PAGE_TAGS:,} tags.")
-    complete = html[: html.rfind(">") + 1]  # the parser takes very long for a tag without an end
-    return _BoundedSoup(_LONG_TAG.sub("", complete), "html.parser")
+    page = _LONG_TAG.sub("", f"<html>{html}").replace("\0", "").encode(errors="replace")
+    parser = etree.HTMLPullParser(
+        ("start", "end"), encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True
+    )
+    parser.set_element_class_lookup(HtmlElementClassLookup())
+    attributes = depth = 0
+    for begin in range(0, len(page), _PIECE):
+        parser.feed(page[begin : begin + _PIECE])
+        for event, element in parser.read_events():
+            depth += 1 if event == "start" else -1
+            attributes += len(element.attrib) if event == "start" else 0
+            if attributes > PAGE_ATTRIBUTES:
+                raise AnswerTooLarge(f"The tags of a page have more than {PAGE_ATTRIBUTES:,} attributes.")
+            if depth > PAGE_DEPTH:
+                raise AnswerTooLarge(f"A page has more than {PAGE_DEPTH:,} tags inside each other.")
+    return cast(HtmlElement, parser.close())
 
 
-class _BoundedSoup(BeautifulSoup):
-    """A page that is parsed while its tags stay below the bounds."""
+def find_all(page: HtmlElement, selector: str) -> list[HtmlElement]:
+    """The elements of a page that a CSS selector selects, in their order.
 
-    _attributes_seen = 0
+    Raises:
+        NotPhpMyAdmin: It is no selector.
+    """
+    try:
+        return page.cssselect(selector)
+    except SelectorError as error:
+        raise NotPhpMyAdmin(f"{selector} is no CSS selector that can be read without a browser.") from error
 
-    @override
-    def handle_starttag(self, name: str, *args: Any, **kwargs: Any) -> Tag | None:
-        attributes = kwargs["attrs"] if "attrs" in kwargs else args[2]
-        self._attributes_seen += len(attributes)
-        if self._attributes_seen > PAGE_ATTRIBUTES:
-            raise AnswerTooLarge(f"The tags of a page have more than {PAGE_ATTRIBUTES:,} attributes.")
-        if len(self.tagStack) > PAGE_DEPTH:
-            raise AnswerTooLarge(f"A page has more than {PAGE_DEPTH:,} tags inside each other.")
-        return super().handle_starttag(name, *args, **kwargs)
+
+def find_first(page: HtmlElement, selector: str) -> HtmlElement | None:
+    """The first element of a page that a CSS selector selects; see `find_all`."""
+    return next(iter(find_all(page, selector)), None)
+
+
+def shown_text(element: HtmlElement) -> str:
+    """The texts of an element and of all inside it, but for those of scripts and styles, with a space between them."""
+    return " ".join(element.xpath(".//text()[not(ancestor::script or ancestor::style)]"))
 
 
 def join_url(address: str, target: str) -> str:

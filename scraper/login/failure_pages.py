@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from bs4 import Tag
+from lxml.html import HtmlElement, tostring
 
 from cache.storage.local.failure_pages import name
 from cache.storage.records import now
@@ -54,24 +54,24 @@ def redact(page: str, secrets: Iterable[str]) -> str:
         secrets: Texts that are removed wherever they stand.
     """
     try:
-        soup = parse_page(page)
+        parsed = parse_page(page)
     except AnswerTooLarge as error:
         return f"<!-- {error.message} It is not kept. -->"
-    for tag in soup.find_all(True):
+    for tag in parsed.iter():
         for attribute in _secret_attributes(tag):
-            tag[attribute] = REMOVED
-    text = mask_sessions(str(soup))
+            tag.set(attribute, REMOVED)
+    text = mask_sessions(tostring(parsed, encoding="unicode"))
     for secret in filter(None, secrets):
         for form in {secret, html.escape(secret), html.escape(secret, quote=False), quote(secret)}:
             text = text.replace(form, REMOVED)
     return text
 
 
-def _secret_attributes(tag: Tag) -> Iterator[str]:
+def _secret_attributes(tag: HtmlElement) -> Iterator[str]:
     """The attributes of a tag whose values are kept from the saved page."""
     is_named_secret = bool(SECRET_NAME.search(f"{tag.get('name')} {tag.get('id')}"))
-    is_entered = tag.name == "input" and tag.get("type") not in _BUTTONS
-    for attribute in list(tag.attrs):
+    is_entered = tag.tag == "input" and tag.get("type") not in _BUTTONS
+    for attribute in tag.attrib:
         if (
             (attribute == "value" and (is_entered or is_named_secret))
             or (attribute == "content" and is_named_secret)

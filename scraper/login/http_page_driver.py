@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from typing import Self
 
 import httpx
-from bs4 import Tag
+from lxml.html import HtmlElement
 from typing_extensions import override
 
 from scraper.client.transport import unreachable
 from scraper.errors import NotPhpMyAdmin, Unreachable
 from scraper.login import redirects
-from scraper.login.bounded_pages import join_url, parse_page
+from scraper.login.bounded_pages import find_all, find_first, join_url, parse_page, shown_text
 from scraper.login.challenge import trusted_realm
 from scraper.login.masking import public_url
 from scraper.login.page_driver import PageDriver
@@ -63,19 +63,21 @@ class HttpPageDriver(PageDriver):
 
     @override
     def submit(self, fields: Mapping[str, str]) -> None:
-        inputs = [self._page.select_one(selector) for selector in fields]
-        form = inputs[0].find_parent("form") if inputs[0] else None
+        inputs = [find_first(self._page, selector) for selector in fields]
+        form = next(inputs[0].iterancestors("form"), None) if inputs[0] is not None else None
         if form is None:
             raise NotPhpMyAdmin(
                 f"The page at {public_url(self.address)} has no form with the field {next(iter(fields))}."
             )
         data = _default_values(form)
-        data |= {str(field["name"]): value for field, value in zip(inputs, fields.values(), strict=True) if field}
-        self._load("POST", join_url(self.address, str(form.get("action") or "")), data)
+        for field, value in zip(inputs, fields.values(), strict=True):
+            if field is not None:
+                data[field.get("name", "")] = value
+        self._load("POST", join_url(self.address, form.get("action", "")), data)
 
     @override
     def shows(self, selector: str) -> bool:
-        return self._page.select_one(selector) is not None
+        return find_first(self._page, selector) is not None
 
     @override
     def needs_scripts(self) -> bool:
@@ -83,18 +85,18 @@ class HttpPageDriver(PageDriver):
 
     @override
     def attribute(self, selector: str, name: str) -> str:
-        element = self._page.select_one(selector)
-        return str(element.get(name) or "") if element else ""
+        element = find_first(self._page, selector)
+        return element.get(name, "") if element is not None else ""
 
     @override
     def options(self, selector: str) -> dict[str, str]:
-        options = self._page.select(f"{selector} option")
-        return {str(option.get("value", "")): option.get_text(strip=True) for option in options}
+        options = find_all(self._page, f"{selector} option")
+        return {option.get("value", ""): option.text_content().strip() for option in options}
 
     @override
     def error_text(self) -> str:
-        alerts = self._page.select(".alert-danger, div.error", limit=20)
-        texts = (alert.get_text(" ") for alert in alerts if not _is_hidden(alert))
+        alerts = find_all(self._page, ".alert-danger, div.error")[:20]
+        texts = (shown_text(alert) for alert in alerts if not _is_hidden(alert))
         return " ".join(" ".join(texts).split())[:300]
 
     @override
@@ -161,16 +163,20 @@ class HttpPageDriver(PageDriver):
         self._page = parse_page(self._html)
 
 
-def _is_hidden(element: Tag) -> bool:
-    return any(parent.name == "noscript" or "hide" in parent.get_attribute_list("class") for parent in element.parents)
+def _is_hidden(element: HtmlElement) -> bool:
+    return any(parent.tag == "noscript" or "hide" in parent.classes for parent in element.iterancestors())
 
 
-def _default_values(form: Tag) -> dict[str, str]:
+def _default_values(form: HtmlElement) -> dict[str, str]:
     """What a form sends by itself."""
     data = {}
-    for field in form.select("input[name]:not([type=checkbox], [type=radio], [type=submit]), :checked[name]"):
-        data[str(field["name"])] = str(field.get("value") or "")
-    for choice in form.select("select[name]"):
-        option = choice.select_one("option[selected]") or choice.select_one("option")
-        data[str(choice["name"])] = str(option.get("value", "")) if option else ""
+    for field in form.iter("input"):
+        kind = field.get("type", "").lower()
+        if kind != "submit" and (kind not in ("checkbox", "radio") or "checked" in field.attrib):
+            data[field.get("name", "")] = field.get("value", "")
+    for choice in form.iter("select"):
+        options = list(choice.iter("option"))
+        chosen = next((option for option in options if "selected" in option.attrib), None)
+        data[choice.get("name", "")] = (options[0] if chosen is None else chosen).get("value", "") if options else ""
+    data.pop("", None)
     return data

@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import re
 
-from bs4 import BeautifulSoup
+from lxml.html import HtmlElement
+
+from scraper.login.bounded_pages import find_all, find_first
 
 MAX_DELAY = 10  # seconds; a later refresh is that of a page to be read
 MAX_LINKS = 3  # a page with more links is one to be used, whatever its scripts may do
-MAX_TEXTS = 200  # in scripts alone; whether more of them are visible would take long to find out
 _REFRESH = re.compile(r"\s*(\d{1,9})(?:\.\d*)?\s*[;,]\s*(?:url\s*=\s*)?['\"]?([^'\"]+)", re.IGNORECASE)
 _LEAVES = re.compile(r"\blocation(?:\.href)?\s*=(?!=)|\blocation\.(?:replace|assign)\s*\(|\.submit\s*\(")
 _GOAL = "input[type=password], form[name=dump]"
+_TEXTS = ".//text()[not(ancestor::script or ancestor::noscript or ancestor::style or ancestor::title)]"
 
 
-def refresh(page: BeautifulSoup) -> str:
+def refresh(page: HtmlElement) -> str:
     """The target of a `<meta http-equiv="refresh">`, as the page spells it; empty where there is none."""
-    for tag in page.select('meta[http-equiv="refresh" i]'):
-        match = _REFRESH.match(str(tag.get("content") or ""))
-        if match and int(match[1]) <= MAX_DELAY and tag.find_parent("noscript") is None:
+    for tag in page.iter("meta"):
+        match = _REFRESH.match(tag.get("content", ""))
+        is_refresh = tag.get("http-equiv", "").lower() == "refresh"
+        if is_refresh and match and int(match[1]) <= MAX_DELAY and next(tag.iterancestors("noscript"), None) is None:
             return match[2].strip()
     return ""
 
 
-def by_script(page: BeautifulSoup) -> bool:
+def by_script(page: HtmlElement) -> bool:
     """Whether the page seems to redirect by a script: one that sets the location, or is all that the page contains."""
-    scripts = page.find_all("script")
-    if not scripts or page.select_one(_GOAL) or len(page.select("a[href]")) > MAX_LINKS:
+    scripts = list(page.iter("script"))
+    if not scripts or find_first(page, _GOAL) is not None or len(find_all(page, "a[href]")) > MAX_LINKS:
         return False
-    if any(_LEAVES.search(script.get_text()) for script in scripts):
+    if any(_LEAVES.search(script.text_content()) for script in scripts):
         return True
-    body = page.body or page
-    texts = body.find_all(string=lambda text: bool(text.strip()), limit=MAX_TEXTS)
-    return not any(text.find_parent(["script", "noscript", "style", "title"]) is None for text in texts)
+    return not any(text.strip() for text in page.xpath(_TEXTS))

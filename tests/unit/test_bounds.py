@@ -26,7 +26,7 @@ from scraper.client.gunzip import PIECE, GunzipSink
 from scraper.client.response import RowsBody, integer, plain_text
 from scraper.client.session import Session
 from scraper.errors import AnswerInvalid, AnswerTooLarge, NotPhpMyAdmin
-from scraper.login.bounded_pages import join_url, parse_page
+from scraper.login.bounded_pages import find_first, join_url, parse_page, shown_text
 from scraper.login.http_page_driver import HttpPageDriver
 from scraper.login.redirects import refresh
 from scraper.settings import ScraperSettings
@@ -213,12 +213,12 @@ def test_a_page_with_too_many_tags_or_attributes_is_refused(html: str, bound: st
 
 def test_a_tag_with_a_large_image_does_not_hide_the_login_form() -> None:
     page = parse_page(f'<img src="data:image/png;base64,{"A" * 100_000}"><input id="input_username">')
-    assert page.select_one("#input_username") is not None
+    assert find_first(page, "#input_username") is not None
 
 
 @pytest.mark.parametrize("html", ["<a " * 30_000, "<!--" * 30_000, "<a b='" * 30_000, "<![CDATA[" * 30_000])
 def test_tags_without_an_end_take_no_time(html: str) -> None:
-    assert parse_page(html).get_text() == ""
+    assert shown_text(parse_page(html)) == ""
 
 
 def test_a_refresh_after_a_number_of_thousands_of_digits_is_none() -> None:
@@ -299,3 +299,8 @@ def test_a_sync_runs_under_the_limit_of_its_setting(here: Path) -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=here, env=environment
     )
     assert output.stdout.split() == ["1500"], output.stderr
+
+
+def test_a_selector_that_cannot_be_read_is_named() -> None:
+    with pytest.raises(NotPhpMyAdmin, match=r"a\[ is no CSS selector"):
+        find_first(parse_page("<a href=x>"), "a[")

@@ -75,7 +75,7 @@ def test_no_token_and_no_session_is_kept(page: str) -> None:
 
 def test_what_helps_to_understand_a_failure_is_kept() -> None:
     page = '<h1>Session settings</h1><input type="submit" value="Log in"><a href="/session-help/">Help</a>'
-    assert failure_pages.redact(page, []) == page.replace('"Log in">', '"Log in"/>')
+    assert page in failure_pages.redact(page, [])
 
 
 def test_a_page_with_too_many_tags_is_not_kept() -> None:

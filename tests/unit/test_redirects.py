@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from bs4 import BeautifulSoup
 
 from scraper.login import redirects
-
-
-def page(html: str) -> BeautifulSoup:
-    return BeautifulSoup(html, "html.parser")
+from scraper.login.bounded_pages import parse_page
 
 
 @pytest.mark.parametrize(
@@ -25,7 +21,7 @@ def page(html: str) -> BeautifulSoup:
     ],
 )
 def test_a_refresh_within_ten_seconds_is_a_redirect(html: str, target: str) -> None:
-    assert redirects.refresh(page(html)) == target
+    assert redirects.refresh(parse_page(html)) == target
 
 
 @pytest.mark.parametrize(
@@ -38,7 +34,7 @@ def test_a_refresh_within_ten_seconds_is_a_redirect(html: str, target: str) -> N
     ],
 )
 def test_a_script_that_leaves_the_page_or_is_all_of_it_redirects(html: str) -> None:
-    assert redirects.by_script(page(html))
+    assert redirects.by_script(parse_page(html))
 
 
 @pytest.mark.parametrize(
@@ -51,4 +47,4 @@ def test_a_script_that_leaves_the_page_or_is_all_of_it_redirects(html: str) -> N
     ],
 )
 def test_other_pages_do_not_redirect(html: str) -> None:
-    assert not redirects.by_script(page(html))
+    assert not redirects.by_script(parse_page(html))
