@@ -1,12 +1,15 @@
 """Build the image of the Dockerfile with buildah, and start it as platforms do: python -m tools.image.
 
 No registry is asked for the base image: it is a new Debian, made by debootstrap, under the name that the Dockerfile
-gives. The image is started in namespaces of its own, with a phpMyAdmin and a PostgreSQL, until its API answers the rows
-of that phpMyAdmin. It gets PORT alone, and a volume that belongs to root. When the command ends, so does all that it
-started. Needs root, buildah and debootstrap.
+gives, and about as large. The image may have 1 GB, with this base. It is started in namespaces of its own, with a
+phpMyAdmin and a PostgreSQL, until its API answers the rows of that phpMyAdmin, in every format. Chrome logs in. The
+image gets PORT alone, and a volume that belongs to root. When the command ends, so does all that it started. Needs
+root, buildah and debootstrap.
 """
 
 import argparse
+import csv
+import io
 import json
 import os
 import re
@@ -15,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +26,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
+import pyarrow.parquet as pq
 
 from lab import Lab
 from lab.postgresql import PostgreSQL, Running, folder_for_servers
@@ -29,11 +34,24 @@ from lab.servers import new_secret
 from tools.bare_machine import NAMESPACES, ROOT, BareMachineError, body, debian, row_count
 
 PACKAGES = ("python3", "python3-venv", "python-is-python3", "ca-certificates")
+# What Debian's own images leave out, now and when packages are installed. They keep the texts of licenses.
+LEFT_OUT = ("/usr/share/doc", "/usr/share/info", "/usr/share/locale", "/usr/share/man")
+NO_FILES = ("/var/cache/apt", "/var/lib/apt/lists")
 IMAGE = "phpmyadmin-orders"
 USER = 10001
 PORT = 10_000
+URL = f"http://127.0.0.1:{PORT}"
 ORDERS = 1_000
+LIMIT = 10**9  # bytes of the unpacked image
 ANSWER_SECONDS, END_SECONDS = 240.0, 60.0
+
+# The number of rows in a file of each format.
+COUNTS: Mapping[str, Callable[[bytes], int]] = {
+    "csv": lambda file: sum(1 for _ in csv.reader(io.StringIO(file.decode()))) - 1,
+    "ndjson": lambda file: len(file.splitlines()),
+    "parquet": lambda file: int(pq.read_metadata(io.BytesIO(file)).num_rows),
+    "xlsx": lambda file: zipfile.ZipFile(io.BytesIO(file)).read("xl/worksheets/sheet1.xml").count(b"</row>") - 1,
+}
 
 T = TypeVar("T")
 
@@ -110,6 +128,8 @@ def build(folder: Path) -> None:
     with step(f"debootstrap, as {base}"):
         tree = folder / "tree"
         debian(tree, PACKAGES)
+        make_slim(tree)
+        print(f"   {size(tree) / 1e6:.0f} MB", flush=True)
         container = call(folder, "from", "scratch")
         # cp, since Python would read from devices, some of which never end
         subprocess.run(["cp", "--archive", f"{tree}/.", call(folder, "mount", container)], check=True)
@@ -118,25 +138,41 @@ def build(folder: Path) -> None:
     with step("buildah bud"):
         options = ["--isolation", "chroot", "--pull-never", "--network", "host", "--format", "docker"]
         call(folder, "bud", *options, "--tag", IMAGE, "--build-arg", "VERSION=test", ".")
-    (made,) = [
-        each for each in json.loads(call(folder, "images", "--json")) if f"localhost/{IMAGE}:latest" in each["names"]
-    ]
-    print(f"   the image has {made['size']}, of which the base has a part", flush=True)
+
+
+def make_slim(tree: Path) -> None:
+    """Remove from a Debian what its images leave out."""
+    for name in (*NO_FILES, *LEFT_OUT):
+        for file in (tree / name[1:]).rglob("*"):
+            if file.name != "copyright" and not file.is_dir():
+                file.unlink()
+    rules = [*(f"path-exclude {name}/*\n" for name in LEFT_OUT), "path-include /usr/share/doc/*/copyright\n"]
+    (tree / "etc/dpkg/dpkg.cfg.d/slim").write_text("".join(rules), encoding="utf-8")
+
+
+def size(tree: Path) -> int:
+    """The bytes of all files in a tree, as `docker images` counts them: unpacked, each once."""
+    command = ["du", "--summarize", "--apparent-size", "--block-size=1", str(tree)]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[0])
 
 
 def start_all(folder: Path) -> int:
     """Start the image in each way, beside servers on this network.
 
     Raises:
-        BareMachineError: one of them did not hold.
+        BareMachineError: one of them did not hold, or the image is too large.
     """
+    container = call(folder, "from", "--pull-never", IMAGE)
+    unpacked = size(Path(call(folder, "mount", container)))
+    print(f"== the image has {unpacked / 1e6:.0f} MB unpacked, with its base", flush=True)
+    if unpacked > LIMIT:
+        raise BareMachineError(f"The image may have {LIMIT / 1e6:.0f} MB.")
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     subprocess.run(["mount", "--make-rprivate", "/"], check=True)
     lab = Lab(folder / "lab")
     try:
         lab.up()
         lab.seed(ORDERS)
-        container = call(folder, "from", "--pull-never", IMAGE)
         with folder_for_servers() as home, Running(server := PostgreSQL(home), home):
             for number, case in enumerate(CASES):
                 with step(case.name):
@@ -156,7 +192,13 @@ def start(folder: Path, container: str, data: Path, case: Case, login: Mapping[s
     os.chown(data, case.owner, case.owner)
     key = new_secret() if case.shared else ""
     shared = {"CACHE_URL": url, "SHOPIFY_API_KEY": key} if case.shared else {}
-    variables = {**login, **shared, "DASHBOARD_PASSWORD": new_secret(), "PORT": str(PORT)}
+    variables = {
+        **login,
+        **shared,
+        "PHPMYADMIN_LOGIN": "browser",
+        "DASHBOARD_PASSWORD": new_secret(),
+        "PORT": str(PORT),
+    }
     config: dict[str, Any] = json.loads(call(folder, "inspect", "--type", "image", IMAGE))["OCIv1"]["config"]
     given = [word for name, value in variables.items() for word in ("--env", f"{name}={value}")]
     options = ["--isolation", "chroot", "--network", "host", "--volume", f"{data}:/app/var", *given]
@@ -176,9 +218,14 @@ def start(folder: Path, container: str, data: Path, case: Case, login: Mapping[s
             key = key or wait_for(lambda: read(data / "api_key"), process)
             rows = wait_for(lambda: row_count(PORT, key), process)
             users = {uid for child in programs(process.pid) for uid in child.uids()}
-            asked = ["--user", str(USER), container, "--", "python", "container_health.py"]
-            health = call(folder, "run", *options, *asked)
-            page = body(f"http://127.0.0.1:{PORT}/_stcore/health").decode()
+            exported = {
+                name: count(body(f"{URL}/fetch-data?format={name}", {"X-API-Key": key}))
+                for name, count in COUNTS.items()
+            }
+            inside = ["run", *options, "--user", str(USER), container, "--", "python"]
+            health = call(folder, *inside, "container_health.py")
+            print(call(folder, *inside, "-m", "scraper", "doctor"), flush=True)
+            page = body(f"{URL}/_stcore/health").decode()
         except BareMachineError as error:
             raise BareMachineError(f"{case.name}: {error}\n{read(log)[-3000:]}") from None
         finally:
@@ -196,8 +243,9 @@ def start(folder: Path, container: str, data: Path, case: Case, login: Mapping[s
         f"   {rows} rows, processes of {users}, files of {owners}, health {health or 'good'}, page {page}", flush=True
     )
     print(f"   {len(printed.splitlines())} lines in the log; it names the key: {key in printed}", flush=True)
-    expected = (rows, users, owners, health, page, key in printed, "Traceback" in printed, left)
-    if expected != (ORDERS, {USER}, {USER}, "", "ok", False, False, []):
+    print(f"   rows by format: {exported}", flush=True)
+    expected = (rows, set(exported.values()), users, owners, health, page, key in printed, "Traceback" in printed, left)
+    if expected != (ORDERS, {ORDERS}, {USER}, {USER}, "", "ok", False, False, []):
         raise BareMachineError(f"{case.name}: that is wrong.\n{printed[-3000:]}")
 
 
