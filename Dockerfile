@@ -1,14 +1,18 @@
-# Dashboard and API together, with Chromium, on one machine. docs/deploy.md says how to run it.
+# Dashboard and API together, with Chromium's headless shell, on one machine. docs/deploy.md says how to run it.
 FROM python:3.11-slim-bookworm AS packages
 
 COPY requirements-image.txt ./
 RUN python -m venv /opt/venv && /opt/venv/bin/pip install --no-cache-dir --require-hashes -r requirements-image.txt
+COPY deploy/docker/trim-packages.sh ./
+RUN ./trim-packages.sh /opt/venv
 
 FROM python:3.11-slim-bookworm
 
+COPY deploy/docker/install-browser.sh /usr/local/bin/orders-install-browser
 # setpriv, with which the entrypoint drops root, is in the base image (util-linux).
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends chromium-headless-shell chromium-driver tini \
+    && orders-install-browser \
+    && apt-get install -y --no-install-recommends tini \
     && apt-get clean \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 orders \
@@ -19,6 +23,8 @@ COPY --from=packages /opt/venv /opt/venv
 COPY deploy/docker/entrypoint.sh /usr/local/bin/orders-entrypoint
 WORKDIR /app
 COPY . ./
+# The user that runs it cannot write here, so each process would compile the modules again.
+RUN /opt/venv/bin/python -m compileall -q .
 
 ENV PATH=/opt/venv/bin:$PATH HOME=/home/orders PYTHONUNBUFFERED=1 \
     API_HOST=0.0.0.0 DASHBOARD_HOST=0.0.0.0

@@ -23,9 +23,11 @@ from waiting import wait_for
 
 import container_health
 from lab.servers import free_port
+from scraper.login import chrome
 
 DOCKERFILE = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE).replace("\\\n", "")
-ENTRYPOINT = ROOT / "deploy/docker/entrypoint.sh"
+SCRIPTS = ROOT / "deploy/docker"
+ENTRYPOINT = SCRIPTS / "entrypoint.sh"
 USER = 10001
 PASSWORD = {"DASHBOARD_PASSWORD": "in a container"}
 
@@ -61,13 +63,31 @@ def test_the_last_stage_runs_no_pip_and_names_its_user_by_number() -> None:
     assert f"user={USER}" in ENTRYPOINT.read_text().splitlines()
 
 
-def test_the_entrypoint_is_the_script_which_is_executable() -> None:
-    (entrypoint,) = map(json.loads, instructions("ENTRYPOINT"))
-    (source, target) = next(line.split() for line in instructions("COPY") if line.startswith("deploy/"))
+def test_every_script_of_the_image_is_copied_executable_and_used() -> None:
+    copied = dict(line.split() for line in instructions("COPY") if line.startswith("deploy/"))
 
-    assert source == str(ENTRYPOINT.relative_to(ROOT))
-    assert target == f"/usr/local/bin/{entrypoint[0]}"
-    assert os.access(ENTRYPOINT, os.X_OK)
+    assert set(copied) == {str(script.relative_to(ROOT)) for script in SCRIPTS.iterdir()}
+    assert all(os.access(ROOT / script, os.X_OK) for script in copied)
+    assert copied[str(ENTRYPOINT.relative_to(ROOT))] == f"/usr/local/bin/{json.loads(instructions('ENTRYPOINT')[0])[0]}"
+    for script, target in copied.items():
+        assert DOCKERFILE.count(Path(script if target == "./" else target).name) == 2  # where it is copied and used
+
+
+def test_the_image_has_the_browser_that_logins_look_for_first() -> None:
+    packages = re.findall(r"^set -- (.*)$", (SCRIPTS / "install-browser.sh").read_text(), re.MULTILINE)[0].split()
+
+    assert chrome.BROWSERS[0] in packages
+
+
+def test_the_product_imports_no_package_that_the_image_removes() -> None:
+    script = (SCRIPTS / "trim-packages.sh").read_text()
+    removed = re.findall(r"uninstall --quiet --yes (.*)$", script, re.MULTILINE)[0].split()
+    included = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    product = [file for name in included for path in ROOT.glob(name) for file in (path, *path.rglob("*.py"))]
+    imports = re.compile(rf"^ *(?:from|import) (?:{'|'.join(removed)})\b", re.MULTILINE)
+
+    assert {"pip", "pydeck"} <= set(removed)
+    assert [file for file in product if file.suffix == ".py" and imports.search(file.read_text())] == []
 
 
 def test_labels_say_what_the_image_is_by_the_names_of_oci() -> None:
