@@ -50,6 +50,7 @@ from api.routes.snapshot_view import SnapshotViews
 from api.routes.status import StatusEndpoints
 from api.routes.streamed import StreamedExecutor
 from cache.access.api_keys import Scope as KeyScope
+from cache.access.masking import MaskRules
 from cache.analytics.exchange_rates import RatesFile
 from cache.errors import OrdersError
 from cache.export.figure_pool import FigurePool
@@ -88,7 +89,7 @@ def create_app(
     Raises:
         SettingsInvalid: A setting does not parse.
     """
-    views = SnapshotViews(cache, settings.personal_columns)
+    views = SnapshotViews(cache, MaskRules.of(settings))
     pool = ScanPool(settings.cache_place)
     threads = CapacityLimiter(QUERY_THREADS)
     executor = StreamedExecutor(pool, threads)
@@ -102,11 +103,11 @@ def create_app(
     access_log = AccessLog() if settings.access_log == "on" else None
     handlers: Mapping[str, Handler] = {
         "getRows": fetch.get,
-        "getChanges": ChangesEndpoint(cache, settings, views, threads).get,
+        "getChanges": ChangesEndpoint(cache, views, threads).get,
         "getFigures": figures.figures,
         "getFigureEvents": figures.events,
         "getFigureMetrics": figures.metrics,
-        "getChecks": ChecksEndpoint(views).get,
+        "getChecks": ChecksEndpoint(cache, views).get,
         "getEvents": watcher.feed,
         "postRefresh": refresh.post,
         "getTask": refresh.get_task,

@@ -160,9 +160,17 @@ class Settings(BaseSettings):
         300, gt=0, description="Seconds that a stream waits for the refresh it requested."
     )
     personal_columns: str = Field(
-        "*email*,*phone*,*customer_name*,*first_name*,*last_name*,*address*,destination,customer,note,note_attributes,"
-        "client_details,ip,*_ip",
-        description="Columns with personal data, hidden from masked keys and viewers. `*` matches any characters.",
+        "",
+        description="More columns with personal data, beside those that are known by name and meaning. They are hidden "
+        "from masked keys and viewers. `*` matches any characters.",
+    )
+    safe_columns: str = Field(
+        "",
+        description="Columns that masked keys and viewers may see although a rule hides them. JSON is shown without "
+        "its personal data. PERSONAL_COLUMNS goes first.",
+    )
+    mask_unknown: Literal["on", "off"] = Field(
+        "off", description="`on`: masked keys and viewers see only columns that are known to be harmless."
     )
     rate_limit: str = Field(
         "6000/minute",
@@ -223,7 +231,7 @@ class Settings(BaseSettings):
     )
     dashboard_personal_data: Literal["operators", "everyone"] = Field(
         "operators",
-        description="Who sees the columns of PERSONAL_COLUMNS on the dashboard: `operators` or `everyone`.",
+        description="Who sees personal data on the dashboard: `operators` or `everyone`.",
     )
     shop_timezone: str = Field("UTC", description="IANA time zone in which figures begin and end days.")
     week_start: WeekStart = Field("monday", description="First day of a week in figures: `monday` or `sunday`.")

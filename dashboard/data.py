@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import streamlit as st
 
+from cache.access.masking import Mask
 from cache.analytics import products, rankings
 from cache.analytics.dimensions import PRODUCT, DimensionId, FilterId
 from cache.analytics.events import Event, EventDay, FigureEvents, Side
@@ -137,9 +138,9 @@ def event_page(
 
 
 @st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_HASH)
-def order_numbers(orders: Orders, keys: tuple[object, ...], masked: frozenset[str]) -> dict[object, str]:
+def order_numbers(orders: Orders, keys: tuple[object, ...], mask: Mask) -> dict[object, str]:
     """Returns numbers of orders by key (`OrderLookup.numbers`)."""
-    return orders.lookup.numbers(keys, masked)
+    return orders.lookup.numbers(keys, mask)
 
 
 def breakdown(
@@ -162,17 +163,17 @@ def page(
     search: str,
     limit: int,
     offset: int,
-    masked: frozenset[str],
+    mask: Mask,
     failing: CheckId | None = None,
 ) -> Page:
     """A page of orders (`Orders.page`)."""
-    return orders.page(span, conditions, search, limit, offset, masked, failing)
+    return orders.page(span, conditions, search, limit, offset, mask, failing)
 
 
 @st.cache_data(max_entries=20, show_spinner=False, hash_funcs=_HASH)
-def numbers_by_text(orders: Orders, keys: tuple[str, ...], masked: frozenset[str]) -> dict[str, str]:
+def numbers_by_text(orders: Orders, keys: tuple[str, ...], mask: Mask) -> dict[str, str]:
     """Returns the numbers of orders by the texts of their keys (`OrderLookup.numbers_by_text`)."""
-    return orders.lookup.numbers_by_text(keys, masked)
+    return orders.lookup.numbers_by_text(keys, mask)
 
 
 @st.cache_data(max_entries=20, show_spinner=False, hash_funcs=_HASH)
@@ -189,10 +190,10 @@ def sold_products(
 
 @st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_HASH)
 def customers(
-    orders: Orders, span: Span | None, conditions: Conditions, masked: frozenset[str], limit: int = 200
+    orders: Orders, span: Span | None, conditions: Conditions, mask: Mask, limit: int = 200
 ) -> list[Customer]:
     """Returns the customers who spent the most (`rankings.customers`)."""
-    return rankings.customers(orders, span, conditions, limit, masked)
+    return rankings.customers(orders, span, conditions, limit, mask)
 
 
 @st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_HASH)

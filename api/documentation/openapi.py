@@ -88,14 +88,14 @@ class OpenApiEndpoint:
         """
         read_parameters(request.scope["query_string"], request.url.path)
         columns: tuple[Column, ...] = ()
-        hidden: frozenset[str] = frozenset()
+        hidden: tuple[str, ...] = ()
         if key_of(request.scope["headers"]) is not None:
             admission = self._authenticator.authenticate(request.scope)
             if not isinstance(admission, Admission):
                 return admission
             try:
                 view = await self._views.get()
-                columns, hidden = view.columns, view.personal if admission.access.masked else hidden
+                columns, hidden = view.columns, (await self._views.mask(view, admission.access)).columns
             except CacheError:
                 pass  # nothing is cached, so there are no columns
         request_headers = dict(request.scope["headers"])
@@ -113,7 +113,7 @@ class OpenApiEndpoint:
 
 
 @lru_cache(8)
-def _encoded(columns: tuple[Column, ...], hidden: frozenset[str], gzip: bool, public_path: str) -> tuple[bytes, bytes]:
+def _encoded(columns: tuple[Column, ...], hidden: tuple[str, ...], gzip: bool, public_path: str) -> tuple[bytes, bytes]:
     """The body and its ETag."""
     body = dumps(document(columns, hidden, public_path))
     if gzip:

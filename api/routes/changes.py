@@ -24,10 +24,9 @@ from api.http.compute_threads import compute_in_thread
 from api.http.negotiation import accepts_gzip, compress, etag_matches
 from api.http.prepared_response import Chunk, PreparedResponse
 from api.routes.snapshot_view import SnapshotView, SnapshotViews
-from cache.access.masking import personal_columns
+from cache.access.masking import Mask
 from cache.errors import ChangesGone, ColumnMasked, NoKey, SnapshotDamaged
 from cache.query.budget import JOINED_BYTES
-from cache.settings import Settings
 from cache.storage.change_log import ChangeList, Page, fingerprint, page, row_numbers
 from cache.storage.store import Cache
 
@@ -40,14 +39,12 @@ class ChangesEndpoint:
 
     Args:
         cache: The cache.
-        settings: Say which columns hold personal data.
         views: The open generations.
         threads: Bounds how many threads put pages together at once.
     """
 
-    def __init__(self, cache: Cache, settings: Settings, views: SnapshotViews, threads: CapacityLimiter) -> None:
+    def __init__(self, cache: Cache, views: SnapshotViews, threads: CapacityLimiter) -> None:
         self._cache = cache
-        self._personal = settings.personal_columns
         self._views = views
         self._threads = threads
 
@@ -56,7 +53,7 @@ class ChangesEndpoint:
 
         Raises:
             ParameterInvalid: `since` or `limit` does not parse, or `since` is in the future.
-            ColumnMasked: Personal data is hidden from the key.
+            ColumnMasked: The key of the rows is hidden from the key of the client.
             NoKey: The table has no primary key.
             ChangesGone: The changes are no longer known.
             SnapshotDamaged: The newest generation is damaged.
@@ -70,24 +67,27 @@ class ChangesEndpoint:
             self._cache.snapshots.reach, since.position, REACH_SECONDS
         ):
             view = await self._views.get()  # another host had it before
-        if admission.access.masked and personal_columns(self._personal, view.snapshot.columns):
+        mask = await self._views.mask(view, admission.access)
+        if mask.hides_one_of(view.snapshot.manifest.key):
             raise ColumnMasked(
-                "Personal data is hidden from this key, and changes include all columns.",
+                "The primary key of the table is hidden from this key, and changes are told by it.",
                 "Use a key that may see personal data, or load the rows with GET /fetch-data.",
             )
         headers = dict(request.scope["headers"])
         limit = min(parameters["limit"], JOINED_BYTES // view.mean_row_bytes + 1)
-        return await compute_in_thread(self._respond, view, since, limit, headers, limiter=self._threads)
+        return await compute_in_thread(self._respond, view, since, limit, headers, mask, limiter=self._threads)
 
-    def _respond(self, view: SnapshotView, since: Since, limit: int, headers: dict[bytes, bytes]) -> PreparedResponse:
+    def _respond(
+        self, view: SnapshotView, since: Since, limit: int, headers: dict[bytes, bytes], mask: Mask
+    ) -> PreparedResponse:
         lists = self._lists(view, since)
         gzip = accepts_gzip(headers.get(b"accept-encoding", b""))
-        etag = view.etag(f"changes\0{since}\0{limit}\0{gzip}".encode())
+        etag = view.etag(f"changes\0{since}\0{limit}\0{gzip}\0{mask or ''}".encode())
         own = [(b"etag", etag)]
         if_none_match = headers.get(b"if-none-match")
         if if_none_match is not None and etag_matches(if_none_match, etag):
             return PreparedResponse(304, view.headers, own, [])
-        chunks = _body(view, since, lists, page(lists, since.low, limit))
+        chunks = _body(view, since, lists, page(lists, since.low, limit), mask)
         if sum(map(len, chunks)) <= JOIN_BYTES:
             chunks = [b"".join(chunks)]
         if gzip:
@@ -114,9 +114,12 @@ class ChangesEndpoint:
         return self._cache.snapshots.changes(since.generation, newest, since.fingerprint)
 
 
-def _body(view: SnapshotView, since: Since, lists: Sequence[ChangeList], changes: Page) -> list[Chunk]:
+def _body(view: SnapshotView, since: Since, lists: Sequence[ChangeList], changes: Page, mask: Mask) -> list[Chunk]:
     snapshot = view.snapshot
-    inserted, updated = (snapshot.gather(row_numbers(snapshot, sums)) for sums in (changes.inserted, changes.updated))
+    inserted, updated = (
+        mask.json_rows(snapshot.columns, snapshot.gather(row_numbers(snapshot, sums)))
+        for sums in (changes.inserted, changes.updated)
+    )
     deleted = [dict(zip(snapshot.manifest.key, orjson.loads(text), strict=True)) for text in changes.deleted]
     following = _next(view, since, lists, changes.rest)
     head = ChangesHead(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from api.auth.authentication import admission_of
@@ -13,16 +14,20 @@ from api.http.negotiation import etag_matches
 from api.http.prepared_response import PreparedResponse
 from api.routes.snapshot_view import SnapshotViews
 from cache.check_report import CheckReport
+from cache.storage.documents import READING
+from cache.storage.store import Cache
 
 
 class ChecksEndpoint:
     """The endpoint.
 
     Args:
+        cache: The cache.
         views: The open generations.
     """
 
-    def __init__(self, views: SnapshotViews) -> None:
+    def __init__(self, cache: Cache, views: SnapshotViews) -> None:
+        self._cache = cache
         self._views = views
 
     async def get(self, request: Request) -> PreparedResponse:
@@ -34,12 +39,18 @@ class ChecksEndpoint:
         admission = admission_of(request)
         read_parameters(admission.query, request.scope["path"])
         view = await self._views.get()
-        masked = admission.access.masked
-        etag = view.etag(f"checks\0{masked}".encode())
+        mask = await self._views.mask(view, admission.access)
+        identity = await run_in_threadpool(self._identity) if mask else ()
+        with_keys = not mask.hides_one_of((*view.snapshot.manifest.key, *identity))
+        etag = view.etag(f"checks\0{with_keys}".encode())
         tags = request.headers.get("if-none-match")
         if tags is not None and etag_matches(tags.encode(), etag):
             return PreparedResponse(304, view.headers, [(b"etag", etag)], [])
-        with_keys = not masked or view.personal.isdisjoint(view.snapshot.manifest.key)
         report = view.checks or CheckReport()
         body = dump_model(Checks.of_report(report, Freshness.of(view.head), with_keys))
         return PreparedResponse(200, view.headers, [(b"etag", etag), (b"content-type", b"application/json")], [body])
+
+    def _identity(self) -> tuple[str, ...]:
+        """The columns that the keys of orders come from, where several rows belong to one order."""
+        reading = self._cache.documents.read(READING).reading
+        return reading.identity if reading else ()

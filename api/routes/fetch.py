@@ -20,6 +20,7 @@ from api.routes.refresh_stream import RefreshStream
 from api.routes.request_plan import RequestPlan, plan_request
 from api.routes.snapshot_view import SnapshotView, SnapshotViews
 from api.routes.streamed import StreamedExecutor, stream_response
+from cache.access.masking import NOTHING_HIDDEN
 from cache.errors import NoSnapshot, UnknownGeneration, WarmingUp
 from cache.settings import Settings
 from cache.storage.store import Cache
@@ -68,11 +69,13 @@ class FetchEndpoint:
         """
         access = admission.access
         access.require("read")
+        if access.masked:
+            return None  # the set-up says what is hidden, and is read from a file
         view = self._views.open_view()
         if self._plans[0] is not view:
             self._plans = view, {}
         plans = self._plans[1]
-        request = (admission.query, access.name, access.masked, *map(headers.get, PLAN_HEADERS))
+        request = (admission.query, access.name, *map(headers.get, PLAN_HEADERS))
         plan = plans.get(request)
         if plan is None:
             parameters = scope[PARAMETERS] = parse_fetch_query(admission.query)
@@ -85,7 +88,7 @@ class FetchEndpoint:
                 view = self._views.open_view(parameters.after.generation)
             if view is None:
                 return None
-            plan = plan_request(view, parameters, headers, access)
+            plan = plan_request(view, parameters, headers, access.name, NOTHING_HIDDEN)
             if not parameters.after:
                 if len(plans) >= MAX_PLANS:
                     plans.clear()
@@ -121,7 +124,9 @@ class FetchEndpoint:
         if parameters.stream:
             return await self._events(request, view, parameters, refresh)
         headers = dict(request.scope["headers"])
-        plan = await compute_in_thread(plan_request, view, parameters, headers, admission.access, info)
+        mask = await self._views.mask(view, admission.access)
+        key = admission.access.name
+        plan = await compute_in_thread(plan_request, view, parameters, headers, key, mask, info)
         if isinstance(plan, PreparedResponse):
             return plan
         return prepare(plan) or await self._executor.respond(request, plan)
@@ -148,7 +153,7 @@ class FetchEndpoint:
         access = admission_of(request).access
 
         async def body(view: SnapshotView, info: str | None) -> AsyncIterator[Chunk]:
-            plan = plan_request(view, parameters, {}, access, info)
+            plan = plan_request(view, parameters, {}, access.name, await self._views.mask(view, access), info)
             assert isinstance(plan, RequestPlan)  # no headers, so no 304
             return await self._executor.json_body(plan)
 

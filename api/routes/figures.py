@@ -171,7 +171,7 @@ class FiguresEndpoints:
             week_start=self._settings.week_start,
             cancelled_orders=self._settings.cancelled_orders,
             main_currency=self._settings.shop_currency or "",
-            personal=view.personal,
+            mask=await run_in_threadpool(self._views.personal_data, view),
         )
 
     async def _compute(self, view: SnapshotView, request: FigureRequest, binding: bytes, key: str) -> Body:

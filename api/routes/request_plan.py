@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from api.auth.authentication import Access
 from api.contract.errors import ParameterInvalid
 from api.contract.queries.fetch_query import MEDIA_TYPES, FetchQuery
 from api.contract.queries.page_token import PageToken
@@ -18,7 +17,7 @@ from api.contract.response_models import Column
 from api.http.negotiation import accepts_gzip, etag_matches
 from api.http.prepared_response import PreparedResponse
 from api.routes.snapshot_view import SnapshotView
-from cache.access.masking import refuse_masked
+from cache.access.masking import Mask
 from cache.export.row_format import RowFormat
 from cache.query.budget import Budget
 from cache.query.filters import Query, find_column
@@ -127,7 +126,8 @@ def plan_request(
     view: SnapshotView,
     parameters: FetchQuery,
     headers: Mapping[bytes, bytes],
-    access: Access,
+    key: str,
+    mask: Mask,
     info: str | None = None,
 ) -> RequestPlan | PreparedResponse:
     """Plans a request.
@@ -136,7 +136,8 @@ def plan_request(
         view: The generation that is sent.
         parameters: The parameters of the request.
         headers: The headers of the request.
-        access: What the key may see.
+        key: The name of the key that asks.
+        mask: What is hidden from it.
         info: What became of the refresh that was requested, if one was.
 
     Returns:
@@ -147,23 +148,21 @@ def plan_request(
         BadFilter: A filter, sort or list of columns does not fit the columns.
         ColumnMasked: The request needs a column that is hidden from the key.
     """
-    hidden = view.personal if access.masked else frozenset()
-    row_format = parameters.row_format(headers.get(b"accept"), hidden)
+    row_format = parameters.row_format(headers.get(b"accept"), mask)
     gzip = accepts_gzip(headers.get(b"accept-encoding", b""))
-    etag = view.etag(
-        parameters.identity(view.names) + f"\0{row_format.format}\0{gzip}\0{access.masked}\0{info or ''}".encode()
-    )
+    variant = f"\0{row_format.format}\0{gzip}\0{mask or ''}\0{info or ''}"
+    etag = view.etag(parameters.identity(view.names) + variant.encode())
     if_none_match = headers.get(b"if-none-match")
     any_tag = if_none_match is not None and if_none_match.strip() == b"*"
     if if_none_match is not None and not any_tag and etag_matches(if_none_match, etag):
         return _not_modified(view, etag)
     query = parameters.query(view.names)
-    if hidden:
+    if mask:
         conditions, sort = (column.column for column in query.conditions), (column.column for column in query.sort)
-        refuse_masked([*conditions, *sort, *parameters.facet], hidden)
+        mask.refuse([*conditions, *sort, *parameters.facet])
     first = parameters.offset if parameters.after is None else _first_row(parameters.after, view.binding(query))
     limit = 0 if parameters.metadata_only else parameters.limit
-    plan = RequestPlan(view, access.name, parameters, query, row_format, gzip, etag, first, limit, info)
+    plan = RequestPlan(view, key, parameters, query, row_format, gzip, etag, first, limit, info)
     if any_tag:  # no tag proves that the request is valid, so it is checked first
         plan.check()
         return _not_modified(view, etag)

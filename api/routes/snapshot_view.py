@@ -11,16 +11,18 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
+from api.auth.authentication import Access
 from api.contract.json_response import dump_model, dumps, http_date
 from api.contract.queries.fetch_query import ALL_ROWS
 from api.contract.response_models import Freshness
 from api.http.headers import HeaderBlock
-from cache.access.masking import personal_columns
+from cache.access.masking import NOTHING_HIDDEN, Mask, MaskRules
 from cache.check_report import CheckReport
 from cache.errors import CacheFormat, RangeDamaged
 from cache.query.engine import ColumnIndex
 from cache.query.filters import Query
 from cache.storage.digest_checks import DigestChecks
+from cache.storage.documents import SETUP
 from cache.storage.snapshot import Snapshot
 from cache.storage.store import Cache
 
@@ -36,7 +38,6 @@ class SnapshotView:
 
     Args:
         snapshot: The generation, opened.
-        personal: PERSONAL_COLUMNS.
         checks: What the checks found of it; None if they were not made.
 
     Attributes:
@@ -46,7 +47,7 @@ class SnapshotView:
         mean_row_bytes: The mean size of a row as JSON, in bytes.
     """
 
-    def __init__(self, snapshot: Snapshot, personal: str, checks: CheckReport | None = None) -> None:
+    def __init__(self, snapshot: Snapshot, checks: CheckReport | None = None) -> None:
         self.snapshot = snapshot
         self.checks = checks
         self.index = ColumnIndex(snapshot)
@@ -54,7 +55,6 @@ class SnapshotView:
         self.generation, self.rows, self.columns = snapshot.generation, snapshot.rows, snapshot.columns
         self.mean_row_bytes = 1 + snapshot.json_size // max(1, snapshot.rows)
         self.names = frozenset(column.name for column in snapshot.columns)
-        self.personal = personal_columns(personal, snapshot.columns)
         self.head = head = snapshot.head
         self.last_modified = http_date(head.updated_at)
         self.freshness = HeaderBlock(
@@ -114,12 +114,13 @@ class SnapshotViews:
 
     Args:
         cache: The cache.
-        personal: PERSONAL_COLUMNS.
+        rules: What is personal data.
     """
 
-    def __init__(self, cache: Cache, personal: str) -> None:
+    def __init__(self, cache: Cache, rules: MaskRules) -> None:
         self._cache = cache
-        self._personal = personal
+        self._rules = rules
+        self._mask: tuple[object, Mask] = (None, NOTHING_HIDDEN)  # the last one, and what it was made from
         self._checks = DigestChecks(cache.snapshots)
         self._opening = asyncio.Lock()
         self._pointer: object = None  # of the cache, when the newest view was opened
@@ -159,7 +160,23 @@ class SnapshotViews:
 
     def _open(self, generation: int | None = None) -> SnapshotView:
         snapshot = self._cache.snapshots.open_readable(generation)
-        return SnapshotView(snapshot, self._personal, self._cache.snapshots.checks(snapshot.generation))
+        return SnapshotView(snapshot, self._cache.snapshots.checks(snapshot.generation))
+
+    async def mask(self, view: SnapshotView, access: Access) -> Mask:
+        """What is hidden from a key.
+
+        Args:
+            view: The generation that it asks for.
+            access: What the key may do.
+        """
+        return await run_in_threadpool(self.personal_data, view) if access.masked else NOTHING_HIDDEN
+
+    def personal_data(self, view: SnapshotView) -> Mask:
+        """What is hidden from masked keys. It reads the set-up of the table, so it is called in a thread."""
+        made_from = view.columns, self._cache.documents.read(SETUP)
+        if self._mask[0] != made_from:
+            self._mask = made_from, self._rules.mask(*made_from)
+        return self._mask[1]
 
     def _find(self, generation: int | None) -> SnapshotView | None:
         if generation is None or (self._newest and self._newest.generation == generation):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from cache.access.masking import MASK, mask_of
+from cache.access.masking import MASK, NOTHING_HIDDEN, Mask, mask_of, pruned_text
 from cache.analytics.fact_tables import FactTables
 from cache.interpretation.order_rows import KEY
 from cache.interpretation.role_sql import RoleSql
@@ -22,6 +22,7 @@ PIECES = "row pieces"
 """The name of the number of pieces of an order in a row; None where it has no line items."""
 _AMOUNTS = ("total", "subtotal", "discounts", "shipping", "tax")
 _INSTANTS = ("created_at", "updated_at", "cancelled_at", "fulfilled_at")
+_LINE_ROLES = ("line_items", "line_title", "line_sku")
 _SEARCHED_ROLES = ("name", "email", "customer_name")
 _CONTAINS = "contains(lower({}), lower(?))"
 
@@ -47,22 +48,28 @@ def role_key(role: str) -> str:
     return f"row {role}"
 
 
-def search_conditions(sql: RoleSql, masked: Collection[str], keys: Collection[str]) -> list[str]:
+def search_conditions(sql: RoleSql, mask: Mask, key: str | None) -> list[str]:
     """SQL conditions of a search in a row of the source. Each takes the text to find as its parameter.
 
     Args:
         sql: SQL of what the columns mean.
-        masked: Columns that are not searched.
-        keys: SQL of what else identifies an order.
+        mask: What is hidden; it is not searched.
+        key: SQL of the key of an order; None: it is not searched.
     """
     columns = (sql.roles.get(role) for role in _SEARCHED_ROLES)
-    names = [sql.source.sql(column.name) for column in columns if column and column.name not in masked]
-    return [_CONTAINS.format(f"{name}::VARCHAR") for name in (*names, *keys)]
+    names = [sql.source.sql(column.name) for column in columns if column and column.name not in mask.columns]
+    return [_CONTAINS.format(f"{name}::VARCHAR") for name in (*names, *([key] if key else []))]
 
 
-def line_search_conditions(line: str) -> list[str]:
+def line_search_conditions(line: str, sql: RoleSql, mask: Mask) -> list[str]:
     """The same for a line item: its SKU and title. `line` is its SQL name."""
-    return [_CONTAINS.format(f"{line}.{name}") for name in ("sku", "title")]
+    return [] if _hides_lines(sql, mask) else [_CONTAINS.format(f"{line}.{name}") for name in ("sku", "title")]
+
+
+def _hides_lines(sql: RoleSql, mask: Mask) -> bool:
+    """Whether line items come from a hidden column."""
+    columns = (sql.roles.get(role) for role in _LINE_ROLES)
+    return mask.hides_one_of(column.name for column in columns if column)
 
 
 def any_of(conditions: Sequence[str]) -> str:
@@ -71,7 +78,7 @@ def any_of(conditions: Sequence[str]) -> str:
 
 
 class OrderLookup:
-    """Finds orders in one generation. Columns that are `masked` show their mask, and are not searched."""
+    """Finds orders in one generation. What a `mask` hides is not shown, and not searched."""
 
     def __init__(self, facts: FactTables, sql: RoleSql) -> None:
         self._facts = facts
@@ -84,7 +91,7 @@ class OrderLookup:
         search: str,
         limit: int,
         offset: int,
-        masked: Collection[str] = (),
+        mask: Mask = NOTHING_HIDDEN,
     ) -> Page:
         """Orders for which a condition holds, the newest first.
 
@@ -95,12 +102,12 @@ class OrderLookup:
                 items, in any case; "" for all orders.
             limit: How many orders.
             offset: How many orders to skip.
-            masked: Names of masked columns.
+            mask: What is hidden.
         """
         values = list(parameters)
         if search.strip():
-            rows = search_conditions(self._sql, masked, [KEY] if self._facts.key_columns else [])
-            lines = line_search_conditions("l")
+            rows = search_conditions(self._sql, mask, KEY if self.shows_keys(mask) else None)
+            lines = line_search_conditions("l", self._sql, mask)
             clause += (
                 f" AND (o.key IN (SELECT {KEY} FROM {self._facts.rows} WHERE {any_of(rows)})"
                 f" OR o.key IN (SELECT key FROM {self._facts.lines} AS l WHERE {any_of(lines)}))"
@@ -113,15 +120,21 @@ class OrderLookup:
             f"SELECT currency, count(*), sum(charged + gift_cards) {matching} GROUP BY 1 ORDER BY 2 DESC, 1", values
         )
         totals = {currency: total for currency, _, total in sums}
-        return Page(self.by_keys([key for (key,) in keys], masked), sum(count for _, count, _ in sums), totals)
+        return Page(self.by_keys([key for (key,) in keys], mask), sum(count for _, count, _ in sums), totals)
 
-    def order(self, key: str, masked: Collection[str] = ()) -> Row | None:
+    def shows_keys(self, mask: Mask) -> bool:
+        """Whether orders have a key that the mask does not hide."""
+        return bool(self._facts.key_columns) and not mask.hides_one_of(self._facts.key_columns)
+
+    def order(self, key: str, mask: Mask = NOTHING_HIDDEN) -> Row | None:
         """One row of the source by the text of its key; None where there is no such order."""
         keys = self._facts.query(f"SELECT key FROM {self._facts.orders} WHERE key::VARCHAR = ?", [key])
-        return self.by_keys([keys[0][0]], masked)[0] if keys else None
+        return self.by_keys([keys[0][0]], mask)[0] if keys else None
 
-    def lines(self, key: str) -> Sequence[Row]:
+    def lines(self, key: str, mask: Mask = NOTHING_HIDDEN) -> Sequence[Row]:
         """Line items of an order by the text of its key: `sku`, `title`, `quantity` and `price` of each."""
+        if _hides_lines(self._sql, mask):
+            return []
         sql = f"SELECT sku, title, quantity, price FROM {self._facts.lines} WHERE key::VARCHAR = ?"
         return self._facts.dictionaries(sql, [key])
 
@@ -144,7 +157,7 @@ class OrderLookup:
         rows = self._facts.query(sql, [key])
         return rows[0][0] if rows else None
 
-    def by_keys(self, keys: Sequence[object], masked: Collection[str] = ()) -> list[Row]:
+    def by_keys(self, keys: Sequence[object], mask: Mask = NOTHING_HIDDEN) -> list[Row]:
         """Whole rows in the order of `keys`.
 
         Each has its key as text under `ROW_KEY`, its pieces under `PIECES`, and under `role_key` the amounts and dates
@@ -152,10 +165,19 @@ class OrderLookup:
         """
         if not keys:
             return []
-        shown = (self._shown(column, masked) for column in self._sql.source.columns)
-        select = ", ".join([f"{KEY} AS {quoted(ROW_KEY)}", *shown, *self._read_values(masked)])
+        columns = self._sql.source.columns
+        shown = (self._shown(column, mask) for column in columns)
+        select = ", ".join([f"{KEY} AS {quoted(ROW_KEY)}", *shown, *self._read_values(mask)])
         sql = f"SELECT {select} FROM {self._facts.rows} WHERE {_key_among(len(keys))}"
-        rows = {row[ROW_KEY]: {**row, ROW_KEY: str(row[ROW_KEY])} for row in self._facts.dictionaries(sql, keys)}
+        pruned = [column for column in columns if column.name in mask.pruned]
+        rows = {
+            row[ROW_KEY]: {
+                **row,
+                ROW_KEY: str(row[ROW_KEY]),
+                **{column.name: pruned_text(column, row[column.name]) for column in pruned},
+            }
+            for row in self._facts.dictionaries(sql, keys)
+        }
         counted = (
             f"SELECT key, sum(quantity) FROM {self._facts.lines} WHERE key IN ({', '.join('?' * len(keys))}) GROUP BY 1"
         )
@@ -167,12 +189,12 @@ class OrderLookup:
         column = self._sql.roles.get(role)
         return str(row[column.name] or "") if column else ""
 
-    def numbers(self, keys: Collection[object], masked: Collection[str] = ()) -> dict[object, str]:
+    def numbers(self, keys: Collection[object], mask: Mask = NOTHING_HIDDEN) -> dict[object, str]:
         """Numbers of orders, such as `#6000`, by key. Orders without one, and tables without numbers, have none."""
         column = self._sql.roles.get("name")
         if column is None:
             return {}
-        if column.name in masked:
+        if column.name in mask.columns:
             return dict.fromkeys(keys, mask_of(column) or MASK)
         sql = (
             f"SELECT {KEY}, {self._sql.column('name')}::VARCHAR AS number FROM {self._facts.rows} "
@@ -180,12 +202,12 @@ class OrderLookup:
         )
         return dict(self._facts.query(sql, [list(set(keys))]))
 
-    def numbers_by_text(self, keys: Sequence[str], masked: Collection[str] = ()) -> dict[str, str]:
+    def numbers_by_text(self, keys: Sequence[str], mask: Mask = NOTHING_HIDDEN) -> dict[str, str]:
         """The same by the texts of keys."""
         found = self._facts.query(
             f"SELECT key FROM {self._facts.orders} WHERE key::VARCHAR IN (SELECT unnest(?))", [list(keys)]
         )
-        return {str(key): number for key, number in self.numbers([key for (key,) in found], masked).items()}
+        return {str(key): number for key, number in self.numbers([key for (key,) in found], mask).items()}
 
     def countries(self) -> dict[str, str]:
         """Names of countries by code, each from one order."""
@@ -198,24 +220,24 @@ class OrderLookup:
         names: dict[object, str | None] = dict(self._facts.query(sql, keys))
         return {code: names.get(key) or code for code, key in samples}
 
-    def _read_values(self, masked: Collection[str]) -> Iterator[str]:
+    def _read_values(self, mask: Mask) -> Iterator[str]:
         """SQL of the amounts and dates of a row that its columns hold in another form."""
         sql = self._sql
         for role in _AMOUNTS:
             column = sql.roles.get(role)
-            if column and column.name not in masked and column.kind in ("text", "json", "float", "double"):
+            if column and column.name not in mask.hidden and column.kind in ("text", "json", "float", "double"):
                 yield f"{sql.amount(role)} AS {quoted(role_key(role))}"
         for role in _INSTANTS:
             column = sql.roles.get(role)
-            if column and column.name not in masked and (column.name in sql.reading.instants):
+            if column and column.name not in mask.hidden and (column.name in sql.reading.instants):
                 yield f"timezone('{sql.timezone}', {sql.instant(role)}) AS {quoted(role_key(role))}"
 
-    def _shown(self, column: Column, masked: Collection[str]) -> str:
+    def _shown(self, column: Column, mask: Mask) -> str:
         """SQL of a column as it is shown."""
         name = quoted(column.name)
-        if column.name in masked:
-            mask = mask_of(column)
-            return f"{'NULL' if mask is None else literal(mask)} AS {name}"
+        if column.name in mask.hidden:
+            text = mask_of(column)
+            return f"{'NULL' if text is None else literal(text)} AS {name}"
         if column.kind not in ("datetime", "timestamp"):
             return f"{self._sql.source.sql(column.name)} AS {name}"
         return f"timezone('{self._sql.timezone}', {self._sql.corrected(column)}) AS {name}"

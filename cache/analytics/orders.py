@@ -8,11 +8,12 @@ callers filter by one.
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
+from cache.access.masking import NOTHING_HIDDEN, Mask
 from cache.analytics.dimensions import PRODUCT_SQL, DimensionId, OrderFilterId, order_filter
 from cache.analytics.exchange_rates import ExchangeRates
 from cache.analytics.fact_tables import AMOUNTS, FactTables
@@ -312,7 +313,7 @@ class Orders:
         search: str = "",
         limit: int = 50,
         offset: int = 0,
-        masked: Collection[str] = (),
+        mask: Mask = NOTHING_HIDDEN,
         failing: CheckId | None = None,
     ) -> Page:
         """Orders, newest first.
@@ -323,7 +324,7 @@ class Orders:
             search: Text to find in number, e-mail, customer, key and line items, in any case.
             limit: How many orders.
             offset: How many orders to skip.
-            masked: Columns that show a mask and are not searched.
+            mask: What is hidden; it is not searched.
             failing: A check of orders: only those that fail it, as many as its mark of this selection says.
 
         Raises:
@@ -333,11 +334,11 @@ class Orders:
             selected = failing_filter(span, conditions, self.facts.lines, self.facts.reversals, failing)
         else:
             selected = self.order_filter(span, conditions)
-        return self.lookup.page(*selected, search, limit, offset, masked)
+        return self.lookup.page(*selected, search, limit, offset, mask)
 
-    def order(self, key: str, masked: Collection[str] = ()) -> Row | None:
+    def order(self, key: str, mask: Mask = NOTHING_HIDDEN) -> Row | None:
         """One row of the source by the text of its key; None where there is no such order."""
-        return self.lookup.order(key, masked)
+        return self.lookup.order(key, mask)
 
     def order_filter(self, span: Span | None, conditions: Sequence[Condition]) -> tuple[str, list[object]]:
         """SQL over the facts `o` that selects orders, and its parameters."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from cache.access.masking import NOTHING_HIDDEN, Mask
 from cache.analytics.order_lookup import ROW_KEY
 from cache.analytics.orders import Orders
 from cache.analytics.values import Absent, Amount
@@ -56,7 +57,7 @@ def customers(
     span: Span | None,
     conditions: Sequence[Condition] = (),
     limit: int = 200,
-    masked: Collection[str] = (),
+    mask: Mask = NOTHING_HIDDEN,
 ) -> list[Customer]:
     """The customers who spent most.
 
@@ -65,7 +66,7 @@ def customers(
         span: The period; None for all time.
         conditions: Conditions on dimensions and products.
         limit: How many customers at most.
-        masked: Columns that show their mask.
+        mask: What is hidden.
 
     Returns:
         The highest spending first; empty where the table has no customers.
@@ -77,7 +78,7 @@ def customers(
         "ORDER BY 3 DESC NULLS LAST, 2 DESC, 1 LIMIT ?"
     )
     ranked = orders.facts.query(sql, [*parameters, limit])
-    rows = {row[ROW_KEY]: row for row in orders.lookup.by_keys([row[0] for row in ranked], masked)}
+    rows = {row[ROW_KEY]: row for row in orders.lookup.by_keys([row[0] for row in ranked], mask)}
     has_totals = "total sales" not in orders.missing
     return [
         Customer(

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
+from cache.access.masking import Mask
 from cache.analytics.events import Event
 from cache.analytics.metrics import Metric
 from cache.analytics.orders import Orders
 from cache.export.figure_rows import FigureColumns, rounded
 
 
-def event_columns(
-    orders: Orders, metric: Metric, events: Sequence[Event], divided: bool, masked: Collection[str]
-) -> FigureColumns:
+def event_columns(orders: Orders, metric: Metric, events: Sequence[Event], divided: bool, mask: Mask) -> FigureColumns:
     """Turns events into columns.
 
     Args:
@@ -20,11 +19,10 @@ def event_columns(
         metric: The figure.
         events: Some of its events.
         divided: Whether the figure is divided, so that its events have a divisor.
-        masked: Columns that are hidden. An order whose key comes from one of them has none here.
+        mask: What is hidden. An order whose key comes from a hidden column has none here.
     """
-    keys = orders.facts.key_columns
-    known = keys and not set(keys) & set(masked)
-    numbers = orders.lookup.numbers([event.key for event in events], masked)
+    known = orders.lookup.shows_keys(mask)
+    numbers = orders.lookup.numbers([event.key for event in events], mask)
     made = FigureColumns([], [])
     made.add("at", "timestamp", [event.at for event in events], _decimals(events))
     made.add("order", "text", [str(event.key) if known else None for event in events])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
+from cache.access.masking import Mask
 from cache.errors import QueryRefused, RangeDamaged
 from cache.export import external_sort
 from cache.export.order_selection import OrderSelection
@@ -160,7 +161,7 @@ class ScanExecutor:
         row_format = request.row_format
         columns = output_columns(row_format, snapshot.columns)
         numbers = self._requested_rows(snapshot, request)
-        batches = self._batches(snapshot, numbers, columns, row_format.masked)
+        batches = self._batches(snapshot, numbers, columns, row_format.mask)
         size = len(numbers) * _mean_row_bytes(snapshot)
         write_rows(row_format, columns, batches, len(numbers), size, send)
         return {}
@@ -189,7 +190,7 @@ class ScanExecutor:
         return self._last_rows[1]
 
     def _batches(
-        self, snapshot: Snapshot, numbers: RowNumbers, columns: Sequence[Column], masked: Collection[str]
+        self, snapshot: Snapshot, numbers: RowNumbers, columns: Sequence[Column], mask: Mask
     ) -> Iterator[list[pa.Array]]:
         """Values of the rows with these numbers, in that order: batches with an array for each column."""
         batch_rows = min(BATCH_ROWS, max(1, BATCH_BYTES // _mean_row_bytes(snapshot)))
@@ -197,10 +198,7 @@ class ScanExecutor:
         if np.any(numbers[1:] < numbers[:-1]):
             batches = external_sort.sort_batches(batches, np.argsort(numbers), self._folder, batch_rows)
         for batch in batches:
-            yield [
-                masked_values(column, values) if column.name in masked else values
-                for column, values in zip(columns, batch, strict=True)
-            ]
+            yield [masked_values(*cells, mask) for cells in zip(columns, batch, strict=True)]
 
     def _source(self, snapshot: Snapshot) -> str:
         """SQL of all rows. They are in key order, since the database has one thread."""

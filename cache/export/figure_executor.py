@@ -6,7 +6,7 @@ It keeps the orders of one generation open, and takes over their tables for the 
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from cache.access.masking import NOTHING_HIDDEN, Mask
 from cache.analytics.dimensions import FILTERS
 from cache.analytics.events import FigureEvents
 from cache.analytics.exchange_rates import ExchangeRates
@@ -76,7 +77,7 @@ class FigureExecutor:
             if request.what == "open":
                 return {}
             if request.what == "describe":
-                return _description(orders, request.source.personal)
+                return _description(orders, request.source.mask)
             self._check_access(orders, request)
             orders = orders.converted(request.rates) if request.rates else orders
             if request.what == "events":
@@ -107,7 +108,7 @@ class FigureExecutor:
 
     def _check_access(self, orders: Orders, request: FigureRequest) -> None:
         if request.masked:
-            personal = _personal_dimensions(orders, request.source.personal)
+            personal = _personal_dimensions(orders, request.source.mask)
             for name in request.query.filters:
                 if name in personal:
                     raise ColumnMasked(f"'{name}' comes from a column that is hidden from this key.")
@@ -125,8 +126,8 @@ class FigureExecutor:
             self._last_events = asked, FigureEvents(orders, name, *selection), marks
         _, listed, marks = self._last_events
         events = listed.page(request.limit, request.offset)
-        masked = request.source.personal if request.masked else frozenset[str]()
-        made = event_columns(orders, metric, events, listed.divisor is not None, masked)
+        mask = request.source.mask if request.masked else NOTHING_HIDDEN
+        made = event_columns(orders, metric, events, listed.divisor is not None, mask)
         _write(request, made, len(events), send)
         return {
             **_head(orders, resolved),
@@ -168,19 +169,19 @@ def _write(request: FigureRequest, made: FigureColumns, rows: int, send: Send) -
     write_rows(row_format, made.columns, [made.values] if rows else [], rows, 0, send)
 
 
-def _personal_dimensions(orders: Orders, personal: Collection[str]) -> set[str]:
-    """The dimensions whose values come from a column with personal data."""
+def _personal_dimensions(orders: Orders, mask: Mask) -> set[str]:
+    """The dimensions whose values come from a hidden column."""
     reading = orders.reading
     return {
         name
         for name, dimension in FILTERS.items()
         for role in roles_of(dimension.needs)
-        if {reading.roles.get(role), reading.fallbacks.get(role)} & set(personal)
+        if mask.hides_one_of({reading.roles.get(role, ""), reading.fallbacks.get(role, "")})
     }
 
 
-def _description(orders: Orders, personal: Collection[str]) -> dict[str, Any]:
-    hidden = _personal_dimensions(orders, personal)
+def _description(orders: Orders, mask: Mask) -> dict[str, Any]:
+    hidden = _personal_dimensions(orders, mask)
     return {
         "metrics": [
             {"id": name, **_metric(orders, metric, "returned"), "available": metric.available(orders.missing)}

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from cache.access.masking import Mask
 from cache.analytics.exchange_rates import ExchangeRates
 from cache.analytics.figure_query import FigureQuery
 from cache.export.row_format import FileFormat
@@ -24,7 +25,7 @@ class OrdersSource(BaseModel, frozen=True):
         week_start: The first day of a week.
         cancelled_orders: The setting CANCELLED_ORDERS.
         main_currency: The currency that figures are in, where neither the query nor the set-up names one.
-        personal: Names of the columns with personal data.
+        mask: What is hidden from masked keys.
     """
 
     generation: int
@@ -33,7 +34,7 @@ class OrdersSource(BaseModel, frozen=True):
     week_start: WeekStart
     cancelled_orders: CancelledOrders
     main_currency: str
-    personal: frozenset[str]
+    mask: Mask
 
 
 class FigureRequest(BaseModel, frozen=True):
@@ -46,7 +47,7 @@ class FigureRequest(BaseModel, frozen=True):
         verified_at: When the generation was verified.
         query: Which figures.
         rates: What amounts in all currencies are converted by; None: they are not.
-        masked: Whether personal columns are hidden from whoever asks.
+        masked: Whether it is hidden from whoever asks.
         format: The file format.
         escape_formulas: As in `RowFormat`.
         offset: Rows to leave out at the beginning.

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel
 
+from cache.access.masking import NOTHING_HIDDEN, Mask
 from cache.analytics.dimensions import REFUNDED, order_filter
 from cache.analytics.marks import failing_filter
 from cache.analytics.order_lookup import any_of, line_search_conditions, search_conditions
@@ -37,7 +38,7 @@ class OrderSelection(BaseModel, frozen=True):
         span: First instant and the one behind the last, in the shop's time without a zone; None: always.
         conditions: Conditions on the order's dimensions.
         search: Text to search orders for.
-        masked: Columns that are not searched, since they are hidden.
+        mask: What is hidden; it is not searched.
         cancelled_orders: The setting CANCELLED_ORDERS.
         failing: A check of orders: only those that fail it; None: all.
     """
@@ -46,7 +47,7 @@ class OrderSelection(BaseModel, frozen=True):
     span: tuple[datetime, datetime] | None = None
     conditions: tuple[Condition, ...] = ()
     search: str = ""
-    masked: frozenset[str] = frozenset()
+    mask: Mask = NOTHING_HIDDEN
     cancelled_orders: CancelledOrders = "reversed"
     failing: CheckId | None = None
 
@@ -69,7 +70,7 @@ class OrderSelection(BaseModel, frozen=True):
         timezone = setup.timezone or self.timezone
         roles = RoleSql(snapshot.columns, reading, timezone, source_timezone, synced_timezone, self.cancelled_orders)
         source = _numbered(snapshot, roles)
-        orders = _orders(roles, snapshot, source)
+        orders = _orders(roles, snapshot, source, self.mask)
         searched, search_parameters = self._searched(orders, roles)
         sold = f"SELECT {KEY} AS key, unnest({orders.lines}) AS l FROM orders"
         sold = f"(SELECT key, l.sku AS sku, l.title AS title FROM ({sold}) WHERE l.quantity IS NOT NULL)"
@@ -100,8 +101,8 @@ class OrderSelection(BaseModel, frozen=True):
         search = self.search.strip()
         if not search:
             return orders.sql, []
-        row_conditions = search_conditions(roles, self.masked, orders.searched_keys)
-        line_conditions = line_search_conditions("l")
+        row_conditions = search_conditions(roles, self.mask, orders.searched_key)
+        line_conditions = line_search_conditions("l", roles, self.mask)
         matching_lines = (
             f"list_filter({orders.lines}, lambda l: l.quantity IS NOT NULL AND ({any_of(line_conditions)}))"
         )
@@ -116,13 +117,13 @@ class _Orders(NamedTuple):
         sql: One row for each order, with the columns of the source and KEY.
         key: What identifies the order of a source row.
         lines: The line items of an order, as a list.
-        searched_keys: SQL of the keys that a search looks in.
+        searched_key: SQL of the key that a search looks in; None: in none.
     """
 
     sql: str
     key: str
     lines: str
-    searched_keys: list[str]
+    searched_key: str | None
 
 
 def _numbered(snapshot: Snapshot, roles: RoleSql) -> str:
@@ -145,15 +146,16 @@ def _checked(facts: str, roles: RoleSql, as_of: datetime) -> str:
     )
 
 
-def _orders(roles: RoleSql, snapshot: Snapshot, source: str) -> _Orders:
+def _orders(roles: RoleSql, snapshot: Snapshot, source: str, mask: Mask) -> _Orders:
     if roles.reading.grain == "order":
         key = snapshot.manifest.key
-        searched = [roles.source.sql(key[0])] if len(key) == 1 else []
+        searched = roles.source.sql(key[0]) if len(key) == 1 and not mask.hides_one_of(key) else None
         return _Orders(
             f"SELECT {_NUMBER} AS {KEY}, * FROM ({source})", _NUMBER, ListSql(roles).lines() or NO_LINES, searched
         )
     lines = "lines" if roles.reading.grain == "line" else ListSql(roles).lines() or NO_LINES
-    return _Orders(grouped(source, roles, KEY), order_key(roles), lines, [KEY])
+    searched = None if mask.hides_one_of(roles.reading.identity) else KEY
+    return _Orders(grouped(source, roles, KEY), order_key(roles), lines, searched)
 
 
 _NUMBER = "row_no"

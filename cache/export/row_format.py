@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from cache.access.masking import NOTHING_HIDDEN, Mask
 from cache.errors import BadFilter
 from cache.schema import Column
 
@@ -24,7 +25,7 @@ class RowFormat:
         parse_json: Whether a JSON column is nested JSON, compact, and unwrapped where it was encoded twice. Otherwise
             it is its stored text.
         integers: `string`: in JSON, integers beyond 2^53 are strings.
-        masked: Columns whose values are hidden (cache/access/masking.py).
+        mask: What is hidden (cache/access/masking.py).
         escape_formulas: In CSV, put an apostrophe before a text that a spreadsheet would run as a formula.
     """
 
@@ -32,7 +33,7 @@ class RowFormat:
     fields: tuple[str, ...] | None = None
     parse_json: bool = True
     integers: Literal["number", "string"] = "number"
-    masked: frozenset[str] = frozenset()
+    mask: Mask = NOTHING_HIDDEN
     escape_formulas: bool = False
 
     def select(self, columns: Sequence[Column]) -> tuple[Column, ...]:

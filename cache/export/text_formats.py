@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cache.access.masking import mask_of
+from cache.access.masking import Mask, mask_of, pruned_text
 from cache.export.row_format import RowFormat
 from cache.schema import Column
 from cache.storage.row_encoding import JsonTexts, json_rows, json_texts
@@ -39,10 +39,16 @@ def output_columns(row_format: RowFormat, columns: Sequence[Column]) -> tuple[Co
     return tuple(c.model_copy(update={"kind": "text"}) if c.kind == "json" else c for c in selected)
 
 
-def masked_values(column: Column, values: pa.Array) -> pa.Array:
-    """The values as a key sees them that may not see the column."""
-    mask = mask_of(column)
-    return pa.nulls(len(values), values.type) if mask is None else pa.repeat(pa.scalar(mask, values.type), len(values))
+def masked_values(column: Column, values: pa.Array, mask: Mask) -> pa.Array:
+    """The values of a column of the table as the mask shows them."""
+    if column.name in mask.pruned:
+        return pa.array([pruned_text(column, text) for text in values.to_pylist()], values.type)
+    if column.name not in mask.hidden:
+        return values
+    shown = mask_of(column)
+    return (
+        pa.nulls(len(values), values.type) if shown is None else pa.repeat(pa.scalar(shown, values.type), len(values))
+    )
 
 
 def render_rows(row_format: RowFormat, columns: Sequence[Column], values: Sequence[pa.Array]) -> pa.Array:

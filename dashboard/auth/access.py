@@ -14,7 +14,7 @@ from typing import Literal
 
 import streamlit as st
 
-from cache.access.masking import personal_columns
+from cache.access.masking import NOTHING_HIDDEN, Mask, MaskRules
 from cache.analytics.orders import Orders
 from cache.settings import Settings
 from dashboard.auth.identity import Identities, Identity
@@ -24,8 +24,6 @@ from dashboard.auth.signin import SIGN_OUT_PATH
 from dashboard.text import formatting
 
 Action = Literal["accept_shrunk_table", "change_settings", "see_personal_data"]
-
-_PERSONAL_ROLES = ("email", "customer_name", "address")  # also where the settings gave them columns of other names
 
 
 class Visitor:
@@ -51,13 +49,11 @@ class Visitor:
         everyone = action == "see_personal_data" and self._settings.dashboard_personal_data == "everyone"
         return self.role() == "operator" or (everyone and self.role() is not None)
 
-    def masked_columns(self, orders: Orders) -> frozenset[str]:
-        """Names of the columns that the visitor may not see."""
+    def mask(self, orders: Orders) -> Mask:
+        """What is hidden from the visitor."""
         if self.may("see_personal_data"):
-            return frozenset()
-        roles = orders.roles
-        by_role = {roles[role].name for role in _PERSONAL_ROLES if role in roles}
-        return personal_columns(self._settings.personal_columns, orders.columns) | by_role
+            return NOTHING_HIDDEN
+        return MaskRules.of(self._settings).mask(orders.columns, orders.setup)
 
     def require_access(self) -> None:
         """Draws the way to sign in and ends the script, where the visitor has no access."""

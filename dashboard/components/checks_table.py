@@ -6,6 +6,7 @@ from datetime import date
 
 import streamlit as st
 
+from cache.access.masking import Mask
 from cache.analytics.orders import Orders
 from cache.calendar.periods import Span
 from cache.check_report import CHECKS, CheckId, CheckReport, CheckResult, share_text
@@ -55,8 +56,8 @@ def _checks(session: Session, orders: Orders, report: CheckReport) -> None:
         Column("Difference", wide=True),
         Column("Do not agree"),
     ]
-    masked = session.visitor.masked_columns(orders)
-    lines = [_line(orders, name, report.checks[name], masked) for name in CHECKS if name in report.checks]
+    mask = session.visitor.mask(orders)
+    lines = [_line(orders, name, report.checks[name], mask) for name in CHECKS if name in report.checks]
     if picked := table("Checks", columns, lines, key="checks_table", on_pick=lambda _: None):
         check, _, key = picked.partition(" ")
         if check == "volume":
@@ -65,7 +66,7 @@ def _checks(session: Session, orders: Orders, report: CheckReport) -> None:
         session.navigator.go("orders", period="all", **{CHECK: check}, **order)
 
 
-def _line(orders: Orders, check: CheckId, result: CheckResult, masked: frozenset[str]) -> Line:
+def _line(orders: Orders, check: CheckId, result: CheckResult, mask: Mask) -> Line:
     about = CHECKS[check]
     amounts = (formatting.money(amount, code, amount >= LARGE) for code, amount in result.differences.items())
     difference = " · ".join(amounts)
@@ -77,18 +78,17 @@ def _line(orders: Orders, check: CheckId, result: CheckResult, masked: frozenset
             Cell(counted),
             Cell(agree, tone="orange" if result.failed else None, more=f"of {counted}"),
             difference or "–",
-            Cell("" if result.failed else "–", links=_links(orders, check, result, masked)),
+            Cell("" if result.failed else "–", links=_links(orders, check, result, mask)),
         ]
     )
 
 
-def _links(orders: Orders, check: CheckId, result: CheckResult, masked: frozenset[str]) -> tuple[tuple[str, str], ...]:
+def _links(orders: Orders, check: CheckId, result: CheckResult, mask: Mask) -> tuple[tuple[str, str], ...]:
     """The first that do not agree, and all of them: each with its text and what is picked."""
     if check == "volume":
         return tuple((formatting.day(_day(day).start), f"{check} {day}") for day in result.examples)
-    keys_are_masked = masked & set(orders.facts.key_columns)
-    shown = () if keys_are_masked else result.examples[:MAX_LINKS]
-    numbers = data.numbers_by_text(orders, shown, masked)
+    shown = () if mask.hides_one_of(orders.facts.key_columns) else result.examples[:MAX_LINKS]
+    numbers = data.numbers_by_text(orders, shown, mask)
     links = [(numbers.get(key, key), f"{check} {key}") for key in shown]
     if result.failed > len(shown):
         links.append((f"All {result.failed:,} orders", check))

@@ -45,7 +45,7 @@ def download_button(
     visitor = session.visitor.identity()
     if visitor is None:
         return  # the session has ended; the head of the page says so
-    masked = session.visitor.masked_columns(orders)
+    mask = session.visitor.mask(orders)
     timezone = session.settings.shop_timezone
     selection = OrderSelection(
         timezone=timezone,
@@ -53,7 +53,7 @@ def download_button(
         conditions=conditions,
         search=search,
         failing=failing,
-        masked=masked,
+        mask=mask,
         cancelled_orders=orders.cancelled_orders,
     )
     path = session.settings.public_path
@@ -64,5 +64,5 @@ def download_button(
     )
     with st.popover("Download", icon=":material/download:", key="download"):
         st.html(f"<p>All orders of this view, with every column:</p><ul>{links}</ul>")
-        if masked:
+        if mask:
             st.caption("Personal data is masked in these files.")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from functools import partial
 
 import streamlit as st
 
+from cache.access.masking import Mask
 from cache.analytics.order_lookup import ROW_KEY, Row
 from cache.analytics.orders import Orders
 from dashboard.address import parameter, set_parameter
@@ -19,26 +19,26 @@ ORDER = "order"  # parameter of the address
 _ADDRESS_FIELDS = ("name", "address1", "zip", "city", "country")
 
 
-def order_in_address(orders: Orders, masked: Collection[str]) -> None:
+def order_in_address(orders: Orders, mask: Mask) -> None:
     """Opens the order that the address names, if there is one.
 
     Args:
         orders: The generation.
-        masked: Columns that show their mask.
+        mask: What is hidden from the visitor.
     """
     key = parameter(ORDER)
-    row = orders.order(key, masked) if key else None
+    row = orders.order(key, mask) if key else None
     if row is None:
         return
     row = order_cells.by_role(orders, row)
     title = f"Order {formatting.literal(order_cells.number(row))}"
     close = partial(set_parameter, ORDER, "")
-    st.dialog(title, width="medium", position="right", on_dismiss=close)(_order)(orders, row)
+    st.dialog(title, width="medium", position="right", on_dismiss=close)(_order)(orders, row, mask)
 
 
-def _order(orders: Orders, row: Row) -> None:
+def _order(orders: Orders, row: Row, mask: Mask) -> None:
     _badges(row)
-    _items(orders, row)
+    _items(orders, row, mask)
     _amounts(orders, row)
     _details(row)
 
@@ -53,8 +53,8 @@ def _badges(row: Row) -> None:
             st.badge("Cancelled", color="red")
 
 
-def _items(orders: Orders, row: Row) -> None:
-    items = orders.lookup.lines(str(row[ROW_KEY]))
+def _items(orders: Orders, row: Row, mask: Mask) -> None:
+    items = orders.lookup.lines(str(row[ROW_KEY]), mask)
     if not items:
         return
     lines = [

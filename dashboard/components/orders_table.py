@@ -33,7 +33,7 @@ COLUMNS = "column"  # parameter of the address
 def orders_table(session: Session, selection: Selection) -> None:
     """Draws the orders of a selection. A picked one opens in a drawer."""
     orders = selection.orders
-    masked = session.visitor.masked_columns(orders)
+    mask = session.visitor.mask(orders)
     failing = next((name for name in ORDER_CHECKS if name == parameter(CHECK)), None)
     conditions = selection.conditions
     if failing and (currency := parameter(CHECK_CURRENCY)):
@@ -48,9 +48,9 @@ def orders_table(session: Session, selection: Selection) -> None:
             download_button(session, orders, selection.span, conditions, search, failing)
         number = page_number()
         offset = (number - 1) * PAGE_ROWS
-        page = data.page(orders, selection.span, conditions, search, PAGE_ROWS, offset, masked, failing)
+        page = data.page(orders, selection.span, conditions, search, PAGE_ROWS, offset, mask, failing)
         _page(orders, page, number, search, columns)
-    order_in_address(orders, masked)
+    order_in_address(orders, mask)
 
 
 def _failed_check(check: CheckId) -> None:

@@ -92,8 +92,8 @@ def _number_of_orders(count: int) -> str:
 
 
 def _ranking(session: Session, selection: Selection) -> None:
-    masked = session.visitor.masked_columns(selection.orders)
-    ranked = data.customers(selection.orders, selection.span, selection.conditions, masked, MAX_CUSTOMERS)
+    mask = session.visitor.mask(selection.orders)
+    ranked = data.customers(selection.orders, selection.span, selection.conditions, mask, MAX_CUSTOMERS)
     with st.container(border=True):
         help = "Totals of their orders in the period, before returns. Select a customer to see the orders."
         st.header("Top customers", anchor=False, help=help)

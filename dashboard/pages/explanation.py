@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from cache.access.masking import Mask
 from cache.analytics.dimensions import REFUNDED
 from cache.analytics.events import Event, FigureEvents, Side
 from cache.analytics.figure_table import reason
@@ -59,7 +60,7 @@ def _figure(session: Session, selection: Selection, metric: Metric) -> None:
     """Draws the figure and a page of its events."""
     about = selection.orders, metric.id, selection.span, selection.conditions, selection.returns
     figure = FigureEvents(*about, data.event_days(*about))
-    masked = session.visitor.masked_columns(selection.orders)
+    mask = session.visitor.mask(selection.orders)
     with st.container(border=True, key="explanation"):
         st.header(_equation(figure, metric, selection.currency), anchor=False)
         days = date_range(selection.span) if selection.span else ""
@@ -70,10 +71,10 @@ def _figure(session: Session, selection: Selection, metric: Metric) -> None:
         number, count = page_number(), figure.count(side)
         events = data.event_page(*about, side, ROWS, (number - 1) * ROWS)
         st.caption(_count(number, len(events), count))
-        _table(selection, metric, events, masked)
+        _table(selection, metric, events, mask)
         page_choice(number, -(-count // ROWS), "events")
         _links(session, selection, metric)
-    order_in_address(selection.orders, masked)
+    order_in_address(selection.orders, mask)
 
 
 def _equation(figure: FigureEvents, metric: Metric, currency: str) -> str:
@@ -117,10 +118,10 @@ def _count(number: int, shown: int, count: int) -> str:
     return f"{first:,}–{first + shown - 1:,} of {count:,} events, in order of time"
 
 
-def _table(selection: Selection, metric: Metric, events: Sequence[Event], masked: frozenset[str]) -> None:
+def _table(selection: Selection, metric: Metric, events: Sequence[Event], mask: Mask) -> None:
     if not events:
         return
-    numbers = data.order_numbers(selection.orders, tuple(event.key for event in events), masked)
+    numbers = data.order_numbers(selection.orders, tuple(event.key for event in events), mask)
     lines = [
         Line(
             [

@@ -304,7 +304,7 @@ def _columns(session: Session, orders: Orders, draft: Setup) -> None:
     meanings: dict[str, list[str]] = {}
     for role, column in recognise_roles(orders.columns, draft).items():
         meanings.setdefault(column.name, []).append(ROLES[role].words)
-    rows = data.page(orders, None, (), "", SAMPLED_ROWS, 0, session.visitor.masked_columns(orders)).rows
+    rows = data.page(orders, None, (), "", SAMPLED_ROWS, 0, session.visitor.mask(orders)).rows
 
     def line(column: SourceColumn) -> Line:
         texts = dict.fromkeys(_short(order_cells.shown(row.get(column.name))) for row in rows)

@@ -1,6 +1,6 @@
 """GET /export: a file of the orders that a page shows, as CSV, Excel or Parquet, sent while it is made.
 
-The address holds everything, and is signed: which orders of which generation, the format, and which columns are masked.
+The address holds everything, and is signed: which orders of which generation, the format, and what is hidden.
 It is valid for minutes, and only for the visitor for whom it was made, in the same session and role.
 A process of its own finds and renders the rows (cache/export), at the speed of the client.
 """
@@ -17,6 +17,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
+from cache.access.masking import Mask
 from cache.access.signed_urls import ExpiredSignature, InvalidSignature, sign_url, verify_url
 from cache.errors import BadFilter, OrdersError, ScanBusy, TooManyRows, UnknownGeneration
 from cache.export.order_selection import OrderSelection
@@ -46,7 +47,7 @@ def export_url(secret: str, visitor: Identity, generation: int, selection: Order
         secret: The secret of the cache.
         visitor: The only one for whom it is valid.
         generation: The generation to read.
-        selection: Which orders, and which columns are masked.
+        selection: Which orders, and what is hidden.
         format: The format of the file.
     """
     parameters = {"format": format, "generation": generation, "orders": selection.model_dump_json()}
@@ -80,7 +81,7 @@ class Downloads:
         parameters = dict(parse_qsl(signed.query))
         format: Format = parameters["format"]  # type: ignore[assignment]  # it was signed
         selection = orjson.loads(parameters["orders"])
-        row_format = RowFormat(format, masked=frozenset(selection["masked"]), escape_formulas=format == "csv")
+        row_format = RowFormat(format, mask=Mask(**selection["mask"]), escape_formulas=format == "csv")
         try:
             generation = int(parameters["generation"])
             rows = await self._scan_pool.stream(

@@ -263,7 +263,9 @@ def test_nothing_cached_yet_is_pending(tmp_path: Path) -> None:
     assert "Retry-After" in answer.headers
 
 
-def test_a_key_is_needed_and_one_that_may_not_see_all_is_refused(api: Sidecar) -> None:
+def test_a_key_is_needed_and_a_masked_one_gets_the_rows_that_it_loads(api: Sidecar) -> None:
+    since = publish(api.cache, 3).generation
+    publish(api.cache, [*map(order, range(2)), order(2) | {"note": "changed"}, order(3)])
     assert httpx.get(f"{api.url}/changes?since=1").status_code == 401
     hidden = "a-key-that-may-not-see-personal-data"
     masked = ApiKey(name="analyst", digest=digest(hidden), scopes=("read",), masked=True, created_at=now())
@@ -271,11 +273,15 @@ def test_a_key_is_needed_and_one_that_may_not_see_all_is_refused(api: Sidecar) -
     until = time.monotonic() + 10
     status = 401
     while status == 401 and time.monotonic() < until:
-        answer = httpx.get(f"{api.url}/changes?since=1", headers={"X-API-Key": hidden})
+        answer = httpx.get(f"{api.url}/changes?since={since}", headers={"X-API-Key": hidden})
         status = answer.status_code
         time.sleep(0.1)
 
-    assert (status, answer.json()["code"]) == (403, "column_masked")
+    rows = httpx.get(f"{api.url}/fetch-data", headers={"X-API-Key": hidden}).json()["data"]
+    assert (answer.json()["updated"], answer.json()["inserted"]) == ([rows[2]], [rows[3]])
+    assert {row["email"] for row in rows} == {"***"}
+    own = api.client.get(f"/changes?since={since}", headers={"If-None-Match": answer.headers["etag"]})
+    assert (own.status_code, own.json()["inserted"]) == (200, [as_json(3)])
 
 
 # -- conditional requests

@@ -12,14 +12,12 @@ from typing import Any
 import httpx
 import pyarrow.parquet as pq
 import pytest
-from cache_factory import COLUMNS, as_json, publish
+from cache_factory import as_json, publish
 from openpyxl import load_workbook
 from sidecar_process import Sidecar, sidecar
 
 from cache.access.api_keys import ApiKey, digest
-from cache.access.masking import MASK, personal_columns
-from cache.schema import Column
-from cache.settings import Settings
+from cache.access.masking import MASK
 from cache.storage.documents import API_KEYS
 from cache.storage.records import now
 
@@ -163,24 +161,3 @@ def test_an_address_that_the_key_signed_is_masked_too(api: Sidecar, agency: http
 def test_a_feed_of_changes_shows_none_of_it(api: Sidecar, agency: httpx.Client) -> None:
     assert "@example.com" not in agency.get("/changes?since=1").text
     assert "@example.com" not in agency.get("/status").text
-
-
-def test_columns_are_told_by_their_names() -> None:
-    names = (
-        "id,name,email,Contact_Email,phone,billing_address,address_1,customer_id,customer_name,ip,browser_ip,zip,tip"
-    )
-    columns = [Column(name=name, type="text", kind="text", nullable=True) for name in names.split(",")]
-    default = Settings.model_fields["personal_columns"].default
-    assert personal_columns(default, columns) == {
-        "email",
-        "Contact_Email",
-        "phone",
-        "billing_address",
-        "address_1",
-        "customer_name",
-        "ip",
-        "browser_ip",
-    }
-    assert personal_columns(default, COLUMNS) == PERSONAL
-    assert personal_columns(" NAME , z* ", columns) == {"name", "zip"}
-    assert personal_columns("", columns) == frozenset()

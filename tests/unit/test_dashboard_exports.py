@@ -20,6 +20,7 @@ from shop_factory import SHOP_COLUMNS, shop
 from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
 from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
+from cache.access.masking import Mask
 from cache.analytics.orders import Orders
 from cache.calendar.periods import Span
 from cache.export.order_selection import OrderSelection
@@ -84,7 +85,7 @@ def keys(text: str, column: str = "id") -> list[str]:
 def shown(orders: Orders, selection: OrderSelection) -> list[str]:
     """Keys of all orders that the page shows."""
     span = Span(*selection.span) if selection.span else None
-    page = orders.page(span, selection.conditions, selection.search, 10**6, 0, selection.masked)
+    page = orders.page(span, selection.conditions, selection.search, 10**6, 0, selection.mask)
     return sorted(str(row["id"]) for row in page.rows)
 
 
@@ -105,7 +106,7 @@ YEAR = (datetime(2025, 11, 25), datetime(2026, 11, 25))
             timezone=ZONE, conditions=(Condition("channel", "in", ("web",)), Condition("discount", "ne", ""))
         ),
         OrderSelection(timezone=ZONE, span=YEAR, search="SMITH"),
-        OrderSelection(timezone=ZONE, search=EMAILS[5], masked=frozenset({"email"})),
+        OrderSelection(timezone=ZONE, search=EMAILS[5], mask=Mask(("email",))),
         OrderSelection(timezone=ZONE, search=SKU.lower()),
         OrderSelection(
             timezone=ZONE, span=YEAR, search="@", conditions=(USD, Condition("product", "in", (SKU, "none")))
@@ -132,7 +133,7 @@ def test_a_file_holds_exactly_the_orders_that_are_shown(
     answer = client.get(link(selection))
     assert answer.status_code == 200, answer.text
     assert sorted(keys(answer.text)) == shown(orders, selection)
-    assert bool(keys(answer.text)) == (NOWHERE not in selection.conditions and not selection.masked)
+    assert bool(keys(answer.text)) == (NOWHERE not in selection.conditions and not selection.mask)
 
 
 def test_each_format_reads_back_with_the_values_of_the_table(client: httpx.Client, link: Link, orders: Orders) -> None:
@@ -181,7 +182,7 @@ def test_a_table_with_a_row_per_line_item_exports_all_rows_of_its_orders(
 
 
 def test_a_link_is_good_for_what_it_was_signed_for(client: httpx.Client, link: Link) -> None:
-    good = link(OrderSelection(timezone=ZONE, masked=frozenset({"email"})))
+    good = link(OrderSelection(timezone=ZONE, mask=Mask(("email",))))
     assert client.get(good).status_code == 200
     for changed in (good.replace("format=csv", "format=parquet"), good.replace("email", "note"), good[:-2], "/export"):
         assert client.get(changed).status_code == 403

@@ -12,6 +12,7 @@ import pytest
 from cache_factory import order, publish
 
 from api.routes import figures
+from cache.access.masking import NOTHING_HIDDEN
 from cache.analytics.figure_query import FigureQuery
 from cache.cache_place import CachePlace
 from cache.errors import BadFilter, QueryTimeout, ScanBusy, UnknownGeneration
@@ -62,7 +63,7 @@ def request(generation: int = 1, **query: Any) -> FigureRequest:
         week_start="monday",
         cancelled_orders="reversed",
         main_currency="",
-        personal=frozenset(),
+        mask=NOTHING_HIDDEN,
     )
     query = {"metrics": ("orders",), "currency": "all", **query}
     return FigureRequest(

@@ -25,6 +25,7 @@ from cache_factory import Row, publish
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cache.access.masking import Mask
 from cache.errors import BadFilter, QueryRefused, TooManyRows
 from cache.export import executor, external_sort, text_formats, xlsx
 from cache.export.executor import ScanExecutor, ScanRequest
@@ -219,8 +220,8 @@ def test_integers_beyond_2_to_the_53_come_as_strings_on_request(rendered: Render
 @pytest.mark.parametrize("form", ["json", "ndjson", "csv", "xlsx", "parquet"])
 def test_masked_columns_hold_nothing_of_their_values(rendered: Rendered, form: Any) -> None:
     names = tuple(c.name for c in COLUMNS)
-    one = rendered(RowFormat(form, names, masked=frozenset(names)), limit=1)
-    other = rendered(RowFormat(form, names, masked=frozenset(names)), offset=3)
+    one = rendered(RowFormat(form, names, mask=Mask(tuple(names))), limit=1)
+    other = rendered(RowFormat(form, names, mask=Mask(tuple(names))), offset=3)
     if form == "xlsx":
         one, other = (json.dumps(cells_of(body)).encode() for body in (one, other))
     assert one == other
@@ -312,7 +313,7 @@ def test_rows_are_put_in_order_on_disk_in_buckets(
 ) -> None:
     queries = [Query((Condition("id", "gt", "1"),), (Sort("balance", down),)) for down in (False, True)]
     pages = [(0, None), (1, None), (0, 2), (1, 1), (3, None), (9, 1)]
-    row_format = RowFormat("csv", ("id", "items", "picture"), masked=frozenset({"picture"}))
+    row_format = RowFormat("csv", ("id", "items", "picture"), mask=Mask(("picture",)))
     before = [rendered(row_format, query, *page) for query in queries for page in pages]
     monkeypatch.setattr(executor, "BATCH_BYTES", 1)
     monkeypatch.setattr(external_sort, "BUCKET_BATCHES", 1)

@@ -22,6 +22,7 @@ from api.contract.queries.parameters import (
     whole_number,
 )
 from api.contract.queries.request_limits import MAX_COLUMNS
+from cache.access.masking import Mask
 from cache.export.row_format import FileFormat, RowFormat
 from cache.query.filters import Condition, Query, Sort
 from cache.query.operators import OPERATORS
@@ -151,17 +152,17 @@ class FetchQuery(NamedTuple):
             part for part in parts if not part.startswith(b"_") or _condition(*split_query(part)[0], columns)
         )
 
-    def row_format(self, accept: bytes | None, masked: frozenset[str]) -> RowFormat:
+    def row_format(self, accept: bytes | None, mask: Mask) -> RowFormat:
         """How rows are written.
 
         Args:
             accept: The header `Accept`.
-            masked: The columns that are hidden from the key.
+            mask: What is hidden from the key.
         """
         name = self.format or (accepted_format(accept) if accept and not self._json_only else "json")
-        if name == "json" and self.parse_json and self.integers == "number" and not self.fields and not masked:
+        if name == "json" and self.parse_json and self.integers == "number" and not self.fields and not mask:
             return PUBLISHED_FORMAT
-        return RowFormat(name, self.fields or None, self.parse_json, self.integers, masked, self.formulas == "defuse")
+        return RowFormat(name, self.fields or None, self.parse_json, self.integers, mask, self.formulas == "defuse")
 
     @property
     def _json_only(self) -> bool:
