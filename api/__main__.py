@@ -2,8 +2,8 @@
 
 add     Makes a key and prints it once. Without `--scope` it may read rows; `--scope refresh` makes a key that may
         request refreshes, `--scope read --scope refresh` one that may do both. `--expires` takes days or hours (90d,
-        12h), or a date: the key ends when that day begins in UTC. `--masked` hides the columns with personal data
-        (PERSONAL_COLUMNS) from the key.
+        12h), or a date: the key ends when that day begins in UTC. `--masked` hides personal data from the key, and
+        says which columns that are, and which texts it sees.
 list    Shows the names of the keys and what they may do.
 revoke  Ends a key.
 
@@ -21,11 +21,12 @@ from typing import get_args
 
 from api.contract.json_response import iso
 from cache.access.api_keys import ApiKey, Scope, digest, new_key
+from cache.access.masking import MaskRules
 from cache.errors import OrdersError, SettingsInvalid
 from cache.private_files import keep_files_private
 from cache.settings import Settings
 from cache.storage.backends import open_cache
-from cache.storage.documents import API_KEYS
+from cache.storage.documents import API_KEYS, SETUP
 from cache.storage.records import now
 from cache.storage.store import Cache
 
@@ -48,6 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
         with closing(open_cache(settings.cache_place)) as cache:
             if options.command == "add":
                 _add(cache, options)
+                if options.masked:
+                    _say_what_is_hidden(cache, MaskRules.of(settings))
             elif options.command == "revoke":
                 cache.documents.change(API_KEYS, lambda keys: keys.revoke(options.name))
                 print(f"The key '{options.name}' is revoked.")
@@ -101,6 +104,23 @@ def _add(cache: Cache, options: argparse.Namespace) -> None:
     cache.documents.change(API_KEYS, lambda keys: keys.add(key))
     print(f"The key '{key.name}' ({_describe(key)}) is shown only once:", file=sys.stderr)
     print(secret)
+
+
+def _say_what_is_hidden(cache: Cache, rules: MaskRules) -> None:
+    head = cache.snapshots.head()
+    if head is None:
+        print("Nothing is cached yet, so it is not known which columns are hidden.", file=sys.stderr)
+        return
+    columns = cache.snapshots.inspect(head.generation).columns
+    mask = rules.mask(columns, cache.documents.read(SETUP))
+    texts = [column.name for column in columns if column.kind == "text" and column.name not in mask.columns]
+    for label, names in (
+        ("Hidden from it", mask.hidden),
+        ("JSON without its personal data", mask.pruned),
+        ("Texts that it sees", texts),
+    ):
+        print(f"{label}: {', '.join(names) or 'none'}.", file=sys.stderr)
+    print("Hide more with PERSONAL_COLUMNS or MASK_UNKNOWN=on, show more with SAFE_COLUMNS.", file=sys.stderr)
 
 
 def _list(cache: Cache) -> None:

@@ -76,6 +76,14 @@ def add(api: Sidecar, name: str, **changes: object) -> str:
 
 
 @pytest.mark.slow
+def test_a_masked_key_is_told_what_is_hidden_and_which_texts_are_not(keys: Keys) -> None:
+    code, _, said = keys("add", "agency", "--masked")
+    assert code == 0
+    assert "Hidden from it: email, customer_name, note, destination.\n" in said
+    assert "JSON without its personal data: line_items.\n" in said
+    assert "Texts that it sees: name, financial_status, fulfillment_status, currency.\n" in said
+
+
 def test_a_key_that_is_added_works_soon_and_not_once_it_is_revoked(api: Sidecar) -> None:
     command = [sys.executable, "-m", "api", "keys"]
     environment = {
