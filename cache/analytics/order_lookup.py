@@ -126,8 +126,14 @@ class OrderLookup:
         """Whether orders have a key that the mask does not hide."""
         return bool(self._facts.key_columns) and not mask.hides_one_of(self._facts.key_columns)
 
+    def key_text(self, key: object, mask: Mask) -> str:
+        """The text of a key as it is shown."""
+        return MASK if mask.hides_one_of(self._facts.key_columns) else str(key)
+
     def order(self, key: str, mask: Mask = NOTHING_HIDDEN) -> Row | None:
-        """One row of the source by the text of its key; None where there is no such order."""
+        """One row of the source by the text of its key; None where there is no such order, or keys are hidden."""
+        if mask.hides_one_of(self._facts.key_columns):
+            return None
         keys = self._facts.query(f"SELECT key FROM {self._facts.orders} WHERE key::VARCHAR = ?", [key])
         return self.by_keys([keys[0][0]], mask)[0] if keys else None
 
@@ -160,8 +166,8 @@ class OrderLookup:
     def by_keys(self, keys: Sequence[object], mask: Mask = NOTHING_HIDDEN) -> list[Row]:
         """Whole rows in the order of `keys`.
 
-        Each has its key as text under `ROW_KEY`, its pieces under `PIECES`, and under `role_key` the amounts and dates
-        that the source stores in another form, such as text.
+        Each has its key as `key_text` under `ROW_KEY`, its pieces under `PIECES`, and under `role_key` the amounts and
+        dates that the source stores in another form, such as text.
         """
         if not keys:
             return []
@@ -173,7 +179,7 @@ class OrderLookup:
         rows = {
             row[ROW_KEY]: {
                 **row,
-                ROW_KEY: str(row[ROW_KEY]),
+                ROW_KEY: self.key_text(row[ROW_KEY], mask),
                 **{column.name: pruned_text(column, row[column.name]) for column in pruned},
             }
             for row in self._facts.dictionaries(sql, keys)

@@ -78,19 +78,19 @@ def customers(
         "ORDER BY 3 DESC NULLS LAST, 2 DESC, 1 LIMIT ?"
     )
     ranked = orders.facts.query(sql, [*parameters, limit])
-    rows = {row[ROW_KEY]: row for row in orders.lookup.by_keys([row[0] for row in ranked], mask)}
+    rows = orders.lookup.by_keys([row[0] for row in ranked], mask)
     has_totals = "total sales" not in orders.missing
     return [
         Customer(
-            str(key),
+            row[ROW_KEY],
             count,
             Absent.UNDEFINED if spent is None and has_totals else Absent.NO_COLUMN if spent is None else spent,
             first,
             last,
-            orders.lookup.text(rows[str(key)], "customer_name"),
-            orders.lookup.text(rows[str(key)], "email"),
+            orders.lookup.text(row, "customer_name"),
+            orders.lookup.text(row, "email"),
         )
-        for key, count, spent, first, last in ranked
+        for (_, count, spent, first, last), row in zip(ranked, rows, strict=True)
     ]
 
 

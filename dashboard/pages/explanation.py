@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import streamlit as st
 
@@ -122,17 +123,18 @@ def _table(selection: Selection, metric: Metric, events: Sequence[Event], mask: 
     if not events:
         return
     numbers = data.order_numbers(selection.orders, tuple(event.key for event in events), mask)
+    text = partial(selection.orders.lookup.key_text, mask=mask)
     lines = [
         Line(
             [
-                Cell(numbers.get(event.key) or str(event.key), more=_moment(event)),
+                Cell(numbers.get(event.key) or text(event.key), more=_moment(event)),
                 _moment(event),
                 event_text.what(event),
                 event_text.amount(metric, event.amount, selection.currency)
                 if event.amount is not None
                 else f"{event.divisor:,}",
             ],
-            id=str(event.key),
+            id=text(event.key),
         )
         for event in events
     ]

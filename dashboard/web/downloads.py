@@ -76,12 +76,13 @@ class Downloads:
             return PlainTextResponse("Sign in first.", 401)
         try:
             signed = verify_url(self._secret, PATH, request.url.query, {_SIGNER: _bound_to(visitor)}.get)
-        except (InvalidSignature, ExpiredSignature):
+            parameters = dict(parse_qsl(signed.query))
+            format: Format = parameters["format"]  # type: ignore[assignment]  # it was signed
+            selection = orjson.loads(parameters["orders"])
+            mask = Mask(**selection["mask"])
+        except (InvalidSignature, ExpiredSignature, KeyError):  # KeyError: of an earlier version
             return PlainTextResponse("This link has expired. Reload the page to get a new one.", 403)
-        parameters = dict(parse_qsl(signed.query))
-        format: Format = parameters["format"]  # type: ignore[assignment]  # it was signed
-        selection = orjson.loads(parameters["orders"])
-        row_format = RowFormat(format, mask=Mask(**selection["mask"]), escape_formulas=format == "csv")
+        row_format = RowFormat(format, mask=mask, escape_formulas=format == "csv")
         try:
             generation = int(parameters["generation"])
             rows = await self._scan_pool.stream(

@@ -14,6 +14,8 @@ from schema_orders import columns_of, schema_orders
 from cache.access.masking import MASK, Mask, MaskRules, pruned_text
 from cache.access.personal_json import without_personal_data
 from cache.access.personal_names import is_personal
+from cache.analytics.order_lookup import ROW_KEY
+from cache.analytics.rankings import customers
 from cache.schema import Column, Kind
 from cache.table_setup import NO_SETUP, Setup
 
@@ -178,3 +180,22 @@ def test_rows_as_json_are_masked_as_their_values_are() -> None:
     masked = b'{"id":"1","note":"***","items":"[{}]","line_items":[{"sku":"A"}],"extra":null}'
     assert hidden.json_rows(listed, rows + b"," + rows) == masked + b"," + masked
     assert hidden.json_rows(listed, b"") == b""
+
+
+def test_a_key_that_is_personal_is_neither_shown_nor_searched_nor_found() -> None:
+    with schema_orders(SCHEMAS["shopify_rest"]) as orders:
+        key = orders.page(None, limit=1).rows[0][ROW_KEY]
+        hidden = Mask(orders.facts.key_columns)
+        assert (orders.page(None, search=key).count, orders.page(None, search=key, mask=hidden).count) == (1, 0)
+        assert orders.order(key) and orders.order(key, hidden) is None
+        assert {row[ROW_KEY] for row in orders.page(None, mask=hidden).rows} == {MASK}
+        assert {customer.key for customer in customers(orders, None, mask=hidden)} == {MASK}
+
+
+def test_line_items_of_a_hidden_column_are_neither_shown_nor_searched() -> None:
+    with schema_orders(SCHEMAS["shopify_rest"]) as orders:
+        key = orders.page(None, limit=1).rows[0][ROW_KEY]
+        hidden = Mask((orders.roles["line_items"].name,))
+        title = orders.lookup.lines(key)[0]["title"]
+        assert orders.page(None, search=title).count and not orders.page(None, search=title, mask=hidden).count
+        assert not orders.lookup.lines(key, hidden)
