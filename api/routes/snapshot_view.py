@@ -120,7 +120,6 @@ class SnapshotViews:
     def __init__(self, cache: Cache, rules: MaskRules) -> None:
         self._cache = cache
         self._rules = rules
-        self._mask: tuple[object, Mask] = (None, NOTHING_HIDDEN)  # the last one, and what it was made from
         self._checks = DigestChecks(cache.snapshots)
         self._opening = asyncio.Lock()
         self._pointer: object = None  # of the cache, when the newest view was opened
@@ -173,10 +172,7 @@ class SnapshotViews:
 
     def personal_data(self, view: SnapshotView) -> Mask:
         """What is hidden from masked keys. It reads the set-up of the table, so it is called in a thread."""
-        made_from = view.columns, self._cache.documents.read(SETUP)
-        if self._mask[0] != made_from:
-            self._mask = made_from, self._rules.mask(*made_from)
-        return self._mask[1]
+        return self._rules.mask(view.columns, self._cache.documents.read(SETUP))
 
     def _find(self, generation: int | None) -> SnapshotView | None:
         if generation is None or (self._newest and self._newest.generation == generation):

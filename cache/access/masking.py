@@ -10,16 +10,17 @@ Neither can be filtered, sorted, counted or searched by, since answers would let
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 import msgspec
 
 from cache.access.personal_json import without_personal_data
 from cache.access.personal_names import is_personal, plain_name
 from cache.errors import ColumnMasked
-from cache.roles import ROLES, candidates
+from cache.roles import ROLES, candidates, recognise_roles
 from cache.schema import Column
 from cache.settings import Settings
 from cache.table_setup import Setup
@@ -154,39 +155,43 @@ class MaskRules:
             columns: The columns of the table.
             setup: The set-up of the table.
         """
-        personal = _players(columns, setup, _PERSONAL_ROLES)
-        others = _players(columns, setup, ROLES.keys() - set(_PERSONAL_ROLES))
-        nested = _players(columns, setup, [name for name, role in ROLES.items() if role.kinds[0] == "json"])
-        hidden: list[str] = []
-        pruned: list[str] = []
-        for column in columns:
-            is_safe = _matches(self.safe, column)
-            is_personal_here = column.name in personal or self._is_hidden(column, column.name in others)
-            if _matches(self.personal, column) or (is_personal_here and not is_safe):
-                hidden.append(column.name)
-            elif column.kind == "json" or (
-                column.kind == "text" and (column.name in nested or column.type.startswith("json"))
-            ):
-                pruned.append(column.name)
-        return Mask(tuple(hidden), tuple(pruned))
-
-    def _is_hidden(self, column: Column, is_known: bool) -> bool:
-        """Whether a column is hidden that plays no personal role. `is_known`: it plays another role."""
-        if column.kind == "boolean" or (is_known and column.kind not in ("text", "json")):
-            return False
-        glued = plain_name(column.name).replace("_", "")
-        if column.kind == "json" or column.type.startswith("json"):
-            return not (is_known or glued in _KNOWN_JSON or glued.endswith("set"))
-        if is_personal(column.name) or column.type.endswith("blob"):
-            return True
-        is_harmless = is_known or column.key or column.kind in _HARMLESS_KINDS or glued in _HARMLESS
-        return self.mask_unknown and not is_harmless
+        return _decide(self, tuple(columns), setup.model_dump_json())
 
 
-def _players(columns: Sequence[Column], setup: Setup, roles: Collection[str]) -> set[str]:
-    """Names of the columns that may play one of these roles."""
-    by_name = {column.name for role in roles for column in candidates(columns, role)}
-    return by_name | {setup.columns[role] for role in roles if setup.columns.get(role)}
+@lru_cache(8)  # pages and requests ask for the mask of the same table again and again
+def _decide(rules: MaskRules, columns: tuple[Column, ...], setup_text: str) -> Mask:
+    setup = Setup.model_validate_json(setup_text)
+    personal = {setup.columns[role] for role in _PERSONAL_ROLES if role in setup.columns}
+    others: set[str] = set()
+    nested: set[str] = set()
+    for name, player in recognise_roles(columns, setup).items():
+        players = {player.name, *(column.name for column in candidates(columns, name))}
+        (personal if name in _PERSONAL_ROLES else others).update(players)
+        if ROLES[name].kinds[0] == "json":
+            nested |= players
+    hidden: list[str] = []
+    pruned: list[str] = []
+    for column in columns:
+        is_hidden = column.name in personal or _is_personal(column, column.name in others, rules.mask_unknown)
+        has_json = column.kind == "text" and (column.name in nested or column.type.startswith("json"))
+        if _matches(rules.personal, column) or (is_hidden and not _matches(rules.safe, column)):
+            hidden.append(column.name)
+        elif column.kind == "json" or has_json:
+            pruned.append(column.name)
+    return Mask(tuple(hidden), tuple(pruned))
+
+
+def _is_personal(column: Column, is_known: bool, mask_unknown: bool) -> bool:
+    """Whether a column that plays no personal role is hidden. `is_known`: it plays another role."""
+    if column.kind == "boolean" or (is_known and column.kind not in ("text", "json")):
+        return False
+    glued = plain_name(column.name).replace("_", "")
+    if column.kind == "json" or column.type.startswith("json"):
+        return not (is_known or glued in _KNOWN_JSON or glued.endswith("set"))
+    if is_personal(column.name) or column.type.endswith("blob"):
+        return True
+    is_harmless = is_known or column.key or column.kind in _HARMLESS_KINDS or glued in _HARMLESS
+    return mask_unknown and not is_harmless
 
 
 def _matches(patterns: str, column: Column) -> bool:
