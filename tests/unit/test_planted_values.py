@@ -168,13 +168,22 @@ def test_no_page_shows_a_viewer_a_planted_value(tmp_path: Path, monkeypatch: pyt
     table = planted_table(SCHEMAS[name], STYLES[name])
     with backend_of(tmp_path, table.after, table.columns, checked=True) as backend:
         backend.cache.documents.change(SETUP, lambda setup: setup.model_copy(update={"columns": {"email": SECRET}}))
-        keys = [next(iter(row.values())) or "" for row in table.after[:2]]
+        key, other = (next(iter(row.values())) or "" for row in table.after[:2])
         everywhere: dict[str, str | list[str]] = {"period": "all"}
-        pages = [(page, everywhere) for page in PAGES]
-        pages += [("orders", {**everywhere, "column": [column.name for column in table.columns]})]
-        pages += [("orders", {**everywhere, "order": key}) for key in keys]
-        pages += [("overview", {**everywhere, "explain": metric}) for metric in ("total_sales", "customers")]
-        pages += [("orders", {**everywhere, "q": guess}) for guess in guesses()]
+        pages = [
+            ("customers", everywhere),
+            ("orders", {**everywhere, "column": [column.name for column in table.columns]}),
+            ("orders", {**everywhere, "order": key}),
+            ("orders", {**everywhere, "q": guesses()[0]}),
+            ("overview", {**everywhere, "explain": "customers"}),
+        ]
+        if name not in SHORT:
+            pages += [(page, everywhere) for page in PAGES]
+            pages += [("orders", {**everywhere, "q": guess}) for guess in guesses()[1:]]
+            pages += [
+                ("orders", {**everywhere, "order": other}),
+                ("overview", {**everywhere, "explain": "total_sales"}),
+            ]
         assert planted_in(content(run(backend, "orders", {"period": "all"})))  # an operator sees them
         monkeypatch.setattr(Visitor, "identity", lambda _: Identity("viewer", "viewer", "1"))
         obtained = {}
