@@ -45,9 +45,9 @@ def schemas(columns: Sequence[Column], hidden: Collection[str]) -> dict[str, Sch
     """
     models = _models((*BODIES, *STATUS_BODIES, *FIGURE_BODIES, *CHECK_BODIES, SignRequest))
     models["Row"] = _row(columns, hidden)
-    key = [column.name for column in columns if column.key] or ["id"]
-    deleted = models["Changes"]["properties"]["deleted"]
-    deleted["examples"] = [[{name: models["Row"]["examples"][0][name] for name in key}]]
+    row = models["Row"]["examples"][0]
+    key = [column.name for column in columns if column.key] or list(row)[:1]
+    models["Changes"]["properties"]["deleted"]["examples"] = [[{name: row[name] for name in key}]]
     for name, (description, events) in EVENTS.items():
         parts = _models(events)
         one_of = [parts.pop(event.__name__) for event in events]

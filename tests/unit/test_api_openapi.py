@@ -361,3 +361,9 @@ def test_the_stream_that_never_ends_begins_as_described(api: Sidecar) -> None:
     Draft202012Validator({**event, "components": described["components"]}).validate(
         httpx.Response(200, text=line[6:]).json()
     )
+
+
+def test_a_table_without_a_key_is_described_too() -> None:
+    columns = [column.model_copy(update={"key": 0}) for column in COLUMNS if column.name != "id"]
+    example = document(columns)["components"]["schemas"]["Changes"]["properties"]["deleted"]["examples"]
+    assert [list(row) for row in example[0]] == [["name"]]

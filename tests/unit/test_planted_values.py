@@ -128,7 +128,7 @@ def test_no_request_obtains_a_planted_value(api: Sidecar, name: str) -> None:
     table, since = published(api, name)
     cells = len(table.after) * len(table.planted)
     operators, tries = (("contains",), guesses()[1:2]) if name in SHORT else (tuple(OPERATORS), guesses())
-    with httpx.Client(base_url=api.url, headers={"X-API-Key": MASKED_KEY}, timeout=60) as client:
+    with httpx.Client(base_url=api.url, headers={"X-API-Key": MASKED_KEY}, timeout=600) as client:
         own, masked = Prober(api.client), Prober(client)
         own.ask("/fetch-data")
         assert len(own.found()) >= min(VALUES, cells)  # they are there
