@@ -30,6 +30,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     log_to_stderr()
     settings = Settings.load()
+    settings.warn_of_misspelt()
     key = load_key(settings)
     with (
         closing(open_cache(settings.cache_place)) as cache,

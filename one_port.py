@@ -106,6 +106,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     log_to_stderr()
     address = Settings.load()
+    address.warn_of_misspelt()
     check_signin(address.dashboard_host, address)
     with listen(address.dashboard_host, address.dashboard_port, "DASHBOARD") as listener:
         host, port = listener.getsockname()[:2]

@@ -144,6 +144,7 @@ def serve(one_port: bool = False) -> int:
     """
     keep_files_private()
     settings = Settings.load()
+    settings.warn_of_misspelt()
     if one_port or settings.is_one_port:
         settings = settings.on_one_port()
     elif settings.api_port == settings.dashboard_port:

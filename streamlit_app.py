@@ -47,6 +47,7 @@ def main() -> None:
     keep_files_private()
     backend = shared_backend()
     settings = backend.settings
+    settings.warn_of_misspelt()
     check_signin(settings.dashboard_host, settings)
     with listen(settings.dashboard_host, settings.dashboard_port, "DASHBOARD") as listener:
         host, port = listener.getsockname()[:2]

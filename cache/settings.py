@@ -10,6 +10,7 @@ shell in another folder and `make` all mean the same files.
 from __future__ import annotations
 
 import base64
+import logging
 import os
 import re
 from pathlib import Path
@@ -17,13 +18,16 @@ from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from cache.cache_place import CachePlace
 from cache.errors import SettingsInvalid
+from cache.machine.env_file import EnvFile, read_env_file
+from cache.machine.setting_names import misspelt
+
+log = logging.getLogger(__name__)
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 YEAR = 525_600  # minutes
@@ -65,6 +69,7 @@ def time_zone(name: str) -> str:
     return name
 
 
+_CHECKED = "SETTINGS_CHECKED"
 _HOSTS = ("api_host", "dashboard_host")
 _PUBLIC_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")  # it stands as it is in URLs, pages and cookies
 
@@ -78,9 +83,13 @@ def _port(settings: dict[str, Any], default: int) -> int:
 class _FileSource(PydanticBaseSettingsSource):
     """`NAME_FILE=/run/secrets/x`: NAME is the content of that file, without the last line break."""
 
+    def __init__(self, settings_cls: type[BaseSettings], env_file: EnvFile) -> None:
+        super().__init__(settings_cls)
+        self._env_file = env_file
+
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         name = f"{field_name.upper()}_FILE"
-        path = os.environ.get(name) or dotenv_values(env_file()).get(name)
+        path = os.environ.get(name) or self._env_file.values.get(name)
         if not path:
             return None, field_name, False
         try:
@@ -100,7 +109,6 @@ class Settings(BaseSettings):
     """The settings that every process reads."""
 
     model_config = SettingsConfigDict(
-        env_file_encoding="utf-8",
         extra="ignore",
         env_ignore_empty=True,
         frozen=True,
@@ -286,7 +294,12 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments come first, then the environment, the `.env` file, and files named by `NAME_FILE`."""
-        return init_settings, env_settings, dotenv_settings, _FileSource(settings_cls)
+        file = read_env_file(env_file())
+        given = {name.lower(): value for name, value in file.values.items() if value}
+        of_file = InitSettingsSource(
+            settings_cls, {name: given[name] for name in settings_cls.model_fields.keys() & given.keys()}
+        )
+        return init_settings, env_settings, of_file, _FileSource(settings_cls, file)
 
     @model_validator(mode="before")
     @classmethod
@@ -392,6 +405,27 @@ class Settings(BaseSettings):
         return self.data_dir / "api_key"
 
     @classmethod
+    def misspelt(cls) -> list[str]:
+        """Sentences about names in the environment and in `.env` that look like settings and are none.
+
+        Raises:
+            SettingsInvalid: The `.env` file cannot be read.
+        """
+        return misspelt([name.upper() for name in cls.model_fields], os.environ, read_env_file(env_file()))
+
+    @classmethod
+    def warn_of_misspelt(cls) -> None:
+        """Logs what is misspelt, once: the processes that this one starts inherit that it has been said.
+
+        Raises:
+            SettingsInvalid: The `.env` file cannot be read.
+        """
+        if not os.environ.get(_CHECKED):
+            for sentence in cls.misspelt():
+                log.warning(sentence)
+            os.environ[_CHECKED] = "1"
+
+    @classmethod
     def load(cls, **overrides: Any) -> Self:
         """Reads the settings.
 
@@ -402,7 +436,7 @@ class Settings(BaseSettings):
             SettingsInvalid: A setting is missing or invalid. The message names it, and never shows its value.
         """
         try:
-            return cls(**{"_env_file": env_file(), **overrides})
+            return cls(**overrides)
         except ValidationError as error:
             faults = "; ".join(
                 f"{'.'.join(map(str, fault['loc'])).upper()} {fault['msg']}"

@@ -77,6 +77,8 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
+        if parsed.command != "doctor":
+            Settings.warn_of_misspelt()
         if parsed.command == "sync":
             return _sync(parsed.attached, parsed.trigger)
         if parsed.command == "accept":

@@ -78,11 +78,13 @@ def examine() -> Iterator[Finding]:
     except OrdersError as error:
         yield _broken("settings", error)
         try:
+            yield from _misspelt()  # it may be why another one is missing
             yield _cache(Settings.load())
         except OrdersError:
             return
         return
     yield Finding("settings", True, f"{settings.phpmyadmin_url}, table {settings.phpmyadmin_table}")
+    yield from _misspelt()
     yield Finding("data_dir", True, str(settings.data_dir))
     yield _cache(settings)
     yield permissions(settings)
@@ -101,6 +103,12 @@ def examine() -> Iterator[Finding]:
 def _env_file() -> Finding:
     path = env_file()
     return Finding("env_file", True, str(path) if path.exists() else f"{path} does not exist; the environment counts")
+
+
+def _misspelt() -> Iterator[Finding]:
+    """Names that look like settings and are none, which a sync ignores."""
+    for sentence in ScraperSettings.misspelt():
+        yield Finding("misspelt", False, sentence, "Correct the name, or remove the line.")
 
 
 def permissions(settings: Settings) -> Finding:

@@ -25,7 +25,7 @@ ROWS = shop(700)
 
 def filled(running: Dashboard, rows: list[Row]) -> CheckReport:
     """Publishes rows with their checks, as a sync does."""
-    check = partial(check_generation, running.cache, Settings(_env_file=None))
+    check = partial(check_generation, running.cache, Settings())
     head = publish(running.cache, rows, columns=SHOP_COLUMNS, check=check)
     report = running.cache.snapshots.checks(head.generation)
     assert report

@@ -85,7 +85,7 @@ def test_it_works(examine: Callable[..., dict[str, Finding]]) -> None:
 
 def test_it_says_whether_orders_add_up(examine: Callable[..., dict[str, Finding]], here: Path) -> None:
     with closing(cache_in(here)) as cache:
-        publish(cache, 50, check=partial(check_generation, cache, Settings(_env_file=None)))
+        publish(cache, 50, check=partial(check_generation, cache, Settings()))
         figures = examine()["figures"]
     assert figures.fine
     assert figures.what.endswith("orders add up")

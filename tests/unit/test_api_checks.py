@@ -30,7 +30,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
     for row in [row for row in rows if row["test"] == "0"][20:23]:
         row["total_price"] = str(Decimal(row["total_price"] or 0) + 7)
     with sidecar(tmp_path_factory.mktemp("checks"), PERSONAL_COLUMNS="id,email") as running:
-        check = partial(check_generation, running.cache, Settings(_env_file=None))
+        check = partial(check_generation, running.cache, Settings())
         publish(running.cache, rows, columns=SHOP_COLUMNS, check=check)
         yield running
 

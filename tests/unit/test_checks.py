@@ -46,7 +46,7 @@ def orders() -> list[Row]:
 
 def checked(cache: Cache, rows: list[Row], **settings: str) -> CheckReport:
     """Publishes rows with their checks, and returns what is stored."""
-    check = partial(check_generation, cache, Settings(_env_file=None, **settings))  # type: ignore[arg-type]
+    check = partial(check_generation, cache, Settings(**settings))  # type: ignore[arg-type]
     head = publish(cache, rows, columns=SHOP_COLUMNS, segments=4, check=check, verified_at=UNTIL)
     report = cache.snapshots.checks(head.generation)
     assert report is not None
@@ -141,7 +141,7 @@ def test_another_time_zone_starts_anew(cache: Cache, orders: list[Row]) -> None:
 def test_tables_of_any_grain_are_checked(name: str, cache: Cache) -> None:
     schema = SCHEMAS[name]
     columns = columns_of(schema)
-    check = partial(check_generation, cache, Settings(_env_file=None))
+    check = partial(check_generation, cache, Settings())
     publish(cache, as_copied(in_key_order(schema), columns), columns=columns, segments=1, check=check)
     report = cache.snapshots.checks(1)
     assert report is not None
@@ -155,7 +155,7 @@ def test_a_generation_is_published_even_if_its_checks_fail(
         raise OSError("no space left")
 
     monkeypatch.setattr(generation._Checker, "_whole", fail)
-    check = partial(check_generation, cache, Settings(_env_file=None))
+    check = partial(check_generation, cache, Settings())
     publish(cache, orders[:50], columns=SHOP_COLUMNS, check=check)
     assert cache.snapshots.checks(1) is None
     assert "The checks of generation 1 failed." in caplog.text
