@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import gc
 import logging
 import sys
@@ -17,6 +18,7 @@ from cache.listen_address import listen, local_url
 from cache.private_files import keep_files_private
 from cache.settings import Settings
 from cache.storage.backends import open_cache
+from cache.version import versioned
 
 
 def main() -> None:
@@ -51,6 +53,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    versioned(argparse.ArgumentParser(prog="python api_sidecar.py", description=__doc__)).parse_args()
     try:
         with suppress(KeyboardInterrupt):
             main()

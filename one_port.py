@@ -6,6 +6,7 @@ dashboard's. So the sign-in guards no path of the API, and a key opens none of t
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import sys
@@ -34,6 +35,7 @@ from cache.errors import OrdersError
 from cache.listen_address import listen, local_url
 from cache.private_files import keep_files_private
 from cache.settings import Settings
+from cache.version import versioned
 from dashboard.auth.signin_settings import check_signin
 from dashboard.backend import shared_backend
 from dashboard.web.server import load_config, server_options
@@ -125,6 +127,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    versioned(argparse.ArgumentParser(prog="python one_port.py", description=__doc__)).parse_args()
     try:
         with suppress(KeyboardInterrupt):
             main()

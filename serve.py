@@ -27,6 +27,7 @@ from cache.listen_address import local_url
 from cache.machine.memory import SMALL_FOOTPRINT, is_small
 from cache.private_files import keep_files_private
 from cache.settings import Settings
+from cache.version import versioned
 
 ROOT = Path(__file__).resolve().parent
 POLL_SECONDS = 0.5
@@ -157,7 +158,7 @@ def serve(one_port: bool = False) -> int:
             f"The API and the dashboard cannot listen on ports {settings.api_port} and {settings.dashboard_port}.",
             "Set API_PORT and DASHBOARD_PORT to ports other than 0.",
         )
-    key = load_key(settings)
+    key = load_key(settings, show=False)  # it is shown with the addresses
     services = _services(settings)
     stopping = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -203,7 +204,7 @@ def _announce(services: tuple[Service, ...], settings: Settings, key: str, stopp
             service.poll()
     dashboard = local_url(settings.dashboard_host, settings.dashboard_port)
     api = local_url(settings.api_host, settings.api_port)
-    where = f"as set in SHOPIFY_API_KEY, else as kept in {settings.api_key_file}"
+    where = f"as set in {settings.set_api_key[0]}" if settings.set_api_key else f"as kept in {settings.api_key_file}"
     shown = where if is_output_kept(settings) else key
     if settings.public_path:
         dashboard = settings.dashboard_url or f"{dashboard} (open it at {settings.public_path}/ of its proxy)"
@@ -228,7 +229,7 @@ def _reason(code: int) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python serve.py", description="Runs the dashboard and the API.")
+    parser = versioned(argparse.ArgumentParser(prog="python serve.py", description="Runs the dashboard and the API."))
     parser.add_argument(
         "--one-port", action="store_true", help="in one process on DASHBOARD_PORT (also where PORT is set alone)"
     )

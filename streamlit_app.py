@@ -6,6 +6,7 @@ too; it takes address and port from .streamlit/config.toml.
 
 from __future__ import annotations
 
+import argparse
 import gc
 import sys
 from collections.abc import AsyncIterator
@@ -24,6 +25,7 @@ from cache.export.pool import ScanPool
 from cache.listen_address import listen, local_url
 from cache.private_files import keep_files_private
 from cache.settings import Settings
+from cache.version import versioned
 from dashboard.auth.oidc import oidc_secrets
 from dashboard.auth.signin import SignIn
 from dashboard.auth.signin_settings import allowed_hosts, check_signin
@@ -146,6 +148,7 @@ def __getattr__(name: str) -> st.App:
 
 
 if __name__ == "__main__":
+    versioned(argparse.ArgumentParser(prog="python streamlit_app.py", description=__doc__)).parse_args()
     try:
         with suppress(KeyboardInterrupt):
             main()

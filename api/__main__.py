@@ -4,7 +4,7 @@ add     Makes a key and prints it once. Without `--scope` it may read rows; `--s
         request refreshes, `--scope read --scope refresh` one that may do both. `--expires` takes days or hours (90d,
         12h), or a date: the key ends when that day begins in UTC. `--masked` hides personal data from the key, and
         says which columns that are, and which texts it sees.
-list    Shows the names of the keys and what they may do.
+list    Shows the names of the keys and what they may do, with `--json` for programs.
 revoke  Ends a key.
 
 A change takes effect within a second in every process that serves this cache, without a restart.
@@ -13,6 +13,7 @@ A change takes effect within a second in every process that serves this cache, w
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from contextlib import closing
@@ -29,6 +30,7 @@ from cache.storage.backends import open_cache
 from cache.storage.documents import API_KEYS, SETUP
 from cache.storage.records import now
 from cache.storage.store import Cache
+from cache.version import versioned
 
 FAILED, USAGE = 1, 2
 
@@ -55,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
                 cache.documents.change(API_KEYS, lambda keys: keys.revoke(options.name))
                 print(f"The key '{options.name}' is revoked.")
             else:
-                _list(cache)
+                _list(cache, options.json)
     except OrdersError as error:
         print(error, file=sys.stderr)
         return USAGE if isinstance(error, SettingsInvalid) else FAILED
@@ -64,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     formatter = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog="python -m api", description=__doc__, formatter_class=formatter)
+    parser = versioned(argparse.ArgumentParser(prog="python -m api", description=__doc__, formatter_class=formatter))
     keys = parser.add_subparsers(dest="subject", required=True).add_parser("keys", help="API keys")
     commands = keys.add_subparsers(dest="command", required=True)
     add = commands.add_parser("add", help="make a key")
@@ -72,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--scope", action="append", choices=get_args(Scope), help="what the key may do (default: read)")
     add.add_argument("--expires", type=_expiry, metavar="90d|12h|2027-01-31", help="when the key ends (default: never)")
     add.add_argument("--masked", action="store_true", help="hide personal data from the key")
-    commands.add_parser("list", help="show the keys")
+    commands.add_parser("list", help="show the keys").add_argument("--json", action="store_true", help="as JSON")
     commands.add_parser("revoke", help="end a key").add_argument("name", metavar="NAME")
     return parser
 
@@ -123,13 +125,16 @@ def _say_what_is_hidden(cache: Cache, rules: MaskRules) -> None:
     print("Hide more with PERSONAL_COLUMNS or MASK_UNKNOWN=on, show more with SAFE_COLUMNS.", file=sys.stderr)
 
 
-def _list(cache: Cache) -> None:
+def _list(cache: Cache, as_json: bool) -> None:
     keys = cache.documents.read(API_KEYS).keys
+    if as_json:
+        print(json.dumps([key.model_dump(mode="json", exclude={"digest"}) for key in keys], indent=2))
+        return
     width = max((len(key.name) for key in keys), default=0)
     for key in keys:
         print(f"{key.name:{width}}  {_describe(key)}; created {iso(key.created_at)}")
     if not keys:
-        message = "No keys were added. The default key is valid (SHOPIFY_API_KEY, or DATA_DIR/api_key)."
+        message = "No keys were added. The default key is valid (ORDERS_API_KEY, or DATA_DIR/api_key)."
         print(message, file=sys.stderr)
 
 

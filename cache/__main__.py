@@ -1,6 +1,6 @@
 """Commands: python -m cache info | verify | backup FILE | restore FILE | rollback GENERATION | prune.
 
-info      shows where the cache is, what it holds, and how large it is.
+info      shows where the cache is, what it holds, and how large it is. `--json` is for programs.
 verify    reads every file and compares it with its digest. Exit code 1 if rows are damaged: the next sync loads them
           again.
 backup    writes the newest generation, API keys, set-up and history of syncs to a file. The file has secrets.
@@ -12,10 +12,12 @@ prune     removes all generations but the newest and those that were replaced in
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from cache.errors import OrdersError, SettingsInvalid
 from cache.operations.backup import Backup, restore_backup, write_backup
@@ -25,8 +27,9 @@ from cache.settings import Settings
 from cache.storage.backends import open_cache
 from cache.storage.file_format import FORMAT
 from cache.storage.records import now
-from cache.storage.snapshot import Head, Manifest, Segment
+from cache.storage.snapshot import Manifest, Segment
 from cache.storage.store import Cache
+from cache.version import versioned
 
 FAILED, USAGE = 1, 2
 
@@ -53,7 +56,11 @@ def _run(cache: Cache, settings: Settings, options: argparse.Namespace) -> int:
         cache.snapshots.catch_up()  # of a shared cache, this host shows its copy
     match options.command:
         case "info":
-            _print_info(cache, settings)
+            info = _info(cache, settings)
+            if options.json:
+                print(json.dumps(info, indent=2))
+            else:
+                _print_info(info)
         case "verify":
             return _verify(cache)
         case "backup":
@@ -76,9 +83,10 @@ def _run(cache: Cache, settings: Settings, options: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     formatter = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog="python -m cache", description=__doc__, formatter_class=formatter)
+    parser = versioned(argparse.ArgumentParser(prog="python -m cache", description=__doc__, formatter_class=formatter))
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("info", help="show what the cache holds")
+    info = commands.add_parser("info", help="show what the cache holds")
+    info.add_argument("--json", action="store_true", help="as JSON")
     commands.add_parser("verify", help="compare every file with its digest")
     commands.add_parser("backup", help="write a backup").add_argument("file", type=Path, metavar="FILE")
     restore = commands.add_parser("restore", help="bring a backup back")
@@ -90,31 +98,62 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _print_info(cache: Cache, settings: Settings) -> None:
-    print(f"cache        {settings.cache_place.label}, format {FORMAT}{', read-only' if cache.read_only else ''}")
-    print(f"documents    {'in the database' if settings.cache_place.is_shared else settings.kept_dir}")
-    head = cache.snapshots.head()
-    for number in cache.snapshots.generations():
-        manifest = cache.snapshots.inspect(number).manifest
-        shown = f"{number:<12} {_minute(manifest.created_at.isoformat())}, {manifest.rows:,} rows of "
-        shown += f"{manifest.source.database}.{manifest.source.table}, {len(manifest.segments)} segments, "
-        print(f"generation {shown}{_megabytes(_size(manifest))}{_freshness(head, number)}")
-    if head is None:
+def _info(cache: Cache, settings: Settings) -> dict[str, Any]:
+    """What `info` shows, as JSON."""
+    head, draft = cache.snapshots.head(), cache.snapshots.draft()
+    manifests = {number: cache.snapshots.inspect(number).manifest for number in cache.snapshots.generations()}
+    return {
+        "cache": settings.cache_place.label,
+        "format": FORMAT,
+        "read_only": cache.read_only,
+        "documents": "in the database" if settings.cache_place.is_shared else str(settings.kept_dir),
+        "generations": [_generation(number, manifest) for number, manifest in manifests.items()],
+        "newest": head
+        and {
+            "generation": head.generation,
+            "verified": head.verified,
+            "reason": head.reason,
+            "age_seconds": (now() - head.updated_at).total_seconds(),
+        },
+        "draft_rows": sum(segment.rows for segment in draft.segments) if draft else None,
+        "syncs": len(cache.runs.recent(1_000)),
+        "queued": cache.runs.queued(),
+        "free_bytes": shutil.disk_usage(settings.cache_place.folder).free if manifests else None,
+    }
+
+
+def _generation(number: int, manifest: Manifest) -> dict[str, Any]:
+    return {
+        "generation": number,
+        "created_at": manifest.created_at.isoformat(),
+        "rows": manifest.rows,
+        "table": f"{manifest.source.database}.{manifest.source.table}",
+        "segments": len(manifest.segments),
+        "bytes": _size(manifest),
+    }
+
+
+def _print_info(info: dict[str, Any]) -> None:
+    print(f"cache        {info['cache']}, format {info['format']}{', read-only' if info['read_only'] else ''}")
+    print(f"documents    {info['documents']}")
+    for made in info["generations"]:
+        shown = f"{made['generation']:<12} {_minute(made['created_at'])}, {made['rows']:,} rows of {made['table']}, "
+        shown += f"{made['segments']} segments, {_megabytes(made['bytes'])}"
+        print(f"generation {shown}{_freshness(info['newest'], made['generation'])}")
+    if info["newest"] is None:
         print("generations  none: the first sync fills the cache")
-    draft = cache.snapshots.draft()
-    if draft:
-        print(f"draft        of a first load: {sum(segment.rows for segment in draft.segments):,} rows")
-    print(f"syncs        {len(cache.runs.recent(1_000))} in the history, {cache.runs.queued()} requests wait")
-    if cache.snapshots.generations():
-        free = shutil.disk_usage(settings.cache_place.folder).free
-        print(f"disk         {_megabytes(free)} free")
+    if info["draft_rows"] is not None:
+        print(f"draft        of a first load: {info['draft_rows']:,} rows")
+    print(f"syncs        {info['syncs']} in the history, {info['queued']} requests wait")
+    if info["free_bytes"] is not None:
+        print(f"disk         {_megabytes(info['free_bytes'])} free")
 
 
-def _freshness(head: Head | None, number: int) -> str:
-    if head is None or head.generation != number:
+def _freshness(newest: dict[str, Any] | None, number: int) -> str:
+    if newest is None or newest["generation"] != number:
         return ""
-    state = "verified" if head.verified else f"not verified: {head.reason}"
-    return f"; the newest, {state}, {(now() - head.updated_at).total_seconds() / 60:,.0f} minutes old"
+    state = "verified" if newest["verified"] else f"not verified: {newest['reason']}"
+    return f"; the newest, {state}, {newest['age_seconds'] / 60:,.0f} minutes old"
 
 
 def _verify(cache: Cache) -> int:

@@ -145,8 +145,11 @@ class Settings(BaseSettings):
         60, ge=0, description="For this many seconds after a verification, `?refresh=true` starts no new sync."
     )
     scheduler: Literal["auto", "off"] = Field("auto", description="`off`: this process never runs scheduled syncs.")
-    shopify_api_key: SecretStr | None = Field(
+    orders_api_key: SecretStr | None = Field(
         None, description="The API key. Without one, the first start creates a key in `DATA_DIR/api_key`."
+    )
+    shopify_api_key: SecretStr | None = Field(
+        None, description="Another name of ORDERS_API_KEY, which comes first. Not the client ID of a Shopify app."
     )
     port: int | None = Field(
         None,
@@ -400,8 +403,16 @@ class Settings(BaseSettings):
         return self.data_dir / "diagnostics"
 
     @property
+    def set_api_key(self) -> tuple[str, str] | None:
+        """The name of the setting that holds the API key, and the key; None where neither is set."""
+        for name in ("orders_api_key", "shopify_api_key"):
+            if key := getattr(self, name):
+                return name.upper(), key.get_secret_value()
+        return None
+
+    @property
     def api_key_file(self) -> Path:
-        """The API key that is made where SHOPIFY_API_KEY is not set."""
+        """The API key that is made where no setting holds one."""
         return self.data_dir / "api_key"
 
     @classmethod

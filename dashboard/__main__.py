@@ -6,12 +6,13 @@ import argparse
 import sys
 from getpass import getpass
 
+from cache.version import versioned
 from dashboard.auth.passwords import hashed
 
 
 def main() -> None:
     """Reads a password from the terminal without showing it, or one line from standard input."""
-    parser = argparse.ArgumentParser(prog="python -m dashboard", description=__doc__)
+    parser = versioned(argparse.ArgumentParser(prog="python -m dashboard", description=__doc__))
     parser.add_argument("command", choices=["hash"])
     parser.parse_args()
     password = getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")

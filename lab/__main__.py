@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cache.errors import OrdersError
 from cache.settings import from_checkout
+from cache.version import versioned
 from lab import Lab, LabError, nginx
 from lab.postgresql import install_postgresql
 from lab.servers import BROWSER, TESTS, install
@@ -81,8 +82,8 @@ def _down(lab: Lab, options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m lab", description="A phpMyAdmin with sample orders on this machine."
+    parser = versioned(
+        argparse.ArgumentParser(prog="python -m lab", description="A phpMyAdmin with sample orders on this machine.")
     )
     parser.add_argument(
         "--path", type=Path, default=from_checkout("var/lab"), help="the lab's folder (var/lab in the checkout)"

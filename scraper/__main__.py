@@ -13,12 +13,14 @@ from __future__ import annotations
 import argparse
 import base64
 import ctypes
+import json
 import logging
 import os
 import signal
 import sys
 import threading
 from contextlib import closing, suppress
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -35,6 +37,7 @@ from cache.storage.documents import FAILURE_PICTURE, FailurePicture
 from cache.storage.local.failure_pages import screenshot
 from cache.storage.records import Run, now
 from cache.storage.store import Cache
+from cache.version import versioned
 from scraper.errors import SyncTimedOut
 from scraper.memory_limit import limit_memory
 from scraper.scheduler import BUSY
@@ -42,7 +45,7 @@ from scraper.settings import ScraperSettings
 
 log = logging.getLogger("scraper")
 
-FAILED, USAGE, UNVERIFIED = 1, 2, 3
+FAILED, USAGE, UNVERIFIED, INTERRUPTED = 1, 2, 3, 130
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,8 +54,10 @@ def main(arguments: list[str] | None = None) -> int:
     Args:
         arguments: Of the command line; by default those of the process.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m scraper", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = versioned(
+        argparse.ArgumentParser(
+            prog="python -m scraper", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
     )
     commands = parser.add_subparsers(dest="command", required=True)
     sync = commands.add_parser("sync", help="run one sync")
@@ -69,7 +74,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     import_.add_argument("--accept", action="store_true", help="publish even an older file, or one with far fewer rows")
     commands.add_parser("worker", help="run the scheduler alone")
-    commands.add_parser("doctor", help="check everything that a sync needs")
+    doctor = commands.add_parser("doctor", help="check everything that a sync needs")
+    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
     keep_files_private()
     parsed = parser.parse_args(arguments)
     handler = logging.StreamHandler()
@@ -85,7 +91,10 @@ def main(arguments: list[str] | None = None) -> int:
             return _sync(False, "accept", accept=True)
         if parsed.command == "import":
             return _import(parsed.file, parsed.columns, parsed.accept)
-        return _worker() if parsed.command == "worker" else _doctor()
+        return _worker() if parsed.command == "worker" else _doctor(parsed.json)
+    except KeyboardInterrupt:
+        print("Interrupted. Nothing was published.", file=sys.stderr)
+        return INTERRUPTED
     except SyncRunning as error:
         print(error, file=sys.stderr)
         return BUSY
@@ -226,13 +235,18 @@ def _worker() -> int:
     return 0
 
 
-def _doctor() -> int:
+def _doctor(as_json: bool) -> int:
     from scraper.doctor import examine
 
-    findings = list(examine())
-    for finding in findings:
-        print(finding)
-    return FAILED if any(not finding.fine for finding in findings) else 0
+    findings = []
+    for finding in examine():
+        findings.append(finding)
+        if not as_json:
+            print(finding, flush=True)  # a login takes a while, and what is known by then is read meanwhile
+    fine = all(finding.fine for finding in findings)
+    if as_json:
+        print(json.dumps({"fine": fine, "findings": [asdict(finding) for finding in findings]}, indent=2))
+    return 0 if fine else FAILED
 
 
 if __name__ == "__main__":

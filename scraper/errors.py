@@ -24,6 +24,7 @@ ScrapeError
 |- StillMoving
 |- HeldBack
 |- TableChanged
+|- SyncInterrupted
 `- SyncTimedOut
 """
 
@@ -214,6 +215,15 @@ class TableChanged(ScrapeError):
 
     code = "table_changed"
     advice = "The next sync reads the table with its new columns."
+    transient = True
+
+
+class SyncInterrupted(ScrapeError):
+    """Somebody ended the sync with Ctrl-C."""
+
+    code = "sync_interrupted"
+    default_message = "The sync was interrupted with Ctrl-C. Nothing was published."
+    advice = "The next sync begins where a first load ended."
     transient = True
 
 

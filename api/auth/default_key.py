@@ -1,4 +1,4 @@
-"""The key named `default`: SHOPIFY_API_KEY, or one that is made at the first start."""
+"""The key named `default`: ORDERS_API_KEY or SHOPIFY_API_KEY, or one that is made at the first start."""
 
 from __future__ import annotations
 
@@ -28,29 +28,33 @@ _PLACEHOLDER = re.compile(
 )
 
 
-def load_key(settings: Settings) -> str:
-    """Loads the default key: SHOPIFY_API_KEY, else the key in DATA_DIR.
+def load_key(settings: Settings, show: bool = True) -> str:
+    """Loads the default key: ORDERS_API_KEY or SHOPIFY_API_KEY, else the key in DATA_DIR.
 
     That one is made at the first start, and printed once unless the output is kept as a log. A weak key is accepted on
     loopback, with a warning. On any other address it is refused.
+
+    Args:
+        settings: Where the key is, and who can reach the API.
+        show: Whether a key that is made is printed here, as the only time. Otherwise the caller shows it.
 
     Raises:
         SettingsInvalid: The key is too weak, or it is missing for a shared cache, or no header can carry it, or the key
             file cannot be written.
     """
-    if settings.shopify_api_key is None:
+    if settings.set_api_key is None:
         if settings.cache_place.is_shared:
             raise SettingsInvalid(
-                "SHOPIFY_API_KEY must be set for a shared cache: each host would make a key of its own.", _RANDOM
+                "ORDERS_API_KEY must be set for a shared cache: each host would make a key of its own.", _RANDOM
             )
-        return _kept_key(settings)
-    key = settings.shopify_api_key.get_secret_value()
+        return _kept_key(settings, show)
+    name, key = settings.set_api_key
     if not (key.isascii() and key.isprintable()) or " " in key:
-        raise SettingsInvalid("SHOPIFY_API_KEY has a character that a header cannot carry.", _ADVICE)
+        raise SettingsInvalid(f"{name} has a character that a header cannot carry.", _ADVICE)
     if is_weak(key):
         if not is_loopback(settings.api_host):
-            raise SettingsInvalid(f"SHOPIFY_API_KEY is too weak for API_HOST={settings.api_host}.", _ADVICE)
-        log.warning("SHOPIFY_API_KEY is weak. It is accepted because only this machine can reach the API. %s", _ADVICE)
+            raise SettingsInvalid(f"{name} is too weak for API_HOST={settings.api_host}.", _ADVICE)
+        log.warning("%s is weak. It is accepted because only this machine can reach the API. %s", name, _ADVICE)
     return key
 
 
@@ -75,7 +79,7 @@ def is_output_kept(settings: Settings) -> bool:
     return not is_loopback(settings.api_host) or ("JOURNAL_STREAM" in os.environ and not sys.stdout.isatty())
 
 
-def _kept_key(settings: Settings) -> str:
+def _kept_key(settings: Settings, show: bool) -> str:
     """Reads the key file, or makes it. The lock is for two processes that start at the same time."""
     file = settings.api_key_file
     try:
@@ -92,9 +96,9 @@ def _kept_key(settings: Settings) -> str:
     except OSError as error:
         raise SettingsInvalid(
             f"The API key cannot be stored in {file}: {error.strerror}.",
-            "Make the folder writable, or set SHOPIFY_API_KEY.",
+            "Make the folder writable, or set ORDERS_API_KEY.",
         ) from error
-    shown = "" if is_output_kept(settings) else f" It is shown only once:\n  {key}"
+    shown = "" if not show or is_output_kept(settings) else f" It is shown only once:\n  {key}"
     print(f"A new API key was made. It is stored in {file}.{shown}", flush=True)
     return key
 

@@ -55,8 +55,8 @@ def _address(session: Session) -> None:
 
 def _keys(session: Session) -> None:
     settings = session.settings
-    if settings.shopify_api_key:
-        place = "set in SHOPIFY_API_KEY"
+    if settings.set_api_key:
+        place = f"set in {settings.set_api_key[0]}"
     elif settings.api_key_file.exists():
         place = f"stored in {settings.api_key_file}"
     else:

@@ -16,7 +16,7 @@ from cache.storage.records import CheckGeneration, Publication, Run, Task, known
 from cache.storage.snapshot import Head, Manifest, Segment, Snapshot
 from cache.storage.source import Source
 from cache.storage.store import Cache
-from scraper.errors import ScrapeError, SyncMemoryExceeded
+from scraper.errors import ScrapeError, SyncInterrupted, SyncMemoryExceeded
 from scraper.sync.progress import Reporter
 
 log = logging.getLogger(__name__)
@@ -60,6 +60,9 @@ class TableCopy:
         )
 
 
+_INTERRUPTED = SyncInterrupted().trouble()
+
+
 def recorded(cache: Cache, trigger: str, work: Callable[[Reporter, Sequence[Task]], None], claim: bool = True) -> Run:
     """Does work under the sync lock of the cache and records it as a run. A failure is recorded, not raised.
 
@@ -87,6 +90,9 @@ def recorded(cache: Cache, trigger: str, work: Callable[[Reporter, Sequence[Task
             except OrdersError as error:
                 log.error("sync=%s failed code=%s %s", run.id, error.code, error)
                 reporter.update(outcome="failed", error=error.trouble())
+            except KeyboardInterrupt:
+                cache.runs.finish(reporter.run.model_copy(update={"outcome": "failed", "error": _INTERRUPTED}))
+                raise
             except (MemoryError, duckdb.OutOfMemoryException):
                 log.error("sync=%s failed code=%s", run.id, SyncMemoryExceeded.code)
                 reporter.update(outcome="failed", error=SyncMemoryExceeded().trouble())

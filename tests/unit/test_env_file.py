@@ -126,7 +126,7 @@ def test_a_misspelt_setting_is_named_with_the_one_that_was_meant(write: Write, m
     for name in (
         "DASHBOARD_PASSWROD",
         "API_PROT",
-        "PHPMYADMIN_AND_SOMETHING_ELSE",
+        "PHPMYADMIN_WITH_ANOTHER_MEANING",
         "SHOPIFY_API_SECRET",
         "PHPMYADMIN_URL_FILE",
     ):
@@ -136,7 +136,7 @@ def test_a_misspelt_setting_is_named_with_the_one_that_was_meant(write: Write, m
         "API_PROT in the environment is not a setting. Did you mean API_PORT?",
         "DASHBOARD_PASSWROD in the environment is not a setting. Did you mean DASHBOARD_PASSWORD?",
         "PHPMYADMIN_TABEL in .env, line 1, is not a setting. Did you mean PHPMYADMIN_TABLE?",
-        "PHPMYADMIN_AND_SOMETHING_ELSE in the environment is not a setting.",
+        "PHPMYADMIN_WITH_ANOTHER_MEANING in the environment is not a setting.",
         "TZ in .env, line 3, is not a setting.",
     ]
 
