@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
+import sys
 
 from cache.errors import SettingsInvalid
 
@@ -38,7 +40,13 @@ def listen(host: str, port: int, settings: str) -> socket.socket:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
-        advice = f"Stop the program that uses it, or set {settings}_PORT to another port (macOS uses 5000 for AirPlay)."
-        raise SettingsInvalid(
-            f"{settings}_HOST={host} {settings}_PORT={port} cannot be used: {error.strerror}.", advice
-        ) from error
+        address = f"{settings}_HOST={host} {settings}_PORT={port}"
+        if error.errno == errno.EADDRINUSE:
+            airplay = " (macOS uses 5000 for AirPlay)" if sys.platform == "darwin" else ""
+            advice = f"Stop that program{airplay}, or set {settings}_PORT to another port."
+            raise SettingsInvalid(f"{address} is used by another program.", advice) from error
+        if error.errno == errno.EACCES:
+            advice = f"Set {settings}_PORT to a port from 1024 on."
+            raise SettingsInvalid(f"This user may not listen on {address}.", advice) from error
+        advice = f"Set {settings}_HOST to an address of this machine, such as 127.0.0.1."
+        raise SettingsInvalid(f"{address} is no address that this machine can listen on.", advice) from error

@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from cache.cache_place import CachePlace
@@ -78,6 +79,29 @@ def _port(settings: dict[str, Any], default: int) -> int:
     """PORT, else the default."""
     port: int | None = settings.get("port")
     return default if port is None else port
+
+
+_BOUNDS = {"greater_than": "more than", "greater_than_equal": "at least", "less_than": "less than"}
+_WORDS = {
+    "missing": "is missing",
+    "string_too_short": "is empty",
+    "string_pattern_mismatch": "has a character that is not allowed there",
+    "int_parsing": "must be a whole number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+}
+
+
+def _in_words(fault: ErrorDetails) -> str:
+    """What is wrong with a setting, without the words of the library."""
+    kind, context = fault["type"], fault.get("ctx", {})
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "literal_error":
+        return f"must be {context['expected']}"
+    if kind.startswith(("greater_than", "less_than")):
+        return f"must be {_BOUNDS.get(kind, 'at most')} {next(iter(context.values())):g}"
+    return _WORDS.get(kind, "cannot be read")
 
 
 class _FileSource(PydanticBaseSettingsSource):
@@ -450,7 +474,7 @@ class Settings(BaseSettings):
             return cls(**overrides)
         except ValidationError as error:
             faults = "; ".join(
-                f"{'.'.join(map(str, fault['loc'])).upper()} {fault['msg']}"
+                f"{'.'.join(map(str, fault['loc'])).upper()} {_in_words(fault)}".strip()
                 for fault in error.errors()
                 if fault["type"] != "default_factory_not_called"  # it follows from another one
             )

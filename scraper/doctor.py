@@ -5,12 +5,14 @@ A check that needs a failed one is left out.
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
 import httpx
@@ -28,10 +30,10 @@ from cache.storage.snapshot import Snapshot
 from cache.storage.source import StatementDialect
 from cache.storage.store import Cache
 from scraper.client.exporter import Exporter
-from scraper.client.transport import unreachable
+from scraper.client.unreachable import speaks_https, through_proxy, unreachable
 from scraper.errors import NotPhpMyAdmin, StatementBlocked, Unproven
 from scraper.login.challenge import realm
-from scraper.login.chrome import INSTALL, find_browser, find_driver
+from scraper.login.chrome import find_browser, find_driver, install_advice
 from scraper.login.login import log_in
 from scraper.login.sandbox import missing_sandbox
 from scraper.login.trusted_hosts import trusting_client
@@ -44,6 +46,8 @@ from scraper.table.table import Table, literal
 
 SHOWN_TABLES = 20
 SANDBOX_ADVICE = "A hostile page that breaks out of Chrome could act as this user. Run syncs as another user than root."
+
+_TO_RUN_IT = re.compile(r" ?[^.]*`python -m scraper doctor`[^.]*\.")  # the sentence with these words
 
 Result = TypeVar("Result")
 
@@ -71,7 +75,11 @@ class Finding:
 
 
 def examine() -> Iterator[Finding]:
-    """Runs the checks one after the other, and yields each result at once."""
+    """Runs the checks one after the other, and yields each result at once. Its advice never is to run it."""
+    return (replace(finding, advice=_TO_RUN_IT.sub("", finding.advice)) for finding in _findings())
+
+
+def _findings() -> Iterator[Finding]:
     try:
         yield _env_file()
         settings = ScraperSettings.load()
@@ -101,8 +109,13 @@ def examine() -> Iterator[Finding]:
 
 
 def _env_file() -> Finding:
-    path = env_file()
-    return Finding("env_file", True, str(path) if path.exists() else f"{path} does not exist; the environment counts")
+    path, here = env_file(), Path.cwd() / ".env"
+    if path.exists():
+        return Finding("env_file", True, str(path))
+    advice = f"Copy {path.with_name('.env.example')} to it, and fill in the login."
+    if here.exists():
+        advice = f"{here} is not read. Move it there, or set ENV_FILE to it."
+    return Finding("env_file", True, f"{path} does not exist; the environment counts", advice)
 
 
 def _misspelt() -> Iterator[Finding]:
@@ -206,7 +219,7 @@ def _chrome() -> Iterator[Finding]:
             "browser",
             False,
             "There is no Chrome or Chromium on the PATH.",
-            f"Install it: {INSTALL}.",
+            f"Install it: {install_advice()}.",
         )
         return
     yield Finding("browser", True, _version(browser.path))
@@ -244,11 +257,16 @@ def reachable(settings: ScraperSettings) -> Finding:
         return _broken("reachable", unreachable(settings.start_url, error))
     except httpx.TooManyRedirects:
         return _broken("reachable", NotPhpMyAdmin(f"{settings.start_url} is in a redirect loop."))
-    except httpx.HTTPError as error:
-        return _broken("reachable", NotPhpMyAdmin(f"{settings.start_url} cannot be read: {error}."))
+    except httpx.HTTPError:
+        return _broken(
+            "reachable", NotPhpMyAdmin(f"{settings.start_url} cannot be read: its answer is not valid HTTP.")
+        )
+    if response.status_code == httpx.codes.BAD_REQUEST and speaks_https(response.text):
+        return _broken("reachable", unreachable(settings.start_url, "INVALID_HTTP_RESPONSE"))
     if response.status_code >= 400 and realm(response) is None:  # the login sends credentials
         return _broken("reachable", NotPhpMyAdmin(f"{settings.start_url} answers {response.status_code}."))
-    return Finding("reachable", True, f"{settings.start_url} answers in {response.elapsed.total_seconds():.2f} s")
+    way = through_proxy(settings.start_url)
+    return Finding("reachable", True, f"{settings.start_url} answers{way} in {response.elapsed.total_seconds():.2f} s")
 
 
 def _inside(settings: ScraperSettings) -> Iterator[Finding]:

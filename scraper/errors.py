@@ -98,7 +98,10 @@ class BrowserFailed(ScrapeError):
     """Chrome or its driver did not start, hung or crashed."""
 
     code = "browser_failed"
-    advice = "Run `python -m scraper doctor`: it says whether Chrome, its driver and enough free memory are there."
+    advice = (
+        "Check that Chrome and its driver have the same version and enough free memory. With PHPMYADMIN_LOGIN=http, "
+        "Chrome is not needed."
+    )
     transient = True
 
 

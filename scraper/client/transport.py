@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-import httpx
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
@@ -18,7 +17,8 @@ from typing_extensions import override
 
 from scraper.client.gunzip import GunzipSink
 from scraper.client.tls import trust
-from scraper.errors import AnswerCut, CertificateRefused, Unreachable
+from scraper.client.unreachable import causes, unreachable
+from scraper.errors import AnswerCut
 
 CONNECT_SECONDS = 30
 CHUNK = 256 << 10  # bytes that are passed on together
@@ -51,26 +51,6 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Closes the connections."""
-
-
-def unreachable(url: str, error: BaseException) -> Unreachable | CertificateRefused:
-    """The error to raise for one of httpx, requests or a socket."""
-    host = urlsplit(url).netloc
-    if isinstance(error, httpx.TimeoutException | TimeoutError):
-        return Unreachable(f"{host} sent nothing for too long.")
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        reason = str(error).partition("certificate verify failed: ")[2].partition(" (_ssl")[0]
-        return CertificateRefused(f"The certificate of {host} is not trusted: {reason}.")
-    return Unreachable(f"{host} cannot be reached: {str(error).rstrip('.')}.")
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and its causes, the first cause last. The texts of the outer ones contain the whole URL."""
-    current: BaseException | None = error
-    while current is not None:
-        yield current
-        inner = (getattr(current, "reason", None), *current.args, current.__cause__, current.__context__)
-        current = next((cause for cause in inner if isinstance(cause, BaseException)), None)
 
 
 class HttpTransport(Transport):
@@ -107,10 +87,9 @@ class HttpTransport(Transport):
                 if isinstance(take, GunzipSink):
                     take.end()
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            causes = list(_causes(error))
-            if any(isinstance(cause, urllib3.exceptions.ProtocolError) for cause in causes):
+            if any(isinstance(cause, urllib3.exceptions.ProtocolError) for cause in causes(error)):
                 raise AnswerCut(f"{host} closed the connection before the end of a response.") from error
-            raise unreachable(url, causes[-1]) from error
+            raise unreachable(url, error) from error
         return response.status_code
 
     @override

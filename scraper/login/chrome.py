@@ -5,11 +5,12 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import platform
 import shutil
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ import psutil
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.options import BaseOptions
 from urllib3.exceptions import HTTPError
 
 from cache.child_environment import child_environment
@@ -42,7 +44,30 @@ BROWSERS = (
         for name in ("PROGRAMFILES", "PROGRAMFILES(X86)", "LOCALAPPDATA")
     ),
 )
-INSTALL = f"`apt-get install {SHELL} chromium-driver`"
+_INSTALL = {
+    "darwin": "`brew install --cask google-chrome chromedriver`",
+    "win32": "Chrome from google.com/chrome",  # its driver is downloaded
+    "fedora": "`dnf install chromium chromedriver`",
+    "alpine": "`apk add chromium chromium-chromedriver`",
+    "arch": "`pacman -S chromium`",
+    "debian": f"`apt-get install {SHELL} chromium-driver`",
+    "ubuntu": "Chrome from google.com/chrome",  # Ubuntu's Chromium is a snap, which cannot read our folders
+}
+_FAILURES = (
+    ("only supports Chrome version", "its driver is made for another version of Chrome"),
+    ("session not created", "it did not start"),
+    ("not interactable", "a field of the page cannot be filled in"),
+    ("click intercepted", "something on the page covers a button"),
+    ("stale element", "the page changed while it was filled in"),
+    ("no such element", "the page lacks a field that it had"),
+    ("imeout", "a page did not load in time"),
+    ("unexpected alert", "the page asks a question in a window of its own"),
+    *(
+        (part, "it ended or crashed")
+        for part in ("not reachable", "disconnected", "crashed", "invalid session", "closed")
+    ),
+)
+"""What the driver says, and what that means."""
 MAX_FOLDER_NAME = 60  # characters: Chrome makes a socket in a folder of it, whose path may have 107
 PAGE_SECONDS = 60
 ARGUMENTS = (
@@ -82,6 +107,15 @@ def find_browser() -> Browser | None:
     return None
 
 
+def install_advice() -> str:
+    """How Chrome and its driver are installed on this system."""
+    names = [sys.platform]
+    with suppress(OSError):
+        release = platform.freedesktop_os_release()
+        names += [release["ID"], *release.get("ID_LIKE", "").split()]
+    return next((_INSTALL[name] for name in names if name in _INSTALL), "Chrome or Chromium, and its chromedriver")
+
+
 def find_driver() -> str:
     """Path of chromedriver: the one on the PATH, else one that webdriver-manager downloads.
 
@@ -101,7 +135,7 @@ def find_driver() -> str:
     except Exception as error:  # the library raises many types: no network, no such version, no browser
         raise BrowserFailed(
             f"There is no chromedriver on this machine, and its download failed ({type(error).__name__}).",
-            f"Install it: {INSTALL}, or Chrome and its driver.",
+            f"Install it: {install_advice()}.",
         ) from error
 
 
@@ -111,8 +145,9 @@ def failures() -> Iterator[None]:
     try:
         yield
     except WebDriverException as error:
-        first_line = (error.msg or type(error).__name__).splitlines()[0]
-        raise BrowserFailed(f"Chrome failed: {first_line}.") from error
+        log.info("%s: %s", type(error).__name__, (error.msg or "").partition("\n")[0])
+        what = next((words for part, words in _FAILURES if part in (error.msg or "")), type(error).__name__)
+        raise BrowserFailed(f"Chrome failed: {what}.") from error
     except HTTPError as error:  # between Selenium and chromedriver
         raise BrowserFailed(f"chromedriver does not answer ({type(error).__name__}).") from error
 
@@ -134,6 +169,8 @@ def chrome(*extra_arguments: str) -> Iterator[Chrome]:
     service = _Driver(find_driver(), env=environment, popen_kw=_killed_with_parent())
     options = ChromeOptions()
     browser = find_browser()
+    # HTTP_PROXY is for phpMyAdmin, not for chromedriver on this machine. (The method of ChromeOptions is deprecated.)
+    BaseOptions.ignore_local_proxy_environment_variables(options)
     options.binary_location = browser.path if browser else ""
     sandbox = ("--no-sandbox",) if missing_sandbox() else ()
     for argument in (*ARGUMENTS, *sandbox, *extra_arguments):

@@ -6,12 +6,11 @@ import base64
 import json
 from collections.abc import Mapping
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from scraper.client.tls import public_key_pin, trust
-from scraper.client.transport import unreachable
+from scraper.client.unreachable import proxy_of, unreachable
 from scraper.login.settings import LoginSettings
 from scraper.login.trusted_hosts import trusted_origins
 
@@ -48,7 +47,7 @@ def _network(settings: LoginSettings) -> list[str]:
     Chrome repeats a form with its password at each redirect with status 307 or 308, and sends extra headers anywhere.
     """
     origins = sorted(trusted_origins(settings))
-    proxies = {origin: proxy for origin in origins if (proxy := _proxy(*origin))}
+    proxies = {origin: proxy for origin in origins if (proxy := proxy_of(*origin))}
     if not proxies:
         allowed = ";".join(f"{scheme}://{_bracketed(host)}" for scheme, host in origins)
         return [f"--proxy-server={_NOWHERE}", f"--proxy-bypass-list=<-loopback>;{allowed}"]
@@ -68,12 +67,6 @@ def _network_with_proxies(origins: list[tuple[str, str]], proxies: Mapping[tuple
         f"--proxy-pac-url=data:application/x-ns-proxy-autoconfig;base64,{pac}",
         f"--host-resolver-rules=MAP * ~NOTFOUND{exclusions}",
     ]
-
-
-def _proxy(scheme: str, host: str) -> str | None:
-    """The URL of the proxy that the environment names for a host."""
-    address = None if proxy_bypass(host) else getproxies().get(scheme) or getproxies().get("all")
-    return address if address is None or "://" in address else f"http://{address}"
 
 
 def _route(proxy: str) -> str:

@@ -17,8 +17,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 from typing_extensions import override
 
 from scraper.client.bounds import PAGE
-from scraper.client.transport import unreachable
-from scraper.errors import CertificateRefused, NotPhpMyAdmin, Unreachable
+from scraper.client.unreachable import speaks_https, unreachable
+from scraper.errors import NotPhpMyAdmin, Unreachable
 from scraper.login import redirects
 from scraper.login.bounded_pages import parse_page
 from scraper.login.challenge import trusted_realm
@@ -91,23 +91,23 @@ class ChromePageDriver(PageDriver):
 
     @override
     def open(self, address: str) -> None:
-        host = urlsplit(address).netloc
+        host = urlsplit(address).netloc.rpartition("@")[2]
         try:
             self._driver.get(address)
         except WebDriverException as error:
             self._check_arrival()
             if match := re.search(r"net::(ERR_\w+)", error.msg or ""):
-                raise Unreachable(f"{host} cannot be reached ({match[1]}).") from error
+                raise unreachable(address, match[1]) from error
             raise
         if self._script(_IS_ERROR_PAGE):
             self._check_arrival()
             reason = self._driver.execute_cdp_cmd("Page.navigate", {"url": address}).get("errorText", "")
-            if match := re.search(r"ERR_(?:CERT|SSL)_\w+", reason):
-                raise CertificateRefused(f"The certificate of {host} is not trusted ({match[0]}).")
-            raise Unreachable(f"{host} does not answer{f' ({reason})' if reason else ''}.")
+            raise unreachable(address, reason)
         if self._driver.current_url.startswith("data:") or not self.html:
             raise Unreachable(f"{host} does not answer.")
         status = self._script(_STATUS)
+        if status == httpx.codes.BAD_REQUEST and speaks_https(self.html):
+            raise unreachable(address, "INVALID_HTTP_RESPONSE")
         if status >= 500:
             raise Unreachable(f"{host} answered {status}.")
         if status != httpx.codes.UNAUTHORIZED:

@@ -11,7 +11,7 @@ import httpx
 from lxml.html import HtmlElement
 from typing_extensions import override
 
-from scraper.client.transport import unreachable
+from scraper.client.unreachable import speaks_https, unreachable
 from scraper.errors import NotPhpMyAdmin, Unreachable
 from scraper.login import redirects
 from scraper.login.bounded_pages import find_all, find_first, join_url, parse_page, shown_text
@@ -154,7 +154,11 @@ class HttpPageDriver(PageDriver):
         except httpx.TooManyRedirects as error:
             raise NotPhpMyAdmin(f"The page at {public_url(address)} is in a redirect loop.") from error
         except httpx.HTTPError as error:
-            raise NotPhpMyAdmin(f"The page at {public_url(address)} cannot be read: {error}.") from error
+            raise NotPhpMyAdmin(
+                f"The page at {public_url(address)} cannot be read: its answer is not valid HTTP."
+            ) from error
+        if response.status_code == httpx.codes.BAD_REQUEST and speaks_https(response.text):
+            raise unreachable(address, "INVALID_HTTP_RESPONSE")
         if response.status_code >= 500:
             raise Unreachable(f"{response.url.netloc.decode()} answered {response.status_code}.")
         self._response = response

@@ -11,6 +11,7 @@ from urllib.parse import urljoin, urlsplit
 from selenium.webdriver import Chrome
 
 from scraper.client.transport import SILENT_SECONDS
+from scraper.client.unreachable import unreachable
 from scraper.errors import AnswerCut, Unreachable
 from scraper.login.chrome import failures
 
@@ -47,7 +48,7 @@ class PageTransport:
                 elif answer["error"] and answer["status"]:
                     raise AnswerCut(f"{host} closed the connection before the end of a response.")
                 elif answer["error"]:
-                    raise Unreachable(f"{host} cannot be reached: {answer['error']}.")
+                    raise unreachable(url, answer["error"])
                 elif answer["ended"]:
                     return int(answer["status"])
                 if time.monotonic() - last_data > (seconds or SILENT_SECONDS):

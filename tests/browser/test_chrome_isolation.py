@@ -25,6 +25,10 @@ pytestmark = pytest.mark.usefixtures("no_browser_left")
 def driver(chrome: Callable[..., AbstractContextManager[Chrome]], monkeypatch: pytest.MonkeyPatch) -> Iterator[Chrome]:
     for name in ("PHPMYADMIN_PASSWORD", "SHOPIFY_API_KEY", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, SECRET)
+    for name in ("HTTP_PROXY", "http_proxy"):  # of phpMyAdmin, and down: chromedriver is not asked through it
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "")
     with chrome() as driver:
         yield driver
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
-from cache.listen_address import is_loopback, local_url
+from cache.errors import SettingsInvalid
+from cache.listen_address import is_loopback, listen, local_url
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.0.1", "::1", "[::1]", "localhost"])
@@ -30,3 +33,13 @@ def test_any_other_address_is_reached_by_others(host: str | None) -> None:
 )
 def test_the_local_url_names_an_address_that_can_be_called(host: str, url: str) -> None:
     assert local_url(host, 5000) == url
+
+
+@pytest.mark.parametrize("settings", ["API", "DASHBOARD"])
+def test_a_port_that_is_taken_names_its_setting(settings: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SettingsInvalid) as caught:
+            listen("127.0.0.1", port, settings)
+    assert caught.value.message == f"{settings}_HOST=127.0.0.1 {settings}_PORT={port} is used by another program."
+    assert caught.value.advice == f"Stop that program, or set {settings}_PORT to another port."
