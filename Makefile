@@ -1,12 +1,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo run install test test-fast lint soak mutants bench test-bare test-image pins renew-pins licenses
+.PHONY: help demo run install test test-fast lint soak mutants bench test-bare test-image python ports pins renew-pins licenses
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: .venv/installed  ## Sample orders in a real phpMyAdmin, scraped; then dashboard and API, until Ctrl-C
+demo: ports .venv/installed  ## Sample orders in a real phpMyAdmin, scraped; then dashboard and API, until Ctrl-C
 	$(BIN)/python -m lab demo
 
 run: .venv/installed  ## Dashboard and API over your own phpMyAdmin, as .env says
@@ -67,14 +67,22 @@ renew-pins:  ## Lock the newest versions of all requirements, and run the tests 
 licenses: .venv/installed-dev  ## Write THIRD_PARTY_LICENSES.md again
 	$(BIN)/python -m tools.licenses
 
+# What takes long to fail later is checked first.
+python:
+	@$(PYTHON) -m tools.check_machine
+
+ports:
+	@$(PYTHON) -m tools.check_machine demo
+
 # The stamps are made again when a list of requirements changes.
-.venv/installed: requirements.txt
+.venv/installed: requirements.txt | python
+	@echo "== Python packages, for a minute or two"
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --require-hashes -r requirements.txt
+	$(BIN)/pip install --require-hashes -r requirements.txt
 	@# so that `.venv/bin/python -m scraper` works from any folder
 	echo "$(CURDIR)" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/phpmyadmin_orders.pth"
 	touch $@
 
 .venv/installed-dev: requirements-dev.txt .venv/installed
-	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.txt
+	$(BIN)/pip install --require-hashes -r requirements-dev.txt
 	touch $@

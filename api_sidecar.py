@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from cache.version import versioned  # first: it says which Python is needed
+
+# isort: split
+
 import argparse
 import gc
 import logging
@@ -18,7 +22,6 @@ from cache.listen_address import listen, local_url
 from cache.private_files import keep_files_private
 from cache.settings import Settings
 from cache.storage.backends import open_cache
-from cache.version import versioned
 
 
 def main() -> None:
@@ -34,10 +37,8 @@ def main() -> None:
     settings = Settings.load()
     settings.warn_of_misspelt()
     key = load_key(settings)
-    with (
-        closing(open_cache(settings.cache_place)) as cache,
-        listen(settings.api_host, settings.api_port, "API") as socket,
-    ):
+    place, host, port = settings.cache_place, settings.api_host, settings.api_port
+    with closing(open_cache(place)) as cache, listen(host, port, "API") as socket:
         scheduler = None
         if settings.scheduler == "auto" and not cache.read_only:
             from scraper.scheduler import Scheduler

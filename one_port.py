@@ -6,6 +6,10 @@ dashboard's. So the sign-in guards no path of the API, and a key opens none of t
 
 from __future__ import annotations
 
+from cache.version import versioned  # first: it says which Python is needed
+
+# isort: split
+
 import argparse
 import logging
 import os
@@ -35,7 +39,6 @@ from cache.errors import OrdersError
 from cache.listen_address import listen, local_url
 from cache.private_files import keep_files_private
 from cache.settings import Settings
-from cache.version import versioned
 from dashboard.auth.signin_settings import check_signin
 from dashboard.backend import shared_backend
 from dashboard.web.server import load_config, server_options

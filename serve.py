@@ -8,6 +8,10 @@ The pause before a start grows with each crash. `/status` of the API says what c
 
 from __future__ import annotations
 
+from cache.version import versioned  # first: it says which Python is needed
+
+# isort: split
+
 import argparse
 import http.client
 import os
@@ -27,7 +31,6 @@ from cache.listen_address import local_url
 from cache.machine.memory import SMALL_FOOTPRINT, is_small
 from cache.private_files import keep_files_private
 from cache.settings import Settings
-from cache.version import versioned
 
 ROOT = Path(__file__).resolve().parent
 POLL_SECONDS = 0.5

@@ -6,6 +6,10 @@ too; it takes address and port from .streamlit/config.toml.
 
 from __future__ import annotations
 
+from cache.version import versioned  # first: it says which Python is needed
+
+# isort: split
+
 import argparse
 import gc
 import sys
@@ -25,7 +29,6 @@ from cache.export.pool import ScanPool
 from cache.listen_address import listen, local_url
 from cache.private_files import keep_files_private
 from cache.settings import Settings
-from cache.version import versioned
 from dashboard.auth.oidc import oidc_secrets
 from dashboard.auth.signin import SignIn
 from dashboard.auth.signin_settings import allowed_hosts, check_signin

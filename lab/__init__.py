@@ -1,5 +1,8 @@
 """A real phpMyAdmin and MariaDB on loopback with a believable shop, for demo, tests and benchmarks."""
 
+import cache  # noqa: F401  first: it says which Python is needed
+
+# isort: split
 import random
 import shutil
 import tempfile

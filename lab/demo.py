@@ -6,11 +6,14 @@ import subprocess
 import sys
 from types import FrameType
 
-from cache.settings import from_checkout
+from cache.listen_address import listen
+from cache.settings import Settings, from_checkout
 from lab import Lab, LabError
 from lab.servers import BROWSER, install
+from scraper.settings import ScraperSettings
 from serve import serve
 
+KEPT = ("api_", "dashboard_", "port", "orders_api_key", "shopify_api_key")  # where the demo listens, and for whom
 DATA_DIR = from_checkout("var/demo")  # not the user's own data
 
 
@@ -21,14 +24,19 @@ def demo(lab: Lab) -> int:
         LabError: something is missing, or the first scrape failed.
         OrdersError: the settings do not parse.
     """
+    forget_settings()
+    settings = Settings.load()
+    # Before minutes of installation, not after.
+    listen(settings.api_host, settings.api_port, "API").close()
+    listen(settings.dashboard_host, settings.dashboard_port, "DASHBOARD").close()
     signal.signal(signal.SIGTERM, _end)
     try:
-        _say("Debian packages: Chromium, MariaDB, phpMyAdmin")
+        _say("Debian packages: Chromium, MariaDB, phpMyAdmin, for a minute or two where they are missing")
         install(*BROWSER)
         _say(f"MariaDB and phpMyAdmin in {lab.path}")
         lab.up()
         if not lab.rows():
-            _say("Sample orders")
+            _say("Sample orders, for some seconds")
             lab.seed()
         _say(f"First scrape: {lab.rows()} orders out of phpMyAdmin at {lab.url}")
         os.environ.update(
@@ -44,6 +52,15 @@ def demo(lab: Lab) -> int:
             signal.signal(name, signal.SIG_IGN)  # what has begun to end is let end
         lab.down()
         _say(f"Nothing is left running; the sample orders are kept in {lab.path} and {DATA_DIR}.")
+
+
+def forget_settings() -> None:
+    """Leaves the user's own settings out: their phpMyAdmin, cache and syncs are none of the demo's."""
+    for name in list(os.environ):
+        setting = name.upper().removesuffix("_FILE").lower()
+        if setting in ScraperSettings.model_fields and not setting.startswith(KEPT):
+            del os.environ[name]
+    os.environ["ENV_FILE"] = os.devnull
 
 
 def _scrape() -> None:

@@ -74,7 +74,7 @@ def install(*more: str) -> None:
         raise LabError(f"The lab needs Debian packages that are missing: {', '.join(missing)}. Run: {line}")
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for step in (["update"], command[1:]):
-        done = subprocess.run([*APT, *step], env=env, capture_output=True, text=True, check=False)
+        done = subprocess.run([*APT, *step], env=env, stdout=2, stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode:
             raise LabError(f"apt-get failed: {done.stderr.strip()[-800:]} Mend that, or run: {line}")
 
