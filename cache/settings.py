@@ -18,7 +18,7 @@ from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, JsonValue, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -69,6 +69,9 @@ def time_zone(name: str) -> str:
         raise ValueError("is not an IANA time zone such as Europe/Berlin") from error
     return name
 
+
+MAY_BE_EMPTY: dict[str, JsonValue] = {"may_be_empty": True}
+"""`json_schema_extra` of a setting that differs from a missing one where it is set and empty."""
 
 _CHECKED = "SETTINGS_CHECKED"
 _HOSTS = ("api_host", "dashboard_host")
@@ -323,10 +326,18 @@ class Settings(BaseSettings):
         """Arguments come first, then the environment, the `.env` file, and files named by `NAME_FILE`."""
         file = read_env_file(env_file())
         given = {name.lower(): value for name, value in file.values.items() if value}
+        # Of a setting for which an empty value has a meaning, after all that may say more.
+        empty = {
+            name: ""
+            for name, field in settings_cls.model_fields.items()
+            if field.json_schema_extra == MAY_BE_EMPTY
+            and "" in (os.environ.get(name.upper()), file.values.get(name.upper()))
+        }
         of_file = InitSettingsSource(
             settings_cls, {name: given[name] for name in settings_cls.model_fields.keys() & given.keys()}
         )
-        return init_settings, env_settings, of_file, _FileSource(settings_cls, file)
+        named = _FileSource(settings_cls, file)
+        return init_settings, env_settings, of_file, named, InitSettingsSource(settings_cls, empty)
 
     @model_validator(mode="before")
     @classmethod

@@ -4,6 +4,8 @@ cookie           the login form, as in the lab itself
 http             `auth_type=http`: the browser's own password dialog, checked by the database
 config           `auth_type=config`: no login at all, the account stands in phpMyAdmin's configuration
 servers          two servers to choose from and no default; the second is the right one
+any_server       a field for the server on the login form; the one of the configuration is down
+no_password      an account without a password
 servers_default  the same, with the wrong one as the default
 totp             a second factor after the password: a code of an authenticator app (one such fixture at a time)
 subpath          at /tools/phpmyadmin/ behind nginx, which asks for a password of its own (HTTP Basic)
@@ -143,6 +145,21 @@ def _servers_default(site: Site) -> Design:
     return _servers(site, default=1)
 
 
+def _any_server(site: Site) -> Design:
+    down = {"host": "127.0.0.1", "port": "1"}
+    config = {"AllowArbitraryServer": True, "Servers": {"1": {"auth_type": "cookie", **down}}}
+    return Design(config=config, settings={"PHPMYADMIN_SERVER": f"127.0.0.1:{site.database.port}"})
+
+
+def _no_password(site: Site) -> Design:
+    with site.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE USER IF NOT EXISTS guest@'127.0.0.1' IDENTIFIED BY ''")
+        cursor.execute("GRANT SELECT ON shop.* TO guest@'127.0.0.1'")
+    return Design(
+        config=_server(AllowNoPassword="1"), settings={"PHPMYADMIN_USERNAME": "guest", "PHPMYADMIN_PASSWORD": ""}
+    )
+
+
 def _totp(site: Site) -> Design:
     with site.connect() as connection:
         config = _server(**storage.set_up(connection))
@@ -240,6 +257,8 @@ _FIXTURES: dict[str, Callable[..., Design]] = {
     "config": _config,
     "servers": _servers,
     "servers_default": _servers_default,
+    "any_server": _any_server,
+    "no_password": _no_password,
     "totp": _totp,
     "subpath": _subpath,
     "tls": _tls,

@@ -50,6 +50,7 @@ ORDERS = "SELECT id AS c0, name AS c1 FROM orders"
 def settings_for(fixture: LoginFixture, login: str = "http", **changes: Any) -> ScraperSettings:
     """The product's settings for a login fixture; a change to None takes one away."""
     known: dict[str, Any] = {name.lower(): value for name, value in fixture.settings().items()}
+    known.setdefault("phpmyadmin_password", fixture.design.settings.get("PHPMYADMIN_PASSWORD"))  # set and empty
     given = {**known, "phpmyadmin_login": login, **changes}
     return ScraperSettings.load(**{name: value for name, value in given.items() if value is not None})
 
@@ -109,6 +110,8 @@ def browsers() -> list[psutil.Process]:
         ("config", {}),
         ("servers", {}),
         ("servers_default", {}),
+        ("any_server", {}),
+        ("no_password", {}),
         ("totp", {}),
         ("subpath", {}),
         ("tls", {}),
@@ -129,7 +132,8 @@ def test_plain_http_logs_in_to_each_fixture(lab: Lab, cache: Cache, name: str, o
 @pytest.mark.parametrize(
     "name",
     soak_but(
-        ("servers", "tls", "control_panel"), ["http", "servers", "totp", "subpath", "tls", "german", "control_panel"]
+        ("servers", "tls", "control_panel"),
+        ["http", "servers", "any_server", "no_password", "totp", "subpath", "tls", "german", "control_panel"],
     ),
 )
 def test_chrome_logs_in_to_each_fixture_that_differs_for_it(lab: Lab, here: Path, name: str) -> None:

@@ -192,8 +192,29 @@ def test_port_is_that_of_both_and_alone_listens_on_all_addresses(
     assert settings.is_one_port == is_one_port
 
 
-@pytest.mark.parametrize("name", LOGIN)
-@pytest.mark.parametrize("value", [None, ""])
+def test_an_account_may_have_no_password(here: Path, login: pytest.MonkeyPatch) -> None:
+    login.setenv("PHPMYADMIN_PASSWORD", "")
+    assert ScraperSettings.load().phpmyadmin_password == SecretStr("")
+    login.delenv("PHPMYADMIN_PASSWORD")
+    login.setenv("ENV_FILE", str(here / "shop.env"))
+    (here / "shop.env").write_text("PHPMYADMIN_PASSWORD=\n")
+    assert ScraperSettings.load().phpmyadmin_password == SecretStr("")
+    (here / "secret").write_text("of a file")
+    login.setenv("PHPMYADMIN_PASSWORD_FILE", str(here / "secret"))
+    assert ScraperSettings.load().phpmyadmin_password == SecretStr("of a file")
+
+
+def test_an_empty_user_name_and_password_are_no_login(login: pytest.MonkeyPatch) -> None:
+    for name in ("PHPMYADMIN_USERNAME", "PHPMYADMIN_PASSWORD"):
+        login.setenv(name, "")
+    settings = ScraperSettings.load()
+    assert (settings.phpmyadmin_username, settings.phpmyadmin_password) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(name, value) for name in LOGIN for value in (None, "") if (name, value) != ("PHPMYADMIN_PASSWORD", "")],
+)
 def test_a_missing_or_empty_part_of_the_login_is_named(login: pytest.MonkeyPatch, name: str, value: str | None) -> None:
     if value is None:
         login.delenv(name)

@@ -28,8 +28,8 @@ STEPS: tuple[type[LoginStep[Any]], ...] = (
 class StepSettings(
     HttpBasicSettings,
     ControlPanelSettings,
-    ServerChoiceSettings,
     LoginFormSettings,
+    ServerChoiceSettings,
     SecondFactorSettings,
 ):
     """The settings of all steps."""

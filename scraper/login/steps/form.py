@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Self
+from typing import Any, Self
 
-from pydantic import BaseModel, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
+from cache.settings import MAY_BE_EMPTY
 from scraper.errors import LoginRefused, Unreachable
 from scraper.login.page_driver import PageDriver
 from scraper.login.steps.base import LoginStep
-from scraper.login.steps.server_choice import listed, servers
+from scraper.login.steps.server_choice import SERVER_FIELD, ServerChoiceSettings, listed, servers, typed_server
 
 # Error numbers of MySQL: its client's own errors and too many connections; a password that has expired. 1045, a wrong
 # password, is in neither.
@@ -34,13 +35,25 @@ class PasswordExpired(LoginRefused):
     advice = "Set a new password (`ALTER USER`, or phpMyAdmin's own page) and correct PHPMYADMIN_PASSWORD."
 
 
-class LoginFormSettings(BaseModel):
+class LoginFormSettings(ServerChoiceSettings):
     """Login of the database. It may be missing where phpMyAdmin or a control panel knows it."""
 
     phpmyadmin_username: str | None = Field(
         None, description="User name for phpMyAdmin. Leave it empty if phpMyAdmin asks for no login."
     )
-    phpmyadmin_password: SecretStr | None = Field(None, description="Password for phpMyAdmin.")
+    phpmyadmin_password: SecretStr | None = Field(
+        None,
+        description="Password for phpMyAdmin. Set and empty: the account has no password.",
+        json_schema_extra=MAY_BE_EMPTY,
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _both_empty(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Where user name and password are empty, there is no login."""
+        if values.get("phpmyadmin_username") or values.get("phpmyadmin_password") != "":
+            return values
+        return {name: value for name, value in values.items() if name != "phpmyadmin_password"}
 
     @model_validator(mode="after")
     def _both_or_neither(self) -> Self:
@@ -72,7 +85,11 @@ class LoginForm(LoginStep[LoginFormSettings]):
         if not username or password is None:
             raise missing_login()
         server, choices = page.common_param("server"), servers(page)
-        page.submit({_USERNAME: username, _PASSWORD: password.get_secret_value()})
+        fields = {_USERNAME: username, _PASSWORD: password.get_secret_value()}
+        typed = page.shows(SERVER_FIELD)
+        if typed and self.settings.phpmyadmin_server:
+            fields[SERVER_FIELD] = typed_server(self.settings.phpmyadmin_server)
+        page.submit(fields)
         if page.common_param("logged_in") == "true":
             return
         error_text = page.error_text()
@@ -83,6 +100,9 @@ class LoginForm(LoginStep[LoginFormSettings]):
             )
         check_password_expired(page)
         choice = f" The server was {server}, of {listed(choices)}; PHPMYADMIN_SERVER chooses." if choices else ""
+        if typed:
+            named = self.settings.phpmyadmin_server or "that of phpMyAdmin's configuration"
+            choice = f" The server was {named}; PHPMYADMIN_SERVER=host:port fills the field `Server`."
         raise LoginRefused(f"phpMyAdmin refused the login: {error_text or 'it gives no reason'}.{choice}")
 
 

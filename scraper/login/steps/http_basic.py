@@ -54,7 +54,7 @@ class HttpBasic(LoginStep[HttpBasicSettings]):
                     f"The web server asks for a password of its own ({realm!r}).",
                     "Set PHPMYADMIN_HTTP_USERNAME and PHPMYADMIN_HTTP_PASSWORD.",
                 )
-        if not username or not password:
+        if not username or password is None:
             raise missing_login()
         credentials = f"{username}:{password.get_secret_value()}".encode()
         return f"Basic {base64.b64encode(credentials).decode()}"
