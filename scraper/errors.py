@@ -4,6 +4,8 @@ The tree goes on from cache/errors.py:
 
 ScrapeError
 |- Unreachable
+|- TooManyRequests
+|- RequestTooLong
 |- NotPhpMyAdmin
 |  `- BrowserNeeded
 |- LoginRefused
@@ -30,7 +32,13 @@ ScrapeError
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
 from cache.errors import OrdersError
+
+DEFAULT_WAIT, LONGEST_WAIT = 5.0, 120.0  # seconds that a server may ask to wait, before the next request
 
 
 class ScrapeError(OrdersError):
@@ -48,6 +56,40 @@ class Unreachable(ScrapeError):
 
     code = "unreachable"
     advice = "Open PHPMYADMIN_URL in a browser on this machine; check the address, the network and the web server."
+    transient = True
+
+
+class TooManyRequests(ScrapeError):
+    """The server asks for fewer requests.
+
+    Args:
+        host: The server.
+        retry_after: Its header `Retry-After`: seconds, or a date.
+    """
+
+    code = "too_many_requests"
+    advice = "Raise SYNC_PAUSE_SECONDS, so that requests come more slowly, or ask the host to allow more of them."
+    transient = True
+
+    def __init__(self, host: str, retry_after: str | None = None) -> None:
+        self.seconds = min(_seconds(retry_after or ""), LONGEST_WAIT)
+        super().__init__(f"{host} answered 429: too many requests. It asks to wait {self.seconds:.0f} s.")
+
+
+def _seconds(retry_after: str) -> float:
+    """Seconds that a header `Retry-After` asks for."""
+    if retry_after.strip().isdecimal():
+        return float(retry_after)
+    with suppress(ValueError, TypeError):
+        return max(0.0, (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds())
+    return DEFAULT_WAIT
+
+
+class RequestTooLong(ScrapeError):
+    """The web server in front of phpMyAdmin takes no request of that length."""
+
+    code = "request_too_long"
+    advice = "Ask the host to raise client_max_body_size (nginx) or LimitRequestBody (Apache) to 1 MB."
     transient = True
 
 

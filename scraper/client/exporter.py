@@ -27,12 +27,21 @@ from scraper.client.response import Body, RowsBody, SpooledBody, check_response,
 from scraper.client.session import Session
 from scraper.client.settings import ClientSettings
 from scraper.client.transport import HttpTransport, Transport
-from scraper.errors import AnswerCut, AnswerInvalid, ScrapeError, SessionLost, StatementBlocked, StatementRefused
+from scraper.errors import (
+    AnswerCut,
+    AnswerInvalid,
+    ScrapeError,
+    SessionLost,
+    StatementBlocked,
+    StatementRefused,
+    TooManyRequests,
+)
 
 Result = TypeVar("Result")
 log = logging.getLogger(__name__)
 
 PAUSES = (1.0, 4.0, 12.0)  # seconds before each retry
+WAITS = 3  # for a server with too many requests, before each request
 SHOW_COLUMNS = 64  # a SHOW statement has about ten
 PLAIN_SELECT = "SELECT 1 AS c0, 0 AS c1"
 _ROWS_FORM = {
@@ -288,11 +297,21 @@ class Exporter:
         The first block may be temporary, such as the page of a proxy that is starting. A firewall blocks both times.
         """
         try:
-            return self._send(request, open_body())
+            return self._send_patiently(request, open_body)
         except StatementBlocked as error:
             log.warning("trying again in %g s: %s", PAUSES[0], error.message)
             time.sleep(PAUSES[0])
-            return self._send(request, open_body())
+            return self._send_patiently(request, open_body)
+
+    def _send_patiently(self, request: _Request, open_body: Callable[[], Body]) -> Body:
+        """Sends a request, and again after the time that a server with too many requests asks for."""
+        for _ in range(WAITS):
+            try:
+                return self._send(request, open_body())
+            except TooManyRequests as error:
+                log.warning("waiting %g s: %s", error.seconds, error.message)
+                time.sleep(error.seconds)
+        return self._send(request, open_body())
 
     def _send(self, request: _Request, body: Body) -> Body:
         try:

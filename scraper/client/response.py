@@ -17,10 +17,12 @@ from scraper.errors import (
     AnswerCut,
     AnswerInvalid,
     RequestRefused,
+    RequestTooLong,
     ScrapeError,
     SessionLost,
     StatementBlocked,
     StatementRefused,
+    TooManyRequests,
     Unreachable,
 )
 
@@ -39,6 +41,8 @@ _FIREWALL_WORDS = re.compile(
 _PHP_FATAL = re.compile(rb"Fatal error|Maximum execution time|Allowed memory size")
 # Error numbers of MySQL that pass: shutdown, interrupted, too slow (two), gone away, lost, lock wait, too many
 # connections.
+_TOO_MANY_ROWS = re.compile(r"#1104\b")
+_BIG_SELECTS = "Its max_join_size is small. Ask the host to raise it, or to set SQL_BIG_SELECTS for this user."
 _INTERRUPTED = re.compile(r"#(?:1053|1317|1969|3024|2006|2013|1205|1040)\b")
 
 
@@ -108,12 +112,18 @@ def check_response(status: int, body: RowsBody | SpooledBody, host: str, token: 
         StatementBlocked: A firewall refused the statement.
         RequestRefused: The web server wants a password.
         Unreachable: The server answered with a server error.
+        RequestTooLong: The web server takes no request of that length.
+        TooManyRequests: The server asks for fewer requests.
     """
     start, *_ = body.excerpt()
     if _is_of_no_session(start, token) or status in (301, 302, 303, 307, 308):
         raise SessionLost("The phpMyAdmin session ended.")
     if status == 401:
         raise RequestRefused(f"{host} answered {status} to a request.")
+    if status == 413:
+        raise RequestTooLong(f"{host} answered 413: it takes no request of {len(sql):,} characters.")
+    if status == 429:
+        raise TooManyRequests(host)
     foreign = bool(_HTML.match(start)) and not _ALERT.search(start)
     if status in (403, 406):
         raise StatementBlocked(f"{host} answered {status} to a request.", sql)
@@ -145,6 +155,8 @@ def export_error(body: RowsBody | SpooledBody) -> ScrapeError:
         return AnswerCut("PHP ended an export with a fatal error (time or memory).")
     if match := _ALERT.search(text):
         message = _database_message(text[match.start() :])
+        if _TOO_MANY_ROWS.search(message):
+            return AnswerCut(f"The database refused a statement over so many rows: {message}", _BIG_SELECTS)
         if _INTERRUPTED.search(message):
             return AnswerCut(f"The database ended a statement: {message}")
         return StatementRefused(f"The database refused a statement: {message}")

@@ -18,7 +18,7 @@ from typing_extensions import override
 from scraper.client.gunzip import GunzipSink
 from scraper.client.tls import trust
 from scraper.client.unreachable import causes, unreachable
-from scraper.errors import AnswerCut
+from scraper.errors import AnswerCut, TooManyRequests
 
 CONNECT_SECONDS = 30
 CHUNK = 256 << 10  # bytes that are passed on together
@@ -46,6 +46,7 @@ class Transport(Protocol):
             Unreachable: The server does not answer.
             AnswerCut: The connection was closed before the end of the response.
             CertificateRefused: The server's certificate is not trusted.
+            TooManyRequests: The server asks for fewer requests.
             BrowserFailed: Chrome failed.
         """
 
@@ -90,6 +91,8 @@ class HttpTransport(Transport):
             if any(isinstance(cause, urllib3.exceptions.ProtocolError) for cause in causes(error)):
                 raise AnswerCut(f"{host} closed the connection before the end of a response.") from error
             raise unreachable(url, error) from error
+        if response.status_code == 429:
+            raise TooManyRequests(host, response.headers.get("Retry-After"))
         return response.status_code
 
     @override

@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from scraper.client.bounds import PAGE
 from scraper.client.unreachable import speaks_https, unreachable
-from scraper.errors import NotPhpMyAdmin, Unreachable
+from scraper.errors import NotPhpMyAdmin, TooManyRequests, Unreachable
 from scraper.login import redirects
 from scraper.login.bounded_pages import parse_page
 from scraper.login.challenge import trusted_realm
@@ -108,6 +108,8 @@ class ChromePageDriver(PageDriver):
         status = self._script(_STATUS)
         if status == httpx.codes.BAD_REQUEST and speaks_https(self.html):
             raise unreachable(address, "INVALID_HTTP_RESPONSE")
+        if status == httpx.codes.TOO_MANY_REQUESTS:
+            raise TooManyRequests(host)
         if status >= 500:
             raise Unreachable(f"{host} answered {status}.")
         if status != httpx.codes.UNAUTHORIZED:

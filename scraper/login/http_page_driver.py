@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
+import time
 from collections.abc import Mapping
 from typing import Self
 
@@ -11,8 +13,9 @@ import httpx
 from lxml.html import HtmlElement
 from typing_extensions import override
 
+from scraper.client.exporter import WAITS
 from scraper.client.unreachable import speaks_https, unreachable
-from scraper.errors import NotPhpMyAdmin, Unreachable
+from scraper.errors import NotPhpMyAdmin, TooManyRequests, Unreachable
 from scraper.login import redirects
 from scraper.login.bounded_pages import find_all, find_first, join_url, parse_page, shown_text
 from scraper.login.challenge import trusted_realm
@@ -20,6 +23,8 @@ from scraper.login.masking import public_url
 from scraper.login.page_driver import PageDriver
 from scraper.login.settings import LoginSettings
 from scraper.login.trusted_hosts import trusting_client
+
+log = logging.getLogger(__name__)
 
 USER_AGENT = "Mozilla/5.0 (compatible; phpmyadmin-orders)"
 MAX_REFRESHES = 5  # one after the other
@@ -147,6 +152,15 @@ class HttpPageDriver(PageDriver):
         raise NotPhpMyAdmin(f"The page at {public_url(self.address)} is in a redirect loop (meta refresh).")
 
     def _send(self, method: str, address: str, data: Mapping[str, str] | None) -> None:
+        for _ in range(WAITS):
+            try:
+                return self._send_once(method, address, data)
+            except TooManyRequests as error:
+                log.warning("waiting %g s: %s", error.seconds, error.message)
+                time.sleep(error.seconds)
+        return self._send_once(method, address, data)
+
+    def _send_once(self, method: str, address: str, data: Mapping[str, str] | None) -> None:
         try:
             response = self._client.request(method, address, data=data)
         except httpx.TransportError as error:
@@ -159,6 +173,8 @@ class HttpPageDriver(PageDriver):
             ) from error
         if response.status_code == httpx.codes.BAD_REQUEST and speaks_https(response.text):
             raise unreachable(address, "INVALID_HTTP_RESPONSE")
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            raise TooManyRequests(response.url.netloc.decode(), response.headers.get("Retry-After"))
         if response.status_code >= 500:
             raise Unreachable(f"{response.url.netloc.decode()} answered {response.status_code}.")
         self._response = response

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from scraper.client.exporter import Exporter
 from scraper.client.response import integer
 from scraper.client.session_pool import SessionPool
-from scraper.errors import AnswerCut, AnswerInvalid, AnswerTooLarge, StatementBlocked
+from scraper.errors import AnswerCut, AnswerInvalid, AnswerTooLarge, RequestTooLong, StatementBlocked
 from scraper.sync.row_fingerprints import keys_of, rows_below
 from scraper.table.checksums import range_condition
 from scraper.table.key_ranges import Range, count_keys, from_key, split_after
@@ -23,7 +23,9 @@ from scraper.table.table import Table
 PAGE_ROWS = 5_000
 PAGE_BYTES = 8 << 20
 LEAST_ROWS = 100
+MOST_RANGES = 4_096  # of one statement
 FILLED = 0.95  # expected fill of a page, as a share of its limit, if several pages are requested at once
+ALL = 2**64 - 1  # rows: a LIMIT comes before sql_select_limit of the server
 STUCK_TRIES = 3  # after this many cut responses without a new row, AnswerCut is raised
 
 
@@ -53,6 +55,7 @@ class Pager:
         self._table = table
         self._seconds = seconds
         # Rows of a page. Several sessions set it without a lock, which only affects speed.
+        self._most_ranges = MOST_RANGES
         self._limit = max(1, min(PAGE_ROWS, PAGE_BYTES // max(1, table.row_bytes)))
 
     def pages(self, ranges: Sequence[Range]) -> Iterator[Page]:
@@ -80,7 +83,7 @@ class Pager:
             yield page
 
     def _unordered(self) -> Iterator[Page]:
-        sql = f"SELECT {self._table.select_list} FROM {self._table.sql_name} AS t{self._table.order}"
+        sql = f"SELECT {self._table.select_list} FROM {self._table.sql_name} AS t{self._table.order} LIMIT {ALL}"
 
         def first_batch() -> tuple[pa.Table, Iterator[pa.Table]]:
             batches = self._pool.first.batches(sql, self._table.width, self._table.alias)
@@ -99,11 +102,12 @@ class Pager:
         stuck, limit = 0, self._limit
         while True:
             busy_before = exporter.busy
-            rows, limit = self._select(exporter, ranges, limit)
+            rows, limit, asked = self._select(exporter, ranges, limit)
+            later = list(ranges[len(asked) :])
             seconds = exporter.busy - busy_before
             last_key, sharing = self._last_key(rows)
             full = len(rows) >= limit
-            complete = not full and self._count(exporter, from_key(ranges, last_key)) <= sharing
+            complete = not full and self._count(exporter, from_key(asked, last_key)) <= sharing
             usable, next_key = 0, None
             if last_key is not None:
                 usable = len(rows) if self._table.unique else len(rows) - sharing
@@ -111,23 +115,29 @@ class Pager:
             if complete or not full or usable:
                 self._adapt(rows, limit, seconds, cut=not full and not complete)
             if complete:
-                return Page(rows, None), []
+                return Page(rows, later[0].low if later else None), later
             if usable:
-                rest = from_key(ranges, next_key)
+                rest = [*from_key(asked, next_key), *later]
                 return Page(rows.slice(0, usable), next_key if rest else None), rest
             limit = limit * 2 if full else self._limit  # one key may have more rows than a page
             stuck += not full
             if stuck == STUCK_TRIES:
                 raise AnswerCut("The server counts rows in a range that it does not send.")
 
-    def _select(self, exporter: Exporter, ranges: Sequence[Range], limit: int) -> tuple[pa.Table, int]:
-        """Returns a page and its row limit, which is lower than requested if the first try failed."""
-        table = self._table
-        where = range_condition(table, ranges)
+    def _select(self, exporter: Exporter, ranges: Sequence[Range], limit: int) -> tuple[pa.Table, int, Sequence[Range]]:
+        """Returns a page, its row limit and the ranges that it is of: fewer than requested if a try failed."""
+        table, asked = self._table, ranges[: self._most_ranges]
 
         def select() -> pa.Table:
+            nonlocal asked
+            where = range_condition(table, asked)
             sql = f"SELECT {table.select_list} FROM {table.sql_name} AS t{where}{table.order} LIMIT {limit}"
-            return exporter.select(sql, table.width, limit, table.alias, exporter.row_bound)
+            try:
+                return exporter.select(sql, table.width, limit, table.alias, exporter.row_bound)
+            except RequestTooLong:
+                asked = asked[: max(1, len(asked) // 4)]
+                self._most_ranges = len(asked)
+                raise
 
         def shrink() -> None:
             nonlocal limit
@@ -141,8 +151,8 @@ class Pager:
                     raise
                 limit = self._limit = max(1, limit // 50)
                 continue
-            self._refuse_other_keys(rows, ranges)
-            return rows, limit
+            self._refuse_other_keys(rows, asked)
+            return rows, limit, asked
 
     def _refuse_other_keys(self, rows: pa.Table, ranges: Sequence[Range]) -> None:
         """Refuses rows that are not in key order, or not of the ranges: after such rows, paging might never end."""

@@ -8,7 +8,8 @@ from typing import Any, Self
 from pydantic import Field, SecretStr, model_validator
 
 from cache.settings import MAY_BE_EMPTY
-from scraper.errors import LoginRefused, Unreachable
+from scraper.errors import LoginRefused, NotPhpMyAdmin, SessionLost, Unreachable
+from scraper.login.masking import public_url
 from scraper.login.page_driver import PageDriver
 from scraper.login.steps.base import LoginStep
 from scraper.login.steps.server_choice import SERVER_FIELD, ServerChoiceSettings, listed, servers, typed_server
@@ -18,6 +19,16 @@ from scraper.login.steps.server_choice import SERVER_FIELD, ServerChoiceSettings
 _DATABASE_DOWN = re.compile(r"(?:HY000/|#)(?:2\d{3}|1040|1203)\b")
 _EXPIRED = re.compile(r"(?:HY000/|#)(?:1820|1862)\b")
 _USERNAME, _PASSWORD = "#input_username", "#input_password"
+_ERRORS = ".alert-danger, div.error"
+_COOKIE_FAILED = "Failed to set session cookie"
+_COOKIES = (
+    "Set PHPMYADMIN_URL to https, or correct the path and the host of cookies in the proxy in front of phpMyAdmin. "
+    "The password was not refused."
+)
+_SUB_PATH = (
+    "Correct PmaAbsoluteUri in phpMyAdmin's configuration, or the path of the proxy in front of it. The password was "
+    "not refused."
+)
 _CAPTCHA = ".g-recaptcha, .h-captcha, [data-sitekey]"
 
 
@@ -76,7 +87,9 @@ class LoginForm(LoginStep[LoginFormSettings]):
         Raises:
             CaptchaShown: The form has a captcha.
             LoginRefused: The login is missing or wrong.
+            NotPhpMyAdmin: The login leads to a page that is not phpMyAdmin's.
             PasswordExpired: The password has expired.
+            SessionLost: The session's cookie does not come back.
             Unreachable: phpMyAdmin cannot connect to its database.
         """
         username, password = self.settings.phpmyadmin_username, self.settings.phpmyadmin_password
@@ -89,9 +102,24 @@ class LoginForm(LoginStep[LoginFormSettings]):
         typed = page.shows(SERVER_FIELD)
         if typed and self.settings.phpmyadmin_server:
             fields[SERVER_FIELD] = typed_server(self.settings.phpmyadmin_server)
+        address = page.address
         page.submit(fields)
+        if _COOKIE_FAILED in page.html:  # phpMyAdmin began another session meanwhile; its password was not looked at
+            page.open(address)
+            if page.shows(_USERNAME):
+                page.submit(fields)
+        if not (page.common_param("server") or page.shows(f"{_USERNAME}, {_ERRORS}")):
+            # The login may have succeeded, and led to an address that is not there.
+            elsewhere = public_url(page.address)
+            page.open(address)
+            if page.common_param("logged_in") != "true":
+                raise NotPhpMyAdmin(
+                    f"After the login, phpMyAdmin leads to {elsewhere}, which is none of its pages.", _SUB_PATH
+                )
         if page.common_param("logged_in") == "true":
             return
+        if _COOKIE_FAILED in page.html:
+            raise SessionLost("phpMyAdmin failed to set its session cookie.", _COOKIES)
         error_text = page.error_text()
         if _DATABASE_DOWN.search(error_text):
             raise Unreachable(
