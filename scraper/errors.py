@@ -17,6 +17,7 @@ ScrapeError
 |- Unproven
 |- FileRefused
 |- StatementRefused
+|  `- ViewBroken
 |- NoTable
 |- AnswerCut
 |- AnswerTooLarge
@@ -189,6 +190,13 @@ class StatementRefused(ScrapeError):
 
     code = "statement_refused"
     advice = "Check PHPMYADMIN_DATABASE and PHPMYADMIN_TABLE, and that the user may SELECT from the table."
+
+
+class ViewBroken(StatementRefused):
+    """The view cannot be read: its definer, or a table or column that it names, is gone."""
+
+    code = "view_broken"
+    advice = "Create the view again, with a definer that exists and may read what it names."
 
 
 class NoTable(ScrapeError):

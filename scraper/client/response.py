@@ -24,6 +24,7 @@ from scraper.errors import (
     StatementRefused,
     TooManyRequests,
     Unreachable,
+    ViewBroken,
 )
 
 IN_MEMORY = 1 << 20  # bytes; a longer body is spooled to disk
@@ -41,6 +42,7 @@ _FIREWALL_WORDS = re.compile(
 _PHP_FATAL = re.compile(rb"Fatal error|Maximum execution time|Allowed memory size")
 # Error numbers of MySQL that pass: shutdown, interrupted, too slow (two), gone away, lost, lock wait, too many
 # connections.
+_VIEW_BROKEN = re.compile(r"#(?:1356|1449|1045)\b")  # 1045: MariaDB, where the definer is gone; the login itself works
 _TOO_MANY_ROWS = re.compile(r"#1104\b")
 _BIG_SELECTS = "Its max_join_size is small. Ask the host to raise it, or to set SQL_BIG_SELECTS for this user."
 _INTERRUPTED = re.compile(r"#(?:1053|1317|1969|3024|2006|2013|1205|1040)\b")
@@ -155,6 +157,8 @@ def export_error(body: RowsBody | SpooledBody) -> ScrapeError:
         return AnswerCut("PHP ended an export with a fatal error (time or memory).")
     if match := _ALERT.search(text):
         message = _database_message(text[match.start() :])
+        if _VIEW_BROKEN.search(message):
+            return ViewBroken(f"The view is broken: {message}")
         if _TOO_MANY_ROWS.search(message):
             return AnswerCut(f"The database refused a statement over so many rows: {message}", _BIG_SELECTS)
         if _INTERRUPTED.search(message):

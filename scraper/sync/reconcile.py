@@ -34,6 +34,10 @@ from scraper.table.key_ranges import WHOLE, Range, merge_neighbours
 from scraper.table.table import Table
 
 ROUNDS = 4  # maximum exports of a range that keeps changing; then it is published as unverified
+_OTHER_ROWS = (
+    "A view with RAND(), UUID() or NOW() does so: copy a table, or a view without them. A table that changes all the "
+    "time needs an integer primary key."
+)
 LEAST_BUDGET = 1_000  # minimum number of rows that one statement compares
 FIRST_ROWS = 100_000  # number of rows in the first statement, which measures the speed of the server
 EARLY_ROWS = 20_000  # during an export, new segments are compared once they have this many rows
@@ -115,6 +119,7 @@ class Reconciliation:
             self._export(segments or [EMPTY_TABLE], {**mismatches, **again})
             segments = _cover_all_keys(self._assembler.finish())
         if mismatches and self._table.range_key is None:
+            self._refuse_other_rows_each_time()
             raise AnswerCut(f"{self._table.name} changed during each export, or each export was cut.")
         return segments, len(mismatches)
 
@@ -136,6 +141,15 @@ class Reconciliation:
             else:
                 agreeing += chunk
         return agreeing
+
+    def _refuse_other_rows_each_time(self) -> None:
+        """Raises AnswerCut, with its own words, for a table without a key whose checksum is never twice the same."""
+
+        def checksums(exporter: Exporter, times: int) -> set[RangeChecksum]:
+            return {server_checksums(exporter, self._table, [WHOLE])[0] for _ in range(times)}
+
+        if len(self._pool.run(checksums, 2)) > 1:
+            raise AnswerCut(f"{self._table.name} gives other rows each time that it is read.", _OTHER_ROWS)
 
     def _refuse_constant_mismatch(self, before: dict[Range, Mismatch], after: dict[Range, Mismatch]) -> None:
         constant = next((part for part, mismatch in after.items() if before.get(part) == mismatch), None)

@@ -16,7 +16,7 @@ from cache.storage.source import StatementDialect
 from scraper.client.bounds import COLUMNS
 from scraper.client.exporter import Exporter
 from scraper.client.response import integer
-from scraper.errors import AnswerCut, AnswerInvalid, NoTable, StatementBlocked
+from scraper.errors import AnswerCut, AnswerInvalid, NoTable, ScrapeError, StatementBlocked, ViewBroken
 from scraper.table.table import (
     BINARY_TYPES,
     DEFAULT_DIALECT,
@@ -97,6 +97,7 @@ def _from_information_schema(exporter: Exporter, database: str, name: str, _: St
         "ordinal_position",
     )
     if not columns:
+        _refuse_broken_view(exporter, database, name)
         raise NoTable(f"This login sees no table {name} in the database {database}.")
     index = _complete_rows(
         exporter,
@@ -116,6 +117,16 @@ def _from_information_schema(exporter: Exporter, database: str, name: str, _: St
         row_bytes=integer(columns[0][10] or "0"),
         engine=columns[0][11] or "",
     )
+
+
+def _refuse_broken_view(exporter: Exporter, database: str, name: str) -> None:
+    """Raises ViewBroken for a view that has no columns since it is broken."""
+    try:
+        exporter.select(f"SELECT 1 AS c0, 0 AS c1 FROM {quoted(database)}.{quoted(name)} LIMIT 1", 2, 1)
+    except ViewBroken:
+        raise
+    except ScrapeError:
+        return  # there is no such table
 
 
 def _complete_rows(

@@ -295,6 +295,38 @@ def test_a_view_is_copied(copies: Copies) -> None:
         copies.execute("DROP VIEW some")
 
 
+@pytest.mark.parametrize("expression", ["RAND()", "UUID()"])
+def test_a_view_that_gives_other_rows_each_time_is_named(copies: Copies, expression: str) -> None:
+    copies.execute(f"CREATE VIEW restless AS SELECT id, {expression} AS lot FROM orders LIMIT 50")
+    try:
+        run = copies.sync("restless")
+    finally:
+        copies.execute("DROP VIEW restless")
+    assert run.error
+    assert run.error.message == "restless gives other rows each time that it is read."
+    assert expression in run.error.advice
+
+
+def test_a_view_whose_definer_is_gone_is_named(copies: Copies) -> None:
+    copies.execute("CREATE USER author@localhost")
+    copies.execute("CREATE DEFINER = author@localhost VIEW orphan AS SELECT id, name FROM orders")
+    copies.execute("DROP USER author@localhost")
+    try:
+        run = copies.sync("orphan")
+    finally:
+        copies.execute("DROP VIEW orphan")
+    assert run.error
+    assert run.error.code == "view_broken"
+    assert "definer" in run.error.advice
+
+
+def test_a_limit_of_the_server_on_selects_cuts_nothing(copies: Copies) -> None:
+    with copies.lab.faults.variables(sql_select_limit=20):
+        run = copies.sync()
+    assert (run.outcome, run.error) == ("published", None)
+    assert copies.differences() == []
+
+
 def test_a_table_of_one_column_keeps_null_and_empty_apart(copies: Copies) -> None:
     table = copies.table("a VARCHAR(9)", [(None,), ("",), ("NULL",), ("",), ("\\N",), ("x",)])
     assert copies.sync(table).error is None
