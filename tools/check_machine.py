@@ -30,4 +30,4 @@ def taken() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(taken() if "demo" in sys.argv[1:] else None)
+    sys.exit((taken() or None) if "demo" in sys.argv[1:] else None)

@@ -75,7 +75,7 @@ def unreachable(url: str, error: BaseException | str) -> Unreachable | Certifica
     """
     host, way = urlsplit(url).netloc.rpartition("@")[2], through_proxy(url)
     text = error if isinstance(error, str) else " ".join(f"{type(each).__name__} {each}" for each in causes(error))
-    log.info("connection to %s%s: %s", host, way, text)
+    log.debug("connection to %s%s: %s", host, way, text)
     if _CERTIFICATE.search(text):
         fits = (case[1:] for case in _CERTIFICATES if re.search(case[0], text))
         reason, advice = next(fits, ("this machine cannot verify it", CertificateRefused.advice))

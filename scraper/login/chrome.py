@@ -145,7 +145,7 @@ def failures() -> Iterator[None]:
     try:
         yield
     except WebDriverException as error:
-        log.info("%s: %s", type(error).__name__, (error.msg or "").partition("\n")[0])
+        log.debug("%s: %s", type(error).__name__, (error.msg or "").partition("\n")[0])
         what = next((words for part, words in _FAILURES if part in (error.msg or "")), type(error).__name__)
         raise BrowserFailed(f"Chrome failed: {what}.") from error
     except HTTPError as error:  # between Selenium and chromedriver

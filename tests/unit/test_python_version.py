@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import os
+import socket
 import subprocess
 import sys
 
@@ -44,3 +46,19 @@ def test_make_checks_python_and_ports_before_it_installs() -> None:
     ).stdout.splitlines()
     checks = [planned.index(f"old-python -m tools.check_machine{of}") for of in (" demo", "")]
     assert max(checks) < min(i for i, line in enumerate(planned) if "-m venv" in line or "pip install" in line)
+
+
+@pytest.mark.parametrize("port", ["0", "taken"])
+def test_the_check_of_ports_ends_with_a_sentence_or_silently(port: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        given = str(taken.getsockname()[1]) if port == "taken" else port
+        done = subprocess.run(
+            [sys.executable, "-S", "-m", "tools.check_machine", "demo"],
+            cwd=ROOT,
+            env={**os.environ, "API_PORT": given, "DASHBOARD_PORT": "0"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    said = f"API_PORT={given} is used by another program. Stop it, or run: API_PORT=5080 make demo\n"
+    assert (done.returncode, done.stderr) == ((1, said) if port == "taken" else (0, ""))
