@@ -33,7 +33,8 @@ from scraper.client.exporter import Exporter
 from scraper.client.unreachable import speaks_https, through_proxy, unreachable
 from scraper.errors import NotPhpMyAdmin, StatementBlocked, Unproven
 from scraper.login.challenge import realm
-from scraper.login.chrome import find_browser, find_driver, install_advice
+from scraper.login.chrome import find_browser, find_driver, install_advice, no_browser
+from scraper.login.chrome_arguments import uses_proxy
 from scraper.login.login import log_in
 from scraper.login.sandbox import missing_sandbox
 from scraper.login.trusted_hosts import trusting_client
@@ -98,7 +99,8 @@ def _findings() -> Iterator[Finding]:
     yield permissions(settings)
     if figures := _figures(settings):
         yield figures
-    chrome = [_memory(), *_chrome()]
+    proxied = uses_proxy(settings)
+    chrome = [_memory(proxied), *_chrome(proxied)]
     if settings.phpmyadmin_login in ("auto", "http"):
         chrome = [finding if finding.fine else _not_needed(finding) for finding in chrome]
     yield from chrome
@@ -202,25 +204,20 @@ def _figures(settings: Settings) -> Finding | None:
     return Finding("figures", True, what, advice.strip())
 
 
-def _memory() -> Finding:
+def _memory(proxied: bool) -> Finding:
     available = available_memory()
     what = f"{available >> 20} MB of memory available"
-    browser = find_browser()
+    browser = find_browser(proxied)
     if browser and available < browser.login_bytes:
         needed = browser.login_bytes >> 20
         return Finding("memory", False, what, f"Chrome needs about {needed} MB while it logs in. Free some memory.")
     return Finding("memory", True, what)
 
 
-def _chrome() -> Iterator[Finding]:
-    browser = find_browser()
+def _chrome(proxied: bool) -> Iterator[Finding]:
+    browser = find_browser(proxied)
     if browser is None:
-        yield Finding(
-            "browser",
-            False,
-            "There is no Chrome or Chromium on the PATH.",
-            f"Install it: {install_advice()}.",
-        )
+        yield Finding("browser", False, no_browser(proxied), f"Install it: {install_advice()}.")
         return
     yield Finding("browser", True, _version(browser.path))
     try:

@@ -99,12 +99,21 @@ class Browser(NamedTuple):
     least_bytes: int
 
 
-def find_browser() -> Browser | None:
-    """The first of BROWSERS that is on the PATH, or None."""
+def find_browser(uses_proxy: bool = False) -> Browser | None:
+    """The first of BROWSERS that is on the PATH, or None.
+
+    Args:
+        uses_proxy: Whether it is to use a proxy for some hosts. The shell cannot: it runs no script that chooses.
+    """
     for name in BROWSERS:
-        if path := shutil.which(name):
+        if (name != SHELL or not uses_proxy) and (path := shutil.which(name)):
             return Browser(path, 250 << 20, 170 << 20) if name == SHELL else Browser(path, 450 << 20, 240 << 20)
     return None
+
+
+def no_browser(uses_proxy: bool) -> str:
+    """What to say where `find_browser` finds none."""
+    return f"There is no Chrome or Chromium{' that can use a proxy' if uses_proxy else ''} on the PATH."
 
 
 def install_advice() -> str:
@@ -153,25 +162,28 @@ def failures() -> Iterator[None]:
 
 
 @contextmanager
-def chrome(*extra_arguments: str) -> Iterator[Chrome]:
+def chrome(*extra_arguments: str, uses_proxy: bool = False) -> Iterator[Chrome]:
     """Starts Chrome. It and all its processes have ended when the block ends.
 
     Args:
         *extra_arguments: Further arguments of its command line.
+        uses_proxy: See `find_browser`.
 
     Raises:
-        BrowserFailed: It does not start, hangs or crashes.
+        BrowserFailed: There is none, or it does not start, hangs or crashes.
     """
+    browser = find_browser(uses_proxy)
+    if browser is None:
+        raise BrowserFailed(no_browser(uses_proxy), f"Install it: {install_advice()}.")
     # chromedriver makes the profile in its folder for temporary files. With a profile that was named to it,
     # it opens no first page, and the shell none either.
     folder = make_folder("chrome", MAX_FOLDER_NAME)
     environment = child_environment(HOME=str(folder), TMPDIR=str(folder))
     service = _Driver(find_driver(), env=environment, popen_kw=_killed_with_parent())
     options = ChromeOptions()
-    browser = find_browser()
     # HTTP_PROXY is for phpMyAdmin, not for chromedriver on this machine. (The method of ChromeOptions is deprecated.)
     BaseOptions.ignore_local_proxy_environment_variables(options)
-    options.binary_location = browser.path if browser else ""
+    options.binary_location = browser.path
     sandbox = ("--no-sandbox",) if missing_sandbox() else ()
     for argument in (*ARGUMENTS, *sandbox, *extra_arguments):
         options.add_argument(argument)

@@ -41,13 +41,21 @@ def chrome_arguments(settings: LoginSettings) -> list[str]:
     return arguments
 
 
+def uses_proxy(settings: LoginSettings) -> bool:
+    """Whether Chrome reaches a host that the settings name through a proxy of the environment."""
+    return bool(_proxies(settings))
+
+
+def _proxies(settings: LoginSettings) -> dict[tuple[str, str], str]:
+    return {origin: proxy for origin in trusted_origins(settings) if (proxy := proxy_of(*origin))}
+
+
 def _network(settings: LoginSettings) -> list[str]:
     """Arguments with which Chrome connects to no host that the settings do not name.
 
     Chrome repeats a form with its password at each redirect with status 307 or 308, and sends extra headers anywhere.
     """
-    origins = sorted(trusted_origins(settings))
-    proxies = {origin: proxy for origin in origins if (proxy := proxy_of(*origin))}
+    origins, proxies = sorted(trusted_origins(settings)), _proxies(settings)
     if not proxies:
         allowed = ";".join(f"{scheme}://{_bracketed(host)}" for scheme, host in origins)
         return [f"--proxy-server={_NOWHERE}", f"--proxy-bypass-list=<-loopback>;{allowed}"]

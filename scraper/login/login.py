@@ -13,8 +13,8 @@ from scraper.client.session import Session
 from scraper.errors import BrowserFailed, NotPhpMyAdmin, ScrapeError
 from scraper.login import failure_pages
 from scraper.login.bounded_pages import join_url
-from scraper.login.chrome import chrome, find_browser, find_driver
-from scraper.login.chrome_arguments import chrome_arguments
+from scraper.login.chrome import chrome, find_browser, find_driver, no_browser
+from scraper.login.chrome_arguments import chrome_arguments, uses_proxy
 from scraper.login.chrome_page_driver import ChromePageDriver
 from scraper.login.http_page_driver import HttpPageDriver
 from scraper.login.page_driver import PageDriver
@@ -42,9 +42,9 @@ def log_in(settings: LoginSettings) -> Session:
     if method == "http":
         with HttpPageDriver(settings) as page:
             return _open_session(page, settings, f"{method}: {reason}")
-    _check_memory()
+    _check_memory(settings)
     with ExitStack() as stack:
-        driver = stack.enter_context(chrome(*chrome_arguments(settings)))
+        driver = stack.enter_context(chrome(*chrome_arguments(settings), uses_proxy=uses_proxy(settings)))
         session = _open_session(ChromePageDriver(driver, settings), settings, f"{method}: {reason}")
         if method == "browser-only":
             return replace(session, page=PageTransport(driver, stack.pop_all().close))
@@ -55,9 +55,9 @@ def choose_method(settings: LoginSettings) -> tuple[str, str]:
     """Returns the login method to use on this machine (a value of PHPMYADMIN_LOGIN), and the reason."""
     if settings.phpmyadmin_login != "auto":
         return settings.phpmyadmin_login, "PHPMYADMIN_LOGIN says so"
-    browser, memory = find_browser(), available_memory()
+    browser, memory = find_browser(uses_proxy(settings)), available_memory()
     if browser is None:
-        return "http", "there is no Chrome on this machine"
+        return "http", no_browser(uses_proxy(settings)).rstrip(".")
     if memory < browser.login_bytes:
         return "http", f"Chrome needs {browser.login_bytes >> 20} MB of memory and {memory >> 20} MB are available"
     try:
@@ -67,13 +67,13 @@ def choose_method(settings: LoginSettings) -> tuple[str, str]:
     return "browser", f"there is {Path(browser.path).name}"
 
 
-def _check_memory() -> None:
+def _check_memory(settings: LoginSettings) -> None:
     """Refuses to start Chrome where the kernel would end processes for lack of memory, and perhaps the dashboard.
 
     Raises:
         BrowserFailed: There is too little memory.
     """
-    browser = find_browser()
+    browser = find_browser(uses_proxy(settings))
     if browser and (memory := available_memory()) < browser.least_bytes:
         raise BrowserFailed(
             f"Chrome needs at least {browser.least_bytes >> 20} MB of memory and {memory >> 20} MB are available.",

@@ -14,12 +14,12 @@ from selenium.webdriver import Chrome
 from web_server import Handler, serving
 
 from lab import nginx
-from scraper.errors import LoginRefused, NotPhpMyAdmin
+from scraper.errors import BrowserFailed, LoginRefused, NotPhpMyAdmin
 from scraper.login.chrome import chrome as start_chrome
 from scraper.login.chrome_arguments import chrome_arguments
 from scraper.login.chrome_page_driver import ChromePageDriver
 from scraper.login.http_page_driver import HttpPageDriver
-from scraper.login.login import log_in
+from scraper.login.login import choose_method, log_in
 from scraper.login.steps import follow_steps
 from scraper.settings import ScraperSettings
 
@@ -198,6 +198,17 @@ def test_chrome_behind_a_proxy_asks_it_for_named_hosts_only(here: Path, monkeypa
             log_in(settings_for("http://shop.test/", "browser"))
     assert any(SECRET in request for request in sent)
     assert {request.split()[1].split("/")[2] for request in sent} == {"shop.test"}
+
+
+@pytest.mark.usefixtures("chrome")
+def test_the_shell_is_not_used_behind_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would reach every host through the proxy."""
+    monkeypatch.setattr("scraper.login.chrome.BROWSERS", ("chromium-headless-shell",))
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    method, reason = choose_method(settings_for("http://shop.test/", "auto"))
+    assert (method, "that can use a proxy" in reason) == ("http", True)
+    with pytest.raises(BrowserFailed, match="no Chrome or Chromium that can use a proxy"):
+        log_in(settings_for("http://shop.test/", "browser"))
 
 
 @pytest.mark.usefixtures("chrome")

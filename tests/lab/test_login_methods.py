@@ -444,9 +444,9 @@ def test_chrome_is_not_started_where_the_kernel_would_end_processes(
 def test_a_machine_without_chrome_logs_in_by_itself(
     lab: Lab, cache: Cache, monkeypatch: pytest.MonkeyPatch, settings: ScraperSettings
 ) -> None:
-    monkeypatch.setattr("scraper.login.login.find_browser", lambda: None)
+    monkeypatch.setattr("scraper.login.login.find_browser", lambda _: None)
     run = sync(cache, settings, log_in)
-    assert (run.outcome, run.versions["login"]) == ("published", "http: there is no Chrome on this machine")
+    assert (run.outcome, run.versions["login"]) == ("published", "http: There is no Chrome or Chromium on the PATH")
 
 
 def test_what_is_kept_of_a_page_without_a_browser_is_its_html(lab: Lab, here: Path) -> None:

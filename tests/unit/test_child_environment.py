@@ -109,6 +109,6 @@ def test_doctor_says_why_chrome_has_no_sandbox(tmp_path: Path, monkeypatch: pyte
     for user, what in ((0, "without its sandbox: this process runs as root"), (1000, "in its sandbox")):
         sandbox.missing_sandbox.cache_clear()
         monkeypatch.setattr("os.geteuid", lambda user=user: user)
-        *_, finding = doctor._chrome()
+        *_, finding = doctor._chrome(proxied=False)
         assert what in finding.what
         assert bool(finding.advice) == (user == 0)
