@@ -36,6 +36,7 @@ TESTS = (
     "libatomic1",  # Playwright's node links to it
     "systemd",  # systemd-analyze
     "tini",
+    "wget",
 )
 DEBIAN_TREE = Path("/usr/share/phpmyadmin")
 MAX_DRAWN = 50  # ports of a process that no other may draw; servers of earlier ones have started

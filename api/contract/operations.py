@@ -152,8 +152,8 @@ _FILES: Mapping[str, Schema] = {
 }
 _ROWS: Mapping[str, Schema] = {MEDIA_TYPES["json"]: ref("Rows"), **_FILES, **_events("StreamEvent")}
 _NOT_MODIFIED = {304: "The client has this response: its tag is in `If-None-Match`."}
-_PARTIAL = {206: "The byte ranges of an Excel or Parquet file that `Range` asks for."}
-_RANGE = {"Range": ("Byte ranges of an Excel or Parquet file.", "bytes=0-99")}
+_PARTIAL = {206: "The byte ranges of a file that `Range` asks for."}
+_RANGE = {"Range": ("Byte ranges of a file.", "bytes=0-99")}
 _IF_NONE_MATCH = {"If-None-Match": ("Tags of responses that the client has.", '"12-9f3c1d20a1b2c3d4"')}
 _LAST_EVENT_ID = {"Last-Event-ID": ("The `id` of the last event received.", "12-1767003900000")}
 

@@ -25,6 +25,7 @@ from api.contract.event_models import ChangesEvent, ProgressEvent, SnapshotEvent
 from api.contract.json_response import dump_model
 from api.contract.queries.parameters import read_parameters
 from api.contract.response_models import Body
+from api.http.headers import EVENT_STREAM_TYPE
 from cache.errors import CacheError, ChangesGone
 from cache.storage.change_log import count_net
 from cache.storage.records import Status
@@ -35,7 +36,7 @@ STALLED_SECONDS = 10  # a client that takes nothing for so long is disconnected
 MAX_LAG = 200  # events that a client may lag behind
 
 _HEADERS = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"content-type", EVENT_STREAM_TYPE.encode()),
     (b"cache-control", b"private, no-cache"),
     (b"x-accel-buffering", b"no"),
 ]

@@ -13,6 +13,7 @@ from api.auth.authentication import Admission, admission_of
 from api.contract.errors import RefreshFailed
 from api.contract.queries.fetch_query import RESTART_PAGING, FetchQuery, parse_fetch_query
 from api.http.compute_threads import compute_in_thread
+from api.http.headers import EVENT_STREAM_TYPE
 from api.http.prepared_response import Chunk, PreparedResponse
 from api.routes.prepared import prepare
 from api.routes.refresh import AutomaticRefresh, no_snapshot_error, request_automatically
@@ -162,4 +163,4 @@ class FetchEndpoint:
 
         cached = await body(view, refresh.info if refresh else None)
         events = self._stream.events(cached, refresh, refreshed_body)
-        return stream_response(request, events, view, {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
+        return stream_response(request, events, view, {"Content-Type": EVENT_STREAM_TYPE, "X-Accel-Buffering": "no"})

@@ -19,7 +19,7 @@ from api.auth.authentication import admission_of
 from api.contract.errors import ParameterInvalid
 from api.contract.figure_models import FigureEventsHead, FigureMetrics, FiguresHead
 from api.contract.json_response import dump_model
-from api.contract.queries.fetch_query import MEDIA_TYPES, RESTART_PAGING
+from api.contract.queries.fetch_query import CONTENT_TYPES, RESTART_PAGING
 from api.contract.queries.figures_query import FiguresQuery, parse_events_query, parse_figures_query
 from api.contract.queries.page_token import PageToken
 from api.contract.queries.parameters import read_parameters
@@ -271,4 +271,4 @@ def _header(request: Request, name: bytes) -> bytes | None:
 
 
 def _content_type(file_format: FileFormat) -> _Headers:
-    return [(b"content-type", MEDIA_TYPES[file_format].encode())]
+    return [(b"content-type", CONTENT_TYPES[file_format].encode())]

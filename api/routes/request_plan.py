@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from api.contract.errors import ParameterInvalid
-from api.contract.queries.fetch_query import MEDIA_TYPES, FetchQuery
+from api.contract.queries.fetch_query import CONTENT_TYPES, FetchQuery
 from api.contract.queries.page_token import PageToken
 from api.contract.response_models import Column
 from api.http.negotiation import accepts_gzip, etag_matches
@@ -23,7 +23,7 @@ from cache.query.budget import Budget
 from cache.query.filters import Query, find_column
 
 MAX_FACET_VALUES = 100
-_CONTENT_TYPES = {name: (b"content-type", media_type.encode()) for name, media_type in MEDIA_TYPES.items()}
+_CONTENT_TYPES = {name: (b"content-type", content_type.encode()) for name, content_type in CONTENT_TYPES.items()}
 
 Facets = Mapping[str, list[tuple[Any, int]]]
 """The most frequent values of columns, with their counts."""

@@ -24,7 +24,7 @@ from cache.export.pool import ScanPool
 from cache.query.budget import THREAD_SECONDS, Budget
 
 GATHERED_ROWS = 1_000  # rows of a query that are put together at once, at most
-_FILE_FORMATS = ("xlsx", "parquet")  # their readers ask for the size or for byte ranges
+_COMPRESSED_FORMATS = ("xlsx", "parquet")  # they are compressed themselves
 
 RowNumbers = npt.NDArray[np.int64]
 
@@ -58,11 +58,12 @@ class StreamedExecutor:
             body = await self.json_body(plan)
         else:
             headers |= await self._file_headers(plan)
-            if format in _FILE_FORMATS and (request.method == "HEAD" or "range" in request.headers):
+            is_partial = request.method == "HEAD" or "range" in request.headers
+            if is_partial and not self._is_gzipped(plan):  # readers of files ask for the size, then for byte ranges
                 path = await self._files.get(plan.etag, lambda: self._scan(plan))
                 return RangeResponse(path, headers=headers | dict(plan.view.headers.items))
             body = await self._scan(plan)
-        if plan.gzip and format not in _FILE_FORMATS:  # these formats are compressed themselves
+        if self._is_gzipped(plan):
             headers["Content-Encoding"] = "gzip"
             body = _gzipped(body)
         return stream_response(request, body, plan.view, headers | {"Last-Modified": plan.view.last_modified})
@@ -98,9 +99,13 @@ class StreamedExecutor:
         if plan.row_format.format != "ndjson":
             name = f"{plan.view.snapshot.manifest.source.table}.{plan.row_format.format}"
             headers["Content-Disposition"] = f'attachment; filename="{_safe_file_name(name)}"'
-        if plan.row_format.format in _FILE_FORMATS:
+        if not self._is_gzipped(plan):
             headers["Accept-Ranges"] = "bytes"
         return headers
+
+    @staticmethod
+    def _is_gzipped(plan: RequestPlan) -> bool:
+        return plan.gzip and plan.row_format.format not in _COMPRESSED_FORMATS
 
     async def _scan(self, plan: RequestPlan) -> AsyncIterator[Chunk]:
         view = plan.view
@@ -130,11 +135,12 @@ class StreamedExecutor:
 def stream_response(
     request: Request, body: AsyncIterator[Chunk], view: SnapshotView, headers: Mapping[str, str]
 ) -> Response:
-    """A response with the headers of a view and a body that comes chunk by chunk; to HEAD, the headers only."""
+    """A response with the headers of a view and a body that comes chunk by chunk; to HEAD, the headers only.
+
+    The length of the body is not known, so a response to HEAD names none.
+    """
     headers = dict(view.freshness.items) | dict(headers)
-    if request.method == "HEAD":
-        return Response(headers=headers)
-    return StreamingResponse(body, headers=headers)
+    return StreamingResponse(_iterate(()) if request.method == "HEAD" else body, headers=headers)
 
 
 def _safe_file_name(name: str) -> str:

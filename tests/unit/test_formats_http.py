@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
+import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -19,6 +21,7 @@ import openpyxl
 import pandas as pd
 import polars as pl
 import pytest
+import requests
 from cache_factory import order, publish
 from fsspec.implementations.http import HTTPFileSystem
 from sidecar_process import KEY, Sidecar, sidecar
@@ -49,7 +52,11 @@ def parquet(api: Sidecar) -> str:
 
 @pytest.fixture
 def signed(api: Sidecar) -> str:
-    answer = api.client.post("/sign", json={"path": "/fetch-data?format=parquet"})
+    return sign(api, "format=parquet")
+
+
+def sign(api: Sidecar, query: str) -> str:
+    answer = api.client.post("/sign", json={"path": f"/fetch-data?{query}"})
     return f"{api.url}{answer.json()['address']}"
 
 
@@ -62,6 +69,67 @@ def test_pandas_reads_parquet_with_the_key_in_a_header(parquet: str) -> None:
 def test_polars_reads_parts_of_parquet_at_a_signed_address(signed: str) -> None:
     assert pl.scan_parquet(signed).select(NAMES).head(1).collect().row(0) == FIRST
     assert len(pl.read_parquet(signed)) == ROWS
+
+
+@pytest.mark.parametrize("read", [pl.read_csv, lambda url: pl.scan_csv(url).collect()], ids=["read", "scan"])
+def test_polars_reads_csv_at_a_signed_address(api: Sidecar, read: Callable[[str], pl.DataFrame]) -> None:
+    frame = read(sign(api, "format=csv&fields=id,customer_name"))
+    assert frame.rows()[:2] == [(1000, "Ida Müller"), (1001, "José García")]
+    assert len(frame) == ROWS
+
+
+def test_polars_scans_ndjson_at_a_signed_address(api: Sidecar) -> None:
+    frame = pl.scan_ndjson(sign(api, "format=ndjson&fields=id,customer_name")).collect()
+    assert frame.rows()[:2] == [(1000, "Ida Müller"), (1001, "José García")]
+    assert len(frame) == ROWS
+
+
+@pytest.mark.parametrize("query", ["format=csv", "format=ndjson", "format=csv&limit=0", "format=parquet"])
+def test_wget_and_curl_see_the_true_length_of_a_file(api: Sidecar, query: str) -> None:
+    url = f"{api.url}/fetch-data?{query}"
+    key = f"X-API-Key: {KEY}"
+    size = len(api.client.get(url, headers={"Accept-Encoding": "identity"}).content)
+    spider = subprocess.run(["wget", "--spider", "--header", key, url], check=True, capture_output=True, text=True)
+    assert re.search(r"Length: (\d+)", spider.stderr)[1] == str(size)  # type: ignore[index]
+    head = subprocess.run(["curl", "-sSI", "-H", key, url], check=True, capture_output=True, text=True).stdout.lower()
+    assert f"content-length: {size}\n" in head
+    part = ["curl", "-sS", "-r", "2-11", "-H", key, url]
+    assert subprocess.run(part, check=True, capture_output=True).stdout == api.client.get(url).content[2:12]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *(f"format={name}" for name in ("csv", "ndjson")),
+        "fields=id",
+        "fields=id&limit=1",
+        "stream=true",
+        "metadata_only=true",
+    ],
+)
+def test_the_length_that_head_names_is_that_of_the_body(api: Sidecar, query: str) -> None:
+    for coding in ("identity", "gzip"):
+        head, whole = (
+            api.client.request(method, f"/fetch-data?{query}", headers={"Accept-Encoding": coding})
+            for method in ("HEAD", "GET")
+        )
+        named = head.headers.get("content-length")
+        assert named is None or int(named) == whole.num_bytes_downloaded
+        ignored = ("date", "content-length", "transfer-encoding")
+        told, got = (
+            [(name, value) for name, value in answer.headers.items() if name not in ignored] for answer in (head, whole)
+        )
+        assert sorted(told) == sorted(got)
+
+
+def test_requests_reads_texts_as_they_are(api: Sidecar) -> None:
+    url, key = f"{api.url}/fetch-data", {"X-API-Key": KEY}
+    for query in ("format=csv", "format=ndjson", "stream=true"):
+        answer = requests.get(f"{url}?{query}&limit=10", headers=key, timeout=30)
+        assert "王小明" in answer.text and answer.encoding == "utf-8"
+    streamed = requests.get(f"{url}?format=ndjson&fields=customer_name", headers=key, timeout=30, stream=True)
+    lines = list(streamed.iter_lines(chunk_size=1 << 16, decode_unicode=True))
+    assert json.loads(lines[4]) == {"customer_name": "سارة"} and len(lines) == ROWS
 
 
 class Web(HTTPFileSystem):  # type: ignore[misc]

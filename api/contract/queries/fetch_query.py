@@ -95,6 +95,11 @@ _MEDIA_TYPES: Mapping[str, FileFormat] = {
 }
 _MAX_ACCEPT = 2_000  # bytes of the header that are read
 MEDIA_TYPES: Mapping[FileFormat, str] = {form: media_type for media_type, form in _MEDIA_TYPES.items()}
+# Of the header Content-Type. Without a charset, clients read text as Latin-1. JSON is UTF-8 by its definition.
+CONTENT_TYPES: Mapping[FileFormat, str] = {
+    form: f"{media_type}; charset=utf-8" if form in ("ndjson", "csv") else media_type
+    for form, media_type in MEDIA_TYPES.items()
+}
 
 
 class FetchQuery(NamedTuple):
