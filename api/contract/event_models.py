@@ -13,6 +13,7 @@ from api.contract.response_models import (
     Generation,
     LastUpdatedIso,
     Progress,
+    RowItem,
     Rows,
     Verified,
     VerifiedAt,
@@ -27,6 +28,20 @@ class CachedEvent(Body):
 
     type: Literal["cached"]
     payload: Rows
+
+
+class RowsPayload(Body):
+    """Some of the rows."""
+
+    count: Count = key(1, "Number of rows in `data`.")
+    data: tuple[RowItem, ...]
+
+
+class RowsEvent(Body):
+    """With `rows=chunked`: the rows of the `cached` or `updated` before, in several events."""
+
+    type: Literal["rows"]
+    payload: RowsPayload
 
 
 class UpdatedEvent(Body):
@@ -61,7 +76,7 @@ class ErrorEvent(Body):
 
 
 class DoneEvent(Body):
-    """At the end."""
+    """At the end, with an `id`."""
 
     type: Literal["done"] = "done"
 
@@ -106,7 +121,7 @@ class ChangesEvent(ChangeCounts, _ChangesType):
 EVENTS: Mapping[str, tuple[str, tuple[type[Body], ...]]] = {
     "StreamEvent": (
         "The JSON of a `data:` line of `/fetch-data?stream=true`.",
-        (CachedEvent, QueuedEvent, ProgressEvent, UpdatedEvent, ErrorEvent, DoneEvent),
+        (CachedEvent, RowsEvent, QueuedEvent, ProgressEvent, UpdatedEvent, ErrorEvent, DoneEvent),
     ),
     "FeedEvent": (
         "The JSON of a `data:` line of `/events`; `event:` gives the type as well.",

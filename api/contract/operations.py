@@ -156,6 +156,7 @@ _PARTIAL = {206: "The byte ranges of a file that `Range` asks for."}
 _RANGE = {"Range": ("Byte ranges of a file.", "bytes=0-99")}
 _IF_NONE_MATCH = {"If-None-Match": ("Tags of responses that the client has.", '"12-9f3c1d20a1b2c3d4"')}
 _LAST_EVENT_ID = {"Last-Event-ID": ("The `id` of the last event received.", "12-1767003900000")}
+_STREAM_DONE = {204: "The client has the whole stream: `Last-Event-ID` is that of its event `done`."}
 
 OPERATIONS = (
     Operation(
@@ -166,10 +167,10 @@ OPERATIONS = (
         _ROWS,
         access="read",
         codes=_FETCH_CODES,
-        more=_PARTIAL | _NOT_MODIFIED,
+        more=_PARTIAL | _NOT_MODIFIED | _STREAM_DONE,
         headers=VIEW_HEADERS,
         parameters=PARAMETERS,
-        request_headers=_IF_NONE_MATCH | _RANGE,
+        request_headers=_IF_NONE_MATCH | _RANGE | _LAST_EVENT_ID,
         links={"getChanges": {"since": "$response.header.X-Generation"}},
         filters="columns",
     ),

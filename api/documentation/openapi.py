@@ -208,7 +208,8 @@ def _responses(operation: Operation) -> dict[str, Any]:
         }
     responses = {str(operation.status): success}
     for status, description in operation.more.items():
-        responses[str(status)] = {"description": description, "headers": _headers(VIEW_HEADERS)}
+        headers_of_status = {} if status == 204 else {"headers": _headers(VIEW_HEADERS)}
+        responses[str(status)] = {"description": description, **headers_of_status}
     if "timeout" in operation.codes:
         responses[str(REFRESH_FAILED)] = {
             "description": "The code of the error that the sync ended with: the refresh that `wait` requested failed.",

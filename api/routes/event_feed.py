@@ -25,7 +25,7 @@ from api.contract.event_models import ChangesEvent, ProgressEvent, SnapshotEvent
 from api.contract.json_response import dump_model
 from api.contract.queries.parameters import read_parameters
 from api.contract.response_models import Body
-from api.http.headers import EVENT_STREAM_TYPE
+from api.http.event_stream import EVENT_STREAM_TYPE, KEEPALIVE, OPENING_COMMENT
 from cache.errors import CacheError, ChangesGone
 from cache.storage.change_log import count_net
 from cache.storage.records import Status
@@ -40,7 +40,7 @@ _HEADERS = [
     (b"cache-control", b"private, no-cache"),
     (b"x-accel-buffering", b"no"),
 ]
-_OPENING, _KEEPALIVE = b"retry: 2000\n: phpmyadmin-orders\n\n", b": alive\n\n"
+_OPENING = b"retry: 2000\n" + OPENING_COMMENT
 
 
 class FeedUpdate(NamedTuple):
@@ -137,7 +137,7 @@ class EventFeed:
                 client.end()
                 return
             if client.seen == self._count:
-                await client.send(_KEEPALIVE)
+                await client.send(KEEPALIVE)
             while missed := self._count - client.seen:
                 if missed > len(self._recent):
                     raise TimeoutError

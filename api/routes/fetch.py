@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -13,11 +13,11 @@ from api.auth.authentication import Admission, admission_of
 from api.contract.errors import RefreshFailed
 from api.contract.queries.fetch_query import RESTART_PAGING, FetchQuery, parse_fetch_query
 from api.http.compute_threads import compute_in_thread
-from api.http.headers import EVENT_STREAM_TYPE
-from api.http.prepared_response import Chunk, PreparedResponse
+from api.http.event_stream import EVENT_STREAM_TYPE
+from api.http.prepared_response import PreparedResponse
 from api.routes.prepared import prepare
 from api.routes.refresh import AutomaticRefresh, no_snapshot_error, request_automatically
-from api.routes.refresh_stream import RefreshStream
+from api.routes.refresh_stream import DONE_ID, Payload, RefreshStream
 from api.routes.request_plan import RequestPlan, plan_request
 from api.routes.snapshot_view import SnapshotView, SnapshotViews
 from api.routes.streamed import StreamedExecutor, stream_response
@@ -115,6 +115,8 @@ class FetchEndpoint:
             parameters = await compute_in_thread(parse_fetch_query, admission.query)
         if parameters.refresh or parameters.wait:
             admission.access.require("refresh")
+        if parameters.stream and request.headers.get("last-event-id") == DONE_ID:
+            return Response(status_code=204)
         refresh = None
         if parameters.refresh:
             refresh = await run_in_threadpool(request_automatically, self._cache, self._settings)
@@ -153,14 +155,16 @@ class FetchEndpoint:
     ) -> Response:
         access = admission_of(request).access
 
-        async def body(view: SnapshotView, info: str | None) -> AsyncIterator[Chunk]:
+        async def payload(view: SnapshotView, info: str | None) -> Payload:
             plan = plan_request(view, parameters, {}, access.name, await self._views.mask(view, access), info)
             assert isinstance(plan, RequestPlan)  # no headers, so no 304
-            return await self._executor.json_body(plan)
+            if parameters.rows == "chunked":
+                return await self._executor.chunked_payload(plan)
+            return Payload(await self._executor.json_body(plan))
 
-        async def refreshed_body() -> AsyncIterator[Chunk]:
-            return await body(await self._views.get(), None)
+        async def refreshed_payload() -> Payload:
+            return await payload(await self._views.get(), None)
 
-        cached = await body(view, refresh.info if refresh else None)
-        events = self._stream.events(cached, refresh, refreshed_body)
+        cached = await payload(view, refresh.info if refresh else None)
+        events = self._stream.events(cached, refresh, refreshed_payload)
         return stream_response(request, events, view, {"Content-Type": EVENT_STREAM_TYPE, "X-Accel-Buffering": "no"})

@@ -1,14 +1,19 @@
 """The events of `/fetch-data?stream=true`, and the wait of `/fetch-data?wait=true`.
 
 An event is one `data:` line of JSON: `cached`, then `progress` and `updated` or `error` if a refresh was requested,
-then `done`. The payload is the body of `/fetch-data`. It is passed on in slices and never held whole. Comment lines
-keep the connection alive.
+then `done`. The payload is the body of `/fetch-data`. It is passed on in slices and never held whole. With
+`rows=chunked` it has no rows, and `rows` events follow. Comment lines keep the connection alive.
+
+A client that connects again with the id of `done` in `Last-Event-ID` has everything: `EventSource` connects again after
+each stream, and stops at 204.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from typing import NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 
@@ -16,6 +21,7 @@ from api.contract.errors import RefreshTimeout, ShuttingDown
 from api.contract.event_models import DoneEvent, ErrorEvent, ProgressEvent, QueuedEvent
 from api.contract.json_response import dump_model
 from api.contract.response_models import Body
+from api.http.event_stream import KEEPALIVE, OPENING_COMMENT
 from api.http.prepared_response import Chunk
 from api.routes import cache_watcher
 from api.routes.refresh import AutomaticRefresh
@@ -24,7 +30,23 @@ from cache.settings import Settings
 from cache.storage.records import Task
 from cache.storage.store import Cache
 
-_KEEPALIVE = b": alive\n\n"
+DONE_ID = "done"
+MAX_EVENT_BYTES = 64 << 10  # of a `rows` event with more than one row; clients such as aiohttp read lines up to 128 KB
+
+_ROWS_HEAD, _ROWS_END = b'data: {"type": "rows", "payload": {"count": %d, "data": [', b"]}}\n\n"
+_ROWS_SPACE = MAX_EVENT_BYTES - len(_ROWS_HEAD) - len(_ROWS_END) - 20
+
+
+class Payload(NamedTuple):
+    """The body of `/fetch-data`.
+
+    Attributes:
+        body: The body, with its rows or without them.
+        rows: The rows as NDJSON, if the body has none.
+    """
+
+    body: AsyncIterator[Chunk]
+    rows: AsyncIterator[Chunk] | None = None
 
 
 class RefreshStream:
@@ -43,19 +65,19 @@ class RefreshStream:
 
     async def events(
         self,
-        cached: AsyncIterator[Chunk],
+        cached: Payload,
         refresh: AutomaticRefresh | None,
-        refreshed: Callable[[], Awaitable[AsyncIterator[Chunk]]],
+        refreshed: Callable[[], Awaitable[Payload]],
     ) -> AsyncIterator[Chunk]:
         """The events of one client.
 
         Args:
-            cached: The body from the newest snapshot.
+            cached: The payload from the newest snapshot.
             refresh: What became of `refresh=true`; None if it was not given. If no refresh is needed, `updated` follows
                 at once.
-            refreshed: Gives the body after the refresh.
+            refreshed: Gives the payload after the refresh.
         """
-        yield b": phpmyadmin-orders\n\n"
+        yield OPENING_COMMENT
         async for chunk in _payload(b"cached", cached):
             yield chunk
         if refresh:
@@ -74,7 +96,7 @@ class RefreshStream:
                     trouble = error.trouble()
             if trouble:
                 yield _event(ErrorEvent(message=f"{trouble.message} {trouble.advice}", code=trouble.code))
-        yield _event(DoneEvent())
+        yield b"id: %s\n%s" % (DONE_ID.encode(), _event(DoneEvent()))
 
     async def wait_for(self, task: Task) -> Trouble | None:
         """Waits until a refresh has ended, for as long as a stream would.
@@ -111,7 +133,7 @@ class RefreshStream:
                 yield _event(progress)
             if now() >= keepalive_at:
                 keepalive_at = now() + cache_watcher.KEEPALIVE_SECONDS
-                yield _KEEPALIVE
+                yield KEEPALIVE
             try:
                 async with asyncio.timeout_at(min(deadline, keepalive_at)):
                     await changed.wait()
@@ -129,8 +151,28 @@ def _event(event: Body) -> bytes:
     return b"data: " + dump_model(event) + b"\n\n"
 
 
-async def _payload(type: bytes, body: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
+async def _payload(type: bytes, payload: Payload) -> AsyncIterator[Chunk]:
     yield b'data: {"type": "%s", "payload": ' % type
-    async for chunk in body:
+    async for chunk in payload.body:
         yield chunk
     yield b"}\n\n"
+    if payload.rows:
+        async for rows in _batches(payload.rows):
+            yield _ROWS_HEAD % len(rows) + b",".join(rows) + _ROWS_END
+
+
+async def _batches(ndjson: AsyncIterator[Chunk]) -> AsyncIterator[list[bytes]]:
+    """Rows in batches, each of which fits into an event. A longer row is a batch of its own."""
+    rows: list[bytes] = []
+    size, rest = 0, b""
+    async with aclosing(ndjson):  # type: ignore[type-var]
+        async for chunk in ndjson:
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                if rows and size + len(line) >= _ROWS_SPACE:
+                    yield rows
+                    rows, size = [], 0
+                rows.append(line)
+                size += len(line) + 1
+    if rows:
+        yield rows

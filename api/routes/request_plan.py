@@ -80,8 +80,14 @@ class RequestPlan:
             following = str(PageToken(self.view.generation, stop, self.view.binding(self.query)))
         return Page(start, stop, total, following)
 
-    def body_head(self, page: Page, facets: Facets) -> bytes:
-        """The JSON body up to its rows. After the rows comes BODY_END."""
+    def body_head(self, page: Page, facets: Facets, rows_follow: bool = False) -> bytes:
+        """The JSON body up to its rows. After the rows comes BODY_END.
+
+        Args:
+            page: The page.
+            facets: The facets.
+            rows_follow: Whether the body has no rows, since they follow it.
+        """
         keys: dict[str, Any] = {}
         if self.info:
             keys["_info"] = self.info
@@ -94,7 +100,7 @@ class RequestPlan:
                 column: [{"value": value, "count": count} for value, count in values]
                 for column, values in facets.items()
             }
-        return self.view.body_head(page.row_count, page.total, page.next, keys)
+        return self.view.body_head(0 if rows_follow else page.row_count, page.total, page.next, keys)
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """The response headers that depend on the request."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -18,6 +19,7 @@ from api.contract.queries.fetch_query import ALL_ROWS, PUBLISHED_FORMAT
 from api.http.compute_threads import compute_in_thread
 from api.http.prepared_response import SLICE, Chunk
 from api.http.range_files import RangeFiles, RangeResponse
+from api.routes.refresh_stream import Payload
 from api.routes.request_plan import MAX_FACET_VALUES, Facets, RequestPlan
 from api.routes.snapshot_view import BODY_END, SnapshotView
 from cache.export.pool import ScanPool
@@ -89,6 +91,18 @@ class StreamedExecutor:
             else:
                 rows = await self._scan(plan) if page.row_count else _iterate(())
         return _enclose(plan.body_head(page, facets), rows, BODY_END)
+
+    async def chunked_payload(self, plan: RequestPlan) -> Payload:
+        """The JSON body without rows, and its rows.
+
+        Raises:
+            OrdersError: The query cannot be run.
+        """
+        facets = await self._facets(plan) if plan.parameters.facet else {}
+        page = plan.page(await self._total(plan))
+        lines = replace(plan, row_format=replace(plan.row_format, format="ndjson"))
+        rows = await self._scan(lines) if page.row_count else None
+        return Payload(_iterate([plan.body_head(page, facets, rows_follow=True), BODY_END]), rows)
 
     async def _file_headers(self, plan: RequestPlan) -> Mapping[str, str]:
         """The headers of a body that is not JSON."""

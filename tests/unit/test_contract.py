@@ -57,13 +57,12 @@ def fresh(tmp_path: Path, script: str) -> Iterator[Sidecar]:
 
 
 def events(answer: httpx.Response) -> list[dict[str, Any]]:
-    """The events of a stream, each of which is one `data:` line; comment lines are left out."""
+    """The events of a stream, each of which has one `data:` line; comment lines are left out."""
     found = []
-    for block in answer.text.split("\n\n"):
-        if block and not block.startswith(":"):
-            assert block.startswith("data: ")
-            assert "\n" not in block
-            found.append(json.loads(block.removeprefix("data: ")))
+    for block in filter(None, answer.text.split("\n\n")):
+        (data,) = (line for line in block.split("\n") if not line.startswith((":", "id: ")))
+        assert data.startswith("data: ")
+        found.append(json.loads(data.removeprefix("data: ")))
     return found
 
 

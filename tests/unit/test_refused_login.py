@@ -65,7 +65,7 @@ def test_requests_of_pages_that_waited_for_the_refused_login_fail_too(api: Sidec
 
 def test_a_stream_and_a_request_that_waits_end_with_the_refused_login(api: Sidecar) -> None:
     fail(api.cache, REFUSED)
-    lines = api.client.get("/fetch-data?stream=true&refresh=true&limit=1").text.split("\n\n")
+    lines = api.client.get("/fetch-data?stream=true&refresh=true&limit=1").text.split("\n")
     events = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
     assert [event["type"] for event in events] == ["cached", "error", "done"]
     assert events[1] == {"type": "error", "message": str(REFUSED), "code": "login_refused"}

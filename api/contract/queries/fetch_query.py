@@ -73,6 +73,13 @@ PARAMETERS: tuple[Parameter, ...] = (
     flag("refresh", "Requests a refresh in the background. `_info` says what became of it."),
     flag("wait", "Refreshes first, then answers from the new snapshot."),
     flag("stream", "Answers as server-sent events. With `refresh`, sends the rows again after the refresh."),
+    choice(
+        "rows",
+        ("whole", "chunked"),
+        "With `stream`. `chunked` sends the rows in `rows` events of about 64 KB after `cached` and `updated`.",
+        "chunked",
+        "whole",
+    ),
 )
 RESTART_PAGING = "Start again without `after`, from the newest generation."
 KNOWN: Mapping[str, Parameter] = {parameter.name: parameter for parameter in PARAMETERS}
@@ -125,6 +132,7 @@ class FetchQuery(NamedTuple):
     refresh: bool = False
     wait: bool = False
     stream: bool = False
+    rows: Literal["whole", "chunked"] = "whole"
     filters: tuple[tuple[str, str], ...] = ()
     text: bytes = b""
 
@@ -197,6 +205,8 @@ def parse_fetch_query(query: bytes) -> FetchQuery:
                 raise ParameterInvalid(f"Parameter '{name}' needs JSON.", "Leave 'format' out, or send format=json.")
     if "formulas" in values and values.get("format") != "csv":
         raise ParameterInvalid("Parameter 'formulas' is for CSV.", "Send format=csv with it, or leave it out.")
+    if values.get("rows") == "chunked" and not values.get("stream"):
+        raise ParameterInvalid("Parameter 'rows' is for streams.", "Send stream=true with it, or leave it out.")
     return FetchQuery(**values, filters=tuple(filters), text=query)
 
 
