@@ -30,7 +30,9 @@ from api.contract.error_responses import (
 from api.contract.errors import RefreshFailed
 from api.contract.operations import OPERATIONS, Operation
 from api.contract.paths import without_prefix
-from api.contract.queries.fetch_query import PATH
+from api.contract.queries.fetch_query import PATH as FETCH_PATH
+from api.contract.queries.figures_query import EVENTS_PATH as FIGURE_EVENTS_PATH
+from api.contract.queries.figures_query import PATH as FIGURES_PATH
 from api.documentation.demo import demo_endpoint
 from api.documentation.docs import docs_endpoint
 from api.documentation.openapi import OpenApiEndpoint
@@ -45,7 +47,7 @@ from api.routes.figures import FiguresEndpoints
 from api.routes.metrics import Metrics
 from api.routes.refresh import RefreshEndpoints
 from api.routes.refresh_stream import RefreshStream
-from api.routes.sign import sign
+from api.routes.sign import SignEndpoint
 from api.routes.snapshot_view import SnapshotViews
 from api.routes.status import StatusEndpoints
 from api.routes.streamed import StreamedExecutor
@@ -96,14 +98,24 @@ def create_app(
     fetch = FetchEndpoint(cache, settings, views, RefreshStream(cache, settings, watcher), executor)
     figure_pool = FigurePool(settings.cache_place)
     figures = FiguresEndpoints(cache, settings, RatesFile.of(settings), views, figure_pool)
+    changes = ChangesEndpoint(cache, views, threads)
     refresh = RefreshEndpoints(cache)
+    sign = SignEndpoint(
+        {
+            FETCH_PATH: fetch.check,
+            "/changes": changes.get,
+            FIGURES_PATH: figures.figures,
+            FIGURE_EVENTS_PATH: figures.events,
+            "/events": watcher.feed.check,
+        }
+    )
     status = StatusEndpoints(cache, settings, views)
     metrics = Metrics(cache)
     authenticator = Authenticator(cache, key, settings)
     access_log = AccessLog() if settings.access_log == "on" else None
     handlers: Mapping[str, Handler] = {
         "getRows": fetch.get,
-        "getChanges": ChangesEndpoint(cache, views, threads).get,
+        "getChanges": changes.get,
         "getFigures": figures.figures,
         "getFigureEvents": figures.events,
         "getFigureMetrics": figures.metrics,
@@ -111,7 +123,7 @@ def create_app(
         "getEvents": watcher.feed,
         "postRefresh": refresh.post,
         "getTask": refresh.get_task,
-        "postSign": sign,
+        "postSign": sign.post,
         "getStatus": status.status,
         "getMetrics": metrics.get,
         "getHealth": status.health,
@@ -216,7 +228,7 @@ class Api:
         If the request is refused, it goes the usual way, which sends the error. The same happens after an exception,
         which is logged and counted.
         """
-        if scope["path"] != PATH or b"signature=" in scope["query_string"]:
+        if scope["path"] != FETCH_PATH or b"signature=" in scope["query_string"]:
             return None
         try:
             admission = scope[ADMISSION] = self._authenticator.authenticate(scope)

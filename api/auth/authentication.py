@@ -10,7 +10,7 @@ import logging
 import math
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
@@ -160,7 +160,7 @@ class Authenticator:
         return current is not None and current.digest == access.digest and now < current.expires_at
 
     def sign(self, access: Access, path: str, query: str, expires_at: datetime) -> str:
-        """Creates a signed URL that may read the same data as `access`.
+        """Creates a signed URL that may do the same as `access`.
 
         Args:
             access: The key that signs.
@@ -188,7 +188,7 @@ class Authenticator:
         self._next_load = time.time() + RELOAD_SECONDS
 
     def _verify_signature(self, path: str, query: bytes) -> Admission | Response:
-        """Admits a request with a signed URL. It has at most the scope `read`, and only if its signer has it."""
+        """Admits a request with a signed URL. It may do what was signed, as long as its signer may."""
         if query.count(b"&") >= MAX_PARAMETERS:
             return refusal(SignatureInvalid())
         try:
@@ -197,9 +197,7 @@ class Authenticator:
             return refusal(SignatureInvalid())
         except ExpiredSignature:
             return refusal(SignatureExpired())
-        signer = self._by_name[signed.signer]
-        access = replace(signer, scopes=signer.scopes & {"read"})
-        return Admission(access, signed.query.encode("latin-1"), self)
+        return Admission(self._by_name[signed.signer], signed.query.encode("latin-1"), self)
 
     def _digest_of(self, signer: str) -> str | None:
         access = self._by_name.get(signer)

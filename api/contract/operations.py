@@ -81,6 +81,10 @@ _COMPUTED_CODES = (
     *(*_FIGURE_CODES, "query_refused", "too_many_rows", "column_masked", "bad_filter", "unknown_generation"),
     "settings_invalid",
 )
+_SIGN_CODES = (  # of the addresses too
+    *("parameter_invalid", "bad_filter", "query_refused", "too_many_rows", "forbidden", "column_masked"),
+    *("no_key", "unknown_generation", "changes_gone"),
+)
 
 
 @dataclass(frozen=True)
@@ -276,7 +280,7 @@ OPERATIONS = (
         "Signs an address, which then works without a key for some minutes.",
         json_of("SignedUrl"),
         access="read",
-        codes=("parameter_invalid", "forbidden"),
+        codes=_SIGN_CODES,
         request_body="SignRequest",
     ),
     Operation(

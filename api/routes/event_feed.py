@@ -148,14 +148,23 @@ class EventFeed:
         finally:
             client.serving = None
 
+    async def check(self, request: Request) -> None:
+        """Checks the query of a request.
+
+        Raises:
+            ParameterInvalid: A parameter was given.
+        """
+        read_parameters(admission_of(request).query, request.scope["path"])
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one client, until it leaves or its key is no longer valid.
 
         Raises:
             ParameterInvalid: A parameter was given.
         """
-        admission = admission_of(Request(scope))
-        read_parameters(admission.query, scope["path"])
+        request = Request(scope)
+        await self.check(request)
+        admission = admission_of(request)
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
         if scope["method"] == "HEAD":
             await send({"type": "http.response.body"})

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from api.auth.authentication import Admission, admission_of
-from api.contract.errors import RefreshFailed
+from api.contract.errors import ParameterInvalid, RefreshFailed
 from api.contract.queries.fetch_query import RESTART_PAGING, FetchQuery, parse_fetch_query
 from api.http.compute_threads import compute_in_thread
 from api.http.event_stream import EVENT_STREAM_TYPE
@@ -133,6 +133,28 @@ class FetchEndpoint:
         if isinstance(plan, PreparedResponse):
             return plan
         return prepare(plan) or await self._executor.respond(request, plan)
+
+    async def check(self, request: Request) -> None:
+        """Checks what an address asks for that is to be signed. It may refresh only as a stream.
+
+        Raises:
+            OrdersError: The request is refused.
+        """
+        admission = admission_of(request)
+        parameters = await compute_in_thread(parse_fetch_query, admission.query)
+        if parameters.wait or (parameters.refresh and not parameters.stream):
+            name = "wait" if parameters.wait else "refresh"
+            raise ParameterInvalid(
+                f"Parameter '{name}' cannot be signed: a link that is opened would start a refresh.",
+                "Leave it out, or send stream=true&refresh=true.",
+            )
+        if parameters.refresh:
+            admission.access.require("refresh")
+        view = await self._open_view(parameters, None)
+        mask = await self._views.mask(view, admission.access)
+        plan = await compute_in_thread(plan_request, view, parameters, {}, admission.access.name, mask)
+        if isinstance(plan, RequestPlan):
+            await compute_in_thread(plan.check)
 
     async def _wait_for_refresh(self) -> None:
         task = await run_in_threadpool(self._cache.runs.request, "api, waiting", automatic=True)

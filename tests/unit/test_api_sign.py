@@ -12,10 +12,10 @@ from urllib.parse import parse_qsl, urlencode
 
 import httpx
 import pytest
-from cache_factory import COLUMNS, publish
+from cache_factory import COLUMNS, confirm, publish
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sidecar_process import Sidecar, sidecar
+from sidecar_process import Sidecar, sidecar, worker
 
 from cache.access.api_keys import ApiKey, ApiKeys, Scope, digest
 from cache.access.signed_urls import InvalidSignature, SignedQuery, sign_url, verify_url
@@ -144,8 +144,57 @@ def test_the_dashboard_signs_with_the_secret_of_the_cache(api: Sidecar) -> None:
     assert get(api, address).json()["count"] == 1
 
 
-def test_it_may_only_read_whatever_the_key_may(api: Sidecar) -> None:
-    refused(get(api, sign(api, "/fetch-data?refresh=true")), "forbidden", 403)
+@pytest.mark.parametrize(
+    ("path", "code", "word"),
+    [
+        ("/fetch-data?refresh=true", "parameter_invalid", "stream=true"),
+        ("/fetch-data?wait=true", "parameter_invalid", "wait"),
+        ("/fetch-data?nothing=1", "parameter_invalid", "nothing"),
+        ("/fetch-data?limit=x", "parameter_invalid", "limit"),
+        ("/fetch-data?total_price=x", "bad_filter", "total_price"),
+        ("/fetch-data?sort=nothing", "bad_filter", "nothing"),
+        ("/fetch-data?format=csv&fields=nothing", "bad_filter", "nothing"),
+        ("/fetch-data?after=AAAAAAAAAAkAAAAAAAAAZGfS3p2LaLhT", "unknown_generation", "generation"),
+        ("/changes", "parameter_invalid", "since"),
+        ("/changes?since=99", "parameter_invalid", "since"),
+        ("/changes?since=1&limit=0", "parameter_invalid", "limit"),
+        ("/figures?metric=nothing", "parameter_invalid", "nothing"),
+        ("/figures/events", "parameter_invalid", "metric"),
+        ("/events?limit=1", "parameter_invalid", "limit"),
+    ],
+)
+def test_what_would_be_refused_is_not_signed(api: Sidecar, path: str, code: str, word: str) -> None:
+    answer = api.client.post("/sign", json={"path": path})
+    assert answer.status_code in (400, 410)
+    refused(answer, code, answer.status_code)
+    assert word in answer.json()["message"]
+    if "refresh" not in path and "wait" not in path:
+        assert answer.json() == api.client.get(path).json()
+
+
+def test_a_stream_that_refreshes_is_signed_with_the_scope_refresh(api: Sidecar) -> None:
+    path = "/fetch-data?stream=true&refresh=true&rows=chunked"
+    reader = httpx.post(f"{api.url}/sign", headers={"X-API-Key": add(api, "reader", "read")}, json={"path": path})
+    refused(reader, "forbidden", 403)
+    confirm(api.cache)
+    with worker(api.cache):
+        answer = get(api, sign(api, path))
+    assert answer.status_code == 200
+    assert '"type": "updated"' in answer.text
+
+
+def test_a_masked_key_signs_no_filter_on_what_it_may_not_see(api: Sidecar) -> None:
+    key = ApiKey(name="masked", digest=digest("masked"), scopes=("read",), masked=True, created_at=now())
+    api.cache.documents.change(API_KEYS, lambda clients: clients.add(key))
+    time.sleep(0.6)
+    body = {"path": "/fetch-data?email=x"}
+    refused(httpx.post(f"{api.url}/sign", headers={"X-API-Key": "masked"}, json=body), "column_masked", 403)
+
+
+def test_while_nothing_is_cached_the_query_alone_is_checked(tmp_path: Path) -> None:
+    with sidecar(tmp_path) as running:
+        assert sign(running, "/fetch-data?any=1")
+        refused(running.client.post("/sign", json={"path": "/fetch-data?limit=x"}), "parameter_invalid", 400)
 
 
 @pytest.mark.slow
