@@ -29,7 +29,7 @@ from api.app import Api
 from api.app import create_app as create_api
 from api.auth.default_key import load_key
 from api.contract.operations import is_operation
-from api.contract.paths import without_prefix
+from api.contract.paths import own_path
 from api.http.fast_path import FastPathProtocol
 from api.routes.cache_watcher import CacheWatcher
 from api.server import Server
@@ -50,7 +50,7 @@ def is_of_api(path: str) -> bool:
     """Whether the API answers requests for a path."""
     from dashboard.pages import PAGE_PATHS  # late, since caches of the pages need Streamlit's runtime
 
-    return without_prefix(path) != path or (path not in PAGE_PATHS and is_operation(path))
+    return own_path(path) != path or (path not in PAGE_PATHS and is_operation(path))
 
 
 class OnePort:

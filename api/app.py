@@ -29,7 +29,7 @@ from api.contract.error_responses import (
 )
 from api.contract.errors import RefreshFailed
 from api.contract.operations import OPERATIONS, Operation
-from api.contract.paths import without_prefix
+from api.contract.paths import own_path
 from api.contract.queries.fetch_query import PATH as FETCH_PATH
 from api.contract.queries.figures_query import EVENTS_PATH as FIGURE_EVENTS_PATH
 from api.contract.queries.figures_query import PATH as FIGURES_PATH
@@ -214,7 +214,7 @@ class Api:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves a request the usual way."""
         if scope["type"] == "http":
-            scope["path"] = without_prefix(scope["path"])
+            scope["path"] = own_path(scope["path"])
         await self._app(scope, receive, send)
 
     def record(self, scope: Scope, status: int, size: int, started: float) -> None:

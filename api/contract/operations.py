@@ -289,6 +289,7 @@ OPERATIONS = (
         "/status",
         "Returns the age of the rows, the running sync and the result of the last one.",
         json_of("Status"),
+        codes=(),
     ),
     Operation(
         "getMetrics",
@@ -299,7 +300,9 @@ OPERATIONS = (
         access="read",
         codes=("parameter_invalid", "forbidden"),
     ),
-    Operation("getHealth", "get", "/health", "Says that the process answers.", json_of("Health"), access="none"),
+    Operation(
+        "getHealth", "get", "/health", "Says that the process answers.", json_of("Health"), access="none", codes=()
+    ),
     Operation(
         "getReady",
         "get",
@@ -308,7 +311,6 @@ OPERATIONS = (
         json_of("Ready"),
         access="none",
         codes=(
-            "parameter_invalid",
             "no_snapshot",
             "warming_up",
             "cache_format",

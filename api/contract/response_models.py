@@ -122,6 +122,14 @@ class RowsHead(Body):
     count: Count = key(1, "Number of rows in `data`.")
 
 
+class PageInfo(Body):
+    """Which rows `data` has, counted from 1."""
+
+    start_row: Count | None = key(1, "The first row; null if there is none.")
+    end_row: Count | None = key(1, "The last row, included.")
+    has_next: bool = key(False, "Whether more rows follow.")
+
+
 class Rows(Freshness, RowsHead):
     """Rows, and how fresh they are."""
 
@@ -140,6 +148,9 @@ class Rows(Freshness, RowsHead):
     )
     total_count: Count = key(1, "Number of rows that match, on all pages.")
     next: str | None = key(None, "The `after` of the next page; null on the last one.")
+    record_count: Count = key(1, "The same as `count`.")
+    returned_count: Count = key(1, "The same as `count`.")
+    page_info: PageInfo
     data: tuple[RowItem, ...]
 
 

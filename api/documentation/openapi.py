@@ -31,7 +31,7 @@ from api.contract.operations import (
     Operation,
     json_of,
 )
-from api.contract.paths import PREFIX
+from api.contract.paths import ALIASES, PREFIX
 from api.contract.queries.fetch_query import MEDIA_TYPES, PATH
 from api.contract.queries.parameters import Parameter, read_parameters
 from api.contract.response_models import TASK_ID, Error, Schema, ref
@@ -39,6 +39,7 @@ from api.contract.schemas import schemas
 from api.http.compute_threads import compute_in_thread
 from api.http.negotiation import accepts_gzip, etag_matches
 from api.routes.snapshot_view import SnapshotViews
+from cache.access.cache_busters import NAMES as CACHE_BUSTERS
 from cache.errors import CacheError, NoSnapshot, WarmingUp
 from cache.schema import Column
 from cache.version import VERSION
@@ -46,10 +47,12 @@ from cache.version import VERSION
 _ABOUT = f"""\
 Rows of the orders table, from a copy that is proven equal to it. Responses come at once and say how old the copy is.
 
-`HEAD` works wherever `GET` does. Parameters whose names begin with `_` are ignored, unless they are columns; other \
-unknown parameters are refused by name. Every response has CORS headers, errors included.
+`HEAD` works wherever `GET` does. Unknown parameters are refused by name, except cache busters: names that begin with \
+`_`, and {", ".join(f"`{name}`" for name in CACHE_BUSTERS)}. `/health`, `/ready` and `/status` ignore all parameters. \
+Every response has CORS headers, errors included.
 
-Every path also stands under `{PREFIX}`, with the same responses."""
+Every path also stands under `{PREFIX}`, with the same responses. So do these aliases: \
+{", ".join(f"`{alias}` of `{path}`" for alias, path in ALIASES.items())}."""
 
 _HEADERS: Mapping[str, Schema] = {
     "ETag": {"description": "Tag of the response.", "example": '"12-9f3c1d20a1b2c3d4"'},

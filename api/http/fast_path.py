@@ -20,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from api.contract.errors import ApiError, BadRequest, BodyTooLarge, HeadTooLarge, RequestTooSlow
 from api.contract.json_response import dump_model
-from api.contract.paths import without_prefix
+from api.contract.paths import own_path
 from api.contract.response_models import Error
 from api.http.headers import EVENT_STREAM, HeaderBlock
 from api.http.prepared_response import Chunk, PreparedResponse
@@ -204,7 +204,7 @@ def _parse_request(data: bytes) -> _Request | None:
     if not headers:
         return None
     method, path, query = line.groups(b"")
-    return _Request(method.decode(), without_prefix(path.decode()), query, headers)
+    return _Request(method.decode(), own_path(path.decode()), query, headers)
 
 
 @lru_cache(PARSED)

@@ -100,7 +100,8 @@ class RequestPlan:
                 column: [{"value": value, "count": count} for value, count in values]
                 for column, values in facets.items()
             }
-        return self.view.body_head(0 if rows_follow else page.row_count, page.total, page.next, keys)
+        count = 0 if rows_follow else page.row_count
+        return self.view.body_head(count, range(page.start, page.stop), page.total, page.next, keys)
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """The response headers that depend on the request."""

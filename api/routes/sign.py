@@ -17,7 +17,7 @@ from api.auth.authentication import ADMISSION, Admission, admission_of
 from api.contract.error_codes import CODES
 from api.contract.errors import ParameterInvalid
 from api.contract.json_response import JsonResponse
-from api.contract.paths import without_prefix
+from api.contract.paths import own_path
 from api.contract.queries.parameters import read_parameters
 from api.contract.queries.sign_request import ADVICE, SIGNABLE, SignRequest
 from api.contract.response_models import SignedUrl
@@ -52,7 +52,7 @@ class SignEndpoint:
             name = ".".join(map(str, first["loc"])) or "the body"
             raise ParameterInvalid(f"{name[:50]} of POST /sign does not parse: {first['msg']}.", ADVICE) from None
         path, _, query = wanted.path.partition("?")
-        signed_path = without_prefix(path)
+        signed_path = own_path(path)
         if signed_path not in SIGNABLE:
             raise ParameterInvalid("This path cannot be signed.", f"Paths that can: {', '.join(SIGNABLE)}.")
         names = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
@@ -61,7 +61,7 @@ class SignEndpoint:
         await self._check(signed_path, admission._replace(query=query.encode()))
         expires_at = now() + timedelta(minutes=wanted.minutes)
         address = admission.authenticator.sign(admission.access, signed_path, query, expires_at)
-        address = path.removesuffix(signed_path) + address
+        address = path + address.removeprefix(signed_path)
         return JsonResponse(SignedUrl(status="success", address=address, expires_at=expires_at))
 
     async def _check(self, path: str, admission: Admission) -> None:

@@ -30,6 +30,10 @@ MAX_OLDER_VIEWS = 4  # generations before the newest that stay open, for clients
 MAX_OPENINGS = 3  # where the newest view is found damaged as soon as it is open
 FIRST_CHECK_SECONDS = 2  # the first request waits so long until the digests are compared
 CHECK_SECONDS = 3600  # between two looks for segments whose digests are to be compared
+_BODY_HEAD = (
+    b'{"status": "success", "count": %d, %s, %s"total_count": %d, "next": %s, "record_count": %d, '
+    b'"returned_count": %d, "page_info": {"start_row": %s, "end_row": %s, "has_next": %s}, "data": ['
+)
 BODY_END = b"]}"  # of a JSON body, after its rows
 
 
@@ -94,19 +98,21 @@ class SnapshotView:
         """Eight bytes that identify a text in this generation."""
         return hashlib.blake2b(self._created_at + text, digest_size=8).digest()
 
-    def body_head(self, count: int, total: int, next: str | None, more: Mapping[str, Any]) -> bytes:
+    def body_head(self, count: int, page: range, total: int, next: str | None, more: Mapping[str, Any]) -> bytes:
         """The JSON body of `Rows` up to its rows; after them comes BODY_END.
 
         Args:
-            count: The number of rows.
+            count: The number of rows in the body.
+            page: Which rows of all that match are on the page, from 0.
             total: The number of rows on all pages.
             next: The token of the next page.
             more: Keys that not every body has.
         """
         extra = dumps(dict(more))[1:-1] + b", " if more else b""
         token = b'"%s"' % next.encode() if next else b"null"
-        template = b'{"status": "success", "count": %d, %s, %s"total_count": %d, "next": %s, "data": ['
-        return template % (count, self.freshness_json, extra, total, token)
+        rows = (b"%d" % (page.start + 1), b"%d" % page.stop) if page else (b"null", b"null")
+        has_next = b"true" if next else b"false"
+        return _BODY_HEAD % (count, self.freshness_json, extra, total, token, count, count, *rows, has_next)
 
 
 class SnapshotViews:

@@ -1,4 +1,7 @@
-"""`/status` for clients; `/health` and `/ready` for the operator of the service."""
+"""`/status` for clients; `/health` and `/ready` for the operator of the service.
+
+Monitors add parameters of their own, so these ignore all parameters.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.auth.authentication import admission_of
 from api.contract.error_responses import refusal
 from api.contract.errors import SnapshotTooOld
 from api.contract.json_response import JsonResponse, iso
-from api.contract.queries.parameters import read_parameters
 from api.contract.response_models import ErrorDetail, Progress
 from api.contract.status_models import FiguresStatus, Health, Ready, ServiceRestarts, Status, Sync, Worker
 from api.routes.snapshot_view import SnapshotView, SnapshotViews
@@ -43,22 +44,19 @@ class StatusEndpoints:
         minutes = 2 * settings.sync_interval_minutes + settings.sync_timeout_minutes
         self._max_age = timedelta(minutes=minutes)
 
-    async def health(self, request: Request) -> Response:
+    async def health(self, _: Request) -> Response:
         """Says that the process answers. It reads nothing from the cache."""
-        read_parameters(request.scope["query_string"], request.url.path)
         at = now()
         return JsonResponse(Health(status="healthy", timestamp=at, timestamp_iso=at))
 
-    async def status(self, request: Request) -> Response:
+    async def status(self, _: Request) -> Response:
         """The state of the cache and of syncs."""
-        read_parameters(admission_of(request).query, request.url.path)
         status = await run_in_threadpool(self._cache.status)
         restarts = await run_in_threadpool(self._cache.documents.read, RESTARTS)
         return JsonResponse(_status(status, restarts, await self._newest_view()))
 
-    async def ready(self, request: Request) -> Response:
+    async def ready(self, _: Request) -> Response:
         """200 if fresh rows can be served and kept fresh; else 503 with the reason."""
-        read_parameters(request.scope["query_string"], request.url.path)
         status = await run_in_threadpool(self._cache.status)
         view = await self._newest_view()
         if view is None and status.cache_error and status.cache_error.code == CacheFormat.code:

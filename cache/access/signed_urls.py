@@ -4,7 +4,7 @@
 
 `signature` is the name of the signer, a dot, and an HMAC-SHA256 in base64url. It covers path, query, expiry, signer and
 the signer's key. So the address is valid for that path and query only, until `expires`, and as long as the key is.
-The order of parameters does not matter. A client may add cache busters (`_`, `_t`). They are removed, since they may be
+The order of parameters does not matter. A client may add cache busters (`_`, `t`). They are removed, since they may be
 names of columns: only what was signed is read.
 """
 
@@ -20,6 +20,8 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote_plus, urlencode
 
 from itsdangerous import Signer
+
+from cache.access.cache_busters import is_cache_buster
 
 EXPIRES, SIGNATURE = "expires", "signature"
 MAX_MINUTES = 60
@@ -150,5 +152,5 @@ def _candidates(parts: Sequence[_Part]) -> Iterator[Sequence[_Part]]:
 
 
 def _is_cache_buster(name: str) -> bool:
-    """Whether a client may add the parameter. `_note__eq` is a filter in any case."""
-    return name.startswith("_") and "__" not in name[1:]
+    """Whether a client may add the parameter: `_note__eq` is a filter in any case."""
+    return is_cache_buster(name) and "__" not in name[1:]

@@ -42,7 +42,18 @@ def parse_value(text: str, column: Column) -> Value:
             _check_width(value, column)
         return value
     except (ValueError, InvalidOperation, OverflowError) as error:
-        raise BadFilter.value(column.name, text[:_SHOWN], takes) from error
+        raise BadFilter.value(column.name, text[:_SHOWN], takes + _plus_hint(text, parse)) from error
+
+
+def _plus_hint(text: str, parse: Callable[[str], Value]) -> str:
+    """What to say of a text that is a value with `+` in place of each blank: a query string has `+` for a blank."""
+    if " " not in text:
+        return ""
+    try:
+        parse(text.replace(" ", "+"))
+    except (ValueError, InvalidOperation, OverflowError):
+        return ""
+    return "; in an address, write + as %2B"
 
 
 def accepted_values(kind: Kind) -> str:

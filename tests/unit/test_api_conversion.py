@@ -74,7 +74,7 @@ def test_excluded_rows_are_counted_by_reason(api: Sidecar, orders: Orders) -> No
     assert each == orders.left_out
 
 
-@pytest.mark.parametrize("query", ["convert=true&currency=USD", "convert=true&currency=all", "convert=yes"])
+@pytest.mark.parametrize("query", ["convert=true&currency=USD", "convert=true&currency=all", "convert=maybe"])
 def test_other_currencies_cannot_be_converted_to(api: Sidecar, query: str) -> None:
     response = api.client.get(f"/figures?{query}")
     assert (response.status_code, response.json()["code"]) == (400, "parameter_invalid")

@@ -15,6 +15,7 @@ from sidecar_process import KEY, Sidecar, served_here, sidecar
 from starlette.requests import Request
 
 from api.contract.operations import OPERATIONS
+from api.routes.sign import SignEndpoint
 
 ROUTES = {operation.path.replace("{id}", "1"): operation.method.upper() for operation in OPERATIONS}
 KEYED = [operation.path.replace("{id}", "1") for operation in OPERATIONS if operation.access != "none"]
@@ -102,10 +103,10 @@ def test_a_cache_with_no_intact_generation_is_503(tmp_path_factory: pytest.TempP
 
 
 def test_a_fault_is_500_without_a_trace_and_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async def fails(_: Request) -> None:
+    async def fails(_: SignEndpoint, __: Request) -> None:
         raise RuntimeError("hunter2")
 
-    with served_here(tmp_path, 3, api__app__sign=fails) as (url, _):
+    with served_here(tmp_path, 3, api__routes__sign__SignEndpoint__post=fails) as (url, _):
         answer = httpx.post(f"{url}/sign", headers={"X-API-Key": KEY}, json={"path": "/fetch-data"})
         assert error(answer, 500)["code"] == "internal_error"
         assert not re.search("Traceback|RuntimeError|hunter2", answer.text)

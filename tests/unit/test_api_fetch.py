@@ -46,6 +46,9 @@ def test_it_works(api: Sidecar) -> None:
         "checked_at": "2025-12-29T10:25:00Z",
         "total_count": 3,
         "next": None,
+        "record_count": 3,
+        "returned_count": 3,
+        "page_info": {"start_row": 1, "end_row": 3, "has_next": False},
     }
     assert answer.headers["x-generation"] == "1"
     assert answer.headers["x-verified"] == "true"

@@ -124,7 +124,7 @@ def test_the_sidecar_makes_and_takes_its_own_key_and_never_logs_one(tmp_path: Pa
     with sidecar(tmp_path, SHOPIFY_API_KEY="") as running:
         key = (tmp_path / "var" / "api_key").read_text().strip()
         assert httpx.get(f"{running.url}/status", headers={"X-API-Key": key}).status_code == 200
-        assert httpx.get(f"{running.url}/status?key={key}", headers={"X-API-Key": key}).status_code == 400
+        assert httpx.get(f"{running.url}/checks?key={key}", headers={"X-API-Key": key}).status_code == 400
         assert httpx.get(f"{running.url}/{key}", headers={"X-API-Key": "wrong"}).status_code == 404
         assert key not in running.log()
 

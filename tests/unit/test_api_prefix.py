@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.app import Api
 from api.contract.operations import OPERATIONS
-from api.contract.paths import PREFIX, without_prefix
+from api.contract.paths import PREFIX, own_path
 
 pytestmark = pytest.mark.slow
 
@@ -126,4 +126,4 @@ def test_the_fast_path_takes_both_spellings(tmp_path: Path, monkeypatch: pytest.
     [("/v1", "/"), ("/v1/", "/"), ("/v1/a", "/a"), ("/v1/v1/a", "/v1/a"), ("/v10/a", "/v10/a"), ("/a", "/a"), ("", "")],
 )
 def test_the_prefix_is_taken_off_once(path: str, plain: str) -> None:
-    assert without_prefix(path) == plain
+    assert own_path(path) == plain

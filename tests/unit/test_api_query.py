@@ -273,7 +273,7 @@ def test_fields_take_columns_once(api: Sidecar, fields: str) -> None:
 def test_parse_json_false_gives_the_stored_text(api: Sidecar) -> None:
     row = fetch(api, parse_json="false", limit="1")["data"][0]
     assert (row["line_items"], row["destination"]) == (order(0)["line_items"], order(0)["destination"])
-    assert "'parse_json' does not parse" in refused(api, "parse_json=no")
+    assert "'parse_json' does not parse" in refused(api, "parse_json=never")
 
 
 def test_integers_beyond_2_to_the_53_may_be_strings(tmp_path: Path) -> None:
@@ -408,7 +408,7 @@ def test_an_answer_that_is_rendered_anew_has_a_tag_too(api: Sidecar) -> None:
 )
 def test_parameters_shape_the_payload_of_a_stream(api: Sidecar, query: str) -> None:
     answer = api.client.get(f"/fetch-data?{query}&stream=true")
-    cached, done = (json.loads(block.removeprefix("data: ")) for block in answer.text.split("\n\n") if "data" in block)
+    cached, done = (json.loads(line[6:]) for line in answer.text.split("\n") if line.startswith("data: "))
     assert cached["payload"] == api.client.get(f"/fetch-data?{query}").json()
     assert done == {"type": "done"}
     assert api.client.get(f"/fetch-data?{query}&stream=true&no_such=1").status_code == 400
@@ -484,7 +484,7 @@ def test_metadata_only_gives_columns_with_types_and_no_rows(api: Sidecar) -> Non
 
 
 @pytest.mark.parametrize("name", ["metadata_only", "refresh", "stream"])
-@pytest.mark.parametrize("value", ["", "yes", "2", "tru", "true,true"])
+@pytest.mark.parametrize("value", ["2", "tru", "true,true", "+"])
 def test_flags_take_true_or_false(api: Sidecar, name: str, value: str) -> None:
     assert refused(api, f"{name}={value}") == f"Parameter '{name}' does not parse. It takes true or false."
 
@@ -502,6 +502,8 @@ def test_each_example_parses_and_each_default_is_what_no_parameter_means() -> No
     nothing = parse_fetch_query(b"")
     for parameter in PARAMETERS:
         assert parameter.read(parameter.example) is not None
+        if parameter.name in ("start_row", "end_row", "stream_all"):
+            continue  # they become `offset` and `limit`
         assert getattr(nothing, parameter.name) == (None if parameter.name == "format" else parameter.default)
 
 

@@ -311,7 +311,7 @@ def test_a_signature_is_of_one_query_alone(one: list[tuple[str, str]], other: li
             assert sorted(parse_qsl(changed.query, keep_blank_values=True)) == sorted(one)
 
 
-@pytest.mark.parametrize("added", ["_=1", "_t=2&_=1", "_=1&_=2", "_deleted=0"])
+@pytest.mark.parametrize("added", ["_=1", "_t=2&_=1", "_=1&_=2", "_deleted=0", "t=1", "v=1&nocache="])
 def test_what_a_client_adds_is_removed_wherever_it_stands(added: str) -> None:
     secret, at = ApiKeys().secret, now() + timedelta(minutes=1)
     for signed in ("", "limit=2", "_note=x", "_note__eq=x&_a=1&_b=2&limit=2"):

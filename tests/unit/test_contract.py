@@ -286,7 +286,7 @@ def test_without_a_cache_the_answer_tells_why_the_last_sync_failed(tmp_path: Pat
     assert "phpMyAdmin did not answer. Check PHPMYADMIN_URL." in message
 
 
-@pytest.mark.parametrize("query", ["refresh=maybe", "stream=", "refresh=true&refresh=true", "no_such=1"])
+@pytest.mark.parametrize("query", ["refresh=maybe", "stream=2", "refresh=true&refresh=true", "no_such=1"])
 def test_a_parameter_that_does_not_parse_is_named(filled: Sidecar, query: str) -> None:
     answer = filled.client.get(f"/fetch-data?{query}")
     assert answer.status_code == 400

@@ -18,7 +18,7 @@ from paths import ROOT
 from ruamel.yaml import YAML
 
 from api.contract.operations import OPERATIONS
-from api.contract.paths import PREFIX
+from api.contract.paths import ALIASES, PREFIX
 from cache.access.client_ip import Proxies
 from cache.errors import CacheUnreachable
 from cache.storage.shared import address
@@ -136,10 +136,11 @@ def test_the_proxy_is_the_one_whose_headers_are_believed() -> None:
 def test_the_proxy_sends_every_path_of_the_api_to_the_apis() -> None:
     (listed,) = re.findall(r"^\t@api path (.*)$", CADDYFILE.read_text(), re.MULTILINE)
     paths = {re.sub(r"\{\w+\}", "*", each.path) for each in OPERATIONS} - PAGE_PATHS
+    aliases = {alias.replace("{id}", "*") for alias in ALIASES}
     below = {path for path in paths if path.rpartition("/")[0]}
     names = {f"{path.rpartition('/')[0]}/*" for path in below}
 
-    assert set(listed.split()) == {PREFIX, f"{PREFIX}/*", *(paths - below), *names}
+    assert set(listed.split()) == {PREFIX, f"{PREFIX}/*", *(paths - below), *names, *aliases}
 
 
 def test_caddy_accepts_the_file_of_the_proxy_which_is_formatted() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from functools import lru_cache
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from api.contract.errors import ParameterInvalid
 from api.contract.queries.page_token import PageToken
@@ -22,12 +23,25 @@ from api.contract.queries.parameters import (
     whole_number,
 )
 from api.contract.queries.request_limits import MAX_COLUMNS
+from cache.access.cache_busters import NAMES as CACHE_BUSTERS
+from cache.access.cache_busters import is_cache_buster
 from cache.access.masking import Mask
 from cache.export.row_format import FileFormat, RowFormat
 from cache.query.filters import Condition, Query, Sort
 from cache.query.operators import OPERATORS
 
 PATH = "/fetch-data"
+
+
+def _row_number(name: str, description: str) -> Parameter:
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and 1 <= int(text[:19]) < 10**18):
+            raise ValueError
+        return int(text)
+
+    schema = {"type": "integer", "minimum": 1, "maximum": 10**18 - 1}
+    return Parameter(name, read, "a whole number from 1", schema, description, "101")
+
 
 LIMIT = whole_number("limit", "Maximum number of rows; 0 gives only `total_count`. Without it: all rows.", "100")
 FORMAT = choice(
@@ -59,6 +73,9 @@ PARAMETERS: tuple[Parameter, ...] = (
         "Counts the values of a column, under `facets`: the 100 most frequent.",
         "financial_status",
     ),
+    _row_number("start_row", "The first row, from 1, as `offset` does from 0."),
+    _row_number("end_row", "The last row, included."),
+    flag("stream_all", "All rows, as without `limit`."),
     flag("metadata_only", "No rows. Adds `columns` with their types, and `size`: the bytes of all rows."),
     flag("parse_json", "`false` gives columns that hold JSON as the stored text.", default=True),
     choice(
@@ -89,9 +106,17 @@ _CONTRADICTIONS = (
     ("after", "offset", "Leave one of them out: `after` says where the page begins."),
     ("after", "wait", "Leave one of them out: `after` stays with its generation, `wait` takes a new one."),
     ("after", "stream", "Leave one of them out: a stream sends the newest generation."),
+    *(
+        (one, other, f"Leave '{other}' out.")
+        for one in ("start_row", "end_row")
+        for other in ("limit", "offset", "after")
+    ),
+    *(("stream_all", other, "Leave one of them out: `stream_all` sends all rows.") for other in ("limit", "end_row")),
     ("wait", "refresh", "Leave `refresh` out: `wait` refreshes."),
     ("wait", "stream", "Leave `wait` out: with stream=true&refresh=true the stream waits."),
 )
+_HAS_CACHE_BUSTER = re.compile(rb"(?:^|&)(?:_|(?:%s)(?:[=&]|$))" % "|".join(CACHE_BUSTERS).encode())
+_CONTRADICTING = frozenset(one for one, _, _ in _CONTRADICTIONS)
 _JSON_ONLY = ("stream", "facet", "metadata_only")
 _MEDIA_TYPES: Mapping[str, FileFormat] = {
     "application/json": "json",
@@ -158,11 +183,11 @@ class FetchQuery(NamedTuple):
         Args:
             columns: The names of the columns.
         """
-        if not self.text.startswith(b"_") and b"&_" not in self.text:
+        if not _HAS_CACHE_BUSTER.search(self.text):
             return self.text
-        parts = (part for part in self.text.split(b"&") if part)
+        parts = ((part, split_query(part)[0]) for part in self.text.split(b"&") if part)
         return b"&".join(
-            part for part in parts if not part.startswith(b"_") or _condition(*split_query(part)[0], columns)
+            part for part, (name, value) in parts if not is_cache_buster(name) or _condition(name, value, columns)
         )
 
     def row_format(self, accept: bytes | None, mask: Mask) -> RowFormat:
@@ -195,7 +220,7 @@ def parse_fetch_query(query: bytes) -> FetchQuery:
     values, filters = parse(split_query(query), KNOWN)
     if "sort" in values:
         check_names(KNOWN["sort"], [name.removeprefix("-") for name in values["sort"]])
-    if "after" in values or "wait" in values:
+    if not _CONTRADICTING.isdisjoint(values):
         for one, other, advice in _CONTRADICTIONS:
             if values.get(one) and other in values and values[other] is not False:
                 raise ParameterInvalid(f"Parameters '{one}' and '{other}' contradict each other.", advice)
@@ -207,16 +232,30 @@ def parse_fetch_query(query: bytes) -> FetchQuery:
         raise ParameterInvalid("Parameter 'formulas' is for CSV.", "Send format=csv with it, or leave it out.")
     if values.get("rows") == "chunked" and not values.get("stream"):
         raise ParameterInvalid("Parameter 'rows' is for streams.", "Send stream=true with it, or leave it out.")
-    return FetchQuery(**values, filters=tuple(filters), text=query)
+    return FetchQuery(**_with_page(values), filters=tuple(filters), text=query)
+
+
+def _with_page(values: dict[str, Any]) -> dict[str, Any]:
+    """The values with `start_row`, `end_row` and `stream_all` as `offset` and `limit`."""
+    first, last = values.pop("start_row", 1), values.pop("end_row", None)
+    values.pop("stream_all", None)
+    if last is not None and last < first:
+        raise ParameterInvalid("Parameter 'end_row' is less than 'start_row'.", "Both are included.")
+    if first > 1:
+        values["offset"] = first - 1
+    if last is not None:
+        values["limit"] = last - first + 1
+    return values
 
 
 def _condition(name: str, value: str, columns: Collection[str]) -> Condition | None:
     """The filter of a parameter; None for a name that is ignored."""
     condition = read_condition(name, value, columns)
-    if condition or name.startswith("_"):
+    if condition or is_cache_buster(name):
         return condition
     filters = f"and filters on columns (COLUMN=value, or COLUMN__OP=value with {', '.join(OPERATORS)})"
-    raise unknown_parameter(name, PATH, f"{', '.join(KNOWN)}, {filters}; the columns are {', '.join(sorted(columns))}")
+    takes = f"{', '.join(KNOWN)}, {filters}; the columns are {', '.join(sorted(columns))}"
+    raise unknown_parameter(name, PATH, takes, [*KNOWN, *columns])
 
 
 def read_condition(name: str, value: str, columns: Collection[str]) -> Condition | None:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
-from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from api.contract.errors import ParameterInvalid
 from api.contract.queries.fetch_query import FORMAT, FORMULAS, accepted_format, read_condition
 from api.contract.queries.page_token import PageToken
-from api.contract.queries.parameters import Parameter, choice, flag, parse, split_list, split_query, unknown_parameter
+from api.contract.queries.parameters import (
+    Parameter,
+    choice,
+    did_you_mean,
+    flag,
+    parse,
+    split_list,
+    split_query,
+    unknown_parameter,
+)
+from cache.access.cache_busters import is_cache_buster
 from cache.analytics.dimensions import DIMENSIONS, FILTERS
 from cache.analytics.figure_query import ALL_CURRENCIES, FigureQuery
 from cache.analytics.figures import RETURNS
@@ -252,7 +261,7 @@ def _check_names(parameter: Parameter, names: Sequence[str]) -> None:
     for name in names:
         if name not in known:
             message = f"Parameter '{parameter.name}' does not know '{name[:50]}'."
-            raise ParameterInvalid(message, f"{_nearest(name, known)}It takes {', '.join(known)}.")
+            raise ParameterInvalid(message, f"{did_you_mean(name, known)}It takes {', '.join(known)}.")
 
 
 def _days(values: Mapping[str, Any], parameter: str, first: Parameter, last: Parameter) -> tuple[date, date] | None:
@@ -274,13 +283,7 @@ def _days(values: Mapping[str, Any], parameter: str, first: Parameter, last: Par
 
 def _condition(name: str, value: str, path: str, parameters: Collection[str]) -> Condition | None:
     condition = read_condition(name, value, FILTERS)
-    if condition or name.startswith("_"):
+    if condition or is_cache_buster(name):
         return condition
-    known = [*parameters, *FILTERS]
     takes = f"{', '.join(parameters)}, and filters on {', '.join(FILTERS)} (NAME=value, or NAME__OP=value)"
-    raise unknown_parameter(name, path, takes, _nearest(name, known))
-
-
-def _nearest(name: str, known: Collection[str]) -> str:
-    nearest = get_close_matches(name[:50], known, 1)
-    return f"Did you mean '{nearest[0]}'? " if nearest else ""
+    raise unknown_parameter(name, path, takes, [*parameters, *FILTERS])

@@ -1,20 +1,25 @@
 """Query parameters.
 
 A table says what each parameter is and accepts. Requests are parsed by it, and OpenAPI is made from it. Unknown
-parameters are refused by name. Names that begin with `_` are ignored, unless they are names of columns: clients add
-them against caches.
+parameters are refused by name. Cache busters (cache/access/cache_busters.py) are ignored, unless they are names of
+columns.
+
+Clients write lists in two ways: `facet=a&facet=b`, and `facet[]=a&facet[]=b` as axios and PHP do. Both are read.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from api.contract.errors import ParameterInvalid
 from api.contract.queries.request_limits import MAX_COLUMNS, MAX_PARAMETERS
+from cache.access.cache_busters import is_cache_buster
+from cache.query.operators import OPERATORS
 
 Pairs = list[tuple[str, str]]
 
@@ -46,7 +51,9 @@ class Parameter:
     required: bool = False
 
 
-_FLAGS = {"true": True, "1": True, "false": False, "0": False}
+_FLAGS = (
+    {"": True} | dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off"), False)
+)
 
 
 def flag(name: str, description: str, default: bool = False) -> Parameter:
@@ -170,7 +177,7 @@ def parse(pairs: Pairs, known: Mapping[str, Parameter]) -> tuple[dict[str, Any],
     """
     values: dict[str, Any] = {}
     others: Pairs = []
-    for name, text in pairs:
+    for name, text in _with_arrays(pairs, known):
         parameter = known.get(name)
         if parameter is None:
             others.append((name, text))
@@ -185,6 +192,35 @@ def parse(pairs: Pairs, known: Mapping[str, Parameter]) -> tuple[dict[str, Any],
         if "uniqueItems" in parameter.schema:
             check_names(parameter, values[name])
     return values, others
+
+
+def _with_arrays(pairs: Pairs, known: Mapping[str, Parameter]) -> Pairs:
+    """The pairs, with each array `NAME[]=a&NAME[]=b` as the one list that NAME takes.
+
+    An array can stand for a parameter that is a list, and for a filter `COLUMN__in`.
+    """
+    if not any(name.endswith("[]") for name, _ in pairs):
+        return pairs
+    arrays: dict[str, list[str]] = {}
+    for name, text in pairs:
+        arrays.setdefault(name, []).append(text)
+    joined: Pairs = []
+    for name, text in pairs:
+        base = name.removesuffix("[]")
+        parameter = known.get(base)
+        is_list = base.endswith("__in") or (parameter is not None and parameter.schema["type"] == "array")
+        if base == name or not is_list:
+            joined.append((name, text))
+        elif parameter is not None and parameter.repeats:
+            joined.append((base, text))
+        elif items := arrays.pop(name, None):
+            joined.append((base, ",".join(map(_list_item, items))))
+    return joined
+
+
+def _list_item(text: str) -> str:
+    """A text as an item of a list, as `split_list` reads it."""
+    return '"' + text.replace('"', '""') + '"' if "," in text or text.startswith('"') else text
 
 
 def check_names(parameter: Parameter, names: Sequence[str]) -> None:
@@ -206,16 +242,30 @@ def does_not_parse(parameter: Parameter) -> ParameterInvalid:
     return ParameterInvalid(f"Parameter '{parameter.name}' does not parse.", f"It takes {parameter.takes}.")
 
 
-def unknown_parameter(name: str, path: str, takes: str, hint: str = "") -> ParameterInvalid:
+def unknown_parameter(name: str, path: str, takes: str, known: Collection[str]) -> ParameterInvalid:
     """The error for a parameter that the endpoint does not have.
 
     Args:
         name: The parameter.
         path: The endpoint.
-        takes: The parameters that it has.
-        hint: What to say before that, with a blank behind it.
+        takes: The parameters that it has, in words.
+        known: Their names, to find what may be meant.
     """
+    hint = _filter_meant(name, known) or did_you_mean(name, known)
     return ParameterInvalid(f"Unknown parameter '{name[:50]}'.", f"{hint}{path} takes {takes}.")
+
+
+def did_you_mean(name: str, known: Collection[str]) -> str:
+    """A question that names the known name nearest to a name, with a blank behind it; empty if none is near."""
+    nearest = get_close_matches(name[:50], known, 1)
+    return f"Did you mean '{nearest[0]}'? " if nearest else ""
+
+
+def _filter_meant(name: str, known: Collection[str]) -> str:
+    """The same for a filter `COLUMN__OP`."""
+    column, separator, op = name[:50].rpartition("__")
+    columns, operators = get_close_matches(column, known, 1), get_close_matches(op, OPERATORS, 1)
+    return f"Did you mean '{columns[0]}__{operators[0]}'? " if separator and columns and operators else ""
 
 
 def read_parameters(query: bytes, path: str, *known: Parameter) -> dict[str, Any]:
@@ -233,9 +283,10 @@ def read_parameters(query: bytes, path: str, *known: Parameter) -> dict[str, Any
         ParameterInvalid: It names the parameter and what is accepted.
     """
     values, others = parse(split_query(query), {parameter.name: parameter for parameter in known})
+    takes = [parameter.name for parameter in known]
     for name, _ in others:
-        if not name.startswith("_"):
-            raise unknown_parameter(name, path, " and ".join(each.name for each in known) or "no parameters")
+        if not is_cache_buster(name):
+            raise unknown_parameter(name, path, " and ".join(takes) or "no parameters", takes)
     for parameter in known:
         if parameter.required and parameter.name not in values:
             raise ParameterInvalid(f"Parameter '{parameter.name}' is missing.", f"It takes {parameter.takes}.")

@@ -6,12 +6,13 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from api.contract.paths import PREFIX
+from api.contract.paths import ALIASES, PREFIX
 from cache.access.signed_urls import MAX_MINUTES
 
 SIGNABLE = ("/fetch-data", "/events", "/changes", "/figures", "/figures/events")  # paths that a signed address may have
 ADVICE = f'It takes JSON: {{"path": "/fetch-data?format=csv", "minutes": 10}}; minutes are 1 to {MAX_MINUTES}.'
-_PATTERN = rf"^({PREFIX})?({'|'.join(SIGNABLE)})(\?[^#]*)?$"
+_PATHS = (*SIGNABLE, *(alias for alias, path in ALIASES.items() if path in SIGNABLE))
+_PATTERN = rf"^({PREFIX})?({'|'.join(_PATHS)})(\?[^#]*)?$"
 
 
 def _whole(number: object) -> object:
