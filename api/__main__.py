@@ -1,4 +1,7 @@
-"""API keys: `python -m api keys add NAME`, `list` and `revoke NAME`.
+"""API keys: `python -m api key`, and `python -m api keys add NAME`, `list` and `revoke NAME`.
+
+key     Prints the default key, and nothing else: SHOPIFY_API_KEY from the environment or .env, else the key that is
+        stored in DATA_DIR. If there is none yet, it is made, and the API takes it when it starts.
 
 add     Makes a key and prints it once. Without `--scope` it may read rows; `--scope refresh` makes a key that may
         request refreshes, `--scope read --scope refresh` one that may do both. `--expires` takes days or hours (90d,
@@ -16,10 +19,11 @@ import argparse
 import json
 import re
 import sys
-from contextlib import closing
+from contextlib import closing, redirect_stdout
 from datetime import UTC, datetime, timedelta
 from typing import get_args
 
+from api.auth.default_key import load_key
 from api.contract.json_response import iso
 from cache.access.api_keys import ApiKey, Scope, digest, new_key
 from cache.access.masking import MaskRules
@@ -48,6 +52,11 @@ def main(arguments: list[str] | None = None) -> int:
     keep_files_private()
     try:
         settings = Settings.load()
+        if options.subject == "key":
+            with redirect_stdout(sys.stderr):  # says whether a key was made
+                key = load_key(settings, show=False)
+            print(key)
+            return 0
         with closing(open_cache(settings.cache_place)) as cache:
             if options.command == "add":
                 _add(cache, options)
@@ -67,7 +76,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     formatter = argparse.RawDescriptionHelpFormatter
     parser = versioned(argparse.ArgumentParser(prog="python -m api", description=__doc__, formatter_class=formatter))
-    keys = parser.add_subparsers(dest="subject", required=True).add_parser("keys", help="API keys")
+    subjects = parser.add_subparsers(dest="subject", required=True)
+    subjects.add_parser("key", help="print the default key")
+    keys = subjects.add_parser("keys", help="API keys")
     commands = keys.add_subparsers(dest="command", required=True)
     add = commands.add_parser("add", help="make a key")
     add.add_argument("name", metavar="NAME")
@@ -134,7 +145,7 @@ def _list(cache: Cache, as_json: bool) -> None:
     for key in keys:
         print(f"{key.name:{width}}  {_describe(key)}; created {iso(key.created_at)}")
     if not keys:
-        message = "No keys were added. The default key is valid (ORDERS_API_KEY, or DATA_DIR/api_key)."
+        message = "No keys were added. The default key is valid (`python -m api key` prints it)."
         print(message, file=sys.stderr)
 
 

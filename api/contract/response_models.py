@@ -176,7 +176,8 @@ class RefreshResult(Body):
     """What became of a request to refresh."""
 
     status: Literal["triggered", "in_progress"] = key(
-        "triggered", "`in_progress` while a sync runs: another one follows for this request."
+        "triggered",
+        "`in_progress` while a sync runs or is about to start: `message` says which one answers the request.",
     )
     message: str = key(_FOLLOW)
     task_id: str = key(TASK_ID, "Follow the refresh at /tasks/{id}.")

@@ -55,11 +55,16 @@ def request_automatically(cache: Cache, settings: Settings) -> AutomaticRefresh:
     if task.error:
         reason = f"the last sync failed. {task.error.message} {task.error.advice}"
         return AutomaticRefresh(f"No refresh was started: {reason}", error=task.error)
+    return AutomaticRefresh(_what_becomes_of_it(status), task)
+
+
+def _what_becomes_of_it(status: records.Status) -> str:
+    """What becomes of a request to refresh. `status` is that before the request."""
     if status.queued:
-        return AutomaticRefresh("A refresh is about to start, and answers this request too.", task)
+        return "A refresh is about to start, and answers this request too."
     if status.running:
-        return AutomaticRefresh("A refresh is running; another one follows for this request.", task)
-    return AutomaticRefresh("A refresh was requested and runs in the background.", task)
+        return "A refresh is running; another one follows for this request."
+    return "A refresh was requested and runs in the background."
 
 
 def no_snapshot_error(cache: Cache, refresh: AutomaticRefresh | None) -> NoSnapshot:
@@ -91,16 +96,12 @@ class RefreshEndpoints:
         return await run_in_threadpool(self._post)
 
     def _post(self) -> Response:
-        is_running = self._cache.status().running is not None
+        status = self._cache.status()
         task = self._cache.runs.request("api")
         address = f"/tasks/{task.id}"
-        if is_running:
-            message = "A refresh is running; another one follows for this request."
-        else:
-            message = "A refresh was requested and runs in the background."
         result = RefreshResult(
-            status="in_progress" if is_running else "triggered",
-            message=f"{message} Follow it at {address}.",
+            status="in_progress" if status.queued or status.running else "triggered",
+            message=f"{_what_becomes_of_it(status)} Follow it at {address}.",
             task_id=task.id,
         )
         return JsonResponse(result, 202, {"Location": address})

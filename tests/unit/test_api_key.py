@@ -14,6 +14,7 @@ import pytest
 from paths import ROOT
 from sidecar_process import sidecar
 
+from api.__main__ import main
 from api.auth.default_key import is_weak, load_key
 from cache.errors import SettingsInvalid
 from cache.settings import Settings
@@ -118,6 +119,25 @@ def test_the_sidecar_does_not_start_with_a_weak_key_off_loopback(tmp_path: Path)
         pass
     assert "SHOPIFY_API_KEY is too weak" in (tmp_path / "log").read_text()
     assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def test_the_command_prints_the_key_and_nothing_else(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):  # made, then found
+        assert main(["key"]) == 0
+        kept = (here / "var" / "api_key").read_text()
+        assert capsys.readouterr().out == kept
+    (here / ".env").write_text(f"SHOPIFY_API_KEY={GOOD}\n")
+    monkeypatch.setenv("ENV_FILE", str(here / ".env"))
+    assert main(["key"]) == 0
+    assert capsys.readouterr().out == f"{GOOD}\n"
+    monkeypatch.setenv("SHOPIFY_API_KEY", "short")
+    monkeypatch.setenv("API_HOST", "0.0.0.0")
+    assert main(["key"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "too weak" in said.err
 
 
 def test_the_sidecar_makes_and_takes_its_own_key_and_never_logs_one(tmp_path: Path) -> None:

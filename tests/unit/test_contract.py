@@ -207,6 +207,14 @@ def test_refresh_is_in_progress_while_one_runs(fresh: Sidecar) -> None:
     assert answer.json()["message"]
 
 
+def test_refresh_is_in_progress_while_one_is_about_to_start(fresh: Sidecar) -> None:
+    with worker(fresh.cache):
+        first, second = (fresh.client.post("/refresh") for _ in range(2))
+    assert [answer.status_code for answer in (first, second)] == [202, 202]
+    assert [answer.json()["status"] for answer in (first, second)] == ["triggered", "in_progress"]
+    assert "answers this request too" in second.json()["message"]
+
+
 # -- GET /status and GET /health
 
 
