@@ -38,6 +38,7 @@ from api.documentation.docs import docs_endpoint
 from api.documentation.openapi import OpenApiEndpoint
 from api.http.headers import CommonHeaders, HeaderBlock
 from api.http.prepared_response import PreparedResponse
+from api.http.problem_details import ProblemDetails
 from api.http.relative_locations import RelativeLocations
 from api.routes.cache_watcher import CacheWatcher
 from api.routes.changes import ChangesEndpoint
@@ -202,7 +203,7 @@ class Api:
         metrics: Metrics,
         recorders: Sequence[Recorder],
     ) -> None:
-        app = CommonHeaders(application, origins)
+        app = CommonHeaders(ProblemDetails(application), origins)
         self._app: ASGIApp = RecordResponses(app, self.record)
         self._fetch = fetch
         self._authenticator = authenticator

@@ -22,8 +22,8 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
 from api.auth.rate_limits import RateLimits
-from api.contract.error_responses import refusal, unauthorized
-from api.contract.errors import Forbidden, SignatureExpired, SignatureInvalid
+from api.contract.error_responses import refusal
+from api.contract.errors import Forbidden, SignatureExpired, SignatureInvalid, Unauthorized
 from api.contract.queries.request_limits import MAX_PARAMETERS
 from cache.access.api_keys import ApiKey, ApiKeys, Scope, digest
 from cache.access.client_ip import Proxies, counted_as
@@ -137,7 +137,7 @@ class Authenticator:
         refused = self._limits.count_request("anonymous", address)
         if isinstance(found, Response):
             return refused or self._limits.count_wrong_key(address) or found
-        return refused or unauthorized()
+        return refused or refusal(Unauthorized(is_wrong=found is not None))
 
     def _identify(self, connection: Connection) -> Admission | Response | None:
         """The admission by key or signature, the refusal if that is wrong, or None if the request has neither."""
@@ -148,7 +148,7 @@ class Authenticator:
             return self._verify_signature(connection["path"], query) if is_signed else None
         access = self._by_digest.get(_digest(key))
         if access is None:
-            return unauthorized()
+            return refusal(Unauthorized(is_wrong=True))
         return Admission(access, without_signature(query) if is_signed else query, self)
 
     def is_valid(self, access: Access) -> bool:

@@ -4,8 +4,8 @@ All have one shape:
 
     {"status": "error", "message": "What failed. What to do next.", "code": "what_programs_read"}
 
-`status` is "pending" while nothing has been cached yet. 503 and 429 carry `Retry-After`, 401 `WWW-Authenticate`, 405
-`Allow`. The cause of an internal error goes to the log once, and never into a response.
+`status` is "pending" while nothing has been cached yet. 503 and 429 carry `Retry-After`, 401 and `forbidden`
+`WWW-Authenticate`, 405 `Allow`. The cause of an internal error goes to the log once, and never into a response.
 """
 
 from __future__ import annotations
@@ -38,12 +38,9 @@ def refusal(
     """
     status = CODES[error.code].status
     needed = {"Retry-After": str(RETRY_SECONDS)} if status == 503 else {}
+    if isinstance(error, errors.ApiError) and error.challenge:
+        needed["WWW-Authenticate"] = error.challenge
     return JsonResponse(Error(status=state, message=str(error), code=error.code), status, {**needed, **(headers or {})})
-
-
-def unauthorized() -> Response:
-    """The response to a request without a valid key."""
-    return refusal(errors.Unauthorized(), {"WWW-Authenticate": "Bearer"})
 
 
 async def on_orders_error(_: Request, error: Exception) -> Response:

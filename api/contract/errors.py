@@ -30,11 +30,19 @@ from cache.access.api_keys import Scope
 from cache.access.client_limits import Refusal
 from cache.errors import OrdersError, Trouble
 
+_INVALID = 'Bearer error="invalid_token"'
+
 
 class ApiError(OrdersError):
-    """Base of the errors that the API raises. `status` is the HTTP status."""
+    """Base of the errors that the API raises.
+
+    Attributes:
+        status: The HTTP status.
+        challenge: The header `WWW-Authenticate` of the response (RFC 6750, 3); empty: it has none.
+    """
 
     status: ClassVar[int]
+    challenge: str = ""
 
 
 class BadRequest(ApiError):
@@ -72,8 +80,14 @@ class Unauthorized(ApiError):
     code, status = "unauthorized", 401
     advice = ""
 
-    def __init__(self) -> None:
+    def __init__(self, is_wrong: bool = False) -> None:
+        """The error.
+
+        Args:
+            is_wrong: Whether the request has a key.
+        """
         super().__init__("Unauthorized access")
+        self.challenge = _INVALID if is_wrong else "Bearer"
 
     def __str__(self) -> str:
         return self.message
@@ -82,7 +96,7 @@ class Unauthorized(ApiError):
 class SignatureInvalid(ApiError):
     """A signed address was changed, or its key is gone."""
 
-    code, status = "signature_invalid", 401
+    code, status, challenge = "signature_invalid", 401, _INVALID
     advice = "Sign the address again."
 
     def __init__(self) -> None:
@@ -92,7 +106,7 @@ class SignatureInvalid(ApiError):
 class SignatureExpired(ApiError):
     """A signed address has expired."""
 
-    code, status = "signature_expired", 401
+    code, status, challenge = "signature_expired", 401, _INVALID
     advice = "Sign the address again."
 
     def __init__(self) -> None:
@@ -110,6 +124,7 @@ class Forbidden(ApiError):
             f"The key '{key_name}' may not {action}.",
             f"Use a key with the scope `{scope}`: `python -m api keys add NAME --scope {scope}` makes one.",
         )
+        self.challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
 
 
 class NotFound(ApiError):

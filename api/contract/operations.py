@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from api.contract.queries.changes_query import PARAMETERS as CHANGES_PARAMETERS
-from api.contract.queries.fetch_query import MEDIA_TYPES, PARAMETERS, PATH
+from api.contract.queries.fetch_query import JSON_LINES, MEDIA_TYPES, PARAMETERS, PATH
 from api.contract.queries.figures_query import EVENTS_PARAMETERS as FIGURE_EVENTS_PARAMETERS
 from api.contract.queries.figures_query import EVENTS_PATH as FIGURE_EVENTS_PATH
 from api.contract.queries.figures_query import PARAMETERS as FIGURES_PARAMETERS
@@ -19,6 +19,7 @@ from cache.access.api_keys import Scope
 from cache.access.signed_urls import EXPIRES, SIGNATURE
 
 VIEW_HEADERS = ("ETag", "Last-Modified", "X-Generation", "X-Verified")
+_PAGE_HEADERS = (*VIEW_HEADERS, "Link")
 FORMAT_HEADERS = ("X-Total-Count", "X-Next", "Content-Disposition", "Accept-Ranges")
 SECURITY_SCHEMES: Mapping[str, Schema] = {
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -150,6 +151,7 @@ _BINARY: Schema = {}
 _PAGE: Mapping[str, Schema] = {"text/html": TEXT}
 _FILES: Mapping[str, Schema] = {
     MEDIA_TYPES["ndjson"]: TEXT,
+    JSON_LINES: TEXT,
     MEDIA_TYPES["csv"]: TEXT,
     MEDIA_TYPES["xlsx"]: _BINARY,
     MEDIA_TYPES["parquet"]: _BINARY,
@@ -172,7 +174,7 @@ OPERATIONS = (
         access="read",
         codes=_FETCH_CODES,
         more=_PARTIAL | _NOT_MODIFIED | _STREAM_DONE,
-        headers=VIEW_HEADERS,
+        headers=_PAGE_HEADERS,
         parameters=PARAMETERS,
         request_headers=_IF_NONE_MATCH | _RANGE | _LAST_EVENT_ID,
         links={"getChanges": {"since": "$response.header.X-Generation"}},
@@ -187,7 +189,7 @@ OPERATIONS = (
         access="read",
         codes=_CHANGES_CODES,
         more=_NOT_MODIFIED,
-        headers=VIEW_HEADERS,
+        headers=_PAGE_HEADERS,
         parameters=CHANGES_PARAMETERS,
         request_headers=_IF_NONE_MATCH,
         links={"getChanges": {"since": "$response.body#/next"}},
@@ -201,7 +203,7 @@ OPERATIONS = (
         access="read",
         codes=_COMPUTED_CODES,
         more=_NOT_MODIFIED,
-        headers=VIEW_HEADERS,
+        headers=_PAGE_HEADERS,
         parameters=FIGURES_PARAMETERS,
         request_headers=_IF_NONE_MATCH,
         filters="dimensions",
@@ -215,7 +217,7 @@ OPERATIONS = (
         access="read",
         codes=_COMPUTED_CODES,
         more=_NOT_MODIFIED,
-        headers=VIEW_HEADERS,
+        headers=_PAGE_HEADERS,
         parameters=FIGURE_EVENTS_PARAMETERS,
         request_headers=_IF_NONE_MATCH,
         filters="dimensions",

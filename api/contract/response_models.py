@@ -7,6 +7,7 @@ their bodies around rows that are JSON already; tests hold these bodies to the m
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
@@ -258,7 +259,27 @@ class Error(Body):
     task_id: str | Absent = _optional(TASK_ID, "The refresh that `wait` requested.")
 
 
-BODIES = (Rows, Changes, RefreshResult, Task, SignedUrl, Error)  # and what they refer to
+PROBLEM_TYPE = "application/problem+json"
+
+
+class Problem(Body):
+    """An error in the form of RFC 9457."""
+
+    type: Literal["about:blank"] = "about:blank"
+    title: str = key("Unauthorized", "What the HTTP status means.")
+    status: int = key(401, "The HTTP status.")
+    detail: str = key("Unauthorized access", "What failed, and what to do next.")
+    code: str = key("unauthorized", "For programs.")
+    task_id: str | Absent = _optional(TASK_ID, "The refresh that `wait` requested.")
+
+    @classmethod
+    def of(cls, status: int, error: Error) -> Self:
+        """The same error."""
+        title = HTTPStatus(status).phrase
+        return cls(title=title, status=status, detail=error.message, code=error.code, task_id=error.task_id)
+
+
+BODIES = (Rows, Changes, RefreshResult, Task, SignedUrl, Error, Problem)  # and what they refer to
 
 
 def ref(name: str) -> Schema:

@@ -34,7 +34,7 @@ from api.contract.operations import (
 from api.contract.paths import ALIASES, PREFIX
 from api.contract.queries.fetch_query import MEDIA_TYPES, PATH
 from api.contract.queries.parameters import Parameter, read_parameters
-from api.contract.response_models import TASK_ID, Error, Schema, ref
+from api.contract.response_models import PROBLEM_TYPE, TASK_ID, Error, Schema, ref
 from api.contract.schemas import schemas
 from api.http.compute_threads import compute_in_thread
 from api.http.negotiation import accepts_gzip, etag_matches
@@ -59,13 +59,20 @@ _HEADERS: Mapping[str, Schema] = {
     "Last-Modified": {"description": "When the rows were last verified.", "example": "Mon, 29 Dec 2025 10:25:00 GMT"},
     "X-Generation": {"description": "Number of the snapshot.", "example": "12"},
     "X-Verified": {"description": "Whether it is proven equal to the table.", "example": "true"},
+    "Link": {
+        "description": "The address of the next page, relative to this one; missing on the last page.",
+        "example": '<?limit=100&after=AAAAAAAAAAwAAAAAAAAAZGfS3p2LaLhT>; rel="next"',
+    },
     "X-Total-Count": {"description": "`total_count`, if the body is not JSON.", "example": "10000"},
     "X-Next": {"description": "`next`, if the body is not JSON.", "example": "AAAAAAAAAAwAAAAAAAAAZGfS3p2LaLhT"},
     "Content-Disposition": {"description": "Name of the file.", "example": 'attachment; filename="orders.csv"'},
     "Accept-Ranges": {"description": "`Range` is supported.", "example": "bytes"},
     "Location": {"description": "Where to go next.", "example": f"/tasks/{TASK_ID}"},
     "Retry-After": {"description": "Seconds to wait.", "example": "10"},
-    "WWW-Authenticate": {"description": "How to send the key.", "example": "Bearer"},
+    "WWW-Authenticate": {
+        "description": "How to send the key; `error` says what is wrong with the one that was sent.",
+        "example": "Bearer",
+    },
 }
 
 
@@ -238,10 +245,19 @@ def _error_responses(operation: Operation) -> dict[str, Any]:
 def _error_response(codes: Sequence[ErrorCode]) -> dict[str, Any]:
     """The response of codes that have one status."""
     examples = {code.name: {"summary": code.occurs, "value": _error_example(code)} for code in codes}
-    headers = {429: ["Retry-After"], 503: ["Retry-After"], 401: ["WWW-Authenticate"], 504: ["Location"]}
+    headers = {
+        429: ["Retry-After"],
+        503: ["Retry-After"],
+        401: ["WWW-Authenticate"],
+        403: ["WWW-Authenticate"],
+        504: ["Location"],
+    }
     response = {
         "description": "; ".join(f"`{code.name}`: {code.occurs}" for code in codes),
-        "content": {MEDIA_TYPES["json"]: {"schema": ref("Error"), "examples": examples}},
+        "content": {
+            MEDIA_TYPES["json"]: {"schema": ref("Error"), "examples": examples},
+            PROBLEM_TYPE: {"schema": ref("Problem")},
+        },
     }
     if codes[0].status in headers:
         response["headers"] = _headers(headers[codes[0].status])

@@ -17,10 +17,11 @@ from starlette.requests import Request
 from api.auth.authentication import admission_of
 from api.contract.errors import ParameterInvalid
 from api.contract.json_response import dump_model
-from api.contract.queries.changes_query import PARAMETERS, Since
+from api.contract.queries.changes_query import PARAMETERS, SINCE, Since
 from api.contract.queries.parameters import read_parameters
 from api.contract.response_models import ChangesHead
 from api.http.compute_threads import compute_in_thread
+from api.http.links import next_link
 from api.http.negotiation import accepts_gzip, compress, etag_matches
 from api.http.prepared_response import Chunk, PreparedResponse
 from api.routes.snapshot_view import SnapshotView, SnapshotViews
@@ -75,10 +76,18 @@ class ChangesEndpoint:
             )
         headers = dict(request.scope["headers"])
         limit = min(parameters["limit"], JOINED_BYTES // view.mean_row_bytes + 1)
-        return await compute_in_thread(self._respond, view, since, limit, headers, mask, limiter=self._threads)
+        return await compute_in_thread(
+            self._respond, view, since, limit, headers, mask, admission.query, limiter=self._threads
+        )
 
     def _respond(
-        self, view: SnapshotView, since: Since, limit: int, headers: dict[bytes, bytes], mask: Mask
+        self,
+        view: SnapshotView,
+        since: Since,
+        limit: int,
+        headers: dict[bytes, bytes],
+        mask: Mask,
+        query: bytes,
     ) -> PreparedResponse:
         lists = self._lists(view, since)
         gzip = accepts_gzip(headers.get(b"accept-encoding", b""))
@@ -87,7 +96,11 @@ class ChangesEndpoint:
         if_none_match = headers.get(b"if-none-match")
         if if_none_match is not None and etag_matches(if_none_match, etag):
             return PreparedResponse(304, view.headers, own, [])
-        chunks = _body(view, since, lists, page(lists, since.low, limit), mask)
+        changes = page(lists, since.low, limit)
+        following = _next(view, since, lists, changes.rest)
+        if _has_more(view, following):
+            own += next_link(query, SINCE.name, str(following))
+        chunks = _body(view, since, following, changes, mask)
         if sum(map(len, chunks)) <= JOIN_BYTES:
             chunks = [b"".join(chunks)]
         if gzip:
@@ -114,20 +127,23 @@ class ChangesEndpoint:
         return self._cache.snapshots.changes(since.generation, newest, since.fingerprint)
 
 
-def _body(view: SnapshotView, since: Since, lists: Sequence[ChangeList], changes: Page, mask: Mask) -> list[Chunk]:
+def _has_more(view: SnapshotView, following: Since) -> bool:
+    return following.through is not None or following.generation != view.snapshot.generation
+
+
+def _body(view: SnapshotView, since: Since, following: Since, changes: Page, mask: Mask) -> list[Chunk]:
     snapshot = view.snapshot
     inserted, updated = (
         mask.json_rows(snapshot.columns, snapshot.gather(row_numbers(snapshot, sums)))
         for sums in (changes.inserted, changes.updated)
     )
     deleted = [dict(zip(snapshot.manifest.key, orjson.loads(text), strict=True)) for text in changes.deleted]
-    following = _next(view, since, lists, changes.rest)
     head = ChangesHead(
         status="success",
         count=len(changes.inserted) + len(changes.updated) + len(deleted),
         since=str(since),
         next=str(following),
-        more=following.through is not None or following.generation != snapshot.generation,
+        more=_has_more(view, following),
     )
     begin = dump_model(head)[:-1] + b", " + view.freshness_json + b', "inserted": ['
     return [begin, inserted, b'], "updated": [', updated, b'], "deleted": ' + orjson.dumps(deleted) + b"}"]

@@ -182,7 +182,8 @@ class FetchEndpoint:
             assert isinstance(plan, RequestPlan)  # no headers, so no 304
             if parameters.rows == "chunked":
                 return await self._executor.chunked_payload(plan)
-            return Payload(await self._executor.json_body(plan))
+            _, body = await self._executor.json_body(plan)
+            return Payload(body)
 
         async def refreshed_payload() -> Payload:
             return await payload(await self._views.get(), None)

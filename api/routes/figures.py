@@ -19,11 +19,12 @@ from api.auth.authentication import admission_of
 from api.contract.errors import ParameterInvalid
 from api.contract.figure_models import FigureEventsHead, FigureMetrics, FiguresHead
 from api.contract.json_response import dump_model
-from api.contract.queries.fetch_query import CONTENT_TYPES, RESTART_PAGING
+from api.contract.queries.fetch_query import CONTENT_TYPES, RESTART_PAGING, content_type
 from api.contract.queries.figures_query import FiguresQuery, parse_events_query, parse_figures_query
 from api.contract.queries.page_token import PageToken
 from api.contract.queries.parameters import read_parameters
 from api.http.compute_threads import compute_in_thread
+from api.http.links import next_link
 from api.http.negotiation import accepts_gzip, compress, etag_matches
 from api.http.prepared_response import Chunk, PreparedResponse
 from api.routes.snapshot_view import BODY_END, SnapshotView, SnapshotViews
@@ -104,7 +105,9 @@ class FiguresEndpoints:
         except UnknownGeneration as error:
             raise UnknownGeneration(error.message, RESTART_PAGING) from error
         source, at = await self._source(view), now()
-        file_format = parameters.file_format(_header(request, b"accept"))
+        accept = _header(request, b"accept")
+        file_format = parameters.file_format(accept)
+        type_of_body = content_type(file_format, accept)
         day = at.astimezone(ZoneInfo(source.setup.timezone or source.timezone)).date()
         rates = await run_in_threadpool(self._rates, parameters)
         asked = f"{source.model_dump_json()}\0{day}\0{parameters.query!r}\0{rates and rates.version}"
@@ -125,9 +128,11 @@ class FiguresEndpoints:
         )
 
         async def body() -> Body:
-            return await self._compute(view, figure_request, view.bind(asked.encode()), access.name)
+            query = admission_of(request).query
+            computed = await self._compute(view, figure_request, view.bind(asked.encode()), access.name, query)
+            return Body([(b"content-type", type_of_body.encode()), *computed.headers], computed.chunks)
 
-        page = f"{first}\0{parameters.limit}\0{file_format}\0{parameters.formulas}"
+        page = f"{first}\0{parameters.limit}\0{type_of_body}\0{parameters.formulas}"
         return await self._respond(request, view, f"{asked}\0{page}", file_format in _TEXT_FORMATS, body)
 
     async def metrics(self, request: Request) -> PreparedResponse:
@@ -144,7 +149,7 @@ class FiguresEndpoints:
             asked = FigureRequest(what="describe", source=source, now=now(), verified_at=view.head.updated_at)
             answer = await self._pool.execute(asked, admission_of(request).access.name)
             described = FigureMetrics.model_validate({"status": "success", **answer.summary})
-            return Body(_content_type("json"), [dump_model(described)])
+            return Body([(b"content-type", CONTENT_TYPES["json"].encode())], [dump_model(described)])
 
         return await self._respond(request, view, source.model_dump_json(), True, body)
 
@@ -174,13 +179,15 @@ class FiguresEndpoints:
             mask=await run_in_threadpool(self._views.personal_data, view),
         )
 
-    async def _compute(self, view: SnapshotView, request: FigureRequest, binding: bytes, key: str) -> Body:
+    async def _compute(
+        self, view: SnapshotView, request: FigureRequest, binding: bytes, key: str, query: bytes
+    ) -> Body:
         answer = await self._pool.execute(request, key)
         rows = answer.rows
         stop = request.offset + answer.summary["count"]
         more = stop < answer.summary["total_count"]
         following = str(PageToken(view.generation, stop, binding)) if more else None
-        headers = _content_type(request.format)
+        headers = next_link(query, "after", following) if following else []
         if request.format == "json":
             head = _HEADS[request.what].model_validate({"status": "success", **answer.summary, "next": following})
             begin = dump_model(head)[:-1] + b", " + view.freshness_json + b', "data": ['
@@ -268,7 +275,3 @@ def _first_row(view: SnapshotView, parameters: FiguresQuery, asked: str) -> int:
 
 def _header(request: Request, name: bytes) -> bytes | None:
     return next((value for key, value in request.scope["headers"] if key == name), None)
-
-
-def _content_type(file_format: FileFormat) -> _Headers:
-    return [(b"content-type", CONTENT_TYPES[file_format].encode())]

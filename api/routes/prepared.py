@@ -51,7 +51,7 @@ def _prepare(plan: RequestPlan, budget: Budget) -> PreparedResponse | None:
         else:
             rows = list(plan.view.snapshot.gather_to_send(matches.rows))
     head = plan.body_head(page, facets)
-    headers = plan.headers()
+    headers = plan.headers(page)
     chunks: list[Chunk] = [head, *rows, BODY_END]
     if plan.gzip:
         if everything and 0 < page.row_count == page.total:

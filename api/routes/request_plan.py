@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from api.contract.errors import ParameterInvalid
-from api.contract.queries.fetch_query import CONTENT_TYPES, FetchQuery
+from api.contract.queries.fetch_query import REPLACED_BY_AFTER, FetchQuery, content_type
 from api.contract.queries.page_token import PageToken
 from api.contract.response_models import Column
+from api.http.links import next_link
 from api.http.negotiation import accepts_gzip, etag_matches
 from api.http.prepared_response import PreparedResponse
 from api.routes.snapshot_view import SnapshotView
@@ -23,7 +24,6 @@ from cache.query.budget import Budget
 from cache.query.filters import Query, find_column
 
 MAX_FACET_VALUES = 100
-_CONTENT_TYPES = {name: (b"content-type", content_type.encode()) for name, content_type in CONTENT_TYPES.items()}
 
 Facets = Mapping[str, list[tuple[Any, int]]]
 """The most frequent values of columns, with their counts."""
@@ -53,6 +53,7 @@ class RequestPlan:
         parameters: The parameters of the request.
         query: Which rows match, and their order.
         row_format: How rows are written.
+        content_type: The header `Content-Type`.
         gzip: Whether the client takes gzip.
         etag: The ETag of the response.
         first: The number of the first row of the page among those that match.
@@ -65,6 +66,7 @@ class RequestPlan:
     parameters: FetchQuery
     query: Query
     row_format: RowFormat
+    content_type: str
     gzip: bool
     etag: bytes
     first: int
@@ -103,9 +105,11 @@ class RequestPlan:
         count = 0 if rows_follow else page.row_count
         return self.view.body_head(count, range(page.start, page.stop), page.total, page.next, keys)
 
-    def headers(self) -> list[tuple[bytes, bytes]]:
+    def headers(self, page: Page) -> list[tuple[bytes, bytes]]:
         """The response headers that depend on the request."""
-        return [(b"etag", self.etag), _CONTENT_TYPES[self.row_format.format]]
+        text = self.parameters.text
+        link = next_link(text, "after", page.next, REPLACED_BY_AFTER) if page.next else []
+        return [*link, (b"etag", self.etag), (b"content-type", self.content_type.encode())]
 
     def facets(self, budget: Budget) -> Facets:
         """The facets, counted by the index of the view.
@@ -155,9 +159,11 @@ def plan_request(
         BadFilter: A filter, sort or list of columns does not fit the columns.
         ColumnMasked: The request needs a column that is hidden from the key.
     """
-    row_format = parameters.row_format(headers.get(b"accept"), mask)
+    accept = headers.get(b"accept")
+    row_format = parameters.row_format(accept, mask)
+    type_of_body = content_type(row_format.format, accept)
     gzip = accepts_gzip(headers.get(b"accept-encoding", b""))
-    variant = f"\0{row_format.format}\0{gzip}\0{mask or ''}\0{info or ''}"
+    variant = f"\0{type_of_body}\0{gzip}\0{mask or ''}\0{info or ''}"
     etag = view.etag(parameters.identity(view.names) + variant.encode())
     if_none_match = headers.get(b"if-none-match")
     any_tag = if_none_match is not None and if_none_match.strip() == b"*"
@@ -169,7 +175,7 @@ def plan_request(
         mask.refuse([*conditions, *sort, *parameters.facet])
     first = parameters.offset if parameters.after is None else _first_row(parameters.after, view.binding(query))
     limit = 0 if parameters.metadata_only else parameters.limit
-    plan = RequestPlan(view, key, parameters, query, row_format, gzip, etag, first, limit, info)
+    plan = RequestPlan(view, key, parameters, query, row_format, type_of_body, gzip, etag, first, limit, info)
     if any_tag:  # no tag proves that the request is valid, so it is checked first
         plan.check()
         return _not_modified(view, etag)

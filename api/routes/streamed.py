@@ -20,7 +20,7 @@ from api.http.compute_threads import compute_in_thread
 from api.http.prepared_response import SLICE, Chunk
 from api.http.range_files import RangeFiles, RangeResponse
 from api.routes.refresh_stream import Payload
-from api.routes.request_plan import MAX_FACET_VALUES, Facets, RequestPlan
+from api.routes.request_plan import MAX_FACET_VALUES, Facets, Page, RequestPlan
 from api.routes.snapshot_view import BODY_END, SnapshotView
 from cache.export.pool import ScanPool
 from cache.query.budget import THREAD_SECONDS, Budget
@@ -54,12 +54,13 @@ class StreamedExecutor:
         Raises:
             OrdersError: The query cannot be run.
         """
-        headers = {name.decode().title(): value.decode() for name, value in plan.headers()}
         format = plan.row_format.format
         if format == "json":
-            body = await self.json_body(plan)
+            page, body = await self.json_body(plan)
+            headers = _as_text(plan.headers(page))
         else:
-            headers |= await self._file_headers(plan)
+            page = plan.page(await self._total(plan))
+            headers = {**_as_text(plan.headers(page)), **self._file_headers(plan, page)}
             is_partial = request.method == "HEAD" or "range" in request.headers
             if is_partial and not self._is_gzipped(plan):  # readers of files ask for the size, then for byte ranges
                 path = await self._files.get(plan.etag, lambda: self._scan(plan))
@@ -70,8 +71,8 @@ class StreamedExecutor:
             body = _gzipped(body)
         return stream_response(request, body, plan.view, headers | {"Last-Modified": plan.view.last_modified})
 
-    async def json_body(self, plan: RequestPlan) -> AsyncIterator[Chunk]:
-        """The JSON body. Whatever can fail has been done before its first chunk.
+    async def json_body(self, plan: RequestPlan) -> tuple[Page, AsyncIterator[Chunk]]:
+        """The page, and the JSON body. Whatever can fail has been done before its first chunk.
 
         Raises:
             OrdersError: The query cannot be run.
@@ -90,7 +91,7 @@ class StreamedExecutor:
                 rows = await _begun(_iterate(view.snapshot.read_json(page.start, page.stop)))
             else:
                 rows = await self._scan(plan) if page.row_count else _iterate(())
-        return _enclose(plan.body_head(page, facets), rows, BODY_END)
+        return page, _enclose(plan.body_head(page, facets), rows, BODY_END)
 
     async def chunked_payload(self, plan: RequestPlan) -> Payload:
         """The JSON body without rows, and its rows.
@@ -104,9 +105,8 @@ class StreamedExecutor:
         rows = await self._scan(lines) if page.row_count else None
         return Payload(_iterate([plan.body_head(page, facets, rows_follow=True), BODY_END]), rows)
 
-    async def _file_headers(self, plan: RequestPlan) -> Mapping[str, str]:
+    def _file_headers(self, plan: RequestPlan, page: Page) -> Mapping[str, str]:
         """The headers of a body that is not JSON."""
-        page = plan.page(await self._total(plan))
         headers = {"X-Total-Count": str(page.total)}
         if page.next:
             headers["X-Next"] = page.next
@@ -144,6 +144,10 @@ class StreamedExecutor:
         except LookupError:
             columns = plan.parameters.facet
             return await self._pool.facets(plan.view.generation, plan.query, columns, MAX_FACET_VALUES, plan.key)
+
+
+def _as_text(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    return {name.decode().title(): value.decode() for name, value in headers}
 
 
 def stream_response(

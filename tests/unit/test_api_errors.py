@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,13 @@ import pytest
 from cache_factory import publish
 from sidecar_process import KEY, Sidecar, served_here, sidecar
 from starlette.requests import Request
+from waiting import wait_for
 
 from api.contract.operations import OPERATIONS
 from api.routes.sign import SignEndpoint
+from cache.access.api_keys import ApiKey, digest
+from cache.storage.documents import API_KEYS
+from cache.storage.records import now
 
 ROUTES = {operation.path.replace("{id}", "1"): operation.method.upper() for operation in OPERATIONS}
 KEYED = [operation.path.replace("{id}", "1") for operation in OPERATIONS if operation.access != "none"]
@@ -55,6 +60,77 @@ def test_a_missing_key_is_401(api: Sidecar, path: str) -> None:
     answer = httpx.request(ROUTES[path], api.url + path)
     assert error(answer, 401) == {"status": "error", "message": "Unauthorized access", "code": "unauthorized"}
     assert answer.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("path", KEYED)
+def test_a_wrong_key_is_401_and_its_challenge_says_so(api: Sidecar, path: str) -> None:
+    for headers in ({"X-API-Key": "wrong"}, {"Authorization": "Bearer wrong"}):
+        answer = httpx.request(ROUTES[path], api.url + path, headers=headers)
+        assert error(answer, 401)["message"] == "Unauthorized access"
+        assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+
+
+def test_a_challenge_names_what_is_wrong(api: Sidecar) -> None:
+    reader, old = (
+        ApiKey(name=name, digest=digest(name), scopes=("read",), created_at=now(), expires_at=ends)
+        for name, ends in (("reader", None), ("old", now()))
+    )
+    for key in (reader, old):
+        api.cache.documents.change(API_KEYS, lambda keys, key=key: keys.add(key))
+    signed = wait_for(lambda: (answer := ask(api, "reader", "/sign")).status_code == 200 and answer).json()["address"]
+    for answer, status, challenge in (
+        (ask(api, "reader", "/refresh"), 403, 'Bearer error="insufficient_scope", scope="refresh"'),
+        (ask(api, "old", "/refresh"), 401, 'Bearer error="invalid_token"'),
+        (httpx.get(f"{api.url}{signed}x"), 401, 'Bearer error="invalid_token"'),
+        (httpx.get(f"{api.url}/fetch-data"), 401, "Bearer"),
+    ):
+        assert error(answer, status)
+        assert answer.headers["www-authenticate"] == challenge
+
+
+def ask(api: Sidecar, key: str, path: str) -> httpx.Response:
+    return httpx.post(api.url + path, headers={"X-API-Key": key}, json={"path": "/fetch-data"})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "key", "status"),
+    [
+        ("GET", "/fetch-data?limit=x", KEY, 400),
+        ("GET", "/fetch-data", "wrong", 401),
+        ("POST", "/refresh", KEY, 503),
+        ("GET", "/nowhere", KEY, 404),
+        ("DELETE", "/fetch-data", KEY, 405),
+        ("GET", "/tasks/1", KEY, 404),
+        ("POST", "/sign", KEY, 400),
+        ("HEAD", "/fetch-data?limit=x", KEY, 400),
+    ],
+)
+def test_errors_are_problem_details_where_they_are_accepted(
+    api: Sidecar, method: str, path: str, key: str, status: int
+) -> None:
+    problem_type = "application/problem+json"
+    plain, problem = (
+        httpx.request(method, api.url + path, headers={"X-API-Key": key, "Accept": accept})
+        for accept in ("*/*", f"application/json, {problem_type}")
+    )
+    assert (plain.status_code, problem.status_code) == (status, status)
+    assert (plain.headers["content-type"], problem.headers["content-type"]) == ("application/json", problem_type)
+    for name in ("retry-after", "www-authenticate", "allow", "access-control-allow-origin", "cache-control"):
+        assert problem.headers.get(name) == plain.headers.get(name)
+    if method != "HEAD":
+        assert problem.json() == {
+            "type": "about:blank",
+            "title": HTTPStatus(status).phrase,
+            "status": status,
+            "detail": plain.json()["message"],
+            "code": plain.json()["code"],
+        }
+
+
+def test_a_success_is_no_problem(api: Sidecar) -> None:
+    answer = api.client.get("/fetch-data?limit=1", headers={"Accept": "application/problem+json"})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+    assert answer.json()["status"] == "success"
 
 
 @pytest.mark.parametrize("path", STRICT)

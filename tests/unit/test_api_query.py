@@ -507,6 +507,21 @@ def test_each_example_parses_and_each_default_is_what_no_parameter_means() -> No
         assert getattr(nothing, parameter.name) == (None if parameter.name == "format" else parameter.default)
 
 
+@pytest.mark.parametrize("path", ["/fetch-data?limit=2", "/figures?metric=orders&by=status"])
+def test_json_lines_are_ndjson_by_their_newer_name(api: Sidecar, path: str) -> None:
+    api.client.get("/figures?metric=orders")  # the first one decides on a reading, which is part of the tag
+    older, newer, both = (
+        api.client.get(path, headers={"Accept": accept})
+        for accept in ("application/x-ndjson", "application/jsonl", "application/x-ndjson, application/jsonl")
+    )
+    assert older.text == newer.text == both.text
+    assert [json.loads(line) for line in newer.text.splitlines()]
+    assert newer.headers["content-type"] == "application/jsonl; charset=utf-8"
+    assert older.headers["content-type"] == both.headers["content-type"] == "application/x-ndjson; charset=utf-8"
+    assert newer.headers["etag"] != older.headers["etag"] == both.headers["etag"]
+    assert "/x-ndjson" in api.client.get(f"{path}&format=ndjson").headers["content-type"]
+
+
 # -- conditional requests
 
 

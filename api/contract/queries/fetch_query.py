@@ -98,6 +98,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         "whole",
     ),
 )
+REPLACED_BY_AFTER = ("offset", "start_row", "end_row", "stream_all", "refresh", "wait")  # on the next page
 RESTART_PAGING = "Start again without `after`, from the newest generation."
 KNOWN: Mapping[str, Parameter] = {parameter.name: parameter for parameter in PARAMETERS}
 
@@ -118,8 +119,10 @@ _CONTRADICTIONS = (
 _HAS_CACHE_BUSTER = re.compile(rb"(?:^|&)(?:_|(?:%s)(?:[=&]|$))" % "|".join(CACHE_BUSTERS).encode())
 _CONTRADICTING = frozenset(one for one, _, _ in _CONTRADICTIONS)
 _JSON_ONLY = ("stream", "facet", "metadata_only")
+JSON_LINES = "application/jsonl"
 _MEDIA_TYPES: Mapping[str, FileFormat] = {
     "application/json": "json",
+    JSON_LINES: "ndjson",  # the newer name
     "application/x-ndjson": "ndjson",
     "text/csv": "csv",
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
@@ -132,6 +135,14 @@ CONTENT_TYPES: Mapping[FileFormat, str] = {
     form: f"{media_type}; charset=utf-8" if form in ("ndjson", "csv") else media_type
     for form, media_type in MEDIA_TYPES.items()
 }
+
+
+def content_type(name: FileFormat, accept: bytes | None) -> str:
+    """The header `Content-Type` of a format. NDJSON has two names, and gets the one that `accept` has."""
+    names = accept.lower() if accept and name == "ndjson" else b""
+    if JSON_LINES.encode() in names and MEDIA_TYPES["ndjson"].encode() not in names:
+        return CONTENT_TYPES[name].replace(MEDIA_TYPES[name], JSON_LINES)
+    return CONTENT_TYPES[name]
 
 
 class FetchQuery(NamedTuple):
