@@ -19,7 +19,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from api.access_log import AccessLog, Recorder, RecordResponses
-from api.auth.authentication import ADMISSION, Admission, Authenticator, RequireKey
+from api.auth.authentication import ADMISSION, Admission, Authenticator, LimitHeaders, RequireKey
 from api.contract.error_responses import (
     on_client_gone,
     on_http_error,
@@ -36,7 +36,7 @@ from api.contract.queries.figures_query import PATH as FIGURES_PATH
 from api.documentation.demo import demo_endpoint
 from api.documentation.docs import docs_endpoint
 from api.documentation.openapi import OpenApiEndpoint
-from api.http.headers import CommonHeaders, HeaderBlock
+from api.http.headers import CommonHeaders
 from api.http.prepared_response import PreparedResponse
 from api.http.problem_details import ProblemDetails
 from api.http.relative_locations import RelativeLocations
@@ -203,7 +203,7 @@ class Api:
         metrics: Metrics,
         recorders: Sequence[Recorder],
     ) -> None:
-        app = CommonHeaders(ProblemDetails(application), origins)
+        app = CommonHeaders(LimitHeaders(ProblemDetails(application)), origins)
         self._app: ASGIApp = RecordResponses(app, self.record)
         self._fetch = fetch
         self._authenticator = authenticator
@@ -223,8 +223,8 @@ class Api:
         for recorder in self._recorders:
             recorder(scope, status, size, started)
 
-    def try_prepared(self, scope: Scope, headers: Mapping[bytes, bytes]) -> tuple[PreparedResponse, HeaderBlock] | None:
-        """The response and the common headers, if nothing has to be waited for.
+    def try_prepared(self, scope: Scope, headers: Mapping[bytes, bytes]) -> tuple[PreparedResponse, bytes] | None:
+        """The response and the lines of its other headers, if nothing has to be waited for.
 
         If the request is refused, it goes the usual way, which sends the error. The same happens after an exception,
         which is logged and counted.
@@ -242,7 +242,10 @@ class Api:
             log.exception("The fast path failed. The request goes the usual way.")
             self._metrics.fast_path_failures += 1
             return None
-        return (response, self.headers_for(headers.get(b"origin"))) if response else None
+        if not response:
+            return None
+        limits = b"".join(b"%s: %s\r\n" % line for line in admission.limit_headers())
+        return response, limits + self.headers_for(headers.get(b"origin")).text
 
 
 async def _redirect_to_demo(_: Request) -> Response:

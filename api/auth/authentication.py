@@ -18,10 +18,10 @@ from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Send
+from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
-from api.auth.rate_limits import RateLimits
+from api.auth.rate_limits import Headers, RateLimits
 from api.contract.error_responses import refusal
 from api.contract.errors import Forbidden, SignatureExpired, SignatureInvalid, Unauthorized
 from api.contract.queries.request_limits import MAX_PARAMETERS
@@ -91,6 +91,10 @@ class Admission(NamedTuple):
         """Returns whether the key is still valid. It may have expired or been revoked since the request began."""
         return self.authenticator.is_valid(self.access)
 
+    def limit_headers(self) -> Headers:
+        """Returns the headers that say how many requests its key has left."""
+        return self.authenticator.limit_headers(self.access)
+
 
 class Authenticator:
     """Authenticates requests and counts them.
@@ -159,6 +163,10 @@ class Authenticator:
         current = self._by_name.get(access.name)
         return current is not None and current.digest == access.digest and now < current.expires_at
 
+    def limit_headers(self, access: Access) -> Headers:
+        """Returns the headers that say how many requests a key has left."""
+        return self._limits.headers(access.name)
+
     def sign(self, access: Access, path: str, query: str, expires_at: datetime) -> str:
         """Creates a signed URL that may do the same as `access`.
 
@@ -202,6 +210,28 @@ class Authenticator:
     def _digest_of(self, signer: str) -> str | None:
         access = self._by_name.get(signer)
         return access.digest if access else None
+
+
+class LimitHeaders:
+    """Middleware that adds the headers of Admission.limit_headers to the responses to requests with a valid key.
+
+    Args:
+        app: The application.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
+        """Calls the application and adds the headers to its response."""
+
+        async def send_with_limits(message: Message) -> None:
+            admission = scope.get(ADMISSION)
+            if message["type"] == "http.response.start" and isinstance(admission, Admission):
+                message = {**message, "headers": [*message["headers"], *admission.limit_headers()]}
+            await send(message)
+
+        await self._app(scope, receive, send_with_limits)
 
 
 class RequireKey:

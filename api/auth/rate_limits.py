@@ -23,6 +23,8 @@ from api.contract.error_responses import refusal
 from api.contract.errors import RateLimited
 from cache.errors import SettingsInvalid
 
+Headers = list[tuple[bytes, bytes]]
+
 MAX_CLIENTS = 10_000  # entries of each table; a full table is emptied
 
 
@@ -43,6 +45,8 @@ class RateLimits:
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
         self._portion = max(1, self._rate.amount // 100) if self._rate else 0
         self._remaining: dict[tuple[str, str], int] = {}  # requests left of a portion
+        self._windows: dict[tuple[str, str], tuple[int, float]] = {}  # requests left beside it, and the window's end
+        self._policy = b'"key";q=%d;w=%d' % (self._rate.amount, self._rate.get_expiry()) if self._rate else b""
         self._blocked: dict[str, float] = {}  # address: until when (epoch seconds)
         self._right: set[tuple[str, str]] = set()  # key digests and addresses
 
@@ -64,6 +68,19 @@ class RateLimits:
             return _refusal(self._limiter.get_window_stats(self._rate, kind, name).reset_time)
         self._remaining[counter] = remaining - 1
         return None
+
+    def headers(self, name: str) -> Headers:
+        """The headers that say how many requests a key has left (draft-ietf-httpapi-ratelimit-headers-10).
+
+        Args:
+            name: The name of the key.
+        """
+        if self._rate is None:
+            return []
+        left, until = self._windows.get(("key", name), (0, 0.0))
+        left += self._remaining.get(("key", name), 0)
+        seconds = max(0, math.ceil(until - time.time()))
+        return [(b"ratelimit-policy", self._policy), (b"ratelimit", b'"key";r=%d;t=%d' % (left, seconds))]
 
     def allow_right_key(self, key_digest: str, address: str) -> Response | None:
         """Records that a key was right.
@@ -97,7 +114,11 @@ class RateLimits:
     def _take_portion(self, kind: str, name: str, rate: RateLimitItem) -> int:
         if len(self._remaining) >= MAX_CLIENTS:
             self._remaining.clear()
-        return self._portion if self._limiter.hit(rate, kind, name, cost=self._portion) else 0
+            self._windows.clear()
+        portion = self._portion if self._limiter.hit(rate, kind, name, cost=self._portion) else 0
+        stats = self._limiter.get_window_stats(rate, kind, name)
+        self._windows[kind, name] = stats.remaining, stats.reset_time
+        return portion
 
     def _refusal_of(self, address: str) -> Response | None:
         until = self._blocked.get(address)

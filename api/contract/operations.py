@@ -20,6 +20,7 @@ from cache.access.signed_urls import EXPIRES, SIGNATURE
 
 VIEW_HEADERS = ("ETag", "Last-Modified", "X-Generation", "X-Verified")
 _PAGE_HEADERS = (*VIEW_HEADERS, "Link")
+LIMIT_HEADERS = ("RateLimit", "RateLimit-Policy")
 FORMAT_HEADERS = ("X-Total-Count", "X-Next", "Content-Disposition", "Accept-Ranges")
 SECURITY_SCHEMES: Mapping[str, Schema] = {
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},

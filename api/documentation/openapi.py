@@ -23,6 +23,7 @@ from api.contract.operations import (
     COMMON_CODES,
     FORMAT_HEADERS,
     KEY_CODES,
+    LIMIT_HEADERS,
     OPERATIONS,
     SECURITY_SCHEMES,
     SIGNATURE_CODES,
@@ -69,6 +70,14 @@ _HEADERS: Mapping[str, Schema] = {
     "Accept-Ranges": {"description": "`Range` is supported.", "example": "bytes"},
     "Location": {"description": "Where to go next.", "example": f"/tasks/{TASK_ID}"},
     "Retry-After": {"description": "Seconds to wait.", "example": "10"},
+    "RateLimit": {
+        "description": "How many requests the key has left (`r`), and for how many seconds (`t`).",
+        "example": '"key";r=594;t=37',
+    },
+    "RateLimit-Policy": {
+        "description": "How many requests the key has (`q`) in so many seconds (`w`).",
+        "example": '"key";q=600;w=60',
+    },
     "WWW-Authenticate": {
         "description": "How to send the key; `error` says what is wrong with the one that was sent.",
         "example": "Bearer",
@@ -209,7 +218,8 @@ def _responses(operation: Operation) -> dict[str, Any]:
     success: dict[str, Any] = {"description": operation.summary}
     if operation.bodies:
         success["content"] = _content(operation.bodies)
-    headers = [*operation.headers, *(FORMAT_HEADERS if operation.filters else ())]
+    limits = LIMIT_HEADERS if operation.security else ()
+    headers = [*operation.headers, *(FORMAT_HEADERS if operation.filters else ()), *limits]
     if headers:
         success["headers"] = _headers(headers)
     if operation.links:

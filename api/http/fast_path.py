@@ -51,8 +51,8 @@ class Application(Protocol):
 
     def try_prepared(
         self, scope: dict[str, Any], headers: Mapping[bytes, bytes]
-    ) -> tuple[PreparedResponse, HeaderBlock] | None:
-        """The response to a request and the common headers; None: the request goes the usual way. Never raises.
+    ) -> tuple[PreparedResponse, bytes] | None:
+        """The response to a request and the lines of its other headers; None: the usual way. Never raises.
 
         What is put into `scope` stays in the ASGI scope if the request goes the usual way.
         """
@@ -122,11 +122,11 @@ class FastPathProtocol(BoundedProtocol):
         self.application.record(scope, prepared[0].status, size, started)
         return True
 
-    def _write(self, response: PreparedResponse, common: HeaderBlock, with_body: bool, closes: bool) -> int:
+    def _write(self, response: PreparedResponse, common: bytes, with_body: bool, closes: bool) -> int:
         """Writes a response, and ends the connection if it closes. Returns how many bytes the body has."""
         lines = [b"connection: close\r\n"] if closes else []
         lines += [b"%s: %s\r\n" % line for line in self.server_state.default_headers + response.own]
-        head = b"".join((STATUS_LINE[response.status], *lines, response.shared.text, common.text, b"\r\n"))
+        head = b"".join((STATUS_LINE[response.status], *lines, response.shared.text, common, b"\r\n"))
         size = response.size if with_body else 0
         chunks: list[Chunk] = [head, *response.chunks] if with_body else [head]
         if size <= JOIN_BYTES:

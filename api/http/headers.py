@@ -11,7 +11,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 METHODS = "GET, HEAD, POST, OPTIONS"
-EXPOSED = "ETag, Link, Location, Retry-After, X-Generation, X-Next, X-Total-Count, X-Verified"
+EXPOSED = (
+    "ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Generation, X-Next, X-Total-Count, X-Verified"
+)
 PREFLIGHT_SECONDS = 86_400
 EVENT_STREAM = "orders.event_stream"  # the key in the ASGI scope that says whether the response is an event stream
 

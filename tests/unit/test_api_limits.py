@@ -49,6 +49,29 @@ def limited(answer: httpx.Response) -> None:
 # -- how often
 
 
+def test_headers_say_how_many_requests_a_key_has_left(tmp_path: Path) -> None:
+    with sidecar(tmp_path, RATE_LIMIT="4/minute") as running:
+        publish(running.cache)
+        paths = ("/status", "/fetch-data", "/fetch-data", "/fetch-data?limit=x")  # also on the fast path, and in errors
+        answers = [running.client.get(path) for path in (*paths, "/fetch-data")]
+        free = httpx.get(f"{running.url}/health")
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 400, 429]
+    found = [re.fullmatch(r'"key";r=(\d+);t=(\d+)', answer.headers["ratelimit"]) for answer in answers[:4]]
+    assert [match and match[1] for match in found] == ["3", "2", "1", "0"]
+    assert all(match and 0 < int(match[2]) <= 60 for match in found)
+    assert {answer.headers["ratelimit-policy"] for answer in answers[:4]} == {'"key";q=4;w=60'}
+    assert "ratelimit" not in free.headers
+
+
+def test_headers_count_what_is_left_of_a_portion_too() -> None:
+    limits, left = RateLimits("600/minute", "off"), []
+    for _ in range(13):
+        assert limits.count_request("key", "shop") is None
+        left.append(int(re.search(rb"r=(\d+)", dict(limits.headers("shop"))[b"ratelimit"])[1]))  # type: ignore[index]
+    assert left == list(range(599, 586, -1))
+    assert RateLimits("off", "off").headers("shop") == []
+
+
 def test_it_works(tmp_path_factory: pytest.TempPathFactory) -> None:
     settings = {"RATE_LIMIT": "5/minute", "FAILED_KEYS_LIMIT": "3/minute", "TRUSTED_PROXIES": "127.0.0.0/8, ::1"}
     with sidecar(tmp_path_factory.mktemp("often"), **settings) as running:
