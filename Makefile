@@ -19,7 +19,7 @@ install: .venv/installed-dev  ## Install all that work on the project needs: Pyt
 test soak: export PYTHONDONTWRITEBYTECODE :=
 test: install lint  ## Run every check except the long ones
 	@# in the order of the folders: the long files of tests/browser come first, so that no process ends long after the others
-	$(BIN)/python -m pytest -m "not soak" -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not soak" -n 4 --dist loadfile --no-loadscope-reorder
 
 test-fast: install  ## Run the tests that need no server of the lab and no browser
 	$(BIN)/python -m pytest tests/unit -m "not slow" -n 3 --dist loadfile

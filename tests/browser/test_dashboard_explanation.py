@@ -45,7 +45,7 @@ def amounts(page: Page) -> list[Decimal]:
     return [Decimal(re.sub(r"[$,]", "", text)) for text in events(page).locator("td:last-child").all_inner_texts()]
 
 
-@pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.soak)])
 def test_each_card_opens_the_list_of_its_figure(browser: Browser, filled: Dashboard, every: int) -> None:
     page = visit(browser, f"{filled.url}/?period=90d")
     cards = page.locator("li:has(.value)")

@@ -42,7 +42,7 @@ def test_every_page_opens_and_follows_a_sync_beside_a_stream_of_events(browser: 
         lines = answer.iter_lines()
         assert next(lines)
         sign_in(page, f"{one.url}/?period=all", "one")
-        open_every_page(page)
+        open_every_page(page, step=3)
         generation = publish(one.cache, ROWS, columns=SHOP_COLUMNS).generation
         page.goto(f"{one.url}/orders?period=all")
         expect(page.get_by_role("table", name="Orders", exact=True)).to_contain_text(NEWEST)

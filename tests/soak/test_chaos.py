@@ -23,9 +23,9 @@ QUIET_SECONDS = 120  # for what was damaged last to be mended
 
 @pytest.mark.timeout(3600)
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # sockets of a killed database
+@pytest.mark.soak
 @pytest.mark.parametrize(
-    ("seconds", "pause", "slowest", "many", "visitors"),
-    [(5, 0.3, 20, 4, 1), pytest.param(1800, 8, 5, 20, 3, marks=pytest.mark.soak)],  # beside other tests, all is slower
+    ("seconds", "pause", "slowest", "many", "visitors"), [(10, 0.5, 20, 8, 1), (1800, 8, 5, 20, 3)]
 )
 def test_no_disaster_makes_a_wrong_answer(
     lab_folder: Path, here: Path, browser: Browser, seconds: int, pause: float, slowest: int, many: int, visitors: int

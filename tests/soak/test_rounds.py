@@ -276,7 +276,7 @@ def machine(place: Place) -> type[RuleBasedStateMachine]:
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
-    ("examples", "steps", "derandomize"), [(5, 10, True), pytest.param(12, 40, False, marks=pytest.mark.soak)]
+    ("examples", "steps", "derandomize"), [(3, 10, True), pytest.param(12, 40, False, marks=pytest.mark.soak)]
 )
 def test_after_each_round_the_snapshot_is_the_table(place: Place, examples: int, steps: int, derandomize: bool) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]

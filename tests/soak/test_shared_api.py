@@ -216,7 +216,7 @@ def test_two_hosts_behind_a_balancer_never_go_back(tmp_path: Path, seconds: int,
 # -- without the database
 
 
-@pytest.mark.parametrize("seconds", [10, pytest.param(600, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("seconds", [5, pytest.param(600, marks=pytest.mark.soak)])
 def test_readers_go_on_at_full_speed_without_the_database(tmp_path: Path, seconds: int) -> None:
     with database() as (postgresql, running), shared(postgresql.url(), tmp_path) as cache, ExitStack() as stack:
         with cache.sync_lock():

@@ -51,7 +51,8 @@ def leader(workers: list[SharedWorker]) -> SharedWorker | None:
     return next((worker for worker in workers if worker.last("leads")), None)
 
 
-@pytest.mark.parametrize("rounds", [1, pytest.param(10, marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("rounds", [1, 10])
 def test_a_leader_that_is_cut_off_stops_before_another_leads(tmp_path: Path, rounds: int) -> None:
     with network() as joined, database(joined.address) as server, ExitStack() as stack:
         numbers = {name: joined.add() for name in HOSTS}
