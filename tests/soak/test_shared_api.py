@@ -183,7 +183,8 @@ class Client:
         return int(body["generation"])
 
 
-@pytest.mark.parametrize(("seconds", "pause"), [(8, 2), pytest.param(120, 12, marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize(("seconds", "pause"), [(8, 2), (120, 12)])
 def test_two_hosts_behind_a_balancer_never_go_back(tmp_path: Path, seconds: int, pause: float) -> None:
     with database() as (postgresql, _), shared(postgresql.url(), tmp_path) as cache, ExitStack() as stack:
         with cache.sync_lock():
