@@ -113,7 +113,8 @@ def test_after_a_cut_the_newest_intact_generation_is_served(api: Sidecar) -> Non
     publish_new_rows(api, 200)
     assert get(api, "?limit=0").json()["generation"] == older + 1
     with cut(*api.cache.snapshots.open().paths(JSON)):
-        assert get(api, "").status_code == 503
+        first = get(api, "")  # finds the cut, unless the watcher of the cache did before
+        assert first.status_code == 503 or first.json()["generation"] == older
         assert (get(api, "").status_code, get(api, "").json()["generation"]) == (200, older)
 
 
