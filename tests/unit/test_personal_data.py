@@ -147,7 +147,7 @@ def test_what_a_reading_says_is_personal_is_hidden(name: str) -> None:
             {"billing": {"country_code": "DE"}, "raw": None},
         ),
     ],
-)  # fmt: skip
+)
 def test_personal_paths_are_removed_from_json_and_the_rest_stays(value: Any, shown: Any) -> None:
     text = json.dumps(value, ensure_ascii=False)
     assert json.loads(without_personal_data(text.encode()) or b"") == shown
@@ -156,9 +156,7 @@ def test_personal_paths_are_removed_from_json_and_the_rest_stays(value: Any, sho
 
 def test_numbers_and_escapes_stay_as_they_are_written() -> None:
     text = '{"a": 1.10, "b": 123456789012345678901234567890, "c": "\\u00e9", "em\\u0061il": "x", "email": "y"}'
-    assert without_personal_data(text.encode()) == (
-        b'{"a":1.10,"b":123456789012345678901234567890,"c":"\\u00e9"}'
-    )  # fmt: skip
+    assert without_personal_data(text.encode()) == (b'{"a":1.10,"b":123456789012345678901234567890,"c":"\\u00e9"}')
 
 
 def test_what_is_no_json_shows_the_mask() -> None:
