@@ -59,26 +59,6 @@ def test_axe_finds_nothing_on_the_list_behind_a_figure(browser: Browser, filled:
     assert findings(page, LOOKS[0]) == []
 
 
-def test_the_keyboard_alone_opens_what_a_figure_is_made_of(browser: Browser, filled: Dashboard) -> None:
-    page = visit(browser, f"{filled.url}/?period=all")
-    value = page.locator("button.value").first
-    expect(value).to_be_visible()
-    at_rest(page)
-    reached(page, value)
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", level=1, name="Total sales")).to_be_visible()
-    at_rest(page)
-    first = page.get_by_role("table", name="Events").get_by_role("button").first
-    reached(page, first)
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("dialog")).to_be_visible()
-    page.keyboard.press("Escape")
-    back = page.get_by_role("button", name="Overview")
-    reached(page, back)
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Orders overview")).to_be_visible()
-
-
 def test_axe_finds_nothing_on_the_form_of_the_password_or_without_data(
     browser: Browser, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

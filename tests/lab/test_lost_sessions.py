@@ -102,7 +102,7 @@ def test_each_kind_of_request_renews_a_lost_session(
 @pytest.mark.parametrize(
     ("login", "kinds"),
     [
-        ("browser", [whole_table]),  # sent without Chrome, as above
+        pytest.param("browser", [whole_table], marks=pytest.mark.soak),  # sent without Chrome, as above
         ("browser-only", [count]),
         # the last asks for rows and for what is shown
         pytest.param("browser-only", [count, whole_table], marks=pytest.mark.soak),

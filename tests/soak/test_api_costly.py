@@ -14,14 +14,14 @@ from sidecar_process import sidecar
 HEALTH_SECONDS = 0.1
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("times", [8, pytest.param(1_000, marks=pytest.mark.soak)])
-def test_health_answers_beside_the_costliest_queries(tmp_path: Path, times: int) -> None:
+def test_health_answers_beside_the_costliest_queries(tmp_path: Path) -> None:
     with sidecar(tmp_path) as api, costly_client(api.url) as client, polling(api.url) as health:
         publish(api.cache, 5_000)
         publish(api.cache, [{**order(i), "note": "changed"} for i in range(5_000)])
 
-        @settings(max_examples=times, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=1_000, deadline=None, database=None, suppress_health_check=list(HealthCheck))
         @given(address=addresses)
         def search(address: str) -> None:
             started = time.perf_counter()

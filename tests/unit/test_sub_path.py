@@ -1,6 +1,6 @@
 """The product below a path of a host: the setting, links, cookies, and what the API says of its addresses.
 
-Behind real proxies: tests/browser/test_sub_path.py.
+Behind real proxies: tests/browser/test_sub_path.py and tests/soak/test_behind_caddy.py.
 """
 
 from __future__ import annotations

@@ -23,6 +23,8 @@ from lab.postgresql import PostgreSQL, Running, folder_for_servers, programs
 from lab.processes import end, tree
 from lab.servers import free_port, new_secret
 
+pytestmark = pytest.mark.soak
+
 KEY = "0f3c" * 8
 PAGE = (ROOT / "docs/deploy.md").read_text(encoding="utf-8")
 
