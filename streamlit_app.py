@@ -27,6 +27,7 @@ from starlette.routing import Route
 from cache.errors import OrdersError, SettingsInvalid
 from cache.export.pool import ScanPool
 from cache.listen_address import listen, local_url
+from cache.monitoring.metrics_server import PATH as METRICS_PATH
 from cache.private_files import keep_files_private
 from cache.settings import Settings
 from dashboard.auth.oidc import oidc_secrets
@@ -36,6 +37,7 @@ from dashboard.backend import Backend, shared_backend
 from dashboard.web.downloads import PATH, Downloads
 from dashboard.web.headers import Headers
 from dashboard.web.inject_css import InjectCss
+from dashboard.web.metrics import MetricsEndpoint
 from dashboard.web.same_origin import SameOrigin
 from dashboard.web.server import load_config, serve
 from dashboard.web.sub_path import BelowPath, OwnCookies
@@ -102,7 +104,10 @@ def create_app(backend: Backend) -> st.App:
     app = st.App(
         SCRIPT,
         lifespan=lifespan,
-        routes=[Route(path + PATH, downloads.get)],
+        routes=[
+            Route(path + PATH, downloads.get),
+            Route(path + METRICS_PATH, MetricsEndpoint(backend.cache, settings).get),
+        ],
         secrets=oidc_secrets(settings, backend.secret),
         middleware=[
             Middleware(SameOrigin),

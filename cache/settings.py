@@ -225,6 +225,13 @@ class Settings(BaseSettings):
         description="Comma-separated IP addresses or networks of proxies whose `X-Forwarded-For` header is trusted.",
     )
     access_log: Literal["on", "off"] = Field("on", description="Whether to log each request as a line of JSON.")
+    metrics_host: str = Field("127.0.0.1", description="IP address that a worker serves its metrics on.")
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port on which `python -m scraper worker` serves `/metrics`, without a key. Default: none.",
+    )
     dashboard_host: str = Field("127.0.0.1", description="IP address that the dashboard listens on.")
     dashboard_port: int = Field(
         default_factory=lambda settings: _port(settings, 8501),

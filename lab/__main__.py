@@ -12,6 +12,7 @@ from cache.settings import from_checkout
 from cache.version import versioned
 from lab import Lab, LabError, nginx
 from lab.postgresql import install_postgresql
+from lab.promtool import install_promtool
 from lab.servers import BROWSER, TESTS, install
 
 
@@ -35,6 +36,7 @@ def _install(_: Lab, __: argparse.Namespace) -> int:
     node = () if shutil.which("node") else ("nodejs",)  # it is often installed from elsewhere than Debian
     install(*BROWSER, *nginx.PACKAGES, *TESTS, *node)
     install_postgresql()
+    install_promtool()
     return 0
 
 

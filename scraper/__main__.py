@@ -19,7 +19,7 @@ import os
 import signal
 import sys
 import threading
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -226,8 +226,13 @@ def _worker() -> int:
     stopped = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stopped.set())
-    with closing(open_cache(settings.cache_place)) as cache:
+    with ExitStack() as stack:
+        cache = stack.enter_context(closing(open_cache(settings.cache_place)))
         cache.runs.require_writable()
+        if settings.metrics_port is not None:
+            from cache.monitoring.metrics_server import serve_metrics  # late, since it brings a web server
+
+            stack.enter_context(serve_metrics(cache, settings.metrics_host, settings.metrics_port))
         scheduler = Scheduler(cache, settings, "worker")
         scheduler.start()
         stopped.wait()

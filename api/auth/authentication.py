@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -25,7 +24,7 @@ from api.auth.rate_limits import Headers, RateLimits
 from api.contract.error_responses import refusal
 from api.contract.errors import Forbidden, SignatureExpired, SignatureInvalid, Unauthorized
 from api.contract.queries.request_limits import MAX_PARAMETERS
-from cache.access.api_keys import ApiKey, ApiKeys, Scope, digest
+from cache.access.api_keys import ApiKey, ApiKeys, Scope, digest, key_of
 from cache.access.client_ip import Proxies, counted_as
 from cache.access.signed_urls import (
     ExpiredSignature,
@@ -269,17 +268,6 @@ def admission_of(request: Request) -> Admission:
     """Returns the admission of a request that RequireKey let through."""
     admission: Admission = request.scope[ADMISSION]
     return admission
-
-
-def key_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
-    """Returns the key of a request: the header `X-API-Key`, else the Bearer token in `Authorization`."""
-    bearer = None
-    for name, value in headers:
-        if name == b"x-api-key" and (key := value.strip(b" \t")):  # without the white space around it (RFC 9110, 5.5)
-            return key
-        if name == b"authorization" and value[:7].lower() == b"bearer ":
-            bearer = value[7:].strip()
-    return bearer
 
 
 _DASHBOARD = Access("dashboard", "", frozenset(("read",)))

@@ -7,10 +7,10 @@ import os
 import re
 import secrets
 import sys
-from pathlib import Path
 
 from filelock import FileLock
 
+from cache.access.api_keys import read_key
 from cache.errors import SettingsInvalid
 from cache.listen_address import is_loopback
 from cache.settings import Settings
@@ -83,11 +83,11 @@ def _kept_key(settings: Settings, show: bool) -> str:
     """Reads the key file, or makes it. The lock is for two processes that start at the same time."""
     file = settings.api_key_file
     try:
-        if key := _read_key(file):  # also where nothing can be written
+        if key := read_key(file):  # also where nothing can be written
             return key
         file.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(file.with_name(file.name + ".lock")):
-            if key := _read_key(file):
+            if key := read_key(file):
                 return key
             file.unlink(missing_ok=True)  # an empty file: the process that made it was killed
             key = secrets.token_urlsafe(32)
@@ -101,7 +101,3 @@ def _kept_key(settings: Settings, show: bool) -> str:
     shown = "" if not show or is_output_kept(settings) else f" It is shown only once:\n  {key}"
     print(f"A new API key was made. It is stored in {file}.{shown}", flush=True)
     return key
-
-
-def _read_key(file: Path) -> str:
-    return file.read_text(encoding="ascii").strip() if file.exists() else ""

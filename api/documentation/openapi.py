@@ -15,7 +15,7 @@ from isal import isal_zlib
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.auth.authentication import Admission, Authenticator, key_of
+from api.auth.authentication import Admission, Authenticator
 from api.contract.error_codes import CODES, REFRESH_FAILED, ErrorCode
 from api.contract.filter_schema import dimension_filters, filters, listed_columns
 from api.contract.json_response import dumps
@@ -40,6 +40,7 @@ from api.contract.schemas import schemas
 from api.http.compute_threads import compute_in_thread
 from api.http.negotiation import accepts_gzip, etag_matches
 from api.routes.snapshot_view import SnapshotViews
+from cache.access.api_keys import key_of
 from cache.access.cache_busters import NAMES as CACHE_BUSTERS
 from cache.errors import CacheError, NoSnapshot, WarmingUp
 from cache.schema import Column

@@ -10,6 +10,8 @@ import hashlib
 import logging
 import re
 import secrets
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
@@ -109,3 +111,23 @@ def new_key() -> str:
 def digest(key: str) -> str:
     """SHA-256 of a key, in hexadecimal."""
     return hashlib.sha256(key.encode()).hexdigest()
+
+
+def key_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """Returns the key of a request: the header `X-API-Key`, else the Bearer token in `Authorization`."""
+    bearer = None
+    for name, value in headers:
+        if name == b"x-api-key" and (key := value.strip(b" \t")):  # without the white space around it (RFC 9110, 5.5)
+            return key
+        if name == b"authorization" and value[:7].lower() == b"bearer ":
+            bearer = value[7:].strip()
+    return bearer
+
+
+def read_key(file: Path) -> str:
+    """Returns the key in a file; "" where there is none yet.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    return file.read_text(encoding="ascii").strip() if file.exists() else ""

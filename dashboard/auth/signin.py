@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cache.access.client_ip import Proxies, counted_as
 from cache.errors import CacheError
+from cache.monitoring.metrics_server import PATH as METRICS_PATH
 from cache.settings import Settings
 from dashboard.auth.identity import Identities
 from dashboard.auth.oidc import CALLBACK_PATH, LOGOUT_PATH
@@ -29,7 +30,7 @@ from dashboard.auth.passwords import BROWSER_SECONDS, Passwords
 from dashboard.auth.sessions import SESSION_SECONDS
 
 SIGN_IN_PATH, SIGN_OUT_PATH = "/signin", "/signout"
-OPEN_PATHS = ("/_stcore/health",)
+OPEN_PATHS = ("/_stcore/health", METRICS_PATH)  # metrics have a key of their own
 WRONG_PASSWORDS = RateLimitItemPerMinute(10)  # from one address, and from the known browsers of one address
 BODY_LIMIT = 4096
 _LOCAL_PATH = re.compile(r"/(?![/\\])")  # never another site

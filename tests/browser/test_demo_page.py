@@ -167,7 +167,7 @@ def test_changes_events_signatures_and_metrics_can_be_tried(page: Page, api: Sid
     send(page, "/sign")
     expect(page.get_by_label("Response body")).to_contain_text("signature=default.")
     send(page, "/metrics")
-    expect(page.get_by_label("Response body")).to_contain_text("orders_snapshot_generation")
+    expect(page.get_by_label("Response body")).to_contain_text("phpmyadmin_orders_snapshot_generation")
     send(page, "/events")
     expect(page.get_by_role("listitem").filter(has_text="snapshotgeneration")).to_have_count(1)
     page.get_by_role("button", name="Stop").click()

@@ -73,10 +73,10 @@ def test_status_sums_the_checks_up(api: Sidecar) -> None:
 
 def test_metrics_have_the_checks(api: Sidecar) -> None:
     text = api.client.get("/metrics").text
-    assert 'orders_checks_failed{check="total"} 3.0' in text
-    assert 'orders_checks_failed{check="dates"} 0.0' in text
-    assert "orders_checks_ok_ratio 0.99" in text
-    assert "orders_reading_confirmed 1.0" in text
+    assert 'phpmyadmin_orders_checks_failed_orders{check="total"} 3.0' in text
+    assert 'phpmyadmin_orders_checks_failed_orders{check="dates"} 0.0' in text
+    assert "phpmyadmin_orders_checks_ok_ratio 0.99" in text
+    assert "phpmyadmin_orders_reading_confirmed 1.0" in text
 
 
 def test_figures_carry_the_mark_of_their_check(api: Sidecar) -> None:
@@ -93,4 +93,4 @@ def test_a_generation_without_checks_says_so(tmp_path: Path) -> None:
         body = api.client.get("/checks").json()
         assert (body["ok"], body["checks"]) == (None, [])
         assert api.client.get("/status").json()["figures"] is None
-        assert "orders_checks_" not in api.client.get("/metrics").text
+        assert "phpmyadmin_orders_checks_" not in api.client.get("/metrics").text

@@ -224,10 +224,10 @@ def test_a_fault_of_the_fast_path_is_logged_and_the_request_answered(
         answer = client.get("/fetch-data?limit=2")
         metrics = client.get("/metrics").text
     assert answer.json()["data"] == [as_json(i) for i in range(2)]
-    assert "orders_fast_path_failures_total 1.0" in metrics
+    assert "phpmyadmin_orders_fast_path_failures_total 1.0" in metrics
     assert "a fault in the fast path" in caplog.text
 
 
 def test_refused_requests_are_no_faults_of_the_fast_path(api: Sidecar) -> None:
     assert api.client.get("/fetch-data?limit=ten").status_code == 400
-    assert "orders_fast_path_failures_total 0.0" in api.client.get("/metrics").text
+    assert "phpmyadmin_orders_fast_path_failures_total 0.0" in api.client.get("/metrics").text

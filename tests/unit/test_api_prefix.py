@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from api.app import Api
 from api.contract.operations import OPERATIONS
 from api.contract.paths import PREFIX, own_path
+from cache.monitoring.metric_families import HTTP_REQUEST_DURATION
 
 pytestmark = pytest.mark.slow
 
@@ -100,7 +101,7 @@ def test_the_metrics_of_both_spellings_are_one(api: Sidecar) -> None:
             sample.value
             for family in families
             for sample in family.samples
-            if sample.name == "orders_http_request_seconds_count" and sample.labels["path"] == "/checks"
+            if sample.name == f"{HTTP_REQUEST_DURATION.name}_count" and sample.labels["path"] == "/checks"
         )
         counted.append(count)
     assert counted[1] == counted[0] + 1

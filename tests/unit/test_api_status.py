@@ -126,7 +126,7 @@ def test_a_verification_in_the_future_is_not_known(api: Sidecar) -> None:
             data = next(line for line in events.iter_lines() if line.startswith("data: "))
         event = json.loads(data.removeprefix("data: "))
         assert (event["type"], event["verified_at"], event["checked_at"]) == ("snapshot", None, None)
-        assert "orders_snapshot_age_seconds" not in api.client.get("/metrics").text
+        assert "phpmyadmin_orders_snapshot_verified_timestamp_seconds" not in api.client.get("/metrics").text
 
 
 def test_a_task_is_followed_from_queued_to_completed(api: Sidecar) -> None:

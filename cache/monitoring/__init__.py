@@ -1,0 +1,1 @@
+"""What tells the operator how the product does: metrics for Prometheus."""
