@@ -8,7 +8,6 @@ from cache.version import versioned  # first: it says which Python is needed
 
 import argparse
 import gc
-import logging
 import sys
 from contextlib import closing, suppress
 
@@ -32,9 +31,9 @@ def main() -> None:
         CacheError: The cache cannot be opened.
     """
     keep_files_private()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    log_to_stderr()
     settings = Settings.load()
+    settings.set_up_logging("api")
+    log_to_stderr()
     settings.warn_of_misspelt()
     key = load_key(settings)
     place, host, port = settings.cache_place, settings.api_host, settings.api_port

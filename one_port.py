@@ -11,7 +11,6 @@ from cache.version import versioned  # first: it says which Python is needed
 # isort: split
 
 import argparse
-import logging
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -108,9 +107,9 @@ def main() -> None:
         OrdersError: A setting is not valid, or the cache cannot be opened.
     """
     keep_files_private()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    log_to_stderr()
     address = Settings.load()
+    address.set_up_logging("one port")
+    log_to_stderr()
     address.warn_of_misspelt()
     check_signin(address.dashboard_host, address)
     with listen(address.dashboard_host, address.dashboard_port, "DASHBOARD") as listener:

@@ -14,6 +14,7 @@ from cache.version import versioned  # first: it says which Python is needed
 
 import argparse
 import http.client
+import logging
 import os
 import signal
 import subprocess
@@ -28,6 +29,7 @@ from urllib.parse import urlsplit
 from api.auth.default_key import is_output_kept, load_key
 from cache.errors import OrdersError, SettingsInvalid
 from cache.listen_address import local_url
+from cache.machine.logs import JsonFormatter
 from cache.machine.memory import SMALL_FOOTPRINT, is_small
 from cache.private_files import keep_files_private
 from cache.settings import Settings
@@ -118,10 +120,20 @@ class Service:
         assert process.stdout
         with process.stdout:
             for line in process.stdout:
-                print(f"{self._name:<9} | {line}", end="", flush=True)
+                self._say(line.rstrip("\n"))
+
+    def _say(self, line: str) -> None:
+        """Prints a line of the program, or about it. Where the log is JSON, other lines become JSON as well."""
+        if self._settings.log_format == "text":
+            line = f"{self._name:<9} | {line}"
+        elif not line.startswith("{"):
+            line = JsonFormatter(self._name).format(
+                logging.makeLogRecord({"name": "serve", "levelname": "INFO", "msg": line})
+            )
+        print(line, flush=True)
 
     def _record(self, reason: str, pause: float) -> None:
-        print(f"{self._name:<9} | {reason} It is started again in {pause:g} s.", flush=True)
+        self._say(f"{reason} It is started again in {pause:g} s.")
         # Late, since this process lives long and holds 20 MB less without them.
         from cache.storage.backends import open_cache
         from cache.storage.documents import RESTARTS
@@ -131,7 +143,7 @@ class Service:
             with closing(open_cache(self._settings.cache_place)) as cache:
                 cache.documents.change(RESTARTS, lambda restarts: restarts.add(self._name, reason, now()))
         except OrdersError as error:
-            print(f"{self._name:<9} | The crash cannot be recorded. {error}", flush=True)
+            self._say(f"The crash cannot be recorded. {error}")
 
 
 def serve(one_port: bool = False) -> int:
@@ -148,6 +160,7 @@ def serve(one_port: bool = False) -> int:
     """
     keep_files_private()
     settings = Settings.load()
+    settings.set_up_logging("serve")
     settings.warn_of_misspelt()
     if one_port or settings.is_one_port:
         settings = settings.on_one_port()

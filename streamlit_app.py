@@ -54,6 +54,7 @@ def main() -> None:
     keep_files_private()
     backend = shared_backend()
     settings = backend.settings
+    settings.set_up_logging("dashboard")
     settings.warn_of_misspelt()
     check_signin(settings.dashboard_host, settings)
     with listen(settings.dashboard_host, settings.dashboard_port, "DASHBOARD") as listener:
@@ -66,7 +67,12 @@ def main() -> None:
 
 def dashboard_options(settings: Settings, host: str, port: int) -> dict[str, Any]:
     """The options of Streamlit for a dashboard that listens on an address."""
-    options = {"server.address": host, "server.port": port, "server.allowedHosts": allowed_hosts(settings)}
+    options = {
+        "server.address": host,
+        "server.port": port,
+        "server.allowedHosts": allowed_hosts(settings),
+        "logger.level": settings.log_level,
+    }
     return options | ({"server.baseUrlPath": settings.public_path} if settings.public_path else {})
 
 
@@ -139,6 +145,7 @@ def __getattr__(name: str) -> st.App:
     keep_files_private()
     try:
         backend = shared_backend()
+        backend.settings.set_up_logging("dashboard")
         check_signin(st.get_option("server.address"), backend.settings)
         if backend.identities.required:
             raise SettingsInvalid(

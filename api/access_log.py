@@ -1,7 +1,10 @@
-"""The access log: one line of JSON for each request.
+"""The access log: one line for each request, as text or JSON like the rest of the log (LOG_FORMAT).
 
-    {"time": "2025-12-29T10:25:00.512Z", "method": "GET", "path": "/fetch-data", "status": 200, "bytes": 8123,
-     "ms": 0.4, "key": "shop"}
+    2025-12-29T10:25:00.512+00:00 INFO api.access: method=GET path=/fetch-data status=200 bytes=8123 ms=0.400 key=shop
+        request_id=9c1e3f2a4b5d0000002a trace_id=-
+    {"time": "2025-12-29T10:25:00.512+00:00", "level": "INFO", "logger": "api.access", "process": "api",
+     "method": "GET", "path": "/fetch-data", "status": 200, "bytes": 8123, "ms": 0.400, "key": "shop",
+     "request_id": "9c1e3f2a4b5d0000002a", "trace_id": null}
 
 `key` is the name of a key. Keys, queries, addresses of clients and unknown paths are left out: they may hold secrets or
 personal data. `ms` runs until the last byte was handed over, so it includes the whole time of a stream.
@@ -18,11 +21,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Literal
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.auth.authentication import ADMISSION, Admission
 from api.contract.operations import path_label
+from api.http.request_ids import IDENTITY, RequestIdentity
 
 log = logging.getLogger("api.access")
 
@@ -34,10 +39,22 @@ FLUSH_SECONDS = 0.25
 MAX_LINES = 50_000  # that wait to be written; the oldest are dropped
 
 
-class AccessLog:
-    """Writes the access log, from `start` to `stop`."""
+_TEXT = "{} INFO api.access: method={} path={} status={} bytes={} ms={:.3f} key={} request_id={} trace_id={}"
+_JSON = (
+    '{{"time": "{}", "level": "INFO", "logger": "api.access", "process": "api", "method": "{}", "path": "{}", '
+    '"status": {}, "bytes": {}, "ms": {:.3f}, "key": {}, "request_id": "{}", "trace_id": {}}}'
+)
 
-    def __init__(self) -> None:
+
+class AccessLog:
+    """Writes the access log, from `start` to `stop`.
+
+    Args:
+        log_format: LOG_FORMAT.
+    """
+
+    def __init__(self, log_format: Literal["text", "json"]) -> None:
+        self._is_json = log_format == "json"
         self._lines: deque[str] = deque(maxlen=MAX_LINES)
         self._second = 0
         self._stopped = threading.Event()
@@ -59,11 +76,20 @@ class AccessLog:
             self._second = int(now)
             self._clock = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
         admission = scope.get(ADMISSION)
-        key = f'"{admission.access.name}"' if isinstance(admission, Admission) else "null"
-        path = path_label(scope["path"])
+        identity: RequestIdentity = scope[IDENTITY]
+        line, quoted = (_JSON, _in_quotes) if self._is_json else (_TEXT, _or_dash)
         self._lines.append(
-            f'{{"time": "{self._clock}.{int(now % 1 * 1000):03}Z", "method": "{scope["method"]}", "path": "{path}", '
-            f'"status": {status}, "bytes": {size}, "ms": {(time.perf_counter() - started) * 1000:.3f}, "key": {key}}}'
+            line.format(
+                f"{self._clock}.{int(now % 1 * 1000):03}+00:00",
+                scope["method"],
+                path_label(scope["path"]),
+                status,
+                size,
+                (time.perf_counter() - started) * 1000,
+                quoted(admission.access.name if isinstance(admission, Admission) else None),
+                identity.id,
+                quoted(identity.trace_id),
+            )
         )
 
     def _run(self) -> None:
@@ -75,8 +101,16 @@ class AccessLog:
                 log.info("\n".join(lines))
 
 
+def _in_quotes(text: str | None) -> str:
+    return "null" if text is None else f'"{text}"'
+
+
+def _or_dash(text: str | None) -> str:
+    return text or "-"
+
+
 def log_to_stderr() -> None:
-    """Sends the lines to standard error as they are, so that programs can read them."""
+    """Sends the lines to standard error as they are: they are formatted already."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     log.addHandler(handler)

@@ -36,10 +36,11 @@ from api.contract.queries.figures_query import PATH as FIGURES_PATH
 from api.documentation.demo import demo_endpoint
 from api.documentation.docs import docs_endpoint
 from api.documentation.openapi import OpenApiEndpoint
-from api.http.headers import CommonHeaders
+from api.http.headers import CommonHeaders, header_lines
 from api.http.prepared_response import PreparedResponse
 from api.http.problem_details import ProblemDetails
 from api.http.relative_locations import RelativeLocations
+from api.http.request_ids import IDENTITY, RequestIds, identify
 from api.routes.cache_watcher import CacheWatcher
 from api.routes.changes import ChangesEndpoint
 from api.routes.checks import ChecksEndpoint
@@ -113,7 +114,7 @@ def create_app(
     status = StatusEndpoints(cache, settings, views)
     metrics = Metrics(cache)
     authenticator = Authenticator(cache, key, settings)
-    access_log = AccessLog() if settings.access_log == "on" else None
+    access_log = AccessLog(settings.log_format) if settings.access_log == "on" else None
     handlers: Mapping[str, Handler] = {
         "getRows": fetch.get,
         "getChanges": changes.get,
@@ -204,7 +205,7 @@ class Api:
         recorders: Sequence[Recorder],
     ) -> None:
         app = CommonHeaders(LimitHeaders(ProblemDetails(application)), origins)
-        self._app: ASGIApp = RecordResponses(app, self.record)
+        self._app: ASGIApp = RecordResponses(RequestIds(app), self.record)
         self._fetch = fetch
         self._authenticator = authenticator
         self._metrics = metrics
@@ -231,6 +232,7 @@ class Api:
         """
         if scope["path"] != FETCH_PATH or b"signature=" in scope["query_string"]:
             return None
+        identity = scope[IDENTITY] = identify(headers)
         try:
             admission = scope[ADMISSION] = self._authenticator.authenticate(scope)
             if not isinstance(admission, Admission):
@@ -244,8 +246,8 @@ class Api:
             return None
         if not response:
             return None
-        limits = b"".join(b"%s: %s\r\n" % line for line in admission.limit_headers())
-        return response, limits + self.headers_for(headers.get(b"origin")).text
+        own = header_lines(identity.headers + admission.limit_headers())
+        return response, own + self.headers_for(headers.get(b"origin")).text
 
 
 async def _redirect_to_demo(_: Request) -> Response:

@@ -38,11 +38,10 @@ class Server(BoundedServer):
         config = uvicorn.Config(
             app,
             http=protocol,
-            log_config=None,
             proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
-            **{"ws": "none", "access_log": False, **options},
+            **{"ws": "none", "access_log": False, "log_config": None, **options},
         )
         super().__init__(config)
         self._watcher = watcher

@@ -17,6 +17,7 @@ _NAMES = {
     "TMPDIR",
     "LD_LIBRARY_PATH",
     "VIRTUAL_ENV",
+    "CHILD_LOG",  # see machine/logs.py
     # how the database of a shared cache proves who it is
     "PGSSLMODE",
     "PGSSLROOTCERT",

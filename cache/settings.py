@@ -26,6 +26,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from cache.cache_place import CachePlace
 from cache.errors import SettingsInvalid
 from cache.machine.env_file import EnvFile, read_env_file
+from cache.machine.logs import set_up_logging
 from cache.machine.setting_names import misspelt
 
 log = logging.getLogger(__name__)
@@ -224,7 +225,13 @@ class Settings(BaseSettings):
         None,
         description="Comma-separated IP addresses or networks of proxies whose `X-Forwarded-For` header is trusted.",
     )
-    access_log: Literal["on", "off"] = Field("on", description="Whether to log each request as a line of JSON.")
+    access_log: Literal["on", "off"] = Field("on", description="Whether the API logs each request.")
+    log_format: Literal["text", "json"] = Field(
+        "text", description="`json`: each line of the log is a JSON object. `text`: for people."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Lowest level that is logged: `debug`, `info`, `warning` or `error`."
+    )
     metrics_host: str = Field("127.0.0.1", description="IP address that a worker serves its metrics on.")
     metrics_port: int | None = Field(
         None,
@@ -477,6 +484,14 @@ class Settings(BaseSettings):
             for sentence in cls.misspelt():
                 log.warning(sentence)
             os.environ[_CHECKED] = "1"
+
+    def set_up_logging(self, process: str) -> None:
+        """Sets up the log of this process.
+
+        Args:
+            process: What it is, for lines of JSON.
+        """
+        set_up_logging(self.log_format, self.log_level, process)
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:

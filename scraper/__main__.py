@@ -25,10 +25,9 @@ from functools import partial
 from pathlib import Path
 
 import psutil
-from typing_extensions import override
 
-from cache.control_characters import without_controls
 from cache.errors import CacheError, OrdersError, SettingsInvalid, SyncRunning
+from cache.machine.logs import set_up_logging
 from cache.machine.memory import end_me_first
 from cache.private_files import keep_files_private
 from cache.settings import Settings
@@ -78,10 +77,8 @@ def main(arguments: list[str] | None = None) -> int:
     doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
     keep_files_private()
     parsed = parser.parse_args(arguments)
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    _set_up_logging("worker" if parsed.command == "worker" else "sync")
+    is_attached = getattr(parsed, "attached", False)
     try:
         if parsed.command != "doctor":
             Settings.warn_of_misspelt()
@@ -93,22 +90,29 @@ def main(arguments: list[str] | None = None) -> int:
             return _import(parsed.file, parsed.columns, parsed.accept)
         return _worker() if parsed.command == "worker" else _doctor(parsed.json)
     except KeyboardInterrupt:
-        print("Interrupted. Nothing was published.", file=sys.stderr)
+        _tell("Interrupted. Nothing was published.", is_attached)
         return INTERRUPTED
     except SyncRunning as error:
-        print(error, file=sys.stderr)
+        _tell(error, is_attached)
         return BUSY
     except OrdersError as error:
-        print(error, file=sys.stderr)
+        _tell(error, is_attached)
         return USAGE if isinstance(error, SettingsInvalid) else FAILED
 
 
-class _Formatter(logging.Formatter):
-    """Writes lines without escape sequences, which a server could have sent."""
+def _set_up_logging(process: str) -> None:
+    try:
+        Settings.load().set_up_logging(process)
+    except SettingsInvalid:  # the command says what is wrong
+        set_up_logging("text", "info", process)
 
-    @override
-    def format(self, record: logging.LogRecord) -> str:
-        return without_controls(super().format(record))
+
+def _tell(message: object, is_attached: bool) -> None:
+    """Says why a command failed: to a person, or to the log where a scheduler started it."""
+    if is_attached:
+        log.error("%s", message)
+    else:
+        print(message, file=sys.stderr)
 
 
 def _sync(attached: bool, trigger: str, accept: bool = False) -> int:
@@ -134,7 +138,7 @@ def _sync(attached: bool, trigger: str, accept: bool = False) -> int:
         limit.cancel()
         _share_screenshot(cache, settings, run)
         Notifier(cache, settings).after(run)
-    return _report(run)
+    return _report(run, attached)
 
 
 def _share_screenshot(cache: Cache, settings: Settings, run: Run) -> None:
@@ -160,14 +164,18 @@ def _import(file: Path, names: list[str] | None, accept: bool) -> int:
         return _report(run)
 
 
-def _report(run: Run) -> int:
-    """Prints the outcome of a run, and returns the exit code."""
+def _report(run: Run, is_attached: bool = False) -> int:
+    """Says the outcome of a run, and returns the exit code."""
     if run.error:
-        print(f"{run.error.message} {run.error.advice}", file=sys.stderr)
+        _tell(f"{run.error.message} {run.error.advice}", is_attached)
     if run.outcome == "failed":
         return FAILED
     changes = run.changes.total if run.changes else 0
-    print(f"{run.outcome}: {run.rows} rows, generation {run.generation}, {changes} rows changed")
+    done = f"{run.outcome}: {run.rows} rows, generation {run.generation}, {changes} rows changed"
+    if is_attached:
+        log.info(done)
+    else:
+        print(done)
     return UNVERIFIED if run.outcome == "unverified" else 0
 
 

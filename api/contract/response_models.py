@@ -16,6 +16,7 @@ from pydantic.json_schema import SkipJsonSchema
 from api.contract.json_response import ctime, iso
 from cache import schema
 from cache.errors import Trouble
+from cache.machine.logs import REQUEST_ID
 from cache.storage import records
 from cache.storage.snapshot import ChangeCounts as StoredCounts
 from cache.storage.snapshot import Head
@@ -24,6 +25,7 @@ Schema = dict[str, Any]
 
 INSTANT = datetime(2025, 12, 29, 10, 25, tzinfo=UTC)  # the time of all examples
 TASK_ID = "5f2c"
+EXAMPLE_REQUEST_ID = "9c1e3f2a4b5d0000002a"
 _FOLLOW = f"A refresh was requested and runs in the background. Follow it at /tasks/{TASK_ID}."
 REFS = "#/components/schemas/"
 PHASES: tuple[str, ...] = ("queued", *get_args(records.Progress.model_fields["phase"].annotation))
@@ -257,6 +259,12 @@ class Error(Body):
     message: str = key("Unauthorized access")
     code: str = key("unauthorized", "For programs.")
     task_id: str | Absent = _optional(TASK_ID, "The refresh that `wait` requested.")
+    request_id: str | Absent = Field(
+        default_factory=lambda: REQUEST_ID.get(),  # noqa: PLW0108  its overloads confuse mypy
+        exclude_if=_is_none,
+        description="The id of the request, as in `X-Request-ID` and in the log.",
+        examples=[EXAMPLE_REQUEST_ID],
+    )
 
 
 PROBLEM_TYPE = "application/problem+json"
@@ -271,12 +279,14 @@ class Problem(Body):
     detail: str = key("Unauthorized access", "What failed, and what to do next.")
     code: str = key("unauthorized", "For programs.")
     task_id: str | Absent = _optional(TASK_ID, "The refresh that `wait` requested.")
+    request_id: str | Absent = _optional(EXAMPLE_REQUEST_ID, "As in `X-Request-ID` and in the log.")
 
     @classmethod
     def of(cls, status: int, error: Error) -> Self:
         """The same error."""
         title = HTTPStatus(status).phrase
-        return cls(title=title, status=status, detail=error.message, code=error.code, task_id=error.task_id)
+        same = {name: getattr(error, name) for name in ("code", "task_id", "request_id")}
+        return cls(title=title, status=status, detail=error.message, **same)
 
 
 BODIES = (Rows, Changes, RefreshResult, Task, SignedUrl, Error, Problem)  # and what they refer to

@@ -35,7 +35,7 @@ from api.contract.operations import (
 from api.contract.paths import ALIASES, PREFIX
 from api.contract.queries.fetch_query import MEDIA_TYPES, PATH
 from api.contract.queries.parameters import Parameter, read_parameters
-from api.contract.response_models import PROBLEM_TYPE, TASK_ID, Error, Schema, ref
+from api.contract.response_models import EXAMPLE_REQUEST_ID, PROBLEM_TYPE, TASK_ID, Error, Schema, ref
 from api.contract.schemas import schemas
 from api.http.compute_threads import compute_in_thread
 from api.http.negotiation import accepts_gzip, etag_matches
@@ -56,6 +56,7 @@ Every response has CORS headers, errors included.
 Every path also stands under `{PREFIX}`, with the same responses. So do these aliases: \
 {", ".join(f"`{alias}` of `{path}`" for alias, path in ALIASES.items())}."""
 
+REQUEST_ID = "X-Request-ID"
 _HEADERS: Mapping[str, Schema] = {
     "ETag": {"description": "Tag of the response.", "example": '"12-9f3c1d20a1b2c3d4"'},
     "Last-Modified": {"description": "When the rows were last verified.", "example": "Mon, 29 Dec 2025 10:25:00 GMT"},
@@ -78,6 +79,10 @@ _HEADERS: Mapping[str, Schema] = {
     "RateLimit-Policy": {
         "description": "How many requests the key has (`q`) in so many seconds (`w`).",
         "example": '"key";q=600;w=60',
+    },
+    REQUEST_ID: {
+        "description": "The id of the request, as the log and errors have it: that of the request, if it has one.",
+        "example": EXAMPLE_REQUEST_ID,
     },
     "WWW-Authenticate": {
         "description": "How to send the key; `error` says what is wrong with the one that was sent.",
@@ -221,8 +226,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
         success["content"] = _content(operation.bodies)
     limits = LIMIT_HEADERS if operation.security else ()
     headers = [*operation.headers, *(FORMAT_HEADERS if operation.filters else ()), *limits]
-    if headers:
-        success["headers"] = _headers(headers)
+    success["headers"] = _headers([*headers, REQUEST_ID])
     if operation.links:
         success["links"] = {
             name: {"operationId": name, "parameters": dict(parameters)} for name, parameters in operation.links.items()
@@ -270,14 +274,14 @@ def _error_response(codes: Sequence[ErrorCode]) -> dict[str, Any]:
             PROBLEM_TYPE: {"schema": ref("Problem")},
         },
     }
-    if codes[0].status in headers:
-        response["headers"] = _headers(headers[codes[0].status])
+    response["headers"] = _headers([*headers.get(codes[0].status, ()), REQUEST_ID])
     return response
 
 
 def _error_example(code: ErrorCode) -> dict[str, Any]:
     state: Literal["error", "pending"] = "pending" if code.name in (NoSnapshot.code, WarmingUp.code) else "error"
-    return Error(status=state, message=code.message, code=code.name).model_dump()
+    example = Error(status=state, message=code.message, code=code.name, request_id=EXAMPLE_REQUEST_ID)
+    return example.model_dump()
 
 
 def _headers(names: Iterable[str]) -> dict[str, Any]:

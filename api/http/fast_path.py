@@ -22,8 +22,9 @@ from api.contract.errors import ApiError, BadRequest, BodyTooLarge, HeadTooLarge
 from api.contract.json_response import dump_model
 from api.contract.paths import own_path
 from api.contract.response_models import Error
-from api.http.headers import EVENT_STREAM, HeaderBlock
+from api.http.headers import EVENT_STREAM, HeaderBlock, header_lines
 from api.http.prepared_response import Chunk, PreparedResponse
+from api.http.request_ids import IDENTITY, identify
 from cache.access.bounded_protocol import BoundedProtocol
 from cache.access.client_limits import Refusal
 from cache.storage.segment_file import MAX_COPIED
@@ -125,7 +126,7 @@ class FastPathProtocol(BoundedProtocol):
     def _write(self, response: PreparedResponse, common: bytes, with_body: bool, closes: bool) -> int:
         """Writes a response, and ends the connection if it closes. Returns how many bytes the body has."""
         lines = [b"connection: close\r\n"] if closes else []
-        lines += [b"%s: %s\r\n" % line for line in self.server_state.default_headers + response.own]
+        lines.append(header_lines(self.server_state.default_headers + response.own))
         head = b"".join((STATUS_LINE[response.status], *lines, response.shared.text, common, b"\r\n"))
         size = response.size if with_body else 0
         chunks: list[Chunk] = [head, *response.chunks] if with_body else [head]
@@ -141,6 +142,8 @@ class FastPathProtocol(BoundedProtocol):
     def write_refusal(self, refusal: Refusal) -> None:
         """Writes the error for a request that is refused, and records it."""
         error = _ERRORS[refusal]
+        request_headers = dict(self.headers or ())
+        identity = identify(request_headers)
         body = dump_model(Error(status="error", message=str(error), code=error.code))
         head = HeaderBlock(
             {
@@ -150,9 +153,11 @@ class FastPathProtocol(BoundedProtocol):
                 "Connection": "close",
             }
         )
-        common = self.application.headers_for(dict(self.headers or ()).get(b"origin"))
-        self.transport.write(b"".join((STATUS_LINE[error.status], head.text, common.text, b"\r\n", body)))
-        self.application.record({"method": "-", "path": ""}, error.status, len(body), time.perf_counter())
+        common = self.application.headers_for(request_headers.get(b"origin"))
+        lines = (STATUS_LINE[error.status], head.text, common.text, header_lines(identity.headers), b"\r\n", body)
+        self.transport.write(b"".join(lines))
+        scope = {"method": "-", "path": "", IDENTITY: identity}
+        self.application.record(scope, error.status, len(body), time.perf_counter())
 
     def on_message_begin(self) -> None:
         """Carries over what the application put into the scope when it tried the fast path."""

@@ -5,17 +5,23 @@ Any origin may call by default, since the key is a header and no cookie is used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 METHODS = "GET, HEAD, POST, OPTIONS"
 EXPOSED = (
-    "ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Generation, X-Next, X-Total-Count, X-Verified"
+    "ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Generation, X-Next, X-Request-ID, "
+    "X-Total-Count, X-Verified"
 )
 PREFLIGHT_SECONDS = 86_400
 EVENT_STREAM = "orders.event_stream"  # the key in the ASGI scope that says whether the response is an event stream
+
+
+def header_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Headers as lines of a response."""
+    return b"".join([b"%s: %s\r\n" % line for line in headers])
 
 
 class HeaderBlock:
@@ -30,7 +36,7 @@ class HeaderBlock:
     def __init__(self, headers: Mapping[str, str]) -> None:
         self.items = list(headers.items())
         self.raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-        self.text = b"".join(b"%s: %s\r\n" % line for line in self.raw)
+        self.text = header_lines(self.raw)
 
     def __add__(self, other: HeaderBlock) -> HeaderBlock:
         both = HeaderBlock({})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -37,6 +37,8 @@ SPILL_LIMIT = "2GB"
 BATCH_ROWS = 2048
 BATCH_BYTES = 4 << 20  # of a batch, about, measured as JSON: wide rows come in smaller batches
 READ_BYTES = 1 << 20
+
+log = logging.getLogger(__name__)
 
 RowNumbers = npt.NDArray[np.int64]
 
@@ -124,7 +126,7 @@ class ScanExecutor:
         except (duckdb.Error, pa.ArrowException, OSError) as error:  # Arrow raises DuckDB's errors as its own
             self._snapshot = None
             self._open(request.generation).require()  # raises where the generation is gone by now, or damaged
-            print(f"scan: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            log.error("scan: %s: %s", type(error).__name__, error)
             raise QueryRefused.by_engine(type(error).__name__) from error
 
     def _open(self, generation: int) -> Snapshot:

@@ -5,7 +5,7 @@ It keeps the orders of one generation open, and takes over their tables for the 
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -37,6 +37,8 @@ from cache.interpretation.requirements import roles_of
 from cache.reading import StoredReading
 from cache.storage.documents import READING
 from cache.storage.store import Cache
+
+log = logging.getLogger(__name__)
 
 _NESTED: tuple[FileFormat, ...] = ("json", "ndjson")  # formats whose cells hold JSON
 
@@ -86,7 +88,7 @@ class FigureExecutor:
         except BrokenPipeError:
             raise
         except (duckdb.Error, pa.ArrowException, OSError) as error:
-            print(f"figures: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            log.error("figures: %s: %s", type(error).__name__, error)
             raise QueryRefused.by_engine(type(error).__name__) from error
 
     def _open(self, source: OrdersSource) -> Orders:

@@ -34,6 +34,7 @@ from cache.export.executor import ScanExecutor, ScanRequest
 from cache.export.figure_executor import FigureExecutor
 from cache.export.figure_request import FigureRequest
 from cache.export.row_files import Send
+from cache.machine.logs import set_up_logging_as_parent
 from cache.machine.memory import end_me_first
 from cache.storage.backends import open_cache
 from cache.storage.store import Cache
@@ -47,6 +48,7 @@ _Execute = Callable[[bytes, Send], dict[str, Any]]
 def main() -> None:
     """Answers requests until standard input closes."""
     work, folder = sys.argv[1:]
+    set_up_logging_as_parent("query")
     end_me_first()
     with suppress(psutil.Error, AttributeError):  # readers come first
         psutil.Process().nice(getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 10))

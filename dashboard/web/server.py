@@ -6,6 +6,7 @@ loopback. So the server is started here, with the other options that Streamlit g
 
 from __future__ import annotations
 
+import logging
 import socket
 import sys
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 from streamlit import config
+from streamlit import logger as streamlit_logger
 from streamlit.web import bootstrap
 from streamlit.web.server.starlette.starlette_server import _get_uvicorn_config_kwargs
 
@@ -30,6 +32,16 @@ def load_config(launcher: Path, options: Mapping[str, Any]) -> None:
     """
     config._main_script_path = str(launcher)
     bootstrap.load_config_options(dict(options))
+    streamlit_logger.setup_formatter = _use_our_log
+    streamlit_logger.update_formatter()
+
+
+def _use_our_log(logger: logging.Logger) -> None:
+    """Lets a logger of Streamlit write to the log of this process, in place of a handler with another format."""
+    console = getattr(logger, "streamlit_console_handler", None)
+    if console:
+        logger.removeHandler(console)
+    logger.propagate = True
 
 
 def bounded_server(app: ASGIApp) -> BoundedServer:
@@ -40,7 +52,7 @@ def bounded_server(app: ASGIApp) -> BoundedServer:
 
 def server_options() -> dict[str, Any]:
     """Returns the options of uvicorn that Streamlit needs, such as those of websockets."""
-    return _get_uvicorn_config_kwargs()
+    return {**_get_uvicorn_config_kwargs(), "log_config": None}
 
 
 def serve(app: ASGIApp, listener: socket.socket) -> None:

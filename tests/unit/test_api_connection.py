@@ -53,7 +53,7 @@ def connected(api: Sidecar) -> socket.socket:
 
 
 def answers(connection: socket.socket, asked: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
-    """Status and body of each answer, as its length is told."""
+    """Status and body of each answer, as its length is told, without the id of the request."""
     found = []
     with connection.makefile("rb") as stream:
         for request in asked:
@@ -67,7 +67,7 @@ def answers(connection: socket.socket, asked: Sequence[bytes]) -> list[tuple[byt
                 body = b"".join([stream.read(size + 2)[:-2] for size in chunks])
                 stream.readline()
                 found[-1] = (status, body)
-    return found
+    return [(status, re.sub(rb', "request_id": "[0-9a-f]+"', b"", body)) for status, body in found]
 
 
 def alone(api: Sidecar, request: bytes) -> tuple[bytes, bytes]:

@@ -41,7 +41,8 @@ def error(answer: httpx.Response, status: int) -> dict[str, Any]:
     assert answer.headers["access-control-allow-origin"] == "*"
     assert answer.headers["x-content-type-options"] == "nosniff"
     body: dict[str, Any] = answer.json()
-    assert list(body) == ["status", "message", "code"]
+    assert list(body) == ["status", "message", "code", "request_id"]
+    assert body.pop("request_id") == answer.headers["x-request-id"]
     assert body["status"] == "error"
     assert body["message"]
     assert body["code"].isidentifier()
@@ -110,7 +111,7 @@ def test_errors_are_problem_details_where_they_are_accepted(
 ) -> None:
     problem_type = "application/problem+json"
     plain, problem = (
-        httpx.request(method, api.url + path, headers={"X-API-Key": key, "Accept": accept})
+        httpx.request(method, api.url + path, headers={"X-API-Key": key, "Accept": accept, "X-Request-ID": "a.b-1"})
         for accept in ("*/*", f"application/json, {problem_type}")
     )
     assert (plain.status_code, problem.status_code) == (status, status)
@@ -124,6 +125,7 @@ def test_errors_are_problem_details_where_they_are_accepted(
             "status": status,
             "detail": plain.json()["message"],
             "code": plain.json()["code"],
+            "request_id": "a.b-1",
         }
 
 

@@ -40,7 +40,7 @@ def api(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 
 def limited(answer: httpx.Response) -> None:
     assert answer.status_code == 429
-    assert list(answer.json()) == ["status", "message", "code"]
+    assert list(answer.json()) == ["status", "message", "code", "request_id"]
     assert answer.json()["code"] == "rate_limited"
     assert 1 <= int(answer.headers["retry-after"]) <= 60
     assert answer.headers["access-control-allow-origin"] == "*"
@@ -239,7 +239,7 @@ def answer_of(raw: socket.socket) -> tuple[int, dict[str, str], dict[str, Any]]:
 
 def refused(raw: socket.socket, status: int, code: str) -> None:
     got, headers, body = answer_of(raw)
-    assert (got, body["code"], list(body)) == (status, code, ["status", "message", "code"])
+    assert (got, body["code"], list(body)) == (status, code, ["status", "message", "code", "request_id"])
     assert headers["connection"] == "close"
     assert headers["access-control-allow-origin"] == "*"
     assert headers["x-content-type-options"] == "nosniff"
@@ -470,7 +470,7 @@ def test_a_stream_that_waits_is_not_a_slow_client(hasty: str) -> None:
 def test_each_request_is_one_log_line_without_keys_queries_or_addresses(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    with sidecar(tmp_path_factory.mktemp("log")) as running:
+    with sidecar(tmp_path_factory.mktemp("log"), LOG_FORMAT="json") as running:
         publish(running.cache)
         running.client.get("/fetch-data?_=ida%40example.com")
         running.client.get("/status")
@@ -483,7 +483,7 @@ def test_each_request_is_one_log_line_without_keys_queries_or_addresses(
             raw.sendall(b"ida@example.com\r\n\r\n")
             refused(raw, 400, "bad_request")
         end = time.monotonic() + 20
-        while len(lines := re.findall(r"^\{.*\}$", running.log(), re.MULTILINE)) < 8:
+        while len(lines := re.findall(r'^\{.*"api.access".*\}$', running.log(), re.MULTILINE)) < 8:
             assert time.monotonic() < end
             time.sleep(0.05)
     said = [json.loads(line) for line in lines]
@@ -497,7 +497,9 @@ def test_each_request_is_one_log_line_without_keys_queries_or_addresses(
         ("GET", "/fetch-data", 401, None),
         ("-", "(other)", 400, None),
     ]
-    assert all(set(line) == {"time", "method", "path", "status", "bytes", "ms", "key"} for line in said)
+    named = {"method", "path", "status", "bytes", "ms", "key", "request_id", "trace_id"}
+    assert all(set(line) == {"time", "level", "logger", "process", *named} for line in said)
+    assert len({line["request_id"] for line in said}) == len(said)
     assert all(line["ms"] >= 0 and datetime.fromisoformat(line["time"]).tzinfo for line in said)
     assert [line["bytes"] > 0 for line in said] == [True] * 5 + [False, True, True]
     assert not re.search(r"ida|example|wrong-key|127\.0\.0\.1", "".join(lines))

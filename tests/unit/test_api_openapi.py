@@ -270,7 +270,7 @@ def test_every_event_of_a_refresh_is_described(api: Sidecar) -> None:
 
 def test_errors_in_the_document_on_the_api_have_real_messages() -> None:
     text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
-    found = re.findall(r'"message": "([^"]+)", "code": "(\w+)"\}', text)
+    found = re.findall(r'"message": "([^"]+)", "code": "(\w+)", "request_id"', text)
     assert {code for _, code in found} >= {"parameter_invalid", "unauthorized"}
     for message, code in found:
         assert message == CODES[code].message

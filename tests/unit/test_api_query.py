@@ -565,12 +565,11 @@ def test_bodies_come_gzipped_where_the_client_takes_it(api: Sidecar, query: str)
 
 def test_the_short_cut_and_the_usual_way_give_the_same_answer(api: Sidecar) -> None:
     for query in ("", "?limit=3", "?metadata_only=true", "?limit=x", "?offset=29"):
-        direct, usual = api.client.get(f"/fetch-data{query}"), _closing(api, f"/fetch-data{query}")
+        sent = {"X-Request-ID": "one"}
+        direct, usual = (
+            api.client.get(f"/fetch-data{query}", headers=sent | more) for more in ({}, {"Connection": "close"})
+        )
         assert usual.status_code == direct.status_code
         assert usual.content == direct.content
         kept = {name: value for name, value in usual.headers.items() if name not in ("connection", "date")}
         assert kept == {name: value for name, value in direct.headers.items() if name != "date"}
-
-
-def _closing(api: Sidecar, path: str) -> httpx.Response:
-    return api.client.get(path, headers={"Connection": "close"})

@@ -54,7 +54,7 @@ def add(api: Sidecar, name: str, *scopes: Scope) -> str:
 
 def refused(answer: httpx.Response, code: str, status: int = 401) -> None:
     assert (answer.status_code, answer.json()["code"]) == (status, code)
-    assert list(answer.json()) == ["status", "message", "code"]
+    assert list(answer.json()) == ["status", "message", "code", "request_id"]
     assert answer.headers["access-control-allow-origin"] == "*"
 
 
@@ -164,12 +164,13 @@ def test_the_dashboard_signs_with_the_secret_of_the_cache(api: Sidecar) -> None:
     ],
 )
 def test_what_would_be_refused_is_not_signed(api: Sidecar, path: str, code: str, word: str) -> None:
-    answer = api.client.post("/sign", json={"path": path})
+    sent = {"X-Request-ID": "one"}
+    answer = api.client.post("/sign", json={"path": path}, headers=sent)
     assert answer.status_code in (400, 410)
     refused(answer, code, answer.status_code)
     assert word in answer.json()["message"]
     if "refresh" not in path and "wait" not in path:
-        assert answer.json() == api.client.get(path).json()
+        assert answer.json() == api.client.get(path, headers=sent).json()
 
 
 def test_a_stream_that_refreshes_is_signed_with_the_scope_refresh(api: Sidecar) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from cache_factory import cache_in
 
+from cache.machine.logs import TextFormatter
 from cache.settings import Settings
 from cache.storage.documents import FAILURE_PICTURE, FailurePicture
 from cache.storage.records import Run, now
-from scraper.__main__ import _Formatter, _share_screenshot
+from scraper.__main__ import _share_screenshot
 from scraper.doctor import Finding
 from scraper.errors import LoginRefused
 from scraper.login import failure_pages
@@ -90,7 +91,7 @@ def test_an_address_in_a_message_shows_no_session() -> None:
 
 def test_a_log_and_the_doctor_write_no_escape_sequence() -> None:
     record = logging.LogRecord("x", logging.WARNING, "", 0, "name \x1b[2J%s", ("\x9b31m",), None)
-    assert _Formatter("%(message)s").format(record) == "name "
+    assert TextFormatter().format(record).endswith("WARNING x: name ")
     assert str(Finding("login", True, "phpMyAdmin \x1b[31m5.2")) == "ok   login        phpMyAdmin 5.2"
 
 

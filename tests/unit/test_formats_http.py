@@ -110,7 +110,9 @@ def test_wget_and_curl_see_the_true_length_of_a_file(api: Sidecar, query: str) -
 def test_the_length_that_head_names_is_that_of_the_body(api: Sidecar, query: str) -> None:
     for coding in ("identity", "gzip"):
         head, whole = (
-            api.client.request(method, f"/fetch-data?{query}", headers={"Accept-Encoding": coding})
+            api.client.request(
+                method, f"/fetch-data?{query}", headers={"Accept-Encoding": coding, "X-Request-ID": "one"}
+            )
             for method in ("HEAD", "GET")
         )
         named = head.headers.get("content-length")
