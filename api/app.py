@@ -51,6 +51,7 @@ from api.routes.refresh import RefreshEndpoints
 from api.routes.refresh_stream import RefreshStream
 from api.routes.sign import SignEndpoint
 from api.routes.snapshot_view import SnapshotViews
+from api.routes.status import PATH as STATUS_PATH
 from api.routes.status import StatusEndpoints
 from api.routes.streamed import StreamedExecutor
 from cache.access.api_keys import Scope as KeyScope
@@ -171,7 +172,7 @@ def create_app(
     )
     application.router.redirect_slashes = False
     recorders = [metrics.record, *([access_log.record] if access_log else [])]
-    return Api(application, settings.cors_origins, fetch, authenticator, metrics, recorders)
+    return Api(application, settings.cors_origins, fetch, status, authenticator, metrics, recorders)
 
 
 def _route(operation: Operation, handler: Handler, authenticator: Authenticator) -> Route:
@@ -187,6 +188,7 @@ class Api:
         application: The application.
         origins: CORS_ORIGINS.
         fetch: Gives prepared responses.
+        status: Does so too.
         authenticator: Authenticates the requests that are tried on the fast path.
         metrics: Counts failures of the fast path.
         recorders: Called for each response.
@@ -200,6 +202,7 @@ class Api:
         application: Starlette,
         origins: str,
         fetch: FetchEndpoint,
+        status: StatusEndpoints,
         authenticator: Authenticator,
         metrics: Metrics,
         recorders: Sequence[Recorder],
@@ -207,6 +210,7 @@ class Api:
         app = CommonHeaders(LimitHeaders(ProblemDetails(application)), origins)
         self._app: ASGIApp = RecordResponses(RequestIds(app), self.record)
         self._fetch = fetch
+        self._status = status
         self._authenticator = authenticator
         self._metrics = metrics
         self._recorders = recorders
@@ -230,14 +234,18 @@ class Api:
         If the request is refused, it goes the usual way, which sends the error. The same happens after an exception,
         which is logged and counted.
         """
-        if scope["path"] != FETCH_PATH or b"signature=" in scope["query_string"]:
+        path = scope["path"]
+        if path not in (FETCH_PATH, STATUS_PATH) or b"signature=" in scope["query_string"]:
             return None
         identity = scope[IDENTITY] = identify(headers)
         try:
             admission = scope[ADMISSION] = self._authenticator.authenticate(scope)
             if not isinstance(admission, Admission):
                 return None
-            response = self._fetch.try_prepared(scope, admission, headers)
+            if path == STATUS_PATH:
+                response = self._status.try_prepared()
+            else:
+                response = self._fetch.try_prepared(scope, admission, headers)
         except OrdersError:
             return None
         except Exception:

@@ -130,6 +130,7 @@ def _report(rows: int, data_dir: Path, folder: Path, asked: argparse.Namespace) 
             "datasette": stack.enter_context(datasette(snapshot, folder)),
             "flask": stack.enter_context(flask(folder / "rows.json", folder)),
         }
+        servers["our 304"] = api
         for case in _cases(snapshot, servers, len(body)):
             case.asks["one port"] = case.asks["ours"]
             case.headers["one port"] = case.headers.get("ours", {})
@@ -158,6 +159,8 @@ def _cases(snapshot: Snapshot, servers: dict[str, Server], size: int) -> Iterato
     yield Case("whole body, gzip", {name: whole[name] for name in ("ours", "nginx")}, {"ours": zipped, "nginx": zipped})
     tags = {name: {"If-None-Match": _get(servers[name], "/fetch-data").headers["ETag"]} for name in ("ours", "nginx")}
     yield Case("304", dict.fromkeys(tags, ("/fetch-data", "")), tags)
+    # What monitors poll, beside a 304 of the same server: the ratio is that of both.
+    yield Case("status", {"ours": ("/status", ""), "our 304": ("/fetch-data", "")}, {"our 304": tags["ours"]})
     depth = f"math.random(0, {rows - PAGE})"
     key = f'string.format("%.0f", {low} + math.random() * {high - low})'
     yield Case(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -49,6 +49,8 @@ class SnapshotView:
         freshness: The same without Last-Modified.
         freshness_json: The keys of Freshness, as part of a JSON body.
         mean_row_bytes: The mean size of a row as JSON, in bytes.
+        misfits: By column: values that do not fit the kind of the column.
+        zero_dates: By column: dates that do not exist.
     """
 
     def __init__(self, snapshot: Snapshot, checks: CheckReport | None = None) -> None:
@@ -59,6 +61,7 @@ class SnapshotView:
         self.generation, self.rows, self.columns = snapshot.generation, snapshot.rows, snapshot.columns
         self.mean_row_bytes = 1 + snapshot.json_size // max(1, snapshot.rows)
         self.names = frozenset(column.name for column in snapshot.columns)
+        self.misfits, self.zero_dates = _counts(snapshot)
         self.head = head = snapshot.head
         self.last_modified = http_date(head.updated_at)
         self.freshness = HeaderBlock(
@@ -113,6 +116,15 @@ class SnapshotView:
         rows = (b"%d" % (page.start + 1), b"%d" % page.stop) if page else (b"null", b"null")
         has_next = b"true" if next else b"false"
         return _BODY_HEAD % (count, self.freshness_json, extra, total, token, count, count, *rows, has_next)
+
+
+def _counts(snapshot: Snapshot) -> tuple[dict[str, int], dict[str, int]]:
+    misfits: Counter[str] = Counter()
+    zero_dates: Counter[str] = Counter()
+    for segment in snapshot.manifest.segments:
+        misfits.update(segment.misfits)
+        zero_dates.update(segment.zero_dates)
+    return dict(misfits), dict(zero_dates)
 
 
 class SnapshotViews:

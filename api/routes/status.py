@@ -5,8 +5,10 @@ Monitors add parameters of their own, so these ignore all parameters.
 
 from __future__ import annotations
 
-from collections import Counter
-from datetime import timedelta
+import asyncio
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -14,18 +16,59 @@ from starlette.responses import Response
 
 from api.contract.error_responses import refusal
 from api.contract.errors import SnapshotTooOld
-from api.contract.json_response import JsonResponse, iso
+from api.contract.json_response import JsonResponse, dump_model, iso
 from api.contract.response_models import ErrorDetail, Progress
 from api.contract.status_models import FiguresStatus, Health, Ready, ServiceRestarts, Status, Sync, Worker
+from api.http.headers import HeaderBlock
+from api.http.prepared_response import PreparedResponse
 from api.routes.snapshot_view import SnapshotView, SnapshotViews
 from cache.check_report import CheckReport
 from cache.errors import CacheError, CacheFormat, CacheUnreachable, CacheUnwritable, NoSnapshot, NoWorker, WarmingUp
 from cache.settings import Settings
 from cache.storage import records
-from cache.storage.documents import RESTARTS, Restarts
-from cache.storage.records import known, now
+from cache.storage.documents import RESTARTS, RESTARTS_SHOWN, Restarts
+from cache.storage.records import AHEAD, known, now
 from cache.storage.store import Cache
 from cache.version import VERSION
+
+PATH = "/status"
+MINUTE = timedelta(minutes=1)
+SECONDS_KEPT = 2  # as often as workers say that they are alive
+_HEADERS = HeaderBlock({"Content-Type": "application/json", "Cache-Control": "no-store"})
+
+
+class _State(NamedTuple):
+    """What a status is made from.
+
+    Attributes:
+        mark: What differs if it has changed; None if that cannot be told.
+        read_at: When it was read.
+        status: The state of the cache.
+        restarts: What crashed.
+        view: The newest generation.
+    """
+
+    mark: object
+    read_at: datetime
+    status: records.Status
+    restarts: Restarts
+    view: SnapshotView | None
+
+
+class _Kept(NamedTuple):
+    """A response that is kept.
+
+    Attributes:
+        response: The response.
+        state: What it was made from.
+        since: When it was made. A clock that was set back is before that.
+        until: When it says something else though nothing has changed.
+    """
+
+    response: PreparedResponse
+    state: _State
+    since: datetime
+    until: datetime
 
 
 class StatusEndpoints:
@@ -40,6 +83,8 @@ class StatusEndpoints:
     def __init__(self, cache: Cache, settings: Settings, views: SnapshotViews) -> None:
         self._cache = cache
         self._views = views
+        self._kept: _Kept | None = None
+        self._reading = asyncio.Lock()
         # Two intervals and the time limit of a sync: after that, syncs must have been failing.
         minutes = 2 * settings.sync_interval_minutes + settings.sync_timeout_minutes
         self._max_age = timedelta(minutes=minutes)
@@ -49,11 +94,44 @@ class StatusEndpoints:
         at = now()
         return JsonResponse(Health(status="healthy", timestamp=at, timestamp_iso=at))
 
-    async def status(self, _: Request) -> Response:
+    def try_prepared(self) -> PreparedResponse | None:
+        """Returns the response to `GET /status` from what was last read, if nothing has changed since, else None.
+
+        Ages and times in it are those of now. What only silence shows, such as a worker that was killed, is read again
+        after SECONDS_KEPT: then one request gets None, and reads while the others are served from memory.
+        """
+        kept, at = self._kept, now()
+        if kept is None or kept.state.mark != self._mark():
+            return None
+        if not _is_fresh(kept.state, at, 2 if self._reading.locked() else 1):
+            return None
+        if not kept.since <= at < kept.until:
+            kept = self._kept = _render(kept.state, at)
+        return kept.response
+
+    async def status(self, _: Request) -> PreparedResponse:
         """The state of the cache and of syncs."""
+        async with self._reading:  # many clients poll: one of them reads, and the others wait for it
+            kept = self._kept
+            if kept is None or kept.state.mark != self._mark() or not _is_fresh(kept.state, now()):
+                kept = _render(await self._read(), now())
+                self._kept = kept if kept.state.mark else None
+        return self.try_prepared() or kept.response
+
+    async def _read(self) -> _State:
+        mark, at = self._mark(), now()  # first: what changes from now on makes the rest outdated
         status = await run_in_threadpool(self._cache.status)
         restarts = await run_in_threadpool(self._cache.documents.read, RESTARTS)
-        return JsonResponse(_status(status, restarts, await self._newest_view()))
+        return _State(mark, at, status, restarts, await self._newest_view())
+
+    def _mark(self) -> object | None:
+        """What differs if the cache has changed. It takes microseconds. None if it cannot be read."""
+        try:
+            version, pointer = self._cache.runs.known_version(), self._cache.snapshots.pointer()
+        except CacheError:
+            return None
+        view = self._views.open_view()
+        return version, pointer, view.generation if view else None
 
     async def ready(self, _: Request) -> Response:
         """200 if fresh rows can be served and kept fresh; else 503 with the reason."""
@@ -97,16 +175,32 @@ def _is_unreachable(status: records.Status) -> bool:
     return status.cache_error is not None and status.cache_error.code == CacheUnreachable.code
 
 
-def _status(status: records.Status, restarts: Restarts, view: SnapshotView | None) -> Status:
-    at = now()
+def _is_fresh(state: _State, at: datetime, periods: int = 1) -> bool:
+    return 0 <= (at - state.read_at).total_seconds() < SECONDS_KEPT * periods
+
+
+def _render(state: _State, at: datetime) -> _Kept:
+    body = dump_model(_status(state.status, state.restarts, state.view, at))
+    until = min(moment for moment in _next_moments(state.view, state.restarts, at) if moment > at)
+    return _Kept(PreparedResponse(200, _HEADERS, [], [body]), state, at, until)
+
+
+def _next_moments(view: SnapshotView | None, restarts: Restarts, at: datetime) -> Iterator[datetime]:
+    """When a status says something else though nothing has changed; some of them are in the past."""
+    yield at.replace(microsecond=0) + timedelta(seconds=1)
+    yield from (each.last_at + RESTARTS_SHOWN for each in restarts.services)
+    for moment in (view.head.updated_at, view.head.verified_at, view.head.checked_at) if view else ():
+        if moment:
+            yield moment - AHEAD  # from then on it is known
+    if view:
+        age = max(timedelta(), at - view.head.updated_at)
+        yield view.head.updated_at + (age // MINUTE + 1) * MINUTE
+
+
+def _status(status: records.Status, restarts: Restarts, view: SnapshotView | None, at: datetime) -> Status:
     head = view.head if view else None
     updated_at = known(head.updated_at) if head else None
     worker = status.leader or next(iter(status.workers), None)
-    misfits: Counter[str] = Counter()
-    zero_dates: Counter[str] = Counter()
-    for segment in view.snapshot.manifest.segments if view else ():
-        misfits.update(segment.misfits)
-        zero_dates.update(segment.zero_dates)
     return Status(
         api_status="online",
         cache_exists=view is not None,
@@ -128,8 +222,8 @@ def _status(status: records.Status, restarts: Restarts, view: SnapshotView | Non
         next_sync=status.next_sync,
         worker=Worker(alive=worker is not None, host=worker.host if worker else None),
         cache_error=ErrorDetail.of(status.cache_error) if status.cache_error else None,
-        misfits=dict(misfits),
-        zero_dates=dict(zero_dates),
+        misfits=view.misfits if view else {},
+        zero_dates=view.zero_dates if view else {},
         figures=_figures(view.checks) if view and view.checks else None,
         restarts=tuple(ServiceRestarts.of(each) for each in restarts.recent(at)),
         version=VERSION,

@@ -189,6 +189,15 @@ class Runs(Protocol):
     def version(self) -> int:
         """Returns a number that grows with each change that readers show, in any of the four repositories."""
 
+    def known_version(self) -> int:
+        """Returns the version in microseconds, without waiting for a database.
+
+        It knows at once what this process has changed. What another host changed, it knows when `wait` tells it.
+
+        Raises:
+            CacheError: The version cannot be read.
+        """
+
     def wait(self, version: int, timeout: float) -> int:
         """Waits for a change.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -456,6 +457,23 @@ def test_a_heartbeat_wakes_readers_only_if_it_shows_something_new(cache: Cache) 
     version = cache.runs.version()
     assert cache.leadership.heartbeat(standby)  # it leads now
     assert cache.runs.version() > version
+
+
+def test_the_known_version_has_what_this_process_did_at_once(cache: Cache, worker: Worker) -> None:
+    cache.runs.wait(-1, 0)
+    known = cache.runs.known_version()
+    cache.runs.request("test")
+    assert cache.runs.known_version() > known
+
+
+def test_the_known_version_has_what_others_did_once_wait_tells_it(cache: Cache, store: Store) -> None:
+    known = cache.runs.wait(-1, 0)
+    with closing(store.open()) as other:
+        other.leadership.heartbeat(Worker())
+    deadline = time.monotonic() + 20
+    while (told := cache.runs.wait(known, 1)) == known:
+        assert time.monotonic() < deadline
+    assert cache.runs.known_version() >= told > known
 
 
 def test_a_wait_ends_when_something_changes_in_another_process(cache: Cache, store: Store) -> None:

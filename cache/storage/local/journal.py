@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from cache.errors import CacheReadOnly, CacheUnwritable, DiskFull
@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS tasks (n INTEGER PRIMARY KEY, id TEXT UNIQUE, state T
 CREATE TABLE IF NOT EXISTS runs (n INTEGER PRIMARY KEY, id TEXT UNIQUE, outcome TEXT, body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS tasks_by_state ON tasks (state, run);
 """
+_VERSION = "SELECT CAST(COALESCE(MAX(n), 0) AS INTEGER) FROM version"
 _DAMAGED = (
     "Check that this user may write to DATA_DIR and that its disk is not full. Where the file is damaged, end all "
     "processes and remove journal.sqlite*: the snapshots stay, and the history of syncs begins anew."
@@ -48,10 +49,12 @@ class Journal:
 
     def __init__(self, path: Path, read_only: bool = False) -> None:
         self._lock = threading.RLock()
+        self._version_lock: AbstractContextManager[object] = threading.Lock()
         self._path = path
         self.read_only = read_only
         if read_only:
-            self._db = self._open_to_read()
+            self._db = self._version_db = self._open_to_read()
+            self._version_lock = self._lock
             return
         try:
             self._db = self._connect(str(path))
@@ -59,6 +62,7 @@ class Journal:
             self._db.execute("PRAGMA synchronous=NORMAL")
             with self.write(bump=False) as db:
                 _create_tables(db)
+            self._version_db = self._connect(str(path))
         except sqlite3.Error as error:
             raise self._failure(error, f"{path} cannot be opened", _DAMAGED) from error
 
@@ -92,8 +96,9 @@ class Journal:
 
     def close(self) -> None:
         """Closes the file."""
-        with self._lock:
+        with self._lock, self._version_lock:
             self._db.close()
+            self._version_db.close()
 
     @contextmanager
     def write(self, bump: bool = True) -> Iterator[sqlite3.Connection]:
@@ -135,8 +140,19 @@ class Journal:
                 raise CacheUnwritable(f"The journal of the cache cannot be read: {error}.", _DAMAGED) from error
 
     def version(self) -> int:
-        """Returns a number that grows with each change."""
-        return int(self.rows("SELECT CAST(COALESCE(MAX(n), 0) AS INTEGER) FROM version")[0][0])
+        """Returns a number that grows with each change.
+
+        It takes microseconds, and waits for no transaction: it has a connection of its own.
+
+        Raises:
+            CacheUnwritable: The file cannot be read.
+        """
+        with self._version_lock:
+            try:
+                ((number,),) = self._version_db.execute(_VERSION).fetchall()
+            except sqlite3.DatabaseError as error:
+                raise CacheUnwritable(f"The journal of the cache cannot be read: {error}.", _DAMAGED) from error
+        return int(number)
 
     def bump(self) -> None:
         """Notifies readers of a change outside the journal."""

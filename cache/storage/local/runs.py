@@ -47,6 +47,10 @@ class LocalRuns(Runs):
         return self._journal.version()
 
     @override
+    def known_version(self) -> int:
+        return self._journal.version()
+
+    @override
     def wait(self, version: int, timeout: float) -> int:
         end = time.monotonic() + timeout
         while (current := self.version()) == version and time.monotonic() < end:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from typing_extensions import override
 
-from cache.errors import NoWorker, UnknownTask
+from cache.errors import CacheUnreachable, NoWorker, UnknownTask
 from cache.storage.damage import intact
 from cache.storage.local.snapshots import LocalSnapshots
 from cache.storage.records import DIED, KEPT_RUNS, KEPT_TASKS, MAX_TRIES, RUNS, TASKS, Run, Task, new_id
@@ -168,6 +169,10 @@ class SharedRuns(Runs):
         return self._changes.version()
 
     @override
+    def known_version(self) -> int:
+        return self._changes.seen
+
+    @override
     def wait(self, version: int, timeout: float) -> int:
         return self._changes.wait(version, timeout)
 
@@ -181,6 +186,8 @@ class SharedRuns(Runs):
         ((task, _),) = self._database.write(
             "sync", _REQUEST, id=id, automatic=automatic, body=text_of(body), others=KEPT_TASKS - 1
         )
+        with suppress(CacheUnreachable):  # the request is recorded; whoever asks this process now must see it
+            self._changes.look()
         return Task.model_validate_json(task)
 
     @override
