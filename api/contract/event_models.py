@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
+
+from pydantic import WithJsonSchema
 
 from api.contract.response_models import (
+    RUNNING,
     Body,
     ChangeCounts,
     CheckedAt,
@@ -51,7 +54,7 @@ class UpdatedEvent(Body):
     payload: Rows
 
 
-class QueuedEvent(Body):
+class QueuedEvent(Body, json_schema_serialization_defaults_required=True):
     """While the refresh waits for a sync."""
 
     type: Literal["progress"] = "progress"
@@ -66,8 +69,10 @@ class _ProgressType(Body):
 class ProgressEvent(Progress, _ProgressType):
     """While a sync runs."""
 
+    phase: Annotated[str, WithJsonSchema({"type": "string", "enum": list(RUNNING)})] = key("rows")
 
-class ErrorEvent(Body):
+
+class ErrorEvent(Body, json_schema_serialization_defaults_required=True):
     """Instead of `updated`."""
 
     type: Literal["error"] = "error"
@@ -75,7 +80,7 @@ class ErrorEvent(Body):
     code: str = key("no_worker")
 
 
-class DoneEvent(Body):
+class DoneEvent(Body, json_schema_serialization_defaults_required=True):
     """At the end, with an `id`."""
 
     type: Literal["done"] = "done"

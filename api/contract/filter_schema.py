@@ -19,13 +19,13 @@ _ITEM = '("([^"]|"")*"|([^,"][^,]*)?)'
 _DECIMAL = "-?[0-9]{1,20}(\\.[0-9]{1,18})?"
 _DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _INSTANT: Schema = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}]}
-_VALUES: Mapping[Kind, tuple[Schema, str, str]] = {  # a value, an example, and the pattern of one in a list
-    "integer": ({"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}, "5", "-?[0-9]{1,18}"),
-    "unsigned": ({"type": "integer", "minimum": 0, "maximum": 2**64 - 1}, "1001", "[0-9]{1,19}"),
-    "boolean": ({"type": "boolean"}, "true", "(true|false)"),
+_VALUES: Mapping[Kind, tuple[Schema, Any, str]] = {  # a value, an example, and the pattern of one in a list
+    "integer": ({"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}, 5, "-?[0-9]{1,18}"),
+    "unsigned": ({"type": "integer", "minimum": 0, "maximum": 2**64 - 1}, 1001, "[0-9]{1,19}"),
+    "boolean": ({"type": "boolean"}, True, "(true|false)"),
     "decimal": ({"type": "string", "pattern": f"^{_DECIMAL}$"}, "598.94", _DECIMAL),
-    "float": ({"type": "number"}, "0.5", _DECIMAL),
-    "double": ({"type": "number"}, "0.5", _DECIMAL),
+    "float": ({"type": "number"}, 0.5, _DECIMAL),
+    "double": ({"type": "number"}, 0.5, _DECIMAL),
     "date": ({"type": "string", "format": "date"}, "2025-12-29", _DAY),
     "datetime": (_INSTANT, "2025-12-29T10:25:00Z", _DAY + "(T[^,]*)?"),
     "timestamp": (_INSTANT, "2025-12-29T10:25:00Z", _DAY + "(T[^,]*)?"),
@@ -127,6 +127,11 @@ def _value(kind: Kind, operator: Operator) -> Schema:
         case "flag":
             return {"type": "boolean"}
         case "list":
-            return {"type": "string", "pattern": f"^{item}(,{item})*$", "examples": [example]}
+            return {"type": "string", "pattern": f"^{item}(,{item})*$", "examples": [_as_text(example)]}
         case "text" | "value":
             return {**schema, "examples": [example]}
+
+
+def _as_text(value: Any) -> str:
+    """A value as it stands in an address."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -28,7 +28,8 @@ TASK_ID = "5f2c"
 EXAMPLE_REQUEST_ID = "9c1e3f2a4b5d0000002a"
 _FOLLOW = f"A refresh was requested and runs in the background. Follow it at /tasks/{TASK_ID}."
 REFS = "#/components/schemas/"
-PHASES: tuple[str, ...] = ("queued", *get_args(records.Progress.model_fields["phase"].annotation))
+RUNNING: tuple[str, ...] = get_args(records.Progress.model_fields["phase"].annotation)
+PHASES: tuple[str, ...] = ("queued", *RUNNING)
 
 
 def _is_none(value: object) -> bool:

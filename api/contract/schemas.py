@@ -28,7 +28,7 @@ _CELLS: Mapping[Kind, tuple[Schema, Any]] = {
     "datetime": ({"type": "string", "format": "date-time"}, "2025-12-29T09:12:44Z"),
     "timestamp": ({"type": "string", "format": "date-time"}, "2025-12-29T09:12:44Z"),
     "text": ({"type": "string"}, "paid"),
-    "json": ({"type": ["object", "array", "string"]}, [{"title": "Mug"}]),
+    "json": ({"type": ["object", "array", "string"], "items": {}}, [{"title": "Mug"}]),
     "bytes": ({"type": "string", "contentEncoding": "base64"}, "3q2+7w=="),
 }
 # Null also in NOT NULL columns: dates that no calendar has, and empty values of JSON columns.

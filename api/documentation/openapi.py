@@ -57,6 +57,7 @@ Every path also stands under `{PREFIX}`, with the same responses. So do these al
 {", ".join(f"`{alias}` of `{path}`" for alias, path in ALIASES.items())}."""
 
 REQUEST_ID = "X-Request-ID"
+_LICENSE = {"name": "Proprietary", "identifier": "LicenseRef-Proprietary"}
 _HEADERS: Mapping[str, Schema] = {
     "ETag": {"description": "Tag of the response.", "example": '"12-9f3c1d20a1b2c3d4"'},
     "Last-Modified": {"description": "When the rows were last verified.", "example": "Mon, 29 Dec 2025 10:25:00 GMT"},
@@ -155,20 +156,22 @@ def document(columns: Sequence[Column] = (), hidden: Collection[str] = (), publi
         public_path: PUBLIC_PATH.
     """
     paths: dict[str, Any] = {}
-    for operation in OPERATIONS:
+    described = [operation for operation in OPERATIONS if operation.bodies]  # not the redirect from `/`
+    for operation in described:
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation, columns, hidden)
+    shared = {_shared(codes) for operation in described for codes in _errors(operation).values()}
     return {
         "openapi": "3.1.1",
-        "info": {"title": "phpmyadmin-orders", "version": VERSION, "description": _ABOUT},
+        "info": {"title": "phpmyadmin-orders", "version": VERSION, "description": _ABOUT, "license": _LICENSE},
         "servers": [
-            {"url": "./"},
+            {"url": ".", "description": "Beside this document, wherever a proxy has it."},
             {"url": public_path + PREFIX, "description": "The same, where pages share the address."},
         ],
         "paths": paths,
         "components": {
             "schemas": schemas(columns, hidden),
             "headers": {name: {"schema": TEXT, **header} for name, header in _HEADERS.items()},
-            "responses": {name: _error_response([CODES[name]]) for name in COMMON_CODES},
+            "responses": {name: _error_response([CODES[name]]) for name in COMMON_CODES if name in shared},
             "securitySchemes": dict(SECURITY_SCHEMES),
         },
     }
@@ -246,15 +249,28 @@ def _responses(operation: Operation) -> dict[str, Any]:
 
 def _error_responses(operation: Operation) -> dict[str, Any]:
     """The errors of an operation, by status."""
+    return {
+        str(status): {"$ref": f"#/components/responses/{shared}"}
+        if (shared := _shared(codes))
+        else _error_response(codes)
+        for status, codes in _errors(operation).items()
+    }
+
+
+def _errors(operation: Operation) -> dict[int, list[ErrorCode]]:
+    """The error codes of an operation, by status."""
     names = {*operation.codes, *COMMON_CODES, *(KEY_CODES if operation.security else ())}
     names |= {*SIGNATURE_CODES} if "signed" in operation.security else set()
-    responses: dict[str, Any] = {}
-    for status in {CODES[name].status for name in names}:
-        codes = [code for code in CODES.values() if code.status == status and code.name in names]
-        is_common = len(codes) == 1 and codes[0].name in COMMON_CODES
-        reference = {"$ref": f"#/components/responses/{codes[0].name}"}
-        responses[str(status)] = reference if is_common else _error_response(codes)
-    return responses
+    errors: dict[int, list[ErrorCode]] = {}
+    for code in CODES.values():
+        if code.name in names:
+            errors.setdefault(code.status, []).append(code)
+    return errors
+
+
+def _shared(codes: Sequence[ErrorCode]) -> str | None:
+    """The name of the response that several operations have for these codes."""
+    return codes[0].name if len(codes) == 1 and codes[0].name in COMMON_CODES else None
 
 
 def _error_response(codes: Sequence[ErrorCode]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def test_it_tells_every_operation_parameter_and_error(api: Sidecar) -> None:
     answer = httpx.get(f"{api.url}/docs")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     text = html.unescape(re.sub(r"<[^>]+>", "", answer.text))
-    for operation in OPERATIONS:
+    for operation in (each for each in OPERATIONS if each.bodies):  # not the redirect
         assert f"{operation.method.upper()} {operation.path}" in text
         assert operation.summary in text
     for name in [*(parameter.name for parameter in PARAMETERS), "filters", "since", *CODES]:

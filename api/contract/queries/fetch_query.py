@@ -233,13 +233,13 @@ def parse_fetch_query(query: bytes) -> FetchQuery:
         check_names(KNOWN["sort"], [name.removeprefix("-") for name in values["sort"]])
     if not _CONTRADICTING.isdisjoint(values):
         for one, other, advice in _CONTRADICTIONS:
-            if values.get(one) and other in values and values[other] is not False:
+            if values.get(one) and other in values and values[other] != KNOWN[other].default:
                 raise ParameterInvalid(f"Parameters '{one}' and '{other}' contradict each other.", advice)
     if values.get("format", "json") != "json":
         for name in _JSON_ONLY:
             if values.get(name):
                 raise ParameterInvalid(f"Parameter '{name}' needs JSON.", "Leave 'format' out, or send format=json.")
-    if "formulas" in values and values.get("format") != "csv":
+    if values.get("formulas", "keep") != "keep" and values.get("format") != "csv":
         raise ParameterInvalid("Parameter 'formulas' is for CSV.", "Send format=csv with it, or leave it out.")
     if values.get("rows") == "chunked" and not values.get("stream"):
         raise ParameterInvalid("Parameter 'rows' is for streams.", "Send stream=true with it, or leave it out.")

@@ -221,7 +221,7 @@ def _read(query: bytes, path: str, parameters: Sequence[Parameter]) -> tuple[dic
     """The values of the parameters that are given, and the filters."""
     known = {parameter.name: parameter for parameter in parameters}
     values, others = parse(split_query(query), known)
-    if "formulas" in values and values.get("format") != "csv":
+    if values.get("formulas", "keep") != "keep" and values.get("format") != "csv":
         raise ParameterInvalid("Parameter 'formulas' is for CSV.", "Send format=csv with it, or leave it out.")
     if values.get("convert") and values.get("currency") == ALL_CURRENCIES:
         raise ParameterInvalid(
