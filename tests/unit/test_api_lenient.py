@@ -90,10 +90,16 @@ def test_arrays_are_read_as_axios_and_php_write_them() -> None:
     query = parse_fetch_query(b"facet[]=a&facet%5B%5D=b&fields[]=id&fields[]=x,y&sort[]=-id&id__in[]=1&id__in[]=2,3")
     assert (query.facet, query.fields, query.sort) == (("a", "b"), ("id", "x,y"), ("-id",))
     assert query.query(COLUMNS).conditions == (Condition("id", "in", ("1", "2,3")),)
+    php = parse_fetch_query(
+        b"facet[0]=a&facet%5B1%5D=b&fields[0]=id&fields[1]=x,y&sort[0]=-id&id__in[0]=1&id__in[1]=2,3"
+    )
+    assert php._replace(text=query.text) == query
     assert parse_figures_query(b"metric[]=orders&metric[]=net_sales").query.metrics == ("orders", "net_sales")
 
 
-@pytest.mark.parametrize("query", ["limit[]=1", "name[]=x", "fields[]=id&fields=name", "facet[]=a&facet=a"])
+@pytest.mark.parametrize(
+    "query", ["limit[]=1", "name[]=x", "limit[0]=1", "fields[x]=id", "fields[]=id&fields=name", "facet[]=a&facet=a"]
+)
 def test_an_array_is_for_lists_alone(query: str) -> None:
     with pytest.raises(ParameterInvalid):
         parse_fetch_query(query.encode()).query(COLUMNS)

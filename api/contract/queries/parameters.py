@@ -4,7 +4,7 @@ A table says what each parameter is and accepts. Requests are parsed by it, and 
 parameters are refused by name. Cache busters (cache/access/cache_busters.py) are ignored, unless they are names of
 columns.
 
-Clients write lists in two ways: `facet=a&facet=b`, and `facet[]=a&facet[]=b` as axios and PHP do. Both are read.
+Clients write lists as `facet=a&facet=b`, as `facet[]=a&facet[]=b` (axios), and as `facet[0]=a&facet[1]=b` (PHP).
 """
 
 from __future__ import annotations
@@ -114,6 +114,7 @@ def repeated(name: str, takes: str, description: str, example: str) -> Parameter
     return Parameter(name, _text, takes, _NAMES, description, example, (), repeats=True)
 
 
+_ARRAY = re.compile(r"\[\d{0,3}\]$")
 _ITEM = re.compile(r'"(?:[^"]|"")*"|(?:[^,"][^,]*)?')
 
 
@@ -195,25 +196,26 @@ def parse(pairs: Pairs, known: Mapping[str, Parameter]) -> tuple[dict[str, Any],
 
 
 def _with_arrays(pairs: Pairs, known: Mapping[str, Parameter]) -> Pairs:
-    """The pairs, with each array `NAME[]=a&NAME[]=b` as the one list that NAME takes.
+    """The pairs, with each array `NAME[]=a&NAME[]=b` as the one list that NAME takes. A number may be in the brackets.
 
     An array can stand for a parameter that is a list, and for a filter `COLUMN__in`.
     """
-    if not any(name.endswith("[]") for name, _ in pairs):
+    if not any(name.endswith("]") for name, _ in pairs):
         return pairs
+    named = [(_ARRAY.sub("", name), name, text) for name, text in pairs]
     arrays: dict[str, list[str]] = {}
-    for name, text in pairs:
-        arrays.setdefault(name, []).append(text)
+    for base, name, text in named:
+        if base != name:
+            arrays.setdefault(base, []).append(text)
     joined: Pairs = []
-    for name, text in pairs:
-        base = name.removesuffix("[]")
+    for base, name, text in named:
         parameter = known.get(base)
         is_list = base.endswith("__in") or (parameter is not None and parameter.schema["type"] == "array")
         if base == name or not is_list:
             joined.append((name, text))
         elif parameter is not None and parameter.repeats:
             joined.append((base, text))
-        elif items := arrays.pop(name, None):
+        elif items := arrays.pop(base, None):
             joined.append((base, ",".join(map(_list_item, items))))
     return joined
 
