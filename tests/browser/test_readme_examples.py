@@ -1,10 +1,7 @@
-"""The examples of README.md and docs/api.md are run as they stand, against a running sidecar."""
+"""The examples of README.md and docs/clients.md are run as they stand, against a running sidecar."""
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,12 +9,9 @@ from pathlib import Path
 
 import pytest
 from cache_factory import publish
-from paths import ROOT
+from doc_examples import example, run_example
 from playwright.sync_api import Browser, ConsoleMessage
 from sidecar_process import KEY, Sidecar, answering, sidecar
-
-SECTIONS = {"README.md": "## Use the API", "docs/api.md": "## Clients"}
-ADDRESS = "http://127.0.0.1:5000"
 
 
 @pytest.fixture
@@ -27,25 +21,6 @@ def api(tmp_path: Path) -> Iterator[Sidecar]:
         (running.folder / "var").mkdir(exist_ok=True)
         (running.folder / "var" / "api_key").write_text(KEY + "\n")
         yield running
-
-
-def example(file: str, language: str, api: Sidecar) -> str:
-    """The one block in this language of the file's section on the API, with the address of the test's sidecar."""
-    _, found, section = (ROOT / file).read_text(encoding="utf-8").partition(f"\n{SECTIONS[file]}\n")
-    assert found, f"{file} has the section {SECTIONS[file]}"
-    section = section.partition("\n## ")[0]
-    (block,) = re.findall(rf"^```{language}\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
-    assert ADDRESS in block
-    return str(block).replace(ADDRESS, api.url)
-
-
-def run(command: list[str | Path], api: Sidecar) -> list[str]:
-    environment = {**os.environ, "SHOPIFY_API_KEY": KEY, "NO_PROXY": "*"}
-    ended = subprocess.run(
-        command, cwd=api.folder, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout.splitlines()
 
 
 def in_browser(browser: Browser, script: str) -> list[str]:
@@ -70,16 +45,16 @@ def test_the_readme_browser_example_gets_the_rows(api: Sidecar, browser: Browser
 
 @pytest.mark.parametrize("language", ["python", "javascript", "js"])
 def test_the_other_clients_of_the_docs_work(api: Sidecar, browser: Browser, language: str) -> None:
-    script = example("docs/api.md", language, api)
+    script = example("docs/clients.md", language, api)
     with answering(api.cache, rows=7):
         match language:
             case "python":
-                said = run([sys.executable, "-c", script], api)
+                said = run_example([sys.executable, "-c", script], api)
             case "javascript":
                 said = in_browser(browser, script)
             case _:
                 (api.folder / "orders.mjs").write_text(script, encoding="utf-8")
-                said = run(["node", "orders.mjs"], api)
+                said = run_example(["node", "orders.mjs"], api)
     assert said[0].startswith("7 orders")
     kinds = [line.split()[0] for line in said]
     assert kinds.index("cached") < kinds.index("updated") < kinds.index("done")

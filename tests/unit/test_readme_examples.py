@@ -1,11 +1,8 @@
-"""The examples of README.md and docs/api.md are run as they stand, against a running sidecar."""
+"""The examples of README.md and docs/clients.md are run as they stand, against a running sidecar."""
 
 from __future__ import annotations
 
 import json
-import os
-import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,11 +10,9 @@ from pathlib import Path
 
 import pytest
 from cache_factory import confirm, publish
+from doc_examples import example, run_example
 from paths import ROOT
 from sidecar_process import KEY, Sidecar, sidecar, worker
-
-SECTIONS = {"README.md": "## Use the API", "docs/api.md": "## Clients"}
-ADDRESS = "http://127.0.0.1:5000"
 
 
 @pytest.fixture
@@ -29,24 +24,8 @@ def api(tmp_path: Path) -> Iterator[Sidecar]:
         yield running
 
 
-def example(file: str, language: str, api: Sidecar) -> str:
-    """The one block in this language of the file's section on the API, with the address of the test's sidecar."""
-    _, found, section = (ROOT / file).read_text(encoding="utf-8").partition(f"\n{SECTIONS[file]}\n")
-    assert found, f"{file} has the section {SECTIONS[file]}"
-    section = section.partition("\n## ")[0]
-    (block,) = re.findall(rf"^```{language}\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
-    assert ADDRESS in block
-    return str(block).replace(ADDRESS, api.url).replace(".venv/bin/python", sys.executable)
-
-
 def run(command: list[str | Path], api: Sidecar) -> list[str]:
-    folders = {"DATA_DIR": str(api.folder / "var"), "PYTHONPATH": str(ROOT)}
-    environment = {**os.environ, "SHOPIFY_API_KEY": KEY, "NO_PROXY": "*", **folders}
-    ended = subprocess.run(
-        command, cwd=api.folder, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout.splitlines()
+    return run_example(command, api, DATA_DIR=str(api.folder / "var"), PYTHONPATH=str(ROOT))
 
 
 def is_rows(line: str) -> bool:
@@ -59,7 +38,7 @@ def test_the_readme_curl_example_gets_the_rows(api: Sidecar) -> None:
     assert is_rows(line)
 
 
-@pytest.mark.parametrize("file", ["README.md", "docs/api.md"])
+@pytest.mark.parametrize("file", ["README.md", "docs/clients.md"])
 def test_the_curl_examples_find_the_key_wherever_it_is(api: Sidecar, file: str) -> None:
     bash = "\n".join(
         line for line in example(file, "bash", api).splitlines() if "POST" not in line and "-N" not in line
@@ -79,7 +58,7 @@ def test_the_readme_python_example_gets_the_rows(api: Sidecar) -> None:
 
 
 def test_the_curl_client_of_the_docs_works(api: Sidecar) -> None:
-    script = example("docs/api.md", "bash", api).replace("\ncurl ", "\ncurl --silent --write-out '\\n' ")
+    script = example("docs/clients.md", "bash", api).replace("\ncurl ", "\ncurl --silent --write-out '\\n' ")
     confirm(api.cache)
     with worker(api.cache):
         said = run(["bash", "-euc", script], api)
