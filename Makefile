@@ -31,6 +31,7 @@ lint: .venv/installed-dev  ## Check formatting, style, types and the direction o
 	$(BIN)/lint-imports
 
 soak: install  ## Run the long tests
+	$(BIN)/python -m lab install clients
 	$(BIN)/python -m pytest -m soak --timeout=3600
 
 mutants: install  ## Try small changes of MODULES, and list those that no unit test notices
@@ -58,6 +59,7 @@ pins: .venv/installed-dev  ## Lock the requirements again after a change in a re
 	$(PIN) $(UPGRADE) requirements-dev.in -o requirements-dev.txt
 	$(PIN) -c requirements-dev.txt requirements.in -o requirements.txt
 	$(PIN) -c requirements-dev.txt requirements-image.in -o requirements-image.txt
+	$(PIN) $(UPGRADE) lab/clients/requirements.in -o lab/clients/requirements.txt
 	$(MAKE) licenses
 
 renew-pins:  ## Lock the newest versions of all requirements, and run the tests with them

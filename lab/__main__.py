@@ -11,6 +11,7 @@ from cache.errors import OrdersError
 from cache.settings import from_checkout
 from cache.version import versioned
 from lab import Lab, LabError, nginx
+from lab.clients import install_clients
 from lab.postgresql import install_postgresql
 from lab.promtool import install_promtool
 from lab.servers import BROWSER, TESTS, install
@@ -32,7 +33,10 @@ def _demo(lab: Lab, _: argparse.Namespace) -> int:
     return demo(lab)
 
 
-def _install(_: Lab, __: argparse.Namespace) -> int:
+def _install(_: Lab, options: argparse.Namespace) -> int:
+    if options.what == "clients":
+        install_clients()
+        return 0
     node = () if shutil.which("node") else ("nodejs",)  # it is often installed from elsewhere than Debian
     install(*BROWSER, *nginx.PACKAGES, *TESTS, *node)
     install_postgresql()
@@ -98,7 +102,8 @@ def _parser() -> argparse.ArgumentParser:
         return made
 
     command("demo", _demo, "sample orders, a first scrape, then dashboard and API until Ctrl-C")
-    command("install", _install, "install what tests need of Debian packages: servers, Chromium, curl, node")
+    needs = command("install", _install, "install what tests need of Debian packages: servers, Chromium, curl, node")
+    needs.add_argument("what", nargs="?", choices=["clients"], help="clients of the API, which only `make soak` needs")
     command("up", _up, "start MariaDB and phpMyAdmin, and print how to log in")
     seed = command("seed", _seed, "make the shop anew")
     seed.add_argument("--rows", type=int, default=10_000, help="how many orders (10000)")

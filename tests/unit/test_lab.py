@@ -11,7 +11,7 @@ import pytest
 from paths import ROOT
 
 from cache.errors import SettingsInvalid
-from lab import Lab, LabError, demo, servers
+from lab import Lab, LabError, clients, demo, servers
 from lab.servers import free_port
 from scraper.settings import ScraperSettings
 from tools import check_machine
@@ -76,3 +76,9 @@ def test_the_demo_looks_at_its_ports_before_it_installs(here: Path, monkeypatch:
         assert name in check_machine.taken()
         with pytest.raises(SettingsInvalid, match=name):
             demo.demo(Lab(here))
+
+
+def test_clients_that_are_missing_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clients, "FOLDER", tmp_path)
+    with pytest.raises(LabError, match="python -m lab install clients"):
+        clients.check_clients()
