@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo run install test test-fast lint soak mutants bench test-bare test-image python ports pins renew-pins licenses
+.PHONY: help demo run install test test-fast lint soak mutants bench test-bare test-image python ports pins renew-pins licenses audit
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ renew-pins:  ## Lock the newest versions of all requirements, and run the tests 
 
 licenses: .venv/installed-dev  ## Write THIRD_PARTY_LICENSES.md again
 	$(BIN)/python -m tools.licenses
+
+audit: .venv/installed-dev  ## Look up advisories against the locked packages, and check the list of licenses
+	$(BIN)/python -m tools.audit
 
 # What takes long to fail later is checked first.
 python:

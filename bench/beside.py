@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from bench.serve import PAGE
 from bench.servers import KEY, ROOT, Server, median, running
@@ -132,7 +132,7 @@ def _api(
 
 def _tag(server: Server) -> str:
     headers = {"X-API-Key": KEY, "Accept-Encoding": "identity"}  # as wrk asks: the tag depends on it
-    return httpx.get(f"{server.url}/fetch-data", headers=headers, timeout=60, trust_env=False).headers["ETag"]
+    return httpx2.get(f"{server.url}/fetch-data", headers=headers, timeout=60, trust_env=False).headers["ETag"]
 
 
 def _syncs(

@@ -20,7 +20,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import cast
 
-import httpx
+import httpx2
 import psutil
 
 from bench.serve import FOLDER, PAGE, sidecar, synced
@@ -79,7 +79,7 @@ def _events(folder: Path, count: int) -> None:
 
 
 def _listening(api: Server) -> socket.socket:
-    address = httpx.URL(api.url)
+    address = httpx2.URL(api.url)
     client = socket.create_connection((address.host, address.port), 30)
     client.sendall(f"GET /events HTTP/1.1\r\nHost: {address.host}\r\nX-API-Key: {KEY}\r\n\r\n".encode())
     return client

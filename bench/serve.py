@@ -19,7 +19,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
+import httpx2
 import psutil
 
 from bench.memory import Peak
@@ -140,8 +140,8 @@ def _report(rows: int, data_dir: Path, folder: Path, asked: argparse.Namespace) 
     print(f"API under this load, MB: anonymous {peak.anonymous / 1e6:.0f}, USS with mapped files {peak.uss / 1e6:.0f}")
 
 
-def _get(server: Server, path: str, **headers: str) -> httpx.Response:
-    answer = httpx.get(
+def _get(server: Server, path: str, **headers: str) -> httpx2.Response:
+    answer = httpx2.get(
         server.url + path, headers={**_HEADERS, "Accept-Encoding": "identity", **headers}, timeout=120, trust_env=False
     )
     return answer.raise_for_status()

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 import psutil
 
 from cache.cache_place import CachePlace
@@ -62,6 +62,6 @@ def running(
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=10, trust_env=False).is_success
-    except httpx.HTTPError:
+        return httpx2.get(url, timeout=10, trust_env=False).is_success
+    except httpx2.HTTPError:
         return False

@@ -99,7 +99,7 @@ def python(address: str, parameters: Parameters) -> str:
     """The request as a Python program. `address` is that of the API."""
     items = "".join(f"        {name!r}: {value!r},\n" for name, value in parameters)
     return (
-        f"import os\n\nimport httpx\n\nresponse = httpx.get(\n    {address + '/fetch-data'!r},\n"
+        f"import os\n\nimport httpx2\n\nresponse = httpx2.get(\n    {address + '/fetch-data'!r},\n"
         f"    params={{\n{items}    }},\n    headers={{'X-API-Key': os.environ[{_KEY!r}]}},\n)\n"
         "response.raise_for_status()\norders = response.json()['data']"
     )

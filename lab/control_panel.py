@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from secrets import token_urlsafe
 
-import httpx
+import httpx2
 
 from lab.nginx import proxied, server
 from lab.processes import give
@@ -72,8 +72,8 @@ class ControlPanel:
 
     def answers(self) -> bool:
         try:
-            return httpx.get(f"http://127.0.0.1:{self.port}/login/", timeout=20, trust_env=False).status_code == 200
-        except httpx.TransportError:
+            return httpx2.get(f"http://127.0.0.1:{self.port}/login/", timeout=20, trust_env=False).status_code == 200
+        except httpx2.TransportError:
             return False
 
 

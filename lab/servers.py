@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import httpx
+import httpx2
 import pymysql
 
 from lab.processes import give, server_user
@@ -292,8 +292,8 @@ class PhpMyAdmin:
 
     def answers(self) -> bool:
         try:
-            return httpx.get(self.url, timeout=20, trust_env=False).status_code < 500
-        except httpx.TransportError:
+            return httpx2.get(self.url, timeout=20, trust_env=False).status_code < 500
+        except httpx2.TransportError:
             return False
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-import httpx
+import httpx2
 import psutil
 
 from cache.check_report import share_text
@@ -250,15 +250,15 @@ def reachable(settings: ScraperSettings) -> Finding:
             response = client.get(settings.start_url)
     except OrdersError as error:
         return _broken("reachable", error)
-    except httpx.TransportError as error:
+    except httpx2.TransportError as error:
         return _broken("reachable", unreachable(settings.start_url, error))
-    except httpx.TooManyRedirects:
+    except httpx2.TooManyRedirects:
         return _broken("reachable", NotPhpMyAdmin(f"{settings.start_url} is in a redirect loop."))
-    except httpx.HTTPError:
+    except httpx2.HTTPError:
         return _broken(
             "reachable", NotPhpMyAdmin(f"{settings.start_url} cannot be read: its answer is not valid HTTP.")
         )
-    if response.status_code == httpx.codes.BAD_REQUEST and speaks_https(response.text):
+    if response.status_code == httpx2.codes.BAD_REQUEST and speaks_https(response.text):
         return _broken("reachable", unreachable(settings.start_url, "INVALID_HTTP_RESPONSE"))
     if response.status_code >= 400 and realm(response) is None:  # the login sends credentials
         return _broken("reachable", NotPhpMyAdmin(f"{settings.start_url} answers {response.status_code}."))

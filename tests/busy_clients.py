@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 from urllib.parse import quote
 
-import httpx
+import httpx2
 
 from cache.access.api_keys import ApiKey, ApiKeys, digest, new_key
 from cache.storage.documents import API_KEYS
@@ -39,7 +39,7 @@ class BusyClient(threading.Thread):
 
     def __init__(self, url: str, key: str, number: int, pause: float) -> None:
         super().__init__()
-        self._client = httpx.Client(base_url=url, headers={"X-API-Key": key}, timeout=120, trust_env=False)
+        self._client = httpx2.Client(base_url=url, headers={"X-API-Key": key}, timeout=120, trust_env=False)
         self._ended = threading.Event()
         self._pause = pause
         self._since = ""
@@ -119,7 +119,7 @@ class BusyClient(threading.Thread):
                         self.bytes += len(piece)
                 else:
                     response.read()
-        except httpx.TransportError as error:
+        except httpx2.TransportError as error:
             self.faults.append(f"{path}: {error!r} after {time.monotonic() - started:.1f} s")
             return ""
         self.statuses[response.status_code] += 1

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import orjson
 import psutil
 import pymysql
@@ -105,9 +105,9 @@ class Client(threading.Thread):
         self.statuses: Counter[int] = Counter()
 
     def run(self) -> None:
-        with httpx.Client(base_url=self._url, headers={"X-API-Key": KEY}, timeout=60, trust_env=False) as client:
+        with httpx2.Client(base_url=self._url, headers={"X-API-Key": KEY}, timeout=60, trust_env=False) as client:
             while not self._ended.wait(random.uniform(0.2, 1)):
-                with suppress(httpx.TransportError):  # the API was killed
+                with suppress(httpx2.TransportError):  # the API was killed
                     rows = self._read(client)
                     if rows is not None:
                         self.verified.setdefault(digest(rows), rows)
@@ -116,7 +116,7 @@ class Client(threading.Thread):
         self._ended.set()
         self.join()
 
-    def _get(self, client: httpx.Client, path: str, method: str = "GET") -> httpx.Response | None:
+    def _get(self, client: httpx2.Client, path: str, method: str = "GET") -> httpx2.Response | None:
         started = time.monotonic()
         try:
             response = client.request(method, path)
@@ -131,12 +131,12 @@ class Client(threading.Thread):
             self.faults.append(f"{path}: {response.status_code} {response.text[:200]}")
         return None
 
-    def _whole(self, client: httpx.Client) -> list[dict[str, Any]] | None:
+    def _whole(self, client: httpx2.Client) -> list[dict[str, Any]] | None:
         response = self._get(client, "/fetch-data")
         body = orjson.loads(response.content) if response else {}
         return body["data"] if body.get("verified") else None
 
-    def _paged(self, client: httpx.Client) -> list[dict[str, Any]] | None:
+    def _paged(self, client: httpx2.Client) -> list[dict[str, Any]] | None:
         rows: list[dict[str, Any]] = []
         path = "/fetch-data?limit=100"
         while response := self._get(client, path):
@@ -149,13 +149,13 @@ class Client(threading.Thread):
             path = f"/fetch-data?limit=100&after={body['next']}"
         return None
 
-    def _lines(self, client: httpx.Client) -> list[dict[str, Any]] | None:
+    def _lines(self, client: httpx2.Client) -> list[dict[str, Any]] | None:
         response = self._get(client, "/fetch-data?format=ndjson")
         if response is None or response.headers["X-Verified"] != "true":
             return None
         return [orjson.loads(line) for line in response.content.splitlines()]
 
-    def _refresh(self, client: httpx.Client) -> None:
+    def _refresh(self, client: httpx2.Client) -> None:
         self._get(client, "/refresh", "POST")
         self._get(client, "/status")
 
@@ -367,6 +367,6 @@ def chaos(lab: Lab, folder: Path, slowest: float, many: int) -> Iterator[tuple[C
 
 
 def _answers(running: Chaos) -> bool:
-    with suppress(httpx.TransportError):
-        return httpx.get(f"{running.api}/fetch-data?limit=0", headers={"X-API-Key": KEY}, timeout=10).is_success
+    with suppress(httpx2.TransportError):
+        return httpx2.get(f"{running.api}/fetch-data?limit=0", headers={"X-API-Key": KEY}, timeout=10).is_success
     return False

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
+import httpx2
 import hypothesis
 import pytest
 
@@ -26,9 +26,9 @@ pytest_plugins = ("lab_fixtures", "browser_fixtures", "suite_rules")
 hypothesis.settings.register_profile("suite", deadline=None)  # an example may take long on a busy machine
 hypothesis.settings.load_profile("suite")
 
-# httpx gives up after five seconds unless it is told otherwise: less than a busy machine may take for a first answer.
-_httpx_default: httpx.Timeout = inspect.signature(httpx.get).parameters["timeout"].default
-_httpx_default.connect = _httpx_default.read = _httpx_default.write = _httpx_default.pool = 60
+# httpx2 gives up after five seconds unless it is told otherwise: less than a busy machine may take for a first answer.
+_httpx2_default: httpx2.Timeout = inspect.signature(httpx2.get).parameters["timeout"].default
+_httpx2_default.connect = _httpx2_default.read = _httpx2_default.write = _httpx2_default.pool = 60
 
 _OURS = ("PORT", "JOURNAL_STREAM", "STREAMLIT_", "ENV_FILE", *(name.upper() for name in ScraperSettings.model_fields))
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import urlencode
 
-import httpx
+import httpx2
 import pytest
 from hypothesis import strategies as st
 from sidecar_process import KEY
@@ -92,7 +92,7 @@ def _repeated(query: str, times: int) -> str:
     return "&".join([query] * min(times, MAX_QUERY // len(query) + 1))[:MAX_QUERY]
 
 
-def ask(client: httpx.Client, address: str) -> int:
+def ask(client: httpx2.Client, address: str) -> int:
     """The status of the response."""
     return client.get(address).status_code
 
@@ -109,7 +109,7 @@ class Health:
         return sorted(self.seconds)[len(self.seconds) * 99 // 100]
 
     def poll(self) -> None:
-        with httpx.Client(base_url=self._url, timeout=120) as client:
+        with httpx2.Client(base_url=self._url, timeout=120) as client:
             while not self._ended.is_set():
                 started = time.perf_counter()
                 assert client.get("/health").status_code == 200
@@ -133,8 +133,8 @@ def polling(url: str) -> Iterator[Health]:
 
 
 @contextmanager
-def costly_client(url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=url, headers={"X-API-Key": KEY, "Accept-Encoding": "gzip"}, timeout=120) as client:
+def costly_client(url: str) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=url, headers={"X-API-Key": KEY, "Accept-Encoding": "gzip"}, timeout=120) as client:
         yield client
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 from cache_factory import cache_in
 from warm_process import ForkedProcess, warm
 
@@ -35,8 +35,8 @@ def wait_for(url: str, process: ForkedProcess | subprocess.Popen[bytes]) -> None
     end = time.monotonic() + 60
     while time.monotonic() < end and process.poll() is None:
         try:
-            httpx.get(url).raise_for_status()
-        except httpx.HTTPError:
+            httpx2.get(url).raise_for_status()
+        except httpx2.HTTPError:
             time.sleep(0.1)
         else:
             return

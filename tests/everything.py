@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import psutil
 from cache_factory import cache_in
 from paths import ROOT
@@ -53,7 +53,7 @@ class Everything:
         }
         self.cache: Cache = cache_in(folder)
         self.dashboard = f"http://127.0.0.1:{self.environment['DASHBOARD_PORT']}"
-        self.api = httpx.Client(
+        self.api = httpx2.Client(
             base_url=f"http://127.0.0.1:{self.environment['API_PORT']}", headers={"X-API-Key": KEY}, timeout=60
         )
         self.processes = {name: self.start(*command) for name, command in COMMANDS.items()}

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import httpx
+import httpx2
 from paths import ROOT
 from playwright.sync_api import Page, Request, Response
 from waiting import wait_for
@@ -69,8 +69,8 @@ def started(command: list[str], folder: Path, env: dict[str, str], log: Path, po
 
 def answers(url: str) -> bool:
     try:
-        return httpx.get(url).status_code > 0
-    except httpx.HTTPError:
+        return httpx2.get(url).status_code > 0
+    except httpx2.HTTPError:
         return False
 
 
@@ -95,7 +95,7 @@ def watched(page: Page, url: str) -> list[str]:
     return faults
 
 
-def check_stream(client: httpx.Client, api: str) -> None:
+def check_stream(client: httpx2.Client, api: str) -> None:
     with client.stream("GET", f"{api}/events") as stream:
         assert stream.headers["Content-Type"] == "text/event-stream; charset=utf-8"
         assert any(line.startswith("event: snapshot") for line in islice(stream.iter_lines(), 20))

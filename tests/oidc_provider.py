@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import httpx
+import httpx2
 from dashboard_process import wait_for
 
 from lab.servers import free_port
@@ -30,4 +30,4 @@ def oidc_provider() -> Iterator[str]:
 
 def known_to(provider: str, name: str, **claims: object) -> None:
     """Tells the provider what it says of an account."""
-    httpx.put(f"{provider}/users/{name}", json=claims).raise_for_status()
+    httpx2.put(f"{provider}/users/{name}", json=claims).raise_for_status()

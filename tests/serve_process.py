@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import psutil
 from paths import ROOT
 
@@ -66,12 +66,12 @@ class Served:
 
     def answers(self, url: str) -> bool:
         try:
-            return httpx.get(url).is_success
-        except httpx.HTTPError:
+            return httpx2.get(url).is_success
+        except httpx2.HTTPError:
             return False
 
     def status(self, key: str) -> dict[str, Any]:
-        body: dict[str, Any] = httpx.get(f"http://127.0.0.1:{self.api_port}/status", headers={"X-API-Key": key}).json()
+        body: dict[str, Any] = httpx2.get(f"http://127.0.0.1:{self.api_port}/status", headers={"X-API-Key": key}).json()
         return body
 
     def ended(self) -> int:

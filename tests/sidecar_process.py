@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import cache_in, confirm, publish
 from paths import ROOT
@@ -68,7 +68,7 @@ class Sidecar:
             self.process.stdout.close()
             self.cache.close()
             raise AssertionError(f"the sidecar did not start: {self.log()}")
-        self.client = httpx.Client(base_url=self.url, headers={"X-API-Key": KEY}, timeout=30)
+        self.client = httpx2.Client(base_url=self.url, headers={"X-API-Key": KEY}, timeout=30)
 
     def log(self) -> str:
         return (self.folder / "log").read_text()

@@ -75,7 +75,7 @@ def sync_process() -> Iterator[SyncProcess]:
 
 def main() -> None:
     """Runs a sync for each line."""
-    import httpx
+    import httpx2
 
     from cache.storage.backends import open_cache
     from scraper.__main__ import _return_memory_early
@@ -86,7 +86,7 @@ def main() -> None:
     from scraper.sync.sync import sync
 
     exporter.PAUSES = (0, 0, 0)
-    httpx.create_ssl_context = functools.cache(httpx.create_ssl_context)  # reads certificates for 30 ms
+    httpx2.create_ssl_context = functools.cache(httpx2.create_ssl_context)  # reads certificates for 30 ms
     _return_memory_early()
     limit_memory(LIMIT)
     gc.freeze()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from scraper.client.transport import Transport
 
@@ -43,8 +43,8 @@ class Session:
     def __repr__(self) -> str:
         return f"Session(phpMyAdmin {self.version})"
 
-    def request_headers(self) -> httpx.Headers:
+    def request_headers(self) -> httpx2.Headers:
         """All headers of a request, cookies included."""
-        headers = httpx.Headers({"User-Agent": self.user_agent})
+        headers = httpx2.Headers({"User-Agent": self.user_agent})
         headers.update({**dict(self.headers), "Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies)})
         return headers

@@ -8,7 +8,7 @@ import ssl
 from functools import lru_cache
 from pathlib import Path
 
-import httpx
+import httpx2
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -24,7 +24,7 @@ def trust(ca_file: Path | None) -> ssl.SSLContext:
     Raises:
         SettingsInvalid: The file cannot be read, or contains no certificate.
     """
-    context = httpx.create_ssl_context()
+    context = httpx2.create_ssl_context()
     if ca_file is not None:
         try:
             context.load_verify_locations(ca_file)
@@ -44,9 +44,9 @@ def public_key_pin(url: str, context: ssl.SSLContext) -> str:
         context: Says which CAs to trust.
 
     Raises:
-        httpx.TransportError: The server cannot be reached, or its certificate is not trusted.
+        httpx2.TransportError: The server cannot be reached, or its certificate is not trusted.
     """
-    with httpx.Client(verify=context, timeout=CONNECT_SECONDS) as client, client.stream("HEAD", url) as response:
+    with httpx2.Client(verify=context, timeout=CONNECT_SECONDS) as client, client.stream("HEAD", url) as response:
         connection = response.extensions["network_stream"].get_extra_info("ssl_object")
         certificate = x509.load_der_x509_certificate(connection.getpeercert(True))
     key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

@@ -71,7 +71,7 @@ def unreachable(url: str, error: BaseException | str) -> Unreachable | Certifica
 
     Args:
         url: Where to. The message names its host, and the proxy to it.
-        error: What httpx, requests, urllib3 or a socket raised, or what Chrome says, such as `ERR_NAME_NOT_RESOLVED`.
+        error: What httpx2, requests, urllib3 or a socket raised, or what Chrome says, such as `ERR_NAME_NOT_RESOLVED`.
     """
     host, way = urlsplit(url).netloc.rpartition("@")[2], through_proxy(url)
     text = error if isinstance(error, str) else " ".join(f"{type(each).__name__} {each}" for each in causes(error))

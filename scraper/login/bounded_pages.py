@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import cast
 from urllib.parse import urljoin, urlsplit
 
-import httpx
+import httpx2
 from cssselect import SelectorError
 from lxml import etree
 from lxml.html import HtmlElement, HtmlElementClassLookup
@@ -22,10 +22,10 @@ _PIECE = 64 << 10  # bytes that are parsed before the bounds are checked
 _LONG_TAG = re.compile(r"<[^<>]{65536,}>?")  # with an image inside, or with more attributes than memory
 
 
-def bound_body(response: httpx.Response) -> None:
-    """Bounds the body of a response that is not read yet; a hook for httpx.
+def bound_body(response: httpx2.Response) -> None:
+    """Bounds the body of a response that is not read yet; a hook for httpx2.
 
-    httpx itself would decompress any number of encodings, one inside the other, in one piece.
+    httpx2 itself would decompress any number of encodings, one inside the other, in one piece.
 
     Raises:
         NotPhpMyAdmin: The body has an encoding that was not requested.
@@ -33,14 +33,14 @@ def bound_body(response: httpx.Response) -> None:
     encoding = response.headers.pop("Content-Encoding", "identity").strip().lower()
     if encoding not in ("gzip", "x-gzip", "identity"):
         raise NotPhpMyAdmin(f"{response.url.netloc.decode()} sends pages in an encoding that was not requested.")
-    assert isinstance(response.stream, httpx.SyncByteStream)
+    assert isinstance(response.stream, httpx2.SyncByteStream)
     response.stream = _BoundedStream(response.stream)
 
 
-class _BoundedStream(httpx.SyncByteStream):
+class _BoundedStream(httpx2.SyncByteStream):
     """The decompressed bytes of a page. Reading it raises AnswerTooLarge, or AnswerCut."""
 
-    def __init__(self, stream: httpx.SyncByteStream) -> None:
+    def __init__(self, stream: httpx2.SyncByteStream) -> None:
         self._stream = stream
 
     @override
@@ -120,7 +120,7 @@ def join_url(address: str, target: str) -> str:
     try:
         joined = urljoin(address, target)
         _ = urlsplit(joined).port  # checks the port and an IPv6 address
-        httpx.URL(joined)
-    except (ValueError, httpx.InvalidURL) as error:
+        httpx2.URL(joined)
+    except (ValueError, httpx2.InvalidURL) as error:
         raise NotPhpMyAdmin(f"The page at {public_url(address)} leads to an address that is not valid.") from error
     return joined

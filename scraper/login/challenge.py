@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import re
 
-import httpx
+import httpx2
 
 from scraper.login.settings import LoginSettings
 from scraper.login.trusted_hosts import is_trusted, other_host
 
 
-def realm(response: httpx.Response) -> str | None:
+def realm(response: httpx2.Response) -> str | None:
     """The realm that a response asks credentials for; None where it asks for none."""
     header = response.headers.get("WWW-Authenticate", "")
-    if response.status_code != httpx.codes.UNAUTHORIZED or "basic" not in header.lower():
+    if response.status_code != httpx2.codes.UNAUTHORIZED or "basic" not in header.lower():
         return None
     match = re.search(r'realm="([^"]*)"', header, re.I)
     return match[1] if match else ""
 
 
-def trusted_realm(response: httpx.Response, settings: LoginSettings) -> str | None:
+def trusted_realm(response: httpx2.Response, settings: LoginSettings) -> str | None:
     """The realm that a response asks credentials for, if they may be sent to its host.
 
     Raises:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 
 from scraper.client.tls import public_key_pin, trust
 from scraper.client.unreachable import proxy_of, unreachable
@@ -35,7 +35,7 @@ def chrome_arguments(settings: LoginSettings) -> list[str]:
     if settings.phpmyadmin_ca_file and settings.start_url.startswith("https:"):
         try:
             pin = public_key_pin(settings.start_url, trust(settings.phpmyadmin_ca_file))
-        except httpx.TransportError as error:
+        except httpx2.TransportError as error:
             raise unreachable(settings.start_url, error) from error
         arguments.append(f"--ignore-certificate-errors-spki-list={pin}")
     return arguments

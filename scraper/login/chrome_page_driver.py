@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 from selenium.common.exceptions import JavascriptException, TimeoutException, WebDriverException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
@@ -106,13 +106,13 @@ class ChromePageDriver(PageDriver):
         if self._driver.current_url.startswith("data:") or not self.html:
             raise Unreachable(f"{host} does not answer.")
         status = self._script(_STATUS)
-        if status == httpx.codes.BAD_REQUEST and speaks_https(self.html):
+        if status == httpx2.codes.BAD_REQUEST and speaks_https(self.html):
             raise unreachable(address, "INVALID_HTTP_RESPONSE")
-        if status == httpx.codes.TOO_MANY_REQUESTS:
+        if status == httpx2.codes.TOO_MANY_REQUESTS:
             raise TooManyRequests(host)
         if status >= 500:
             raise Unreachable(f"{host} answered {status}.")
-        if status != httpx.codes.UNAUTHORIZED:
+        if status != httpx2.codes.UNAUTHORIZED:
             self._follow_redirects()
 
     @override
@@ -162,12 +162,12 @@ class ChromePageDriver(PageDriver):
 
     @override
     def challenge(self) -> str | None:
-        if self._script(_STATUS) != httpx.codes.UNAUTHORIZED:
+        if self._script(_STATUS) != httpx2.codes.UNAUTHORIZED:
             return None
         try:  # Chrome does not tell the headers of a response
             with trusting_client(self._settings, self._authorization) as client:
                 return trusted_realm(client.get(self.address), self._settings)
-        except httpx.TransportError as error:
+        except httpx2.TransportError as error:
             raise unreachable(self.address, error) from error
 
     @override

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Self
 
-import httpx
+import httpx2
 from lxml.html import HtmlElement
 from typing_extensions import override
 
@@ -31,7 +31,7 @@ MAX_REFRESHES = 5  # one after the other
 
 
 class HttpPageDriver(PageDriver):
-    """Requests pages with httpx; a context manager.
+    """Requests pages with httpx2; a context manager.
 
     Args:
         settings: They say what requests carry, and to which hosts.
@@ -42,7 +42,7 @@ class HttpPageDriver(PageDriver):
         self._authorization: dict[str, str] = {}
         self._client = trusting_client(settings, self._authorization)
         self._client.headers["User-Agent"] = USER_AGENT
-        self._response: httpx.Response | None = None
+        self._response: httpx2.Response | None = None
         self._html = ""
         self._page = parse_page("")
 
@@ -163,17 +163,17 @@ class HttpPageDriver(PageDriver):
     def _send_once(self, method: str, address: str, data: Mapping[str, str] | None) -> None:
         try:
             response = self._client.request(method, address, data=data)
-        except httpx.TransportError as error:
+        except httpx2.TransportError as error:
             raise unreachable(address, error) from error
-        except httpx.TooManyRedirects as error:
+        except httpx2.TooManyRedirects as error:
             raise NotPhpMyAdmin(f"The page at {public_url(address)} is in a redirect loop.") from error
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise NotPhpMyAdmin(
                 f"The page at {public_url(address)} cannot be read: its answer is not valid HTTP."
             ) from error
-        if response.status_code == httpx.codes.BAD_REQUEST and speaks_https(response.text):
+        if response.status_code == httpx2.codes.BAD_REQUEST and speaks_https(response.text):
             raise unreachable(address, "INVALID_HTTP_RESPONSE")
-        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+        if response.status_code == httpx2.codes.TOO_MANY_REQUESTS:
             raise TooManyRequests(response.url.netloc.decode(), response.headers.get("Retry-After"))
         if response.status_code >= 500:
             raise Unreachable(f"{response.url.netloc.decode()} answered {response.status_code}.")

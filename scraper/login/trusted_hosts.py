@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 
 from scraper.client.tls import trust
 from scraper.client.transport import CONNECT_SECONDS
@@ -59,7 +59,7 @@ def other_host(settings: LoginSettings, address: str) -> LoginRefused:
     )
 
 
-def trusting_client(settings: LoginSettings, extra_headers: Mapping[str, str] | None = None) -> httpx.Client:
+def trusting_client(settings: LoginSettings, extra_headers: Mapping[str, str] | None = None) -> httpx2.Client:
     """An HTTP client that follows redirects and sends secrets to trusted hosts only.
 
     Its secrets are PHPMYADMIN_HEADERS and the forms that it posts. A form is posted by the page that was requested
@@ -76,7 +76,7 @@ def trusting_client(settings: LoginSettings, extra_headers: Mapping[str, str] | 
     """
     page = settings.start_url
 
-    def keep_secrets(request: httpx.Request) -> None:
+    def keep_secrets(request: httpx2.Request) -> None:
         nonlocal page
         address = str(request.url)
         if request.method == "POST":  # also one that a redirect repeats (307, 308)
@@ -88,7 +88,7 @@ def trusting_client(settings: LoginSettings, extra_headers: Mapping[str, str] | 
             else:
                 request.headers.pop(name, None)  # a redirect copies the headers of the first request
 
-    return httpx.Client(
+    return httpx2.Client(
         verify=trust(settings.phpmyadmin_ca_file),
         timeout=CONNECT_SECONDS,
         follow_redirects=True,

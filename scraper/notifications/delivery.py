@@ -16,7 +16,7 @@ import time
 from collections.abc import Mapping
 from ipaddress import ip_address
 
-import httpx
+import httpx2
 
 SECONDS = 10  # without an answer
 ATTEMPTS, PAUSES = 3, (1.0, 4.0)  # seconds between two attempts
@@ -66,9 +66,9 @@ def send(method: str, url: str, private: bool, body: bytes = b"", headers: Mappi
             failure = f"it answers {status}"
             if status < 500 and status not in (408, 429):
                 break
-        except httpx.InvalidURL as error:
+        except httpx2.InvalidURL as error:
             raise NotDelivered("it is not a URL") from error
-        except (httpx.HTTPError, OSError) as error:
+        except (httpx2.HTTPError, OSError) as error:
             failure = f"it cannot be reached ({type(error).__name__})"
         if attempt < len(PAUSES):
             time.sleep(PAUSES[attempt])
@@ -76,22 +76,22 @@ def send(method: str, url: str, private: bool, body: bytes = b"", headers: Mappi
 
 
 def _send(method: str, url: str, private: bool, body: bytes, headers: Mapping[str, str]) -> int:
-    named = httpx.URL(url)
+    named = httpx2.URL(url)
     if named.scheme not in ("http", "https") or not named.host:
         raise NotDelivered("it is not a URL that begins with http:// or https://")
     address = _address(named, private)
-    request = httpx.Request(
+    request = httpx2.Request(
         method,
         named.copy_with(host=address),
         headers={"Host": named.netloc.decode(), "User-Agent": "phpmyadmin-orders", **headers},
         content=body,
         extensions={"sni_hostname": named.host},
     )
-    with httpx.Client(timeout=SECONDS, trust_env=False, follow_redirects=False) as client:
+    with httpx2.Client(timeout=SECONDS, trust_env=False, follow_redirects=False) as client:
         return client.send(request, stream=True).status_code  # what it says is not read
 
 
-def _address(url: httpx.URL, private: bool) -> str:
+def _address(url: httpx2.URL, private: bool) -> str:
     """An address of the host, whose addresses are all public, unless private ones are allowed."""
     port = url.port or (443 if url.scheme == "https" else 80)
     found = [str(entry[4][0]) for entry in socket.getaddrinfo(url.host, port, type=socket.SOCK_STREAM)]

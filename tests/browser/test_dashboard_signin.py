@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import publish
 from dashboard_page import at_rest, new_tab, open_every_page, sign_in
@@ -189,7 +189,7 @@ def test_openid_connect_lets_in_those_on_the_lists_as_what_they_are(
 def test_every_answer_carries_the_headers_and_the_page_keeps_to_them(browser: Browser, start: Start) -> None:
     running = start(DASHBOARD_PASSWORD="x")
     publish(running.cache, shop(30), columns=SHOP_COLUMNS)
-    with httpx.Client(base_url=running.url) as visitor:
+    with httpx2.Client(base_url=running.url) as visitor:
         answers = [
             visitor.get("/", headers={"Accept": "text/html"}),
             visitor.get("/nowhere"),

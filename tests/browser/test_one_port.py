@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import publish
 from dashboard_page import at_rest, new_tab, open_every_page, sign_in
@@ -75,4 +75,4 @@ def test_the_page_of_the_api_leads_to_the_api_on_the_same_port(browser: Browser,
     assert address == f"{one.url}/demo"
     page.goto(address)
     expect(page.get_by_role("heading", level=1)).to_be_visible()
-    assert httpx.get(address).status_code == 200
+    assert httpx2.get(address).status_code == 200

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import publish
 from dashboard_page import at_rest, new_tab, sign_in
@@ -127,7 +127,7 @@ def test_no_request_of_any_page_fails_or_leads_out_of_the_path(browser: Browser,
 @pytest.mark.usefixtures("chromium")  # it has no page, but shares the servers of those that have
 def test_the_api_answers_below_the_path(site: Site) -> None:
     for api in {site.api, f"{site.url}/v1"}:
-        with httpx.Client(headers=HEADERS, follow_redirects=True) as client:
+        with httpx2.Client(headers=HEADERS, follow_redirects=True) as client:
             assert client.get(f"{api}/fetch-data").json()["count"] == len(ROWS)
             servers = [each["url"] for each in client.get(f"{api}/openapi.json").json()["servers"]]
             assert servers == [".", "/orders/v1"]

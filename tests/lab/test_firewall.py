@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from copies import EVERY_TYPE, EVERY_TYPE_ROWS, Copies
 
@@ -37,7 +37,7 @@ def behind(copies: Copies, refuse: Sequence[str], **options: Any) -> Iterator[Se
 
 def logged_in(fixture: LoginFixture, like: Session) -> Session:
     settings = fixture.settings()
-    with httpx.Client(base_url=fixture.url, trust_env=False, follow_redirects=True, timeout=60) as http:
+    with httpx2.Client(base_url=fixture.url, trust_env=False, follow_redirects=True, timeout=60) as http:
         form = http.get("index.php").text.partition('id="login_form"')[2].partition("</form>")[0]
         fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form))
         page = http.post(

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import confirm
 from copies import EVERY_TYPE, EVERY_TYPE_ROWS, Copies
@@ -47,7 +47,7 @@ def exported(copies: Copies, table: str, **changes: str) -> Path:
         "server": copies.session.server,
     }
     cookies = "; ".join(f"{name}={value}" for name, value in copies.session.cookies)
-    answer = httpx.post(copies.session.export_url, data={**form, **changes}, headers={"Cookie": cookies}, timeout=60)
+    answer = httpx2.post(copies.session.export_url, data={**form, **changes}, headers={"Cookie": cookies}, timeout=60)
     assert answer.headers["content-type"].startswith("text/comma-separated-values")
     path = Path("by hand.csv")
     path.write_bytes(answer.content)

@@ -13,7 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import psutil
 import pymysql
 import pytest
@@ -78,7 +78,7 @@ def test_no_server_runs_as_root(lab: Lab) -> None:
 
 def test_the_login_form_lets_the_login_in_and_exports_a_select(lab: Lab, orders: list[dict[str, Any]]) -> None:
     settings = lab.settings()
-    with httpx.Client(base_url=lab.url, trust_env=False, timeout=60, follow_redirects=True) as client:
+    with httpx2.Client(base_url=lab.url, trust_env=False, timeout=60, follow_redirects=True) as client:
         form = client.get("index.php").text.partition('id="login_form"')[2]
         hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form)
         page = client.post(

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-import httpx
+import httpx2
 import psutil
 import pytest
 from lab_fixtures import SEEDED
@@ -31,9 +31,9 @@ CSV = "text/comma-separated-values"
 
 
 @contextmanager
-def client(fixture: LoginFixture, **options: object) -> Iterator[httpx.Client]:
+def client(fixture: LoginFixture, **options: object) -> Iterator[httpx2.Client]:
     """A client with no cookies, which follows redirects; relative addresses are the fixture's."""
-    with httpx.Client(base_url=fixture.url, trust_env=False, timeout=60, follow_redirects=True, **options) as made:  # type: ignore[arg-type]
+    with httpx2.Client(base_url=fixture.url, trust_env=False, timeout=60, follow_redirects=True, **options) as made:  # type: ignore[arg-type]
         yield made
 
 
@@ -44,7 +44,7 @@ def hidden(page: str, form: str = 'id="login_form"') -> dict[str, str]:
     return {name: html.unescape(value) for name, value in found}
 
 
-def log_in(http: httpx.Client, fixture: LoginFixture, **changes: str) -> httpx.Response:
+def log_in(http: httpx2.Client, fixture: LoginFixture, **changes: str) -> httpx2.Response:
     """The page after phpMyAdmin's login form; keyword arguments are fields that differ."""
     settings = fixture.settings()
     account = {"pma_username": settings["PHPMYADMIN_USERNAME"], "pma_password": settings["PHPMYADMIN_PASSWORD"]}
@@ -52,11 +52,11 @@ def log_in(http: httpx.Client, fixture: LoginFixture, **changes: str) -> httpx.R
     return http.post("index.php?route=/", data={**hidden(http.get(address).text), **account, **changes})
 
 
-def is_in(page: httpx.Response) -> bool:
+def is_in(page: httpx2.Response) -> bool:
     return "logged_in:true" in page.text
 
 
-def export(http: httpx.Client, page: httpx.Response, sql: str = ORDERS, **changes: str) -> httpx.Response:
+def export(http: httpx2.Client, page: httpx2.Response, sql: str = ORDERS, **changes: str) -> httpx2.Response:
     """The answer to an export that starts from a page of phpMyAdmin."""
     token = re.findall(r'token:"([^"]+)"', page.text)[0]
     form = {
@@ -84,7 +84,7 @@ def export(http: httpx.Client, page: httpx.Response, sql: str = ORDERS, **change
     return http.post(page.url.join("index.php?route=/export"), data={**form, **changes})
 
 
-def delivers(answer: httpx.Response) -> bool:
+def delivers(answer: httpx2.Response) -> bool:
     """Whether an answer to ORDERS is the whole of them."""
     return answer.text.startswith('"c0","c1"\n"') and answer.text.count("\n") == SEEDED + 1
 
@@ -190,7 +190,7 @@ def test_a_sub_path_is_closed_by_a_password_of_the_web_server(lab: Lab) -> None:
 
 def test_tls_is_trusted_by_the_private_ca_alone(lab: Lab) -> None:
     with lab.login_fixture("tls") as fixture:
-        with client(fixture) as http, pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+        with client(fixture) as http, pytest.raises(httpx2.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
             http.get("")
         with client(
             fixture, verify=ssl.create_default_context(cafile=fixture.settings()["PHPMYADMIN_CA_FILE"])
@@ -327,7 +327,7 @@ def test_doors_end_with_the_lab(lab_folder: Path) -> None:
     try:
         lab.up()
         fixture = lab.login_fixture("subpath")
-        assert httpx.get(fixture.url, trust_env=False).status_code == 401
+        assert httpx2.get(fixture.url, trust_env=False).status_code == 401
         before = processes(lab)
         assert {psutil.Process(pid).uids().effective for pid in before}.isdisjoint({0})
     finally:
@@ -344,7 +344,7 @@ def test_doors_end_with_the_lab(lab_folder: Path) -> None:
 
 def test_a_fault_proxy_passes_all_on_and_keeps_the_requests(lab: Lab) -> None:
     with lab.login_fixture("cookie") as fixture, FaultProxy(fixture.url) as proxy:
-        with httpx.Client(base_url=proxy.url, trust_env=False, follow_redirects=True) as http:
+        with httpx2.Client(base_url=proxy.url, trust_env=False, follow_redirects=True) as http:
             page = log_in(http, fixture)
             answer = export(http, page)
         assert delivers(answer)
@@ -357,12 +357,12 @@ def test_a_fault_proxy_passes_all_on_and_keeps_the_requests(lab: Lab) -> None:
 class Proxied:
     """A proxy in front of a cookie login, and a client that is logged in through it."""
 
-    def __init__(self, proxy: FaultProxy, http: httpx.Client, page: httpx.Response) -> None:
+    def __init__(self, proxy: FaultProxy, http: httpx2.Client, page: httpx2.Response) -> None:
         self.proxy = proxy
         self._http = http
         self._page = page
 
-    def export(self, sql: str = ORDERS) -> httpx.Response:
+    def export(self, sql: str = ORDERS) -> httpx2.Response:
         return export(self._http, self._page, sql)
 
 
@@ -371,7 +371,7 @@ def logged_in(lab: Lab) -> Iterator[Proxied]:
     with (
         lab.login_fixture("cookie") as fixture,
         FaultProxy(fixture.url) as proxy,
-        httpx.Client(base_url=proxy.url, trust_env=False, follow_redirects=True, timeout=60) as http,
+        httpx2.Client(base_url=proxy.url, trust_env=False, follow_redirects=True, timeout=60) as http,
     ):
         yield Proxied(proxy, http, log_in(http, fixture))
 
@@ -399,7 +399,7 @@ def test_a_body_can_be_cut_after_rows_and_after_bytes_and_looks_whole(proxied: P
 def test_a_connection_can_be_reset_before_and_within_an_answer(proxied: Proxied) -> None:
     for size in (0, 5_000):
         proxied.proxy.reset(size=size, times=1)
-        with pytest.raises(httpx.ReadError):
+        with pytest.raises(httpx2.ReadError):
             proxied.export()
     assert [request.sent for request in proxied.proxy.requests[-2:]] == [0, 5_000]
     assert delivers(proxied.export())
@@ -444,10 +444,10 @@ def test_a_fault_proxy_ends_while_an_answer_stalls(lab: Lab) -> None:
     with lab.login_fixture("cookie") as fixture:
         with FaultProxy(fixture.url) as proxy:
             proxy.stall(600, matching="index.php")
-            with pytest.raises(httpx.ReadTimeout):
-                httpx.get(f"{proxy.url}index.php", trust_env=False, timeout=0.3)
-        with pytest.raises(httpx.ConnectError):
-            httpx.get(proxy.url, trust_env=False)
+            with pytest.raises(httpx2.ReadTimeout):
+                httpx2.get(f"{proxy.url}index.php", trust_env=False, timeout=0.3)
+        with pytest.raises(httpx2.ConnectError):
+            httpx2.get(proxy.url, trust_env=False)
 
 
 # -- the database

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import older_caches
 from cache_factory import cache_in
 from copies import Copies
@@ -36,7 +36,7 @@ def upgraded(
             copies.close()
 
 
-def rows(api: Sidecar, key: str = KEY) -> httpx.Response:
+def rows(api: Sidecar, key: str = KEY) -> httpx2.Response:
     return api.client.get("/fetch-data", headers={"X-API-Key": key})
 
 
@@ -47,7 +47,7 @@ def renew(copies: Copies) -> Run:
 def test_it_is_served_throughout_and_renewed(
     lab: Lab, session: Session, settings: ScraperSettings, tmp_path: Path
 ) -> None:
-    answers: list[httpx.Response] = []
+    answers: list[httpx2.Response] = []
     ended = threading.Event()
 
     def ask() -> None:

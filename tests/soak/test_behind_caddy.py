@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import publish
 from dashboard_process import dashboard
@@ -51,7 +51,7 @@ def test_openid_connect_signs_in_and_out(browser: Browser, tmp_path: Path) -> No
         faults = watched(page, f"{front}/orders")
         page.goto(f"{front}/orders/orders?period=all")
         expect(page.get_by_role("table", name="Orders", exact=True)).to_be_visible()
-        with httpx.Client(headers=HEADERS) as client:
+        with httpx2.Client(headers=HEADERS) as client:
             assert client.get(f"{front}/orders").headers["Location"] == "/orders/"
             assert client.get(f"{front}/orders/v1/fetch-data").json()["count"] == len(ROWS)
             check_stream(client, f"{front}/orders/v1")

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from chaos import KEY, Chaos, chaos
 from copies import expected_rows
@@ -81,9 +81,9 @@ def _is_right(running: Chaos) -> bool:
     """Whether the API has the table as it is now."""
     headers = {"X-API-Key": KEY}
     try:
-        httpx.post(f"{running.api}/refresh", headers=headers, timeout=10)
-        body = httpx.get(f"{running.api}/fetch-data", headers=headers, timeout=10).json()
-    except httpx.TransportError:
+        httpx2.post(f"{running.api}/refresh", headers=headers, timeout=10)
+        body = httpx2.get(f"{running.api}/fetch-data", headers=headers, timeout=10).json()
+    except httpx2.TransportError:
         return False
     return bool(body.get("verified") and body["data"] == expected_rows(running.lab, "orders"))
 

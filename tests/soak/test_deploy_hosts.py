@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from paths import ROOT
 from waiting import wait_for
@@ -121,10 +121,10 @@ def hosts(tmp_path: Path) -> Iterator[Hosts]:
 def fetched(port: int, **parameters: str) -> dict[str, Any]:
     """What the API at a port answers; nothing while it has no rows."""
     try:
-        answer = httpx.get(
+        answer = httpx2.get(
             f"http://127.0.0.1:{port}/fetch-data", params=parameters, headers={"X-API-Key": KEY}, timeout=20
         )
-    except httpx.TransportError:
+    except httpx2.TransportError:
         return {}
     body: dict[str, Any] = answer.json()
     return body if answer.is_success else {}
@@ -163,12 +163,12 @@ def test_several_hosts_are_set_up_as_the_page_says(hosts: Hosts, lab: Lab) -> No
 
     with lab.connect() as connection, connection.cursor() as cursor:
         cursor.execute("DELETE FROM orders ORDER BY id LIMIT 3")
-    asked = httpx.post(f"http://127.0.0.1:{web}/refresh", headers={"X-API-Key": KEY}, timeout=20)
+    asked = httpx2.post(f"http://127.0.0.1:{web}/refresh", headers={"X-API-Key": KEY}, timeout=20)
     assert asked.status_code == 202, asked.text
     for port in (api, web):
         wait_for(lambda port=port: fetched(port, limit="0").get("total_count") == rows - 3)  # type: ignore[misc]
 
-    refused = httpx.post(f"http://127.0.0.1:{api}/refresh", headers={"X-API-Key": KEY}, timeout=20)
+    refused = httpx2.post(f"http://127.0.0.1:{api}/refresh", headers={"X-API-Key": KEY}, timeout=20)
     assert (refused.status_code, refused.json()["code"]) == (503, "cache_read_only"), refused.text
     assert not any(password in hosts.logs() for password in hosts.passwords.values())
     assert KEY not in hosts.logs()

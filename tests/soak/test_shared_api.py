@@ -12,7 +12,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import publish
 from dashboard_process import dashboard
@@ -127,7 +127,7 @@ class Client:
     """Follows the shop through the load balancer. Whatever it was told once stays true."""
 
     def __init__(self, url: str) -> None:
-        self._http = httpx.Client(base_url=url, headers={"X-API-Key": KEY}, timeout=30)
+        self._http = httpx2.Client(base_url=url, headers={"X-API-Key": KEY}, timeout=30)
         self.generation = 0
         body = self.get("/fetch-data")
         self._since = str(body["generation"])
@@ -258,7 +258,7 @@ def _trouble(api: Sidecar) -> dict[str, Any]:
     return api.client.get("/status").json()["cache_error"] or {}
 
 
-def _times(client: httpx.Client, urls: list[str], seconds: float) -> list[float]:
+def _times(client: httpx2.Client, urls: list[str], seconds: float) -> list[float]:
     """How long each request took. All are answered."""
     times = []
     end = time.monotonic() + seconds

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import psutil
 import psycopg
 import pytest
@@ -124,7 +124,7 @@ class Hosts:
         addresses = [host.address for name, host in self.hosts.items() if name.startswith("api")]
         self.apis = [
             stack.enter_context(
-                httpx.Client(base_url=f"http://{address}:5000", headers={"X-API-Key": KEY}, trust_env=False)
+                httpx2.Client(base_url=f"http://{address}:5000", headers={"X-API-Key": KEY}, trust_env=False)
             )
             for address in addresses
         ]
@@ -201,7 +201,7 @@ class Hosts:
             cursor.execute("UPDATE orders SET total_price = total_price + 1 ORDER BY RAND() LIMIT 3")
 
         def ask() -> str | None:
-            with suppress(httpx.TransportError):
+            with suppress(httpx2.TransportError):
                 answer = random.choice(self.apis).post("/refresh")
                 if answer.status_code == 202:
                     return str(answer.json()["task_id"])
@@ -215,7 +215,7 @@ class Hosts:
         return False
 
     def newest_everywhere(self) -> bool:
-        with suppress(psycopg.Error, httpx.TransportError):
+        with suppress(psycopg.Error, httpx2.TransportError):
             newest = self.rows("SELECT max(generation) FROM orders_cache.terms")[0][0]
             shown = [api.get("/fetch-data?limit=0").json().get("generation") for api in self.apis]
             return newest is not None and shown == [newest] * len(self.apis)

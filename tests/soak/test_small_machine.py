@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import httpx
+import httpx2
 import psutil
 import pytest
 from busy_clients import BusyClient, keys_of_clients
@@ -52,7 +52,7 @@ class SmallMachine:
         return (self.folder / "log").read_text(errors="replace")
 
     def request_sync(self) -> str:
-        task = httpx.post(f"{self.api}/refresh", headers={"X-API-Key": KEY}, timeout=60).json()["task_id"]
+        task = httpx2.post(f"{self.api}/refresh", headers={"X-API-Key": KEY}, timeout=60).json()["task_id"]
         return str(task)
 
     def ended(self, task: str) -> bool:

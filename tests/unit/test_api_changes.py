@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import COLUMNS, as_json, confirm, order, publish
 from sidecar_process import KEY, Sidecar, served_here, sidecar
@@ -266,18 +266,18 @@ def test_nothing_cached_yet_is_pending(tmp_path: Path) -> None:
 def test_a_key_is_needed_and_a_masked_one_gets_the_rows_that_it_loads(api: Sidecar) -> None:
     since = publish(api.cache, 3).generation
     publish(api.cache, [*map(order, range(2)), order(2) | {"note": "changed"}, order(3)])
-    assert httpx.get(f"{api.url}/changes?since=1").status_code == 401
+    assert httpx2.get(f"{api.url}/changes?since=1").status_code == 401
     hidden = "a-key-that-may-not-see-personal-data"
     masked = ApiKey(name="analyst", digest=digest(hidden), scopes=("read",), masked=True, created_at=now())
     api.cache.documents.change(API_KEYS, lambda clients: clients.add(masked))
     until = time.monotonic() + 10
     status = 401
     while status == 401 and time.monotonic() < until:
-        answer = httpx.get(f"{api.url}/changes?since={since}", headers={"X-API-Key": hidden})
+        answer = httpx2.get(f"{api.url}/changes?since={since}", headers={"X-API-Key": hidden})
         status = answer.status_code
         time.sleep(0.1)
 
-    rows = httpx.get(f"{api.url}/fetch-data", headers={"X-API-Key": hidden}).json()["data"]
+    rows = httpx2.get(f"{api.url}/fetch-data", headers={"X-API-Key": hidden}).json()["data"]
     assert (answer.json()["updated"], answer.json()["inserted"]) == ([rows[2]], [rows[3]])
     assert {row["email"] for row in rows} == {"***"}
     own = api.client.get(f"/changes?since={since}", headers={"If-None-Match": answer.headers["etag"]})
@@ -327,7 +327,7 @@ def test_a_page_of_large_rows_has_fewer_rows(tmp_path: Path) -> None:
         publish(cache, [{**order(i), "note": "x" * 10_000} for i in range(60)])
         since, ids, more = "1", [], True
         while more:
-            answer = httpx.get(f"{url}/changes?since={since}&limit=10000", headers={"X-API-Key": KEY})
+            answer = httpx2.get(f"{url}/changes?since={since}&limit=10000", headers={"X-API-Key": KEY})
             assert len(answer.content) < 200_000
             body = answer.json()
             since, more = body["next"], body["more"]

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import publish
 from sidecar_process import KEY, Sidecar, served_here, sidecar
@@ -34,7 +34,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
         yield running
 
 
-def error(answer: httpx.Response, status: int) -> dict[str, Any]:
+def error(answer: httpx2.Response, status: int) -> dict[str, Any]:
     """The body, once it is proven to be an error of the one shape."""
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/json"
@@ -58,7 +58,7 @@ def test_a_method_that_an_address_does_not_take_is_405(api: Sidecar, path: str) 
 
 @pytest.mark.parametrize("path", KEYED)
 def test_a_missing_key_is_401(api: Sidecar, path: str) -> None:
-    answer = httpx.request(ROUTES[path], api.url + path)
+    answer = httpx2.request(ROUTES[path], api.url + path)
     assert error(answer, 401) == {"status": "error", "message": "Unauthorized access", "code": "unauthorized"}
     assert answer.headers["www-authenticate"] == "Bearer"
 
@@ -66,7 +66,7 @@ def test_a_missing_key_is_401(api: Sidecar, path: str) -> None:
 @pytest.mark.parametrize("path", KEYED)
 def test_a_wrong_key_is_401_and_its_challenge_says_so(api: Sidecar, path: str) -> None:
     for headers in ({"X-API-Key": "wrong"}, {"Authorization": "Bearer wrong"}):
-        answer = httpx.request(ROUTES[path], api.url + path, headers=headers)
+        answer = httpx2.request(ROUTES[path], api.url + path, headers=headers)
         assert error(answer, 401)["message"] == "Unauthorized access"
         assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
 
@@ -82,15 +82,15 @@ def test_a_challenge_names_what_is_wrong(api: Sidecar) -> None:
     for answer, status, challenge in (
         (ask(api, "reader", "/refresh"), 403, 'Bearer error="insufficient_scope", scope="refresh"'),
         (ask(api, "old", "/refresh"), 401, 'Bearer error="invalid_token"'),
-        (httpx.get(f"{api.url}{signed}x"), 401, 'Bearer error="invalid_token"'),
-        (httpx.get(f"{api.url}/fetch-data"), 401, "Bearer"),
+        (httpx2.get(f"{api.url}{signed}x"), 401, 'Bearer error="invalid_token"'),
+        (httpx2.get(f"{api.url}/fetch-data"), 401, "Bearer"),
     ):
         assert error(answer, status)
         assert answer.headers["www-authenticate"] == challenge
 
 
-def ask(api: Sidecar, key: str, path: str) -> httpx.Response:
-    return httpx.post(api.url + path, headers={"X-API-Key": key}, json={"path": "/fetch-data"})
+def ask(api: Sidecar, key: str, path: str) -> httpx2.Response:
+    return httpx2.post(api.url + path, headers={"X-API-Key": key}, json={"path": "/fetch-data"})
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_errors_are_problem_details_where_they_are_accepted(
 ) -> None:
     problem_type = "application/problem+json"
     plain, problem = (
-        httpx.request(method, api.url + path, headers={"X-API-Key": key, "Accept": accept, "X-Request-ID": "a.b-1"})
+        httpx2.request(method, api.url + path, headers={"X-API-Key": key, "Accept": accept, "X-Request-ID": "a.b-1"})
         for accept in ("*/*", f"application/json, {problem_type}")
     )
     assert (plain.status_code, problem.status_code) == (status, status)
@@ -185,10 +185,10 @@ def test_a_fault_is_500_without_a_trace_and_is_logged_once(tmp_path: Path, caplo
         raise RuntimeError("hunter2")
 
     with served_here(tmp_path, 3, api__routes__sign__SignEndpoint__post=fails) as (url, _):
-        answer = httpx.post(f"{url}/sign", headers={"X-API-Key": KEY}, json={"path": "/fetch-data"})
+        answer = httpx2.post(f"{url}/sign", headers={"X-API-Key": KEY}, json={"path": "/fetch-data"})
         assert error(answer, 500)["code"] == "internal_error"
         assert not re.search("Traceback|RuntimeError|hunter2", answer.text)
-        assert httpx.get(f"{url}/health").status_code == 200
+        assert httpx2.get(f"{url}/health").status_code == 200
     assert caplog.text.count("Exception in ASGI application") == 1
     assert caplog.text.count("RuntimeError: hunter2") == 1
 

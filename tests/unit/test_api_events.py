@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import psutil
 import pytest
 from cache_factory import as_json, confirm, publish
@@ -91,7 +91,7 @@ def test_a_payload_is_one_line_however_lines_are_told(api: Sidecar) -> None:
 
 def test_many_streams_are_answered_by_one_sync(api: Sidecar) -> None:
     with worker(api.cache):
-        clients = [httpx.Client(base_url=api.url, headers=api.client.headers, timeout=30) for _ in range(8)]
+        clients = [httpx2.Client(base_url=api.url, headers=api.client.headers, timeout=30) for _ in range(8)]
         streams = [client.stream("GET", REFRESHING) for client in clients]
         answers = [stream.__enter__() for stream in streams]
         with sync(api.cache, 4):
@@ -107,7 +107,7 @@ def test_many_streams_are_answered_by_one_sync(api: Sidecar) -> None:
 def test_a_client_that_goes_away_leaves_nothing_open(api: Sidecar) -> None:
     server = psutil.Process(api.process.pid)
     with worker(api.cache):
-        client = httpx.Client(base_url=api.url, headers=api.client.headers)
+        client = httpx2.Client(base_url=api.url, headers=api.client.headers)
         with client, client.stream("GET", REFRESHING) as answer:
             port = answer.extensions["network_stream"].get_extra_info("client_addr")[1]
             found = events(answer.iter_lines())
@@ -128,7 +128,7 @@ def test_the_sidecar_ends_in_time_with_streams_and_slow_downloads_open(tmp_path:
     with sidecar(tmp_path) as running, worker(running.cache):
         publish(running.cache, 30000, segments=1, verified_at=datetime(2025, 12, 29, tzinfo=UTC))
         slow, waiting = (
-            httpx.Client(base_url=running.url, headers=running.client.headers, timeout=30) for _ in range(2)
+            httpx2.Client(base_url=running.url, headers=running.client.headers, timeout=30) for _ in range(2)
         )
         with slow, waiting, slow.stream("GET", "/fetch-data"), waiting.stream("GET", REFRESHING) as stream:
             found = events(stream.iter_lines())

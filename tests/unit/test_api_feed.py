@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import confirm, publish
 from sidecar_process import KEY, Sidecar, served_here, sidecar, sync, worker
@@ -168,13 +168,13 @@ def test_a_shutdown_waits_for_no_client(api: Sidecar) -> None:
 
 
 def test_events_want_a_key(api: Sidecar) -> None:
-    assert httpx.get(f"{api.url}/events").status_code == 401
+    assert httpx2.get(f"{api.url}/events").status_code == 401
 
 
 @contextmanager
 def listening(url: str) -> Iterator[TextIO]:
     """A client of its own connection, which has asked for the events and read none."""
-    address = httpx.URL(url)
+    address = httpx2.URL(url)
     with socket.create_connection((address.host, address.port), 30) as client:
         client.sendall(f"GET /events HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\n\r\n".encode())
         with client.makefile(encoding="utf-8", newline="\n") as lines:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import as_json, confirm, publish
 from paths import ROOT
@@ -158,7 +158,7 @@ def test_a_preflight_allows_the_key_header_without_a_key(api: Sidecar) -> None:
             "Access-Control-Request-Method": "POST",
             "Access-Control-Request-Headers": "x-api-key,content-type",
         }
-        answer = httpx.options(api.url + path, headers=asked)
+        answer = httpx2.options(api.url + path, headers=asked)
         assert answer.status_code == 204
         assert answer.headers["access-control-allow-origin"] == "*"
         assert "POST" in answer.headers["access-control-allow-methods"]
@@ -168,7 +168,7 @@ def test_a_preflight_allows_the_key_header_without_a_key(api: Sidecar) -> None:
 def test_cors_can_be_narrowed(tmp_path: Path) -> None:
     with sidecar(tmp_path, CORS_ORIGINS="https://shop.example, https://other.example/") as running:
         for origin, allowed in [("https://other.example", "https://other.example"), ("https://evil.example", None)]:
-            answer = httpx.get(f"{running.url}/status", headers={"X-API-Key": KEY, "Origin": origin})
+            answer = httpx2.get(f"{running.url}/status", headers={"X-API-Key": KEY, "Origin": origin})
             assert answer.headers.get("access-control-allow-origin") == allowed
             assert "Origin" in answer.headers["vary"]
 
@@ -219,7 +219,7 @@ def test_a_fault_of_the_fast_path_is_logged_and_the_request_answered(
 
     with (
         served_here(tmp_path, 3, api__routes__fetch__prepare=faulty) as (url, _),
-        httpx.Client(base_url=url, headers={"X-API-Key": KEY}) as client,
+        httpx2.Client(base_url=url, headers={"X-API-Key": KEY}) as client,
     ):
         client.get("/fetch-data")  # opens the snapshot, for the fast path to find
         answer = client.get("/fetch-data?limit=2")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import httpx
+import httpx2
 import openpyxl
 import polars
 import pytest
@@ -352,14 +352,14 @@ def test_what_does_not_fit_is_refused_by_name(api: Sidecar, query: str, message:
 
 def test_a_key_is_needed(api: Sidecar) -> None:
     for path in ("/figures", "/figures/metrics"):
-        assert httpx.get(api.url + path).status_code == 401
+        assert httpx2.get(api.url + path).status_code == 401
 
 
 def test_a_signed_address_stands_for_the_key(api: Sidecar) -> None:
     path = "/figures?metric=orders&by=country&format=csv"
     address = api.client.post("/sign", json={"path": path}).json()["address"]
-    assert httpx.get(api.url + address).content == api.client.get(path).content
-    assert httpx.get(api.url + address.replace("by=country", "by=status")).status_code == 401
+    assert httpx2.get(api.url + address).content == api.client.get(path).content
+    assert httpx2.get(api.url + address.replace("by=country", "by=status")).status_code == 401
 
 
 def test_head_says_how_long_the_body_is(api: Sidecar) -> None:

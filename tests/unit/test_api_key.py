@@ -9,7 +9,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from paths import ROOT
 from sidecar_process import sidecar
@@ -143,9 +143,9 @@ def test_the_command_prints_the_key_and_nothing_else(
 def test_the_sidecar_makes_and_takes_its_own_key_and_never_logs_one(tmp_path: Path) -> None:
     with sidecar(tmp_path, SHOPIFY_API_KEY="") as running:
         key = (tmp_path / "var" / "api_key").read_text().strip()
-        assert httpx.get(f"{running.url}/status", headers={"X-API-Key": key}).status_code == 200
-        assert httpx.get(f"{running.url}/checks?key={key}", headers={"X-API-Key": key}).status_code == 400
-        assert httpx.get(f"{running.url}/{key}", headers={"X-API-Key": "wrong"}).status_code == 404
+        assert httpx2.get(f"{running.url}/status", headers={"X-API-Key": key}).status_code == 200
+        assert httpx2.get(f"{running.url}/checks?key={key}", headers={"X-API-Key": key}).status_code == 400
+        assert httpx2.get(f"{running.url}/{key}", headers={"X-API-Key": "wrong"}).status_code == 404
         assert key not in running.log()
 
 

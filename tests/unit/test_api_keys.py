@@ -12,7 +12,7 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import cache_in, publish
 from paths import ROOT
@@ -53,11 +53,11 @@ def keys(api: Sidecar, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     return run
 
 
-def ask(api: Sidecar, key: str, path: str = "/fetch-data", method: str = "GET") -> httpx.Response:
-    return httpx.request(method, api.url + path, headers={"X-API-Key": key})
+def ask(api: Sidecar, key: str, path: str = "/fetch-data", method: str = "GET") -> httpx2.Response:
+    return httpx2.request(method, api.url + path, headers={"X-API-Key": key})
 
 
-def soon(api: Sidecar, key: str, status: int, path: str = "/fetch-data") -> httpx.Response:
+def soon(api: Sidecar, key: str, status: int, path: str = "/fetch-data") -> httpx2.Response:
     """The answer once it has that status."""
     end = time.monotonic() + 10
     while (answer := ask(api, key, path)).status_code != status:
@@ -104,7 +104,7 @@ def test_a_key_that_is_added_works_soon_and_not_once_it_is_revoked(api: Sidecar)
 
 @pytest.mark.slow
 def test_a_stream_ends_with_its_key(api: Sidecar) -> None:
-    with httpx.stream("GET", f"{api.url}/events", headers={"X-API-Key": add(api, "watcher")}, timeout=30) as events:
+    with httpx2.stream("GET", f"{api.url}/events", headers={"X-API-Key": add(api, "watcher")}, timeout=30) as events:
         lines = events.iter_lines()
         assert '"generation": 1' in next(line for line in lines if line.startswith("data:"))
         api.cache.documents.change(API_KEYS, lambda clients: clients.revoke("watcher"))
@@ -190,13 +190,13 @@ def test_a_key_may_come_as_a_bearer_token(api: Sidecar) -> None:
     key = add(api, "bearer")
     for scheme in ("Bearer", "bearer", "BEARER"):
         headers = {"Authorization": f"{scheme} {key}"}
-        assert httpx.get(f"{api.url}/fetch-data", headers=headers).status_code == 200
-    assert httpx.get(f"{api.url}/fetch-data", headers={"Authorization": f"Basic {key}"}).status_code == 401
+        assert httpx2.get(f"{api.url}/fetch-data", headers=headers).status_code == 200
+    assert httpx2.get(f"{api.url}/fetch-data", headers={"Authorization": f"Basic {key}"}).status_code == 401
 
 
 @pytest.mark.parametrize("key", ["", "x", KEY[:-1], KEY + "x", KEY.upper(), digest(KEY), "\xff", "k" * 20_000])
 def test_anything_but_a_key_is_refused(api: Sidecar, key: str) -> None:
-    answer = httpx.get(f"{api.url}/fetch-data", headers={b"X-API-Key": key.encode("latin-1")})
+    answer = httpx2.get(f"{api.url}/fetch-data", headers={b"X-API-Key": key.encode("latin-1")})
     assert (answer.status_code, answer.json().items() > UNAUTHORIZED) == (401, True)
 
 

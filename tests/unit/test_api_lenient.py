@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import as_json, publish
 from sidecar_process import Sidecar, sidecar, worker
@@ -177,7 +177,7 @@ def test_what_is_no_page_is_refused(query: str) -> None:
 # -- other addresses
 
 
-def told(answer: httpx.Response) -> tuple[int, Any, str | None]:
+def told(answer: httpx2.Response) -> tuple[int, Any, str | None]:
     moments = ("timestamp", "timestamp_iso")
     body = {name: value for name, value in answer.json().items() if name not in moments}
     return answer.status_code, body, answer.headers.get("etag")
@@ -198,7 +198,7 @@ def test_an_alias_answers_as_the_path_itself(api: Sidecar, alias: str) -> None:
 def test_an_alias_is_signed_and_streamed_too(api: Sidecar) -> None:
     address = api.client.post("/sign", json={"path": "/api/data?end_row=2"}).json()["address"]
     assert address.startswith("/api/data?end_row=2&")
-    assert httpx.get(api.url + address).json()["count"] == 2
+    assert httpx2.get(api.url + address).json()["count"] == 2
     assert api.client.get("/api/data?stream=true").text.startswith(":")
     for path in ("/api/data/", "/api/task/", "/api/task", "/api"):
         assert api.client.get(path).status_code == 404

@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import publish
 from sidecar_process import KEY, SCRIPTS, Sidecar, served_here, sidecar
@@ -38,7 +38,7 @@ def api(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
         yield running
 
 
-def limited(answer: httpx.Response) -> None:
+def limited(answer: httpx2.Response) -> None:
     assert answer.status_code == 429
     assert list(answer.json()) == ["status", "message", "code", "request_id"]
     assert answer.json()["code"] == "rate_limited"
@@ -54,7 +54,7 @@ def test_headers_say_how_many_requests_a_key_has_left(tmp_path: Path) -> None:
         publish(running.cache)
         paths = ("/status", "/fetch-data", "/fetch-data", "/fetch-data?limit=x")  # also on the fast path, and in errors
         answers = [running.client.get(path) for path in (*paths, "/fetch-data")]
-        free = httpx.get(f"{running.url}/health")
+        free = httpx2.get(f"{running.url}/health")
     assert [answer.status_code for answer in answers] == [200, 200, 200, 400, 429]
     found = [re.fullmatch(r'"key";r=(\d+);t=(\d+)', answer.headers["ratelimit"]) for answer in answers[:4]]
     assert [match and match[1] for match in found] == ["3", "2", "1", "0"]
@@ -81,9 +81,9 @@ def test_it_works(tmp_path_factory: pytest.TempPathFactory) -> None:
             running.cache.documents.change(API_KEYS, lambda clients, key=key: clients.add(key))
         time.sleep(0.6)
 
-        client = httpx.Client(base_url=running.url)
+        client = httpx2.Client(base_url=running.url)
 
-        def ask(key: str | None, address: str, path: str = "/fetch-data") -> httpx.Response:
+        def ask(key: str | None, address: str, path: str = "/fetch-data") -> httpx2.Response:
             headers = {"X-Forwarded-For": address} | ({"X-API-Key": key} if key else {})
             return client.get(path, headers=headers)
 
@@ -113,10 +113,10 @@ def test_anonymous_requests_leave_the_share_of_a_key_alone(tmp_path: Path, stran
         publish(running.cache)
         query = f"?signature={stranger['signature']}" if "signature" in stranger else ""
         headers = {} if query else stranger
-        answers = [httpx.get(f"{running.url}/fetch-data{query}", headers=headers) for _ in range(5)]
+        answers = [httpx2.get(f"{running.url}/fetch-data{query}", headers=headers) for _ in range(5)]
         assert [answer.status_code for answer in answers] == [401, 401, 401, 429, 429]
         assert [running.client.get("/fetch-data").status_code for _ in range(4)] == [200, 200, 200, 429]
-        other = httpx.get(f"{running.url}/health")
+        other = httpx2.get(f"{running.url}/health")
         assert other.status_code == 200
 
 
@@ -395,12 +395,12 @@ def test_a_client_that_takes_nothing_of_its_answer_is_cut_off(hasty: str) -> Non
         with suppress(ConnectionResetError):
             while part := raw.recv(65536):
                 read += len(part)
-    one = httpx.head(f"{hasty}/fetch-data", headers={"X-API-Key": KEY, "Accept-Encoding": "identity"})
+    one = httpx2.head(f"{hasty}/fetch-data", headers={"X-API-Key": KEY, "Accept-Encoding": "identity"})
     assert 0 < read < 20 * int(one.headers["content-length"])
 
 
 def test_a_client_that_reads_slowly_or_asks_again_later_is_not(hasty: str) -> None:
-    with httpx.Client(base_url=hasty, headers={"X-API-Key": KEY, "Accept-Encoding": "identity"}) as client:
+    with httpx2.Client(base_url=hasty, headers={"X-API-Key": KEY, "Accept-Encoding": "identity"}) as client:
         for pause in (1.5, 0):
             with client.stream("GET", "/fetch-data") as answer:
                 size = 0
@@ -412,17 +412,17 @@ def test_a_client_that_reads_slowly_or_asks_again_later_is_not(hasty: str) -> No
 
 
 @contextmanager
-def same_connection(running: Sidecar) -> Iterator[httpx.Client]:
+def same_connection(running: Sidecar) -> Iterator[httpx2.Client]:
     """A client that keeps little of what it has not read; what is asked in here must go through one connection."""
     used = set()
 
-    def note(answer: httpx.Response) -> None:
+    def note(answer: httpx2.Response) -> None:
         used.add(answer.extensions["network_stream"].get_extra_info("client_addr"))
 
-    narrow = httpx.HTTPTransport(socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)])
+    narrow = httpx2.HTTPTransport(socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)])
     headers = {"X-API-Key": KEY, "Accept-Encoding": "identity"}
     hooks: Any = {"response": [note]}
-    with httpx.Client(base_url=running.url, headers=headers, transport=narrow, event_hooks=hooks) as client:
+    with httpx2.Client(base_url=running.url, headers=headers, transport=narrow, event_hooks=hooks) as client:
         yield client
     assert len(used) == 1
 
@@ -477,8 +477,8 @@ def test_each_request_is_one_log_line_without_keys_queries_or_addresses(
         running.client.post("/sign", json={"path": "/fetch-data?_=ida%40example.com"})
         running.client.get("/tasks/ida@example.com")
         running.client.get("/customers/ida@example.com")
-        httpx.head(f"{running.url}/health?_=ida", headers={"X-API-Key": "a-wrong-key"})
-        httpx.get(f"{running.url}/fetch-data", headers={"X-API-Key": "a-wrong-key"})
+        httpx2.head(f"{running.url}/health?_=ida", headers={"X-API-Key": "a-wrong-key"})
+        httpx2.get(f"{running.url}/fetch-data", headers={"X-API-Key": "a-wrong-key"})
         with connected(running.url) as raw:
             raw.sendall(b"ida@example.com\r\n\r\n")
             refused(raw, 400, "bad_request")

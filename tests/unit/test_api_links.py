@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import urljoin
 
-import httpx
+import httpx2
 import pytest
 import requests
 from cache_factory import publish
@@ -22,7 +22,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
         yield running
 
 
-def follow(api: Sidecar, path: str, **headers: str) -> list[httpx.Response]:
+def follow(api: Sidecar, path: str, **headers: str) -> list[httpx2.Response]:
     pages, address = [api.client.get(path, headers=headers)], f"{api.url}{path}"
     while link := requests.utils.parse_header_links(pages[-1].headers.get("link", "")):
         assert link[0]["rel"] == "next"

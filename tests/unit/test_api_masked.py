@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pyarrow.parquet as pq
 import pytest
 from cache_factory import as_json, publish
@@ -38,9 +38,9 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
 
 
 @pytest.fixture(scope="module")
-def agency(api: Sidecar) -> Iterator[httpx.Client]:
+def agency(api: Sidecar) -> Iterator[httpx2.Client]:
     """A client with the masked key."""
-    with httpx.Client(base_url=api.url, headers={"X-API-Key": MASKED_KEY}, timeout=30) as client:
+    with httpx2.Client(base_url=api.url, headers={"X-API-Key": MASKED_KEY}, timeout=30) as client:
         yield client
 
 
@@ -50,14 +50,14 @@ def masked(i: int) -> dict[str, Any]:
     return as_json(i) | hidden
 
 
-def test_it_works(api: Sidecar, agency: httpx.Client) -> None:
+def test_it_works(api: Sidecar, agency: httpx2.Client) -> None:
     body = agency.get("/fetch-data").json()
     assert body["data"] == [masked(i) for i in range(12)]
     assert body["count"] == 12
     assert api.client.get("/fetch-data").json()["data"] == [as_json(i) for i in range(12)]
 
 
-def test_equal_requests_of_two_keys_in_turns_get_two_responses(api: Sidecar, agency: httpx.Client) -> None:
+def test_equal_requests_of_two_keys_in_turns_get_two_responses(api: Sidecar, agency: httpx2.Client) -> None:
     path = "/fetch-data?sort=id&limit=2"
     tag = api.client.get(path).headers["ETag"]
     for headers in (
@@ -90,7 +90,7 @@ def test_equal_requests_of_two_keys_in_turns_get_two_responses(api: Sidecar, age
         "name__contains=10",
     ],
 )
-def test_no_parameter_shows_personal_data(agency: httpx.Client, query: str) -> None:
+def test_no_parameter_shows_personal_data(agency: httpx2.Client, query: str) -> None:
     answer = agency.get(f"/fetch-data?{query}")
     assert answer.status_code == 200, answer.text
     for hidden in ("@example.com", "Müller", "García", "王小明", "Köln", "thank you"):
@@ -99,7 +99,7 @@ def test_no_parameter_shows_personal_data(agency: httpx.Client, query: str) -> N
     assert answer.text
 
 
-def test_files_hide_it_too_and_keep_the_types_of_columns(api: Sidecar, agency: httpx.Client) -> None:
+def test_files_hide_it_too_and_keep_the_types_of_columns(api: Sidecar, agency: httpx2.Client) -> None:
     table = pq.read_table(io.BytesIO(agency.get("/fetch-data?format=parquet").content))
     whole = pq.read_table(io.BytesIO(api.client.get("/fetch-data?format=parquet").content))
     assert table.schema.names == whole.schema.names
@@ -110,7 +110,7 @@ def test_files_hide_it_too_and_keep_the_types_of_columns(api: Sidecar, agency: h
     assert set(sheet.iter_rows(min_row=2, values_only=True)) == {(MASK, None)}
 
 
-def test_a_csv_has_the_columns_and_not_their_values(agency: httpx.Client) -> None:
+def test_a_csv_has_the_columns_and_not_their_values(agency: httpx2.Client) -> None:
     rows = list(csv.DictReader(io.StringIO(agency.get("/fetch-data?format=csv").text)))
     assert {row["email"] for row in rows} == {MASK}
     assert {row["destination"] for row in rows} == {""}
@@ -133,31 +133,31 @@ def test_a_csv_has_the_columns_and_not_their_values(agency: httpx.Client) -> Non
         "format=csv&email=x",
     ],
 )
-def test_it_cannot_be_found_out_by_asking(api: Sidecar, agency: httpx.Client, query: str) -> None:
+def test_it_cannot_be_found_out_by_asking(api: Sidecar, agency: httpx2.Client, query: str) -> None:
     answer = agency.get(f"/fetch-data?{query}")
     assert (answer.status_code, answer.json()["code"]) == (403, "column_masked")
     assert "customer1" not in answer.text
     assert api.client.get(f"/fetch-data?{query}").status_code == 200
 
 
-def test_tags_differ_by_what_a_key_may_see(api: Sidecar, agency: httpx.Client) -> None:
+def test_tags_differ_by_what_a_key_may_see(api: Sidecar, agency: httpx2.Client) -> None:
     mine, theirs = (client.get("/fetch-data").headers["etag"] for client in (agency, api.client))
     assert mine != theirs
     assert agency.get("/fetch-data", headers={"If-None-Match": mine}).status_code == 304
     assert agency.get("/fetch-data", headers={"If-None-Match": theirs}).status_code == 200
 
 
-def test_a_page_of_one_key_is_not_gone_on_with_by_another(api: Sidecar, agency: httpx.Client) -> None:
+def test_a_page_of_one_key_is_not_gone_on_with_by_another(api: Sidecar, agency: httpx2.Client) -> None:
     after = api.client.get("/fetch-data?limit=2").json()["next"]
     answer = agency.get(f"/fetch-data?limit=2&after={after}")
     assert "@example.com" not in answer.text
 
 
-def test_an_address_that_the_key_signed_is_masked_too(api: Sidecar, agency: httpx.Client) -> None:
+def test_an_address_that_the_key_signed_is_masked_too(api: Sidecar, agency: httpx2.Client) -> None:
     address = agency.post("/sign", json={"path": "/fetch-data?limit=3"}).json()["address"]
-    assert httpx.get(api.url + address).json()["data"] == [masked(i) for i in range(3)]
+    assert httpx2.get(api.url + address).json()["data"] == [masked(i) for i in range(3)]
 
 
-def test_a_feed_of_changes_shows_none_of_it(api: Sidecar, agency: httpx.Client) -> None:
+def test_a_feed_of_changes_shows_none_of_it(api: Sidecar, agency: httpx2.Client) -> None:
     assert "@example.com" not in agency.get("/changes?since=1").text
     assert "@example.com" not in agency.get("/status").text

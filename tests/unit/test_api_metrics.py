@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import publish
 from prometheus_client.parser import text_string_to_metric_families
@@ -77,4 +77,4 @@ def test_answers_are_counted_by_method_address_and_status(api: Sidecar) -> None:
 
 
 def test_metrics_want_a_key(api: Sidecar) -> None:
-    assert httpx.get(f"{api.url}/metrics").status_code == 401
+    assert httpx2.get(f"{api.url}/metrics").status_code == 401

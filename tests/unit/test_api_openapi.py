@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urljoin
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import COLUMNS, publish
 from jsonschema import Draft202012Validator
@@ -275,11 +275,11 @@ def test_who_has_the_description_is_not_sent_it_again(api: Sidecar) -> None:
     for coding, tag in zip(("identity", "gzip"), tags, strict=True):
         again = api.client.get("/openapi.json", headers={"Accept-Encoding": coding, "If-None-Match": tag})
         assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
-    assert httpx.get(f"{api.url}/openapi.json", headers={"If-None-Match": tags[0]}).status_code == 200  # without a key
+    assert httpx2.get(f"{api.url}/openapi.json", headers={"If-None-Match": tags[0]}).status_code == 200  # without a key
 
 
 def test_the_columns_are_told_to_those_who_have_a_key(api: Sidecar) -> None:
-    anyone = httpx.get(f"{api.url}/openapi.json")
+    anyone = httpx2.get(f"{api.url}/openapi.json")
     assert anyone.json() == document()
     assert "financial_status__in" not in anyone.text
     told = api.client.get("/openapi.json").json()
@@ -291,7 +291,7 @@ def test_the_columns_are_told_to_those_who_have_a_key(api: Sidecar) -> None:
 
 
 def test_a_wrong_key_is_refused_there_too(api: Sidecar) -> None:
-    assert httpx.get(f"{api.url}/openapi.json", headers={"X-API-Key": "wrong"}).status_code == 401
+    assert httpx2.get(f"{api.url}/openapi.json", headers={"X-API-Key": "wrong"}).status_code == 401
 
 
 def test_columns_that_a_key_may_not_see_take_no_filter() -> None:
@@ -333,7 +333,7 @@ def test_every_event_of_a_refresh_is_described(api: Sidecar) -> None:
     event = {**described["components"]["schemas"]["StreamEvent"], "components": described["components"]}
     with answering(api.cache):
         lines = api.client.get("/fetch-data?stream=true&refresh=true").text.splitlines()
-    found = [httpx.Response(200, text=line[6:]).json() for line in lines if line.startswith("data: ")]
+    found = [httpx2.Response(200, text=line[6:]).json() for line in lines if line.startswith("data: ")]
     for each in found:
         Draft202012Validator(event).validate(each)
     assert [each["type"] for each in found if each["type"] != "progress"] == ["cached", "updated", "done"]
@@ -389,7 +389,7 @@ def test_the_stream_that_never_ends_begins_as_described(api: Sidecar) -> None:
         line = next(line for line in answer.iter_lines() if line.startswith("data: "))
     event = described["components"]["schemas"]["FeedEvent"]
     Draft202012Validator({**event, "components": described["components"]}).validate(
-        httpx.Response(200, text=line[6:]).json()
+        httpx2.Response(200, text=line[6:]).json()
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import publish
 from prometheus_client.parser import text_string_to_metric_families
@@ -37,7 +37,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
         yield running
 
 
-def seen(answer: httpx.Response) -> tuple[int, list[tuple[str, str]], bytes]:
+def seen(answer: httpx2.Response) -> tuple[int, list[tuple[str, str]], bytes]:
     """Status, headers and body, without the moment in which it was sent, and the id of the request."""
     headers = [(name, value) for name, value in answer.headers.items() if name not in ("date", "x-request-id")]
     return answer.status_code, headers, MOMENTS.sub(b"", answer.content)
@@ -47,7 +47,7 @@ def seen(answer: httpx.Response) -> tuple[int, list[tuple[str, str]], bytes]:
 @pytest.mark.parametrize("headers", [{"X-API-Key": KEY}, {}], ids=["key", "none"])
 def test_the_response_is_that_of_the_path_itself(api: Sidecar, path: str, headers: dict[str, str]) -> None:
     asked = path.replace("{id}", "no-such") + QUERIES.get(path, "")
-    own, prefixed = (httpx.get(f"{api.url}{prefix}{asked}", headers=headers) for prefix in ("", PREFIX))
+    own, prefixed = (httpx2.get(f"{api.url}{prefix}{asked}", headers=headers) for prefix in ("", PREFIX))
     assert seen(own) == seen(prefixed)
 
 
@@ -83,7 +83,7 @@ def test_a_signed_address_is_valid_with_and_without_the_prefix(api: Sidecar, sig
     answer = api.client.post(f"{PREFIX}/sign", json={"path": f"{signed}/fetch-data?limit=2"})
     address: str = answer.json()["address"]
     assert address.startswith(f"{signed}/fetch-data?limit=2&")
-    assert httpx.get(api.url + asked + address.removeprefix(signed)).json()["count"] == 2
+    assert httpx2.get(api.url + asked + address.removeprefix(signed)).json()["count"] == 2
 
 
 def test_both_spellings_share_one_limit_and_one_label(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_the_fast_path_takes_both_spellings(tmp_path: Path, monkeypatch: pytest.
         assert scope["type"] == "lifespan"
         await usual(api, scope, receive, send)
 
-    with served_here(tmp_path, 3) as (url, _), httpx.Client(base_url=url, headers={"X-API-Key": KEY}) as client:
+    with served_here(tmp_path, 3) as (url, _), httpx2.Client(base_url=url, headers={"X-API-Key": KEY}) as client:
         assert client.get("/fetch-data").json()["count"] == 3
         monkeypatch.setattr(Api, "__call__", lifespan_only)
         for prefix in ("", PREFIX):

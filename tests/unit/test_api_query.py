@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pyarrow.parquet as pq
 import pytest
 from cache_factory import COLUMNS, as_json, order, publish
@@ -450,7 +450,7 @@ def test_a_masked_key_sees_masks_and_cannot_guess(api: Sidecar) -> None:
     made = ApiKey(name="masked", digest=digest("m" * 32), scopes=("read",), masked=True, created_at=now())
     api.cache.documents.change(API_KEYS, lambda clients: clients.add(made))
     deadline = time.monotonic() + 10
-    client = httpx.Client(base_url=api.url, headers={"X-API-Key": "m" * 32})
+    client = httpx2.Client(base_url=api.url, headers={"X-API-Key": "m" * 32})
     with client:
         while client.get("/status").status_code == 401 and time.monotonic() < deadline:
             time.sleep(0.1)

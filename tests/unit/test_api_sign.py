@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import COLUMNS, confirm, publish
 from hypothesis import given, settings
@@ -40,9 +40,9 @@ def sign(api: Sidecar, path: str, **more: Any) -> str:
     return address
 
 
-def get(api: Sidecar, address: str) -> httpx.Response:
+def get(api: Sidecar, address: str) -> httpx2.Response:
     """Without any key."""
-    return httpx.get(api.url + address)
+    return httpx2.get(api.url + address)
 
 
 def add(api: Sidecar, name: str, *scopes: Scope) -> str:
@@ -52,7 +52,7 @@ def add(api: Sidecar, name: str, *scopes: Scope) -> str:
     return name
 
 
-def refused(answer: httpx.Response, code: str, status: int = 401) -> None:
+def refused(answer: httpx2.Response, code: str, status: int = 401) -> None:
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert list(answer.json()) == ["status", "message", "code", "request_id"]
     assert answer.headers["access-control-allow-origin"] == "*"
@@ -84,11 +84,11 @@ def test_beside_a_key_the_signature_does_not_matter(api: Sidecar) -> None:
         answer = api.client.get(address)
         assert answer.status_code == 200
         assert answer.headers["etag"] == api.client.get("/fetch-data?limit=2").headers["etag"]
-    refused(httpx.get(api.url + sign(api, "/changes?since=1"), headers={"X-API-Key": "wrong"}), "unauthorized")
+    refused(httpx2.get(api.url + sign(api, "/changes?since=1"), headers={"X-API-Key": "wrong"}), "unauthorized")
 
 
 def test_a_stream_of_events_can_be_opened_without_a_header(api: Sidecar) -> None:
-    with httpx.stream("GET", api.url + sign(api, "/events")) as answer:
+    with httpx2.stream("GET", api.url + sign(api, "/events")) as answer:
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
 
@@ -103,8 +103,8 @@ def test_the_answer_says_until_when_it_is_good(api: Sidecar) -> None:
 
 def test_head_and_conditional_requests_work_too(api: Sidecar) -> None:
     address = sign(api, "/fetch-data")
-    tag = httpx.head(api.url + address).headers["etag"]
-    assert httpx.get(api.url + address, headers={"If-None-Match": tag}).status_code == 304
+    tag = httpx2.head(api.url + address).headers["etag"]
+    assert httpx2.get(api.url + address, headers={"If-None-Match": tag}).status_code == 304
 
 
 def test_parameters_may_stand_in_any_order_and_cache_busters_are_ignored(api: Sidecar) -> None:
@@ -175,7 +175,7 @@ def test_what_would_be_refused_is_not_signed(api: Sidecar, path: str, code: str,
 
 def test_a_stream_that_refreshes_is_signed_with_the_scope_refresh(api: Sidecar) -> None:
     path = "/fetch-data?stream=true&refresh=true&rows=chunked"
-    reader = httpx.post(f"{api.url}/sign", headers={"X-API-Key": add(api, "reader", "read")}, json={"path": path})
+    reader = httpx2.post(f"{api.url}/sign", headers={"X-API-Key": add(api, "reader", "read")}, json={"path": path})
     refused(reader, "forbidden", 403)
     confirm(api.cache)
     with worker(api.cache):
@@ -189,7 +189,7 @@ def test_a_masked_key_signs_no_filter_on_what_it_may_not_see(api: Sidecar) -> No
     api.cache.documents.change(API_KEYS, lambda clients: clients.add(key))
     time.sleep(0.6)
     body = {"path": "/fetch-data?email=x"}
-    refused(httpx.post(f"{api.url}/sign", headers={"X-API-Key": "masked"}, json=body), "column_masked", 403)
+    refused(httpx2.post(f"{api.url}/sign", headers={"X-API-Key": "masked"}, json=body), "column_masked", 403)
 
 
 def test_while_nothing_is_cached_the_query_alone_is_checked(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_while_nothing_is_cached_the_query_alone_is_checked(tmp_path: Path) -> N
 @pytest.mark.slow
 def test_a_link_ends_with_its_key_and_a_new_key_of_that_name_is_another(api: Sidecar) -> None:
     key = add(api, "signer", "read")
-    address = httpx.post(f"{api.url}/sign", headers={"X-API-Key": key}, json={"path": "/fetch-data"}).json()["address"]
+    address = httpx2.post(f"{api.url}/sign", headers={"X-API-Key": key}, json={"path": "/fetch-data"}).json()["address"]
     assert get(api, address).status_code == 200
     api.cache.documents.change(API_KEYS, lambda clients: clients.revoke(key))
     other = ApiKey(name=key, digest=digest("another"), scopes=("read",), created_at=now())
@@ -211,14 +211,16 @@ def test_a_link_ends_with_its_key_and_a_new_key_of_that_name_is_another(api: Sid
 
 
 def test_a_key_that_may_not_read_cannot_sign(api: Sidecar) -> None:
-    answer = httpx.post(f"{api.url}/sign", headers={"X-API-Key": add(api, "hook", "refresh")}, json={"path": "/events"})
+    answer = httpx2.post(
+        f"{api.url}/sign", headers={"X-API-Key": add(api, "hook", "refresh")}, json={"path": "/events"}
+    )
     refused(answer, "forbidden", 403)
 
 
 def test_a_signed_address_signs_nothing_and_refreshes_nothing(api: Sidecar) -> None:
     signature = sign(api, "/fetch-data").partition("?")[2]
     for path in ("/sign", "/refresh"):
-        refused(httpx.post(f"{api.url}{path}?{signature}", json={"path": "/fetch-data"}), "signature_invalid")
+        refused(httpx2.post(f"{api.url}{path}?{signature}", json={"path": "/fetch-data"}), "signature_invalid")
 
 
 def test_a_browser_may_ask_for_it_from_any_page(api: Sidecar) -> None:
@@ -227,7 +229,7 @@ def test_a_browser_may_ask_for_it_from_any_page(api: Sidecar) -> None:
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "x-api-key, content-type",
     }
-    answer = httpx.options(f"{api.url}/sign", headers=asked)
+    answer = httpx2.options(f"{api.url}/sign", headers=asked)
     assert answer.status_code == 204
     assert answer.headers["access-control-allow-origin"] == "*"
     assert "POST" in answer.headers["access-control-allow-methods"]
@@ -236,7 +238,7 @@ def test_a_browser_may_ask_for_it_from_any_page(api: Sidecar) -> None:
 
 def test_a_key_that_is_sent_counts_before_a_signature(api: Sidecar) -> None:
     address = sign(api, "/fetch-data")
-    refused(httpx.get(api.url + address, headers={"X-API-Key": "wrong"}), "unauthorized")
+    refused(httpx2.get(api.url + address, headers={"X-API-Key": "wrong"}), "unauthorized")
 
 
 @pytest.mark.parametrize(
@@ -269,7 +271,7 @@ def test_what_cannot_be_signed_is_refused_by_name(api: Sidecar, body: bytes) -> 
 
 
 def test_without_a_key_nothing_is_signed(api: Sidecar) -> None:
-    refused(httpx.post(f"{api.url}/sign", json={"path": "/fetch-data"}), "unauthorized")
+    refused(httpx2.post(f"{api.url}/sign", json={"path": "/fetch-data"}), "unauthorized")
 
 
 def test_a_filter_on_a_column_that_begins_with_an_underscore_is_signed(tmp_path: Path) -> None:

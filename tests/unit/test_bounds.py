@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
-import httpx
+import httpx2
 import pyarrow as pa
 import pytest
 from paths import ROOT
@@ -229,7 +229,7 @@ def test_a_refresh_after_a_number_of_thousands_of_digits_is_none() -> None:
 def test_an_address_that_is_not_valid_is_refused(target: str) -> None:
     with pytest.raises(NotPhpMyAdmin, match="leads to an address that is not valid"):
         join_url("http://shop.test/?token=secret", target)
-    assert httpx.URL(join_url("http://shop.test/a/", "b")) == "http://shop.test/a/b"
+    assert httpx2.URL(join_url("http://shop.test/a/", "b")) == "http://shop.test/a/b"
 
 
 # -- texts

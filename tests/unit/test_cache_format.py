@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import as_json, confirm, publish
 from sidecar_process import KEY, sidecar
@@ -114,7 +114,7 @@ def test_the_api_without_a_readable_copy_answers_503_cache_format(tmp_path: Path
         publish(api.cache, 3)
         renumber(manifest(tmp_path / "cache", 1), NEWER)
         renumber(tmp_path / "cache/current.json", NEWER)
-        answer: httpx.Response = api.client.get(path, headers={"X-API-Key": KEY})
+        answer: httpx2.Response = api.client.get(path, headers={"X-API-Key": KEY})
         assert (answer.status_code, answer.json()["status"]) == (503, "error")
         assert answer.json()["code"] == "cache_format"
         assert int(answer.headers["Retry-After"]) > 0

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import as_json, confirm, publish
 from sidecar_process import KEY, SCRIPTS, Sidecar, answering, sidecar, sync, worker
@@ -56,7 +56,7 @@ def fresh(tmp_path: Path, script: str) -> Iterator[Sidecar]:
         yield running
 
 
-def events(answer: httpx.Response) -> list[dict[str, Any]]:
+def events(answer: httpx2.Response) -> list[dict[str, Any]]:
     """The events of a stream, each of which has one `data:` line; comment lines are left out."""
     found = []
     for block in filter(None, answer.text.split("\n\n")):
@@ -242,7 +242,7 @@ def test_status_tells_that_an_update_is_in_progress(fresh: Sidecar) -> None:
 
 
 def test_health_needs_no_key(empty: Sidecar) -> None:
-    answer = httpx.get(f"{empty.url}/health")
+    answer = httpx2.get(f"{empty.url}/health")
     assert answer.status_code == 200
     assert answer.json()["status"] == "healthy"
     assert CTIME.fullmatch(answer.json()["timestamp"])
@@ -259,14 +259,14 @@ def test_health_needs_no_key(empty: Sidecar) -> None:
 def test_no_key_or_a_wrong_one_is_unauthorized(
     filled: Sidecar, method: str, path: str, headers: dict[str, str]
 ) -> None:
-    answer = httpx.request(method, filled.url + path, headers=headers)
+    answer = httpx2.request(method, filled.url + path, headers=headers)
     assert answer.status_code == 401
     body = answer.json()
     assert {name: body[name] for name in ("status", "message")} == {"status": "error", "message": "Unauthorized access"}
 
 
 def test_the_key_may_be_a_bearer_token(filled: Sidecar) -> None:
-    assert httpx.get(f"{filled.url}/status", headers={"Authorization": f"Bearer {KEY}"}).status_code == 200
+    assert httpx2.get(f"{filled.url}/status", headers={"Authorization": f"Bearer {KEY}"}).status_code == 200
 
 
 @pytest.mark.parametrize("query", ["", "?refresh=true", "?stream=true", "?stream=true&refresh=true"])
@@ -323,7 +323,7 @@ def test_cache_busters_are_ignored(filled: Sidecar) -> None:
 )
 def test_cors_headers_stand_on_every_answer(filled: Sidecar, method: str, path: str) -> None:
     for headers in ({"X-API-Key": KEY}, {"X-API-Key": "wrong", "Origin": "https://shop.example"}):
-        answer = httpx.request(method, filled.url + path, headers=headers)
+        answer = httpx2.request(method, filled.url + path, headers=headers)
         assert answer.headers["access-control-allow-origin"] == "*"
         exposed = answer.headers["access-control-expose-headers"]
         assert {"ETag", "Location", "Retry-After"} <= set(exposed.split(", "))

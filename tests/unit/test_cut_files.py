@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import numpy as np
 import pytest
 from cache_factory import cache_in, order, publish
@@ -47,7 +47,7 @@ def cut(*paths: Path) -> Iterator[None]:
             path.write_bytes(content)  # for the publish of the next test
 
 
-def get(api: Sidecar, query: str, encoding: str = "identity") -> httpx.Response:
+def get(api: Sidecar, query: str, encoding: str = "identity") -> httpx2.Response:
     return api.client.get(f"/fetch-data{query}", headers={"Accept-Encoding": encoding})
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import COLUMNS, as_json, cache_in, order, publish
 from sidecar_process import KEY, Sidecar, served_here, sidecar
@@ -117,9 +117,9 @@ def test_a_damaged_file_is_found_by_the_daily_check_of_the_api(tmp_path: Path, m
     monkeypatch.setattr(digest_checks, "AGAIN_SECONDS", 0)
     with served_here(tmp_path, ROWS, api__routes__snapshot_view__CHECK_SECONDS=0.05) as (url, cache):
         rows = f"{url}/fetch-data"
-        assert httpx.get(rows, headers={"X-API-Key": KEY}).json()["verified"] is True
+        assert httpx2.get(rows, headers={"X-API-Key": KEY}).json()["verified"] is True
         flip(cache.snapshots.open().paths(PARQUET)[0])
-        wait_for(lambda: httpx.get(rows, headers={"X-API-Key": KEY}).json().get("code") == "range_damaged")
+        wait_for(lambda: httpx2.get(rows, headers={"X-API-Key": KEY}).json().get("code") == "range_damaged")
 
 
 def test_changes_are_sent_where_no_damaged_row_is_among_them(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import struct
 import threading
 from collections.abc import Iterator
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import cache_in
 from dashboard_process import Dashboard, dashboard
@@ -69,7 +69,7 @@ def test_half_requests_are_ended(hasty: str, half: bytes) -> None:
     for raw in clients:
         with raw:
             assert answer(raw).startswith(b"HTTP/1.1 408 ")
-    assert httpx.post(f"{hasty}/signin", data={"password": "one"}).status_code == 303
+    assert httpx2.post(f"{hasty}/signin", data={"password": "one"}).status_code == 303
 
 
 @pytest.mark.parametrize(
@@ -93,5 +93,5 @@ def test_a_client_that_goes_away_leaves_no_traceback(running: Dashboard) -> None
             raw.sendall(sent)
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     for _ in range(3):  # the server has noticed by then
-        assert httpx.post(f"{running.url}/signin", data={"password": "one"}).status_code == 303
+        assert httpx2.post(f"{running.url}/signin", data={"password": "one"}).status_code == 303
     assert "Traceback" not in running.log() and "Exception" not in running.log()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import httpx
+import httpx2
 import openpyxl
 import polars
 import pytest
@@ -54,8 +54,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
 
 @pytest.fixture(scope="module")
-def client(filled: Dashboard) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=filled.url, timeout=60) as signed_in:
+def client(filled: Dashboard) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=filled.url, timeout=60) as signed_in:
         signed_in.post("/signin", data={"password": "one"})
         yield signed_in
 
@@ -66,7 +66,7 @@ def orders(filled: Dashboard) -> Orders:
 
 
 @pytest.fixture(scope="module")
-def link(filled: Dashboard, client: httpx.Client, orders: Orders) -> Link:
+def link(filled: Dashboard, client: httpx2.Client, orders: Orders) -> Link:
     """Makes links as the page of the client does."""
     identities, secret = filled.identities(), filled.cache.documents.read(API_KEYS).secret
 
@@ -128,7 +128,7 @@ YEAR = (datetime(2025, 11, 25), datetime(2026, 11, 25))
     ],
 )
 def test_a_file_holds_exactly_the_orders_that_are_shown(
-    client: httpx.Client, link: Link, orders: Orders, selection: OrderSelection
+    client: httpx2.Client, link: Link, orders: Orders, selection: OrderSelection
 ) -> None:
     answer = client.get(link(selection))
     assert answer.status_code == 200, answer.text
@@ -136,7 +136,7 @@ def test_a_file_holds_exactly_the_orders_that_are_shown(
     assert bool(keys(answer.text)) == (NOWHERE not in selection.conditions and not selection.mask)
 
 
-def test_each_format_reads_back_with_the_values_of_the_table(client: httpx.Client, link: Link, orders: Orders) -> None:
+def test_each_format_reads_back_with_the_values_of_the_table(client: httpx2.Client, link: Link, orders: Orders) -> None:
     selection = OrderSelection(timezone=ZONE, conditions=(USD,))
     wanted = shown(orders, selection)
     by_key = {row["id"]: row for row in ROWS}
@@ -157,7 +157,7 @@ def test_each_format_reads_back_with_the_values_of_the_table(client: httpx.Clien
 
 
 def test_a_table_with_a_row_per_line_item_exports_all_rows_of_its_orders(
-    client: httpx.Client, filled: Dashboard, tmp_path: Path
+    client: httpx2.Client, filled: Dashboard, tmp_path: Path
 ) -> None:
     names = ("Name", "Email", "Created at", "Currency", "Financial Status", "Lineitem name", "Lineitem quantity")
     columns = tuple(Column(name=n, type="text", kind="text", nullable=True, key=0) for n in names)
@@ -175,13 +175,13 @@ def test_a_table_with_a_row_per_line_item_exports_all_rows_of_its_orders(
         sold = Condition("product", "in", ("Plate",))  # no SKU, so the title tells products apart
         for condition in (PAID, sold):
             selection = OrderSelection(timezone="UTC", conditions=(condition,))
-            answer = httpx.get(
+            answer = httpx2.get(
                 running.url + export_url(secret, Identity("operator"), head.generation, selection, "csv"), timeout=60
             )
             assert keys(answer.text, "Lineitem name") == ["Cup", "Plate"]
 
 
-def test_a_link_is_good_for_what_it_was_signed_for(client: httpx.Client, link: Link) -> None:
+def test_a_link_is_good_for_what_it_was_signed_for(client: httpx2.Client, link: Link) -> None:
     good = link(OrderSelection(timezone=ZONE, mask=Mask(("email",))))
     assert client.get(good).status_code == 200
     for changed in (good.replace("format=csv", "format=parquet"), good.replace("email", "note"), good[:-2], "/export"):
@@ -189,7 +189,7 @@ def test_a_link_is_good_for_what_it_was_signed_for(client: httpx.Client, link: L
     assert client.get(link(OrderSelection(timezone=ZONE), generation=999)).status_code == 410
 
 
-def test_a_link_lives_for_minutes(client: httpx.Client, link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_link_lives_for_minutes(client: httpx2.Client, link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
     def made(minutes: float) -> str:
         monkeypatch.setattr(downloads, "now", lambda: now() - timedelta(minutes=minutes))
         return link(OrderSelection(timezone=ZONE, conditions=(NOWHERE,)))
@@ -197,9 +197,9 @@ def test_a_link_lives_for_minutes(client: httpx.Client, link: Link, monkeypatch:
     assert [client.get(made(minutes)).status_code for minutes in (0, 9, 11)] == [200, 200, 403]
 
 
-def test_a_link_is_good_for_its_session_alone(filled: Dashboard, client: httpx.Client, link: Link) -> None:
+def test_a_link_is_good_for_its_session_alone(filled: Dashboard, client: httpx2.Client, link: Link) -> None:
     good = link(OrderSelection(timezone=ZONE, conditions=(NOWHERE,)))
-    with httpx.Client(base_url=filled.url) as other:
+    with httpx2.Client(base_url=filled.url) as other:
         assert other.get(good).status_code == 401
         for password in ("two", "one"):
             other.post("/signin", data={"password": password})
@@ -236,11 +236,11 @@ def test_with_openid_connect_a_link_ends_with_the_access_of_its_maker(tmp_path: 
         visitor = identities.identify(ann)
         assert visitor
         good = export_url(secret, visitor, head.generation, OrderSelection(timezone=ZONE), "csv")
-        statuses = [httpx.get(running.url + good, cookies=who).status_code for who in (ann, bob, {})]
+        statuses = [httpx2.get(running.url + good, cookies=who).status_code for who in (ann, bob, {})]
         assert statuses == [200, 403, 401]
     for lists, status in (
         ({"DASHBOARD_OPERATORS": "bob@example.com"}, 401),
         ({"DASHBOARD_VIEWERS": "@example.com"}, 403),
     ):
         with dashboard(tmp_path, **PROVIDER, **lists) as running:
-            assert httpx.get(running.url + good, cookies=ann).status_code == status
+            assert httpx2.get(running.url + good, cookies=ann).status_code == status

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import cache_in
 from dashboard_process import OIDC, Dashboard, dashboard
@@ -42,7 +42,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dashboard, 
 
 def signed_in(running: Dashboard, password: str = "one") -> dict[str, str]:
     """The cookies of a new session."""
-    answer = httpx.post(f"{running.url}/signin", data={"password": password})
+    answer = httpx2.post(f"{running.url}/signin", data={"password": password})
     name = session_cookie(running)
     return {name: answer.cookies[name]}
 
@@ -54,7 +54,7 @@ def session_cookie(running: Dashboard) -> str:
 
 
 def opens(running: Dashboard, cookies: dict[str, str]) -> bool:
-    status = httpx.get(f"{running.url}/_stcore/host-config", cookies=cookies).status_code
+    status = httpx2.get(f"{running.url}/_stcore/host-config", cookies=cookies).status_code
     assert status in (200, 401)
     return status == 200
 
@@ -66,13 +66,13 @@ def connects(running: Dashboard, cookies: dict[str, str]) -> bool:
         "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
     }
-    with httpx.stream("GET", f"{running.url}/_stcore/stream", headers=headers, cookies=cookies) as answer:
+    with httpx2.stream("GET", f"{running.url}/_stcore/stream", headers=headers, cookies=cookies) as answer:
         return answer.status_code == 101
 
 
-def sign_out(running: Dashboard, cookies: dict[str, str], **fields: str) -> httpx.Response:
+def sign_out(running: Dashboard, cookies: dict[str, str], **fields: str) -> httpx2.Response:
     token = running.identities().form_token(cookies)  # as the page has it
-    return httpx.post(f"{running.url}/signout", cookies=cookies, data={"token": token, **fields})
+    return httpx2.post(f"{running.url}/signout", cookies=cookies, data={"token": token, **fields})
 
 
 def test_a_sign_out_ends_the_session_in_every_process(pair: tuple[Dashboard, Dashboard]) -> None:
@@ -99,12 +99,12 @@ def test_nothing_but_the_form_of_ones_own_page_ends_a_session(pair: tuple[Dashbo
     running, _ = pair
     cookies, other = signed_in(running), signed_in(running)
     address = f"{running.url}/signout"
-    assert httpx.get(address, cookies=cookies).status_code == 405
+    assert httpx2.get(address, cookies=cookies).status_code == 405
     for fields in ({}, {"token": ""}, {"token": "ünïcode"}, {"token": running.identities().form_token(other)}):
-        answer = httpx.post(address, cookies=cookies, data=fields)
+        answer = httpx2.post(address, cookies=cookies, data=fields)
         assert answer.status_code == 403
         assert "Set-Cookie" not in answer.headers  # another site must not even delete the cookie
-    assert httpx.post(address, cookies=cookies, content=b"x" * 5000).status_code == 413
+    assert httpx2.post(address, cookies=cookies, content=b"x" * 5000).status_code == 413
     assert opens(running, cookies)
 
 
@@ -154,9 +154,9 @@ def refused_by_a_full_disk(folder: Path, settings: Settings, method: str, path: 
         response.set_cookie(USER_COOKIE_NAME, cookie)
         await response(scope, receive, send)
 
-    async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(SignIn(signed_in, identities, settings))
-        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+    async def ask() -> httpx2.Response:
+        transport = httpx2.ASGITransport(SignIn(signed_in, identities, settings))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             return await client.request(method, path, data=fields or None)
 
     answer = asyncio.run(ask())

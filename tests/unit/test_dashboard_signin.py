@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from dashboard_process import OIDC, Dashboard, dashboard
 from paths import ROOT
@@ -120,7 +120,7 @@ def test_nothing_but_the_form_and_the_health_is_served_without_a_sign_in(start: 
     running = start(
         DASHBOARD_PASSWORD="correct horse", DASHBOARD_URL="https://orders.example", TRUSTED_PROXIES="127.0.0.1"
     )
-    with httpx.Client(base_url=running.url) as visitor:
+    with httpx2.Client(base_url=running.url) as visitor:
         assert visitor.get("/_stcore/health").status_code == 200
         assert visitor.get("/metrics").text == "Send an API key that may read."
         assert visitor.get("/_stcore/host-config").status_code == 401
@@ -151,7 +151,7 @@ def test_nothing_but_the_form_and_the_health_is_served_without_a_sign_in(start: 
 def guess(running: Dashboard, password: str = "guess", cookies: dict[str, str] | None = None, **headers: str) -> int:
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     data = {"password": password}
-    return httpx.post(f"{running.url}/signin", data=data, cookies=cookies, headers=sent).status_code
+    return httpx2.post(f"{running.url}/signin", data=data, cookies=cookies, headers=sent).status_code
 
 
 def test_a_client_says_nothing_about_its_own_address(start: Start) -> None:
@@ -169,11 +169,11 @@ def test_a_known_browser_keeps_a_way_in_while_others_are_locked_out(start: Start
 
     def known(password: str) -> dict[str, str]:
         """The cookie that stays in a browser after a sign-out."""
-        answer = httpx.post(f"{running.url}/signin", data={"password": password})
+        answer = httpx2.post(f"{running.url}/signin", data={"password": password})
         return {name: answer.cookies[name]}
 
     operator, viewers = known("one"), [known("two"), known("two")]
-    assert httpx.get(f"{running.url}/_stcore/host-config", cookies=operator).status_code == 401  # it opens nothing
+    assert httpx2.get(f"{running.url}/_stcore/host-config", cookies=operator).status_code == 401  # it opens nothing
     assert [guess(running) for _ in range(11)] == [401] * 10 + [429]
     assert guess(running, "one", {name: "operator from 127.0.0.1.forged"}) == 429
     assert [guess(running, cookies=viewers[n % 2]) for n in range(11)] == [401] * 10 + [429]  # they count together
@@ -225,7 +225,7 @@ def test_without_a_sign_in_no_other_site_gets_in_by_a_name_that_leads_here(start
 
     def answered(host: str) -> int:
         headers = {**upgrade, "Host": host, "Origin": f"http://{host}"}
-        with httpx.stream("GET", f"{running.url}/_stcore/stream", headers=headers) as answer:
+        with httpx2.stream("GET", f"{running.url}/_stcore/stream", headers=headers) as answer:
             return answer.status_code
 
     port = running.url.rpartition(":")[2]

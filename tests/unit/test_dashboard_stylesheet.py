@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import httpx
+import httpx2
 import pytest
 from dashboard_process import Dashboard, dashboard
 
@@ -22,7 +22,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])
 @pytest.mark.parametrize("path", ["/", "/orders", "/no-such-page"])
 def test_the_page_comes_with_its_stylesheet(running: Dashboard, path: str, encoding: str) -> None:
-    answer = httpx.get(running.url + path, headers={"Accept-Encoding": encoding})
+    answer = httpx2.get(running.url + path, headers={"Accept-Encoding": encoding})
     assert answer.content == STYLED_PAGE
     assert b".stMainBlockContainer {" in answer.content
     assert int(answer.headers["Content-Length"]) == len(STYLED_PAGE)

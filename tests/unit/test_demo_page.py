@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import publish
 from sidecar_process import Sidecar, sidecar
@@ -20,11 +20,11 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
 
 
 def test_the_page_is_one_file_under_a_strict_policy(api: Sidecar) -> None:
-    answer = httpx.get(f"{api.url}/demo")
+    answer = httpx2.get(f"{api.url}/demo")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     assert answer.headers["x-frame-options"] == "DENY"
     assert not re.search(r"(src|href)=\"(?!data:|docs\")", answer.text)
-    assert httpx.get(api.url).headers["location"] == "/demo"
+    assert httpx2.get(api.url).headers["location"] == "/demo"

@@ -15,7 +15,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from paths import ROOT
 from serve_process import Served, served
@@ -201,7 +201,7 @@ def test_the_health_check_follows_a_server_on_one_port(tmp_path: Path) -> None:
         assert (hanging.returncode, hanging.stderr) == (1, "timed out\n")
 
 
-def upgraded(url: str, origin: str, cookies: httpx.Cookies) -> int:
+def upgraded(url: str, origin: str, cookies: httpx2.Cookies) -> int:
     """The status of the answer to a page that opens the live connection."""
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)
     headers = {
@@ -240,7 +240,7 @@ def test_a_start_opens_no_connection_outside_this_machine(tmp_path: Path) -> Non
     with served(tmp_path, PYTHONPATH=str(tmp_path), **everywhere, **PASSWORD) as one:
         one.wait_for("API key  ")
         url = f"http://127.0.0.1:{one.dashboard_port}"
-        cookies = httpx.post(f"{url}/signin", data={"password": PASSWORD["DASHBOARD_PASSWORD"]}).cookies
+        cookies = httpx2.post(f"{url}/signin", data={"password": PASSWORD["DASHBOARD_PASSWORD"]}).cookies
         assert upgraded(url, "https://elsewhere.example", cookies) == 403
         assert upgraded(url, url, cookies) == 101
     opened = log.read_text().splitlines()

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import cache_in, publish
 from paths import ROOT
@@ -79,8 +79,8 @@ class Proxied:
         self._tls = ssl.create_default_context(cafile=certificate)
         self.url = f"https://127.0.0.1:{port}"
 
-    def client(self, **headers: str) -> httpx.Client:
-        return httpx.Client(base_url=self.url, verify=self._tls, headers=headers)
+    def client(self, **headers: str) -> httpx2.Client:
+        return httpx2.Client(base_url=self.url, verify=self._tls, headers=headers)
 
     def upgraded(self, cookie: str) -> int:
         """The status of the answer to a browser that opens the live connection."""

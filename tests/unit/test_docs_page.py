@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Iterator
 
-import httpx
+import httpx2
 import pytest
 from sidecar_process import Sidecar, sidecar
 
@@ -22,7 +22,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
 
 
 def test_it_tells_every_operation_parameter_and_error(api: Sidecar) -> None:
-    answer = httpx.get(f"{api.url}/docs")
+    answer = httpx2.get(f"{api.url}/docs")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     text = html.unescape(re.sub(r"<[^>]+>", "", answer.text))
     for operation in (each for each in OPERATIONS if each.bodies):  # not the redirect
@@ -33,7 +33,7 @@ def test_it_tells_every_operation_parameter_and_error(api: Sidecar) -> None:
 
 
 def test_it_is_one_file_without_a_script_under_a_strict_policy(api: Sidecar) -> None:
-    answer = httpx.get(f"{api.url}/docs")
+    answer = httpx2.get(f"{api.url}/docs")
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "script-src 'none'" in policy
@@ -42,7 +42,7 @@ def test_it_is_one_file_without_a_script_under_a_strict_policy(api: Sidecar) -> 
 
 
 def test_its_links_lead_somewhere(api: Sidecar) -> None:
-    page = httpx.get(f"{api.url}/docs").text
+    page = httpx2.get(f"{api.url}/docs").text
     ids = re.findall(r'id="(\w+)"', page)
     assert len(ids) == len(set(ids))
     assert set(re.findall(r'href="#(\w+)"', page)) <= set(ids)

@@ -16,7 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import duckdb
-import httpx
+import httpx2
 import openpyxl
 import pandas as pd
 import polars as pl
@@ -177,7 +177,7 @@ def test_slow_downloads_hinder_no_other_and_leave_no_file_after_a_kill(tmp_path:
         running.cache.documents.change(API_KEYS, lambda keys: keys.add(masked))
         for _ in range(2):
             client = stack.enter_context(
-                httpx.Client(base_url=running.url, headers={"X-API-Key": KEY, **plain}, timeout=30)
+                httpx2.Client(base_url=running.url, headers={"X-API-Key": KEY, **plain}, timeout=30)
             )
             slow = stack.enter_context(client.stream("GET", "/fetch-data?format=csv"))
             next(stack.enter_context(closing(slow.iter_raw(1))))
@@ -189,5 +189,5 @@ def test_slow_downloads_hinder_no_other_and_leave_no_file_after_a_kill(tmp_path:
         wait_for(lambda: not [*temporary.glob("orders-spool-*"), *temporary.glob("*-export-*")])
 
 
-def ask_masked(api: Sidecar) -> httpx.Response:
-    return httpx.get(f"{api.url}/fetch-data?limit=3", headers={"X-API-Key": "masked"}, timeout=30)
+def ask_masked(api: Sidecar) -> httpx2.Response:
+    return httpx2.get(f"{api.url}/fetch-data?limit=3", headers={"X-API-Key": "masked"}, timeout=30)

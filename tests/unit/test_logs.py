@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import publish
 from dashboard_process import dashboard
@@ -113,7 +113,7 @@ def test_an_id_is_taken_if_it_can_stand_in_a_log(
 
 def test_response_error_and_log_have_the_id(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    with served_here(tmp_path, 3) as (url, _), httpx.Client(base_url=url, headers={"X-API-Key": KEY}) as client:
+    with served_here(tmp_path, 3) as (url, _), httpx2.Client(base_url=url, headers={"X-API-Key": KEY}) as client:
         for path in ("/fetch-data?limit=1", "/fetch-data?limit=x", "/status", "/nowhere", "/health"):
             sent = {"X-Request-ID": "mine-1", "traceparent": PARENT}
             answer = client.get(path, headers=sent)

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 import yaml
 from cache_factory import cache_in, publish
@@ -123,19 +123,19 @@ def test_a_worker_serves_its_metrics_and_nothing_else(cache: Cache) -> None:
     publish(cache, 3)
     with serve_metrics(cache, "127.0.0.1", 0) as listener:
         host, port = listener.getsockname()
-        answer = httpx.get(f"http://{host}:{port}/metrics")
-        assert httpx.get(f"http://{host}:{port}/").status_code == 404
+        answer = httpx2.get(f"http://{host}:{port}/metrics")
+        assert httpx2.get(f"http://{host}:{port}/").status_code == 404
         with pytest.raises(SettingsInvalid, match=f"METRICS_HOST=127.0.0.1 METRICS_PORT={port} is used by another"):
             serve_metrics(cache, "127.0.0.1", port).__enter__()
     assert samples(answer.content)[families.SNAPSHOT_ROWS.name, ()] == 3
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(f"http://{host}:{port}/metrics")
+    with pytest.raises(httpx2.ConnectError):
+        httpx2.get(f"http://{host}:{port}/metrics")
 
 
 # -- the dashboard
 
 
-def asked(cache: Cache, keys: Sequence[str | None], **settings: Any) -> list[httpx.Response]:
+def asked(cache: Cache, keys: Sequence[str | None], **settings: Any) -> list[httpx2.Response]:
     """What the dashboard answers to requests with these keys, one after the other, behind its sign-in."""
     loaded = Settings.load(**settings)
     identities = Identities(loaded, cache.documents, "s" * 64)
@@ -144,9 +144,9 @@ def asked(cache: Cache, keys: Sequence[str | None], **settings: Any) -> list[htt
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await (await endpoint.get(Request(scope)))(scope, receive, send)
 
-    async def get() -> list[httpx.Response]:
-        transport = httpx.ASGITransport(SignIn(app, identities, loaded))
-        async with httpx.AsyncClient(transport=transport, base_url="http://dashboard") as client:
+    async def get() -> list[httpx2.Response]:
+        transport = httpx2.ASGITransport(SignIn(app, identities, loaded))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://dashboard") as client:
             headers = [{"Authorization": f"Bearer {key}"} if key is not None else {} for key in keys]
             return [await client.get("/metrics", headers=sent) for sent in headers]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import cache_in, publish
 from sidecar_process import KEY, Sidecar, sidecar
@@ -104,34 +104,34 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
 
 
 @pytest.fixture(scope="module")
-def visitor(one: Sidecar) -> Iterator[httpx.Client]:
+def visitor(one: Sidecar) -> Iterator[httpx2.Client]:
     """Signed in, without a key."""
-    with httpx.Client(base_url=one.url) as client:
+    with httpx2.Client(base_url=one.url) as client:
         assert client.post("/signin", data={"password": "one"}).status_code == 303
         yield client
 
 
-def test_the_sign_in_guards_no_path_of_the_api(one: Sidecar, visitor: httpx.Client) -> None:
+def test_the_sign_in_guards_no_path_of_the_api(one: Sidecar, visitor: httpx2.Client) -> None:
     for path in ("/fetch-data", "/v1/fetch-data"):
         assert one.client.get(path).json()["count"] == 5
         assert visitor.get(path).json()["code"] == "unauthorized"
-    assert httpx.get(f"{one.url}/health").json()["status"] == "healthy"
+    assert httpx2.get(f"{one.url}/health").json()["status"] == "healthy"
 
 
-def test_a_key_opens_nothing_of_the_dashboard(one: Sidecar, visitor: httpx.Client) -> None:
+def test_a_key_opens_nothing_of_the_dashboard(one: Sidecar, visitor: httpx2.Client) -> None:
     for path in ("/", "/orders", "/no-such", "/export"):
         assert one.client.get(path).status_code == 401
         assert visitor.get(path).status_code == (403 if path == "/export" else 200)
 
 
-def test_an_unknown_path_is_404_of_the_api_only_under_the_prefix(visitor: httpx.Client) -> None:
+def test_an_unknown_path_is_404_of_the_api_only_under_the_prefix(visitor: httpx2.Client) -> None:
     answer = visitor.get(f"{PREFIX}/no-such")
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     answer = visitor.get("/no-such")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
 
 
-def test_each_has_its_own_headers(one: Sidecar, visitor: httpx.Client) -> None:
+def test_each_has_its_own_headers(one: Sidecar, visitor: httpx2.Client) -> None:
     for path in ("/", "/orders", "/_stcore/health", "/no-such"):
         answer = visitor.get(path, headers={"Origin": "https://a.b"})
         assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
@@ -142,7 +142,7 @@ def test_each_has_its_own_headers(one: Sidecar, visitor: httpx.Client) -> None:
         assert "content-security-policy" not in answer.headers
 
 
-def test_the_log_of_requests_has_those_of_the_api_only(one: Sidecar, visitor: httpx.Client) -> None:
+def test_the_log_of_requests_has_those_of_the_api_only(one: Sidecar, visitor: httpx2.Client) -> None:
     assert visitor.get("/customers").status_code == 200
     assert one.client.get("/v1/checks").status_code == 200
     wait_for(lambda: " path=/checks status=200 " in one.log())
@@ -251,7 +251,7 @@ def here_on_one_port(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[st
 
 
 def test_the_fast_path_is_taken_on_one_port(here_on_one_port: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with httpx.Client(base_url=here_on_one_port, headers={"X-API-Key": KEY}) as client:
+    with httpx2.Client(base_url=here_on_one_port, headers={"X-API-Key": KEY}) as client:
         assert client.get("/fetch-data").json()["count"] == 3
         with monkeypatch.context() as patch:
             patch.setattr(Api, "__call__", None)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import publish
 from long_cases import soak_but
@@ -50,18 +50,18 @@ MALFORMED = (
 class Prober:
     """Sends requests, and keeps the planted values that the responses show, with the requests that got them."""
 
-    def __init__(self, client: httpx.Client) -> None:
+    def __init__(self, client: httpx2.Client) -> None:
         self._client = client
         self.paths: set[str] = set()
         self.obtained: dict[str, set[int]] = {}
 
-    def ask(self, path: str, headers: dict[str, str] | None = None, **more: Any) -> httpx.Response:
+    def ask(self, path: str, headers: dict[str, str] | None = None, **more: Any) -> httpx2.Response:
         """One request. What it sends itself is no find."""
         method = "POST" if "json" in more else "GET"
         if path.startswith("/events"):
             with self._client.stream(method, path, headers=headers) as stream:
                 body = next(stream.iter_bytes())
-                answer = httpx.Response(stream.status_code, headers=stream.headers)
+                answer = httpx2.Response(stream.status_code, headers=stream.headers)
         else:
             answer = self._client.request(method, path, headers=headers, **more)
             body = answer.content
@@ -128,7 +128,7 @@ def test_no_request_obtains_a_planted_value(api: Sidecar, name: str) -> None:
     table, since = published(api, name)
     cells = len(table.after) * len(table.planted)
     operators, tries = (("contains",), guesses()[1:2]) if name in SHORT else (tuple(OPERATORS), guesses())
-    with httpx.Client(base_url=api.url, headers={"X-API-Key": MASKED_KEY}, timeout=600) as client:
+    with httpx2.Client(base_url=api.url, headers={"X-API-Key": MASKED_KEY}, timeout=600) as client:
         own, masked = Prober(api.client), Prober(client)
         own.ask("/fetch-data")
         assert len(own.found()) >= min(VALUES, cells)  # they are there

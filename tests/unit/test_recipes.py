@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import publish
 from paths import ROOT
@@ -93,7 +93,7 @@ def test_a_program_gets_what_its_recipe_says(api: Sidecar, recipe: Recipe) -> No
     for part in re.split(r"[/?&=]", recipe.path.removesuffix("since=1"))[1:]:
         assert part in section, part
 
-    answer = httpx.get(api.url + recipe.path, headers={**recipe.headers, "X-API-Key": KEY})
+    answer = httpx2.get(api.url + recipe.path, headers={**recipe.headers, "X-API-Key": KEY})
 
     assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, recipe.media_type)
     if recipe.media_type == "text/csv":
@@ -109,5 +109,5 @@ def test_a_program_gets_what_its_recipe_says(api: Sidecar, recipe: Recipe) -> No
 
 def test_an_address_without_a_key_is_answered_with_what_to_send(api: Sidecar) -> None:
     for recipe in RECIPES:
-        answer = httpx.get(api.url + recipe.path, headers=recipe.headers)
+        answer = httpx2.get(api.url + recipe.path, headers=recipe.headers)
         assert (answer.status_code, answer.headers["www-authenticate"].split()[0]) == (401, "Bearer")

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import psutil
 import pytest
 from paths import ROOT
@@ -28,8 +28,8 @@ def test_it_works(tmp_path: Path) -> None:
         dashboard, api = (one.wait_for(f"  {name}  ").split()[1] for name in ("Dashboard", "API"))
 
         assert key == (tmp_path / "var" / "api_key").read_text().strip()
-        assert httpx.get(f"{api}/status", headers={"X-API-Key": key}).json()["api_status"] == "online"
-        assert httpx.get(dashboard).status_code == 200
+        assert httpx2.get(f"{api}/status", headers={"X-API-Key": key}).json()["api_status"] == "online"
+        assert httpx2.get(dashboard).status_code == 200
 
         family = one.family()
         one.process.send_signal(signal.SIGINT)
@@ -73,12 +73,12 @@ def test_port_alone_is_one_port_on_all_addresses_and_restarts_after_a_kill(tmp_p
         one_port = one.program("one_port.py")
         listening = [each for each in one_port.net_connections() if each.status == psutil.CONN_LISTEN]
         assert {each.laddr for each in listening} == {("0.0.0.0", port)}
-        assert httpx.get(url).status_code == 401
+        assert httpx2.get(url).status_code == 401
 
         one_port.kill()
         one.wait_for("It was ended by SIGKILL. It is started again in 1 s.")
         wait_for(lambda: one.answers(f"{url}/v1/health") and one.answers(f"{url}/_stcore/health"))
-        (restarted,) = httpx.get(f"{url}/status", headers={"X-API-Key": key}).json()["restarts"]
+        (restarted,) = httpx2.get(f"{url}/status", headers={"X-API-Key": key}).json()["restarts"]
         assert (restarted["service"], restarted["count"]) == ("one port", 1)
 
         family = one.family()

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import cache_in, confirm, publish
 from hypothesis import given, settings
@@ -275,7 +275,7 @@ def test_clients_that_poll_together_cause_one_look(polled: Polled, monkeypatch: 
 
 
 def test_both_ways_send_the_same_headers_and_keep_their_rules(tmp_path: Path) -> None:
-    with served_here(tmp_path, 3) as (url, cache), httpx.Client(base_url=url) as client, worker(cache):
+    with served_here(tmp_path, 3) as (url, cache), httpx2.Client(base_url=url) as client, worker(cache):
         answers = [client.get("/status", headers={"X-API-Key": KEY}) for _ in range(5)]
         slow = client.get("/status?signature=1", headers={"X-API-Key": KEY})  # goes the usual way
         varying = ("x-request-id", "date")

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import cache_in
 from starlette.responses import PlainTextResponse, RedirectResponse
@@ -173,16 +173,16 @@ def host(here: Path) -> Iterator[Host]:
         cache.close()
 
 
-def run(app: ASGIApp, ask: Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]) -> httpx.Response:
-    async def asked() -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://a.example") as client:
+def run(app: ASGIApp, ask: Callable[[httpx2.AsyncClient], Awaitable[httpx2.Response]]) -> httpx2.Response:
+    async def asked() -> httpx2.Response:
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://a.example") as client:
             return await ask(client)
 
     return asyncio.run(asked())
 
 
 def test_instances_on_one_host_do_not_sign_each_other_out(host: Host) -> None:
-    async def ask(browser: httpx.AsyncClient) -> httpx.Response:
+    async def ask(browser: httpx2.AsyncClient) -> httpx2.Response:
         async def states() -> Mapping[str, int]:
             return {path: (await browser.get(f"{path}/page")).status_code for path in Host.PATHS}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from serve_process import Served, served
 
@@ -30,7 +30,7 @@ def test_two_shops_run_side_by_side_and_keep_their_sessions(tmp_path: Path) -> N
     with (
         served(folders[0], DASHBOARD_PASSWORD=PASSWORD) as first,
         served(folders[1], DASHBOARD_PASSWORD=PASSWORD) as second,
-        httpx.Client() as browser,  # like a browser, it sends cookies to every port of a host
+        httpx2.Client() as browser,  # like a browser, it sends cookies to every port of a host
     ):
         keys = {one.wait_for("API key  ").split()[-1] for one in (first, second)}
         assert len(keys) == 2
@@ -47,5 +47,5 @@ def url(one: Served) -> str:
     return f"http://127.0.0.1:{one.dashboard_port}"
 
 
-def opens(browser: httpx.Client, one: Served) -> bool:
+def opens(browser: httpx2.Client, one: Served) -> bool:
     return browser.get(f"{url(one)}/_stcore/host-config").is_success

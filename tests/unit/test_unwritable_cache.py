@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from cache_factory import as_json, publish
 from paths import ROOT
@@ -38,7 +38,7 @@ def read_only(folder: Path) -> str:
 
 
 @contextmanager
-def served(folder: Path, script: str, path: str, **settings: str) -> Iterator[httpx.Client]:
+def served(folder: Path, script: str, path: str, **settings: str) -> Iterator[httpx2.Client]:
     """The API or the dashboard over a read-only DATA_DIR, once it answers."""
     port = free_port()
     environment = {
@@ -52,13 +52,13 @@ def served(folder: Path, script: str, path: str, **settings: str) -> Iterator[ht
     with (folder.parent / "log").open("ab") as log:
         command = mounted(read_only(folder), sys.executable, str(ROOT / script))
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"X-API-Key": KEY}, timeout=30) as client:
+    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", headers={"X-API-Key": KEY}, timeout=30) as client:
 
         def answers() -> bool:
             assert process.poll() is None, (folder.parent / "log").read_text()
             try:
                 return client.get(path).is_success
-            except httpx.HTTPError:
+            except httpx2.HTTPError:
                 return False
 
         try:
@@ -83,19 +83,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def api(folder: Path) -> Iterator[httpx.Client]:
+def api(folder: Path) -> Iterator[httpx2.Client]:
     with served(folder, "api_sidecar.py", "/health", REFRESH_MIN_SECONDS="0") as client:
         yield client
 
 
-def test_a_read_only_cache_is_served(api: httpx.Client) -> None:
+def test_a_read_only_cache_is_served(api: httpx2.Client) -> None:
     body = api.get("/fetch-data").json()
     assert (body["verified"], body["data"]) == (True, [as_json(i) for i in range(20)])
     assert len(api.get("/fetch-data?format=csv").text.splitlines()) >= 21
     assert api.get("/figures?metric=orders").json()["totals"]["orders"] > 0
 
 
-def test_status_says_that_nothing_can_be_written(api: httpx.Client) -> None:
+def test_status_says_that_nothing_can_be_written(api: httpx2.Client) -> None:
     status = api.get("/status").json()
     assert status["cache_error"]["code"] == "cache_read_only"
     assert (status["worker"]["alive"], status["rows"]) == (False, 20)
@@ -104,12 +104,12 @@ def test_status_says_that_nothing_can_be_written(api: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("method", "path"), [("POST", "/refresh"), ("GET", "/ready"), ("GET", "/fetch-data?wait=true")]
 )
-def test_what_needs_a_sync_is_refused(api: httpx.Client, method: str, path: str) -> None:
+def test_what_needs_a_sync_is_refused(api: httpx2.Client, method: str, path: str) -> None:
     answer = api.request(method, path)
     assert (answer.status_code, answer.json()["code"]) == (503, "cache_read_only")
 
 
-def test_an_automatic_refresh_says_so_and_the_rows_are_served(api: httpx.Client) -> None:
+def test_an_automatic_refresh_says_so_and_the_rows_are_served(api: httpx2.Client) -> None:
     body = api.get("/fetch-data?refresh=true").json()
     assert body["count"] == 20
     assert "read-only" in body["_info"]
