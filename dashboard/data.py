@@ -33,7 +33,8 @@ MAX_VALUES = 200  # maximum number of values that a filter offers
 def _key(orders: Orders) -> str:
     read_by = f"{orders.setup.model_dump_json()} {orders.reading.model_dump_json()}"
     rates = orders.rates.version if orders.rates else ""
-    return f"{orders.generation} {orders.timezone} {orders.cancelled_orders} {rates} {read_by}"
+    hidden = ",".join(sorted(orders.hidden))
+    return f"{orders.generation} {hidden} {orders.timezone} {orders.cancelled_orders} {rates} {read_by}"
 
 
 _HASH: dict[str | type[Any], Callable[[Any], Any]] = {Orders: _key}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import streamlit as st
 
+from cache.analytics.dimensions import FILTERS, FilterId
 from cache.analytics.exchange_rates import ExchangeRates
 from cache.analytics.orders import Orders
 from cache.calendar.periods import ShopCalendar
@@ -43,7 +44,8 @@ def head(session: Session, title: str) -> tuple[Orders, Head] | None:
         return None
     try:
         with st.skeleton(height=420):  # after a start the first visitor waits until the table is read
-            return session.backend.orders.newest(status.head.generation), status.head
+            orders = session.backend.orders.newest(status.head.generation)
+            return orders.masked(session.visitor.mask(orders)), status.head
     except CacheError as error:
         st.error(f"**The data on disk cannot be read.** {formatting.plain(str(error))}", icon=":material/error:")
         return None
@@ -64,7 +66,7 @@ def page(session: Session, title: str, all_currencies: bool = False) -> Selectio
     if loaded is None:
         return None
     orders, newest = loaded
-    view = session.address.restore()
+    view = session.address.restore().without_filters(orders.hidden)
     extent = data.extent(orders)
     last_order = extent.end if extent else None
     calendar = ShopCalendar.at(now(), orders.timezone, newest.updated_at, last_order, orders.week_start)
@@ -103,7 +105,14 @@ def foot(selection: Selection) -> None:
         notes.append(f"{count:,} {why} {'order is' if count == 1 else 'orders are'} excluded.")
     sentences = [doubt] if (doubt := readings.doubt(orders.reading)) else []
     sentences += [sentence for name, sentence in orders.missing.items() if name not in _RARE]
+    sentences += [hidden_note(orders.hidden)] if orders.hidden else []
     st.caption(" ".join([*map(formatting.literal, notes), *map(formatting.plain, sentences)]))
+
+
+def hidden_note(names: Collection[FilterId]) -> str:
+    """A sentence that says why some dimensions are not offered."""
+    nouns = sorted(FILTERS[name].noun for name in names)
+    return f"Not shown to viewers, since a column behind it holds personal data: {', '.join(nouns)}."
 
 
 def _currency_notes(selection: Selection) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Self, cast
@@ -114,9 +114,9 @@ class View:
         """The filters that are set."""
         return {name: getattr(self, name) for name in FILTERS if getattr(self, name)}
 
-    def without_filters(self) -> View:
-        """The same view with no filter set."""
-        return replace(self, **dict.fromkeys(FILTERS, ()))  # type: ignore[arg-type]  # the names are those of filters
+    def without_filters(self, names: Iterable[FilterId] = FILTERS) -> View:
+        """The same view with none of these filters set."""
+        return replace(self, **dict.fromkeys(names, ()))  # type: ignore[arg-type]  # the names are those of filters
 
     def toggled(self, name: FilterId, value: str) -> View:
         """The same view with a value added to a filter, or removed from it."""

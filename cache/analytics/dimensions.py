@@ -6,9 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from cache.access.masking import Mask
 from cache.calendar.periods import Span
-from cache.interpretation.requirements import Requirement
+from cache.interpretation.requirements import Requirement, roles_of
 from cache.query.filters import Condition, where
+from cache.reading import Reading
 from cache.schema import Column
 
 DimensionId = Literal["status", "fulfilment", "channel", "country", "currency", "discount"]
@@ -64,6 +66,21 @@ COLUMNS = tuple(
     Column(name=name, type="varchar", kind="text", nullable=False) for name in dict.fromkeys([*DIMENSIONS, *FILTERS])
 )
 """Dimensions and filters as columns of texts, for conditions."""
+
+
+def hidden_dimensions(reading: Reading, mask: Mask) -> frozenset[FilterId]:
+    """The dimensions and filters whose values come from a hidden column.
+
+    Args:
+        reading: What the columns mean.
+        mask: What is hidden.
+    """
+    return frozenset(
+        name
+        for name, dimension in FILTERS.items()
+        for role in roles_of(dimension.needs)
+        if mask.hides_one_of({reading.roles.get(role, ""), reading.fallbacks.get(role, "")})
+    )
 
 
 def order_filter(span: Span | None, conditions: Sequence[Condition], lines: str) -> tuple[str, list[object]]:

@@ -8,13 +8,21 @@ callers filter by one.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 from cache.access.masking import NOTHING_HIDDEN, Mask
-from cache.analytics.dimensions import PRODUCT_SQL, DimensionId, OrderFilterId, order_filter
+from cache.analytics.dimensions import (
+    FILTERS,
+    PRODUCT_SQL,
+    DimensionId,
+    FilterId,
+    OrderFilterId,
+    hidden_dimensions,
+    order_filter,
+)
 from cache.analytics.exchange_rates import ExchangeRates
 from cache.analytics.fact_tables import AMOUNTS, FactTables
 from cache.analytics.figures import Figures, Group, Returns, Source, add_sums, from_sums, select_sums
@@ -23,6 +31,7 @@ from cache.analytics.order_lookup import OrderLookup, Page, Row
 from cache.calendar.daily_volume import UnusualDay, unusual_days
 from cache.calendar.periods import Span, Unit
 from cache.check_report import CheckId
+from cache.errors import ColumnMasked
 from cache.interpretation.evidence import choose_reading
 from cache.interpretation.requirements import missing
 from cache.interpretation.role_sql import RoleSql
@@ -47,6 +56,7 @@ class Orders:
         left_out: How many rows are no orders, by reason: `test`, `deleted`, `draft`, `cancelled`.
         unread: Role -> its values that cannot be read; without the roles whose values all can.
         countries: Names of countries by their values of the dimension `country`.
+        hidden: The dimensions and filters that a mask hides (`masked`).
         rates: What amounts were converted by; None: each amount is in the currency of its order.
         unusual_days: Days with an unusual number of orders.
     """
@@ -75,7 +85,9 @@ class Orders:
         """
         self.generation = snapshot.generation
         self.columns = snapshot.columns
+        self.hidden: frozenset[FilterId] = frozenset()
         self.rates: ExchangeRates | None = None
+        self._whole: Orders | None = None
         self._own_currencies: Orders | None = None
         self.rows = snapshot.rows
         self.timezone = setup.timezone or timezone
@@ -113,6 +125,31 @@ class Orders:
         orders._own_currencies = self  # its end would free the tables
         return orders
 
+    def masked(self, mask: Mask) -> Orders:
+        """The same orders, which can be neither grouped nor filtered by what comes from a hidden column.
+
+        Args:
+            mask: What is hidden.
+        """
+        orders = copy.copy(self)
+        orders.hidden = hidden_dimensions(self.reading, mask)
+        orders._whole = self  # its end would free the tables
+        return orders
+
+    def offers(self, name: FilterId) -> bool:
+        """Whether the table has a dimension or filter, and no mask hides it."""
+        return FILTERS[name].available(self.missing) and name not in self.hidden
+
+    def check_shown(self, names: Iterable[str]) -> None:
+        """Checks what orders are grouped or filtered by.
+
+        Raises:
+            ColumnMasked: A mask hides one of the dimensions.
+        """
+        for name in names:
+            if name in self.hidden:
+                raise ColumnMasked(f"'{name}' comes from a column that is hidden from this key.")
+
     @property
     def in_own_currencies(self) -> Orders:
         """The orders before amounts were converted."""
@@ -144,6 +181,7 @@ class Orders:
 
     def values(self, dimension: OrderFilterId) -> list[str]:
         """The values of a dimension or filter, the most frequent first; "" for orders without one."""
+        self.check_shown([dimension])
         sql = f"SELECT {dimension} FROM {self.facts.orders} GROUP BY 1 ORDER BY count(*) DESC, 1"
         return [value for (value,) in self.facts.query(sql)]
 
@@ -239,6 +277,7 @@ class Orders:
         sources: Sequence[Source],
         returns: Returns,
     ) -> list[Group]:
+        self.check_shown(by)
         clause, parameters = self.order_filter(span, conditions)
         keys = {f"key{i}": sql for i, sql in enumerate([*(f"o.{name}" for name in by), self._bucket_sql(step)])}
         select = ", ".join(f"{sql} AS {name}" for name, sql in keys.items())
@@ -302,6 +341,7 @@ class Orders:
         Raises:
             BadFilter: A condition does not fit.
         """
+        self.check_shown(condition.column for condition in conditions)
         return marks(self.facts, span, conditions, self.unusual_days, self.unread)
 
     # -- orders
@@ -330,6 +370,7 @@ class Orders:
         Raises:
             BadFilter: A condition does not fit.
         """
+        self.check_shown(condition.column for condition in conditions)
         if failing:
             selected = failing_filter(span, conditions, self.facts.lines, self.facts.reversals, failing)
         else:
@@ -342,4 +383,5 @@ class Orders:
 
     def order_filter(self, span: Span | None, conditions: Sequence[Condition]) -> tuple[str, list[object]]:
         """SQL over the facts `o` that selects orders, and its parameters."""
+        self.check_shown(condition.column for condition in conditions)
         return order_filter(span, conditions, self.facts.lines)

@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from cache.access.masking import NOTHING_HIDDEN, Mask
-from cache.analytics.dimensions import FILTERS
+from cache.analytics.dimensions import FILTERS, hidden_dimensions
 from cache.analytics.events import FigureEvents
 from cache.analytics.exchange_rates import ExchangeRates
 from cache.analytics.figure_query import ALL_CURRENCIES, FigureQuery
@@ -26,14 +26,13 @@ from cache.analytics.metrics import METRICS, Metric
 from cache.analytics.orders import Orders
 from cache.calendar.periods import ShopCalendar, Span
 from cache.check_report import CheckId
-from cache.errors import ColumnMasked, QueryRefused
+from cache.errors import QueryRefused
 from cache.export.event_rows import event_columns
 from cache.export.figure_request import FigureRequest, OrdersSource
 from cache.export.figure_rows import FigureColumns, figure_columns, json_value, rounded
 from cache.export.row_files import Send, write_rows
 from cache.export.row_format import FileFormat, RowFormat
 from cache.interpretation.chosen_reading import reading_in_use
-from cache.interpretation.requirements import roles_of
 from cache.reading import StoredReading
 from cache.storage.documents import READING
 from cache.storage.store import Cache
@@ -80,7 +79,8 @@ class FigureExecutor:
                 return {}
             if request.what == "describe":
                 return _description(orders, request.source.mask)
-            self._check_access(orders, request)
+            if request.masked:
+                orders.masked(request.source.mask).check_shown(request.query.filters)
             orders = orders.converted(request.rates) if request.rates else orders
             if request.what == "events":
                 return self._list_events(orders, request, send)
@@ -107,13 +107,6 @@ class FigureExecutor:
 
     def _read_stored(self) -> StoredReading:
         return self._cache.documents.read(READING)
-
-    def _check_access(self, orders: Orders, request: FigureRequest) -> None:
-        if request.masked:
-            personal = _personal_dimensions(orders, request.source.mask)
-            for name in request.query.filters:
-                if name in personal:
-                    raise ColumnMasked(f"'{name}' comes from a column that is hidden from this key.")
 
     def _list_events(self, orders: Orders, request: FigureRequest, send: Send) -> dict[str, Any]:
         query, (name,) = request.query, request.query.metrics
@@ -171,19 +164,8 @@ def _write(request: FigureRequest, made: FigureColumns, rows: int, send: Send) -
     write_rows(row_format, made.columns, [made.values] if rows else [], rows, 0, send)
 
 
-def _personal_dimensions(orders: Orders, mask: Mask) -> set[str]:
-    """The dimensions whose values come from a hidden column."""
-    reading = orders.reading
-    return {
-        name
-        for name, dimension in FILTERS.items()
-        for role in roles_of(dimension.needs)
-        if mask.hides_one_of({reading.roles.get(role, ""), reading.fallbacks.get(role, "")})
-    }
-
-
 def _description(orders: Orders, mask: Mask) -> dict[str, Any]:
-    hidden = _personal_dimensions(orders, mask)
+    hidden = hidden_dimensions(orders.reading, mask)
     return {
         "metrics": [
             {"id": name, **_metric(orders, metric, "returned"), "available": metric.available(orders.missing)}

@@ -39,7 +39,7 @@ def filter_chips(address: ViewAddress, selection: Selection, main_currency: str 
         if "currency" not in orders.missing and not selection.all_currencies:
             _currency(address, selection, main_currency)
         for name, dimension in FILTERS.items():
-            if dimension.available(orders.missing):
+            if orders.offers(name):
                 _values(address, orders, name, dimension, getattr(view, name))
         if not orders.missing.keys() & {"returns", "dates of returns", "dates"}:
             _returns(address, view)

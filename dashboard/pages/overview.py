@@ -225,7 +225,7 @@ def _breakdowns(session: Session, selection: Selection) -> None:
                 getattr(selection.view, name),
                 partial(session.address.toggle, name),
             )
-        if "products" not in orders.missing:
+        if orders.offers(PRODUCT):
             _products(session, selection)
 
 

@@ -43,8 +43,8 @@ def products(session: Session) -> None:
     if selection is None:
         return
     missing = selection.orders.missing
-    if "products" in missing:
-        st.info(formatting.plain(missing["products"]))
+    if not selection.orders.offers(PRODUCT):
+        st.info(formatting.plain(missing.get("products", frame.hidden_note([PRODUCT]))))
         return
     now, compared = selection.figures(units=True), selection.compared_figures(units=True)
     metrics = [METRICS[name] for name in _CARDS if METRICS[name].available(missing)]

@@ -33,6 +33,4 @@ def write_code(orders: Orders, name: FilterId, code: str) -> str:
 
 def group_dimensions(orders: Orders) -> list[DimensionId]:
     """The dimensions that figures can be grouped by. The currency is not one: amounts of several are never added."""
-    return [
-        name for name, dimension in DIMENSIONS.items() if name != "currency" and dimension.available(orders.missing)
-    ]
+    return [name for name in DIMENSIONS if name != "currency" and orders.offers(name)]
