@@ -25,6 +25,7 @@ from cache.errors import SettingsInvalid
 
 Headers = list[tuple[bytes, bytes]]
 
+_WRONG_KEYS = "wrong-keys"
 MAX_CLIENTS = 10_000  # entries of each table; a full table is emptied
 
 
@@ -46,7 +47,6 @@ class RateLimits:
         self._portion = max(1, self._rate.amount // 100) if self._rate else 0
         self._remaining: dict[tuple[str, str], int] = {}  # requests left of a portion
         self._windows: dict[tuple[str, str], tuple[int, float]] = {}  # requests left beside it, and the window's end
-        self._policy = b'"key";q=%d;w=%d' % (self._rate.amount, self._rate.get_expiry()) if self._rate else b""
         self._blocked: dict[str, float] = {}  # address: until when (epoch seconds)
         self._right: set[tuple[str, str]] = set()  # key digests and addresses
 
@@ -65,7 +65,7 @@ class RateLimits:
         counter = (kind, name)
         remaining = self._remaining.get(counter) or self._take_portion(kind, name, self._rate)
         if not remaining:
-            return _refusal(self._limiter.get_window_stats(self._rate, kind, name).reset_time)
+            return _refusal(kind, self._rate, self._limiter.get_window_stats(self._rate, kind, name).reset_time)
         self._remaining[counter] = remaining - 1
         return None
 
@@ -80,7 +80,7 @@ class RateLimits:
         left, until = self._windows.get(("key", name), (0, 0.0))
         left += self._remaining.get(("key", name), 0)
         seconds = max(0, math.ceil(until - time.time()))
-        return [(b"ratelimit-policy", self._policy), (b"ratelimit", b'"key";r=%d;t=%d' % (left, seconds))]
+        return [(name.encode(), value.encode()) for name, value in _limit_headers("key", self._rate, left, seconds)]
 
     def allow_right_key(self, key_digest: str, address: str) -> Response | None:
         """Records that a key was right.
@@ -109,7 +109,7 @@ class RateLimits:
             self._blocked.clear()
         until = self._limiter.get_window_stats(self._failed, "wrong", address).reset_time
         self._blocked[address] = until
-        return _refusal(until)
+        return _refusal(_WRONG_KEYS, self._failed, until)
 
     def _take_portion(self, kind: str, name: str, rate: RateLimitItem) -> int:
         if len(self._remaining) >= MAX_CLIENTS:
@@ -122,17 +122,23 @@ class RateLimits:
 
     def _refusal_of(self, address: str) -> Response | None:
         until = self._blocked.get(address)
-        if until is None:
+        if until is None or self._failed is None:
             return None
         if time.time() >= until:
             del self._blocked[address]
             return None
-        return _refusal(until)
+        return _refusal(_WRONG_KEYS, self._failed, until)
 
 
-def _refusal(until: float) -> Response:
+def _refusal(limit: str, item: RateLimitItem, until: float) -> Response:
     seconds = max(1, math.ceil(until - time.time()))
-    return refusal(RateLimited(seconds), {"Retry-After": str(seconds)})
+    headers = {"Retry-After": str(seconds), **dict(_limit_headers(limit, item, 0, seconds))}
+    return refusal(RateLimited(seconds), headers)
+
+
+def _limit_headers(limit: str, item: RateLimitItem, left: int, seconds: int) -> list[tuple[str, str]]:
+    policy = f'"{limit}";q={item.amount};w={item.get_expiry()}'
+    return [("ratelimit-policy", policy), ("ratelimit", f'"{limit}";r={left};t={seconds}')]
 
 
 def _parse_limit(name: str, value: str) -> RateLimitItem | None:

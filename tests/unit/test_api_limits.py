@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,9 @@ def test_headers_say_how_many_requests_a_key_has_left(tmp_path: Path) -> None:
     assert [match and match[1] for match in found] == ["3", "2", "1", "0"]
     assert all(match and 0 < int(match[2]) <= 60 for match in found)
     assert {answer.headers["ratelimit-policy"] for answer in answers[:4]} == {'"key";q=4;w=60'}
+    limited(answers[4])
+    assert re.fullmatch(r'"address";r=0;t=\d+', answers[4].headers["ratelimit"])  # it is the address that has no more
+    assert answers[4].headers["ratelimit-policy"] == '"address";q=4;w=60'
     assert "ratelimit" not in free.headers
 
 
@@ -152,6 +156,18 @@ def test_a_window_lets_the_limit_pass_or_at_most_one_percent_less(amount: int) -
     passed = sum(limits.count_request("key", "shop") is None for _ in range(2 * amount))
     assert 0.98 * amount <= passed <= amount
     assert limits.count_request("key", "till") is None
+
+
+def test_each_refusal_names_the_limit_that_is_spent() -> None:
+    limits = RateLimits("1/minute", "1/minute")
+    for ask, name in (
+        (partial(limits.count_request, "key", "shop"), "key"),
+        (partial(limits.count_request, "anonymous", "192.0.2.1"), "anonymous"),
+        (partial(limits.count_wrong_key, "192.0.2.1"), "wrong-keys"),
+    ):
+        refused = [answer for answer in (ask(), ask()) if answer]
+        assert [answer.headers["ratelimit-policy"] for answer in refused] == [f'"{name}";q=1;w=60']
+        assert [answer.headers["ratelimit"].partition(";t=")[0] for answer in refused] == [f'"{name}";r=0']
 
 
 def test_after_the_window_requests_pass_again() -> None:
