@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 from cache.errors import BadFilter
 from cache.query.predicates import Intervals, KeyInterval, Predicate, PrefixMatch, key_interval
-from cache.query.values import Value, parse_value
+from cache.query.values import FLAGS, Value, parse_value
 from cache.schema import Column, Kind
 from cache.storage.column_arrays import Key
 
@@ -75,9 +75,9 @@ class Operator:
             return [parse_value(value, column)]
         if self.takes == "text":
             return [value]
-        if value not in ("true", "false"):
+        if value.lower() not in FLAGS:
             raise BadFilter.value(f"{column.name}__{self.name}", value, "true or false")
-        return [int(value == "true")]
+        return [int(FLAGS[value.lower()])]
 
     def compile(self, name: str, operands: _Operands) -> tuple[str, list[Value]]:
         """Compiles a condition to SQL.

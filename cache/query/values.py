@@ -16,6 +16,8 @@ from cache.schema import Column, Kind
 
 Value = str | int | float | Decimal | date | datetime | bytes
 
+FLAGS = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off"), False)
+"""What stands for true and false, in any case."""
 MAX_DIGITS = 38  # digits of DuckDB's widest DECIMAL
 _SHOWN = 80  # maximum number of characters of an invalid text in a message
 
@@ -79,9 +81,9 @@ def _integer(text: str, low: int, high: int) -> int:
 
 
 def _boolean(text: str) -> int:
-    if text.lower() not in ("true", "1", "false", "0"):
+    if text.lower() not in FLAGS:
         raise ValueError
-    return int(text.lower() in ("true", "1"))
+    return int(FLAGS[text.lower()])
 
 
 def _decimal(text: str) -> Decimal:

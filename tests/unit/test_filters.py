@@ -123,6 +123,15 @@ def test_a_date_is_its_midnight_and_an_instant_without_zone_is_utc() -> None:
     assert rows("at", held, Condition("at", "eq", "2025-12-29T11:00:00+01:00")) == held[1:]
 
 
+def test_flags_are_read_as_those_of_parameters_are() -> None:
+    for text in ("true", "1", "yes", "ON"):
+        assert rows("test", [0, 1, None], Condition("test", "eq", text)) == [1]
+        assert rows("total", [None, Decimal("1.00")], Condition("total", "isnull", text)) == [None]
+    for text in ("false", "0", "No", "off"):
+        assert rows("test", [0, 1, None], Condition("test", "eq", text)) == [0]
+        assert rows("total", [None, Decimal("1.00")], Condition("total", "isnull", text)) == [Decimal("1.00")]
+
+
 def test_booleans_and_bytes_compare_by_their_written_forms() -> None:
     assert rows("test", [0, 1, None], Condition("test", "eq", "true")) == [1]
     assert rows("picture", [b"\0\xff", b""], Condition("picture", "eq", "AP8=")) == [b"\0\xff"]
@@ -212,7 +221,7 @@ REFUSED = [
         "n does not support contains.",
         "It supports eq, ne, gt, gte, lt, lte, in, isnull.",
     ),
-    (Condition("n", "isnull", "1"), "n__isnull does not take '1'.", "It takes true or false."),
+    (Condition("n", "isnull", ""), "n__isnull does not take ''.", "It takes true or false."),
     (Condition("n", "eq", ("1", "2")), "n__eq takes one value.", BadFilter.advice),
     (Condition("t", "contains", ("1", "2")), "t__contains takes one value.", BadFilter.advice),
 ]

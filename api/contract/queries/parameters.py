@@ -20,6 +20,7 @@ from api.contract.errors import ParameterInvalid
 from api.contract.queries.request_limits import MAX_COLUMNS, MAX_PARAMETERS
 from cache.access.cache_busters import is_cache_buster
 from cache.query.operators import OPERATORS
+from cache.query.values import FLAGS
 
 Pairs = list[tuple[str, str]]
 
@@ -51,9 +52,7 @@ class Parameter:
     required: bool = False
 
 
-_FLAGS = (
-    {"": True} | dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off"), False)
-)
+_FLAGS = {"": True} | FLAGS
 
 
 def flag(name: str, description: str, default: bool = False) -> Parameter:
