@@ -25,7 +25,7 @@ REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
 """The id of the request that is being answered."""
 
 _AS_PARENT = "CHILD_LOG"  # tells child processes that read no settings
-_CHATTY = ("httpx2", "httpcore", "watchdog", "asyncio")  # at the level INFO they tell each request
+_CHATTY = ("httpx2", "httpcore2", "watchdog", "asyncio")  # at the level INFO they tell each request
 
 
 def set_up_logging(format: str, level: str, process: str) -> None:

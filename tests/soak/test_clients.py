@@ -31,7 +31,7 @@ PROGRAMS = ROOT / "tests" / "clients"
 CLIENTS = ROOT / "docs" / "clients.md"
 EVENTS = ["cached", "rows", "done"]
 PYTHON = (
-    *("requests", "httpx2", "httpx2", "aiohttp", "httpx2-sse", "sseclient-py", "aiohttp-sse-client", "pandas"),
+    *("requests", "httpx", "httpx2", "aiohttp", "httpx-sse", "sseclient-py", "aiohttp-sse-client", "pandas"),
     *("polars", "polars, lazy", "duckdb", "pyarrow", "fsspec"),
 )
 NODE = ("fetch", "axios", "node-fetch", "eventsource", "@microsoft/fetch-event-source", "papaparse")

@@ -44,10 +44,10 @@ def test_the_curl_examples_find_the_key_wherever_it_is(api: Sidecar, file: str) 
         line for line in example(file, "bash", api).splitlines() if "POST" not in line and "-N" not in line
     )
     kept, env_file = api.folder / "var" / "api_key", api.folder / ".env"
-    first = run(["bash", "-euc", f"unset SHOPIFY_API_KEY\n{bash}"], api)[0]
+    first = run(["bash", "-euc", f"unset ORDERS_API_KEY\n{bash}"], api)[0]
     kept.write_text("a-key-that-another-start-made\n")
-    env_file.write_text(f"SHOPIFY_API_KEY={KEY}\n")
-    second = run(["bash", "-euc", f"unset SHOPIFY_API_KEY\nexport ENV_FILE={env_file}\n{bash}"], api)[0]
+    env_file.write_text(f"ORDERS_API_KEY={KEY}\n")
+    second = run(["bash", "-euc", f"unset ORDERS_API_KEY\nexport ENV_FILE={env_file}\n{bash}"], api)[0]
     assert first.startswith('{"status": "success", "count": 7,')
     assert second.startswith('{"status": "success", "count": 7,')
 
