@@ -80,11 +80,13 @@ class Admission(NamedTuple):
         access: The permissions of its key.
         query: Its query string, without the signature. Read parameters only from this query string.
         authenticator: The authenticator that admitted it.
+        is_signed: Whether its address is signed, and there is no key beside.
     """
 
     access: Access
     query: bytes
     authenticator: Authenticator
+    is_signed: bool = False
 
     def is_valid(self) -> bool:
         """Returns whether the key is still valid. It may have expired or been revoked since the request began."""
@@ -204,7 +206,7 @@ class Authenticator:
             return refusal(SignatureInvalid())
         except ExpiredSignature:
             return refusal(SignatureExpired())
-        return Admission(self._by_name[signed.signer], signed.query.encode("latin-1"), self)
+        return Admission(self._by_name[signed.signer], signed.query.encode("latin-1"), self, is_signed=True)
 
     def _digest_of(self, signer: str) -> str | None:
         access = self._by_name.get(signer)
@@ -213,6 +215,8 @@ class Authenticator:
 
 class LimitHeaders:
     """Middleware that adds the headers of Admission.limit_headers to the responses to requests with a valid key.
+
+    It takes away `Link` from those to signed addresses: a signature is for one page, and not for the next one.
 
     Args:
         app: The application.
@@ -227,7 +231,8 @@ class LimitHeaders:
         async def send_with_limits(message: Message) -> None:
             admission = scope.get(ADMISSION)
             if message["type"] == "http.response.start" and isinstance(admission, Admission):
-                message = {**message, "headers": [*message["headers"], *admission.limit_headers()]}
+                own = [each for each in message["headers"] if not (admission.is_signed and each[0] == b"link")]
+                message = {**message, "headers": [*own, *admission.limit_headers()]}
             await send(message)
 
         await self._app(scope, receive, send_with_limits)

@@ -68,6 +68,25 @@ def test_scripts_of_other_origins_may_read_it(api: Sidecar) -> None:
     assert requests.get(f"{api.url}/fetch-data?limit=1", headers={"X-API-Key": KEY}, timeout=30).links["next"]
 
 
+@pytest.mark.slow
+def test_a_signed_address_has_none_since_the_next_page_is_not_signed(api: Sidecar) -> None:
+    for path in ("/fetch-data?limit=6", "/figures?metric=orders&by=country&limit=1", "/changes?since=1&limit=8"):
+        address = api.client.post("/sign", json={"path": path}).json()["address"]
+        signed, own = httpx2.get(api.url + address), api.client.get(address)
+        assert signed.status_code == 200
+        assert "link" not in signed.headers
+        assert "link" in own.headers
+        following = f"{address}&after={signed.json()['next']}"
+        assert httpx2.get(api.url + following).status_code == 401  # `next` of the body needs a signature as well
+
+
+@pytest.mark.slow
+def test_no_page_is_shown_that_was_not_signed_for(api: Sidecar) -> None:
+    token = api.client.get("/fetch-data?limit=6").json()["next"]
+    address = api.client.post("/sign", json={"path": f"/fetch-data?limit=6&after={token}"}).json()["address"]
+    assert [row["id"] for row in httpx2.get(api.url + address).json()["data"]] == list(range(1006, 1012))
+
+
 def test_the_query_is_repeated_as_a_header_can_carry_it() -> None:
     ((name, value),) = next_link(b'name=\xc3\xa9<>"&%61fter=x&offset=3&&limit=2', "after", "T", ["offset"])
     assert (name, value) == (b"link", b'<?name=%C3%A9%3C%3E%22&limit=2&after=T>; rel="next"')
