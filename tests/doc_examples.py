@@ -27,7 +27,7 @@ def example(file: str, language: str, api: Sidecar) -> str:
 
 def run_example(command: list[str | Path], api: Sidecar, **variables: str) -> list[str]:
     """The lines that a program prints, which has the key in its environment."""
-    environment = {**os.environ, "SHOPIFY_API_KEY": KEY, "NO_PROXY": "*", **variables}
+    environment = {**os.environ, "ORDERS_API_KEY": KEY, "NO_PROXY": "*", **variables}
     ended = subprocess.run(
         command, cwd=api.folder, env=environment, capture_output=True, text=True, timeout=120, check=False
     )

@@ -59,7 +59,7 @@ def described(api: Sidecar, tmp_path: Path) -> Path:
 
 
 def run(command: list[str | Path], folder: Path, **variables: str) -> str:
-    environment = {**os.environ, "NO_PROXY": "*", "LC_ALL": "C.UTF-8", "SHOPIFY_API_KEY": KEY, **variables}
+    environment = {**os.environ, "NO_PROXY": "*", "LC_ALL": "C.UTF-8", "ORDERS_API_KEY": KEY, **variables}
     ended = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False
     )
