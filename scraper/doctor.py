@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -245,6 +246,7 @@ def _version(program: str) -> str:
 
 def reachable(settings: ScraperSettings) -> Finding:
     """Whether a web server answers at the address, with or without a request for credentials."""
+    started = time.monotonic()
     try:
         with trusting_client(settings) as client:
             response = client.get(settings.start_url)
@@ -262,8 +264,8 @@ def reachable(settings: ScraperSettings) -> Finding:
         return _broken("reachable", unreachable(settings.start_url, "INVALID_HTTP_RESPONSE"))
     if response.status_code >= 400 and realm(response) is None:  # the login sends credentials
         return _broken("reachable", NotPhpMyAdmin(f"{settings.start_url} answers {response.status_code}."))
-    way = through_proxy(settings.start_url)
-    return Finding("reachable", True, f"{settings.start_url} answers{way} in {response.elapsed.total_seconds():.2f} s")
+    way, seconds = through_proxy(settings.start_url), time.monotonic() - started
+    return Finding("reachable", True, f"{settings.start_url} answers{way} in {seconds:.2f} s")
 
 
 def _inside(settings: ScraperSettings) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -39,6 +40,7 @@ from cache.storage.records import Draft, Run, Worker
 from cache.storage.shared import blobs as shared_blobs
 from cache.storage.shared import follower as shared_follower
 from cache.storage.shared import snapshots as shared_snapshots
+from cache.storage.shared.database import Database
 from cache.storage.shared.generations import Generations
 from cache.storage.shared.mirror import Mirror
 from cache.storage.shared.shared_cache import open_shared
@@ -623,8 +625,16 @@ def test_a_document_that_another_host_changed_is_read_again(writer: Host, reader
 def test_a_known_document_costs_no_statement(writer: Host, reader: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     reader.cache.runs.wait(-1, 0)
     reader.cache.documents.read(SETUP)
-    monkeypatch.setattr("cache.storage.shared.database.Database.rows", lambda *_, **__: pytest.fail("it asked"))
+    asked_by: list[threading.Thread] = []  # the follower goes on, in a thread of its own
+    rows = Database.rows
+
+    def counted(*args: Any, **values: Any) -> Any:
+        asked_by.append(threading.current_thread())
+        return rows(*args, **values)
+
+    monkeypatch.setattr(Database, "rows", counted)
     assert reader.cache.documents.read(SETUP) == Setup()
+    assert threading.current_thread() not in asked_by
 
 
 def test_while_the_database_is_silent_no_reader_waits_for_it(
@@ -665,6 +675,7 @@ def stopped(server: PostgreSQL) -> Iterator[None]:
 NEXT_VERSION = """
 import sys
 from pathlib import Path
+from typing import Any
 from cache.errors import CacheError
 from cache.storage.records import Worker
 from cache.storage.shared import schema
