@@ -16,3 +16,8 @@ def soak_but(short: Container[object], cases: Iterable[Any]) -> list[Any]:
         cases: all cases, each one value.
     """
     return [pytest.param(case, marks=() if case in short else pytest.mark.soak) for case in cases]
+
+
+def every_second(cases: Iterable[Any]) -> list[Any]:
+    """Mark every second case for `make soak`. Each case is a tuple of values."""
+    return [pytest.param(*case, marks=pytest.mark.soak if number % 2 else ()) for number, case in enumerate(cases)]

@@ -234,11 +234,11 @@ def test_a_firewall_that_blocks_all_is_an_error_and_the_last_copy_stays(copies: 
     ("refuse", "matching", "cut"),
     [
         (NO_SQL, "what=csv", {"rows": 40}),
-        (NO_SQL, "what=csv", {"size": 700}),
+        pytest.param(NO_SQL, "what=csv", {"size": 700}, marks=pytest.mark.soak),
         (NO_SQL, "what=sql", {"size": 200}),
         (COUNTED, "LIMIT", {"rows": 3}),
         (["information_schema"], "SHOW FULL COLUMNS", {"rows": 1}),
-        (["information_schema"], "SHOW INDEX", {"rows": 1}),
+        pytest.param(["information_schema"], "SHOW INDEX", {"rows": 1}, marks=pytest.mark.soak),
         (["WITH ROLLUP"], "CONV(", {"rows": 0}),
     ],
 )
