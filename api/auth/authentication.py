@@ -6,9 +6,11 @@ Added, changed and revoked keys take effect within a second.
 
 from __future__ import annotations
 
+import binascii
 import logging
 import math
 import time
+from base64 import b64decode
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -120,7 +122,7 @@ class Authenticator:
         """Authenticates a request and counts it. Call it once for each request.
 
         Args:
-            connection: The ASGI scope. Only `client`, `headers`, `path` and `query_string` are read.
+            connection: The ASGI scope. Only `client`, `method`, `headers`, `path` and `query_string` are read.
 
         Returns:
             The admission, or the response that refuses the request.
@@ -142,18 +144,22 @@ class Authenticator:
         refused = self._limits.count_request("anonymous", address)
         if isinstance(found, Response):
             return refused or self._limits.count_wrong_key(address) or found
-        return refused or refusal(Unauthorized(is_wrong=found is not None))
+        return refused or _unauthorized(connection, is_wrong=found is not None)
 
     def _identify(self, connection: Connection) -> Admission | Response | None:
         """The admission by key or signature, the refusal if that is wrong, or None if the request has neither."""
         query: bytes = connection["query_string"]
         is_signed = b"signature=" in query
         key = key_of(connection["headers"])
+        if key is None and is_signed:  # a password may be that of a proxy in front
+            return self._verify_signature(connection["path"], query)
         if key is None:
-            return self._verify_signature(connection["path"], query) if is_signed else None
+            key = password_of(connection)
+        if key is None:
+            return None
         access = self._by_digest.get(_digest(key))
         if access is None:
-            return refusal(Unauthorized(is_wrong=True))
+            return _unauthorized(connection, is_wrong=True)
         return Admission(access, without_signature(query) if is_signed else query, self)
 
     def is_valid(self, access: Access) -> bool:
@@ -273,6 +279,35 @@ def admission_of(request: Request) -> Admission:
     """Returns the admission of a request that RequireKey let through."""
     admission: Admission = request.scope[ADMISSION]
     return admission
+
+
+def password_of(connection: Connection) -> bytes | None:
+    """Returns the password of a request with HTTP Basic (RFC 7617); the user name is ignored.
+
+    A browser adds a password that it knows to requests of any site. Those count only where a person follows a link.
+    """
+    headers = dict(connection["headers"])
+    scheme, _, credentials = headers.get(b"authorization", b"").partition(b" ")
+    if scheme.lower() != b"basic":
+        return None
+    is_link = connection["method"] in ("GET", "HEAD") and headers.get(b"sec-fetch-mode") == b"navigate"
+    if headers.get(b"sec-fetch-site") in (b"cross-site", b"same-site") and not is_link:
+        return None
+    try:
+        return b64decode(credentials.strip(), validate=True).partition(b":")[2] or None
+    except binascii.Error:
+        return b""  # a wrong one
+
+
+def _unauthorized(connection: Connection, is_wrong: bool) -> Response:
+    """The refusal of a request without a key, or with a wrong one.
+
+    A client that sent Basic may ask its user again, and a browser opens a dialog only for Basic.
+    """
+    headers = dict(connection["headers"])
+    has_basic = headers.get(b"authorization", b"").partition(b" ")[0].lower() == b"basic"
+    is_page = b"text/html" in headers.get(b"accept", b"").lower()
+    return refusal(Unauthorized(is_wrong, asks_for_basic=has_basic or is_page))
 
 
 _DASHBOARD = Access("dashboard", "", frozenset(("read",)))

@@ -31,6 +31,7 @@ from cache.access.client_limits import Refusal
 from cache.errors import OrdersError, Trouble
 
 _INVALID = 'Bearer error="invalid_token"'
+_BASIC = 'Basic realm="orders", charset="UTF-8"'
 
 
 class ApiError(OrdersError):
@@ -38,7 +39,7 @@ class ApiError(OrdersError):
 
     Attributes:
         status: The HTTP status.
-        challenge: The header `WWW-Authenticate` of the response (RFC 6750, 3); empty: it has none.
+        challenge: The header `WWW-Authenticate` of the response (RFC 6750, 3; RFC 7617, 2); empty: it has none.
     """
 
     status: ClassVar[int]
@@ -80,14 +81,15 @@ class Unauthorized(ApiError):
     code, status = "unauthorized", 401
     advice = ""
 
-    def __init__(self, is_wrong: bool = False) -> None:
+    def __init__(self, is_wrong: bool = False, asks_for_basic: bool = False) -> None:
         """The error.
 
         Args:
             is_wrong: Whether the request has a key.
+            asks_for_basic: Whether the client is one that asks its user for a password: a browser, a spreadsheet.
         """
         super().__init__("Unauthorized access")
-        self.challenge = _INVALID if is_wrong else "Bearer"
+        self.challenge = _BASIC if asks_for_basic else _INVALID if is_wrong else "Bearer"
 
     def __str__(self) -> str:
         return self.message

@@ -25,6 +25,7 @@ FORMAT_HEADERS = ("X-Total-Count", "X-Next", "Content-Disposition", "Accept-Rang
 SECURITY_SCHEMES: Mapping[str, Schema] = {
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     "bearer": {"type": "http", "scheme": "bearer", "description": "The same key."},
+    "basic": {"type": "http", "scheme": "basic", "description": "The same key as the password, with any user name."},
     "signed": {
         "type": "apiKey",
         "in": "query",
@@ -132,7 +133,7 @@ class Operation:
         """The names of SECURITY_SCHEMES that it accepts; none: it needs no key."""
         if self.access == "none":
             return ()
-        return tuple(SECURITY_SCHEMES) if self.path in SIGNABLE else ("key", "bearer")
+        return tuple(SECURITY_SCHEMES) if self.path in SIGNABLE else ("key", "bearer", "basic")
 
 
 def _events(name: str) -> Mapping[str, Schema]:

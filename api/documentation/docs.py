@@ -78,7 +78,7 @@ def _demo_link(operation: dict[str, Any]) -> str:
 def _security_scheme(scheme: dict[str, Any]) -> str:
     description = _text(scheme.get("description", ""))
     if scheme["type"] == "http":
-        return f"The header <code>Authorization: Bearer</code>. {description}"
+        return f"The header <code>Authorization: {scheme['scheme'].title()}</code>. {description}"
     return f"The {scheme['in'].replace('query', 'parameter')} <code>{scheme['name']}</code>. {description}"
 
 

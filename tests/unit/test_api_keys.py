@@ -194,6 +194,60 @@ def test_a_key_may_come_as_a_bearer_token(api: Sidecar) -> None:
     assert httpx2.get(f"{api.url}/fetch-data", headers={"Authorization": f"Basic {key}"}).status_code == 401
 
 
+def test_a_key_may_come_as_the_password_of_http_basic(api: Sidecar) -> None:
+    key = add(api, "basic")
+    for user in ("", "api", "basic"):
+        assert httpx2.get(f"{api.url}/fetch-data", auth=(user, key)).status_code == 200
+        assert httpx2.get(f"{api.url}/status", auth=(user, key)).status_code == 200
+    ran = subprocess.run(
+        ["curl", "-s", "-u", f":{key}", "-w", "%{http_code}", "-o", "/dev/null", f"{api.url}/fetch-data?format=csv"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout == "200"
+    # that of a proxy in front is no wrong key
+    headers = {"X-API-Key": key}
+    assert httpx2.get(f"{api.url}/status", auth=("proxy", "other"), headers=headers).status_code == 200
+    signed = httpx2.post(f"{api.url}/sign", headers=headers, json={"path": "/fetch-data"}).json()["address"]
+    assert httpx2.get(api.url + signed, auth=("proxy", "other")).status_code == 200
+    assert httpx2.get(f"{api.url}/openapi.json", auth=("proxy", "other")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "challenge"),
+    [
+        ({"Authorization": "Basic Ondyb25n"}, "Basic"),
+        ({"Authorization": "basic"}, "Basic"),
+        ({"Authorization": "Basic no base64"}, "Basic"),
+        ({"Authorization": "Basic bm9jb2xvbg=="}, "Basic"),
+        ({"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}, "Basic"),
+        ({"Accept": "text/html", "X-API-Key": "wrong"}, "Basic"),
+        ({"Accept": "application/json"}, "Bearer"),
+        ({}, "Bearer"),
+    ],
+)
+def test_a_password_is_asked_for_where_somebody_can_type_it(
+    api: Sidecar, headers: dict[str, str], challenge: str
+) -> None:
+    answer = httpx2.get(f"{api.url}/fetch-data", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
+    assert answer.headers["www-authenticate"].split()[0] == challenge
+
+
+def test_a_password_that_a_browser_adds_for_another_site_does_not_count(api: Sidecar) -> None:
+    def status(method: str, site: str, mode: str) -> int:
+        headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode}
+        return httpx2.request(method, f"{api.url}/status", auth=("", KEY), headers=headers).status_code
+
+    assert [status("GET", site, "cors") for site in ("none", "same-origin", "same-site", "cross-site")] == [
+        *(200, 200, 401, 401)
+    ]
+    assert status("GET", "cross-site", "navigate") == 200
+    posted = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    assert httpx2.post(f"{api.url}/refresh", auth=("", KEY), headers=posted).status_code == 401
+
+
 @pytest.mark.parametrize("key", ["", "x", KEY[:-1], KEY + "x", KEY.upper(), digest(KEY), "\xff", "k" * 20_000])
 def test_anything_but_a_key_is_refused(api: Sidecar, key: str) -> None:
     answer = httpx2.get(f"{api.url}/fetch-data", headers={b"X-API-Key": key.encode("latin-1")})
