@@ -278,6 +278,7 @@ def test_the_memory_of_a_sync_is_limited_and_that_of_chrome_is_not() -> None:
     assert output.stdout.split() == ["limited", "300"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have no such limit")
 def test_a_sync_runs_under_the_limit_of_its_setting(here: Path) -> None:
     program = """if True:

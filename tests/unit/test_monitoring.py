@@ -183,6 +183,7 @@ def test_who_guesses_keys_at_the_dashboard_is_stopped(cache: Cache) -> None:
 # -- what is made from the definitions
 
 
+@pytest.mark.slow
 def test_prometheus_takes_the_example_and_the_rules_pass_their_tests() -> None:
     promtool("check", "config", "--syntax-only", "prometheus.yml")
     promtool("check", "rules", "alerts.yml")

@@ -41,6 +41,7 @@ def run(here: Path, *command: str) -> None:
     subprocess.run(command, cwd=ROOT, env=environment(here), umask=0, timeout=60, capture_output=True, check=False)
 
 
+@pytest.mark.slow
 def test_only_the_owner_may_read_what_is_written(here: Path) -> None:
     (here / "orders.csv").write_text(CSV)
     run(here, "scraper", "import", str(here / "orders.csv"))

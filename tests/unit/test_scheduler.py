@@ -101,6 +101,7 @@ def test_a_scheduler_that_began_tomorrow_starts_a_sync_at_once(cache: Cache, mon
     assert scheduler._next_sync() <= now()  # type: ignore[operator]
 
 
+@pytest.mark.slow
 def test_a_scheduler_keeps_its_pace_when_the_clock_is_set_back(
     cache: Cache, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,6 +189,7 @@ class RunningSync:
         self.ended.set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("heartbeat", ["fails", "hangs", "is refused"])
 def test_a_leader_whose_heartbeat_fails_or_hangs_ends_its_sync(
     cache: Cache, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch, heartbeat: str

@@ -155,6 +155,7 @@ def test_each_change_is_seen_at_once(polled: Polled) -> None:
             assert after == polled.ask_slowly(), name
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 3)), max_size=12))
 def test_memory_says_what_the_slow_form_says(steps: list[tuple[str, int]]) -> None:

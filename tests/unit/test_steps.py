@@ -45,6 +45,7 @@ def test_buckets_cover_a_past_period_without_gaps(span: Span, step: Unit, week_s
         assert {bucket.start.weekday() for bucket in divided} == {6 if week_start == "sunday" else 0}
 
 
+@pytest.mark.slow
 @given(spans, st.sampled_from(list(STEPS)), st.datetimes(datetime(2019, 1, 1), datetime(2033, 1, 1)))
 def test_no_bucket_begins_after_the_end_of_the_data(span: Span, step: Unit, known: datetime) -> None:
     divided = buckets(step, span, calendar(known))
