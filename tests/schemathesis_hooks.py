@@ -7,6 +7,8 @@ import schemathesis
 from schemathesis.core.failures import AcceptedNegativeData, Failure
 from schemathesis.openapi.checks import RejectedPositiveData
 
+from api.contract.queries.csv_parameters import PARAMETERS as CSV_PARAMETERS
+
 UNSAID = (
     "contradict each other",
     "needs JSON",
@@ -51,7 +53,8 @@ def map_case(context: schemathesis.HookContext, case: schemathesis.Case) -> sche
         if query.get("stream") or query.get("facet") or query.get("metadata_only"):
             query.pop("format", None)
         if query.get("format") != "csv":
-            query.pop("formulas", None)
+            for parameter in CSV_PARAMETERS:
+                query.pop(parameter.name, None)
     return case
 
 

@@ -122,7 +122,7 @@ class FiguresEndpoints:
             rates=rates,
             masked=access.masked,
             format=file_format,
-            escape_formulas=parameters.formulas == "defuse",
+            csv=parameters.csv,
             offset=first,
             limit=parameters.limit,
         )
@@ -132,7 +132,7 @@ class FiguresEndpoints:
             computed = await self._compute(view, figure_request, view.bind(asked.encode()), access.name, query)
             return Body([(b"content-type", type_of_body.encode()), *computed.headers], computed.chunks)
 
-        page = f"{first}\0{parameters.limit}\0{type_of_body}\0{parameters.formulas}"
+        page = f"{first}\0{parameters.limit}\0{type_of_body}\0{parameters.csv}"
         return await self._respond(request, view, f"{asked}\0{page}", file_format in _TEXT_FORMATS, body)
 
     async def metrics(self, request: Request) -> PreparedResponse:

@@ -160,7 +160,7 @@ def _calendar(orders: Orders, request: FigureRequest) -> ShopCalendar:
 
 
 def _write(request: FigureRequest, made: FigureColumns, rows: int, send: Send) -> None:
-    row_format = RowFormat(request.format, escape_formulas=request.escape_formulas)
+    row_format = RowFormat(request.format, csv=request.csv)
     write_rows(row_format, made.columns, [made.values] if rows else [], rows, 0, send)
 
 

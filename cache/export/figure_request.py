@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from cache.access.masking import Mask
 from cache.analytics.exchange_rates import ExchangeRates
 from cache.analytics.figure_query import FigureQuery
-from cache.export.row_format import FileFormat
+from cache.export.row_format import CsvStyle, FileFormat
 from cache.settings import CancelledOrders, WeekStart
 from cache.table_setup import Setup
 
@@ -49,7 +49,7 @@ class FigureRequest(BaseModel, frozen=True):
         rates: What amounts in all currencies are converted by; None: they are not.
         masked: Whether it is hidden from whoever asks.
         format: The file format.
-        escape_formulas: As in `RowFormat`.
+        csv: The style of CSV.
         offset: Rows to leave out at the beginning.
         limit: Rows at most.
     """
@@ -62,6 +62,6 @@ class FigureRequest(BaseModel, frozen=True):
     rates: ExchangeRates | None = None
     masked: bool = False
     format: FileFormat = "json"
-    escape_formulas: bool = False
+    csv: CsvStyle = CsvStyle()
     offset: int = 0
     limit: int = 0

@@ -16,6 +16,23 @@ MAX_SHEET_ROWS = 1_048_575  # rows of an Excel sheet below its header
 
 
 @dataclass(frozen=True)
+class CsvStyle:
+    """How CSV is written.
+
+    Attributes:
+        escape_formulas: Put an apostrophe before a text that a spreadsheet would run as a formula.
+        bom: Begin with a byte order mark, by which Excel knows UTF-8.
+        delimiter: What stands between two cells.
+        decimal: The sign before the decimals of a number.
+    """
+
+    escape_formulas: bool = False
+    bom: bool = False
+    delimiter: Literal[",", ";"] = ","
+    decimal: Literal[".", ","] = "."
+
+
+@dataclass(frozen=True)
 class RowFormat:
     """How rows are written. The default is that of the JSON rows that a sync prepares.
 
@@ -26,7 +43,7 @@ class RowFormat:
             it is its stored text.
         integers: `string`: in JSON, integers beyond 2^53 are strings.
         mask: What is hidden (cache/access/masking.py).
-        escape_formulas: In CSV, put an apostrophe before a text that a spreadsheet would run as a formula.
+        csv: The style of CSV.
     """
 
     format: FileFormat = "json"
@@ -34,7 +51,7 @@ class RowFormat:
     parse_json: bool = True
     integers: Literal["number", "string"] = "number"
     mask: Mask = NOTHING_HIDDEN
-    escape_formulas: bool = False
+    csv: CsvStyle = CsvStyle()
 
     def select(self, columns: Sequence[Column]) -> tuple[Column, ...]:
         """The columns of `fields`, in that order.

@@ -22,7 +22,7 @@ from cache.access.signed_urls import ExpiredSignature, InvalidSignature, sign_ur
 from cache.errors import BadFilter, OrdersError, ScanBusy, TooManyRows, UnknownGeneration
 from cache.export.order_selection import OrderSelection
 from cache.export.pool import ScanPool
-from cache.export.row_format import RowFormat
+from cache.export.row_format import CsvStyle, RowFormat
 from cache.query.filters import Query
 from cache.storage.records import now
 from dashboard.auth.identity import Identities, Identity
@@ -32,6 +32,7 @@ Format = Literal["csv", "xlsx", "parquet"]
 PATH = "/export"
 VALID_FOR = timedelta(minutes=10)  # an open page makes new links before that
 _SIGNER = "dashboard"
+_FOR_SPREADSHEETS = CsvStyle(escape_formulas=True, bom=True)
 _MEDIA_TYPES: Mapping[Format, str] = {
     "csv": "text/csv; charset=utf-8",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
@@ -82,7 +83,7 @@ class Downloads:
             mask = Mask(**selection["mask"])
         except (InvalidSignature, ExpiredSignature, KeyError):  # KeyError: of an earlier version
             return PlainTextResponse("This link has expired. Reload the page to get a new one.", 403)
-        row_format = RowFormat(format, mask=mask, escape_formulas=format == "csv")
+        row_format = RowFormat(format, mask=mask, csv=_FOR_SPREADSHEETS)
         try:
             generation = int(parameters["generation"])
             rows = await self._scan_pool.stream(

@@ -341,6 +341,7 @@ def test_a_masked_key_may_use_no_dimension_from_a_personal_column(api: Sidecar) 
         ("status__between=1", "Unknown parameter 'status__between'."),
         ("country__gt=1&country__in=%22", "Parameter 'country__in' does not parse."),
         ("formulas=defuse", "Parameter 'formulas' is for CSV."),
+        ("decimal=,", "Parameter 'decimal' is for CSV."),
         ("after=x", "Parameter 'after' does not parse."),
     ],
 )

@@ -17,6 +17,8 @@ from cache_factory import COLUMNS, as_json, order, publish
 from paths import ROOT
 from sidecar_process import Sidecar, answering, sidecar, worker
 
+from api.contract.queries.csv_parameters import PARAMETERS as CSV_PARAMETERS
+from api.contract.queries.csv_parameters import take_csv_style
 from api.contract.queries.fetch_query import MEDIA_TYPES, PARAMETERS, parse_fetch_query
 from cache.access.api_keys import ApiKey, digest
 from cache.errors import Trouble
@@ -349,6 +351,18 @@ def test_a_csv_holds_the_rows_that_match(api: Sidecar) -> None:
     assert plain.text.splitlines()[1] == "=1+1"
 
 
+def test_csv_is_written_as_a_spreadsheet_of_another_country_reads_it(api: Sidecar) -> None:
+    query = "format=csv&fields=id,total_price,note&limit=1"
+    plain = api.client.get(f"/fetch-data?{query}")
+    for style in ("bom=true&delimiter=;&decimal=,", "bom=1&delimiter=%3B&decimal=%2C"):
+        other = api.client.get(f"/fetch-data?{query}&{style}")
+        assert other.content.startswith(b"\xef\xbb\xbfid;total_price;note\r\n")
+        assert other.content.decode("utf-8-sig").replace(";", ",").replace("8,94", "8.94") == plain.text
+        assert other.headers["etag"] != plain.headers["etag"]
+    by_default = api.client.get(f"/fetch-data?{query}&bom=false&delimiter=,&decimal=.&formulas=keep")
+    assert by_default.content == plain.content
+
+
 def test_ndjson_is_a_row_a_line(api: Sidecar) -> None:
     answer = api.client.get("/fetch-data?format=ndjson&limit=3")
     assert [json.loads(line) for line in answer.text.splitlines()] == rows(0, 1, 2)
@@ -376,6 +390,11 @@ def test_files_tell_their_size_and_come_in_parts(api: Sidecar, form: str) -> Non
         ("format=CSV", "'format'"),
         ("formulas=defuse", "'formulas'"),
         ("formulas=run&format=csv", "'formulas'"),
+        ("bom=true", "'bom' is for CSV"),
+        ("decimal=,&format=xlsx", "'decimal' is for CSV"),
+        ("delimiter=;&format=json", "'delimiter' is for CSV"),
+        ("delimiter=%09&format=csv", "'delimiter'"),
+        ("decimal=;&format=csv", "'decimal'"),
         ("format=csv&stream=true", "'stream'"),
         ("format=csv&facet=id", "'facet'"),
         ("format=parquet&metadata_only=true", "'metadata_only'"),
@@ -504,6 +523,9 @@ def test_each_example_parses_and_each_default_is_what_no_parameter_means() -> No
         assert parameter.read(parameter.example) is not None
         if parameter.name in ("start_row", "end_row", "stream_all"):
             continue  # they become `offset` and `limit`
+        if parameter in CSV_PARAMETERS:
+            assert take_csv_style({parameter.name: parameter.default}) == nothing.csv
+            continue
         assert getattr(nothing, parameter.name) == (None if parameter.name == "format" else parameter.default)
 
 

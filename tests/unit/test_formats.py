@@ -29,7 +29,7 @@ from cache.access.masking import Mask
 from cache.errors import BadFilter, QueryRefused, TooManyRows
 from cache.export import executor, external_sort, text_formats, xlsx
 from cache.export.executor import ScanExecutor, ScanRequest
-from cache.export.row_format import RowFormat
+from cache.export.row_format import CsvStyle, RowFormat
 from cache.query.filters import Condition, Query, Sort
 from cache.schema import Column
 from cache.storage.store import Cache
@@ -232,24 +232,30 @@ def test_masked_columns_hold_nothing_of_their_values(rendered: Rendered, form: A
 
 # -- CSV
 
+OTHER = {",": ";", ";": ","}
 any_text = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 @pytest.mark.slow
-@given(st.lists(st.tuples(any_text | st.none(), any_text | st.none()), min_size=1, max_size=5), st.booleans())
+@given(
+    st.lists(st.tuples(any_text | st.none(), any_text | st.none()), min_size=1, max_size=5),
+    st.booleans(),
+    st.sampled_from(",;"),
+)
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_comes_back_from_csv(
-    cache: Cache, tmp_path: Path, rows: list[tuple[str | None, str | None]], defuse: bool
+    cache: Cache, tmp_path: Path, rows: list[tuple[str | None, str | None]], defuse: bool, delimiter: Any
 ) -> None:
     columns = (column("id", "integer", key=1), column("a", "text"), column("b", "text"))
     publish(cache, [{"id": str(i), "a": a, "b": b} for i, (a, b) in enumerate(rows)], columns=columns)
-    text = renderer(cache, tmp_path)(RowFormat("csv", escape_formulas=defuse)).decode()
-    read = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    style = CsvStyle(escape_formulas=defuse, delimiter=delimiter)
+    text = renderer(cache, tmp_path)(RowFormat("csv", csv=style)).decode()
+    read = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
     assert read[0] == ["id", "a", "b"]
     values = [[v or "" for v in row] for row in rows]
     found = [line[1:] for line in read[1:]]
     if defuse:
-        cells = [cell for row in found for text in row for cell in re.split(r"[\t\r\n;]", text)]
+        cells = [cell for row in found for text in row for cell in re.split(r"[\t\r\n" + OTHER[delimiter] + "]", text)]
         assert not any(re.match(r"[\t\n\f\r \"]*[-=+@＝＋－＠]", cell) for cell in cells)
         values, found = ([[text.replace("'", "") for text in row] for row in each] for each in (values, found))
     assert found == values
@@ -278,7 +284,7 @@ def test_any_text_comes_back_from_csv(
 def test_no_cell_of_a_defused_csv_begins_with_a_formula(cache: Cache, tmp_path: Path, text: str, written: str) -> None:
     columns = (column("id", "integer", key=1), column("a", "text"))
     publish(cache, [{"id": "1", "a": text}], columns=columns)
-    read = renderer(cache, tmp_path)(RowFormat("csv", escape_formulas=True)).decode()
+    read = renderer(cache, tmp_path)(RowFormat("csv", csv=CsvStyle(escape_formulas=True))).decode()
     assert list(csv.reader(io.StringIO(read, newline="")))[1] == ["1", written]
 
 
@@ -295,11 +301,61 @@ def test_csv_writes_values_as_json_does_and_tells_null_from_an_empty_text(render
 
 
 def test_defusing_leaves_numbers_alone(rendered: Rendered) -> None:
-    row_format = RowFormat("csv", ("balance", "total", "picture"), escape_formulas=True)
+    row_format = RowFormat("csv", ("balance", "total", "picture"), csv=CsvStyle(escape_formulas=True))
     assert rendered(row_format).decode().splitlines()[1:3] == [
         "-9007199254740993,598.94,AP8=",
         '9007199254740992,-0.05,""',
     ]
+
+
+NUMBERS = ("id", "balance", "total", "exact", "ratio", "weight", "seen", "items")
+
+
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_a_decimal_comma_stands_in_decimals_and_nowhere_else(rendered: Rendered, delimiter: Any) -> None:
+    plain, comma = (
+        list(csv.reader(io.StringIO(rendered(RowFormat("csv", NUMBERS, csv=style)).decode(), newline=""), **how))
+        for style, how in (
+            (CsvStyle(), {}),
+            (CsvStyle(delimiter=delimiter, decimal=","), {"delimiter": delimiter, "strict": True}),
+        )
+    )
+    changed = [NUMBERS.index(name) for name in ("total", "exact", "ratio", "weight")]
+    for row, other in zip(plain, comma, strict=True):
+        assert other == [cell.replace(".", ",") if i in changed else cell for i, cell in enumerate(row)]
+    assert [comma[1][3], comma[2][2], comma[2][5]] == ["12345678901234567890,0123456789", "-0,05", "1e+300"]
+    assert comma[3] == ["18446744073709551614", *[""] * 7]
+
+
+def test_a_number_with_a_comma_is_quoted_between_commas_only(rendered: Rendered) -> None:
+    for delimiter, line in ((",", b'1,"598,94"'), (";", b"1;598,94")):
+        style = CsvStyle(delimiter=delimiter, decimal=",")  # type: ignore[arg-type]
+        assert rendered(RowFormat("csv", ("id", "total"), csv=style), limit=1).splitlines()[1] == line
+
+
+def test_a_byte_order_mark_stands_once_before_the_header(rendered: Rendered) -> None:
+    plain, marked = (rendered(RowFormat("csv", csv=CsvStyle(bom=bom))) for bom in (False, True))
+    assert marked == b"\xef\xbb\xbf" + plain
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("a;b", '"a;b"'),
+        ("a,b", "a,b"),
+        ("", '""'),
+        ("=1", "'=1"),
+        ("a,=1", "a,'=1"),  # a cell of its own where the comma is read as the delimiter
+        ('x, "-2', '"x, ""\'-2"'),
+        ("a;=1", '"a;=1"'),
+    ],
+)
+def test_semicolons_delimit_quote_and_defuse(cache: Cache, tmp_path: Path, text: str, written: str) -> None:
+    columns = (column("id", "integer", key=1), column("a;b", "text"))
+    publish(cache, [{"id": "1", "a;b": text}], columns=columns)
+    style = CsvStyle(escape_formulas=True, delimiter=";")
+    lines = renderer(cache, tmp_path)(RowFormat("csv", csv=style)).decode().split("\r\n")
+    assert lines == ['id;"a;b"', f"1;{written}", ""]
 
 
 def test_rows_come_sorted_and_filtered_in_any_format(rendered: Rendered) -> None:

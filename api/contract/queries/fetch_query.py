@@ -8,6 +8,8 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple, get_args
 
 from api.contract.errors import ParameterInvalid
+from api.contract.queries.csv_parameters import PARAMETERS as CSV_PARAMETERS
+from api.contract.queries.csv_parameters import PLAIN_CSV, take_csv_style
 from api.contract.queries.page_token import PageToken
 from api.contract.queries.parameters import (
     Parameter,
@@ -26,7 +28,7 @@ from api.contract.queries.request_limits import MAX_COLUMNS
 from cache.access.cache_busters import NAMES as CACHE_BUSTERS
 from cache.access.cache_busters import is_cache_buster
 from cache.access.masking import Mask
-from cache.export.row_format import FileFormat, RowFormat
+from cache.export.row_format import CsvStyle, FileFormat, RowFormat
 from cache.query.filters import Condition, Query, Sort
 from cache.query.operators import OPERATORS
 
@@ -46,13 +48,6 @@ def _row_number(name: str, description: str) -> Parameter:
 LIMIT = whole_number("limit", "Maximum number of rows; 0 gives only `total_count`. Without it: all rows.", "100")
 FORMAT = choice(
     "format", get_args(FileFormat), "Format of the response. The header `Accept` does the same.", "csv", "json"
-)
-FORMULAS = choice(
-    "formulas",
-    ("keep", "defuse"),
-    "`defuse` puts an apostrophe before CSV cells that a spreadsheet would run as a formula.",
-    "defuse",
-    "keep",
 )
 PARAMETERS: tuple[Parameter, ...] = (
     LIMIT,
@@ -86,7 +81,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         "number",
     ),
     FORMAT,
-    FORMULAS,
+    *CSV_PARAMETERS,
     flag("refresh", "Requests a refresh in the background. `_info` says what became of it."),
     flag("wait", "Refreshes first, then answers from the new snapshot."),
     flag("stream", "Answers as server-sent events. With `refresh`, sends the rows again after the refresh."),
@@ -150,6 +145,7 @@ class FetchQuery(NamedTuple):
 
     Attributes:
         format: None leaves the format to `Accept`.
+        csv: The style of CSV.
         filters: Names and values as they were given.
         text: The query string.
     """
@@ -164,7 +160,7 @@ class FetchQuery(NamedTuple):
     parse_json: bool = True
     integers: Literal["number", "string"] = "number"
     format: FileFormat | None = None
-    formulas: str = "keep"
+    csv: CsvStyle = PLAIN_CSV
     refresh: bool = False
     wait: bool = False
     stream: bool = False
@@ -211,7 +207,7 @@ class FetchQuery(NamedTuple):
         name = self.format or (accepted_format(accept) if accept and not self._json_only else "json")
         if name == "json" and self.parse_json and self.integers == "number" and not self.fields and not mask:
             return PUBLISHED_FORMAT
-        return RowFormat(name, self.fields or None, self.parse_json, self.integers, mask, self.formulas == "defuse")
+        return RowFormat(name, self.fields or None, self.parse_json, self.integers, mask, self.csv)
 
     @property
     def _json_only(self) -> bool:
@@ -239,11 +235,10 @@ def parse_fetch_query(query: bytes) -> FetchQuery:
         for name in _JSON_ONLY:
             if values.get(name):
                 raise ParameterInvalid(f"Parameter '{name}' needs JSON.", "Leave 'format' out, or send format=json.")
-    if values.get("formulas", "keep") != "keep" and values.get("format") != "csv":
-        raise ParameterInvalid("Parameter 'formulas' is for CSV.", "Send format=csv with it, or leave it out.")
+    style = take_csv_style(values)
     if values.get("rows") == "chunked" and not values.get("stream"):
         raise ParameterInvalid("Parameter 'rows' is for streams.", "Send stream=true with it, or leave it out.")
-    return FetchQuery(**_with_page(values), filters=tuple(filters), text=query)
+    return FetchQuery(**_with_page(values), csv=style, filters=tuple(filters), text=query)
 
 
 def _with_page(values: dict[str, Any]) -> dict[str, Any]:

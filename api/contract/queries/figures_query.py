@@ -7,7 +7,9 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from api.contract.errors import ParameterInvalid
-from api.contract.queries.fetch_query import FORMAT, FORMULAS, accepted_format, read_condition
+from api.contract.queries.csv_parameters import PARAMETERS as CSV_PARAMETERS
+from api.contract.queries.csv_parameters import take_csv_style
+from api.contract.queries.fetch_query import FORMAT, accepted_format, read_condition
 from api.contract.queries.page_token import PageToken
 from api.contract.queries.parameters import (
     Parameter,
@@ -26,7 +28,7 @@ from cache.analytics.figures import RETURNS
 from cache.analytics.metrics import METRICS
 from cache.calendar.periods import COMPARISONS, PERIODS
 from cache.calendar.steps import STEPS
-from cache.export.row_format import FileFormat
+from cache.export.row_format import CsvStyle, FileFormat
 from cache.query.filters import Condition
 
 PATH = "/figures"
@@ -114,7 +116,7 @@ _PAGED = (
         "AAAAAAAAAAwAAAAAAAAAZGfS3p2LaLhT",
     ),
     FORMAT,
-    FORMULAS,
+    *CSV_PARAMETERS,
 )
 PARAMETERS: tuple[Parameter, ...] = (
     METRIC,
@@ -175,7 +177,7 @@ class FiguresQuery(NamedTuple):
         limit: Rows at most.
         after: Where the page begins; None for the first one.
         format: None leaves the format to `Accept`.
-        formulas: As in `FetchQuery`.
+        csv: The style of CSV.
     """
 
     query: FigureQuery
@@ -183,7 +185,7 @@ class FiguresQuery(NamedTuple):
     limit: int
     after: PageToken | None
     format: FileFormat | None
-    formulas: str
+    csv: CsvStyle
 
     def file_format(self, accept: bytes | None) -> FileFormat:
         """The format of the response. `accept` is the header `Accept`."""
@@ -221,8 +223,6 @@ def _read(query: bytes, path: str, parameters: Sequence[Parameter]) -> tuple[dic
     """The values of the parameters that are given, and the filters."""
     known = {parameter.name: parameter for parameter in parameters}
     values, others = parse(split_query(query), known)
-    if values.get("formulas", "keep") != "keep" and values.get("format") != "csv":
-        raise ParameterInvalid("Parameter 'formulas' is for CSV.", "Send format=csv with it, or leave it out.")
     if values.get("convert") and values.get("currency") == ALL_CURRENCIES:
         raise ParameterInvalid(
             "Parameters 'convert' and 'currency' contradict each other.",
@@ -232,9 +232,7 @@ def _read(query: bytes, path: str, parameters: Sequence[Parameter]) -> tuple[dic
     return values, tuple(condition for condition in conditions if condition)
 
 
-def _figures_query(
-    values: Mapping[str, Any], metrics: tuple[str, ...], conditions: tuple[Condition, ...]
-) -> FiguresQuery:
+def _figures_query(values: dict[str, Any], metrics: tuple[str, ...], conditions: tuple[Condition, ...]) -> FiguresQuery:
     return FiguresQuery(
         FigureQuery(
             metrics=metrics,
@@ -252,7 +250,7 @@ def _figures_query(
         values.get("limit", MAX_ROWS),
         values.get("after"),
         values.get("format"),
-        values.get("formulas", "keep"),
+        take_csv_style(values),
     )
 
 
