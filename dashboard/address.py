@@ -29,6 +29,8 @@ class _Address:
         self._replaced: list[Parameters] = []  # the browser may still send these
         self._page: str | None = None
         self._run: object = None
+        self._of_pages: dict[str, Parameters] = {}  # page -> its parameters, as the visitor saw them last
+        self.left: Parameters = {}  # what the page had when the visitor left it; empty if the visitor did not
 
     @classmethod
     def current(cls) -> _Address:
@@ -54,6 +56,7 @@ class _Address:
         if parameters != before:
             self._replaced.append(before)
             self._parameters = parameters
+            self._of_pages[self._page or ""] = parameters
             st.query_params.from_dict(parameters)  # where another run is waiting, this one ends here
 
     def _receive(self, sent: Parameters, context: ScriptRunContext) -> None:
@@ -69,12 +72,22 @@ class _Address:
         else:
             self._parameters = sent
             self._replaced.clear()
-        self._page = context.page_script_hash
+        page = context.page_script_hash
+        self.left = self._of_pages.get(page, {}) if page != self._page else {}
+        self._page = page
+        self._of_pages[page] = self._parameters
 
 
 def parameters() -> Parameters:
     """All parameters."""
     return dict(_Address.current().read())
+
+
+def left_parameters() -> Parameters:
+    """The parameters that the page had when the visitor left it; empty in the runs after the one that came back."""
+    address = _Address.current()
+    address.read()
+    return dict(address.left)
 
 
 def parameter(name: str, usual: str = "") -> str:

@@ -9,8 +9,10 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from dashboard.address import parameters
+from dashboard.address import parameters, set_parameter
 from dashboard.view_address import ViewAddress
+
+_PASSING = "passing"  # in addresses that only lead to another one, which are no steps of the history (history.js)
 
 
 class PageEntry(NamedTuple):
@@ -49,7 +51,7 @@ class Navigator:
         }
         page = st.navigation(list(self._pages.values()))
         st.set_page_config(" · ".join(dict.fromkeys((page.title, "Orders"))))  # screen readers read it first
-        parameters()  # takes those that the browser sent
+        set_parameter(_PASSING, "")
         self._visit = _Visit(_page_hash(), page.url_path)
         page.run()
 
@@ -60,7 +62,9 @@ class Navigator:
             path: The page.
             **parameters: Further parameters of its address.
         """
-        st.switch_page(self._pages[path], query_params=self._address.view().parameters() | parameters)
+        # Streamlit first puts the parameters into the address of the page that is left.
+        query = {**self._address.view().parameters(), **parameters, _PASSING: "1"}
+        st.switch_page(self._pages[path], query_params=query)
 
     def stay(self) -> None:
         """Opens the visitor's page again where a timer of the page before ran once more.

@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 from cache.analytics.dimensions import FilterId
-from dashboard.address import parameter, parameters, replace_parameters, set_parameter
+from dashboard.address import left_parameters, parameter, parameters, replace_parameters, set_parameter
 from dashboard.view import VIEW_PARAMETERS, View
 
 _OLD_STEPS = {"1 hour": "hour", "1 day": "day", "7 days": "week", "1 month": "month"}  # in old addresses
 _OLD_METRICS = {"fulfilment_time": "time_to_fulfil"}
+_OPEN_PARAMETERS = frozenset(("explain", "side", "check", "check_currency", "page", "order"))  # what is open on a page
 _ORDER_PARAMETERS = frozenset(("page", "order"))  # which orders these name depends on the filters
 
 
@@ -25,13 +26,25 @@ class ViewAddress:
         return View.read(parameters())
 
     def restore(self) -> View:
-        """The view in the address. Where the address has none, it gets the one that the visitor saw last."""
+        """The view in the address.
+
+        An address without one gets the view that the visitor saw last, and what the page had when the visitor left it,
+        such as a search; but nothing that was open on the page.
+        """
         if (step := parameter("step")) in _OLD_STEPS:
             set_parameter("step", _OLD_STEPS[step])
         if (metric := parameter("metric")) in _OLD_METRICS:
             set_parameter("metric", _OLD_METRICS[metric])
-        if "period" not in parameters() and self._last:
-            self.put(self._last)
+        found = parameters()
+        if not found.keys() & VIEW_PARAMETERS and self._last:
+            left = {
+                name: values
+                for name, values in left_parameters().items()
+                if name not in VIEW_PARAMETERS | _OPEN_PARAMETERS
+            }
+            replace_parameters({**self._last.parameters(), **left, **found})
+        elif "period" not in found:
+            self.put(self.view())
         self._last = self.view()
         return self._last
 

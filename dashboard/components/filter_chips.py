@@ -13,7 +13,7 @@ from cache.analytics.figures import RETURNS
 from cache.analytics.orders import Orders
 from cache.calendar.periods import COMPARISONS, PERIODS, Span
 from dashboard import data
-from dashboard.components.widget_values import set_value
+from dashboard.components.widget_values import key_in_popover
 from dashboard.selection import Selection
 from dashboard.text import formatting
 from dashboard.text.dimensions import write_code
@@ -56,44 +56,45 @@ def _period(address: ViewAddress, view: View, span: Span, compared: Span | None)
     days = date_range(span)
     label = days if view.period == "custom" else f"{PERIODS[view.period].label} · {days}"
 
+    period_key = key_in_popover("period", view.period)
+    compare_key = key_in_popover("compare", view.compare)
+    dates_key = key_in_popover("dates", (view.start, view.end))
+    compared_dates_key = key_in_popover("compared_dates", (view.compare_start, view.compare_end))
+
     def set_period() -> None:
-        period = st.session_state["period"]
+        period = st.session_state[period_key]
         days = _days(span) if period == "custom" else (None, None)  # begins with the days that are shown
         address.change(period=period, start=days[0], end=days[1], hour=None)
 
     def set_comparison() -> None:
-        comparison = st.session_state["compare"]
+        comparison = st.session_state[compare_key]
         days = _days(compared or span) if comparison == "custom" else (None, None)
         address.change(compare=comparison, compare_start=days[0], compare_end=days[1])
 
     def set_dates() -> None:
-        if days := _chosen("dates"):
+        if days := _chosen(dates_key):
             address.change(period="custom", start=days[0], end=days[1], hour=None)
 
     def set_compared_dates() -> None:
-        if days := _chosen("compared_dates"):
+        if days := _chosen(compared_dates_key):
             address.change(compare="custom", compare_start=days[0], compare_end=days[1])
 
     with st.popover(label, icon=":material/calendar_month:", key="period_chip"):
-        set_value("period", view.period)
         labels = {name: period.label for name, period in PERIODS.items()}
-        st.radio("Period", list(labels), format_func=lambda name: labels[name], key="period", on_change=set_period)
+        st.radio("Period", list(labels), format_func=lambda name: labels[name], key=period_key, on_change=set_period)
         if view.period == "custom":
-            set_value("dates", (view.start, view.end))
-            st.date_input("Dates", key="dates", format="YYYY-MM-DD", on_change=set_dates)
+            st.date_input("Dates", key=dates_key, format="YYYY-MM-DD", on_change=set_dates)
         if view.period != "all":
-            set_value("compare", view.compare)
             st.radio(
                 "Compare with",
                 list(COMPARISONS),
                 format_func=lambda name: COMPARISONS[name],
-                key="compare",
+                key=compare_key,
                 on_change=set_comparison,
             )
             if view.compare == "custom":
-                set_value("compared_dates", (view.compare_start, view.compare_end))
                 st.date_input(
-                    "Dates to compare with", key="compared_dates", format="YYYY-MM-DD", on_change=set_compared_dates
+                    "Dates to compare with", key=compared_dates_key, format="YYYY-MM-DD", on_change=set_compared_dates
                 )
 
 
@@ -117,13 +118,13 @@ def _choice(
     help: str | None = None,
 ) -> None:
     """One of some options. `change` is called with the one that is picked."""
-    st.session_state[name] = chosen  # each time: the texts may have changed
+    key = key_in_popover(name, chosen)
     st.radio(
         label,
         list(options),
         format_func=lambda code: formatting.literal(options[code]),
-        key=name,
-        on_change=lambda: change(st.session_state[name]),
+        key=key,
+        on_change=lambda: change(st.session_state[key]),
         help=help and formatting.literal(help),
     )
 
@@ -168,14 +169,14 @@ def _values(
         type="primary" if chosen else "secondary",
         key=f"{name}_chip",
     ):
-        st.session_state[f"{name}_filter"] = list(chosen)  # each time: the texts may have changed
+        key = key_in_popover(f"{name}_filter", list(chosen))
         st.multiselect(
             dimension.label,
             list(dict.fromkeys([*data.values(orders, name), *chosen])),
             format_func=lambda code: write_code(orders, name, code),
-            key=f"{name}_filter",
+            key=key,
             placeholder="All",
-            on_change=lambda: address.change(**{name: tuple(st.session_state[f"{name}_filter"])}),
+            on_change=lambda: address.change(**{name: tuple(st.session_state[key])}),
         )
         if name == PRODUCT:
             st.caption("Shows orders that contain one of these products. Figures include the whole order.")

@@ -20,7 +20,7 @@ from dashboard.components.marks import CHECK, CHECK_CURRENCY
 from dashboard.components.order_cells import NOTHING
 from dashboard.components.order_drawer import ORDER, order_in_address
 from dashboard.components.table import Cell, Column, Line, table
-from dashboard.components.widget_values import set_value
+from dashboard.components.widget_values import key_in_popover
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import formatting
@@ -164,10 +164,10 @@ def _columns(orders: Orders) -> dict[str, _OrderColumn]:
 
 def _column_choice(orders: Orders, columns: dict[str, _OrderColumn]) -> None:
     with st.popover("Columns", icon=":material/view_column:", key="columns_chip"):
-        set_value("columns", [name for name in columns if name != "Order"])
+        key = key_in_popover("columns", [name for name in columns if name != "Order"])
         st.multiselect(
             "Columns",
             [name for name in _all_columns(orders) if name != "Order"],
-            key="columns",
-            on_change=lambda: set_parameter(COLUMNS, st.session_state["columns"]),
+            key=key,
+            on_change=lambda: set_parameter(COLUMNS, st.session_state[key]),
         )

@@ -1,4 +1,6 @@
-"""Streamlit's page with our stylesheet in it. A stylesheet that comes later would move what is already drawn.
+"""Streamlit's page with our stylesheet and our script in it.
+
+A stylesheet that comes later would move what is already drawn. The script makes steps of the browser's history.
 
 Below a path, the page also says where the server is. Otherwise Streamlit's script would try the address of the page
 first, and get an error.
@@ -15,8 +17,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 PAGE = (Path(streamlit.__file__).parent / "static" / "index.html").read_bytes()
 _CSS = (Path(__file__).parent / "style.css").read_bytes()
-# At the end of the page, so that it takes precedence over the styles that Streamlit adds to the head.
-STYLED_PAGE = PAGE.replace(b"</body>", b"<style>" + _CSS + b"</style></body>")
+_SCRIPT = (Path(__file__).parent / "history.js").read_bytes()
+# The style is at the end of the page, so that it takes precedence over the styles that Streamlit adds to the head.
+STYLED_PAGE = PAGE.replace(b"</body>", b"<style>" + _CSS + b"</style></body>").replace(
+    b"<head>", b"<head><script>" + _SCRIPT + b"</script>", 1
+)
 
 
 def styled_page(public_path: str) -> bytes:

@@ -113,3 +113,63 @@ def test_what_a_widget_shows_already_is_not_set_once_more(browser: Browser, fill
     drawn = [message.delta.new_element.button_group for message in answered]
     assert {group.id.rpartition("-")[2] for group in drawn if group.id} == {"metric", "step"}
     assert [group.id for group in drawn if group.set_value] == []
+
+
+def at(page: Page, address: str, heading: str, dates: str) -> None:
+    """Waits until address and page agree, and asserts that they still do after a tick of the timer."""
+    for pause in (0, 1100):
+        page.wait_for_timeout(pause)
+        expect(page).to_have_url(re.compile(address))
+        expect(page.get_by_role("heading", name=heading, level=1)).to_be_visible()
+        expect(page.get_by_role("button", name=re.compile(dates))).to_be_visible()
+
+
+def test_back_and_forward_restore_address_and_page(browser: Browser, filled: Dashboard) -> None:
+    page = visit(browser, f"{filled.url}/")
+    at(page, r"/\?period=30d$", "Orders overview", "Last 30 days")
+    page.get_by_role("button", name=re.compile("Last 30 days")).click()
+    page.get_by_role("radiogroup", name="Period").get_by_text("Last 90 days").click()
+    expect(page).to_have_url(re.compile(r"/\?period=90d$"))
+    page.keyboard.press("Escape")
+    page.go_back()
+    at(page, r"/\?period=30d$", "Orders overview", "Last 30 days")
+    page.go_forward()
+    at(page, r"/\?period=90d$", "Orders overview", "Last 90 days")
+    page.get_by_role("link", name="Orders", exact=True).click()
+    at(page, r"/orders\?period=90d$", "Orders", "Last 90 days")
+    page.go_back()
+    at(page, r"/\?period=90d$", "Orders overview", "Last 90 days")
+
+
+def test_back_from_a_point_of_the_chart_shows_the_whole_period(browser: Browser, filled: Dashboard) -> None:
+    page = visit(browser, f"{filled.url}/?period=90d")
+    chart = page.get_by_test_id("stVegaLiteChart")
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    assert box
+    page.mouse.click(box["x"] + box["width"] * 0.6, box["y"] + box["height"] / 2)
+    expect(page).to_have_url(re.compile(r"/orders\?period=custom&from=([-\d]+)&to=\1$"))
+    at_rest(page)
+    page.go_back()
+    at(page, r"/\?period=90d$", "Orders overview", "Last 90 days")
+
+
+def test_back_from_the_orders_of_a_customer_and_a_search_that_is_kept(browser: Browser, filled: Dashboard) -> None:
+    page = visit(browser, f"{filled.url}/customers?period=90d")
+    page.locator(".st-key-customers tbody tr").first.click()
+    expect(page).to_have_url(re.compile(r"/orders\?period=90d&q=[^&]+$"))
+    at_rest(page)
+    page.go_back()
+    at(page, r"/customers\?period=90d$", "Customers", "Last 90 days")
+    page.get_by_role("link", name="Orders", exact=True).click()
+    expect(page).to_have_url(re.compile(r"/orders\?period=90d&q=[^&]+$"))
+    expect(page.get_by_role("searchbox", name="Search")).not_to_have_value("")
+
+
+def test_the_link_to_the_open_page_closes_what_is_open_on_it(browser: Browser, filled: Dashboard) -> None:
+    page = visit(browser, f"{filled.url}/?period=90d&explain=net_sales")
+    expect(page.get_by_role("heading", name="Net sales", level=1)).to_be_visible()
+    page.get_by_test_id("stSidebarNavLink").filter(has_text="Overview").click()
+    at(page, r"/\?period=90d$", "Orders overview", "Last 90 days")
+    page.go_back()
+    at(page, r"/\?period=90d&explain=net_sales$", "Net sales", "Last 90 days")
