@@ -87,7 +87,7 @@ def create_app(backend: Backend) -> st.App:
     """
     settings = backend.settings
     path = settings.public_path
-    downloads = Downloads(ScanPool(settings.cache_place), backend.identities, backend.secret)
+    downloads = Downloads(ScanPool(settings.cache_place), backend.cache.snapshots, backend.identities, backend.secret)
 
     @asynccontextmanager
     async def lifespan(_: st.App) -> AsyncIterator[None]:

@@ -123,6 +123,7 @@ class FiguresEndpoints:
             masked=access.masked,
             format=file_format,
             csv=parameters.csv,
+            about=view.about,
             offset=first,
             limit=parameters.limit,
         )

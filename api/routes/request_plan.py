@@ -160,7 +160,7 @@ def plan_request(
         ColumnMasked: The request needs a column that is hidden from the key.
     """
     accept = headers.get(b"accept")
-    row_format = parameters.row_format(accept, mask)
+    row_format = parameters.row_format(accept, mask, view.about)
     type_of_body = content_type(row_format.format, accept)
     gzip = accepts_gzip(headers.get(b"accept-encoding", b""))
     variant = f"\0{type_of_body}\0{gzip}\0{mask or ''}\0{info or ''}"

@@ -19,12 +19,14 @@ from api.http.headers import HeaderBlock
 from cache.access.masking import NOTHING_HIDDEN, Mask, MaskRules
 from cache.check_report import CheckReport
 from cache.errors import CacheFormat, RangeDamaged
+from cache.export.about import About
 from cache.query.engine import ColumnIndex
 from cache.query.filters import Query
 from cache.storage.digest_checks import DigestChecks
 from cache.storage.documents import SETUP
 from cache.storage.snapshot import Snapshot
 from cache.storage.store import Cache
+from cache.version import VERSION
 
 MAX_OLDER_VIEWS = 4  # generations before the newest that stay open, for clients that page through them
 MAX_OPENINGS = 3  # where the newest view is found damaged as soon as it is open
@@ -45,6 +47,7 @@ class SnapshotView:
         checks: What the checks found of it; None if they were not made.
 
     Attributes:
+        about: What a file of it says of itself.
         headers: The headers of a prepared response.
         freshness: The same without Last-Modified.
         freshness_json: The keys of Freshness, as part of a JSON body.
@@ -63,6 +66,7 @@ class SnapshotView:
         self.names = frozenset(column.name for column in snapshot.columns)
         self.misfits, self.zero_dates = _counts(snapshot)
         self.head = head = snapshot.head
+        self.about = About.of(snapshot.manifest.source.table, head)
         self.last_modified = http_date(head.updated_at)
         self.freshness = HeaderBlock(
             {
@@ -76,7 +80,8 @@ class SnapshotView:
         self.freshness_json = dump_model(Freshness.of(head))[1:-1]
         self._created_at = snapshot.manifest.created_at.isoformat().encode()
         self._binding = hashlib.blake2b(self._created_at, digest_size=8).digest()
-        self._identity = hashlib.blake2b(self._created_at + head.model_dump_json().encode(), digest_size=8)
+        written_by = f"{head.model_dump_json()}{VERSION}".encode()  # another version may write other bytes
+        self._identity = hashlib.blake2b(self._created_at + written_by, digest_size=8)
 
     def _open_files(self) -> None:
         """Opens and maps the files. A view is opened in a thread: the first request should not wait for this."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,13 +19,13 @@ from pydantic import BaseModel
 from cache.access.masking import Mask
 from cache.errors import QueryRefused, RangeDamaged
 from cache.export import external_sort
+from cache.export.formats.text import masked_values, output_columns
 from cache.export.order_selection import OrderSelection
 from cache.export.row_files import Send, write_rows
 from cache.export.row_format import RowFormat
-from cache.export.text_formats import masked_values, output_columns
 from cache.interpretation.chosen_reading import reading_in_use
 from cache.machine.memory import database_limit
-from cache.query.filters import Query, find_column, order_by, value_sql, where
+from cache.query.filters import Query, Sort, find_column, order_by, value_sql, where
 from cache.schema import Column
 from cache.sql import literal, quoted
 from cache.storage.documents import SETUP
@@ -165,7 +166,8 @@ class ScanExecutor:
         numbers = self._requested_rows(snapshot, request)
         batches = self._batches(snapshot, numbers, columns, row_format.mask)
         size = len(numbers) * _mean_row_bytes(snapshot)
-        write_rows(row_format, columns, batches, len(numbers), size, send)
+        order = _known_order(snapshot, request.query, columns, row_format.mask)
+        write_rows(row_format, columns, batches, len(numbers), size, order, send)
         return {}
 
     def _requested_rows(self, snapshot: Snapshot, request: ScanRequest) -> RowNumbers:
@@ -218,6 +220,21 @@ class ScanExecutor:
 def _unused_name(columns: Sequence[Column]) -> str:
     """An identifier that no column has, in upper or lower case."""
     return quoted("row" + "_" * max(len(column.name) for column in columns))
+
+
+def _known_order(snapshot: Snapshot, query: Query, columns: Sequence[Column], mask: Mask) -> list[Sort]:
+    """The columns by which the rows are sorted, as far as they are shown, the most significant first.
+
+    Equal rows are in key order. An integer key is compared here as in MySQL, texts are not.
+    """
+    key = snapshot.manifest.key
+    kinds = {column.name: column.kind for column in snapshot.columns}
+    asked = [sort.column for sort in query.sort]
+    last = [
+        Sort(name) for name in key if len(key) == 1 and kinds[name] in ("integer", "unsigned") and name not in asked
+    ]
+    shown = {column.name for column in columns} - {*mask.columns}
+    return list(takewhile(lambda sort: sort.column in shown, [*query.sort, *last]))
 
 
 def _mean_row_bytes(snapshot: Snapshot) -> int:

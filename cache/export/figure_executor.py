@@ -160,8 +160,8 @@ def _calendar(orders: Orders, request: FigureRequest) -> ShopCalendar:
 
 
 def _write(request: FigureRequest, made: FigureColumns, rows: int, send: Send) -> None:
-    row_format = RowFormat(request.format, csv=request.csv)
-    write_rows(row_format, made.columns, [made.values] if rows else [], rows, 0, send)
+    row_format = RowFormat(request.format, csv=request.csv, about=request.about)
+    write_rows(row_format, made.columns, [made.values] if rows else [], rows, 0, (), send)
 
 
 def _description(orders: Orders, mask: Mask) -> dict[str, Any]:

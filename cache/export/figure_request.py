@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from cache.access.masking import Mask
 from cache.analytics.exchange_rates import ExchangeRates
 from cache.analytics.figure_query import FigureQuery
+from cache.export.about import About
 from cache.export.row_format import CsvStyle, FileFormat
 from cache.settings import CancelledOrders, WeekStart
 from cache.table_setup import Setup
@@ -50,6 +51,7 @@ class FigureRequest(BaseModel, frozen=True):
         masked: Whether it is hidden from whoever asks.
         format: The file format.
         csv: The style of CSV.
+        about: What the file says of itself.
         offset: Rows to leave out at the beginning.
         limit: Rows at most.
     """
@@ -63,5 +65,6 @@ class FigureRequest(BaseModel, frozen=True):
     masked: bool = False
     format: FileFormat = "json"
     csv: CsvStyle = CsvStyle()
+    about: About | None = None
     offset: int = 0
     limit: int = 0

@@ -8,15 +8,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from cache.export import text_formats, xlsx
+from cache.export.formats import parquet, text, xlsx
 from cache.export.row_format import RowFormat
+from cache.query.filters import Sort
 from cache.schema import Column
-from cache.storage.row_encoding import arrow_schema, json_texts
-from cache.storage.segment_writer import ROW_GROUP
-
-GROUP_BYTES = 32 << 20  # of a row group in Parquet
 
 Send = Callable[[bytes | memoryview], None]
 
@@ -27,32 +23,34 @@ def write_rows(
     batches: Iterable[Sequence[pa.Array]],
     rows: int,
     size: int,
+    order: Sequence[Sort],
     send: Send,
 ) -> None:
     """Writes rows. JSON rows are joined by commas, without brackets.
 
     Args:
         row_format: The format; its columns are not selected here.
-        columns: The columns, as `text_formats.output_columns` returns them.
+        columns: The columns, as `formats.text.output_columns` returns them.
         batches: The rows in batches: an array for each column.
         rows: How many rows there are.
         size: About how many bytes they take as JSON.
+        order: Columns by which they are known to be sorted, the most significant first.
         send: Called with pieces of the file, in order.
 
     Raises:
         TooManyRows: The format does not hold so many rows.
     """
     if row_format.format == "parquet":
-        _write_parquet(columns, batches, send)
+        parquet.write_rows(_Sink(send), columns, batches, row_format.about, order)
     elif row_format.format == "xlsx":
         texts = (_joined_bytes(xlsx.render_rows(columns, batch)) for batch in batches)
         xlsx.write_workbook(_Sink(send), columns, rows, size, texts)
     else:
         if row_format.format == "csv":
-            send(text_formats.csv_header(row_format, columns))
-        texts = (_joined_bytes(text_formats.render_rows(row_format, columns, batch)) for batch in batches)
-        for text in _without_last_comma(texts) if row_format.format == "json" else texts:
-            send(text)
+            send(text.csv_header(row_format, columns))
+        texts = (_joined_bytes(text.render_rows(row_format, columns, batch)) for batch in batches)
+        for piece in _without_last_comma(texts) if row_format.format == "json" else texts:
+            send(piece)
 
 
 def _joined_bytes(texts: pa.Array) -> memoryview:
@@ -64,26 +62,10 @@ def _joined_bytes(texts: pa.Array) -> memoryview:
 
 def _without_last_comma(texts: Iterator[memoryview]) -> Iterator[bytes | memoryview]:
     """Rows that end in a comma each; the last comma is left out."""
-    for i, text in enumerate(texts):
+    for i, row in enumerate(texts):
         if i:
             yield b","
-        yield text[:-1]
-
-
-def _write_parquet(columns: Sequence[Column], batches: Iterable[Sequence[pa.Array]], send: Send) -> None:
-    """Writes the types of the cache; JSON columns are texts, as in CSV."""
-    schema = arrow_schema(columns)
-    waiting: list[pa.Table] = []
-    with pq.ParquetWriter(_Sink(send), schema, compression="zstd") as writer:
-        for batch in batches:
-            cells = zip(columns, batch, strict=True)
-            arrays = [json_texts(column, values).texts if column.kind == "json" else values for column, values in cells]
-            waiting.append(pa.table(arrays, schema.names).cast(schema))
-            if sum(map(len, waiting)) >= ROW_GROUP or sum(table.nbytes for table in waiting) >= GROUP_BYTES:
-                writer.write_table(pa.concat_tables(waiting).combine_chunks())
-                waiting = []
-        if waiting:
-            writer.write_table(pa.concat_tables(waiting).combine_chunks())
+        yield row[:-1]
 
 
 class _Sink(io.BufferedIOBase):

@@ -8,6 +8,7 @@ from typing import Literal
 
 from cache.access.masking import NOTHING_HIDDEN, Mask
 from cache.errors import BadFilter
+from cache.export.about import About
 from cache.schema import Column
 
 FileFormat = Literal["json", "ndjson", "csv", "xlsx", "parquet"]
@@ -44,6 +45,7 @@ class RowFormat:
         integers: `string`: in JSON, integers beyond 2^53 are strings.
         mask: What is hidden (cache/access/masking.py).
         csv: The style of CSV.
+        about: What the file says of itself, in a format that has a place for it.
     """
 
     format: FileFormat = "json"
@@ -52,6 +54,7 @@ class RowFormat:
     integers: Literal["number", "string"] = "number"
     mask: Mask = NOTHING_HIDDEN
     csv: CsvStyle = CsvStyle()
+    about: About | None = None
 
     def select(self, columns: Sequence[Column]) -> tuple[Column, ...]:
         """The columns of `fields`, in that order.

@@ -14,17 +14,20 @@ from typing import Literal
 from urllib.parse import parse_qsl, urlencode
 
 import orjson
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from cache.access.masking import Mask
 from cache.access.signed_urls import ExpiredSignature, InvalidSignature, sign_url, verify_url
 from cache.errors import BadFilter, OrdersError, ScanBusy, TooManyRows, UnknownGeneration
+from cache.export.about import About
 from cache.export.order_selection import OrderSelection
 from cache.export.pool import ScanPool
 from cache.export.row_format import CsvStyle, RowFormat
 from cache.query.filters import Query
 from cache.storage.records import now
+from cache.storage.store import Snapshots
 from dashboard.auth.identity import Identities, Identity
 
 Format = Literal["csv", "xlsx", "parquet"]
@@ -58,15 +61,17 @@ def export_url(secret: str, visitor: Identity, generation: int, selection: Order
 class Downloads:
     """Answers requests for files."""
 
-    def __init__(self, scan_pool: ScanPool, identities: Identities, secret: str) -> None:
+    def __init__(self, scan_pool: ScanPool, snapshots: Snapshots, identities: Identities, secret: str) -> None:
         """Starts no process yet.
 
         Args:
             scan_pool: The processes that write the files.
+            snapshots: Says what a generation is.
             identities: Recognises visitors.
             secret: The secret of the cache.
         """
         self._scan_pool = scan_pool
+        self._snapshots = snapshots
         self._identities = identities
         self._secret = secret
 
@@ -83,9 +88,11 @@ class Downloads:
             mask = Mask(**selection["mask"])
         except (InvalidSignature, ExpiredSignature, KeyError):  # KeyError: of an earlier version
             return PlainTextResponse("This link has expired. Reload the page to get a new one.", 403)
-        row_format = RowFormat(format, mask=mask, csv=_FOR_SPREADSHEETS)
         try:
             generation = int(parameters["generation"])
+            snapshot = await run_in_threadpool(self._snapshots.inspect, generation)
+            about = About.of(snapshot.manifest.source.table, snapshot.head)
+            row_format = RowFormat(format, mask=mask, csv=_FOR_SPREADSHEETS, about=about)
             rows = await self._scan_pool.stream(
                 generation, Query(), row_format, selection=selection, key=visitor.session_id
             )

@@ -379,7 +379,13 @@ def test_files_tell_their_size_and_come_in_parts(api: Sidecar, form: str) -> Non
     part = api.client.get(path, headers={"Range": "bytes=4-19"})
     assert (part.status_code, part.content) == (206, whole.content[4:20])
     if form == "parquet":
-        assert pq.read_table(io.BytesIO(whole.content)).num_rows == 5
+        file = pq.ParquetFile(io.BytesIO(whole.content))
+        assert file.metadata.num_rows == 5
+        said = {name.decode(): value.decode() for name, value in file.metadata.metadata.items()}
+        status = api.client.get("/status").json()
+        names = ("generation", "verified", "verified_at", "version")
+        assert [said[name] for name in names] == [str(status[name]).replace("True", "true") for name in names]
+        assert set(said) == {*names, "source", "ARROW:schema"}
 
 
 @pytest.mark.parametrize(

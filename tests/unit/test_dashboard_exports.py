@@ -151,7 +151,9 @@ def test_each_format_reads_back_with_the_values_of_the_table(client: httpx2.Clie
     assert all(texts[key]["total_price"] == by_key[key]["total_price"] for key in wanted)
     risky = [row["note"] for row in texts.values() if "HYPERLINK" in row["note"]]
     assert risky and all(note.startswith("'=") for note in risky)
-    frame = polars.read_parquet(client.get(link(selection, "parquet")).content)
+    file = client.get(link(selection, "parquet")).content
+    assert polars.read_parquet_metadata(io.BytesIO(file))["generation"] == "1"
+    frame = polars.read_parquet(file)
     assert sorted(map(str, frame["id"])) == wanted
     assert frame.schema["total_price"] == polars.Decimal(12, 2)
     book = client.get(link(selection, "xlsx"))

@@ -27,12 +27,15 @@ from hypothesis import strategies as st
 
 from cache.access.masking import Mask
 from cache.errors import BadFilter, QueryRefused, TooManyRows
-from cache.export import executor, external_sort, text_formats, xlsx
+from cache.export import executor, external_sort
+from cache.export.about import About
 from cache.export.executor import ScanExecutor, ScanRequest
+from cache.export.formats import text, xlsx
 from cache.export.row_format import CsvStyle, RowFormat
 from cache.query.filters import Condition, Query, Sort
 from cache.schema import Column
 from cache.storage.store import Cache
+from cache.version import VERSION
 
 pytestmark = pytest.mark.slow
 
@@ -58,6 +61,7 @@ COLUMNS = (
     column("items", "json"),
     column("picture", "bytes"),
 )
+COLUMNS_BY_NAME = {column.name: i for i, column in enumerate(COLUMNS)}
 ROWS: list[Row] = [
     dict(zip((c.name for c in COLUMNS), values, strict=True))
     for values in (
@@ -384,8 +388,8 @@ def test_long_cells_need_memory_for_one_row_and_not_for_all(
     columns = (column("id", "integer", key=1), column("a", "text"))
     publish(cache, [{"id": str(i), "a": f"{i % 7}" * 5_000_000} for i in range(8)], columns=columns)
     sizes = []
-    render = text_formats.render_rows
-    monkeypatch.setattr(text_formats, "render_rows", lambda *rows: sizes.append(len(rows[2][0])) or render(*rows))
+    render = text.render_rows
+    monkeypatch.setattr(text, "render_rows", lambda *rows: sizes.append(len(rows[2][0])) or render(*rows))
     body = renderer(cache, tmp_path)(RowFormat("csv"), Query((), (Sort("id", descending=True),)))
     assert len(body) == sum(len(f"{i},\r\n") + 5_000_000 for i in range(8)) + len("id,a\r\n")
     assert set(sizes) == {1}
@@ -505,7 +509,7 @@ def test_parquet_keeps_the_exact_types(parquet: Path) -> None:
         "timestamp[us, tz=UTC]",
         "timestamp[us, tz=UTC]",
         "string",
-        "string",
+        "extension<arrow.json>",
         "binary",
     ]
 
@@ -537,6 +541,86 @@ def test_pandas_duckdb_and_polars_read_parquet_as_it_is(parquet: Path) -> None:
         by_duckdb = first_row([each[0] for each in found.description or ()], found.fetchall()[0])
     for read in (by_pandas, by_polars, by_duckdb):
         assert {name: read[name] for name in EXPECTED} == EXPECTED
+
+
+def test_each_reader_takes_a_json_column_of_parquet_in_its_way(parquet: Path) -> None:
+    """DuckDB as JSON and Polars as text: it knows no functions for another type."""
+    assert "JSON" in str(pq.read_metadata(parquet).schema.column(COLUMNS_BY_NAME["items"]).logical_type)
+    with duckdb.connect() as database:
+        source = database.read_parquet(str(parquet))
+        assert dict(zip(source.columns, map(str, source.types), strict=True))["items"] == "JSON"
+        assert source.aggregate("count(items -> '$[0].a')").fetchall() == [(1,)]
+    frame = pl.scan_parquet(parquet).select(pl.col("items").str.json_path_match("$[0].a")).collect()
+    assert frame["items"].to_list() == ["1.5", None, None, None]
+    assert pq.read_table(parquet)["items"].to_pylist() == pd.read_parquet(parquet)["items"].tolist()
+
+
+def test_json_as_its_stored_text_is_a_text_in_parquet(rendered: Rendered, tmp_path: Path) -> None:
+    body = rendered(RowFormat("parquet", ("items",), parse_json=False))
+    assert str(pq.read_schema(pa.BufferReader(body)).field("items").type) == "string"
+
+
+def test_parquet_says_where_its_rows_come_from(rendered: Rendered, cache: Cache) -> None:
+    head = cache.snapshots.open().head
+    body = rendered(RowFormat("parquet", ("id",), about=About.of("orders", head)))
+    said = {
+        "source": "orders",
+        "generation": "1",
+        "verified": "true",
+        "verified_at": f"{head.verified_at:%Y-%m-%dT%H:%M:%SZ}",
+        "version": VERSION,
+    }
+    footer = pq.read_metadata(pa.BufferReader(body)).metadata
+    assert {name.decode(): value.decode() for name, value in footer.items() if name != b"ARROW:schema"} == said
+    assert {name: text for name, text in pl.read_parquet_metadata(io.BytesIO(body)).items() if name in said} == said
+    bare = pq.read_metadata(pa.BufferReader(rendered(RowFormat("parquet", ("id",))))).metadata
+    assert list(bare) == [b"ARROW:schema"]
+
+
+def test_the_time_of_verification_is_left_out_where_there_was_none(cache: Cache) -> None:
+    publish(cache, 1)
+    head = cache.snapshots.open().head.model_copy(update={"verified": False, "verified_at": None})
+    assert "verified_at" not in About.of("orders", head).texts()
+
+
+@pytest.mark.parametrize(
+    ("fields", "query", "hidden", "order"),
+    [
+        (None, Query(), (), [("id", False)]),
+        (("total", "id"), Query(), (), [("id", False)]),
+        (("total",), Query(), (), []),
+        (None, Query(), ("id",), []),
+        (None, Query((Condition("total", "gt", "0"),)), (), [("id", False)]),
+        (None, Query((), (Sort("total", True),)), (), [("total", True), ("id", False)]),
+        (None, Query((), (Sort("total"), Sort("id", True))), (), [("total", False), ("id", True)]),
+        (("total",), Query((), (Sort("total"), Sort("day"), Sort("id"))), (), [("total", False)]),
+        (("total",), Query((), (Sort("day"), Sort("total"))), (), []),
+    ],
+)
+def test_parquet_names_the_columns_that_its_rows_are_sorted_by(
+    rendered: Rendered, fields: Any, query: Query, hidden: tuple[str, ...], order: list[tuple[str, bool]]
+) -> None:
+    file = pq.ParquetFile(pa.BufferReader(rendered(RowFormat("parquet", fields, mask=Mask(hidden)), query)))
+    said = file.metadata.row_group(0).sorting_columns
+    names = [file.schema_arrow.names[each.column_index] for each in said]
+    assert [(name, each.descending) for name, each in zip(names, said, strict=True)] == order
+    assert all(each.nulls_first == each.descending for each in said)
+    rows = pl.DataFrame({name: file.read([name])[name].to_pylist() for name in names})
+    descending = [each.descending for each in said]
+    assert not names or rows.equals(rows.sort(names, descending=descending, nulls_last=[not d for d in descending]))
+
+
+@pytest.mark.parametrize("key", [("a",), ("id", "a"), ()])
+def test_no_order_is_claimed_of_a_key_that_mysql_compares_its_own_way(
+    cache: Cache, tmp_path: Path, key: tuple[str, ...]
+) -> None:
+    columns = tuple(
+        column(name, kind, key=key.index(name) + 1 if name in key else 0)
+        for name, kind in (("id", "integer"), ("a", "text"))
+    )
+    publish(cache, [{"id": "1", "a": "ä"}, {"id": "2", "a": "B"}], columns=columns, segments=1)
+    body = renderer(cache, tmp_path)(RowFormat("parquet"))
+    assert pq.read_metadata(pa.BufferReader(body)).row_group(0).sorting_columns == ()
 
 
 def test_an_unknown_field_is_refused(rendered: Rendered) -> None:

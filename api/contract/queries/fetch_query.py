@@ -28,6 +28,7 @@ from api.contract.queries.request_limits import MAX_COLUMNS
 from cache.access.cache_busters import NAMES as CACHE_BUSTERS
 from cache.access.cache_busters import is_cache_buster
 from cache.access.masking import Mask
+from cache.export.about import About
 from cache.export.row_format import CsvStyle, FileFormat, RowFormat
 from cache.query.filters import Condition, Query, Sort
 from cache.query.operators import OPERATORS
@@ -197,17 +198,18 @@ class FetchQuery(NamedTuple):
             part for part, (name, value) in parts if not is_cache_buster(name) or _condition(name, value, columns)
         )
 
-    def row_format(self, accept: bytes | None, mask: Mask) -> RowFormat:
+    def row_format(self, accept: bytes | None, mask: Mask, about: About) -> RowFormat:
         """How rows are written.
 
         Args:
             accept: The header `Accept`.
             mask: What is hidden from the key.
+            about: What a file says of itself.
         """
         name = self.format or (accepted_format(accept) if accept and not self._json_only else "json")
         if name == "json" and self.parse_json and self.integers == "number" and not self.fields and not mask:
             return PUBLISHED_FORMAT
-        return RowFormat(name, self.fields or None, self.parse_json, self.integers, mask, self.csv)
+        return RowFormat(name, self.fields or None, self.parse_json, self.integers, mask, self.csv, about)
 
     @property
     def _json_only(self) -> bool:

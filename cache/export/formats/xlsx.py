@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cache.errors import TooManyRows
+from cache.export.formats.text import unquoted_json
 from cache.export.row_format import MAX_SHEET_ROWS
-from cache.export.text_formats import unquoted_json
 from cache.schema import Column
 
 MAX_CHARACTERS = 32_767  # of a cell, in UTF-16 units
