@@ -168,7 +168,7 @@ def _over_time(session: Session, query: _Query, step: Unit, span: Span) -> None:
         for group in largest[:MAX_LINES]
     }
     axis = charts.TimeAxis.of(step, span, query.selection.calendar)
-    with st.container(border=True):
+    with st.container(border=True, key="explored_chart"):
         st.header(formatting.literal(query.title), anchor=False)
         draw_marks(session, query.selection, metric.id)
         if len(largest) > MAX_LINES:
@@ -176,7 +176,7 @@ def _over_time(session: Session, query: _Query, step: Unit, span: Span) -> None:
         rows, spec = charts.lines(axis, values, metric, currency)
         alt = f"{query.title}: {', '.join(values)}."
         st.vega_lite_chart(rows, spec, width="stretch", alt=alt, key="explored_lines")
-    columns = [Column(STEPS[step].label), *(Column(name, number=True, wide=i > 1) for i, name in enumerate(values))]
+    columns = [Column(STEPS[step].label), *(Column(name, number=True) for name in values)]
     lines = [
         Line(
             [
