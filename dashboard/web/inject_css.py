@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cache.settings import WeekStart
 
 PAGE = (Path(streamlit.__file__).parent / "static" / "index.html").read_bytes()
-_CSS = (Path(__file__).parent / "style.css").read_bytes()
+_CSS = b"".join((Path(__file__).parent / name).read_bytes() for name in ("style.css", "print.css"))
 _SCRIPT = (Path(__file__).parent / "history.js").read_bytes()
 _FIRST_DAYS: Mapping[WeekStart, int] = {"monday": 1, "sunday": 7}  # as Intl.Locale numbers them
 

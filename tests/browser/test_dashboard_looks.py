@@ -53,8 +53,8 @@ PALE = """
             const text = [...node.childNodes].filter(n => n.nodeType === 3).map(n => n.data.trim()).join("");
             const style = getComputedStyle(node);
             const box = node.getBoundingClientRect();
-            if (!text || !box.width || box.width < 2 || style.visibility !== "visible" || node.closest("[inert], [disabled]")
-                || node.closest("style, script, template, noscript, [data-testid=stIconMaterial]")) continue;
+            const left = "[inert], [disabled], style, script, template, noscript, [data-testid=stIconMaterial]";
+            if (!text || box.width < 2 || style.visibility !== "visible" || node.closest(left)) continue;
             const ground = behind(node);
             const ink = channels(node.closest("svg") ? style.fill : style.color);
             const shown = over([...ink.slice(0, 3), ink[3] * opacity(node)], ground);
@@ -123,7 +123,8 @@ def test_title_and_refresh_are_not_cut_off(browser: Browser, filled: Dashboard, 
         top = wanted.evaluate(
             """node => {
                 const box = node.getBoundingClientRect();
-                const points = [box.top + 2, box.bottom - 2].map(y => document.elementFromPoint(box.left + box.width / 2, y));
+                const middle = box.left + box.width / 2;
+                const points = [box.top + 2, box.bottom - 2].map(y => document.elementFromPoint(middle, y));
                 return points.every(point => node.contains(point) || point.contains(node));
             }"""
         )
