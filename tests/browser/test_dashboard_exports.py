@@ -60,7 +60,7 @@ def test_a_download_is_what_the_page_shows_to_this_visitor(
     page.get_by_role("button", name="Download").click()
     with page.expect_download() as begun:
         page.get_by_role("link", name="CSV").click()
-    text = Path(begun.value.path()).read_text(encoding="utf-8")
+    text = Path(begun.value.path()).read_text(encoding="utf-8-sig")
     expect(page.get_by_role("link", name="Excel")).to_be_visible()  # the page has stayed
     loaded = list(csv.DictReader(io.StringIO(text)))
     paid = [r for r in ROWS if (r["test"], r["financial_status"]) == ("0", "paid")]
