@@ -37,6 +37,8 @@ from dashboard.backend import Backend, shared_backend
 from dashboard.web.downloads import PATH, Downloads
 from dashboard.web.headers import Headers
 from dashboard.web.inject_css import InjectCss
+from dashboard.web.maps import PATH as MAPS_PATH
+from dashboard.web.maps import get_map
 from dashboard.web.metrics import MetricsEndpoint
 from dashboard.web.same_origin import SameOrigin
 from dashboard.web.server import load_config, serve
@@ -112,13 +114,14 @@ def create_app(backend: Backend) -> st.App:
         lifespan=lifespan,
         routes=[
             Route(path + PATH, downloads.get),
+            Route(path + MAPS_PATH, get_map),
             Route(path + METRICS_PATH, MetricsEndpoint(backend.cache, settings).get),
         ],
         secrets=oidc_secrets(settings, backend.secret),
         middleware=[
             Middleware(SameOrigin),
-            Middleware(Headers, public_path=path, week_start=settings.week_start),
-            Middleware(InjectCss, public_path=path, week_start=settings.week_start),
+            Middleware(Headers, public_path=path),
+            Middleware(InjectCss, public_path=path),
             *([Middleware(OwnCookies, public_path=path)] if path else []),
             Middleware(SignIn, identities=backend.identities, settings=settings),
             *([Middleware(BelowPath, public_path=path)] if path else []),

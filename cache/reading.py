@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from cache.roles import DESCRIPTIVE_ROLES
 from cache.table_setup import NO_SETUP, NoOrder, Setup
 
 AmountStyle = Literal["point", "comma"]
@@ -77,8 +78,19 @@ class Reading(BaseModel, frozen=True):
     adds_up_by_name: float | None = None
 
     def decides_as(self, other: Reading) -> bool:
-        """Whether both say the same about the columns. What they were chosen from may differ."""
-        return self.decisions() == other.decisions()
+        """Whether both say the same about the columns that figures depend on. What they were chosen from may differ."""
+        return self._decisions_on_figures() == other._decisions_on_figures()
+
+    def describing_as(self, other: Reading) -> Reading:
+        """The same reading with the columns of the other one for roles that no figure depends on."""
+        described = {role: column for role, column in other.roles.items() if role in DESCRIPTIVE_ROLES}
+        return self.model_copy(update={"roles": {**self._roles_of_figures(), **described}})
+
+    def _roles_of_figures(self) -> dict[str, str]:
+        return {role: column for role, column in self.roles.items() if role not in DESCRIPTIVE_ROLES}
+
+    def _decisions_on_figures(self) -> Reading:
+        return self.decisions().model_copy(update={"roles": self._roles_of_figures()})
 
     def decisions(self) -> Reading:
         """The reading without what it was chosen from and what it leaves open."""

@@ -16,6 +16,7 @@ _NAME: tuple[Kind, ...] = ("text", "integer", "unsigned")
 _FLAG: tuple[Kind, ...] = ("boolean", "integer", "unsigned", "text")
 _MARK: tuple[Kind, ...] = (*_FLAG, "datetime", "timestamp", "date")
 _NESTED: tuple[Kind, ...] = ("json", "text")
+_NESTED_TEXT: tuple[Kind, ...] = ("text", "json")
 
 
 class Role(NamedTuple):
@@ -106,6 +107,7 @@ ROLES: Mapping[str, Role] = {
         _MARK,
         ("deletedat", "isdeleted", "fivetrandeleted", "abcdcdeletedat", "deleted"),
     ),
+    "tags": Role(_ORDER, "the tags", _NESTED_TEXT, ("tags", "ordertags")),
     "shop": Role(
         _ORDER, "the shop", _NAME, ("shopdomain", "shopname", "shopid", "shop", "storename", "storeid", "store")
     ),
@@ -261,17 +263,31 @@ ROLES: Mapping[str, Role] = {
     "country": Role(
         _CUSTOMER, "the country", _TEXT, ("shippingcountry", "country", "countrycode", "shippingcountrycode")
     ),
+    "region": Role(
+        _CUSTOMER,
+        "the state or province",
+        _TEXT,
+        ("shippingprovince", "shippingprovincename", "shippingstate", "shippingregion", "province", "region"),
+    ),
+    "city": Role(_CUSTOMER, "the city", _TEXT, ("shippingcity", "shipcity", "deliverycity", "city")),
     "channel": Role(_CUSTOMER, "the sales channel", _TEXT, ("sourcename", "source", "channel", "saleschannel")),
     "line_items": Role(_ITEMS, "the line items as JSON", _NESTED, ("lineitems", "items")),
     "line_title": Role(
         _ITEMS, "the product of a line", _TEXT, ("lineitemname", "producttitle", "itemname", "productname", "title")
     ),
     "line_sku": Role(_ITEMS, "the SKU of a line", _TEXT, ("lineitemsku", "itemsku", "productsku", "sku")),
+    "line_vendor": Role(
+        _ITEMS, "the vendor of a line", _TEXT, ("lineitemvendor", "itemvendor", "productvendor", "vendor")
+    ),
     "line_quantity": Role(
         _ITEMS, "the quantity of a line", _AMOUNT, ("lineitemquantity", "itemquantity", "quantity", "qty")
     ),
     "line_price": Role(_ITEMS, "the price of a line", _AMOUNT, ("lineitemprice", "itemprice", "unitprice", "price")),
 }
+
+
+DESCRIPTIVE_ROLES = frozenset(("tags", "region", "city", "line_vendor"))
+"""Roles that no figure depends on. What plays them may change, and opens no question."""
 
 
 def role_groups() -> dict[str, list[str]]:

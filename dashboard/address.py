@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
 
-from dashboard.view import VIEW_PARAMETERS
+from dashboard.view import is_view_parameter
 
 Parameters = dict[str, list[str]]
 
@@ -118,6 +118,6 @@ def replace_parameters(new: Mapping[str, str | Sequence[str]]) -> None:
     another order has the same address. Two quick clicks may also reach the server as one.
     """
     lists = {name: [values] if isinstance(values, str) else list(values) for name, values in new.items() if values}
-    of_view = {name: values for name, values in lists.items() if name in VIEW_PARAMETERS}
-    of_page = {name: values for name, values in sorted(lists.items()) if name not in VIEW_PARAMETERS}
+    of_view = {name: values for name, values in lists.items() if is_view_parameter(name)}
+    of_page = {name: values for name, values in sorted(lists.items()) if not is_view_parameter(name)}
     _Address.current().write(of_view | of_page)

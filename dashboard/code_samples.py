@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from cache.analytics.dimensions import DIMENSIONS
+from cache.analytics.dimensions.catalogue import DIMENSIONS
 from dashboard.selection import Selection
 
 Parameters = list[tuple[str, str]]

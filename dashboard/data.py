@@ -13,7 +13,8 @@ import streamlit as st
 
 from cache.access.masking import Mask
 from cache.analytics import products, rankings
-from cache.analytics.dimensions import PRODUCT, DimensionId, FilterId
+from cache.analytics.breakdowns.pivot import Pivot, PivotQuery, pivot
+from cache.analytics.dimensions.catalogue import PRODUCT, Dimension, DimensionId
 from cache.analytics.events import Event, EventDay, FigureEvents, Side
 from cache.analytics.figures import Figures, Group, Returns
 from cache.analytics.marks import Mark
@@ -33,7 +34,7 @@ MAX_VALUES = 200  # maximum number of values that a filter offers
 def _key(orders: Orders) -> str:
     read_by = f"{orders.setup.model_dump_json()} {orders.reading.model_dump_json()}"
     rates = orders.rates.version if orders.rates else ""
-    hidden = ",".join(sorted(orders.hidden))
+    hidden = ",".join((*orders.mask.hidden, "", *orders.mask.pruned))
     return f"{orders.generation} {hidden} {orders.timezone} {orders.cancelled_orders} {rates} {read_by}"
 
 
@@ -53,9 +54,9 @@ def extent(orders: Orders) -> Span | None:
 
 
 @st.cache_data(max_entries=20, show_spinner=False, hash_funcs=_HASH)
-def values(orders: Orders, name: FilterId) -> list[str]:
+def values(orders: Orders, name: DimensionId) -> list[str]:
     """Returns the values that a filter offers, the most frequent first."""
-    return list(product_titles(orders)) if name == PRODUCT else orders.values(name)[:MAX_VALUES]
+    return list(product_titles(orders)) if name == PRODUCT else orders.values(name, MAX_VALUES)
 
 
 @st.cache_data(max_entries=2, show_spinner=False, hash_funcs=_HASH)
@@ -114,6 +115,31 @@ def groups(
     return sorted(unsorted, key=lambda g: (or_zero(g.figures.total_sales), g.figures.orders), reverse=True)
 
 
+@st.cache_data(max_entries=200, show_spinner=False, hash_funcs=_HASH)
+def pivot_table(
+    orders: Orders,
+    query: PivotQuery,
+    span: Span | None,
+    conditions: Conditions,
+    returns: Returns,
+    compared_span: Span | None,
+) -> Pivot:
+    """A pivot table (`pivot.pivot`)."""
+    return pivot(orders, query, span, conditions, returns, compared_span)
+
+
+@st.cache_data(max_entries=4, show_spinner=False, hash_funcs=_HASH)
+def row_dimensions(orders: Orders) -> list[Dimension]:
+    """The columns, and the values inside JSON, that orders can be grouped by (`Orders.row_dimensions`)."""
+    return orders.row_dimensions()
+
+
+@st.cache_data(max_entries=500, show_spinner=False, hash_funcs=_HASH)
+def customer_name(orders: Orders, customer: str) -> str:
+    """The name, or else the e-mail, of a customer, by the value of the dimension."""
+    return orders.customer_name(customer)
+
+
 @st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_HASH)
 def event_days(
     orders: Orders, metric: str, span: Span | None, conditions: Conditions, returns: Returns
@@ -151,7 +177,7 @@ def breakdown(
     return groups(orders, (by,), span, without(by, conditions), returns)
 
 
-def without(name: FilterId, conditions: Conditions) -> Conditions:
+def without(name: DimensionId, conditions: Conditions) -> Conditions:
     """Returns the conditions but those of a filter."""
     return tuple(condition for condition in conditions if condition.column != name)
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 import streamlit as st
 
-from cache.analytics.dimensions import FILTERS, FilterId
+from cache.analytics.dimensions.catalogue import DIMENSIONS, DimensionId
 from cache.analytics.exchange_rates import ExchangeRates
 from cache.analytics.orders import Orders
 from cache.calendar.periods import ShopCalendar
@@ -17,13 +17,26 @@ from cache.storage.snapshot import Head
 from dashboard import data
 from dashboard.components import freshness
 from dashboard.components.filter_chips import filter_chips
-from dashboard.components.report_head import report_head
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import formatting, readings
 from dashboard.view import View
 
-_RARE: frozenset[Requirement] = frozenset(("duties", "fees", "tips", "gift cards", "adjustments", "dates of returns"))
+_RARE: frozenset[Requirement] = frozenset(
+    (
+        "region",
+        "city",
+        "tags",
+        "variants",
+        "vendors",
+        "duties",
+        "fees",
+        "tips",
+        "gift cards",
+        "adjustments",
+        "dates of returns",
+    )
+)
 """What many tables lack and few readers miss; `GET /figures/metrics` names it too."""
 
 MAX_RATES = 3  # that the foot of a page names
@@ -67,7 +80,7 @@ def page(session: Session, title: str, all_currencies: bool = False) -> Selectio
     if loaded is None:
         return None
     orders, newest = loaded
-    view = session.address.restore().without_filters(orders.hidden)
+    view = _shown(session.address.restore(), orders)
     extent = data.extent(orders)
     last_order = extent.end if extent else None
     calendar = ShopCalendar.at(now(), orders.timezone, newest.updated_at, last_order, orders.week_start)
@@ -80,8 +93,12 @@ def page(session: Session, title: str, all_currencies: bool = False) -> Selectio
     selection = Selection(orders, view, calendar, currency, span, compared, conditions, all_currencies)
     rates_file = session.backend.rates_file
     filter_chips(session.address, selection, rates_file.currency if rates_file else "")
-    report_head(session, selection, newest)
     return selection
+
+
+def _shown(view: View, orders: Orders) -> View:
+    """The view without filters by what is hidden, or by what the table does not have."""
+    return view.without_filters([name for name in view.filters() if not orders.offers(name)])
 
 
 def nothing_found(selection: Selection) -> None:
@@ -111,9 +128,9 @@ def foot(selection: Selection) -> None:
     st.caption(" ".join([*map(formatting.literal, notes), *map(formatting.plain, sentences)]))
 
 
-def hidden_note(names: Collection[FilterId]) -> str:
+def hidden_note(names: Collection[DimensionId]) -> str:
     """A sentence that says why some dimensions are not offered."""
-    nouns = sorted(FILTERS[name].noun for name in names)
+    nouns = sorted(DIMENSIONS[name].noun for name in names)
     return f"Not shown to viewers, since a column behind it holds personal data: {', '.join(nouns)}."
 
 

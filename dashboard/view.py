@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Self, cast
 
-from cache.analytics.dimensions import FILTERS, FilterId
+from cache.analytics.dimensions.catalogue import FILTERS, DimensionId, is_row_dimension
 from cache.analytics.figures import RETURNS, Returns
 from cache.calendar.periods import COMPARISONS, PERIODS, ShopCalendar, Span, comparison_span, period_span
 from cache.query.filters import Condition
 
 DEFAULT_PERIOD = "30d"
 EARLIEST, LATEST = date(1970, 1, 1), date(2199, 12, 31)  # dates in an address
-VIEW_PARAMETERS = frozenset(
+CHIPS = ("status", "fulfilment", "channel", "country", "discount", "refunded", "product")
+"""The filters that always have a chip. The others have one while they are set."""
+_NAMES = frozenset(
     (
         *("period", "from", "to", "hour", "compare", "compare_from", "compare_to"),
         *("currency", "convert", "returns"),
         *FILTERS,
     )
 )
-"""Of the address; the others are those of a page."""
 
 _HOURS = [str(hour) for hour in range(24)]
 
@@ -41,7 +42,8 @@ class View:
         compare_start: First day of a custom comparison.
         compare_end: Last day of a custom comparison, included.
         returns: The date that refunds count on.
-        status: Values that the filter of this name lets through; empty for all. The others likewise.
+        status: Values that the filter of this name lets through; empty for all. The others of `CHIPS` likewise.
+        others: Each further filter that is set, with its values.
     """
 
     period: str = DEFAULT_PERIOD
@@ -61,6 +63,7 @@ class View:
     discount: tuple[str, ...] = ()
     refunded: tuple[str, ...] = ()
     product: tuple[str, ...] = ()
+    others: tuple[tuple[DimensionId, tuple[str, ...]], ...] = ()
 
     @classmethod
     def read(cls, parameters: Mapping[str, Sequence[str]]) -> Self:
@@ -88,7 +91,12 @@ class View:
             compare_start=compare_start,
             compare_end=compare_end,
             returns=cast(Returns, one("returns")) if one("returns") in RETURNS else "returned",
-            **{name: tuple(parameters.get(name, ())) for name in FILTERS},
+            **{name: tuple(parameters.get(name, ())) for name in CHIPS},
+            others=tuple(
+                (name, tuple(values))
+                for name, values in parameters.items()
+                if values and name not in CHIPS and (name in FILTERS or is_row_dimension(name))
+            ),
         )
 
     def parameters(self) -> dict[str, str | list[str]]:
@@ -110,19 +118,31 @@ class View:
             parameters["returns"] = self.returns
         return parameters | {name: list(values) for name, values in self.filters().items()}
 
-    def filters(self) -> dict[FilterId, tuple[str, ...]]:
+    def values(self, name: DimensionId) -> tuple[str, ...]:
+        """The values that a filter lets through; empty for all."""
+        return self.filters().get(name, ())
+
+    def filters(self) -> dict[DimensionId, tuple[str, ...]]:
         """The filters that are set."""
-        return {name: getattr(self, name) for name in FILTERS if getattr(self, name)}
+        return {name: getattr(self, name) for name in CHIPS if getattr(self, name)} | dict(self.others)
 
-    def without_filters(self, names: Iterable[FilterId] = FILTERS) -> View:
-        """The same view with none of these filters set."""
-        return replace(self, **dict.fromkeys(names, ()))  # type: ignore[arg-type]  # the names are those of filters
+    def without_filters(self, names: Collection[DimensionId] | None = None) -> View:
+        """The same view with none of these filters set; without any, where no names are given."""
+        filters = self.filters()
+        return self.filtered(dict.fromkeys(filters if names is None else names, ()))
 
-    def toggled(self, name: FilterId, value: str) -> View:
+    def filtered(self, changes: Mapping[DimensionId, tuple[str, ...]]) -> View:
+        """The same view with these filters set to these values; empty for all."""
+        others = dict(self.others) | {name: values for name, values in changes.items() if name not in CHIPS}
+        fields = {name: values for name, values in changes.items() if name in CHIPS}
+        set_ones = tuple((name, values) for name, values in others.items() if values)
+        return replace(self, others=set_ones, **fields)  # type: ignore[arg-type]  # the names are those of filters
+
+    def toggled(self, name: DimensionId, value: str) -> View:
         """The same view with a value added to a filter, or removed from it."""
-        values: tuple[str, ...] = getattr(self, name)
+        values = self.values(name)
         values = tuple(each for each in values if each != value) if value in values else (*values, value)
-        return replace(self, **{name: values})  # type: ignore[arg-type]  # the name is that of a filter
+        return self.filtered({name: values})
 
     def conditions(self, currency: str | None) -> tuple[Condition, ...]:
         """The filters as conditions, and the one on the currency whose amounts are added; None: orders in all."""
@@ -152,6 +172,11 @@ class View:
         start, end = self.compare_start, self.compare_end
         custom = Span.of_days(start, end) if start and end else None
         return comparison_span(self.compare, self.period, span, calendar, custom)
+
+
+def is_view_parameter(name: str) -> bool:
+    """Whether a parameter of the address is one of the view; the others are those of a page."""
+    return name in _NAMES or is_row_dimension(name)
 
 
 def custom_period(span: Span) -> dict[str, str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from cache.analytics.dimensions import FilterId
+from cache.analytics.dimensions.catalogue import DimensionId
 from dashboard.address import left_parameters, parameter, parameters, replace_parameters, set_parameter
-from dashboard.view import VIEW_PARAMETERS, View
+from dashboard.view import View, is_view_parameter
 
 _OLD_STEPS = {"1 hour": "hour", "1 day": "day", "7 days": "week", "1 month": "month"}  # in old addresses
 _OLD_METRICS = {"fulfilment_time": "time_to_fulfil"}
@@ -36,11 +36,11 @@ class ViewAddress:
         if (metric := parameter("metric")) in _OLD_METRICS:
             set_parameter("metric", _OLD_METRICS[metric])
         found = parameters()
-        if not found.keys() & VIEW_PARAMETERS and self._last:
+        if not any(map(is_view_parameter, found)) and self._last:
             left = {
                 name: values
                 for name, values in left_parameters().items()
-                if name not in VIEW_PARAMETERS | _OPEN_PARAMETERS
+                if not is_view_parameter(name) and name not in _OPEN_PARAMETERS
             }
             replace_parameters({**self._last.parameters(), **left, **found})
         elif "period" not in found:
@@ -52,7 +52,11 @@ class ViewAddress:
         """Changes some fields of the view, as `View` names them."""
         self.put(replace(self.view(), **fields))
 
-    def toggle(self, name: FilterId, value: str) -> None:
+    def filter(self, name: DimensionId, values: tuple[str, ...]) -> None:
+        """Sets a filter; without values it lets everything through."""
+        self.put(self.view().filtered({name: values}))
+
+    def toggle(self, name: DimensionId, value: str) -> None:
         """Adds a value to a filter, or removes it."""
         self.put(self.view().toggled(name, value))
 
@@ -63,6 +67,8 @@ class ViewAddress:
     def put(self, view: View) -> None:
         """Writes a view into the address. Parameters of the page itself stay, such as a search."""
         others = {
-            name: values for name, values in parameters().items() if name not in VIEW_PARAMETERS | _ORDER_PARAMETERS
+            name: values
+            for name, values in parameters().items()
+            if not is_view_parameter(name) and name not in _ORDER_PARAMETERS
         }
         replace_parameters({**view.parameters(), **others})

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sidecar_process import KEY
 
 from cache.access.client_limits import MAX_HEAD
-from cache.analytics.dimensions import FILTERS
+from cache.analytics.dimensions.catalogue import FILTERS
 
 MAX_QUERY = MAX_HEAD - 2_000  # the rest is for headers
 NAMES = ("id", "name", "email", "created_at", "financial_status", "total_price", "customer_name", "note", "test")

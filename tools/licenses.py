@@ -13,6 +13,18 @@ packages. Packages that are installed only on other systems than Linux are not l
 """
 
 
+DATA = """## Data files
+
+| package | version | license | used for |
+| --- | --- | --- | --- |
+| us-atlas | 3.0.1 | ISC | `dashboard/web/maps/states.json`: shapes of the states of the USA, by their postal codes |
+| world-atlas | 2.0.2 | ISC | `dashboard/web/maps/countries.json`: shapes of countries, by their codes of ISO 3166 |
+
+Both are by Michael Bostock, made from public data of the US Census Bureau and of Natural Earth. The
+text of their license is in `dashboard/web/maps/LICENSE`.
+"""
+
+
 def main() -> None:
     """Write the file again."""
     FILE.write_text(text(), encoding="utf-8")
@@ -27,7 +39,7 @@ def text() -> str:
     product, everything = pins("requirements-image.txt"), pins("requirements-dev.txt")
     tools = {name: version for name, version in everything.items() if name not in product}
     sections = ("What the product runs on", product), ("Tools for the lab, tests and benchmarks", tools)
-    return "\n".join([INTRODUCTION, *(_section(title, packages) for title, packages in sections)])
+    return "\n".join([INTRODUCTION, *(_section(title, packages) for title, packages in sections), DATA])
 
 
 def pins(requirements: str) -> dict[str, str]:

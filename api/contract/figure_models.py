@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, WithJsonSchema
 
 from api.contract.response_models import Body, Count, Freshness, Iso, key
+from cache.analytics.dimensions.catalogue import Level
 from cache.analytics.figures import Kind, Line
 from cache.analytics.metrics import Unit
 
@@ -106,6 +107,12 @@ class FiguresHead(_Selected):
     count: Count = key(1, "Number of rows in `data`.")
     total_count: Count = key(1, "Number of rows on all pages.")
     totals: FigureValues = key({"net_sales": "81300.10", "orders": 602})
+    unattributed: FigureValues | None = key(
+        None,
+        "With a dimension of line items: what belongs to none of them, such as shipping. The rows and this add up to "
+        "`totals`. Null for what is not a sum.",
+    )
+    overlapping: bool = key(False, "Whether an order may count in several rows: it has several tags, or line items.")
     next: str | None = key(None, "The `after` of the next page; null on the last one.")
 
 
@@ -171,8 +178,9 @@ class ListedMetric(FigureMetric):
 class ListedDimension(Body):
     """What figures can be grouped or filtered by."""
 
-    id: str = key("country", "`product` and `refunded` are filters only.")
+    id: str = key("country", "`column:NAME` is a column of the table, `json:NAME.PATH` a value inside its JSON.")
     label: str = key("Country")
+    level: Level = key("order", "What has a value of it: an `order`, a `line` of it, a `row`; of a `list`, several.")
     personal: bool = key(False, "Whether it comes from a column with personal data, which masked keys may not use.")
     available: bool = key(True, "Whether the table has it.")
     reason: str | None = key(None, "Why not.")

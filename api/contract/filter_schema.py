@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from api.contract.queries.fetch_query import KNOWN
-from cache.analytics.dimensions import COLUMNS, FILTERS
+from cache.analytics.dimensions.catalogue import FILTERS, ROW_PATTERN
 from cache.query.filters import UNSORTED
 from cache.query.operators import ALL_KINDS, OPERATORS, Operator
 from cache.schema import Column, Kind
@@ -57,12 +57,18 @@ def filters(columns: Sequence[Column], hidden: Collection[str]) -> dict[str, Any
 
 def dimension_filters() -> dict[str, Any]:
     """Describes filters on dimensions as `filters` describes those on columns."""
-    properties = dict(_filters([column for column in COLUMNS if column.name in FILTERS]))
+    properties = dict(_filters([dimension.as_column for dimension in FILTERS.values()]))
     about = (
         "`DIMENSION=value` or `DIMENSION__OP=value`, any number of them; all must hold. `product` is the SKU of a line "
-        "item, or its title, and selects the orders with such an item."
+        "item, or its title. It selects the orders with such an item, as the other dimensions of line items do. "
+        "`column:NAME` is a column of the table, and `json:NAME.PATH` a value inside its JSON."
     )
-    schema = {"type": "object", "additionalProperties": False, "properties": properties}
+    schema = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+        "patternProperties": {f"^{ROW_PATTERN}$": {"type": "string"}},
+    }
     return _described(schema, about, _TEXT, {"country": "DE"})
 
 

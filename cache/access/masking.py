@@ -20,7 +20,7 @@ import msgspec
 from cache.access.personal_json import without_personal_data
 from cache.access.personal_names import is_personal, plain_name
 from cache.errors import ColumnMasked
-from cache.roles import ROLES, candidates, recognise_roles
+from cache.roles import DESCRIPTIVE_ROLES, ROLES, candidates, recognise_roles
 from cache.schema import Column
 from cache.settings import Settings
 from cache.table_setup import Setup
@@ -166,7 +166,8 @@ def _decide(rules: MaskRules, columns: tuple[Column, ...], setup_text: str) -> M
     nested: set[str] = set()
     for name, player in recognise_roles(columns, setup).items():
         players = {player.name, *(column.name for column in candidates(columns, name))}
-        (personal if name in _PERSONAL_ROLES else others).update(players)
+        if name not in DESCRIPTIVE_ROLES:  # what an order is called or tagged with may be anything
+            (personal if name in _PERSONAL_ROLES else others).update(players)
         if ROLES[name].kinds[0] == "json":
             nested |= players
     hidden: list[str] = []

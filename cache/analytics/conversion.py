@@ -35,6 +35,8 @@ class ConvertedTables:
         reversals: SQL name of the table of their reversals. One before the first rate of its currency has the rate of
             its order.
         lines: SQL name of the view of their line items, at the rates of the orders.
+        line_reversals: SQL name of the table of what reverses these, at the rates of its days. Amounts of lines are
+            rounded each, so that they may differ from those of the orders by the rounding.
         without_rate: Currency -> how many orders have no rate, and are left out; the most frequent first.
     """
 
@@ -47,29 +49,35 @@ class ConvertedTables:
         """
         self.orders, self.reversals = f"facts.converted_orders_{name}", f"facts.converted_reversals_{name}"
         self.lines = f"converted_lines_{name}"
+        self.line_reversals = f"facts.converted_line_reversals_{name}"
         self.without_rate: Mapping[str, int] = {}
         self._rates = rates
         self._table = f"facts.rates_{name}"  # a rate for each currency and day, up to the last one
         self._last_day = f"DATE '{min(max(rate.day for rate in rates.rates), date.today())}'"
 
-    def create(self, query: Query, orders: Table, reversals: Table, lines: str) -> None:
+    def create(self, query: Query, orders: Table, reversals: Table, lines: Table, line_reversals: Table) -> None:
         """Creates the tables and the view.
 
         Args:
             query: Runs SQL in the database of the tables.
             orders: The orders.
             reversals: The refunds and cancellations.
-            lines: SQL name of the line items.
+            lines: The line items.
+            line_reversals: What reverses these.
         """
         days, currencies, values = zip(*self._rates.rates, strict=True)
         query(f"CREATE TABLE {self._table} AS {self._daily(orders[0])}", [currencies, days, values])
         own = literal(self._rates.currency)
         rated = self._rated(orders[0])
         query(f"CREATE TABLE {self.orders} AS {self._converted('*', rated, orders[1], f'{own} AS currency')}", [])
-        rated = self._rated_reversals(reversals[0], rated)
-        query(f"CREATE TABLE {self.reversals} AS {self._converted(_UNRATED, rated, reversals[1])}", [])
-        rated = f"SELECT l.*, o.rate FROM {lines} AS l JOIN {self.orders} AS o USING (key)"
-        query(f"CREATE VIEW {self.lines} AS {self._converted(_UNRATED, rated, ('price', 'amount'))}", [])
+        for table, (reversed_sales, amounts) in {
+            self.reversals: reversals,
+            self.line_reversals: line_reversals,
+        }.items():
+            at_rates = self._rated_reversals(reversed_sales, rated)
+            query(f"CREATE TABLE {table} AS {self._converted(_UNRATED, at_rates, amounts)}", [])
+        sold = f"SELECT l.*, o.rate FROM {lines[0]} AS l JOIN {self.orders} AS o USING (key)"
+        query(f"CREATE VIEW {self.lines} AS {self._converted(_UNRATED, sold, lines[1])}", [])
         query(f"DROP TABLE {self._table}", [])
         query("CHECKPOINT facts", [])
         missing = f"SELECT currency FROM {orders[0]} ANTI JOIN {self.orders} USING (key)"
@@ -78,7 +86,7 @@ class ConvertedTables:
     def drop(self, query: Query) -> None:
         """Drops the tables and the view."""
         query(f"DROP VIEW IF EXISTS {self.lines}", [])
-        for table in (self.orders, self.reversals):
+        for table in (self.orders, self.reversals, self.line_reversals):
             query(f"DROP TABLE IF EXISTS {table}", [])
 
     def _daily(self, orders: str) -> str:

@@ -19,14 +19,15 @@ import duckdb
 import pyarrow as pa
 
 from cache.analytics.conversion import ConvertedTables
-from cache.analytics.dimensions import REFUNDED
+from cache.analytics.dimensions.catalogue import REFUNDED
+from cache.analytics.dimensions.order_filter import FilteredTables
 from cache.analytics.exchange_rates import ExchangeRates
 from cache.interpretation.check_sql import DIFFERENCES, CheckSql, failing_across_orders
+from cache.interpretation.line_money import line_reversals, sold_lines
 from cache.interpretation.money_sql import REVERSED_AMOUNTS, refunded, reversals
 from cache.interpretation.order_rows import OrderRows
 from cache.interpretation.role_sql import RoleSql
 from cache.interpretation.source_rows import parquet
-from cache.interpretation.text_values import AMOUNT
 from cache.interpretation.unread_values import count_unread
 from cache.machine.memory import database_limit
 from cache.sql import literal
@@ -53,7 +54,8 @@ class FactTables:
             differences of checks.
         reversals: SQL name of the table of refunds and cancellations: key, segment, kind, moment, local, the amounts by
             which they change figures (see money_sql.reversals).
-        lines: SQL name of the table of line items: key, segment, sku, title, quantity, price, amount (without tax).
+        lines: SQL name of the table of line items, as of `line_money.sold_lines`.
+        line_reversals: SQL name of the table of what reverses their sales, as of `line_money.line_reversals`.
         left_out: SQL name of the table of rows that are no orders: key, segment, why (`test`, `deleted`, `draft`,
             `cancelled`).
         unread: SQL name of the table of values that cannot be read: segment, role, filled (orders with a value), unread
@@ -81,6 +83,7 @@ class FactTables:
         self.orders, self.reversals = f"facts.orders_{name}", f"facts.reversals_{name}"
         self.lines, self.left_out = f"facts.lines_{name}", f"facts.left_out_{name}"
         self.unread = f"facts.unread_{name}"
+        self.line_reversals = f"facts.line_reversals_{name}"
         self.without_rate: Mapping[str, int] = {}
         self._segment_numbers: set[int] = set()
         self._converted: dict[ExchangeRates, ConvertedTables] = {}
@@ -113,9 +116,22 @@ class FactTables:
         names = [column[0] for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
+    def sample(self, select: str, limit: int) -> list[tuple[Any, ...]]:
+        """Values of some rows of the source: of its first and of its last segment.
+
+        Args:
+            select: SQL of the values, over the columns of the source.
+            limit: How many rows of each segment.
+        """
+        segments = sorted(self._segment_numbers)
+        ends = [0] if self._order_rows.grouped else sorted({*segments[:1], *segments[-1:]})
+        parts = (f"(SELECT {select} FROM {self.rows} WHERE segment = {number} LIMIT {limit})" for number in ends)
+        sql = " UNION ALL ".join(parts)
+        return self.query(sql) if sql else []
+
     def close(self) -> None:
         """Frees the memory of this generation."""
-        for table in (self.orders, self.reversals, self.lines, self.left_out, self.unread):
+        for table in (self.orders, *self._taken_over()):
             self.query(f"DROP TABLE IF EXISTS {table}")
         self.query(f"DROP VIEW IF EXISTS {self.rows}")
         for converted in self._converted.values():
@@ -130,15 +146,28 @@ class FactTables:
             if rates not in self._converted:
                 converted = ConvertedTables(rates, self._shared.next_name())
                 orders = self.orders, (*AMOUNTS, *DIFFERENCES)
-                converted.create(self.query, orders, (self.reversals, REVERSED_AMOUNTS), self.lines)
+                lines = self.lines, ("price", "amount", "discount")
+                reversals = self.reversals, REVERSED_AMOUNTS
+                line_reversals = self.line_reversals, ("returns", "cancellations")
+                converted.create(self.query, orders, reversals, lines, line_reversals)
                 self._converted[rates] = converted
             converted = self._converted[rates]
             while len(self._converted) > MAX_CONVERTED:
                 self._converted.pop(next(iter(self._converted))).drop(self.query)
         tables = copy.copy(self)
         tables.orders, tables.reversals, tables.lines = converted.orders, converted.reversals, converted.lines
+        tables.line_reversals = converted.line_reversals
         tables.without_rate = converted.without_rate
         return tables
+
+    @property
+    def filtered(self) -> FilteredTables:
+        """What conditions on orders look into."""
+        return FilteredTables(self.lines, self.rows, self._roles.source)
+
+    def _taken_over(self) -> tuple[str, ...]:
+        """The tables whose rows another generation takes over as they are."""
+        return self.reversals, self.lines, self.line_reversals, self.left_out, self.unread
 
     # -- making the tables
 
@@ -169,13 +198,7 @@ class FactTables:
         """Inserts the rows of segments, by their numbers, from the tables of another generation."""
         which = f"WHERE segment IN ({', '.join(map(str, sorted(segments)))})"
         self.query(f"INSERT INTO {staged} SELECT * EXCLUDE (again, settled, failing) FROM {before.orders} {which}")
-        taken = {
-            self.reversals: before.reversals,
-            self.lines: before.lines,
-            self.left_out: before.left_out,
-            self.unread: before.unread,
-        }
-        for table, old in taken.items():
+        for table, old in zip(self._taken_over(), before._taken_over(), strict=True):
             self.query(f"INSERT INTO {table} SELECT * FROM {old} {which}")
 
     def _create_orders(self, staged: str) -> None:
@@ -210,15 +233,12 @@ class FactTables:
         rows = f"SELECT * FROM ({parts}) WHERE why IS NULL"
         columns = ", ".join(self._roles.dimensions())
         amounts = ", ".join(AMOUNTS)
-        factor = "CASE WHEN included THEN coalesce(gross / nullif(priced, 0), 1) ELSE 1 END"
-        sold = f"SELECT key, segment, {factor} AS factor, unnest(items) AS l FROM ({rows})"
         return {
             staged: f"SELECT key, segment, number, sequence, {columns}, {amounts}, {refunded(rows)} AS {REFUNDED}, "
             f"checked, failed, {', '.join(DIFFERENCES)} FROM ({CheckSql(self._roles).checked(rows)})",
             self.reversals: reversals(rows),
-            self.lines: "SELECT key, segment, l.sku AS sku, l.title AS title, l.quantity AS quantity, "
-            f"l.price AS price, (l.quantity * l.price * factor)::{AMOUNT} AS amount FROM ({sold}) "
-            "WHERE l.quantity IS NOT NULL AND NOT l.gift",
+            self.lines: sold_lines(rows),
+            self.line_reversals: line_reversals(rows, self.lines),
             self.left_out: f"SELECT key, segment, why FROM ({parts}) WHERE why IS NOT NULL",
             self.unread: count_unread(self._roles, parts),
         }

@@ -9,7 +9,7 @@ from datetime import date
 
 from pydantic import BaseModel
 
-from cache.analytics.dimensions import DimensionId
+from cache.analytics.dimensions.catalogue import DimensionId
 from cache.analytics.figures import Returns
 from cache.calendar.periods import Unit
 from cache.query.filters import Condition

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import cast
 
-from cache.analytics.dimensions import FILTERS, DimensionId, FilterId
+from cache.analytics.dimensions.catalogue import DimensionId
 from cache.analytics.figure_query import ALL_CURRENCIES, FigureQuery
 from cache.analytics.figures import Figures, Group, Returns
 from cache.analytics.marks import Mark
@@ -60,6 +59,8 @@ class FigureTable:
         compared_totals: Those of the compared period; None where nothing is compared.
         missing: What the table does not have (`Orders.missing`).
         marks: The checks that orders of the period fail.
+        unattributed: With a dimension of line items: what belongs to none of them. None without one.
+        is_overlapping: Whether an order may count in several rows.
     """
 
     metrics: Sequence[Metric]
@@ -72,6 +73,8 @@ class FigureTable:
     compared_totals: Figures | None
     missing: Mapping[Requirement, str]
     marks: Mapping[CheckId, Mark]
+    unattributed: Figures | None = None
+    is_overlapping: bool = False
 
     def value(self, metric: Metric, figures: Figures) -> Value:
         """A metric of a row."""
@@ -162,12 +165,30 @@ def compute(orders: Orders, query: FigureQuery, calendar: ShopCalendar, main_cur
     else:
         rows = [FigureRow((), None, False, totals, compared_totals)]
     marks = orders.marks(span, resolved.conditions)
-    return FigureTable(metrics, by, currency, span, compared_span, rows, totals, compared_totals, orders.missing, marks)
+    levels = {orders.dimension(name).level for name in by}
+    unattributed = None
+    if "line" in levels and "list" not in levels:
+        unattributed = totals.plus((row.figures for row in rows), -1)
+    return FigureTable(
+        metrics,
+        by,
+        currency,
+        span,
+        compared_span,
+        rows,
+        totals,
+        compared_totals,
+        orders.missing,
+        marks,
+        unattributed,
+        bool(levels & {"line", "list"}),
+    )
 
 
 def _require(orders: Orders, query: FigureQuery) -> None:
     for name in query.filters:
-        if why := reason([FILTERS[cast(FilterId, name)].needs], orders.missing):
+        needs = orders.dimension(name).needs
+        if needs and (why := reason([needs], orders.missing)):
             raise BadFilter(why, f"Leave '{name}' out, or say on the Settings page which column it is.")
     if "dates" in orders.missing and (query.step or query.period != "all"):
         raise BadFilter(
@@ -259,13 +280,7 @@ class _Computation:
 
     def _count_groups(self, span: Span | None) -> None:
         """Refuses what would take too much memory. Groups without orders, which have returns only, are not counted."""
-        clause, parameters = self.orders.order_filter(span, self.conditions)
-        keys = [*(f"o.{name}" for name in self.by), *([f"date_trunc('{self.step}', o.local)"] if self.step else [])]
-        sql = (
-            f"SELECT count(*) FROM (SELECT 1 FROM {self.orders.facts.orders} AS o WHERE {clause} "
-            f"GROUP BY {', '.join(keys)} LIMIT {MAX_GROUPS + 1})"
-        )
-        if self.orders.facts.query(sql, parameters)[0][0] > MAX_GROUPS:
+        if self.orders.count_groups(self.by, self.step, span, self.conditions, MAX_GROUPS + 1) > MAX_GROUPS:
             raise _too_many_groups()
 
 

@@ -6,7 +6,7 @@ https://help.shopify.com/en/manual/reports-and-analytics/shopify-reports/report-
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from decimal import Decimal
@@ -230,6 +230,21 @@ class Figures:
         added = sum(sign * getattr(self, part) for part, sign in composition.parts.items())
         return ratio(added, getattr(self, composition.divisor)) if composition.divisor else added
 
+    def plus(self, others: Iterable[Figures], sign: Literal[1, -1] = 1) -> Figures:
+        """Amounts and units with those of other figures added to them, or taken off.
+
+        Orders and customers are not known: one may count in several of the others.
+        """
+        values: dict[str, Any] = {name: Absent.UNDEFINED for name in SUMS if name not in _ADDED}
+        listed = list(others)
+        for name in _ADDED:
+            own = getattr(self, name)
+            if not isinstance(own, Absent):
+                own += sign * sum((or_zero(getattr(each, name)) for each in listed), _ZERO)
+                own = int(own) if name == "units" else own
+            values[name] = own
+        return Figures(**values)
+
     def _lacks(self, part: str) -> bool:
         return isinstance(getattr(self, part), Absent)
 
@@ -297,6 +312,10 @@ class Group:
 
 SUMS: Mapping[str, Sum] = {each.name: each.metadata["sum"] for each in fields(Figures)}
 """Field of `Figures` -> how it is read."""
+
+
+# Sums to which each event belongs once.
+_ADDED = frozenset(name for name, each in SUMS.items() if each.line not in ("order", "customer", "fulfilment"))
 
 
 def select_sums(*sources: Source) -> str:

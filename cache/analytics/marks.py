@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from cache.analytics.dimensions import order_filter
+from cache.analytics.dimensions.order_filter import FilteredTables, order_filter
 from cache.analytics.fact_tables import FactTables
 from cache.calendar.daily_volume import UnusualDay
 from cache.calendar.periods import Span
@@ -53,7 +53,7 @@ def marks(
     Raises:
         BadFilter: A condition does not fit.
     """
-    clause, parameters = failing_filter(span, conditions, facts.lines, facts.reversals)
+    clause, parameters = failing_filter(span, conditions, facts.filtered, facts.reversals)
     counts = ", ".join(
         f"count(*) FILTER (failing & {bit(name)} <> 0) AS {name}, "
         f"sum({difference_sql(name)}) FILTER (failing & {bit(name)} <> 0) AS {name}_difference"
@@ -74,7 +74,11 @@ def marks(
 
 
 def failing_filter(
-    span: Span | None, conditions: Sequence[Condition], lines: str, reversals: str, check: CheckId | None = None
+    span: Span | None,
+    conditions: Sequence[Condition],
+    tables: FilteredTables,
+    reversals: str,
+    check: CheckId | None = None,
 ) -> tuple[str, list[object]]:
     """SQL that selects the orders that fail a check, and that figures of a selection may depend on.
 
@@ -84,7 +88,7 @@ def failing_filter(
     Args:
         span: The period; None for all time.
         conditions: Conditions on dimensions and products.
-        lines: SQL name of the line items.
+        tables: What the conditions look into.
         reversals: SQL name of the reversals.
         check: The check; None: any of them. `volume` is no check of orders, and selects none.
 
@@ -96,9 +100,9 @@ def failing_filter(
     """
     own = [condition for condition in conditions if condition.column != "currency"]
     currency = [condition for condition in conditions if condition.column == "currency"]
-    clause, parameters = order_filter(None, own, lines)
+    clause, parameters = order_filter(None, own, tables)
     if currency:
-        in_currency, values = order_filter(None, currency, lines)
+        in_currency, values = order_filter(None, currency, tables)
         clause += f" AND ({in_currency} OR NOT regexp_full_match(o.currency, '[A-Z]{{3}}'))"
         parameters = [*parameters, *values]
     if span:

@@ -69,6 +69,11 @@ class Metric:
         return known >= MIN_KNOWN and abs(known - known_before) <= MAX_KNOWN_APART
 
     @property
+    def is_sum(self) -> bool:
+        """Whether its value for several groups is the sum of theirs. No order or customer counts in two of them."""
+        return self.id not in ("average_order_value",) and self.unit in ("money", "count") and not self.customers
+
+    @property
     def empty(self) -> Value:
         """Its value where there are no orders."""
         return self.value(Figures())

@@ -8,32 +8,33 @@ callers filter by one.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 from cache.access.masking import NOTHING_HIDDEN, Mask
-from cache.analytics.dimensions import (
-    FILTERS,
+from cache.analytics.dimensions.catalogue import (
+    DIMENSIONS,
     PRODUCT_SQL,
+    Dimension,
     DimensionId,
-    FilterId,
-    OrderFilterId,
-    hidden_dimensions,
-    order_filter,
+    find_dimension,
 )
+from cache.analytics.dimensions.order_filter import order_filter
+from cache.analytics.dimensions.row_dimensions import row_dimensions
 from cache.analytics.exchange_rates import ExchangeRates
-from cache.analytics.fact_tables import AMOUNTS, FactTables
-from cache.analytics.figures import Figures, Group, Returns, Source, add_sums, from_sums, select_sums
+from cache.analytics.fact_tables import FactTables
+from cache.analytics.figures import Figures, Group, Returns, Source, from_sums
+from cache.analytics.grouped_figures import Grouping, count_groups, grouped_sums, source_tables
 from cache.analytics.marks import Mark, failing_filter, marks
 from cache.analytics.order_lookup import OrderLookup, Page, Row
 from cache.calendar.daily_volume import UnusualDay, unusual_days
 from cache.calendar.periods import Span, Unit
 from cache.check_report import CheckId
-from cache.errors import ColumnMasked
+from cache.errors import BadFilter, ColumnMasked
 from cache.interpretation.evidence import choose_reading
-from cache.interpretation.requirements import missing
+from cache.interpretation.requirements import Requirement, missing
 from cache.interpretation.role_sql import RoleSql
 from cache.interpretation.unread_values import EXAMPLES, Unread
 from cache.query.filters import Condition
@@ -41,8 +42,6 @@ from cache.reading import Reading
 from cache.settings import CancelledOrders, WeekStart
 from cache.storage.snapshot import Snapshot
 from cache.table_setup import NO_SETUP, Setup
-
-_GroupKey = tuple[Any, ...]  # a value for each dimension, and the start of the bucket
 
 
 class Orders:
@@ -56,7 +55,7 @@ class Orders:
         left_out: How many rows are no orders, by reason: `test`, `deleted`, `draft`, `cancelled`.
         unread: Role -> its values that cannot be read; without the roles whose values all can.
         countries: Names of countries by their values of the dimension `country`.
-        hidden: The dimensions and filters that a mask hides (`masked`).
+        mask: What is hidden (`masked`). No order is grouped or filtered by it.
         rates: What amounts were converted by; None: each amount is in the currency of its order.
         unusual_days: Days with an unusual number of orders.
     """
@@ -85,7 +84,7 @@ class Orders:
         """
         self.generation = snapshot.generation
         self.columns = snapshot.columns
-        self.hidden: frozenset[FilterId] = frozenset()
+        self.mask: Mask = NOTHING_HIDDEN
         self.rates: ExchangeRates | None = None
         self._whole: Orders | None = None
         self._own_currencies: Orders | None = None
@@ -104,6 +103,7 @@ class Orders:
         self._read_by = (snapshot.columns, self.timezone, synced_timezone, setup, used, cancelled_orders)
         reusable = before.facts if before and before._read_by == self._read_by else None
         self.facts: FactTables = FactTables(snapshot, sql, reusable)
+        self.missing |= self._unfilled()
         self.left_out = self._left_out()
         self.unread = self._unread()
         self.lookup = OrderLookup(self.facts, sql)
@@ -132,28 +132,71 @@ class Orders:
             mask: What is hidden.
         """
         orders = copy.copy(self)
-        orders.hidden = hidden_dimensions(self.reading, mask)
+        orders.mask = mask
         orders._whole = self  # its end would free the tables
         return orders
 
-    def offers(self, name: FilterId) -> bool:
-        """Whether the table has a dimension or filter, and no mask hides it."""
-        return FILTERS[name].available(self.missing) and name not in self.hidden
+    @property
+    def hidden(self) -> frozenset[DimensionId]:
+        """The dimensions that the mask hides, beside the columns of the source."""
+        return frozenset(name for name, each in DIMENSIONS.items() if each.is_hidden(self.reading, self.mask))
 
-    def check_shown(self, names: Iterable[str]) -> None:
+    def dimension(self, name: DimensionId) -> Dimension:
+        """A dimension by its name.
+
+        Raises:
+            BadFilter: There is no such dimension.
+        """
+        dimension = find_dimension(name)
+        if dimension is None:
+            raise BadFilter(f"There is no dimension {name!r}.", f"Dimensions: {', '.join(DIMENSIONS)}.")
+        if dimension.level == "row":
+            self.facts.filtered.row_value(dimension)
+        return dimension
+
+    def row_dimensions(self) -> list[Dimension]:
+        """The columns of the table, and the values inside its JSON, that orders can be grouped by."""
+        found = row_dimensions(self.facts.filtered.source, self.facts.sample, self.roles)
+        return [dimension for dimension in found if not dimension.is_hidden(self.reading, self.mask)]
+
+    def offers(self, name: DimensionId) -> bool:
+        """Whether the table has a dimension, and no mask hides it."""
+        try:
+            dimension = self.dimension(name)
+        except BadFilter:
+            return False
+        return dimension.available(self.missing) and not dimension.is_hidden(self.reading, self.mask)
+
+    def check_shown(self, names: Iterable[DimensionId]) -> None:
         """Checks what orders are grouped or filtered by.
 
         Raises:
             ColumnMasked: A mask hides one of the dimensions.
         """
         for name in names:
-            if name in self.hidden:
+            dimension = find_dimension(name)
+            if dimension is not None and dimension.is_hidden(self.reading, self.mask):
                 raise ColumnMasked(f"'{name}' comes from a column that is hidden from this key.")
 
     @property
     def in_own_currencies(self) -> Orders:
         """The orders before amounts were converted."""
         return self._own_currencies or self
+
+    def _unfilled(self) -> dict[Requirement, str]:
+        """What the table has a place for, and no order fills."""
+        filled: dict[Requirement, str] = {
+            "region": f"SELECT bool_or(region <> '') FROM {self.facts.orders}",
+            "city": f"SELECT bool_or(city <> '') FROM {self.facts.orders}",
+            "tags": f"SELECT bool_or(tags <> '') FROM {self.facts.orders}",
+            "variants": f"SELECT bool_or(variant <> '') FROM {self.facts.lines}",
+            "vendors": f"SELECT bool_or(vendor <> '') FROM {self.facts.lines}",
+        }
+        return {
+            need: f"No {need}: no order has {'any' if need.endswith('s') else 'one'}."
+            for need, sql in filled.items()
+            if need not in self.missing and not self.facts.query(sql)[0][0]
+        }
 
     def _left_out(self) -> dict[str, int]:
         sql = f"SELECT why, count(*) FROM {self.facts.left_out} GROUP BY 1 ORDER BY 1"
@@ -179,16 +222,17 @@ class Orders:
         sql = f"SELECT currency, count(*) FROM {self.facts.orders} GROUP BY 1 ORDER BY 2 DESC, 1"
         return [(code, count) for code, count in self.facts.query(sql)]
 
-    def values(self, dimension: OrderFilterId) -> list[str]:
-        """The values of a dimension or filter, the most frequent first; "" for orders without one."""
-        self.check_shown([dimension])
-        sql = f"SELECT {dimension} FROM {self.facts.orders} GROUP BY 1 ORDER BY count(*) DESC, 1"
-        return [value for (value,) in self.facts.query(sql)]
+    def values(self, name: DimensionId, limit: int | None = None) -> list[str]:
+        """The values of a dimension, the most frequent first; "" for orders without one. `limit` is how many."""
+        self.check_shown([name])
+        sums = grouped_sums(self.facts, Grouping((self.dimension(name),)), ["orders"], "returned", ("true", []))
+        ranked = sorted(sums, key=lambda key: (-sums[key]["orders"], key[0]))
+        return [value for value, _ in ranked[:limit]]
 
     def products(self, limit: int) -> dict[str, str]:
         """The products with the most line items: product -> title in the order with the greatest key."""
         sql = (
-            f"SELECT {PRODUCT_SQL} AS product, arg_max(nullif(title, ''), key) FROM {self.facts.lines} "
+            f"SELECT {PRODUCT_SQL} AS product, arg_max(nullif(title, ''), key) FROM {self.facts.lines} AS l "
             "GROUP BY 1 HAVING product <> '' ORDER BY count(*) DESC, 1 LIMIT ?"
         )
         return {product: title or product for product, title in self.facts.query(sql, [limit])}
@@ -197,6 +241,15 @@ class Orders:
         """The title of a product in the order with the greatest key; the product itself where it has none."""
         sql = f"SELECT arg_max(title, key) FROM {self.facts.lines} WHERE sku = ? AND title <> ''"
         return self.facts.query(sql, [product])[0][0] or product
+
+    def customer_name(self, customer: str) -> str:
+        """The name of a customer in the newest order, else the e-mail; by the value of the dimension `customer`."""
+        self.check_shown(["customer"])
+        sql = f"SELECT arg_max(key, created_at) FROM {self.facts.orders} WHERE customer = ?::UBIGINT"
+        keys = [key for (key,) in self.facts.query(sql, [customer]) if key is not None]
+        rows = self.lookup.by_keys(keys, self.mask)
+        texts = (self.lookup.text(row, role) for row in rows for role in ("customer_name", "email", "customer_id"))
+        return next(filter(None, texts), customer)
 
     def extent(self) -> Span | None:
         """The first and the last order; None where no order has a date."""
@@ -223,7 +276,7 @@ class Orders:
         Raises:
             BadFilter: A condition does not fit.
         """
-        sources = self._sources(customers=True, units=units)
+        sources = self.sources(customers=True, units=units)
         groups = self._groups((), None, span, conditions, sources, returns)
         return groups[0].figures if groups else from_sums({}, sources, self.missing)
 
@@ -251,7 +304,7 @@ class Orders:
         Raises:
             BadFilter: A condition does not fit.
         """
-        groups = self._groups(by, step, span, conditions, self._sources(customers, units), returns)
+        groups = self._groups(by, step, span, conditions, self.sources(customers, units), returns)
         return [group for group in groups if not (by or step) or group.figures.found]
 
     @property
@@ -259,8 +312,8 @@ class Orders:
         """Figures of no orders. They say what the table cannot tell."""
         return from_sums({}, get_args(Source), self.missing)
 
-    def _sources(self, customers: bool, units: bool) -> tuple[Source, ...]:
-        """What the sums are read from."""
+    def sources(self, customers: bool, units: bool) -> tuple[Source, ...]:
+        """What the sums are read from, with customers and units or without."""
         sources: list[Source] = ["orders", "reversals"]
         if customers:
             sources.append("customers")
@@ -278,62 +331,39 @@ class Orders:
         returns: Returns,
     ) -> list[Group]:
         self.check_shown(by)
-        clause, parameters = self.order_filter(span, conditions)
-        keys = {f"key{i}": sql for i, sql in enumerate([*(f"o.{name}" for name in by), self._bucket_sql(step)])}
-        select = ", ".join(f"{sql} AS {name}" for name, sql in keys.items())
-        sums: dict[_GroupKey, dict[str, Any]] = {}
-        for selected, tables in self._queries(sources, returns):
-            sql = f"SELECT {select}, {selected} FROM {tables} WHERE {clause} GROUP BY {', '.join(keys)}"
-            for row in self.facts.dictionaries(sql, parameters):
-                key = tuple(row.pop(name) for name in keys)
-                add_sums(sums.setdefault(key, {}), row)
+        dimensions = tuple(self.dimension(name) for name in by)
+        grouping = Grouping(dimensions, self.bucket_sql(step) if step else "")
+        selected = self.order_filter(span, conditions)
+        sums = grouped_sums(self.facts, grouping, sources, returns, selected)
         ordered = sorted(sums.items(), key=lambda item: (item[0][-1] or datetime.min, item[0][:-1]))
-        return [Group(key[:-1], key[-1], from_sums(values, sources, self.missing)) for key, values in ordered]
+        return [Group(key[:-1], key[-1], self.figures_of(values, sources)) for key, values in ordered]
 
-    def _bucket_sql(self, step: Unit | None) -> str:
+    def count_groups(
+        self,
+        by: Sequence[DimensionId],
+        step: Unit | None,
+        span: Span | None,
+        conditions: Sequence[Condition],
+        limit: int,
+    ) -> int:
+        """How many groups have orders; `limit` where there are more. For the arguments see `groups`."""
+        self.check_shown(by)
+        grouping = Grouping(tuple(map(self.dimension, by)), self.bucket_sql(step) if step else "")
+        return count_groups(self.facts, grouping, self.order_filter(span, conditions), limit)
+
+    def figures_of(self, sums: Mapping[str, Any], sources: Sequence[Source]) -> Figures:
+        """The figures of a group out of its sums."""
+        return from_sums(sums, sources, self.missing)
+
+    def bucket_sql(self, step: Unit) -> str:
         """SQL of the start of an order's bucket."""
-        if step is None:
-            return "NULL"
         if step == "week" and self.week_start == "sunday":
             return "(date_trunc('week', o.local + INTERVAL 1 DAY) - INTERVAL 1 DAY)::TIMESTAMP"
         return f"date_trunc('{step}', o.local)::TIMESTAMP"
 
-    def _queries(self, sources: Sequence[Source], returns: Returns) -> Iterator[tuple[str, str]]:
-        """The sums to select, and the tables to select them from: one query for sources with the same tables."""
-        by_tables: dict[str, list[Source]] = {}
-        for source in sources:
-            by_tables.setdefault(self.tables(source, returns), []).append(source)
-        for tables, together in by_tables.items():
-            yield select_sums(*together), tables
-
     def tables(self, source: Source, returns: Returns) -> str:
-        """SQL of the tables of a source, with its rows as `o`.
-
-        Each has the columns of its order. `created_at` and `local` say when it counts.
-
-        Args:
-            source: The source.
-            returns: The date that refunds count on.
-        """
-        facts = self.facts
-        match source:
-            case "orders" | "customers":
-                return f"{facts.orders} AS o"
-            case "reversals":
-                # A cancellation always counts on its own day.
-                own = "true" if returns == "returned" else "r.kind <> 'return'"
-                dimensions = f"o.* EXCLUDE (created_at, local, {', '.join(AMOUNTS)})"
-                day = (
-                    f"CASE WHEN {own} THEN r.moment ELSE o.created_at END AS created_at, "
-                    f"CASE WHEN {own} THEN r.local ELSE o.local END AS local"
-                )
-                changes = "r.* EXCLUDE (key, segment, moment, local)"
-                return (
-                    f"(SELECT {dimensions}, {day}, {changes} FROM {facts.reversals} AS r "
-                    f"JOIN {facts.orders} AS o USING (key)) AS o"
-                )
-            case "units":
-                return f"{facts.lines} AS l JOIN {facts.orders} AS o USING (key)"
+        """SQL of the tables of a source (`grouped_figures.source_tables`)."""
+        return source_tables(self.facts, source, returns)
 
     def marks(self, span: Span | None, conditions: Sequence[Condition] = ()) -> dict[CheckId, Mark]:
         """The checks that orders of a selection fail (`marks.marks`).
@@ -372,7 +402,7 @@ class Orders:
         """
         self.check_shown(condition.column for condition in conditions)
         if failing:
-            selected = failing_filter(span, conditions, self.facts.lines, self.facts.reversals, failing)
+            selected = failing_filter(span, conditions, self.facts.filtered, self.facts.reversals, failing)
         else:
             selected = self.order_filter(span, conditions)
         return self.lookup.page(*selected, search, limit, offset, mask)
@@ -384,4 +414,4 @@ class Orders:
     def order_filter(self, span: Span | None, conditions: Sequence[Condition]) -> tuple[str, list[object]]:
         """SQL over the facts `o` that selects orders, and its parameters."""
         self.check_shown(condition.column for condition in conditions)
-        return order_filter(span, conditions, self.facts.lines)
+        return order_filter(span, conditions, self.facts.filtered)

@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from cache.access.masking import NOTHING_HIDDEN, Mask
-from cache.analytics.dimensions import FILTERS, hidden_dimensions
+from cache.analytics.dimensions.catalogue import DIMENSIONS
 from cache.analytics.events import FigureEvents
 from cache.analytics.exchange_rates import ExchangeRates
 from cache.analytics.figure_query import ALL_CURRENCIES, FigureQuery
@@ -165,7 +165,6 @@ def _write(request: FigureRequest, made: FigureColumns, rows: int, send: Send) -
 
 
 def _description(orders: Orders, mask: Mask) -> dict[str, Any]:
-    hidden = hidden_dimensions(orders.reading, mask)
     return {
         "metrics": [
             {"id": name, **_metric(orders, metric, "returned"), "available": metric.available(orders.missing)}
@@ -173,13 +172,14 @@ def _description(orders: Orders, mask: Mask) -> dict[str, Any]:
         ],
         "dimensions": [
             {
-                "id": name,
+                "id": dimension.id,
                 "label": dimension.label,
-                "personal": name in hidden,
+                "level": dimension.level,
+                "personal": dimension.is_hidden(orders.reading, mask),
                 "available": dimension.available(orders.missing),
-                "reason": reason([dimension.needs], orders.missing),
+                "reason": reason([dimension.needs] if dimension.needs else [], orders.missing),
             }
-            for name, dimension in FILTERS.items()
+            for dimension in (*DIMENSIONS.values(), *orders.row_dimensions())
         ],
     }
 
@@ -208,6 +208,8 @@ def _summary(orders: Orders, table: FigureTable, count: int, query: FigureQuery)
         "count": count,
         "total_count": len(table.rows),
         "totals": _totals(table, table.totals),
+        "unattributed": table.unattributed and _totals(table, table.unattributed),
+        "overlapping": table.is_overlapping,
     }
 
 

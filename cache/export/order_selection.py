@@ -11,7 +11,8 @@ import numpy.typing as npt
 from pydantic import BaseModel
 
 from cache.access.masking import NOTHING_HIDDEN, Mask
-from cache.analytics.dimensions import REFUNDED, order_filter
+from cache.analytics.dimensions.catalogue import CUSTOMER_TYPE, REFUNDED
+from cache.analytics.dimensions.order_filter import FilteredTables, order_filter
 from cache.analytics.marks import failing_filter
 from cache.analytics.order_lookup import any_of, line_search_conditions, search_conditions
 from cache.calendar.periods import Span
@@ -73,21 +74,25 @@ class OrderSelection(BaseModel, frozen=True):
         orders = _orders(roles, snapshot, source, self.mask)
         searched, search_parameters = self._searched(orders, roles)
         sold = f"SELECT {KEY} AS key, unnest({orders.lines}) AS l FROM orders"
-        sold = f"(SELECT key, l.sku AS sku, l.title AS title FROM ({sold}) WHERE l.quantity IS NOT NULL)"
+        sold = f"(SELECT key, unnest(l) FROM ({sold}) WHERE l.quantity IS NOT NULL)"
+        tables = FilteredTables(sold, "orders", roles.source)
         parts = f"({MoneySql(roles).parts('SELECT 0 AS segment, * FROM orders', KEY)})"
-        facts = f"SELECT *, {refunded(parts)} AS {REFUNDED} FROM {parts} WHERE why IS NULL"
+        again = self._again()
+        facts = f"SELECT *, {refunded(parts)} AS {REFUNDED}{again} FROM {parts} WHERE why IS NULL"
         span = Span(*self.span) if self.span else None
         if self.failing is None:
-            read = searched
-            clause, parameters = order_filter(span, self.conditions, sold)
-            parameters = [*search_parameters, *parameters]
-        else:  # some checks compare an order with all others, so the search comes last
-            read = orders.sql
+            clause, parameters = order_filter(span, self.conditions, tables)
+        else:
             reversed_sales = f"({reversals(f'SELECT * FROM {parts} WHERE why IS NULL')})"
-            clause, parameters = failing_filter(span, self.conditions, sold, reversed_sales, self.failing)
+            clause, parameters = failing_filter(span, self.conditions, tables, reversed_sales, self.failing)
+            facts = _checked(facts, roles, snapshot.manifest.as_of)
+        if self.failing or again:  # an order is compared with all others, so the search comes last
+            read = orders.sql
             clause += f" AND key IN (SELECT {KEY} FROM ({searched}))"
             parameters = [*parameters, *search_parameters]
-            facts = _checked(facts, roles, snapshot.manifest.as_of)
+        else:
+            read = searched
+            parameters = [*search_parameters, *parameters]
         sql = (
             f"WITH orders AS NOT MATERIALIZED ({read}) SELECT {_NUMBER} FROM ({source}) "
             f"WHERE {orders.key} IN (SELECT key FROM ({facts}) AS o WHERE {clause}) ORDER BY 1"
@@ -95,6 +100,12 @@ class OrderSelection(BaseModel, frozen=True):
         table = database.sql(sql, params=parameters).to_arrow_table()
         numbers: npt.NDArray[np.int64] = table.column(0).to_numpy()
         return numbers
+
+    def _again(self) -> str:
+        """SQL of whether the customer of an order has an earlier one, as a further column; "" where nobody asks."""
+        if all(condition.column != CUSTOMER_TYPE for condition in self.conditions):
+            return ""
+        return ", customer IS NOT NULL AND key <> arg_min(key, created_at) OVER (PARTITION BY customer) AS again"
 
     def _searched(self, orders: _Orders, roles: RoleSql) -> tuple[str, list[str]]:
         """SQL of the orders that hold the search text, and its parameters."""

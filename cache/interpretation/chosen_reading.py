@@ -32,7 +32,10 @@ def reading_in_use(cache: Cache, snapshot: Snapshot, setup: Setup) -> Reading:
     def keep(stored: StoredReading) -> StoredReading:
         if stored.reading is None or (stored.columns, stored.setup) != (columns, setup):
             return fresh
-        return fresh if suggested.confirmed and not stored.reading.confirmed else stored
+        if suggested.confirmed and not stored.reading.confirmed:
+            return fresh
+        described = stored.reading.describing_as(suggested)
+        return stored if described == stored.reading else stored.model_copy(update={"reading": described})
 
     stored = keep(cache.documents.read(READING))
     head = cache.snapshots.head()

@@ -151,7 +151,7 @@ class _Chooser:
             if listed:
                 roles[role] = listed[0].name
         if "line_items" in roles:  # a table of orders with their items: `price` or `title` are of something else
-            for role in ("line_title", "line_sku", "line_quantity", "line_price"):
+            for role in ("line_title", "line_sku", "line_vendor", "line_quantity", "line_price"):
                 if role not in self._setup.columns:
                     roles.pop(role, None)
         return roles, fallbacks

@@ -13,7 +13,8 @@ from cache.interpretation.text_values import AMOUNT
 from cache.interpretation.unread_values import says_something
 
 LINE_TYPE = (
-    f"STRUCT(sku VARCHAR, title VARCHAR, quantity BIGINT, price {AMOUNT}, "
+    "STRUCT(id VARCHAR, sku VARCHAR, title VARCHAR, variant VARCHAR, vendor VARCHAR, "
+    f"quantity BIGINT, price {AMOUNT}, "
     f"discount {AMOUNT}, tax {AMOUNT}, gift BOOLEAN, has_quantity BOOLEAN, has_price BOOLEAN)"
 )
 NO_LINES = f"NULL::{LINE_TYPE}[]"
@@ -22,7 +23,10 @@ _REST_SET = '{"shop_money":{"amount":"VARCHAR"}}'
 _SET = '{"shopMoney":{"amount":"VARCHAR"}}'  # of GraphQL
 _TAXES = f'[{{"price":"VARCHAR","priceSet":{_SET}}}]'
 _ALLOCATIONS = f'[{{"amount":"VARCHAR","allocatedAmountSet":{_SET}}}]'
-_LINE_TEXTS = '"sku":"VARCHAR","title":"VARCHAR","name":"VARCHAR",'
+_LINE_TEXTS = (
+    '"id":"VARCHAR","sku":"VARCHAR","title":"VARCHAR","name":"VARCHAR","variant_title":"VARCHAR",'
+    '"variantTitle":"VARCHAR","vendor":"VARCHAR",'
+)
 _LINE = (
     '"quantity":"VARCHAR","price":"VARCHAR",'
     f'"price_set":{_REST_SET},"originalUnitPriceSet":{_SET},"gift_card":"BOOLEAN","isGiftCard":"BOOLEAN",'
@@ -34,7 +38,10 @@ _SHIPPING = (
     f'"discounted_price":"VARCHAR","discounted_price_set":{_REST_SET},"discountedPriceSet":{_SET},'
     f'"tax_lines":{_TAXES},"taxLines":{_TAXES}}}'
 )
-_REFUND_LINE = f'{{"subtotal":"VARCHAR","total_tax":"VARCHAR","subtotalSet":{_SET},"totalTaxSet":{_SET}}}'
+_REFUND_LINE = (
+    '{"line_item_id":"VARCHAR","line_item":{"id":"VARCHAR"},"lineItem":{"id":"VARCHAR"},"quantity":"VARCHAR",'
+    f'"subtotal":"VARCHAR","total_tax":"VARCHAR","subtotalSet":{_SET},"totalTaxSet":{_SET}}}'
+)
 _REFUND_SHIPPING = (
     f'{{"subtotal_amount_set":{_REST_SET},"tax_amount_set":{_REST_SET},'
     f'"subtotalAmountSet":{_SET},"taxAmountSet":{_SET}}}'
@@ -74,9 +81,15 @@ class ListSql:
                 "coalesce(l.discount_allocations, l.discountAllocations)", "amount", "allocatedAmountSet"
             )
             taxed = _total("coalesce(l.tax_lines, l.taxLines)", "price", "priceSet")
+            told = {
+                "id": "l.id",
+                "sku": "coalesce(l.sku, '')",
+                "title": "coalesce(l.title, l.name, '')",
+                "variant": "coalesce(l.variant_title, l.variantTitle, '')",
+                "vendor": "coalesce(l.vendor, '')",
+            }
             one = _line(
-                sku="coalesce(l.sku, '')" if texts else "''",
-                title="coalesce(l.title, l.name, '')" if texts else "''",
+                **(told if texts else dict.fromkeys(told, "''")),
                 quantity="try_cast(l.quantity AS BIGINT)",
                 price=_amount(price),
                 discount=f"coalesce({allocated}, 0)",
@@ -90,8 +103,11 @@ class ListSql:
             return None
         quantity, price = f"try_cast({roles.amount('line_quantity')} AS BIGINT)", roles.amount("line_price")
         one = _line(
+            id="NULL",
             sku=roles.text("line_sku"),
             title=roles.text("line_title"),
+            variant="''",
+            vendor=roles.text("line_vendor"),
             quantity=quantity,
             price=price,
             discount="0",
@@ -149,6 +165,11 @@ class ListSql:
         )
         sent = _total_set("r.sent", "subtotal_amount_set", "subtotalAmountSet")
         sent_tax = _total_set("r.sent", "tax_amount_set", "taxAmountSet")
+        goods = (
+            "struct_pack(id := coalesce(x.line_item_id, x.line_item.id, x.lineItem.id), "
+            f"subtotal := coalesce({_first('x.subtotal', _in_set('x.subtotalSet'))}, 0)::{AMOUNT}, "
+            f"tax := coalesce({_first('x.total_tax', _in_set('x.totalTaxSet'))}, 0)::{AMOUNT})"
+        )
         sums = {
             "goods": f"coalesce({_total('r.lines', 'subtotal', 'subtotalSet')}, 0)",
             "goods_tax": f"coalesce({_total('r.lines', 'total_tax', 'totalTaxSet')}, 0)",
@@ -161,6 +182,7 @@ class ListSql:
             "moment": moment,
             "local": f"timezone('{self._roles.timezone}', {moment})",
             **{name: f"({sql})::{AMOUNT}" for name, sql in sums.items()},
+            "returned": _where_any("r.lines", f"list_transform(r.lines, lambda x: {goods})"),
             "itemized": " OR ".join(f"coalesce(len(r.{name}), 0) > 0" for name in ("lines", "sent", "adjusted")),
             "unread": f"(r.written IS NOT NULL AND {moment} IS NULL) "
             f"OR (r.amount IS NOT NULL AND {_amount('r.amount')} IS NULL)",
@@ -188,7 +210,8 @@ class ListSql:
 
 _NO_REFUNDS = (
     f"NULL::STRUCT(id VARCHAR, moment TIMESTAMPTZ, local TIMESTAMP, goods {AMOUNT}, goods_tax {AMOUNT}, "
-    f"sent {AMOUNT}, sent_tax {AMOUNT}, money {AMOUNT}, itemized BOOLEAN, unread BOOLEAN)[]"
+    f"sent {AMOUNT}, sent_tax {AMOUNT}, money {AMOUNT}, "
+    f"returned STRUCT(id VARCHAR, subtotal {AMOUNT}, tax {AMOUNT})[], itemized BOOLEAN, unread BOOLEAN)[]"
 )
 
 

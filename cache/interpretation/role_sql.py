@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cache.currencies import UNUSUAL_DECIMALS, USUAL_DECIMALS
-from cache.interpretation.source_rows import SourceColumns
+from cache.interpretation.source_rows import SourceColumns, json_value, unwrapped
 from cache.interpretation.text_values import AMOUNT, WHOLE_DIGITS, amount_sql, instant_sql
 from cache.reading import Reading
 from cache.schema import Column
@@ -70,8 +70,11 @@ class RoleSql:
             "fulfilment": self.text("fulfillment_status"),
             "channel": self.text("channel"),
             "country": self._country(),
+            "region": self._region(),
+            "city": self._place("city"),
             "currency": self._currency(),
             "discount": self.text("discount_code"),
+            "tags": self._tags(),
             "customer": self._customer(),
             **self._fulfilment(),
         }
@@ -245,9 +248,27 @@ class RoleSql:
             return f"coalesce(nullif({self._in_address('country_code')}, ''), {self._in_address('country')}, '')"
         return self.text("country")
 
+    def _region(self) -> str:
+        """The name of the state or province; its code without one."""
+        names = ("province", "state", "region", "province_code", "provinceCode")
+        return self._place("region", *names)
+
+    def _place(self, role: str, *fields: str) -> str:
+        """A part of the address: out of the column of its role, else out of the address; '' where there is none."""
+        if role in self.roles or "address" not in self.roles:
+            return self.text(role)
+        found = (f"nullif({self._in_address(field)}, '')" for field in fields or (role,))
+        return f"coalesce({', '.join(found)}, '')"
+
+    def _tags(self) -> str:
+        """The tags, with commas between them."""
+        if "tags" not in self.roles or self.roles["tags"].kind != "json":
+            return self.text("tags")
+        return f"coalesce(array_to_string(try(from_json({self.column('tags')}, '[\"VARCHAR\"]')), ','), '')"
+
     def _in_address(self, field: str) -> str:
         """A field of the address; NULL where it is no JSON."""
-        return f"try(json_extract_string({_unwrapped(self.column('address'))}, '$.{field}'))"
+        return json_value(self.column("address"), (field,))
 
     def json_list(self, role: str, element: str) -> str | None:
         """SQL of a JSON list as a list of structs, NULL where it is anything else; None where no column plays the role.
@@ -259,7 +280,7 @@ class RoleSql:
         if role not in self.roles:
             return None
         column = self.column(role)
-        text = f"CASE WHEN length({column}) > 2 THEN {_unwrapped(column)} END"  # most orders have no refunds: []
+        text = f"CASE WHEN length({column}) > 2 THEN {unwrapped(column)} END"  # most orders have no refunds: []
         if self.roles[role].name not in self.reading.connections:
             return f"try(from_json({text}, '[{element}]'))"
         connection = f'try(from_json({text}, \'{{"edges":[{{"node":{element}}}],"nodes":[{element}]}}\'))'
@@ -272,14 +293,9 @@ def _typed(column: Column) -> bool:
     return column.kind in ("datetime", "timestamp", "date") or (column.kind == "decimal" and whole <= WHOLE_DIGITS)
 
 
-def _unwrapped(column: str) -> str:
-    """SQL of JSON text, also where it was encoded twice: then it is a string in JSON."""
-    return f"CASE WHEN {column}[1] IN ('[', '{{') THEN {column} ELSE try(json_extract_string({column}, '$')) END"
-
-
 def _in_money_set(column: str) -> str:
     """SQL of the amount in the shop's currency out of a price set in JSON."""
-    json = _unwrapped(column)
+    json = unwrapped(column)
     return (
         f"coalesce(try({json}->>'$.shop_money.amount'), try({json}->>'$.shopMoney.amount'), try({json}->>'$.amount'))"
     )

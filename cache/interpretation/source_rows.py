@@ -65,6 +65,22 @@ def parquet(*paths: Path) -> str:
     return f"read_parquet([{', '.join(literal(str(path)) for path in paths)}])"
 
 
+def unwrapped(column: str) -> str:
+    """SQL of JSON text, also where it was encoded twice: then it is a string in JSON."""
+    return f"CASE WHEN {column}[1] IN ('[', '{{') THEN {column} ELSE try(json_extract_string({column}, '$')) END"
+
+
+def json_value(column: str, path: Sequence[str]) -> str:
+    """SQL of the text of a value inside JSON; NULL where there is none.
+
+    Args:
+        column: SQL of the JSON text.
+        path: The keys that lead to the value.
+    """
+    keys = "".join('."' + key.replace('"', "") + '"' for key in path)
+    return f"try(json_extract_string({unwrapped(column)}, {literal('$' + keys)}))"
+
+
 def union(selects: Iterable[str]) -> str:
     """SQL of the rows of several SELECTs, in their order."""
     return " UNION ALL ".join(selects)

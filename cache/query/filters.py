@@ -76,6 +76,24 @@ def where(conditions: Sequence[Condition], columns: Sequence[Column]) -> tuple[s
     return " AND ".join(clauses) or "true", parameters
 
 
+def condition_sql(condition: Condition, column: Column, value: str) -> tuple[str, list[Value]]:
+    """Compiles one condition on a computed value.
+
+    Args:
+        condition: The condition.
+        column: The value as a column: its name and kind.
+        value: SQL of the value.
+
+    Returns:
+        The SQL, and its parameters in the order of the question marks.
+
+    Raises:
+        BadFilter: The condition does not fit.
+    """
+    column, operator = _parts(condition, [column])
+    return operator.compile(value, operator.operands(condition.value, column))
+
+
 def compile_predicate(condition: Condition, columns: Sequence[Column]) -> Predicate | None:
     """Compiles a condition to a predicate over dictionary codes.
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from dashboard.pages.api import api
 from dashboard.pages.customers import customers
-from dashboard.pages.explore import explore
+from dashboard.pages.explore.page import explore
 from dashboard.pages.orders import orders
 from dashboard.pages.overview import overview
 from dashboard.pages.products import products

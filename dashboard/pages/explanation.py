@@ -8,7 +8,7 @@ from functools import partial
 import streamlit as st
 
 from cache.access.masking import Mask
-from cache.analytics.dimensions import REFUNDED
+from cache.analytics.dimensions.catalogue import REFUNDED
 from cache.analytics.events import Event, FigureEvents, Side
 from cache.analytics.figure_table import reason
 from cache.analytics.metrics import Metric

@@ -8,7 +8,7 @@ from typing import cast
 
 import streamlit as st
 
-from cache.analytics.dimensions import PRODUCT
+from cache.analytics.dimensions.catalogue import PRODUCT
 from cache.analytics.metrics import METRICS
 from cache.analytics.products import SORTS, Product, ProductPage, ProductSort, product_page
 from cache.analytics.values import Absent
@@ -134,18 +134,17 @@ def _count(page: ProductPage, number: int, search: str, currency: str) -> str:
 def _line(selection: Selection, page: ProductPage, product: Product) -> Line:
     text, _ = change(product.sales, product.before if selection.compared_span else Absent.NOT_REQUESTED)
     is_new = selection.compared_span is not None and not product.before
-    changed = text or ("new" if is_new else "–")
     cells: list[str | Cell] = [
         Cell(
             product.title or product.sku or "Unnamed",
             share=float(product.sales / (page.highest or 1)),
-            more=" · ".join(filter(None, (product.sku, changed))),
+            more=product.sku,
         ),
         product.sku,
         f"{product.units:,}",
         f"{product.orders:,}",
-        Cell(formatting.money(product.sales, selection.currency, product.sales >= LARGE), value=product.sales),
+        formatting.money(product.sales, selection.currency, product.sales >= LARGE),
         formatting.percent(product.sales / page.sales) if page.sales > 0 else "–",
-        changed,
+        text or ("new" if is_new else "–"),
     ]
     return Line(cells, product.key or None, product.key in selection.view.product if product.key else None)

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
-from cache.analytics.dimensions import DIMENSIONS, DimensionId, FilterId
+from cache.analytics.dimensions.catalogue import DimensionId, find_dimension
 from cache.analytics.orders import Orders
 from dashboard import data
 from dashboard.text import formatting
 
-_WRITE: Mapping[FilterId, Callable[[Orders, str], str]] = {
+_WEEKDAYS = dict(zip("1234567", ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"), strict=True))
+_MONTH = re.compile(r"\d{4}-\d\d$")
+_WRITE: Mapping[DimensionId, Callable[[Orders, str], str]] = {
     "status": lambda _, code: formatting.status(code).text,
     "fulfilment": lambda _, code: formatting.fulfilment(code).text,
     "channel": lambda _, code: formatting.channel(code),
     "country": lambda orders, code: orders.countries.get(code, code) or "No address",
     "discount": lambda _, code: code or "No discount code",
     "refunded": lambda _, code: {"yes": "Yes", "no": "No"}.get(code, code),
+    "customer_type": lambda _, code: {
+        "new": "New customers",
+        "returning": "Returning customers",
+        "": "No customer",
+    }.get(code, code),
+    "hour_of_day": lambda _, code: f"{int(code):02}:00" if code.isdecimal() else code,
+    "weekday": lambda _, code: _WEEKDAYS.get(code, code),
+    "month": lambda _, code: formatting.month(datetime.fromisoformat(f"{code}-01")) if _MONTH.match(code) else code,
+    "customer": lambda orders, code: data.customer_name(orders, code) if code.isdecimal() else code,
     "product": lambda orders, code: data.product_titles(orders).get(code) or data.product_title(orders, code),
 }
 
 
-def write_code(orders: Orders, name: FilterId, code: str) -> str:
+def write_code(orders: Orders, name: DimensionId, code: str) -> str:
     """A value of a dimension as text.
 
     Args:
@@ -28,9 +41,11 @@ def write_code(orders: Orders, name: FilterId, code: str) -> str:
         name: The dimension.
         code: The value; "" for orders without one.
     """
-    return _WRITE[name](orders, code)
+    text = _WRITE[name](orders, code) if name in _WRITE else code
+    return text or nothing(name)
 
 
-def group_dimensions(orders: Orders) -> list[DimensionId]:
-    """The dimensions that figures can be grouped by. The currency is not one: amounts of several are never added."""
-    return [name for name in DIMENSIONS if name != "currency" and orders.offers(name)]
+def nothing(name: DimensionId) -> str:
+    """What stands for orders without a value of a dimension."""
+    dimension = find_dimension(name)
+    return f"No {dimension.noun}" if dimension else ""

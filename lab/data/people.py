@@ -227,6 +227,17 @@ COUNTRIES = (
         "{n} ถนนสุขุมวิท",
     ),
 )
+_PROVINCES = {
+    "New York": ("New York", "NY"),
+    "Austin": ("Texas", "TX"),
+    "Portland": ("Oregon", "OR"),
+    "Coeur d'Alene": ("Idaho", "ID"),
+    "Chicago": ("Illinois", "IL"),
+    "Toronto": ("Ontario", "ON"),
+    "Montréal": ("Quebec", "QC"),
+    "Vancouver": ("British Columbia", "BC"),
+}
+"""Those of some cities; addresses elsewhere have none."""
 _BY_SHARE = [country for country in COUNTRIES for _ in range(country.share)]
 _MAIL = ("example.com", "example.org", "example.net")
 
@@ -259,6 +270,7 @@ def person(number: int) -> Person:
         "address1": country.address.format(n=1 + pick(280), m=1 + pick(40)),
         "city": city,
         "zip": postal_code,
+        **dict(zip(("province", "province_code"), _PROVINCES.get(city, ()), strict=False)),
         "country": country.name,
         "country_code": country.code,
     }

@@ -129,16 +129,36 @@ def test_nothing_jumps_on_a_phone_while_a_page_loads(browser: Browser, running: 
     assert page.evaluate("window.shifts") < 0.1
 
 
-def test_explore_shows_a_figure_by_two_dimensions_and_the_address_holds_it(
-    browser: Browser, running: Dashboard
-) -> None:
+def test_explore_sorts_opens_rows_and_leads_to_the_orders_of_a_cell(browser: Browser, running: Dashboard) -> None:
     publish(running.cache, shop(300), columns=SHOP_COLUMNS)
-    page = visit(browser, f"{running.url}/explore?period=all&metric=orders&by=status&by=channel&step=whole")
-    expect(page.get_by_role("heading", name=re.compile("Orders by payment status and channel"))).to_be_visible()
+    page = visit(browser, f"{running.url}/explore?period=all&metric=orders&by=status&by=channel&columns=country")
+    expect(page.get_by_role("heading", name=re.compile("Orders by payment status and country"))).to_be_visible()
     table = page.get_by_role("table", name="As a table")
-    expect(table.get_by_role("cell", name="Paid · Online store")).to_be_visible()
-    page.get_by_role("radio", name="Month").or_(page.get_by_role("button", name="Month")).first.click()
+    table.get_by_role("button", name="▸ Paid").click()
+    expect(table.get_by_role("cell", name="Online store")).to_be_visible()
+    expect(page).to_have_url(re.compile("open=paid"))
+    at_rest(page)
+    table.get_by_role("button", name="United States", exact=True).click()
+    expect(table.get_by_role("columnheader", name="United States")).to_have_attribute("aria-sort", "descending")
+    at_rest(page)
+    place = [cell.inner_text().strip() for cell in table.get_by_role("columnheader").all()].index("United States")
+    inner = table.get_by_role("row").filter(has=page.get_by_role("cell", name="Online store"))
+    cell = inner.get_by_role("cell").nth(place)
+    count = cell.inner_text()
+    cell.get_by_role("button").click()
+    expect(page.get_by_role("heading", level=1, name="Orders")).to_be_visible()
+    noun = "order" if count == "1" else "orders"
+    expect(page.get_by_text(re.compile(rf"of {count} {noun}"))).to_be_visible()
+    expect(page).to_have_url(re.compile("status=paid&channel=web&country=US"))
+    shown(page)
+
+
+def test_explore_over_time_has_a_row_for_each_step(browser: Browser, running: Dashboard) -> None:
+    publish(running.cache, shop(300), columns=SHOP_COLUMNS)
+    page = visit(browser, f"{running.url}/explore?period=all&metric=orders&by=status&step=month")
+    table = page.get_by_role("table", name="As a table")
     expect(table.get_by_role("columnheader", name="Month")).to_be_visible()
+    expect(table.get_by_role("columnheader", name="Total")).to_be_visible()
     expect(page).to_have_url(re.compile("step=month"))
     shown(page)
 

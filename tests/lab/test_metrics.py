@@ -14,7 +14,7 @@ import pytest
 from cache_factory import cache_in, publish
 from shop_factory import SHOP_COLUMNS
 
-from cache.analytics.dimensions import PRODUCT
+from cache.analytics.dimensions.catalogue import PRODUCT
 from cache.analytics.figures import Returns
 from cache.analytics.orders import Orders
 from cache.analytics.values import Absent

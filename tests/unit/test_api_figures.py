@@ -23,6 +23,7 @@ from sidecar_process import Sidecar, sidecar
 
 from api.contract.queries.figures_query import PARAMETERS
 from cache.access.api_keys import ApiKey, digest
+from cache.analytics.dimensions.catalogue import DIMENSIONS
 from cache.analytics.figures import Figures
 from cache.analytics.metrics import METRICS
 from cache.analytics.orders import Orders
@@ -305,8 +306,10 @@ def test_the_metrics_and_dimensions_are_listed(api: Sidecar, orders: Orders) -> 
         assert metric["available"] == METRICS[metric["id"]].available(orders.missing)
         assert (metric["reason"] is None) == metric["available"]
     listed = {dimension["id"]: dimension for dimension in body["dimensions"]}
-    assert list(listed) == ["status", "fulfilment", "channel", "country", "discount", "refunded", "product"]
-    assert [name for name, dimension in listed.items() if dimension["personal"]] == ["country"]  # from `destination`
+    assert list(listed) == [*DIMENSIONS, *(each.id for each in orders.row_dimensions())]
+    personal = {name for name, dimension in listed.items() if dimension["personal"]}
+    assert personal >= {"country", "region", "city", "customer"}  # from `destination` and `email`
+    assert not personal & {"status", "product", "customer_type", "weekday"}
 
 
 def test_a_masked_key_may_use_no_dimension_from_a_personal_column(api: Sidecar) -> None:

@@ -13,7 +13,7 @@ from schema_corpus import FOLDER, load
 from schema_orders import schema_orders
 from shop_factory import SHOP_COLUMNS, shop
 
-from cache.analytics.dimensions import DIMENSIONS
+from cache.analytics.dimensions.catalogue import DIMENSIONS
 from cache.analytics.order_lookup import ROW_KEY
 from cache.analytics.orders import Orders
 from cache.analytics.products import product_page, sold_products

@@ -113,7 +113,7 @@ def test_the_list_of_orders_has_all_currencies_with_a_sum_for_each(backend: Back
 def test_other_pages_show_the_one_total_too(backend: Backend) -> None:
     address = {"period": "90d", "convert": "true", "metric": "total_sales", "step": "whole", "by": "status"}
     explored = table(run(backend, "explore", address), "As a table")
-    assert explored[1][:3] == ["Paid", "3", "€198.00"]
+    assert explored[1][:2] == ["Paid", "€198.00"]
     assert cards(run(backend, "products", address))["gross_sales"]["value"] == "€198.00"
     request = run(backend, "api", address).code[0].value
     assert "currency" not in request

@@ -15,7 +15,7 @@ from schema_corpus import corpus
 from schema_orders import schema_orders
 from shop_factory import SHOP_COLUMNS, shop
 
-from cache.analytics.dimensions import FILTERS
+from cache.analytics.dimensions.catalogue import FILTERS
 from cache.analytics.events import FigureEvents
 from cache.analytics.figures import RETURNS, Returns
 from cache.analytics.metrics import METRICS
@@ -58,7 +58,7 @@ def random_view(chance: random.Random, orders: Orders) -> View:
     extent = orders.extent()
     codes, counts = zip(*orders.currencies(), strict=True)
     conditions = [Condition("currency", "eq", chance.choices(codes, counts)[0])]
-    available = [name for name, dimension in FILTERS.items() if dimension.available(orders.missing)]
+    available = [name for name in FILTERS if orders.offers(name)]
     for name in chance.sample(available, min(len(available), chance.choice([0, 0, 0, 1]))):
         values = list(orders.products(50)) if name == "product" else orders.values(name)
         conditions.append(Condition(name, "in", tuple(chance.sample(values, min(3, len(values))))))

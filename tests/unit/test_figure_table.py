@@ -14,7 +14,7 @@ from cache_factory import cache_in, publish
 from shop_factory import SHOP_COLUMNS, shop
 
 from cache.analytics import figure_table
-from cache.analytics.dimensions import DIMENSIONS, FILTERS, FilterId
+from cache.analytics.dimensions.catalogue import DIMENSIONS, FILTERS
 from cache.analytics.figure_query import ALL_CURRENCIES, FigureQuery
 from cache.analytics.figure_table import FigureTable, compute
 from cache.analytics.figures import RETURNS, Figures
@@ -65,10 +65,10 @@ def random_query(chance: random.Random, orders: Orders) -> FigureQuery:
     first = date(2025, 3, 1) + timedelta(chance.randrange(250))
     conditions = []
     if chance.random() < 0.5:
-        name: FilterId = chance.choice([name for name in FILTERS if FILTERS[name].available(orders.missing)])
+        name = chance.choice([name for name in FILTERS if orders.offers(name)])
         values = list(orders.products(50)) if name == "product" else orders.values(name)
         conditions.append(Condition(name, "in", tuple(chance.sample(values, min(2, len(values))))))
-    available = [name for name in GROUPED if DIMENSIONS[name].available(orders.missing)]
+    available = [name for name in GROUPED if orders.offers(name)]
     return FigureQuery(
         metrics=tuple(chance.sample(list(METRICS), chance.randrange(len(METRICS)))),
         by=tuple(chance.sample(available, chance.randrange(3))),

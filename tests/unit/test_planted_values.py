@@ -21,7 +21,7 @@ from sidecar_process import Sidecar, sidecar
 from api.contract.operations import OPERATIONS
 from cache.access.api_keys import ApiKey, digest
 from cache.access.masking import MaskRules
-from cache.analytics.dimensions import DIMENSIONS, FILTERS
+from cache.analytics.dimensions.catalogue import DIMENSIONS, FILTERS
 from cache.analytics.metrics import METRICS
 from cache.errors import ColumnMasked
 from cache.query.filters import Condition

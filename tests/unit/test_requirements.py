@@ -52,6 +52,9 @@ def test_no_lock_names_a_package_index(lock: str) -> None:
 
 
 def test_the_list_of_licenses_names_every_locked_package_and_version() -> None:
-    listed = re.findall(r"^\| ([a-z0-9-]+) \| (\d[^|]*) \|", licenses.FILE.read_text(encoding="utf-8"), re.MULTILINE)
+    packages, _, data = licenses.FILE.read_text(encoding="utf-8").partition("\n## Data files\n")
+    listed = re.findall(r"^\| ([a-z0-9-]+) \| (\d[^|]*) \|", packages, re.MULTILINE)
 
     assert sorted(listed) == sorted(licenses.pins("requirements-dev.txt").items()), "run `make licenses`"
+    for file in re.findall(r"`([\w/.]+)`", data):
+        assert (licenses.ROOT / file).exists()

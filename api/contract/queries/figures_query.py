@@ -22,7 +22,7 @@ from api.contract.queries.parameters import (
     unknown_parameter,
 )
 from cache.access.cache_busters import is_cache_buster
-from cache.analytics.dimensions import DIMENSIONS, FILTERS
+from cache.analytics.dimensions.catalogue import DIMENSIONS, FILTERS, ROW_PATTERN, is_row_dimension
 from cache.analytics.figure_query import ALL_CURRENCIES, FigureQuery
 from cache.analytics.figures import RETURNS
 from cache.analytics.metrics import METRICS
@@ -39,12 +39,15 @@ EARLIEST, LATEST = date(1970, 1, 1), date(2199, 12, 31)
 GROUPED = tuple(name for name in DIMENSIONS if name != "currency")
 
 
-def _list_of(name: str, known: Collection[str], most: int, description: str, example: str) -> Parameter:
-    """A parameter that is a list of known names."""
+def _list_of(
+    name: str, known: Collection[str], most: int, description: str, example: str, pattern: str = ""
+) -> Parameter:
+    """A parameter that is a list of known names, or of names of a pattern."""
     takes = f"names of GET {PATH}/metrics, separated by commas, each once"
+    listed = {"type": "string", "enum": list(known)}
     schema: Mapping[str, Any] = {
         "type": "array",
-        "items": {"type": "string", "enum": list(known)},
+        "items": {"anyOf": [listed, {"type": "string", "pattern": f"^{pattern}$"}]} if pattern else listed,
         "minItems": 1,
         "uniqueItems": True,
         "maxItems": most,
@@ -80,7 +83,15 @@ def _currency(text: str) -> str:
 
 
 METRIC = _list_of("metric", METRICS, len(METRICS), "The figures. Without it: all that the table can tell.", "net_sales")
-BY = _list_of("by", GROUPED, MAX_DIMENSIONS, f"Dimensions to group by, {MAX_DIMENSIONS} at most.", "country")
+BY = _list_of(
+    "by",
+    GROUPED,
+    MAX_DIMENSIONS,
+    f"Dimensions to group by, {MAX_DIMENSIONS} at most. `column:NAME` is a column of the table, and `json:NAME.PATH` a "
+    "value inside its JSON.",
+    "country",
+    ROW_PATTERN,
+)
 FROM, TO = _day("from", "First day of `period=custom`."), _day("to", "Last day of it, included.")
 COMPARE_FROM = _day("compare_from", "First day of `compare=custom`.")
 COMPARE_TO = _day("compare_to", "Last day of it, included.")
@@ -199,8 +210,8 @@ def parse_figures_query(query: bytes) -> FiguresQuery:
         ParameterInvalid: It names the parameter and what is accepted.
     """
     values, conditions = _read(query, PATH, PARAMETERS)
-    for parameter in (METRIC, BY):
-        _check_names(parameter, values.get(parameter.name, ()))
+    _check_names(METRIC, values.get("metric", ()), METRICS)
+    _check_names(BY, [name for name in values.get("by", ()) if not is_row_dimension(name)], GROUPED)
     if values.get("compare", "none") != "none" and values.get("period", "all") == "all":
         raise ParameterInvalid("Parameter 'compare' needs a period.", "All time has nothing before it: send 'period'.")
     return _figures_query(values, values.get("metric", ()), conditions)
@@ -215,7 +226,7 @@ def parse_events_query(query: bytes) -> FiguresQuery:
     values, conditions = _read(query, EVENTS_PATH, EVENTS_PARAMETERS)
     if "metric" not in values:
         raise ParameterInvalid("Parameter 'metric' is missing.", f"It takes {EVENT_METRIC.takes}.")
-    _check_names(METRIC, (values["metric"],))
+    _check_names(METRIC, (values["metric"],), METRICS)
     return _figures_query(values, (values["metric"],), conditions)
 
 
@@ -254,8 +265,7 @@ def _figures_query(values: dict[str, Any], metrics: tuple[str, ...], conditions:
     )
 
 
-def _check_names(parameter: Parameter, names: Sequence[str]) -> None:
-    known: Sequence[str] = parameter.schema["items"]["enum"]
+def _check_names(parameter: Parameter, names: Sequence[str], known: Collection[str]) -> None:
     for name in names:
         if name not in known:
             message = f"Parameter '{parameter.name}' does not know '{name[:50]}'."
@@ -280,7 +290,8 @@ def _days(values: Mapping[str, Any], parameter: str, first: Parameter, last: Par
 
 
 def _condition(name: str, value: str, path: str, parameters: Collection[str]) -> Condition | None:
-    condition = read_condition(name, value, FILTERS)
+    of_rows = [each for each in (name, name.rpartition("__")[0]) if is_row_dimension(each)]
+    condition = read_condition(name, value, [*FILTERS, *of_rows])
     if condition or is_cache_buster(name):
         return condition
     takes = f"{', '.join(parameters)}, and filters on {', '.join(FILTERS)} (NAME=value, or NAME__OP=value)"

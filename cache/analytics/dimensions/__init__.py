@@ -1,0 +1,1 @@
+"""Dimensions: what figures are grouped and filtered by."""

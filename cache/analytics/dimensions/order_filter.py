@@ -1,0 +1,125 @@
+"""SQL that selects orders by conditions on dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cache.analytics.dimensions.catalogue import DIMENSIONS, Dimension, find_dimension
+from cache.calendar.periods import Span
+from cache.errors import BadFilter
+from cache.interpretation.order_rows import KEY
+from cache.interpretation.source_rows import SourceColumns, json_value
+from cache.query.filters import Condition, condition_sql
+from cache.schema import Kind
+from cache.sql import literal
+
+GROUPED_KINDS: tuple[Kind, ...] = ("text", "boolean", "integer", "unsigned", "date")
+"""Kinds of columns whose values orders can be grouped by."""
+
+
+@dataclass(frozen=True)
+class FilteredTables:
+    """What conditions look into, beside the facts `o` of orders.
+
+    Attributes:
+        lines: SQL of the line items, each with the `key` of its order.
+        rows: SQL of the rows of the source, with KEY.
+        source: The columns of these rows.
+    """
+
+    lines: str
+    rows: str
+    source: SourceColumns
+
+    def row_values(self, dimension: Dimension) -> str:
+        """SQL of the `value` of a dimension of rows, by the `key` of the order; '' where a row has none.
+
+        Raises:
+            BadFilter: The table has no such column, or orders are not grouped by it.
+        """
+        value = f"coalesce({self.row_value(dimension)}, '')"
+        return f"SELECT {KEY} AS key, {value} AS value FROM {self.rows}"
+
+    def row_value(self, dimension: Dimension) -> str:
+        """SQL of the value of a dimension in a row of the source; NULL where it has none.
+
+        Raises:
+            BadFilter: The table has no such column, or orders are not grouped by it.
+        """
+        column = next((each for each in self.source.columns if each.name == dimension.column), None)
+        if column is None:
+            raise BadFilter(f"There is no column {dimension.column!r}.", "GET /figures/metrics lists the dimensions.")
+        name = self.source.sql(column.name)
+        if dimension.path:
+            if column.kind not in ("json", "text"):
+                raise BadFilter(f"{column.name} holds no JSON.", "GET /figures/metrics lists the dimensions.")
+            return json_value(name, dimension.path)
+        if column.kind not in GROUPED_KINDS:
+            raise BadFilter(
+                f"Orders cannot be grouped or filtered by {column.name}: its values are {column.kind}.",
+                "GET /figures/metrics lists the dimensions.",
+            )
+        return f"{name}::VARCHAR"
+
+
+def order_filter(
+    span: Span | None, conditions: Sequence[Condition], tables: FilteredTables
+) -> tuple[str, list[object]]:
+    """SQL that selects orders.
+
+    Args:
+        span: The period; None for all time.
+        conditions: Conditions on dimensions.
+        tables: What they look into.
+
+    Returns:
+        A condition on a table of facts `o`, and its parameters.
+
+    Raises:
+        BadFilter: A condition does not fit.
+    """
+    clauses: list[str] = []
+    parameters: list[object] = []
+    for condition in conditions:
+        dimension = find_dimension(condition.column)
+        if dimension is None:
+            raise BadFilter(f"There is no dimension {condition.column!r}.", f"Dimensions: {', '.join(DIMENSIONS)}.")
+        clause, operands = _clause(condition, dimension, tables)
+        clauses.append(f"({clause})")
+        parameters += operands
+    if span:
+        clauses.append("o.local >= ? AND o.local < ?")
+        parameters += span
+    return " AND ".join(clauses) or "true", parameters
+
+
+def _clause(condition: Condition, dimension: Dimension, tables: FilteredTables) -> tuple[str, list[object]]:
+    column = dimension.as_column
+    match dimension.level:
+        case "order":
+            value = f"coalesce(({dimension.sql})::VARCHAR, '')" if dimension.ordered else dimension.sql
+            clause, operands = condition_sql(condition, column, value)
+        case "line":
+            clause, operands = condition_sql(condition, column, dimension.sql)
+            clause = f"o.key IN (SELECT l.key FROM {tables.lines} AS l WHERE {clause})"
+        case "list":
+            clause, operands = condition_sql(condition, column, "x.value")
+            # A list in an EXISTS would be a join of each order with itself.
+            clause = f"list_bool_or(list_transform({list_sql(dimension)}, lambda v: {clause.replace('x.value', 'v')}))"
+        case "row":
+            clause, operands = condition_sql(condition, column, "value")
+            clause = f"o.key IN (SELECT key FROM ({tables.row_values(dimension)}) WHERE {clause})"
+    return clause, list(operands)
+
+
+def list_sql(dimension: Dimension) -> str:
+    """SQL of the values of an order, as a list with at least one element: '' where it has none."""
+    trimmed = f"list_transform(string_split({dimension.sql}, ','), lambda t: trim(t))"
+    parts = f"list_distinct(list_filter({trimmed}, lambda t: t <> ''))"
+    return f"CASE WHEN {dimension.sql} = '' THEN [''] ELSE {parts} END"
+
+
+def among(value: str, values: Sequence[str]) -> str:
+    """SQL: a value is one of some texts."""
+    return f"{value} IN ({', '.join(map(literal, values))})" if values else "false"

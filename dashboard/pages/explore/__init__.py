@@ -1,0 +1,1 @@
+"""Explore: any figures by any dimensions, as a pivot table and as a picture."""
