@@ -120,8 +120,8 @@ def create_app(backend: Backend) -> st.App:
         secrets=oidc_secrets(settings, backend.secret),
         middleware=[
             Middleware(SameOrigin),
-            Middleware(Headers, public_path=path),
-            Middleware(InjectCss, public_path=path),
+            Middleware(Headers, public_path=path, week_start=settings.week_start),
+            Middleware(InjectCss, public_path=path, week_start=settings.week_start),
             *([Middleware(OwnCookies, public_path=path)] if path else []),
             Middleware(SignIn, identities=backend.identities, settings=settings),
             *([Middleware(BelowPath, public_path=path)] if path else []),

@@ -17,6 +17,7 @@ from cache.storage.snapshot import Head
 from dashboard import data
 from dashboard.components import freshness
 from dashboard.components.filter_chips import filter_chips
+from dashboard.components.report_head import report_head
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import formatting, readings
@@ -93,6 +94,7 @@ def page(session: Session, title: str, all_currencies: bool = False) -> Selectio
     selection = Selection(orders, view, calendar, currency, span, compared, conditions, all_currencies)
     rates_file = session.backend.rates_file
     filter_chips(session.address, selection, rates_file.currency if rates_file else "")
+    report_head(session, selection, newest)
     return selection
 
 

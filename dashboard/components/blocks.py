@@ -21,6 +21,7 @@ from dashboard.text.formatting import Tone
 from dashboard.text.metrics import LARGE, change, write
 
 MAX_SLICES = 6  # of a breakdown; the others are added up
+MAX_INNER = 200  # of the others, which are shown when their sum is picked
 
 # How total sales adds up: label, name in Figures, sign, and whether it is a total.
 _SUMMARY = (
@@ -77,6 +78,7 @@ def card(
         "" if isinstance(before, Absent) else f"from {write(metric, before, currency)}",
         line,
         marks,
+        "" if isinstance(value, Absent) else f"{Decimal(value):f}",
     )
 
 
@@ -100,14 +102,14 @@ def summary(session: Session, selection: Selection, on_pick: Callable[[str], Non
         notes = {link.compared: link.size or "not certain" for link in mark_links(selection, name)}
         cells: list[str | Cell] = [
             label,
-            Cell(formatting.money(sign * value, selection.currency), note=notes.get(False, "")),
+            Cell(formatting.money(sign * value, selection.currency), note=notes.get(False, ""), value=sign * value),
             Cell(text, note=notes.get(True, "") if text else ""),
         ]
         shown.append(name)
         lines.append(Line(cells, name, look="strong" if is_total else ""))
     if not lines:
         return
-    with st.container(border=True, height="stretch"):
+    with st.container(border=True):
         metrics = [METRICS[name] for name in ("gross_sales", "net_sales", "total_sales")]
         missing = selection.orders.missing
         formulas = [
@@ -143,27 +145,34 @@ def breakdown(
     """
     whole = sum(map(_size, slices), Decimal(0))
     large = any(_size(part) >= LARGE for part in slices)
-    shown = [part for i, part in enumerate(slices) if i < MAX_SLICES or part.values[0] in selected]
+    few = len(slices) <= MAX_SLICES + 1  # "1 more" would take the row of the one that it hides
+    shown = [part for i, part in enumerate(slices) if few or i < MAX_SLICES or part.values[0] in selected]
     others = [part for part in slices if part not in shown]
 
-    def line(text: str, parts: Sequence[Group], id: str | None = None, look: str = "") -> Line:
+    def line(
+        text: str, parts: Sequence[Group], id: str | None = None, look: str = "", inner: Sequence[Line] = ()
+    ) -> Line:
         amount = sum(map(_size, parts), Decimal(0))
         share = amount / whole if whole > 0 else None
         has_sales = not isinstance(parts[0].figures.total_sales, Absent)
         cells: list[str | Cell] = [
             Cell(text, share=None if look == "strong" else float(share or 0)),
             f"{sum(part.figures.orders for part in parts):,}",
-            formatting.money(amount, selection.currency, large) if has_sales else f"{amount:,}",
-            "–" if share is None else formatting.percent(share),
+            Cell(formatting.money(amount, selection.currency, large), value=amount) if has_sales else f"{amount:,}",
+            "–" if share is None else Cell(formatting.percent(share), value=share),
         ]
-        return Line(cells, id, id in selected if id is not None else None, look)
+        return Line(cells, id, id in selected if id is not None else None, look, inner)
 
-    lines = [line(write_code(part.values[0]), [part], part.values[0]) for part in shown]
+    def line_of(part: Group) -> Line:
+        return line(write_code(part.values[0]), [part], part.values[0])
+
+    lines = [line_of(part) for part in shown]
     if others:
-        lines.append(line(f"{len(others)} more", others, look="quiet"))
+        inner = [line_of(part) for part in others[:MAX_INNER]]
+        lines.append(line(f"{len(others)} more", others, look="quiet", inner=inner))
     if len(slices) > 1:
         lines.append(line("Total", slices, look="strong"))
-    with st.container(border=True, height="stretch"):
+    with st.container(border=True):
         st.header(title, anchor=False)
         draw_marks(session, replace(selection, compared_span=None), "total_sales", "orders")
         if not lines:

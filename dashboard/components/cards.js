@@ -2,6 +2,9 @@
 export default function ({ data, parentElement, setTriggerValue }) {
   const list = element("ul");
   list.setAttribute("aria-label", data.label);
+  const columns = { 1: 1, 2: 2, 3: 3, 5: 3, 6: 3 }[data.cards.length] || 4; // no card stands alone in a second row
+  list.style.setProperty("--columns", columns);
+  list.addEventListener("copy", copied);
   data.cards.forEach((card, place) => {
     const item = element("li");
     const label = element("div", "label");
@@ -17,8 +20,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
       label.append(help, tip);
     }
     const value = element(data.pickable ? "button" : "span", "value", card.value);
+    value.dataset.exact = card.exact;
     if (data.pickable) {
       value.type = "button";
+      value.setAttribute("aria-label", [`${card.label}: ${card.value}`, card.change, card.before].filter(Boolean).join(", "));
       value.title = "Show what this figure is made of";
       value.addEventListener("click", () => setTriggerValue("picked", card.id));
     }
@@ -38,6 +43,25 @@ export default function ({ data, parentElement, setTriggerValue }) {
   });
   parentElement.querySelector(".place").replaceChildren(list);
   parentElement.host.dataset.drawn = "";
+
+  // What is copied has the figures as plain numbers, which a spreadsheet takes for numbers.
+  function copied(event) {
+    const root = list.getRootNode();
+    const selection = root.getSelection ? root.getSelection() : window.getSelection();
+    const range = selection && selection.rangeCount ? selection.getRangeAt(0) : null;
+    if (!range) return;
+    const chosen = (node) => selection.containsNode(node, true) || range.intersectsNode(node);
+    const items = [...list.children].filter((item) => chosen(item.querySelector(".value")));
+    if (!items.length) return;
+    const lines = items.map((item) => {
+      const value = item.querySelector(".value");
+      const name = item.querySelector(".name");
+      const number = value.dataset.exact || value.textContent;
+      return chosen(name) ? `${name.textContent}\t${number}` : number;
+    });
+    event.clipboardData.setData("text/plain", lines.join("\n"));
+    event.preventDefault();
+  }
 
   function spark(line) {
     const values = [...line.now, ...line.partial, ...line.then].filter((value) => value !== null);

@@ -49,6 +49,7 @@ class Card:
         before: What it is compared with, such as "from $71,200"; "" for nothing.
         line: The figure over time; None for no line.
         marks: What is wrong with orders behind the figure.
+        exact: The figure as a plain number, which is copied in place of `value`; "" where it has none.
     """
 
     id: str
@@ -60,6 +61,7 @@ class Card:
     before: str = ""
     line: Sparkline | None = None
     marks: Sequence[MarkLink] = ()
+    exact: str = ""
 
 
 def cards(

@@ -22,10 +22,11 @@ Rows = list[dict[str, Any]]
 Spec = dict[str, Any]
 PICKED = "picked"
 """The selection that a click on a line makes: the `from` of its bucket."""
-_NOW, _PARTIAL, _COMPARED = "This period", "partial", "Compared period"
+_NOW, _PARTIAL, _COMPARED = "now", "partial", "compared"  # fields of the values of lines
 _DASHES = [4, 3]
 MAX_TICKS = 8
 MAX_DOTS = 31  # points of a line that are drawn as dots too
+LETTER, SYMBOL, MAX_NAME = 7, 40, 220  # pixels in a legend: of a letter, of what is beside a name, of a name
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,12 @@ class Series:
 
 
 def over_time(
-    axis: TimeAxis, groups: Sequence[Group], compared: Series | None, metric: Metric, currency: str
+    axis: TimeAxis,
+    groups: Sequence[Group],
+    compared: Series | None,
+    metric: Metric,
+    currency: str,
+    days: Sequence[str],
 ) -> tuple[Rows, Spec]:
     """A line over time in front of that of the compared period, bucket by bucket. Partial buckets are dashed.
 
@@ -92,6 +98,7 @@ def over_time(
         compared: The compared period; None where nothing is compared.
         metric: The figure.
         currency: The currency of amounts.
+        days: The days of the period and of the compared one, for the legend.
 
     Returns:
         Data and specification.
@@ -103,7 +110,7 @@ def over_time(
             "at": f"{bucket.start.isoformat()}Z",
             "from": bucket.start.isoformat(),
             "day": bucket_text(axis.step, bucket),
-            "now": write(metric, number, currency, whole=False),
+            "text": write(metric, number, currency, whole=False),
             "open": bucket.partial,
             _NOW: complete[i],
             _PARTIAL: partial[i],
@@ -117,7 +124,7 @@ def over_time(
                 "then": write(metric, then, currency, whole=False),
                 "then_day": bucket_text(axis.step, bucket),
             }
-    return rows, _over_time_spec(axis, metric, currency, compared is not None)
+    return rows, _over_time_spec(axis, metric, currency, days if compared else days[:1])
 
 
 def split(by: Sequence[Bucket], values: Sequence[Value]) -> tuple[list[float | None], list[float | None]]:
@@ -170,7 +177,7 @@ def lines(
             for i, bucket in enumerate(axis.buckets)
         ]
     names = list(values)
-    legend = {"title": None, "orient": "top", "symbolType": "stroke", "labelLimit": 220} if len(names) > 1 else None
+    legend = _legend(names) if len(names) > 1 else None
     spec = {
         "encoding": {
             "x": axis.spec(),
@@ -188,7 +195,7 @@ def lines(
             },
             *_partial_layers({"field": _PARTIAL, **value_axis(metric, currency)}),
         ],
-        "height": 320,
+        "height": 320 + 16 * max(0, len(names) - 3),  # a phone has a line of the legend for each
     }
     return rows, spec
 
@@ -220,6 +227,13 @@ def _instant(at: datetime) -> dict[str, Any]:
     return {"year": at.year, "month": at.month, "date": at.day, "hours": at.hour, "utc": True}
 
 
+def _legend(names: Sequence[str]) -> dict[str, Any]:
+    """A legend in as many columns as the width of the chart has room for, so that no name is cut off."""
+    widest = min(max(map(len, names)) * LETTER + SYMBOL, MAX_NAME + SYMBOL)
+    columns = {"expr": f"max(1, floor(width / {widest}))"}
+    return {"title": None, "orient": "top", "symbolType": "stroke", "labelLimit": MAX_NAME, "columns": columns}
+
+
 def value_axis(metric: Metric, currency: str) -> dict[str, Any]:
     """The axis of a figure."""
     match metric.unit:
@@ -229,18 +243,23 @@ def value_axis(metric: Metric, currency: str) -> dict[str, Any]:
             label = "format(datum.value / 3600, '.1~f') + ' h'"
         case _:
             sign = formatting.sign(currency) if metric.unit == "money" else ""
-            label = f"(datum.value < 0 ? '-' : '') + {json.dumps(sign)} + format(abs(datum.value), '~s')"
+            size = "abs(datum.value)"
+            text = f"{size} < 1000 ? format({size}, ',.2~f') : replace(format({size}, '.3~s'), 'G', 'B')"
+            label = f"(datum.value < 0 ? '-' : '') + {json.dumps(sign)} + ({text})"
+    whole = {"tickMinStep": 1} if metric.unit == "count" else {}  # there is no half order
     return {
         "type": "quantitative",
         "title": None,
-        "axis": {"labelExpr": label, "tickCount": 5, "domain": False},
+        "axis": {"labelExpr": label, "tickCount": 5, "domain": False, **whole},
     }
 
 
-def _over_time_spec(axis: TimeAxis, metric: Metric, currency: str, compared: bool) -> Spec:
-    """The lines, and a layer that shows the tooltip and takes clicks."""
+def _over_time_spec(axis: TimeAxis, metric: Metric, currency: str, days: Sequence[str]) -> Spec:
+    """The lines, and a layer that shows the tooltip and takes clicks. `days` are the names in the legend."""
+    compared = len(days) > 1
     series = [_NOW, _COMPARED] if compared else [_NOW]
-    legend = {"title": None, "orient": "top", "symbolType": "stroke"} if compared else None
+    names = {"labelExpr": f"datum.label == '{_NOW}' ? {json.dumps(days[0])} : {json.dumps(days[-1])}"}
+    legend = {**_legend(days), **names} if compared else None
 
     def styled(values: Sequence[object]) -> dict[str, Any]:
         scale = {"domain": series, "range": list(values)[: len(series)]} if values else {"domain": series}
@@ -277,7 +296,7 @@ def _partial_layers(y: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _hover_layer(metric: Metric, compared: bool) -> dict[str, Any]:
-    tips = [("day", "Date"), ("now", metric.label)]
+    tips = [("day", "Date"), ("text", metric.label)]
     if compared:
         tips += [("then_day", "Compared with"), ("then", f"{metric.label} then")]
     near = {"type": "point", "on": "pointerover", "clear": "pointerout", "nearest": True, "encodings": ["x"]}

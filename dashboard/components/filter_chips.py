@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -18,7 +18,7 @@ from dashboard.selection import Selection
 from dashboard.text import formatting
 from dashboard.text.dimensions import write_code
 from dashboard.text.periods import date_range
-from dashboard.view import CHIPS, View
+from dashboard.view import CHIPS, EARLIEST, LATEST, View
 from dashboard.view_address import ViewAddress
 
 _CONVERTED = "all"  # among the codes of currencies
@@ -36,6 +36,7 @@ def filter_chips(address: ViewAddress, selection: Selection, main_currency: str 
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="chips"):
         if selection.span:
             _period(address, view, selection.span, compared)
+        st.checkbox("All filters", key="all_filters")  # of phones: style.css breaks the row of chips into lines
         if "currency" not in orders.missing and not selection.all_currencies:
             _currency(address, selection, main_currency)
         for name in (*CHIPS, *dict(view.others)):
@@ -58,8 +59,6 @@ def _period(address: ViewAddress, view: View, span: Span, compared: Span | None)
 
     period_key = key_in_popover("period", view.period)
     compare_key = key_in_popover("compare", view.compare)
-    dates_key = key_in_popover("dates", (view.start, view.end))
-    compared_dates_key = key_in_popover("compared_dates", (view.compare_start, view.compare_end))
 
     def set_period() -> None:
         period = st.session_state[period_key]
@@ -71,19 +70,17 @@ def _period(address: ViewAddress, view: View, span: Span, compared: Span | None)
         days = _days(compared or span) if comparison == "custom" else (None, None)
         address.change(compare=comparison, compare_start=days[0], compare_end=days[1])
 
-    def set_dates() -> None:
-        if days := _chosen(dates_key):
-            address.change(period="custom", start=days[0], end=days[1], hour=None)
+    def set_dates(start: date, end: date) -> None:
+        address.change(period="custom", start=start, end=end, hour=None)
 
-    def set_compared_dates() -> None:
-        if days := _chosen(compared_dates_key):
-            address.change(compare="custom", compare_start=days[0], compare_end=days[1])
+    def set_compared_dates(start: date, end: date) -> None:
+        address.change(compare="custom", compare_start=start, compare_end=end)
 
     with st.popover(label, icon=":material/calendar_month:", key="period_chip"):
         labels = {name: period.label for name, period in PERIODS.items()}
         st.radio("Period", list(labels), format_func=lambda name: labels[name], key=period_key, on_change=set_period)
         if view.period == "custom":
-            st.date_input("Dates", key=dates_key, format="YYYY-MM-DD", on_change=set_dates)
+            _dates("dates", "From", "To", view.start, view.end, set_dates)
         if view.period != "all":
             st.radio(
                 "Compare with",
@@ -93,9 +90,8 @@ def _period(address: ViewAddress, view: View, span: Span, compared: Span | None)
                 on_change=set_comparison,
             )
             if view.compare == "custom":
-                st.date_input(
-                    "Dates to compare with", key=compared_dates_key, format="YYYY-MM-DD", on_change=set_compared_dates
-                )
+                start, end = view.compare_start, view.compare_end
+                _dates("compared_dates", "Compare from", "Compare to", start, end, set_compared_dates)
 
 
 def _days(span: Span) -> tuple[date, date]:
@@ -103,10 +99,38 @@ def _days(span: Span) -> tuple[date, date]:
     return span.start.date(), (span.end - datetime.resolution).date()
 
 
-def _chosen(key: str) -> Sequence[date]:
-    """The two days of an input; empty until the second one is picked."""
-    dates: Sequence[date] = st.session_state[key]
-    return dates if len(dates) == 2 else ()
+def _dates(
+    key: str, first: str, last: str, start: date | None, end: date | None, change: Callable[[date, date], None]
+) -> None:
+    """Draws an input for each of the two days of a period. One for both would offer presets of its own.
+
+    Args:
+        key: The beginning of Streamlit's keys.
+        first: The label of the first day.
+        last: The label of the last day.
+        start: The first day.
+        end: The last day.
+        change: Called with both days. The one that was not picked gives way where it would lie on the wrong side.
+    """
+    keys = [key_in_popover(f"{key}_{place}", day) for place, day in enumerate((start, end))]
+
+    def pick(place: int) -> None:
+        picked, other = st.session_state[keys[place]], st.session_state[keys[1 - place]]
+        change(*((picked, max(picked, other)) if place == 0 else (min(picked, other), picked)))
+
+    with st.container(horizontal=True):
+        for place, label in enumerate((first, last)):
+            st.date_input(
+                label,
+                min_value=EARLIEST,
+                max_value=LATEST,
+                key=keys[place],
+                format="YYYY-MM-DD",
+                required=True,
+                on_change=pick,
+                args=(place,),
+                width=150,
+            )
 
 
 def _choice(

@@ -68,7 +68,7 @@ def _head(session: Session, title: str) -> None:
             on_click=_refresh,
             args=(session,),
         )
-    _progress(session, status)
+        _progress(session, status)
     _problems(session, status)
 
 
@@ -128,14 +128,19 @@ def _partial_check(session: Session, head: Head) -> str:
 
 
 def _progress(session: Session, status: Status) -> None:
+    """Draws how far a refresh is. It lies over the page, so that nothing moves."""
     run = status.running
     if run:
         session.refresh_error = ""
         phase = run.progress.phase
         step = f"step {list(PHASES).index(phase) + 1} of {len(PHASES)}"
-        st.progress(_fraction(run.progress), f"{PHASES[phase]} · {step}{_count(run.progress)}")
+        done, text = _fraction(run.progress), f"{PHASES[phase]} · {step}{_count(run.progress)}"
     elif status.queued and status.workers:
-        st.progress(0.0, "Refresh requested · starts in a moment")
+        done, text = 0.0, "Refresh requested · starts in a moment"
+    else:
+        return
+    with st.container(key="progress"):
+        st.progress(done, text)
 
 
 def _fraction(progress: Progress) -> float:

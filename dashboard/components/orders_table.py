@@ -112,7 +112,9 @@ def _order(orders: Orders, row: Row) -> Cell:
 
 def _payment(orders: Orders, row: Row) -> Cell:
     label = formatting.status(order_cells.text(row, "financial_status"))
-    return Cell(label.text, pill=label.tone)
+    fulfilled = "fulfillment_status" in row
+    more = formatting.fulfilment(order_cells.text(row, "fulfillment_status")).text if fulfilled else ""
+    return Cell(label.text, pill=label.tone, more=more)
 
 
 def _fulfilment(orders: Orders, row: Row) -> Cell:

@@ -2,38 +2,127 @@
 export default function ({ data, parentElement, setTriggerValue }) {
   const table = document.createElement("table");
   table.setAttribute("aria-label", data.label);
+  const cells = data.rows.flatMap((row) => row.cells);
+  table.classList.toggle("barred", cells.some((cell) => cell.share !== undefined));
+  table.classList.toggle("heat", cells.some((cell) => cell.heat !== undefined));
 
   const head = table.createTHead().insertRow();
-  data.columns.forEach((column) => {
+  data.columns.forEach((column, i) => {
     const cell = document.createElement(column.label ? "th" : "td"); // an empty header is noise to screen readers
     if (column.label) cell.scope = "col";
     cell.append(...header(column));
     cell.className = look(column);
+    if (i === 0 && table.classList.contains("barred")) cell.style.width = "40%";
     if (column.sort) cell.setAttribute("aria-sort", data.sorted[column.sort] || "none");
     head.append(cell);
   });
   table.tHead.hidden = !data.headed;
 
   const body = table.createTBody();
-  data.rows.forEach((row) => {
+  data.rows.forEach((row, place) => {
+    const line = draw(row);
+    line.hidden = data.shown !== null && place >= data.shown && row.look !== "strong";
+    if (row.inner) opens(line, row.inner.map((each) => draw(each)));
+  });
+
+  const scroll = element("div", "scroll");
+  scroll.append(table);
+  const parts = [scroll, element("p", "hint", "Scroll sideways for more columns.")];
+  const hidden = [...body.rows].filter((line) => line.hidden && !("inner" in line.dataset));
+  if (hidden.length) parts.push(rest(hidden));
+  parentElement.querySelector(".place").replaceChildren(...parts);
+  parentElement.host.dataset.drawn = ""; // style.css no longer needs to keep space for it
+  slide();
+  const observer = new ResizeObserver(slide);
+  observer.observe(scroll);
+  table.addEventListener("copy", copied);
+  return () => observer.disconnect();
+
+  function draw(row) {
     const line = body.insertRow();
     line.className = row.look || "";
     row.cells.forEach((value, i) => {
       const cell = line.insertCell();
       cell.className = look(data.columns[i]);
       cell.append(...content(value, row, i));
+      if (value.value !== undefined) cell.dataset.value = value.value;
       if (value.heat !== undefined) {
         cell.style.background = `color-mix(in srgb, var(--st-primary-color) ${Math.round(Math.min(1, value.heat) * 60)}%, transparent)`;
       }
     });
-    if (row.id === null) return;
+    if (row.id === null) return line;
     line.classList.add("pickable");
     line.addEventListener("click", () => {
       if (!window.getSelection().toString()) setTriggerValue("picked", row.id);
     });
-  });
-  parentElement.querySelector(".place").replaceChildren(table);
-  parentElement.host.dataset.drawn = ""; // style.css no longer needs to keep space for it
+    return line;
+  }
+
+  // A row that shows and hides the rows which it adds up.
+  function opens(line, inner) {
+    const button = element("button", "", line.cells[0].firstChild.textContent);
+    button.type = "button";
+    line.cells[0].firstChild.replaceWith(button);
+    line.classList.add("opens", "pickable");
+    const show = (open) => {
+      button.setAttribute("aria-expanded", open);
+      inner.forEach((each) => (each.hidden = !open));
+    };
+    inner.forEach((each) => (each.dataset.inner = ""));
+    show(false);
+    line.addEventListener("click", () => show(button.getAttribute("aria-expanded") === "false"));
+  }
+
+  // A button that shows the rows which the table leaves out at first.
+  function rest(lines) {
+    const button = element("button", "rest", `Show all ${body.rows.length.toLocaleString("en")} rows`);
+    button.type = "button";
+    button.addEventListener("click", () => {
+      lines.forEach((line) => (line.hidden = false));
+      button.remove();
+    });
+    return button;
+  }
+
+  // A table that is wider than its place scrolls sideways, also by the keyboard.
+  function slide() {
+    const slides = scroll.scrollWidth > scroll.clientWidth + 1;
+    scroll.classList.toggle("slides", slides);
+    if (!slides) {
+      ["tabindex", "role", "aria-label"].forEach((name) => scroll.removeAttribute(name));
+      return;
+    }
+    scroll.tabIndex = 0;
+    scroll.setAttribute("role", "region");
+    scroll.setAttribute("aria-label", `${data.label}, scrolls sideways`);
+  }
+
+  // What is copied has numbers that a spreadsheet takes for numbers, and a tab between cells.
+  function copied(event) {
+    const root = table.getRootNode();
+    const selection = root.getSelection ? root.getSelection() : window.getSelection();
+    const range = selection && selection.rangeCount ? selection.getRangeAt(0) : null;
+    if (!range) return;
+    const rows = [...table.rows].map((line) => [...line.cells].filter((cell) => chosen(cell, selection, range)));
+    const lines = rows.filter((row) => row.length).map((row) => row.map(plain).join("\t"));
+    if (!lines.length || (lines.length === 1 && !lines[0].includes("\t") && !whole(rows, selection))) return;
+    event.clipboardData.setData("text/plain", lines.join("\n"));
+    event.preventDefault();
+  }
+
+  function chosen(cell, selection, range) {
+    return cell.getClientRects().length > 0 && (selection.containsNode(cell, true) || range.intersectsNode(cell));
+  }
+
+  // Whether the only cell of a selection is selected as a whole: a part of a text is copied as it is.
+  function whole(rows, selection) {
+    const cell = rows.find((row) => row.length)[0];
+    return selection.toString().trim() === cell.innerText.trim();
+  }
+
+  function plain(cell) {
+    return cell.dataset.value ?? cell.innerText.replace(/\s+/g, " ").trim();
+  }
 
   // The label of a column; a button where the table can be sorted by it.
   function header(column) {
@@ -76,15 +165,17 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (cell.more) parts.push(element("span", "more", cell.more));
     if (cell.share !== undefined) {
       const track = element("span", "track", "");
-      const bar = element("span", "bar", "");
-      bar.style.width = `${Math.max(0, Math.min(1, cell.share)) * 100}%`;
-      track.append(bar);
+      if (cell.share > 0) {
+        const bar = element("span", "bar", "");
+        bar.style.width = `${Math.min(1, cell.share) * 100}%`;
+        track.append(bar);
+      }
       parts.push(track);
     }
     return parts;
   }
 
-  function element(name, className, text) {
+  function element(name, className, text = "") {
     const node = document.createElement(name);
     node.className = className;
     node.textContent = text;

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 
 import streamlit as st
 
+from dashboard.text import formatting
 from dashboard.text.formatting import Tone
 
 _FILES = Path(__file__).parent
@@ -50,6 +52,7 @@ class Cell:
         note: A second line in the colour of warnings.
         links: Buttons, each with its text and what `on_pick` is called with.
         under: A second line in small print.
+        value: The exact number, where the text is rounded. It is copied in place of the text.
         pick: What `on_pick` is called with where the visitor picks this cell; "" for none.
     """
 
@@ -61,12 +64,14 @@ class Cell:
     more: str = ""
     note: str = ""
     under: str = ""
+    value: Decimal | int | None = None
     links: tuple[tuple[str, str], ...] = ()
     pick: str = ""
 
     def as_data(self) -> dict[str, object]:
         """The cell for the browser."""
-        return {name: value for name, value in asdict(self).items() if value not in (None, "", ()) or name == "text"}
+        fields = {name: value for name, value in asdict(self).items() if value not in (None, "", ()) or name == "text"}
+        return fields if self.value is None else {**fields, "value": f"{self.value:f}"}
 
 
 @dataclass(frozen=True)
@@ -77,13 +82,15 @@ class Line:
         cells: One cell for each column.
         id: What `on_pick` is called with; None for a row that cannot be picked.
         chosen: Whether it is marked as picked; None for a row that does not stay picked.
-        look: Its style: "strong", "quiet" or "".
+        look: Its style: "strong" for a total, "quiet" or "".
+        inner: Rows that this one adds up, and that it shows when it is picked. Then it has no `id`.
     """
 
     cells: Sequence[str | Cell]
     id: str | None = None
     chosen: bool | None = None
     look: str = ""
+    inner: Sequence[Line] = ()
 
 
 def table(
@@ -95,6 +102,7 @@ def table(
     on_pick: Callable[[str], None] | None = None,
     on_sort: Callable[[str], None] | None = None,
     sorted_by: str = "",
+    shown: int | None = None,
 ) -> str | None:
     """Draws a table.
 
@@ -107,6 +115,7 @@ def table(
         on_pick: Called with the id of the row that the visitor picks, before the page runs again.
         on_sort: Called with the `sort` of the header that the visitor picks, before the page runs again.
         sorted_by: The `sort` of the column that the rows are sorted by, with a minus where the largest is first.
+        shown: How many rows are shown until the visitor asks for all of them; None for all. Totals are always shown.
 
     Returns:
         The id of the picked row in the run after that, else None.
@@ -128,7 +137,8 @@ def table(
             "headed": headed,
             "sorted": {sorted_by.removeprefix("-"): direction},
             "columns": [asdict(column) for column in columns],
-            "rows": [_row(line) for line in lines],
+            "shown": shown,
+            "rows": [_row(line, columns) for line in lines],
         },
         on_picked_change=picked,
         on_sorted_change=sorted_anew,
@@ -137,7 +147,18 @@ def table(
     return id
 
 
-def _row(line: Line) -> dict[str, object]:
+def _row(line: Line, columns: Sequence[Column]) -> dict[str, object]:
     pressed = {} if line.chosen is None else {"pressed": line.chosen}
-    cells = [cell if isinstance(cell, str) else cell.as_data() for cell in line.cells]
-    return {"id": line.id, "look": f"{line.look} {'chosen' if line.chosen else ''}".strip(), "cells": cells, **pressed}
+    inner = {"inner": [_row(each, columns) for each in line.inner]} if line.inner else {}
+    look = f"{line.look} {'chosen' if line.chosen else ''}".strip()
+    cells = [_cell(cell, column) for cell, column in zip(line.cells, columns, strict=True)]
+    return {"id": line.id, "look": look, "cells": cells, **pressed, **inner}
+
+
+def _cell(cell: str | Cell, column: Column) -> str | dict[str, object]:
+    """A cell for the browser, in a column of numbers with the number in it."""
+    text = cell if isinstance(cell, str) else cell.text
+    number = formatting.number_in(text) if column.number else None
+    if number is None or (isinstance(cell, Cell) and cell.value is not None):
+        return cell if isinstance(cell, str) else cell.as_data()
+    return replace(Cell(text) if isinstance(cell, str) else cell, value=number).as_data()

@@ -27,7 +27,7 @@ def api(session: Session) -> None:
 
 def _request(selection: Selection, address: str) -> None:
     parameters, unsupported = code_samples.request_parameters(selection)
-    with st.container(border=True):
+    with st.container(border=True, key="api_request"):
         st.header("This view as a request", anchor=False)
         if unsupported:
             names = ", ".join(unsupported)

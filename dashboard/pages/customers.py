@@ -25,7 +25,6 @@ from dashboard.text import formatting
 
 MAX_CUSTOMERS = 50
 MAX_MONTHS = 11  # after the first order
-NARROW_MONTHS = 4  # that many are shown on a phone
 _CARDS = ("customers", "new_customers", "returning_customers", "returning_customer_rate")
 
 
@@ -151,7 +150,7 @@ def _cohorts(session: Session, selection: Selection) -> None:
             ]
             first = f"{formatting.month(cohort.first)}{_mark(cohort, 0, current)}"
             lines.append(Line([first, f"{cohort.customers:,}", *cells, *[""] * (months - len(cells))]))
-        later = [Column(f"+{i}", number=True, wide=i > NARROW_MONTHS) for i in range(1, months + 1)]
+        later = [Column(f"+{i}", number=True) for i in range(1, months + 1)]
         table("Retention by cohort", [Column("First order"), Column("Customers", True), *later], lines, key="cohorts")
         if _mark(cohorts[-1], len(cohorts[-1].ordered) - 1, current):
             st.caption(f"\\* So far: {formatting.month(current)} is not over.")

@@ -16,6 +16,7 @@ from streamlit.delta_generator import DeltaGenerator
 from cache.analytics.dimensions.catalogue import DIMENSIONS, PRODUCT
 from cache.analytics.metrics import METRICS, Metric
 from cache.analytics.products import Product, product_page
+from cache.analytics.values import Absent, Value
 from cache.calendar.periods import Span, Unit
 from cache.calendar.steps import STEPS, Bucket, buckets, default_step, sparkline_step, step_choices
 from cache.errors import CacheError
@@ -23,7 +24,7 @@ from cache.table_setup import NO_SETUP
 from dashboard import data, frame
 from dashboard.address import parameter, set_parameter
 from dashboard.components import charts, open_questions
-from dashboard.components.blocks import breakdown, card, summary
+from dashboard.components.blocks import MAX_SLICES, breakdown, card, summary
 from dashboard.components.cards import Sparkline, cards
 from dashboard.components.marks import draw_marks, mark_links, open_mark
 from dashboard.components.table import Cell, Column, Line, table
@@ -34,8 +35,8 @@ from dashboard.session import Session
 from dashboard.text import formatting
 from dashboard.text import readings as reading_text
 from dashboard.text.dimensions import write_code
-from dashboard.text.metrics import LARGE
-from dashboard.text.periods import date_range
+from dashboard.text.metrics import LARGE, change, write
+from dashboard.text.periods import bucket_text, date_range
 
 _MAIN = ("total_sales", "orders", "average_order_value", "returning_customer_rate")
 _FURTHER = ("net_sales", "refund_rate", "units", "time_to_fulfil")
@@ -43,6 +44,8 @@ _CHARTED = ("total_sales", "net_sales", "orders", "average_order_value")
 _ESSENTIAL = ("dates", "total sales", "gross sales", "currency")  # without them the settings are pointed to
 _BREAKDOWNS = ("status", "fulfilment", "channel", "country", "discount")
 MAX_PRODUCTS = 6
+MAX_POINTS = 40  # of a chart, which its table shows at first
+CARD_ROWS = 3  # that the title, the header and the edges of a breakdown are as high as
 METRIC, STEP = "metric", "step"  # parameters of the address, as on Explore
 MAX_SLOW_SPARKLINE = timedelta(days=92)  # over longer periods, counting customers and units by step is slow
 
@@ -158,20 +161,60 @@ def _over_time(session: Session, selection: Selection, span: Span) -> None:
         axis = charts.TimeAxis.of(step, span, selection.calendar)
         series = _series(selection, step, span)
         then = _series(selection, step, selection.compared_span) if selection.compared_span else None
-        rows, spec = charts.over_time(axis, series.groups, then, metric, selection.currency)
-        days = date_range(selection.compared_span) if selection.compared_span else ""
+        days = [date_range(each) for each in (span, selection.compared_span) if each]
+        rows, spec = charts.over_time(axis, series.groups, then, metric, selection.currency, days)
         clicked = st.vega_lite_chart(
             rows,
             spec,
             width="stretch",
-            alt=f"{metric.label} over time, {date_range(span)}{f', compared with {days}' if days else ''}.",
+            alt=f"{metric.label} over time, {', compared with '.join(days)}.",
             key=f"over_time {metric.id} {step}",
             on_select="rerun",
             selection_mode=charts.PICKED,
         )
         if picked := clicked.selection.get(charts.PICKED):
-            start = datetime.fromisoformat(picked[0]["from"])
-            _open_orders(session, step, next(bucket for bucket in axis.buckets if bucket.start == start))
+            _open_orders(session, step, _bucket(axis, picked[0]["from"]))
+        shown = st.expander("As a table", key="chart_data", on_change="rerun")
+        if shown.open:
+            with shown:
+                picked_row = _chart_table(axis, metric, series, then, selection.currency)
+            if picked_row:
+                _open_orders(session, step, _bucket(axis, picked_row))
+
+
+def _chart_table(
+    axis: charts.TimeAxis, metric: Metric, series: charts.Series, then: charts.Series | None, currency: str
+) -> str | None:
+    """Draws the points of the chart as a table, which the keyboard reaches.
+
+    Returns:
+        The begin of the bucket that the visitor picked in the run before, else None.
+    """
+    numbers, before = series.numbers(metric), then.numbers(metric) if then else []
+    columns = [Column(STEPS[axis.step].label), Column(metric.label, number=True)]
+    if then:
+        columns += [Column("Compared with", wide=True), Column("Then", number=True), Column("Change", number=True)]
+    lines = []
+    for i, (bucket, number) in enumerate(zip(axis.buckets, numbers, strict=True)):
+        cells: list[str | Cell] = [bucket_text(axis.step, bucket), _number(metric, number, currency)]
+        if then:
+            old = before[i] if i < len(before) else Absent.NOT_REQUESTED
+            day = bucket_text(axis.step, then.buckets[i]) if i < len(before) else "–"
+            text = change(number, old, metric.unit == "rate")[0] or "–"
+            cells += [day, _number(metric, old, currency), text]
+        lines.append(Line(cells, id=bucket.start.isoformat()))
+    return table("Over time", columns, lines, key="chart_points", on_pick=lambda _: None, shown=MAX_POINTS)
+
+
+def _number(metric: Metric, value: Value, currency: str) -> Cell:
+    exact = None if isinstance(value, Absent) else Decimal(value)
+    return Cell(write(metric, value, currency, whole=False), value=exact)
+
+
+def _bucket(axis: charts.TimeAxis, start: str) -> Bucket:
+    """The bucket that begins at an instant in ISO 8601."""
+    at = datetime.fromisoformat(start)
+    return next(bucket for bucket in axis.buckets if bucket.start == at)
 
 
 def _series(
@@ -213,27 +256,40 @@ def _open_orders(session: Session, step: Unit, bucket: Bucket) -> NoReturn:
 
 
 def _breakdowns(session: Session, selection: Selection) -> None:
+    """Draws each breakdown in the column that is shorter so far, so that none has an empty half beside a long one."""
     orders = selection.orders
-    with st.grid(2, min_column_width=340, key="breakdowns"):
+    with st.container(key="breakdowns"):
+        columns = st.columns(2)
+    heights = [0, 0]
+
+    def place(rows: int) -> DeltaGenerator:
+        column = heights.index(min(heights))
+        heights[column] += min(rows, MAX_SLICES + 2) + CARD_ROWS
+        return columns[column]
+
+    with place(MAX_SLICES + 2):
         summary(session, selection, explain)
-        for name in filter(orders.offers, _BREAKDOWNS):
+    for name in filter(orders.offers, _BREAKDOWNS):
+        slices = data.breakdown(orders, name, selection.span, selection.conditions, selection.returns)
+        with place(len(slices) + 1):
             breakdown(
                 session,
                 replace(selection, conditions=data.without(name, selection.conditions)),
                 f"Sales by {DIMENSIONS[name].noun}",
-                data.breakdown(orders, name, selection.span, selection.conditions, selection.returns),
+                slices,
                 partial(write_code, orders, name),
                 selection.view.values(name),
                 partial(session.address.toggle, name),
             )
-        if orders.offers(PRODUCT):
+    if orders.offers(PRODUCT):
+        with place(MAX_PRODUCTS):
             _products(session, selection)
 
 
 def _products(session: Session, selection: Selection) -> None:
     sold = data.sold_products(selection.orders, selection.span, selection.conditions, count_orders=False)
     ranked = product_page(selection.orders, sold, limit=MAX_PRODUCTS)
-    with st.container(border=True, height="stretch"):
+    with st.container(border=True):
         help = "Price × quantity of line items, before discounts and returns. Select a product to filter by it."
         st.header("Sales by product", anchor=False, help=help)
         all_products = data.without(PRODUCT, selection.conditions)
@@ -252,6 +308,6 @@ def _product(selection: Selection, product: Product, share: float) -> Line:
     cells: list[str | Cell] = [
         Cell(product.title or product.sku or "Unnamed", share=share),
         f"{product.units:,}",
-        formatting.money(product.sales, selection.currency, product.sales >= LARGE),
+        Cell(formatting.money(product.sales, selection.currency, product.sales >= LARGE), value=product.sales),
     ]
     return Line(cells, product.key or None, product.key in selection.view.product if product.key else None)

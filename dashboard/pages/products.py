@@ -134,17 +134,18 @@ def _count(page: ProductPage, number: int, search: str, currency: str) -> str:
 def _line(selection: Selection, page: ProductPage, product: Product) -> Line:
     text, _ = change(product.sales, product.before if selection.compared_span else Absent.NOT_REQUESTED)
     is_new = selection.compared_span is not None and not product.before
+    changed = text or ("new" if is_new else "–")
     cells: list[str | Cell] = [
         Cell(
             product.title or product.sku or "Unnamed",
             share=float(product.sales / (page.highest or 1)),
-            more=product.sku,
+            more=" · ".join(filter(None, (product.sku, changed))),
         ),
         product.sku,
         f"{product.units:,}",
         f"{product.orders:,}",
-        formatting.money(product.sales, selection.currency, product.sales >= LARGE),
+        Cell(formatting.money(product.sales, selection.currency, product.sales >= LARGE), value=product.sales),
         formatting.percent(product.sales / page.sales) if page.sales > 0 else "–",
-        text or ("new" if is_new else "–"),
+        changed,
     ]
     return Line(cells, product.key or None, product.key in selection.view.product if product.key else None)

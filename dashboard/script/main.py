@@ -21,7 +21,7 @@ SIDEBAR = 216  # width in pixels
 st.set_page_config("Orders", str(_FOLDER / "icon.svg"), layout="wide", initial_sidebar_state=SIDEBAR)
 session = Session.current(shared_backend())
 session.visitor.require_access()
-session.visitor.draw_account()
 session.navigator.run(
-    {path: PageEntry(title, icon, partial(draw, session)) for path, (title, icon, draw) in PAGES.items()}
+    {path: PageEntry(title, icon, partial(draw, session)) for path, (title, icon, draw) in PAGES.items()},
+    session.visitor.draw_account,
 )

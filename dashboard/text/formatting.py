@@ -19,6 +19,11 @@ _PUNCTUATION = re.compile(
     re.IGNORECASE,
 )
 
+# A sign, the currency, the digits, and a percent sign or a mark such as that of a month that is not over.
+_NUMBER = re.compile(
+    r"(?P<sign>[-+]?)(?:[A-Z]{0,3}[^\w\s.,+-]?|[A-Z]{3} )(?P<digits>\d[\d,]*(?:\.\d+)?)(?P<unit>%?)(?: pts|\*)?"
+)
+
 Tone = Literal["green", "orange", "red", "blue", "violet", "gray"]
 
 
@@ -116,6 +121,18 @@ def money(amount: Decimal, currency: str, whole: bool = False) -> str:
     decimals = 0 if whole else decimals_of(currency)
     rounded = amount.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP)
     return f"{'-' if rounded < 0 else ''}{sign(currency)}{abs(rounded):,}"
+
+
+def number_in(text: str) -> Decimal | None:
+    """The number in a text that this module or `dashboard.text.metrics` wrote, such as -1234.5 in "-$1,234.50".
+
+    A percentage becomes a fraction, as spreadsheets have it. None for a text that is no number, such as "–".
+    """
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        return None
+    number = Decimal(f"{match['sign'].replace('+', '')}{match['digits'].replace(',', '')}")
+    return number / 100 if match["unit"] == "%" else number
 
 
 def ratio(part: int, whole: int) -> Decimal:

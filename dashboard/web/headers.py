@@ -6,6 +6,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cache.access.content_security import inline_hashes
+from cache.settings import WeekStart
 from dashboard.web.inject_css import styled_page
 
 # What the pages need beyond files of their own. Nothing is loaded from another site.
@@ -31,9 +32,9 @@ _HEADERS = {
 }
 
 
-def headers_below(public_path: str) -> dict[str, str]:
-    """The headers of a dashboard below a path; "" for none."""
-    inline = inline_hashes(styled_page(public_path), "script")
+def headers_below(public_path: str, week_start: WeekStart = "monday") -> dict[str, str]:
+    """The headers of a dashboard below a path, "" for none, whose calendars begin the week on a day."""
+    inline = inline_hashes(styled_page(public_path, week_start), "script")
     return {name: value.replace("{inline}", inline) for name, value in _HEADERS.items()}
 
 
@@ -43,15 +44,16 @@ HEADERS = headers_below("")
 class Headers:
     """Middleware: adds headers to every answer."""
 
-    def __init__(self, app: ASGIApp, public_path: str = "") -> None:
+    def __init__(self, app: ASGIApp, public_path: str = "", week_start: WeekStart = "monday") -> None:
         """Makes the headers.
 
         Args:
             app: What answers.
             public_path: PUBLIC_PATH.
+            week_start: WEEK_START.
         """
         self.app = app
-        self._headers = headers_below(public_path)
+        self._headers = headers_below(public_path, week_start)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on."""

@@ -3,47 +3,60 @@
 A stylesheet that comes later would move what is already drawn. The script makes steps of the browser's history.
 
 Below a path, the page also says where the server is. Otherwise Streamlit's script would try the address of the page
-first, and get an error.
+first, and get an error. Its calendars begin the week as WEEK_START says. Otherwise they would ask the browser, whose
+language says nothing about the shop.
 """
 
 from __future__ import annotations
 
 import gzip
+from collections.abc import Mapping
 from pathlib import Path
 
 import streamlit
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cache.settings import WeekStart
+
 PAGE = (Path(streamlit.__file__).parent / "static" / "index.html").read_bytes()
-_CSS = (Path(__file__).parent / "style.css").read_bytes()
+_CSS = b"".join((Path(__file__).parent / name).read_bytes() for name in ("style.css", "print.css"))
 _SCRIPT = (Path(__file__).parent / "history.js").read_bytes()
-# The style is at the end of the page, so that it takes precedence over the styles that Streamlit adds to the head.
-STYLED_PAGE = PAGE.replace(b"</body>", b"<style>" + _CSS + b"</style></body>").replace(
-    b"<head>", b"<head><script>" + _SCRIPT + b"</script>", 1
-)
+_FIRST_DAYS: Mapping[WeekStart, int] = {"monday": 1, "sunday": 7}  # as Intl.Locale numbers them
 
 
-def styled_page(public_path: str) -> bytes:
-    """The page that is sent in place of PAGE: STYLED_PAGE, below a path with the address of the server."""
-    if not public_path:
-        return STYLED_PAGE
-    script = f'<script>window.__streamlit = {{ BACKEND_BASE_URL: location.origin + "{public_path}" }}</script>'
-    return STYLED_PAGE.replace(b"<head>", b"<head>" + script.encode(), 1)
+def styled_page(public_path: str = "", week_start: WeekStart = "monday") -> bytes:
+    """The page that is sent in place of PAGE.
+
+    Args:
+        public_path: PUBLIC_PATH; "" for none.
+        week_start: WEEK_START.
+    """
+    # At the end of the page, so that it takes precedence over the styles that Streamlit adds to the head.
+    page = PAGE.replace(b"</body>", b"<style>" + _CSS + b"</style></body>")
+    script = f"Intl.Locale.prototype.getWeekInfo = () => ({{ firstDay: {_FIRST_DAYS[week_start]} }});"
+    if public_path:
+        script += f' window.__streamlit = {{ BACKEND_BASE_URL: location.origin + "{public_path}" }};'
+    scripts = b"".join(b"<script>" + each + b"</script>" for each in (script.encode(), _SCRIPT))
+    return page.replace(b"<head>", b"<head>" + scripts, 1)
+
+
+STYLED_PAGE = styled_page()
 
 
 class InjectCss:
     """Middleware: sends the page with our stylesheet in place of PAGE."""
 
-    def __init__(self, app: ASGIApp, public_path: str = "") -> None:
+    def __init__(self, app: ASGIApp, public_path: str = "", week_start: WeekStart = "monday") -> None:
         """Makes the page.
 
         Args:
             app: What sends PAGE.
             public_path: PUBLIC_PATH.
+            week_start: WEEK_START.
         """
         self._app = app
-        self._page = styled_page(public_path)
+        self._page = styled_page(public_path, week_start)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on, and holds back an answer with HTML until it is complete."""

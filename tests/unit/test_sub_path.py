@@ -74,7 +74,7 @@ def test_a_path_that_is_not_that_of_the_url_is_refused(here: Path, url: str) -> 
 
 
 def test_without_a_path_page_headers_and_options_stay_as_they_are(here: Path) -> None:
-    assert styled_page("") is STYLED_PAGE
+    assert styled_page("") == STYLED_PAGE
     assert headers_below("") == HEADERS
     assert "server.baseUrlPath" not in streamlit_app.dashboard_options(Settings.load(), "127.0.0.1", 1)
     assert document()["servers"][1]["url"] == "/v1"

@@ -55,7 +55,7 @@ def time_table(session: Session, question: Question, pivot: Pivot) -> None:
     series = [*pivot.lines, *rest, *([pivot.total] if question.rows else [])] or [pivot.total]
     names = [*series_names(question, pivot), *(_unattributed_name(question) for _ in rest)]
     names += ["Total"] * bool(question.rows)
-    columns = [Column(STEPS[step].label), *(Column(name, True, wide=i > 1) for i, name in enumerate(names))]
+    columns = [Column(STEPS[step].label), *(Column(name, True) for name in names)]
     lines = [Line(["Total", *(_number(question, line.total) for line in series)], look="strong")]
     for bucket in reversed(buckets(step, span, question.selection.calendar)):
         texts = [_number(question, line.cells.get(bucket.start)) for line in series]

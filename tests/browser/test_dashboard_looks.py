@@ -1,0 +1,200 @@
+"""What the eye sees: nothing is cut off or jumps, texts have contrast, and a phone shows all that a desk does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Literal
+
+import pytest
+from cache_factory import publish
+from dashboard_axe import settled
+from dashboard_page import at_rest, new_tab, visit
+from dashboard_process import Dashboard, dashboard
+from long_cases import soak_but
+from playwright.sync_api import Browser, Page, expect
+from shop_factory import SHOP_COLUMNS, shop
+from sidecar_process import worker
+
+from cache.storage.records import Progress, Run
+
+PATHS = ("", "explore", "orders", "products", "customers", "data", "api", "set-up")
+SHIFTS = """
+window.shifts = 0;
+new PerformanceObserver(list => list.getEntries().forEach(entry => window.shifts += entry.value))
+    .observe({type: "layout-shift", buffered: true});
+"""
+# The texts of a page, also those of components, whose contrast with what is behind them is below that of WCAG 2.2 AA.
+PALE = """
+() => {
+    const found = [];
+    const channels = text => { // of any colour, as sRGB and alpha
+        const place = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+        place.fillStyle = text;
+        place.fillRect(0, 0, 1, 1);
+        const [r, g, b, a] = place.getImageData(0, 0, 1, 1).data;
+        return a ? [r, g, b, a / 255] : [0, 0, 0, 0];
+    };
+    const over = (top, below) => top.slice(0, 3).map((c, i) => c * top[3] + below[i] * (1 - top[3]));
+    const light = colour => {
+        const [r, g, b] = colour.map(c => c / 255).map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const parent = node => node.assignedSlot || node.parentElement || node.getRootNode().host;
+    const behind = node => { // what is painted behind the texts of an element
+        if (!node) return [255, 255, 255];
+        const own = channels(getComputedStyle(node).backgroundColor);
+        return own[3] === 1 ? own.slice(0, 3) : over(own, behind(parent(node)));
+    };
+    const opacity = node => node ? getComputedStyle(node).opacity * opacity(parent(node)) : 1;
+    const look = root => {
+        for (const node of root.querySelectorAll("*")) {
+            if (node.shadowRoot) look(node.shadowRoot);
+            const text = [...node.childNodes].filter(n => n.nodeType === 3).map(n => n.data.trim()).join("");
+            const style = getComputedStyle(node);
+            const box = node.getBoundingClientRect();
+            const left = "[inert], [disabled], style, script, template, noscript, [data-testid=stIconMaterial]";
+            if (!text || box.width < 2 || style.visibility !== "visible" || node.closest(left)) continue;
+            const ground = behind(node);
+            const ink = channels(node.closest("svg") ? style.fill : style.color);
+            const shown = over([...ink.slice(0, 3), ink[3] * opacity(node)], ground);
+            const [low, high] = [light(shown), light(ground)].sort((a, b) => a - b);
+            const size = parseFloat(style.fontSize);
+            const large = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
+            const ratio = (high + 0.05) / (low + 0.05);
+            if (ratio < (large ? 3 : 4.5)) found.push(`${ratio.toFixed(2)}: ${text.slice(0, 40)}`);
+        }
+    };
+    look(document);
+    return found;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    with dashboard(tmp_path_factory.mktemp("looks")) as running:
+        publish(running.cache, shop(600), columns=SHOP_COLUMNS)
+        yield running
+
+
+def drawn(page: Page) -> None:
+    """Waits until all of the page is drawn."""
+    settled(page)
+    expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("path", soak_but(("", "explore?by=channel"), [*PATHS, "explore?by=channel"]))
+def test_nothing_jumps_while_a_page_loads(browser: Browser, filled: Dashboard, path: str, width: int) -> None:
+    """By the measure of https://web.dev/articles/cls, where 0.1 is good."""
+    page = new_tab(browser, width)
+    page.set_viewport_size({"width": width, "height": 844 if width == 390 else 900})
+    page.add_init_script(SHIFTS)
+    page.goto(f"{filled.url}/{path}")
+    drawn(page)
+    assert page.evaluate("window.shifts") < 0.1
+
+
+def test_a_refresh_does_not_move_the_page(browser: Browser, filled: Dashboard) -> None:
+    with worker(filled.cache):
+        page = visit(browser, f"{filled.url}/?period=all")
+        drawn(page)
+        expect(page.get_by_text("This data is not refreshed")).to_have_count(0)
+        cards = page.get_by_role("list", name="Main figures")
+        before = cards.bounding_box()
+        run = Run(trigger="request")
+        filled.cache.runs.begin(run)
+        filled.cache.runs.report(run.model_copy(update={"progress": Progress(phase="rows", done=1, total=2)}))
+        bar = page.get_by_role("progressbar")
+        expect(bar).to_be_visible()
+        assert cards.bounding_box() == before
+        assert "Copying orders" in page.locator(".st-key-progress").inner_text()
+        filled.cache.runs.finish(run.model_copy(update={"outcome": "unchanged"}))
+        expect(bar).to_have_count(0)
+        assert cards.bounding_box() == before
+
+
+@pytest.mark.parametrize("width", [720, 390])
+def test_title_and_refresh_are_not_cut_off(browser: Browser, filled: Dashboard, width: int) -> None:
+    """720 pixels are a desk of 1440 at a zoom of 200 %."""
+    page = visit(browser, f"{filled.url}/?period=all", width)
+    for wanted in (page.get_by_role("heading", level=1), page.get_by_role("button", name="Refresh", exact=True)):
+        top = wanted.evaluate(
+            """node => {
+                const box = node.getBoundingClientRect();
+                const middle = box.left + box.width / 2;
+                const points = [box.top + 2, box.bottom - 2].map(y => document.elementFromPoint(middle, y));
+                return points.every(point => node.contains(point) || point.contains(node));
+            }"""
+        )
+        assert top
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", soak_but(("?status=paid",), [*PATHS, "?status=paid", "explore?by=channel&by=status"]))
+def test_texts_have_the_contrast_of_wcag_aa(
+    browser: Browser, filled: Dashboard, path: str, scheme: Literal["light", "dark"]
+) -> None:
+    page = new_tab(browser)
+    page.emulate_media(color_scheme=scheme)
+    page.goto(f"{filled.url}/{path}")
+    drawn(page)
+    assert page.evaluate(PALE) == []
+
+
+def test_the_tip_of_a_card_hides_the_figure_below_it(browser: Browser, filled: Dashboard) -> None:
+    page = visit(browser, f"{filled.url}/?period=all")
+    help = page.get_by_role("button", name="How Total sales is computed")
+    help.focus()
+    tip = page.get_by_role("tooltip").first
+    expect(tip).to_be_visible()
+    chain = "node => { let shown = 1; for (; node; node = node.parentElement) shown *= getComputedStyle(node).opacity;"
+    assert tip.evaluate(f"{chain} return shown; }}") == 1
+    assert re.fullmatch(r"rgb\(.*", tip.evaluate("node => getComputedStyle(node).backgroundColor"))
+
+
+def test_axes_of_counts_have_whole_numbers(browser: Browser, filled: Dashboard) -> None:
+    page = visit(browser, f"{filled.url}/?period=7d&metric=orders")
+    drawn(page)
+    labels = page.locator(".stVegaLiteChart .role-axis-label text").all_text_contents()
+    numbers = [label for label in labels if not re.search("[A-Z]", label)]
+    assert numbers == [label for label in numbers if label.isdecimal()] != []
+
+
+def test_the_tools_of_a_chart_cover_no_choice(browser: Browser, filled: Dashboard) -> None:
+    page = visit(browser, f"{filled.url}/?period=90d")
+    drawn(page)
+    page.get_by_test_id("stVegaLiteChart").hover()
+    expect(page.get_by_role("button", name="Download as PNG")).to_be_visible()
+    page.get_by_role("radio", name="Week").click(trial=True)
+    page.get_by_role("radio", name="Week").click()
+    expect(page).to_have_url(re.compile("step=week"))
+
+
+def test_the_first_figure_is_in_the_first_quarter_of_a_phone(browser: Browser, filled: Dashboard) -> None:
+    with worker(filled.cache):
+        page = visit(browser, f"{filled.url}/?period=all", 390)
+        drawn(page)
+        expect(page.get_by_text("This data is not refreshed")).to_have_count(0)
+        box = page.locator("button.value").first.bounding_box()
+    assert box and box["y"] < 844 / 4
+
+
+def test_a_phone_reaches_every_column_and_every_filter(browser: Browser, filled: Dashboard) -> None:
+    page = visit(browser, f"{filled.url}/customers?period=all", 390)
+    last = page.get_by_role("table", name="Retention by cohort").get_by_role("columnheader", name="+11")
+    last.scroll_into_view_if_needed()
+    expect(last).to_be_in_viewport(ratio=1)
+    page.get_by_role("region", name="Retention by cohort").focus()
+    returns = page.get_by_role("button", name="Returns: by date of refund")
+    expect(returns).not_to_be_in_viewport()
+    page.get_by_text("All filters").click()
+    expect(returns).to_be_in_viewport()
+    page.get_by_role("link", name="Products", exact=True).evaluate("link => link.click()")
+    first = page.get_by_role("table", name="Top products").get_by_role("row").nth(1)
+    expect(first.locator(".more")).to_have_text(re.compile(r"^[A-Z]{3}-\d+ · (–|new|[-+]?[\d,.]+%)$"))
+    page.get_by_role("link", name="Orders", exact=True).evaluate("link => link.click()")
+    payment = page.get_by_role("table", name="Orders", exact=True).get_by_role("row").nth(1).get_by_role("cell").nth(1)
+    expect(payment.locator(".more")).to_have_text(re.compile("ulfilled|Restocked"))
+    at_rest(page)
