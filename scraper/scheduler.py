@@ -68,6 +68,7 @@ class Scheduler:
         self._not_before = 0.0
         self._pause = FIRST_PAUSE
         self._seen, self._look_again = -1, 0.0  # the version of the cache at the last look for requests
+        self._recent: tuple[int, list[Run]] | None = None  # the newest runs, and the version they belong to
         self._child: _SyncProcess | None = None
         self._stopping = threading.Event()
         self._beat_now = threading.Event()
@@ -178,9 +179,9 @@ class Scheduler:
 
     def _close_killed_run(self) -> None:
         """Closes the run of a manual sync that was killed, so that the requests it answered are run again."""
-        if self._is_leader and self._child is None and self._cache.status().running is None:
-            newest = self._cache.runs.recent(1)
-            if newest and newest[0].outcome == "running":
+        if self._is_leader and self._child is None:
+            newest = next(iter(self._runs()), None)
+            if newest is not None and newest.outcome == "running" and self._cache.runs.running() is None:
                 self._cache.recover()
 
     def _verify(self) -> None:
@@ -196,7 +197,7 @@ class Scheduler:
             if time.monotonic() > child.began + self._limit.total_seconds() + GRACE_SECONDS:
                 child.end()
             if child.has_ended():
-                self._child = None
+                self._child, self._recent = None, None
                 self._cache.recover()
                 self._beat_now.set()
                 if _newest_id(self._cache) != child.run_before:
@@ -206,10 +207,8 @@ class Scheduler:
                     log.error(message, self._pause)
                     self._not_before = time.monotonic() + self._pause
                     self._pause = min(2 * self._pause, LONGEST_PAUSE)
-        elif self._is_leader and self._has_changed():
-            status = self._cache.status()
-            if status.queued and status.running is None:
-                self._start("request")
+        elif self._is_leader and self._has_changed() and self._cache.runs.queued():
+            self._start("request")
 
     def _has_changed(self) -> bool:
         """Whether something changed in the cache, or so long ago that a run may have fallen silent meanwhile."""
@@ -220,7 +219,7 @@ class Scheduler:
         return False
 
     def _start(self, trigger: str) -> None:
-        if self._cache.status().running is None and time.monotonic() >= self._not_before:
+        if self._cache.runs.running() is None and time.monotonic() >= self._not_before:
             self._child = _SyncProcess(trigger, _newest_id(self._cache))
 
     # -- when
@@ -230,7 +229,7 @@ class Scheduler:
 
         A time that lies in the future is not known, and delays nothing.
         """
-        head = self._cache.snapshots.head()
+        head = self._cache.snapshots.newest()
         as_of = known(head.as_of) if head else None
         due = as_of + self._interval if as_of else self._started
         failed = self._failures()
@@ -244,10 +243,18 @@ class Scheduler:
         pause: timedelta = min(FIRST_RETRY * int(2 ** (len(failed) - 1)), self._interval)
         return max(due, ended + pause)
 
+    def _runs(self) -> list[Run]:
+        """The newest runs, newest first. They are read again once something has changed: an idle leader asks little."""
+        version = self._cache.runs.wait(-1, 0)
+        recent = self._recent
+        if recent is None or recent[0] != version:
+            self._recent = recent = (version, self._cache.runs.recent(10))
+        return recent[1]
+
     def _failures(self) -> list[Run]:
         """The failed runs since the last successful one, newest first."""
         failed: list[Run] = []
-        for run in self._cache.runs.recent(10):
+        for run in self._runs():
             if run.outcome == "failed":
                 failed.append(run)
             elif run.outcome != "running":

@@ -34,6 +34,13 @@ class Snapshots(Protocol):
         If the pointer is missing or damaged, this is the newest generation that is kept, as not verified.
         """
 
+    def newest(self) -> Head | None:
+        """The pointer to the newest generation of any host, which this one may not have yet; None before the first.
+
+        Raises:
+            CacheUnreachable: The shared cache does not answer.
+        """
+
     def generations(self) -> list[int]:
         """Returns the numbers of the generations that are kept, in ascending order."""
 

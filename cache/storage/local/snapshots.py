@@ -102,6 +102,10 @@ class LocalSnapshots(Snapshots):
             return True  # it was killed before the manifest
 
     @override
+    def newest(self) -> Head | None:
+        return self.head()
+
+    @override
     def pointer(self) -> object:
         try:
             status = os.stat(self._current_name)  # noqa: PTH116  twice as fast as Path.stat, and each request calls it

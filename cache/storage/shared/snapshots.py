@@ -73,6 +73,11 @@ class SharedSnapshots(Snapshots):
         return self._files.head()
 
     @override
+    def newest(self) -> Head | None:
+        pointer = self._changes.pointer if self._changes.is_watching else self._changes.look()
+        return pointer.head if pointer else self._files.head()
+
+    @override
     def pointer(self) -> object:
         return self._files.pointer()
 
