@@ -90,7 +90,7 @@ class BusyClient(threading.Thread):
             yield
 
     def _whole(self) -> Iterator[None]:
-        for format in self._for_ever("json", "ndjson", "csv", "json&sort=-total_price", "xlsx", "parquet"):
+        for format in self._for_ever("json", "ndjson", "csv", "json&sort=-total_price", "xlsx", "parquet", "sqlite"):
             self._get(f"/fetch-data?format={format}")
             yield
 

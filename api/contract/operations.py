@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from api.contract.queries.changes_query import PARAMETERS as CHANGES_PARAMETERS
-from api.contract.queries.fetch_query import JSON_LINES, MEDIA_TYPES, PARAMETERS, PATH
+from api.contract.queries.fetch_query import JSON_LINES, PARAMETERS, PATH
 from api.contract.queries.figures_query import EVENTS_PARAMETERS as FIGURE_EVENTS_PARAMETERS
 from api.contract.queries.figures_query import EVENTS_PATH as FIGURE_EVENTS_PATH
 from api.contract.queries.figures_query import PARAMETERS as FIGURES_PARAMETERS
@@ -17,6 +17,7 @@ from api.contract.queries.sign_request import SIGNABLE
 from api.contract.response_models import TASK_ID, Schema, ref
 from cache.access.api_keys import Scope
 from cache.access.signed_urls import EXPIRES, SIGNATURE
+from cache.export.row_format import MEDIA_TYPES
 
 VIEW_HEADERS = ("ETag", "Last-Modified", "X-Generation", "X-Verified")
 _PAGE_HEADERS = (*VIEW_HEADERS, "Link")
@@ -157,6 +158,7 @@ _FILES: Mapping[str, Schema] = {
     MEDIA_TYPES["csv"]: TEXT,
     MEDIA_TYPES["xlsx"]: _BINARY,
     MEDIA_TYPES["parquet"]: _BINARY,
+    MEDIA_TYPES["sqlite"]: _BINARY,
 }
 _ROWS: Mapping[str, Schema] = {MEDIA_TYPES["json"]: ref("Rows"), **_FILES, **_events("StreamEvent")}
 _NOT_MODIFIED = {304: "The client has this response: its tag is in `If-None-Match`."}

@@ -33,7 +33,7 @@ from api.contract.operations import (
     json_of,
 )
 from api.contract.paths import ALIASES, PREFIX
-from api.contract.queries.fetch_query import MEDIA_TYPES, PATH
+from api.contract.queries.fetch_query import PATH
 from api.contract.queries.parameters import Parameter, read_parameters
 from api.contract.response_models import EXAMPLE_REQUEST_ID, PROBLEM_TYPE, TASK_ID, Error, Schema, ref
 from api.contract.schemas import schemas
@@ -43,6 +43,7 @@ from api.routes.snapshot_view import SnapshotViews
 from cache.access.api_keys import key_of
 from cache.access.cache_busters import NAMES as CACHE_BUSTERS
 from cache.errors import CacheError, NoSnapshot, WarmingUp
+from cache.export.row_format import MEDIA_TYPES
 from cache.schema import Column
 from cache.version import VERSION
 

@@ -19,7 +19,7 @@ from api.auth.authentication import admission_of
 from api.contract.errors import ParameterInvalid
 from api.contract.figure_models import FigureEventsHead, FigureMetrics, FiguresHead
 from api.contract.json_response import dump_model
-from api.contract.queries.fetch_query import CONTENT_TYPES, RESTART_PAGING, content_type
+from api.contract.queries.fetch_query import RESTART_PAGING, content_type
 from api.contract.queries.figures_query import FiguresQuery, parse_events_query, parse_figures_query
 from api.contract.queries.page_token import PageToken
 from api.contract.queries.parameters import read_parameters
@@ -32,7 +32,7 @@ from cache.analytics.exchange_rates import ExchangeRates, RatesFile
 from cache.errors import UnknownGeneration
 from cache.export.figure_pool import FigurePool
 from cache.export.figure_request import FigureRequest, OrdersSource
-from cache.export.row_format import FileFormat
+from cache.export.row_format import CONTENT_TYPES, FileFormat
 from cache.settings import Settings
 from cache.storage.documents import READING, SETUP
 from cache.storage.records import now

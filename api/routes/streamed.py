@@ -23,10 +23,11 @@ from api.routes.refresh_stream import Payload
 from api.routes.request_plan import MAX_FACET_VALUES, Facets, Page, RequestPlan
 from api.routes.snapshot_view import BODY_END, SnapshotView
 from cache.export.pool import ScanPool
+from cache.export.row_format import FileFormat
 from cache.query.budget import THREAD_SECONDS, Budget
 
 GATHERED_ROWS = 1_000  # rows of a query that are put together at once, at most
-_COMPRESSED_FORMATS = ("xlsx", "parquet")  # they are compressed themselves
+_UNCOMPRESSED: tuple[FileFormat, ...] = ("xlsx", "parquet", "sqlite")  # compressed themselves, or read in parts
 
 RowNumbers = npt.NDArray[np.int64]
 
@@ -61,8 +62,9 @@ class StreamedExecutor:
         else:
             page = plan.page(await self._total(plan))
             headers = {**_as_text(plan.headers(page)), **self._file_headers(plan, page)}
-            is_partial = request.method == "HEAD" or "range" in request.headers
-            if is_partial and not self._is_gzipped(plan):  # readers of files ask for the size, then for byte ranges
+            # Readers of files ask for the size, then for byte ranges. A database is complete before its first byte.
+            as_file = request.method == "HEAD" or "range" in request.headers or format == "sqlite"
+            if as_file and not self._is_gzipped(plan):
                 path = await self._files.get(plan.etag, lambda: self._scan(plan))
                 return RangeResponse(path, headers=headers | dict(plan.view.headers.items))
             body = await self._scan(plan)
@@ -119,7 +121,7 @@ class StreamedExecutor:
 
     @staticmethod
     def _is_gzipped(plan: RequestPlan) -> bool:
-        return plan.gzip and plan.row_format.format not in _COMPRESSED_FORMATS
+        return plan.gzip and plan.row_format.format not in _UNCOMPRESSED
 
     async def _scan(self, plan: RequestPlan) -> AsyncIterator[Chunk]:
         view = plan.view

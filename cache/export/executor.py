@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path
@@ -21,7 +22,7 @@ from cache.errors import QueryRefused, RangeDamaged
 from cache.export import external_sort
 from cache.export.formats.text import masked_values, output_columns
 from cache.export.order_selection import OrderSelection
-from cache.export.row_files import Send, write_rows
+from cache.export.row_files import RowsToWrite, Send, write_rows
 from cache.export.row_format import RowFormat
 from cache.interpretation.chosen_reading import reading_in_use
 from cache.machine.memory import database_limit
@@ -124,7 +125,12 @@ class ScanExecutor:
             return self._render(snapshot, request, send)
         except BrokenPipeError:
             raise
-        except (duckdb.Error, pa.ArrowException, OSError) as error:  # Arrow raises DuckDB's errors as its own
+        except (
+            duckdb.Error,
+            sqlite3.Error,
+            pa.ArrowException,
+            OSError,
+        ) as error:  # Arrow raises DuckDB's errors as its own
             self._snapshot = None
             self._open(request.generation).require()  # raises where the generation is gone by now, or damaged
             log.error("scan: %s: %s", type(error).__name__, error)
@@ -164,10 +170,15 @@ class ScanExecutor:
         row_format = request.row_format
         columns = output_columns(row_format, snapshot.columns)
         numbers = self._requested_rows(snapshot, request)
-        batches = self._batches(snapshot, numbers, columns, row_format.mask)
-        size = len(numbers) * _mean_row_bytes(snapshot)
-        order = _known_order(snapshot, request.query, columns, row_format.mask)
-        write_rows(row_format, columns, batches, len(numbers), size, order, send)
+        rows = RowsToWrite(
+            snapshot.manifest.source.table,
+            columns,
+            self._batches(snapshot, numbers, columns, row_format.mask),
+            len(numbers),
+            len(numbers) * _mean_row_bytes(snapshot),
+            _known_order(snapshot, request.query, columns, row_format.mask),
+        )
+        write_rows(row_format, rows, self._folder, send)
         return {}
 
     def _requested_rows(self, snapshot: Snapshot, request: ScanRequest) -> RowNumbers:

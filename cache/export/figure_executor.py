@@ -6,9 +6,11 @@ It keeps the orders of one generation open, and takes over their tables for the 
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -30,7 +32,7 @@ from cache.errors import QueryRefused
 from cache.export.event_rows import event_columns
 from cache.export.figure_request import FigureRequest, OrdersSource
 from cache.export.figure_rows import FigureColumns, figure_columns, json_value, rounded
-from cache.export.row_files import Send, write_rows
+from cache.export.row_files import RowsToWrite, Send, write_rows
 from cache.export.row_format import FileFormat, RowFormat
 from cache.interpretation.chosen_reading import reading_in_use
 from cache.reading import StoredReading
@@ -47,10 +49,12 @@ class FigureExecutor:
 
     Args:
         cache: The cache.
+        folder: For temporary files.
     """
 
-    def __init__(self, cache: Cache) -> None:
+    def __init__(self, cache: Cache, folder: Path) -> None:
         self._cache = cache
+        self._folder = folder
         self._source: OrdersSource | None = None
         self._orders: Orders | None = None
         self._stored_reading = StoredReading()  # by which the orders were read
@@ -87,7 +91,7 @@ class FigureExecutor:
             return self._compute(orders, request, send)
         except BrokenPipeError:
             raise
-        except (duckdb.Error, pa.ArrowException, OSError) as error:
+        except (duckdb.Error, sqlite3.Error, pa.ArrowException, OSError) as error:
             log.error("figures: %s: %s", type(error).__name__, error)
             raise QueryRefused.by_engine(type(error).__name__) from error
 
@@ -123,7 +127,7 @@ class FigureExecutor:
         events = listed.page(request.limit, request.offset)
         mask = request.source.mask if request.masked else NOTHING_HIDDEN
         made = event_columns(orders, metric, events, listed.divisor is not None, mask)
-        _write(request, made, len(events), send)
+        self._write(request, made, len(events), send)
         return {
             **_head(orders, resolved),
             "metric": name,
@@ -139,10 +143,15 @@ class FigureExecutor:
         table = self._table(orders, request)
         rows = table.rows[request.offset : request.offset + request.limit]
         made = figure_columns(table, rows, request.query.step == "hour", request.format in _NESTED)
-        _write(request, made, len(rows), send)
+        self._write(request, made, len(rows), send)
         if request.offset + len(rows) >= len(table.rows):
             self._last_table = None  # no page follows, so its memory can go
         return _summary(orders, table, len(rows), request.query)
+
+    def _write(self, request: FigureRequest, made: FigureColumns, count: int, send: Send) -> None:
+        row_format = RowFormat(request.format, csv=request.csv, about=request.about)
+        rows = RowsToWrite(request.what, made.columns, [made.values] if count else [], count)
+        write_rows(row_format, rows, self._folder, send)
 
     def _table(self, orders: Orders, request: FigureRequest) -> FigureTable:
         asked = request.query, request.rates, _calendar(orders, request)
@@ -157,11 +166,6 @@ def _calendar(orders: Orders, request: FigureRequest) -> ShopCalendar:
     extent = orders.extent()
     last_order = extent.end if extent else None
     return ShopCalendar.at(request.now, orders.timezone, request.verified_at, last_order, orders.week_start)
-
-
-def _write(request: FigureRequest, made: FigureColumns, rows: int, send: Send) -> None:
-    row_format = RowFormat(request.format, csv=request.csv, about=request.about)
-    write_rows(row_format, made.columns, [made.values] if rows else [], rows, 0, (), send)
 
 
 def _description(orders: Orders, mask: Mask) -> dict[str, Any]:

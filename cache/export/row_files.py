@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from cache.export.formats import parquet, text, xlsx
+from cache.export.formats import parquet, sqlite, text, xlsx
 from cache.export.row_format import RowFormat
 from cache.query.filters import Sort
 from cache.schema import Column
@@ -17,40 +20,59 @@ from cache.schema import Column
 Send = Callable[[bytes | memoryview], None]
 
 
-def write_rows(
-    row_format: RowFormat,
-    columns: Sequence[Column],
-    batches: Iterable[Sequence[pa.Array]],
-    rows: int,
-    size: int,
-    order: Sequence[Sort],
-    send: Send,
-) -> None:
+@dataclass(frozen=True)
+class RowsToWrite:
+    """Rows, and what a writer has to know of them.
+
+    Attributes:
+        name: What the rows are of: the name of the table, or that of figures.
+        columns: The columns, as `formats.text.output_columns` returns them.
+        batches: The rows in batches: an array for each column.
+        count: How many rows there are.
+        size: About how many bytes they take as JSON.
+        order: Columns by which they are known to be sorted, the most significant first.
+    """
+
+    name: str
+    columns: Sequence[Column]
+    batches: Iterable[Sequence[pa.Array]]
+    count: int
+    size: int = 0
+    order: Sequence[Sort] = ()
+
+
+def write_rows(row_format: RowFormat, rows: RowsToWrite, folder: Path, send: Send) -> None:
     """Writes rows. JSON rows are joined by commas, without brackets.
 
     Args:
         row_format: The format; its columns are not selected here.
-        columns: The columns, as `formats.text.output_columns` returns them.
-        batches: The rows in batches: an array for each column.
-        rows: How many rows there are.
-        size: About how many bytes they take as JSON.
-        order: Columns by which they are known to be sorted, the most significant first.
+        rows: The rows.
+        folder: For a file that cannot be sent while it is written.
         send: Called with pieces of the file, in order.
 
     Raises:
         TooManyRows: The format does not hold so many rows.
+        sqlite3.Error: SQLite does not hold such a table.
     """
-    if row_format.format == "parquet":
-        parquet.write_rows(_Sink(send), columns, batches, row_format.about, order)
-    elif row_format.format == "xlsx":
-        texts = (_joined_bytes(xlsx.render_rows(columns, batch)) for batch in batches)
-        xlsx.write_workbook(_Sink(send), columns, rows, size, texts)
-    else:
-        if row_format.format == "csv":
-            send(text.csv_header(row_format, columns))
-        texts = (_joined_bytes(text.render_rows(row_format, columns, batch)) for batch in batches)
-        for piece in _without_last_comma(texts) if row_format.format == "json" else texts:
-            send(piece)
+    columns, batches = rows.columns, rows.batches
+    match row_format.format:
+        case "parquet":
+            parquet.write_rows(_Sink(send), columns, batches, row_format.about, rows.order)
+        case "xlsx":
+            texts = (_joined_bytes(xlsx.render_rows(columns, batch)) for batch in batches)
+            xlsx.write_workbook(_Sink(send), columns, rows.count, rows.size, texts)
+        case "sqlite":
+            with TemporaryDirectory(dir=folder) as own:
+                file = Path(own) / "rows.sqlite"
+                sqlite.write_database(file, rows.name, columns, batches, row_format.about)
+                for piece in sqlite.read_pieces(file):
+                    send(piece)
+        case _:
+            if row_format.format == "csv":
+                send(text.csv_header(row_format, columns))
+            texts = (_joined_bytes(text.render_rows(row_format, columns, batch)) for batch in batches)
+            for row in _without_last_comma(texts) if row_format.format == "json" else texts:
+                send(row)
 
 
 def _joined_bytes(texts: pa.Array) -> memoryview:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,8 +11,21 @@ from cache.errors import BadFilter
 from cache.export.about import About
 from cache.schema import Column
 
-FileFormat = Literal["json", "ndjson", "csv", "xlsx", "parquet"]
+FileFormat = Literal["json", "ndjson", "csv", "xlsx", "parquet", "sqlite"]
 
+MEDIA_TYPES: Mapping[FileFormat, str] = {
+    "json": "application/json",
+    "ndjson": "application/x-ndjson",
+    "csv": "text/csv",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "parquet": "application/vnd.apache.parquet",
+    "sqlite": "application/vnd.sqlite3",
+}
+# Of the header Content-Type. Without a charset, clients read text as Latin-1. JSON is UTF-8 by its definition.
+CONTENT_TYPES: Mapping[FileFormat, str] = {
+    form: f"{media_type}; charset=utf-8" if form in ("ndjson", "csv") else media_type
+    for form, media_type in MEDIA_TYPES.items()
+}
 MAX_SHEET_ROWS = 1_048_575  # rows of an Excel sheet below its header
 
 

@@ -81,8 +81,8 @@ def _scan(cache: Cache, folder: Path) -> _Execute:
     return lambda request, send: executor.execute(ScanRequest.model_validate_json(request), send)
 
 
-def _figures(cache: Cache, _: Path) -> _Execute:
-    executor = FigureExecutor(cache)
+def _figures(cache: Cache, folder: Path) -> _Execute:
+    executor = FigureExecutor(cache, folder)
     return lambda request, send: executor.execute(FigureRequest.model_validate_json(request), send)
 
 

@@ -24,7 +24,7 @@ from cache.errors import BadFilter, OrdersError, ScanBusy, TooManyRows, UnknownG
 from cache.export.about import About
 from cache.export.order_selection import OrderSelection
 from cache.export.pool import ScanPool
-from cache.export.row_format import CsvStyle, RowFormat
+from cache.export.row_format import CONTENT_TYPES, CsvStyle, RowFormat
 from cache.query.filters import Query
 from cache.storage.records import now
 from cache.storage.store import Snapshots
@@ -36,11 +36,6 @@ PATH = "/export"
 VALID_FOR = timedelta(minutes=10)  # an open page makes new links before that
 _SIGNER = "dashboard"
 _FOR_SPREADSHEETS = CsvStyle(escape_formulas=True, bom=True)
-_MEDIA_TYPES: Mapping[Format, str] = {
-    "csv": "text/csv; charset=utf-8",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    "parquet": "application/vnd.apache.parquet",
-}
 _STATUS: Mapping[type[OrdersError], int] = {UnknownGeneration: 410, TooManyRows: 400, BadFilter: 400, ScanBusy: 503}
 
 
@@ -100,7 +95,7 @@ class Downloads:
             return PlainTextResponse(str(error), _STATUS.get(type(error), 503))
         name = f"orders-{datetime.now():%Y-%m-%d}.{format}"
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-        return StreamingResponse(_pieces(rows), headers=headers, media_type=_MEDIA_TYPES[format])
+        return StreamingResponse(_pieces(rows), headers=headers, media_type=CONTENT_TYPES[format])
 
     async def close(self) -> None:
         """Ends the processes."""

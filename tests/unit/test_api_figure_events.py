@@ -6,7 +6,9 @@ import csv
 import io
 import json
 import random
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -133,7 +135,7 @@ def test_pages_join_to_all_events(api: Sidecar) -> None:
     assert api.client.get(f"/figures/events?metric=orders&after={after['after']}").status_code == 400
 
 
-@pytest.mark.parametrize("format", ["ndjson", "csv", "xlsx", "parquet"])
+@pytest.mark.parametrize("format", ["ndjson", "csv", "xlsx", "parquet", "sqlite"])
 def test_every_format_holds_the_same_events(api: Sidecar, format: str) -> None:
     expected = get(api, metric="average_order_value", limit="40")
     response = api.client.get(f"/figures/events?metric=average_order_value&limit=40&format={format}")
@@ -162,6 +164,11 @@ def read(format: str, content: bytes) -> list[dict[str, Any]]:
             table = polars.read_parquet(io.BytesIO(content))
             assert table.schema["at"] == polars.Datetime("us", "UTC")
             return table.to_dicts()
+        case "sqlite":
+            with closing(sqlite3.connect(":memory:")) as database:
+                database.deserialize(content)
+                database.row_factory = sqlite3.Row
+                return [dict(row) for row in database.execute("SELECT * FROM events")]
         case _:
             header, *rows = openpyxl.load_workbook(io.BytesIO(content)).active.iter_rows(values_only=True)
             return [dict(zip(header, row, strict=True)) for row in rows]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
@@ -203,7 +205,7 @@ def test_pages_join_to_all_rows(api: Sidecar) -> None:
     )
 
 
-@pytest.mark.parametrize("format", ["ndjson", "csv", "xlsx", "parquet"])
+@pytest.mark.parametrize("format", ["ndjson", "csv", "xlsx", "parquet", "sqlite"])
 def test_every_format_holds_the_same_figures(api: Sidecar, format: str) -> None:
     query = {"metric": "gross_sales,orders,units", "by": "country", "step": "quarter", "period": "365d"}
     query |= {"compare": "before", "limit": "30"}
@@ -245,6 +247,11 @@ def read(format: str, content: bytes) -> list[dict[str, Any]]:
             assert table.schema["gross_sales"] == polars.Decimal(38, 2)
             assert table.schema["step"] == polars.Date
             return table.to_dicts()
+        case "sqlite":
+            with closing(sqlite3.connect(":memory:")) as database:
+                database.deserialize(content)
+                database.row_factory = sqlite3.Row
+                return [dict(row) for row in database.execute("SELECT * FROM figures")]
         case _:
             header, *rows = openpyxl.load_workbook(io.BytesIO(content)).active.iter_rows(values_only=True)
             return [dict(zip(header, row, strict=True)) for row in rows]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,10 @@ from sidecar_process import Sidecar, answering, sidecar, worker
 
 from api.contract.queries.csv_parameters import PARAMETERS as CSV_PARAMETERS
 from api.contract.queries.csv_parameters import take_csv_style
-from api.contract.queries.fetch_query import MEDIA_TYPES, PARAMETERS, parse_fetch_query
+from api.contract.queries.fetch_query import PARAMETERS, parse_fetch_query
 from cache.access.api_keys import ApiKey, digest
 from cache.errors import Trouble
+from cache.export.row_format import MEDIA_TYPES
 from cache.schema import Column
 from cache.storage.documents import API_KEYS
 from cache.storage.records import now
@@ -368,7 +371,7 @@ def test_ndjson_is_a_row_a_line(api: Sidecar) -> None:
     assert [json.loads(line) for line in answer.text.splitlines()] == rows(0, 1, 2)
 
 
-@pytest.mark.parametrize("form", ["xlsx", "parquet"])
+@pytest.mark.parametrize("form", ["xlsx", "parquet", "sqlite"])
 def test_files_tell_their_size_and_come_in_parts(api: Sidecar, form: str) -> None:
     path = f"/fetch-data?format={form}&limit=5"
     whole = api.client.get(path)
@@ -378,6 +381,13 @@ def test_files_tell_their_size_and_come_in_parts(api: Sidecar, form: str) -> Non
     assert head.headers["etag"] == whole.headers["etag"]
     part = api.client.get(path, headers={"Range": "bytes=4-19"})
     assert (part.status_code, part.content) == (206, whole.content[4:20])
+    if form == "sqlite":
+        assert int(whole.headers["content-length"]) == len(whole.content)
+        assert whole.headers["content-disposition"] == 'attachment; filename="orders.sqlite"'
+        with closing(sqlite3.connect(":memory:")) as database:
+            database.deserialize(whole.content)
+            assert database.execute("SELECT count(*), min(id) FROM orders").fetchall() == [(5, 1000)]
+            assert ("generation", "1") in database.execute("SELECT * FROM _about").fetchall()
     if form == "parquet":
         file = pq.ParquetFile(io.BytesIO(whole.content))
         assert file.metadata.num_rows == 5

@@ -7,12 +7,14 @@ import csv
 import io
 import json
 import re
+import sqlite3
 import zipfile
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import duckdb
 import openpyxl
@@ -30,8 +32,8 @@ from cache.errors import BadFilter, QueryRefused, TooManyRows
 from cache.export import executor, external_sort
 from cache.export.about import About
 from cache.export.executor import ScanExecutor, ScanRequest
-from cache.export.formats import text, xlsx
-from cache.export.row_format import CsvStyle, RowFormat
+from cache.export.formats import sqlite, text, xlsx
+from cache.export.row_format import CsvStyle, FileFormat, RowFormat
 from cache.query.filters import Condition, Query, Sort
 from cache.schema import Column
 from cache.storage.store import Cache
@@ -221,7 +223,7 @@ def test_integers_beyond_2_to_the_53_come_as_strings_on_request(rendered: Render
     ]
 
 
-@pytest.mark.parametrize("form", ["json", "ndjson", "csv", "xlsx", "parquet"])
+@pytest.mark.parametrize("form", get_args(FileFormat))
 def test_masked_columns_hold_nothing_of_their_values(rendered: Rendered, form: Any) -> None:
     names = tuple(c.name for c in COLUMNS)
     one = rendered(RowFormat(form, names, mask=Mask(tuple(names))), limit=1)
@@ -621,6 +623,119 @@ def test_no_order_is_claimed_of_a_key_that_mysql_compares_its_own_way(
     publish(cache, [{"id": "1", "a": "ä"}, {"id": "2", "a": "B"}], columns=columns, segments=1)
     body = renderer(cache, tmp_path)(RowFormat("parquet"))
     assert pq.read_metadata(pa.BufferReader(body)).row_group(0).sorting_columns == ()
+
+
+# -- SQLite
+
+
+Tables = Callable[[str], list[tuple[Any, ...]]]
+
+
+def opened(body: bytes) -> Tables:
+    """Queries a database that was written."""
+    database = sqlite3.connect(":memory:")
+    database.deserialize(body)
+    return lambda sql: database.execute(sql).fetchall()
+
+
+def test_sqlite_gets_typed_values_where_it_holds_them_exactly_else_text(rendered: Rendered) -> None:
+    select = opened(rendered(RowFormat("sqlite")))
+    assert select("PRAGMA integrity_check") == [("ok",)]
+    declared = {name: kind for _, name, kind, *_ in select("PRAGMA table_info(orders)")}
+    assert declared == {
+        **{"id": "TEXT", "balance": "INTEGER", "test": "BOOLEAN", "total": "REAL", "exact": "TEXT", "ratio": "REAL"},
+        **{"weight": "REAL", "day": "DATE", "at": "TIMESTAMP", "seen": "TIMESTAMP", COLUMNS[10].name: "TEXT"},
+        **{"items": "TEXT", "picture": "BLOB"},
+    }
+    first, second, nulls, last = select("SELECT * FROM orders")
+    assert first[:7] == ("1", -9007199254740993, 1, 598.94, "12345678901234567890.0123456789", 0.1, 2.5)
+    assert first[7:10] == ("2025-12-29", "2025-12-29 10:25:00", "2025-12-17 19:33:20.250")
+    assert first[10:] == (ROWS[0][COLUMNS[10].name], '[{"a":1.50}]', b"\x00\xff")
+    assert second[:7] == ("9007199254740992", 9007199254740992, 0, -0.05, "-1.5000000000", -2.0, 1e300)
+    assert second[10] == "" and second[12] == b""
+    assert nulls == ("18446744073709551614", *[None] * 12)
+    assert (last[0], last[2], last[11]) == ("18446744073709551615", 2, '"no json"')
+
+
+def test_dates_of_sqlite_are_those_of_its_functions(rendered: Rendered) -> None:
+    select = opened(rendered(RowFormat("sqlite")))
+    sql = 'SELECT date(day), datetime(at), strftime("%Y-%m-%d %H:%M:%f", seen) FROM orders LIMIT 1'
+    assert select(sql) == [("2025-12-29", "2025-12-29 10:25:00", "2025-12-17 19:33:20.250")]
+
+
+def test_a_column_of_sqlite_becomes_text_when_a_value_needs_it(
+    cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The values before it are written as they would have been."""
+    columns = (
+        column("id", "unsigned", key=1),
+        column("n", "unsigned"),
+        column("total", "decimal", digits=26, decimals=8),
+        column("note", "text"),
+    )
+    amounts = ("0.10000000", "-1234567.12345678", None, "9999999.99999999", "0.00000001", "12345678.12345678")
+    texts = [
+        {"id": str(i), "n": n, "total": total, "note": f"'{i}"}
+        for i, (n, total) in enumerate(zip(("1", None, "2", "3", "4", "18446744073709551615"), amounts, strict=True))
+    ]
+    monkeypatch.setattr(executor, "BATCH_ROWS", 1)
+    publish(cache, texts, columns=columns, segments=1)
+    select = opened(renderer(cache, tmp_path)(RowFormat("sqlite")))
+    assert select("SELECT n, total, note FROM orders") == [(row["n"], row["total"], row["note"]) for row in texts]
+    assert select("SELECT id FROM orders WHERE typeof(id) = 'integer'") == [(i,) for i in range(6)]
+    before = opened(renderer(cache, tmp_path)(RowFormat("sqlite"), limit=5))
+    assert before("SELECT sum(n), max(total) FROM orders") == [(10, 9999999.99999999)]
+    assert [name for (name,) in select("SELECT name FROM sqlite_master ORDER BY 1")] == ["_about", "orders"]
+
+
+def test_sqlite_says_where_its_rows_come_from(rendered: Rendered, cache: Cache) -> None:
+    about = About.of("orders", cache.snapshots.open().head)
+    select = opened(rendered(RowFormat("sqlite", about=about)))
+    assert dict(select("SELECT * FROM _about")) == about.texts()
+
+
+def test_sqlite_holds_the_rows_that_are_asked_for(rendered: Rendered) -> None:
+    query = Query((Condition("total", "isnull", "false"),), (Sort("total", True),))
+    select = opened(rendered(RowFormat("sqlite", ("total", "id"), mask=Mask(("id",))), query, 1, 2))
+    assert select("SELECT * FROM orders") == [(0.0, None), (-0.05, None)]
+    assert opened(rendered(RowFormat("sqlite"), limit=0))("SELECT count(*) FROM orders") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [
+        ("wp_orders", "wp_orders"),
+        ('my "orders", ü', 'my "orders", ü'),
+        ("SQLITE_x", "orders"),
+        ("_About", "orders"),
+    ],
+)
+def test_the_table_of_sqlite_is_named_like_the_source(tmp_path: Path, name: str, table: str) -> None:
+    file = tmp_path / "rows.sqlite"
+    sqlite.write_database(file, name, [COLUMNS[0]], [[pa.array([2**64 - 1], pa.uint64())]], None)
+    select = opened(file.read_bytes())
+    assert {name for (name,) in select("SELECT name FROM sqlite_master")} == {"_about", table}
+    assert select("SELECT count(*) FROM _about") == [(0,)]
+
+
+def test_a_table_that_sqlite_does_not_hold_is_refused(cache: Cache, tmp_path: Path) -> None:
+    columns = (column("id", "integer", key=1), *(column(f"c{i}", "integer") for i in range(2_000)))
+    publish(cache, [dict.fromkeys((c.name for c in columns), "1")], columns=columns)
+    with pytest.raises(QueryRefused, match="refused the query") as refused:
+        renderer(cache, tmp_path)(RowFormat("sqlite"))
+    assert "fewer columns" in refused.value.advice
+    assert {path.name for path in tmp_path.iterdir()} == {"cache", "var"}
+
+
+def test_pandas_and_polars_read_sqlite(rendered: Rendered, tmp_path: Path) -> None:
+    file = tmp_path / "rows.sqlite"
+    file.write_bytes(rendered(RowFormat("sqlite", ("balance", "total", "at"))))
+    with closing(sqlite3.connect(file)) as database:
+        by_pandas = pd.read_sql("SELECT * FROM orders", database, parse_dates={"at": {"utc": True}})
+        by_polars = pl.read_database("SELECT * FROM orders", database)
+    assert by_pandas["at"][0] == pd.Timestamp("2025-12-29T10:25:00Z")
+    assert by_polars["total"].to_list() == [598.94, -0.05, None, 0.0]
+    assert by_pandas["total"].sum() == pytest.approx(598.89)
 
 
 def test_an_unknown_field_is_refused(rendered: Rendered) -> None:

@@ -84,7 +84,9 @@ def test_polars_scans_ndjson_at_a_signed_address(api: Sidecar) -> None:
     assert len(frame) == ROWS
 
 
-@pytest.mark.parametrize("query", ["format=csv", "format=ndjson", "format=csv&limit=0", "format=parquet"])
+@pytest.mark.parametrize(
+    "query", ["format=csv", "format=ndjson", "format=csv&limit=0", "format=parquet", "format=sqlite"]
+)
 def test_wget_and_curl_see_the_true_length_of_a_file(api: Sidecar, query: str) -> None:
     url = f"{api.url}/fetch-data?{query}"
     key = f"X-API-Key: {KEY}"
@@ -100,7 +102,7 @@ def test_wget_and_curl_see_the_true_length_of_a_file(api: Sidecar, query: str) -
 @pytest.mark.parametrize(
     "query",
     [
-        *(f"format={name}" for name in ("csv", "ndjson")),
+        *(f"format={name}" for name in ("csv", "ndjson", "sqlite")),
         "fields=id",
         "fields=id&limit=1",
         "stream=true",
@@ -181,7 +183,7 @@ def test_slow_downloads_hinder_no_other_and_leave_no_file_after_a_kill(tmp_path:
             )
             slow = stack.enter_context(client.stream("GET", "/fetch-data?format=csv"))
             next(stack.enter_context(closing(slow.iter_raw(1))))
-        for query in ("format=csv", "format=xlsx", "format=parquet", "fields=id"):
+        for query in ("format=csv", "format=xlsx", "format=parquet", "format=sqlite", "fields=id"):
             assert running.client.get(f"/fetch-data?{query}&limit=3").status_code == 200
         page = wait_for(lambda: (answer := ask_masked(running)).status_code == 200 and answer)
         assert page.json()["data"][0]["note"] == "***"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlencode
 
 import httpx2
@@ -24,6 +24,7 @@ from cache.access.masking import MaskRules
 from cache.analytics.dimensions.catalogue import DIMENSIONS, FILTERS
 from cache.analytics.metrics import METRICS
 from cache.errors import ColumnMasked
+from cache.export.row_format import FileFormat
 from cache.query.filters import Condition
 from cache.query.operators import OPERATORS
 from cache.settings import Settings
@@ -40,7 +41,7 @@ SCHEMAS = {schema.name: schema for schema in corpus()}
 STYLES = {name: number for number, name in enumerate(SCHEMAS)}
 SHORT = ("shopify_rest",)
 MASKED_KEY = "key-of-the-agency"
-FORMATS = ("json", "ndjson", "csv", "xlsx", "parquet")
+FORMATS = get_args(FileFormat)
 VARIANTS = ("", "parse_json=false", "integers=string", "stream=true", "metadata_only=true", "limit=2&offset=1")
 MALFORMED = (
     *("/fetch-data?limit=x", "/fetch-data?after=AAAA", "/fetch-data?after=AAAAAAAAAAwAAAAAAAAAZGfS3p2LaLhT"),

@@ -29,7 +29,7 @@ from cache.access.cache_busters import NAMES as CACHE_BUSTERS
 from cache.access.cache_busters import is_cache_buster
 from cache.access.masking import Mask
 from cache.export.about import About
-from cache.export.row_format import CsvStyle, FileFormat, RowFormat
+from cache.export.row_format import CONTENT_TYPES, MEDIA_TYPES, CsvStyle, FileFormat, RowFormat
 from cache.query.filters import Condition, Query, Sort
 from cache.query.operators import OPERATORS
 
@@ -116,21 +116,11 @@ _HAS_CACHE_BUSTER = re.compile(rb"(?:^|&)(?:_|(?:%s)(?:[=&]|$))" % "|".join(CACH
 _CONTRADICTING = frozenset(one for one, _, _ in _CONTRADICTIONS)
 _JSON_ONLY = ("stream", "facet", "metadata_only")
 JSON_LINES = "application/jsonl"
-_MEDIA_TYPES: Mapping[str, FileFormat] = {
-    "application/json": "json",
+_ACCEPTED: Mapping[str, FileFormat] = {
+    **{media_type: form for form, media_type in MEDIA_TYPES.items()},
     JSON_LINES: "ndjson",  # the newer name
-    "application/x-ndjson": "ndjson",
-    "text/csv": "csv",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
-    "application/vnd.apache.parquet": "parquet",
 }
 _MAX_ACCEPT = 2_000  # bytes of the header that are read
-MEDIA_TYPES: Mapping[FileFormat, str] = {form: media_type for media_type, form in _MEDIA_TYPES.items()}
-# Of the header Content-Type. Without a charset, clients read text as Latin-1. JSON is UTF-8 by its definition.
-CONTENT_TYPES: Mapping[FileFormat, str] = {
-    form: f"{media_type}; charset=utf-8" if form in ("ndjson", "csv") else media_type
-    for form, media_type in MEDIA_TYPES.items()
-}
 
 
 def content_type(name: FileFormat, accept: bytes | None) -> str:
@@ -296,7 +286,7 @@ def accepted_format(header: bytes) -> FileFormat:
     best: tuple[float, FileFormat] = (0.0, "json")
     for item in header[:_MAX_ACCEPT].decode("latin-1").lower().split(","):
         media_type, *parameters = (part.strip() for part in item.split(";"))
-        name = "json" if media_type in ("*/*", "application/*") else _MEDIA_TYPES.get(media_type)
+        name = "json" if media_type in ("*/*", "application/*") else _ACCEPTED.get(media_type)
         weights = [part.removeprefix("q=") for part in parameters if part.startswith("q=")]
         try:
             weight = float(weights[0]) if weights else 1.0

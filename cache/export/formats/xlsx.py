@@ -146,7 +146,7 @@ def render_rows(columns: Sequence[Column], values: Sequence[pa.Array]) -> pa.Arr
 def _cells(column: Column, values: pa.Array, style: int) -> pa.Array:
     match column.kind:
         case "integer" | "unsigned" | "decimal":
-            numbers, exact = unquoted_json(column, values), _exact(column, values)
+            numbers, exact = unquoted_json(column, values), holds_exactly(column, values)
         case "float" | "double":
             return _numbers(unquoted_json(column, values), style)
         case "boolean":
@@ -168,8 +168,8 @@ def _cells(column: Column, values: pa.Array, style: int) -> pa.Array:
     )
 
 
-def _exact(column: Column, values: pa.Array) -> pa.Array:
-    """Whether a number has no more digits than Excel holds."""
+def holds_exactly(column: Column, values: pa.Array) -> pa.Array:
+    """Whether a double holds each integer or decimal exactly, as it holds all of MAX_DIGITS."""
     if column.kind == "decimal":
         if column.digits <= MAX_DIGITS:
             return pc.is_valid(values)
