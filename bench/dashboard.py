@@ -36,7 +36,7 @@ const deep = (selector, root = document) => [...root.querySelectorAll(selector),
 """
 _OURS = """
 const figure = () => deep('.value')[0]?.textContent;
-const channels = () => deep('table[aria-label="Sales by channel"] button');
+const channels = () => deep('table[aria-label="Total sales by channel"] button');
 """
 _THEIRS = """
 const figure = () => document.querySelector('[data-testid=stMetricValue]')?.textContent;

@@ -41,10 +41,16 @@ def _key(orders: Orders) -> str:
 _HASH: dict[str | type[Any], Callable[[Any], Any]] = {Orders: _key}
 
 
-@st.cache_data(max_entries=4, show_spinner=False, hash_funcs=_HASH)
-def currencies(orders: Orders) -> list[tuple[str, int]]:
+@st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_HASH)
+def currencies(orders: Orders, span: Span | None = None, conditions: Conditions = ()) -> list[tuple[str, int]]:
     """Returns each currency with its number of orders, the most frequent first."""
-    return orders.currencies()
+    return orders.currencies(span, conditions)
+
+
+@st.cache_data(max_entries=200, show_spinner=False, hash_funcs=_HASH)
+def count(orders: Orders, span: Span | None, conditions: Conditions) -> int:
+    """Returns how many orders there are (`Orders.count`)."""
+    return orders.count(span, conditions)
 
 
 @st.cache_data(max_entries=4, show_spinner=False, hash_funcs=_HASH)
@@ -53,16 +59,19 @@ def extent(orders: Orders) -> Span | None:
     return orders.extent()
 
 
+@st.cache_data(max_entries=200, show_spinner=False, hash_funcs=_HASH)
+def values(orders: Orders, name: DimensionId, span: Span | None, conditions: Conditions) -> list[str]:
+    """Returns the values that a filter offers under the other ones, the most frequent first."""
+    others = without(name, conditions)
+    if name == PRODUCT:
+        return list(product_titles(orders, span, others))
+    return orders.values(name, MAX_VALUES, span, others)
+
+
 @st.cache_data(max_entries=20, show_spinner=False, hash_funcs=_HASH)
-def values(orders: Orders, name: DimensionId) -> list[str]:
-    """Returns the values that a filter offers, the most frequent first."""
-    return list(product_titles(orders)) if name == PRODUCT else orders.values(name, MAX_VALUES)
-
-
-@st.cache_data(max_entries=2, show_spinner=False, hash_funcs=_HASH)
-def product_titles(orders: Orders) -> dict[str, str]:
+def product_titles(orders: Orders, span: Span | None = None, conditions: Conditions = ()) -> dict[str, str]:
     """Returns the products that the filter offers, with their titles."""
-    return orders.products(MAX_VALUES)
+    return orders.products(MAX_VALUES, span, conditions)
 
 
 @st.cache_data(max_entries=200, show_spinner=False, hash_funcs=_HASH)

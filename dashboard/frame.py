@@ -17,10 +17,12 @@ from cache.storage.snapshot import Head
 from dashboard import data
 from dashboard.components import freshness
 from dashboard.components.filter_chips import filter_chips
+from dashboard.components.no_orders import unknown_choices
 from dashboard.components.report_head import report_head
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import formatting, readings
+from dashboard.text.formatting import counted
 from dashboard.view import View
 
 _RARE: frozenset[Requirement] = frozenset(
@@ -94,6 +96,7 @@ def page(session: Session, title: str, all_currencies: bool = False) -> Selectio
     selection = Selection(orders, view, calendar, currency, span, compared, conditions, all_currencies)
     rates_file = session.backend.rates_file
     filter_chips(session.address, selection, rates_file.currency if rates_file else "")
+    unknown_choices(session, selection)
     report_head(session, selection, newest)
     return selection
 
@@ -103,27 +106,13 @@ def _shown(view: View, orders: Orders) -> View:
     return view.without_filters([name for name in view.filters() if not orders.offers(name)])
 
 
-def nothing_found(selection: Selection) -> None:
-    """Draws a message that explains why no orders are shown, and what to do."""
-    extent = data.extent(selection.orders)
-    known_until = selection.calendar.known_until
-    if selection.span and known_until <= selection.span.start:
-        st.info(f"No data of this period yet. The data ends on {formatting.moment(known_until)}. Refresh to update it.")
-    elif selection.view.filters():
-        st.info("No order matches these filters in this period. Clear the filters, or choose other dates.")
-    elif extent:
-        st.info(f"No orders in this period. The last order is of {formatting.day(extent.end)}: choose other dates.")
-    else:
-        st.info("The table has no orders yet. They appear here as soon as the shop has some.")
-
-
 def foot(selection: Selection) -> None:
     """Draws notes on the time zone, on excluded orders, and on figures that the table cannot provide."""
     orders = selection.orders
     notes = [] if "dates" in orders.missing else [f"Times are in the shop's time zone, {orders.timezone}."]
     notes += _currency_notes(selection)
     for why, count in orders.left_out.items():
-        notes.append(f"{count:,} {why} {'order is' if count == 1 else 'orders are'} excluded.")
+        notes.append(f"{counted(count, f'{why} order is', f'{why} orders are')} excluded.")
     sentences = [doubt] if (doubt := readings.doubt(orders.reading)) else []
     sentences += [sentence for name, sentence in orders.missing.items() if name not in _RARE]
     sentences += [hidden_note(orders.hidden)] if orders.hidden else []

@@ -128,4 +128,5 @@ def _sentence(check: CheckId, orders: int) -> str:
 def _volume_sentence(days: Sequence[UnusualDay]) -> str:
     worst = max(days, key=lambda each: abs(each.orders - each.usual))
     more = f", and {len(days) - 1} more such day{'s' if len(days) > 2 else ''}" if len(days) > 1 else ""
-    return f"{worst.day.isoformat()} has {worst.orders:,} orders, where about {worst.usual:,.0f} are usual{more}."
+    orders = "1 order" if worst.orders == 1 else f"{worst.orders:,} orders"
+    return f"{worst.day.isoformat()} has {orders}, where about {worst.usual:,.0f} are usual{more}."

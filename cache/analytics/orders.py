@@ -217,25 +217,56 @@ class Orders:
 
     # -- what can be chosen
 
-    def currencies(self) -> list[tuple[str, int]]:
+    def currencies(self, span: Span | None = None, conditions: Sequence[Condition] = ()) -> list[tuple[str, int]]:
         """Each currency with its number of orders, the most frequent first."""
-        sql = f"SELECT currency, count(*) FROM {self.facts.orders} GROUP BY 1 ORDER BY 2 DESC, 1"
-        return [(code, count) for code, count in self.facts.query(sql)]
+        clause, parameters = self.order_filter(span, conditions)
+        counted = f"SELECT currency, count(*) FROM {self.facts.orders} AS o WHERE {clause}"
+        return [
+            (code, count) for code, count in self.facts.query(f"{counted} GROUP BY 1 ORDER BY 2 DESC, 1", parameters)
+        ]
 
-    def values(self, name: DimensionId, limit: int | None = None) -> list[str]:
-        """The values of a dimension, the most frequent first; "" for orders without one. `limit` is how many."""
+    def values(
+        self,
+        name: DimensionId,
+        limit: int | None = None,
+        span: Span | None = None,
+        conditions: Sequence[Condition] = (),
+    ) -> list[str]:
+        """The values of a dimension among some orders, the most frequent first; "" for orders without one.
+
+        Args:
+            name: The dimension.
+            limit: How many values; None for all.
+            span: The period; None for all time.
+            conditions: Conditions on dimensions and products.
+        """
         self.check_shown([name])
-        sums = grouped_sums(self.facts, Grouping((self.dimension(name),)), ["orders"], "returned", ("true", []))
+        selected = self.order_filter(span, conditions)
+        sums = grouped_sums(self.facts, Grouping((self.dimension(name),)), ["orders"], "returned", selected)
         ranked = sorted(sums, key=lambda key: (-sums[key]["orders"], key[0]))
         return [value for value, _ in ranked[:limit]]
 
-    def products(self, limit: int) -> dict[str, str]:
-        """The products with the most line items: product -> title in the order with the greatest key."""
+    def products(self, limit: int, span: Span | None = None, conditions: Sequence[Condition] = ()) -> dict[str, str]:
+        """The products with the most line items among some orders: product -> title in the order with the greatest key.
+
+        Args:
+            limit: How many products.
+            span: The period; None for all time.
+            conditions: Conditions on dimensions and products.
+        """
+        clause, parameters = self.order_filter(span, conditions)
+        among = "" if clause == "true" else f"WHERE key IN (SELECT key FROM {self.facts.orders} AS o WHERE {clause}) "
         sql = (
-            f"SELECT {PRODUCT_SQL} AS product, arg_max(nullif(title, ''), key) FROM {self.facts.lines} AS l "
+            f"SELECT {PRODUCT_SQL} AS product, arg_max(nullif(title, ''), key) FROM {self.facts.lines} AS l {among}"
             "GROUP BY 1 HAVING product <> '' ORDER BY count(*) DESC, 1 LIMIT ?"
         )
-        return {product: title or product for product, title in self.facts.query(sql, [limit])}
+        return {product: title or product for product, title in self.facts.query(sql, [*parameters, limit])}
+
+    def count(self, span: Span | None, conditions: Sequence[Condition] = ()) -> int:
+        """How many orders there are. `span` is the period; None for all time."""
+        clause, parameters = self.order_filter(span, conditions)
+        count: int = self.facts.query(f"SELECT count(*) FROM {self.facts.orders} AS o WHERE {clause}", parameters)[0][0]
+        return count
 
     def product_title(self, product: str) -> str:
         """The title of a product in the order with the greatest key; the product itself where it has none."""

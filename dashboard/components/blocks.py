@@ -178,7 +178,7 @@ def breakdown(
         if not lines:
             st.caption("No orders in this period.")
             return
-        columns = [Column(""), *(Column(label, number=True) for label in ("Orders", "Sales", "Share"))]
+        columns = [Column(""), *(Column(label, number=True) for label in ("Orders", "Total sales", "Share"))]
         table(title, columns, lines, key=title, on_pick=on_pick)
 
 

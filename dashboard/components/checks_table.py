@@ -48,7 +48,7 @@ def _checks(session: Session, orders: Orders, report: CheckReport) -> None:
         st.caption("This table says nothing twice, so nothing could be checked.")
         return
     share = share_text(report.agree, report.orders) if report.orders else "–"
-    st.caption(f"{share} of {report.orders:,} orders agree with every check that could be made of them.")
+    st.caption(f"Every check that could be made agrees for {share} of {formatting.counted(report.orders, 'order')}.")
     columns = [
         Column("Check"),
         Column("Checked", number=True, wide=True),

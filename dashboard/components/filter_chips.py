@@ -10,13 +10,13 @@ import streamlit as st
 
 from cache.analytics.dimensions.catalogue import PRODUCT, Dimension
 from cache.analytics.figures import RETURNS
-from cache.analytics.orders import Orders
 from cache.calendar.periods import COMPARISONS, PERIODS, Span
 from dashboard import data
 from dashboard.components.widget_values import key_in_popover
 from dashboard.selection import Selection
 from dashboard.text import formatting
 from dashboard.text.dimensions import write_code
+from dashboard.text.formatting import counted
 from dashboard.text.periods import date_range
 from dashboard.view import CHIPS, EARLIEST, LATEST, View
 from dashboard.view_address import ViewAddress
@@ -41,7 +41,7 @@ def filter_chips(address: ViewAddress, selection: Selection, main_currency: str 
             _currency(address, selection, main_currency)
         for name in (*CHIPS, *dict(view.others)):
             if orders.offers(name):
-                _values(address, orders, orders.dimension(name), view.values(name))
+                _values(address, selection, orders.dimension(name))
         if not orders.missing.keys() & {"returns", "dates of returns", "dates"}:
             _returns(address, view)
         if view.filters():
@@ -165,10 +165,7 @@ def _returns(address: ViewAddress, view: View) -> None:
 
 def _currency(address: ViewAddress, selection: Selection, main_currency: str) -> None:
     orders = selection.orders.in_own_currencies
-    options = {
-        code: f"{code or 'None'} · {count:,} {'order' if count == 1 else 'orders'}"
-        for code, count in data.currencies(orders)
-    }
+    options = {code: f"{code or 'None'} · {counted(count, 'order')}" for code, count in data.currencies(orders)}
     help = "Amounts in different currencies are never added."
     if main_currency:
         options[_CONVERTED] = f"All in {main_currency}"
@@ -183,9 +180,17 @@ def _currency(address: ViewAddress, selection: Selection, main_currency: str) ->
         _choice("currency", "Currency", options, chosen, change, help)
 
 
-def _values(address: ViewAddress, orders: Orders, dimension: Dimension, chosen: tuple[str, ...]) -> None:
-    name = dimension.id
-    texts = [write_code(orders, name, code) for code in chosen]
+def _values(address: ViewAddress, selection: Selection, dimension: Dimension) -> None:
+    orders, name = selection.orders.in_own_currencies, dimension.id
+    chosen = selection.view.values(name)
+    offered = data.values(orders, name, selection.span, selection.conditions)
+    others = data.without(name, selection.conditions)
+    titles = data.product_titles(orders, selection.span, others) if name == PRODUCT else {}
+
+    def write(code: str) -> str:
+        return titles.get(code) or write_code(orders, name, code)
+
+    texts = [write(code) for code in chosen]
     label = f"{dimension.label}: {', '.join(texts)}" if len(texts) < 3 else f"{dimension.label}: {len(texts)} selected"
     with st.popover(
         formatting.literal(label) if chosen else dimension.label,
@@ -195,10 +200,12 @@ def _values(address: ViewAddress, orders: Orders, dimension: Dimension, chosen: 
         key = key_in_popover(f"{name}_filter", list(chosen))
         st.multiselect(
             dimension.label,
-            list(dict.fromkeys([*data.values(orders, name), *chosen])),
-            format_func=lambda code: write_code(orders, name, code),
+            list(dict.fromkeys([*offered, *chosen])),
+            format_func=write,
             key=key,
-            placeholder="All",
+            placeholder="All" if offered else "None under the other filters",
+            filter_mode="contains",
+            select_all=False,
             on_change=lambda: address.filter(name, tuple(st.session_state[key])),
         )
         if name == PRODUCT:

@@ -17,6 +17,7 @@ from cache.storage.records import Progress, Status, now
 from cache.storage.snapshot import Head
 from dashboard.session import Session
 from dashboard.text import checks, formatting
+from dashboard.text.formatting import counted
 
 PHASES: Mapping[str, str] = {
     "login": "Signing in to phpMyAdmin",
@@ -113,7 +114,7 @@ def _checks(session: Session, head: Head) -> None:
     badge = report and checks.badge(report, session.settings.checks_amber_below)
     if report and badge:
         icon = ":material/check_circle:" if badge.tone == "green" else ":material/warning:"
-        help = f"{report.agree:,} of {report.orders:,} orders agree with every check that could be made of them."
+        help = f"Every check that could be made agrees for {report.agree:,} of {counted(report.orders, 'order')}."
         if not report.confirmed:
             help += " How the table is read is not confirmed."
         label = f":{badge.tone}-badge[{icon} {formatting.plain(badge.text)}]"

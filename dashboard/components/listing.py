@@ -52,6 +52,20 @@ def page_number() -> int:
     return max(1, int(text)) if text.isdecimal() and len(text) < 9 else 1
 
 
+def existing_page(number: int, count: int, rows: int) -> int:
+    """The number of the page to show: the last one where there is none of this number, which is said.
+
+    Args:
+        number: The number in the address.
+        count: How many rows the list has.
+        rows: How many rows a page has at most.
+    """
+    last = max(1, -(-count // rows))
+    if count and number > last:
+        st.markdown(f":orange[:material/warning:] There is no page {number:,}. This is the last one, page {last:,}.")
+    return min(number, last)
+
+
 def page_choice(number: int, pages: int, key: str) -> None:
     """Draws the way to other pages, where there are any.
 

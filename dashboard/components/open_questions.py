@@ -83,7 +83,7 @@ def summary(session: Session, orders: Orders) -> str:
 
 def _short(outcome: Outcome) -> str:
     """Such as "120 orders, $4,950.00, 3 Jan 2025 – 12 Dec 2025"."""
-    text = f"{outcome.orders:,} orders, {_sales(outcome)}"
+    text = f"{formatting.counted(outcome.orders, 'order')}, {_sales(outcome)}"
     if outcome.first and outcome.last:
         text += f", {formatting.day(outcome.first)} – {formatting.day(outcome.last)}"
     return text
@@ -91,7 +91,7 @@ def _short(outcome: Outcome) -> str:
 
 def _rows(orders: Orders, outcome: Outcome) -> str:
     """Which rows figures are of; "" where they are of all rows."""
-    return "" if outcome.rows == orders.rows else f"In the newest {outcome.rows:,} rows: "
+    return "" if outcome.rows == orders.rows else f"In the newest {formatting.counted(outcome.rows, 'row')}: "
 
 
 def _sales(outcome: Outcome) -> str:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import streamlit as st
 
 from cache.analytics.order_lookup import ROW_KEY, Page, Row
 from cache.analytics.orders import Orders
+from cache.calendar.periods import Span
 from cache.check_report import CHECKS, ORDER_CHECKS, CheckId
 from cache.query.filters import Condition
 from dashboard import data
 from dashboard.address import change_parameters, parameter, parameter_values, set_parameter
 from dashboard.components import order_cells
 from dashboard.components.export_links import download_button
-from dashboard.components.listing import PAGE, page_choice, page_number, search_box
+from dashboard.components.listing import PAGE, existing_page, page_choice, page_number, search_box
 from dashboard.components.marks import CHECK, CHECK_CURRENCY
+from dashboard.components.no_orders import nothing_found
 from dashboard.components.order_cells import NOTHING
 from dashboard.components.order_drawer import ORDER, order_in_address
 from dashboard.components.table import Cell, Column, Line, table
@@ -24,9 +27,12 @@ from dashboard.components.widget_values import key_in_popover
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import formatting
+from dashboard.text.formatting import counted, place
+from dashboard.text.periods import date_range
 
 PAGE_ROWS = 50
-COLUMNS = "column"  # parameter of the address
+COLUMNS, WITHIN = "column", "within"  # parameters of the address
+PERIOD = "period"  # the value of WITHIN for a search in the period alone
 
 
 @st.fragment
@@ -44,13 +50,39 @@ def orders_table(session: Session, selection: Selection) -> None:
         columns = _columns(orders)
         with st.container(horizontal=True, vertical_alignment="center", key="orders_head"):
             search = search_box("Search", "Order, customer, product")
+            everywhere = bool(search.strip()) and not failing and parameter(WITHIN) != PERIOD
+            span = None if everywhere else selection.span
             _column_choice(orders, columns)
-            download_button(session, orders, selection.span, conditions, search, failing)
-        number = page_number()
-        offset = (number - 1) * PAGE_ROWS
-        page = data.page(orders, selection.span, conditions, search, PAGE_ROWS, offset, mask, failing)
-        _page(orders, page, number, search, columns)
+            download_button(session, orders, span, conditions, search, failing)
+        find = partial(data.page, orders, search=search, mask=mask, failing=failing)
+        page = find(span, conditions, limit=PAGE_ROWS, offset=(page_number() - 1) * PAGE_ROWS)
+        number = existing_page(page_number(), page.count, PAGE_ROWS)
+        if number != page_number():
+            page = find(span, conditions, limit=PAGE_ROWS, offset=(number - 1) * PAGE_ROWS)
+        if search.strip() and selection.span and not failing:
+            _scope(selection.span, everywhere, lambda of: find(of, conditions, limit=1, offset=0).count)
+        _page(orders, page, number, columns)
+    if not page.count:
+        nothing_found(session, selection, lambda *of: find(*of, limit=1, offset=0).count, search if everywhere else "")
     order_in_address(orders, mask)
+
+
+def _scope(period: Span, everywhere: bool, count: Callable[[Span | None], int]) -> None:
+    """Draws where the search looked, and a button to look in the period alone or in all time."""
+    days = date_range(period)
+    with st.container(horizontal=True, vertical_alignment="center", key="search_scope"):
+        if everywhere:
+            st.markdown("Searched in **all time and all currencies**.", width="content")
+            label, scope = f"Only {days} · {counted(count(period), 'order')}", PERIOD
+        else:
+            st.markdown(f"Searched in **{days}** only.", width="content")
+            label, scope = f"All time · {counted(count(None), 'order')}", ""
+        st.button(
+            label,
+            type="tertiary",
+            key="change_scope",
+            on_click=lambda: change_parameters({WITHIN: scope, PAGE: ""}),
+        )
 
 
 def _failed_check(check: CheckId) -> None:
@@ -71,27 +103,24 @@ def _failed_check(check: CheckId) -> None:
         )
 
 
-def _page(orders: Orders, page: Page, number: int, search: str, columns: dict[str, _OrderColumn]) -> None:
+def _page(orders: Orders, page: Page, number: int, columns: dict[str, _OrderColumn]) -> None:
     """Draws a page of orders, and the way to the others. `number` is that of the page, from 1."""
-    st.caption(_count(page, number, search, "dates" not in orders.missing))
-    if page.rows:
-        rows = [order_cells.by_role(orders, row) for row in page.rows]
-        lines = [Line([column.cell(orders, row) for column in columns.values()], id=row[ROW_KEY]) for row in rows]
-        headers = [column.header for column in columns.values()]
-        table("Orders", headers, lines, key="orders", on_pick=lambda key: set_parameter(ORDER, key))
+    if not page.rows:
+        return
+    st.caption(_count(page, number, "dates" not in orders.missing))
+    rows = [order_cells.by_role(orders, row) for row in page.rows]
+    lines = [Line([column.cell(orders, row) for column in columns.values()], id=row[ROW_KEY]) for row in rows]
+    headers = [column.header for column in columns.values()]
+    table("Orders", headers, lines, key="orders", on_pick=lambda key: set_parameter(ORDER, key))
     page_choice(number, -(-page.count // PAGE_ROWS), "orders")
 
 
-def _count(page: Page, number: int, search: str, dated: bool) -> str:
+def _count(page: Page, number: int, dated: bool) -> str:
     """Which orders of how many there are, and their totals by currency. `dated` says whether the table has dates."""
-    if not page.count:
-        return f"No order matches “{formatting.literal(search)}”." if search else "No orders in this period."
-    first = (number - 1) * PAGE_ROWS + 1
-    if not page.rows:
-        return f"{page.count:,} orders"
-    place = f"{first:,}–{first + len(page.rows) - 1:,} of {page.count:,} orders{', newest first' if dated else ''}"
+    shown = place(number, PAGE_ROWS, len(page.rows), page.count, "order")
+    shown += ", newest first" if dated and page.count > 1 else ""
     totals = [formatting.money(total, code) for code, total in page.totals.items() if total is not None]
-    return formatting.literal(f"{place}. Totals: {' · '.join(totals)}") if totals else place
+    return formatting.literal(f"{shown}. Total{'s'[: len(totals) > 1]}: {' · '.join(totals)}" if totals else shown)
 
 
 # -- columns
@@ -171,5 +200,7 @@ def _column_choice(orders: Orders, columns: dict[str, _OrderColumn]) -> None:
             "Columns",
             [name for name in _all_columns(orders) if name != "Order"],
             key=key,
+            filter_mode="contains",
+            select_all=False,
             on_change=lambda: set_parameter(COLUMNS, st.session_state[key]),
         )

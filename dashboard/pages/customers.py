@@ -10,18 +10,21 @@ from functools import partial
 import streamlit as st
 
 from cache.access.masking import MASK
+from cache.analytics.figures import Figures
 from cache.analytics.metrics import METRICS
 from cache.analytics.rankings import Cohort, Customer
-from cache.analytics.values import Absent
+from cache.analytics.values import Absent, or_zero
 from cache.calendar.periods import unit_start, units_later
 from dashboard import data, frame
 from dashboard.components.blocks import card
 from dashboard.components.cards import cards
 from dashboard.components.marks import draw_marks, mark_links, open_mark
+from dashboard.components.no_orders import nothing_found
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import formatting
+from dashboard.text.formatting import counted
 
 MAX_CUSTOMERS = 50
 MAX_MONTHS = 11  # after the first order
@@ -56,15 +59,29 @@ def customers(session: Session) -> None:
         on_pick=lambda _: session.navigator.go("orders"),
         on_mark=partial(open_mark, session),
     )
+    _both_new_and_returning(now)
     if now.orders:
         _repeats(session, selection)
     else:
-        frame.nothing_found(selection)
+        nothing_found(session, selection)
     if "dates" not in selection.orders.missing:
         _cohorts(session, selection)
     if now.orders:
         _ranking(session, selection)
     frame.foot(selection)
+
+
+def _both_new_and_returning(now: Figures) -> None:
+    """Draws why new and returning customers add up to more than all customers, where they do."""
+    if isinstance(now.new_customers, Absent) or isinstance(now.customers, Absent):
+        return
+    both = now.new_customers + or_zero(now.returning_customers) - now.customers
+    if both > 0:
+        verb = "count" if both > 1 else "counts"
+        st.caption(
+            f"{counted(int(both), 'customer')} {verb} as new and as returning: "
+            "the first order and another one are in this period."
+        )
 
 
 def _repeats(session: Session, selection: Selection) -> None:
@@ -87,7 +104,7 @@ def _repeats(session: Session, selection: Selection) -> None:
 
 
 def _number_of_orders(count: int) -> str:
-    return f"{count}{' or more' if count == data.MAX_REPEATS else ''} order{'s' * (count > 1)}"
+    return f"{count} or more orders" if count == data.MAX_REPEATS else counted(count, "order")
 
 
 def _ranking(session: Session, selection: Selection) -> None:
@@ -113,7 +130,8 @@ def _ranking(session: Session, selection: Selection) -> None:
 def _customer(customer: Customer, currency: str, dated: bool) -> Line:
     """A customer, who is picked by e-mail, else by name. `dated` says whether the table has dates."""
     first, last = (formatting.day(at) if at else "–" for at in (customer.first, customer.last))
-    more = f"{customer.orders:,} orders, last {last}" if dated else f"{customer.orders:,} orders"
+    orders = counted(customer.orders, "order")
+    more = f"{orders}, last {last}" if dated else orders
     return Line(
         [
             Cell(customer.name or customer.email or "Unnamed", more=more),

@@ -15,7 +15,7 @@ from cache.analytics.metrics import Metric
 from dashboard import code_samples, data, frame
 from dashboard.address import change_parameters, parameter, set_parameter
 from dashboard.components import order_cells
-from dashboard.components.listing import PAGE, page_choice, page_number
+from dashboard.components.listing import PAGE, existing_page, page_choice, page_number
 from dashboard.components.marks import draw_marks
 from dashboard.components.order_drawer import ORDER, order_in_address
 from dashboard.components.table import Cell, Column, Line, table
@@ -24,6 +24,7 @@ from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import events as event_text
 from dashboard.text import formatting
+from dashboard.text.formatting import place
 from dashboard.text.metrics import write
 from dashboard.text.periods import date_range
 
@@ -69,7 +70,8 @@ def _figure(session: Session, selection: Selection, metric: Metric) -> None:
         st.caption(formatting.plain(" · ".join(filter(None, texts))))
         draw_marks(session, selection, metric.id)
         side = _side(figure) if figure.divisor is not None else "amount"
-        number, count = page_number(), figure.count(side)
+        count = figure.count(side)
+        number = existing_page(page_number(), count, ROWS)
         events = data.event_page(*about, side, ROWS, (number - 1) * ROWS)
         st.caption(_count(number, len(events), count))
         _table(selection, metric, events, mask)
@@ -113,10 +115,7 @@ def _side(figure: FigureEvents) -> Side:
 
 
 def _count(number: int, shown: int, count: int) -> str:
-    if not shown:
-        return f"{count:,} events" if count else "Nothing in this view."
-    first = (number - 1) * ROWS + 1
-    return f"{first:,}–{first + shown - 1:,} of {count:,} events, in order of time"
+    return f"{place(number, ROWS, shown, count, 'event')}, in order of time" if count else "Nothing in this view."
 
 
 def _table(selection: Selection, metric: Metric, events: Sequence[Event], mask: Mask) -> None:

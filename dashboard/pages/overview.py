@@ -27,6 +27,7 @@ from dashboard.components import charts, open_questions
 from dashboard.components.blocks import MAX_SLICES, breakdown, card, summary
 from dashboard.components.cards import Sparkline, cards
 from dashboard.components.marks import draw_marks, mark_links, open_mark
+from dashboard.components.no_orders import nothing_found
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.components.widget_values import set_value
 from dashboard.pages.explanation import EXPLAIN, explain, explanation
@@ -60,13 +61,18 @@ def overview(session: Session) -> None:
         return
     _point_to_settings(session, selection)
     questions = _questions(session, selection)
+    if not data.count(selection.orders, None, ()):
+        nothing_found(session, selection)
+        frame.foot(selection)
+        return
     _cards(session, "Main figures", _MAIN, selection)
     _cards(session, "Further figures", _FURTHER, selection)
     if not selection.figures().found:
-        frame.nothing_found(selection)
-    elif selection.span:
-        _over_time(session, selection, selection.span)
-    _breakdowns(session, selection)
+        nothing_found(session, selection)
+    else:
+        if selection.span:
+            _over_time(session, selection, selection.span)
+        _breakdowns(session, selection)
     frame.foot(selection)
     if questions:  # at last, since it reads the table once for each answer
         _answers(session, selection, questions)
@@ -269,13 +275,14 @@ def _breakdowns(session: Session, selection: Selection) -> None:
 
     with place(MAX_SLICES + 2):
         summary(session, selection, explain)
+    added_up = "Orders" if "total sales" in orders.missing else "Total sales"
     for name in filter(orders.offers, _BREAKDOWNS):
         slices = data.breakdown(orders, name, selection.span, selection.conditions, selection.returns)
         with place(len(slices) + 1):
             breakdown(
                 session,
                 replace(selection, conditions=data.without(name, selection.conditions)),
-                f"Sales by {DIMENSIONS[name].noun}",
+                f"{added_up} by {DIMENSIONS[name].noun}",
                 slices,
                 partial(write_code, orders, name),
                 selection.view.values(name),
@@ -291,7 +298,7 @@ def _products(session: Session, selection: Selection) -> None:
     ranked = product_page(selection.orders, sold, limit=MAX_PRODUCTS)
     with st.container(border=True):
         help = "Price × quantity of line items, before discounts and returns. Select a product to filter by it."
-        st.header("Sales by product", anchor=False, help=help)
+        st.header("Gross sales by product", anchor=False, help=help)
         all_products = data.without(PRODUCT, selection.conditions)
         draw_marks(session, replace(selection, compared_span=None, conditions=all_products), "gross_sales", "units")
         if not ranked.products:
@@ -299,9 +306,9 @@ def _products(session: Session, selection: Selection) -> None:
             return
         highest = ranked.highest or Decimal(1)
         lines = [_product(selection, product, float(product.sales / highest)) for product in ranked.products]
-        columns = [Column(""), Column("Units", number=True), Column("Sales", number=True)]
+        columns = [Column(""), Column("Units", number=True), Column("Gross sales", number=True)]
         on_pick = partial(session.address.toggle, PRODUCT)
-        table("Sales by product", columns, lines, key="products", on_pick=on_pick)
+        table("Gross sales by product", columns, lines, key="products", on_pick=on_pick)
 
 
 def _product(selection: Selection, product: Product, share: float) -> Line:

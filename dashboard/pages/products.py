@@ -15,12 +15,14 @@ from cache.analytics.values import Absent
 from dashboard import data, frame
 from dashboard.components.blocks import card
 from dashboard.components.cards import cards
-from dashboard.components.listing import page_choice, page_number, search_box, sort_anew, sorted_by
+from dashboard.components.listing import existing_page, page_choice, page_number, search_box, sort_anew, sorted_by
 from dashboard.components.marks import draw_marks, mark_links, open_mark
+from dashboard.components.no_orders import nothing_found
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import formatting
+from dashboard.text.formatting import place
 from dashboard.text.metrics import LARGE, change
 
 ROWS = 50  # of a page
@@ -31,7 +33,7 @@ _COLUMNS = (
     Column("SKU", wide=True, sort="sku"),
     Column("Units", number=True, sort="units"),
     Column("Orders", number=True, wide=True, sort="orders"),
-    Column("Sales", number=True, sort="sales"),
+    Column("Gross sales", number=True, sort="sales"),
     Column("Share", number=True, wide=True),
     Column("Change", number=True, wide=True, sort="change"),
 )
@@ -69,7 +71,7 @@ def products(session: Session) -> None:
     if now.orders:
         _ranking(session, selection)
     else:
-        frame.nothing_found(selection)
+        nothing_found(session, selection)
     frame.foot(selection)
 
 
@@ -79,17 +81,20 @@ def _ranking(session: Session, selection: Selection) -> None:
         search = _head()
         all_products = replace(selection, conditions=data.without(PRODUCT, selection.conditions))
         draw_marks(session, all_products, "gross_sales", "units")
-        number = page_number()
         sort = sorted_by(SORTS, USUAL_SORT)
-        page = product_page(
+        rank = partial(
+            product_page,
             selection.orders,
             data.sold_products(selection.orders, selection.span, selection.conditions, selection.compared_span),
             search,
             cast(ProductSort, sort.removeprefix("-")),
             sort.startswith("-"),
             ROWS,
-            (number - 1) * ROWS,
         )
+        page = rank((page_number() - 1) * ROWS)
+        number = existing_page(page_number(), page.count, ROWS)
+        if number != page_number():
+            page = rank((number - 1) * ROWS)
         st.caption(_count(page, number, search, selection.currency))
         if not page.count:
             return
@@ -125,10 +130,9 @@ def _count(page: ProductPage, number: int, search: str, currency: str) -> str:
     """Which products of how many there are, and what their shares are of."""
     if not page.count:
         return f"No product matches “{formatting.literal(search)}”." if search else "No products in this period."
-    first = (number - 1) * ROWS + 1
-    shown = f"{first:,}–{first + len(page.products) - 1:,} of " if page.products else ""
     whole = formatting.literal(formatting.money(page.sales, currency, page.sales >= LARGE))
-    return f"{shown}{page.count:,} products. Shares are of the sales of all products, {whole}."
+    shown = place(number, ROWS, len(page.products), page.count, "product")
+    return f"{shown}. Shares are of the gross sales of all products, {whole}."
 
 
 def _line(selection: Selection, page: ProductPage, product: Product) -> Line:

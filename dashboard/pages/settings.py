@@ -255,7 +255,7 @@ def _preview(session: Session, orders: Orders, draft: Setup) -> None:
     figures, saved_figures = now.figures(None, conditions), before.figures(None, conditions)
     with st.container(border=True):
         st.header("Preview", anchor=False)
-        st.caption(f"Figures of the newest {now.rows:,} rows, compared with the saved settings.")
+        st.caption(f"Figures of the newest {formatting.counted(now.rows, 'row')}, compared with the saved settings.")
         metrics = [METRICS[name] for name in _PREVIEWED if METRICS[name].available(now.missing)]
         shown = [card(metric, figures, saved_figures, currency, "ordered") for metric in metrics]
         cards("Preview", shown, key="set_up_cards")

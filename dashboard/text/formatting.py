@@ -146,6 +146,26 @@ def percent(fraction: Decimal, digits: int = 1) -> str:
     return text.removeprefix("-") if not text.strip("-0.%") else text
 
 
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """A number of things, such as "1 order" or "1,200 orders". `plural` is the noun for several, if not with an s."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def place(number: int, rows: int, shown: int, count: int, noun: str) -> str:
+    """Which part of a list a page shows, such as "51–100 of 168 orders"; all of a list of one page: "3 orders".
+
+    Args:
+        number: The number of the page, from 1.
+        rows: How many rows a page has at most.
+        shown: How many rows this page has.
+        count: How many rows the list has.
+        noun: What they are.
+    """
+    whole = counted(count, noun)
+    first = (number - 1) * rows + 1
+    return whole if shown in (0, count) else f"{first:,}–{first + shown - 1:,} of {whole}"
+
+
 # -- time
 
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]

@@ -9,6 +9,7 @@ from cache.reading import MIN_ORDERS, QUESTIONS, AmountStyle, Grain, InstantStyl
 from cache.roles import ROLES
 from cache.schema import Column
 from cache.table_setup import NoOrder
+from dashboard.text.formatting import counted
 
 GRAINS: Mapping[Grain, str] = {
     "order": "an order",
@@ -60,7 +61,7 @@ def evidence(reading: Reading, roles: Mapping[str, Column]) -> list[tuple[str, s
     elif {"tax", "tax_lines"} & roles.keys():
         lines.append(("Tax", "included in prices" if reading.taxes_included else "on top of prices"))
     if reading.adds_up is not None:
-        share = f"{reading.adds_up:.2%} of {reading.orders:,} orders in the sample"
+        share = f"{reading.adds_up:.2%} of {counted(reading.orders, 'order')} in the sample"
         if reading.adds_up_by_name is not None:
             share += f"; {reading.adds_up_by_name:.2%} with {' and '.join(reading.passed_over.values())}"
         lines.append(("Totals that are the sum of their parts", share))
@@ -73,7 +74,7 @@ def unread(orders: Orders) -> list[tuple[str, str]]:
     for role, each in orders.unread.items():
         text = f"{each.count:,} of {each.values:,} values of {orders.roles[role].name} could not be read"
         if orders.facts.key_columns:
-            text += f"; for example order{'s'[: len(each.keys) > 1]} {', '.join(each.keys)}"
+            text += f"; for example {'order' if len(each.keys) == 1 else 'orders'} {', '.join(each.keys)}"
         words = ROLES[role].words
         lines.append((f"{words[:1].upper()}{words[1:]}", text))
     return lines

@@ -173,3 +173,17 @@ def test_the_link_to_the_open_page_closes_what_is_open_on_it(browser: Browser, f
     at(page, r"/\?period=90d$", "Orders overview", "Last 90 days")
     page.go_back()
     at(page, r"/\?period=90d&explain=net_sales$", "Net sales", "Last 90 days")
+
+
+def test_a_chosen_country_moves_no_other_chip(browser: Browser, filled: Dashboard) -> None:
+    page = visit(browser, f"{filled.url}/?period=all")
+    chips = page.locator(".st-key-chips").get_by_test_id("stPopoverButton")
+    before = [chip.bounding_box() for chip in chips.all()]
+    page.get_by_role("button", name="Country", exact=True).click()
+    box = page.get_by_role("combobox", name=re.compile("Country"))
+    box.click()
+    expect(page.get_by_text("Select all")).to_have_count(0)
+    page.get_by_role("option", name="United States").click()
+    expect(page).to_have_url(re.compile("country=US$"))
+    at_rest(page)
+    assert [chip.bounding_box() for chip in chips.all()] == before

@@ -89,7 +89,9 @@ def walk(everything: Everything, browser: Browser) -> None:
 
     # A filter by a click, and its link for a colleague.
     page.get_by_role("link", name="Overview").click()
-    page.get_by_role("table", name="Sales by payment status").get_by_role("button", name="Paid", exact=True).click()
+    page.get_by_role("table", name="Total sales by payment status").get_by_role(
+        "button", name="Paid", exact=True
+    ).click()
     paid = names(lab, "financial_status = 'paid'")
     in_dollars = names(lab, "financial_status = 'paid' AND currency = 'USD'")
     figure(page, "Orders", f"{len(in_dollars):,}")

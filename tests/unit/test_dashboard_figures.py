@@ -96,7 +96,7 @@ def test_shares_of_a_breakdown_are_of_the_total_that_it_names(tmp_path: Path) ->
         order(3, "90.00", 60, {"1": "40.00"}, financial_status="refunded"),
     ]
     with backend_of(tmp_path, rows, SHOP_COLUMNS) as backend:
-        lines = table(run(backend, "overview", {"period": "7d"}), "Sales by payment status")
+        lines = table(run(backend, "overview", {"period": "7d"}), "Total sales by payment status")
     assert lines[1:] == [
         ["Paid", "1", "$150.00", "93.8%"],
         ["Pending", "1", "$50.00", "31.2%"],
@@ -145,7 +145,7 @@ def test_without_dates_nothing_is_called_newest_or_returning(tmp_path: Path, und
     assert table(pages["customers"], "Top customers")[0] == ["Customer", "E-mail", "Orders", "Spent"]
     assert [line[2:] for line in table(pages["customers"], "Top customers")[1:]] == [["2", "$30.00"], ["1", "$20.00"]]
     assert table(pages["customers"], "Retention by cohort") == []
-    assert table(pages["overview"], "Sales by product")[1] == ["Cup", "5", "$50.00"]
+    assert table(pages["overview"], "Gross sales by product")[1] == ["Cup", "5", "$50.00"]
     assert table(pages["products"], "Top products")[1][:2] == ["Cup", "CUP"]
 
 

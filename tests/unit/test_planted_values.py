@@ -213,11 +213,11 @@ def test_a_viewer_neither_groups_nor_filters_by_a_hidden_column(
         def counted(**view: str) -> str:
             return captions(run(backend, "orders", {**always, **view}))
 
-        assert "Sales by country" in shown("overview")
+        assert "Total sales by country" in shown("overview")
         assert counted(country="nowhere") != counted()
         monkeypatch.setattr(Visitor, "identity", lambda _: Identity("viewer", "viewer", "1"))
         for viewed in (shown("overview"), shown("explore", by="country"), shown("products"), shown("customers")):
-            assert "Sales by country" not in viewed
+            assert "Total sales by country" not in viewed
             assert "country_chip" not in viewed
         assert "a column behind it holds personal data: country." in counted()
         assert counted(country="nowhere") == counted()  # whether a guess is right stays unknown

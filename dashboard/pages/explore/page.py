@@ -7,6 +7,7 @@ import streamlit as st
 from cache.analytics.breakdowns.pivot import Pivot
 from dashboard import frame
 from dashboard.components.marks import draw_marks
+from dashboard.components.no_orders import nothing_found
 from dashboard.pages.explore.pictures import picture
 from dashboard.pages.explore.pivot_table import pivot_table, time_table
 from dashboard.pages.explore.question import Question, chart_choice, controls, question_in_address
@@ -27,7 +28,7 @@ def explore(session: Session) -> None:
     if now.found:
         _answer(session, question)
     else:
-        frame.nothing_found(selection)
+        nothing_found(session, selection)
     frame.foot(selection)
 
 

@@ -215,6 +215,8 @@ def controls(question: Question) -> None:
             key=METRIC,
             format_func=lambda name: metrics[name].label,
             max_selections=MAX_METRICS,
+            filter_mode="contains",
+            select_all=False,
             width=300,
             on_change=lambda: put(METRIC, st.session_state[METRIC]),
             help="\n\n".join(f"{each.label}: {each.description(selection.returns)}" for each in question.metrics),
