@@ -37,6 +37,7 @@ from dashboard.backend import Backend, shared_backend
 from dashboard.web.downloads import PATH, Downloads
 from dashboard.web.headers import Headers
 from dashboard.web.inject_css import InjectCss
+from dashboard.web.known_hosts import KnownHosts
 from dashboard.web.maps import PATH as MAPS_PATH
 from dashboard.web.maps import get_map
 from dashboard.web.metrics import MetricsEndpoint
@@ -121,6 +122,7 @@ def create_app(backend: Backend) -> st.App:
         middleware=[
             Middleware(SameOrigin),
             Middleware(Headers, public_path=path, week_start=settings.week_start),
+            Middleware(KnownHosts, public_path=path),
             Middleware(InjectCss, public_path=path, week_start=settings.week_start),
             *([Middleware(OwnCookies, public_path=path)] if path else []),
             Middleware(SignIn, identities=backend.identities, settings=settings),

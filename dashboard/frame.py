@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 
 import streamlit as st
 
 from cache.analytics.dimensions.catalogue import DIMENSIONS, DimensionId
 from cache.analytics.exchange_rates import ExchangeRates
 from cache.analytics.orders import Orders
-from cache.calendar.periods import ShopCalendar
+from cache.calendar.periods import DAY, ShopCalendar, Span, midnight
 from cache.errors import CacheError, SettingsInvalid
 from cache.interpretation.requirements import Requirement
 from cache.storage.records import now
@@ -41,6 +42,9 @@ _RARE: frozenset[Requirement] = frozenset(
     )
 )
 """What many tables lack and few readers miss; `GET /figures/metrics` names it too."""
+
+NEWEST = 30 * DAY
+"""How much a page shows first of a table whose last order is older."""
 
 MAX_RATES = 3  # that the foot of a page names
 
@@ -83,10 +87,11 @@ def page(session: Session, title: str, all_currencies: bool = False) -> Selectio
     if loaded is None:
         return None
     orders, newest = loaded
-    view = _shown(session.address.restore(), orders)
     extent = data.extent(orders)
     last_order = extent.end if extent else None
     calendar = ShopCalendar.at(now(), orders.timezone, newest.updated_at, last_order, orders.week_start)
+    last_days = _last_days(calendar, last_order)
+    view = _shown(session.address.restore(last_days), orders)
     currency = _currency(session, orders, view)
     conditions = view.conditions(None if all_currencies else currency)
     if view.convert and not all_currencies and (rates := _rates(session)):
@@ -97,8 +102,19 @@ def page(session: Session, title: str, all_currencies: bool = False) -> Selectio
     rates_file = session.backend.rates_file
     filter_chips(session.address, selection, rates_file.currency if rates_file else "")
     unknown_choices(session, selection)
+    if last_days and span == last_days:
+        day = formatting.day(last_days.end - DAY)
+        st.markdown(f":blue[:material/info:] The last order is of {day}. These are the {NEWEST.days} days up to it.")
     report_head(session, selection, newest)
     return selection
+
+
+def _last_days(calendar: ShopCalendar, last_order: datetime | None) -> Span | None:
+    """The days up to the last order, where the default period would have none."""
+    if last_order is None or midnight(calendar.today) - midnight(last_order.date()) <= NEWEST:
+        return None
+    end = midnight(last_order.date()) + DAY
+    return Span(end - NEWEST, end)
 
 
 def _shown(view: View, orders: Orders) -> View:

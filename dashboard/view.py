@@ -181,10 +181,14 @@ def is_view_parameter(name: str) -> bool:
 
 def custom_period(span: Span) -> dict[str, str]:
     """The parameters of an address that shows the days of a span; its hour, where it is one hour."""
-    last = span.end - datetime.resolution
-    days = {"from": span.start.date().isoformat(), "to": last.date().isoformat()}
+    days = {"from": span.start.date().isoformat(), "to": last_day(span).isoformat()}
     hour = str(span.start.hour) if span.end - span.start == timedelta(hours=1) else ""
     return {"period": "custom", **days, "hour": hour}
+
+
+def last_day(span: Span) -> date:
+    """The last day of a span."""
+    return (span.end - datetime.resolution).date()
 
 
 def _days(first: str, last: str) -> tuple[date, date] | None:

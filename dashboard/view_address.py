@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from cache.analytics.dimensions.catalogue import DimensionId
+from cache.calendar.periods import Span
 from dashboard.address import left_parameters, parameter, parameters, replace_parameters, set_parameter
-from dashboard.view import View, is_view_parameter
+from dashboard.view import View, is_view_parameter, last_day
 
 _OLD_STEPS = {"1 hour": "hour", "1 day": "day", "7 days": "week", "1 month": "month"}  # in old addresses
 _OLD_METRICS = {"fulfilment_time": "time_to_fulfil"}
@@ -25,11 +26,14 @@ class ViewAddress:
         """The view in the address."""
         return View.read(parameters())
 
-    def restore(self) -> View:
+    def restore(self, days: Span | None = None) -> View:
         """The view in the address.
 
         An address without one gets the view that the visitor saw last, and what the page had when the visitor left it,
         such as a search; but nothing that was open on the page.
+
+        Args:
+            days: The days that an address without a period gets at first; None: the default period.
         """
         if (step := parameter("step")) in _OLD_STEPS:
             set_parameter("step", _OLD_STEPS[step])
@@ -44,7 +48,8 @@ class ViewAddress:
             }
             replace_parameters({**self._last.parameters(), **left, **found})
         elif "period" not in found:
-            self.put(self.view())
+            view = self.view()
+            self.put(replace(view, period="custom", start=days[0].date(), end=last_day(days)) if days else view)
         self._last = self.view()
         return self._last
 

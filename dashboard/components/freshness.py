@@ -74,9 +74,13 @@ def _head(session: Session, title: str) -> None:
 
 
 def _version(session: Session, status: Status) -> object:
-    """Differs once pages show something else: after a publish or sign-out, with another set-up, on another day."""
-    generation = status.head.generation if status.head else None
-    return generation, session.cache.documents.read(SETUP), session.today, session.visitor.role()
+    """Differs once pages show something else.
+
+    That is after a publish, after a refresh that found no change but moved the end of the data, with another set-up,
+    on another day, and after a sign-out.
+    """
+    known = (status.head.generation, status.head.updated_at) if status.head else None
+    return known, session.cache.documents.read(SETUP), session.today, session.visitor.role()
 
 
 def _refresh(session: Session, accept: bool = False) -> None:

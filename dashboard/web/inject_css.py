@@ -1,6 +1,7 @@
-"""Streamlit's page with our stylesheet and our script in it.
+"""Streamlit's page with our stylesheet and our scripts in it.
 
-A stylesheet that comes later would move what is already drawn. The script makes steps of the browser's history.
+A stylesheet that comes later would move what is already drawn. The scripts make steps of the browser's history, and say
+where there is no live connection.
 
 Below a path, the page also says where the server is. Otherwise Streamlit's script would try the address of the page
 first, and get an error. Its calendars begin the week as WEEK_START says. Otherwise they would ask the browser, whose
@@ -21,7 +22,7 @@ from cache.settings import WeekStart
 
 PAGE = (Path(streamlit.__file__).parent / "static" / "index.html").read_bytes()
 _CSS = b"".join((Path(__file__).parent / name).read_bytes() for name in ("style.css", "print.css"))
-_SCRIPT = (Path(__file__).parent / "history.js").read_bytes()
+_SCRIPTS = tuple((Path(__file__).parent / name).read_bytes() for name in ("history.js", "connection.js"))
 _FIRST_DAYS: Mapping[WeekStart, int] = {"monday": 1, "sunday": 7}  # as Intl.Locale numbers them
 
 
@@ -37,7 +38,7 @@ def styled_page(public_path: str = "", week_start: WeekStart = "monday") -> byte
     script = f"Intl.Locale.prototype.getWeekInfo = () => ({{ firstDay: {_FIRST_DAYS[week_start]} }});"
     if public_path:
         script += f' window.__streamlit = {{ BACKEND_BASE_URL: location.origin + "{public_path}" }};'
-    scripts = b"".join(b"<script>" + each + b"</script>" for each in (script.encode(), _SCRIPT))
+    scripts = b"".join(b"<script>" + each + b"</script>" for each in (script.encode(), *_SCRIPTS))
     return page.replace(b"<head>", b"<head>" + scripts, 1)
 
 

@@ -187,3 +187,13 @@ def test_a_chosen_country_moves_no_other_chip(browser: Browser, filled: Dashboar
     expect(page).to_have_url(re.compile("country=US$"))
     at_rest(page)
     assert [chip.bounding_box() for chip in chips.all()] == before
+
+
+def test_a_page_without_a_live_connection_says_what_to_check(browser: Browser, filled: Dashboard) -> None:
+    context = browser.new_context()
+    context.route_web_socket(re.compile("/_stcore/stream"), lambda socket: socket.close(code=1008))
+    page = context.new_page()
+    page.clock.install()
+    page.goto(f"{filled.url}/")
+    page.clock.run_for(11_000)
+    expect(page.get_by_role("alert").filter(has_text="DASHBOARD_URL")).to_be_visible()

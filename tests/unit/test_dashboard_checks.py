@@ -101,8 +101,8 @@ def test_cards_and_titles_of_damaged_data_carry_marks_that_open_the_orders(tmp_p
     assert now["path"] == "orders" and now["text"].startswith("± $") and now["text"].endswith(sentence)
     assert before["text"].startswith("Compared period: ± $") and before["text"].endswith(sentence)
     count, count_before = (each["text"].split(" · ")[1].split()[0] for each in (now, before))
-    assert f" of {count} orders" in captions(listed)
-    assert f" of {count_before} orders" in captions(compared)
+    assert f"{count} orders, newest first" in captions(listed)
+    assert f"{count_before} orders, newest first" in captions(compared)
     assert cards(overview)["time_to_fulfil"]["marks"] == []
     for page in ("explore", "products", "customers"):
         assert now["text"] in others[page], page

@@ -105,7 +105,7 @@ def test_the_list_of_orders_has_all_currencies_with_a_sum_for_each(backend: Back
         ("#4", "$1,000.00"),
         ("#5", "CHF 1,000.00"),
     }
-    assert "1–5 of 5 orders, newest first. Totals: $1,110.00 · CHF 1,000.00 · €100.00" in captions(shown)
+    assert "5 orders, newest first. Totals: $1,110.00 · CHF 1,000.00 · €100.00" in captions(shown)
     assert "currenc" not in captions(shown)
     assert not [radio for radio in shown.radio if radio.label == "Currency"]
 

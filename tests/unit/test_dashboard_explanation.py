@@ -9,6 +9,8 @@ from cache_factory import Row
 from page_run import backend_of, captions, links, run, table
 from shop_factory import SHOP_COLUMNS, shop
 
+from dashboard.text.formatting import counted
+
 
 def dollar_orders() -> list[Row]:
     return [row for row in shop(90) if row["currency"] == "USD" and row["test"] == "0"][:40]
@@ -33,11 +35,12 @@ def test_events_have_order_time_kind_and_amount(tmp_path: Path) -> None:
     assert (first[0], first[2]) == (rows[0]["name"], "Sale · goods")
     amounts = [Decimal(line[3].replace("$", "").replace(",", "")) for line in (first, *others)]
     assert shown.header[0].value.replace("\\", "") == f"${sum(amounts):,}"
-    assert f"1–{len(amounts)} of {len(amounts)} events, in order of time" in captions(shown)
+    assert f"{counted(len(amounts), 'event')}, in order of time" in captions(shown)
 
 
-def test_a_page_beyond_the_last_one_says_how_many_events_there_are(tmp_path: Path) -> None:
+def test_a_page_beyond_the_last_one_shows_the_last_one_and_says_so(tmp_path: Path) -> None:
     with backend_of(tmp_path, dollar_orders(), SHOP_COLUMNS) as backend:
         shown = run(backend, "overview", {"period": "all", "explain": "orders", "page": "9"})
-    assert table(shown, "Events") == []
-    assert f"{len(dollar_orders())} events" in captions(shown)
+    assert len(table(shown, "Events")) == len(dollar_orders()) + 1
+    assert any("There is no page 9." in text.value for text in shown.markdown)
+    assert counted(len(dollar_orders()), "event") in captions(shown)

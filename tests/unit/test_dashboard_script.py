@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
 import pytest
-from cache_factory import publish
+from cache_factory import confirm, publish
 from page_run import run
 from shop_factory import SHOP_COLUMNS, shop
 
@@ -80,9 +80,9 @@ def test_a_role_that_is_new_has_its_place_on_the_settings_page(
 
 def test_what_a_visitor_chooses_is_in_the_address(backend: Backend) -> None:
     shown = run(backend, "overview", {"period": "all"})
+    shown.multiselect(key="status_filter").set_value(["paid", "pending"]).run()
     shown.radio(key="period").set_value("90d").run()
     shown.radio(key="returns").set_value("ordered").run()
-    shown.multiselect(key="status_filter").set_value(["paid", "pending"]).run()
     assert dict(shown.query_params) == {"period": "90d", "returns": "ordered", "status": ["paid", "pending"]}
     shown.button(key="clear").click().run()
     assert dict(shown.query_params) == {"period": "90d", "returns": "ordered"}
@@ -111,15 +111,26 @@ def test_a_cache_that_a_newer_version_wrote_is_named(tmp_path: Path) -> None:
     newer.cache.close()
 
 
-def test_an_open_tab_shows_another_day_from_the_shops_midnight(
-    backend: Backend, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def shown_at(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], object]:
+    """What an open tab shows at an instant; where it differs from before, the page runs again."""
     address = ViewAddress()
     session = Session(backend, Visitor(backend.settings, backend.identities), address, Navigator(address))
-    status = backend.cache.status()
 
     def shown(at: str) -> object:
         monkeypatch.setattr("dashboard.session.now", lambda: datetime.fromisoformat(at))
-        return freshness._version(session, status)
+        return freshness._version(session, backend.cache.status())
 
-    assert shown("2026-07-14T00:00:00Z") == shown("2026-07-14T23:59:59Z") != shown("2026-07-15T00:00:00Z")
+    return shown
+
+
+def test_an_open_tab_shows_another_day_from_the_shops_midnight(shown_at: Callable[[str], object]) -> None:
+    assert shown_at("2026-07-14T00:00:00Z") == shown_at("2026-07-14T23:59:59Z") != shown_at("2026-07-15T00:00:00Z")
+
+
+def test_an_open_tab_moves_its_clock_after_a_refresh_without_changes(
+    backend: Backend, shown_at: Callable[[str], object]
+) -> None:
+    before = shown_at("2026-07-14T12:00:00Z")
+    confirm(backend.cache)
+    assert shown_at("2026-07-14T12:00:00Z") != before

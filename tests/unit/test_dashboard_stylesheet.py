@@ -27,3 +27,14 @@ def test_the_page_comes_with_its_stylesheet(running: Dashboard, path: str, encod
     assert b".stMainBlockContainer {" in answer.content
     assert int(answer.headers["Content-Length"]) == len(STYLED_PAGE)
     assert "ETag" not in answer.headers
+
+
+def test_a_name_that_the_dashboard_does_not_know_gets_what_to_set(running: Dashboard) -> None:
+    headers = {"Host": "orders.example:8501", "Accept": "text/html"}
+    answer = httpx2.get(f"{running.url}/orders", headers=headers)
+    assert answer.status_code == 421
+    assert "DASHBOARD_URL=http://orders.example:8501" in answer.text
+    assert "Content-Security-Policy" in answer.headers
+    named = running.url.replace("127.0.0.1", "localhost").removeprefix("http://")
+    assert httpx2.get(running.url, headers={**headers, "Host": named}).content == STYLED_PAGE
+    assert httpx2.get(f"{running.url}/_stcore/health", headers={"Host": "orders.example"}).text == "ok"

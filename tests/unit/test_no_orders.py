@@ -141,3 +141,16 @@ def test_customers_who_are_new_and_returning_are_counted_out_loud(tmp_path: Path
     with backend_of(tmp_path, rows, SHOP_COLUMNS) as repeated:
         shown = run(repeated, "customers", {"period": "30d"})
     assert "1 customer counts as new and as returning: " in captions(shown)
+
+
+def test_a_table_whose_last_order_is_old_opens_on_its_newest_orders(tmp_path: Path) -> None:
+    last = datetime.now(UTC) - timedelta(200)
+    with backend_of(tmp_path, [order("1", "USD", "US", 200), order("2", "USD", "US", 900)], SHOP_COLUMNS) as old:
+        shown = run(old, "overview", {})
+        chosen = run(old, "overview", {"period": "30d"})
+    assert (in_address(shown, "period"), in_address(shown, "to")) == ("custom", f"{last:%Y-%m-%d}")
+    assert f"The last order is of {last.day} {last:%b %Y}. These are the 30 days up to it." in text(shown)
+    assert cards(shown)["orders"]["value"] == "1"
+    assert "The last order" not in text(chosen)
+    assert cards(chosen)["orders"]["value"] == "0"
+    assert "All time · 2 orders" in labels(chosen)

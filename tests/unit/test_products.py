@@ -46,7 +46,7 @@ def shown(backend: Backend, **query: str) -> tuple[list[list[str]], str]:
 
 def test_shares_are_of_the_sales_of_all_products(backend: Backend) -> None:
     lines, notes = shown(backend)
-    assert f"1–50 of 3,000 products. Shares are of the sales of all products, ${SALES:,}." in notes
+    assert f"1–50 of 3,000 products. Shares are of the gross sales of all products, ${SALES:,}." in notes
     assert [line[5] for line in lines] == [f"{100 * Decimal(COUNT - i) / SALES:.1f}%" for i in range(50)]
     assert lines[0][:5] == ["Product 0001", "SKU-2999", "1", "1", "$3,000.00"]
     assert [line[6] for line in lines[:2]] == ["-50.0%", "new"]
