@@ -34,6 +34,7 @@ from dashboard.auth.oidc import oidc_secrets
 from dashboard.auth.signin import SignIn
 from dashboard.auth.signin_settings import allowed_hosts, check_signin
 from dashboard.backend import Backend, shared_backend
+from dashboard.shop import PATH as LOGO_PATH
 from dashboard.web.downloads import PATH, Downloads
 from dashboard.web.headers import Headers
 from dashboard.web.inject_css import InjectCss
@@ -116,6 +117,7 @@ def create_app(backend: Backend) -> st.App:
         routes=[
             Route(path + PATH, downloads.get),
             Route(path + MAPS_PATH, get_map),
+            *([Route(path + LOGO_PATH, backend.shop.get_logo)] if backend.shop.logo else []),
             Route(path + METRICS_PATH, MetricsEndpoint(backend.cache, settings).get),
         ],
         secrets=oidc_secrets(settings, backend.secret),
@@ -123,7 +125,7 @@ def create_app(backend: Backend) -> st.App:
             Middleware(SameOrigin),
             Middleware(Headers, public_path=path, week_start=settings.week_start),
             Middleware(KnownHosts, public_path=path),
-            Middleware(InjectCss, public_path=path, week_start=settings.week_start),
+            Middleware(InjectCss, public_path=path, week_start=settings.week_start, shop=backend.shop),
             *([Middleware(OwnCookies, public_path=path)] if path else []),
             Middleware(SignIn, identities=backend.identities, settings=settings),
             *([Middleware(BelowPath, public_path=path)] if path else []),

@@ -285,6 +285,15 @@ class Settings(BaseSettings):
         "operators",
         description="Who sees personal data on the dashboard: `operators` or `everyone`.",
     )
+    shop_name: str | None = Field(
+        None,
+        max_length=60,
+        pattern=r"^[^\x00-\x1f\x7f]*$",
+        description="Name of the shop, shown above the navigation, on paper, at the sign-in and in titles.",
+    )
+    shop_logo: Path | None = Field(
+        None, description="Image file beside SHOP_NAME: PNG, JPEG, WebP or SVG, up to 512 KiB."
+    )
     shop_timezone: str = Field("UTC", description="IANA time zone in which figures begin and end days.")
     week_start: WeekStart = Field("monday", description="First day of a week in figures: `monday` or `sunday`.")
     cancelled_orders: CancelledOrders = Field(
@@ -366,10 +375,10 @@ class Settings(BaseSettings):
     def _known_zone(cls, value: str) -> str:
         return time_zone(value)
 
-    @field_validator("data_dir", "cache_folder")
+    @field_validator("data_dir", "cache_folder", "shop_logo")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return from_checkout(value)
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return value and from_checkout(value)
 
     @field_validator("shop_currency")
     @classmethod

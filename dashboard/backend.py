@@ -12,6 +12,7 @@ from cache.storage.documents import API_KEYS
 from cache.storage.store import Cache
 from dashboard.auth.identity import Identities
 from dashboard.orders_loader import OrdersLoader
+from dashboard.shop import Shop
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Backend:
         identities: Recognises visitors.
         orders: Loads orders out of the cache.
         rates_file: Exchange rates; None where the settings name none.
+        shop: The shop's name and logo.
     """
 
     cache: Cache
@@ -33,13 +35,14 @@ class Backend:
     identities: Identities
     orders: OrdersLoader
     rates_file: RatesFile | None
+    shop: Shop
 
     @classmethod
     def open(cls, settings: Settings) -> Backend:
         """Opens the cache that the settings name.
 
         Raises:
-            SettingsInvalid: CACHE_URL, RATES_FILE or a password is not valid.
+            SettingsInvalid: CACHE_URL, RATES_FILE, SHOP_LOGO or a password is not valid.
             CacheError: The cache cannot be opened.
         """
         opened = open_cache(settings.cache_place)
@@ -47,7 +50,7 @@ class Backend:
         secret = opened.documents.read(API_KEYS).secret
         identities = Identities(settings, opened.documents, secret)
         orders = OrdersLoader(opened, settings.shop_timezone, settings.week_start, settings.cancelled_orders)
-        return cls(opened, settings, secret, identities, orders, RatesFile.of(settings))
+        return cls(opened, settings, secret, identities, orders, RatesFile.of(settings), Shop.of(settings))
 
 
 @cache

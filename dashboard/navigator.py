@@ -38,11 +38,12 @@ class Navigator:
         self._pages: dict[str, StreamlitPage] = {}
         self._visit: _Visit | None = None
 
-    def run(self, entries: Mapping[str, PageEntry], below: Callable[[], None] = lambda: None) -> None:
+    def run(self, entries: Mapping[str, PageEntry], shop: str, below: Callable[[], None] = lambda: None) -> None:
         """Draws the navigation and the page that the address names.
 
         Args:
             entries: Path -> page, in the order of the navigation. The first one stands at the root.
+            shop: What stands in titles beside the title of the page.
             below: Draws what stands below the navigation. Drawn before, it would be pushed down.
         """
         first = next(iter(entries))
@@ -51,7 +52,7 @@ class Navigator:
             for path, entry in entries.items()
         }
         page = st.navigation(list(self._pages.values()))
-        st.set_page_config(" · ".join(dict.fromkeys((page.title, "Orders"))))  # screen readers read it first
+        st.set_page_config(" · ".join(dict.fromkeys((page.title, shop))))  # screen readers read it first
         set_parameter(_PASSING, "")
         self._visit = _Visit(_page_hash(), page.url_path)
         below()

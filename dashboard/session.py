@@ -18,6 +18,7 @@ from cache.storage.store import Cache
 from dashboard.auth.access import Visitor
 from dashboard.backend import Backend
 from dashboard.navigator import Navigator
+from dashboard.shop import Shop
 from dashboard.text import formatting
 from dashboard.view_address import ViewAddress
 
@@ -66,6 +67,11 @@ class Session:
     def settings(self) -> Settings:
         """The settings of the process."""
         return self.backend.settings
+
+    @property
+    def shop(self) -> Shop:
+        """The shop as pages name it."""
+        return self.backend.shop
 
     @property
     def api_address(self) -> str:

@@ -59,7 +59,8 @@ def _script(backend: object, first: str) -> None:
     session = Session.current(backend)
     pages = {first: PAGES[first], **PAGES}
     session.navigator.run(
-        {path: PageEntry(title, icon, partial(draw, session)) for path, (title, icon, draw) in pages.items()}
+        {path: PageEntry(title, icon, partial(draw, session)) for path, (title, icon, draw) in pages.items()},
+        session.shop.title,
     )
 
 

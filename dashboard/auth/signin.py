@@ -57,6 +57,7 @@ class SignIn:
         self._identities = identities
         self._proxies = Proxies(settings.trusted_proxies)
         self._path = settings.public_path
+        self._shop = settings.shop_name or "Orders"
         self._https = (settings.dashboard_url or "").startswith("https:")
         self._wrong = FixedWindowRateLimiter(MemoryStorage())
         self._hashing = anyio.Lock()  # one password is hashed at a time
@@ -174,7 +175,7 @@ class SignIn:
     def _form(self, target: str, error: str = "", status: int = 401) -> HTMLResponse:
         """The form. `target` is the page to open after it."""
         alert = f'<p role="alert">{escape(error)}</p>' if error else ""
-        page = _PAGE.format(action=self._path + SIGN_IN_PATH, next=escape(target), alert=alert)
+        page = _PAGE.format(shop=escape(self._shop), action=self._path + SIGN_IN_PATH, next=escape(target), alert=alert)
         return HTMLResponse(page, status, {"Cache-Control": "no-store"})
 
 
@@ -228,7 +229,7 @@ _REDIRECT = """<!doctype html>
 """
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Sign in · Orders</title>
+<title>Sign in · {shop}</title>
 <style>
 :root {{ color-scheme: light dark; --accent: light-dark(#0b6b4f, #34c796); --line: light-dark(#c9d2ce, #3a4744); }}
 body {{ font: 1rem/1.5 system-ui, sans-serif; display: grid; place-items: center; min-height: 90vh; margin: 0;
@@ -240,7 +241,7 @@ input, button {{ font: inherit; padding: 0.55rem 0.75rem; border-radius: 0.5rem;
 button {{ background: var(--accent); color: light-dark(#fff, #0f1413); border: 0; cursor: pointer; }}
 </style></head><body><main>
 <form method="post" action="{action}">
-<h1>Orders</h1>{alert}
+<h1>{shop}</h1>{alert}
 <label for="password">Password</label>
 <input id="password" name="password" type="password" autocomplete="current-password" required autofocus>
 <input type="hidden" name="next" value="{next}">

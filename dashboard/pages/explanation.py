@@ -45,7 +45,7 @@ def explanation(session: Session, metric: Metric) -> None:
         session: The session.
         metric: The figure.
     """
-    st.set_page_config(f"{metric.label} · Orders")
+    st.set_page_config(f"{metric.label} · {session.shop.title}")
     selection = frame.page(session, metric.label)
     if selection is None:
         return

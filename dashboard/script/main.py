@@ -23,5 +23,6 @@ session = Session.current(shared_backend())
 session.visitor.require_access()
 session.navigator.run(
     {path: PageEntry(title, icon, partial(draw, session)) for path, (title, icon, draw) in PAGES.items()},
+    session.shop.title,
     session.visitor.draw_account,
 )

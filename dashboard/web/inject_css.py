@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Mapping
+from html import escape
 from pathlib import Path
 
 import streamlit
@@ -19,6 +20,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cache.settings import WeekStart
+from dashboard.shop import UNNAMED, Shop
 
 PAGE = (Path(streamlit.__file__).parent / "static" / "index.html").read_bytes()
 _CSS = b"".join((Path(__file__).parent / name).read_bytes() for name in ("style.css", "print.css"))
@@ -26,15 +28,17 @@ _SCRIPTS = tuple((Path(__file__).parent / name).read_bytes() for name in ("histo
 _FIRST_DAYS: Mapping[WeekStart, int] = {"monday": 1, "sunday": 7}  # as Intl.Locale numbers them
 
 
-def styled_page(public_path: str = "", week_start: WeekStart = "monday") -> bytes:
+def styled_page(public_path: str = "", week_start: WeekStart = "monday", shop: Shop = UNNAMED) -> bytes:
     """The page that is sent in place of PAGE.
 
     Args:
         public_path: PUBLIC_PATH; "" for none.
         week_start: WEEK_START.
+        shop: Its name and logo.
     """
     # At the end of the page, so that it takes precedence over the styles that Streamlit adds to the head.
-    page = PAGE.replace(b"</body>", b"<style>" + _CSS + b"</style></body>")
+    page = PAGE.replace(b"</body>", b"<style>" + shop.css(public_path) + _CSS + b"</style></body>")
+    page = page.replace(b"<title>Streamlit</title>", f"<title>{escape(shop.title)}</title>".encode(), 1)
     script = f"Intl.Locale.prototype.getWeekInfo = () => ({{ firstDay: {_FIRST_DAYS[week_start]} }});"
     if public_path:
         script += f' window.__streamlit = {{ BACKEND_BASE_URL: location.origin + "{public_path}" }};'
@@ -48,16 +52,19 @@ STYLED_PAGE = styled_page()
 class InjectCss:
     """Middleware: sends the page with our stylesheet in place of PAGE."""
 
-    def __init__(self, app: ASGIApp, public_path: str = "", week_start: WeekStart = "monday") -> None:
+    def __init__(
+        self, app: ASGIApp, public_path: str = "", week_start: WeekStart = "monday", shop: Shop = UNNAMED
+    ) -> None:
         """Makes the page.
 
         Args:
             app: What sends PAGE.
             public_path: PUBLIC_PATH.
             week_start: WEEK_START.
+            shop: Its name and logo.
         """
         self._app = app
-        self._page = styled_page(public_path, week_start)
+        self._page = styled_page(public_path, week_start, shop)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on, and holds back an answer with HTML until it is complete."""
