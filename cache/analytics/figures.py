@@ -318,14 +318,19 @@ SUMS: Mapping[str, Sum] = {each.name: each.metadata["sum"] for each in fields(Fi
 _ADDED = frozenset(name for name, each in SUMS.items() if each.line not in ("order", "customer", "fulfilment"))
 
 
-def select_sums(*sources: Source) -> str:
-    """The terms of a SELECT for all sums of some sources, each with its name in `Figures`."""
-    return ", ".join(
-        f"{terms[source].aggregate} AS {name}"
-        for name, terms in ((name, each.terms) for name, each in SUMS.items())
-        for source in sources
-        if source in terms
-    )
+def terms_of(sources: Collection[Source], names: Collection[str] | None = None) -> dict[str, Term]:
+    """The terms of some sources, by the names of their sums in `Figures`.
+
+    Args:
+        sources: The sources.
+        names: The sums; None for all.
+    """
+    return {
+        name: term
+        for name, each in SUMS.items()
+        for source, term in each.terms.items()
+        if source in sources and (names is None or name in names)
+    }
 
 
 def add_sums(sums: dict[str, Any], more: Mapping[str, Any]) -> None:
@@ -335,19 +340,25 @@ def add_sums(sums: dict[str, Any], more: Mapping[str, Any]) -> None:
             sums[name] = sums[name] + value if name in sums else value
 
 
-def from_sums(sums: Mapping[str, Any], sources: Collection[Source], missing: Collection[Requirement]) -> Figures:
+def from_sums(
+    sums: Mapping[str, Any],
+    sources: Collection[Source],
+    missing: Collection[Requirement],
+    names: Collection[str] | None = None,
+) -> Figures:
     """Figures of one group.
 
     Args:
-        sums: Results by name, as `select_sums` names them. NULL, and what a query has no row for, counts as 0.
+        sums: Results by name, by the names of `terms_of`. NULL, and what a query has no row for, counts as 0.
         sources: The sources that were queried.
         missing: What the table does not have.
+        names: The sums that were read; None for all of these sources.
     """
     values: dict[str, Any] = {}
     for name, each in SUMS.items():
         if each.needs in missing:
             values[name] = Absent.NO_COLUMN
-        elif each.terms.keys().isdisjoint(sources):
+        elif each.terms.keys().isdisjoint(sources) or (names is not None and name not in names):
             values[name] = Absent.NOT_REQUESTED
         elif sums.get(name) is not None:
             values[name] = sums[name]

@@ -7,17 +7,18 @@ lines. What belongs to no line, such as shipping, is in none of these groups.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
 from cache.analytics.dimensions.catalogue import Dimension
 from cache.analytics.dimensions.order_filter import FilteredTables, among, list_sql
 from cache.analytics.fact_tables import AMOUNTS, FactTables
-from cache.analytics.figures import Returns, Source, add_sums, select_sums
+from cache.analytics.figures import Composition, Returns, Source, Term, add_sums, terms_of
 from cache.interpretation.money_sql import REVERSED_AMOUNTS
 
 _ORDER_LEVEL: tuple[Source, ...] = ("orders", "customers", "units")
+_BY_LINE = frozenset(("gross_sales", "discounts", "charged", "units"))  # sums of lines alone, without their orders
 _LINE_AMOUNTS = ("gross", "discounts", "charged")  # of an order, which its lines have too
 
 
@@ -41,15 +42,12 @@ class Grouping:
         bucket: SQL over an order `o` of the start of its bucket of time; "" for no buckets.
         kept: Place of a dimension -> its values that are told apart; the others are one group, `Part.OTHERS`.
         only: Place of a dimension -> the values that count.
-        sets: The places of the parts that figures are grouped by, several times; the last place is that of the bucket.
-            The other parts of a key are `Part.TOTAL`. Empty for all parts at once.
     """
 
     dimensions: tuple[Dimension, ...] = ()
     bucket: str = ""
     kept: Mapping[int, Sequence[str]] = field(default_factory=dict)
     only: Mapping[int, Sequence[str]] = field(default_factory=dict)
-    sets: tuple[tuple[int, ...], ...] = ()
 
     @property
     def by_line(self) -> bool:
@@ -72,55 +70,120 @@ class Grouping:
         return " AND ".join(among(_text(i), values) for i, values in self.only.items()) or "true"
 
 
+@dataclass(frozen=True)
+class Summed:
+    """What is added up.
+
+    Attributes:
+        sources: What the sums are read from.
+        returns: The date that refunds count on.
+        selected: The orders, as of `order_filter`.
+        names: The sums; None for all of these sources.
+    """
+
+    sources: Sequence[Source]
+    returns: Returns
+    selected: tuple[str, list[object]]
+    names: frozenset[str] | None = None
+
+
 def grouped_sums(
-    facts: FactTables,
-    grouping: Grouping,
-    sources: Sequence[Source],
-    returns: Returns,
-    selected: tuple[str, list[object]],
-) -> dict[Key, dict[str, Any]]:
+    facts: FactTables, grouping: Grouping, summed: Summed, most: int | None = None
+) -> dict[Key, dict[str, Any]] | None:
     """Adds up orders by groups.
 
     Args:
         facts: The tables.
         grouping: What they are grouped by.
-        sources: What the sums are read from.
-        returns: The date that refunds count on.
-        selected: The orders, as of `order_filter`.
+        summed: What is added up.
+        most: How many groups one source may have at most; None for any number.
 
     Returns:
-        Key of a group -> its sums by name. A key has a part for each dimension, and one for the bucket.
+        Key of a group -> its sums by name. A key has a part for each dimension, and one for the bucket. None where
+        there are more groups than `most`.
     """
-    clause, parameters = selected
-    parts = grouping.parts
-    keys = ", ".join(f"{sql} AS key{i}" for i, sql in enumerate(parts))
-    sets = grouping.sets or (tuple(range(len(parts))),)
-    group_by = ", ".join(f"({', '.join(f'key{i}' for i in each)})" for each in sets)
-    names = ", ".join(f"key{i}, grouping(key{i}) AS all{i}" for i in range(len(parts)))
+    clause, parameters = summed.selected
+    count = len(grouping.parts)
+    keys = ", ".join(f"key{i}" for i in range(count))
     sums: dict[Key, dict[str, Any]] = {}
-    for together, rows in _rows(facts, grouping, sources, returns, clause):
-        inner = f"SELECT *, {keys} FROM ({rows}) AS o WHERE {grouping.condition}"
-        sql = f"SELECT {names}, {select_sums(*together)} FROM ({inner}) AS o GROUP BY GROUPING SETS ({group_by})"
-        for row in facts.dictionaries(sql, parameters):
-            key = tuple(
-                _part(row.pop(f"key{i}"), row.pop(f"all{i}"), i in grouping.kept, i == len(parts) - 1)
-                for i in range(len(parts))
-            )
+    for aggregated in _aggregated(facts, grouping, summed, clause):
+        limit = f" LIMIT {most + 1}" if most else ""
+        rows = facts.dictionaries(f"SELECT {keys}, * EXCLUDE ({keys}) FROM ({aggregated}){limit}", parameters)
+        if most and len(rows) > most:
+            return None
+        for row in rows:
+            key = tuple(_part(row.pop(f"key{i}"), i in grouping.kept, i == count - 1) for i in range(count))
             add_sums(sums.setdefault(key, {}), row)
     return sums
+
+
+def ranked_values(
+    facts: FactTables, grouping: Grouping, summed: Summed, composition: Composition, descending: bool, limit: int
+) -> tuple[list[str], int]:
+    """The values of the first dimension with the largest figures, where there are too many for `grouped_sums`.
+
+    Args:
+        facts: The tables.
+        grouping: What figures are grouped by.
+        summed: What is added up.
+        composition: How the figure follows from sums.
+        descending: Whether the largest comes first.
+        limit: How many values.
+
+    Returns:
+        The values in their order, and how many there are.
+    """
+    clause, parameters = summed.selected
+    names = [*composition.parts, *([composition.divisor] if composition.divisor else [])]
+    aggregated = list(_aggregated(facts, grouping, replace(summed, names=frozenset(names)), clause))
+    columns = ", ".join(f"sum({name}) AS {name}" for name in names)
+    added = " + ".join(f"{sign} * coalesce({name}, 0)" for name, sign in composition.parts.items())
+    figure = f"({added}) / nullif({composition.divisor}, 0)" if composition.divisor else added
+    union = " UNION ALL BY NAME ".join(f"SELECT * FROM ({sql})" for sql in aggregated)
+    lacking = ", ".join(f"NULL::DECIMAL(38, 4) AS {name}" for name in names)
+    union = f"SELECT {lacking} WHERE false UNION ALL BY NAME {union}"
+    groups = f"SELECT coalesce(key0::VARCHAR, '') AS value, {columns} FROM ({union}) GROUP BY 1"
+    sql = (
+        f"SELECT value, count(*) OVER () FROM ({groups}) "
+        f"ORDER BY {figure} {'DESC' if descending else 'ASC'} NULLS LAST, value LIMIT {limit}"
+    )
+    rows = facts.query(sql, parameters * len(aggregated))
+    return [value for value, _ in rows], rows[0][1] if rows else 0
+
+
+def _aggregated(facts: FactTables, grouping: Grouping, summed: Summed, clause: str) -> Iterator[str]:
+    """SQL of the sums by group, one SELECT for each set of tables. Its parameters are those of the clause."""
+    keys = ", ".join(f"{sql} AS key{i}" for i, sql in enumerate(grouping.parts))
+    names = ", ".join(f"key{i}" for i in range(len(grouping.parts)))
+    for together, rows in _rows(facts, grouping, summed, clause):
+        inner = f"SELECT *, {keys} FROM ({rows}) AS o WHERE {grouping.condition}"
+        terms = terms_of(together, summed.names)
+        plain = {name: term for name, term in terms.items() if not term.distinct}
+        if plain or summed.names is None:
+            columns = ", ".join(f"{term.aggregate} AS {name}" for name, term in plain.items())
+            yield f"SELECT {', '.join(filter(None, (names, columns)))} FROM ({inner}) AS o GROUP BY {names}"
+        if len(plain) < len(terms):
+            yield _distinct(inner, names, {name: term for name, term in terms.items() if term.distinct})
+
+
+def _distinct(rows: str, keys: str, terms: Mapping[str, Term]) -> str:
+    """SQL of how many different values there are. In two steps, of which neither holds all values in memory."""
+    (value,) = {term.distinct for term in terms.values()}
+    flags = ", ".join(f"bool_or({term.condition or 'true'}) AS {name}" for name, term in terms.items())
+    each = f"SELECT {keys}, {flags} FROM ({rows}) AS o WHERE {value} IS NOT NULL GROUP BY {keys}, {value}"
+    counts = ", ".join(f"count(*) FILTER ({name}) AS {name}" for name in terms)
+    return f"SELECT {keys}, {counts} FROM ({each}) GROUP BY {keys}"
 
 
 def count_groups(facts: FactTables, grouping: Grouping, selected: tuple[str, list[object]], limit: int) -> int:
     """How many groups have orders; `limit` where there are more."""
     clause, parameters = selected
-    ((_, rows),) = _rows(facts, grouping, ["orders"], "returned", clause)
+    ((_, rows),) = _rows(facts, grouping, Summed(["orders"], "returned", selected), clause)
     groups = f"SELECT 1 FROM ({rows}) AS o GROUP BY {', '.join(grouping.parts)} LIMIT {limit}"
     return int(facts.query(f"SELECT count(*) FROM ({groups})", parameters)[0][0])
 
 
-def _part(value: Any, is_total: int, is_kept: bool, is_bucket: bool) -> KeyPart:
-    if is_total:
-        return Part.TOTAL
+def _part(value: Any, is_kept: bool, is_bucket: bool) -> KeyPart:
     if is_bucket:
         return value
     return Part.OTHERS if value is None and is_kept else "" if value is None else str(value)
@@ -130,20 +193,22 @@ def _text(place: int) -> str:
     return f"coalesce(d{place}::VARCHAR, '')"
 
 
-def _rows(
-    facts: FactTables, grouping: Grouping, sources: Sequence[Source], returns: Returns, clause: str
-) -> Iterator[tuple[list[Source], str]]:
+def _rows(facts: FactTables, grouping: Grouping, summed: Summed, clause: str) -> Iterator[tuple[list[Source], str]]:
     """The sources that are read together, and SQL of their rows, in which dimensions are `d0`, `d1` and so on."""
+    used = [source for source in summed.sources if terms_of([source], summed.names)]
     if grouping.by_line:
-        of_orders = [source for source in sources if source in _ORDER_LEVEL]
+        of_orders = [source for source in used if source in _ORDER_LEVEL]
         if of_orders:
-            yield of_orders, _with_dimensions(facts, grouping, _sold(facts, grouping, clause), "true")
-        if "reversals" in sources:
-            yield ["reversals"], _with_dimensions(facts, grouping, _reversed_lines(facts, grouping, returns), clause)
+            apart = summed.names is not None and _BY_LINE.issuperset(terms_of(of_orders, summed.names))
+            sold = _lines_apart(facts, grouping, clause) if apart else _sold(facts, grouping, clause)
+            yield of_orders, _with_dimensions(facts, grouping, sold, "true")
+        if "reversals" in used:
+            reversed_lines = _reversed_lines(facts, grouping, summed.returns)
+            yield ["reversals"], _with_dimensions(facts, grouping, reversed_lines, clause)
         return
     by_tables: dict[str, list[Source]] = {}
-    for source in sources:
-        by_tables.setdefault(source_tables(facts, source, returns), []).append(source)
+    for source in used:
+        by_tables.setdefault(source_tables(facts, source, summed.returns), []).append(source)
     for tables, together in by_tables.items():
         yield together, _with_dimensions(facts, grouping, tables, clause)
 
@@ -198,6 +263,16 @@ def _sold(facts: FactTables, grouping: Grouping, clause: str) -> str:
     return (
         f"(SELECT o.* REPLACE ({', '.join([*own, *nothing, refunded])}), "
         f"g.* EXCLUDE (key, gross, discounts) FROM ({sold}) AS g JOIN {facts.orders} AS o USING (key)) AS o"
+    )
+
+
+def _lines_apart(facts: FactTables, grouping: Grouping, clause: str) -> str:
+    """The same with a row for each line item, where nobody counts orders."""
+    columns = ["l.amount AS gross", "l.discount AS discounts", "l.amount - l.discount AS charged", "l.quantity"]
+    own = f"o.* EXCLUDE ({', '.join(AMOUNTS)})"
+    return (
+        f"(SELECT {', '.join([own, *columns, *_of_lines(grouping)])} FROM {facts.lines} AS l "
+        f"JOIN {facts.orders} AS o USING (key) WHERE {clause}) AS o"
     )
 
 

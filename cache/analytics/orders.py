@@ -26,7 +26,7 @@ from cache.analytics.dimensions.row_dimensions import row_dimensions
 from cache.analytics.exchange_rates import ExchangeRates
 from cache.analytics.fact_tables import FactTables
 from cache.analytics.figures import Figures, Group, Returns, Source, from_sums
-from cache.analytics.grouped_figures import Grouping, count_groups, grouped_sums, source_tables
+from cache.analytics.grouped_figures import Grouping, Summed, count_groups, grouped_sums, source_tables
 from cache.analytics.marks import Mark, failing_filter, marks
 from cache.analytics.order_lookup import OrderLookup, Page, Row
 from cache.calendar.daily_volume import UnusualDay, unusual_days
@@ -242,7 +242,8 @@ class Orders:
         """
         self.check_shown([name])
         selected = self.order_filter(span, conditions)
-        sums = grouped_sums(self.facts, Grouping((self.dimension(name),)), ["orders"], "returned", selected)
+        summed = Summed(["orders"], "returned", selected, frozenset(["orders"]))
+        sums = grouped_sums(self.facts, Grouping((self.dimension(name),)), summed) or {}
         ranked = sorted(sums, key=lambda key: (-sums[key]["orders"], key[0]))
         return [value for value, _ in ranked[:limit]]
 
@@ -364,8 +365,7 @@ class Orders:
         self.check_shown(by)
         dimensions = tuple(self.dimension(name) for name in by)
         grouping = Grouping(dimensions, self.bucket_sql(step) if step else "")
-        selected = self.order_filter(span, conditions)
-        sums = grouped_sums(self.facts, grouping, sources, returns, selected)
+        sums = grouped_sums(self.facts, grouping, Summed(sources, returns, self.order_filter(span, conditions))) or {}
         ordered = sorted(sums.items(), key=lambda item: (item[0][-1] or datetime.min, item[0][:-1]))
         return [Group(key[:-1], key[-1], self.figures_of(values, sources)) for key, values in ordered]
 
@@ -382,9 +382,11 @@ class Orders:
         grouping = Grouping(tuple(map(self.dimension, by)), self.bucket_sql(step) if step else "")
         return count_groups(self.facts, grouping, self.order_filter(span, conditions), limit)
 
-    def figures_of(self, sums: Mapping[str, Any], sources: Sequence[Source]) -> Figures:
-        """The figures of a group out of its sums."""
-        return from_sums(sums, sources, self.missing)
+    def figures_of(
+        self, sums: Mapping[str, Any], sources: Sequence[Source], names: frozenset[str] | None = None
+    ) -> Figures:
+        """The figures of a group out of its sums. `names` are those that were read; None for all of the sources."""
+        return from_sums(sums, sources, self.missing, names)
 
     def bucket_sql(self, step: Unit) -> str:
         """SQL of the start of an order's bucket."""

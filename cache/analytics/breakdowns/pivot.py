@@ -8,14 +8,15 @@ from datetime import datetime
 from typing import Any
 
 from cache.analytics.dimensions.catalogue import DimensionId
-from cache.analytics.figures import Figures, Returns
-from cache.analytics.grouped_figures import Grouping, KeyPart, Part, grouped_sums
+from cache.analytics.figures import SUMS, Figures, Returns
+from cache.analytics.grouped_figures import Grouping, KeyPart, Part, Summed, grouped_sums, ranked_values
 from cache.analytics.metrics import Metric
 from cache.analytics.orders import Orders
 from cache.analytics.values import Absent, Value
 from cache.calendar.periods import Span, Unit
 from cache.query.filters import Condition
 
+MAX_GROUPS = 2_000  # of a dimension, that are read at once; of more, SQL finds the largest
 MAX_ORDERED = 60  # values of a dimension with an order of its own, which are all shown
 BY_NAME, BY_TOTAL, BY_COLUMN = "name", "total", "@"
 """What rows are sorted by; the last one stands before the value of a column."""
@@ -108,113 +109,175 @@ def pivot(
         BadFilter: A condition, or a dimension, does not fit the table.
         ColumnMasked: A mask hides a dimension.
     """
-    return _Computation(orders, query, tuple(conditions), returns).table(span, compared_span)
+    table, rows = _Computation(orders, query, conditions, returns, span).table()
+    if compared_span is None:
+        return table
+    whole = replace(query, columns="", step=None)
+    then, _ = _Computation(orders, whole, conditions, returns, compared_span).table(rows)
+    before = {line.value: line.total for line in then.lines}
+    lines = [replace(line, compared=before.get(line.value, orders.no_figures)) for line in table.lines]
+    rest = table.unattributed and then.unattributed
+    return replace(
+        table,
+        lines=lines,
+        total=replace(table.total, compared=then.total.total),
+        unattributed=table.unattributed and replace(table.unattributed, compared=rest.total if rest else None),
+    )
 
 
 @dataclass(frozen=True)
-class _Computation:
-    orders: Orders
-    query: PivotQuery
-    conditions: tuple[Condition, ...]
-    returns: Returns
+class _Ranked:
+    """The values of a dimension in a table.
 
-    def table(self, span: Span | None, compared_span: Span | None) -> Pivot:
-        query = self.query
-        rows, row_count = self._ranked(query.rows, query.top, span, query.sort)
-        columns, _ = self._ranked(query.columns, query.top_columns, span, "") if query.columns else ([], 0)
-        rows_kept, columns_kept = [v for v in rows if isinstance(v, str)], [v for v in columns if isinstance(v, str)]
-        cells = self._figures(span, rows_kept, columns_kept, bool(query.rows), bool(query.columns or query.step))
-        compared = self._figures(compared_span, rows_kept, [], bool(query.rows), False) if compared_span else None
+    Attributes:
+        values: Those that are told apart, in their order.
+        count: How many there are in all.
+        figures: Figures by value, of all of them; None where there are too many.
+    """
+
+    values: Sequence[str] = ()
+    count: int = 0
+    figures: Mapping[str, Figures] | None = None
+
+    @property
+    def parts(self) -> list[KeyPart]:
+        """The rows or columns."""
+        others: list[KeyPart] = [Part.OTHERS] if self.count > len(self.values) else []
+        return [*self.values, *others]
+
+
+class _Computation:
+    def __init__(
+        self, orders: Orders, query: PivotQuery, conditions: Sequence[Condition], returns: Returns, span: Span | None
+    ) -> None:
+        self._orders = orders
+        self._query = query
+        metrics = query.metrics
+        sources = orders.sources(any(each.customers for each in metrics), any(each.units for each in metrics))
+        compositions = [orders.no_figures.composition(each.id) for each in metrics]
+        names = {name for each in compositions for name in (*each.parts, *filter(None, [each.divisor]))}
+        self._summed = Summed(sources, returns, orders.order_filter(span, conditions), frozenset(names))
+        levels = {orders.dimension(name).level for name in (query.rows, query.columns) if name}
+        overlapping = bool(levels & {"line", "list"})  # then an order counts in several rows
+        self._only_sums = all(
+            each.is_sum and (each.unit == "money" or each.units or not overlapping) for each in metrics
+        )
+
+    def table(self, rows: _Ranked | None = None) -> tuple[Pivot, _Ranked]:
+        """The table, and its rows. `rows` are those of another period, whose values are shown."""
+        query, orders = self._query, self._orders
+        found = self._ranked(query.rows, query.top, query.sort)
+        rows = found if rows is None else replace(found, values=rows.values, count=max(rows.count, found.count))
+        columns = self._ranked(query.columns, query.top_columns, "")
+        row_totals = self._totals(query.rows, rows)
+        column_totals: Mapping[KeyPart, Figures]
         if query.step:
-            columns = sorted({column for _, column in cells if isinstance(column, datetime)})
+            column_totals = {key[-1]: figures for key, figures in self._sums([], {}, query.step).items()}
+            shown: list[KeyPart] = sorted(column for column in column_totals if isinstance(column, datetime))
+        else:
+            column_totals, shown = self._totals(query.columns, columns), columns.parts
+        cells = self._cells(rows, columns) if query.rows and (query.columns or query.step) else {}
 
         def line(value: KeyPart) -> PivotLine:
-            found = {column: cells[value, column] for column in columns if (value, column) in cells}
-            then = compared.get((value, Part.TOTAL), self.orders.no_figures) if compared is not None else None
-            return PivotLine(value, found, cells.get((value, Part.TOTAL), self.orders.no_figures), then)
+            inside = {column: cells[value, column] for column in shown if (value, column) in cells}
+            return PivotLine(value, inside, row_totals.get(value, self._nothing))
 
-        total = line(Part.TOTAL)
-        lines = [line(value) for value in rows] if query.rows else []
-        levels = {self.orders.dimension(name).level for name in (query.rows, query.columns) if name}
-        rest = None
-        if query.rows and self.orders.dimension(query.rows).level == "line" and "list" not in levels:
-            rest = _unattributed(total, lines)
-        return Pivot(columns, lines, total, rest, row_count, bool(levels & {"line", "list"}))
+        total = PivotLine(Part.TOTAL, column_totals, self._sums([], {}).get((None,), self._nothing))
+        lines = [line(value) for value in rows.parts]
+        levels = {orders.dimension(name).level for name in (query.rows, query.columns) if name}
+        by_line = bool(query.rows) and orders.dimension(query.rows).level == "line"
+        rest = _unattributed(total, lines) if by_line and "list" not in levels else None
+        return Pivot(shown, lines, total, rest, rows.count, bool(levels & {"line", "list"})), rows
+
+    @property
+    def _nothing(self) -> Figures:
+        return self._orders.figures_of({}, self._summed.sources, self._summed.names)
 
     # -- which rows and columns
 
-    def _ranked(self, name: DimensionId, top: int, span: Span | None, sort: str) -> tuple[list[KeyPart], int]:
-        """The values that are told apart, in their order, and how many there are. `sort` is a column."""
+    def _ranked(self, name: DimensionId, top: int, sort: str) -> _Ranked:
+        """The values that are told apart, in their order. `sort` is that of the query."""
         if not name:
-            return [], 0
-        dimension = self.orders.dimension(name)
-        named = sort == BY_NAME or (dimension.ordered and not sort)
-        of_column = None
-        if sort.startswith(BY_COLUMN) and self.query.columns:
-            of_column = self.query.columns, sort.removeprefix(BY_COLUMN)
-        sums = self._sums(
-            span, [name, *([of_column[0]] if of_column else [])], {1: (of_column[1],)} if of_column else {}
-        )
-        metric = self.query.metrics[0]
-        numbers = {key[0]: metric.value(figures) for key, figures in sums.items() if figures.found}
-        if named:
-            most = MAX_ORDERED if dimension.ordered else top
-            values = sorted(numbers, key=_natural, reverse=sort == BY_NAME and self.query.descending)
+            return _Ranked()
+        dimension, descending = self._orders.dimension(name), self._query.descending
+        of_column = sort.startswith(BY_COLUMN) and self._query.columns
+        only = {1: (sort.removeprefix(BY_COLUMN),)} if of_column else {}
+        groups = self._grouped([name, *([self._query.columns] if of_column else [])], {}, None, only, MAX_GROUPS)
+        metric = self._query.metrics[0]
+        if groups is None:
+            return self._ranked_by_sql(name, top)
+        figures = {key[0]: each for key, each in groups.items()}
+        numbers = {value: metric.value(each) for value, each in figures.items()}
+        if sort == BY_NAME or (dimension.ordered and not sort):
+            values = sorted(numbers, key=_natural, reverse=sort == BY_NAME and descending)
         else:
-            most, values = (
-                top,
-                sorted(numbers, key=lambda value: (_missing_last(numbers[value], self.query.descending), value)),
-            )
-        kept: list[KeyPart] = values[:most]
-        return kept + [Part.OTHERS] * (len(values) > most), len(values)
+            values = sorted(numbers, key=lambda value: (_missing_last(numbers[value], descending), value))
+        most = MAX_ORDERED if dimension.ordered else top
+        return _Ranked(values[:most], len(values), None if of_column else figures)
+
+    def _ranked_by_sql(self, name: DimensionId, top: int) -> _Ranked:
+        orders, composition = self._orders, self._orders.no_figures.composition(self._query.metrics[0].id)
+        grouping, descending = self._grouping([name], {}, None, {}), self._query.descending
+        return _Ranked(*ranked_values(orders.facts, grouping, self._summed, composition, descending, top))
 
     # -- figures
 
-    def _figures(
-        self, span: Span | None, rows: Sequence[str], columns: Sequence[str], by_row: bool, by_column: bool
-    ) -> dict[tuple[KeyPart, KeyPart], Figures]:
-        """Figures by row and column, each with `Part.TOTAL` among its values."""
-        found: dict[tuple[KeyPart, KeyPart], Figures] = {}
-        for row in (True, False) if by_row else (False,):
-            for column in (True, False) if by_column else (False,):
-                names: list[DimensionId] = []
-                kept: dict[int, Sequence[str]] = {}
-                if row:
-                    kept[len(names)] = rows
-                    names.append(self.query.rows)
-                if column and self.query.columns:
-                    kept[len(names)] = columns
-                    names.append(self.query.columns)
-                step = self.query.step if column and not self.query.columns else None
-                for key, figures in self._sums(span, names, {}, kept, step).items():
-                    first = key[0] if row else Part.TOTAL
-                    second = (key[-1] if step else key[int(row)]) if column else Part.TOTAL
-                    found[first, second] = figures
-        return found
+    def _totals(self, name: DimensionId, ranked: _Ranked) -> dict[KeyPart, Figures]:
+        """Figures by value of a dimension, and of the others."""
+        if not name:
+            return {}
+        if ranked.figures is not None and (self._only_sums or ranked.count <= len(ranked.values)):
+            found: dict[KeyPart, Figures] = {value: ranked.figures.get(value, self._nothing) for value in ranked.values}
+            others = [figures for value, figures in ranked.figures.items() if value not in found]
+            return found | ({Part.OTHERS: _added(self._nothing, others)} if others else {})
+        return {key[0]: figures for key, figures in self._sums([name], {0: ranked.values}).items()}
+
+    def _cells(self, rows: _Ranked, columns: _Ranked) -> dict[tuple[KeyPart, KeyPart], Figures]:
+        query = self._query
+        if query.step:
+            sums = self._sums([query.rows], {0: rows.values}, query.step)
+            return {(key[0], key[-1]): figures for key, figures in sums.items()}
+        sums = self._sums([query.rows, query.columns], {0: rows.values, 1: columns.values})
+        return {(key[0], key[1]): figures for key, figures in sums.items()}
 
     def _sums(
-        self,
-        span: Span | None,
-        names: Sequence[DimensionId],
-        only: Mapping[int, Sequence[str]],
-        kept: Mapping[int, Sequence[str]] | None = None,
-        step: Unit | None = None,
+        self, names: Sequence[DimensionId], kept: Mapping[int, Sequence[str]], step: Unit | None = None
     ) -> dict[tuple[Any, ...], Figures]:
-        """Figures by dimensions."""
-        orders, within = self.orders, self.query.within
+        found = self._grouped(names, kept, step, {}, None)
+        assert found is not None
+        if not self._query.within:
+            return found
+        return {(*key[: len(names)], key[-1]): figures for key, figures in found.items()}
+
+    def _grouped(
+        self,
+        names: Sequence[DimensionId],
+        kept: Mapping[int, Sequence[str]],
+        step: Unit | None,
+        only: Mapping[int, Sequence[str]],
+        most: int | None,
+    ) -> dict[tuple[Any, ...], Figures] | None:
+        """Figures by dimensions; None where there are more groups than `most`."""
+        orders, summed = self._orders, self._summed
+        sums = grouped_sums(orders.facts, self._grouping(names, kept, step, only), summed, most)
+        if sums is None:
+            return None
+        return {key: orders.figures_of(values, summed.sources, summed.names) for key, values in sums.items()}
+
+    def _grouping(
+        self,
+        names: Sequence[DimensionId],
+        kept: Mapping[int, Sequence[str]],
+        step: Unit | None,
+        only: Mapping[int, Sequence[str]],
+    ) -> Grouping:
+        orders, within = self._orders, self._query.within
         if within:
             only = {**only, len(names): (within[1],)}
             names = [*names, within[0]]
         orders.check_shown(names)
-        sources = orders.sources(
-            any(metric.customers for metric in self.query.metrics), any(metric.units for metric in self.query.metrics)
-        )
-        grouping = Grouping(
-            tuple(map(orders.dimension, names)), orders.bucket_sql(step) if step else "", kept or {}, only
-        )
-        selected = orders.order_filter(span, self.conditions)
-        sums = grouped_sums(orders.facts, grouping, sources, self.returns, selected)
-        return {key: orders.figures_of(values, sources) for key, values in sums.items()}
+        dimensions = tuple(map(orders.dimension, names))
+        return Grouping(dimensions, orders.bucket_sql(step) if step else "", kept, only)
 
 
 def _missing_last(value: Value, descending: bool) -> tuple[bool, Any]:
@@ -229,16 +292,17 @@ def _natural(value: str) -> tuple[bool, int, str]:
     return not value, int(value) if value.isdecimal() and len(value) < 18 else 0, value.casefold()
 
 
+def _added(nothing: Figures, parts: Sequence[Figures]) -> Figures:
+    """Sums added up, also numbers of orders: no order counts in two of the parts."""
+    values = {name: getattr(nothing, name) for name in SUMS}
+    known = [name for name, value in values.items() if not isinstance(value, Absent)]
+    return replace(nothing, **{name: sum((getattr(each, name) for each in parts), values[name]) for name in known})
+
+
 def _unattributed(total: PivotLine, lines: Sequence[PivotLine]) -> PivotLine:
     """What belongs to no line: the total without them."""
-
-    def rest(whole: Figures, parts: Sequence[Figures]) -> Figures:
-        return whole.plus(parts, -1)
-
     cells = {
-        column: rest(figures, [line.cells[column] for line in lines if column in line.cells])
+        column: figures.plus([line.cells[column] for line in lines if column in line.cells], -1)
         for column, figures in total.cells.items()
     }
-    then = [line.compared for line in lines if line.compared]
-    compared = rest(total.compared, then) if total.compared else None
-    return replace(total, cells=cells, total=rest(total.total, [line.total for line in lines]), compared=compared)
+    return replace(total, cells=cells, total=total.total.plus([line.total for line in lines], -1))

@@ -56,10 +56,11 @@ def time_table(session: Session, question: Question, pivot: Pivot) -> None:
     names = [*series_names(question, pivot), *(_unattributed_name(question) for _ in rest)]
     names += ["Total"] * bool(question.rows)
     columns = [Column(STEPS[step].label), *(Column(name, True) for name in names)]
-    lines = [Line(["Total", *(_number(question, line.total) for line in series)], look="strong")]
+    lines = []
     for bucket in reversed(buckets(step, span, question.selection.calendar)):
         texts = [_number(question, line.cells.get(bucket.start)) for line in series]
         lines.append(Line([bucket_text(step, bucket), *texts], id=_bucket_id(bucket)))
+    lines.append(Line(["Total", *(_number(question, line.total) for line in series)], look="strong"))
     if picked := table("As a table", columns, lines, key="explored_table", on_pick=lambda _: None):
         _go(session, question, picked)
 
