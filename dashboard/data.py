@@ -13,11 +13,13 @@ import streamlit as st
 
 from cache.access.masking import Mask
 from cache.analytics import products, rankings
+from cache.analytics.breakdowns.contributions import Change, contributions
 from cache.analytics.breakdowns.pivot import Pivot, PivotQuery, pivot
 from cache.analytics.dimensions.catalogue import PRODUCT, Dimension, DimensionId
 from cache.analytics.events import Event, EventDay, FigureEvents, Side
 from cache.analytics.figures import Figures, Group, Returns
 from cache.analytics.marks import Mark
+from cache.analytics.metrics import Metric
 from cache.analytics.order_lookup import Page
 from cache.analytics.orders import Orders
 from cache.analytics.rankings import Cohort, Customer
@@ -135,6 +137,14 @@ def pivot_table(
 ) -> Pivot:
     """A pivot table (`pivot.pivot`)."""
     return pivot(orders, query, span, conditions, returns, compared_span)
+
+
+@st.cache_data(max_entries=100, show_spinner=False, hash_funcs=_HASH)
+def change_of(
+    orders: Orders, metric: Metric, by: DimensionId, spans: tuple[Span, Span], conditions: Conditions, returns: Returns
+) -> Change:
+    """What the change of a figure consists of (`contributions.contributions`)."""
+    return contributions(orders, metric, by, spans, conditions, returns)
 
 
 @st.cache_data(max_entries=4, show_spinner=False, hash_funcs=_HASH)

@@ -10,11 +10,13 @@ from dashboard.pages.overview import overview
 from dashboard.pages.products import products
 from dashboard.pages.settings import settings
 from dashboard.pages.syncs import syncs
+from dashboard.pages.what_changed import what_changed
 from dashboard.session import Session
 
 PAGES: Mapping[str, tuple[str, str, Callable[[Session], None]]] = {
     "overview": ("Overview", ":material/monitoring:", overview),
     "explore": ("Explore", ":material/query_stats:", explore),
+    "what-changed": ("What changed", ":material/difference:", what_changed),
     "orders": ("Orders", ":material/receipt_long:", orders),
     "products": ("Products", ":material/sell:", products),
     "customers": ("Customers", ":material/group:", customers),

@@ -149,6 +149,8 @@ def _links(session: Session, selection: Selection, metric: Metric) -> None:
     """Draws links to the orders of the view, and to the same request of the API."""
     with st.container(horizontal=True, vertical_alignment="center", key="explanation_links"):
         session.navigator.link("orders", "Orders of this view", **_ORDERS_OF.get(metric.id, {}))
+        if selection.compared_span and metric.is_sum:
+            session.navigator.link("what-changed", "What changed", metric=metric.id)
         query = code_samples.events_query(selection, metric.id)
         if query is not None:
             st.markdown(f"[The same list from the API]({session.api_address}/figures/events?{query}), with a key.")

@@ -29,6 +29,7 @@ from cache.table_setup import NO_SETUP
 PAGES = {
     "": "Orders overview",
     "explore": "Explore",
+    "what-changed": "What changed",
     "orders": "Orders",
     "products": "Products",
     "customers": "Customers",
