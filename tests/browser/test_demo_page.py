@@ -203,8 +203,7 @@ def test_it_is_used_by_keyboard_alone(page: Page) -> None:
     page.keyboard.press("ArrowDown")
     expect(page.get_by_role("radio", name="/changes")).to_be_checked()
     page.keyboard.press("ArrowUp")
-    for _ in range(2):
-        page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
     page.keyboard.type("2")
     expect(page.locator("#curl")).to_contain_text("/fetch-data?limit=2")
     page.keyboard.press("Enter")
@@ -216,3 +215,19 @@ def test_nothing_runs_over_the_edge_of_a_phone(page: Page, tmp_path: Path) -> No
     send(page, "/fetch-data", "stream")
     expect(page.get_by_role("listitem").last).to_contain_text("done")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_response_stands_at_the_button_and_the_page_is_used(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    possible = page.locator("#possible")
+    expect(possible).to_contain_text("unauthorized, signature_invalid")
+    if width == 1440:
+        cards = [card.bounding_box() for card in page.locator(".card").all()]
+        assert max(box["x"] + box["width"] for box in cards if box) > 0.9 * width
+        assert min(box["x"] for box in cards if box) < 0.1 * width
+        assert sum(box["height"] > 300 for box in cards if box) >= 3  # no column is empty
+    send(page, "/fetch-data")
+    expect(page.get_by_label("Response body")).to_be_in_viewport()
+    expect(page.get_by_role("button", name="Send")).to_be_in_viewport()
+    expect(possible).to_be_hidden()
