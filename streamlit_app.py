@@ -45,6 +45,8 @@ from dashboard.web.metrics import MetricsEndpoint
 from dashboard.web.same_origin import SameOrigin
 from dashboard.web.server import load_config, serve
 from dashboard.web.sub_path import BelowPath, OwnCookies
+from dashboard.web.table_files import PATH as TABLE_PATH
+from dashboard.web.table_files import TableFiles
 
 SCRIPT = Path(__file__).parent / "dashboard" / "script" / "main.py"
 
@@ -118,6 +120,7 @@ def create_app(backend: Backend) -> st.App:
             Route(path + PATH, downloads.get),
             Route(path + MAPS_PATH, get_map),
             *([Route(path + LOGO_PATH, backend.shop.get_logo)] if backend.shop.logo else []),
+            Route(path + TABLE_PATH, TableFiles(backend.identities).post, methods=["POST"]),
             Route(path + METRICS_PATH, MetricsEndpoint(backend.cache, settings).get),
         ],
         secrets=oidc_secrets(settings, backend.secret),

@@ -61,12 +61,14 @@ class ProductPage:
         count: How many products match the search, on all pages.
         sales: Sales of all products of the period, whatever the search.
         highest: Sales of the product that sold most.
+        units: Units of all products of the period, whatever the search.
     """
 
     products: Sequence[Product]
     count: int
     sales: Decimal
     highest: Decimal
+    units: int
 
 
 def sold_products(
@@ -133,8 +135,9 @@ def product_page(
     query = orders.facts.query
     rows = query(f"SELECT {_COLUMNS} {found} ORDER BY {order} LIMIT ? OFFSET ?", [*sought, limit, offset], tables)
     ((count,),) = query(f"SELECT count(*) {found}", sought, tables)
-    ((sales, highest),) = query("SELECT coalesce(sum(sales), 0), coalesce(max(sales), 0) FROM sold", (), tables)
-    return ProductPage([Product(*row) for row in rows], count, sales, highest)
+    sums = "coalesce(sum(sales), 0), coalesce(max(sales), 0), coalesce(sum(units), 0)"
+    ((sales, highest, units),) = query(f"SELECT {sums} FROM sold", (), tables)
+    return ProductPage([Product(*row) for row in rows], count, sales, highest, int(units))
 
 
 def _within(span: Span | None) -> tuple[str, list[object]]:

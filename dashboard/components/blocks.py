@@ -78,7 +78,7 @@ def card(
         "" if isinstance(before, Absent) else f"from {write(metric, before, currency)}",
         line,
         marks,
-        "" if isinstance(value, Absent) else f"{Decimal(value):f}",
+        "" if isinstance(value, Absent) else formatting.exact(value),
     )
 
 
@@ -118,7 +118,7 @@ def summary(session: Session, selection: Selection, on_pick: Callable[[str], Non
         st.header("How total sales adds up", anchor=False, help="\n\n".join(formulas) or None)
         draw_marks(session, selection, *reversed(shown))
         columns = [Column(""), Column("Amount", number=True), Column("Change", number=True)]
-        table("How total sales adds up", columns, lines, key="summary", on_pick=on_pick)
+        table("How total sales adds up", columns, lines, key="summary", on_pick=on_pick, exported=True)
 
 
 def breakdown(
@@ -179,7 +179,7 @@ def breakdown(
             st.caption("No orders in this period.")
             return
         columns = [Column(""), *(Column(label, number=True) for label in ("Orders", "Total sales", "Share"))]
-        table(title, columns, lines, key=title, on_pick=on_pick)
+        table(title, columns, lines, key=title, on_pick=on_pick, exported=True)
 
 
 def _size(group: Group) -> Decimal:

@@ -30,6 +30,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const parts = [scroll, element("p", "hint", "Scroll sideways for more columns.")];
   const hidden = [...body.rows].filter((line) => line.hidden && !("inner" in line.dataset));
   if (hidden.length) parts.push(rest(hidden));
+  if (data.exported && data.rows.length) parts.push(exports());
   parentElement.querySelector(".place").replaceChildren(...parts);
   parentElement.host.dataset.drawn = ""; // style.css no longer needs to keep space for it
   slide();
@@ -47,7 +48,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       cell.append(...content(value, row, i));
       if (value.value !== undefined) cell.dataset.value = value.value;
       if (value.heat !== undefined) {
-        cell.style.background = `color-mix(in srgb, var(--st-primary-color) ${Math.round(Math.min(1, value.heat) * 60)}%, transparent)`;
+        cell.style.background = `color-mix(in srgb, var(--st-primary-color) ${Math.round(Math.min(1, value.heat) * 50)}%, transparent)`;
       }
     });
     if (row.id === null) return line;
@@ -82,6 +83,98 @@ export default function ({ data, parentElement, setTriggerValue }) {
       button.remove();
     });
     return button;
+  }
+
+  // What copies the table, or saves it as a file, with the columns that are chosen.
+  function exports() {
+    const details = element("details", "exports");
+    details.open = data.whole !== null;
+    if (data.paged && data.whole === null) {
+      details.addEventListener("toggle", () => details.open && setTriggerValue("exported", true), { once: true });
+    }
+    const summary = element("summary", "", "Export");
+    summary.setAttribute("aria-label", `Export ${data.label}`);
+    const choices = element("fieldset", "");
+    choices.append(element("legend", "", "Columns"));
+    const boxes = data.columns.map((column) => {
+      const label = element("label", "", column.label || data.label);
+      const box = document.createElement("input");
+      box.type = "checkbox";
+      box.checked = true;
+      label.prepend(box);
+      choices.append(label);
+      return box;
+    });
+    const said = element("span", "said");
+    said.setAttribute("role", "status");
+    const ways = element("div", "ways");
+    const way = (text, act) => {
+      const button = element("button", "", text);
+      button.type = "button";
+      button.addEventListener("click", async () => {
+        const chosen = boxes.map((box, i) => (box.checked ? i : -1)).filter((i) => i >= 0);
+        if (data.paged && data.whole === null) return (said.textContent = "The rows are loading.");
+        if (!chosen.length) return (said.textContent = "Choose a column.");
+        said.textContent = "";
+        try {
+          said.textContent = (await act(chosen)) || "";
+        } catch (error) {
+          said.textContent = `This did not work: ${error.message}`;
+        }
+      });
+      ways.append(button);
+    };
+    way("Copy", copyAll);
+    for (const [text, format] of [["CSV", "csv"], ["Excel", "xlsx"], ["Parquet", "parquet"]]) {
+      way(text, (chosen) => save(format, chosen));
+    }
+    ways.append(said);
+    details.append(summary, choices, ways);
+    return details;
+  }
+
+  async function copyAll(chosen) {
+    const header = chosen.map((i) => data.columns[i].label || data.label);
+    const lines = [header, ...values(chosen)].map((row) => row.join("\t"));
+    await put(lines.join("\n"));
+    return `${lines.length - 1} rows are copied.`;
+  }
+
+  // Over plain HTTP, browsers have no `navigator.clipboard`.
+  async function put(text) {
+    if (navigator.clipboard) return navigator.clipboard.writeText(text);
+    const give = (event) => {
+      event.clipboardData.setData("text/plain", text);
+      event.preventDefault();
+      event.stopImmediatePropagation();
+    };
+    document.addEventListener("copy", give, { once: true, capture: true });
+    if (!document.execCommand("copy")) throw new Error("the browser refused it");
+  }
+
+  async function save(format, chosen) {
+    const columns = chosen.map((i) => ({ label: data.columns[i].label || data.label, number: data.columns[i].number }));
+    const server = window.__streamlit?.BACKEND_BASE_URL ?? location.origin;
+    const body = JSON.stringify({ format, name: data.label, columns, rows: values(chosen) });
+    const answer = await fetch(`${server}/export/table`, { method: "POST", body });
+    if (!answer.ok) throw new Error(await answer.text());
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(await answer.blob());
+    link.download = `${data.label.toLowerCase().replace(/[^a-z0-9]+/g, "-")}.${format}`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+  }
+
+  // All rows, also those that are not shown, with exact numbers. A row that adds up others gives way to them.
+  function values(chosen) {
+    const rows = (data.whole ?? data.rows).flatMap((row) => row.inner || [row]);
+    return rows.map((row) =>
+      chosen.map((i) => {
+        const cell = row.cells[i];
+        const text = typeof cell === "string" ? cell : (cell.value ?? cell.text);
+        return text === "–" ? "" : text.replace(/\s+/g, " ");
+      }),
+    );
   }
 
   // A table that is wider than its place scrolls sideways, also by the keyboard.

@@ -71,7 +71,7 @@ class Cell:
     def as_data(self) -> dict[str, object]:
         """The cell for the browser."""
         fields = {name: value for name, value in asdict(self).items() if value not in (None, "", ()) or name == "text"}
-        return fields if self.value is None else {**fields, "value": f"{self.value:f}"}
+        return fields if self.value is None else {**fields, "value": formatting.exact(self.value)}
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,7 @@ def table(
     on_sort: Callable[[str], None] | None = None,
     sorted_by: str = "",
     shown: int | None = None,
+    exported: bool | Callable[[], Sequence[Line]] = False,
 ) -> str | None:
     """Draws a table.
 
@@ -116,6 +117,8 @@ def table(
         on_sort: Called with the `sort` of the header that the visitor picks, before the page runs again.
         sorted_by: The `sort` of the column that the rows are sorted by, with a minus where the largest is first.
         shown: How many rows are shown until the visitor asks for all of them; None for all. Totals are always shown.
+        exported: Whether there are buttons to copy the table and to save it as a file. A function gives the rows of
+            these where `lines` are a page of them. It is called once the visitor wants them.
 
     Returns:
         The id of the picked row in the run after that, else None.
@@ -129,6 +132,7 @@ def table(
         if on_sort and (sort := st.session_state[key].sorted) is not None:
             on_sort(sort)
 
+    whole = exported() if callable(exported) and st.session_state.get(f"{key} exported") else None
     direction = "descending" if sorted_by.startswith("-") else "ascending"
     result = _mount(
         key=key,
@@ -138,10 +142,14 @@ def table(
             "sorted": {sorted_by.removeprefix("-"): direction},
             "columns": [asdict(column) for column in columns],
             "shown": shown,
+            "exported": bool(exported),
+            "whole": None if whole is None else [_row(line, columns) for line in whole],
+            "paged": callable(exported),
             "rows": [_row(line, columns) for line in lines],
         },
         on_picked_change=picked,
         on_sorted_change=sorted_anew,
+        on_exported_change=lambda: st.session_state.update({f"{key} exported": True}),
     )
     id: str | None = result.picked
     return id

@@ -27,6 +27,7 @@ from dashboard.text import formatting
 from dashboard.text.formatting import counted
 
 MAX_CUSTOMERS = 50
+MAX_EXPORTED = 20_000  # of a file
 MAX_MONTHS = 11  # after the first order
 _CARDS = ("customers", "new_customers", "returning_customers", "returning_customer_rate")
 
@@ -100,7 +101,11 @@ def _repeats(session: Session, selection: Selection) -> None:
             )
             for orders, customers in counts.items()
         ]
-        table("Repeat purchases", [Column(""), Column("Customers", True), Column("Share", True)], lines, key="repeats")
+        if counts:
+            total = formatting.percent(Decimal(1))
+            lines.append(Line(["All customers", f"{sum(counts.values()):,}", total], look="strong"))
+        columns = [Column("Orders"), Column("Customers", True), Column("Share", True)]
+        table("Repeat purchases", columns, lines, key="repeats", exported=True)
 
 
 def _number_of_orders(count: int) -> str:
@@ -123,7 +128,12 @@ def _ranking(session: Session, selection: Selection) -> None:
             Column("Spent", number=True),
         ]
         lines = [_customer(customer, selection.currency, bool(dated)) for customer in ranked]
-        if picked := table("Top customers", columns, lines, key="customers", on_pick=lambda _: None):
+
+        def whole() -> list[Line]:
+            every = data.customers(selection.orders, selection.span, selection.conditions, mask, MAX_EXPORTED)
+            return [_customer(customer, selection.currency, bool(dated)) for customer in every]
+
+        if picked := table("Top customers", columns, lines, key="customers", on_pick=lambda _: None, exported=whole):
             session.navigator.go("orders", q=picked)
 
 
@@ -169,7 +179,13 @@ def _cohorts(session: Session, selection: Selection) -> None:
             first = f"{formatting.month(cohort.first)}{_mark(cohort, 0, current)}"
             lines.append(Line([first, f"{cohort.customers:,}", *cells, *[""] * (months - len(cells))]))
         later = [Column(f"+{i}", number=True) for i in range(1, months + 1)]
-        table("Retention by cohort", [Column("First order"), Column("Customers", True), *later], lines, key="cohorts")
+        table(
+            "Retention by cohort",
+            [Column("First order"), Column("Customers", True), *later],
+            lines,
+            key="cohorts",
+            exported=True,
+        )
         if _mark(cohorts[-1], len(cohorts[-1].ordered) - 1, current):
             st.caption(f"\\* So far: {formatting.month(current)} is not over.")
 

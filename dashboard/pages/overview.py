@@ -183,33 +183,42 @@ def _over_time(session: Session, selection: Selection, span: Span) -> None:
         shown = st.expander("As a table", key="chart_data", on_change="rerun")
         if shown.open:
             with shown:
-                picked_row = _chart_table(axis, metric, series, then, selection.currency)
+                picked_row = _chart_table(selection, axis, metric, series, then)
             if picked_row:
                 _open_orders(session, step, _bucket(axis, picked_row))
 
 
 def _chart_table(
-    axis: charts.TimeAxis, metric: Metric, series: charts.Series, then: charts.Series | None, currency: str
+    selection: Selection, axis: charts.TimeAxis, metric: Metric, series: charts.Series, then: charts.Series | None
 ) -> str | None:
     """Draws the points of the chart as a table, which the keyboard reaches.
 
     Returns:
         The begin of the bucket that the visitor picked in the run before, else None.
     """
+    currency, compared = selection.currency, selection.compared_figures()
     numbers, before = series.numbers(metric), then.numbers(metric) if then else []
     columns = [Column(STEPS[axis.step].label), Column(metric.label, number=True)]
-    if then:
+    if compared:
         columns += [Column("Compared with", wide=True), Column("Then", number=True), Column("Change", number=True)]
     lines = []
     for i, (bucket, number) in enumerate(zip(axis.buckets, numbers, strict=True)):
         cells: list[str | Cell] = [bucket_text(axis.step, bucket), _number(metric, number, currency)]
-        if then:
+        if compared and then:
             old = before[i] if i < len(before) else Absent.NOT_REQUESTED
             day = bucket_text(axis.step, then.buckets[i]) if i < len(before) else "–"
             text = change(number, old, metric.unit == "rate")[0] or "–"
             cells += [day, _number(metric, old, currency), text]
         lines.append(Line(cells, id=bucket.start.isoformat()))
-    return table("Over time", columns, lines, key="chart_points", on_pick=lambda _: None, shown=MAX_POINTS)
+    now = metric.value(selection.figures())
+    total: list[str | Cell] = ["Whole period", _number(metric, now, currency)]
+    if compared:
+        old = metric.value(compared)
+        total += ["", _number(metric, old, currency), change(now, old, metric.unit == "rate")[0] or "–"]
+    lines.append(Line(total, look="strong"))
+    return table(
+        "Over time", columns, lines, key="chart_points", on_pick=lambda _: None, shown=MAX_POINTS, exported=True
+    )
 
 
 def _number(metric: Metric, value: Value, currency: str) -> Cell:
@@ -306,9 +315,11 @@ def _products(session: Session, selection: Selection) -> None:
             return
         highest = ranked.highest or Decimal(1)
         lines = [_product(selection, product, float(product.sales / highest)) for product in ranked.products]
-        columns = [Column(""), Column("Units", number=True), Column("Gross sales", number=True)]
+        total = Cell(formatting.money(ranked.sales, selection.currency, ranked.sales >= LARGE), value=ranked.sales)
+        lines.append(Line(["All products", f"{ranked.units:,}", total], look="strong"))
+        columns = [Column("Product"), Column("Units", number=True), Column("Gross sales", number=True)]
         on_pick = partial(session.address.toggle, PRODUCT)
-        table("Gross sales by product", columns, lines, key="products", on_pick=on_pick)
+        table("Gross sales by product", columns, lines, key="products", on_pick=on_pick, exported=True)
 
 
 def _product(selection: Selection, product: Product, share: float) -> Line:

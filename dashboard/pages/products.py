@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from functools import partial
 from typing import cast
 
@@ -26,6 +27,7 @@ from dashboard.text.formatting import place
 from dashboard.text.metrics import LARGE, change
 
 ROWS = 50  # of a page
+MAX_EXPORTED = 20_000  # of a file
 USUAL_SORT = "-sales"
 _CARDS = ("units", "gross_sales", "discounts", "orders")
 _COLUMNS = (
@@ -82,23 +84,22 @@ def _ranking(session: Session, selection: Selection) -> None:
         all_products = replace(selection, conditions=data.without(PRODUCT, selection.conditions))
         draw_marks(session, all_products, "gross_sales", "units")
         sort = sorted_by(SORTS, USUAL_SORT)
-        rank = partial(
-            product_page,
-            selection.orders,
-            data.sold_products(selection.orders, selection.span, selection.conditions, selection.compared_span),
-            search,
-            cast(ProductSort, sort.removeprefix("-")),
-            sort.startswith("-"),
-            ROWS,
-        )
-        page = rank((page_number() - 1) * ROWS)
+        order = cast(ProductSort, sort.removeprefix("-")), sort.startswith("-")
+        sold = data.sold_products(selection.orders, selection.span, selection.conditions, selection.compared_span)
+        rank = partial(product_page, selection.orders, sold, search, *order)
+        page = rank(ROWS, (page_number() - 1) * ROWS)
         number = existing_page(page_number(), page.count, ROWS)
         if number != page_number():
-            page = rank((number - 1) * ROWS)
+            page = rank(ROWS, (number - 1) * ROWS)
+
+        def whole() -> list[Line]:
+            every = rank(MAX_EXPORTED)
+            return [*(_line(selection, every, product) for product in every.products), _total(selection, every)]
+
         st.caption(_count(page, number, search, selection.currency))
         if not page.count:
             return
-        lines = [_line(selection, page, product) for product in page.products]
+        lines = [*(_line(selection, page, product) for product in page.products), _total(selection, page)]
         picked = table(
             "Top products",
             _COLUMNS,
@@ -107,6 +108,7 @@ def _ranking(session: Session, selection: Selection) -> None:
             on_pick=partial(session.address.toggle, PRODUCT),
             on_sort=lambda column: sort_anew(column, sort, USUAL_SORT),
             sorted_by=sort,
+            exported=whole,
         )
         page_choice(number, -(-page.count // ROWS), "products")
         if picked:
@@ -153,3 +155,10 @@ def _line(selection: Selection, page: ProductPage, product: Product) -> Line:
         changed,
     ]
     return Line(cells, product.key or None, product.key in selection.view.product if product.key else None)
+
+
+def _total(selection: Selection, page: ProductPage) -> Line:
+    """The sums of all products. Orders have none, since one order may have several products."""
+    sales = Cell(formatting.money(page.sales, selection.currency, page.sales >= LARGE), value=page.sales)
+    share = formatting.percent(Decimal(1)) if page.sales > 0 else "–"
+    return Line(["All products", "", f"{page.units:,}", "", sales, share, ""], look="strong")

@@ -123,6 +123,11 @@ def money(amount: Decimal, currency: str, whole: bool = False) -> str:
     return f"{'-' if rounded < 0 else ''}{sign(currency)}{abs(rounded):,}"
 
 
+def exact(number: Decimal | int) -> str:
+    """A number as programs read it, such as "-1234.5"."""
+    return f"{Decimal(number).normalize():f}"
+
+
 def number_in(text: str) -> Decimal | None:
     """The number in a text that this module or `dashboard.text.metrics` wrote, such as -1234.5 in "-$1,234.50".
 

@@ -35,7 +35,7 @@ Format = Literal["csv", "xlsx", "parquet"]
 PATH = "/export"
 VALID_FOR = timedelta(minutes=10)  # an open page makes new links before that
 _SIGNER = "dashboard"
-_FOR_SPREADSHEETS = CsvStyle(escape_formulas=True, bom=True)
+FOR_SPREADSHEETS = CsvStyle(escape_formulas=True, bom=True)
 _STATUS: Mapping[type[OrdersError], int] = {UnknownGeneration: 410, TooManyRows: 400, BadFilter: 400, ScanBusy: 503}
 
 
@@ -87,7 +87,7 @@ class Downloads:
             generation = int(parameters["generation"])
             snapshot = await run_in_threadpool(self._snapshots.inspect, generation)
             about = About.of(snapshot.manifest.source.table, snapshot.head)
-            row_format = RowFormat(format, mask=mask, csv=_FOR_SPREADSHEETS, about=about)
+            row_format = RowFormat(format, mask=mask, csv=FOR_SPREADSHEETS, about=about)
             rows = await self._scan_pool.stream(
                 generation, Query(), row_format, selection=selection, key=visitor.session_id
             )

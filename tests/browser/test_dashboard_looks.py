@@ -1,9 +1,16 @@
-"""What the eye sees: nothing is cut off or jumps, texts have contrast, and a phone shows all that a desk does."""
+"""What the eye sees: nothing is cut off or jumps, texts have contrast, and a phone shows all that a desk does.
+
+And what leaves a page: on paper, by the clipboard and as a file.
+"""
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -12,7 +19,7 @@ from dashboard_axe import settled
 from dashboard_page import at_rest, new_tab, visit
 from dashboard_process import Dashboard, dashboard
 from long_cases import soak_but
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from shop_factory import SHOP_COLUMNS, shop
 from sidecar_process import worker
 
@@ -198,3 +205,133 @@ def test_a_phone_reaches_every_column_and_every_filter(browser: Browser, filled:
     payment = page.get_by_role("table", name="Orders", exact=True).get_by_role("row").nth(1).get_by_role("cell").nth(1)
     expect(payment.locator(".more")).to_have_text(re.compile("ulfilled|Restocked"))
     at_rest(page)
+
+
+def test_a_printed_page_has_a_head_in_words_and_nothing_to_click(browser: Browser, filled: Dashboard) -> None:
+    page = new_tab(browser)
+    page.emulate_media(color_scheme="dark")
+    page.goto(f"{filled.url}/?period=all&status=paid")
+    drawn(page)
+    page.emulate_media(media="print")
+    head = page.locator(".st-key-report_head")
+    expect(head).to_contain_text("All time")
+    expect(head).to_contain_text("Currency: USD · Payment: Paid")
+    expect(head).to_contain_text(re.compile(r"Data of \d+ \w+ \d+, \d\d:\d\d \(UTC\), verified"))
+    for hidden in ("stSidebar", "stPopover", "stButton", "stAlert"):
+        assert not [each for each in page.get_by_test_id(hidden).all() if each.is_visible()]
+    boxes = [each.bounding_box() for each in page.get_by_role("table").all() if each.is_visible()]
+    assert len(boxes) > 5
+    assert not [(a, b) for i, a in enumerate(boxes) for b in boxes[:i] if a and b and overlap(a, b)]
+    title = page.get_by_role("heading", level=1).evaluate("node => getComputedStyle(node).color")
+    assert title == "rgb(27, 36, 32)"  # ink, also in the dark theme
+    assert page.pdf(prefer_css_page_size=True).count(b"/Type /Page\n") in range(2, 6)
+
+
+def overlap(a: dict[str, float], b: dict[str, float]) -> bool:
+    return all(a[at] < b[at] + b[size] and b[at] < a[at] + a[size] for at, size in (("x", "width"), ("y", "height")))
+
+
+def test_a_screen_reader_hears_the_name_of_a_figure(browser: Browser, filled: Dashboard) -> None:
+    page = visit(browser, f"{filled.url}/?period=all")
+    expect(page.get_by_role("button", name=re.compile(r"^Total sales: \$[\d,]+"))).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile(r"^Orders: [\d,]+"))).to_be_visible()
+
+
+def test_the_keyboard_reaches_the_points_of_a_chart(browser: Browser, filled: Dashboard) -> None:
+    page = visit(browser, f"{filled.url}/?period=7d")
+    drawn(page)
+    page.get_by_test_id("stExpander").locator("summary").focus()
+    page.keyboard.press("Enter")
+    point = page.get_by_role("table", name="Over time").get_by_role("button").first
+    expect(point).to_be_visible()
+    at_rest(page)
+    point.focus()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/orders\?period=custom&from=([\d-]+)&to=\1"))
+
+
+def test_the_focus_of_the_page_itself_can_be_seen(browser: Browser, filled: Dashboard) -> None:
+    page = visit(browser, f"{filled.url}/?period=all")
+    page.get_by_role("link", name="Skip to main content").focus()
+    page.keyboard.press("Enter")
+    ring = page.get_by_test_id("stMain").evaluate("node => getComputedStyle(node).outlineStyle")
+    assert ring == "solid"
+
+
+def test_what_a_breakdown_adds_up_opens(browser: Browser, filled: Dashboard) -> None:
+    page = visit(browser, f"{filled.url}/?period=all")
+    countries = page.get_by_role("table", name="Sales by country")
+    more = countries.get_by_role("button", name=re.compile(r"^\d+ more$"))
+    expect(more).to_have_attribute("aria-expanded", "false")
+    rows = countries.get_by_role("row")
+    closed = rows.count()
+    more.click()
+    expect(rows).to_have_count(closed + int(more.inner_text().split()[0]))
+    lengths = page.locator(".track").evaluate_all("tracks => tracks.map(track => Math.round(track.clientWidth))")
+    assert len(set(lengths) - {0}) == 1  # bars of all cards have one scale
+
+
+def test_the_legend_names_the_days(browser: Browser, filled: Dashboard) -> None:
+    page = visit(browser, f"{filled.url}/?period=custom&from=2026-05-01&to=2026-05-31&compare=year")
+    drawn(page)
+    legend = page.locator(".stVegaLiteChart .role-legend-label text")
+    assert legend.all_text_contents() == ["1 May – 31 May 2026", "1 May – 31 May 2025"]
+
+
+def test_no_name_of_a_legend_is_cut_off(browser: Browser, filled: Dashboard) -> None:
+    page = visit(browser, f"{filled.url}/explore?period=all&by=channel&by=status", 390)
+    drawn(page)
+    ends = page.locator(".stVegaLiteChart .role-legend-label text").evaluate_all(
+        "texts => texts.map(text => text.getBoundingClientRect().right)"
+    )
+    assert len(ends) == 7
+    assert max(ends) <= 390
+
+
+@pytest.mark.parametrize("week_start", ["monday", pytest.param("sunday", marks=pytest.mark.soak)])
+def test_calendars_begin_the_week_as_the_shop_does(browser: Browser, tmp_path: Path, week_start: str) -> None:
+    with dashboard(tmp_path, WEEK_START=week_start) as running:
+        publish(running.cache, shop(20), columns=SHOP_COLUMNS)
+        page = visit(browser, f"{running.url}/?period=custom&from=2026-05-01&to=2026-05-31")
+        page.get_by_role("button", name="1 May – 31 May 2026").click()
+        for field in ("From", "To"):
+            page.get_by_test_id("stDateInput").filter(has_text=field).get_by_role("button").first.click()
+            calendar = page.get_by_role("grid")
+            expect(calendar).to_be_visible()
+            first = calendar.locator("th").first
+            expect(first).to_have_text(week_start[0].upper())
+            expect(page.get_by_text("Past Week")).to_have_count(0)
+            page.keyboard.press("Escape")
+
+
+def test_a_table_is_exported_whole_with_the_columns_chosen(browser: Browser, filled: Dashboard) -> None:
+    page = visit(browser, f"{filled.url}/products?period=all")
+    page.get_by_label("Export Top products").click()
+    expect(page.get_by_text("1–50 of")).to_be_visible()
+    listed = int(re.findall(r"of ([\d,]+) products", page.get_by_test_id("stMain").inner_text())[0].replace(",", ""))
+    page.get_by_role("checkbox", name="SKU").uncheck()
+    at_rest(page)
+    with page.expect_download() as begun:
+        page.get_by_role("button", name="CSV").click()
+    text = Path(begun.value.path()).read_text(encoding="utf-8-sig")
+    header, *rows, total = csv.reader(io.StringIO(text))
+    assert header == ["Product", "Units", "Orders", "Sales", "Share", "Change"]
+    assert len(rows) == listed > 50
+    assert sum(Decimal(row[3]) for row in rows) == Decimal(total[3])
+
+
+def test_copied_figures_are_numbers(browser: Browser, filled: Dashboard) -> None:
+    page = visit(browser, f"{filled.url}/?period=all")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    first = page.get_by_role("table", name="How total sales adds up").get_by_role("row").nth(1)
+    assert re.fullmatch(r"Gross sales\t\d+(\.\d+)?\t", copied(page, first))
+    value = page.get_by_role("button", name=re.compile("^Total sales: ")).first
+    assert re.fullmatch(r"\d+(\.\d+)?", copied(page, value))
+
+
+def copied(page: Page, wanted: Locator) -> str:
+    """What the clipboard has after an element was selected and copied."""
+    select = "range.selectNodeContents(node); getSelection().removeAllRanges(); getSelection().addRange(range)"
+    wanted.evaluate(f"node => {{ const range = document.createRange(); {select}; }}")
+    page.keyboard.press("Control+c")
+    return str(page.evaluate("navigator.clipboard.readText()"))
