@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Literal
 
 import pyarrow as pa
@@ -15,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from cache.export.row_files import write_rows
+from cache.export.row_files import RowsToWrite, write_rows
 from cache.export.row_format import CONTENT_TYPES, RowFormat
 from cache.schema import Column
 from dashboard.auth.identity import Identities
@@ -85,10 +87,11 @@ def table_file(table: ShownTable) -> bytes:
     cells: Sequence[Sequence[str]] = list(zip(*table.rows, strict=True)) or [()] * len(table.columns)
     typed = [_typed(column, values) for column, values in zip(table.columns, cells, strict=True)]
     columns, values = [column for column, _ in typed], [array for _, array in typed]
-    row_format = RowFormat(table.format, csv=FOR_SPREADSHEETS)
-    pieces: list[bytes] = []
     size = sum(len(cell) for row in table.rows for cell in row)
-    write_rows(row_format, columns, [values], len(table.rows), size, (), lambda piece: pieces.append(bytes(piece)))
+    rows = RowsToWrite(table.name, columns, [values], len(table.rows), size)
+    pieces: list[bytes] = []
+    row_format = RowFormat(table.format, csv=FOR_SPREADSHEETS)
+    write_rows(row_format, rows, Path(gettempdir()), lambda piece: pieces.append(bytes(piece)))
     return b"".join(pieces)
 
 

@@ -42,6 +42,7 @@ def pivot_table(session: Session, question: Question, pivot: Pivot) -> None:
         on_pick=lambda pick: _open(question, pick),
         on_sort=lambda column: _sort(question, column),
         sorted_by=_sorted_by(question),
+        exported=True,
     )
     if picked:
         _go(session, question, picked)
@@ -61,7 +62,7 @@ def time_table(session: Session, question: Question, pivot: Pivot) -> None:
         texts = [_number(question, line.cells.get(bucket.start)) for line in series]
         lines.append(Line([bucket_text(step, bucket), *texts], id=_bucket_id(bucket)))
     lines.append(Line(["Total", *(_number(question, line.total) for line in series)], look="strong"))
-    if picked := table("As a table", columns, lines, key="explored_table", on_pick=lambda _: None):
+    if picked := table("As a table", columns, lines, key="explored_table", on_pick=lambda _: None, exported=True):
         _go(session, question, picked)
 
 
@@ -135,7 +136,9 @@ def _cell(
     question: Question, metric: Metric, figures: Figures | None, pivot: Pivot, place: dict[str, str] | None
 ) -> str | Cell:
     text = _written(question, metric, figures, _is_large(metric, pivot))
-    return Cell(text, pick=json.dumps([_GOES, place])) if place is not None and figures is not None else text
+    value = metric.value(figures) if figures else metric.empty
+    exact = None if isinstance(value, Absent) else Decimal(value)
+    return Cell(text, value=exact, pick=json.dumps([_GOES, place]) if place is not None and figures is not None else "")
 
 
 def _is_large(metric: Metric, pivot: Pivot) -> bool:
