@@ -6,7 +6,7 @@ https://shopify.dev/docs/api/admin-rest/latest/resources/refund
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from cache.interpretation.role_sql import RoleSql
 from cache.interpretation.text_values import AMOUNT
@@ -77,10 +77,8 @@ class ListSql:
         listed = roles.json_list("line_items", f"{{{_LINE_TEXTS if texts else ''}{_LINE}")
         if listed:
             price = f"coalesce(l.price, {_in_set('l.price_set')}, {_in_set('l.originalUnitPriceSet')})"
-            allocated = _total(
-                "coalesce(l.discount_allocations, l.discountAllocations)", "amount", "allocatedAmountSet"
-            )
-            taxed = _total("coalesce(l.tax_lines, l.taxLines)", "price", "priceSet")
+            allocated = _total(("l.discount_allocations", "l.discountAllocations"), "amount", "allocatedAmountSet")
+            taxed = _total(("l.tax_lines", "l.taxLines"), "price", "priceSet")
             told = {
                 "id": "l.id",
                 "sku": "coalesce(l.sku, '')",
@@ -127,7 +125,7 @@ class ListSql:
     def tax_lines(self) -> str:
         """SQL of the taxes of a row, added up; NULL without any."""
         listed = self._roles.json_list("tax_lines", f'{{"price":"VARCHAR","priceSet":{_SET}}}')
-        return _total(listed, "price", "priceSet") if listed else f"NULL::{AMOUNT}"
+        return _total((listed,), "price", "priceSet") if listed else f"NULL::{AMOUNT}"
 
     def shipping_lines(self) -> str:
         """SQL of the shipping of a row as a list with the price, the discount and the tax of each."""
@@ -136,14 +134,16 @@ class ListSql:
             return f"NULL::STRUCT(price {AMOUNT}, discount {AMOUNT}, tax {AMOUNT})[]"
         price = _first("s.price", _in_set("s.price_set"), _in_set("s.originalPriceSet"))
         paid = _first("s.discounted_price", _in_set("s.discounted_price_set"), _in_set("s.discountedPriceSet"))
-        one = (
-            f"struct_pack(price := {price}, discount := coalesce({price} - {paid}, 0)::{AMOUNT}, "
-            f"tax := {_total('coalesce(s.tax_lines, s.taxLines)', 'price', 'priceSet')})"
-        )
+        taxed = _total(("s.tax_lines", "s.taxLines"), "price", "priceSet")
+        one = f"struct_pack(price := {price}, discount := coalesce({price} - {paid}, 0)::{AMOUNT}, tax := {taxed})"
         return f"list_transform({listed}, lambda s: {one})"
 
-    def refunds(self) -> str:
-        """SQL of the refunds of a row, each with its time and amounts; `itemized` where it lists goods or shipping."""
+    def refunds(self, lines: bool = True) -> str:
+        """SQL of the refunds of a row, each with its time and amounts; `itemized` where it lists goods or shipping.
+
+        Args:
+            lines: Whether to read which line items were returned; else `returned` is NULL.
+        """
         listed = self._roles.json_list("refunds", _REFUND)
         if not listed:
             return _NO_REFUNDS
@@ -161,18 +161,18 @@ class ListSql:
         }
         moment = "try_cast(r.written AS TIMESTAMPTZ)"
         shipping_refunds, shipping_taxes = (
-            f"-{_sum('r.adjusted', _amount(f'x.{name}'))}" for name in ("amount", "tax_amount")
+            f"-{_sum(('r.adjusted',), _amount(f'x.{name}'))}" for name in ("amount", "tax_amount")
         )
-        sent = _total_set("r.sent", "subtotal_amount_set", "subtotalAmountSet")
-        sent_tax = _total_set("r.sent", "tax_amount_set", "taxAmountSet")
+        sent = _total_set(("r.sent",), "subtotal_amount_set", "subtotalAmountSet")
+        sent_tax = _total_set(("r.sent",), "tax_amount_set", "taxAmountSet")
         goods = (
             "struct_pack(id := coalesce(x.line_item_id, x.line_item.id, x.lineItem.id), "
             f"subtotal := coalesce({_first('x.subtotal', _in_set('x.subtotalSet'))}, 0)::{AMOUNT}, "
             f"tax := coalesce({_first('x.total_tax', _in_set('x.totalTaxSet'))}, 0)::{AMOUNT})"
         )
         sums = {
-            "goods": f"coalesce({_total('r.lines', 'subtotal', 'subtotalSet')}, 0)",
-            "goods_tax": f"coalesce({_total('r.lines', 'total_tax', 'totalTaxSet')}, 0)",
+            "goods": f"coalesce({_total(('r.lines',), 'subtotal', 'subtotalSet')}, 0)",
+            "goods_tax": f"coalesce({_total(('r.lines',), 'total_tax', 'totalTaxSet')}, 0)",
             "sent": f"coalesce({sent}, {shipping_refunds}, 0)",
             "sent_tax": f"coalesce({sent_tax}, {shipping_taxes}, 0)",
             "money": f"coalesce({_amount('r.amount')}, r.paid)",
@@ -182,7 +182,9 @@ class ListSql:
             "moment": moment,
             "local": f"timezone('{self._roles.timezone}', {moment})",
             **{name: f"({sql})::{AMOUNT}" for name, sql in sums.items()},
-            "returned": _where_any("r.lines", f"list_transform(r.lines, lambda x: {goods})"),
+            "returned": _where_any("r.lines", f"list_transform(r.lines, lambda x: {goods})")
+            if lines
+            else _NONE_RETURNED,
             "itemized": " OR ".join(f"coalesce(len(r.{name}), 0) > 0" for name in ("lines", "sent", "adjusted")),
             "unread": f"(r.written IS NOT NULL AND {moment} IS NULL) "
             f"OR (r.amount IS NOT NULL AND {_amount('r.amount')} IS NULL)",
@@ -192,10 +194,8 @@ class ListSql:
 
     def _refunded_money(self) -> str:
         """SQL of the money of a refund's successful transactions in the currency of the order; NULL without any."""
-        shape = f"'[{_TRANSACTION}]'"
-        nodes = f"'{_NODES.format(_TRANSACTION)}'"
-        rest = f"try(from_json(r.transactions, {shape}))"
-        graphql = f"try(from_json(r.transactions, {nodes}))"
+        rest = f"try(from_json(j, '[{_TRANSACTION}]'))"
+        graphql = f"try(from_json(j, '{_NODES.format(_TRANSACTION)}'))"
         listed = f"coalesce({rest}, {_nodes(graphql)})"
         own = self._roles.text("currency")
         counted = (
@@ -205,9 +205,11 @@ class ListSql:
         )
         amount = _first("t.amount", _in_set("t.amountSet"))
         money = f"list_sum(list_transform(list_filter({listed}, {counted}), lambda t: {amount}))"
-        return f"CASE WHEN r.transactions IS NOT NULL THEN {money} END"
+        # In a lambda: DuckDB prepares the vectors of an expression even where a CASE leaves it out, but not a lambda's.
+        return f"CASE WHEN r.transactions IS NOT NULL THEN list_transform([r.transactions], lambda j: {money})[1] END"
 
 
+_NONE_RETURNED = f"NULL::STRUCT(id VARCHAR, subtotal {AMOUNT}, tax {AMOUNT})[]"
 _NO_REFUNDS = (
     f"NULL::STRUCT(id VARCHAR, moment TIMESTAMPTZ, local TIMESTAMP, goods {AMOUNT}, goods_tax {AMOUNT}, "
     f"sent {AMOUNT}, sent_tax {AMOUNT}, money {AMOUNT}, "
@@ -248,18 +250,22 @@ def _nodes(connection: str) -> str:
     return f"coalesce({connection}.nodes, {unwrapped})"
 
 
-def _total(listed: str, amount: str, price_set: str) -> str:
-    """SQL of the sum over a list; NULL without elements."""
-    return _sum(listed, _first(f"x.{amount}", _in_set(f"x.{price_set}")))
+def _total(lists: Iterable[str], amount: str, price_set: str) -> str:
+    """SQL of the sum over the first list with elements; NULL without any."""
+    return _sum(lists, _first(f"x.{amount}", _in_set(f"x.{price_set}")))
 
 
-def _total_set(listed: str, rest: str, graphql: str) -> str:
-    return _sum(listed, _first(_in_set(f"x.{rest}"), _in_set(f"x.{graphql}")))
+def _total_set(lists: Iterable[str], rest: str, graphql: str) -> str:
+    return _sum(lists, _first(_in_set(f"x.{rest}"), _in_set(f"x.{graphql}")))
 
 
-def _sum(listed: str, amount: str) -> str:
-    """SQL of the sum of an amount over the elements `x` of a list; NULL without elements."""
-    return _where_any(listed, f"list_sum(list_transform({listed}, lambda x: {amount}))")
+def _sum(lists: Iterable[str], amount: str) -> str:
+    """SQL of the sum of an amount over the elements `x` of the first list that has any; NULL without any.
+
+    The lists stay apart: DuckDB would copy the elements of a list that is one of two columns.
+    """
+    cases = (f"WHEN len({each}) > 0 THEN list_sum(list_transform({each}, lambda x: {amount}))" for each in lists)
+    return f"CASE {' '.join(cases)} END"
 
 
 def _where_any(listed: str, sql: str) -> str:

@@ -49,7 +49,7 @@ class MoneySql:
             source: SQL of one row an order, with `segment` and, for tables of line rows, `lines`.
             key: The name of the column with the key of an order.
             more: Further values, by name.
-            texts: Whether `items` has SKU and title.
+            texts: Whether `items` has SKU, title and the like, and `refs` the lines that were returned.
 
         Returns:
             A SELECT of `key`, `segment`, `why` (it is no order), `number` and `sequence`, the dimensions, `updated`,
@@ -67,7 +67,7 @@ class MoneySql:
             f"{roles.instant('updated_at')} AS updated, {roles.instant('fulfilled_at')} AS fulfilled, "
             f"{roles.instant('cancelled_at')} AS cancelled, "
             f"timezone('{roles.timezone}', {roles.instant('cancelled_at')}) AS cancelled_local, "
-            f"{lines or NO_LINES} AS items, {lists.shipping_lines()} AS freight, {lists.refunds()} AS refs, "
+            f"{lines or NO_LINES} AS items, {lists.shipping_lines()} AS freight, {lists.refunds(texts)} AS refs, "
             f"{self._included()} AS included, {self._amounts()}, {raw_values(roles)}{values} FROM ({source})"
         )
         sold = (
