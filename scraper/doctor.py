@@ -23,6 +23,7 @@ from cache.check_report import share_text
 from cache.child_environment import child_environment
 from cache.control_characters import without_controls
 from cache.errors import OrdersError, RangeDamaged
+from cache.line_items_view import create_view, find_lines, has_items, view_name
 from cache.machine.memory import available_memory
 from cache.private_files import open_to_others
 from cache.settings import Settings, env_file
@@ -30,6 +31,7 @@ from cache.storage.backends import open_cache
 from cache.storage.snapshot import Snapshot
 from cache.storage.source import StatementDialect
 from cache.storage.store import Cache
+from scraper.client.bounds import COLUMNS
 from scraper.client.exporter import Exporter
 from scraper.client.unreachable import speaks_https, through_proxy, unreachable
 from scraper.errors import NotPhpMyAdmin, StatementBlocked, Unproven
@@ -303,6 +305,8 @@ def _inside(settings: ScraperSettings) -> Iterator[Finding]:
         yield Finding("privileges", True, "this login may SELECT from it")
         if dialect.refused:
             yield _firewall(dialect)
+        elif found := line_items(export, table):
+            yield found
 
 
 def _let_through(
@@ -336,6 +340,35 @@ def _firewall(dialect: StatementDialect) -> Finding:
         else "Syncs use other statements, which verify the copy too."
     )
     return Finding("firewall", True, what, advice)
+
+
+def line_items(export: Exporter, table: Table) -> Finding | None:
+    """Whether line items are in a table of their own, with the view that joins them; None where they are not."""
+    names = [column.name for column in table.columns]
+    key = next((column.name for column in table.columns if column.key == 1), None)
+    if key is None or has_items(names):
+        return None
+    sql = (
+        "SELECT table_name AS c0, column_name AS c1 FROM information_schema.columns "
+        f"WHERE table_schema = {literal(table.database)} AND table_name <> {literal(table.name)} "
+        f"ORDER BY table_name, ordinal_position LIMIT {COLUMNS}"
+    )
+    tables: dict[str, list[str]] = {}
+    try:
+        for name, column in zip(*export.select(sql, 2, COLUMNS).to_pydict().values(), strict=True):
+            tables.setdefault(name, []).append(column)
+    except OrdersError:
+        return None  # a hint less
+    found = find_lines(table.name, tables)
+    if found is None:
+        return None
+    lines, reference = found
+    statement = create_view(table.database, table.name, key, lines, reference, tables[lines]).replace("\n", " ")
+    advice = (
+        f"To see products, make a view with one row for each line item: {statement}; let this user SELECT from it, and "
+        f"set PHPMYADMIN_TABLE to {view_name(table.name)}."
+    )
+    return Finding("line_items", True, f"the items of orders are in another table, {lines}", advice)
 
 
 def _visible_tables(export: Exporter, database: str) -> list[str]:

@@ -13,6 +13,7 @@ from cache.analytics.dimensions.catalogue import PRODUCT
 from cache.analytics.metrics import METRICS
 from cache.analytics.products import SORTS, Product, ProductPage, ProductSort, product_page
 from cache.analytics.values import Absent
+from cache.line_items_view import create_view, reference, view_name
 from dashboard import data, frame
 from dashboard.components.blocks import card
 from dashboard.components.cards import cards
@@ -49,6 +50,8 @@ def products(session: Session) -> None:
     missing = selection.orders.missing
     if not selection.orders.offers(PRODUCT):
         st.info(formatting.plain(missing.get("products", frame.hidden_note([PRODUCT]))))
+        if "products" in missing and session.visitor.may("change_settings"):
+            _view_with_items(session, selection)
         return
     now, compared = selection.figures(units=True), selection.compared_figures(units=True)
     metrics = [METRICS[name] for name in _CARDS if METRICS[name].available(missing)]
@@ -75,6 +78,24 @@ def products(session: Session) -> None:
     else:
         nothing_found(session, selection)
     frame.foot(selection)
+
+
+def _view_with_items(session: Session, selection: Selection) -> None:
+    """Draws how to copy line items out of a table of their own."""
+    orders = selection.orders
+    source = session.cache.snapshots.inspect(orders.generation).manifest.source
+    key = next((column.name for column in orders.columns if column.key == 1), "id")
+    usual = ("title", "sku", "quantity", "price")
+    with st.container(border=True, key="view_with_items"):
+        st.header("Are the items of orders in another table?", anchor=False)
+        name = formatting.literal(view_name(source.table))
+        st.markdown(
+            "Then copy a view with one row for each item. Create it by this statement, with the names of your table of "
+            f"items, let the user of phpMyAdmin read it, and set `PHPMYADMIN_TABLE` to {name}. "
+            "`python -m scraper doctor` looks for the table, and writes the statement with its names."
+        )
+        names = (source.database, source.table, key, "order_items", reference(source.table))
+        st.code(create_view(*names, usual), language="sql")
 
 
 @st.fragment

@@ -305,3 +305,31 @@ def test_what_the_last_sync_failed_of_is_told(examine: Callable[..., dict[str, F
     cache.runs.finish(run)
     cache.close()
     assert "It rained. Take a coat." in examine()["cache"].advice
+
+
+def test_line_items_in_another_table_are_named_with_the_view_that_works(
+    examine: Callable[..., dict[str, Finding]], lab: Lab
+) -> None:
+    user = f"'{lab.settings()['PHPMYADMIN_USERNAME']}'@'127.0.0.1'"
+    with lab.connect("mysql") as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE DATABASE normal")
+        try:
+            cursor.execute("CREATE TABLE normal.orders (id INT PRIMARY KEY, name TEXT, total_price DECIMAL(12,2))")
+            cursor.execute(
+                "CREATE TABLE normal.order_items (order_id INT, title TEXT, quantity INT, price DECIMAL(9,2))"
+            )
+            cursor.execute("INSERT INTO normal.orders VALUES (1, '#1', 60), (2, '#2', 0)")
+            cursor.execute("INSERT INTO normal.order_items VALUES (1, 'Cup', 2, 25), (1, 'Pen', 1, 10)")
+            cursor.execute(f"GRANT SELECT ON normal.* TO {user}")
+            findings = examine(PHPMYADMIN_DATABASE="normal")
+            advice = findings["line_items"].advice
+            cursor.execute(advice[advice.index("CREATE VIEW") : advice.index(";")])
+            cursor.execute("SELECT * FROM normal.orders_with_items ORDER BY id, line_item_price")
+            rows = cursor.fetchall()
+            of_view = examine(PHPMYADMIN_DATABASE="normal", PHPMYADMIN_TABLE="orders_with_items")
+        finally:
+            cursor.execute(f"REVOKE ALL ON normal.* FROM {user}")
+            cursor.execute("DROP DATABASE normal")
+    assert broken(findings) == broken(of_view) == []
+    assert [(row[1], row[3], row[4]) for row in rows] == [("#1", "Pen", 1), ("#1", "Cup", 2), ("#2", None, None)]
+    assert "line_items" not in of_view
