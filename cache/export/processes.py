@@ -118,7 +118,9 @@ class WorkerProcesses:
         return worker
 
     def _end(self, worker: WorkerProcess) -> None:
-        self._all.discard(worker)
+        if worker not in self._all:
+            return  # `close` has killed it while it was taken
+        self._all.remove(worker)
         if worker in self._idle:
             self._idle.remove(worker)
         ending = asyncio.ensure_future(worker.kill())
@@ -174,6 +176,7 @@ class WorkerProcess:
         assert child.stdout is not None
         self._child, self._stdin, self._stdout = child, child.stdin, child.stdout
         self._folder = folder
+        self._receiving = False
         self.ready = True
         self.summary: dict[str, Any] = {}
         self.timer: asyncio.TimerHandle | None = None
@@ -207,11 +210,14 @@ class WorkerProcess:
             ScanFailed: The process has ended.
             OrdersError: The error that the worker answers with.
         """
+        self._receiving = True
         try:
             head = await self._stdout.readexactly(1 + LENGTH.size)
             data = await self._stdout.readexactly(*LENGTH.unpack(head[1:]))
         except asyncio.IncompleteReadError as error:
             raise ScanFailed() from error
+        finally:
+            self._receiving = False
         if head[:1] == b"D":
             return data
         self.ready = True
@@ -224,7 +230,10 @@ class WorkerProcess:
         """Ends the process and removes its temporary files."""
         with suppress(ProcessLookupError):
             self._child.kill()
-        await self._child.communicate()  # closes its pipes too
+        if self._receiving:  # who waits for its answer reads the end of it
+            await self._child.wait()
+        else:
+            await self._child.communicate()  # closes its pipes too
         shutil.rmtree(self._folder, ignore_errors=True)
 
 

@@ -12,7 +12,7 @@ from cache_factory import publish
 from waiting import wait_for
 
 from cache.cache_place import CachePlace
-from cache.errors import ScanBusy
+from cache.errors import ScanBusy, ScanFailed
 from cache.export import processes
 from cache.export.processes import WorkerProcesses
 from cache.export.slots import Slots
@@ -97,3 +97,20 @@ def test_a_turn_that_does_not_come_is_refused(place: CachePlace, monkeypatch: py
             await figures.close()
 
     asyncio.run(main())
+
+
+def test_a_worker_that_is_killed_while_a_request_waits_for_it_ends_once(place: CachePlace) -> None:
+    async def main() -> None:
+        scans = WorkerProcesses("scan", place)
+        with pytest.raises(ScanFailed):
+            async with scans.take(Slots(8), "a", 60) as worker:
+                await worker.send({})
+                waiting = asyncio.ensure_future(worker.receive())
+                await asyncio.sleep(0)
+                await scans.close()
+                await waiting
+        assert not worker.alive
+        await scans.close()
+
+    asyncio.run(main())
+    assert workers() == []
