@@ -1,9 +1,10 @@
-"""Two API hosts and two workers share a cache, while workers fail and the database restarts."""
+"""Two APIs, two dashboards and two workers share a cache, while workers fail and the database restarts."""
 
 from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from shared_history import AUDIT, READ_AUDIT, Accepted, faults
 from sidecar_process import KEY
 from waiting import wait_for
 
+from cache.monitoring.metric_families import SNAPSHOT_GENERATION
 from lab import Lab
 from lab.nginx import Nginx, proxied
 from lab.postgresql import PostgreSQL, Running, folder_for_servers, install_postgresql
@@ -115,16 +117,26 @@ class Hosts:
             "SOURCE_TIMEZONE": "UTC",
         }
         api = {**settings, "API_HOST": "0.0.0.0", "API_PORT": "5000", "SCHEDULER": "off"}
-        make = {"api-1": api, "api-2": api, "worker-1": settings, "worker-2": settings}
+        dashboard = {**settings, "DASHBOARD_HOST": "0.0.0.0", "DASHBOARD_PORT": "8501", "SCHEDULER": "off"}
+        dashboard["DASHBOARD_PASSWORD"] = KEY
+        kinds = {
+            "api": ([str(ROOT / "api_sidecar.py")], api),
+            "dashboard": ([str(ROOT / "streamlit_app.py")], dashboard),
+            "worker": (["-m", "scraper", "worker"], settings),
+        }
         self.hosts: dict[str, Process] = {}
-        for name, environment in make.items():
-            words = [str(ROOT / "api_sidecar.py")] if environment is api else ["-m", "scraper", "worker"]
-            self.hosts[name] = Process(joined, folder, name, words, environment)
-            stack.callback(self.hosts[name].kill)
-        addresses = [host.address for name, host in self.hosts.items() if name.startswith("api")]
-        self.apis = [
+        for kind, (words, environment) in kinds.items():
+            for name in (f"{kind}-1", f"{kind}-2"):
+                self.hosts[name] = Process(joined, folder, name, words, environment)
+                stack.callback(self.hosts[name].kill)
+        self.apis = self._clients(stack, "api", 5000)
+        self.dashboards = self._clients(stack, "dashboard", 8501)
+
+    def _clients(self, stack: ExitStack, kind: str, port: int) -> list[httpx2.Client]:
+        addresses = [host.address for name, host in self.hosts.items() if name.startswith(kind)]
+        return [
             stack.enter_context(
-                httpx2.Client(base_url=f"http://{address}:5000", headers={"X-API-Key": KEY}, trust_env=False)
+                httpx2.Client(base_url=f"http://{address}:{port}", headers={"X-API-Key": KEY}, trust_env=False)
             )
             for address in addresses
         ]
@@ -218,8 +230,15 @@ class Hosts:
         with suppress(psycopg.Error, httpx2.TransportError):
             newest = self.rows("SELECT max(generation) FROM orders_cache.terms")[0][0]
             shown = [api.get("/fetch-data?limit=0").json().get("generation") for api in self.apis]
-            return newest is not None and shown == [newest] * len(self.apis)
+            shown += [generation_of(dashboard.get("/metrics").text) for dashboard in self.dashboards]
+            return newest is not None and shown == [newest] * len(shown)
         return False
+
+
+def generation_of(metrics: str) -> int | None:
+    """The generation that a dashboard shows."""
+    found = re.search(rf"^{SNAPSHOT_GENERATION.name} (\d+)", metrics, re.MULTILINE)
+    return int(found[1]) if found else None
 
 
 @contextmanager
