@@ -18,7 +18,7 @@ from cache.storage.snapshot import Head
 from dashboard import data
 from dashboard.components import freshness
 from dashboard.components.filter_chips import filter_chips
-from dashboard.components.no_orders import unknown_choices
+from dashboard.components.no_orders import nothing_found, unknown_choices
 from dashboard.components.report_head import report_head
 from dashboard.selection import Selection
 from dashboard.session import Session
@@ -81,7 +81,7 @@ def page(session: Session, title: str, all_currencies: bool = False) -> Selectio
         all_currencies: Whether the page lists orders in all currencies. Then there is no choice of one.
 
     Returns:
-        The selected orders; None if there is no data.
+        The selected orders; None if there are none at all, which is said.
     """
     loaded = head(session, title)
     if loaded is None:
@@ -99,6 +99,10 @@ def page(session: Session, title: str, all_currencies: bool = False) -> Selectio
     span = view.span(calendar, extent) if "dates" not in orders.missing else None
     compared = view.comparison(calendar, span) if span else None
     selection = Selection(orders, view, calendar, currency, span, compared, conditions, all_currencies)
+    if not data.count(orders, None, ()):
+        nothing_found(session, selection)
+        foot(selection)
+        return None
     rates_file = session.backend.rates_file
     filter_chips(session.address, selection, rates_file.currency if rates_file else "")
     unknown_choices(session, selection)

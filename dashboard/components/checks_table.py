@@ -91,7 +91,7 @@ def _links(orders: Orders, check: CheckId, result: CheckResult, mask: Mask) -> t
     numbers = data.numbers_by_text(orders, shown, mask)
     links = [(numbers.get(key, key), f"{check} {key}") for key in shown]
     if result.failed > len(shown):
-        links.append((f"All {result.failed:,} orders", check))
+        links.append(("The order" if result.failed == 1 else f"All {result.failed:,} orders", check))
     return tuple(links)
 
 

@@ -44,11 +44,11 @@ def nothing_found(session: Session, selection: Selection, count: Count | None = 
         search: What was searched for, in all time; "" for no search.
     """
     known_until = selection.calendar.known_until
-    if selection.span and known_until <= selection.span.start and not search:
+    if not data.count(selection.orders, None, ()):
+        st.info("The table has no orders yet. They appear here as soon as the shop has some.")
+    elif selection.span and known_until <= selection.span.start and not search:
         end = formatting.moment(known_until)
         st.info(f"No data of this period yet. The data ends on {end}. Refresh to update it.")
-    elif not data.count(selection.orders, None, ()):
-        st.info("The table has no orders yet. They appear here as soon as the shop has some.")
     else:
         span = None if search else selection.span
         ways = _ways_out(selection, span, count or (lambda *of: data.count(selection.orders, *of)))

@@ -137,7 +137,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const header = chosen.map((i) => data.columns[i].label || data.label);
     const lines = [header, ...values(chosen)].map((row) => row.join("\t"));
     await put(lines.join("\n"));
-    return `${lines.length - 1} rows are copied.`;
+    return lines.length === 2 ? "1 row is copied." : `${lines.length - 1} rows are copied.`;
   }
 
   // Over plain HTTP, browsers have no `navigator.clipboard`.

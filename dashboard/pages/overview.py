@@ -61,10 +61,6 @@ def overview(session: Session) -> None:
         return
     _point_to_settings(session, selection)
     questions = _questions(session, selection)
-    if not data.count(selection.orders, None, ()):
-        nothing_found(session, selection)
-        frame.foot(selection)
-        return
     _cards(session, "Main figures", _MAIN, selection)
     _cards(session, "Further figures", _FURTHER, selection)
     if not selection.figures().found:

@@ -170,7 +170,7 @@ def _table(
 
     lines = [line(_name(selection, by, each), [each], "" if each.value is not None else "quiet") for each in shown]
     if others := ordered[len(shown) :]:
-        lines.append(line(f"{len(others):,} others", others, "quiet"))
+        lines.append(line(formatting.counted(len(others), "other"), others, "quiet"))
     if not found.is_overlapping:
         lines.append(line("Total", ordered or [Contribution(None, found.now, found.before, {})], "strong"))
     picked = table(

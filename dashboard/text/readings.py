@@ -72,7 +72,7 @@ def unread(orders: Orders) -> list[tuple[str, str]]:
     """The values that cannot be read, as lines with the role and a text. Names keys of orders, never values."""
     lines = []
     for role, each in orders.unread.items():
-        text = f"{each.count:,} of {each.values:,} values of {orders.roles[role].name} could not be read"
+        text = f"{each.count:,} of {counted(each.values, 'value')} of {orders.roles[role].name} could not be read"
         if orders.facts.key_columns:
             text += f"; for example {'order' if len(each.keys) == 1 else 'orders'} {', '.join(each.keys)}"
         words = ROLES[role].words

@@ -131,9 +131,10 @@ def test_a_page_behind_the_last_one_shows_the_last_one(backend: Backend, page: s
 
 def test_a_table_without_orders_has_one_message(tmp_path: Path) -> None:
     with backend_of(tmp_path, [], SHOP_COLUMNS) as empty:
-        shown = run(empty, "overview", {})
-        assert [shown_text(info.value).split(".")[0] for info in shown.info] == ["The table has no orders yet"]
-        assert cards(shown) == {}
+        for page in ("overview", "explore", "what-changed", "orders", "products", "customers"):
+            shown = run(empty, page, {})
+            assert [shown_text(info.value).split(".")[0] for info in shown.info] == ["The table has no orders yet"]
+            assert cards(shown) == {}
 
 
 def test_customers_who_are_new_and_returning_are_counted_out_loud(tmp_path: Path) -> None:
