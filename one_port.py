@@ -112,7 +112,8 @@ def main() -> None:
     log_to_stderr()
     address.warn_of_misspelt()
     check_signin(address.dashboard_host, address)
-    with listen(address.dashboard_host, address.dashboard_port, "DASHBOARD") as listener:
+    port_setting = address.port_setting("dashboard_port")
+    with listen(address.dashboard_host, address.dashboard_port, "DASHBOARD_HOST", port_setting) as listener:
         host, port = listener.getsockname()[:2]
         # The API listens there too. What a key must be, and the address that pages show, depend on these settings.
         os.environ.update(API_HOST=address.dashboard_host, API_PORT=str(port), DASHBOARD_PORT=str(port))

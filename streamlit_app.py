@@ -63,7 +63,8 @@ def main() -> None:
     settings.set_up_logging("dashboard")
     settings.warn_of_misspelt()
     check_signin(settings.dashboard_host, settings)
-    with listen(settings.dashboard_host, settings.dashboard_port, "DASHBOARD") as listener:
+    port_setting = settings.port_setting("dashboard_port")
+    with listen(settings.dashboard_host, settings.dashboard_port, "DASHBOARD_HOST", port_setting) as listener:
         host, port = listener.getsockname()[:2]
         load_config(Path(__file__), dashboard_options(settings, host, port))
         app = create_app(backend)

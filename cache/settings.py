@@ -23,24 +23,37 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from cache.cache_place import CachePlace
+from cache.cache_place import FILE, SHARED, CachePlace
 from cache.errors import SettingsInvalid
-from cache.machine.env_file import EnvFile, read_env_file
+from cache.machine.env_file import MAX_BYTES, EnvFile, read_env_file
 from cache.machine.logs import set_up_logging
 from cache.machine.setting_names import misspelt
+from cache.machine.web_address import web_address
 
 log = logging.getLogger(__name__)
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 YEAR = 525_600  # minutes
+DAY = 86_400  # seconds
 
 WeekStart = Literal["monday", "sunday"]
 CancelledOrders = Literal["reversed", "excluded"]
 
 
 def from_checkout(path: str | Path) -> Path:
-    """A path as settings mean it: absolute, or relative to the checkout."""
-    return CHECKOUT / Path(path).expanduser()
+    """A path as settings mean it: absolute, or relative to the checkout.
+
+    Raises:
+        ValueError: No file of this system can have that path. It may be missing.
+    """
+    try:
+        found = CHECKOUT / Path(path).expanduser()
+        found.exists()
+    except RuntimeError as error:  # ~name/…
+        raise ValueError("begins with the home folder of a user that this machine does not have") from error
+    except OSError as error:  # too long, or in a folder that this user may not enter
+        raise ValueError(f"is not a path that can be used here: {error.strerror}") from error
+    return found
 
 
 def env_file() -> Path:
@@ -52,9 +65,13 @@ def env_file() -> Path:
     named = os.environ.get("ENV_FILE")
     if not named:
         return CHECKOUT / ".env"
-    path = from_checkout(named)
+    advice = "Correct ENV_FILE, or leave it out."
+    try:
+        path = from_checkout(named)
+    except ValueError as error:
+        raise SettingsInvalid(f"ENV_FILE {error}.", advice) from error
     if path.is_dir() or not path.exists():
-        raise SettingsInvalid(f"ENV_FILE names {path}, which is not a file.", "Correct ENV_FILE, or leave it out.")
+        raise SettingsInvalid(f"ENV_FILE names {path}, which is not a file.", advice)
     return path
 
 
@@ -104,7 +121,7 @@ def _in_words(fault: ErrorDetails) -> str:
     if kind == "literal_error":
         return f"must be {context['expected']}"
     if kind.startswith(("greater_than", "less_than")):
-        return f"must be {_BOUNDS.get(kind, 'at most')} {next(iter(context.values())):g}"
+        return f"must be {_BOUNDS.get(kind, 'at most')} {next(iter(context.values())):.15g}"
     return _WORDS.get(kind, "cannot be read")
 
 
@@ -121,16 +138,36 @@ class _FileSource(PydanticBaseSettingsSource):
         if not path:
             return None, field_name, False
         try:
-            return from_checkout(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            raise SettingsInvalid(f"{name} names a file that cannot be read: {reason}.") from error
+            return _content(from_checkout(path)), field_name, False
+        except OSError as error:
+            raise SettingsInvalid(f"{name} names a file that cannot be read: {error.strerror}.") from error
+        except ValueError as error:
+            raise SettingsInvalid(f"{name} {error}.") from error
 
     def __call__(self) -> dict[str, Any]:
         values = (
             (name, self.get_field_value(field, name)[0]) for name, field in self.settings_cls.model_fields.items()
         )
         return {name: value for name, value in values if value is not None}
+
+
+def _content(path: Path) -> str:
+    """The value that a file contains: its text, without the last line break.
+
+    Raises:
+        ValueError: The file is no text in UTF-8, or too long for a value.
+    """
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError("names a file that is larger than 1 MB")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise ValueError("names a file that is not UTF-8 text")
+    return text.rstrip("\r\n")
 
 
 class Settings(BaseSettings):
@@ -170,7 +207,10 @@ class Settings(BaseSettings):
         30, gt=0, le=YEAR, description="Minutes after which a sync and its Chrome are stopped."
     )
     refresh_min_seconds: float = Field(
-        60, ge=0, description="For this many seconds after a verification, `?refresh=true` starts no new sync."
+        60,
+        ge=0,
+        le=YEAR * 60,
+        description="For this many seconds after a verification, `?refresh=true` starts no new sync.",
     )
     scheduler: Literal["auto", "off"] = Field("auto", description="`off`: this process never runs scheduled syncs.")
     orders_api_key: SecretStr | None = Field(
@@ -196,7 +236,7 @@ class Settings(BaseSettings):
         "*", description="Origins that may call the API from a browser: `*`, or a comma-separated list."
     )
     sse_timeout_seconds: float = Field(
-        300, gt=0, description="Seconds that a stream waits for the refresh it requested."
+        300, gt=0, le=DAY, description="Seconds that a stream waits for the refresh it requested."
     )
     personal_columns: str = Field(
         "",
@@ -392,6 +432,18 @@ class Settings(BaseSettings):
             raise ValueError("needs SHOP_CURRENCY, the currency that its rates are in")
         return value and from_checkout(value)
 
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: str) -> str:
+        if not re.fullmatch(r"[ !-~]+", value):  # a header that cannot be sent
+            raise ValueError("has a character that no origin has. Write `*`, or https://app.example.com and such")
+        return value
+
+    @field_validator("dashboard_url")
+    @classmethod
+    def _public_address(cls, value: str | None) -> str | None:
+        return value and web_address(value)
+
     @field_validator("public_path")
     @classmethod
     def _public(cls, value: str, info: ValidationInfo) -> str:
@@ -399,8 +451,8 @@ class Settings(BaseSettings):
         of_url = urlsplit(url or "").path.rstrip("/")
         path = value or of_url
         if path and not _PUBLIC_PATH.fullmatch(path):
-            where = "" if value else "the path of DASHBOARD_URL, "
-            raise ValueError(f"{where}is not a path such as /orders: letters, digits and ._~- between single slashes")
+            which = "is not" if value else "is empty, and the path of DASHBOARD_URL is not"
+            raise ValueError(f"{which} a path such as /orders: letters, digits and ._~- between single slashes")
         if url and path != of_url:
             raise ValueError("is not the path of DASHBOARD_URL. Set one of them only, or both to the same path")
         return path
@@ -428,13 +480,25 @@ class Settings(BaseSettings):
     @field_validator("cache_url")
     @classmethod
     def _absolute_folder(cls, value: SecretStr) -> SecretStr:
-        scheme, _, path = value.get_secret_value().partition(":")
-        return SecretStr(f"file:{from_checkout(path)}") if scheme == "file" and path else value
+        url = value.get_secret_value()
+        if url.startswith(SHARED):
+            return value
+        if not url.startswith(FILE) or url == FILE:
+            raise ValueError("must be `file:` and a folder, such as file:var/cache, or `postgresql://…`")
+        return SecretStr(f"{FILE}{from_checkout(url.removeprefix(FILE))}")
 
     @property
     def is_one_port(self) -> bool:
         """Whether a platform assigns one port, and the dashboard and the API have none of their own."""
         return self.port is not None and self.model_fields_set.isdisjoint(("api_port", "dashboard_port"))
+
+    def port_setting(self, name: str) -> str:
+        """The name of the setting that a port comes from: its own, or PORT of a platform.
+
+        Args:
+            name: `api_port` or `dashboard_port`.
+        """
+        return "PORT" if self.port is not None and name not in self.model_fields_set else name.upper()
 
     @property
     def has_one_address(self) -> bool:

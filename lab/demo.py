@@ -27,8 +27,9 @@ def demo(lab: Lab) -> int:
     forget_settings()
     settings = Settings.load()
     # Before minutes of installation, not after.
-    listen(settings.api_host, settings.api_port, "API").close()
-    listen(settings.dashboard_host, settings.dashboard_port, "DASHBOARD").close()
+    listen(settings.api_host, settings.api_port, "API_HOST", settings.port_setting("api_port")).close()
+    port_setting = settings.port_setting("dashboard_port")
+    listen(settings.dashboard_host, settings.dashboard_port, "DASHBOARD_HOST", port_setting).close()
     signal.signal(signal.SIGTERM, _end)
     try:
         _say("Debian packages: Chromium, MariaDB, phpMyAdmin, for a minute or two where they are missing")

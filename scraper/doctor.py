@@ -126,7 +126,7 @@ def _env_file() -> Finding:
 def _misspelt() -> Iterator[Finding]:
     """Names that look like settings and are none, which a sync ignores."""
     for sentence in ScraperSettings.misspelt():
-        yield Finding("misspelt", False, sentence, "Correct the name, or remove the line.")
+        yield Finding("misspelt", False, sentence, "Correct the line, or remove it.")
 
 
 def permissions(settings: Settings) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from cache.settings import YEAR
 from scraper.login.settings import LoginSettings
 
 
@@ -13,12 +14,14 @@ class ScraperSettings(LoginSettings):
     statement_seconds: float = Field(
         5,
         gt=0,
+        le=3600,
         description="Target duration of one SQL statement, in seconds. Lower it if your host kills long queries.",
     )
     source_timezone: str = Field("UTC", description="IANA time zone of the table's DATETIME columns.")
     full_check_hours: float = Field(
         0,
         ge=0,
+        le=YEAR / 60,
         description="Hours between full comparisons. In between, scheduled syncs check only new and recently changed "
         "segments. 0: every sync compares the whole table.",
     )

@@ -168,18 +168,22 @@ class HostilePhpMyAdmin:
         step: The step at which it is hostile.
         kind: What it sends there, by its name.
         stolen: All that another host was sent.
+        passwords: Those that the login form was sent.
     """
 
     def __init__(self, elsewhere: str, stolen: list[str]) -> None:
         self.url = ""
         self.step = self.kind = ""
         self.stolen = stolen
+        self.passwords: list[str] = []
         self._elsewhere = elsewhere
 
     def answer(self, method: str, path: str, body: str) -> Answer:
         """The answer to a request."""
         form = {name: values[0] for name, values in parse_qs(body, keep_blank_values=True).items()}
         sql = form.get("sql_query", "")
+        if "pma_password" in form:
+            self.passwords.append(form["pma_password"])
         if sql:
             step, text = answer_to(sql)
             text = re.sub(rb"\bNULL\b", form["csv_null"].encode(), text)

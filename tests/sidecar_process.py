@@ -105,7 +105,7 @@ def served_here(folder: Path, rows: int, **constants: Any) -> Iterator[tuple[str
         publish(cache, rows)
         watcher = CacheWatcher(cache)
         server = Server(create_app(cache, settings, KEY, watcher), watcher)
-        with listen("127.0.0.1", 0, "API") as listening:
+        with listen("127.0.0.1", 0, "API_HOST", "API_PORT") as listening:
             thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
             thread.start()
             host, port = listening.getsockname()

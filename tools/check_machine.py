@@ -17,15 +17,16 @@ PORTS = {"API_PORT": "5000", "DASHBOARD_PORT": "8501"}
 def taken() -> str:
     """A sentence about the first port of the demo that is in use; empty where none is."""
     for name, default in PORTS.items():
-        port = os.environ.get(name) or os.environ.get("PORT") or default
+        named = "PORT" if os.environ.get("PORT") and not os.environ.get(name) else name
+        port = os.environ.get(named) or default
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", int(port)))
             except ValueError:
-                return f"{name} is not a number."
+                return f"{named} is not a number."
             except (OSError, OverflowError):
-                return f"{name}={port} is used by another program. Stop it, or run: {name}=5080 make demo"
+                return f"{named}={port} is used by another program. Stop it, or run: {name}=5080 make demo"
     return ""
 
 

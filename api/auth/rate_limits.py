@@ -145,6 +145,9 @@ def _parse_limit(name: str, value: str) -> RateLimitItem | None:
     if value.strip().lower() == "off":
         return None
     try:
-        return parse(value)
+        limit = parse(value)
+        if limit.amount < 1:
+            raise ValueError("it refuses everybody")
+        return limit
     except ValueError as error:
         raise SettingsInvalid(f"{name} does not parse.", "Write it like 600/minute or 10/second, or off.") from error

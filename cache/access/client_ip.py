@@ -29,7 +29,7 @@ class Proxies:
             ]
         except ValueError as error:
             advice = "Write addresses or networks with commas between them: 10.0.0.0/8, 127.0.0.1, ::1."
-            raise SettingsInvalid(f"TRUSTED_PROXIES does not parse: {error}.", advice) from error
+            raise SettingsInvalid("TRUSTED_PROXIES has something that is no address or network.", advice) from error
 
     def client(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
         """The address of the client of a request.

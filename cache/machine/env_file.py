@@ -31,7 +31,7 @@ class EnvFile:
     """What a `.env` file says.
 
     Attributes:
-        values: Each name and its value, as written; of a name that stands twice, the last.
+        values: Each name, in capitals, and its value, as written; of a name that stands twice, the last.
         lines: The line on which each name stands, counted from 1.
         repeated: Names that stand there more than once.
     """
@@ -57,9 +57,10 @@ def read_env_file(path: Path) -> EnvFile:
         if fault := _fault(binding, written):
             raise SettingsInvalid(f"{path}, line {line}: {fault[0]}.", fault[1])
         if binding.key is not None and binding.value is not None:
-            if binding.key in values:
-                repeated.append(binding.key)
-            values[binding.key], lines[binding.key] = binding.value, line
+            name = binding.key.upper()
+            if name in values:
+                repeated.append(name)
+            values[name], lines[name] = binding.value, line
     return EnvFile(values, lines, tuple(dict.fromkeys(repeated)))
 
 
@@ -95,13 +96,21 @@ def _fault(binding: Binding, written: str) -> tuple[str, str] | None:
         return f"the quote of {name} is closed on a later line, after another setting", f"Close it with {quote}."
     if binding.error and quote not in re.sub(r"\\.", "", given[1:]):
         return f"the quote of {name} is not closed", f"Close it with {quote}, or leave it out."
-    if binding.error:
+    if binding.error or (quote and _goes_on(name, given, quote)):
         return f"text follows the closing quote of {name}", f"Write \\{quote} for a quote inside of the quotes."
     if binding.key is None:
         return None
     if binding.value is None:
         return "there is no = after the name", _FORM
+    if _SECRET.search(name) and written.partition("=")[2].strip(" \t\r\n") != given:
+        return f"{name} begins or ends with a character that looks like a space and is none", _QUOTING
     return _changed(binding.key, given, binding.value, quote)
+
+
+def _goes_on(name: str, given: str, quote: str) -> bool:
+    """Whether a value in quotes seems to go on after its closing quote, in what would be a comment."""
+    comment = re.sub(rf"{quote}(?:\\{quote}|[^{quote}])*{quote}", "", given, count=1)
+    return bool(re.match(r"\S", comment)) or (bool(_SECRET.search(name)) and comment.endswith(quote))
 
 
 def _changed(name: str, given: str, value: str, quote: str) -> tuple[str, str] | None:

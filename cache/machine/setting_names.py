@@ -62,7 +62,7 @@ def misspelt(names: Iterable[str], environment: Mapping[str, str], file: EnvFile
     found = [
         f"{name} in .env, line {file.lines[name]}, is not a setting.{_nearest(name, known)}"
         for name in file.values
-        if name.upper() not in known and not _OF_COMPOSE.fullmatch(name)
+        if name not in known and not _OF_COMPOSE.fullmatch(name)
     ]
     words = {name.partition("_")[0] for name in known}
     for name in environment:

@@ -55,7 +55,7 @@ def serve_metrics(cache: Cache, host: str, port: int) -> Iterator[socket.socket]
         timeout_graceful_shutdown=1,
     )
     server = BoundedServer(config)
-    with listen(host, port, "METRICS") as listener:
+    with listen(host, port, "METRICS_HOST", "METRICS_PORT") as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="metrics server", daemon=True)
         thread.start()
         try:

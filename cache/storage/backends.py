@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from cache.cache_place import FILE, CachePlace
-from cache.errors import SettingsInvalid
+from cache.cache_place import CachePlace
 from cache.storage.local.atomic_files import disk_errors, is_read_only, make_folder
 from cache.storage.local.documents import LocalDocuments
 from cache.storage.local.journal import JOURNAL, Journal
@@ -25,19 +24,15 @@ def open_cache(place: CachePlace) -> Cache:
         place: Where the cache is.
 
     Raises:
-        SettingsInvalid: The URL is invalid, a folder is on a network file system, or `kept` belongs to another cache.
+        SettingsInvalid: The URL of a database is invalid, a folder is on a network file system, or `kept` belongs to
+            another cache.
         CacheUnwritable: The folder cannot be written.
         CacheUnreachable: The database does not answer.
     """
-    url = place.url.get_secret_value()
     if place.is_shared:
         from cache.storage.shared.shared_cache import open_shared  # loads psycopg
 
-        return open_shared(url, place.name, place.mirror)
-    if not url.startswith(FILE) or url == FILE:
-        raise SettingsInvalid(
-            "CACHE_URL must be `file:` followed by a folder, such as file:var/cache, or `postgresql://…`."
-        )
+        return open_shared(place.url.get_secret_value(), place.name, place.mirror)
     root, kept = place.folder, place.kept
     refuse_network_folder("CACHE_URL", root)
     refuse_network_folder("DATA_DIR", kept)

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from cache.settings import Settings
+from cache.machine.web_address import web_address
+from cache.settings import Settings, from_checkout
 
-
-def web_address(value: str) -> str:
-    """Returns the URL of a page without the white space around it.
-
-    Raises:
-        ValueError: It is not an http or https URL, or it contains credentials.
-    """
-    parts = urlsplit(value.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must begin with http:// or https://")
-    if parts.username or parts.password:
-        raise ValueError("must not contain a user name or password; they have settings of their own")
-    return value.strip()
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t -~]*")  # RFC 9110, 5.1 and 5.5, in ASCII
 
 
 class ClientSettings(Settings):
@@ -52,6 +42,7 @@ class ClientSettings(Settings):
     sync_memory_mb: int = Field(
         2048,
         ge=1024,
+        le=1 << 24,
         description="Memory that a sync may take, in MB, without Chrome. A row of the table may have a 64th of it.",
     )
     sync_pause_seconds: float = Field(
@@ -62,7 +53,7 @@ class ClientSettings(Settings):
     @classmethod
     def _database_from_url(cls, values: Any) -> Any:
         if isinstance(values, dict) and values.get("phpmyadmin_url") and not values.get("phpmyadmin_database"):
-            databases = parse_qs(urlsplit(str(values["phpmyadmin_url"])).query).get("db")
+            databases = parse_qs(str(values["phpmyadmin_url"]).partition("?")[2].partition("#")[0]).get("db")
             if databases:
                 values["phpmyadmin_database"] = databases[0]
         return values
@@ -86,7 +77,14 @@ class ClientSettings(Settings):
                 headers = None
             if not isinstance(headers, dict) or not all(isinstance(text, str) for text in headers.values()):
                 raise ValueError("must be a JSON object whose values are strings")
+            if not all(_HEADER.fullmatch(f"{name}: {text}") for name, text in headers.items()):
+                raise ValueError("has a name or a value with a character that HTTP headers cannot have")
         return value
+
+    @field_validator("phpmyadmin_ca_file")
+    @classmethod
+    def _absolute_ca_file(cls, value: Path | None) -> Path | None:
+        return value and from_checkout(value)
 
     @property
     def headers(self) -> dict[str, str]:

@@ -38,7 +38,7 @@ def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     cache = cache_in(tmp_path_factory.mktemp("hasty"))
     settings = Settings.load(dashboard_password="one")
     app = SignIn(PlainTextResponse("page"), Identities(settings, cache.documents, "00"), settings)
-    with pytest.MonkeyPatch.context() as patch, listen("127.0.0.1", 0, "DASHBOARD") as listener:
+    with pytest.MonkeyPatch.context() as patch, listen("127.0.0.1", 0, "DASHBOARD_HOST", "DASHBOARD_PORT") as listener:
         patch.setattr(bounded_protocol, "RECEIVE_SECONDS", 1)
         server = bounded_server(app)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from long_cases import soak_but
+from random_env_files import other_line, written_password
 
 from cache.errors import SettingsInvalid
 from cache.machine.setting_names import SYNC_SETTINGS
@@ -43,7 +44,8 @@ def password() -> str:
         ("#abc", "#abc"),
         ("'abc #def'", "abc #def"),
         ('"abc #def"', "abc #def"),
-        ("'abc' # the analyst", "abc"),
+        ("'abc' # the analyst's", "abc"),
+        ("'\u00a0abc\u00a0'", "\u00a0abc\u00a0"),
         ("a'b\"c", "a'b\"c"),
         (r"C:\new\table", r"C:\new\table"),
         (r"'C:\new\table'", r"C:\new\table"),
@@ -70,6 +72,16 @@ def test_a_password_is_read_as_it_is_written(write: Write, written: str, meant: 
         (r'PHPMYADMIN_PASSWORD="pa\new"', "PHPMYADMIN_PASSWORD has a backslash in double quotes"),
         ("PHPMYADMIN_PASSWORD='abc", "the quote of PHPMYADMIN_PASSWORD is not closed"),
         ("PHPMYADMIN_PASSWORD='abc'def", "text follows the closing quote of PHPMYADMIN_PASSWORD"),
+        ("PHPMYADMIN_PASSWORD='abc'#def'", "text follows the closing quote of PHPMYADMIN_PASSWORD"),
+        ('PHPMYADMIN_PASSWORD="abc" #def"', "text follows the closing quote of PHPMYADMIN_PASSWORD"),
+        (
+            "PHPMYADMIN_PASSWORD=\u00a0abc",
+            "PHPMYADMIN_PASSWORD begins or ends with a character that looks like a space",
+        ),
+        (
+            "PHPMYADMIN_PASSWORD=abc\u3000",
+            "PHPMYADMIN_PASSWORD begins or ends with a character that looks like a space",
+        ),
         ("PHPMYADMIN_PASSWORD='abc\nPHPMYADMIN_URL='x", "the quote of PHPMYADMIN_PASSWORD is closed on a later line"),
         ("DATA_DIR=${HOME}/orders", "DATA_DIR contains ${…}"),
         ("PHPMYADMIN_PASSWORD abc", "this is not NAME=value"),
@@ -177,37 +189,3 @@ def test_any_file_is_read_as_written_or_refused_in_a_sentence(
         else:
             assert read == secret, (text, read)
         assert caplog.records == []
-
-
-def written_password(chance: random.Random) -> tuple[str, str]:
-    """A password, and the line that a person writes for it."""
-    letters = "abcXYZ019 #$'\"\\{}=%&!äß€日\t`;|"
-    secret = "".join(chance.choice(letters) for _ in range(chance.randrange(1, 16))).strip() or "x"
-    quote = chance.choice(["", "'", '"'])
-    if "\\" in secret and quote:  # in quotes, a backslash may stand for what follows it, as the example says
-        secret = secret.replace("\\", "n")
-    if secret[0] in "'\"" and not quote:  # this begins a quote
-        secret = f"x{secret}"
-    return secret, f"{chance.choice(['', 'export ', ' '])}PHPMYADMIN_PASSWORD={quote}{secret}{quote}"
-
-
-def other_line(chance: random.Random) -> str:
-    """A line that may be a setting, a comment, or broken in any way."""
-    kinds = [
-        "# it's a comment",
-        "",
-        "API_PORT=5001",
-        "API_PORT=many",
-        "PHPMYADMIN_TABEL=x",
-        "SHOP_TIMEZONE='Europe/Berlin'",
-        "SHOPIFY_API_KEY='open",
-        'SHOPIFY_API_KEY="open',
-        "DATA_DIR=${HOME}",
-        "words without sense",
-        "=",
-        "'",
-        "'X'=1",
-        "DASHBOARD_VIEWER_PASSWORD=größe",
-    ]
-    noise = "".join(chr(chance.choice([*range(1, 127), 0xE4, 0x20AC])) for _ in range(chance.randrange(12)))
-    return chance.choice([*kinds, noise])

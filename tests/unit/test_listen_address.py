@@ -8,6 +8,7 @@ import pytest
 
 from cache.errors import SettingsInvalid
 from cache.listen_address import is_loopback, listen, local_url
+from cache.settings import Settings
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.0.1", "::1", "[::1]", "localhost"])
@@ -40,6 +41,22 @@ def test_a_port_that_is_taken_names_its_setting(settings: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(SettingsInvalid) as caught:
-            listen("127.0.0.1", port, settings)
+            listen("127.0.0.1", port, f"{settings}_HOST", f"{settings}_PORT")
     assert caught.value.message == f"{settings}_HOST=127.0.0.1 {settings}_PORT={port} is used by another program."
     assert caught.value.advice == f"Stop that program, or set {settings}_PORT to another port."
+
+
+def test_the_port_of_a_platform_is_named_as_the_platform_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "8080")
+    assert Settings.load().port_setting("api_port") == "PORT"
+    monkeypatch.setenv("API_PORT", "5001")
+    assert Settings.load().port_setting("api_port") == "API_PORT"
+    assert Settings.load().port_setting("dashboard_port") == "PORT"
+
+
+@pytest.mark.parametrize("host", ["nonsense", "999.1.1.1", "[::1]", "ä..", "a" * 300])
+def test_an_address_that_no_machine_has_names_its_setting(host: str) -> None:
+    with pytest.raises(SettingsInvalid) as caught:
+        listen(host, 0, "API_HOST", "PORT")
+    assert "API_HOST" in caught.value.message
+    assert caught.value.advice == "Set API_HOST to an address of this machine, such as 127.0.0.1."

@@ -239,7 +239,7 @@ def here_on_one_port(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[st
     watcher = CacheWatcher(cache)
     app = OnePort(create_app(cache, settings, KEY, watcher), StubDashboard())  # type: ignore[arg-type]
     server = Server(app, watcher, OnePortProtocol, ws="websockets-sansio")
-    with listen("127.0.0.1", 0, "DASHBOARD") as listener:
+    with listen("127.0.0.1", 0, "DASHBOARD_HOST", "DASHBOARD_PORT") as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from cache.cache_place import CachePlace
 from cache.errors import SettingsInvalid
 from cache.settings import CHECKOUT, Settings, env_file
-from cache.storage.backends import open_cache
 from scraper.settings import ScraperSettings
 
 SECRET = "hunter2-in-a-test"
@@ -89,7 +87,18 @@ def test_relative_paths_count_from_the_checkout_wherever_a_process_starts(
     assert Settings.load().cache_url.get_secret_value() == f"file:{here}"
 
 
-@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"], ids=["missing", "no text"])
+def test_a_secret_file_may_begin_with_a_byte_order_mark(here: Path, login: pytest.MonkeyPatch) -> None:
+    login.delenv("PHPMYADMIN_PASSWORD")
+    login.setenv("PHPMYADMIN_PASSWORD_FILE", str(here / "secret"))
+    (here / "secret").write_text("pässword\r\n", encoding="utf-8-sig")
+    assert ScraperSettings.load().phpmyadmin_password.get_secret_value() == "pässword"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [None, b"\xff\xfe\x00", "password".encode("utf-16-le"), b"x" * (1 << 21)],
+    ids=["missing", "no text", "utf-16", "long"],
+)
 def test_a_secret_file_that_cannot_be_read_is_named(
     here: Path, login: pytest.MonkeyPatch, content: bytes | None
 ) -> None:
@@ -144,6 +153,25 @@ def test_the_database_of_a_pasted_address_stands_in_for_a_missing_one(login: pyt
         ("SHOP_TIMEZONE", "Europe"),
         ("RATES_FILE", f"{SECRET}.csv"),  # without SHOP_CURRENCY
         ("API_PORT", "70000"),
+        ("PHPMYADMIN_URL", "http://db.example.com:x/"),
+        ("PHPMYADMIN_URL", f"http://{'a' * 70}/"),
+        ("PHPMYADMIN_URL", "http://db example/"),
+        ("PHPMYADMIN_PORTAL_URL", "http://[half/"),
+        ("PHPMYADMIN_HEADERS", '{"X Token": "a"}'),
+        ("PHPMYADMIN_HEADERS", '{"X-Token": "a\\nb"}'),
+        ("PHPMYADMIN_CA_FILE", "~no-such-user/ca.pem"),
+        ("DASHBOARD_URL", "orders.example.com"),
+        ("DASHBOARD_URL", "http://[half/"),
+        ("CORS_ORIGINS", "https://€.example.com"),
+        ("DATA_DIR", "~no-such-user/var"),
+        ("DATA_DIR", "a" * 300),
+        ("CACHE_URL", f"file:{'a' * 300}"),
+        ("CACHE_URL", f"mysql://{SECRET}@host/orders"),
+        ("CACHE_URL", "a" * 5000),
+        ("STATEMENT_SECONDS", "inf"),
+        ("FULL_CHECK_HOURS", "1e300"),
+        ("SSE_TIMEOUT_SECONDS", "inf"),
+        ("SYNC_MEMORY_MB", "9" * 20),
     ],
 )
 def test_a_wrong_setting_is_named_and_its_value_is_not_shown(login: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -235,7 +263,8 @@ def test_readers_hold_no_login(login: pytest.MonkeyPatch) -> None:
     assert not any("phpmyadmin" in name for name in Settings.load().model_dump())
 
 
-@pytest.mark.parametrize("url", ["", "file:", "redis://localhost", "var/cache", "FILE:/x"])
-def test_a_cache_address_that_is_no_folder_is_refused(here: Path, url: str) -> None:
-    with pytest.raises(SettingsInvalid, match="CACHE_URL"):
-        open_cache(CachePlace(url=SecretStr(url), kept=here / "kept", mirror=here))
+@pytest.mark.parametrize("url", ["file:", "redis://localhost", "var/cache", "FILE:/x"])
+def test_a_cache_address_that_is_no_folder_is_refused(login: pytest.MonkeyPatch, url: str) -> None:
+    login.setenv("CACHE_URL", url)
+    with pytest.raises(SettingsInvalid, match="CACHE_URL must be `file:` and a folder"):
+        Settings.load()

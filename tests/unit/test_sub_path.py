@@ -60,7 +60,7 @@ def test_a_path_of_a_wrong_form_is_refused(here: Path, path: str) -> None:
 
 
 def test_a_wrong_path_in_the_url_of_the_dashboard_is_refused(here: Path) -> None:
-    with pytest.raises(SettingsInvalid, match="the path of DASHBOARD_URL, is not a path such as /orders"):
+    with pytest.raises(SettingsInvalid, match="the path of DASHBOARD_URL is not a path such as /orders"):
         Settings.load(dashboard_url="https://a.example/a b")
 
 

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 
-from scraper.client.settings import web_address
+from cache.machine.web_address import web_address
 from scraper.errors import LoginRefused
 from scraper.login.bounded_pages import join_url
 from scraper.login.page_driver import PageDriver
