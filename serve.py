@@ -34,6 +34,8 @@ from cache.machine.memory import SMALL_FOOTPRINT, is_small
 from cache.private_files import keep_files_private
 from cache.settings import Settings
 
+log = logging.getLogger("serve")
+
 ROOT = Path(__file__).resolve().parent
 POLL_SECONDS = 0.5
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between a crash and the next start
@@ -130,7 +132,7 @@ class Service:
             line = JsonFormatter(self._name).format(
                 logging.makeLogRecord({"name": "serve", "levelname": "INFO", "msg": line})
             )
-        print(line, flush=True)
+        print(f"{line}\n", end="", flush=True)  # in one piece: another thread prints too
 
     def _record(self, reason: str, pause: float) -> None:
         self._say(f"{reason} It is started again in {pause:g} s.")
@@ -224,6 +226,9 @@ def _announce(services: tuple[Service, ...], settings: Settings, key: str, stopp
     shown = where if is_output_kept(settings) else key
     if settings.public_path:
         dashboard = settings.dashboard_url or f"{dashboard} (open it at {settings.public_path}/ of its proxy)"
+    if settings.log_format == "json":  # a program reads what is printed
+        log.info("Dashboard %s, API %s, API key %s", dashboard, api, shown)
+        return
     print(f"\n  Dashboard  {dashboard}\n  API        {api}  (try it at {api}/demo)\n  API key    {shown}\n", flush=True)
 
 

@@ -1,6 +1,6 @@
 """API keys: `python -m api key`, and `python -m api keys add NAME`, `list` and `revoke NAME`.
 
-key     Prints the default key, and nothing else: SHOPIFY_API_KEY from the environment or .env, else the key that is
+key     Prints the default key, and nothing else: ORDERS_API_KEY from the environment or .env, else the key that is
         stored in DATA_DIR. If there is none yet, it is made, and the API takes it when it starts.
 
 add     Makes a key and prints it once. Without `--scope` it may read rows; `--scope refresh` makes a key that may

@@ -73,10 +73,11 @@ def is_weak(key: str) -> bool:
 def is_output_kept(settings: Settings) -> bool:
     """Whether others may read what this process prints, so that no key belongs there.
 
-    Off loopback it is likely a container, whose output is a log. systemd sets JOURNAL_STREAM where it keeps the output,
-    also for terminals of a desktop.
+    Off loopback it is likely a container, whose output is a log. JSON is for a program that keeps it. systemd sets
+    JOURNAL_STREAM where it keeps the output, also for terminals of a desktop.
     """
-    return not is_loopback(settings.api_host) or ("JOURNAL_STREAM" in os.environ and not sys.stdout.isatty())
+    is_log = settings.log_format == "json" or not is_loopback(settings.api_host)
+    return is_log or ("JOURNAL_STREAM" in os.environ and not sys.stdout.isatty())
 
 
 def _kept_key(settings: Settings, show: bool) -> str:
@@ -99,5 +100,9 @@ def _kept_key(settings: Settings, show: bool) -> str:
             "Make the folder writable, or set ORDERS_API_KEY.",
         ) from error
     shown = "" if not show or is_output_kept(settings) else f" It is shown only once:\n  {key}"
-    print(f"A new API key was made. It is stored in {file}.{shown}", flush=True)
+    said = f"A new API key was made. It is stored in {file}.{shown}"
+    if settings.log_format == "json":
+        log.info(said)
+    else:
+        print(said, flush=True)
     return key

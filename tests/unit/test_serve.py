@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from pathlib import Path
@@ -35,6 +36,14 @@ def test_it_works(tmp_path: Path) -> None:
         one.process.send_signal(signal.SIGINT)
         assert one.ended() == 0
         assert not [process for process in family if process.is_running()]
+
+
+def test_a_log_of_json_has_no_other_line_and_no_key(tmp_path: Path) -> None:
+    with served(tmp_path, "--one-port", LOG_FORMAT="json") as one:
+        said = json.loads(one.wait_for("Dashboard http"))
+        assert said["message"].endswith(f"API key as kept in {tmp_path / 'var' / 'api_key'}")
+        assert (tmp_path / "var" / "api_key").read_text().strip() not in one.output
+        assert [json.loads(line)["process"] for line in one.said]
 
 
 def test_one_that_crashes_is_started_again_and_the_other_goes_on(tmp_path: Path) -> None:
