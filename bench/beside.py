@@ -79,7 +79,7 @@ def _environment(lab: Lab, data: Path) -> dict[str, str]:
         "SOURCE_TIMEZONE": "UTC",
         "PHPMYADMIN_LOGIN": "http",
         "SCHEDULER": "off",
-        "SHOPIFY_API_KEY": KEY,
+        "ORDERS_API_KEY": KEY,
         "RATE_LIMIT": "1000000000/minute",
         "PYTHONHASHSEED": "0",  # else processes of one checkout differ more
     }

@@ -95,7 +95,7 @@ def sidecar(data_dir: Path, folder: Path, script: str = "api_sidecar.py", **sett
     env = {
         "DATA_DIR": str(data_dir),
         "SCHEDULER": "off",
-        "SHOPIFY_API_KEY": KEY,
+        "ORDERS_API_KEY": KEY,
         "API_PORT": str(port),
         "DASHBOARD_PORT": str(port),
         "RATE_LIMIT": "1000000000/minute",

@@ -12,7 +12,7 @@ from dashboard.selection import Selection
 
 Parameters = list[tuple[str, str]]
 
-_KEY = "SHOPIFY_API_KEY"
+_KEY = "ORDERS_API_KEY"
 
 
 def request_parameters(selection: Selection) -> tuple[Parameters, list[str]]:

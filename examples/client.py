@@ -1,6 +1,6 @@
 """Keeps a copy of the orders in an SQLite file, in step with the API by what changed. Standard library alone.
 
-    export SHOPIFY_API_KEY=...
+    export ORDERS_API_KEY=...
     python examples/client.py orders.sqlite --api http://127.0.0.1:5000 --every 60
     sqlite3 orders.sqlite "SELECT row ->> 'name', row ->> 'total_price' FROM rows LIMIT 5"
 
@@ -130,7 +130,7 @@ def main() -> None:
     parser.add_argument("--api", default="http://127.0.0.1:5000")
     parser.add_argument("--every", type=float, default=60, help="seconds; 0: once")
     options = parser.parse_args()
-    copy = Copy(options.file, options.api.rstrip("/"), os.environ["SHOPIFY_API_KEY"])
+    copy = Copy(options.file, options.api.rstrip("/"), os.environ["ORDERS_API_KEY"])
     while True:
         try:
             copy.catch_up()

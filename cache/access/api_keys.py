@@ -1,4 +1,4 @@
-"""API keys beside SHOPIFY_API_KEY, and the secret that signs URLs.
+"""API keys beside ORDERS_API_KEY, and the secret that signs URLs.
 
 A key is 256 random bits, and only its SHA-256 is stored. A slow hash would protect passwords that people choose. It
 adds nothing to 256 random bits, and every request would pay for it.
@@ -27,7 +27,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
 class ApiKey(BaseModel, frozen=True):
-    """A key beside SHOPIFY_API_KEY.
+    """A key beside ORDERS_API_KEY.
 
     Attributes:
         name: How people and logs call it.
@@ -97,7 +97,7 @@ class ApiKeys(BaseModel, frozen=True):
             advice = "`python -m api keys list` shows the names."
             if name in RESERVED:
                 advice = (
-                    "That one is SHOPIFY_API_KEY, or stands in DATA_DIR/api_key: set or delete it there, and restart."
+                    "That one is ORDERS_API_KEY, or stands in DATA_DIR/api_key: set or delete it there, and restart."
                 )
             raise BadKey(f"There is no key named '{name[:50]}' to revoke.", advice)
         return self.model_copy(update={"keys": left})

@@ -142,7 +142,7 @@ def test_filters_and_formats_are_sent_as_they_are_filled_in(page: Page, api: Sid
     page.locator("select[name=format]").select_option("csv")
     page.locator("input[name=fields]").fill("id,name")
     address = f"{api.url}/fetch-data?fields=id%2Cname&format=csv&name__startswith=%2310+%26"
-    expect(page.locator("#curl")).to_have_text(f'curl -H "X-API-Key: $SHOPIFY_API_KEY" "{address}"')
+    expect(page.locator("#curl")).to_have_text(f'curl -H "X-API-Key: $ORDERS_API_KEY" "{address}"')
     page.get_by_label("Value", exact=True).fill("#1000")
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_label("Response body")).to_have_text(re.compile(r"^id,name\s+1000,#1000\s*$"))
@@ -176,11 +176,11 @@ def test_changes_events_signatures_and_metrics_can_be_tried(page: Page, api: Sid
 
 def test_the_curl_command_is_what_is_sent_and_does_not_show_the_key(page: Page, api: Sidecar) -> None:
     curl = page.locator("#curl")
-    expect(curl).to_have_text(f'curl -H "X-API-Key: $SHOPIFY_API_KEY" "{api.url}/fetch-data"')
+    expect(curl).to_have_text(f'curl -H "X-API-Key: $ORDERS_API_KEY" "{api.url}/fetch-data"')
     page.get_by_role("checkbox", name="stream=true").check()
-    expect(curl).to_have_text(f'curl -N -H "X-API-Key: $SHOPIFY_API_KEY" "{api.url}/fetch-data?stream=true"')
+    expect(curl).to_have_text(f'curl -N -H "X-API-Key: $ORDERS_API_KEY" "{api.url}/fetch-data?stream=true"')
     page.get_by_role("radio", name="/refresh").check()
-    expect(curl).to_have_text(f'curl -X POST -H "X-API-Key: $SHOPIFY_API_KEY" "{api.url}/refresh"')
+    expect(curl).to_have_text(f'curl -X POST -H "X-API-Key: $ORDERS_API_KEY" "{api.url}/refresh"')
     page.get_by_role("radio", name="/health").check()
     expect(curl).to_have_text(f'curl "{api.url}/health"')
 

@@ -32,7 +32,7 @@ class Process:
 
     def __init__(self, file: Path, api: Sidecar) -> None:
         self._command = [sys.executable, ROOT / "examples/client.py", file, "--api", api.url, "--every", "0"]
-        self._environment = {**os.environ, "SHOPIFY_API_KEY": KEY}
+        self._environment = {**os.environ, "ORDERS_API_KEY": KEY}
         self._whole = 0.5  # seconds that the last whole run took
 
     def run(self, share: float | None) -> str:

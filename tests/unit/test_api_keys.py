@@ -140,7 +140,7 @@ def test_keys_are_kept_as_digests_in_a_file_that_only_its_owner_reads(api: Sidec
         (["add", "x", "--expires", "2001-01-01"], "in the past"),
         (["add", "x", "--scope", "write"], "invalid choice"),
         (["revoke", "nobody"], "no key named"),
-        (["revoke", "default"], "SHOPIFY_API_KEY"),
+        (["revoke", "default"], "ORDERS_API_KEY"),
         ([], "usage"),
     ],
 )
