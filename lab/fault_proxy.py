@@ -7,7 +7,7 @@ import re
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
@@ -76,6 +76,8 @@ class Fault:
     spoil: Spoil
     status: int | None = None
     """The answer's status, when not None; phpMyAdmin is then not asked."""
+    headers: Sequence[tuple[str, str]] = ()
+    """Of that answer."""
     matching: str | re.Pattern[str] = ""
     skip: int = 0
     times: int | None = None
@@ -200,13 +202,22 @@ class FaultProxy:
         """Read the whole body, and pass on what `change` makes of it."""
         self._add(lambda body: iter([change(b"".join(_rest(body)))]), **which)
 
-    def fail(self, status: int, text: str = "", **which: Unpack[Which]) -> None:
-        """Answer with this status and text, without asking phpMyAdmin."""
-        self._add(lambda _: iter([text.encode()]), status, **which)
+    def fail(
+        self, status: int, body: str | bytes = "", headers: Mapping[str, str] | None = None, **which: Unpack[Which]
+    ) -> None:
+        """Answer with this status, body and headers, without asking phpMyAdmin."""
+        sent = body.encode() if isinstance(body, str) else body
+        self._add(lambda _: iter([sent]), status, {"Content-Type": "text/html", **(headers or {})}, **which)
 
-    def _add(self, spoil: Spoil, status: int | None = None, **which: Unpack[Which]) -> None:
+    def _add(
+        self,
+        spoil: Spoil,
+        status: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        **which: Unpack[Which],
+    ) -> None:
         with self._lock:
-            self._faults.append(Fault(spoil, status, **which))
+            self._faults.append(Fault(spoil, status, tuple((headers or {}).items()), **which))
 
     # -- one request -------------------------------------------------------------------------------------------------
 
@@ -237,7 +248,7 @@ class FaultProxy:
             )
         spoil = fault.spoil if fault else _rest
         if fault and fault.status is not None:
-            request.send(noted, fault.status, [("Content-Type", "text/html")], spoil(io.BytesIO()))
+            request.send(noted, fault.status, fault.headers, spoil(io.BytesIO()), ours=set())
             return
         upstream = HTTPConnection(self._target.hostname or "", self._target.port, timeout=UPSTREAM_SECONDS)
         try:
@@ -245,7 +256,7 @@ class FaultProxy:
             with self._server.watched(upstream.sock):
                 upstream.request(request.command, request.path, body or None, request.passed_on())
                 with upstream.getresponse() as response:
-                    request.send(noted, response.status, response.getheaders(), spoil(response))
+                    request.send(noted, response.status, response.getheaders(), spoil(response), _OURS)
         finally:
             upstream.close()
 
@@ -304,12 +315,19 @@ class _Handler(BaseHTTPRequestHandler):
         kept = {name: value for name, value in self.headers.items() if name.lower() not in _OURS}
         return {**kept, "Accept-Encoding": "identity", "Connection": "close"}
 
-    def send(self, noted: Request, status: int, headers: list[tuple[str, str]], pieces: Iterator[bytes]) -> None:
+    def send(
+        self,
+        noted: Request,
+        status: int,
+        headers: Sequence[tuple[str, str]],
+        pieces: Iterator[bytes],
+        ours: Collection[str],
+    ) -> None:
         piece = next(pieces, b"")  # before the headers: an answer that is late or missing has none
         noted.status = status
         self.send_response_only(status)
         for name, value in headers:
-            if name.lower() not in _OURS:
+            if name.lower() not in ours:
                 self.send_header(name, value)
         self.send_header("Connection", "close")
         self.end_headers()

@@ -34,7 +34,7 @@ from cache.storage.store import Cache
 from scraper.client.bounds import COLUMNS
 from scraper.client.exporter import Exporter
 from scraper.client.unreachable import speaks_https, through_proxy, unreachable
-from scraper.errors import NotPhpMyAdmin, StatementBlocked, Unproven
+from scraper.errors import NotPhpMyAdmin, StatementBlocked, Unproven, status_error
 from scraper.login.challenge import realm
 from scraper.login.chrome import find_browser, find_driver, install_advice, no_browser
 from scraper.login.chrome_arguments import uses_proxy
@@ -254,7 +254,7 @@ def reachable(settings: ScraperSettings) -> Finding:
             response = client.get(settings.start_url)
     except OrdersError as error:
         return _broken("reachable", error)
-    except httpx2.TransportError as error:
+    except (httpx2.TransportError, UnicodeError) as error:  # a redirect to a name that no host can have
         return _broken("reachable", unreachable(settings.start_url, error))
     except httpx2.TooManyRedirects:
         return _broken("reachable", NotPhpMyAdmin(f"{settings.start_url} is in a redirect loop."))
@@ -265,7 +265,8 @@ def reachable(settings: ScraperSettings) -> Finding:
     if response.status_code == httpx2.codes.BAD_REQUEST and speaks_https(response.text):
         return _broken("reachable", unreachable(settings.start_url, "INVALID_HTTP_RESPONSE"))
     if response.status_code >= 400 and realm(response) is None:  # the login sends credentials
-        return _broken("reachable", NotPhpMyAdmin(f"{settings.start_url} answers {response.status_code}."))
+        message = f"{settings.start_url} answers {response.status_code}."
+        return _broken("reachable", status_error(response.status_code, message))
     way, seconds = through_proxy(settings.start_url), time.monotonic() - started
     return Finding("reachable", True, f"{settings.start_url} answers{way} in {seconds:.2f} s")
 

@@ -168,6 +168,22 @@ class StatementBlocked(RequestRefused):
         self.sql = sql
 
 
+def status_error(status: int, message: str) -> ScrapeError:
+    """The error for an HTTP status with which phpMyAdmin sends none of its pages.
+
+    Args:
+        status: The status, from 300 on. The page itself says nothing that is known.
+        message: What was requested, and the status.
+    """
+    if status == 407:
+        return Unreachable(message, "A proxy asks for a login of its own: write it in HTTP_PROXY, or set NO_PROXY.")
+    if status in (408, 425) or status >= 500:
+        return Unreachable(message)
+    if status == 413:
+        return RequestTooLong(message)
+    return RequestRefused(message) if status >= 400 and status not in (404, 410) else NotPhpMyAdmin(message)
+
+
 class Unproven(ScrapeError):
     """A firewall refuses the checksums, so the rows were only counted."""
 
@@ -210,7 +226,7 @@ class AnswerCut(ScrapeError):
     """A response ended too early."""
 
     code = "answer_cut"
-    advice = "The server ended a statement early (a time limit or a restart). The next sync tries again."
+    advice = "The server ended an answer early (a time limit or a restart). The next sync tries again."
     transient = True
 
 

@@ -78,6 +78,7 @@ def main() -> None:
     import httpx2
 
     from cache.storage.backends import open_cache
+    from scraper import errors
     from scraper.__main__ import _return_memory_early
     from scraper.client import exporter
     from scraper.login.login import log_in
@@ -86,6 +87,7 @@ def main() -> None:
     from scraper.sync.sync import sync
 
     exporter.PAUSES = (0, 0, 0)
+    errors.LONGEST_WAIT = 0.01
     httpx2.create_ssl_context = functools.cache(httpx2.create_ssl_context)  # reads certificates for 30 ms
     _return_memory_early()
     limit_memory(LIMIT)

@@ -318,7 +318,8 @@ class Exporter:
             decompressed = GunzipSink(request.bound.counting(body.write))
             busy_before = self.busy
             status = self._post(*self._prepared(request), decompressed)
-            decompressed.end()
+            if status < 300:  # else the status says more than a body that ends early
+                decompressed.end()
             *_, size = body.excerpt()
             self._compression.learn(size, self.busy - busy_before)
             check_response(status, body, self._host, self._session.token, request.sql)

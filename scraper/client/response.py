@@ -16,15 +16,14 @@ from scraper.client.csv_parser import CsvParser
 from scraper.errors import (
     AnswerCut,
     AnswerInvalid,
-    RequestRefused,
     RequestTooLong,
     ScrapeError,
     SessionLost,
     StatementBlocked,
     StatementRefused,
     TooManyRequests,
-    Unreachable,
     ViewBroken,
+    status_error,
 )
 
 IN_MEMORY = 1 << 20  # bytes; a longer body is spooled to disk
@@ -45,6 +44,7 @@ _PHP_FATAL = re.compile(rb"Fatal error|Maximum execution time|Allowed memory siz
 _VIEW_BROKEN = re.compile(r"#(?:1356|1449|1045)\b")  # 1045: MariaDB, where the definer is gone; the login itself works
 _TOO_MANY_ROWS = re.compile(r"#1104\b")
 _BIG_SELECTS = "Its max_join_size is small. Ask the host to raise it, or to set SQL_BIG_SELECTS for this user."
+_NO_FIREWALL = (401, 404, 407, 408, 410, 425)  # of a client's errors; firewalls answer with any other one
 _INTERRUPTED = re.compile(r"#(?:1053|1317|1969|3024|2006|2013|1205|1040)\b")
 
 
@@ -113,26 +113,29 @@ def check_response(status: int, body: RowsBody | SpooledBody, host: str, token: 
         SessionLost: The body is a login page, the redirect to one, or a page of another session.
         StatementBlocked: A firewall refused the statement.
         RequestRefused: The web server wants a password.
+        NotPhpMyAdmin: phpMyAdmin has gone from its address.
         Unreachable: The server answered with a server error.
         RequestTooLong: The web server takes no request of that length.
         TooManyRequests: The server asks for fewer requests.
     """
     start, *_ = body.excerpt()
-    if _is_of_no_session(start, token) or status in (301, 302, 303, 307, 308):
+    if status in (301, 302, 303, 307, 308):
+        raise SessionLost(f"The phpMyAdmin session ended: {host} answered {status}, a redirect, to a request.")
+    if _is_of_no_session(start, token):
         raise SessionLost("The phpMyAdmin session ended.")
-    if status == 401:
-        raise RequestRefused(f"{host} answered {status} to a request.")
     if status == 413:
         raise RequestTooLong(f"{host} answered 413: it takes no request of {len(sql):,} characters.")
     if status == 429:
         raise TooManyRequests(host)
-    foreign = bool(_HTML.match(start)) and not _ALERT.search(start)
-    if status in (403, 406):
+    is_own = bool(_ALERT.search(start))
+    if status in (403, 406) or (400 <= status < 500 and status not in _NO_FIREWALL and not is_own):
         raise StatementBlocked(f"{host} answered {status} to a request.", sql)
-    if foreign and (status == 200 or _FIREWALL_WORDS.search(start)):
+    if is_own:
+        return
+    if _HTML.match(start) and (status == 200 or (status != 404 and _FIREWALL_WORDS.search(start))):
         raise StatementBlocked(f"{host} answered {status} with a page that is not phpMyAdmin's.", sql)
-    if status >= 500:
-        raise Unreachable(f"{host} answered {status} to a request.")
+    if status >= 300:
+        raise status_error(status, f"{host} answered {status} to a request.")
 
 
 def _is_of_no_session(start: bytes, token: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,10 +19,11 @@ from typing_extensions import override
 from scraper.client.gunzip import GunzipSink
 from scraper.client.tls import trust
 from scraper.client.unreachable import causes, unreachable
-from scraper.errors import AnswerCut, TooManyRequests
+from scraper.errors import AnswerCut, ScrapeError, TooManyRequests
 
 CONNECT_SECONDS = 30
 CHUNK = 256 << 10  # bytes that are passed on together
+_BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError, ScrapeError)  # what a body may end with
 SILENT_SECONDS = 300  # the server sends nothing while it computes checksums
 
 
@@ -83,10 +85,11 @@ class HttpTransport(Transport):
             ) as response:
                 compressed = response.headers.get("Content-Encoding") == "gzip"
                 take = GunzipSink(sink) if compressed else sink  # several gzip members, or one that is cut
-                for chunk in response.raw.stream(CHUNK, decode_content=False):
-                    take(chunk)
-                if isinstance(take, GunzipSink):
-                    take.end()
+                with suppress(*_BROKEN if response.status_code >= 300 else ()):  # the status says more
+                    for chunk in response.raw.stream(CHUNK, decode_content=False):
+                        take(chunk)
+                    if isinstance(take, GunzipSink):
+                        take.end()
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             if any(isinstance(cause, urllib3.exceptions.ProtocolError) for cause in causes(error)):
                 raise AnswerCut(f"{host} closed the connection before the end of a response.") from error

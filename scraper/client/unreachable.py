@@ -27,6 +27,11 @@ _REASONS = (
         "no host of that name is known here",
         _CHECK_URL,
     ),
+    (
+        r"complete message body|IncompleteRead|CONTENT_LENGTH|INCOMPLETE_CHUNKED",
+        "it closed the connection in the middle of an answer",
+        "Try again later, or look for the reason in the log of its web server.",
+    ),
     (r"refused|REFUSED", "nothing listens at that port", _CHECK_URL),
     (r"No route|unreachable|UNREACHABLE|DISCONNECTED", "the network knows no way to it", _CHECK_URL),
     (

@@ -31,10 +31,13 @@ def bound_body(response: httpx2.Response) -> None:
         NotPhpMyAdmin: The body has an encoding that was not requested.
     """
     encoding = response.headers.pop("Content-Encoding", "identity").strip().lower()
-    if encoding not in ("gzip", "x-gzip", "identity"):
-        raise NotPhpMyAdmin(f"{response.url.netloc.decode()} sends pages in an encoding that was not requested.")
     assert isinstance(response.stream, httpx2.SyncByteStream)
-    response.stream = _BoundedStream(response.stream)
+    if encoding in ("gzip", "x-gzip", "identity"):
+        response.stream = _BoundedStream(response.stream)
+    elif response.status_code >= 300:  # the status says more
+        response.stream = _UnreadStream(response.stream)
+    else:
+        raise NotPhpMyAdmin(f"{response.url.netloc.decode()} sends pages in an encoding that was not requested.")
 
 
 class _BoundedStream(httpx2.SyncByteStream):
@@ -57,6 +60,14 @@ class _BoundedStream(httpx2.SyncByteStream):
     @override
     def close(self) -> None:
         self._stream.close()
+
+
+class _UnreadStream(_BoundedStream):
+    """No bytes, in place of some that nobody can read."""
+
+    @override
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(())
 
 
 def parse_page(html: str) -> HtmlElement:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, cast
@@ -17,6 +19,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from typing_extensions import override
 
 from scraper.client.bounds import PAGE
+from scraper.client.exporter import WAITS
 from scraper.client.unreachable import speaks_https, unreachable
 from scraper.errors import NotPhpMyAdmin, TooManyRequests, Unreachable
 from scraper.login import redirects
@@ -26,6 +29,8 @@ from scraper.login.masking import public_url
 from scraper.login.page_driver import PageDriver
 from scraper.login.settings import LoginSettings
 from scraper.login.trusted_hosts import check_target, is_trusted, other_host, trusting_client
+
+log = logging.getLogger(__name__)
 
 LOADING_SECONDS = 30
 LONGEST_REDIRECT = 100_000  # characters
@@ -86,11 +91,25 @@ class ChromePageDriver(PageDriver):
 
     @property
     @override
+    def status(self) -> int:
+        return int(self._script(_STATUS))
+
+    @property
+    @override
     def html(self) -> str:
         return str(self._script(_HTML))
 
     @override
     def open(self, address: str) -> None:
+        for _ in range(WAITS):
+            try:
+                return self._open_once(address)
+            except TooManyRequests as error:  # Chrome does not tell how long to wait
+                log.warning("waiting %g s: %s", error.seconds, error.message)
+                time.sleep(error.seconds)
+        return self._open_once(address)
+
+    def _open_once(self, address: str) -> None:
         host = urlsplit(address).netloc.rpartition("@")[2]
         try:
             self._driver.get(address)
@@ -105,14 +124,10 @@ class ChromePageDriver(PageDriver):
             raise unreachable(address, reason)
         if self._driver.current_url.startswith("data:") or not self.html:
             raise Unreachable(f"{host} does not answer.")
-        status = self._script(_STATUS)
-        if status == httpx2.codes.BAD_REQUEST and speaks_https(self.html):
+        self._check_status()
+        if self.status == httpx2.codes.BAD_REQUEST and speaks_https(self.html):
             raise unreachable(address, "INVALID_HTTP_RESPONSE")
-        if status == httpx2.codes.TOO_MANY_REQUESTS:
-            raise TooManyRequests(host)
-        if status >= 500:
-            raise Unreachable(f"{host} answered {status}.")
-        if status != httpx2.codes.UNAUTHORIZED:
+        if self.status != httpx2.codes.UNAUTHORIZED:
             self._follow_redirects()
 
     @override
@@ -134,6 +149,7 @@ class ChromePageDriver(PageDriver):
         except TimeoutException:
             return  # the step judges what is shown now; no form is sent twice
         self._check_arrival()
+        self._check_status()
         self._follow_redirects()
 
     @override
@@ -162,7 +178,7 @@ class ChromePageDriver(PageDriver):
 
     @override
     def challenge(self) -> str | None:
-        if self._script(_STATUS) != httpx2.codes.UNAUTHORIZED:
+        if self.status != httpx2.codes.UNAUTHORIZED:
             return None
         try:  # Chrome does not tell the headers of a response
             with trusting_client(self._settings, self._authorization) as client:
@@ -199,6 +215,14 @@ class ChromePageDriver(PageDriver):
         """Raises LoginRefused if Chrome was led to a host that it may not connect to."""
         if self.address.startswith(("http:", "https:")) and not is_trusted(self._settings, self.address):
             raise other_host(self._settings, self.address)
+
+    def _check_status(self) -> None:
+        """Raises the error of a status that no page of a login has."""
+        host, status = urlsplit(self.address).netloc.rpartition("@")[2], self.status
+        if status == httpx2.codes.TOO_MANY_REQUESTS:
+            raise TooManyRequests(host)
+        if status >= 500:
+            raise Unreachable(f"{host} answered {status}.")
 
     def _send_headers(self) -> None:
         if headers := self.headers():

@@ -7,6 +7,7 @@ import logging
 import re
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Self
 
 import httpx2
@@ -15,7 +16,7 @@ from typing_extensions import override
 
 from scraper.client.exporter import WAITS
 from scraper.client.unreachable import speaks_https, unreachable
-from scraper.errors import NotPhpMyAdmin, TooManyRequests, Unreachable
+from scraper.errors import AnswerCut, AnswerTooLarge, NotPhpMyAdmin, TooManyRequests, Unreachable
 from scraper.login import redirects
 from scraper.login.bounded_pages import find_all, find_first, join_url, parse_page, shown_text
 from scraper.login.challenge import trusted_realm
@@ -56,6 +57,11 @@ class HttpPageDriver(PageDriver):
     @override
     def address(self) -> str:
         return str(self._response.url) if self._response is not None else self._settings.start_url
+
+    @property
+    @override
+    def status(self) -> int:
+        return self._response.status_code if self._response is not None else 0
 
     @property
     @override
@@ -162,8 +168,11 @@ class HttpPageDriver(PageDriver):
 
     def _send_once(self, method: str, address: str, data: Mapping[str, str] | None) -> None:
         try:
-            response = self._client.request(method, address, data=data)
-        except httpx2.TransportError as error:
+            response = self._client.send(self._client.build_request(method, address, data=data), stream=True)
+            with closing(response):
+                _check_status(response)
+                body = _read(response)
+        except (httpx2.TransportError, UnicodeError) as error:  # a redirect to a name that no host can have
             raise unreachable(address, error) from error
         except httpx2.TooManyRedirects as error:
             raise NotPhpMyAdmin(f"The page at {public_url(address)} is in a redirect loop.") from error
@@ -171,16 +180,37 @@ class HttpPageDriver(PageDriver):
             raise NotPhpMyAdmin(
                 f"The page at {public_url(address)} cannot be read: its answer is not valid HTTP."
             ) from error
-        if response.status_code == httpx2.codes.BAD_REQUEST and speaks_https(response.text):
+        if response.status_code == httpx2.codes.BAD_REQUEST and speaks_https(body.decode("latin-1")):
             raise unreachable(address, "INVALID_HTTP_RESPONSE")
-        if response.status_code == httpx2.codes.TOO_MANY_REQUESTS:
-            raise TooManyRequests(response.url.netloc.decode(), response.headers.get("Retry-After"))
-        if response.status_code >= 500:
-            raise Unreachable(f"{response.url.netloc.decode()} answered {response.status_code}.")
         self._response = response
         # phpMyAdmin writes UTF-8. A page may name any codec of Python, also one that decompresses.
-        self._html = response.content.decode("utf-8", "replace")
+        self._html = body.decode("utf-8", "replace")
         self._page = parse_page(self._html)
+
+
+def _check_status(response: httpx2.Response) -> None:
+    """Raises the error of a status that no page of a login has, whatever its body is."""
+    host = response.url.netloc.decode()
+    if response.status_code == httpx2.codes.TOO_MANY_REQUESTS:
+        raise TooManyRequests(host, response.headers.get("Retry-After"))
+    if response.status_code >= 500:
+        raise Unreachable(f"{host} answered {response.status_code}.")
+
+
+def _read(response: httpx2.Response) -> bytes:
+    """The body; nothing in place of a broken one whose status says more.
+
+    Raises:
+        AnswerCut: It ends early.
+        AnswerTooLarge: It is longer than a page.
+        TransportError: The connection broke.
+    """
+    try:
+        return response.read()
+    except (AnswerCut, AnswerTooLarge, httpx2.TransportError):
+        if response.status_code < 400:
+            raise
+        return b""
 
 
 def _is_hidden(element: HtmlElement) -> bool:

@@ -21,6 +21,7 @@ from scraper.login.page_driver import PageDriver
 from scraper.login.page_transport import PageTransport
 from scraper.login.settings import LoginSettings
 from scraper.login.steps import follow_steps
+from scraper.login.steps.base import refused
 from scraper.login.steps.form import check_password_expired
 from scraper.login.trusted_hosts import check_target, is_trusted
 
@@ -121,5 +122,7 @@ def _open_export_form(page: PageDriver) -> tuple[str, str]:
     page.open(join_url(page.address, f"{form}server={server}"))
     if not page.shows("form[name=dump]"):
         check_password_expired(page)
-        raise NotPhpMyAdmin("After the login there is no export form.", "Ask the host whether export is allowed.")
+        raise refused(page) or NotPhpMyAdmin(
+            "After the login there is no export form.", "Ask the host whether export is allowed."
+        )
     return version, server

@@ -14,6 +14,10 @@ class PageDriver(Protocol):
         """URL of the page that is shown."""
 
     @property
+    def status(self) -> int:
+        """The HTTP status of the page that is shown; 0 where it is not known."""
+
+    @property
     def html(self) -> str:
         """HTML of the page that is shown."""
 

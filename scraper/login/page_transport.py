@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+import httpx2
 from selenium.webdriver import Chrome
 
 from scraper.client.transport import SILENT_SECONDS
 from scraper.client.unreachable import unreachable
-from scraper.errors import AnswerCut, Unreachable
+from scraper.errors import AnswerCut, TooManyRequests, Unreachable
 from scraper.login.chrome import failures
 
 
@@ -45,6 +46,10 @@ class PageTransport:
                 if answer["body"]:
                     sink(base64.b64decode(answer["body"]))
                     last_data = time.monotonic()
+                elif answer["status"] == httpx2.codes.TOO_MANY_REQUESTS:
+                    raise TooManyRequests(host, answer["wait"])
+                elif answer["status"] >= 300 and (answer["error"] or answer["ended"]):
+                    return int(answer["status"])  # it says more than a body that ends early
                 elif answer["error"] and answer["status"]:
                     raise AnswerCut(f"{host} closed the connection before the end of a response.")
                 elif answer["error"]:
@@ -59,12 +64,14 @@ class PageTransport:
 _POST = """
 const [url, form] = arguments;
 if (window.answer) window.answer.abort.abort();
-const answer = window.answer = {parts: [], size: 0, status: 0, ended: false, error: '', abort: new AbortController()};
+const answer = window.answer = {parts: [], size: 0, status: 0, wait: null, ended: false, error: '',
+                                abort: new AbortController()};
 answer.changed = () => {};
 (async () => {
     const response = await fetch(url, {method: 'POST', body: new URLSearchParams(form), redirect: 'manual',
                                        signal: answer.abort.signal});
     answer.status = response.type === 'opaqueredirect' ? 302 : response.status;
+    answer.wait = response.headers.get('Retry-After');
     if (!response.body) return;
     const reader = response.body.getReader();
     for (let piece; !(piece = await reader.read()).done;) {
@@ -83,12 +90,12 @@ const done = arguments[arguments.length - 1], answer = window.answer;
 const waited = answer.size || answer.ended ? Promise.resolve()
     : Promise.race([new Promise(go => { answer.changed = go; }), new Promise(go => setTimeout(go, 10000))]);
 waited.then(async () => {
-    const {status, ended, error} = answer, parts = answer.parts;
-    if (!answer.size) return done({body: '', status, ended, error});
+    const {status, wait, ended, error} = answer, parts = answer.parts;
+    if (!answer.size) return done({body: '', status, wait, ended, error});
     [answer.parts, answer.size] = [[], 0];
     if (answer.taken) answer.taken();
     const file = new FileReader();
-    file.onload = () => done({body: file.result.slice(file.result.indexOf(',') + 1), status, ended, error});
+    file.onload = () => done({body: file.result.slice(file.result.indexOf(',') + 1), status, wait, ended, error});
     file.readAsDataURL(new Blob(parts));
 });
 """

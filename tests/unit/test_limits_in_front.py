@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -166,12 +167,14 @@ def test_a_login_that_leads_to_a_missing_page_is_no_wrong_password(front: Front)
 
 
 @pytest.mark.parametrize("times", [1, 99])
-def test_a_lost_cookie_is_tried_again_and_no_wrong_password(front: Front, times: int) -> None:
-    words = "Failed to set session cookie. Maybe you are using HTTP instead of HTTPS to access phpMyAdmin."
+def test_a_lost_cookie_is_no_wrong_password_in_any_language(front: Front, times: int) -> None:
+    words = "Das Session-Cookie konnte nicht gesetzt werden. Eventuell benutzen Sie HTTP an Stelle von HTTPS."
 
     def lost(method: str, _: str, __: str) -> Answer | None:
         posts = sum(method == "POST" for method, *_ in front.asked)
-        failed = f'<div class="alert alert-danger">{words}</div>{FORM.format(action="")}'
+        failed = (
+            f'{FORM.format(action="")}</form><div id="pma_errors"><div class="alert alert-danger">{words}</div></div>'
+        )
         return page(failed) if method == "POST" and posts <= times else None
 
     front.refuse = lost
@@ -182,6 +185,35 @@ def test_a_lost_cookie_is_tried_again_and_no_wrong_password(front: Front, times:
             log_in(front.settings)
         assert "https" in caught.value.advice
         assert sum(method == "POST" for method, *_ in front.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "advice"),
+    [
+        (403, "request_refused", "Ask the host to let these requests pass"),
+        (404, "not_phpmyadmin", "Set PHPMYADMIN_URL"),
+        (407, "unreachable", "HTTP_PROXY"),
+        (413, "request_too_long", "client_max_body_size"),
+        (451, "request_refused", "Ask the host to let these requests pass"),
+        (502, "unreachable", "Open PHPMYADMIN_URL in a browser"),
+    ],
+)
+@pytest.mark.parametrize("step", ["GET /", "pma_password", "server/export", "token="])
+@pytest.mark.parametrize("broken", [False, pytest.param(True, marks=pytest.mark.soak)], ids=["whole", "broken"])
+@pytest.mark.slow
+def test_a_status_is_named_at_every_step(
+    front: Front, cache: Cache, status: int, code: str, advice: str, step: str, broken: bool
+) -> None:
+    headers = {"Content-Encoding": "gzip"} if broken else {"Content-Type": "text/plain"}
+    refusal = Answer(status, headers, [gzip.compress(b"x" * 999)[:20] if broken else b"no"])
+    front.refuse = lambda *request: refusal if step in " ".join(request) else None
+    run = sync(cache, front.settings, log_in)
+    assert run.error
+    assert not run.error.stops_schedule
+    if (step, status) != ("pma_password", 404):  # see PmaAbsoluteUri above
+        assert str(status) in run.error.message
+        assert run.error.code == code
+        assert advice in run.error.advice
 
 
 def test_no_limit_stops_the_schedule_as_a_wrong_password_does(front: Front) -> None:

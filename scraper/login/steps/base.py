@@ -7,7 +7,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from scraper.errors import BrowserNeeded, NotPhpMyAdmin
+from scraper.errors import BrowserNeeded, NotPhpMyAdmin, ScrapeError, status_error
 from scraper.login.masking import public_url
 from scraper.login.page_driver import PageDriver
 
@@ -42,11 +42,18 @@ class LoginStep(ABC, Generic[StepSettingsType]):
         """
 
 
-def dead_end(page: PageDriver, message: str, advice: str | None = None) -> NotPhpMyAdmin:
+def dead_end(page: PageDriver, message: str, advice: str | None = None) -> ScrapeError:
     """The error for a page on which the login cannot go on."""
     if page.needs_scripts():
         return BrowserNeeded(f"The page at {public_address(page)} redirects by JavaScript, which needs Chrome.")
-    return NotPhpMyAdmin(message, advice)
+    return refused(page) or NotPhpMyAdmin(message, advice)
+
+
+def refused(page: PageDriver) -> ScrapeError | None:
+    """The error for a page whose HTTP status says that the request failed; None for any other page."""
+    if page.status < 300:
+        return None
+    return status_error(page.status, f"The page at {public_address(page)} answers {page.status}.")
 
 
 def public_address(page: PageDriver) -> str:

@@ -11,7 +11,7 @@ from cache.settings import MAY_BE_EMPTY
 from scraper.errors import LoginRefused, NotPhpMyAdmin, SessionLost, Unreachable
 from scraper.login.masking import public_url
 from scraper.login.page_driver import PageDriver
-from scraper.login.steps.base import LoginStep
+from scraper.login.steps.base import LoginStep, refused
 from scraper.login.steps.server_choice import SERVER_FIELD, ServerChoiceSettings, listed, servers, typed_server
 
 # Error numbers of MySQL: its client's own errors and too many connections; a password that has expired. 1045, a wrong
@@ -20,7 +20,11 @@ _DATABASE_DOWN = re.compile(r"(?:HY000/|#)(?:2\d{3}|1040|1203)\b")
 _EXPIRED = re.compile(r"(?:HY000/|#)(?:1820|1862)\b")
 _USERNAME, _PASSWORD = "#input_username", "#input_password"
 _ERRORS = ".alert-danger, div.error"
-_COOKIE_FAILED = "Failed to set session cookie"
+# Where phpMyAdmin failed to log in, it says so before the form. Where it found another session than that of the form,
+# it looks at no password, and the only error is one of its own, in the language of the visitor, after the form.
+_OWN_ERROR = "#pma_errors .alert-danger, #pma_errors div.error"
+_LOGIN_ERROR = ".alert-danger ~ #login_form, div.error ~ #login_form"
+_COOKIE_FAILED = "Failed to set session cookie"  # the whole page of phpMyAdmin 6
 _COOKIES = (
     "Set PHPMYADMIN_URL to https, or correct the path and the host of cookies in the proxy in front of phpMyAdmin. "
     "The password was not refused."
@@ -104,21 +108,23 @@ class LoginForm(LoginStep[LoginFormSettings]):
             fields[SERVER_FIELD] = typed_server(self.settings.phpmyadmin_server)
         address = page.address
         page.submit(fields)
-        if _COOKIE_FAILED in page.html:  # phpMyAdmin began another session meanwhile; its password was not looked at
+        if _lost_cookie(page):  # phpMyAdmin began another session meanwhile
             page.open(address)
             if page.shows(_USERNAME):
                 page.submit(fields)
         if not (page.common_param("server") or page.shows(f"{_USERNAME}, {_ERRORS}")):
             # The login may have succeeded, and led to an address that is not there.
-            elsewhere = public_url(page.address)
+            elsewhere, failure = public_url(page.address), None if page.status == 404 else refused(page)
             page.open(address)
             if page.common_param("logged_in") != "true":
+                if failure:
+                    raise failure
                 raise NotPhpMyAdmin(
                     f"After the login, phpMyAdmin leads to {elsewhere}, which is none of its pages.", _SUB_PATH
                 )
         if page.common_param("logged_in") == "true":
             return
-        if _COOKIE_FAILED in page.html:
+        if _lost_cookie(page):
             raise SessionLost("phpMyAdmin failed to set its session cookie.", _COOKIES)
         error_text = page.error_text()
         if _DATABASE_DOWN.search(error_text):
@@ -132,6 +138,11 @@ class LoginForm(LoginStep[LoginFormSettings]):
             named = self.settings.phpmyadmin_server or "that of phpMyAdmin's configuration"
             choice = f" The server was {named}; PHPMYADMIN_SERVER=host:port fills the field `Server`."
         raise LoginRefused(f"phpMyAdmin refused the login: {error_text or 'it gives no reason'}.{choice}")
+
+
+def _lost_cookie(page: PageDriver) -> bool:
+    """Whether the form came back because the cookie of its session did not."""
+    return _COOKIE_FAILED in page.html or (page.shows(_OWN_ERROR) and not page.shows(_LOGIN_ERROR))
 
 
 def check_password_expired(page: PageDriver) -> None:
