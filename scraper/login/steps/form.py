@@ -29,6 +29,10 @@ _COOKIES = (
     "Set PHPMYADMIN_URL to https, or correct the path and the host of cookies in the proxy in front of phpMyAdmin. "
     "The password was not refused."
 )
+_LOST = (
+    "The form or its cookie was lost on the way: set PHPMYADMIN_URL to the address that a browser shows after a login, "
+    "or correct redirects and cookies in the proxy in front of phpMyAdmin. The password was not refused."
+)
 _SUB_PATH = (
     "Correct PmaAbsoluteUri in phpMyAdmin's configuration, or the path of the proxy in front of it. The password was "
     "not refused."
@@ -127,6 +131,8 @@ class LoginForm(LoginStep[LoginFormSettings]):
         if _lost_cookie(page):
             raise SessionLost("phpMyAdmin failed to set its session cookie.", _COOKIES)
         error_text = page.error_text()
+        if page.shows(_USERNAME) and not error_text:  # whoever looks at a password says what is wrong with it
+            raise SessionLost("phpMyAdmin shows its login form again, and gives no reason.", _LOST)
         if _DATABASE_DOWN.search(error_text):
             raise Unreachable(
                 f"phpMyAdmin cannot connect to its database: {error_text}",
