@@ -37,10 +37,8 @@ def main() -> None:
     settings.warn_of_misspelt()
     key = load_key(settings)
     place, host, port = settings.cache_place, settings.api_host, settings.api_port
-    with (
-        closing(open_cache(place)) as cache,
-        listen(host, port, "API_HOST", settings.port_setting("api_port")) as socket,
-    ):
+    named = settings.port_setting("api_port")
+    with closing(open_cache(place)) as cache, listen(host, port, "API_HOST", named) as socket:
         scheduler = None
         if settings.scheduler == "auto" and not cache.read_only:
             from scraper.scheduler import Scheduler

@@ -51,14 +51,14 @@ class SyncProcess:
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
         )
 
-    def sync(self, settings: dict[str, Any]) -> Outcome:
-        """Runs a sync into an empty cache."""
+    def sync(self, settings: dict[str, Any], seconds: float = SECONDS) -> Outcome:
+        """Runs a sync into an empty cache, which may take so many seconds."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         print(json.dumps(settings), file=self._process.stdin, flush=True)
-        if not select.select([self._process.stdout], [], [], SECONDS)[0]:
+        if not select.select([self._process.stdout], [], [], seconds)[0]:
             self._process.kill()
-            raise TimeoutError(f"a sync took more than {SECONDS} s")
+            raise TimeoutError(f"a sync took more than {seconds} s")
         return Outcome(*json.loads(self._process.stdout.readline()))
 
     def close(self) -> None:

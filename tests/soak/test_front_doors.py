@@ -22,7 +22,7 @@ from lab import FaultProxy, Lab
 pytestmark = pytest.mark.soak
 
 SEED = int(os.environ.get("FRONT_DOORS_SEED") or random.randrange(1 << 30))
-CASES = 300
+CASES, SECONDS = 300, 120
 STEPS: dict[str, str | re.Pattern[str]] = {
     "login page": "",
     "password": "pma_password",
@@ -125,7 +125,9 @@ def test_whatever_stands_in_front_answers_ends_in_a_sentence(
                 skip=tried.skip,
                 times=tried.times,
             )
-            outcome = syncs.sync({**settings, "phpmyadmin_url": proxy.url, "phpmyadmin_login": "http"})
+            print(tried, flush=True)
+            here = {**settings, "phpmyadmin_url": proxy.url, "phpmyadmin_login": "http"}
+            outcome = syncs.sync(here, SECONDS)
         outcomes[outcome.code] = outcomes.get(outcome.code, 0) + 1
         check(tried, outcome, secret)
         assert secret not in str(stolen), (SEED, tried)
