@@ -24,7 +24,9 @@ SIMILAR_STEPS = ("keys", "count")  # one statement more with the code of the oth
 FORM = """<form method="post" action="{action}" id="login_form"><input id="input_username" name="pma_username">
 <input id="input_password" name="pma_password" type="password"><button type="submit">Log in</button></form>"""
 LOGGED_IN = '<script>CommonParams.setAll({logged_in:"true",version:"5.2.1",token:"t0ken",server:"1"});</script>'
-NAVIGATION = "<script>window.CommonParams = {get: name => ({logged_in: true, token: 't0ken', server: '1'})[name]}</script>"
+NAVIGATION = (
+    "<script>window.CommonParams = {get: name => ({logged_in: true, token: 't0ken', server: '1'})[name]}</script>"
+)
 MEGABYTE = b"x" * (1 << 20)
 BOMB = gzip.compress(bytes(64 << 20), 9)
 
