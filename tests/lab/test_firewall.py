@@ -279,7 +279,7 @@ def test_the_orders_are_copied_by_counting(copies: Copies, refuse: list[str]) ->
 
 def test_a_login_page_of_something_in_front_is_logged_in_at_again(copies: Copies) -> None:
     table = copies.table("id INT PRIMARY KEY, note TEXT", [(1, "a")])
-    with behind(copies, ["db"], status=200) as ended:
+    with behind(copies, ["shop"], status=200) as ended:
         logins = iter([ended, copies.session])
         run = sync(copies.cache, copies.settings.model_copy(update={"phpmyadmin_table": table}), lambda _: next(logins))
 
