@@ -25,7 +25,7 @@ from sidecar_process import worker
 
 from cache.storage.records import Progress, Run
 
-PATHS = ("", "explore", "orders", "products", "customers", "data", "api", "set-up")
+PATHS = ("", "explore", "what-changed", "orders", "products", "customers", "data", "api", "set-up")
 COLOURED = ("?status=paid", "explore?by=channel&by=status", "?explain=total_sales")
 SHIFTS = """
 window.shifts = 0;
