@@ -178,6 +178,7 @@ def _table(
         columns,
         lines,
         key="changed_table",
+        exported=True,
         on_pick=lambda _: None,
         on_sort=lambda column: sort_anew(column, sort, _USUAL_SORT),
         sorted_by=sort,
