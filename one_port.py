@@ -42,14 +42,12 @@ from dashboard.auth.signin_settings import check_signin
 from dashboard.backend import shared_backend
 from dashboard.web.server import load_config, server_options
 from streamlit_app import create_app as create_dashboard
-from streamlit_app import dashboard_options
+from streamlit_app import dashboard_options, page_paths
 
 
 def is_of_api(path: str) -> bool:
     """Whether the API answers requests for a path."""
-    from dashboard.pages import PAGE_PATHS  # late, since caches of the pages need Streamlit's runtime
-
-    return own_path(path) != path or (path not in PAGE_PATHS and is_operation(path))
+    return own_path(path) != path or (path not in page_paths() and is_operation(path))
 
 
 class OnePort:

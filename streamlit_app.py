@@ -42,6 +42,8 @@ from dashboard.web.known_hosts import KnownHosts
 from dashboard.web.maps import PATH as MAPS_PATH
 from dashboard.web.maps import get_map
 from dashboard.web.metrics import MetricsEndpoint
+from dashboard.web.report import PATH as REPORT_PATH
+from dashboard.web.report import USER_AGENT, Reports
 from dashboard.web.same_origin import SameOrigin
 from dashboard.web.server import load_config, serve
 from dashboard.web.sub_path import BelowPath, OwnCookies
@@ -122,6 +124,7 @@ def create_app(backend: Backend) -> st.App:
             Route(path + MAPS_PATH, get_map),
             *([Route(path + LOGO_PATH, backend.shop.get_logo)] if backend.shop.logo else []),
             Route(path + TABLE_PATH, TableFiles(backend.identities).post, methods=["POST"]),
+            Route(path + REPORT_PATH, Reports(backend.identities, path, page_paths).get),
             Route(path + METRICS_PATH, MetricsEndpoint(backend.cache, settings).get),
         ],
         secrets=oidc_secrets(settings, backend.secret),
@@ -132,10 +135,17 @@ def create_app(backend: Backend) -> st.App:
             Middleware(InjectCss, public_path=path, week_start=settings.week_start, shop=backend.shop),
             *([Middleware(OwnCookies, public_path=path)] if path else []),
             Middleware(SignIn, identities=backend.identities, settings=settings),
-            *([Middleware(BelowPath, public_path=path)] if path else []),
+            *([Middleware(BelowPath, public_path=path, unproxied=USER_AGENT)] if path else []),
         ],
     )
     return app  # noqa: RET504
+
+
+def page_paths() -> frozenset[str]:
+    """The addresses of the pages."""
+    from dashboard.pages import PAGE_PATHS  # late, since caches of the pages need Streamlit's runtime
+
+    return PAGE_PATHS
 
 
 def warm_up() -> None:

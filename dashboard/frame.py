@@ -25,6 +25,7 @@ from dashboard.session import Session
 from dashboard.text import formatting, readings
 from dashboard.text.formatting import counted
 from dashboard.view import View
+from dashboard.web.report import can_print
 
 _RARE: frozenset[Requirement] = frozenset(
     (
@@ -46,6 +47,7 @@ _RARE: frozenset[Requirement] = frozenset(
 NEWEST = 30 * DAY
 """How much a page shows first of a table whose last order is older."""
 
+NO_REPORT = "No report as PDF: the server has no Chromium. Print the page instead."
 MAX_RATES = 3  # that the foot of a page names
 
 
@@ -137,6 +139,12 @@ def foot(selection: Selection) -> None:
     sentences += [sentence for name, sentence in orders.missing.items() if name not in _RARE]
     sentences += [hidden_note(orders.hidden)] if orders.hidden else []
     st.caption(" ".join([*map(formatting.literal, notes), *map(formatting.plain, sentences)]))
+    if can_print():
+        st.html('<a class="report-link" href="report">Report as PDF</a>')
+    else:
+        st.html(
+            '<span class="report-link">No report as PDF: the server has no Chromium. Print the page instead.</span>'
+        )
 
 
 def hidden_note(names: Collection[DimensionId]) -> str:

@@ -25,6 +25,7 @@ from cache.control_characters import without_controls
 from cache.errors import OrdersError, RangeDamaged
 from cache.line_items_view import create_view, find_lines, has_items, view_name
 from cache.machine.memory import available_memory
+from cache.machine.sandbox import missing_sandbox
 from cache.private_files import open_to_others
 from cache.settings import Settings, env_file
 from cache.storage.backends import open_cache
@@ -39,7 +40,6 @@ from scraper.login.challenge import realm
 from scraper.login.chrome import find_browser, find_driver, install_advice, no_browser
 from scraper.login.chrome_arguments import uses_proxy
 from scraper.login.login import log_in
-from scraper.login.sandbox import missing_sandbox
 from scraper.login.trusted_hosts import trusting_client
 from scraper.settings import ScraperSettings
 from scraper.table import firewall

@@ -15,6 +15,11 @@ from streamlit.web.server.starlette.starlette_server_config import XSRF_COOKIE_N
 _SHARED = (XSRF_COOKIE_NAME,)  # Streamlit's script reads it by its name; it is no secret, and all instances accept it
 
 
+def name_below(path: str, cookie: str) -> str:
+    """The name that the browser has of a cookie of an instance below a path."""
+    return cookie if cookie in _SHARED else f"{cookie}{path.replace('/', '.')}"
+
+
 class OwnCookies:
     """Middleware: gives cookies the path, also in their names.
 
@@ -71,21 +76,23 @@ class OwnCookies:
 
 
 class BelowPath:
-    """Middleware: puts the path before that of each request, for Streamlit."""
+    """Middleware: puts the path before that of each request, for Streamlit. A proxy has taken it away."""
 
-    def __init__(self, app: ASGIApp, public_path: str) -> None:
+    def __init__(self, app: ASGIApp, public_path: str, unproxied: str) -> None:
         """Changes nothing yet.
 
         Args:
             app: The routes, below the path.
             public_path: PUBLIC_PATH.
+            unproxied: The User-Agent of our own browser, which comes past the proxy.
         """
         self._app = app
         self._path = public_path
+        self._unproxied = unproxied.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on."""
-        if scope["type"] in ("http", "websocket"):
+        if scope["type"] in ("http", "websocket") and (b"user-agent", self._unproxied) not in scope["headers"]:
             raw = scope.get("raw_path") or scope["path"].encode()
             scope = {**scope, "path": self._path + scope["path"], "raw_path": self._path.encode() + raw}
         await self._app(scope, receive, send)

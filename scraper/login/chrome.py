@@ -11,7 +11,6 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
@@ -22,28 +21,15 @@ from selenium.webdriver.common.options import BaseOptions
 from urllib3.exceptions import HTTPError
 
 from cache.child_environment import child_environment
+from cache.machine.browsers import BROWSERS, SHELL
+from cache.machine.sandbox import missing_sandbox
 from cache.temporary_folders import make_folder
 from scraper.errors import BrowserFailed
-from scraper.login.sandbox import missing_sandbox
 from scraper.memory_limit import remove_memory_limit
 from scraper.processes import kill
 
 log = logging.getLogger(__name__)
 
-SHELL = "chromium-headless-shell"  # Chromium without windows: it starts in half of the time
-BROWSERS = (
-    SHELL,
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "google-chrome-stable",
-    "chrome",
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-    *(
-        str(Path(os.environ.get(name, "/")) / "Google/Chrome/Application/chrome.exe")
-        for name in ("PROGRAMFILES", "PROGRAMFILES(X86)", "LOCALAPPDATA")
-    ),
-)
 _INSTALL = {
     "darwin": "`brew install --cask google-chrome chromedriver`",
     "win32": "Chrome from google.com/chrome",  # its driver is downloaded

@@ -15,7 +15,7 @@ from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome
 from web_server import Handler, serving
 
-from scraper.login import sandbox
+from cache.machine import sandbox
 
 SECRET = "hunter2-in-a-test"
 pytestmark = pytest.mark.usefixtures("no_browser_left")

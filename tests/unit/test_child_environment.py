@@ -16,9 +16,9 @@ from paths import ROOT
 from cache.cache_place import CachePlace
 from cache.child_environment import child_environment
 from cache.export.pool import ScanPool
+from cache.machine import sandbox
 from cache.storage.store import Cache
 from scraper import doctor
-from scraper.login import sandbox
 from scraper.settings import ScraperSettings
 
 SECRET = "hunter2-in-a-test"

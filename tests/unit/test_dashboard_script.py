@@ -68,6 +68,14 @@ def test_the_list_behind_every_figure_begins_with_the_figure(backend: Backend) -
             assert shown.header[0].value.split(" \\= ")[0] == formatting.plain(value)
 
 
+def test_a_machine_without_a_browser_says_that_it_makes_no_reports(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    shown = run(backend, "orders", {})
+    assert "No report as PDF: the server has no Chromium." in " ".join(each.proto.body for each in shown.get("html"))
+
+
 def test_a_role_that_is_new_has_its_place_on_the_settings_page(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:

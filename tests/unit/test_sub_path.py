@@ -240,5 +240,5 @@ def test_streamlit_gets_each_request_with_the_path() -> None:
     async def shows(scope: Scope, receive: Receive, send: Send) -> None:
         await PlainTextResponse(f"{scope['path']} {scope['raw_path'].decode()}")(scope, receive, send)
 
-    answer = run(BelowPath(shows, "/orders"), lambda client: client.get("/a%20b"))
+    answer = run(BelowPath(shows, "/orders", "our own browser"), lambda client: client.get("/a%20b"))
     assert answer.text == "/orders/a b /orders/a%20b"
