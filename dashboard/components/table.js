@@ -96,11 +96,14 @@ export default function ({ data, parentElement, setTriggerValue }) {
     summary.setAttribute("aria-label", `Export ${data.label}`);
     const choices = element("fieldset", "");
     choices.append(element("legend", "", "Columns"));
+    const left = (parentElement.host.columnsLeftOut ??= new Set()); // kept when the table is drawn again
     const boxes = data.columns.map((column) => {
       const label = element("label", "", column.label || data.label);
       const box = document.createElement("input");
       box.type = "checkbox";
-      box.checked = true;
+      box.value = column.label || data.label;
+      box.checked = !left.has(box.value);
+      box.addEventListener("change", () => (box.checked ? left.delete(box.value) : left.add(box.value)));
       label.prepend(box);
       choices.append(label);
       return box;

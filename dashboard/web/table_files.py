@@ -82,8 +82,10 @@ def table_file(table: ShownTable) -> bytes:
     """The file of a table.
 
     Raises:
-        ValueError: A row has another number of cells than there are columns.
+        ValueError: A row has another number of cells than there are columns, or a number has too many digits.
     """
+    if any(len(row) != len(table.columns) for row in table.rows):
+        raise ValueError("a row has another number of cells than there are columns")
     cells: Sequence[Sequence[str]] = list(zip(*table.rows, strict=True)) or [()] * len(table.columns)
     typed = [_typed(column, values) for column, values in zip(table.columns, cells, strict=True)]
     columns, values = [column for column, _ in typed], [array for _, array in typed]

@@ -57,6 +57,7 @@ def test_a_column_with_a_text_in_it_is_text() -> None:
     ("columns", "rows"),
     [
         (COLUMNS, [["one cell"]]),
+        (COLUMNS, [[]]),
         ([{"label": "n", "number": True}], [["1" * 60]]),
         ([{"label": "n", "number": True}], [["1e-90"]]),
     ],
