@@ -1,4 +1,4 @@
-"""API keys: `python -m api key`, and `python -m api keys add NAME`, `list` and `revoke NAME`.
+"""API keys and feeds: `python -m api key`, and `python -m api keys` or `feeds` with `add NAME`, `list`, `revoke NAME`.
 
 key     Prints the default key, and nothing else: ORDERS_API_KEY from the environment or .env, else the key that is
         stored in DATA_DIR. If there is none yet, it is made, and the API takes it when it starts.
@@ -9,6 +9,13 @@ add     Makes a key and prints it once. Without `--scope` it may read rows; `--s
         says which columns that are, and which texts it sees.
 list    Shows the names of the keys and what they may do, with `--json` for programs.
 revoke  Ends a key.
+
+A feed is an address for programs that can send no key, such as a spreadsheet. It stands for one path and query:
+
+    python -m api feeds add weekly --path '/fetch-data?format=csv&fields=id,name,total_price'
+
+`add` prints the address once. Personal data is hidden, unless `--unmasked`. `--days` ends the feed. `list` also shows
+when each feed was last used.
 
 A change takes effect within a second in every process that serves this cache, without a restart.
 """
@@ -23,6 +30,7 @@ from contextlib import closing, redirect_stdout
 from datetime import UTC, datetime, timedelta
 from typing import get_args
 
+from api import feed_commands
 from api.auth.default_key import load_key
 from api.contract.json_response import iso
 from cache.access.api_keys import ApiKey, Scope, digest, new_key
@@ -58,7 +66,9 @@ def main(arguments: list[str] | None = None) -> int:
             print(key)
             return 0
         with closing(open_cache(settings.cache_place)) as cache:
-            if options.command == "add":
+            if options.subject == "feeds":
+                feed_commands.run(options, cache, settings)
+            elif options.command == "add":
                 _add(cache, options)
                 if options.masked:
                     _say_what_is_hidden(cache, MaskRules.of(settings))
@@ -87,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--masked", action="store_true", help="hide personal data from the key")
     commands.add_parser("list", help="show the keys").add_argument("--json", action="store_true", help="as JSON")
     commands.add_parser("revoke", help="end a key").add_argument("name", metavar="NAME")
+    feed_commands.add_parser(subjects)
     return parser
 
 

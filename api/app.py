@@ -44,6 +44,7 @@ from api.http.request_ids import IDENTITY, RequestIds, identify
 from api.routes.cache_watcher import CacheWatcher
 from api.routes.changes import ChangesEndpoint
 from api.routes.checks import ChecksEndpoint
+from api.routes.feeds import FeedEndpoint, LastUses
 from api.routes.fetch import FetchEndpoint
 from api.routes.figures import FiguresEndpoints
 from api.routes.metrics import Metrics
@@ -115,6 +116,12 @@ def create_app(
     status = StatusEndpoints(cache, settings, views)
     metrics = Metrics(cache)
     authenticator = Authenticator(cache, key, settings)
+    uses = LastUses(cache)
+    feeds = FeedEndpoint(
+        authenticator,
+        {FETCH_PATH: fetch.get, FIGURES_PATH: figures.figures, FIGURE_EVENTS_PATH: figures.events},
+        uses,
+    )
     access_log = AccessLog(settings.log_format) if settings.access_log == "on" else None
     handlers: Mapping[str, Handler] = {
         "getRows": fetch.get,
@@ -123,6 +130,7 @@ def create_app(
         "getFigureEvents": figures.events,
         "getFigureMetrics": figures.metrics,
         "getChecks": ChecksEndpoint(cache, views).get,
+        "getFeed": feeds.get,
         "getEvents": watcher.feed,
         "postRefresh": refresh.post,
         "getTask": refresh.get_task,
@@ -152,6 +160,7 @@ def create_app(
             if service:
                 await run_in_threadpool(service.stop)
             await watcher.stop()
+            await uses.stop()
             if access_log:
                 access_log.stop()
             await pool.close()
@@ -172,7 +181,7 @@ def create_app(
     )
     application.router.redirect_slashes = False
     recorders = [metrics.record, *([access_log.record] if access_log else [])]
-    return Api(application, settings.cors_origins, fetch, status, authenticator, metrics, recorders)
+    return Api(application, settings.cors_origins, fetch, status, feeds, authenticator, metrics, recorders)
 
 
 def _route(operation: Operation, handler: Handler, authenticator: Authenticator) -> Route:
@@ -189,12 +198,14 @@ class Api:
         origins: CORS_ORIGINS.
         fetch: Gives prepared responses.
         status: Does so too.
+        feeds: Checks feeds that are to be made.
         authenticator: Authenticates the requests that are tried on the fast path.
         metrics: Counts failures of the fast path.
         recorders: Called for each response.
 
     Attributes:
         lifespan: Starts and stops what runs beside the application. The lifespan of ASGI does so too.
+        feeds: The feeds.
     """
 
     def __init__(
@@ -203,6 +214,7 @@ class Api:
         origins: str,
         fetch: FetchEndpoint,
         status: StatusEndpoints,
+        feeds: FeedEndpoint,
         authenticator: Authenticator,
         metrics: Metrics,
         recorders: Sequence[Recorder],
@@ -211,6 +223,7 @@ class Api:
         self._app: ASGIApp = RecordResponses(RequestIds(app), self.record)
         self._fetch = fetch
         self._status = status
+        self.feeds = feeds
         self._authenticator = authenticator
         self._metrics = metrics
         self._recorders = recorders

@@ -27,6 +27,7 @@ OrdersError                 base of all errors
 |  |- BadFilter             a filter, sort or facet does not fit the columns
 |  |- ColumnMasked          the request needs a column that is hidden from the key
 |  |- BadKey                an API key's name is taken, unknown or not allowed
+|  |- BadFeed               a feed's name is taken, unknown or not allowed
 |  |- QueryRefused          the query engine cannot run the query
 |  |- TooManyRows           the format cannot hold that many rows
 |  |- QueryTimeout          a query took too long
@@ -392,6 +393,13 @@ class BadKey(CacheError):
 
     code = "bad_key"
     advice = "`python -m api keys list` shows the keys."
+
+
+class BadFeed(CacheError):
+    """A feed's name is taken, unknown or not allowed."""
+
+    code = "bad_feed"
+    advice = "`python -m api feeds list` shows the feeds."
 
 
 class QueryRefused(CacheError):

@@ -23,6 +23,7 @@ class Served:
     """serve.py in a process and folder of its own, with `arguments`. `said` grows line by line."""
 
     def __init__(self, folder: Path, *arguments: str, **settings: str) -> None:
+        self.folder = folder
         self.api_port, self.dashboard_port = free_port(), free_port()
         defaults = {
             "API_PORT": str(self.api_port),

@@ -24,10 +24,12 @@ from starlette.types import Scope as Connection
 
 from api.auth.rate_limits import Headers, RateLimits
 from api.contract.error_responses import refusal
-from api.contract.errors import Forbidden, SignatureExpired, SignatureInvalid, Unauthorized
+from api.contract.errors import Forbidden, SignatureExpired, SignatureInvalid, Unauthorized, UnknownFeed
 from api.contract.queries.request_limits import MAX_PARAMETERS
 from cache.access.api_keys import ApiKey, ApiKeys, Scope, digest, key_of
 from cache.access.client_ip import Proxies, counted_as
+from cache.access.feeds import Feed
+from cache.access.masking import NOTHING_HIDDEN, Mask
 from cache.access.signed_urls import (
     ExpiredSignature,
     InvalidSignature,
@@ -56,6 +58,7 @@ class Access:
         digest: The SHA-256 of the key, in hexadecimal.
         scopes: The scopes of the key.
         masked: Whether responses to this key mask personal data.
+        frozen_mask: What is hidden beside today's mask.
         expires_at: When the key expires, in epoch seconds.
     """
 
@@ -63,6 +66,7 @@ class Access:
     digest: str
     scopes: frozenset[Scope]
     masked: bool = False
+    frozen_mask: Mask = NOTHING_HIDDEN
     expires_at: float = math.inf
 
     def require(self, scope: Scope) -> None:
@@ -83,12 +87,14 @@ class Admission(NamedTuple):
         query: Its query string, without the signature. Read parameters only from this query string.
         authenticator: The authenticator that admitted it.
         is_signed: Whether its address is signed, and there is no key beside.
+        path: The path that it asks for, if its address is a feed; else empty.
     """
 
     access: Access
     query: bytes
     authenticator: Authenticator
     is_signed: bool = False
+    path: str = ""
 
     def is_valid(self) -> bool:
         """Returns whether the key is still valid. It may have expired or been revoked since the request began."""
@@ -127,24 +133,52 @@ class Authenticator:
         Returns:
             The admission, or the response that refuses the request.
         """
-        now = time.time()
-        if now >= self._next_load:
-            self._load_keys(now)
-        client = connection.get("client")
-        address = counted_as(self._proxies.client(client[0], connection["headers"])) if client else ""
+        now, address = self._renewed(), self._address(connection)
         found = self._identify(connection)
         if isinstance(found, Admission) and now < found.access.expires_at:
-            access = found.access
-            return (
-                self._limits.count_request("address", address)
-                or self._limits.allow_right_key(access.digest, address)
-                or self._limits.count_request("key", access.name)
-                or found
-            )
+            return self._counted(found, address)
         refused = self._limits.count_request("anonymous", address)
         if isinstance(found, Response):
             return refused or self._limits.count_wrong_key(address) or found
         return refused or _unauthorized(connection, is_wrong=found is not None)
+
+    def admit_feed(self, connection: Connection, token: str) -> Admission | Response:
+        """Admits a reader of a feed and counts the request, as `authenticate` does. No key is looked for.
+
+        Args:
+            connection: The ASGI scope.
+            token: What the address has.
+        """
+        now, address = self._renewed(), self._address(connection)
+        feed = self._feeds.get(sha256(token.encode()).digest())
+        if feed and (feed.expires_at is None or now < feed.expires_at.timestamp()):
+            return self._counted(self.admission_of(feed), address)
+        return self._limits.count_request("anonymous", address) or refusal(UnknownFeed())
+
+    def admission_of(self, feed: Feed) -> Admission:
+        """Returns the admission of a reader of a feed."""
+        access = Access(f"feed:{feed.name}", feed.digest, frozenset(("read",)), feed.masked, feed.mask)
+        return Admission(access, feed.query.encode(), self, is_signed=True, path=feed.path)
+
+    def _renewed(self) -> float:
+        """Loads the keys again if it is time. Returns the time."""
+        now = time.time()
+        if now >= self._next_load:
+            self._load_keys(now)
+        return now
+
+    def _address(self, connection: Connection) -> str:
+        client = connection.get("client")
+        return counted_as(self._proxies.client(client[0], connection["headers"])) if client else ""
+
+    def _counted(self, admission: Admission, address: str) -> Admission | Response:
+        access = admission.access
+        return (
+            self._limits.count_request("address", address)
+            or self._limits.allow_right_key(access.digest, address)
+            or self._limits.count_request("key", access.name)
+            or admission
+        )
 
     def _identify(self, connection: Connection) -> Admission | Response | None:
         """The admission by key or signature, the refusal if that is wrong, or None if the request has neither."""
@@ -164,9 +198,7 @@ class Authenticator:
 
     def is_valid(self, access: Access) -> bool:
         """Returns whether an admitted key is still valid. It may have expired or been revoked."""
-        now = time.time()
-        if now >= self._next_load:
-            self._load_keys(now)
+        now = self._renewed()
         current = self._by_name.get(access.name)
         return current is not None and current.digest == access.digest and now < current.expires_at
 
@@ -200,6 +232,7 @@ class Authenticator:
         accesses = (self._default, *map(_access, keys.keys))
         self._by_digest = {bytes.fromhex(access.digest): access for access in accesses}
         self._by_name = {access.name: access for access in (*accesses, _DASHBOARD)}
+        self._feeds = {bytes.fromhex(feed.digest): feed for feed in keys.feeds}
         self._next_load = time.time() + RELOAD_SECONDS
 
     def _verify_signature(self, path: str, query: bytes) -> Admission | Response:
@@ -320,4 +353,4 @@ def _digest(key: bytes) -> bytes:
 
 def _access(key: ApiKey) -> Access:
     expires_at = key.expires_at.timestamp() if key.expires_at else math.inf
-    return Access(key.name, key.digest, frozenset(key.scopes), key.masked, expires_at)
+    return Access(key.name, key.digest, frozenset(key.scopes), key.masked, expires_at=expires_at)

@@ -25,6 +25,7 @@ from api.contract.errors import (
     SignatureInvalid,
     SnapshotTooOld,
     Unauthorized,
+    UnknownFeed,
 )
 from api.contract.json_response import iso
 from api.contract.queries.fetch_query import LIMIT, RESTART_PAGING
@@ -91,6 +92,7 @@ _API_ERRORS: tuple[tuple[ApiError, str], ...] = (
     (SignatureExpired(), "a signed address has expired"),
     (Forbidden("shop", "refresh"), "the key lacks the scope"),
     (NotFound(), "there is no such path"),
+    (UnknownFeed(), "there is no such feed: it was revoked, has expired, or never was"),
     (MethodNotAllowed("DELETE", ("GET", "HEAD")), "the path does not take this method; `Allow` lists those it takes"),
     (RequestTooSlow(), "the request took too long to arrive"),
     (BodyTooLarge(), f"the body is longer than {MAX_BODY // 1024} KB"),

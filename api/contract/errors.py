@@ -10,6 +10,7 @@ OrdersError
    |- SignatureExpired    401  a signed address has expired
    |- Forbidden           403  the key lacks the scope
    |- NotFound            404  no such path
+   |- UnknownFeed         404  no such feed, or no longer
    |- MethodNotAllowed    405  the path does not take this method
    |- RequestTooSlow      408  the request took too long to arrive
    |- BodyTooLarge        413  the body is too long
@@ -137,6 +138,16 @@ class NotFound(ApiError):
 
     def __init__(self) -> None:
         super().__init__("There is nothing at this address.")
+
+
+class UnknownFeed(ApiError):
+    """There is no feed with that token: there never was, it was revoked, or it has expired."""
+
+    code, status = "unknown_feed", 404
+    advice = "Ask whoever gave it to you for a new one: `python -m api feeds add` makes one."
+
+    def __init__(self) -> None:
+        super().__init__("There is no feed at this address, or no longer.")
 
 
 class MethodNotAllowed(ApiError):

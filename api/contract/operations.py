@@ -6,7 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from api.contract.operation_codes import (
+    CHANGES_CODES,
+    COMPUTED_CODES,
+    FEED_CODES,
+    FETCH_CODES,
+    FIGURE_CODES,
+    KEY_CODES,
+    SIGN_CODES,
+    UNWRITABLE_CODES,
+)
 from api.contract.queries.changes_query import PARAMETERS as CHANGES_PARAMETERS
+from api.contract.queries.feed_query import PATH as FEED_PATH
+from api.contract.queries.feed_query import TOKEN
 from api.contract.queries.fetch_query import JSON_LINES, PARAMETERS, PATH
 from api.contract.queries.figures_query import EVENTS_PARAMETERS as FIGURE_EVENTS_PARAMETERS
 from api.contract.queries.figures_query import EVENTS_PATH as FIGURE_EVENTS_PATH
@@ -42,52 +54,6 @@ _TASK = Parameter(
     "Which refresh.",
     TASK_ID,
     required=True,
-)
-
-COMMON_CODES = ("bad_request", "client_gone", "too_slow", "body_too_large", "head_too_large", "internal_error")
-KEY_CODES = ("unauthorized", "rate_limited")
-SIGNATURE_CODES = ("signature_invalid", "signature_expired")
-_UNWRITABLE_CODES = ("disk_full", "cache_full", "cache_read_only", "cache_unreachable", "cache_unwritable")
-_FETCH_CODES = (
-    *("parameter_invalid", "bad_filter", "query_refused", "too_many_rows", "forbidden", "column_masked"),
-    *(
-        "unknown_generation",
-        "no_snapshot",
-        "warming_up",
-        "no_worker",
-        "range_damaged",
-        "cache_format",
-        *_UNWRITABLE_CODES,
-        "query_timeout",
-    ),
-    *("scan_failed", "scan_busy", "shutting_down", "timeout"),
-)
-_CHANGES_CODES = (
-    *(
-        "parameter_invalid",
-        "forbidden",
-        "column_masked",
-        "no_key",
-        "changes_gone",
-        "no_snapshot",
-        "warming_up",
-        "cache_unreachable",
-        "range_damaged",
-        "snapshot_damaged",
-        "cache_format",
-    ),
-)
-_FIGURE_CODES = (
-    *("parameter_invalid", "forbidden", "no_snapshot", "warming_up", "range_damaged", "cache_format", "query_timeout"),
-    *("scan_failed", "scan_busy"),
-)
-_COMPUTED_CODES = (
-    *(*_FIGURE_CODES, "query_refused", "too_many_rows", "column_masked", "bad_filter", "unknown_generation"),
-    "settings_invalid",
-)
-_SIGN_CODES = (  # of the addresses too
-    *("parameter_invalid", "bad_filter", "query_refused", "too_many_rows", "forbidden", "column_masked"),
-    *("no_key", "unknown_generation", "changes_gone"),
 )
 
 
@@ -176,7 +142,7 @@ OPERATIONS = (
         "Returns rows: all of them, or those that the parameters select.",
         _ROWS,
         access="read",
-        codes=_FETCH_CODES,
+        codes=FETCH_CODES,
         more=_PARTIAL | _NOT_MODIFIED | _STREAM_DONE,
         headers=_PAGE_HEADERS,
         parameters=PARAMETERS,
@@ -191,7 +157,7 @@ OPERATIONS = (
         "Returns the rows that were inserted, updated or deleted since a generation.",
         json_of("Changes"),
         access="read",
-        codes=_CHANGES_CODES,
+        codes=CHANGES_CODES,
         more=_NOT_MODIFIED,
         headers=_PAGE_HEADERS,
         parameters=CHANGES_PARAMETERS,
@@ -205,7 +171,7 @@ OPERATIONS = (
         "Returns figures such as net sales, by dimensions and over time, as the dashboard shows them.",
         {**_FILES, MEDIA_TYPES["json"]: ref("Figures")},
         access="read",
-        codes=_COMPUTED_CODES,
+        codes=COMPUTED_CODES,
         more=_NOT_MODIFIED,
         headers=_PAGE_HEADERS,
         parameters=FIGURES_PARAMETERS,
@@ -219,7 +185,7 @@ OPERATIONS = (
         "Returns the sales, returns, orders or customers that sum to a figure, in order of time.",
         {**_FILES, MEDIA_TYPES["json"]: ref("FigureEvents")},
         access="read",
-        codes=_COMPUTED_CODES,
+        codes=COMPUTED_CODES,
         more=_NOT_MODIFIED,
         headers=_PAGE_HEADERS,
         parameters=FIGURE_EVENTS_PARAMETERS,
@@ -233,7 +199,7 @@ OPERATIONS = (
         "Lists the metrics and dimensions of figures, and what this table cannot tell.",
         json_of("FigureMetrics"),
         access="read",
-        codes=(*_FIGURE_CODES, "query_refused"),
+        codes=(*FIGURE_CODES, "query_refused"),
         more=_NOT_MODIFIED,
         headers=VIEW_HEADERS,
         request_headers=_IF_NONE_MATCH,
@@ -251,6 +217,19 @@ OPERATIONS = (
         request_headers=_IF_NONE_MATCH,
     ),
     Operation(
+        "getFeed",
+        "get",
+        FEED_PATH,
+        "Returns what a feed stands for: one path and query, in its format. The address itself is the secret.",
+        {**_FILES, MEDIA_TYPES["json"]: {"anyOf": [ref("Rows"), ref("Figures"), ref("FigureEvents")]}},
+        access="none",
+        codes=FEED_CODES,
+        more=_PARTIAL | _NOT_MODIFIED,
+        headers=(*VIEW_HEADERS, *FORMAT_HEADERS, *LIMIT_HEADERS),
+        parameters=(TOKEN,),
+        request_headers=_IF_NONE_MATCH | _RANGE,
+    ),
+    Operation(
         "getEvents",
         "get",
         "/events",
@@ -266,7 +245,7 @@ OPERATIONS = (
         json_of("RefreshResult"),
         202,
         access="refresh",
-        codes=("parameter_invalid", "forbidden", "no_worker", *_UNWRITABLE_CODES),
+        codes=("parameter_invalid", "forbidden", "no_worker", *UNWRITABLE_CODES),
         headers=("Location",),
         links={"getTask": {"id": "$response.body#/task_id"}},
     ),
@@ -276,7 +255,7 @@ OPERATIONS = (
         "/tasks/{id}",
         "Returns the state of a refresh.",
         json_of("Task"),
-        codes=("parameter_invalid", "unknown_task", *_UNWRITABLE_CODES),
+        codes=("parameter_invalid", "unknown_task", *UNWRITABLE_CODES),
         parameters=(_TASK,),
     ),
     Operation(
@@ -286,7 +265,7 @@ OPERATIONS = (
         "Signs an address, which then works without a key for some minutes.",
         json_of("SignedUrl"),
         access="read",
-        codes=_SIGN_CODES,
+        codes=SIGN_CODES,
         request_body="SignRequest",
     ),
     Operation(
@@ -322,7 +301,7 @@ OPERATIONS = (
             "cache_format",
             "too_old",
             "no_worker",
-            *_UNWRITABLE_CODES,
+            *UNWRITABLE_CODES,
         ),
     ),
     Operation(

@@ -19,14 +19,12 @@ from api.auth.authentication import Admission, Authenticator
 from api.contract.error_codes import CODES, REFRESH_FAILED, ErrorCode
 from api.contract.filter_schema import dimension_filters, filters, listed_columns
 from api.contract.json_response import dumps
+from api.contract.operation_codes import COMMON_CODES, KEY_CODES, SIGNATURE_CODES
 from api.contract.operations import (
-    COMMON_CODES,
     FORMAT_HEADERS,
-    KEY_CODES,
     LIMIT_HEADERS,
     OPERATIONS,
     SECURITY_SCHEMES,
-    SIGNATURE_CODES,
     TEXT,
     VIEW_HEADERS,
     Operation,

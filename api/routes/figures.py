@@ -113,6 +113,7 @@ class FiguresEndpoints:
         asked = f"{source.model_dump_json()}\0{day}\0{parameters.query!r}\0{rates and rates.version}"
         first = _first_row(view, parameters, asked)
         access = admission_of(request).access
+        mask = await self._views.mask(view, access)
         figure_request = FigureRequest(
             what=what,
             source=source,
@@ -120,7 +121,7 @@ class FiguresEndpoints:
             verified_at=view.head.updated_at,
             query=parameters.query,
             rates=rates,
-            masked=access.masked,
+            mask=mask,
             format=file_format,
             csv=parameters.csv,
             about=view.about,
@@ -133,7 +134,7 @@ class FiguresEndpoints:
             computed = await self._compute(view, figure_request, view.bind(asked.encode()), access.name, query)
             return Body([(b"content-type", type_of_body.encode()), *computed.headers], computed.chunks)
 
-        page = f"{first}\0{parameters.limit}\0{type_of_body}\0{parameters.csv}"
+        page = f"{first}\0{parameters.limit}\0{type_of_body}\0{parameters.csv}\0{mask or ''}"
         return await self._respond(request, view, f"{asked}\0{page}", file_format in _TEXT_FORMATS, body)
 
     async def metrics(self, request: Request) -> PreparedResponse:

@@ -191,7 +191,10 @@ class SnapshotViews:
             view: The generation that it asks for.
             access: What the key may do.
         """
-        return await run_in_threadpool(self.personal_data, view) if access.masked else NOTHING_HIDDEN
+        if not access.masked:
+            return NOTHING_HIDDEN
+        today = await run_in_threadpool(self.personal_data, view)
+        return today.with_frozen(access.frozen_mask, view.columns) if access.frozen_mask else today
 
     def personal_data(self, view: SnapshotView) -> Mask:
         """What is hidden from masked keys. It reads the set-up of the table, so it is called in a thread."""

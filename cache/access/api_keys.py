@@ -1,4 +1,4 @@
-"""API keys beside ORDERS_API_KEY, and the secret that signs URLs.
+"""API keys beside ORDERS_API_KEY, feeds, and the secret that signs URLs.
 
 A key is 256 random bits, and only its SHA-256 is stored. A slow hash would protect passwords that people choose. It
 adds nothing to 256 random bits, and every request would pay for it.
@@ -14,9 +14,18 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 
-from cache.errors import BadKey
+from cache.access.feeds import Feed
+from cache.errors import BadFeed, BadKey
 
 log = logging.getLogger(__name__)
 
@@ -52,26 +61,33 @@ class ApiKeys(BaseModel, frozen=True):
     Attributes:
         secret: 256 random bits, in hexadecimal (`cache.access.signed_urls`).
         keys: The keys, oldest first.
+        feeds: The feeds, oldest first (`cache.access.feeds`).
     """
 
     secret: str = Field(default_factory=lambda: secrets.token_hex(32), pattern=r"^[0-9a-f]{64}$")
     keys: tuple[ApiKey, ...] = ()
+    feeds: tuple[Feed, ...] = ()
 
-    @field_validator("keys", mode="wrap")
+    @field_validator("keys", "feeds", mode="wrap")
     @classmethod
-    def _intact(cls, value: object, validate: ValidatorFunctionWrapHandler) -> tuple[ApiKey, ...]:
-        """Leaves out damaged keys: one that cannot be read must not shut out the others."""
-        kept: dict[str, ApiKey] = {}
+    def _intact(
+        cls, value: object, validate: ValidatorFunctionWrapHandler, about: ValidationInfo
+    ) -> tuple[ApiKey | Feed, ...]:
+        """Leaves out damaged keys and feeds: one that cannot be read must not shut out the others."""
+        kept: dict[str, ApiKey | Feed] = {}
+        what, many, reserved = ("API key", "keys", RESERVED) if about.field_name == "keys" else ("Feed", "feeds", ())
         for number, item in enumerate(value if isinstance(value, (list, tuple)) else validate(value), 1):
             try:
-                (key,) = validate((item,))
+                (each,) = validate((item,))
             except ValidationError:
-                log.warning("API key %d in the list of keys is damaged and left out. Make it again.", number)
+                log.warning("%s %d in the list of %s is damaged and left out. Make it again.", what, number, many)
                 continue
-            if not _NAME.fullmatch(key.name) or key.name in RESERVED or key.name in kept:
-                log.warning("API key %d in the list of keys has a name that no key may have; it is left out.", number)
+            if not _NAME.fullmatch(each.name) or each.name in reserved or each.name in kept:
+                log.warning(
+                    "%s %d in the list of %s has a name that none may have; it is left out.", what, number, many
+                )
                 continue
-            kept[key.name] = key
+            kept[each.name] = each
         return tuple(kept.values())
 
     def add(self, key: ApiKey) -> ApiKeys:
@@ -101,6 +117,31 @@ class ApiKeys(BaseModel, frozen=True):
                 )
             raise BadKey(f"There is no key named '{name[:50]}' to revoke.", advice)
         return self.model_copy(update={"keys": left})
+
+    def add_feed(self, feed: Feed) -> ApiKeys:
+        """The same, and one more feed.
+
+        Raises:
+            BadFeed: The name is taken or not valid.
+        """
+        if not _NAME.fullmatch(feed.name):
+            raise BadFeed(
+                f"'{feed.name[:50]}' cannot be the name of a feed.", "Take up to 40 letters, digits, - and _."
+            )
+        if any(feed.name == kept.name for kept in self.feeds):
+            raise BadFeed(f"There is a feed named '{feed.name}' already.", "Take another name, or revoke it first.")
+        return self.model_copy(update={"feeds": (*self.feeds, feed)})
+
+    def revoke_feed(self, name: str) -> ApiKeys:
+        """The same without one feed.
+
+        Raises:
+            BadFeed: No feed has that name.
+        """
+        left = tuple(feed for feed in self.feeds if feed.name != name)
+        if len(left) == len(self.feeds):
+            raise BadFeed(f"There is no feed named '{name[:50]}' to revoke.")
+        return self.model_copy(update={"feeds": left})
 
 
 def new_key() -> str:

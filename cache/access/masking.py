@@ -82,6 +82,23 @@ class Mask:
             if name in self.columns:
                 raise ColumnMasked.of(name)
 
+    def with_frozen(self, other: Mask, columns: Sequence[Column]) -> Mask:
+        """What is hidden by this mask, or was by another one that may be older than the table.
+
+        Args:
+            other: The other mask.
+            columns: The columns of the table.
+        """
+        hidden = {*self.hidden, *other.hidden}
+        pruned = {*self.pruned, *other.pruned}
+        # A column that no longer holds JSON cannot be pruned.
+        hidden |= {column.name for column in columns if column.name in pruned and column.kind not in ("json", "text")}
+        names = [column.name for column in columns]
+        return Mask(
+            tuple(name for name in names if name in hidden),
+            tuple(name for name in names if name in pruned - hidden),
+        )
+
     def json_rows(self, columns: Sequence[Column], rows: bytes) -> bytes:
         """Masks rows as a sync prepares them.
 

@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from cache.access.masking import NOTHING_HIDDEN, Mask
+from cache.access.masking import Mask
 from cache.analytics.dimensions.catalogue import DIMENSIONS
 from cache.analytics.events import FigureEvents
 from cache.analytics.exchange_rates import ExchangeRates
@@ -83,8 +83,8 @@ class FigureExecutor:
                 return {}
             if request.what == "describe":
                 return _description(orders, request.source.mask)
-            if request.masked:
-                orders.masked(request.source.mask).check_shown(request.query.filters)
+            if request.mask:
+                orders.masked(request.mask).check_shown(request.query.filters)
             orders = orders.converted(request.rates) if request.rates else orders
             if request.what == "events":
                 return self._list_events(orders, request, send)
@@ -125,8 +125,7 @@ class FigureExecutor:
             self._last_events = asked, FigureEvents(orders, name, *selection), marks
         _, listed, marks = self._last_events
         events = listed.page(request.limit, request.offset)
-        mask = request.source.mask if request.masked else NOTHING_HIDDEN
-        made = event_columns(orders, metric, events, listed.divisor is not None, mask)
+        made = event_columns(orders, metric, events, listed.divisor is not None, request.mask)
         self._write(request, made, len(events), send)
         return {
             **_head(orders, resolved),

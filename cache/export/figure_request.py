@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from cache.access.masking import Mask
+from cache.access.masking import NOTHING_HIDDEN, Mask
 from cache.analytics.exchange_rates import ExchangeRates
 from cache.analytics.figure_query import FigureQuery
 from cache.export.about import About
@@ -48,7 +48,7 @@ class FigureRequest(BaseModel, frozen=True):
         verified_at: When the generation was verified.
         query: Which figures.
         rates: What amounts in all currencies are converted by; None: they are not.
-        masked: Whether it is hidden from whoever asks.
+        mask: What is hidden from whoever asks.
         format: The file format.
         csv: The style of CSV.
         about: What the file says of itself.
@@ -62,7 +62,7 @@ class FigureRequest(BaseModel, frozen=True):
     verified_at: datetime
     query: FigureQuery = FigureQuery()
     rates: ExchangeRates | None = None
-    masked: bool = False
+    mask: Mask = NOTHING_HIDDEN
     format: FileFormat = "json"
     csv: CsvStyle = CsvStyle()
     about: About | None = None

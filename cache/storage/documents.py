@@ -5,6 +5,7 @@ They are stored outside the folder of snapshots.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -71,6 +72,27 @@ class Restarts(BaseModel, frozen=True):
         )
 
 
+class FeedUses(BaseModel, frozen=True):
+    """When feeds were read last.
+
+    Attributes:
+        last: The times (UTC), by the digests of the feeds.
+    """
+
+    last: dict[str, AwareDatetime] = {}
+
+    def with_uses(self, noted: Mapping[str, datetime], feeds: Collection[str]) -> FeedUses:
+        """Records uses.
+
+        Args:
+            noted: When feeds were read, by their digests.
+            feeds: The digests of all feeds; others are left out.
+        """
+        known = {digest: at for digest, at in self.last.items() if digest in feeds}
+        newer = {digest: max(at, known.get(digest, at)) for digest, at in noted.items() if digest in feeds}
+        return FeedUses(last=known | newer)
+
+
 class FailurePicture(BaseModel, frozen=True):
     """The screenshot of the newest failed login, for the hosts that did not run the sync.
 
@@ -98,5 +120,6 @@ SETUP = Document("setup", Setup)
 READING = Document("reading", StoredReading)
 API_KEYS = Document("clients", ApiKeys, secret=True)
 RESTARTS = Document("restarts", Restarts)
+FEED_USES = Document("feed_uses", FeedUses)
 FAILURE_PICTURE = Document("failure_picture", FailurePicture)
 DOCUMENTS: tuple[Document[Any], ...] = (SETUP, READING, API_KEYS)

@@ -241,6 +241,7 @@ def test_every_error_of_a_reader_has_a_status() -> None:
         "sync_lost",
         "sync_running",
         "bad_key",
+        "bad_feed",
         "backup_invalid",
         "publish_unknown",
         "cache_not_empty",

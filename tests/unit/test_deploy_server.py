@@ -10,17 +10,23 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx2
 import pytest
 from cache_factory import cache_in, publish
+from front_proxies import started
 from paths import ROOT
 from serve_process import Served, served
 from waiting import wait_for
 
+from cache.access.api_keys import digest
+from cache.access.feeds import Feed
+from cache.storage.documents import API_KEYS
+from cache.storage.records import now
 from lab import nginx
 from lab.processes import end, give, spawn, tree
 from lab.servers import free_port
@@ -30,6 +36,7 @@ pytestmark = pytest.mark.slow
 UNIT = ROOT / "deploy/systemd/phpmyadmin-orders.service"
 NGINX = ROOT / "deploy/nginx/phpmyadmin-orders.conf"
 CADDY = ROOT / "deploy/caddy/Caddyfile"
+CADDY_OF_COMPOSE = ROOT / "deploy/compose/Caddyfile"
 KEY = "0f3c" * 8
 
 
@@ -113,6 +120,7 @@ def behind_nginx(home: Path, upstream: int) -> Iterator[Proxied]:
         ("/etc/letsencrypt/live/orders.example.com/fullchain.pem", "server.pem"),
         ("/etc/letsencrypt/live/orders.example.com/privkey.pem", "server.key"),
         ("127.0.0.1:8501", f"127.0.0.1:{upstream}"),
+        ("/var/log/nginx/access.log", "access.log"),
     )
     server = nginx.Nginx(home, port, servers)
     server.prepare()
@@ -184,6 +192,21 @@ def test_behind_nginx_a_wrong_password_blocks_the_client_it_came_from(front: Pro
     assert statuses == [401] * 10 + [429]
 
 
+def test_behind_nginx_a_feed_works_and_is_in_no_log(one: Served, front: Proxied, home: Path) -> None:
+    feed = Feed(name="weekly", digest=digest("token-of-weekly"), path="/fetch-data", query="limit=1", created_at=now())
+    with closing(cache_in(one.folder)) as cache:
+        cache.documents.change(API_KEYS, lambda keys: keys.add_feed(feed))
+    time.sleep(0.6)
+    with front.client() as client:
+        for path in ("/feeds/token-of-weekly", "/v1/feeds/token-of-weekly?t=1", "/v1/%66eeds/token-of-weekly"):
+            assert client.get(path).json()["count"] == 1
+        client.get("/fetch-data?expires=1&signature=x.secret")
+    log = wait_for(lambda: (home / "access.log").read_text().count("/fetch-data") and (home / "access.log").read_text())
+    assert '"GET /v1/feeds/*" 200' in log and '"GET /feeds/*" 200' in log
+    logs = [log, (home / "nginx.log").read_text(), one.output]
+    assert not [each for each in logs if "token-of" in each or "secret" in each]
+
+
 @pytest.mark.parametrize("path", ["/events", "/fetch-data?stream=true&refresh=true"])
 def test_behind_nginx_the_first_event_comes_while_the_stream_goes_on(front: Proxied, path: str) -> None:
     with front.client(**{"X-API-Key": KEY}) as client, client.stream("GET", path) as stream:
@@ -194,11 +217,29 @@ def test_behind_nginx_the_first_event_comes_while_the_stream_goes_on(front: Prox
         assert not stream.is_closed
 
 
-def test_caddy_accepts_its_example_which_is_formatted() -> None:
+@pytest.mark.parametrize("file", [CADDY, CADDY_OF_COMPOSE], ids=["server", "compose"])
+def test_caddy_accepts_its_example_which_is_formatted(file: Path) -> None:
     caddy = shutil.which("caddy")
     assert caddy
-    command = [caddy, "validate", "--adapter", "caddyfile", "--config", CADDY]
+    command = [caddy, "validate", "--adapter", "caddyfile", "--config", file]
     checked = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert checked.returncode == 0, checked.stderr
-    formatted = subprocess.run([caddy, "fmt", CADDY], capture_output=True, text=True, timeout=60, check=True)
-    assert formatted.stdout == CADDY.read_text()
+    formatted = subprocess.run([caddy, "fmt", file], capture_output=True, text=True, timeout=60, check=True)
+    assert formatted.stdout == file.read_text()
+
+
+@pytest.mark.parametrize("file", [CADDY, CADDY_OF_COMPOSE], ids=["server", "compose"])
+def test_no_error_of_caddy_names_the_address_of_a_feed(home: Path, file: Path) -> None:
+    port, nobody = free_port(), free_port()
+    _, _, options = file.read_text().partition("\n{\n")
+    own = "{\n\tadmin off\n" + options.partition("\n}\n")[0] + "\n}\n"
+    site = f"http://127.0.0.1:{port} {{\n\treverse_proxy 127.0.0.1:{nobody}\n}}\n"
+    (home / "Caddyfile").write_text(own + site)
+    give(home / "Caddyfile", 0o600)
+    log_file = home / f"caddy-{port}.log"
+    command = ["caddy", "run", "--config", "Caddyfile", "--adapter", "caddyfile"]
+    with started(command, home, {"HOME": str(home)}, log_file, port) as url:
+        assert httpx2.get(f"{url}/feeds/token-of-weekly", headers={"X-API-Key": "secret"}).status_code == 502
+        log = wait_for(lambda: "http.log.error" in (text := log_file.read_text()) and text)
+    assert "connection refused" in log
+    assert "token-of-weekly" not in log and "secret" not in log

@@ -19,7 +19,9 @@ from schema_corpus import corpus
 from sidecar_process import Sidecar, sidecar
 
 from api.contract.operations import OPERATIONS
+from api.contract.queries.feed_query import read_feed_query
 from cache.access.api_keys import ApiKey, digest
+from cache.access.feeds import Feed
 from cache.access.masking import MaskRules
 from cache.analytics.dimensions.catalogue import DIMENSIONS, FILTERS
 from cache.analytics.metrics import METRICS
@@ -123,8 +125,16 @@ def everything(table: PlantedTable, since: int, operators: Sequence[str], tries:
     for dimension in FILTERS:
         yield f"/figures?{urlencode({f'{dimension}__contains': guesses()[1]})}"
     yield from ("/figures/metrics", "/checks", "/status", "/metrics", "/health", "/ready", "/openapi.json", "/docs")
-    yield from ("/demo", "/", "/events", "/v1/fetch-data", f"/v1/changes?since={since}", "/tasks/{id}")
-    yield from MALFORMED
+    yield from (
+        "/demo",
+        "/",
+        "/events",
+        "/v1/fetch-data",
+        f"/v1/changes?since={since}",
+        "/tasks/{id}",
+        "/feeds/{token}",
+    )
+    yield from ("/feeds/{token}", *MALFORMED)
 
 
 @pytest.mark.parametrize("name", soak_but(SHORT, SCHEMAS))
@@ -145,8 +155,23 @@ def test_no_request_obtains_a_planted_value(api: Sidecar, name: str) -> None:
                 answer = masked.ask(f"/fetch-data?{urlencode(parameters)}")
                 assert answer.status_code in (400, 403), parameters  # whether a guess is right stays unknown
         follow(masked, own, since)
+        for address in fed(api):
+            assert masked.ask(address).status_code == 200
     assert {operation.path for operation in OPERATIONS} - {"/refresh"} <= masked.paths
     assert masked.obtained == {}
+
+
+def fed(api: Sidecar) -> list[str]:
+    """Addresses of masked feeds, in every format."""
+    asked = ("/fetch-data?", "/figures/events?metric=customers&")
+    paths = [f"{path}format={form}" for path in asked for form in FORMATS]
+    made = [
+        Feed(name=f"f{i}", digest=digest(f"token-{i}"), path=path, query=query, created_at=now())
+        for i, (path, query) in enumerate(map(read_feed_query, paths))
+    ]
+    api.cache.documents.change(API_KEYS, lambda keys: keys.model_copy(update={"feeds": tuple(made)}))
+    time.sleep(0.6)
+    return [f"/feeds/token-{i}" for i in range(len(made))]
 
 
 def follow(masked: Prober, own: Prober, since: int) -> None:
