@@ -92,7 +92,7 @@ def drawn(page: Page) -> None:
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
 
 
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("width", [1440, pytest.param(720, marks=pytest.mark.soak), 390])
 @pytest.mark.parametrize("path", soak_but(("", "explore?by=channel"), [*PATHS, "explore?by=channel"]))
 def test_nothing_jumps_while_a_page_loads(browser: Browser, filled: Dashboard, path: str, width: int) -> None:
     """By the measure of https://web.dev/articles/cls, where 0.1 is good."""
