@@ -44,6 +44,7 @@ bench: .venv/installed-dev  ## Measure ratios side by side with peers
 	$(BIN)/python -m bench.serve
 	$(BIN)/python -m bench.live
 	$(BIN)/python -m bench.dashboard
+	$(BIN)/python -m bench.explore
 
 test-bare:  ## Run TARGETS (all: demo, install, test-fast, test) of the last commit on a new Debian, as root
 	$(PYTHON) -m tools.bare_machine $(TARGETS)

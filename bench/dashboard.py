@@ -94,7 +94,7 @@ def _report(rows: int, data_dir: Path, folder: Path, runs: int) -> None:
     print(f"{rows:,} orders, medians of {runs} visits that take turns, {cores} cores, {memory} GB\n")
     with ExitStack() as stack:
         sides = [
-            Side("ours", stack.enter_context(_ours(data_dir, folder)), _OURS),
+            Side("ours", stack.enter_context(ours(data_dir, folder)), _OURS),
             Side("pandas", stack.enter_context(_theirs(data_dir, folder)), _THEIRS),
         ]
         playwright = stack.enter_context(sync_playwright())
@@ -131,7 +131,8 @@ def _line(name: str, ours: float, theirs: float) -> None:
 
 
 @contextmanager
-def _ours(data_dir: Path, folder: Path) -> Iterator[Server]:
+def ours(data_dir: Path, folder: Path) -> Iterator[Server]:
+    """Our dashboard over a copy, without a scheduler."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     env = {"DATA_DIR": str(data_dir), "SCHEDULER": "off", "DASHBOARD_PORT": str(port)}

@@ -118,7 +118,12 @@ def grouped_sums(
 
 
 def ranked_values(
-    facts: FactTables, grouping: Grouping, summed: Summed, composition: Composition, descending: bool, limit: int
+    facts: FactTables,
+    grouping: Grouping,
+    summed: Summed,
+    composition: Composition,
+    descending: bool,
+    limit: int | None,
 ) -> tuple[list[str], int]:
     """The values of the first dimension with the largest figures, where there are too many for `grouped_sums`.
 
@@ -128,7 +133,7 @@ def ranked_values(
         summed: What is added up.
         composition: How the figure follows from sums.
         descending: Whether the largest comes first.
-        limit: How many values.
+        limit: How many values; None for all.
 
     Returns:
         The values in their order, and how many there are.
@@ -143,10 +148,9 @@ def ranked_values(
     lacking = ", ".join(f"NULL::DECIMAL(38, 4) AS {name}" for name in names)
     union = f"SELECT {lacking} WHERE false UNION ALL BY NAME {union}"
     groups = f"SELECT coalesce(key0::VARCHAR, '') AS value, {columns} FROM ({union}) GROUP BY 1"
-    sql = (
-        f"SELECT value, count(*) OVER () FROM ({groups}) "
-        f"ORDER BY {figure} {'DESC' if descending else 'ASC'} NULLS LAST, value LIMIT {limit}"
-    )
+    order = f"{figure} {'DESC' if descending else 'ASC'} NULLS LAST, value"
+    sql = f"SELECT value, count(*) OVER () FROM ({groups}) ORDER BY {order}"
+    sql += "" if limit is None else f" LIMIT {limit}"
     rows = facts.query(sql, parameters * len(aggregated))
     return [value for value, _ in rows], rows[0][1] if rows else 0
 

@@ -25,8 +25,8 @@ from cache.analytics.dimensions.order_filter import order_filter
 from cache.analytics.dimensions.row_dimensions import row_dimensions
 from cache.analytics.exchange_rates import ExchangeRates
 from cache.analytics.fact_tables import FactTables
-from cache.analytics.figures import Figures, Group, Returns, Source, from_sums
-from cache.analytics.grouped_figures import Grouping, Summed, count_groups, grouped_sums, source_tables
+from cache.analytics.figures import Composition, Figures, Group, Returns, Source, from_sums
+from cache.analytics.grouped_figures import Grouping, Summed, count_groups, grouped_sums, ranked_values, source_tables
 from cache.analytics.marks import Mark, failing_filter, marks
 from cache.analytics.order_lookup import OrderLookup, Page, Row
 from cache.calendar.daily_volume import UnusualDay, unusual_days
@@ -138,8 +138,12 @@ class Orders:
 
     @property
     def hidden(self) -> frozenset[DimensionId]:
-        """The dimensions that the mask hides, beside the columns of the source."""
-        return frozenset(name for name, each in DIMENSIONS.items() if each.is_hidden(self.reading, self.mask))
+        """The dimensions of the table that the mask hides, beside the columns of the source."""
+        return frozenset(
+            name
+            for name, each in DIMENSIONS.items()
+            if each.available(self.missing) and each.is_hidden(self.reading, self.mask)
+        )
 
     def dimension(self, name: DimensionId) -> Dimension:
         """A dimension by its name.
@@ -242,10 +246,9 @@ class Orders:
         """
         self.check_shown([name])
         selected = self.order_filter(span, conditions)
-        summed = Summed(["orders"], "returned", selected, frozenset(["orders"]))
-        sums = grouped_sums(self.facts, Grouping((self.dimension(name),)), summed) or {}
-        ranked = sorted(sums, key=lambda key: (-sums[key]["orders"], key[0]))
-        return [value for value, _ in ranked[:limit]]
+        summed = Summed(["orders"], "returned", selected)
+        grouping, counted = Grouping((self.dimension(name),)), Composition({"orders": 1})
+        return ranked_values(self.facts, grouping, summed, counted, True, limit)[0]
 
     def products(self, limit: int, span: Span | None = None, conditions: Sequence[Condition] = ()) -> dict[str, str]:
         """The products with the most line items among some orders: product -> title in the order with the greatest key.

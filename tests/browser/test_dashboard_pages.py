@@ -145,7 +145,7 @@ def test_explore_sorts_opens_rows_and_leads_to_the_orders_of_a_cell(browser: Bro
     place = [cell.inner_text().strip() for cell in table.get_by_role("columnheader").all()].index("United States")
     inner = table.get_by_role("row").filter(has=page.get_by_role("cell", name="Online store"))
     cell = inner.get_by_role("cell").nth(place)
-    count = cell.inner_text()
+    count = cell.get_by_role("button").inner_text()
     cell.get_by_role("button").click()
     expect(page.get_by_role("heading", level=1, name="Orders")).to_be_visible()
     noun = "order" if count == "1" else "orders"

@@ -242,10 +242,12 @@ def test_a_viewer_neither_groups_nor_filters_by_a_hidden_column(
         assert "Total sales by country" in shown("overview")
         assert counted(country="nowhere") != counted()
         monkeypatch.setattr(Visitor, "identity", lambda _: Identity("viewer", "viewer", "1"))
-        for viewed in (shown("overview"), shown("explore", by="country"), shown("products"), shown("customers")):
+        pages = ("overview", "products", "customers")
+        by_country = (shown("explore", by="country"), shown("what-changed", by="country", period="12m"))
+        for viewed in (*map(shown, pages), *by_country):
             assert "Total sales by country" not in viewed
             assert "country_chip" not in viewed
-        assert "a column behind it holds personal data: country." in counted()
+        assert "a column behind it holds personal data: country, customer." in counted()
         assert counted(country="nowhere") == counted()  # whether a guess is right stays unknown
         orders = backend.orders.newest(1)
         masked = orders.masked(MaskRules.of(backend.settings).mask(orders.columns, orders.setup))

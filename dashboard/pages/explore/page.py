@@ -35,7 +35,7 @@ def explore(session: Session) -> None:
 def _answer(session: Session, question: Question) -> None:
     pivot = question.table()
     if question.chart != "none":
-        with st.container(border=True, key="explored_chart"):
+        with st.container(border=True, key=f"explored_chart {question.chart}"):
             with st.container(horizontal=True, vertical_alignment="center", key="picture_head"):
                 st.header(formatting.literal(question.title), anchor=False, width="stretch")
                 chart_choice(question)

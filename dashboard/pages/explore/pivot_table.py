@@ -115,7 +115,11 @@ def _line(question: Question, pivot: Pivot, line: PivotLine, name: str, look: st
     for column in pivot.columns:
         place = None if rows is None else _with_column(question, rows, column)
         figures = line.cells.get(column)
-        cells += [_cell(question, metric, figures, pivot, place) for metric in question.metrics]
+        of_row = _share_of_row(question, figures, line.total)
+        cells += [
+            _cell(question, metric, figures, pivot, place, of_row if metric is question.metric else "")
+            for metric in question.metrics
+        ]
     cells += [_cell(question, metric, line.total, pivot, rows) for metric in question.metrics]
     if _has_share(question):
         whole, part = question.metric.value(pivot.total.total), question.metric.value(line.total)
@@ -133,12 +137,29 @@ def _line(question: Question, pivot: Pivot, line: PivotLine, name: str, look: st
 
 
 def _cell(
-    question: Question, metric: Metric, figures: Figures | None, pivot: Pivot, place: dict[str, str] | None
+    question: Question,
+    metric: Metric,
+    figures: Figures | None,
+    pivot: Pivot,
+    place: dict[str, str] | None,
+    under: str = "",
 ) -> str | Cell:
     text = _written(question, metric, figures, _is_large(metric, pivot))
+    pick = json.dumps([_GOES, place]) if place is not None and figures is not None else ""
     value = metric.value(figures) if figures else metric.empty
     exact = None if isinstance(value, Absent) else Decimal(value)
-    return Cell(text, value=exact, pick=json.dumps([_GOES, place]) if place is not None and figures is not None else "")
+    return Cell(text, value=exact, under=under, pick=pick)
+
+
+def _share_of_row(question: Question, figures: Figures | None, whole: Figures) -> str:
+    """The share of a cell of its row, such as that of returning customers; "" where it has none."""
+    metric = question.metric
+    if question.selection.orders.dimension(question.columns).ordered:  # 24 hours of 7 days are enough to read
+        return ""
+    if figures is None or not metric.is_sum or or_zero(metric.value(whole)) <= 0:
+        return ""
+    of_row = ratio(metric.value(figures), metric.value(whole))
+    return "" if isinstance(of_row, Absent) else formatting.percent(of_row)
 
 
 def _is_large(metric: Metric, pivot: Pivot) -> bool:

@@ -222,31 +222,38 @@ def controls(question: Question) -> None:
             help="\n\n".join(f"{each.label}: {each.description(selection.returns)}" for each in question.metrics),
         )
         _choice("Rows", "rows", ["", *dimensions], question.rows, dimensions, "Total only", put_by, question.inner)
-        if question.rows and not question.step:
-            others = ["", *(name for name in dimensions if name != question.rows)]
-            set_value("inner", question.inner)
-            st.selectbox(
-                "Rows open into",
-                others,
-                key="inner",
-                format_func=lambda name: dimensions.get(name, "Nothing"),
-                width=180,
-                on_change=lambda: put_by(question.rows, st.session_state["inner"]),
-            )
+        # The same choices in each state, since the browser may take one for another where some come and go.
+        is_whole = bool(question.rows) and not question.step
+        set_value("inner", question.inner)
+        st.selectbox(
+            "Rows open into",
+            ["", *dimensions],
+            key="inner",
+            format_func=lambda name: dimensions.get(name, "Nothing"),
+            width=180,
+            disabled=not is_whole,
+            on_change=lambda: put_by(question.rows, st.session_state["inner"]),
+        )
         steps = step_choices(selection.span, selection.calendar) if selection.span else []
         labels = {f"{STEP}:{step}": f"Over time: {STEPS[step].label.lower()}" for step in steps} | dimensions
         set_value(COLUMNS, f"{STEP}:{question.step}" if question.step else question.columns)
         st.selectbox(
             "Columns",
-            ["", *(name for name in labels if name not in (question.rows, question.inner))],
+            ["", *labels],
             key=COLUMNS,
             format_func=lambda name: labels.get(name, "None"),
             width=200,
             on_change=put_columns,
         )
-        if question.rows and not question.step:
-            set_value(TOP, question.top)
-            st.selectbox("Rows shown", TOPS, key=TOP, width=110, on_change=lambda: put(TOP, str(st.session_state[TOP])))
+        set_value(TOP, question.top)
+        st.selectbox(
+            "Rows shown",
+            TOPS,
+            key=TOP,
+            width=110,
+            disabled=not is_whole,
+            on_change=lambda: put(TOP, str(st.session_state[TOP])),
+        )
 
 
 def _choice(
@@ -275,14 +282,16 @@ def chart_choice(question: Question) -> None:
     charts = offered_charts(question)
     if len(charts) < 2:
         return
-    set_value(CHART, question.chart)
-    st.segmented_control(
-        "Picture",
-        charts,
-        key=CHART,
-        required=True,
-        label_visibility="collapsed",
-        format_func=lambda name: CHARTS[cast(Chart, name)][1],
-        on_change=lambda: change_parameters({CHART: st.session_state[CHART]}),
-        help=" · ".join(CHARTS[each][0] for each in charts),
-    )
+    key = f"{CHART} of {' '.join(charts)}"
+    set_value(key, question.chart)
+    with st.container(key=f"pictures {' '.join(charts)}", width="content"):
+        st.segmented_control(
+            "Picture",
+            charts,
+            key=key,
+            required=True,
+            label_visibility="collapsed",
+            format_func=lambda name: CHARTS[cast(Chart, name)][1],
+            on_change=lambda: change_parameters({CHART: st.session_state[key]}),
+            help=" · ".join(CHARTS[each][0] for each in charts),
+        )

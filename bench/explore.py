@@ -1,0 +1,96 @@
+"""python -m bench.explore: from a click to the settled page, on Explore and What changed, in a real browser.
+
+A page is settled when its script has run and its table is drawn. Each period is a session, in which every choice is
+made for the first time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from bench.dashboard import ours
+from bench.serve import synced
+from bench.servers import median
+from cache.errors import OrdersError
+from lab import LabError
+from lab.servers import BROWSER, install
+
+_AT_REST = "[data-testid=stApp][data-test-script-state=notRunning]"
+_TIMEOUT = 120_000
+_STEPS = {
+    "pivot: product": ("Rows", "Product"),
+    "pivot: product by country": ("Columns", "Country"),
+    "pivot: city by country": ("Rows", "City"),
+    "pivot: country, as a map": ("Rows", "Country"),
+    "pivot: country by new or returning": ("Columns", "New or returning"),
+    "pivot: hour of day": ("Rows", "Hour of day"),
+    "pivot: hour of day by weekday, as a heat map": ("Columns", "Weekday"),
+}
+_CHANGES = {"what changed: country": ("By", "Country"), "what changed: product": ("By", "Product")}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.explore", description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000, help="orders in the table (1000000)")
+    parser.add_argument("--periods", nargs="+", default=["30d", "90d", "365d"], help="periods, one a session")
+    asked = parser.parse_args()
+    try:
+        install(*BROWSER)
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            _report(asked.rows, synced(asked.rows), Path(folder), asked.periods)
+    except (LabError, OrdersError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _report(rows: int, data_dir: Path, folder: Path, periods: list[str]) -> None:
+    print(f"{rows:,} orders; milliseconds from the click to the settled page, the first time in each period\n")
+    print(f"{'':<48}{''.join(f'{period:>8}' for period in periods)}{'median':>8}")
+    took: dict[str, list[float]] = {}
+    with ours(data_dir, folder) as server, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        warm = browser.new_context(viewport={"width": 1440, "height": 900})
+        for period in ["7d", *periods]:  # the first one reads the table, and fills the caches of browser and process
+            page = warm.new_page()
+            for path, steps in (("explore", _STEPS), ("what-changed", _CHANGES)):
+                page.goto(f"{server.url}/{path}?period={period}", timeout=_TIMEOUT)
+                _settled(page)
+                for name, (label, option) in steps.items():
+                    seconds = _choose(page, label, option)
+                    if period != "7d":
+                        took.setdefault(name, []).append(seconds)
+            page.close()
+        held = server.process.memory_full_info()
+        browser.close()
+    for name, each in took.items():
+        print(f"{name:<48}{''.join(f'{1000 * one:>8.0f}' for one in each)}{1000 * median(each):>8.0f}")
+    print(f"\nprivate memory afterwards: {held.uss / 1e6:.0f} MB")
+
+
+def _choose(page: Page, label: str, option: str) -> float:
+    """Seconds from the click on an option until the page is settled."""
+    page.get_by_role("combobox", name=label).first.click()
+    target = page.get_by_role("option", name=option, exact=True)
+    target.wait_for(timeout=_TIMEOUT)
+    before = page.url
+    began = time.monotonic()
+    target.click()
+    page.wait_for_function("before => location.href !== before", arg=before, timeout=_TIMEOUT)
+    _settled(page)
+    return time.monotonic() - began
+
+
+def _settled(page: Page) -> None:
+    page.wait_for_selector(_AT_REST, timeout=_TIMEOUT)
+    page.wait_for_selector("[data-drawn]", state="attached", timeout=_TIMEOUT)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
