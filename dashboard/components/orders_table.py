@@ -79,6 +79,7 @@ def _scope(period: Span, everywhere: bool, count: Callable[[Span | None], int]) 
             label, scope = f"All time · {counted(count(None), 'order')}", ""
         st.button(
             label,
+            icon=":material/date_range:" if everywhere else ":material/all_inclusive:",
             type="tertiary",
             key="change_scope",
             on_click=lambda: change_parameters({WITHIN: scope, PAGE: ""}),

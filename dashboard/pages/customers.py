@@ -53,6 +53,8 @@ def customers(session: Session) -> None:
         )
         for metric in metrics
     ]
+    if not now.orders:
+        nothing_found(session, selection)
     cards(
         "Customers",
         shown,
@@ -63,8 +65,6 @@ def customers(session: Session) -> None:
     _both_new_and_returning(now)
     if now.orders:
         _repeats(session, selection)
-    else:
-        nothing_found(session, selection)
     if "dates" not in selection.orders.missing:
         _cohorts(session, selection)
     if now.orders:

@@ -61,13 +61,14 @@ def overview(session: Session) -> None:
         return
     _point_to_settings(session, selection)
     questions = _questions(session, selection)
+    found = selection.figures().found
+    if not found:
+        nothing_found(session, selection)
     _cards(session, "Main figures", _MAIN, selection)
     _cards(session, "Further figures", _FURTHER, selection)
-    if not selection.figures().found:
-        nothing_found(session, selection)
-    else:
-        if selection.span:
-            _over_time(session, selection, selection.span)
+    if found and selection.span:
+        _over_time(session, selection, selection.span)
+    if found:
         _breakdowns(session, selection)
     frame.foot(selection)
     if questions:  # at last, since it reads the table once for each answer

@@ -66,6 +66,8 @@ def products(session: Session) -> None:
         )
         for metric in metrics
     ]
+    if not now.orders:
+        nothing_found(session, selection)
     cards(
         "Units and sales",
         shown,
@@ -75,8 +77,6 @@ def products(session: Session) -> None:
     )
     if now.orders:
         _ranking(session, selection)
-    else:
-        nothing_found(session, selection)
     frame.foot(selection)
 
 
