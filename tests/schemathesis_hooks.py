@@ -34,6 +34,7 @@ UNSAID = (
     "Parameter 'sort' names",  # a column in both directions
     "unknown_generation",
     "changes_gone",
+    "There are more than",  # a filter for each operator of each dimension, all at once
 )
 UNREAD = (304, 413)  # answered before the rest is read: `If-None-Match: *`, and bodies that are too long
 MANY = 6
