@@ -22,7 +22,7 @@ from lab import LabError
 from lab.servers import BROWSER, install
 
 _AT_REST = "[data-testid=stApp][data-test-script-state=notRunning]"
-_TIMEOUT = 120_000
+_TIMEOUT = 600_000  # the first page waits until the table is read
 _STEPS = {
     "pivot: product": ("Rows", "Product"),
     "pivot: product by country": ("Columns", "Country"),

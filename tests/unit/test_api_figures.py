@@ -421,3 +421,25 @@ def test_the_document_on_the_api_lists_every_parameter() -> None:
     section = text.partition("\n### GET /figures\n")[2].partition("\n### ")[0]
     for parameter in PARAMETERS:
         assert f"| `{parameter.name}` | {parameter.takes} | {parameter.description} |" in section
+
+
+def test_rows_by_product_and_what_belongs_to_none_add_up(api: Sidecar) -> None:
+    body = api.client.get("/figures?metric=gross_sales,discounts,total_sales,orders&by=product").json()
+    assert body["overlapping"] is True
+    assert body["unattributed"]["orders"] is None
+    for name in ("gross_sales", "discounts", "total_sales"):
+        rows = sum(Decimal(row[name]) for row in body["data"])
+        assert rows + Decimal(body["unattributed"][name]) == Decimal(body["totals"][name])
+    assert api.client.get("/figures?metric=orders&by=country").json()["unattributed"] is None
+
+
+def test_columns_and_values_inside_json_are_dimensions(api: Sidecar) -> None:
+    for name in ("column:taxes_included", "json:destination.country"):
+        body = api.client.get("/figures", params={"metric": "orders", "by": name}).json()
+        assert sum(row["orders"] for row in body["data"]) == body["totals"]["orders"]
+        one = api.client.get("/figures", params={"metric": "orders", name: body["data"][0][name]}).json()
+        assert one["totals"]["orders"] == body["data"][0]["orders"]
+    for wrong in ("column:nothing", "json:destination"):
+        assert api.client.get("/figures", params={"metric": "orders", "by": wrong}).status_code == 400
+    hidden = {"metric": "orders", "by": "json:destination.country"}
+    assert api.client.get("/figures", params=hidden, headers={"X-API-Key": MASKED}).status_code == 403
