@@ -35,7 +35,7 @@ def _period(selection: Selection) -> list[str]:
         name = [] if view.period == "custom" else [PERIODS[view.period].label]
         parts += [*name, date_range(selection.span)]
     if selection.compared_span:
-        parts.append(f"compared with {date_range(selection.compared_span)}")
+        parts.append(f"comparison: {date_range(selection.compared_span)}")
     return parts or ["All orders"]
 
 

@@ -79,6 +79,7 @@ def test_the_rows_of_the_view_give_products_and_right_orders(tmp_path: Path) -> 
     assert [line[:4] for line in table(shown, "Top products")[1:]] == [
         ["Cup", "CUP", "200", "100"],
         ["Pen", "PEN", "50", "50"],
+        ["All products", "", "250", ""],
     ]
     assert cards(shown)["orders"]["value"] == "100"
 
