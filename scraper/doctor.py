@@ -35,7 +35,7 @@ from cache.storage.store import Cache
 from scraper.client.bounds import COLUMNS
 from scraper.client.exporter import Exporter
 from scraper.client.unreachable import speaks_https, through_proxy, unreachable
-from scraper.errors import NotPhpMyAdmin, StatementBlocked, Unproven, status_error
+from scraper.errors import NotPhpMyAdmin, StatementBlocked, TooManyRequests, Unproven, status_error
 from scraper.login.challenge import realm
 from scraper.login.chrome import find_browser, find_driver, install_advice, no_browser
 from scraper.login.chrome_arguments import uses_proxy
@@ -264,6 +264,9 @@ def reachable(settings: ScraperSettings) -> Finding:
         )
     if response.status_code == httpx2.codes.BAD_REQUEST and speaks_https(response.text):
         return _broken("reachable", unreachable(settings.start_url, "INVALID_HTTP_RESPONSE"))
+    if response.status_code == httpx2.codes.TOO_MANY_REQUESTS:
+        waits = response.headers.get("Retry-After")
+        return _broken("reachable", TooManyRequests(response.url.netloc.decode(), waits))
     if response.status_code >= 400 and realm(response) is None:  # the login sends credentials
         message = f"{settings.start_url} answers {response.status_code}."
         return _broken("reachable", status_error(response.status_code, message))

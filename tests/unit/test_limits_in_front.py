@@ -27,6 +27,7 @@ from cache.storage.records import Run
 from cache.storage.store import Cache
 from scraper.client.exporter import Exporter
 from scraper.client.session_pool import SessionPool
+from scraper.doctor import reachable
 from scraper.errors import NotPhpMyAdmin, SessionLost, TooManyRequests
 from scraper.login.login import log_in
 from scraper.settings import ScraperSettings
@@ -214,6 +215,13 @@ def test_a_status_is_named_at_every_step(
         assert str(status) in run.error.message
         assert run.error.code == code
         assert advice in run.error.advice
+
+
+def test_doctor_names_too_many_requests_for_what_they_are(front: Front) -> None:
+    front.refuse = lambda *_: page("", 429, **{"Retry-After": "7"})
+    found = reachable(front.settings)
+    assert "answered 429: too many requests. It asks to wait 7 s." in found.what
+    assert "SYNC_PAUSE_SECONDS" in found.advice
 
 
 def test_no_limit_stops_the_schedule_as_a_wrong_password_does(front: Front) -> None:
