@@ -20,7 +20,16 @@ OKHTTP = NODE_MODULES / "allure-commandline/dist/plugins/jira-plugin/lib"
 KOTLIN = NODE_MODULES / "kotlin-compiler/lib"
 JSON_JAR = Path("/usr/share/java/json-android.jar")
 
-_DEBIAN = ("curl", "libandroid-json-org-java", "php-cli", "php-curl", "r-base-core", "r-cran-httr2", "wget")
+_DEBIAN = (
+    "curl",
+    "libandroid-json-org-java",
+    "php-cli",
+    "php-curl",
+    "r-base-core",
+    "r-cran-httr2",
+    "r-cran-jsonlite",
+    "wget",
+)
 # These are often installed from elsewhere than Debian.
 _PROGRAMS = {"node": "nodejs", "npm": "npm", "javac": "default-jdk-headless"}
 
