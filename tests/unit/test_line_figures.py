@@ -6,9 +6,11 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -277,3 +279,18 @@ def test_filters_on_every_dimension_select_the_orders_of_its_row(orders: Orders)
 
 def test_columns_and_json_with_few_values_are_found(orders: Orders) -> None:
     assert [dimension.id for dimension in orders.row_dimensions()] == ["column:taxes_included"]
+
+
+@pytest.mark.parametrize("rows", [0, 3])
+def test_a_table_without_texts_or_without_rows_has_no_further_dimensions(tmp_path: Path, rows: int) -> None:
+    columns = (
+        Column(name="id", type="bigint", kind="integer", nullable=False, key=True),
+        Column(name="created_at", type="datetime", kind="datetime", nullable=True),
+    )
+    texts = (Column(name="store", type="varchar(9)", kind="text", nullable=True),) if not rows else ()
+    with closing(cache_in(tmp_path)) as cache:
+        publish(
+            cache, [{"id": f"{i}", "created_at": "2026-01-02 03:04:05"} for i in range(rows)], columns=columns + texts
+        )
+        with closing(Orders(cache.snapshots.open(), "UTC")) as opened:
+            assert opened.row_dimensions() == []

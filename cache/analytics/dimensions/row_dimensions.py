@@ -42,11 +42,11 @@ def row_dimensions(source: SourceColumns, sample: Sample, roles: Mapping[str, Co
     columns = [column for column in source.columns if column.name not in taken and not column.key]
     plain = [column for column in columns if column.kind in GROUPED_KINDS]
     nested = [column for column in columns if column.kind == "json"]
-    if not columns:
+    read = [*plain, *nested]
+    rows = sample(", ".join(f"{source.sql(column.name)}::VARCHAR" for column in read), SAMPLED_ROWS) if read else []
+    if not rows:
         return []
-    select = ", ".join(f"{source.sql(column.name)}::VARCHAR" for column in (*plain, *nested))
-    rows = sample(select, SAMPLED_ROWS)
-    by_column = dict(zip((column.name for column in (*plain, *nested)), zip(*rows, strict=True), strict=True))
+    by_column = dict(zip((column.name for column in read), zip(*rows, strict=True), strict=True))
     found: list[Dimension] = []
     for column in columns:
         values = by_column.get(column.name, ())
