@@ -83,7 +83,7 @@ def test_a_deep_link_a_download_the_ways_back_and_the_sign_out(browser: Browser,
     page.get_by_role("button", name="Download").click()
     with page.expect_download() as begun:
         page.get_by_role("link", name="CSV").click()
-    loaded = list(csv.DictReader(io.StringIO(Path(begun.value.path()).read_text(encoding="utf-8"))))
+    loaded = list(csv.DictReader(io.StringIO(Path(begun.value.path()).read_text(encoding="utf-8-sig"))))
     paid = [row["id"] for row in ROWS if (row["test"], row["financial_status"]) == ("0", "paid")]
     assert sorted(row["id"] for row in loaded) == sorted(map(str, paid))
     page.keyboard.press("Escape")
@@ -107,7 +107,7 @@ def test_a_deep_link_a_download_the_ways_back_and_the_sign_out(browser: Browser,
 def test_no_request_of_any_page_fails_or_leads_out_of_the_path(browser: Browser, site: Site) -> None:
     page = entered(browser, f"{site.url}/explore/?period=all")  # with a slash too many
     faults = watched(page, site.url)
-    for path in sorted(PAGES, key="api".__eq__)[1::3]:  # a third of them, and the API's
+    for path in (*sorted(PAGES.keys() - {"api"})[1::3], "api"):  # a third of them, and the API's
         page.goto(f"{site.url}/{'' if path == 'overview' else path}?period=all")
         expect(page).to_have_title(re.compile(f"^{PAGES[path][0]}"))
         expect(page.get_by_role("heading", level=1)).to_be_visible()

@@ -222,7 +222,7 @@ def test_what_was_refused_is_not_sent_again_for_a_day(copies: Copies, caplog: py
 def test_a_firewall_that_blocks_all_is_an_error_and_the_last_copy_stays(copies: Copies) -> None:
     table = copies.table("id INT PRIMARY KEY, note TEXT", [(1, "a")])
     before = copies.sync(table)
-    with behind(copies, ["db"]) as session:
+    with behind(copies, ["shop"]) as session:
         run = copies.sync(table, session)
 
     assert run.outcome == "failed" and run.error is not None and run.error.code == "request_refused"

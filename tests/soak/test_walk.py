@@ -103,7 +103,7 @@ def walk(everything: Everything, browser: Browser) -> None:
     # Files of just these orders, read again.
     page.get_by_role("link", name="Orders", exact=True).click()
     expect(page.get_by_text(re.compile(f"(^|of ){len(paid):,} orders"))).to_be_visible()
-    rows = csv.DictReader(io.StringIO(downloaded(page, "CSV").decode(), newline=""))
+    rows = csv.DictReader(io.StringIO(downloaded(page, "CSV").decode("utf-8-sig"), newline=""))
     assert {row["name"] for row in rows} == paid
     assert set(polars.read_parquet(downloaded(page, "Parquet"))["name"]) == paid
     header, *cells = openpyxl.load_workbook(io.BytesIO(downloaded(page, "Excel")), read_only=True).active.values
