@@ -42,7 +42,9 @@ class MoneySql:
         self._roles = roles
         self._lists = ListSql(roles)
 
-    def parts(self, source: str, key: str, more: Mapping[str, str] = {}, texts: bool = True) -> str:
+    def parts(
+        self, source: str, key: str, more: Mapping[str, str] = {}, texts: bool = True, refunds: str | None = None
+    ) -> str:
         """SQL of one row an order with all that its facts are made of.
 
         Args:
@@ -50,6 +52,7 @@ class MoneySql:
             key: The name of the column with the key of an order.
             more: Further values, by name.
             texts: Whether `items` has SKU, title and the like, and `refs` the lines that were returned.
+            refunds: SQL of the refunds where the source has read them, as of `ListSql.refunds`.
 
         Returns:
             A SELECT of `key`, `segment`, `why` (it is no order), `number` and `sequence`, the dimensions, `updated`,
@@ -67,7 +70,8 @@ class MoneySql:
             f"{roles.instant('updated_at')} AS updated, {roles.instant('fulfilled_at')} AS fulfilled, "
             f"{roles.instant('cancelled_at')} AS cancelled, "
             f"timezone('{roles.timezone}', {roles.instant('cancelled_at')}) AS cancelled_local, "
-            f"{lines or NO_LINES} AS items, {lists.shipping_lines()} AS freight, {lists.refunds(texts)} AS refs, "
+            f"{lines or NO_LINES} AS items, {lists.shipping_lines()} AS freight, "
+            f"{refunds or lists.refunds(texts)} AS refs, "
             f"{self._included()} AS included, {self._amounts()}, {raw_values(roles)}{values} FROM ({source})"
         )
         sold = (

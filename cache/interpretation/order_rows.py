@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cache.interpretation.grouping import grouped
+from cache.interpretation.list_sql import ListSql
 from cache.interpretation.money_sql import MoneySql
 from cache.interpretation.role_sql import RoleSql
 from cache.interpretation.source_rows import union
@@ -55,7 +56,29 @@ class OrderRows:
 
     def parts(self, relations: Mapping[int, str], texts: bool = True) -> str:
         """SQL of the parts of the orders in some segments, as of `MoneySql.parts`."""
-        return MoneySql(self._roles).parts(self.source(relations), KEY, texts=texts)
+        source, money = self.source(relations), MoneySql(self._roles)
+        if not self.movable or "refunds" not in self._roles.roles:
+            return money.parts(source, KEY, texts=texts)
+        return money.parts(self._with_refunds(source, texts), KEY, texts=texts, refunds="refs")
+
+    def _with_refunds(self, source: str, texts: bool) -> str:
+        """SQL of the source with the column `refs`, as of `ListSql.refunds`.
+
+        Few orders have refunds, and DuckDB prepares hundreds of vectors for each chunk of rows that may have some. So
+        these orders are read apart, in full chunks, which are what a sort gives.
+        """
+        roles = self._roles
+        read = {roles.column(role) for role in ("refunds", "currency") if role in roles.roles}
+        some = (
+            f"SELECT {', '.join((KEY, 'segment', *sorted(read)))} FROM every "
+            f"WHERE {roles.may_be_list('refunds')} ORDER BY {KEY}"
+        )
+        refunds = ListSql(roles).refunds(texts)
+        return (
+            f"WITH every AS NOT MATERIALIZED ({source}), refunded AS MATERIALIZED ({some}) "
+            "SELECT every.*, listed.refs FROM every LEFT JOIN ("
+            f"SELECT {KEY}, segment, {refunds} AS refs FROM refunded) AS listed USING ({KEY}, segment)"
+        )
 
 
 def _place(segment: int) -> str:

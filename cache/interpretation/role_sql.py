@@ -270,6 +270,10 @@ class RoleSql:
         """A field of the address; NULL where it is no JSON."""
         return json_value(self.column("address"), (field,))
 
+    def may_be_list(self, role: str) -> str:
+        """SQL: the JSON of a role may be a list with elements. Most orders have no refunds: `[]`."""
+        return f"length({self.column(role)}) > 2"
+
     def json_list(self, role: str, element: str) -> str | None:
         """SQL of a JSON list as a list of structs, NULL where it is anything else; None where no column plays the role.
 
@@ -280,7 +284,7 @@ class RoleSql:
         if role not in self.roles:
             return None
         column = self.column(role)
-        text = f"CASE WHEN length({column}) > 2 THEN {unwrapped(column)} END"  # most orders have no refunds: []
+        text = f"CASE WHEN {self.may_be_list(role)} THEN {unwrapped(column)} END"
         if self.roles[role].name not in self.reading.connections:
             return f"try(from_json({text}, '[{element}]'))"
         connection = f'try(from_json({text}, \'{{"edges":[{{"node":{element}}}],"nodes":[{element}]}}\'))'
