@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from hostile_phpmyadmin import PAGES, SECRET, Answer, HostilePhpMyAdmin, hostile_phpmyadmin, page, settings_for
+from long_cases import every_second
 from selenium.webdriver import Chrome
 
 from scraper.errors import ScrapeError, TooManyRequests
@@ -80,14 +81,16 @@ def test_any_page_in_chrome_ends_in_a_sentence(
 
 @pytest.mark.parametrize(
     ("step", "status"),
-    [
-        ("login page", 403),
-        ("login page", 429),
-        ("after the password", 413),
-        ("after the password", 429),
-        ("after the password", 502),
-        ("export form", 403),
-    ],
+    every_second(
+        [
+            ("login page", 429),
+            ("login page", 403),
+            ("export form", 403),
+            ("after the password", 413),
+            ("after the password", 502),
+            ("after the password", 429),
+        ]
+    ),
 )
 def test_a_status_is_named_in_chrome_too(
     site: HostilePhpMyAdmin, chrome: Chrome, monkeypatch: pytest.MonkeyPatch, step: str, status: int

@@ -12,13 +12,14 @@ import pytest
 from cache_factory import publish
 from dashboard_page import at_rest, visit
 from dashboard_process import Dashboard, dashboard
-from long_cases import soak_but
 from playwright.sync_api import Browser, Locator, Page, expect
 from shop_factory import SHOP_COLUMNS
 
 from cache.storage.records import now
 from lab import Lab
 from lab.data.table import COLUMNS
+
+pytestmark = pytest.mark.soak
 
 MOST_CLICKS = 6
 ENDED = "NULLIF(o.cancelled_at, '0000-00-00 00:00:00')"
@@ -275,7 +276,7 @@ QUESTIONS: Mapping[str, Callable[[Walk], None]] = {
 }
 
 
-@pytest.mark.parametrize("question", soak_but(("the_products_that_made_last_months_change",), QUESTIONS))
+@pytest.mark.parametrize("question", QUESTIONS)
 def test_a_question_is_answered_in_six_clicks(
     lab: Lab, browser: Browser, filled: tuple[Dashboard, datetime], question: str
 ) -> None:
