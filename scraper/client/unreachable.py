@@ -18,7 +18,7 @@ _REASONS = (
     # what OpenSSL, the libraries and Chrome say; what it means; what to do
     (r"timed? ?out|Timeout", "it sent nothing for too long", "Check the port in PHPMYADMIN_URL, or try again later."),
     (
-        r"407|Tunnel connection failed|TUNNEL_CONNECTION|PROXY_CONNECTION|PROXY_AUTH",
+        r"\b407\b|Tunnel connection failed|TUNNEL_CONNECTION|PROXY_CONNECTION|PROXY_AUTH",
         "the proxy does not let the connection through",
         _CHECK_PROXY,
     ),
@@ -81,6 +81,7 @@ def unreachable(url: str, error: BaseException | str) -> Unreachable | Certifica
     host, way = urlsplit(url).netloc.rpartition("@")[2], through_proxy(url)
     text = error if isinstance(error, str) else " ".join(f"{type(each).__name__} {each}" for each in causes(error))
     log.debug("connection to %s%s: %s", host, way, text)
+    text = _without_address(text, url)
     if _CERTIFICATE.search(text):
         fits = (case[1:] for case in _CERTIFICATES if re.search(case[0], text))
         reason, advice = next(fits, ("this machine cannot verify it", CertificateRefused.advice))
@@ -90,6 +91,13 @@ def unreachable(url: str, error: BaseException | str) -> Unreachable | Certifica
     if way and advice is _CHECK_URL:  # the only host that is connected to
         reason, advice = "the proxy cannot be reached", _CHECK_PROXY
     return Unreachable(f"{host} cannot be reached{way}: {reason}.", advice)
+
+
+def _without_address(text: str, url: str) -> str:
+    """What a library says, without where to: a host may be called `reset.example`, and a port may be 407."""
+    text = re.sub(r"host='[^']*'|port=\d+|url: \S+", "", text)
+    host = re.escape(urlsplit(url).hostname or "")
+    return re.sub(rf"(?<!\w){host}(?::\d+)?(?!\w)", "", text) if host else text
 
 
 def speaks_https(page: str) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from cryptography import x509
@@ -150,6 +151,25 @@ def test_a_port_where_nobody_listens_is_named(here: Path) -> None:
         address = "{}:{}".format(*taken.getsockname())
         [words] = said(f"http://{address}/")
     assert words.startswith(f"{address} cannot be reached: nothing listens at that port. Check the host and the port")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://shop.example:407/",
+        "http://127.0.0.1:40712/",
+        "http://reset.example/timeout/",
+        "http://e/",
+        "https://eof.example:4070/EOF",
+    ],
+)
+def test_an_address_is_not_taken_for_a_reason(address: str) -> None:
+    parts = urlsplit(address)
+    refused = f"HTTPConnection(host='{parts.hostname}', port={parts.port or 80}): Failed to establish a new connection"
+    said = unreachable(
+        address, f"Max retries exceeded with url: {parts.path} (Caused by {refused}: Connection refused)"
+    )
+    assert said.message == f"{parts.netloc} cannot be reached: nothing listens at that port."
 
 
 @pytest.fixture
