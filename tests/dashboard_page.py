@@ -7,6 +7,7 @@ import re
 from playwright.sync_api import Browser, Locator, Page, expect
 
 expect.set_options(timeout=20_000)  # a busy machine draws a page in some seconds
+WAIT = 60_000  # ms for a click or a download: the process that writes files gives way to all others
 
 
 def new_tab(browser: Browser, width: int = 1440) -> Page:
@@ -19,7 +20,7 @@ def new_tab(browser: Browser, width: int = 1440) -> Page:
 def visit(browser: Browser, address: str, width: int = 1440) -> Page:
     """A tab of its own session, which has been drawn: what is clicked before may be lost."""
     page = new_tab(browser, width)
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(WAIT)
     page.goto(address)
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     at_rest(page)
@@ -38,7 +39,7 @@ def at_rest(page: Page) -> None:
 
 
 def sign_in(page: Page, address: str, password: str) -> None:
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(WAIT)
     page.goto(address)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()

@@ -88,8 +88,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
   // What copies the table, or saves it as a file, with the columns that are chosen.
   function exports() {
     const details = element("details", "exports");
+    const loading = data.paged && data.whole === null; // the table is drawn again when its rows are there
     details.open = data.whole !== null;
-    if (data.paged && data.whole === null) {
+    if (loading) {
       details.addEventListener("toggle", () => details.open && setTriggerValue("exported", true), { once: true });
     }
     const summary = element("summary", "", "Export");
@@ -114,9 +115,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const way = (text, act) => {
       const button = element("button", "", text);
       button.type = "button";
+      button.disabled = loading;
       button.addEventListener("click", async () => {
         const chosen = boxes.map((box, i) => (box.checked ? i : -1)).filter((i) => i >= 0);
-        if (data.paged && data.whole === null) return (said.textContent = "The rows are loading.");
         if (!chosen.length) return (said.textContent = "Choose a column.");
         said.textContent = "";
         try {
@@ -132,6 +133,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       way(text, (chosen) => save(format, chosen));
     }
     ways.append(said);
+    if (loading) said.textContent = "The rows are loading.";
     details.append(summary, choices, ways);
     return details;
   }

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from cache_factory import publish
-from dashboard_page import at_rest, new_tab, visit
+from dashboard_page import WAIT, at_rest, new_tab, visit
 from dashboard_process import Dashboard, dashboard
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 from shop_factory import SHOP_COLUMNS, shop
@@ -48,7 +48,7 @@ def page(browser: Browser, filled: Dashboard) -> Page:
 
     context.route_web_socket(re.compile("/_stcore/stream"), connect)
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(WAIT)
     page.goto(f"{filled.url}/?period=90d")
     expect(page.get_by_role("radio", name="Week")).to_be_visible()
     page.wait_for_timeout(1500)  # until the timer has run

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from cache_factory import publish
-from dashboard_page import at_rest, new_tab
+from dashboard_page import WAIT, at_rest, new_tab
 from dashboard_process import Dashboard, dashboard
 from playwright.sync_api import Browser, expect
 from shop_factory import SHOP_COLUMNS, shop
@@ -32,7 +32,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
 def test_each_chart_can_be_downloaded_as_png_and_shown_as_a_table(browser: Browser, filled: Dashboard) -> None:
     page = new_tab(browser)
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(WAIT)
     page.goto(f"{filled.url}/?period=all")
     page.get_by_label("Password").fill("one")
     page.get_by_role("button", name="Sign in").click()
@@ -53,7 +53,7 @@ def test_a_download_is_what_the_page_shows_to_this_visitor(
     browser: Browser, filled: Dashboard, password: str, masked: bool
 ) -> None:
     page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(WAIT)
     page.goto(f"{filled.url}/orders?period=all&status=paid")
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
@@ -72,7 +72,7 @@ def test_a_download_is_what_the_page_shows_to_this_visitor(
 def test_the_links_of_an_open_page_stay_valid(browser: Browser, filled: Dashboard) -> None:
     page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()  # its clock is that of its context
     page.clock.install()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(WAIT)
     page.goto(f"{filled.url}/orders?period=all&status=paid")
     page.get_by_label("Password").fill("one")
     page.get_by_role("button", name="Sign in").click()
