@@ -17,7 +17,7 @@ from cache.storage.records import now
 from cache.storage.snapshot import Head
 from dashboard import data
 from dashboard.components import freshness
-from dashboard.components.filter_chips import filter_chips
+from dashboard.components.filter_chips import filter_chips, space_for_chips
 from dashboard.components.no_orders import nothing_found, unknown_choices
 from dashboard.components.report_head import report_head
 from dashboard.selection import Selection
@@ -106,7 +106,16 @@ def page(session: Session, title: str, all_currencies: bool = False) -> Selectio
         foot(selection)
         return None
     rates_file = session.backend.rates_file
-    filter_chips(session.address, selection, rates_file.currency if rates_file else "")
+    place = st.container()
+    if session.opens_page:
+        place = place.empty()
+        place.html(space_for_chips(selection))
+
+    def draw_chips() -> None:
+        with place.container():
+            filter_chips(session.address, selection, rates_file.currency if rates_file else "")
+
+    session.draw_later(draw_chips)  # they read the table for the values that they offer; figures come first
     unknown_choices(session, selection)
     if last_days and span == last_days:
         day = formatting.day(last_days.end - DAY)

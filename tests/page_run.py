@@ -59,7 +59,7 @@ def _script(backend: object, first: str) -> None:
     session = Session.current(backend)
     pages = {first: PAGES[first], **PAGES}
     session.navigator.run(
-        {path: PageEntry(title, icon, partial(draw, session)) for path, (title, icon, draw) in pages.items()},
+        {path: PageEntry(title, icon, partial(session.draw, draw)) for path, (title, icon, draw) in pages.items()},
         session.shop.title,
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from cache.analytics.dimensions.catalogue import PRODUCT, Dimension
+from cache.analytics.dimensions.catalogue import PRODUCT, Dimension, DimensionId
 from cache.analytics.figures import RETURNS
 from cache.calendar.periods import COMPARISONS, PERIODS, Span
 from dashboard import data
@@ -32,25 +32,54 @@ def filter_chips(address: ViewAddress, selection: Selection, main_currency: str 
         selection: The orders that the page shows.
         main_currency: What amounts in all currencies can be converted to; "": there are no exchange rates.
     """
-    orders, view, compared = selection.orders.in_own_currencies, selection.view, selection.compared_span
+    orders, view = selection.orders.in_own_currencies, selection.view
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="chips"):
         if selection.span:
-            _period(address, view, selection.span, compared)
+            _period(address, view, selection.span, selection.compared_span)
         st.checkbox("All filters", key="all_filters")  # of phones: style.css breaks the row of chips into lines
-        if "currency" not in orders.missing and not selection.all_currencies:
+        if _has_currency(selection):
             _currency(address, selection, main_currency)
-        for name in (*CHIPS, *dict(view.others)):
-            if orders.offers(name):
-                _values(address, selection, orders.dimension(name))
-        if not orders.missing.keys() & {"returns", "dates of returns", "dates"}:
+        for name in _dimensions(selection):
+            _values(address, selection, orders.dimension(name))
+        if _has_returns(selection):
             _returns(address, view)
         if view.filters():
             st.button(
                 "Clear filters", icon=":material/close:", type="tertiary", key="clear", on_click=address.clear_filters
             )
-        if compared:
-            days = date_range(compared, selection.calendar.today.year)
-            st.caption(f"Compared with {days}", width="content")
+        if compared := _compared_text(selection):
+            st.caption(compared, width="content")
+
+
+def space_for_chips(selection: Selection) -> str:
+    """HTML of the size of the chips. Drawn before them, it keeps what is below in its place."""
+    chips = ["period_chip"] if selection.span else []
+    chips += ["chip"] * (len(_dimensions(selection)) + _has_currency(selection))
+    chips += ["returns_chip"] if _has_returns(selection) else []
+    spaces = "".join(f'<span class="{chip}"></span>' for chip in chips)
+    cleared = "<span>×&ensp;Clear filters</span>" if selection.view.filters() else ""
+    return (
+        f'<div class="chips-space" aria-hidden="true">{spaces}{cleared}<small>{_compared_text(selection)}</small></div>'
+    )
+
+
+def _has_currency(selection: Selection) -> bool:
+    return "currency" not in selection.orders.in_own_currencies.missing and not selection.all_currencies
+
+
+def _has_returns(selection: Selection) -> bool:
+    return not selection.orders.in_own_currencies.missing.keys() & {"returns", "dates of returns", "dates"}
+
+
+def _dimensions(selection: Selection) -> list[DimensionId]:
+    """The dimensions that have a chip."""
+    orders = selection.orders.in_own_currencies
+    return [name for name in (*CHIPS, *dict(selection.view.others)) if orders.offers(name)]
+
+
+def _compared_text(selection: Selection) -> str:
+    compared = selection.compared_span
+    return f"Compared with {date_range(compared, selection.calendar.today.year)}" if compared else ""
 
 
 def _period(address: ViewAddress, view: View, span: Span, compared: Span | None) -> None:

@@ -22,7 +22,7 @@ st.set_page_config("Orders", str(_FOLDER / "icon.svg"), layout="wide", initial_s
 session = Session.current(shared_backend())
 session.visitor.require_access()
 session.navigator.run(
-    {path: PageEntry(title, icon, partial(draw, session)) for path, (title, icon, draw) in PAGES.items()},
+    {path: PageEntry(title, icon, partial(session.draw, draw)) for path, (title, icon, draw) in PAGES.items()},
     session.shop.title,
     session.visitor.draw_account,
 )

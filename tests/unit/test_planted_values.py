@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
@@ -137,6 +137,16 @@ def everything(table: PlantedTable, since: int, operators: Sequence[str], tries:
     yield from ("/feeds/{token}", *MALFORMED)
 
 
+def some(requests: Iterable[str], step: int) -> Iterator[str]:
+    """One of `step` requests, and the first one of each path."""
+    paths: set[str] = set()
+    for number, request in enumerate(requests):
+        path = request.partition("?")[0]
+        if path not in paths or number % step == 0:
+            paths.add(path)
+            yield request
+
+
 @pytest.mark.parametrize("name", soak_but(SHORT, SCHEMAS))
 def test_no_request_obtains_a_planted_value(api: Sidecar, name: str) -> None:
     table, since = published(api, name)
@@ -146,7 +156,7 @@ def test_no_request_obtains_a_planted_value(api: Sidecar, name: str) -> None:
         own, masked = Prober(api.client), Prober(client)
         own.ask("/fetch-data")
         assert len(own.found()) >= min(VALUES, cells)  # they are there
-        for path in everything(table, since, operators, tries):
+        for path in some(everything(table, since, operators, tries), 4 if name in SHORT else 1):
             answer = masked.ask(path)
             assert answer.status_code not in (500, 502), (path, answer.text)
         for column in table.planted:
