@@ -106,13 +106,12 @@ def page(session: Session, title: str, all_currencies: bool = False) -> Selectio
         foot(selection)
         return None
     rates_file = session.backend.rates_file
-    place = st.container()
-    if session.opens_page:
-        place = place.empty()
-        place.html(space_for_chips(selection))
+    with st.container(key="chips_place"):
+        st.html(space_for_chips(selection))
+        place = st.container()
 
     def draw_chips() -> None:
-        with place.container():
+        with place:
             filter_chips(session.address, selection, rates_file.currency if rates_file else "")
 
     session.draw_later(draw_chips)  # they read the table for the values that they offer; figures come first

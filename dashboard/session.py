@@ -38,7 +38,6 @@ class Session:
         shown_version: Which data the page shows.
         refresh_error: Why the refresh that the visitor asked for did not start; "" where it did.
         save_error: Why the settings could not be saved; "" where they could.
-        opens_page: Whether the browser shows nothing of the page that is being drawn.
     """
 
     backend: Backend
@@ -48,10 +47,8 @@ class Session:
     shown_version: object = field(default=None)
     refresh_error: str = ""
     save_error: str = ""
-    opens_page: bool = True
     _checks: tuple[int, CheckReport | None] | None = None
     _later: list[Callable[[], None]] = field(default_factory=list)
-    _drawn: Callable[[Session], None] | None = None
 
     @classmethod
     def current(cls, backend: Backend) -> Session:
@@ -65,12 +62,10 @@ class Session:
 
     def draw(self, page: Callable[[Session], None]) -> None:
         """Draws a page, and at last what it left for later."""
-        self.opens_page = page is not self._drawn
         self._later.clear()
         page(self)
         for draw in self._later:
             draw()
-        self._drawn = page
 
     def draw_later(self, draw: Callable[[], None]) -> None:
         """Has something drawn after all else of the page that is being drawn."""
