@@ -17,7 +17,7 @@ from dashboard_page import at_rest, figure, new_tab, visit
 from dashboard_process import Dashboard, dashboard
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 from shop_factory import SHOP_COLUMNS, shop
-from sidecar_process import answering, sync, worker
+from sidecar_process import sync, worker
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
@@ -115,18 +115,6 @@ def test_filters_are_kept_across_pages(browser: Browser, filled: Dashboard, rows
     expect(page).to_have_url(re.compile(r"/\?period=all&status=paid$"))
 
 
-def test_the_figure_and_the_step_of_the_chart_stand_in_the_address(browser: Browser, filled: Dashboard) -> None:
-    page = visit(browser, f"{filled.url}/?period=90d")
-    page.get_by_role("radio", name="Week").click()
-    page.get_by_role("radio", name="Net sales").click()
-    expect(page).to_have_url(re.compile("period=90d&metric=net_sales&step=week$"))
-    colleague = visit(browser, page.url)
-    expect(colleague.get_by_role("radio", name="Week")).to_be_checked()
-    expect(colleague.get_by_role("radio", name="Net sales")).to_be_checked()
-    colleague.get_by_role("radio", name="Total sales").click()
-    expect(colleague).to_have_url(re.compile("step=week$"))
-
-
 def test_a_picked_product_filters_on_every_page(browser: Browser, filled: Dashboard, rows: list[Row]) -> None:
     page = visit(browser, f"{filled.url}/?period=all")
     product = page.get_by_role("table", name="Gross sales by product").get_by_role("button").first
@@ -201,24 +189,6 @@ def test_columns_are_chosen_and_stand_in_the_address(browser: Browser, filled: D
     expect(page).to_have_url(re.compile(r"column=Total$"))
 
 
-def test_returns_count_by_the_date_of_the_refund_or_of_the_order(browser: Browser, start: Start) -> None:
-    running = start()
-    given = f"{datetime.now(UTC):%Y-%m-%d}T00:00:00Z"
-    old = f"{datetime.now(UTC) - timedelta(days=60):%Y-%m-%d %H:%M:%S}"
-    refund = f'[{{"created_at": "{given}", "amount": "40.00"}}]'
-    rows = [
-        order(1, total_price="100.00"),
-        order(2, total_price="90.00", created_at=old, refunds=refund, total_refunded="40.00"),
-    ]
-    publish(running.cache, rows, columns=SHOP_COLUMNS)
-    page = visit(browser, f"{running.url}/?period=7d")
-    figure(page, "Total sales", "$60.00")
-    page.get_by_role("button", name="Returns: by date of refund").click()
-    page.get_by_role("radiogroup").get_by_text("By date of order").click()
-    figure(page, "Total sales", "$100.00")
-    expect(page).to_have_url(re.compile("returns=ordered"))
-
-
 def test_the_period_is_chosen_in_its_chip(browser: Browser, filled: Dashboard, rows: list[Row]) -> None:
     page = visit(browser, filled.url)
     figure(page, "Orders", f"{len(usd(rows, days=30)):,}")
@@ -285,17 +255,6 @@ def test_a_refresh_shows_progress_and_updates_every_tab_with_its_filters(browser
     log_is_clean(running)
 
 
-def test_a_refresh_that_changed_nothing_only_renews_the_age(browser: Browser, start: Start) -> None:
-    running = start()
-    old = now() - timedelta(hours=3)
-    publish(running.cache, [order(1001)], columns=SHOP_COLUMNS, verified_at=old)
-    with answering(running.cache):
-        page = visit(browser, running.url)
-        expect(page.get_by_text("Verified 3 h ago").first).to_be_visible()
-        page.get_by_role("button", name="Refresh", exact=True).click()
-        expect(page.get_by_text("Verified just now").first).to_be_visible(timeout=20_000)
-
-
 def test_without_data_it_says_what_is_happening_and_fills_itself(browser: Browser, start: Start) -> None:
     running = start()
     page = visit(browser, running.url)
@@ -327,26 +286,3 @@ def test_a_failed_sync_shows_error_and_advice_above_the_last_good_data(browser: 
     )
     expect(page.get_by_text("Verified 2 h ago").first).to_be_visible()
     figure(page, "Orders", "1")
-
-
-def test_data_that_is_not_verified_says_so(browser: Browser, start: Start) -> None:
-    running = start()
-    publish(running.cache, [order(1001)], columns=SHOP_COLUMNS, verified=False, reason="2 ranges still moved.")
-    expect(visit(browser, running.url).get_by_text("Not verified").first).to_be_visible()
-
-
-def test_missing_columns_and_no_rows_bring_lines_and_no_errors(browser: Browser, start: Start) -> None:
-    running = start(SHOP_TIMEZONE="Asia/Tokyo")
-    publish(running.cache, 30)  # a table without amounts but the total, and without channels
-    page = visit(browser, f"{running.url}/?period=all")
-    expect(page.get_by_text("No shipping: the table has no column for the shipping")).to_be_visible()
-    expect(page.get_by_text("Times are in the shop's time zone, Asia/Tokyo.")).to_be_visible()
-    figure(page, "Total sales (returns not known)", re.compile("€"))
-    publish(running.cache, [])
-    expect(page.get_by_text("The table has no orders yet.")).to_be_visible(timeout=20_000)
-    publish(running.cache, [{"id": "1"}], columns=SHOP_COLUMNS[:1])
-    expect(page.get_by_text("No dates: the table has no column for the date of the order")).to_be_visible(
-        timeout=20_000
-    )
-    figure(page, "Orders", "1")
-    log_is_clean(running)

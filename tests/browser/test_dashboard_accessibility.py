@@ -8,7 +8,7 @@ from itertools import cycle
 
 import pytest
 from cache_factory import publish
-from dashboard_axe import LOOKS, findings, settled, violations
+from dashboard_axe import LOOKS, findings, violations
 from dashboard_page import new_tab, visit
 from dashboard_process import Dashboard, dashboard
 from playwright.sync_api import Browser, expect
@@ -42,25 +42,6 @@ def test_axe_finds_nothing_on_any_page(browser: Browser, filled: Dashboard, ever
         page.set_viewport_size({"width": 1440, "height": 900})
     assert len(found) > 1
     assert found == {name: [] for name in found}
-
-
-def test_axe_finds_nothing_in_what_opens_over_a_page(browser: Browser, filled: Dashboard) -> None:
-    page = visit(browser, f"{filled.url}/orders?period=all")
-    page.get_by_role("table", name="Orders", exact=True).get_by_role("button").first.click()
-    expect(page.get_by_role("dialog")).to_be_visible()
-    assert findings(page, LOOKS[1]) == []
-    page.keyboard.press("Escape")
-    page.set_viewport_size({"width": 1440, "height": 900})
-    for name in ("Download", "Payment", re.compile("All time")):
-        page.get_by_role("button", name=name).click()
-        settled(page)
-        assert violations(page) == []
-        page.keyboard.press("Escape")
-
-
-def test_axe_finds_nothing_on_the_list_behind_a_figure(browser: Browser, filled: Dashboard) -> None:
-    page = visit(browser, f"{filled.url}/?period=all&explain=average_order_value")
-    assert findings(page, LOOKS[0]) == []
 
 
 def test_axe_finds_nothing_on_the_form_of_the_password_or_without_data(

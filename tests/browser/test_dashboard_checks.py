@@ -9,8 +9,7 @@ from functools import partial
 import pytest
 from cache_factory import Row, publish
 from damages import DAMAGES
-from dashboard_axe import LOOKS, Look, findings
-from dashboard_page import at_rest, figure, reached, visit
+from dashboard_page import figure, visit
 from dashboard_process import Dashboard, dashboard
 from playwright.sync_api import Browser, Locator, Page, expect
 from shop_factory import SHOP_COLUMNS, shop
@@ -75,39 +74,6 @@ def test_the_badge_of_a_damaged_table_is_amber(browser: Browser, damaged: tuple[
     expect(badge(page)).to_contain_text(ORANGE)
 
 
-def test_the_keyboard_opens_the_orders_of_a_mark_and_pages_through_them(
-    browser: Browser, damaged: tuple[Dashboard, CheckReport]
-) -> None:
-    running, report = damaged
-    page = visit(browser, f"{running.url}/?period=all&compare=none")
-    card = page.get_by_role("listitem").filter(has=page.get_by_text("Total sales", exact=True))
-    mark = card.get_by_role("button", name=re.compile(r"^± \$[\d,]+ · \d+ orders have a total"))
-    expect(mark).to_be_visible(timeout=20_000)
-    at_rest(page)
-    orders = re.findall(r"· (\d+) orders", mark.inner_text())[0]
-    reached(page, mark)
-    page.keyboard.press("Enter")
-    expect(page).to_have_url(re.compile("/orders.*check=total"))
-    expect(page.get_by_text("Check failed: Total adds up.")).to_be_visible(timeout=20_000)
-    expect(page.get_by_text(re.compile(f"1–50 of {orders} orders"))).to_be_visible()
-    page.get_by_role("button", name="Page 2", exact=True).click()
-    expect(page.get_by_text(re.compile(f"51–{orders} of {orders} orders"))).to_be_visible()
-    expect(page).to_have_url(re.compile("check=total"))
-    page.get_by_role("button", name="All orders").click()
-    expect(page.get_by_text(re.compile(f"of {report.orders:,} orders"))).to_be_visible()
-    expect(page).not_to_have_url(re.compile("check"))
-
-
-def test_the_mark_of_a_breakdown_is_a_link_to_its_orders(
-    browser: Browser, damaged: tuple[Dashboard, CheckReport]
-) -> None:
-    page = visit(browser, f"{damaged[0].url}/?period=all&compare=none")
-    link = page.get_by_role("link", name=re.compile("orders have a total")).last
-    expect(link).to_be_visible(timeout=20_000)
-    link.click()
-    expect(page.get_by_text("Check failed: Total adds up.")).to_be_visible(timeout=20_000)
-
-
 def test_the_data_page_opens_one_order_that_fails_and_all_of_them(
     browser: Browser, damaged: tuple[Dashboard, CheckReport]
 ) -> None:
@@ -124,23 +90,3 @@ def test_the_data_page_opens_one_order_that_fails_and_all_of_them(
 
 def _check_row(page: Page) -> Locator:
     return page.get_by_role("table", name="Checks").get_by_role("row", name=re.compile("^Total adds up"))
-
-
-@pytest.mark.parametrize(
-    ("path", "looks"),
-    [
-        ("?period=all", LOOKS[0][:1]),
-        pytest.param("?period=all", LOOKS[0], marks=pytest.mark.soak),
-        pytest.param("explore?period=all", LOOKS[1], marks=pytest.mark.soak),
-        ("orders?period=all&check=total", LOOKS[1][1:]),
-        pytest.param("data", LOOKS[0], marks=pytest.mark.soak),
-        pytest.param("orders?period=all&check=total", LOOKS[1], marks=pytest.mark.soak),
-    ],
-)
-def test_axe_finds_nothing_in_marks_and_checks(
-    browser: Browser, damaged: tuple[Dashboard, CheckReport], path: str, looks: tuple[Look, ...]
-) -> None:
-    """Each page in one pair of looks, in which both schemes and both widths are. A part of them in `make test`."""
-    page = visit(browser, f"{damaged[0].url}/{path}")
-    expect(badge(page)).to_be_visible()
-    assert findings(page, looks) == []

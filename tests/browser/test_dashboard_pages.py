@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cache_factory import Row, publish
+from cache_factory import publish
 from dashboard_page import at_rest, figure, visit
 from dashboard_process import Dashboard, dashboard
-from long_cases import soak_but
 from playwright.sync_api import Browser, Page, expect
 from schema_corpus import FOLDER, load
 from schema_orders import as_copied, columns_of, in_key_order
@@ -58,76 +57,6 @@ def shown(page: Page) -> None:
     """The page has run to its end without an exception."""
     at_rest(page)
     expect(page.get_by_test_id("stException")).to_have_count(0)
-
-
-def walk(browser: Browser, running: Dashboard) -> Page:
-    """Visits every page by the navigation, with all of time."""
-    page = visit(browser, f"{running.url}/?period=all")
-    for path, title in PAGES.items():
-        if path:
-            page.get_by_role("navigation").or_(page.get_by_test_id("stSidebarNav")).get_by_role(
-                "link", name="Orders" if path == "orders" else title, exact=True
-            ).click()
-        expect(page.get_by_role("heading", level=1, name=title)).to_be_visible(timeout=20_000)
-        shown(page)
-    assert "Traceback" not in running.log()
-    return page
-
-
-def rows_of(columns: Sequence[Column], rows: list[dict[str, str | None]]) -> list[Row]:
-    return [{column.name: row.get(column.name) for column in columns} for row in rows]
-
-
-def odd_shops() -> dict[str, tuple[Sequence[Column], list[Row]]]:
-    half = SHOP_COLUMNS[::2]
-    other_half = (SHOP_COLUMNS[0], *SHOP_COLUMNS[1::2])
-    foreign = (ID, text("species"), Column(name="weight", type="double", kind="double", nullable=True))
-    one = dict(
-        shop(1)[0],
-        currency="JPY",
-        total_price="9999999999.00",
-        subtotal_price="9999999999.00",
-        customer_name="محمد بن سلمان",
-        test="0",
-        created_at=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
-    )
-    return {
-        "half of the columns": (half, rows_of(half, shop(40))),
-        "the other half": (other_half, rows_of(other_half, shop(40))),
-        "no orders at all": (foreign, [{"id": "1", "species": "*otter*", "weight": "7.5"}]),
-        "no rows": (SHOP_COLUMNS, []),
-        "one row of ten digits": (SHOP_COLUMNS, [one]),
-    }
-
-
-@pytest.mark.parametrize("name", soak_but(("one row of ten digits",), odd_shops()))
-def test_no_table_brings_an_exception_to_a_page(browser: Browser, running: Dashboard, name: str) -> None:
-    columns, rows = odd_shops()[name]
-    publish(running.cache, rows, columns=columns, segments=1)
-    page = walk(browser, running)
-    page.close()
-
-
-SHIFTS = """
-window.shifts = 0;
-new PerformanceObserver(list => list.getEntries().forEach(entry => window.shifts += entry.value))
-    .observe({type: "layout-shift", buffered: true});
-"""
-
-
-@pytest.mark.parametrize("path", soak_but(("", "orders"), ["", "orders", "products", "customers", "data"]))
-def test_nothing_jumps_on_a_phone_while_a_page_loads(browser: Browser, running: Dashboard, path: str) -> None:
-    """By the measure of https://web.dev/articles/cls, where 0.1 is good."""
-    publish(running.cache, shop(300), columns=SHOP_COLUMNS)
-    page = browser.new_context(viewport={"width": 390, "height": 844}).new_page()
-    page.add_init_script(SHIFTS)
-    page.goto(f"{running.url}/{path}?period=all")
-    expect(page.get_by_role("heading", level=1, name=PAGES[path])).to_be_visible(timeout=20_000)
-    expect(
-        page.get_by_text("Times are in the shop's time zone").or_(page.get_by_role("table", name="Storage"))
-    ).to_be_visible()
-    shown(page)
-    assert page.evaluate("window.shifts") < 0.1
 
 
 def test_explore_sorts_opens_rows_and_leads_to_the_orders_of_a_cell(browser: Browser, running: Dashboard) -> None:

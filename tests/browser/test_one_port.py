@@ -11,6 +11,7 @@ import httpx2
 import pytest
 from cache_factory import publish
 from dashboard_page import at_rest, new_tab, open_every_page, sign_in
+from long_cases import every_second
 from playwright.sync_api import Browser, Page, expect
 from shop_factory import SHOP_COLUMNS, shop
 from sidecar_process import Sidecar, sidecar
@@ -51,7 +52,7 @@ def test_every_page_opens_and_follows_a_sync_beside_a_stream_of_events(browser: 
     assert "Traceback" not in one.log()
 
 
-@pytest.mark.parametrize(("path", "title"), [("/data", "Data"), ("/api", "API")])
+@pytest.mark.parametrize(("path", "title"), every_second([("/api", "API"), ("/data", "Data")]))
 def test_the_address_of_a_page_opens_it_and_not_the_api(browser: Browser, one: Sidecar, path: str, title: str) -> None:
     page = signed_in(browser, one, path)
     expect(page).to_have_title(f"{title} · Orders")

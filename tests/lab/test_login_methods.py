@@ -16,7 +16,7 @@ import psutil
 import pytest
 from copies import differences
 from lab_fixtures import SEEDED
-from long_cases import soak_but
+from long_cases import every_second, soak_but
 from web_server import Handler, serving
 
 from cache.errors import SettingsInvalid
@@ -104,21 +104,23 @@ def browsers() -> list[psutil.Process]:
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [
-        ("cookie", {}),
-        ("http", {}),
-        ("config", {}),
-        ("servers", {}),
-        ("servers_default", {}),
-        ("any_server", {}),
-        ("no_password", {}),
-        ("totp", {}),
-        ("subpath", {}),
-        ("tls", {}),
-        ("german", {}),
-        ("control_panel", {}),
-        ("control_panel", {"totp": True}),
-    ],
+    every_second(
+        [
+            ("cookie", {}),
+            ("http", {}),
+            ("any_server", {}),
+            ("config", {}),
+            ("totp", {}),
+            ("servers_default", {}),
+            ("tls", {}),
+            ("no_password", {}),
+            ("subpath", {}),
+            ("german", {}),
+            ("servers", {}),
+            ("control_panel", {}),
+            ("control_panel", {"totp": True}),
+        ]
+    ),
     ids=lambda value: value if isinstance(value, str) else "code" if value else "",
 )
 def test_plain_http_logs_in_to_each_fixture(lab: Lab, cache: Cache, name: str, options: dict[str, bool]) -> None:
