@@ -16,10 +16,12 @@ from cache.interpretation.requirements import Requirement
 from cache.storage.records import now
 from cache.storage.snapshot import Head
 from dashboard import data
+from dashboard.address import parameters
 from dashboard.components import freshness
 from dashboard.components.filter_chips import filter_chips, space_for_chips
 from dashboard.components.no_orders import nothing_found, unknown_choices
 from dashboard.components.report_head import report_head
+from dashboard.saved.address_needs import lacks, sentence
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import formatting, readings
@@ -93,34 +95,53 @@ def page(session: Session, title: str, all_currencies: bool = False) -> Selectio
     last_order = extent.end if extent else None
     calendar = ShopCalendar.at(now(), orders.timezone, newest.updated_at, last_order, orders.week_start)
     last_days = _last_days(calendar, last_order)
-    view = _shown(session.address.restore(last_days), orders)
-    currency = _currency(session, orders, view)
-    conditions = view.conditions(None if all_currencies else currency)
-    if view.convert and not all_currencies and (rates := _rates(session)):
-        orders, currency, conditions = orders.converted(rates), rates.currency, view.conditions(None)
-    span = view.span(calendar, extent) if "dates" not in orders.missing else None
-    compared = view.comparison(calendar, span) if span else None
-    selection = Selection(orders, view, calendar, currency, span, compared, conditions, all_currencies)
+    view = session.address.restore(last_days)
+    selection = select(session, orders, calendar, view, all_currencies)
     if not data.count(orders, None, ()):
         nothing_found(session, selection)
         foot(selection)
         return None
     rates_file = session.backend.rates_file
     with st.container(key="chips_place"):
-        st.html(space_for_chips(selection))
+        st.html(space_for_chips(session, selection))
         place = st.container()
 
     def draw_chips() -> None:
         with place:
-            filter_chips(session.address, selection, rates_file.currency if rates_file else "")
+            filter_chips(session, selection, rates_file.currency if rates_file else "")
 
     session.draw_later(draw_chips)  # they read the table for the values that they offer; figures come first
     unknown_choices(session, selection)
-    if last_days and span == last_days:
+    if found := lacks(parameters(), orders):
+        text = f"The address asks for {sentence(found)}. That is left out."
+        st.markdown(f":orange[:material/warning:] {formatting.literal(text)}")
+    if last_days and selection.span == last_days:
         day = formatting.day(last_days.end - DAY)
         st.markdown(f":blue[:material/info:] The last order is of {day}. These are the {NEWEST.days} days up to it.")
     report_head(session, selection, newest)
     return selection
+
+
+def select(
+    session: Session, orders: Orders, calendar: ShopCalendar, view: View, all_currencies: bool = False
+) -> Selection:
+    """The orders that a view shows.
+
+    Args:
+        session: The session.
+        orders: All orders, with amounts in their own currencies.
+        calendar: The shop's calendar.
+        view: The view. Filters by what is hidden, or by what the table does not have, are left out.
+        all_currencies: Whether orders in all currencies are listed.
+    """
+    view = view.without_filters([name for name in view.filters() if not orders.offers(name)])
+    currency = _currency(session, orders, view)
+    conditions = view.conditions(None if all_currencies else currency)
+    if view.convert and not all_currencies and (rates := _rates(session)):
+        orders, currency, conditions = orders.converted(rates), rates.currency, view.conditions(None)
+    span = view.span(calendar, data.extent(orders)) if "dates" not in orders.missing else None
+    compared = view.comparison(calendar, span) if span else None
+    return Selection(orders, view, calendar, currency, span, compared, conditions, all_currencies)
 
 
 def _last_days(calendar: ShopCalendar, last_order: datetime | None) -> Span | None:
@@ -129,11 +150,6 @@ def _last_days(calendar: ShopCalendar, last_order: datetime | None) -> Span | No
         return None
     end = midnight(last_order.date()) + DAY
     return Span(end - NEWEST, end)
-
-
-def _shown(view: View, orders: Orders) -> View:
-    """The view without filters by what is hidden, or by what the table does not have."""
-    return view.without_filters([name for name in view.filters() if not orders.offers(name)])
 
 
 def foot(selection: Selection) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from dashboard.address import parameters, set_parameter
+from dashboard.address import Parameters, parameters, replace_parameters, set_parameter
 from dashboard.view_address import ViewAddress
 
 _PASSING = "passing"  # in addresses that only lead to another one, which are no steps of the history (history.js)
@@ -21,6 +21,13 @@ class PageEntry(NamedTuple):
     title: str
     icon: str
     draw: Callable[[], None]
+
+
+class Place(NamedTuple):
+    """A page with the parameters of its address."""
+
+    path: str
+    parameters: Parameters
 
 
 class _Visit(NamedTuple):
@@ -38,15 +45,37 @@ class Navigator:
         self._pages: dict[str, StreamlitPage] = {}
         self._visit: _Visit | None = None
 
-    def run(self, entries: Mapping[str, PageEntry], shop: str, below: Callable[[], None] = lambda: None) -> None:
+    @property
+    def path(self) -> str:
+        """The path of the page that is drawn."""
+        assert self._visit
+        return self._visit.path
+
+    def has(self, path: str) -> bool:
+        """Whether there is a page of a path."""
+        return path in self._pages
+
+    def title(self, path: str) -> str:
+        """The title of a page in the navigation."""
+        return self._pages[path].title
+
+    def run(
+        self,
+        entries: Mapping[str, PageEntry],
+        shop: str,
+        below: Callable[[], None] = lambda: None,
+        opening: Callable[[], Place | None] = lambda: None,
+    ) -> None:
         """Draws the navigation and the page that the address names.
 
         Args:
             entries: Path -> page, in the order of the navigation. The first one stands at the root.
             shop: What stands in titles beside the title of the page.
             below: Draws what stands below the navigation. Drawn before, it would be pushed down.
+            opening: Returns where a visitor begins who comes to the root without parameters; None: there.
         """
         first = next(iter(entries))
+        begins = self._visit is None
         self._pages = {
             path: st.Page(entry.draw, title=entry.title, icon=entry.icon, url_path=path, default=path == first)
             for path, entry in entries.items()
@@ -54,7 +83,9 @@ class Navigator:
         page = st.navigation(list(self._pages.values()))
         st.set_page_config(" · ".join(dict.fromkeys((page.title, shop))))  # screen readers read it first
         set_parameter(_PASSING, "")
-        self._visit = _Visit(_page_hash(), page.url_path)
+        self._visit = _Visit(_page_hash(), page.url_path or first)
+        if begins and self.path == first and not parameters() and (place := opening()):
+            self._begin(place)
         below()
         page.run()
 
@@ -68,6 +99,20 @@ class Navigator:
         # Streamlit first puts the parameters into the address of the page that is left.
         query = {**self._address.view().parameters(), **parameters, _PASSING: "1"}
         st.switch_page(self._pages[path], query_params=query)
+
+    def open(self, place: Place) -> NoReturn:
+        """Opens a page with the parameters of a place, such as those of a saved view, and no others."""
+        if place.path == self.path:
+            replace_parameters(place.parameters)
+            st.rerun()
+        st.switch_page(self._pages[place.path], query_params={**place.parameters, _PASSING: "1"})
+
+    def _begin(self, place: Place) -> None:
+        """Opens a place without a step of the history."""
+        if place.path == self.path:
+            replace_parameters(place.parameters)
+        else:
+            self.open(place)
 
     def stay(self) -> None:
         """Opens the visitor's page again where a timer of the page before ran once more.
@@ -90,6 +135,10 @@ class Navigator:
         """
         query = {**self._address.view().parameters(), **parameters}
         st.page_link(self._pages[path], label=label, icon=icon, help=help, query_params=query)
+
+    def place_link(self, place: Place, label: str, icon: str, help: str) -> None:
+        """Draws a link to a place, as `open` opens it. For the arguments see `link`."""
+        st.page_link(self._pages[place.path], label=label, icon=icon, help=help, query_params=place.parameters)
 
 
 def _page_hash() -> str:

@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, Base64Bytes, BaseModel
 
 from cache.access.api_keys import ApiKeys
 from cache.reading import StoredReading
+from cache.saved.views import SavedViews
 from cache.table_setup import Setup
 
 RESTARTS_SHOWN = timedelta(days=1)
@@ -122,4 +123,5 @@ API_KEYS = Document("clients", ApiKeys, secret=True)
 RESTARTS = Document("restarts", Restarts)
 FEED_USES = Document("feed_uses", FeedUses)
 FAILURE_PICTURE = Document("failure_picture", FailurePicture)
-DOCUMENTS: tuple[Document[Any], ...] = (SETUP, READING, API_KEYS)
+VIEWS = Document("views", SavedViews)
+DOCUMENTS: tuple[Document[Any], ...] = (SETUP, READING, API_KEYS, VIEWS)

@@ -13,7 +13,10 @@ from cache.analytics.figures import RETURNS
 from cache.calendar.periods import COMPARISONS, PERIODS, Span
 from dashboard import data
 from dashboard.components.widget_values import key_in_popover
+from dashboard.saved.save_view import save_view
+from dashboard.saved.visitor_views import VisitorViews
 from dashboard.selection import Selection
+from dashboard.session import Session
 from dashboard.text import formatting
 from dashboard.text.dimensions import write_code
 from dashboard.text.formatting import counted
@@ -24,14 +27,15 @@ from dashboard.view_address import ViewAddress
 _CONVERTED = "all"  # among the codes of currencies
 
 
-def filter_chips(address: ViewAddress, selection: Selection, main_currency: str = "") -> None:
-    """Draws all filters in a row.
+def filter_chips(session: Session, selection: Selection, main_currency: str = "") -> None:
+    """Draws all filters in a row, and the way to save them as a view.
 
     Args:
-        address: The view in the address, which the chips change.
+        session: The session, whose address the chips change.
         selection: The orders that the page shows.
         main_currency: What amounts in all currencies can be converted to; "": there are no exchange rates.
     """
+    address = session.address
     orders, view = selection.orders.in_own_currencies, selection.view
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="chips"):
         if selection.span:
@@ -43,6 +47,7 @@ def filter_chips(address: ViewAddress, selection: Selection, main_currency: str 
             _values(address, selection, orders.dimension(name))
         if _has_returns(selection):
             _returns(address, view)
+        save_view(session)
         if view.filters():
             st.button(
                 "Clear filters", icon=":material/close:", type="tertiary", key="clear", on_click=address.clear_filters
@@ -51,11 +56,12 @@ def filter_chips(address: ViewAddress, selection: Selection, main_currency: str 
             st.caption(compared, width="content")
 
 
-def space_for_chips(selection: Selection) -> str:
+def space_for_chips(session: Session, selection: Selection) -> str:
     """HTML of the size of the chips. Drawn before them, it keeps what is below in its place."""
     chips = ["period_chip"] if selection.span else []
     chips += ["chip"] * (len(_dimensions(selection)) + _has_currency(selection))
     chips += ["returns_chip"] if _has_returns(selection) else []
+    chips += ["chip"] if VisitorViews(session).may_save else []
     spaces = "".join(f'<span class="{chip}"></span>' for chip in chips)
     cleared = "<span>×&ensp;Clear filters</span>" if selection.view.filters() else ""
     return (

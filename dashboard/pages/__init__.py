@@ -10,6 +10,7 @@ from dashboard.pages.overview import overview
 from dashboard.pages.products import products
 from dashboard.pages.settings import settings
 from dashboard.pages.syncs import syncs
+from dashboard.pages.views import views
 from dashboard.pages.what_changed import what_changed
 from dashboard.session import Session
 
@@ -20,6 +21,7 @@ PAGES: Mapping[str, tuple[str, str, Callable[[Session], None]]] = {
     "orders": ("Orders", ":material/receipt_long:", orders),
     "products": ("Products", ":material/sell:", products),
     "customers": ("Customers", ":material/group:", customers),
+    "views": ("Views", ":material/bookmarks:", views),
     "data": ("Data", ":material/database:", syncs),
     "api": ("API", ":material/api:", api),
     "set-up": ("Settings", ":material/tune:", settings),

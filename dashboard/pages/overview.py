@@ -31,6 +31,7 @@ from dashboard.components.no_orders import nothing_found
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.components.widget_values import set_value
 from dashboard.pages.explanation import EXPLAIN, explain, explanation
+from dashboard.pages.saved_view import pinned
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import formatting
@@ -66,6 +67,7 @@ def overview(session: Session) -> None:
         nothing_found(session, selection)
     _cards(session, "Main figures", _MAIN, selection)
     _cards(session, "Further figures", _FURTHER, selection)
+    pinned(session, selection)
     if found and selection.span:
         _over_time(session, selection, selection.span)
     if found:

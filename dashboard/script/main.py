@@ -13,6 +13,7 @@ import streamlit as st
 from dashboard.backend import shared_backend
 from dashboard.navigator import PageEntry
 from dashboard.pages import PAGES
+from dashboard.saved.visitor_views import VisitorViews
 from dashboard.session import Session
 
 _FOLDER = Path(__file__).parents[1]
@@ -25,4 +26,5 @@ session.navigator.run(
     {path: PageEntry(title, icon, partial(session.draw, draw)) for path, (title, icon, draw) in PAGES.items()},
     session.shop.title,
     session.visitor.draw_account,
+    lambda: VisitorViews(session).opening(PAGES),
 )

@@ -23,9 +23,11 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from shop_factory import SHOP_COLUMNS, shop
 from sidecar_process import worker
 
-from cache.storage.records import Progress, Run
+from cache.saved.views import SavedView
+from cache.storage.documents import VIEWS
+from cache.storage.records import Progress, Run, now
 
-PATHS = ("", "explore", "what-changed", "orders", "products", "customers", "data", "api", "set-up")
+PATHS = ("", "explore", "what-changed", "orders", "products", "customers", "views", "data", "api", "set-up")
 COLOURED = ("?status=paid", "explore?by=channel&by=status", "?explain=total_sales")
 SHIFTS = """
 window.shifts = 0;
@@ -83,6 +85,8 @@ PALE = """
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     with dashboard(tmp_path_factory.mktemp("looks")) as running:
         publish(running.cache, shop(600), columns=SHOP_COLUMNS)
+        view = SavedView(id="1", name="Paid", page="orders", query="status=paid", pinned=True, saved_at=now())
+        running.cache.documents.change(VIEWS, lambda views: views.save(view))
         yield running
 
 

@@ -24,6 +24,7 @@ PAGES = {
     "orders": "Orders",
     "products": "Products",
     "customers": "Customers",
+    "views": "Saved views",
     "data": "Data",
     "api": "API",
     "set-up": "Settings",
@@ -55,7 +56,7 @@ def walk(browser: Browser, running: Dashboard) -> Page:
     for path, title in PAGES.items():
         if path:
             page.get_by_role("navigation").or_(page.get_by_test_id("stSidebarNav")).get_by_role(
-                "link", name="Orders" if path == "orders" else title, exact=True
+                "link", name={"orders": "Orders", "views": "Views"}.get(path, title), exact=True
             ).click()
         expect(page.get_by_role("heading", level=1, name=title)).to_be_visible(timeout=20_000)
         shown(page)

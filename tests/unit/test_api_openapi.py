@@ -242,6 +242,7 @@ def test_every_error_of_a_reader_has_a_status() -> None:
         "sync_running",
         "bad_key",
         "bad_feed",
+        "not_saved",
         "backup_invalid",
         "publish_unknown",
         "cache_not_empty",

@@ -18,7 +18,8 @@ from cache.access.api_keys import ApiKey, digest
 from cache.errors import BackupInvalid, CacheFormat, ChangesGone, RangeDamaged, SyncRunning
 from cache.operations.backup import CONTENTS, restore_backup, write_backup
 from cache.operations.rollback import roll_back
-from cache.storage.documents import API_KEYS, DOCUMENTS, SETUP
+from cache.saved.views import SavedView
+from cache.storage.documents import API_KEYS, DOCUMENTS, SETUP, VIEWS
 from cache.storage.local import snapshots as local_snapshots
 from cache.storage.records import Run, now
 from cache.storage.snapshot import GZIP, JSON, PARQUET
@@ -45,12 +46,14 @@ def key_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def full(cache: Cache) -> Cache:
-    """A cache with two generations, keys, a set-up and a history."""
+    """A cache with two generations, keys, a set-up, a saved view and a history."""
     publish(cache, 30, segments=4)
     publish(cache, 40, segments=4)
     cache.documents.change(SETUP, lambda _: Setup(timezone="Europe/Berlin"))
     key = ApiKey(name="a", digest=digest("secret"), scopes=("read",), created_at=now())
     cache.documents.change(API_KEYS, lambda keys: keys.add(key))
+    view = SavedView(id="1", name="Paid", page="orders", query="status=paid", saved_at=now())
+    cache.documents.change(VIEWS, lambda views: views.save(view))
     for trigger in ("schedule", "request", "command"):
         run = Run(trigger=trigger)
         cache.runs.begin(run)
