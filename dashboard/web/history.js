@@ -23,14 +23,15 @@
     return from.search === to.search;
   }
 
-  // The link to the open page opens it anew, as a step. Streamlit would do nothing.
+  // A link to the open page opens it anew, or with other parameters, as a step. Of one in the side bar, Streamlit would
+  // do nothing. Of one on the page, the server would take an address that it has just replaced for an old one.
   addEventListener("click", (event) => {
-    const link = event.target.closest('a[data-testid="stSidebarNavLink"]');
+    const link = event.target.closest('a[data-testid="stSidebarNavLink"], .stPageLink a');
     if (!link || link.pathname !== location.pathname || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     event.stopPropagation();
-    push.call(history, {}, "", link.pathname);
+    push.call(history, {}, "", link.pathname + link.search);
     dispatchEvent(new PopStateEvent("popstate"));
-    if (innerWidth <= 768) document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click();
+    if (innerWidth <= 768 && link.closest('[data-testid="stSidebar"]')) document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click();
   }, true);
 }
