@@ -15,6 +15,9 @@ from pydantic import BaseModel
 
 CheckId = Literal["lines", "total", "tax", "refunds", "dates", "identity", "parse", "volume"]
 
+FailedCheck = CheckId | Literal["any"]
+"""A check that orders fail, or any of them."""
+
 _PLACED = ("gross_sales", "discounts", "net_sales", "total_sales", "average_order_value")
 _CHARGES = ("shipping", "taxes", "duties", "fees", "tips")
 _GOODS = ("units", "gift_cards_sold")

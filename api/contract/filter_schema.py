@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from api.contract.queries.fetch_query import KNOWN
-from cache.analytics.dimensions.catalogue import FILTERS, ROW_PATTERN
+from cache.analytics.dimensions.catalogue import FILTER_ONLY, FILTERS, ROW_PATTERN
 from cache.query.filters import UNSORTED
 from cache.query.operators import ALL_KINDS, OPERATORS, Operator
 from cache.schema import Column, Kind
@@ -57,10 +57,13 @@ def filters(columns: Sequence[Column], hidden: Collection[str]) -> dict[str, Any
 
 def dimension_filters() -> dict[str, Any]:
     """Describes filters on dimensions as `filters` describes those on columns."""
-    properties = dict(_filters([dimension.as_column for dimension in FILTERS.values()]))
+    filtered = (*FILTERS.values(), *FILTER_ONLY.values())
+    properties = dict(_filters([dimension.as_column for dimension in filtered]))
     about = (
         "`DIMENSION=value` or `DIMENSION__OP=value`, any number of them; all must hold. `product` is the SKU of a line "
         "item, or its title. It selects the orders with such an item, as the other dimensions of line items do. "
+        "`total` is the total of an order, `units` the number of its items, `placed_at` its date, `returned_at` that "
+        "of one of its refunds, and `handed_over` is `at once`, `later` or `not yet`. "
         "`column:NAME` is a column of the table, and `json:NAME.PATH` a value inside its JSON."
     )
     schema = {

@@ -10,6 +10,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from cache.analytics.dimensions.order_filter import ORDER_VALUES
 from cache.analytics.exchange_rates import RATE_DECIMALS, ExchangeRates
 from cache.currencies import decimals_of
 from cache.interpretation.text_values import AMOUNT
@@ -31,7 +32,7 @@ class ConvertedTables:
     """The tables of facts of one generation, with all amounts in one currency.
 
     Attributes:
-        orders: SQL name of the table of orders that have a rate. It has that `rate` too.
+        orders: SQL name of the orders that have a rate, with `ORDER_VALUES`. They have that `rate` too.
         reversals: SQL name of the table of their reversals. One before the first rate of its currency has the rate of
             its order.
         lines: SQL name of the view of their line items, at the rates of the orders.
@@ -47,7 +48,8 @@ class ConvertedTables:
             rates: The rates.
             name: The end of the names of tables and views.
         """
-        self.orders, self.reversals = f"facts.converted_orders_{name}", f"facts.converted_reversals_{name}"
+        self._order_table, self.orders = f"facts.converted_orders_{name}", f"converted_orders_{name}"
+        self.reversals = f"facts.converted_reversals_{name}"
         self.lines = f"converted_lines_{name}"
         self.line_reversals = f"facts.converted_line_reversals_{name}"
         self.without_rate: Mapping[str, int] = {}
@@ -69,7 +71,8 @@ class ConvertedTables:
         query(f"CREATE TABLE {self._table} AS {self._daily(orders[0])}", [currencies, days, values])
         own = literal(self._rates.currency)
         rated = self._rated(orders[0])
-        query(f"CREATE TABLE {self.orders} AS {self._converted('*', rated, orders[1], f'{own} AS currency')}", [])
+        query(f"CREATE TABLE {self._order_table} AS {self._converted('*', rated, orders[1], f'{own} AS currency')}", [])
+        query(f"CREATE VIEW {self.orders} AS SELECT *, {ORDER_VALUES} FROM {self._order_table}", [])
         for table, (reversed_sales, amounts) in {
             self.reversals: reversals,
             self.line_reversals: line_reversals,
@@ -85,8 +88,9 @@ class ConvertedTables:
 
     def drop(self, query: Query) -> None:
         """Drops the tables and the view."""
-        query(f"DROP VIEW IF EXISTS {self.lines}", [])
-        for table in (self.orders, self.reversals, self.line_reversals):
+        for view in (self.lines, self.orders):
+            query(f"DROP VIEW IF EXISTS {view}", [])
+        for table in (self._order_table, self.reversals, self.line_reversals):
             query(f"DROP TABLE IF EXISTS {table}", [])
 
     def _daily(self, orders: str) -> str:

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from cache.analytics.conversion import ConvertedTables
 from cache.analytics.dimensions.catalogue import REFUNDED
-from cache.analytics.dimensions.order_filter import FilteredTables
+from cache.analytics.dimensions.order_filter import ORDER_VALUES, FilteredTables
 from cache.analytics.exchange_rates import ExchangeRates
 from cache.interpretation.check_sql import DIFFERENCES, CheckSql, failing_across_orders
 from cache.interpretation.line_money import line_reversals, sold_lines
@@ -47,11 +47,11 @@ class FactTables:
     """Tables of one generation in DuckDB, and the source as a view.
 
     Attributes:
-        orders: SQL name of the table of orders: key, segment, created_at, local (on the shop's clock), the dimensions,
-            customer, again (the customer has an earlier order), the amounts as placed, refunded (goods came back:
-            `yes` or `no`), fulfilling (seconds), handed_over (as RoleSql says), settled (its returns are known), number
-            (a hash of the order's number), sequence (its digits), checked and failing (bits of `ORDER_CHECKS`), and the
-            differences of checks.
+        orders: SQL name of the orders: key, segment, created_at, local (on the shop's clock), the dimensions,
+            customer, again (the customer has an earlier order), pieces (of all its line items), the amounts as placed,
+            refunded (goods came back: `yes` or `no`), fulfilling (seconds), handed_over (as RoleSql says), settled (its
+            returns are known), number (a hash of the order's number), sequence (its digits), checked and failing (bits
+            of `ORDER_CHECKS`), the differences of checks, and `ORDER_VALUES`.
         reversals: SQL name of the table of refunds and cancellations: key, segment, kind, moment, local, the amounts by
             which they change figures (see money_sql.reversals).
         lines: SQL name of the table of line items, as of `line_money.sold_lines`.
@@ -80,7 +80,8 @@ class FactTables:
         self._shared: _Shared = before._shared if before else _Shared()
         name = self._shared.next_name()
         self.rows = f"rows_{name}"
-        self.orders, self.reversals = f"facts.orders_{name}", f"facts.reversals_{name}"
+        self._order_table, self.orders = f"facts.orders_{name}", f"orders_{name}"
+        self.reversals = f"facts.reversals_{name}"
         self.lines, self.left_out = f"facts.lines_{name}", f"facts.left_out_{name}"
         self.unread = f"facts.unread_{name}"
         self.line_reversals = f"facts.line_reversals_{name}"
@@ -131,9 +132,10 @@ class FactTables:
 
     def close(self) -> None:
         """Frees the memory of this generation."""
-        for table in (self.orders, *self._taken_over()):
+        for table in (self._order_table, *self._taken_over()):
             self.query(f"DROP TABLE IF EXISTS {table}")
-        self.query(f"DROP VIEW IF EXISTS {self.rows}")
+        for view in (self.rows, self.orders):
+            self.query(f"DROP VIEW IF EXISTS {view}")
         for converted in self._converted.values():
             converted.drop(self.query)
 
@@ -145,7 +147,7 @@ class FactTables:
         with self._converting:
             if rates not in self._converted:
                 converted = ConvertedTables(rates, self._shared.next_name())
-                orders = self.orders, (*AMOUNTS, *DIFFERENCES)
+                orders = self._order_table, (*AMOUNTS, *DIFFERENCES)
                 lines = self.lines, ("price", "amount", "discount")
                 reversals = self.reversals, REVERSED_AMOUNTS
                 line_reversals = self.line_reversals, ("returns", "cancellations")
@@ -163,7 +165,7 @@ class FactTables:
     @property
     def filtered(self) -> FilteredTables:
         """What conditions on orders look into."""
-        return FilteredTables(self.lines, self.rows, self._roles.source)
+        return FilteredTables(self.lines, self.reversals, self.rows, self._roles.source)
 
     def _taken_over(self) -> tuple[str, ...]:
         """The tables whose rows another generation takes over as they are."""
@@ -197,7 +199,9 @@ class FactTables:
     def _take_over(self, before: FactTables, segments: set[int], staged: str) -> None:
         """Inserts the rows of segments, by their numbers, from the tables of another generation."""
         which = f"WHERE segment IN ({', '.join(map(str, sorted(segments)))})"
-        self.query(f"INSERT INTO {staged} SELECT * EXCLUDE (again, settled, failing) FROM {before.orders} {which}")
+        self.query(
+            f"INSERT INTO {staged} SELECT * EXCLUDE (again, settled, failing) FROM {before._order_table} {which}"
+        )
         for table, old in zip(self._taken_over(), before._taken_over(), strict=True):
             self.query(f"INSERT INTO {table} SELECT * FROM {old} {which}")
 
@@ -211,10 +215,11 @@ class FactTables:
         first = f"SELECT customer, arg_min(key, created_at) AS key FROM {staged} WHERE customer IS NOT NULL GROUP BY 1"
         failing = failing_across_orders(staged, self._snapshot.manifest.as_of, self._roles.backdated)
         self.query(
-            f"CREATE TABLE {self.orders} AS SELECT s.*, f.key IS NOT NULL AND s.key <> f.key AS again, "
+            f"CREATE TABLE {self._order_table} AS SELECT s.*, f.key IS NOT NULL AND s.key <> f.key AS again, "
             f"coalesce({settled}, true) AS settled, (failed | coalesce(x.bits, 0))::UTINYINT AS failing "
             f"FROM {staged} AS s LEFT JOIN ({first}) AS f USING (customer) LEFT JOIN ({failing}) AS x ON x.key = s.key"
         )
+        self.query(f"CREATE VIEW {self.orders} AS SELECT *, {ORDER_VALUES} FROM {self._order_table}")
         self.query(f"DROP TABLE {staged}")
         self.query("CHECKPOINT facts")
 
@@ -234,8 +239,9 @@ class FactTables:
         columns = ", ".join(self._roles.dimensions())
         amounts = ", ".join(AMOUNTS)
         return {
-            staged: f"SELECT key, segment, number, sequence, {columns}, {amounts}, {refunded(rows)} AS {REFUNDED}, "
-            f"checked, failed, {', '.join(DIFFERENCES)} FROM ({CheckSql(self._roles).checked(rows)})",
+            staged: f"SELECT key, segment, number, sequence, {columns}, pieces, {amounts}, "
+            f"{refunded(rows)} AS {REFUNDED}, checked, failed, {', '.join(DIFFERENCES)} "
+            f"FROM ({CheckSql(self._roles).checked(rows)})",
             self.reversals: reversals(rows),
             self.lines: sold_lines(rows),
             self.line_reversals: line_reversals(rows, self.lines),

@@ -10,7 +10,7 @@ from cache.analytics.dimensions.order_filter import FilteredTables, order_filter
 from cache.analytics.fact_tables import FactTables
 from cache.calendar.daily_volume import UnusualDay
 from cache.calendar.periods import Span
-from cache.check_report import CHECKS, ORDER_CHECKS, CheckId, parse_figures
+from cache.check_report import CHECKS, ORDER_CHECKS, CheckId, FailedCheck, parse_figures
 from cache.interpretation.check_sql import bit, difference_sql
 from cache.query.filters import Condition
 
@@ -53,7 +53,7 @@ def marks(
     Raises:
         BadFilter: A condition does not fit.
     """
-    clause, parameters = failing_filter(span, conditions, facts.filtered, facts.reversals)
+    clause, parameters = failing_filter(span, conditions, facts.filtered)
     counts = ", ".join(
         f"count(*) FILTER (failing & {bit(name)} <> 0) AS {name}, "
         f"sum({difference_sql(name)}) FILTER (failing & {bit(name)} <> 0) AS {name}_difference"
@@ -77,8 +77,7 @@ def failing_filter(
     span: Span | None,
     conditions: Sequence[Condition],
     tables: FilteredTables,
-    reversals: str,
-    check: CheckId | None = None,
+    check: FailedCheck = "any",
 ) -> tuple[str, list[object]]:
     """SQL that selects the orders that fail a check, and that figures of a selection may depend on.
 
@@ -89,8 +88,7 @@ def failing_filter(
         span: The period; None for all time.
         conditions: Conditions on dimensions and products.
         tables: What the conditions look into.
-        reversals: SQL name of the reversals.
-        check: The check; None: any of them. `volume` is no check of orders, and selects none.
+        check: The check. `volume` is no check of orders, and selects none.
 
     Returns:
         A condition on a table of facts `o`, and its parameters.
@@ -106,11 +104,11 @@ def failing_filter(
         clause += f" AND ({in_currency} OR NOT regexp_full_match(o.currency, '[A-Z]{{3}}'))"
         parameters = [*parameters, *values]
     if span:
-        refunded = f"SELECT r.key FROM {reversals} AS r WHERE r.local >= ? AND r.local < ?"
+        refunded = f"SELECT r.key FROM {tables.reversals} AS r WHERE r.local >= ? AND r.local < ?"
         inside = f"(o.local >= ? AND o.local < ?) OR (o.local < ? AND refunds_off > 0) OR o.key IN ({refunded})"
         clause += f" AND (o.local IS NULL OR failing & {bit('dates')} <> 0 OR {inside})"
         parameters = [*parameters, *span, span.end, *span]
-    bits = sum(bit(name) for name in ORDER_CHECKS if check in (None, name))
+    bits = sum(bit(name) for name in ORDER_CHECKS if check in ("any", name))
     return f"failing & {bits} <> 0 AND {clause}", parameters
 
 

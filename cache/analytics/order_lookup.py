@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from cache.access.masking import MASK, NOTHING_HIDDEN, Mask, mask_of, pruned_text
 from cache.analytics.fact_tables import FactTables
+from cache.analytics.order_list.sorting import SortSql
+from cache.check_report import ORDER_CHECKS, CheckId
+from cache.interpretation.check_sql import bit
+from cache.interpretation.list_sql import ListSql
 from cache.interpretation.order_rows import KEY
 from cache.interpretation.role_sql import RoleSql
 from cache.schema import Column
@@ -20,6 +24,8 @@ ROW_KEY = "row key"
 """The name, beside the columns of the source, of the key of an order in a row."""
 PIECES = "row pieces"
 """The name of the number of pieces of an order in a row; None where it has no line items."""
+FAILED = "row failed"
+"""The name of the checks that an order fails in a row."""
 _AMOUNTS = ("total", "subtotal", "discounts", "shipping", "tax")
 _INSTANTS = ("created_at", "updated_at", "cancelled_at", "fulfilled_at")
 _LINE_ROLES = ("line_items", "line_title", "line_sku")
@@ -27,20 +33,36 @@ _SEARCHED_ROLES = ("name", "email", "customer_name")
 _CONTAINS = "contains(lower({}), lower(?))"
 
 
+class Sums(NamedTuple):
+    """What orders in one currency add up to.
+
+    Attributes:
+        orders: How many there are.
+        pieces: The pieces of their line items; None where the table has no line items.
+        total: The sum of their totals; None where the table has no totals.
+    """
+
+    orders: int
+    pieces: int | None
+    total: Decimal | None
+
+
 @dataclass(frozen=True)
 class Page:
     """A page of orders.
 
     Attributes:
-        rows: Rows of the source, the newest order first. Instants are naive, on the shop's clock.
-        count: How many orders match, on all pages.
-        totals: Currency -> sum of the totals of its matching orders, the most frequent currency first. None: the table
-            has no totals.
+        rows: Rows of the source. Instants are naive, on the shop's clock.
+        sums: Currency -> the sums of its matching orders on all pages, the most frequent currency first.
     """
 
     rows: list[Row]
-    count: int
-    totals: Mapping[str, Decimal | None]
+    sums: Mapping[str, Sums]
+
+    @property
+    def count(self) -> int:
+        """How many orders match, on all pages."""
+        return sum(each.orders for each in self.sums.values())
 
 
 def role_key(role: str) -> str:
@@ -91,9 +113,10 @@ class OrderLookup:
         search: str,
         limit: int,
         offset: int,
-        mask: Mask = NOTHING_HIDDEN,
+        mask: Mask,
+        sort: SortSql,
     ) -> Page:
-        """Orders for which a condition holds, the newest first.
+        """Orders for which a condition holds.
 
         Args:
             clause: SQL of the condition over the facts `o`.
@@ -103,6 +126,7 @@ class OrderLookup:
             limit: How many orders.
             offset: How many orders to skip.
             mask: What is hidden.
+            sort: What comes first.
         """
         values = list(parameters)
         if search.strip():
@@ -113,14 +137,17 @@ class OrderLookup:
                 f" OR o.key IN (SELECT key FROM {self._facts.lines} AS l WHERE {any_of(lines)}))"
             )
             values += [search.strip()] * (len(rows) + len(lines))
-        matching = f"FROM {self._facts.orders} AS o WHERE {clause}"
-        order = "ORDER BY created_at DESC NULLS LAST, key DESC LIMIT ? OFFSET ?"
-        keys = self._facts.query(f"SELECT key {matching} {order}", [*values, limit, offset])
-        sums = self._facts.query(
-            f"SELECT currency, count(*), sum(charged + gift_cards) {matching} GROUP BY 1 ORDER BY 2 DESC, 1", values
+        orders = f"{self._facts.orders} AS o"
+        keys = self._facts.query(
+            f"SELECT o.key FROM {orders} {sort.join} WHERE {clause} ORDER BY {sort.terms} LIMIT ? OFFSET ?",
+            [*sort.parameters, *values, limit, offset],
         )
-        totals = {currency: total for currency, _, total in sums}
-        return Page(self.by_keys([key for (key,) in keys], mask), sum(count for _, count, _ in sums), totals)
+        added = "count(*), sum(pieces)::BIGINT, sum(total)"
+        sums = self._facts.query(
+            f"SELECT currency, {added} FROM {orders} WHERE {clause} GROUP BY 1 ORDER BY 2 DESC, 1", values
+        )
+        by_currency = {currency: Sums(*values) for currency, *values in sums}
+        return Page(self.by_keys([key for (key,) in keys], mask), by_currency)
 
     def shows_keys(self, mask: Mask) -> bool:
         """Whether orders have a key that the mask does not hide."""
@@ -138,11 +165,18 @@ class OrderLookup:
         return self.by_keys([keys[0][0]], mask)[0] if keys else None
 
     def lines(self, key: str, mask: Mask = NOTHING_HIDDEN) -> Sequence[Row]:
-        """Line items of an order by the text of its key: `sku`, `title`, `quantity` and `price` of each."""
-        if _hides_lines(self._sql, mask):
+        """All line items of an order by the text of its key, as the source has them, gift cards too.
+
+        Returns:
+            `sku`, `title`, `variant`, `quantity` and `price` of each; the last two are None where they cannot be read.
+        """
+        items = "lines" if self._sql.reading.grain == "line" else ListSql(self._sql).lines()
+        keys = self._facts.query(f"SELECT key FROM {self._facts.orders} WHERE key::VARCHAR = ?", [key])
+        if _hides_lines(self._sql, mask) or not items or not keys:
             return []
-        sql = f"SELECT sku, title, quantity, price FROM {self._facts.lines} WHERE key::VARCHAR = ?"
-        return self._facts.dictionaries(sql, [key])
+        listed = f"SELECT unnest({items}) AS l FROM {self._facts.rows} WHERE {KEY} = ?"
+        sql = f"SELECT l.sku, l.title, l.variant, l.quantity, l.price FROM ({listed})"
+        return self._facts.dictionaries(sql, keys[0])
 
     def reversals(self, key: str) -> Sequence[Row]:
         """Refunds and the cancellation of an order by the text of its key, in order of time.
@@ -159,15 +193,15 @@ class OrderLookup:
 
     def charged(self, key: str) -> Decimal | None:
         """The total of an order by the text of its key, gift cards included; None where it is not known."""
-        sql = f"SELECT charged + gift_cards FROM {self._facts.orders} WHERE key::VARCHAR = ?"
+        sql = f"SELECT total FROM {self._facts.orders} WHERE key::VARCHAR = ?"
         rows = self._facts.query(sql, [key])
         return rows[0][0] if rows else None
 
     def by_keys(self, keys: Sequence[object], mask: Mask = NOTHING_HIDDEN) -> list[Row]:
         """Whole rows in the order of `keys`.
 
-        Each has its key as `key_text` under `ROW_KEY`, its pieces under `PIECES`, and under `role_key` the amounts and
-        dates that the source stores in another form, such as text.
+        Each has its key as `key_text` under `ROW_KEY`, its pieces under `PIECES`, the checks that it fails under
+        `FAILED`, and under `role_key` the amounts and dates that the source stores in another form, such as text.
         """
         if not keys:
             return []
@@ -184,11 +218,9 @@ class OrderLookup:
             }
             for row in self._facts.dictionaries(sql, keys)
         }
-        counted = (
-            f"SELECT key, sum(quantity) FROM {self._facts.lines} WHERE key IN ({', '.join('?' * len(keys))}) GROUP BY 1"
-        )
-        pieces: dict[object, int] = dict(self._facts.query(counted, keys))
-        return [{**rows[key], PIECES: pieces.get(key)} for key in keys]
+        known = f"SELECT key, pieces, failing FROM {self._facts.orders} WHERE key IN ({', '.join('?' * len(keys))})"
+        facts = {key: {PIECES: pieces, FAILED: _checks(bits)} for key, pieces, bits in self._facts.query(known, keys)}
+        return [rows[key] | facts[key] for key in keys]
 
     def text(self, row: Row, role: str) -> str:
         """The text of a role in a row; "" where the table has no such column."""
@@ -247,6 +279,11 @@ class OrderLookup:
         if column.kind not in ("datetime", "timestamp"):
             return f"{self._sql.source.sql(column.name)} AS {name}"
         return f"timezone('{self._sql.timezone}', {self._sql.corrected(column)}) AS {name}"
+
+
+def _checks(bits: int) -> tuple[CheckId, ...]:
+    """The checks of some bits."""
+    return tuple(name for name in ORDER_CHECKS if bits & bit(name))
 
 
 def _key_among(count: int) -> str:

@@ -20,6 +20,7 @@ from cache.analytics.dimensions.catalogue import (
     Dimension,
     DimensionId,
     find_dimension,
+    find_filter,
 )
 from cache.analytics.dimensions.order_filter import order_filter
 from cache.analytics.dimensions.row_dimensions import row_dimensions
@@ -28,16 +29,17 @@ from cache.analytics.fact_tables import FactTables
 from cache.analytics.figures import Composition, Figures, Group, Returns, Source, from_sums
 from cache.analytics.grouped_figures import Grouping, Summed, count_groups, grouped_sums, ranked_values, source_tables
 from cache.analytics.marks import Mark, failing_filter, marks
+from cache.analytics.order_list.sorting import NEWEST, OrderSorts
 from cache.analytics.order_lookup import OrderLookup, Page, Row
 from cache.calendar.daily_volume import UnusualDay, unusual_days
 from cache.calendar.periods import Span, Unit
-from cache.check_report import CheckId
+from cache.check_report import CheckId, FailedCheck
 from cache.errors import BadFilter, ColumnMasked
 from cache.interpretation.evidence import choose_reading
 from cache.interpretation.requirements import Requirement, missing
 from cache.interpretation.role_sql import RoleSql
 from cache.interpretation.unread_values import EXAMPLES, Unread
-from cache.query.filters import Condition
+from cache.query.filters import Condition, Sort
 from cache.reading import Reading
 from cache.settings import CancelledOrders, WeekStart
 from cache.storage.snapshot import Snapshot
@@ -55,6 +57,7 @@ class Orders:
         left_out: How many rows are no orders, by reason: `test`, `deleted`, `draft`, `cancelled`.
         unread: Role -> its values that cannot be read; without the roles whose values all can.
         countries: Names of countries by their values of the dimension `country`.
+        sorts: What orders can be sorted by.
         mask: What is hidden (`masked`). No order is grouped or filtered by it.
         rates: What amounts were converted by; None: each amount is in the currency of its order.
         unusual_days: Days with an unusual number of orders.
@@ -108,6 +111,7 @@ class Orders:
         self.unread = self._unread()
         self.lookup = OrderLookup(self.facts, sql)
         self.countries = self.lookup.countries()
+        self.sorts = OrderSorts(sql, self.facts.rows, self.countries, self.facts.key_columns)
         self.unusual_days = self._unusual_days(snapshot.manifest.as_of)
 
     def close(self) -> None:
@@ -166,9 +170,12 @@ class Orders:
     def offers(self, name: DimensionId) -> bool:
         """Whether the table has a dimension, and no mask hides it."""
         try:
-            dimension = self.dimension(name)
+            return self.has(self.dimension(name))
         except BadFilter:
             return False
+
+    def has(self, dimension: Dimension) -> bool:
+        """Whether the table has what a dimension needs, and no mask hides it."""
         return dimension.available(self.missing) and not dimension.is_hidden(self.reading, self.mask)
 
     def check_shown(self, names: Iterable[DimensionId]) -> None:
@@ -178,7 +185,7 @@ class Orders:
             ColumnMasked: A mask hides one of the dimensions.
         """
         for name in names:
-            dimension = find_dimension(name)
+            dimension = find_filter(name)
             if dimension is not None and dimension.is_hidden(self.reading, self.mask):
                 raise ColumnMasked(f"'{name}' comes from a column that is hidden from this key.")
 
@@ -266,11 +273,16 @@ class Orders:
         )
         return {product: title or product for product, title in self.facts.query(sql, [*parameters, limit])}
 
-    def count(self, span: Span | None, conditions: Sequence[Condition] = ()) -> int:
-        """How many orders there are. `span` is the period; None for all time."""
-        clause, parameters = self.order_filter(span, conditions)
+    def count(self, span: Span | None, conditions: Sequence[Condition] = (), failing: FailedCheck | None = None) -> int:
+        """How many orders there are. For the arguments see `page`."""
+        clause, parameters = self._selected(span, conditions, failing)
         count: int = self.facts.query(f"SELECT count(*) FROM {self.facts.orders} AS o WHERE {clause}", parameters)[0][0]
         return count
+
+    @property
+    def are_checked(self) -> bool:
+        """Whether the table says anything of an order in two ways, so that checks can compare them."""
+        return bool(self.facts.query(f"SELECT bool_or(checked <> 0) FROM {self.facts.orders}")[0][0])
 
     def product_title(self, product: str) -> str:
         """The title of a product in the order with the greatest key; the product itself where it has none."""
@@ -420,9 +432,10 @@ class Orders:
         limit: int = 50,
         offset: int = 0,
         mask: Mask = NOTHING_HIDDEN,
-        failing: CheckId | None = None,
+        failing: FailedCheck | None = None,
+        sort: Sort = NEWEST,
     ) -> Page:
-        """Orders, newest first.
+        """A page of orders.
 
         Args:
             span: The period; None for all time.
@@ -431,17 +444,23 @@ class Orders:
             limit: How many orders.
             offset: How many orders to skip.
             mask: What is hidden; it is not searched.
-            failing: A check of orders: only those that fail it, as many as its mark of this selection says.
+            failing: Only orders that fail this check, as many as its mark of this selection says.
+            sort: What comes first: one of `sorts` that the mask allows.
 
         Raises:
             BadFilter: A condition does not fit.
         """
+        selected = self._selected(span, conditions, failing)
+        return self.lookup.page(*selected, search, limit, offset, mask, self.sorts.compile(sort))
+
+    def _selected(
+        self, span: Span | None, conditions: Sequence[Condition], failing: FailedCheck | None
+    ) -> tuple[str, list[object]]:
+        """SQL over the facts `o` that selects the orders of a list, and its parameters."""
+        if failing is None:
+            return self.order_filter(span, conditions)
         self.check_shown(condition.column for condition in conditions)
-        if failing:
-            selected = failing_filter(span, conditions, self.facts.filtered, self.facts.reversals, failing)
-        else:
-            selected = self.order_filter(span, conditions)
-        return self.lookup.page(*selected, search, limit, offset, mask)
+        return failing_filter(span, conditions, self.facts.filtered, failing)
 
     def order(self, key: str, mask: Mask = NOTHING_HIDDEN) -> Row | None:
         """One row of the source by the text of its key; None where there is no such order."""

@@ -12,11 +12,11 @@ from pydantic import BaseModel
 
 from cache.access.masking import NOTHING_HIDDEN, Mask
 from cache.analytics.dimensions.catalogue import CUSTOMER_TYPE, REFUNDED
-from cache.analytics.dimensions.order_filter import FilteredTables, order_filter
+from cache.analytics.dimensions.order_filter import ORDER_VALUES, FilteredTables, order_filter
 from cache.analytics.marks import failing_filter
 from cache.analytics.order_lookup import any_of, line_search_conditions, search_conditions
 from cache.calendar.periods import Span
-from cache.check_report import CheckId
+from cache.check_report import FailedCheck
 from cache.interpretation.check_sql import CheckSql, failing_across_orders
 from cache.interpretation.grouping import grouped, order_key
 from cache.interpretation.list_sql import NO_LINES, ListSql
@@ -41,7 +41,7 @@ class OrderSelection(BaseModel, frozen=True):
         search: Text to search orders for.
         mask: What is hidden; it is not searched.
         cancelled_orders: The setting CANCELLED_ORDERS.
-        failing: A check of orders: only those that fail it; None: all.
+        failing: Only orders that fail this check; None: all.
     """
 
     timezone: str
@@ -50,7 +50,7 @@ class OrderSelection(BaseModel, frozen=True):
     search: str = ""
     mask: Mask = NOTHING_HIDDEN
     cancelled_orders: CancelledOrders = "reversed"
-    failing: CheckId | None = None
+    failing: FailedCheck | None = None
 
     def row_numbers(
         self, database: duckdb.DuckDBPyConnection, snapshot: Snapshot, setup: Setup, reading: Reading
@@ -75,16 +75,16 @@ class OrderSelection(BaseModel, frozen=True):
         searched, search_parameters = self._searched(orders, roles)
         sold = f"SELECT {KEY} AS key, unnest({orders.lines}) AS l FROM orders"
         sold = f"(SELECT key, unnest(l) FROM ({sold}) WHERE l.quantity IS NOT NULL)"
-        tables = FilteredTables(sold, "orders", roles.source)
         parts = f"({MoneySql(roles).parts('SELECT 0 AS segment, * FROM orders', KEY)})"
+        reversed_sales = f"({reversals(f'SELECT * FROM {parts} WHERE why IS NULL')})"
+        tables = FilteredTables(sold, reversed_sales, "orders", roles.source)
         again = self._again()
-        facts = f"SELECT *, {refunded(parts)} AS {REFUNDED}{again} FROM {parts} WHERE why IS NULL"
+        facts = f"SELECT *, {refunded(parts)} AS {REFUNDED}{again}, {ORDER_VALUES} FROM {parts} WHERE why IS NULL"
         span = Span(*self.span) if self.span else None
         if self.failing is None:
             clause, parameters = order_filter(span, self.conditions, tables)
         else:
-            reversed_sales = f"({reversals(f'SELECT * FROM {parts} WHERE why IS NULL')})"
-            clause, parameters = failing_filter(span, self.conditions, tables, reversed_sales, self.failing)
+            clause, parameters = failing_filter(span, self.conditions, tables, self.failing)
             facts = _checked(facts, roles, snapshot.manifest.as_of)
         if self.failing or again:  # an order is compared with all others, so the search comes last
             read = orders.sql

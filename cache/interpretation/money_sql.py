@@ -56,9 +56,9 @@ class MoneySql:
 
         Returns:
             A SELECT of `key`, `segment`, `why` (it is no order), `number` and `sequence`, the dimensions, `updated`,
-            `fulfilled`, `cancelled` and `cancelled_local`, `items`, the amounts as placed (`gross`, `discounts`,
-            `shipping`, `tax`, `duties`, `fees`, `tips`, `gift_cards`, `charged`), `refs`: a list of the local time,
-            the instant, and the amounts of each refund, and `unread` (see unread_values.unread_flags).
+            `fulfilled`, `cancelled` and `cancelled_local`, `items` and their `pieces`, the amounts as placed (`gross`,
+            `discounts`, `shipping`, `tax`, `duties`, `fees`, `tips`, `gift_cards`, `charged`), `refs`: a list of the
+            local time, the instant, and the amounts of each refund, and `unread` (see unread_values.unread_flags).
         """
         roles, lists = self._roles, self._lists
         dimensions = ", ".join(f"{sql} AS {name}" for name, sql in roles.dimensions().items())
@@ -79,6 +79,7 @@ class MoneySql:
             f"{_sum_of('items', 'l.quantity * l.price', 'NOT l.gift')} AS priced, "
             f"coalesce({_sum_of('items', 'l.quantity * l.price', 'l.gift')}, 0) AS gift_cards, "
             f"{_sum_of('items', 'l.tax', 'NOT l.gift')} AS line_tax, "
+            f"try_cast({_sum_of('items', 'l.quantity', 'NOT l.gift')} AS BIGINT) AS pieces, "
             f"{_sum_of('items', 'l.discount', 'NOT l.gift')} AS line_discounts, "
             f"{_sum_of('freight', 'l.price')} AS freight_price, coalesce({_sum_of('freight', 'l.discount')}, 0) "
             f"AS freight_discount, {_sum_of('freight', 'l.tax')} AS freight_tax FROM ({read})"

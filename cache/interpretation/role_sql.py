@@ -121,9 +121,14 @@ class RoleSql:
         """Whether the date of the order is the one of its processing, which imports may set to an earlier day."""
         return "created_at" in self.roles and self.roles["created_at"].name.casefold().startswith("processed")
 
+    @property
+    def numbered(self) -> bool:
+        """Whether orders follow each other by the digits of their numbers."""
+        return "name" in self.roles and not self.reading.numbers_repeat and "dates" not in self.reading.questions
+
     def sequence(self) -> str:
         """SQL of the digits at the end of the order's number, apart for each shop; NULL without any."""
-        if "name" not in self.roles or self.reading.numbers_repeat or "dates" in self.reading.questions:
+        if not self.numbered:
             return "NULL::BIGINT"
         digits = f"try_cast(regexp_extract({self.column('name')}::VARCHAR, '(\\d{{1,12}})\\D*$', 1) AS BIGINT)"
         if "shop" not in self.roles:

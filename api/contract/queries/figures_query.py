@@ -22,7 +22,7 @@ from api.contract.queries.parameters import (
     unknown_parameter,
 )
 from cache.access.cache_busters import is_cache_buster
-from cache.analytics.dimensions.catalogue import DIMENSIONS, FILTERS, ROW_PATTERN, is_row_dimension
+from cache.analytics.dimensions.catalogue import DIMENSIONS, FILTER_ONLY, FILTERS, ROW_PATTERN, is_row_dimension
 from cache.analytics.figure_query import ALL_CURRENCIES, FigureQuery
 from cache.analytics.figures import RETURNS
 from cache.analytics.metrics import METRICS
@@ -291,8 +291,9 @@ def _days(values: Mapping[str, Any], parameter: str, first: Parameter, last: Par
 
 def _condition(name: str, value: str, path: str, parameters: Collection[str]) -> Condition | None:
     of_rows = [each for each in (name, name.rpartition("__")[0]) if is_row_dimension(each)]
-    condition = read_condition(name, value, [*FILTERS, *of_rows])
+    condition = read_condition(name, value, [*FILTERS, *FILTER_ONLY, *of_rows])
     if condition or is_cache_buster(name):
         return condition
-    takes = f"{', '.join(parameters)}, and filters on {', '.join(FILTERS)} (NAME=value, or NAME__OP=value)"
-    raise unknown_parameter(name, path, takes, [*parameters, *FILTERS])
+    filters = (*FILTERS, *FILTER_ONLY)
+    takes = f"{', '.join(parameters)}, and filters on {', '.join(filters)} (NAME=value, or NAME__OP=value)"
+    raise unknown_parameter(name, path, takes, [*parameters, *filters])

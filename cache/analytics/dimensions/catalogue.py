@@ -1,6 +1,6 @@
 """The dimensions: what figures are grouped and filtered by, one object each.
 
-Those of this list are known before a table is read. Beside them, each column of the table with few values is a
+Those of these lists are known before a table is read. Beside them, each column of the table with few values is a
 dimension (`column:NAME`), and each value inside its JSON (`json:NAME.PATH`).
 """
 
@@ -14,17 +14,19 @@ from typing import Literal
 from cache.access.masking import Mask
 from cache.interpretation.requirements import Requirement, roles_of
 from cache.reading import Reading
-from cache.schema import Column
+from cache.schema import Column, Kind
 
 DimensionId = str
 """A name of `DIMENSIONS`, or `column:NAME` or `json:NAME.PATH`."""
-Level = Literal["order", "line", "list", "row"]
-"""What has a value of a dimension: each order; each line item of it; an order has several; or a row of the source."""
+Level = Literal["order", "line", "list", "row", "return"]
+"""What has a value of a dimension: each order; each line item of it; an order has several; a row of the source; or each
+return of an order."""
 
 REFUNDED = "refunded"
 """By whether goods of an order came back, at any time: `yes` or `no`."""
 PRODUCT = "product"
 CUSTOMER_TYPE = "customer_type"
+TOTAL, UNITS, PLACED_AT, RETURNED_AT, HANDED_OVER = "total", "units", "placed_at", "returned_at", "handed_over"
 PRODUCT_SQL = "coalesce(nullif(l.sku, ''), l.title)"
 """What identifies the product of a line item `l`: its SKU, without one its title."""
 COLUMN_PREFIX, JSON_PREFIX = "column:", "json:"
@@ -46,6 +48,7 @@ class Dimension:
         is_neutral: Whether its values tell nothing of what they are computed from, so that no mask hides them.
         column: For a row: the column of the source.
         path: For a row: the keys that lead to the value inside the JSON of the column; empty for the column itself.
+        kind: What kind its values are of. Only texts can be grouped by.
     """
 
     id: DimensionId
@@ -59,11 +62,12 @@ class Dimension:
     is_neutral: bool = False
     column: str = ""
     path: tuple[str, ...] = ()
+    kind: Kind = "text"
 
     @property
     def as_column(self) -> Column:
-        """It as a column of texts, for conditions."""
-        return Column(name=self.id, type="varchar", kind="text", nullable=False)
+        """It as a column, for conditions."""
+        return Column(name=self.id, type=self.kind, kind=self.kind, nullable=False)
 
     def available(self, missing: Collection[Requirement]) -> bool:
         """Whether a table has it. `missing` is what the table does not have."""
@@ -115,6 +119,16 @@ FILTERS: Mapping[DimensionId, Dimension] = {name: each for name, each in DIMENSI
 """What figures can be filtered by, beside the columns of a table. A filter on line items selects the orders that have
 such an item."""
 
+_FILTER_ONLY = (
+    Dimension(TOTAL, "Total", "total", "o.total", "total sales", role="total", kind="decimal"),
+    Dimension(UNITS, "Items", "number of items", "coalesce(o.pieces, 0)", "products", is_neutral=True, kind="integer"),
+    Dimension(PLACED_AT, "Placed", "time of the order", "o.placed_at", "dates", role="created_at", kind="datetime"),
+    Dimension(RETURNED_AT, "Returned", "time of a refund", "r.moment", "dates of returns", "return", kind="datetime"),
+    Dimension(HANDED_OVER, "Handed over", "fulfilment", "coalesce(o.handed_over, '')"),
+)
+FILTER_ONLY: Mapping[DimensionId, Dimension] = {dimension.id: dimension for dimension in _FILTER_ONLY}
+"""What figures can be filtered by, and not grouped by."""
+
 ROW_PATTERN = "(column:.+|json:[^.]+[.].+)"
 """The names of dimensions out of columns of the source, as a regular expression."""
 
@@ -137,3 +151,8 @@ def row_dimension(name: DimensionId) -> Dimension:
 def find_dimension(name: DimensionId) -> Dimension | None:
     """A dimension by its name; None where there is none. Whether a table has it, `Orders.dimension` says."""
     return row_dimension(name) if is_row_dimension(name) else DIMENSIONS.get(name)
+
+
+def find_filter(name: DimensionId) -> Dimension | None:
+    """The same for what orders are filtered by."""
+    return FILTER_ONLY.get(name) or find_dimension(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cache.analytics.dimensions.catalogue import DIMENSIONS, Dimension, find_dimension
+from cache.analytics.dimensions.catalogue import DIMENSIONS, FILTER_ONLY, Dimension, find_filter
 from cache.calendar.periods import Span
 from cache.errors import BadFilter
 from cache.interpretation.order_rows import KEY
@@ -16,6 +16,9 @@ from cache.sql import literal
 
 GROUPED_KINDS: tuple[Kind, ...] = ("text", "boolean", "integer", "unsigned", "date")
 """Kinds of columns whose values orders can be grouped by."""
+ORDER_VALUES = "created_at AS placed_at, charged + gift_cards AS total"
+"""SQL of what conditions need beside the columns of the facts of orders. A reversal has them of its order, while its
+`created_at` and its amounts are its own."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +27,13 @@ class FilteredTables:
 
     Attributes:
         lines: SQL of the line items, each with the `key` of its order.
+        reversals: SQL of the refunds and cancellations, as of `money_sql.reversals`.
         rows: SQL of the rows of the source, with KEY.
         source: The columns of these rows.
     """
 
     lines: str
+    reversals: str
     rows: str
     source: SourceColumns
 
@@ -82,9 +87,10 @@ def order_filter(
     clauses: list[str] = []
     parameters: list[object] = []
     for condition in conditions:
-        dimension = find_dimension(condition.column)
+        dimension = find_filter(condition.column)
         if dimension is None:
-            raise BadFilter(f"There is no dimension {condition.column!r}.", f"Dimensions: {', '.join(DIMENSIONS)}.")
+            known = ", ".join((*DIMENSIONS, *FILTER_ONLY))
+            raise BadFilter(f"There is no dimension {condition.column!r}.", f"Dimensions: {known}.")
         clause, operands = _clause(condition, dimension, tables)
         clauses.append(f"({clause})")
         parameters += operands
@@ -110,6 +116,15 @@ def _clause(condition: Condition, dimension: Dimension, tables: FilteredTables) 
         case "row":
             clause, operands = condition_sql(condition, column, "value")
             clause = f"o.key IN (SELECT key FROM ({tables.row_values(dimension)}) WHERE {clause})"
+        case "return":
+            # Where a cancellation gave money back, the refunds from then on are part of it.
+            clause, operands = condition_sql(condition, column, dimension.sql)
+            returned, cancelled = (
+                f"o.key IN (SELECT r.key FROM {tables.reversals} AS r WHERE r.kind = '{kind}' AND {clause})"
+                for kind in ("return", "cancellation")
+            )
+            clause = f"{returned} OR (lower(o.status) IN ('refunded', 'partially_refunded') AND {cancelled})"
+            operands = [*operands, *operands]
     return clause, list(operands)
 
 
