@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from cache.analytics.dimensions.catalogue import DIMENSIONS
+from cache.analytics.dimensions.catalogue import DIMENSIONS, FILTER_ONLY, PLACED_AT
+from cache.query.filters import Condition
 from dashboard.selection import Selection
 
 Parameters = list[tuple[str, str]]
@@ -37,6 +38,8 @@ def request_parameters(selection: Selection) -> tuple[Parameters, list[str]]:
     elif selection.span:
         unsupported.append("date")
     for condition in selection.conditions:
+        if condition.column in FILTER_ONLY:
+            continue
         values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
         role = next((each.role for name, each in DIMENSIONS.items() if name == condition.column), "")
         if role not in roles:
@@ -45,13 +48,21 @@ def request_parameters(selection: Selection) -> tuple[Parameters, list[str]]:
             unsupported.append(condition.column)
         else:
             parameters.append((f"{roles[role].name}__in", ",".join(map(_quoted, values))))
+    for condition in _of_ranges(selection):
+        dimension = FILTER_ONLY[condition.column]
+        column = roles.get(dimension.role)
+        is_plain = dimension.id != PLACED_AT or _dates_are_plain(selection)
+        if column and column.kind in ("decimal", "datetime", "timestamp") and is_plain:
+            parameters.append((f"{column.name}__{condition.op}", str(condition.value)))
+        else:
+            unsupported.append(dimension.noun)
     counted = selection.orders.reading.counted
     if "test" in roles and "test" not in counted and roles["test"].kind != "text":
         parameters.append((roles["test"].name, "false" if roles["test"].kind == "boolean" else "0"))
     cancelled = roles.get("cancelled_at")
     if selection.orders.cancelled_orders == "excluded" and cancelled and cancelled.kind != "text":
         parameters.append((f"{cancelled.name}__isnull", "true"))
-    return parameters, unsupported
+    return parameters, list(dict.fromkeys(unsupported))
 
 
 def events_query(selection: Selection, metric: str) -> str | None:
@@ -76,7 +87,13 @@ def events_query(selection: Selection, metric: str) -> str | None:
     if view.returns != "returned":
         parameters.append(("returns", view.returns))
     parameters += [(f"{name}__in", ",".join(map(_quoted, values))) for name, values in view.filters().items()]
+    parameters += [(f"{column}__{op}", str(value)) for column, op, value in _of_ranges(selection)]
     return urlencode(parameters)
+
+
+def _of_ranges(selection: Selection) -> list[Condition]:
+    """The conditions of the page that come from ranges."""
+    return [condition for condition in selection.conditions if condition.column in FILTER_ONLY]
 
 
 def _dates_are_plain(selection: Selection) -> bool:

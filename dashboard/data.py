@@ -20,13 +20,14 @@ from cache.analytics.events import Event, EventDay, FigureEvents, Side
 from cache.analytics.figures import Figures, Group, Returns
 from cache.analytics.marks import Mark
 from cache.analytics.metrics import Metric
+from cache.analytics.order_list.sorting import NEWEST
 from cache.analytics.order_lookup import Page
 from cache.analytics.orders import Orders
 from cache.analytics.rankings import Cohort, Customer
 from cache.analytics.values import or_zero
 from cache.calendar.periods import Span, Unit
-from cache.check_report import CheckId
-from cache.query.filters import Condition
+from cache.check_report import CheckId, FailedCheck
+from cache.query.filters import Condition, Sort
 
 Conditions = tuple[Condition, ...]
 MAX_REPEATS = 5  # customers with more orders are counted as having this many
@@ -50,9 +51,15 @@ def currencies(orders: Orders, span: Span | None = None, conditions: Conditions 
 
 
 @st.cache_data(max_entries=200, show_spinner=False, hash_funcs=_HASH)
-def count(orders: Orders, span: Span | None, conditions: Conditions) -> int:
+def count(orders: Orders, span: Span | None, conditions: Conditions, failing: FailedCheck | None = None) -> int:
     """Returns how many orders there are (`Orders.count`)."""
-    return orders.count(span, conditions)
+    return orders.count(span, conditions, failing)
+
+
+@st.cache_data(max_entries=4, show_spinner=False, hash_funcs=_HASH)
+def are_checked(orders: Orders) -> bool:
+    """Returns whether orders can be checked (`Orders.are_checked`)."""
+    return orders.are_checked
 
 
 @st.cache_data(max_entries=4, show_spinner=False, hash_funcs=_HASH)
@@ -212,10 +219,11 @@ def page(
     limit: int,
     offset: int,
     mask: Mask,
-    failing: CheckId | None = None,
+    failing: FailedCheck | None = None,
+    sort: Sort = NEWEST,
 ) -> Page:
     """A page of orders (`Orders.page`)."""
-    return orders.page(span, conditions, search, limit, offset, mask, failing)
+    return orders.page(span, conditions, search, limit, offset, mask, failing, sort)
 
 
 @st.cache_data(max_entries=20, show_spinner=False, hash_funcs=_HASH)

@@ -8,6 +8,7 @@ from datetime import datetime
 import streamlit as st
 
 from cache.analytics.dimensions.catalogue import DIMENSIONS, DimensionId
+from cache.analytics.dimensions.ranges import RANGES
 from cache.analytics.exchange_rates import ExchangeRates
 from cache.analytics.orders import Orders
 from cache.calendar.periods import DAY, ShopCalendar, Span, midnight
@@ -134,11 +135,12 @@ def select(
         view: The view. Filters by what is hidden, or by what the table does not have, are left out.
         all_currencies: Whether orders in all currencies are listed.
     """
-    view = view.without_filters([name for name in view.filters() if not orders.offers(name)])
-    currency = _currency(session, orders, view)
-    conditions = view.conditions(None if all_currencies else currency)
+    ranges = [name for name, _ in view.ranges if not orders.has(RANGES[name].filtered)]
+    view = view.without_filters([*(name for name in view.filters() if not orders.offers(name)), *ranges])
+    currency, at = _currency(session, orders, view), now()
+    conditions = view.conditions(None if all_currencies else currency, at)
     if view.convert and not all_currencies and (rates := _rates(session)):
-        orders, currency, conditions = orders.converted(rates), rates.currency, view.conditions(None)
+        orders, currency, conditions = orders.converted(rates), rates.currency, view.conditions(None, at)
     span = view.span(calendar, data.extent(orders)) if "dates" not in orders.missing else None
     compared = view.comparison(calendar, span) if span else None
     return Selection(orders, view, calendar, currency, span, compared, conditions, all_currencies)

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Self, cast
 
 from cache.analytics.dimensions.catalogue import FILTERS, DimensionId, is_row_dimension
+from cache.analytics.dimensions.ranges import RANGES, Bounds, RangeId, range_conditions
 from cache.analytics.figures import RETURNS, Returns
 from cache.calendar.periods import COMPARISONS, PERIODS, ShopCalendar, Span, comparison_span, period_span
 from cache.query.filters import Condition
@@ -21,6 +22,7 @@ _NAMES = frozenset(
         *("period", "from", "to", "hour", "compare", "compare_from", "compare_to"),
         *("currency", "convert", "returns"),
         *FILTERS,
+        *RANGES,
     )
 )
 
@@ -44,6 +46,7 @@ class View:
         returns: The date that refunds count on.
         status: Values that the filter of this name lets through; empty for all. The others of `CHIPS` likewise.
         others: Each further filter that is set, with its values.
+        ranges: Each range that is set, with its ends.
     """
 
     period: str = DEFAULT_PERIOD
@@ -64,6 +67,7 @@ class View:
     refunded: tuple[str, ...] = ()
     product: tuple[str, ...] = ()
     others: tuple[tuple[DimensionId, tuple[str, ...]], ...] = ()
+    ranges: tuple[tuple[RangeId, Bounds], ...] = ()
 
     @classmethod
     def read(cls, parameters: Mapping[str, Sequence[str]]) -> Self:
@@ -97,6 +101,7 @@ class View:
                 for name, values in parameters.items()
                 if values and name not in CHIPS and (name in FILTERS or is_row_dimension(name))
             ),
+            ranges=tuple((name, bounds) for name, each in RANGES.items() if (bounds := each.read(one(name)))),
         )
 
     def parameters(self) -> dict[str, str | list[str]]:
@@ -116,7 +121,8 @@ class View:
             parameters |= {"compare_from": self.compare_start.isoformat(), "compare_to": self.compare_end.isoformat()}
         if self.returns != "returned":
             parameters["returns"] = self.returns
-        return parameters | {name: list(values) for name, values in self.filters().items()}
+        parameters |= {name: list(values) for name, values in self.filters().items()}
+        return parameters | {name: str(bounds) for name, bounds in self.ranges}
 
     def values(self, name: DimensionId) -> tuple[str, ...]:
         """The values that a filter lets through; empty for all."""
@@ -126,10 +132,22 @@ class View:
         """The filters that are set."""
         return {name: getattr(self, name) for name in CHIPS if getattr(self, name)} | dict(self.others)
 
+    @property
+    def is_filtered(self) -> bool:
+        """Whether any filter or range is set."""
+        return bool(self.filters() or self.ranges)
+
     def without_filters(self, names: Collection[DimensionId] | None = None) -> View:
-        """The same view with none of these filters set; without any, where no names are given."""
-        filters = self.filters()
-        return self.filtered(dict.fromkeys(filters if names is None else names, ()))
+        """The same view with none of these filters and ranges set; without any, where no names are given."""
+        cleared = (*self.filters(), *RANGES) if names is None else names
+        ranges = tuple((name, bounds) for name, bounds in self.ranges if name not in cleared)
+        return replace(self.filtered({name: () for name in cleared if name not in RANGES}), ranges=ranges)
+
+    def within(self, name: RangeId, bounds: Bounds | None) -> View:
+        """The same view with a range set; None for all."""
+        ranges = dict(self.ranges) | ({name: bounds} if bounds else {})
+        kept = (each for each in RANGES if each in ranges and (each != name or bounds))
+        return replace(self, ranges=tuple((each, ranges[each]) for each in kept))
 
     def filtered(self, changes: Mapping[DimensionId, tuple[str, ...]]) -> View:
         """The same view with these filters set to these values; empty for all."""
@@ -144,9 +162,15 @@ class View:
         values = tuple(each for each in values if each != value) if value in values else (*values, value)
         return self.filtered({name: values})
 
-    def conditions(self, currency: str | None) -> tuple[Condition, ...]:
-        """The filters as conditions, and the one on the currency whose amounts are added; None: orders in all."""
+    def conditions(self, currency: str | None, now: datetime) -> tuple[Condition, ...]:
+        """The filters and ranges as conditions.
+
+        Args:
+            currency: The currency whose amounts are added; None: orders in all.
+            now: The instant that the age of an order counts to.
+        """
         conditions = tuple(Condition(name, "in", values) for name, values in self.filters().items())
+        conditions += tuple(each for name, bounds in self.ranges for each in range_conditions(name, bounds, now))
         return conditions if currency is None else (Condition("currency", "eq", currency), *conditions)
 
     def span(self, calendar: ShopCalendar, extent: Span | None) -> Span:

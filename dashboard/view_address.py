@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from cache.analytics.dimensions.catalogue import DimensionId
+from cache.analytics.dimensions.ranges import Bounds, RangeId
 from cache.calendar.periods import Span
 from dashboard.address import left_parameters, parameter, parameters, replace_parameters, set_parameter
 from dashboard.view import View, is_view_parameter, last_day
@@ -66,8 +67,12 @@ class ViewAddress:
         """Adds a value to a filter, or removes it."""
         self.put(self.view().toggled(name, value))
 
+    def limit(self, name: RangeId, bounds: Bounds | None) -> None:
+        """Sets a range; None lets everything through."""
+        self.put(self.view().within(name, bounds))
+
     def clear_filters(self) -> None:
-        """Removes all filters."""
+        """Removes all filters and ranges."""
         self.put(self.view().without_filters())
 
     def put(self, view: View) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from cache.analytics.orders import Orders
 from cache.calendar.periods import Span
-from cache.check_report import CheckId
+from cache.check_report import FailedCheck
 from cache.export.order_selection import OrderSelection
 from dashboard.data import Conditions
 from dashboard.session import Session
@@ -29,7 +29,7 @@ def download_button(
     span: Span | None,
     conditions: Conditions,
     search: str = "",
-    failing: CheckId | None = None,
+    failing: FailedCheck | None = None,
 ) -> None:
     """Draws a button with links to files of these orders, with all columns of the table.
 
@@ -39,7 +39,7 @@ def download_button(
         span: The period; None for all time.
         conditions: The filters.
         search: The search; "" for none.
-        failing: A check: only orders that fail it.
+        failing: Only orders that fail this check; None: all.
     """
     session.navigator.stay()
     visitor = session.visitor.identity()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 import streamlit as st
 
 from cache.analytics.dimensions.catalogue import PRODUCT, Dimension, DimensionId
+from cache.analytics.dimensions.ranges import MAX_AMOUNT, MAX_WHOLE, RANGES, Bounds, RangeId
 from cache.analytics.figures import RETURNS
 from cache.calendar.periods import COMPARISONS, PERIODS, Span
 from dashboard import data
@@ -18,13 +20,18 @@ from dashboard.saved.visitor_views import VisitorViews
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import formatting
-from dashboard.text.dimensions import write_code
+from dashboard.text.dimensions import range_text, write_code
 from dashboard.text.formatting import counted
 from dashboard.text.periods import date_range
 from dashboard.view import CHIPS, EARLIEST, LATEST, View
 from dashboard.view_address import ViewAddress
 
 _CONVERTED = "all"  # among the codes of currencies
+_ABOUT_RANGES: Mapping[RangeId, str] = {
+    "total": "The total of the order, in its own currency, or in the one that amounts are converted to.",
+    "age": "Days of 24 hours since the order was placed.",
+    "items": "Pieces in the line items of the order.",
+}
 
 
 def filter_chips(session: Session, selection: Selection, main_currency: str = "") -> None:
@@ -45,10 +52,12 @@ def filter_chips(session: Session, selection: Selection, main_currency: str = ""
             _currency(address, selection, main_currency)
         for name in _dimensions(selection):
             _values(address, selection, orders.dimension(name))
+        for range_name in _ranges(selection):
+            _range(address, view, range_name)
         if _has_returns(selection):
             _returns(address, view)
         save_view(session)
-        if view.filters():
+        if view.is_filtered:
             st.button(
                 "Clear filters", icon=":material/close:", type="tertiary", key="clear", on_click=address.clear_filters
             )
@@ -59,11 +68,11 @@ def filter_chips(session: Session, selection: Selection, main_currency: str = ""
 def space_for_chips(session: Session, selection: Selection) -> str:
     """HTML of the size of the chips. Drawn before them, it keeps what is below in its place."""
     chips = ["period_chip"] if selection.span else []
-    chips += ["chip"] * (len(_dimensions(selection)) + _has_currency(selection))
+    chips += ["chip"] * (len(_dimensions(selection)) + len(_ranges(selection)) + _has_currency(selection))
     chips += ["returns_chip"] if _has_returns(selection) else []
     chips += ["chip"] if VisitorViews(session).may_save else []
     spaces = "".join(f'<span class="{chip}"></span>' for chip in chips)
-    cleared = "<span>×&ensp;Clear filters</span>" if selection.view.filters() else ""
+    cleared = "<span>×&ensp;Clear filters</span>" if selection.view.is_filtered else ""
     return (
         f'<div class="chips-space" aria-hidden="true">{spaces}{cleared}<small>{_compared_text(selection)}</small></div>'
     )
@@ -74,13 +83,22 @@ def _has_currency(selection: Selection) -> bool:
 
 
 def _has_returns(selection: Selection) -> bool:
-    return not selection.orders.in_own_currencies.missing.keys() & {"returns", "dates of returns", "dates"}
+    """Whether returns can count on two days. A list of orders adds no returns."""
+    missing = selection.orders.in_own_currencies.missing.keys() & {"returns", "dates of returns", "dates"}
+    return not missing and not selection.all_currencies
 
 
 def _dimensions(selection: Selection) -> list[DimensionId]:
     """The dimensions that have a chip."""
     orders = selection.orders.in_own_currencies
     return [name for name in (*CHIPS, *dict(selection.view.others)) if orders.offers(name)]
+
+
+def _ranges(selection: Selection) -> list[RangeId]:
+    """The ranges that have a chip: all on a list of orders, elsewhere those that are set."""
+    orders, chosen = selection.orders.in_own_currencies, dict(selection.view.ranges)
+    shown = (name for name in RANGES if selection.all_currencies or name in chosen)
+    return [name for name in shown if orders.has(RANGES[name].filtered)]
 
 
 def _compared_text(selection: Selection) -> str:
@@ -213,6 +231,42 @@ def _currency(address: ViewAddress, selection: Selection, main_currency: str) ->
     label = options[chosen] if chosen == _CONVERTED else chosen or "No currency"
     with st.popover(formatting.literal(label), icon=":material/payments:", key="currency_chip"):
         _choice("currency", "Currency", options, chosen, change, help)
+
+
+def _range(address: ViewAddress, view: View, name: RangeId) -> None:
+    """Draws a range, with an input for each of its ends."""
+    about, bounds = RANGES[name], dict(view.ranges).get(name, Bounds())
+    label = f"{about.label}: {range_text(name, bounds)}" if name in dict(view.ranges) else about.label
+    number: type[int] | type[float] = int if about.whole else float
+    values = [None if end is None else number(end) for end in (bounds.low, bounds.high)]
+    with st.popover(
+        formatting.literal(label), type="primary" if bounds != Bounds() else "secondary", key=f"{name}_chip"
+    ):
+        keys = [key_in_popover(f"{name}_{end}", value) for end, value in zip(("low", "high"), values, strict=True)]
+
+        def put(place: int) -> None:
+            ends = [st.session_state[key] for key in keys]
+            low, high = (None if end is None else Decimal(str(end)) for end in ends)
+            if low is not None and high is not None and low > high:  # the end that was not changed gives way
+                low, high = (low, None) if place == 0 else (None, high)
+            address.limit(name, None if low is high is None else Bounds(low, high))
+
+        with st.container(horizontal=True):
+            for place, title in enumerate(("At least", "At most")):
+                st.number_input(
+                    f"{title}{f', {about.unit}s' if about.unit else ''}",
+                    min_value=0 if about.whole else None,
+                    max_value=MAX_WHOLE if about.whole else MAX_AMOUNT,
+                    step=1 if about.whole else 10.0,
+                    format="%d" if about.whole else "%.2f",
+                    key=keys[place],
+                    value=None,
+                    placeholder="Any",
+                    on_change=put,
+                    args=(place,),
+                    width=150,
+                )
+        st.caption(_ABOUT_RANGES[name])
 
 
 def _values(address: ViewAddress, selection: Selection, dimension: Dimension) -> None:

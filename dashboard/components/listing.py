@@ -40,9 +40,17 @@ def sorted_by(columns: Collection[str], usual: str) -> str:
     return chosen if chosen.removeprefix("-") in columns else usual
 
 
-def sort_anew(column: str, current: str, usual: str) -> None:
-    """Sorts by a column, the largest first. Picked once more, the smallest is first."""
-    chosen = column if current == f"-{column}" else f"-{column}"
+def sort_anew(column: str, current: str, usual: str, smallest_first: bool = False) -> None:
+    """Sorts by a column, the largest first. Picked once more, it is the other way round.
+
+    Args:
+        column: The column.
+        current: What the list is sorted by.
+        usual: What it is sorted by without a choice.
+        smallest_first: Whether the smallest is first when the column is picked, as of names.
+    """
+    first, second = (column, f"-{column}") if smallest_first else (f"-{column}", column)
+    chosen = second if current == first else first
     change_parameters({SORT: "" if chosen == usual else chosen, PAGE: ""})
 
 

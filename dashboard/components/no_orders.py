@@ -9,6 +9,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from cache.analytics.dimensions.catalogue import DIMENSIONS, DimensionId
+from cache.analytics.dimensions.ranges import RANGES, Bounds, RangeId
 from cache.calendar.periods import PERIODS, Span
 from cache.query.filters import Condition
 from dashboard import data
@@ -17,7 +18,7 @@ from dashboard.data import Conditions
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import formatting
-from dashboard.text.dimensions import write_code
+from dashboard.text.dimensions import range_text, write_code
 from dashboard.text.formatting import counted
 from dashboard.text.periods import date_range
 from dashboard.view import View
@@ -65,6 +66,10 @@ def unknown_choices(session: Session, selection: Selection) -> None:
             if orders.offers(name) and not data.count(orders, None, (Condition(name, "in", (value,)),)):
                 text = f"No order has {_filter_text(selection, name, (value,))}."
                 _unknown(session, f"{name} {value}", text, view.toggled(name, value))
+    for name in RANGES:
+        if parameter(name) and name not in dict(view.ranges):
+            text = f"“{parameter(name)}” is no range of {RANGES[name].label.lower()}, such as 10..50, 10.. or ..50."
+            _unknown(session, name, text, view)
     period = parameter("period")
     if period and period not in PERIODS:
         text = f"There is no period “{period}”. This is “{PERIODS[view.period].label}”."
@@ -91,6 +96,7 @@ def _unknown(session: Session, key: str, text: str, view: View) -> None:
 def _what(selection: Selection, span: Span | None, search: str) -> str:
     """Such as "No order has Country: Germany while the currency is USD, 1 Nov – 30 Nov 2026."."""
     filters = [_filter_text(selection, name, values) for name, values in selection.view.filters().items()]
+    filters += [_range_text(name, bounds) for name, bounds in selection.view.ranges]
     text = f"No order matches “{search}”" if search else "No orders"
     if filters:
         text += f" with {' and '.join(filters)}"
@@ -107,6 +113,11 @@ def _filter_text(selection: Selection, name: DimensionId, values: tuple[str, ...
     return f"{selection.orders.dimension(name).label}: {' or '.join(texts)}"
 
 
+def _range_text(name: RangeId, bounds: Bounds) -> str:
+    """A range in words, such as "Total: at least 100"."""
+    return f"{RANGES[name].label}: {range_text(name, bounds)}"
+
+
 def _ways_out(selection: Selection, span: Span | None, count: Count) -> list[_WayOut]:
     """The choices that empty the page: without each of them alone there are orders."""
     view, conditions = selection.view, selection.conditions
@@ -114,6 +125,11 @@ def _ways_out(selection: Selection, span: Span | None, count: Count) -> list[_Wa
         _WayOut(f"Without {_filter_text(selection, name, values)}", found, view.without_filters([name]))
         for name, values in view.filters().items()
         if (found := count(span, data.without(name, conditions)))
+    ]
+    ways += [
+        _WayOut(f"Without {_range_text(name, bounds)}", found, view.without_filters([name]))
+        for name, bounds in view.ranges
+        if (found := count(span, data.without(RANGES[name].filtered.id, conditions)))
     ]
     if any(condition.column == "currency" for condition in conditions):
         others = data.currencies(selection.orders, span, data.without("currency", conditions))

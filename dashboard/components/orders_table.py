@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
 import streamlit as st
 
-from cache.analytics.order_lookup import ROW_KEY, Page, Row
+from cache.access.masking import Mask
+from cache.analytics.order_list.sorting import NEWEST
+from cache.analytics.order_lookup import ROW_KEY, Page
 from cache.analytics.orders import Orders
 from cache.calendar.periods import Span
-from cache.check_report import CHECKS, ORDER_CHECKS, CheckId
-from cache.query.filters import Condition
+from cache.check_report import CHECKS, ORDER_CHECKS, CheckId, FailedCheck
+from cache.query.filters import Condition, Sort
 from dashboard import data
-from dashboard.address import change_parameters, parameter, parameter_values, set_parameter
+from dashboard.address import change_parameters, parameter, set_parameter
 from dashboard.components import order_cells
 from dashboard.components.export_links import download_button
-from dashboard.components.listing import PAGE, existing_page, page_choice, page_number, search_box
+from dashboard.components.listing import PAGE, SORT, existing_page, page_choice, page_number, search_box, sort_anew
 from dashboard.components.marks import CHECK, CHECK_CURRENCY
 from dashboard.components.no_orders import nothing_found
-from dashboard.components.order_cells import NOTHING
 from dashboard.components.order_drawer import ORDER, order_in_address
-from dashboard.components.table import Cell, Column, Line, table
-from dashboard.components.widget_values import key_in_popover
+from dashboard.components.order_list.columns import LARGEST_FIRST, OrderColumn, chosen_columns, column_choice
+from dashboard.components.order_list.queues import OpenQueue, draw_queue, queue_choice
+from dashboard.components.order_list.sums import draw_sums
+from dashboard.components.table import Line, table
+from dashboard.data import Conditions
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import formatting
@@ -31,8 +36,24 @@ from dashboard.text.formatting import counted, place
 from dashboard.text.periods import date_range
 
 PAGE_ROWS = 50
-COLUMNS, WITHIN = "column", "within"  # parameters of the address
+WITHIN = "within"  # parameter of the address
 PERIOD = "period"  # the value of WITHIN for a search in the period alone
+
+
+class _Listed(NamedTuple):
+    """Which orders are listed, and in which order without a choice.
+
+    Attributes:
+        span: The period; None for all time.
+        conditions: The filters, and what a queue adds to them.
+        failing: Only orders that fail this check; None: all.
+        sort: The usual order.
+    """
+
+    span: Span | None
+    conditions: Conditions
+    failing: FailedCheck | None = None
+    sort: Sort = NEWEST
 
 
 @st.fragment
@@ -40,31 +61,53 @@ def orders_table(session: Session, selection: Selection) -> None:
     """Draws the orders of a selection. A picked one opens in a drawer."""
     orders = selection.orders
     mask = session.visitor.mask(orders)
-    failing = next((name for name in ORDER_CHECKS if name == parameter(CHECK)), None)
-    conditions = selection.conditions
-    if failing and (currency := parameter(CHECK_CURRENCY)):
-        conditions = (*conditions, Condition("currency", "eq", currency))
+    check = next((name for name in ORDER_CHECKS if name == parameter(CHECK)), None)
     with st.container(border=True):
-        if failing:
-            _failed_check(failing)
-        columns = _columns(orders)
+        queue = queue_choice(selection) if not check else None
+        if check:
+            _failed_check(check)
+        elif queue:
+            draw_queue(queue)
+        columns = chosen_columns(orders, with_failed_checks=bool(queue and queue.queue.failing))
         with st.container(horizontal=True, vertical_alignment="center", key="orders_head"):
             search = search_box("Search", "Order, customer, product")
-            everywhere = bool(search.strip()) and not failing and parameter(WITHIN) != PERIOD
-            span = None if everywhere else selection.span
-            _column_choice(orders, columns)
-            download_button(session, orders, span, conditions, search, failing)
-        find = partial(data.page, orders, search=search, mask=mask, failing=failing)
+            everywhere = bool(search.strip()) and not check and not queue and parameter(WITHIN) != PERIOD
+            listed = _listed(selection, check, queue, everywhere)
+            span, conditions = listed.span, listed.conditions
+            column_choice(orders, columns)
+            download_button(session, orders, span, conditions, search, listed.failing)
+        sort = _sort(orders, mask, listed.sort)
+        find = partial(data.page, orders, search=search, mask=mask, failing=listed.failing, sort=sort)
         page = find(span, conditions, limit=PAGE_ROWS, offset=(page_number() - 1) * PAGE_ROWS)
         number = existing_page(page_number(), page.count, PAGE_ROWS)
         if number != page_number():
             page = find(span, conditions, limit=PAGE_ROWS, offset=(number - 1) * PAGE_ROWS)
-        if search.strip() and selection.span and not failing:
+        if search.strip() and selection.span and not check and not queue:
             _scope(selection.span, everywhere, lambda of: find(of, conditions, limit=1, offset=0).count)
-        _page(orders, page, number, columns)
-    if not page.count:
-        nothing_found(session, selection, lambda *of: find(*of, limit=1, offset=0).count, search if everywhere else "")
+        _page(orders, page, number, columns, _Order(sort, listed.sort, mask))
+    if not page.count and queue and not search.strip() and not selection.view.is_filtered:
+        st.success(f"No order is in the queue “{queue.queue.label}”.", icon=":material/check:")
+    elif not page.count:
+        own = queue.conditions if queue else ()
+        nothing_found(
+            session,
+            replace(selection, span=None) if queue else selection,
+            lambda of, under: find(of, (*under, *own), limit=1, offset=0).count,
+            search if everywhere else "",
+        )
     order_in_address(orders, mask)
+
+
+def _listed(selection: Selection, check: CheckId | None, queue: OpenQueue | None, everywhere: bool) -> _Listed:
+    """The orders of a check, of a queue, of all time for a search, or else of the view."""
+    if check:
+        currency = parameter(CHECK_CURRENCY)
+        of_currency = (Condition("currency", "eq", currency),) if currency else ()
+        return _Listed(selection.span, (*selection.conditions, *of_currency), check)
+    if queue:
+        conditions = (*selection.conditions, *queue.conditions)
+        return _Listed(None, conditions, queue.queue.failing, queue.queue.sort)
+    return _Listed(None if everywhere else selection.span, selection.conditions)
 
 
 def _scope(period: Span, everywhere: bool, count: Callable[[Span | None], int]) -> None:
@@ -104,104 +147,54 @@ def _failed_check(check: CheckId) -> None:
         )
 
 
-def _page(orders: Orders, page: Page, number: int, columns: dict[str, _OrderColumn]) -> None:
+class _Order(NamedTuple):
+    """What a list is sorted by, what it is sorted by without a choice, and what is hidden, so nothing sorts by it."""
+
+    sort: Sort
+    usual: Sort
+    mask: Mask
+
+
+def _sort(orders: Orders, mask: Mask, usual: Sort) -> Sort:
+    """The order in the address; the usual one without one that there is."""
+    chosen = parameter(SORT)
+    sort = Sort(chosen.removeprefix("-"), chosen.startswith("-"))
+    return sort if orders.sorts.offers(sort.column, mask) else usual
+
+
+def _page(orders: Orders, page: Page, number: int, columns: dict[str, OrderColumn], order: _Order) -> None:
     """Draws a page of orders, and the way to the others. `number` is that of the page, from 1."""
     if not page.rows:
         return
-    st.caption(_count(page, number, "dates" not in orders.missing))
+    draw_sums(orders, page.sums)
+    st.caption(_count(page, number, order.sort if "dates" not in orders.missing else None))
     rows = [order_cells.by_role(orders, row) for row in page.rows]
     lines = [Line([column.cell(orders, row) for column in columns.values()], id=row[ROW_KEY]) for row in rows]
-    headers = [column.header for column in columns.values()]
-    table("Orders", headers, lines, key="orders", on_pick=lambda key: set_parameter(ORDER, key))
+    headers = [
+        column.header if orders.sorts.offers(column.header.sort, order.mask) else replace(column.header, sort="")
+        for column in columns.values()
+    ]
+    current, usual = _written(order.sort), _written(order.usual)
+    table(
+        "Orders",
+        headers,
+        lines,
+        key="orders",
+        on_pick=lambda key: set_parameter(ORDER, key),
+        on_sort=lambda name: sort_anew(name, current, usual, name not in LARGEST_FIRST),
+        sorted_by=current,
+    )
     page_choice(number, -(-page.count // PAGE_ROWS), "orders")
 
 
-def _count(page: Page, number: int, dated: bool) -> str:
-    """Which orders of how many there are, and their totals by currency. `dated` says whether the table has dates."""
+def _written(sort: Sort) -> str:
+    """An order as it stands in the address."""
+    return f"{'-' if sort.descending else ''}{sort.column}"
+
+
+def _count(page: Page, number: int, sort: Sort | None) -> str:
+    """Which orders of how many there are. `sort` is None for a table without dates."""
     shown = place(number, PAGE_ROWS, len(page.rows), page.count, "order")
-    shown += ", newest first" if dated and page.count > 1 else ""
-    totals = [formatting.money(total, code) for code, total in page.totals.items() if total is not None]
-    return formatting.literal(f"{shown}. Total{'s'[: len(totals) > 1]}: {' · '.join(totals)}" if totals else shown)
-
-
-# -- columns
-
-
-class _OrderColumn(NamedTuple):
-    """A column of the table. It is left out where the source has a column for none of the roles in `needs`."""
-
-    header: Column
-    needs: tuple[str, ...]
-    cell: Callable[[Orders, Row], str | Cell]
-
-
-def _order(orders: Orders, row: Row) -> Cell:
-    parts = [order_cells.shown(row.get("created_at")), order_cells.customer(row)]
-    return Cell(order_cells.number(row), more=" · ".join(part for part in parts if part != NOTHING))
-
-
-def _payment(orders: Orders, row: Row) -> Cell:
-    label = formatting.status(order_cells.text(row, "financial_status"))
-    fulfilled = "fulfillment_status" in row
-    more = formatting.fulfilment(order_cells.text(row, "fulfillment_status")).text if fulfilled else ""
-    return Cell(label.text, pill=label.tone, more=more)
-
-
-def _fulfilment(orders: Orders, row: Row) -> Cell:
-    label = formatting.fulfilment(order_cells.text(row, "fulfillment_status"))
-    return Cell(label.text, pill=label.tone)
-
-
-def _channel(orders: Orders, row: Row) -> str:
-    return formatting.channel(order_cells.text(row, "channel"))
-
-
-def _pieces(_: Orders, row: Row) -> str:
-    return order_cells.quantity(row)
-
-
-_USUAL = (
-    _OrderColumn(Column("Order"), (), _order),
-    _OrderColumn(Column("Date", wide=True), ("created_at",), lambda _, row: order_cells.shown(row.get("created_at"))),
-    _OrderColumn(Column("Customer", wide=True), ("customer_name", "email"), lambda _, row: order_cells.customer(row)),
-    _OrderColumn(Column("Payment"), ("financial_status",), _payment),
-    _OrderColumn(Column("Fulfilment", wide=True), ("fulfillment_status",), _fulfilment),
-    _OrderColumn(Column("Channel", wide=True), ("channel",), _channel),
-    _OrderColumn(Column("Country", wide=True), ("address", "country"), order_cells.country),
-    _OrderColumn(Column("Items", number=True, wide=True), ("line_items", "line_quantity"), _pieces),
-    _OrderColumn(Column("Total", number=True), ("total",), lambda _, row: order_cells.money(row, "total")),
-)
-
-
-def _usual_columns(orders: Orders) -> dict[str, _OrderColumn]:
-    return {each.header.label: each for each in _USUAL if not each.needs or orders.roles.keys() & set(each.needs)}
-
-
-def _source_column(name: str) -> _OrderColumn:
-    """A column of the source as it is."""
-    return _OrderColumn(Column(name), (), lambda _, row: order_cells.shown(row.get(name)))
-
-
-def _all_columns(orders: Orders) -> dict[str, _OrderColumn]:
-    return _usual_columns(orders) | {column.name: _source_column(column.name) for column in orders.columns}
-
-
-def _columns(orders: Orders) -> dict[str, _OrderColumn]:
-    """The columns in the address, else the usual ones; the order's number always."""
-    usual = _usual_columns(orders)
-    available = _all_columns(orders)
-    names = [name for name in parameter_values(COLUMNS) if name in available]
-    return {"Order": usual["Order"], **{name: available[name] for name in names}} if names else usual
-
-
-def _column_choice(orders: Orders, columns: dict[str, _OrderColumn]) -> None:
-    with st.popover("Columns", icon=":material/view_column:", key="columns_chip"):
-        key = key_in_popover("columns", [name for name in columns if name != "Order"])
-        st.multiselect(
-            "Columns",
-            [name for name in _all_columns(orders) if name != "Order"],
-            key=key,
-            filter_mode="contains",
-            select_all=False,
-            on_change=lambda: set_parameter(COLUMNS, st.session_state[key]),
-        )
+    if sort and sort.column == NEWEST.column and page.count > 1:
+        shown += ", newest first" if sort.descending else ", oldest first"
+    return formatting.literal(shown)

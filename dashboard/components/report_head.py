@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
+from cache.analytics.dimensions.ranges import RANGES
 from cache.analytics.figures import RETURNS
 from cache.calendar.periods import PERIODS
 from cache.storage.snapshot import Head
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import formatting
-from dashboard.text.dimensions import write_code
+from dashboard.text.dimensions import range_text, write_code
 from dashboard.text.periods import date_range
 
 
@@ -48,6 +49,7 @@ def _filters(selection: Selection) -> list[str]:
         parts.append(
             f"{orders.dimension(name).label}: {', '.join(write_code(orders, name, value) for value in values)}"
         )
+    parts += [f"{RANGES[name].label}: {range_text(name, bounds)}" for name, bounds in view.ranges]
     if view.returns != "returned":
         parts.append(f"Returns count {RETURNS[view.returns].lower()}")
     return parts

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from cache.analytics.dimensions.catalogue import DimensionId, find_dimension
+from cache.analytics.dimensions.ranges import RANGES, Bounds, RangeId
 from cache.analytics.orders import Orders
 from dashboard import data
 from dashboard.text import formatting
@@ -43,6 +44,16 @@ def write_code(orders: Orders, name: DimensionId, code: str) -> str:
     """
     text = _WRITE[name](orders, code) if name in _WRITE else code
     return text or nothing(name)
+
+
+def range_text(name: RangeId, bounds: Bounds) -> str:
+    """The ends of a range, such as "100 – 500", "at least 3 days" or "at most 10"."""
+    low, high = ("" if end is None else f"{end:,f}" for end in (bounds.low, bounds.high))
+    text = (
+        low if low == high else f"{low} – {high}" if low and high else f"at least {low}" if low else f"at most {high}"
+    )
+    unit = RANGES[name].unit
+    return f"{text} {unit}{'s' * ((high or low) != '1')}" if unit else text
 
 
 def nothing(name: DimensionId) -> str:

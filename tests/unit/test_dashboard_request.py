@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -24,6 +24,7 @@ from dashboard.selection import Selection
 from dashboard.view import View
 
 SPAN = Span(datetime(2026, 3, 1), datetime(2026, 4, 1))
+NOW = datetime(2026, 4, 20, 12, tzinfo=UTC)
 CALENDAR = ShopCalendar(ZoneInfo("America/New_York"), date(2026, 4, 20), datetime(2026, 4, 20))
 
 
@@ -44,7 +45,7 @@ def orders(snapshot: Snapshot) -> Iterator[Orders]:
 
 def shown(orders: Orders, **filters: Any) -> Selection:
     view = View("custom", **filters)
-    return Selection(orders, view, CALENDAR, "USD", SPAN, None, view.conditions("USD"))
+    return Selection(orders, view, CALENDAR, "USD", SPAN, None, view.conditions("USD", NOW))
 
 
 def test_its_parameters_choose_the_orders_that_the_page_shows(orders: Orders, snapshot: Snapshot) -> None:

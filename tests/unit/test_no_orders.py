@@ -88,7 +88,7 @@ def test_a_search_looks_in_all_time_and_all_currencies(backend: Backend) -> None
     shown = run(backend, "orders", {"period": "30d", "q": "#5000"})
     assert [line[0] for line in table(shown, "Orders")[1:]] == ["#5000"]
     assert "Searched in all time and all currencies." in text(shown).replace("**", "")
-    assert "1 order. Total: CA$" in captions(shown)
+    assert table(shown, "Sums of these orders")[1][:2] == ["CAD", "1"]
     label = next(label for label in labels(shown) if label.startswith("Only "))
     within = pressed(shown, label)
     assert in_address(within, "within") == "period"
@@ -109,6 +109,7 @@ def test_a_search_that_a_filter_empties_says_so(backend: Backend) -> None:
         ({"country": "Atlantis"}, "No order has Country: Atlantis.", "country"),
         ({"currency": "XYZ"}, "No order is in XYZ. These are in EUR.", "currency"),
         ({"period": "fortnight"}, "There is no period “fortnight”. This is “Last 30 days”.", ""),
+        ({"total": "9..1"}, "“9..1” is no range of total, such as 10..50, 10.. or ..50.", "total"),
     ],
 )
 def test_a_link_to_what_does_not_exist_says_so(
@@ -120,6 +121,20 @@ def test_a_link_to_what_does_not_exist_says_so(
     assert parameter not in after.query_params
     assert in_address(after, "period") == "30d"
     assert said not in text(after)
+
+
+def test_a_range_that_empties_the_page_is_named_and_taken_off(backend: Backend) -> None:
+    shown = run(backend, "orders", {"period": "all", "items": "900.."})
+    assert "No orders with Items: at least 900" in text(shown)
+    label = next(label for label in labels(shown) if label.startswith("Without Items: at least 900 · "))
+    after = pressed(shown, label)
+    assert "items" not in after.query_params
+    assert len(table(after, "Orders")) > 1
+
+
+def test_a_link_to_a_queue_that_does_not_exist_says_so(backend: Backend) -> None:
+    shown = run(backend, "orders", {"period": "all", "queue": "nothing"})
+    assert "There is no queue “nothing” here." in text(shown)
 
 
 @pytest.mark.parametrize(("page", "listed"), [("orders", "Orders"), ("products", "Top products")])
