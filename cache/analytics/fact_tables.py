@@ -40,7 +40,7 @@ MOST_RETURNS = 0.95  # the share of returns that an order waits for
 MIN_RETURNS = 20  # so many say how long returns take
 USUAL_DAYS_OF_RETURNS = 30
 MAX_CONVERTED = 2  # states of RATES_FILE whose amounts are kept: pages may still show the one before
-SEGMENTS_AT_ONCE = 3  # that many are read before the table is compressed
+SEGMENTS_AT_ONCE = 6  # that many are read before the tables are compressed: about as many lines as a block of them has
 
 
 class FactTables:
