@@ -72,10 +72,11 @@ def shown(value: object) -> str:
 
 def address(row: Row) -> Mapping[str, Any]:
     """The fields of the address; empty where it is no JSON object."""
-    value = _json(row.get("address"))
-    return value if isinstance(value, dict) else {}
+    return json_object(row.get("address"))
 
 
-def _json(value: object) -> object:
+def json_object(value: object) -> Mapping[str, Any]:
+    """The fields of a text that is a JSON object; empty where it is none."""
     text = compact(value.encode()) if isinstance(value, str) else None
-    return None if text is None else json.loads(text)
+    found = None if text is None else json.loads(text)
+    return found if isinstance(found, dict) else {}

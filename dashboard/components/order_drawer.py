@@ -6,17 +6,20 @@ from functools import partial
 
 import streamlit as st
 
-from cache.access.masking import Mask
+from cache.access.masking import MASK, Mask
 from cache.analytics.order_lookup import ROW_KEY, Row
 from cache.analytics.orders import Orders
 from dashboard.address import parameter, set_parameter
 from dashboard.components import order_cells
 from dashboard.components.order_cells import NOTHING
-from dashboard.components.table import Column, Line, table
+from dashboard.components.order_list.addresses import addresses
+from dashboard.components.table import Cell, Column, Line, table
 from dashboard.text import formatting
+from dashboard.web.report import can_print
 
 ORDER = "order"  # parameter of the address
-_ADDRESS_FIELDS = ("name", "address1", "zip", "city", "country")
+_PRINT = '<button type="button" class="print-page">Print</button>'
+_WAYS_TO_PRINT = f'{_PRINT}<a class="report-link" href="report">Order as PDF</a>'
 
 
 def order_in_address(orders: Orders, mask: Mask) -> None:
@@ -37,14 +40,18 @@ def order_in_address(orders: Orders, mask: Mask) -> None:
 
 
 def _order(orders: Orders, row: Row, mask: Mask) -> None:
-    _badges(row)
-    _items(orders, row, mask)
-    _amounts(orders, row)
-    _details(row)
+    with st.container(key="order_document"):  # what print.css prints as a document
+        with st.container(horizontal=True, vertical_alignment="center"):
+            _badges(row)
+            st.html(_WAYS_TO_PRINT if can_print() else _PRINT, width="content")
+        _parties(orders, row)
+        _items(orders, row, mask)
+        _amounts(orders, row)
+        _details(row)
 
 
 def _badges(row: Row) -> None:
-    with st.container(horizontal=True, gap="small"):
+    with st.container(horizontal=True, gap="small", width="stretch"):
         for role, label_of in (("financial_status", formatting.status), ("fulfillment_status", formatting.fulfilment)):
             if role in row:
                 label = label_of(order_cells.text(row, role))
@@ -53,16 +60,43 @@ def _badges(row: Row) -> None:
             st.badge("Cancelled", color="red")
 
 
+def _parties(orders: Orders, row: Row) -> None:
+    """Draws who ordered, and the addresses."""
+    texts = [order_cells.text(row, role) for role in ("customer_name", "email")]
+    buyer = [text for text in texts if text not in ("", MASK)]
+    parties = {"Customer": buyer, **addresses(orders.columns, row)}
+    with st.container(horizontal=True, gap="medium", key="order_parties"):
+        for title, lines in parties.items():
+            if lines:
+                text = "  \n".join(map(formatting.literal, lines))
+                st.markdown(f"**{title}**  \n{text}", width="content")
+
+
 def _items(orders: Orders, row: Row, mask: Mask) -> None:
     items = orders.lookup.lines(str(row[ROW_KEY]), mask)
     if not items:
         return
-    lines = [
-        Line([item["title"] or "Item", item["sku"], f"{item['quantity']:,}", order_cells.amount(item["price"], row)])
-        for item in items
+    columns = [
+        Column("Item"),
+        Column("SKU", wide=True),
+        Column("Quantity", number=True),
+        Column("Price", number=True),
+        Column("Amount", number=True, wide=True),
     ]
-    columns = [Column("Item"), Column("SKU", wide=True), Column("Quantity", number=True), Column("Price", number=True)]
-    table("Items", columns, lines, key="order_items")
+    table("Items", columns, [Line(_item(item, row)) for item in items], key="order_items")
+
+
+def _item(item: Row, row: Row) -> list[str | Cell]:
+    """The cells of a line item."""
+    quantity, price = item["quantity"], item["price"]
+    known = quantity is not None and price is not None
+    return [
+        Cell(item["title"] or "Item", under=item["variant"]),
+        item["sku"],
+        NOTHING if quantity is None else f"{quantity:,}",
+        order_cells.amount(price, row),
+        order_cells.amount(quantity * price, row) if known else NOTHING,
+    ]
 
 
 def _amounts(orders: Orders, row: Row) -> None:
@@ -90,13 +124,9 @@ def _amounts(orders: Orders, row: Row) -> None:
 
 
 def _details(row: Row) -> None:
-    address = order_cells.address(row)
-    place = ", ".join(str(address[name]) for name in _ADDRESS_FIELDS if address.get(name))
     details = [
         ("Placed", order_cells.shown(row.get("created_at"))),
-        ("Customer", order_cells.text(row, "customer_name") or NOTHING),
-        ("E-mail", order_cells.text(row, "email") or NOTHING),
-        ("Ships to", place or order_cells.text(row, "country") or NOTHING),
+        ("Country", NOTHING if order_cells.address(row) else order_cells.text(row, "country") or NOTHING),
         ("Channel", formatting.channel(order_cells.text(row, "channel")) if "channel" in row else NOTHING),
         ("Discount code", order_cells.text(row, "discount_code") or NOTHING),
         ("Fulfilled", order_cells.shown(row.get("fulfilled_at"))),

@@ -1,7 +1,7 @@
 """Streamlit's page with our stylesheet and our scripts in it.
 
-A stylesheet that comes later would move what is already drawn. The scripts make steps of the browser's history, and say
-where there is no live connection.
+A stylesheet that comes later would move what is already drawn. The scripts make steps of the browser's history, say
+where there is no live connection, and print.
 
 Below a path, the page also says where the server is. Otherwise Streamlit's script would try the address of the page
 first, and get an error. Its calendars begin the week as WEEK_START says. Otherwise they would ask the browser, whose
@@ -24,7 +24,7 @@ from dashboard.shop import UNNAMED, Shop
 
 PAGE = (Path(streamlit.__file__).parent / "static" / "index.html").read_bytes()
 _CSS = b"".join((Path(__file__).parent / name).read_bytes() for name in ("style.css", "print.css"))
-_SCRIPTS = tuple((Path(__file__).parent / name).read_bytes() for name in ("history.js", "connection.js"))
+_SCRIPTS = tuple((Path(__file__).parent / name).read_bytes() for name in ("history.js", "connection.js", "print.js"))
 _FIRST_DAYS: Mapping[WeekStart, int] = {"monday": 1, "sunday": 7}  # as Intl.Locale numbers them
 
 

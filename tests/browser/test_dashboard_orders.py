@@ -84,4 +84,16 @@ def test_orders_are_sorted_and_queued_and_back_undoes_each_step(
     expect(page).not_to_have_url(re.compile("queue="))
     expect(waiting).to_be_hidden()
     expect(page.get_by_text(f"1–50 of {len(real(rows))} orders")).to_be_visible()
+    at_rest(page)
+
+    page.get_by_role("table", name="Orders", exact=True).get_by_role("row").nth(1).click()
+    document = page.get_by_role("dialog")
+    expect(document.get_by_role("table", name="Items")).to_be_visible()
+    expect(document.get_by_role("button", name="Print")).to_be_visible()
+    page.emulate_media(media="print")
+    expect(page.locator("#root")).to_be_hidden()
+    expect(document.get_by_role("button", name="Print")).to_be_hidden()
+    amounts = document.get_by_role("table", name="Amounts")
+    width, right = page.evaluate("innerWidth"), amounts.bounding_box()
+    assert right and right["x"] + right["width"] <= width
     page.close()
