@@ -153,7 +153,7 @@ def warm_up() -> None:
 
     Streamlit collects garbage after every run of a page, each second in each tab. That takes 50 ms over all modules.
     """
-    for module in ("pandas", "dashboard.pages.overview"):
+    for module in ("pandas", "dashboard.pages.overview.page"):
         import_module(module)
     gc.collect()
     gc.freeze()

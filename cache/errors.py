@@ -28,7 +28,7 @@ OrdersError                 base of all errors
 |  |- ColumnMasked          the request needs a column that is hidden from the key
 |  |- BadKey                an API key's name is taken, unknown or not allowed
 |  |- BadFeed               a feed's name is taken, unknown or not allowed
-|  |- NotSaved              a view of the dashboard cannot be saved as it is
+|  |- NotSaved              a view, goal or note cannot be saved as it is
 |  |- QueryRefused          the query engine cannot run the query
 |  |- TooManyRows           the format cannot hold that many rows
 |  |- QueryTimeout          a query took too long
@@ -404,7 +404,7 @@ class BadFeed(CacheError):
 
 
 class NotSaved(CacheError):
-    """A view of the dashboard cannot be saved as it is."""
+    """A view, goal or note of the dashboard cannot be saved as it is."""
 
     code = "not_saved"
     advice = "Change what the message names, and save again."

@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, Base64Bytes, BaseModel
 
 from cache.access.api_keys import ApiKeys
 from cache.reading import StoredReading
+from cache.saved.plan import Plan
 from cache.saved.views import SavedViews
 from cache.table_setup import Setup
 
@@ -124,4 +125,5 @@ RESTARTS = Document("restarts", Restarts)
 FEED_USES = Document("feed_uses", FeedUses)
 FAILURE_PICTURE = Document("failure_picture", FailurePicture)
 VIEWS = Document("views", SavedViews)
-DOCUMENTS: tuple[Document[Any], ...] = (SETUP, READING, API_KEYS, VIEWS)
+PLAN = Document("plan", Plan)
+DOCUMENTS: tuple[Document[Any], ...] = (SETUP, READING, API_KEYS, VIEWS, PLAN)

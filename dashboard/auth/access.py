@@ -23,7 +23,7 @@ from dashboard.auth.passwords import VisitorRole
 from dashboard.auth.signin import SIGN_OUT_PATH
 from dashboard.text import formatting
 
-Action = Literal["accept_shrunk_table", "change_settings", "see_personal_data", "share_views"]
+Action = Literal["accept_shrunk_table", "change_settings", "see_personal_data", "set_goals", "share_views"]
 
 
 class Visitor:

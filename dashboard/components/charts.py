@@ -20,10 +20,8 @@ from dashboard.text.periods import bucket_text
 
 Rows = list[dict[str, Any]]
 Spec = dict[str, Any]
-PICKED = "picked"
-"""The selection that a click on a line makes: the `from` of its bucket."""
-_NOW, _PARTIAL, _COMPARED = "now", "partial", "compared"  # fields of the values of lines
-_DASHES = [4, 3]
+PARTIAL = "partial"  # the field of the values of dashed lines
+DASHES = [4, 3]
 MAX_TICKS = 8
 MAX_DOTS = 31  # points of a line that are drawn as dots too
 LETTER, SYMBOL, MAX_NAME = 7, 40, 220  # pixels in a legend: of a letter, of what is beside a name, of a name
@@ -82,51 +80,6 @@ class Series:
         return [values.get(bucket.start, 0) for bucket in self.buckets]
 
 
-def over_time(
-    axis: TimeAxis,
-    groups: Sequence[Group],
-    compared: Series | None,
-    metric: Metric,
-    currency: str,
-    days: Sequence[str],
-) -> tuple[Rows, Spec]:
-    """A line over time in front of that of the compared period, bucket by bucket. Partial buckets are dashed.
-
-    Args:
-        axis: The time axis.
-        groups: The figures by bucket.
-        compared: The compared period; None where nothing is compared.
-        metric: The figure.
-        currency: The currency of amounts.
-        days: The days of the period and of the compared one, for the legend.
-
-    Returns:
-        Data and specification.
-    """
-    numbers = Series(axis.buckets, groups).numbers(metric)
-    complete, partial = split(axis.buckets, numbers)
-    rows: Rows = [
-        {
-            "at": f"{bucket.start.isoformat()}Z",
-            "from": bucket.start.isoformat(),
-            "day": bucket_text(axis.step, bucket),
-            "text": write(metric, number, currency, whole=False),
-            "open": bucket.partial,
-            _NOW: complete[i],
-            _PARTIAL: partial[i],
-        }
-        for i, (bucket, number) in enumerate(zip(axis.buckets, numbers, strict=True))
-    ]
-    if compared:
-        for row, bucket, then in zip(rows, compared.buckets, compared.numbers(metric), strict=False):
-            row |= {
-                _COMPARED: float(then),
-                "then": write(metric, then, currency, whole=False),
-                "then_day": bucket_text(axis.step, bucket),
-            }
-    return rows, _over_time_spec(axis, metric, currency, days if compared else days[:1])
-
-
 def split(by: Sequence[Bucket], values: Sequence[Value]) -> tuple[list[float | None], list[float | None]]:
     """The points of the line through complete buckets, and of its dashed parts, which lead to partial buckets.
 
@@ -171,17 +124,23 @@ def lines(
                 "name": name,
                 "open": bucket.partial,
                 "value": complete[i],
-                _PARTIAL: partial[i],
+                PARTIAL: partial[i],
                 "text": write(metric, shown[i], currency, whole=False),
             }
             for i, bucket in enumerate(axis.buckets)
         ]
     names = list(values)
-    legend = _legend(names) if len(names) > 1 else None
+    name_legend = legend(names) if len(names) > 1 else None
     spec = {
         "encoding": {
             "x": axis.spec(),
-            "color": {"field": "name", "type": "nominal", "sort": names, "scale": {"domain": names}, "legend": legend},
+            "color": {
+                "field": "name",
+                "type": "nominal",
+                "sort": names,
+                "scale": {"domain": names},
+                "legend": name_legend,
+            },
             "tooltip": [
                 {"field": "name", "title": " "},
                 {"field": "day", "title": "Time"},
@@ -193,7 +152,7 @@ def lines(
                 "mark": {"type": "line", "point": len(axis.buckets) <= MAX_DOTS, "strokeWidth": 2},
                 "encoding": {"y": {"field": "value", **value_axis(metric, currency)}},
             },
-            *_partial_layers({"field": _PARTIAL, **value_axis(metric, currency)}),
+            *partial_layers({"field": PARTIAL, **value_axis(metric, currency)}),
         ],
         "height": 320 + 16 * max(0, len(names) - 3),  # a phone has a line of the legend for each
     }
@@ -227,7 +186,7 @@ def _instant(at: datetime) -> dict[str, Any]:
     return {"year": at.year, "month": at.month, "date": at.day, "hours": at.hour, "utc": True}
 
 
-def _legend(names: Sequence[str]) -> dict[str, Any]:
+def legend(names: Sequence[str]) -> dict[str, Any]:
     """A legend in as many columns as the width of the chart has room for, so that no name is cut off."""
     widest = min(max(map(len, names)) * LETTER + SYMBOL, MAX_NAME + SYMBOL)
     columns = {"expr": f"max(1, floor(width / {widest}))"}
@@ -254,58 +213,13 @@ def value_axis(metric: Metric, currency: str) -> dict[str, Any]:
     }
 
 
-def _over_time_spec(axis: TimeAxis, metric: Metric, currency: str, days: Sequence[str]) -> Spec:
-    """The lines, and a layer that shows the tooltip and takes clicks. `days` are the names in the legend."""
-    compared = len(days) > 1
-    series = [_NOW, _COMPARED] if compared else [_NOW]
-    names = {"labelExpr": f"datum.label == '{_NOW}' ? {json.dumps(days[0])} : {json.dumps(days[-1])}"}
-    legend = {**_legend(days), **names} if compared else None
-
-    def styled(values: Sequence[object]) -> dict[str, Any]:
-        scale = {"domain": series, "range": list(values)[: len(series)]} if values else {"domain": series}
-        return {"field": "series", "type": "nominal", "sort": series, "scale": scale, "legend": legend}
-
-    lines = {
-        "transform": [{"fold": series, "as": ["series", "value"]}],
-        "mark": {"type": "line", "point": len(axis.buckets) == 1},
-        "encoding": {
-            "y": {"field": "value", **value_axis(metric, currency)},
-            "color": styled([]),
-            "strokeWidth": styled([2.2, 1.3]),
-            "strokeDash": styled([[1, 0], _DASHES]),
-        },
-    }
-    partial = [
-        {**layer, "encoding": {**layer["encoding"], "color": {"datum": _NOW}}}
-        for layer in _partial_layers({"field": _PARTIAL, **value_axis(metric, currency)})
-    ]
-    hover = _hover_layer(metric, compared)
-    return {"encoding": {"x": axis.spec()}, "layer": [lines, *partial, hover], "height": 260}
-
-
-def _partial_layers(y: dict[str, Any]) -> list[dict[str, Any]]:
+def partial_layers(y: dict[str, Any]) -> list[dict[str, Any]]:
     """Dashed lines to the partial buckets, and a hollow dot at each. `y` is the encoding of their values."""
     return [
-        {"mark": {"type": "line", "strokeWidth": 2, "strokeDash": _DASHES}, "encoding": {"y": y}},
+        {"mark": {"type": "line", "strokeWidth": 2, "strokeDash": DASHES}, "encoding": {"y": y}},
         {
             "transform": [{"filter": "datum.open"}],
             "mark": {"type": "point", "filled": False, "size": 30},
             "encoding": {"y": y},
         },
     ]
-
-
-def _hover_layer(metric: Metric, compared: bool) -> dict[str, Any]:
-    tips = [("day", "Date"), ("text", metric.label)]
-    if compared:
-        tips += [("then_day", "Compared with"), ("then", f"{metric.label} then")]
-    near = {"type": "point", "on": "pointerover", "clear": "pointerout", "nearest": True, "encodings": ["x"]}
-    click = {"type": "point", "on": "click", "nearest": True, "fields": ["from"]}
-    return {
-        "params": [{"name": "near", "select": near}, {"name": PICKED, "select": click}],
-        "mark": {"type": "rule", "strokeWidth": 1, "color": "#8b9a95"},
-        "encoding": {
-            "opacity": {"condition": {"param": "near", "empty": False, "value": 0.8}, "value": 0},
-            "tooltip": [{"field": field, "title": title} for field, title in tips],
-        },
-    }

@@ -17,6 +17,7 @@ from cache.analytics.values import Absent
 from cache.calendar.periods import COMPARISONS, PERIODS, ShopCalendar, Span, Unit
 from cache.calendar.steps import buckets, default_step
 from dashboard.components import charts
+from dashboard.pages.overview import time_chart
 from dashboard.text import formatting
 from dashboard.text.metrics import change
 from dashboard.text.periods import date_range
@@ -130,7 +131,7 @@ def test_a_chart_has_a_point_for_every_bucket_also_where_nothing_was_sold(first:
     span = Span(start, start + timedelta(days=length))
     shown = axis(default_step(span), span)
     sold = group(shown.buckets[0].start, Decimal("9.50"))
-    rows, _ = charts.over_time(shown, [sold], None, METRICS["total_sales"], "USD", ["now"])
+    rows, _ = time_chart.over_time(shown, [sold], None, METRICS["total_sales"], "USD", ["now"])
     assert [row["now"] if row["partial"] is None else row["partial"] for row in rows] == [
         9.5,
         *[0.0] * (len(rows) - 1),
@@ -141,7 +142,7 @@ def test_a_chart_has_a_point_for_every_bucket_also_where_nothing_was_sold(first:
 def test_a_chart_names_the_compared_day() -> None:
     span, past = Span(datetime(2026, 7, 14), datetime(2026, 7, 17)), Span(datetime(2026, 7, 11), datetime(2026, 7, 14))
     then = charts.Series(buckets("day", past, LATER), [group(datetime(2026, 7, 12), Decimal(7))])
-    rows, _ = charts.over_time(axis("day", span), [], then, METRICS["total_sales"], "USD", ["now", "then"])
+    rows, _ = time_chart.over_time(axis("day", span), [], then, METRICS["total_sales"], "USD", ["now", "then"])
     assert [(row["day"], row["then_day"], row["then"]) for row in rows] == [
         ("Tue 14 Jul 2026", "Sat 11 Jul 2026", "$0.00"),
         ("Wed 15 Jul 2026", "Sun 12 Jul 2026", "$7.00"),
@@ -152,7 +153,7 @@ def test_a_chart_names_the_compared_day() -> None:
 def test_a_chart_compares_no_more_days_than_the_other_period_has() -> None:
     october, september = (Span.of_days(date(2025, m, 1), date(2025, m, last)) for m, last in ((10, 31), (9, 30)))
     then = charts.Series(buckets("day", september, LATER), [])
-    rows, _ = charts.over_time(axis("day", october), [], then, METRICS["total_sales"], "USD", ["now", "then"])
+    rows, _ = time_chart.over_time(axis("day", october), [], then, METRICS["total_sales"], "USD", ["now", "then"])
     assert [row.get("then_day") for row in rows[-2:]] == ["Tue 30 Sep 2025", None]
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
-from typing import NoReturn, cast
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -16,29 +15,26 @@ from streamlit.delta_generator import DeltaGenerator
 from cache.analytics.dimensions.catalogue import DIMENSIONS, PRODUCT
 from cache.analytics.metrics import METRICS, Metric
 from cache.analytics.products import Product, product_page
-from cache.analytics.values import Absent, Value
-from cache.calendar.periods import Span, Unit
-from cache.calendar.steps import STEPS, Bucket, buckets, default_step, sparkline_step, step_choices
+from cache.calendar.steps import sparkline_step
 from cache.errors import CacheError
 from cache.table_setup import NO_SETUP
 from dashboard import data, frame
-from dashboard.address import parameter, set_parameter
+from dashboard.address import parameter
 from dashboard.components import charts, open_questions
 from dashboard.components.blocks import MAX_SLICES, breakdown, card, summary
 from dashboard.components.cards import Sparkline, cards
 from dashboard.components.marks import draw_marks, mark_links, open_mark
 from dashboard.components.no_orders import nothing_found
 from dashboard.components.table import Cell, Column, Line, table
-from dashboard.components.widget_values import set_value
 from dashboard.pages.explanation import EXPLAIN, explain, explanation
+from dashboard.pages.overview.over_time import over_time, series_of
 from dashboard.pages.saved_view import pinned
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import formatting
 from dashboard.text import readings as reading_text
 from dashboard.text.dimensions import write_code
-from dashboard.text.metrics import LARGE, change, write
-from dashboard.text.periods import bucket_text, date_range
+from dashboard.text.metrics import LARGE
 
 _MAIN = ("total_sales", "orders", "average_order_value", "returning_customer_rate")
 _FURTHER = ("net_sales", "refund_rate", "units", "time_to_fulfil")
@@ -69,7 +65,7 @@ def overview(session: Session) -> None:
     _cards(session, "Further figures", _FURTHER, selection)
     pinned(session, selection)
     if found and selection.span:
-        _over_time(session, selection, selection.span)
+        over_time(session, selection, selection.span)
     if found:
         _breakdowns(session, selection)
     frame.foot(selection)
@@ -142,131 +138,14 @@ def _sparkline(selection: Selection, metrics: Sequence[Metric], metric: Metric) 
     customers = slow and any(each.customers for each in metrics)
     units = slow and any(each.units for each in metrics)
     step = sparkline_step(span)
-    series = _series(selection, step, span, customers, units)
+    series = series_of(selection, step, span, customers, units)
     numbers = series.numbers(metric)
     if not any(numbers):
         return None
-    then = selection.compared_span and _series(selection, step, selection.compared_span, customers, units)
+    then = selection.compared_span and series_of(selection, step, selection.compared_span, customers, units)
     return Sparkline(
         *charts.split(series.buckets, numbers), [float(number) for number in then.numbers(metric)] if then else ()
     )
-
-
-@st.fragment
-def _over_time(session: Session, selection: Selection, span: Span) -> None:
-    metrics = {name: METRICS[name] for name in _CHARTED if METRICS[name].available(selection.orders.missing)}
-    with st.container(border=True):
-        with st.container(horizontal=True, vertical_alignment="center", key="chart_head"):
-            st.header("Over time", anchor=False, width="stretch")
-            name = _choice("Figure", METRIC, list(metrics), next(iter(metrics)), lambda name: metrics[name].label)
-            steps = step_choices(span, selection.calendar)
-            chosen = _choice("By", STEP, steps, default_step(span), lambda name: STEPS[cast(Unit, name)].label)
-        metric, step = metrics[name], cast(Unit, chosen)
-        draw_marks(session, selection, metric.id)
-        axis = charts.TimeAxis.of(step, span, selection.calendar)
-        series = _series(selection, step, span)
-        then = _series(selection, step, selection.compared_span) if selection.compared_span else None
-        days = [date_range(each) for each in (span, selection.compared_span) if each]
-        rows, spec = charts.over_time(axis, series.groups, then, metric, selection.currency, days)
-        clicked = st.vega_lite_chart(
-            rows,
-            spec,
-            width="stretch",
-            alt=f"{metric.label} over time, {', compared with '.join(days)}.",
-            key=f"over_time {metric.id} {step}",
-            on_select="rerun",
-            selection_mode=charts.PICKED,
-        )
-        if picked := clicked.selection.get(charts.PICKED):
-            _open_orders(session, step, _bucket(axis, picked[0]["from"]))
-        shown = st.expander("As a table", key="chart_data", on_change="rerun")
-        if shown.open:
-            with shown:
-                picked_row = _chart_table(selection, axis, metric, series, then)
-            if picked_row:
-                _open_orders(session, step, _bucket(axis, picked_row))
-
-
-def _chart_table(
-    selection: Selection, axis: charts.TimeAxis, metric: Metric, series: charts.Series, then: charts.Series | None
-) -> str | None:
-    """Draws the points of the chart as a table, which the keyboard reaches.
-
-    Returns:
-        The begin of the bucket that the visitor picked in the run before, else None.
-    """
-    currency, compared = selection.currency, selection.compared_figures()
-    numbers, before = series.numbers(metric), then.numbers(metric) if then else []
-    columns = [Column(STEPS[axis.step].label), Column(metric.label, number=True)]
-    if compared:
-        columns += [Column("Compared with", wide=True), Column("Then", number=True), Column("Change", number=True)]
-    lines = []
-    for i, (bucket, number) in enumerate(zip(axis.buckets, numbers, strict=True)):
-        cells: list[str | Cell] = [bucket_text(axis.step, bucket), _number(metric, number, currency)]
-        if compared and then:
-            old = before[i] if i < len(before) else Absent.NOT_REQUESTED
-            day = bucket_text(axis.step, then.buckets[i]) if i < len(before) else "–"
-            text = change(number, old, metric.unit == "rate")[0] or "–"
-            cells += [day, _number(metric, old, currency), text]
-        lines.append(Line(cells, id=bucket.start.isoformat()))
-    now = metric.value(selection.figures())
-    total: list[str | Cell] = ["Whole period", _number(metric, now, currency)]
-    if compared:
-        old = metric.value(compared)
-        total += ["", _number(metric, old, currency), change(now, old, metric.unit == "rate")[0] or "–"]
-    lines.append(Line(total, look="strong"))
-    return table(
-        "Over time", columns, lines, key="chart_points", on_pick=lambda _: None, shown=MAX_POINTS, exported=True
-    )
-
-
-def _number(metric: Metric, value: Value, currency: str) -> Cell:
-    exact = None if isinstance(value, Absent) else Decimal(value)
-    return Cell(write(metric, value, currency, whole=False), value=exact)
-
-
-def _bucket(axis: charts.TimeAxis, start: str) -> Bucket:
-    """The bucket that begins at an instant in ISO 8601."""
-    at = datetime.fromisoformat(start)
-    return next(bucket for bucket in axis.buckets if bucket.start == at)
-
-
-def _series(
-    selection: Selection, step: Unit, span: Span, customers: bool = False, units: bool = False
-) -> charts.Series:
-    """Figures of the selected orders by time."""
-    arguments = selection.conditions, selection.returns
-    groups = data.series(selection.orders, step, span, *arguments, (), customers, units)
-    return charts.Series(buckets(step, span, selection.calendar), groups)
-
-
-def _choice(label: str, name: str, options: Sequence[str], usual: str, write: Callable[[str], str]) -> str:
-    """Draws a choice of one option. It is in the address, unless it is the usual one."""
-
-    def put() -> None:
-        set_parameter(name, "" if st.session_state[name] == usual else st.session_state[name])
-
-    requested = parameter(name, usual)
-    set_value(name, requested if requested in options else usual)
-    st.segmented_control(
-        label,
-        options,
-        required=True,
-        key=name,
-        label_visibility="collapsed",
-        format_func=write,
-        wrap=True,
-        on_change=put,
-    )
-    return str(st.session_state[name])
-
-
-def _open_orders(session: Session, step: Unit, bucket: Bucket) -> NoReturn:
-    """Opens the orders behind a point of the chart: those of its hour or of its days, as far as the period has them."""
-    first, last = bucket.counted.start, bucket.counted.end - datetime.resolution
-    hour = {"hour": str(first.hour)} if step == "hour" else {}
-    days = {"from": first.date().isoformat(), "to": last.date().isoformat()}
-    session.navigator.go("orders", **{"period": "custom", **days, **hour})
 
 
 def _breakdowns(session: Session, selection: Selection) -> None:
