@@ -18,10 +18,11 @@ CheckId = Literal["lines", "total", "tax", "refunds", "dates", "identity", "pars
 FailedCheck = CheckId | Literal["any"]
 """A check that orders fail, or any of them."""
 
-_PLACED = ("gross_sales", "discounts", "net_sales", "total_sales", "average_order_value")
-_CHARGES = ("shipping", "taxes", "duties", "fees", "tips")
+_PLACED = ("gross_sales", "discounts", "net_sales", "total_sales", "untaxed_sales", "average_order_value")
+_TAXES = ("taxes", "taxes_charged", "taxes_refunded")
+_CHARGES = ("shipping", *_TAXES, "duties", "fees", "tips")
 _GOODS = ("units", "gift_cards_sold")
-_REVERSED = ("returns", "cancellations", "adjustments", "net_sales", "total_sales", "refund_rate")
+_REVERSED = ("returns", "cancellations", "adjustments", "net_sales", "total_sales", "untaxed_sales", "refund_rate")
 _MONEY = tuple(dict.fromkeys((*_PLACED, *_CHARGES, *_GOODS, *_REVERSED)))
 _FULFILMENT = ("time_to_fulfil", "fulfilled_at_once")
 
@@ -59,14 +60,14 @@ CHECKS: Mapping[CheckId, Check] = {
         "Tax adds up",
         "Total tax = the sum of the tax lines.",
         "have tax lines that do not add up to their tax",
-        ("taxes", "shipping", *_PLACED),
+        (*_TAXES, "shipping", *_PLACED),
     ),
     "refunds": Check(
         "Refunds fit",
         "Refunds are at most the total, each stands once, and they fit the payment status: all of the total where it "
         "is `refunded`, a part of it where it is `partially_refunded`.",
         "have refunds that do not fit their total or payment status",
-        (*_REVERSED, "shipping", "taxes"),
+        (*_REVERSED, "shipping", *_TAXES),
     ),
     "dates": Check(
         "Dates are in order",

@@ -37,6 +37,7 @@ _RARE: frozenset[Requirement] = frozenset(
         "tags",
         "variants",
         "vendors",
+        "tax rates",
         "duties",
         "fees",
         "tips",

@@ -180,7 +180,10 @@ class ListedDimension(Body):
 
     id: str = key("country", "`column:NAME` is a column of the table, `json:NAME.PATH` a value inside its JSON.")
     label: str = key("Country")
-    level: Level = key("order", "What has a value of it: an `order`, a `line` of it, a `row`; of a `list`, several.")
+    level: Level = key(
+        "order",
+        "What has a value of it: an `order`, a `line` of it, a part of its `tax`, a `row`; of a `list`, several.",
+    )
     personal: bool = key(False, "Whether it comes from a column with personal data, which masked keys may not use.")
     available: bool = key(True, "Whether the table has it.")
     reason: str | None = key(None, "Why not.")

@@ -24,7 +24,7 @@ from cache.analytics.dimensions.order_filter import ORDER_VALUES, FilteredTables
 from cache.analytics.exchange_rates import ExchangeRates
 from cache.interpretation.check_sql import DIFFERENCES, CheckSql, failing_across_orders
 from cache.interpretation.line_money import line_reversals, sold_lines
-from cache.interpretation.money_sql import REVERSED_AMOUNTS, refunded, reversals
+from cache.interpretation.money_sql import REVERSED_AMOUNTS, refunded, reversals, taxes_by_rate
 from cache.interpretation.order_rows import OrderRows
 from cache.interpretation.role_sql import RoleSql
 from cache.interpretation.source_rows import parquet
@@ -56,6 +56,7 @@ class FactTables:
             which they change figures (see money_sql.reversals).
         lines: SQL name of the table of line items, as of `line_money.sold_lines`.
         line_reversals: SQL name of the table of what reverses their sales, as of `line_money.line_reversals`.
+        taxes: SQL name of the table of the taxes of orders by rate, as of `money_sql.taxes_by_rate`.
         left_out: SQL name of the table of rows that are no orders: key, segment, why (`test`, `deleted`, `draft`,
             `cancelled`).
         unread: SQL name of the table of values that cannot be read: segment, role, filled (orders with a value), unread
@@ -84,7 +85,7 @@ class FactTables:
         self.reversals = f"facts.reversals_{name}"
         self.lines, self.left_out = f"facts.lines_{name}", f"facts.left_out_{name}"
         self.unread = f"facts.unread_{name}"
-        self.line_reversals = f"facts.line_reversals_{name}"
+        self.line_reversals, self.taxes = f"facts.line_reversals_{name}", f"facts.taxes_{name}"
         self.without_rate: Mapping[str, int] = {}
         self._segment_numbers: set[int] = set()
         self._converted: dict[ExchangeRates, ConvertedTables] = {}
@@ -165,11 +166,11 @@ class FactTables:
     @property
     def filtered(self) -> FilteredTables:
         """What conditions on orders look into."""
-        return FilteredTables(self.lines, self.reversals, self.rows, self._roles.source)
+        return FilteredTables(self.lines, self.reversals, self.rows, self._roles.source, self.taxes)
 
     def _taken_over(self) -> tuple[str, ...]:
         """The tables whose rows another generation takes over as they are."""
-        return self.reversals, self.lines, self.line_reversals, self.left_out, self.unread
+        return self.reversals, self.lines, self.line_reversals, self.taxes, self.left_out, self.unread
 
     # -- making the tables
 
@@ -245,6 +246,7 @@ class FactTables:
             self.reversals: reversals(rows),
             self.lines: sold_lines(rows),
             self.line_reversals: line_reversals(rows, self.lines),
+            self.taxes: taxes_by_rate(rows),
             self.left_out: f"SELECT key, segment, why FROM ({parts}) WHERE why IS NOT NULL",
             self.unread: count_unread(self._roles, parts),
         }

@@ -165,9 +165,10 @@ def compute(orders: Orders, query: FigureQuery, calendar: ShopCalendar, main_cur
     else:
         rows = [FigureRow((), None, False, totals, compared_totals)]
     marks = orders.marks(span, resolved.conditions)
-    levels = {orders.dimension(name).level for name in by}
+    dimensions = [orders.dimension(name) for name in by]
+    levels = {each.level for each in dimensions}
     unattributed = None
-    if "line" in levels and "list" not in levels:
+    if "line" in levels and not levels & {"list", "tax"}:
         unattributed = totals.plus((row.figures for row in rows), -1)
     return FigureTable(
         metrics,
@@ -181,7 +182,7 @@ def compute(orders: Orders, query: FigureQuery, calendar: ShopCalendar, main_cur
         orders.missing,
         marks,
         unattributed,
-        bool(levels & {"line", "list"}),
+        any(each.is_overlapping for each in dimensions),
     )
 
 

@@ -107,10 +107,12 @@ class Composition:
 
 _NET_SALES = {"gross_sales": 1, "discounts": -1, "returns": -1, "cancellations": -1}
 _TOTAL_SALES = {**_NET_SALES, **dict.fromkeys(("adjustments", "shipping", "taxes", "duties", "fees", "tips"), 1)}
+_UNTAXED_SALES = {name: sign for name, sign in _TOTAL_SALES.items() if name != "taxes"}
 _TOTALS = {"charged": 1, "given_back": -1}  # with shipping and taxes
 _COMPOSITIONS: Mapping[str, Composition] = {
     "net_sales": Composition(_NET_SALES),
     "total_sales": Composition(_TOTAL_SALES),
+    "untaxed_sales": Composition(_UNTAXED_SALES),
     "average_order_value": Composition({"gross_sales": 1, "discounts": -1}, "orders"),
     "refund_rate": Composition({"returned_orders": 1}, "orders"),
     "returning_customer_rate": Composition({"returning_customers": 1}, "customers"),
@@ -146,6 +148,8 @@ class Figures:
         adjustments: Value of what was returned - money refunded: a restocking fee that was kept is positive.
         shipping: Shipping charged - discounts on it - refunded shipping.
         taxes: Taxes charged - refunded, also those that prices include.
+        taxes_charged: Taxes of the orders placed.
+        taxes_refunded: Taxes that refunds and cancellations gave back; positive.
         duties: Duties charged - reversed.
         fees: Additional fees charged - reversed.
         tips: Tips - reversed ones.
@@ -177,6 +181,8 @@ class Figures:
     )
     shipping: Amount = field(default=_ZERO, metadata=_charge("shipping", "shipping", "shipping"))
     taxes: Amount = field(default=_ZERO, metadata=_charge("tax", "tax", "taxes"))
+    taxes_charged: Amount = field(default=_ZERO, metadata=_sum("tax", "taxes", orders=Term("tax")))
+    taxes_refunded: Amount = field(default=_ZERO, metadata=_sum("tax", "taxes", reversals=Term("-tax")))
     duties: Amount = field(default=_ZERO, metadata=_charge("duty", "duties", "duties"))
     fees: Amount = field(default=_ZERO, metadata=_charge("fee", "fees", "fees"))
     tips: Amount = field(default=_ZERO, metadata=_charge("tip", "tips", "tips"))

@@ -1,7 +1,8 @@
 """Figures by groups: the SQL of a SELECT that adds up orders, reversals and line items by dimensions and time.
 
 Where a dimension is one of line items, an order counts in each group of which it has a line, with the money of these
-lines. What belongs to no line, such as shipping, is in none of these groups.
+lines. What belongs to no line, such as shipping, is in none of these groups. By tax rate, an order counts in each of
+its rates, with its taxes split between them.
 """
 
 from __future__ import annotations
@@ -15,11 +16,17 @@ from cache.analytics.dimensions.catalogue import Dimension
 from cache.analytics.dimensions.order_filter import FilteredTables, among, list_sql
 from cache.analytics.fact_tables import AMOUNTS, FactTables
 from cache.analytics.figures import Composition, Returns, Source, Term, add_sums, terms_of
-from cache.interpretation.money_sql import REVERSED_AMOUNTS
+from cache.interpretation.money_sql import REVERSED_AMOUNTS, share
 
 _ORDER_LEVEL: tuple[Source, ...] = ("orders", "customers", "units")
 _BY_LINE = frozenset(("gross_sales", "discounts", "charged", "units"))  # sums of lines alone, without their orders
 _LINE_AMOUNTS = ("gross", "discounts", "charged")  # of an order, which its lines have too
+# What a rate has of an amount of tax (money_sql.taxes_by_rate). Most orders have one rate.
+_TAX_OF_RATE = (
+    "CASE WHEN whole IS NULL OR (below = 0 AND until = whole) THEN o.tax "
+    f"WHEN until = whole THEN o.tax - {share('o.tax', 'below', 'whole')} "
+    f"ELSE {share('o.tax', 'until', 'whole')} - {share('o.tax', 'below', 'whole')} END"
+)
 
 
 class Part(Enum):
@@ -294,6 +301,10 @@ def _with_dimensions(facts: FactTables, grouping: Grouping, tables: str, clause:
                 columns.append(f"{dimension.sql} AS d{i}")
             case "list":
                 columns.append(f"unnest({list_sql(dimension)}) AS d{i}")
+            case "tax":
+                columns[0] = f"* EXCLUDE (of{i}, below, until, whole) REPLACE ({_TAX_OF_RATE} AS tax)"
+                taxes = f"SELECT key AS of{i}, rate AS d{i}, below, until, whole FROM {facts.taxes}"
+                joins += f" LEFT JOIN ({taxes}) AS t{i} ON t{i}.of{i} = o.key"
             case "row":
                 values = f"SELECT key AS of{i}, value AS d{i} FROM ({filtered.row_values(dimension)})"
                 joins += f" LEFT JOIN ({values}) AS r{i} ON r{i}.of{i} = o.key"

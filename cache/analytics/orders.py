@@ -202,6 +202,7 @@ class Orders:
             "tags": f"SELECT bool_or(tags <> '') FROM {self.facts.orders}",
             "variants": f"SELECT bool_or(variant <> '') FROM {self.facts.lines}",
             "vendors": f"SELECT bool_or(vendor <> '') FROM {self.facts.lines}",
+            "tax rates": f"SELECT count(*) > 0 FROM {self.facts.taxes}",
         }
         return {
             need: f"No {need}: no order has {'any' if need.endswith('s') else 'one'}."

@@ -20,7 +20,7 @@ from cache.check_report import FailedCheck
 from cache.interpretation.check_sql import CheckSql, failing_across_orders
 from cache.interpretation.grouping import grouped, order_key
 from cache.interpretation.list_sql import NO_LINES, ListSql
-from cache.interpretation.money_sql import MoneySql, refunded, reversals
+from cache.interpretation.money_sql import MoneySql, refunded, reversals, taxes_by_rate
 from cache.interpretation.order_rows import KEY
 from cache.interpretation.role_sql import RoleSql
 from cache.interpretation.source_rows import parquet, union
@@ -76,8 +76,9 @@ class OrderSelection(BaseModel, frozen=True):
         sold = f"SELECT {KEY} AS key, unnest({orders.lines}) AS l FROM orders"
         sold = f"(SELECT key, unnest(l) FROM ({sold}) WHERE l.quantity IS NOT NULL)"
         parts = f"({MoneySql(roles).parts('SELECT 0 AS segment, * FROM orders', KEY)})"
-        reversed_sales = f"({reversals(f'SELECT * FROM {parts} WHERE why IS NULL')})"
-        tables = FilteredTables(sold, reversed_sales, "orders", roles.source)
+        counted = f"SELECT * FROM {parts} WHERE why IS NULL"
+        reversed_sales, taxes = f"({reversals(counted)})", f"({taxes_by_rate(counted)})"
+        tables = FilteredTables(sold, reversed_sales, "orders", roles.source, taxes)
         again = self._again()
         facts = f"SELECT *, {refunded(parts)} AS {REFUNDED}{again}, {ORDER_VALUES} FROM {parts} WHERE why IS NULL"
         span = Span(*self.span) if self.span else None

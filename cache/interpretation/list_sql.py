@@ -18,6 +18,8 @@ LINE_TYPE = (
     f"discount {AMOUNT}, tax {AMOUNT}, gift BOOLEAN, has_quantity BOOLEAN, has_price BOOLEAN)"
 )
 NO_LINES = f"NULL::{LINE_TYPE}[]"
+_RATE = "DECIMAL(9, 6)"  # 0.19 is 19 %
+_NO_TAXES = f"NULL::STRUCT(rate {_RATE}, title VARCHAR, price {AMOUNT})[]"
 
 _REST_SET = '{"shop_money":{"amount":"VARCHAR"}}'
 _SET = '{"shopMoney":{"amount":"VARCHAR"}}'  # of GraphQL
@@ -122,10 +124,22 @@ class ListSql:
             return "false"
         return f"CASE WHEN ({value}) IS NULL THEN {says_something(self._roles.column(role))} ELSE true END"
 
-    def tax_lines(self) -> str:
-        """SQL of the taxes of a row, added up; NULL without any."""
-        listed = self._roles.json_list("tax_lines", f'{{"price":"VARCHAR","priceSet":{_SET}}}')
-        return _total((listed,), "price", "priceSet") if listed else f"NULL::{AMOUNT}"
+    def tax_lines(self, texts: bool = True) -> str:
+        """SQL of the tax lines of a row as a list with the rate, the title and the price of each.
+
+        Args:
+            texts: Whether to read rate and title; else they are empty.
+        """
+        told = '"rate":"VARCHAR","title":"VARCHAR",' if texts else ""
+        listed = self._roles.json_list("tax_lines", f'{{{told}"price":"VARCHAR","priceSet":{_SET}}}')
+        if not listed:
+            return _NO_TAXES
+        one = {
+            "rate": f"try_cast({'t.rate' if texts else 'NULL'} AS {_RATE})",
+            "title": "coalesce(trim(t.title), '')" if texts else "''",
+            "price": _first("t.price", _in_set("t.priceSet")),
+        }
+        return f"list_transform({listed}, lambda t: {_struct(one)})"
 
     def shipping_lines(self) -> str:
         """SQL of the shipping of a row as a list with the price, the discount and the tax of each."""

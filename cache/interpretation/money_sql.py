@@ -51,14 +51,14 @@ class MoneySql:
             source: SQL of one row an order, with `segment` and, for tables of line rows, `lines`.
             key: The name of the column with the key of an order.
             more: Further values, by name.
-            texts: Whether `items` has SKU, title and the like, and `refs` the lines that were returned.
+            texts: Whether `items` has SKU, title and the like, `refs` the lines that were returned, `tax_list` rates.
             refunds: SQL of the refunds where the source has read them, as of `ListSql.refunds`.
 
         Returns:
             A SELECT of `key`, `segment`, `why` (it is no order), `number` and `sequence`, the dimensions, `updated`,
-            `fulfilled`, `cancelled` and `cancelled_local`, `items` and their `pieces`, the amounts as placed (`gross`,
-            `discounts`, `shipping`, `tax`, `duties`, `fees`, `tips`, `gift_cards`, `charged`), `refs`: a list of the
-            local time, the instant, and the amounts of each refund, and `unread` (see unread_values.unread_flags).
+            `fulfilled`, `cancelled` and `cancelled_local`, `items`, their `pieces`, `tax_list`, the amounts as placed
+            (`gross`, `discounts`, `shipping`, `tax`, `duties`, `fees`, `tips`, `gift_cards`, `charged`), `refs`: a list
+            of the local time, the instant and the amounts of each refund, and `unread` (unread_values.unread_flags).
         """
         roles, lists = self._roles, self._lists
         dimensions = ", ".join(f"{sql} AS {name}" for name, sql in roles.dimensions().items())
@@ -70,7 +70,7 @@ class MoneySql:
             f"{roles.instant('updated_at')} AS updated, {roles.instant('fulfilled_at')} AS fulfilled, "
             f"{roles.instant('cancelled_at')} AS cancelled, "
             f"timezone('{roles.timezone}', {roles.instant('cancelled_at')}) AS cancelled_local, "
-            f"{lines or NO_LINES} AS items, {lists.shipping_lines()} AS freight, "
+            f"{lines or NO_LINES} AS items, {lists.shipping_lines()} AS freight, {lists.tax_lines(texts)} AS tax_list, "
             f"{refunds or lists.refunds(texts)} AS refs, "
             f"{self._included()} AS included, {self._amounts()}, {raw_values(roles)}{values} FROM ({source})"
         )
@@ -81,8 +81,9 @@ class MoneySql:
             f"{_sum_of('items', 'l.tax', 'NOT l.gift')} AS line_tax, "
             f"try_cast({_sum_of('items', 'l.quantity', 'NOT l.gift')} AS BIGINT) AS pieces, "
             f"{_sum_of('items', 'l.discount', 'NOT l.gift')} AS line_discounts, "
-            f"{_sum_of('freight', 'l.price')} AS freight_price, coalesce({_sum_of('freight', 'l.discount')}, 0) "
-            f"AS freight_discount, {_sum_of('freight', 'l.tax')} AS freight_tax FROM ({read})"
+            f"{_LISTED_TAX} AS listed_tax, {_sum_of('freight', 'l.price')} AS freight_price, "
+            f"coalesce({_sum_of('freight', 'l.discount')}, 0) AS freight_discount, "
+            f"{_sum_of('freight', 'l.tax')} AS freight_tax FROM ({read})"
         )
         charged = (
             # Some tables leave the discounts on shipping out of the column of discounts.
@@ -106,14 +107,14 @@ class MoneySql:
         # Tax on shipping where no line says it: its share of the whole, since one rate applies to most orders.
         split = (
             "SELECT *, CASE WHEN NOT included THEN 0 ELSE coalesce(freight_tax, "
-            f"{_share('taxed', 'carried', 'gross_read - off + carried')}, 0) END AS sent_tax FROM ({rest})"
+            f"{share('taxed', 'carried', 'gross_read - off + carried')}, 0) END AS sent_tax FROM ({rest})"
         )
         net = (
             "SELECT *, gross_read - off - CASE WHEN included THEN coalesce(taxed, 0) - sent_tax ELSE 0 END AS net "
             f"FROM ({split})"
         )
         bare = (
-            f"SELECT *, CASE WHEN included THEN coalesce({_share('off', 'net', 'gross_read - off')}, off) "
+            f"SELECT *, CASE WHEN included THEN coalesce({share('off', 'net', 'gross_read - off')}, off) "
             f"ELSE off END AS discounts FROM ({net})"
         )
         return (
@@ -129,7 +130,6 @@ class MoneySql:
             "read_discounts": f"abs({roles.amount('discounts')})",  # some tables write them with a minus
             "read_shipping": roles.amount("shipping"),
             "column_tax": roles.amount("tax"),
-            "listed_tax": self._lists.tax_lines(),
             "read_total": roles.amount("total"),
             "line_total": roles.amount("line_total"),
             "read_duties": roles.amount("duties"),
@@ -207,7 +207,34 @@ def refunded(parts: str) -> str:
     return f"CASE WHEN key IN (SELECT key FROM ({reversals(parts)}) WHERE returns > 0) THEN 'yes' ELSE 'no' END"
 
 
-def _share(amount: str, part: str, whole: str) -> str:
+def taxes_by_rate(parts: str) -> str:
+    """SQL of the taxes of orders by rate: a row for each rate of an order whose tax lines add up to its tax.
+
+    Of any amount of tax of the order, also of a refund, the rate has what lies between `below` and `until` of `whole`
+    (`grouped_figures`). So the parts of an order add up, to the last decimal.
+
+    Args:
+        parts: SQL as of `MoneySql.parts`, without rows that are no orders.
+
+    Returns:
+        A SELECT of `key`, `segment`, `rate` (such as `19% VAT`), `below`, `until` and `whole`.
+    """
+    charged = "list_filter(tax_list, lambda t: t.price <> 0)"
+    orders = f"SELECT key, segment, tax AS whole, {charged} AS charged FROM ({parts}) WHERE tax <> 0"
+    total = "list_sum(list_transform(charged, lambda t: t.price))"
+    told = "list_bool_and(list_transform(charged, lambda t: t.rate IS NOT NULL))"
+    each = f"SELECT key, segment, whole, unnest(charged) AS t FROM ({orders}) WHERE {total} = whole AND {told}"
+    percent = "regexp_replace((t.rate * 100)::DECIMAL(9, 4)::VARCHAR, '\\.?0+$', '')"
+    merged = (
+        f"SELECT key, segment, whole, concat_ws(' ', {percent} || '%', nullif(t.title, '')) AS rate, "
+        f"sum(t.price) AS price FROM ({each}) GROUP BY ALL"
+    )
+    until = f"SELECT *, sum(price) OVER (PARTITION BY key ORDER BY rate) AS until FROM ({merged})"
+    bounds = f"(until - price)::{AMOUNT} AS below, until::{AMOUNT} AS until"
+    return f"SELECT key, segment, rate, {bounds}, whole::{AMOUNT} AS whole FROM ({until})"
+
+
+def share(amount: str, part: str, whole: str) -> str:
     """SQL of amount × part / whole, rounded to cents, halves away from zero; NULL where the whole is 0.
 
     DuckDB divides in DOUBLE, which rounds some halves down, so this divides whole numbers.
@@ -234,6 +261,7 @@ def _any(listed: str, condition: str) -> str:
     return f"list_bool_or(list_transform({listed}, lambda l: {condition}))"
 
 
+_LISTED_TAX = _sum_of("tax_list", "l.price")
 _QUANTITY_UNREAD, _PRICE_UNREAD = "l.has_quantity AND l.quantity IS NULL", "l.has_price AND l.price IS NULL"
 # Role -> SQL over the rows of `MoneySql.parts` that is true where a list, or an element of it, cannot be read.
 _UNREAD = {
@@ -242,5 +270,5 @@ _UNREAD = {
     "line_price": _any("items", _PRICE_UNREAD),
     "refunds": f"refs IS NULL OR {_any('refs', 'l.unread')}",
     "shipping_lines": f"freight IS NULL OR {_any('freight', 'l.price IS NULL')}",
-    "tax_lines": "coalesce(column_tax, listed_tax) IS NULL",
+    "tax_lines": f"coalesce(column_tax, {_LISTED_TAX}) IS NULL",
 }

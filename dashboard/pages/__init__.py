@@ -10,6 +10,7 @@ from dashboard.pages.overview.page import overview
 from dashboard.pages.products import products
 from dashboard.pages.settings import settings
 from dashboard.pages.syncs import syncs
+from dashboard.pages.taxes import taxes
 from dashboard.pages.views import views
 from dashboard.pages.what_changed import what_changed
 from dashboard.session import Session
@@ -21,6 +22,7 @@ PAGES: Mapping[str, tuple[str, str, Callable[[Session], None]]] = {
     "orders": ("Orders", ":material/receipt_long:", orders),
     "products": ("Products", ":material/sell:", products),
     "customers": ("Customers", ":material/group:", customers),
+    "taxes": ("Taxes", ":material/account_balance:", taxes),
     "views": ("Views", ":material/bookmarks:", views),
     "data": ("Data", ":material/database:", syncs),
     "api": ("API", ":material/api:", api),

@@ -6,12 +6,17 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from cache.analytics.dimensions.catalogue import DimensionId, find_dimension
+from cache.analytics.dimensions.catalogue import BOUGHT_WITH, PRODUCT, DimensionId, find_dimension
 from cache.analytics.dimensions.ranges import RANGES, Bounds, RangeId
 from cache.analytics.orders import Orders
 from dashboard import data
 from dashboard.text import formatting
 
+TAX_RATE_NOTE = (
+    "An order with several tax rates counts in each of them, and its taxes are split between them. Refunds do not say "
+    "rates: their tax is split like that of their order. “No tax rate” has the orders without tax, and those whose "
+    "tax lines do not add up to it."
+)
 _WEEKDAYS = dict(zip("1234567", ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"), strict=True))
 _MONTH = re.compile(r"\d{4}-\d\d$")
 _WRITE: Mapping[DimensionId, Callable[[Orders, str], str]] = {
@@ -30,7 +35,10 @@ _WRITE: Mapping[DimensionId, Callable[[Orders, str], str]] = {
     "weekday": lambda _, code: _WEEKDAYS.get(code, code),
     "month": lambda _, code: formatting.month(datetime.fromisoformat(f"{code}-01")) if _MONTH.match(code) else code,
     "customer": lambda orders, code: data.customer_name(orders, code) if code.isdecimal() else code,
-    "product": lambda orders, code: data.product_titles(orders).get(code) or data.product_title(orders, code),
+    **dict.fromkeys(
+        (PRODUCT, BOUGHT_WITH),
+        lambda orders, code: data.product_titles(orders).get(code) or data.product_title(orders, code),
+    ),
 }
 
 

@@ -27,7 +27,7 @@ from cache.saved.views import SavedView
 from cache.storage.documents import VIEWS
 from cache.storage.records import Progress, Run, now
 
-PATHS = ("", "explore", "what-changed", "orders", "products", "customers", "views", "data", "api", "set-up")
+PATHS = ("", "explore", "what-changed", "orders", "products", "customers", "taxes", "views", "data", "api", "set-up")
 COLOURED = ("?status=paid", "explore?by=channel&by=status", "?explain=total_sales")
 SHIFTS = """
 window.shifts = 0;

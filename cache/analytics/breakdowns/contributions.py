@@ -117,7 +117,7 @@ def contributions(
     units = [sum(or_zero(figures.units) for figures in groups.values()) if splits else 0 for groups in (now, before)]
     usual = sum((_of(metric, each) for each in before.values()), Decimal(0)) / units[1] if units[1] else None
     found = [_contribution(metric, value, now, before, usual) for value in {**now, **before}]
-    if dimension.level != "list":
+    if dimension.level not in ("list", "tax"):
         rest = [
             all - sum((_of(metric, each) for each in groups.values()), Decimal(0))
             for all, groups in zip(whole, (now, before), strict=True)
@@ -126,7 +126,7 @@ def contributions(
             found.append(Contribution(None, rest[0], rest[1], {}))
     found.sort(key=lambda each: (-abs(each.change), each.value or ""))
     effects = {name: sum((each.effects.get(name, Decimal(0)) for each in found), Decimal(0)) for name in EFFECTS}
-    overlapping = dimension.level == "list" or (
+    overlapping = dimension.level in ("list", "tax") or (
         dimension.level == "line" and metric.unit != "money" and not metric.units
     )
     return Change(whole[0], whole[1], found, overlapping, effects if usual is not None else {})

@@ -157,8 +157,8 @@ class _Computation:
         compositions = [orders.no_figures.composition(each.id) for each in metrics]
         names = {name for each in compositions for name in (*each.parts, *filter(None, [each.divisor]))}
         self._summed = Summed(sources, returns, orders.order_filter(span, conditions), frozenset(names))
-        levels = {orders.dimension(name).level for name in (query.rows, query.columns) if name}
-        overlapping = bool(levels & {"line", "list"})  # then an order counts in several rows
+        self._dimensions = [orders.dimension(name) for name in (query.rows, query.columns) if name]
+        overlapping = any(each.is_overlapping for each in self._dimensions)
         self._only_sums = all(
             each.is_sum and (each.unit == "money" or each.units or not overlapping) for each in metrics
         )
@@ -184,10 +184,11 @@ class _Computation:
 
         total = PivotLine(Part.TOTAL, column_totals, self._sums([], {}).get((None,), self._nothing))
         lines = [line(value) for value in rows.parts]
-        levels = {orders.dimension(name).level for name in (query.rows, query.columns) if name}
+        levels = {each.level for each in self._dimensions}
         by_line = bool(query.rows) and orders.dimension(query.rows).level == "line"
-        rest = _unattributed(total, lines) if by_line and "list" not in levels else None
-        return Pivot(shown, lines, total, rest, rows.count, bool(levels & {"line", "list"})), rows
+        rest = _unattributed(total, lines) if by_line and not levels & {"list", "tax"} else None
+        overlapping = any(each.is_overlapping for each in self._dimensions)
+        return Pivot(shown, lines, total, rest, rows.count, overlapping), rows
 
     @property
     def _nothing(self) -> Figures:

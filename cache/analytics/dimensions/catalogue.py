@@ -18,13 +18,16 @@ from cache.schema import Column, Kind
 
 DimensionId = str
 """A name of `DIMENSIONS`, or `column:NAME` or `json:NAME.PATH`."""
-Level = Literal["order", "line", "list", "row", "return"]
-"""What has a value of a dimension: each order; each line item of it; an order has several; a row of the source; or each
-return of an order."""
+Level = Literal["order", "line", "list", "row", "tax", "return"]
+"""What has a value of a dimension: each order; each line item of it; an order has several; a row of the source; each
+part of the taxes of an order; or each return of it."""
 
 REFUNDED = "refunded"
 """By whether goods of an order came back, at any time: `yes` or `no`."""
 PRODUCT = "product"
+BOUGHT_WITH = "bought_with"
+"""A second product, so that orders can be filtered that have both."""
+TAX_RATE = "tax_rate"
 CUSTOMER_TYPE = "customer_type"
 TOTAL, UNITS, PLACED_AT, RETURNED_AT, HANDED_OVER = "total", "units", "placed_at", "returned_at", "handed_over"
 PRODUCT_SQL = "coalesce(nullif(l.sku, ''), l.title)"
@@ -40,7 +43,7 @@ class Dimension:
         id: Its name.
         label: What it is called on its own.
         noun: What it is called in a sentence.
-        sql: SQL of its value, over an order `o` or a line item `l`. Of a list: SQL of a list of texts.
+        sql: SQL of its value, over an order `o`, a line item `l` or a part of its taxes `t`. Of a list: SQL of texts.
         needs: What it needs of the table (`Orders.missing`); None: nothing.
         level: What has a value of it.
         role: The role of the column that holds its values as they are (cache/roles.py); "" where they are computed.
@@ -63,6 +66,11 @@ class Dimension:
     column: str = ""
     path: tuple[str, ...] = ()
     kind: Kind = "text"
+
+    @property
+    def is_overlapping(self) -> bool:
+        """Whether an order may have several of its values, and counts in each."""
+        return self.level in ("line", "list", "tax")
 
     @property
     def as_column(self) -> Column:
@@ -90,6 +98,7 @@ _DIMENSIONS = (
     Dimension("country", "Country", "country", "o.country", "country"),
     Dimension("region", "Region", "region", "o.region", "region"),
     Dimension("city", "City", "city", "o.city", "city"),
+    Dimension(TAX_RATE, "Tax rate", "tax rate", "t.rate", "tax rates", level="tax"),
     Dimension("currency", "Currency", "currency", "o.currency", "currency", role="currency"),
     Dimension("discount", "Discount", "discount code", "o.discount", "discount code", role="discount_code"),
     Dimension("tag", "Tag", "tag", "o.tags", "tags", level="list"),
@@ -115,7 +124,10 @@ _DIMENSIONS = (
 DIMENSIONS: Mapping[DimensionId, Dimension] = {dimension.id: dimension for dimension in _DIMENSIONS}
 """What figures can be grouped by, beside the columns of a table."""
 
-FILTERS: Mapping[DimensionId, Dimension] = {name: each for name, each in DIMENSIONS.items() if name != "currency"}
+_FILTERS_ALONE = (Dimension(BOUGHT_WITH, "Bought with", "second product", PRODUCT_SQL, "products", level="line"),)
+FILTERS: Mapping[DimensionId, Dimension] = {
+    each.id: each for each in (*_DIMENSIONS, *_FILTERS_ALONE) if each.id != "currency"
+}
 """What figures can be filtered by, beside the columns of a table. A filter on line items selects the orders that have
 such an item."""
 
@@ -150,7 +162,7 @@ def row_dimension(name: DimensionId) -> Dimension:
 
 def find_dimension(name: DimensionId) -> Dimension | None:
     """A dimension by its name; None where there is none. Whether a table has it, `Orders.dimension` says."""
-    return row_dimension(name) if is_row_dimension(name) else DIMENSIONS.get(name)
+    return row_dimension(name) if is_row_dimension(name) else DIMENSIONS.get(name) or FILTERS.get(name)
 
 
 def find_filter(name: DimensionId) -> Dimension | None:

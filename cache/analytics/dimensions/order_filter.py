@@ -30,12 +30,14 @@ class FilteredTables:
         reversals: SQL of the refunds and cancellations, as of `money_sql.reversals`.
         rows: SQL of the rows of the source, with KEY.
         source: The columns of these rows.
+        taxes: SQL of the taxes by rate, each with the `key` of its order.
     """
 
     lines: str
     reversals: str
     rows: str
     source: SourceColumns
+    taxes: str
 
     def row_values(self, dimension: Dimension) -> str:
         """SQL of the `value` of a dimension of rows, by the `key` of the order; '' where a row has none.
@@ -109,6 +111,9 @@ def _clause(condition: Condition, dimension: Dimension, tables: FilteredTables) 
         case "line":
             clause, operands = condition_sql(condition, column, dimension.sql)
             clause = f"o.key IN (SELECT l.key FROM {tables.lines} AS l WHERE {clause})"
+        case "tax":
+            clause, operands = condition_sql(condition, column, dimension.sql)
+            clause = f"o.key IN (SELECT t.key FROM {tables.taxes} AS t WHERE {clause})"
         case "list":
             clause, operands = condition_sql(condition, column, "x.value")
             # A list in an EXISTS would be a join of each order with itself.

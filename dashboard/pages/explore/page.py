@@ -13,6 +13,7 @@ from dashboard.pages.explore.pivot_table import pivot_table, time_table
 from dashboard.pages.explore.question import Question, chart_choice, controls, question_in_address
 from dashboard.session import Session
 from dashboard.text import formatting
+from dashboard.text.dimensions import TAX_RATE_NOTE
 
 
 def explore(session: Session) -> None:
@@ -63,6 +64,8 @@ def _note(question: Question, pivot: Pivot) -> str:
             "An order counts in each row of which it has a line item, with the money of these items. Shipping, taxes, "
             "discounts of whole orders and refunds that list no items belong to none of them."
         )
+    if "tax" in levels:
+        sentences.append(TAX_RATE_NOTE)
     if "list" in levels:
         sentences.append("An order with several tags counts in each of them, and once in the total.")
     return " ".join(sentences)
