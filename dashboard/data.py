@@ -13,8 +13,11 @@ import streamlit as st
 
 from cache.access.masking import Mask
 from cache.analytics import products, rankings
+from cache.analytics.breakdowns import product_life
+from cache.analytics.breakdowns.bought_together import bought_together
 from cache.analytics.breakdowns.contributions import Change, contributions
 from cache.analytics.breakdowns.pivot import Pivot, PivotQuery, pivot
+from cache.analytics.breakdowns.product_life import FirstProduct, StoppedProduct
 from cache.analytics.dimensions.catalogue import PRODUCT, Dimension, DimensionId
 from cache.analytics.events import Event, EventDay, FigureEvents, Side
 from cache.analytics.figures import Figures, Group, Returns
@@ -239,9 +242,30 @@ def sold_products(
     conditions: Conditions,
     compared_span: Span | None = None,
     count_orders: bool = True,
+    returns: Returns = "returned",
 ) -> pa.Table:
     """Returns all products with sales (`products.sold_products`). A filter by product is not applied."""
-    return products.sold_products(orders, span, without(PRODUCT, conditions), compared_span, count_orders)
+    return products.sold_products(orders, span, without(PRODUCT, conditions), compared_span, count_orders, returns)
+
+
+@st.cache_data(max_entries=10, show_spinner=False, hash_funcs=_HASH)
+def product_pairs(
+    orders: Orders, span: Span | None, conditions: Conditions, chosen: tuple[str, ...], least: int
+) -> pa.Table:
+    """Returns the products that are bought together (`bought_together.bought_together`)."""
+    return bought_together(orders, span, without(PRODUCT, conditions), chosen, least)
+
+
+@st.cache_data(max_entries=20, show_spinner=False, hash_funcs=_HASH)
+def first_products(orders: Orders, span: Span | None, conditions: Conditions) -> list[FirstProduct]:
+    """Returns the products that new customers buy first (`product_life.first_products`)."""
+    return product_life.first_products(orders, span, without(PRODUCT, conditions))
+
+
+@st.cache_data(max_entries=20, show_spinner=False, hash_funcs=_HASH)
+def stopped_products(orders: Orders, span: Span, before: Span, conditions: Conditions) -> list[StoppedProduct]:
+    """Returns the products that do not sell any more (`product_life.stopped_products`)."""
+    return product_life.stopped_products(orders, span, before, without(PRODUCT, conditions))
 
 
 @st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_HASH)

@@ -1,15 +1,15 @@
-"""Search, order and pages of a long list. All of it is in the address."""
+"""Search, order and pages of a long list, and the choice between lists. All of it is in the address."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import streamlit as st
 
 from dashboard.address import change_parameters, parameter, set_parameter
 from dashboard.components.widget_values import set_value
 
-SEARCH, SORT, PAGE = "q", "sort", "page"  # parameters of the address
+SEARCH, SORT, PAGE, SHOW = "q", "sort", "page", "show"  # parameters of the address
 
 
 def search_box(label: str, placeholder: str, width: int = 320) -> str:
@@ -90,3 +90,33 @@ def page_choice(number: int, pages: int, key: str) -> None:
                 key="page_number",
                 on_change=lambda: set_parameter(PAGE, str(st.session_state["page_number"])),
             )
+
+
+def view_choice(views: Mapping[str, str], key: str) -> str:
+    """Draws the choice between the views of a page.
+
+    Args:
+        views: What stands in the address -> label. The first view has nothing in the address.
+        key: Streamlit's key.
+
+    Returns:
+        The chosen view, as it stands in the address.
+    """
+    first = next(iter(views))
+    chosen = parameter(SHOW, first) if parameter(SHOW, first) in views else first
+    set_value(key, chosen)
+
+    def choose() -> None:
+        view = st.session_state[key]
+        change_parameters({SHOW: "" if view == first else view, SEARCH: "", SORT: "", PAGE: ""})
+
+    st.segmented_control(
+        "View",
+        list(views),
+        key=key,
+        required=True,
+        label_visibility="collapsed",
+        format_func=lambda view: views[view],
+        on_change=choose,
+    )
+    return chosen

@@ -7,7 +7,7 @@ from dashboard.pages.customers import customers
 from dashboard.pages.explore.page import explore
 from dashboard.pages.orders import orders
 from dashboard.pages.overview.page import overview
-from dashboard.pages.products import products
+from dashboard.pages.products.page import products
 from dashboard.pages.settings import settings
 from dashboard.pages.syncs import syncs
 from dashboard.pages.taxes import taxes

@@ -1,4 +1,4 @@
-"""Products: what sold, ranked, and how that changed."""
+"""All products, ranked, searched and paged, with their discounts and returns."""
 
 from __future__ import annotations
 
@@ -13,13 +13,9 @@ from cache.analytics.dimensions.catalogue import PRODUCT
 from cache.analytics.metrics import METRICS
 from cache.analytics.products import SORTS, Product, ProductPage, ProductSort, product_page
 from cache.analytics.values import Absent
-from cache.line_items_view import create_view, reference, view_name
-from dashboard import data, frame
-from dashboard.components.blocks import card
-from dashboard.components.cards import cards
+from dashboard import data
 from dashboard.components.listing import existing_page, page_choice, page_number, search_box, sort_anew, sorted_by
-from dashboard.components.marks import draw_marks, mark_links, open_mark
-from dashboard.components.no_orders import nothing_found
+from dashboard.components.marks import draw_marks
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.selection import Selection
 from dashboard.session import Session
@@ -30,83 +26,21 @@ from dashboard.text.metrics import LARGE, change
 ROWS = 50  # of a page
 MAX_EXPORTED = 20_000  # of a file
 USUAL_SORT = "-sales"
-_CARDS = ("units", "gross_sales", "discounts", "orders")
-_COLUMNS = (
-    Column("Product", sort="title"),
-    Column("SKU", wide=True, sort="sku"),
-    Column("Units", number=True, sort="units"),
-    Column("Orders", number=True, wide=True, sort="orders"),
-    Column("Gross sales", number=True, sort="sales"),
-    Column("Share", number=True, wide=True),
-    Column("Change", number=True, wide=True, sort="change"),
-)
-
-
-def products(session: Session) -> None:
-    """Draws the page."""
-    selection = frame.page(session, "Products")
-    if selection is None:
-        return
-    missing = selection.orders.missing
-    if not selection.orders.offers(PRODUCT):
-        st.info(formatting.plain(missing.get("products", frame.hidden_note([PRODUCT]))))
-        if "products" in missing and session.visitor.may("change_settings"):
-            _view_with_items(session, selection)
-        return
-    now, compared = selection.figures(units=True), selection.compared_figures(units=True)
-    metrics = [METRICS[name] for name in _CARDS if METRICS[name].available(missing)]
-    shown = [
-        card(
-            metric,
-            now,
-            compared,
-            selection.currency,
-            selection.returns,
-            marks=mark_links(selection, metric.id),
-        )
-        for metric in metrics
-    ]
-    if not now.orders:
-        nothing_found(session, selection)
-    cards(
-        "Units and sales",
-        shown,
-        key="product_cards",
-        on_pick=lambda _: session.navigator.go("orders"),
-        on_mark=partial(open_mark, session),
-    )
-    if now.orders:
-        _ranking(session, selection)
-    frame.foot(selection)
-
-
-def _view_with_items(session: Session, selection: Selection) -> None:
-    """Draws how to copy line items out of a table of their own."""
-    orders = selection.orders
-    source = session.cache.snapshots.inspect(orders.generation).manifest.source
-    key = next((column.name for column in orders.columns if column.key == 1), "id")
-    usual = ("title", "sku", "quantity", "price")
-    with st.container(border=True, key="view_with_items"):
-        st.header("Are the items of orders in another table?", anchor=False)
-        name = formatting.literal(view_name(source.table))
-        st.markdown(
-            "Then copy a view with one row for each item. Create it by this statement, with the names of your table of "
-            f"items, let the user of phpMyAdmin read it, and set `PHPMYADMIN_TABLE` to {name}. "
-            "`python -m scraper doctor` looks for the table, and writes the statement with its names."
-        )
-        names = (source.database, source.table, key, "order_items", reference(source.table))
-        st.code(create_view(*names, usual), language="sql")
+_FIELDS = {"discounts": "discounts", "returns": "returns", "net_sales": "net"}  # figure -> its name in Product
 
 
 @st.fragment
-def _ranking(session: Session, selection: Selection) -> None:
+def ranking(session: Session, selection: Selection) -> None:
+    """Draws them."""
     with st.container(border=True):
         search = _head()
         all_products = replace(selection, conditions=data.without(PRODUCT, selection.conditions))
         draw_marks(session, all_products, "gross_sales", "units")
         sort = sorted_by(SORTS, USUAL_SORT)
         order = cast(ProductSort, sort.removeprefix("-")), sort.startswith("-")
-        sold = data.sold_products(selection.orders, selection.span, selection.conditions, selection.compared_span)
+        sold = data.sold_products(
+            selection.orders, selection.span, selection.conditions, selection.compared_span, returns=selection.returns
+        )
         rank = partial(product_page, selection.orders, sold, search, *order)
         page = rank(ROWS, (page_number() - 1) * ROWS)
         number = existing_page(page_number(), page.count, ROWS)
@@ -123,7 +57,7 @@ def _ranking(session: Session, selection: Selection) -> None:
         lines = [*(_line(selection, page, product) for product in page.products), _total(selection, page)]
         picked = table(
             "Top products",
-            _COLUMNS,
+            _columns(page),
             lines,
             key="ranking",
             on_pick=partial(session.address.toggle, PRODUCT),
@@ -143,8 +77,9 @@ def _head() -> str:
             "Top products",
             anchor=False,
             width="stretch",
-            help="Price × quantity of line items, before discounts and returns. Products are identified by SKU. "
-            "Select one to filter by it.",
+            help="Gross sales: price × quantity of line items. Discounts and returns: those that name a line item; "
+            "those of a whole order belong to no product. Net sales: gross sales − discounts − returns − "
+            "cancellations. Products are identified by SKU. Select one to filter by it.",
         )
         return search_box("Search products", "Product or SKU", 280)
 
@@ -172,6 +107,7 @@ def _line(selection: Selection, page: ProductPage, product: Product) -> Line:
         f"{product.units:,}",
         f"{product.orders:,}",
         Cell(formatting.money(product.sales, selection.currency, product.sales >= LARGE), value=product.sales),
+        *(_money(selection, getattr(product, _FIELDS[name])) for name in _deducted(page)),
         formatting.percent(product.sales / page.sales) if page.sales > 0 else "–",
         changed,
     ]
@@ -181,5 +117,29 @@ def _line(selection: Selection, page: ProductPage, product: Product) -> Line:
 def _total(selection: Selection, page: ProductPage) -> Line:
     """The sums of all products. Orders have none, since one order may have several products."""
     sales = Cell(formatting.money(page.sales, selection.currency, page.sales >= LARGE), value=page.sales)
+    others = [_money(selection, getattr(page, _FIELDS[name])) for name in _deducted(page)]
     share = formatting.percent(Decimal(1)) if page.sales > 0 else "–"
-    return Line(["All products", "", f"{page.units:,}", "", sales, share, ""], look="strong")
+    return Line(["All products", "", f"{page.units:,}", "", sales, *others, share, ""], look="strong")
+
+
+def _columns(page: ProductPage) -> list[Column]:
+    return [
+        Column("Product", sort="title"),
+        Column("SKU", wide=True, sort="sku"),
+        Column("Units", number=True, sort="units"),
+        Column("Orders", number=True, wide=True, sort="orders"),
+        Column("Gross sales", number=True, sort="sales"),
+        *(Column(METRICS[name].label, True, True, _FIELDS[name]) for name in _deducted(page)),
+        Column("Share", number=True, wide=True),
+        Column("Change", number=True, wide=True, sort="change"),
+    ]
+
+
+def _deducted(page: ProductPage) -> list[str]:
+    """What is shown beside gross sales: nothing where no discount and no return names a line item."""
+    told = [name for name in ("discounts", "returns") if getattr(page, _FIELDS[name])]
+    return [*told, "net_sales"] if told else []
+
+
+def _money(selection: Selection, amount: Decimal) -> Cell:
+    return Cell(formatting.money(amount, selection.currency, abs(amount) >= LARGE), value=amount)

@@ -1,0 +1,1 @@
+"""Products: what sold, what is bought together, what new customers buy first, and what stopped selling."""
