@@ -6,6 +6,7 @@ A generation never changes. Its cached figures stay valid until the set-up of th
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -18,6 +19,9 @@ from cache.analytics.breakdowns.bought_together import bought_together
 from cache.analytics.breakdowns.contributions import Change, contributions
 from cache.analytics.breakdowns.pivot import Pivot, PivotQuery, pivot
 from cache.analytics.breakdowns.product_life import FirstProduct, StoppedProduct
+from cache.analytics.customers import lifetime_value, segments
+from cache.analytics.customers.lifetime_value import CohortValue
+from cache.analytics.customers.segments import Scores, SegmentFigures
 from cache.analytics.dimensions.catalogue import PRODUCT, Dimension, DimensionId
 from cache.analytics.events import Event, EventDay, FigureEvents, Side
 from cache.analytics.figures import Figures, Group, Returns
@@ -280,6 +284,34 @@ def customers(
 def cohorts(orders: Orders, conditions: Conditions) -> list[Cohort]:
     """Retention by cohort (`rankings.cohorts`)."""
     return rankings.cohorts(orders, conditions)
+
+
+@st.cache_data(max_entries=20, show_spinner=False, hash_funcs=_HASH)
+def lifetime_values(
+    orders: Orders, metric: Metric, known_until: datetime, conditions: Conditions, returns: Returns
+) -> list[CohortValue]:
+    """Lifetime value by cohort (`lifetime_value.lifetime_values`)."""
+    return lifetime_value.lifetime_values(orders, metric, known_until, conditions, returns)
+
+
+@st.cache_data(max_entries=20, show_spinner=False, hash_funcs=_HASH)
+def segment_figures(orders: Orders, until: datetime | None, conditions: Conditions) -> list[SegmentFigures]:
+    """Segments of customers (`segments.segment_figures`)."""
+    return segments.segment_figures(orders, until, conditions)
+
+
+@st.cache_data(max_entries=20, show_spinner=False, hash_funcs=_HASH)
+def customers_of(
+    orders: Orders, segment: str, until: datetime | None, conditions: Conditions, mask: Mask, limit: int
+) -> list[Customer]:
+    """The customers of a segment (`segments.customers_of`)."""
+    return segments.customers_of(orders, segment, until, conditions, limit, mask)
+
+
+@st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_HASH)
+def scores_of(orders: Orders, customer: str, until: datetime | None, conditions: Conditions) -> Scores | None:
+    """The RFM scores of a customer (`segments.scores_of`)."""
+    return segments.scores_of(orders, customer, until, conditions)
 
 
 @st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_HASH)

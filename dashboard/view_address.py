@@ -13,7 +13,8 @@ from dashboard.view import View, is_view_parameter, last_day
 
 _OLD_STEPS = {"1 hour": "hour", "1 day": "day", "7 days": "week", "1 month": "month"}  # in old addresses
 _OLD_METRICS = {"fulfilment_time": "time_to_fulfil"}
-_OPEN_PARAMETERS = frozenset(("explain", "side", "check", "check_currency", "page", "order"))  # what is open on a page
+# What is open on a page.
+_OPEN_PARAMETERS = frozenset(("explain", "side", "check", "check_currency", "page", "order", "who"))
 ORDER_PARAMETERS = frozenset(("page", "order"))
 """Which orders these name depends on the filters."""
 

@@ -26,6 +26,7 @@ class Customer:
         last: Date of the last of them; None likewise.
         name: Name in the newest order.
         email: E-mail in the newest order.
+        id: The value of the dimension `customer`.
     """
 
     key: str
@@ -35,6 +36,7 @@ class Customer:
     last: datetime | None
     name: str = ""
     email: str = ""
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def customers(
     """
     clause, parameters = orders.order_filter(span, conditions)
     sql = (
-        "SELECT coalesce(arg_max(key, created_at), max(key)), count(*), sum(charged), min(local), max(local) "
+        "SELECT coalesce(arg_max(key, created_at), max(key)), count(*), sum(charged), min(local), max(local), customer "
         f"FROM {orders.facts.orders} AS o WHERE {clause} AND customer IS NOT NULL GROUP BY customer "
         "ORDER BY 3 DESC NULLS LAST, 2 DESC, 1 LIMIT ?"
     )
@@ -89,8 +91,9 @@ def customers(
             last,
             orders.lookup.text(row, "customer_name"),
             orders.lookup.text(row, "email"),
+            str(customer),
         )
-        for (_, count, spent, first, last), row in zip(ranked, rows, strict=True)
+        for (_, count, spent, first, last, customer), row in zip(ranked, rows, strict=True)
     ]
 
 

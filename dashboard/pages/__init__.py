@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from dashboard.pages.api import api
-from dashboard.pages.customers import customers
+from dashboard.pages.customers.page import customers
 from dashboard.pages.explore.page import explore
 from dashboard.pages.orders import orders
 from dashboard.pages.overview.page import overview

@@ -40,6 +40,7 @@ AGAIN = (
     f"AND {BUYER.format('e')} = {BUYER.format('o')} AND (e.processed_at, e.id) < (o.processed_at, o.id)) "
     "THEN 'Returning customers' ELSE 'New customers' END"
 )
+RATES = {"EUR": "1.25", "GBP": "1.5", "JPY": "0.008", "CAD": "0.75", "AUD": "0.7"}
 USD = "o.test = 0 AND o.currency = 'USD'"
 
 
@@ -110,7 +111,11 @@ def filled(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple
     with lab.connect() as connection, connection.cursor() as cursor:
         cursor.execute(f"SELECT {', '.join(f'CAST(`{name}` AS CHAR)' for name in COLUMNS)} FROM orders ORDER BY id")
         rows = [dict(zip(COLUMNS, row, strict=True)) for row in cursor.fetchall()]
-    with dashboard(tmp_path_factory.mktemp("questions"), SHOP_TIMEZONE="UTC") as running:
+    folder = tmp_path_factory.mktemp("questions")
+    rates = folder / "rates.csv"
+    rates.write_text("date,currency,rate\n" + "".join(f"2000-01-01,{code},{rate}\n" for code, rate in RATES.items()))
+    settings = {"SHOP_TIMEZONE": "UTC", "SHOP_CURRENCY": "USD", "RATES_FILE": str(rates)}
+    with dashboard(folder, **settings) as running:
         verified_at = now()
         publish(running.cache, rows, columns=SHOP_COLUMNS, verified_at=verified_at)
         yield running, verified_at
@@ -262,6 +267,149 @@ def orders_by_hour_and_weekday(walk: Walk) -> None:
         assert number(rows[f"{int(hour):02}:00"][days[name] - 1]) == pytest.approx(amount, abs=0.51)
 
 
+def the_products_that_are_bought_together(walk: Walk) -> None:
+    walk.open("Products")
+    walk.click(walk.page.get_by_role("radiogroup", name="View").get_by_text("Bought together", exact=True))
+    walk.choose("Orders with both, at least", "2")
+    walk.sort_by("Bought together", "Orders")
+    period = last_30_days(walk.verified_at)
+    sold = f"FROM orders AS o, {LINES} WHERE {USD} AND o.processed_at >= %s AND o.processed_at < %s"
+    bought = f"SELECT o.id, l.sku, MAX(l.title) AS title {sold} GROUP BY o.id, l.sku"
+    whole = walk.sql(
+        f"SELECT COUNT(*) FROM orders AS o WHERE {USD} AND o.processed_at >= %s AND o.processed_at < %s", *period
+    )
+    alone = dict(walk.sql(f"SELECT sku, COUNT(*) FROM ({bought}) AS b GROUP BY sku", *period))
+    pairs = walk.sql(
+        f"SELECT a.sku, MAX(a.title), b.sku, MAX(b.title), COUNT(*) FROM ({bought}) AS a JOIN ({bought}) AS b "
+        "ON a.id = b.id AND a.sku < b.sku GROUP BY a.sku, b.sku HAVING COUNT(*) >= 2",
+        *period * 2,
+    )
+    lines = walk.table("Bought together").get_by_role("row").all()[1:]
+    rows = [[cell.inner_text() for cell in line.get_by_role("cell").all()] for line in lines]
+    shown = {frozenset((first, second)): numbers for first, second, *numbers in rows}
+    assert len(shown) == min(len(pairs), 50)
+    assert [int(row[2]) for row in rows] == sorted((both for *_, both in pairs), reverse=True)[:50]
+    for sku, title, other, other_title, both in pairs:
+        if found := shown.get(frozenset((title, other_title))):
+            support, confidence, _, lift = map(number, found[1:])
+            assert support == pytest.approx(100 * both / whole[0][0], abs=0.006)
+            assert confidence == pytest.approx(100 * both / min(alone[sku], alone[other]), abs=0.06)
+            assert lift == pytest.approx(both * whole[0][0] / (alone[sku] * alone[other]), abs=0.006)
+    walk.click(lines[0].get_by_role("button"))
+    expect(walk.page.get_by_text(re.compile(rf"(^|of ){rows[0][2]} orders"))).to_be_visible()
+
+
+def the_lifetime_value_by_first_month(walk: Walk) -> None:
+    walk.open("Customers")
+    walk.click(walk.page.get_by_role("radiogroup", name="View").get_by_text("Lifetime value", exact=True))
+    walk.click(walk.page.get_by_role("radiogroup", name="Figure").get_by_text("Total sales", exact=True))
+    month = "DATE_FORMAT({}, '%%Y-%%m-01')"
+    buyer = BUYER.format("o")
+    firsts = (
+        f"SELECT {buyer} AS buyer, MIN(o.processed_at) AS first FROM orders AS o WHERE {USD} AND {buyer} IS NOT NULL "
+        "GROUP BY 1"
+    )
+    parts = (
+        f"SELECT {buyer} AS buyer, o.processed_at AS at, o.total_price AS money FROM orders AS o WHERE {USD}",
+        f"SELECT {buyer}, {AT}, -r.amount FROM orders AS o, {REFUNDS} WHERE {USD} AND {COUNTED}",
+        f"SELECT {buyer}, {ENDED}, -(o.total_price - {GIVEN_BACK}) FROM orders AS o "
+        f"WHERE {USD} AND {ENDED} IS NOT NULL",
+    )
+    of_first = month.format("f.first")
+    customers = dict(walk.sql(f"SELECT {of_first}, COUNT(*) FROM ({firsts}) AS f GROUP BY 1"))
+    spent = walk.sql(
+        f"SELECT {of_first}, TIMESTAMPDIFF(MONTH, {of_first}, {month.format('p.at')}), SUM(p.money) "
+        f"FROM ({' UNION ALL '.join(parts)}) AS p JOIN ({firsts}) AS f ON f.buyer = p.buyer GROUP BY 1, 2",
+    )
+    start = midnight(walk.verified_at).replace(day=1)
+    months = [(start.year * 12 + start.month - 1 - back) for back in range(11, -1, -1)]
+    totals: list[list[float]] = []
+    rows = walk.rows("Lifetime value")
+    for place, index in enumerate(months):
+        first = datetime(index // 12, index % 12 + 1, 1)
+        key = f"{first:%Y-%m-%d}"
+        so_far, values = 0.0, []
+        for later in range(12 - place):
+            so_far += sum(float(money) for name, after, money in spent if (name, int(after)) == (key, later))
+            values.append(so_far)
+        cells = next(cells for name, cells in rows.items() if name.rstrip("*") == f"{first:%b %Y}")
+        assert number(cells[0]) == customers[key]
+        for cell, value in zip(cells[1:], values, strict=False):
+            assert number(cell.rstrip("*")) == pytest.approx(value / customers[key], abs=0.006)
+        assert cells[len(values)].endswith("*")
+        totals.append(values[:-1])
+    for later in range(11):
+        over = [
+            (each[later], customers[f"{datetime(i // 12, i % 12 + 1, 1):%Y-%m-%d}"])
+            for each, i in zip(totals, months, strict=True)
+            if later < len(each)
+        ]
+        expected = sum(value for value, _ in over) / sum(count for _, count in over)
+        assert number(rows["Average"][later + 1]) == pytest.approx(expected, abs=0.006)
+
+
+def the_taxes_by_country_for_the_quarter(walk: Walk) -> None:
+    walk.open("Taxes")
+    walk.click(walk.page.get_by_role("button", name=re.compile("^.*Last 30 days")))
+    walk.click(walk.page.get_by_role("radiogroup", name="Period").get_by_text("This quarter", exact=True))
+    walk.page.keyboard.press("Escape")
+    at = walk.verified_at
+    period = (datetime(at.year, (at.month - 1) // 3 * 3 + 1, 1), midnight(at, 1))
+    country = PLACE.format("country")
+    charged, refunded = (
+        dict(
+            walk.sql(
+                f"SELECT {country}, SUM(o.total_tax) FROM orders AS o WHERE {USD} "
+                f"AND {day} >= %s AND {day} < %s GROUP BY 1",
+                *period,
+            )
+        )
+        for day in ("o.processed_at", ENDED)
+    )
+    expect(walk.page.get_by_text("This quarter").first).to_be_visible()
+    at_rest(walk.page)
+    table = walk.page.get_by_role("table", name=re.compile("^Taxes by country, "))
+    rows = {
+        line.get_by_role("cell").first.inner_text(): line.get_by_role("cell").all_inner_texts()[-3:]
+        for line in table.get_by_role("row").all()[1:]
+    }
+    for name in {*charged, *refunded}:
+        expected = float(charged.get(name, 0)), float(refunded.get(name, 0))
+        shown = [number(cell) for cell in rows[name or "No address"]]
+        assert shown == pytest.approx([*expected, expected[0] - expected[1]], abs=0.001)
+    sums = [float(sum(each.values())) for each in (charged, refunded)]
+    assert [number(cell) for cell in rows["Total"]] == pytest.approx([*sums, sums[0] - sums[1]], abs=0.001)
+
+
+def several_currencies_in_one_total(walk: Walk) -> None:
+    walk.click(walk.page.get_by_test_id("stPopoverButton").filter(has_text="USD"))
+    walk.click(walk.page.get_by_role("radiogroup", name="Currency").get_by_text("All in USD", exact=True))
+    walk.page.keyboard.press("Escape")
+    cases = " ".join(f"WHEN '{code}' THEN {rate}" for code, rate in RATES.items())
+    rounded = f"ROUND({{}} * CASE o.currency WHEN 'USD' THEN 1 {cases} END, 2)"
+    start, end = last_30_days(walk.verified_at)
+    period = (f"{start:%Y-%m-%d %H:%M:%S}", f"{end:%Y-%m-%d %H:%M:%S}")
+    parts = (
+        ("orders AS o", "o.total_price", "o.processed_at", "TRUE"),
+        (f"orders AS o, {REFUNDS}", "-r.amount", AT, COUNTED),
+        ("orders AS o", f"-(o.total_price - {GIVEN_BACK})", ENDED, "TRUE"),
+    )
+    found = [
+        walk.sql(
+            f"SELECT COALESCE(SUM({rounded.format(money)}), 0) FROM {tables} WHERE o.test = 0 AND {condition} "
+            f"AND {day} >= %s AND {day} < %s",
+            *period,
+        )[0][0]
+        for tables, money, day, condition in parts
+    ]
+    expect(walk.page.get_by_role("listitem").first).to_be_visible()
+    at_rest(walk.page)
+    named = walk.page.get_by_role("listitem").filter(has=walk.page.get_by_text("Total sales", exact=True))
+    value = named.filter(has=walk.page.locator(".value")).locator(".value")
+    # The parts of an order are rounded one by one: to a cent for each of some parts of each order.
+    assert number(value.inner_text()) == pytest.approx(float(sum(found)), rel=1e-4)
+
+
 QUESTIONS: Mapping[str, Callable[[Walk], None]] = {
     each.__name__: each
     for each in (
@@ -272,6 +420,10 @@ QUESTIONS: Mapping[str, Callable[[Walk], None]] = {
         today_until_now_against_the_same_hours_of_last_week,
         sales_by_city,
         orders_by_hour_and_weekday,
+        the_products_that_are_bought_together,
+        the_lifetime_value_by_first_month,
+        the_taxes_by_country_for_the_quarter,
+        several_currencies_in_one_total,
     )
 }
 

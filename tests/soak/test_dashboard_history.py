@@ -44,12 +44,19 @@ def test_back_from_a_point_of_the_chart_shows_the_whole_period(browser: Browser,
     at(page, r"/\?period=90d$", "Orders overview", "Last 90 days")
 
 
-def test_back_from_the_orders_of_a_customer_and_a_search_that_is_kept(browser: Browser, filled: Dashboard) -> None:
+def test_back_from_a_customer_and_a_search_that_is_kept(browser: Browser, filled: Dashboard) -> None:
     page = visit(browser, f"{filled.url}/customers?period=90d")
     page.locator(".st-key-customers tbody tr").first.click()
-    expect(page).to_have_url(re.compile(r"/orders\?period=90d&q=[^&]+$"))
+    expect(page).to_have_url(re.compile(r"/customers\?period=90d&who=\d+$"))
     at_rest(page)
     page.go_back()
+    at(page, r"/customers\?period=90d$", "Customers", "Last 90 days")
+    expect(page.get_by_role("table", name="Top customers")).to_be_visible()
+    page.get_by_role("link", name="Orders", exact=True).click()
+    page.get_by_role("searchbox", name="Search").fill("a")
+    expect(page).to_have_url(re.compile(r"/orders\?period=90d&q=a$"))
+    at_rest(page)
+    page.get_by_role("link", name="Customers", exact=True).click()
     at(page, r"/customers\?period=90d$", "Customers", "Last 90 days")
     page.get_by_role("link", name="Orders", exact=True).click()
     expect(page).to_have_url(re.compile(r"/orders\?period=90d&q=[^&]+$"))

@@ -212,6 +212,7 @@ def test_no_page_shows_a_viewer_a_planted_value(tmp_path: Path, monkeypatch: pyt
         everywhere: dict[str, str | list[str]] = {"period": "all"}
         pages = [
             ("customers", everywhere),
+            ("customers", {**everywhere, "show": "segments", "segment": "lapsed"}),
             ("orders", {**everywhere, "column": [column.name for column in table.columns]}),
             ("orders", {**everywhere, "order": key}),
             ("orders", {**everywhere, "q": guesses()[0]}),
