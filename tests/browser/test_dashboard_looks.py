@@ -28,6 +28,13 @@ from cache.storage.documents import VIEWS
 from cache.storage.records import Progress, Run, now
 
 PATHS = ("", "explore", "what-changed", "orders", "products", "customers", "taxes", "views", "data", "api", "set-up")
+PARTS = (
+    "products?show=together",
+    "products?show=first",
+    "products?show=stopped",
+    "customers?show=value",
+    "customers?show=segments",
+)
 COLOURED = ("?status=paid", "explore?by=channel&by=status", "?explain=total_sales")
 SHIFTS = """
 window.shifts = 0;
@@ -97,7 +104,7 @@ def drawn(page: Page) -> None:
 
 
 @pytest.mark.parametrize("width", soak_but((1440, 390), (1440, 720, 390)))
-@pytest.mark.parametrize("path", soak_but(("",), [*PATHS, "explore?by=channel"]))
+@pytest.mark.parametrize("path", soak_but(("",), [*PATHS, *PARTS, "explore?by=channel"]))
 def test_nothing_jumps_while_a_page_loads(browser: Browser, filled: Dashboard, path: str, width: int) -> None:
     """By the measure of https://web.dev/articles/cls, where 0.1 is good."""
     page = new_tab(browser, width)
@@ -144,7 +151,7 @@ def test_title_and_refresh_are_not_cut_off(browser: Browser, filled: Dashboard, 
 
 
 @pytest.mark.parametrize("scheme", soak_but(("dark",), ("light", "dark")))
-@pytest.mark.parametrize("path", soak_but(("?status=paid",), [*PATHS, *COLOURED]))
+@pytest.mark.parametrize("path", soak_but(("?status=paid",), [*PATHS, *PARTS, *COLOURED]))
 def test_texts_have_the_contrast_of_wcag_aa(
     browser: Browser, filled: Dashboard, path: str, scheme: Literal["light", "dark"]
 ) -> None:

@@ -24,6 +24,7 @@ PAGES = {
     "orders": "Orders",
     "products": "Products",
     "customers": "Customers",
+    "taxes": "Taxes",
     "views": "Saved views",
     "data": "Data",
     "api": "API",
