@@ -146,7 +146,9 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
 def test_a_program_gets_what_its_recipe_says(api: Sidecar, recipe: Recipe) -> None:
     document = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
     section = document.partition(f"\n## {recipe.heading}\n")[2].partition("\n## ")[0]
-    assert ("python -m api feeds add" if recipe.feed else "X-API-Key") in section
+    wanted = ("python -m api feeds add", "/feeds/…") if recipe.feed else ("X-API-Key",)
+    assert all(each in section for each in wanted)
+    assert not re.search(r"[?&](?:api_?)?key=", section, re.IGNORECASE)  # logs keep addresses
     for part in re.split(r"[/?&=]", recipe.path.removesuffix("since=1"))[1:]:
         assert part in section, part
 
