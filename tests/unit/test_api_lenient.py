@@ -183,6 +183,10 @@ def told(answer: httpx2.Response) -> tuple[int, Any, str | None]:
     return answer.status_code, body, answer.headers.get("etag")
 
 
+def test_kubernetes_and_earlier_clients_find_the_names_they_know() -> None:
+    assert set(ALIASES) == {"/livez", "/readyz", "/api/data", "/api/task/{id}"}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("alias", ALIASES)
 def test_an_alias_answers_as_the_path_itself(api: Sidecar, alias: str) -> None:
