@@ -80,7 +80,8 @@ def _table(session: Session, selection: Selection, total: Figures) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", key="taxes_head"):
             st.header(f"Taxes by {_CHOICES[by].lower()}", anchor=False, width="stretch")
-            _choice(choices, by)
+            if len(choices) > 1:
+                _choice(choices, by)
         draw_marks(session, selection, "taxes")
         if note := _note(selection, by):
             st.caption(formatting.plain(note))
