@@ -6,11 +6,15 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from cache.analytics.dimensions.catalogue import find_filter
+from cache.analytics.dimensions.ranges import RANGES
 from cache.analytics.metrics import METRICS
+from cache.analytics.order_list.queues import QUEUES, queue_conditions
 from cache.analytics.orders import Orders
 from cache.analytics.values import Absent
 from cache.calendar.periods import PERIODS, Span
 from cache.saved.views import SavedView
+from cache.storage.records import now
 from dashboard import data, frame
 from dashboard.address import Parameters
 from dashboard.saved.address_needs import lacks, sentence
@@ -18,7 +22,7 @@ from dashboard.saved.visitor_views import VisitorViews, parameters_of, place_of
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import formatting
-from dashboard.text.dimensions import write_code
+from dashboard.text.dimensions import range_text, write_code
 from dashboard.text.metrics import write
 from dashboard.text.periods import date_range
 from dashboard.view import View, is_view_parameter
@@ -34,7 +38,7 @@ _MAIN: Mapping[str, str] = {
 }
 """Page -> its main figure, where its address names no other one."""
 _CHOICES = frozenset(
-    ("metric", "explain", "side", "step", "by", "columns", "top", "sort", "open", "chart", "all", "within")
+    ("metric", "explain", "side", "step", "by", "columns", "top", "sort", "open", "chart", "all", "within", "queue")
 )
 """Parameters of pages that leave the orders as they are. With any other one, a view has no simple figure."""
 
@@ -79,6 +83,8 @@ def summary(session: Session, view: SavedView, orders: Orders) -> str:
             texts = [write_code(orders, name, value) for value in values[:MAX_VALUES]]
             more = [f"{len(values) - MAX_VALUES} more"] if len(values) > MAX_VALUES else []
             parts.append(f"{orders.dimension(name).label}: {', '.join([*texts, *more])}")
+    parts += [f"{RANGES[name].label}: {range_text(name, bounds)}" for name, bounds in shown.ranges]
+    parts += [queue.label for name, queue in QUEUES.items() if name in address.get("queue", ())]
     parts += [f"“{text}”" for text in address.get("q", ())]
     return " · ".join(parts)
 
@@ -97,7 +103,7 @@ def main_figure(session: Session, selection: Selection, view: SavedView) -> str:
     orders = selection.orders.in_own_currencies
     shown = frame.select(session, orders, selection.calendar, View.read(address), view.page == "orders")
     if view.page == "orders":
-        return formatting.counted(data.count(shown.orders, shown.span, shown.conditions), "order")
+        return _orders(shown, address)
     metric = METRICS.get(_named(address), METRICS[_MAIN[view.page]])
     if not metric.available(orders.missing):
         return ""
@@ -105,6 +111,19 @@ def main_figure(session: Session, selection: Selection, view: SavedView) -> str:
     groups = data.groups(shown.orders, (), *arguments)
     value = metric.value(groups[0].figures if groups else shown.orders.no_figures)
     return "" if isinstance(value, Absent) else write(metric, value, shown.currency)
+
+
+def _orders(shown: Selection, address: Parameters) -> str:
+    """How many orders a list or a queue has; "" where the table cannot tell."""
+    queue = next((name for name in QUEUES if name in address.get("queue", ())), None)
+    if queue is None:
+        return formatting.counted(data.count(shown.orders, shown.span, shown.conditions), "order")
+    filters = map(find_filter, QUEUES[queue].filters)
+    if QUEUES[queue].lacks(shown.orders.missing) or not all(each and shown.orders.has(each) for each in filters):
+        return ""
+    added = queue_conditions(queue, lambda name: data.values(shown.orders, name, None, ()), shown.calendar, now())
+    count = data.count(shown.orders, None, (*shown.conditions, *added), QUEUES[queue].failing)
+    return formatting.counted(count, "order")
 
 
 def _named(address: Parameters) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from cache.analytics.dimensions.catalogue import FILTERS, DimensionId, find_dimension, is_row_dimension
+from cache.analytics.dimensions.ranges import RANGES
 from cache.analytics.metrics import METRICS
 from cache.analytics.orders import Orders
 
@@ -33,6 +34,11 @@ def lacks(parameters: Mapping[str, Sequence[str]], orders: Orders) -> list[Lack]
     """
     found = [
         Lack(_label(name), is_hidden(name, orders)) for name in dimensions_of(parameters) if not orders.offers(name)
+    ]
+    found += [
+        Lack(each.label, each.filtered.is_hidden(orders.reading, orders.mask))
+        for name, each in RANGES.items()
+        if parameters.get(name) and not orders.has(each.filtered)
     ]
     names = dict.fromkeys([*parameters.get("metric", ()), *parameters.get("explain", ())])
     metrics = [METRICS[name] for name in names if name in METRICS]

@@ -30,7 +30,7 @@ def save_view(session: Session) -> None:
         with st.form(f"save_view {saves}", border=False):
             st.text_input("Name of the view", key=name, max_chars=MAX_NAME, placeholder="Germany, last 90 days")
             if views.has_own and views.may_share:
-                st.checkbox("Share with everyone", key=shared)
+                st.checkbox("Share with everyone", key=shared, help="Viewers see the name too.")
             elif views.has_own:
                 st.caption(f"{views.owners} sees it." if views.owners != "Only you" else "Only you see it.")
             st.form_submit_button("Save", type="primary", on_click=_save, args=(views, name, shared))

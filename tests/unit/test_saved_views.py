@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from page_run import backend_of, links, run, shown_text, table
+from page_run import backend_of, captions, links, run, shown_text, table
 from shop_factory import SHOP_COLUMNS, shop
 from stores import FileStore, PostgreSQLStore, Store
 from streamlit.testing.v1 import AppTest
@@ -215,6 +216,19 @@ def test_pinned_views_are_links_with_their_main_figure(backend: Backend, monkeyp
     count = orders.figures(None, of_view).orders
     shown = [(text, query) for text, query in links(run(backend, "overview", {"period": "7d"})) if "status" in query]
     assert shown == [(f"Paid *now* **{count}**", {"period": "all", "status": "paid", "metric": "orders"})]
+
+
+@pytest.mark.slow
+def test_a_pinned_queue_says_how_many_orders_wait(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    sign_in(monkeypatch, "operator")
+    waiting = view("To send", None, "orders", "period=30d&queue=unfulfilled&total=10..")
+    keep(backend, waiting.model_copy(update={"pinned": True}))
+    listed = captions(run(backend, "orders", {"period": "30d", "queue": "unfulfilled", "total": "10.."}))
+    (shown,) = [text for text, query in links(run(backend, "overview", {})) if "queue" in query]
+    count = re.fullmatch(r"To send \*\*([\d,]+ orders?)\*\*", shown)
+    assert count and count[1] in listed
+    (row,) = table(run(backend, "views", {}), "Saved views")[1:]
+    assert "Total: at least 10" in row[1]
 
 
 @pytest.mark.slow

@@ -52,7 +52,7 @@ class ChartPlan:
         """What belongs to a figure of the selected orders."""
         plan = session.cache.documents.read(PLAN)
         converted = selection.orders.rates is not None
-        has_goals = metric.is_sum and not selection.view.filters()
+        has_goals = metric.is_sum and not selection.view.is_filtered
         goals = plan.goals_of(metric.id, selection.currency, converted) if has_goals else None
         return cls(metric, goals, plan, _run_rate(selection, metric) if metric.is_sum else None)
 
