@@ -20,7 +20,7 @@ from dashboard.saved.address_needs import dimensions_of, is_hidden
 from dashboard.session import Session
 from dashboard.view_address import ORDER_PARAMETERS
 
-_SEARCH = "q"  # the parameter of a search (components/listing.py)
+_PERSONAL = frozenset(("q", "who"))  # parameters of a search (components/listing.py), and of the open customer
 
 
 class VisitorViews:
@@ -167,7 +167,7 @@ class VisitorViews:
         if view.owner is not None or self._session.visitor.may("see_personal_data"):
             return False
         address = parameters_of(view)
-        return _SEARCH in address or any(is_hidden(name, orders) for name in dimensions_of(address))
+        return not _PERSONAL.isdisjoint(address) or any(is_hidden(name, orders) for name in dimensions_of(address))
 
 
 def parameters_of(view: SavedView) -> Parameters:

@@ -194,9 +194,10 @@ def test_who_sees_no_personal_data_sees_no_address_that_may_hold_some(
         backend,
         view("Search", None, "orders", "period=all&q=ida%40example.com"),
         view("E-mail", None, "orders", "period=all&column%3Aemail=ida%40example.com"),
+        view("Customer", None, "customers", "period=all&who=123"),
         view("Paid", None, "orders", "period=all&status=paid"),
     )
-    for role, names in (("operator", ["E-mail", "Paid", "Search"]), ("viewer", ["Paid"])):
+    for role, names in (("operator", ["Customer", "E-mail", "Paid", "Search"]), ("viewer", ["Paid"])):
         sign_in(monkeypatch, role)  # type: ignore[arg-type]
         assert [row[0] for row in table(run(backend, "views", {}), "Saved views")[1:]] == names
 
