@@ -279,7 +279,8 @@ def _sold(facts: FactTables, grouping: Grouping, clause: str) -> str:
 
 def _lines_apart(facts: FactTables, grouping: Grouping, clause: str) -> str:
     """The same with a row for each line item, where nobody counts orders."""
-    columns = ["l.amount AS gross", "l.discount AS discounts", "l.amount - l.discount AS charged", "l.quantity"]
+    charged = "l.amount - l.discount AS charged"
+    columns = ["l.amount AS gross", "l.discount AS discounts", charged, "NULL AS tax", "l.quantity"]
     own = f"o.* EXCLUDE ({', '.join(AMOUNTS)})"
     return (
         f"(SELECT {', '.join([own, *columns, *_of_lines(grouping)])} FROM {facts.lines} AS l "

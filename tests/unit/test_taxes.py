@@ -10,16 +10,21 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import duckdb
 import pytest
 from cache_factory import Row
 from page_run import backend_of, captions, run, table
 
+from cache.analytics.breakdowns.pivot import PivotQuery, pivot
 from cache.analytics.figures import Figures
+from cache.analytics.metrics import METRICS
 from cache.analytics.orders import Orders
 from cache.analytics.values import or_zero
 from cache.calendar.periods import Span
+from cache.export.order_selection import OrderSelection
 from cache.query.filters import Condition
 from cache.schema import Column, Kind
+from cache.table_setup import NO_SETUP
 from dashboard.backend import Backend
 
 KINDS: dict[str, Kind] = {
@@ -32,6 +37,7 @@ KINDS: dict[str, Kind] = {
     "total_shipping": "decimal",
     "total_tax": "decimal",
     "total_price": "decimal",
+    "line_items": "json",
     "tax_lines": "json",
     "refunds": "json",
     "destination": "json",
@@ -76,6 +82,7 @@ def order(
         "total_shipping": "0.00",
         "total_tax": str(charged),
         "total_price": str(100 + charged),
+        "line_items": json.dumps([{"id": 1, "sku": "MUG", "title": "Mug", "quantity": 1, "price": "100.00"}]),
         "tax_lines": json.dumps([{"rate": rate, "title": title, "price": price} for rate, title, price in lines]),
         "refunds": json.dumps(refund),
         "destination": json.dumps({"country_code": place[0], "country": place[0], "province": place[1]}),
@@ -131,6 +138,26 @@ def test_a_filter_by_rate_selects_whole_orders(orders: Orders) -> None:
     with_city = [Condition("tax_rate", "eq", "2% City")]
     assert taxes(orders.figures(None, with_city)) == ("8.25", "8.25", "0.00")
     assert orders.values("tax_rate") == ["", "19% VAT", "6.25% State", "2% City", "7% VAT"]
+
+
+@pytest.mark.parametrize(("rate", "rows"), [("2% City", [2]), ("19% VAT", [0, 1])])
+def test_a_download_has_the_orders_of_a_rate(backend: Backend, rate: str, rows: list[int]) -> None:
+    snapshot, orders = backend.cache.snapshots.open(), backend.orders.newest(1)
+    selection = OrderSelection(timezone="UTC", conditions=(Condition("tax_rate", "in", (rate,)),))
+    with duckdb.connect() as database:
+        assert list(selection.row_numbers(database, snapshot, NO_SETUP, orders.reading)) == rows
+
+
+@pytest.mark.parametrize("metric", ["gross_sales", "taxes", "orders", "units", "net_sales"])
+def test_products_can_be_told_apart_by_rate(orders: Orders, metric: str) -> None:
+    table = pivot(orders, PivotQuery((METRICS[metric],), "product", "tax_rate"), None)
+    assert [line.value for line in table.lines] == ["MUG"]
+    assert table.unattributed is None  # an order with two rates is in two columns
+    found = {column: METRICS[metric].value(cell) for column, cell in table.lines[0].cells.items()}
+    per_order = {"gross_sales": 100, "orders": 1, "units": 1}.get(metric)
+    if per_order:
+        orders_of = {"19% VAT": 2, "": 2, "6.25% State": 2, "2% City": 1, "7% VAT": 1}
+        assert found == {rate: per_order * count for rate, count in orders_of.items()}
 
 
 def test_rates_of_random_orders_add_up_to_the_last_decimal(tmp_path_factory: pytest.TempPathFactory) -> None:
