@@ -21,7 +21,7 @@ from cache.analytics.breakdowns.pivot import Pivot, PivotQuery, pivot
 from cache.analytics.breakdowns.product_life import FirstProduct, StoppedProduct
 from cache.analytics.customers import lifetime_value, segments
 from cache.analytics.customers.lifetime_value import CohortValue
-from cache.analytics.customers.segments import Scores, SegmentFigures
+from cache.analytics.customers.segments import ScoreBounds, Scores, SegmentFigures
 from cache.analytics.dimensions.catalogue import PRODUCT, Dimension, DimensionId
 from cache.analytics.events import Event, EventDay, FigureEvents, Side
 from cache.analytics.figures import Figures, Group, Returns
@@ -308,10 +308,16 @@ def customers_of(
     return segments.customers_of(orders, segment, until, conditions, limit, mask)
 
 
+@st.cache_data(max_entries=20, show_spinner=False, hash_funcs=_HASH)
+def score_bounds(orders: Orders, until: datetime | None, conditions: Conditions) -> ScoreBounds:
+    """What the RFM scores of all customers begin at (`segments.score_bounds`)."""
+    return segments.score_bounds(orders, until, conditions)
+
+
 @st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_HASH)
-def scores_of(orders: Orders, customer: str, until: datetime | None, conditions: Conditions) -> Scores | None:
+def scores_of(orders: Orders, customer: str, conditions: Conditions) -> Scores | None:
     """The RFM scores of a customer (`segments.scores_of`)."""
-    return segments.scores_of(orders, customer, until, conditions)
+    return segments.scores_of(orders, customer, None, conditions, score_bounds(orders, None, conditions))
 
 
 @st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_HASH)

@@ -14,7 +14,14 @@ from paths import ROOT
 from shop_factory import SHOP_COLUMNS, shop
 
 from cache.analytics.customers.lifetime_value import average_value, lifetime_values
-from cache.analytics.customers.segments import DEFINITION, SEGMENTS, customers_of, scores_of, segment_figures
+from cache.analytics.customers.segments import (
+    DEFINITION,
+    SEGMENTS,
+    customers_of,
+    score_bounds,
+    scores_of,
+    segment_figures,
+)
 from cache.analytics.metrics import METRICS
 from cache.analytics.orders import Orders
 from cache.query.filters import Condition
@@ -103,7 +110,8 @@ def test_the_newest_twelve_months_are_shown(orders: Orders) -> None:
 
 def test_scores_are_by_the_share_of_the_others_below(orders: Orders) -> None:
     numbers = {f"Person {i}": number(orders, f"Person {i}") for i in range(1, 5)}
-    found = {name: scores_of(orders, customer, None, USD) for name, customer in numbers.items()}
+    bounds = score_bounds(orders, None, USD)
+    found = {name: scores_of(orders, customer, None, USD, bounds) for name, customer in numbers.items()}
     # Last orders: 3rd of the four, first, 2nd, last. Orders: 3, 1, 1, 2. Money: 200, 30, 10, 30.
     assert {name: each and each[:3] for name, each in found.items()} == {
         "Person 1": (4, 5, 5),
@@ -117,7 +125,7 @@ def test_scores_are_by_the_share_of_the_others_below(orders: Orders) -> None:
         "Person 3": "lapsed",
         "Person 4": "loyal",
     }
-    assert scores_of(orders, "1", None, USD) is None
+    assert scores_of(orders, "1", None, USD, bounds) is None
 
 
 def number(orders: Orders, name: str) -> str:

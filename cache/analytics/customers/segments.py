@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cache.access.masking import NOTHING_HIDDEN, Mask
 from cache.analytics.order_lookup import ROW_KEY
@@ -49,6 +49,10 @@ SEGMENTS: Mapping[str, Segment] = {
     "lapsed": Segment("Lapsed", "R 1–2, FM 1–2", "true", "Bought little, long ago."),
 }
 """The segments. The first whose scores a customer has is the one of the customer."""
+_CASES = " ".join(f"WHEN {each.sql} THEN '{name}'" for name, each in SEGMENTS.items())
+_SEGMENT = f"CASE {_CASES} END"
+_SCORED_BY = {"r": "last", "f": "orders", "m": "spent"}
+_ABOVE_LEAST = range(2, SCORES + 1)
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,14 @@ class SegmentFigures:
     orders: int
     spent: Decimal
     last: datetime
+
+
+class ScoreBounds(NamedTuple):
+    """What the scores above 1 begin at, in their order; None for a score that nobody has."""
+
+    recency: tuple[datetime | None, ...]
+    frequency: tuple[int | None, ...]
+    money: tuple[Decimal | None, ...]
 
 
 class Scores(NamedTuple):
@@ -130,18 +142,65 @@ def customers_of(
     ]
 
 
-def scores_of(
-    orders: Orders, customer: str, until: datetime | None, conditions: Sequence[Condition] = ()
-) -> Scores | None:
-    """The scores of a customer, by the value of the dimension `customer`; None without orders in that time."""
+def score_bounds(orders: Orders, until: datetime | None, conditions: Sequence[Condition] = ()) -> ScoreBounds:
+    """What the scores of all customers begin at. For the arguments see `segment_figures`."""
     scored, parameters = _scored(orders, until, conditions)
-    sql = f"SELECT r, f, m, segment FROM ({scored}) WHERE customer::VARCHAR = ?"
-    rows = orders.facts.query(sql, [*parameters, customer])
-    return Scores(*rows[0]) if rows else None
+    least = (f"min({by}) FILTER ({name} = {score})" for name, by in _SCORED_BY.items() for score in _ABOVE_LEAST)
+    (row,) = orders.facts.query(f"SELECT {', '.join(least)} FROM ({scored})", parameters)
+    count = len(_ABOVE_LEAST)
+    return ScoreBounds(*(row[i * count : (i + 1) * count] for i in range(len(_SCORED_BY))))
+
+
+def scores_of(
+    orders: Orders, customer: str, until: datetime | None, conditions: Sequence[Condition], bounds: ScoreBounds
+) -> Scores | None:
+    """The scores of a customer.
+
+    Args:
+        orders: The orders.
+        customer: The value of the dimension `customer`.
+        until: As in `segment_figures`.
+        conditions: As there.
+        bounds: The bounds of the same orders.
+
+    Returns:
+        None for a customer without orders in that time.
+    """
+    spent, parameters = _spent(orders, until, [*conditions, Condition("customer", "eq", customer)])
+    rows = orders.facts.query(f"SELECT {', '.join(_SCORED_BY.values())} FROM ({spent})", parameters)
+    if not rows:
+        return None
+    recency, frequency, money = (_score(value, least) for value, least in zip(rows[0], bounds, strict=True))
+    both = f"SELECT {recency} AS r, {_mean(frequency, money)} AS fm"
+    ((segment,),) = orders.facts.query(f"SELECT {_SEGMENT} FROM ({both})")
+    return Scores(recency, frequency, money, segment)
+
+
+def _score(value: Any, bounds: Sequence[Any]) -> int:
+    return max(
+        (score for score, least in zip(_ABOVE_LEAST, bounds, strict=True) if least is not None and value >= least),
+        default=1,
+    )
+
+
+def _mean(frequency: object, money: object) -> str:
+    """SQL of FM."""
+    return f"({frequency} + {money} + 1) // 2"
 
 
 def _scored(orders: Orders, until: datetime | None, conditions: Sequence[Condition]) -> tuple[str, list[object]]:
     """SQL of a row for each customer with scores and segment, and its parameters."""
+    spent, parameters = _spent(orders, until, conditions)
+    scores = ", ".join(
+        f"least(1 + floor({SCORES} * percent_rank() OVER (ORDER BY {by})), {SCORES})::INTEGER AS {name}"
+        for name, by in _SCORED_BY.items()
+    )
+    means = f"SELECT *, {_mean('f', 'm')} AS fm FROM (SELECT *, {scores} FROM ({spent}))"
+    return f"SELECT *, {_SEGMENT} AS segment FROM ({means})", parameters
+
+
+def _spent(orders: Orders, until: datetime | None, conditions: Sequence[Condition]) -> tuple[str, list[object]]:
+    """SQL of a row for each customer with what scores are of, and its parameters."""
     clause, parameters = orders.order_filter(None, conditions)
     facts = orders.facts
     placed, back = (f" AND {table}.local < ?" if until else "" for table in ("o", "r"))
@@ -158,14 +217,5 @@ def _scored(orders: Orders, until: datetime | None, conditions: Sequence[Conditi
         f"SELECT e.*, e.charged - coalesce(b.back, 0) AS spent FROM ({each}) AS e "
         f"LEFT JOIN ({given_back}) AS b USING (customer)"
     )
-    scores = ", ".join(
-        f"least(1 + floor({SCORES} * percent_rank() OVER (ORDER BY {by})), {SCORES})::INTEGER AS {name}"
-        for name, by in {"r": "last", "f": "orders", "m": "spent"}.items()
-    )
-    cases = " ".join(f"WHEN {segment.sql} THEN '{name}'" for name, segment in SEGMENTS.items())
-    sql = (
-        f"SELECT *, CASE {cases} END AS segment FROM (SELECT *, (f + m + 1) // 2 AS fm FROM (SELECT *, {scores} "
-        f"FROM ({spent})))"
-    )
     instants = [until] if until else []
-    return sql, [*parameters, *instants, *parameters, *instants, *instants]
+    return spent, [*parameters, *instants, *parameters, *instants, *instants]

@@ -81,7 +81,7 @@ def _head(selection: Selection, customer: str, rows: list[Row]) -> None:
     st.header(formatting.literal(name or email or f"Customer {customer}"), anchor=False)
     in_currency = tuple(each for each in selection.conditions if each.column == "currency")
     facts = [email] if email and name else []
-    if ("dates" not in orders.missing) and (scores := data.scores_of(orders, customer, None, in_currency)):
+    if ("dates" not in orders.missing) and (scores := data.scores_of(orders, customer, in_currency)):
         about = SEGMENTS[scores.segment]
         facts.append(f"{about.label}: R {scores.recency}, F {scores.frequency}, M {scores.money} of 5. {about.meaning}")
     facts.append("All time, whatever period and filters are chosen above.")

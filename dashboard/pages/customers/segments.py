@@ -19,7 +19,7 @@ from dashboard.text import formatting
 from dashboard.text.formatting import counted
 
 SEGMENT = "segment"  # parameter of the address
-MAX_CUSTOMERS = 50
+MAX_CUSTOMERS = 20
 MAX_EXPORTED = 20_000  # of a file
 
 
