@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from cache.access.masking import Mask
+from cache.analytics.order_list.line_rows import LineRows
 from cache.errors import QueryRefused, RangeDamaged
 from cache.export import external_sort
 from cache.export.formats.text import masked_values, output_columns
@@ -168,8 +169,11 @@ class ScanExecutor:
 
     def _render(self, snapshot: Snapshot, request: ScanRequest, send: Send) -> dict[str, Any]:
         row_format = request.row_format
-        columns = output_columns(row_format, snapshot.columns)
         numbers = self._requested_rows(snapshot, request)
+        if request.selection and request.selection.lines:
+            self._render_lines(snapshot, request.selection, row_format, numbers, send)
+            return {}
+        columns = output_columns(row_format, snapshot.columns)
         rows = RowsToWrite(
             snapshot.manifest.source.table,
             columns,
@@ -180,6 +184,25 @@ class ScanExecutor:
         )
         write_rows(row_format, rows, self._folder, send)
         return {}
+
+    def _render_lines(
+        self, snapshot: Snapshot, selection: OrderSelection, row_format: RowFormat, numbers: RowNumbers, send: Send
+    ) -> None:
+        """Renders the line items of the orders in these rows. What is hidden of the rows is not in them."""
+        setup = self._cache.documents.read(SETUP)
+        roles = selection.roles(snapshot, setup, reading_in_use(self._cache, snapshot, setup))
+        lines = LineRows(roles, snapshot.manifest.key)
+        columns = output_columns(row_format, lines.columns)
+        places = [lines.columns.index(column) for column in row_format.select(lines.columns)]
+
+        def batches() -> Iterator[list[pa.Array]]:
+            return self._batches(snapshot, numbers, lines.source, row_format.mask)
+
+        count = sum(lines.count(self._database, batch) for batch in batches()) if row_format.format == "xlsx" else 0
+        made = (lines.of(self._database, batch) for batch in batches())
+        chosen = ([values[place] for place in places] for values in made)
+        size = len(numbers) * _mean_row_bytes(snapshot)
+        write_rows(row_format, RowsToWrite("line items", columns, chosen, count, size), self._folder, send)
 
     def _requested_rows(self, snapshot: Snapshot, request: ScanRequest) -> RowNumbers:
         """The row numbers of the page or the selection, in order."""

@@ -42,6 +42,7 @@ class OrderSelection(BaseModel, frozen=True):
         mask: What is hidden; it is not searched.
         cancelled_orders: The setting CANCELLED_ORDERS.
         failing: Only orders that fail this check; None: all.
+        lines: Whether the file has a row for each line item, in place of the rows of the table.
     """
 
     timezone: str
@@ -51,6 +52,14 @@ class OrderSelection(BaseModel, frozen=True):
     mask: Mask = NOTHING_HIDDEN
     cancelled_orders: CancelledOrders = "reversed"
     failing: FailedCheck | None = None
+    lines: bool = False
+
+    def roles(self, snapshot: Snapshot, setup: Setup, reading: Reading) -> RoleSql:
+        """SQL of what the columns of a generation mean. For the arguments see `row_numbers`."""
+        synced_timezone = snapshot.manifest.source.timezone
+        source_timezone = setup.source_timezone or synced_timezone
+        timezone = setup.timezone or self.timezone
+        return RoleSql(snapshot.columns, reading, timezone, source_timezone, synced_timezone, self.cancelled_orders)
 
     def row_numbers(
         self, database: duckdb.DuckDBPyConnection, snapshot: Snapshot, setup: Setup, reading: Reading
@@ -66,10 +75,7 @@ class OrderSelection(BaseModel, frozen=True):
         Returns:
             Row numbers, rising. Where several rows belong to one order, all rows of these orders.
         """
-        synced_timezone = snapshot.manifest.source.timezone
-        source_timezone = setup.source_timezone or synced_timezone
-        timezone = setup.timezone or self.timezone
-        roles = RoleSql(snapshot.columns, reading, timezone, source_timezone, synced_timezone, self.cancelled_orders)
+        roles = self.roles(snapshot, setup, reading)
         source = _numbered(snapshot, roles)
         orders = _orders(roles, snapshot, source, self.mask)
         searched, search_parameters = self._searched(orders, roles)

@@ -7,7 +7,7 @@ A process of its own finds and renders the rows (cache/export), at the speed of 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Literal
@@ -39,7 +39,14 @@ FOR_SPREADSHEETS = CsvStyle(escape_formulas=True, bom=True)
 _STATUS: Mapping[type[OrdersError], int] = {UnknownGeneration: 410, TooManyRows: 400, BadFilter: 400, ScanBusy: 503}
 
 
-def export_url(secret: str, visitor: Identity, generation: int, selection: OrderSelection, format: Format) -> str:
+def export_url(
+    secret: str,
+    visitor: Identity,
+    generation: int,
+    selection: OrderSelection,
+    format: Format,
+    fields: Sequence[str] = (),
+) -> str:
     """A link to a file, from its path on.
 
     Args:
@@ -48,9 +55,10 @@ def export_url(secret: str, visitor: Identity, generation: int, selection: Order
         generation: The generation to read.
         selection: Which orders, and what is hidden.
         format: The format of the file.
+        fields: The columns; empty for all.
     """
-    parameters = {"format": format, "generation": generation, "orders": selection.model_dump_json()}
-    return sign_url(secret, PATH, urlencode(parameters), _SIGNER, now() + VALID_FOR, _bound_to(visitor))
+    parameters = {"format": format, "generation": generation, "orders": selection.model_dump_json(), "field": fields}
+    return sign_url(secret, PATH, urlencode(parameters, doseq=True), _SIGNER, now() + VALID_FOR, _bound_to(visitor))
 
 
 class Downloads:
@@ -77,7 +85,9 @@ class Downloads:
             return PlainTextResponse("Sign in first.", 401)
         try:
             signed = verify_url(self._secret, PATH, request.url.query, {_SIGNER: _bound_to(visitor)}.get)
-            parameters = dict(parse_qsl(signed.query))
+            pairs = parse_qsl(signed.query)
+            parameters = dict(pairs)
+            fields = tuple(value for name, value in pairs if name == "field") or None
             format: Format = parameters["format"]  # type: ignore[assignment]  # it was signed
             selection = orjson.loads(parameters["orders"])
             mask = Mask(**selection["mask"])
@@ -87,13 +97,14 @@ class Downloads:
             generation = int(parameters["generation"])
             snapshot = await run_in_threadpool(self._snapshots.inspect, generation)
             about = About.of(snapshot.manifest.source.table, snapshot.head)
-            row_format = RowFormat(format, mask=mask, csv=FOR_SPREADSHEETS, about=about)
+            row_format = RowFormat(format, fields, mask=mask, csv=FOR_SPREADSHEETS, about=about)
             rows = await self._scan_pool.stream(
                 generation, Query(), row_format, selection=selection, key=visitor.session_id
             )
         except OrdersError as error:
             return PlainTextResponse(str(error), _STATUS.get(type(error), 503))
-        name = f"orders-{datetime.now():%Y-%m-%d}.{format}"
+        what = "order-lines" if selection.get("lines") else "orders"
+        name = f"{what}-{datetime.now():%Y-%m-%d}.{format}"
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
         return StreamingResponse(_pieces(rows), headers=headers, media_type=CONTENT_TYPES[format])
 

@@ -59,9 +59,9 @@ def test_a_download_is_what_the_page_shows_to_this_visitor(
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("button", name="Download").click()
     with page.expect_download() as begun:
-        page.get_by_role("link", name="CSV").click()
+        page.get_by_role("link", name="CSV", exact=True).click()
     text = Path(begun.value.path()).read_text(encoding="utf-8-sig")
-    expect(page.get_by_role("link", name="Excel")).to_be_visible()  # the page has stayed
+    expect(page.get_by_role("link", name="Excel", exact=True)).to_be_visible()  # the page has stayed
     loaded = list(csv.DictReader(io.StringIO(text)))
     paid = [r for r in ROWS if (r["test"], r["financial_status"]) == ("0", "paid")]
     assert sorted(row["id"] for row in loaded) == sorted(r["id"] or "" for r in paid)
@@ -77,7 +77,7 @@ def test_the_links_of_an_open_page_stay_valid(browser: Browser, filled: Dashboar
     page.get_by_label("Password").fill("one")
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("button", name="Download").click()
-    link = page.get_by_role("link", name="CSV")
+    link = page.get_by_role("link", name="CSV", exact=True)
     first = link.get_attribute("href")
     page.wait_for_timeout(1100)  # links end at whole seconds of the server's clock
     at_rest(page)

@@ -78,6 +78,7 @@ def test_orders_are_sorted_and_queued_and_back_undoes_each_step(
     at_rest(page)
     page.go_back()
     expect(page).not_to_have_url(re.compile("items="))
+    expect(page.get_by_role("button", name="Items: at least 2")).to_be_hidden()  # the page has run again
     expect(waiting).to_be_visible()
     at_rest(page)
     page.go_back()

@@ -63,7 +63,7 @@ def test_a_download_comes_by_the_same_port(browser: Browser, one: Sidecar) -> No
     page = signed_in(browser, one, "/orders?period=all&status=paid")
     page.get_by_role("button", name="Download").click()
     with page.expect_download() as begun:
-        page.get_by_role("link", name="CSV").click()
+        page.get_by_role("link", name="CSV", exact=True).click()
     loaded = list(csv.DictReader(io.StringIO(Path(begun.value.path()).read_text(encoding="utf-8-sig"))))
     paid = [row["id"] for row in ROWS if (row["test"], row["financial_status"]) == ("0", "paid")]
     assert sorted(row["id"] for row in loaded) == sorted(map(str, paid))

@@ -82,7 +82,7 @@ def test_a_deep_link_a_download_the_ways_back_and_the_sign_out(browser: Browser,
     expect(page).to_have_url(f"{site.url}/orders?period=all&status=paid")
     page.get_by_role("button", name="Download").click()
     with page.expect_download() as begun:
-        page.get_by_role("link", name="CSV").click()
+        page.get_by_role("link", name="CSV", exact=True).click()
     loaded = list(csv.DictReader(io.StringIO(Path(begun.value.path()).read_text(encoding="utf-8-sig"))))
     paid = [row["id"] for row in ROWS if (row["test"], row["financial_status"]) == ("0", "paid")]
     assert sorted(row["id"] for row in loaded) == sorted(map(str, paid))

@@ -64,7 +64,7 @@ def test_the_keyboard_alone_filters_searches_opens_and_downloads_orders(browser:
     take = page.get_by_role("button", name="Download")
     reached(page, take)
     page.keyboard.press("Enter")
-    csv = page.get_by_role("link", name="CSV")
+    csv = page.get_by_role("link", name="CSV", exact=True)
     expect(csv).to_be_visible()
     reached(page, csv)
     with page.expect_download() as begun:

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import httpx2
@@ -70,10 +71,15 @@ def link(filled: Dashboard, client: httpx2.Client, orders: Orders) -> Link:
     """Makes links as the page of the client does."""
     identities, secret = filled.identities(), filled.cache.documents.read(API_KEYS).secret
 
-    def made(selection: OrderSelection, format: Format = "csv", generation: int = orders.generation) -> str:
+    def made(
+        selection: OrderSelection,
+        format: Format = "csv",
+        generation: int = orders.generation,
+        fields: Sequence[str] = (),
+    ) -> str:
         visitor = identities.identify(client.cookies)
         assert visitor
-        return export_url(secret, visitor, generation, selection, format)
+        return export_url(secret, visitor, generation, selection, format, fields)
 
     return made
 
@@ -162,6 +168,50 @@ def test_each_format_reads_back_with_the_values_of_the_table(client: httpx2.Clie
     named = [dict(zip(header, row, strict=True)) for row in cells]
     assert sorted(str(row["id"]) for row in named) == wanted
     assert all(isinstance(row["created_at"], datetime) for row in named)
+
+
+def test_a_file_has_the_columns_that_are_chosen(client: httpx2.Client, link: Link) -> None:
+    selection = OrderSelection(timezone=ZONE, conditions=(USD,), mask=Mask(("email",)))
+    rows = rows_of(client.get(link(selection, fields=("total_price", "id", "email"))).text)
+    assert list(rows[0]) == ["total_price", "id", "email"]
+    assert {row["email"] for row in rows} == {"***"}
+
+
+def test_line_items_are_exported_a_row_for_each(client: httpx2.Client, link: Link, orders: Orders) -> None:
+    selection = OrderSelection(timezone=ZONE, conditions=(USD, PAID), lines=True)
+    wanted = set(shown(orders, selection))
+    chosen = [row for row in ROWS if row["id"] in wanted]
+    expected = [
+        (
+            row["name"],
+            row["id"],
+            item["sku"],
+            item["title"],
+            str(item["quantity"]),
+            f"{Decimal(item['price']) * item['quantity']:.4f}",
+        )
+        for row in chosen
+        for item in json.loads(row["line_items"] or "[]")
+    ]
+    answer = client.get(link(selection))
+    lines = rows_of(answer.text)
+    names = ("order", "order_key", "sku", "title", "quantity", "amount")
+    assert [tuple(line[name] for name in names) for line in lines] == expected != []
+    assert {line["currency"] for line in lines} == {"USD"}
+    assert 'filename="order-lines-' in answer.headers["Content-Disposition"]
+    frame = polars.read_parquet(client.get(link(selection, "parquet")).content)
+    assert frame["quantity"].to_list() == [int(quantity) for *_, quantity, _ in expected]
+    book = openpyxl.load_workbook(io.BytesIO(client.get(link(selection, "xlsx")).content), read_only=True)
+    assert sum(1 for _ in book.active.values) == len(expected) + 1
+
+
+def test_what_is_hidden_is_in_no_file_of_line_items(client: httpx2.Client, link: Link) -> None:
+    hidden = Mask(("name", "email"), ("line_items",))
+    lines = rows_of(client.get(link(OrderSelection(timezone=ZONE, conditions=(USD,), lines=True, mask=hidden))).text)
+    assert {line["order"] for line in lines} == {"***"}
+    assert all(line["sku"] for line in lines)
+    gone = OrderSelection(timezone=ZONE, conditions=(USD,), lines=True, mask=Mask(("line_items",)))
+    assert rows_of(client.get(link(gone)).text) == []
 
 
 def test_a_table_with_a_row_per_line_item_exports_all_rows_of_its_orders(
