@@ -153,6 +153,7 @@ def test_the_docs_have_the_definition_of_segments() -> None:
         assert f"| {segment.label} | {segment.rule} | {segment.meaning} |" in docs
 
 
+@pytest.mark.slow
 def test_a_customer_has_a_page_with_all_orders_and_figures(backend: Backend, orders: Orders) -> None:
     page = run(backend, "customers", {"period": "7d", "who": number(orders, "Person 1")})
     assert [shown_text(each.value) for each in page.header] == ["Person 1", "Orders", "Bought most"]
@@ -164,11 +165,13 @@ def test_a_customer_has_a_page_with_all_orders_and_figures(backend: Backend, ord
     assert table(page, "Bought most")[1] == ["Mug", "MUG", "3", "$200.00"]
 
 
+@pytest.mark.slow
 def test_a_customer_that_does_not_exist_is_said(backend: Backend) -> None:
     page = run(backend, "customers", {"period": "all", "who": "12"})
     assert "no such customer" in page.info[0].value
 
 
+@pytest.mark.slow
 def test_a_viewer_opens_no_customer(backend: Backend, orders: Orders, monkeypatch: pytest.MonkeyPatch) -> None:
     who = number(orders, "Person 1")
     monkeypatch.setattr(Visitor, "identity", lambda _: Identity("viewer", "viewer", "1"))
@@ -183,6 +186,7 @@ def test_a_viewer_opens_no_customer(backend: Backend, orders: Orders, monkeypatc
         assert who not in seen
 
 
+@pytest.mark.slow
 def test_the_page_of_lifetime_value_marks_the_month_that_is_not_over(backend: Backend) -> None:
     page = run(backend, "customers", {"period": "all", "show": "value"})
     rows = table(page, "Lifetime value")

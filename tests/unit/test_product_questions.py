@@ -92,6 +92,7 @@ def test_pairs_are_limited_by_orders_period_and_product(orders: Orders) -> None:
     assert pair_page(orders, bought_together(orders, week, USD)).pairs == [Pair("A", "B", 2, 4, 3, 7)]
 
 
+@pytest.mark.slow
 def test_a_pair_leads_to_the_orders_that_hold_both(backend: Backend, orders: Orders) -> None:
     page = run(backend, "products", {"period": "all", "show": "together", "least": "2", "sort": "-orders"})
     rows = table(page, "Bought together")
@@ -103,6 +104,7 @@ def test_a_pair_leads_to_the_orders_that_hold_both(backend: Backend, orders: Ord
     assert "4 orders" in captions(listed)
 
 
+@pytest.mark.slow
 def test_first_purchases_are_of_the_first_order_of_all(backend: Backend, orders: Orders) -> None:
     recent = Span(TODAY - timedelta(6), TODAY + timedelta(1))
     found = {each.key: (each.customers, each.came_back) for each in first_products(orders, recent, USD)}
@@ -113,6 +115,7 @@ def test_first_purchases_are_of_the_first_order_of_all(backend: Backend, orders:
     assert table(page, "First purchases")[1] == ["Product A", "A", "3", "60.0%", "33.3%"]
 
 
+@pytest.mark.slow
 def test_stopped_products_sold_before_and_not_since(backend: Backend, orders: Orders) -> None:
     now, before = Span(TODAY - timedelta(29), TODAY + timedelta(1)), Span(TODAY - timedelta(59), TODAY - timedelta(29))
     (gone,) = stopped_products(orders, now, before, USD)
@@ -126,6 +129,7 @@ def test_stopped_products_sold_before_and_not_since(backend: Backend, orders: Or
         ]
 
 
+@pytest.mark.slow
 def test_discounts_and_returns_that_name_line_items_are_shown(tmp_path_factory: pytest.TempPathFactory) -> None:
     item = {"id": 5, "sku": "A", "title": "Product A", "quantity": 2, "price": "10.00"}
     off = {**item, "discount_allocations": [{"amount": "3.00"}]}

@@ -140,6 +140,7 @@ def test_a_filter_by_rate_selects_whole_orders(orders: Orders) -> None:
     assert orders.values("tax_rate") == ["", "19% VAT", "6.25% State", "2% City", "7% VAT"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rate", "rows"), [("2% City", [2]), ("19% VAT", [0, 1])])
 def test_a_download_has_the_orders_of_a_rate(backend: Backend, rate: str, rows: list[int]) -> None:
     snapshot, orders = backend.cache.snapshots.open(), backend.orders.newest(1)
@@ -160,6 +161,7 @@ def test_products_can_be_told_apart_by_rate(orders: Orders, metric: str) -> None
         assert found == {rate: per_order * count for rate, count in orders_of.items()}
 
 
+@pytest.mark.slow
 def test_rates_of_random_orders_add_up_to_the_last_decimal(tmp_path_factory: pytest.TempPathFactory) -> None:
     chance = random.Random(3)
     rows = []
@@ -180,6 +182,7 @@ def test_rates_of_random_orders_add_up_to_the_last_decimal(tmp_path_factory: pyt
         assert reduced.figures.taxes_charged == sum(map(Decimal, listed))
 
 
+@pytest.mark.slow
 def test_the_page_has_a_row_for_each_country_and_rate_and_their_total(backend: Backend) -> None:
     page = run(
         backend, "taxes", {"period": "custom", "from": "2026-01-01", "to": "2026-03-31", "by": ["country", "tax_rate"]}
@@ -197,6 +200,7 @@ def test_the_page_has_a_row_for_each_country_and_rate_and_their_total(backend: B
     assert "its taxes are split between them" in captions(page)
 
 
+@pytest.mark.slow
 def test_countries_and_regions_have_their_sales_without_tax(backend: Backend) -> None:
     page = run(backend, "taxes", {"period": "all", "by": ["country", "region"], "sort": "country"})
     rows = table(page, next(iter(titles(backend, page))))
