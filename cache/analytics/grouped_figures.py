@@ -21,9 +21,10 @@ from cache.interpretation.money_sql import REVERSED_AMOUNTS, share
 _ORDER_LEVEL: tuple[Source, ...] = ("orders", "customers", "units")
 _BY_LINE = frozenset(("gross_sales", "discounts", "charged", "units"))  # sums of lines alone, without their orders
 _LINE_AMOUNTS = ("gross", "discounts", "charged")  # of an order, which its lines have too
-# What a rate has of an amount of tax (money_sql.taxes_by_rate). Most orders have one rate.
+# What a rate has of an amount of tax (money_sql.taxes_by_rate). Only refunds of orders with several rates, and amounts
+# that were converted, need a division.
 _TAX_OF_RATE = (
-    "CASE WHEN whole IS NULL OR (below = 0 AND until = whole) THEN o.tax "
+    "CASE WHEN whole IS NULL OR (below = 0 AND until = whole) THEN o.tax WHEN o.tax = whole THEN until - below "
     f"WHEN until = whole THEN o.tax - {share('o.tax', 'below', 'whole')} "
     f"ELSE {share('o.tax', 'until', 'whole')} - {share('o.tax', 'below', 'whole')} END"
 )
