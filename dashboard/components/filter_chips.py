@@ -66,16 +66,18 @@ def filter_chips(session: Session, selection: Selection, main_currency: str = ""
 
 
 def space_for_chips(session: Session, selection: Selection) -> str:
-    """HTML of the size of the chips. Drawn before them, it keeps what is below in its place."""
+    """HTML of the size of the chips. Drawn before them, it keeps what is below in its place.
+
+    Its texts are drawn by style.css, so that nobody reads or finds them.
+    """
     chips = ["period_chip"] if selection.span else []
     chips += ["chip"] * (len(_dimensions(selection)) + len(_ranges(selection)) + _has_currency(selection))
     chips += ["returns_chip"] if _has_returns(selection) else []
     chips += ["chip"] if VisitorViews(session).may_save else []
     spaces = "".join(f'<span class="{chip}"></span>' for chip in chips)
-    cleared = "<span>×&ensp;Clear filters</span>" if selection.view.is_filtered else ""
-    return (
-        f'<div class="chips-space" aria-hidden="true">{spaces}{cleared}<small>{_compared_text(selection)}</small></div>'
-    )
+    cleared = '<span data-text="×&ensp;Clear filters"></span>' if selection.view.is_filtered else ""
+    compared = f'<small data-text="{_compared_text(selection)}"></small>'
+    return f'<div class="chips-space" aria-hidden="true">{spaces}{cleared}{compared}</div>'
 
 
 def _has_currency(selection: Selection) -> bool:
