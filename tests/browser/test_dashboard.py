@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -13,16 +12,13 @@ from pathlib import Path
 
 import pytest
 from cache_factory import Row, publish
-from dashboard_page import at_rest, figure, new_tab, visit
+from dashboard_page import at_rest, figure, visit
 from dashboard_process import Dashboard, dashboard
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 from shop_factory import SHOP_COLUMNS, shop
-from sidecar_process import sync, worker
-from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from sidecar_process import worker
 
-from cache.errors import Trouble
-from cache.storage.records import Progress, Run, now
+from cache.storage.records import Progress, Run
 from lab.data.table import ZERO_DATE
 
 Start = Callable[..., Dashboard]
@@ -138,31 +134,6 @@ def test_a_picked_product_filters_on_every_page(browser: Browser, filled: Dashbo
     expect(page).to_have_url(re.compile(r"/products\?period=all$"))
 
 
-def test_a_timer_of_the_page_before_does_not_empty_the_page(browser: Browser, filled: Dashboard) -> None:
-    """It may have been sent while the script was opening the other page, and then runs after it."""
-    page = new_tab(browser)
-    sent, received, servers = spied(page)
-    page.goto(f"{filled.url}/?period=all")
-    card = page.get_by_role("listitem").filter(has=page.get_by_text("Total sales", exact=True))
-    card.wait_for()
-    page.wait_for_timeout(1500)
-    late = next(message for message in reversed(sent) if BackMsg.FromString(message).rerun_script.is_auto_rerun)
-    before = BackMsg.FromString(late).rerun_script.page_script_hash
-    page.get_by_role("link", name="Orders", exact=True).click()
-    shown = page.get_by_text(re.compile("of [0-9]+ orders"))
-    expect(shown).to_be_visible()
-    at_rest(page)
-    then = len(received)
-    servers[0].send(late)
-    end = time.monotonic() + 20
-    while not any(ForwardMsg.FromString(each).new_session.page_script_hash == before for each in received[then:]):
-        assert time.monotonic() < end, "the timer did not run"
-        page.wait_for_timeout(50)
-    page.wait_for_timeout(500)  # whatever it does to the page is done
-    expect(shown).to_be_visible()
-    expect(page).to_have_url(re.compile(r"/orders\?period=all"))
-
-
 def spied(page: Page) -> tuple[list[bytes], list[bytes], list[WebSocketRoute]]:
     """What the page is going to send and to receive, and the servers it does that with."""
     sent: list[bytes] = []
@@ -271,18 +242,3 @@ def test_without_data_it_says_what_is_happening_and_fills_itself(browser: Browse
         figure(page, "Orders", "1")
     expect(page.get_by_text("This data is not refreshed")).to_be_visible()  # the worker has left
     log_is_clean(running)
-
-
-def test_a_failed_sync_shows_error_and_advice_above_the_last_good_data(browser: Browser, start: Start) -> None:
-    running = start()
-    publish(running.cache, [order(1001)], columns=SHOP_COLUMNS, verified_at=now() - timedelta(hours=2))
-    trouble = Trouble(code="login_refused", message="phpMyAdmin refused the login.", advice="Check the password.")
-    with worker(running.cache), sync(running.cache, error=trouble):
-        page = visit(browser, running.url)
-        figure(page, "Orders", "1")
-    alert = page.get_by_role("alert").filter(has_text="The last refresh failed")
-    expect(alert).to_contain_text(
-        "phpMyAdmin refused the login. Check the password. This page shows the last good data"
-    )
-    expect(page.get_by_text("Verified 2 h ago").first).to_be_visible()
-    figure(page, "Orders", "1")

@@ -74,19 +74,5 @@ def test_the_badge_of_a_damaged_table_is_amber(browser: Browser, damaged: tuple[
     expect(badge(page)).to_contain_text(ORANGE)
 
 
-def test_the_data_page_opens_one_order_that_fails_and_all_of_them(
-    browser: Browser, damaged: tuple[Dashboard, CheckReport]
-) -> None:
-    running, report = damaged
-    result = report.checks["total"]
-    names = {row["id"]: row["name"] or "" for row in ROWS}
-    one, every = (visit(browser, f"{running.url}/data") for _ in range(2))
-    first = names[result.examples[0]]
-    _check_row(one).get_by_role("button", name=first, exact=True).click()
-    expect(one.get_by_role("dialog")).to_contain_text(first, timeout=20_000)
-    _check_row(every).get_by_role("button", name=f"All {result.failed} orders").click()
-    expect(every.get_by_text(re.compile(f"(^|of ){result.failed} order"))).to_be_visible(timeout=20_000)
-
-
 def _check_row(page: Page) -> Locator:
     return page.get_by_role("table", name="Checks").get_by_role("row", name=re.compile("^Total adds up"))

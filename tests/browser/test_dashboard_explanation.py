@@ -40,22 +40,6 @@ def amounts(page: Page) -> list[Decimal]:
     return [Decimal(re.sub(r"[$,]", "", text)) for text in events(page).locator("td:last-child").all_inner_texts()]
 
 
-@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.soak)])
-def test_each_card_opens_the_list_of_its_figure(browser: Browser, filled: Dashboard, every: int) -> None:
-    page = visit(browser, f"{filled.url}/?period=90d")
-    cards = page.locator("li:has(.value)")
-    expect(cards).to_have_count(8)
-    for i in range(0, 8, every):
-        card = cards.nth(i)
-        name, value = card.locator(".name").inner_text(), card.locator(".value").inner_text()
-        card.locator("button.value").click()
-        expect(page.get_by_role("heading", level=1, name=re.sub(r" \(.*", "", name), exact=True)).to_be_visible()
-        assert total(page).split(" = ")[0] == value
-        page.get_by_role("button", name="Overview").click()
-        expect(page.get_by_role("heading", name="Orders overview")).to_be_visible()
-        at_rest(page)
-
-
 def test_the_events_of_all_pages_sum_to_the_figure(browser: Browser, filled: Dashboard) -> None:
     page = visit(browser, f"{filled.url}/?period=365d")
     page.get_by_role("table", name="How total sales adds up").get_by_role("button", name="Net sales").click()

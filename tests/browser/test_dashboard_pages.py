@@ -6,15 +6,12 @@ import base64
 import re
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from cache_factory import publish
 from dashboard_page import at_rest, figure, visit
 from dashboard_process import Dashboard, dashboard
 from playwright.sync_api import Browser, Page, expect
-from schema_corpus import FOLDER, load
-from schema_orders import as_copied, columns_of, in_key_order
 from shop_factory import SHOP_COLUMNS, shop
 
 from cache.errors import Trouble
@@ -104,7 +101,7 @@ def test_a_customer_opens_his_orders(browser: Browser, running: Dashboard) -> No
     expect(page.get_by_role("heading", level=2, name=name.split("\n")[0])).to_be_visible()
     expect(page.get_by_role("table", name="Orders", exact=True).get_by_role("row")).to_have_count(int(orders) + 1)
     expect(page).to_have_url(re.compile("period=all&who="))
-    page.get_by_role("table", name="Orders", exact=True).get_by_role("button").first.click()
+    page.get_by_role("table", name="Orders", exact=True).locator("tbody").get_by_role("button").first.click()
     expect(page.get_by_role("dialog")).to_contain_text(name.split("\n")[0])
 
 
@@ -130,11 +127,11 @@ def test_products_are_sorted_by_their_headers_and_paged(browser: Browser, runnin
         expect(header).to_have_attribute("aria-sort", direction)
         expect(page).to_have_url(re.compile(f"period=all&sort={address}$"))
     at_rest(page)
-    first = table.get_by_role("row").nth(1).inner_text()
+    first = table.get_by_role("row").nth(1).get_by_role("cell").first.inner_text()
     page.get_by_role("button", name="Page 2", exact=True).click()
     expect(page.get_by_text(re.compile("^51–100 of "))).to_be_visible()
     expect(page).to_have_url(re.compile("page=2&sort=units$"))
-    assert table.get_by_role("row").nth(1).inner_text() != first
+    expect(table.get_by_role("row").nth(1)).not_to_contain_text(first)
 
 
 def test_a_sync_that_was_killed_is_not_shown_as_running(browser: Browser, running: Dashboard) -> None:
@@ -187,35 +184,6 @@ def test_a_sync_that_failed_shows_the_page_it_failed_at(browser: Browser, runnin
     picture = page.get_by_test_id("stImage").filter(has_text="What phpMyAdmin showed").locator("img")
     expect(picture).to_be_visible()
     assert page.request.get(str(picture.get_attribute("src"))).body() == ICON
-
-
-def test_the_api_page_gives_the_view_as_requests_and_never_a_key(browser: Browser, tmp_path: Path) -> None:
-    with dashboard(tmp_path, SHOPIFY_API_KEY="a-key-that-nobody-may-see") as own:
-        publish(own.cache, shop(50), columns=SHOP_COLUMNS)
-        page = visit(browser, f"{own.url}/api?period=all&currency=USD&status=paid&country=DE")
-        code = page.get_by_test_id("stCode").first
-        expect(code).to_contain_text("--data-urlencode 'financial_status__in=paid'")
-        expect(page.get_by_text("The API cannot filter by country")).to_be_visible()
-        expect(page.get_by_role("table", name="Keys")).to_contain_text("set in SHOPIFY_API_KEY")
-        assert "nobody-may-see" not in page.content()
-
-
-def test_an_answer_is_picked_beside_its_figures_and_saved(browser: Browser, running: Dashboard) -> None:
-    schema = load(FOLDER / "ambiguous_dates")
-    columns = columns_of(schema)
-    publish(running.cache, as_copied(in_key_order(schema), columns), columns=columns, segments=1)
-    page = visit(browser, f"{running.url}/?period=all")
-    expect(page.get_by_text("Day before month: 60 orders, £2,094.00, 2 Jan 2025 – 10 Dec 2025")).to_be_visible()
-    page.get_by_role("link", name="Answer in Settings").click()
-    answers = page.get_by_role("table", name="Day and month of the dates can be read in two ways.")
-    answer = answers.get_by_role("button", name="Day before month")
-    answer.click()
-    expect(answer).to_have_attribute("aria-pressed", "true")
-    expect(page.get_by_text("Orders from 2 Jan 2025, 10:15 to 10 Dec 2025, 10:15")).to_be_visible()
-    page.get_by_role("button", name="Save").click()
-    expect(answers).to_have_count(0)
-    assert running.cache.documents.read(SETUP).instants == {"created_at": "day_first"}
-    running.cache.documents.change(SETUP, lambda _: NO_SETUP)
 
 
 def test_the_settings_page_previews_figures_saves_and_updates_every_tab(browser: Browser, running: Dashboard) -> None:

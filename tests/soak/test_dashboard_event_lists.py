@@ -100,3 +100,19 @@ def test_a_period_with_returns_only_lists_them(browser: Browser, tmp_path_factor
         assert total(page) == "-$5.00"
         expect(events(page)).to_have_count(1)
         expect(events(page)).to_contain_text("Return · goods")
+
+
+@pytest.mark.parametrize("every", [1])
+def test_each_card_opens_the_list_of_its_figure(browser: Browser, filled: Dashboard, every: int) -> None:
+    page = visit(browser, f"{filled.url}/?period=90d")
+    cards = page.locator("li:has(.value)")
+    expect(cards).to_have_count(8)
+    for i in range(0, 8, every):
+        card = cards.nth(i)
+        name, value = card.locator(".name").inner_text(), card.locator(".value").inner_text()
+        card.locator("button.value").click()
+        expect(page.get_by_role("heading", level=1, name=re.sub(r" \(.*", "", name), exact=True)).to_be_visible()
+        assert total(page).split(" = ")[0] == value
+        page.get_by_role("button", name="Overview").click()
+        expect(page.get_by_role("heading", name="Orders overview")).to_be_visible()
+        at_rest(page)

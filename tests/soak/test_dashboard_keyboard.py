@@ -57,7 +57,7 @@ def test_the_keyboard_alone_filters_searches_opens_and_downloads_orders(browser:
     expect(search).to_be_visible(timeout=20_000)
     at_rest(page)
     reached(page, search)
-    first = page.get_by_role("table", name="Orders", exact=True).get_by_role("button").first
+    first = page.get_by_role("table", name="Orders", exact=True).locator("tbody").get_by_role("button").first
     name = first.inner_text()
     page.keyboard.type(name)
     expect(page.get_by_text("1 order. Total:")).to_be_visible(timeout=20_000)

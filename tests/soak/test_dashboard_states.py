@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -10,12 +11,15 @@ from pathlib import Path
 
 import pytest
 from cache_factory import Row, publish
-from dashboard_page import figure, visit
+from dashboard_page import at_rest, figure, new_tab, visit
 from dashboard_process import Dashboard, dashboard
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 from shop_factory import SHOP_COLUMNS, shop
-from sidecar_process import answering
+from sidecar_process import answering, sync, worker
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
+from cache.errors import Trouble
 from cache.storage.records import now
 
 pytestmark = pytest.mark.soak
@@ -120,3 +124,63 @@ def test_missing_columns_and_no_rows_bring_lines_and_no_errors(browser: Browser,
     )
     figure(page, "Orders", "1")
     log_is_clean(running)
+
+
+def real(rows: list[Row], status: str | None = None) -> list[Row]:
+    return [r for r in rows if r["test"] == "0" and (status is None or r["financial_status"] == status)]
+
+
+def test_a_timer_of_the_page_before_does_not_empty_the_page(browser: Browser, filled: Dashboard) -> None:
+    """It may have been sent while the script was opening the other page, and then runs after it."""
+    page = new_tab(browser)
+    sent, received, servers = spied(page)
+    page.goto(f"{filled.url}/?period=all")
+    card = page.get_by_role("listitem").filter(has=page.get_by_text("Total sales", exact=True))
+    card.wait_for()
+    page.wait_for_timeout(1500)
+    late = next(message for message in reversed(sent) if BackMsg.FromString(message).rerun_script.is_auto_rerun)
+    before = BackMsg.FromString(late).rerun_script.page_script_hash
+    page.get_by_role("link", name="Orders", exact=True).click()
+    shown = page.get_by_text(re.compile("of [0-9]+ orders"))
+    expect(shown).to_be_visible()
+    at_rest(page)
+    then = len(received)
+    servers[0].send(late)
+    end = time.monotonic() + 20
+    while not any(ForwardMsg.FromString(each).new_session.page_script_hash == before for each in received[then:]):
+        assert time.monotonic() < end, "the timer did not run"
+        page.wait_for_timeout(50)
+    page.wait_for_timeout(500)  # whatever it does to the page is done
+    expect(shown).to_be_visible()
+    expect(page).to_have_url(re.compile(r"/orders\?period=all"))
+
+
+def spied(page: Page) -> tuple[list[bytes], list[bytes], list[WebSocketRoute]]:
+    """What the page is going to send and to receive, and the servers it does that with."""
+    sent: list[bytes] = []
+    received: list[bytes] = []
+    servers: list[WebSocketRoute] = []
+
+    def connect(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+        socket.on_message(lambda message: (sent.append(message), server.send(message)))
+        server.on_message(lambda message: (received.append(message), socket.send(message)))
+        servers.append(server)
+
+    page.route_web_socket(re.compile("/_stcore/stream"), connect)
+    return sent, received, servers
+
+
+def test_a_failed_sync_shows_error_and_advice_above_the_last_good_data(browser: Browser, start: Start) -> None:
+    running = start()
+    publish(running.cache, [order(1001)], columns=SHOP_COLUMNS, verified_at=now() - timedelta(hours=2))
+    trouble = Trouble(code="login_refused", message="phpMyAdmin refused the login.", advice="Check the password.")
+    with worker(running.cache), sync(running.cache, error=trouble):
+        page = visit(browser, running.url)
+        figure(page, "Orders", "1")
+    alert = page.get_by_role("alert").filter(has_text="The last refresh failed")
+    expect(alert).to_contain_text(
+        "phpMyAdmin refused the login. Check the password. This page shows the last good data"
+    )
+    expect(page.get_by_text("Verified 2 h ago").first).to_be_visible()
+    figure(page, "Orders", "1")
