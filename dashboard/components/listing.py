@@ -82,14 +82,16 @@ def page_choice(number: int, pages: int, key: str) -> None:
         pages: How many there are.
         key: Streamlit's key of the list.
     """
+
+    def turn() -> None:
+        chosen: int = st.session_state["page_number"]
+        # The first page has nothing in the address: the browser also chooses it by itself, when there are fewer pages.
+        set_parameter(PAGE, "" if chosen == 1 else str(chosen))
+
     if pages > 1:
         set_value("page_number", min(number, pages))
         with st.container(horizontal_alignment="center", key=f"{key}_pages"):
-            st.pagination(
-                pages,
-                key="page_number",
-                on_change=lambda: set_parameter(PAGE, str(st.session_state["page_number"])),
-            )
+            st.pagination(pages, key="page_number", on_change=turn)
 
 
 def view_choice(views: Mapping[str, str], key: str) -> str:
