@@ -169,9 +169,7 @@ def foot(selection: Selection) -> None:
     if can_print():
         st.html('<a class="report-link" href="report">Report as PDF</a>')
     else:
-        st.html(
-            '<span class="report-link">No report as PDF: the server has no Chromium. Print the page instead.</span>'
-        )
+        st.html(f'<span class="report-link">{NO_REPORT}</span>')
 
 
 def hidden_note(names: Collection[DimensionId]) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 
 import streamlit as st
 
 from cache.analytics.figures import Figures, Group, Returns
 from cache.analytics.metrics import METRICS, Metric
 from cache.analytics.values import Absent, Amount
-from dashboard.components.cards import Card, Sparkline
-from dashboard.components.marks import MarkLink, draw_marks, mark_links
+from dashboard.components.cards import Card, Sparkline, cards
+from dashboard.components.marks import MarkLink, draw_marks, mark_links, open_mark
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.selection import Selection
 from dashboard.session import Session
@@ -80,6 +81,35 @@ def card(
         marks,
         "" if isinstance(value, Absent) else formatting.exact(value),
     )
+
+
+def metric_cards(
+    session: Session,
+    selection: Selection,
+    label: str,
+    names: Sequence[str],
+    key: str,
+    on_pick: Callable[[str], None],
+    units: bool = False,
+) -> None:
+    """Draws a row of figures, each with its change and its marks; without those that the table cannot tell.
+
+    Args:
+        session: The session.
+        selection: The orders of the page.
+        label: What the row shows, for screen readers.
+        names: The figures.
+        key: Streamlit's key of the row.
+        on_pick: Called with the figure that the visitor picked.
+        units: Whether units are among the figures.
+    """
+    now, compared = selection.figures(units), selection.compared_figures(units)
+    metrics = [METRICS[name] for name in names if METRICS[name].available(selection.orders.missing)]
+    shown = [
+        card(each, now, compared, selection.currency, selection.returns, marks=mark_links(selection, each.id))
+        for each in metrics
+    ]
+    cards(label, shown, key=key, on_pick=on_pick, on_mark=partial(open_mark, session))
 
 
 def summary(session: Session, selection: Selection, on_pick: Callable[[str], None]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from functools import partial
 
 import streamlit as st
 
@@ -15,10 +14,9 @@ from cache.analytics.metrics import METRICS
 from cache.analytics.values import Value, or_zero
 from dashboard import data, frame
 from dashboard.address import change_parameters, parameter_values
-from dashboard.components.blocks import card
-from dashboard.components.cards import cards
+from dashboard.components.blocks import metric_cards
 from dashboard.components.listing import SORT, sort_anew, sorted_by
-from dashboard.components.marks import draw_marks, mark_links, open_mark
+from dashboard.components.marks import draw_marks
 from dashboard.components.no_orders import nothing_found
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.components.widget_values import set_value
@@ -52,19 +50,15 @@ def taxes(session: Session) -> None:
     if "taxes" in missing:
         st.info(formatting.plain(missing["taxes"]))
         return
-    now, compared = selection.figures(), selection.compared_figures()
+    now = selection.figures()
     if now.found:
-        metrics = [METRICS[name] for name in _CARDS if METRICS[name].available(missing)]
-        shown = [
-            card(each, now, compared, selection.currency, selection.returns, marks=mark_links(selection, each.id))
-            for each in metrics
-        ]
-        cards(
+        metric_cards(
+            session,
+            selection,
             "Taxes",
-            shown,
-            key="tax_cards",
-            on_pick=lambda metric: session.navigator.go("overview", explain=metric),
-            on_mark=partial(open_mark, session),
+            _CARDS,
+            "tax_cards",
+            lambda metric: session.navigator.go("overview", explain=metric),
         )
         _table(session, selection, now)
     else:

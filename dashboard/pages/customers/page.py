@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 
 import streamlit as st
 
 from cache.analytics.figures import Figures
-from cache.analytics.metrics import METRICS
 from cache.analytics.values import Absent, or_zero
 from dashboard import frame
 from dashboard.address import parameter
-from dashboard.components.blocks import card
-from dashboard.components.cards import cards
+from dashboard.components.blocks import metric_cards
 from dashboard.components.listing import view_choice
-from dashboard.components.marks import mark_links, open_mark
 from dashboard.components.no_orders import nothing_found
 from dashboard.pages.customers.customer_lines import WHO
 from dashboard.pages.customers.lifetime_value import lifetime_value
@@ -47,28 +43,10 @@ def customers(session: Session) -> None:
 
 
 def _all_customers(session: Session, selection: Selection) -> None:
-    now, compared = selection.figures(), selection.compared_figures()
-    metrics = [METRICS[name] for name in _CARDS if METRICS[name].available(selection.orders.missing)]
-    shown = [
-        card(
-            metric,
-            now,
-            compared,
-            selection.currency,
-            selection.returns,
-            marks=mark_links(selection, metric.id),
-        )
-        for metric in metrics
-    ]
+    now = selection.figures()
     if not now.orders:
         nothing_found(session, selection)
-    cards(
-        "Customers",
-        shown,
-        key="customer_cards",
-        on_pick=lambda _: session.navigator.go("orders"),
-        on_mark=partial(open_mark, session),
-    )
+    metric_cards(session, selection, "Customers", _CARDS, "customer_cards", lambda _: session.navigator.go("orders"))
     _both_new_and_returning(now)
     if "dates" in selection.orders.missing:
         _buyers(session, selection)

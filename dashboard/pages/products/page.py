@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 
 import streamlit as st
 
 from cache.analytics.dimensions.catalogue import PRODUCT
-from cache.analytics.metrics import METRICS
 from cache.line_items_view import create_view, reference, view_name
 from dashboard import frame
-from dashboard.components.blocks import card
-from dashboard.components.cards import cards
+from dashboard.components.blocks import metric_cards
 from dashboard.components.listing import view_choice
-from dashboard.components.marks import mark_links, open_mark
 from dashboard.components.no_orders import nothing_found
 from dashboard.pages.products.bought_together import together
 from dashboard.pages.products.first_bought import first_bought
@@ -45,27 +41,17 @@ def products(session: Session) -> None:
         if "products" in missing and session.visitor.may("change_settings"):
             _view_with_items(session, selection)
         return
-    now, compared = selection.figures(units=True), selection.compared_figures(units=True)
-    metrics = [METRICS[name] for name in _CARDS if METRICS[name].available(missing)]
-    shown = [
-        card(
-            metric,
-            now,
-            compared,
-            selection.currency,
-            selection.returns,
-            marks=mark_links(selection, metric.id),
-        )
-        for metric in metrics
-    ]
+    now = selection.figures(units=True)
     if not now.orders:
         nothing_found(session, selection)
-    cards(
+    metric_cards(
+        session,
+        selection,
         "Units and sales",
-        shown,
-        key="product_cards",
-        on_pick=lambda _: session.navigator.go("orders"),
-        on_mark=partial(open_mark, session),
+        _CARDS,
+        "product_cards",
+        lambda _: session.navigator.go("orders"),
+        units=True,
     )
     if now.orders:
         views = {name: label for name, (label, _) in _VIEWS.items() if _is_known(selection, name)}
