@@ -14,7 +14,7 @@ import pytest
 from cache_factory import Row, publish
 from dashboard_page import at_rest, figure, visit
 from dashboard_process import Dashboard, dashboard
-from playwright.sync_api import Browser, Page, WebSocketRoute, expect
+from playwright.sync_api import Browser, expect
 from shop_factory import SHOP_COLUMNS, shop
 from sidecar_process import worker
 
@@ -132,22 +132,6 @@ def test_a_picked_product_filters_on_every_page(browser: Browser, filled: Dashbo
     chip = page.get_by_test_id("stPopoverButton").filter(has=word)  # a table has such a button too
     expect(chip).to_be_visible()
     expect(page).to_have_url(re.compile(r"/products\?period=all$"))
-
-
-def spied(page: Page) -> tuple[list[bytes], list[bytes], list[WebSocketRoute]]:
-    """What the page is going to send and to receive, and the servers it does that with."""
-    sent: list[bytes] = []
-    received: list[bytes] = []
-    servers: list[WebSocketRoute] = []
-
-    def connect(socket: WebSocketRoute) -> None:
-        server = socket.connect_to_server()
-        socket.on_message(lambda message: (sent.append(message), server.send(message)))
-        server.on_message(lambda message: (received.append(message), socket.send(message)))
-        servers.append(server)
-
-    page.route_web_socket(re.compile("/_stcore/stream"), connect)
-    return sent, received, servers
 
 
 def test_columns_are_chosen_and_stand_in_the_address(browser: Browser, filled: Dashboard) -> None:

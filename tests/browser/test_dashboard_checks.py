@@ -72,7 +72,3 @@ def test_the_badge_of_a_damaged_table_is_amber(browser: Browser, damaged: tuple[
     page = visit(browser, f"{running.url}/?period=all")
     expect(badge(page)).to_contain_text(f"Figures: {report.agree * 10_000 // report.orders / 100:.2f}% of all orders")
     expect(badge(page)).to_contain_text(ORANGE)
-
-
-def _check_row(page: Page) -> Locator:
-    return page.get_by_role("table", name="Checks").get_by_role("row", name=re.compile("^Total adds up"))

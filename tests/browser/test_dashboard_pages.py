@@ -22,19 +22,6 @@ from cache.storage.records import Run, now
 from cache.storage.snapshot import ChangeCounts
 from cache.table_setup import NO_SETUP
 
-PAGES = {
-    "": "Orders overview",
-    "explore": "Explore",
-    "what-changed": "What changed",
-    "orders": "Orders",
-    "products": "Products",
-    "customers": "Customers",
-    "taxes": "Taxes",
-    "views": "Saved views",
-    "data": "Data",
-    "api": "API",
-    "set-up": "Settings",
-}
 # A picture of one white point.
 ICON = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8/5+hHgAHggJ/PchI7wAAAABJRU5ErkJggg=="

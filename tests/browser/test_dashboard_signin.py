@@ -12,7 +12,6 @@ import pytest
 from cache_factory import publish
 from dashboard_page import at_rest, new_tab, open_every_page, sign_in
 from dashboard_process import Dashboard, dashboard
-from oidc_provider import oidc_provider
 from playwright.sync_api import Browser, Page, expect
 from shop_factory import SHOP_COLUMNS, shop
 from sidecar_process import sync, worker
@@ -112,12 +111,6 @@ def received(page: Page) -> list[bytes]:
 
     page.on("websocket", lambda socket: socket.on("framereceived", keep))
     return found
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[str]:
-    with oidc_provider() as url:
-        yield url
 
 
 # -- headers

@@ -69,10 +69,6 @@ def test_the_first_figure_is_in_the_first_quarter_of_a_phone(browser: Browser, f
     assert box and box["y"] < 844 / 4
 
 
-def overlap(a: dict[str, float], b: dict[str, float]) -> bool:
-    return all(a[at] < b[at] + b[size] and b[at] < a[at] + a[size] for at, size in (("x", "width"), ("y", "height")))
-
-
 def test_a_screen_reader_hears_the_name_of_a_figure(browser: Browser, filled: Dashboard) -> None:
     page = visit(browser, f"{filled.url}/?period=all")
     expect(page.get_by_role("button", name=re.compile(r"^Total sales: \$[\d,]+"))).to_be_visible()

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from cache_factory import publish
-from dashboard_page import at_rest, visit
+from dashboard_page import visit
 from dashboard_process import Dashboard, dashboard
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 from schema_corpus import FOLDER, load
 from schema_orders import as_copied, columns_of, in_key_order
 from shop_factory import SHOP_COLUMNS, shop
@@ -24,12 +24,6 @@ pytestmark = pytest.mark.soak
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     with dashboard(tmp_path_factory.mktemp("pages")) as started:
         yield started
-
-
-def shown(page: Page) -> None:
-    """The page has run to its end without an exception."""
-    at_rest(page)
-    expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
 def test_the_api_page_gives_the_view_as_requests_and_never_a_key(browser: Browser, tmp_path: Path) -> None:

@@ -126,10 +126,6 @@ def test_missing_columns_and_no_rows_bring_lines_and_no_errors(browser: Browser,
     log_is_clean(running)
 
 
-def real(rows: list[Row], status: str | None = None) -> list[Row]:
-    return [r for r in rows if r["test"] == "0" and (status is None or r["financial_status"] == status)]
-
-
 def test_a_timer_of_the_page_before_does_not_empty_the_page(browser: Browser, filled: Dashboard) -> None:
     """It may have been sent while the script was opening the other page, and then runs after it."""
     page = new_tab(browser)
