@@ -25,7 +25,7 @@ from cache.interpretation.check_sql import DIFFERENCES, CheckSql, failing_across
 from cache.interpretation.chosen_reading import reading_in_use, stored_reading
 from cache.interpretation.order_rows import OrderRows
 from cache.interpretation.role_sql import RoleSql
-from cache.interpretation.source_rows import SourceColumns, parquet, union
+from cache.interpretation.source_rows import SourceColumns, parquet
 from cache.machine.memory import database_limit
 from cache.reading import Reading
 from cache.settings import Settings
@@ -214,7 +214,7 @@ class _Checker:
         near = {str(name): None for name in names if name is not None}
         near.update(dict.fromkeys(other for name in list(near) for other in _neighbours(name)))
         self._database.register("near", pa.table({"name": pa.array(list(near), pa.string())}))
-        files = union(source.rows(parquet(path)) for path in self._snapshot.paths(PARQUET))
+        files = source.rows(parquet(*self._snapshot.paths(PARQUET)))  # one relation: two threads read it
         key = source.sql(self._snapshot.manifest.key[0])
         self._database.execute(
             f"CREATE TABLE around AS SELECT {key} AS key, {roles.number()} AS number, {roles.sequence()} AS sequence, "
