@@ -263,6 +263,8 @@ def test_an_expired_password_is_told_as_such(lab: Lab, here: Path) -> None:
         with lab.faults.variables(disconnect_on_expired_password=1):
             errors.append(fails(settings_for(fixture)))
     assert [type(error) for error in errors] == [PasswordExpired] * 3
+    own_words = "The password has expired: #1820 - You must SET PASSWORD before executing this statement"
+    assert [error.message for error in errors[:2]] == [own_words] * 2
     assert PasswordExpired.stops_schedule
 
 

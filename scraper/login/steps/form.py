@@ -18,6 +18,7 @@ from scraper.login.steps.server_choice import SERVER_FIELD, ServerChoiceSettings
 # password, is in neither.
 _DATABASE_DOWN = re.compile(r"(?:HY000/|#)(?:2\d{3}|1040|1203)\b")
 _EXPIRED = re.compile(r"(?:HY000/|#)(?:1820|1862)\b")
+_STATEMENT = re.compile(r".*(?=#\d{4} - )")  # phpMyAdmin shows the statement that failed before the server's own words
 _USERNAME, _PASSWORD = "#input_username", "#input_password"
 _ERRORS = ".alert-danger, div.error"
 # Where phpMyAdmin failed to log in, it says so before the form. Where it found another session than that of the form,
@@ -159,7 +160,7 @@ def check_password_expired(page: PageDriver) -> None:
     """
     error_text = page.error_text()
     if _EXPIRED.search(error_text):
-        raise PasswordExpired(f"The password has expired: {error_text}")
+        raise PasswordExpired(f"The password has expired: {_STATEMENT.sub('', error_text)}")
 
 
 def missing_login() -> LoginRefused:
