@@ -1,8 +1,7 @@
 """Rules of the suite, held when pytest collects: markers, folders and test names.
 
 The fixtures of a test say what it needs, and its folder is that of its heaviest need: tests/unit (no server of the lab
-but PostgreSQL, no browser), tests/lab, tests/browser. A test that takes long is in tests/soak, and one with a long form
-may be too.
+but PostgreSQL, no browser), tests/lab, tests/browser. A test that takes long, or has a long form, may be in tests/soak.
 """
 
 from __future__ import annotations
@@ -37,11 +36,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def faults_of(test: pytest.Function) -> Iterator[str]:
     """The rules that a test breaks, in words."""
     cases = [value for mark in test.iter_markers("parametrize") for value in mark.args[1]]
-    long = [any(mark.name == "soak" for mark in getattr(case, "marks", ())) for case in cases]
+    marks = [mark for case in cases for mark in getattr(case, "marks", ())] + list(test.iter_markers())
     need = next((need for need in ("browser", "lab") if test.get_closest_marker(need)), "unit")
-    alone = "soak" if test.get_closest_marker("soak") else need
-    folders = (need, "soak") if any(long) and not all(long) else (alone,)
+    folders = (need, "soak") if any(mark.name == "soak" for mark in marks) else (need,)
     if test.path.parent.name not in folders:
-        yield f"it belongs in tests/{folders[0]}, by its fixtures and markers"
+        yield f"it belongs in tests/{need}, by its fixtures and markers"
     if len(name := test.function.__name__) > LONGEST_NAME:
         yield f"its name has {len(name)} characters, and at most {LONGEST_NAME} are read at a glance"

@@ -82,6 +82,7 @@ def test_it_works(browser: Browser, filled: Dashboard, rows: list[Row]) -> None:
     log_is_clean(filled)
 
 
+@pytest.mark.soak
 def test_a_picked_row_filters_and_the_address_gives_the_same_view(
     browser: Browser, filled: Dashboard, rows: list[Row]
 ) -> None:
@@ -99,6 +100,7 @@ def test_a_picked_row_filters_and_the_address_gives_the_same_view(
     figure(colleague, "Orders", f"{len(usd(rows)):,}")
 
 
+@pytest.mark.soak
 def test_filters_are_kept_across_pages(browser: Browser, filled: Dashboard, rows: list[Row]) -> None:
     page = visit(browser, f"{filled.url}/?period=all&status=paid")
     card = page.get_by_role("listitem").filter(has=page.get_by_text("Total sales", exact=True))
@@ -111,6 +113,7 @@ def test_filters_are_kept_across_pages(browser: Browser, filled: Dashboard, rows
     expect(page).to_have_url(re.compile(r"/\?period=all&status=paid$"))
 
 
+@pytest.mark.soak
 def test_a_picked_product_filters_on_every_page(browser: Browser, filled: Dashboard, rows: list[Row]) -> None:
     page = visit(browser, f"{filled.url}/?period=all")
     product = page.get_by_role("table", name="Gross sales by product").get_by_role("button").first

@@ -22,7 +22,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
         yield running
 
 
-@pytest.mark.parametrize("every", [6, pytest.param(1, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("every", [9, pytest.param(1, marks=pytest.mark.soak)])
 def test_axe_finds_nothing_on_any_page(browser: Browser, filled: Dashboard, every: int) -> None:
     """Each page in every look of its pair, or a third of these."""
     page = visit(browser, f"{filled.url}/?period=all")
@@ -44,6 +44,7 @@ def test_axe_finds_nothing_on_any_page(browser: Browser, filled: Dashboard, ever
     assert found == {name: [] for name in found}
 
 
+@pytest.mark.soak
 def test_axe_finds_nothing_on_the_form_of_the_password_or_without_data(
     browser: Browser, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -55,6 +55,7 @@ def page(browser: Browser, filled: Dashboard) -> Page:
     return page
 
 
+@pytest.mark.soak
 def test_a_choice_within_a_part_of_the_page_is_kept(page: Page) -> None:
     page.get_by_role("radio", name="Week").click()
     page.get_by_role("radio", name="Net sales").click()

@@ -55,6 +55,7 @@ def marks(page: Page) -> Locator:
     )
 
 
+@pytest.mark.soak
 def test_the_badge_of_the_shop_is_green_and_opens_the_checks(browser: Browser, healthy: Dashboard) -> None:
     page = visit(browser, f"{healthy.url}/?period=all")
     figure(page, "Orders", re.compile("[0-9]"))

@@ -40,6 +40,7 @@ def amounts(page: Page) -> list[Decimal]:
     return [Decimal(re.sub(r"[$,]", "", text)) for text in events(page).locator("td:last-child").all_inner_texts()]
 
 
+@pytest.mark.soak
 def test_the_events_of_all_pages_sum_to_the_figure(browser: Browser, filled: Dashboard) -> None:
     page = visit(browser, f"{filled.url}/?period=365d")
     page.get_by_role("table", name="How total sales adds up").get_by_role("button", name="Net sales").click()

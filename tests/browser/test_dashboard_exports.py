@@ -30,6 +30,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
         yield running
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("password", "masked"), [pytest.param("one", False, marks=pytest.mark.soak), ("two", True)], ids=["all", "masked"]
 )

@@ -115,6 +115,7 @@ def test_nothing_jumps_while_a_page_loads(browser: Browser, filled: Dashboard, p
     assert page.evaluate("window.shifts") < 0.1
 
 
+@pytest.mark.soak
 def test_a_refresh_does_not_move_the_page(browser: Browser, filled: Dashboard) -> None:
     with worker(filled.cache):
         page = visit(browser, f"{filled.url}/?period=all")

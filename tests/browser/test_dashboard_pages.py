@@ -45,6 +45,7 @@ def shown(page: Page) -> None:
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
+@pytest.mark.soak
 def test_explore_sorts_opens_rows_and_leads_to_the_orders_of_a_cell(browser: Browser, running: Dashboard) -> None:
     publish(running.cache, shop(300), columns=SHOP_COLUMNS)
     page = visit(browser, f"{running.url}/explore?period=all&metric=orders&by=status&by=channel&columns=country")
@@ -79,6 +80,7 @@ def test_explore_over_time_has_a_row_for_each_step(browser: Browser, running: Da
     shown(page)
 
 
+@pytest.mark.soak
 def test_a_customer_opens_his_orders(browser: Browser, running: Dashboard) -> None:
     publish(running.cache, shop(300), columns=SHOP_COLUMNS)
     page = visit(browser, f"{running.url}/customers?period=all")
@@ -92,6 +94,7 @@ def test_a_customer_opens_his_orders(browser: Browser, running: Dashboard) -> No
     expect(page.get_by_role("dialog")).to_contain_text(name.split("\n")[0])
 
 
+@pytest.mark.soak
 def test_products_are_searched(browser: Browser, running: Dashboard) -> None:
     publish(running.cache, shop(300), columns=SHOP_COLUMNS)
     page = visit(browser, f"{running.url}/products?period=all")

@@ -30,6 +30,7 @@ def test_a_point_of_the_chart_opens_the_orders_of_its_day(browser: Browser, fill
     expect(page).to_have_url(re.compile(r"/orders\?period=custom&from=([\d-]+)&to=\1$"))
 
 
+@pytest.mark.soak
 def test_an_hour_of_the_chart_opens_the_orders_of_that_hour(browser: Browser, filled: Dashboard) -> None:
     page = visit(browser, f"{filled.url}/?period=yesterday")
     chart = page.get_by_test_id("stVegaLiteChart").first

@@ -40,6 +40,7 @@ def test_a_view_is_sent_as_pdf_to_whoever_is_signed_in(browser: Browser, closed:
     assert not [child for child in psutil.Process(closed.process.pid).children(True) if "chrom" in child.name()]
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("chromium")
 def test_a_report_needs_a_session_and_a_page(closed: Dashboard, tmp_path: Path) -> None:
     answer = httpx2.get(f"{closed.url}/report", headers={"Referer": f"{closed.url}/"})

@@ -67,6 +67,7 @@ def shows(page: Page, *texts: str) -> None:
     assert page.evaluate(MADE_OF_VALUES) == []
 
 
+@pytest.mark.soak
 def test_filters_and_the_drawer_show_values_as_they_are(page: Page, running: Dashboard) -> None:
     filters = ("status", "fulfilment", "channel", "country", "discount", "product")
     opened(page, running, "orders", **dict.fromkeys(filters, MARKDOWN))

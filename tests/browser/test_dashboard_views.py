@@ -34,6 +34,7 @@ def save_view(page: Page, name: str) -> None:
     page.keyboard.press("Escape")
 
 
+@pytest.mark.soak
 def test_a_view_is_saved_pinned_opened_and_opens_first(browser: Browser, filled: Dashboard) -> None:
     page = visit(browser, f"{filled.url}/?period=all&status=paid&metric=orders&compare=none")
     save_view(page, NAME)

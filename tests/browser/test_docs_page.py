@@ -15,6 +15,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
         yield running
 
 
+@pytest.mark.soak
 def test_it_is_read_by_keyboard_and_on_a_phone(api: Sidecar, browser: Browser) -> None:
     page = browser.new_page(viewport={"width": 390, "height": 844})
     asked: list[str] = []

@@ -35,6 +35,7 @@ def newest_order(lab: Lab) -> str:
         return str(cursor.fetchone()[0])
 
 
+@pytest.mark.soak
 def test_the_first_sync_comes_by_itself_and_is_verified(everything: Everything) -> None:
     body = everything.api.get("/fetch-data").json()
     assert body["verified"] is True

@@ -79,6 +79,7 @@ def test_any_page_in_chrome_ends_in_a_sentence(
     assert megabytes("VmHWM") - before < MOST_MEGABYTES
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("step", "status"),
     every_second(

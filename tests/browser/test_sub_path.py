@@ -75,6 +75,7 @@ def entered(browser: Browser, address: str) -> Page:
     return page
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("site", soak_but(("one port",), ["two ports", "one port"]), indirect=True)
 def test_a_deep_link_a_download_the_ways_back_and_the_sign_out(browser: Browser, site: Site) -> None:
     page = entered(browser, f"{site.url}/orders?period=all&status=paid")

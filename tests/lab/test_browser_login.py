@@ -55,6 +55,7 @@ def test_it_works(session: Session, copies: Copies) -> None:
     assert browsers() == []
 
 
+@pytest.mark.soak
 def test_chromium_with_windows_logs_in_too(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scraper.login.chrome.BROWSERS", ("chromium",))
     session = lasting_session(settings_of(lab, phpmyadmin_login="browser"))
@@ -85,6 +86,7 @@ def test_a_wrong_password_is_refused_once_and_shown_nowhere(
         assert not any(secret.encode() in data for data in (*written, done.stdout, done.stderr))
 
 
+@pytest.mark.soak
 def test_chrome_starts_also_where_the_temporary_folder_has_a_long_name(
     cache: Cache, here: Path, child_environment: Environment
 ) -> None:

@@ -86,7 +86,7 @@ class Reader(threading.Thread):
         self.join()
 
 
-@pytest.mark.parametrize("every", [9, pytest.param(1, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("every", [13, pytest.param(1, marks=pytest.mark.soak)])
 def test_a_sync_killed_at_any_step_leaves_the_last_good_generation(
     copies: Copies, here: Path, table: str, killer: Killer, every: int
 ) -> None:

@@ -12,6 +12,7 @@ from itertools import cycle
 import pytest
 from copies import Copies, json_rows
 from lab_fixtures import settings_of
+from long_cases import soak_but
 
 from cache.storage.records import Run
 from lab import FaultProxy
@@ -142,7 +143,7 @@ def test_an_answer_that_php_ends_at_its_memory_limit_is_never_published(copies: 
 # -- the session, the disk, the table
 
 
-@pytest.mark.parametrize("skip", [0, 2, 5])
+@pytest.mark.parametrize("skip", soak_but((2,), [0, 2, 5]))
 def test_a_session_that_ends_in_the_middle_is_renewed_by_one_login(
     copies: Copies, small_pages: None, proxy: FaultProxy, skip: int
 ) -> None:
@@ -203,7 +204,7 @@ def test_a_shape_that_changes_between_two_pages_is_not_published(
     assert runs[0].error.code == "table_changed"
 
 
-@pytest.mark.parametrize("again", [False, True], ids=["dropped", "dropped and made anew"])
+@pytest.mark.parametrize("again", soak_but((True,), [False, True]), ids=["dropped", "dropped and made anew"])
 def test_a_table_that_is_dropped_between_two_pages(
     copies: Copies, small_pages: None, proxy: FaultProxy, again: bool
 ) -> None:

@@ -322,6 +322,7 @@ def test_a_closed_door_leaves_nothing_behind(lab: Lab) -> None:
     assert not folder.exists()
 
 
+@pytest.mark.soak
 def test_doors_end_with_the_lab(lab_folder: Path) -> None:
     lab = Lab(lab_folder)
     try:

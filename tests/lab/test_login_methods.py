@@ -153,6 +153,7 @@ def test_all_of_a_sync_may_go_through_the_browser(lab: Lab, cache: Cache) -> Non
     assert browsers() == []
 
 
+@pytest.mark.soak
 def test_answers_come_through_the_browser_whole_and_its_errors_are_told(lab: Lab, here: Path) -> None:
     sql = "SELECT seq AS c0, REPEAT(CONCAT('ü', CHAR(13, 10 USING utf8mb4)), 1000) AS c1 FROM seq_1_to_5000"
     with lab.login_fixture("cookie") as fixture:

@@ -194,6 +194,7 @@ def test_a_sync_goes_on_when_all_sessions_end_before_each_kind_of_request(
     assert differences(lab, "orders", cache.snapshots.open()) == []
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "spared", [("information_schema", "checksums", "other"), pytest.param((), marks=pytest.mark.soak)]
 )

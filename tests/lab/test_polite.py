@@ -121,7 +121,7 @@ KEYS = {
 }
 
 
-@pytest.mark.parametrize("keys", soak_but(("dense", "the widest", "a page"), KEYS))
+@pytest.mark.parametrize("keys", soak_but(("the widest", "a page"), KEYS))
 def test_whatever_the_keys_several_connections_bring_all_rows_in_order(
     copies: Copies, small_pages: None, keys: str
 ) -> None:
@@ -149,6 +149,7 @@ def test_pages_that_are_cut_are_continued_with_several_connections(
     assert copies.differences() == []
 
 
+@pytest.mark.soak
 def test_a_table_that_is_only_counted_comes_over_several_connections_too(
     copies: Copies, proxy: FaultProxy, pages: None
 ) -> None:
@@ -207,6 +208,7 @@ def test_after_all_sessions_ended_a_refused_login_is_tried_once(copies: Copies, 
     assert logins(proxy) == 3 + 1
 
 
+@pytest.mark.soak
 def test_a_second_factor_lets_several_logins_in_with_one_code(lab: Lab, cache: Cache, pages: None) -> None:
     with lab.login_fixture("totp") as fixture, FaultProxy(fixture.url) as proxy:
         proxy.stall(0.1, matching=" LIMIT ")
@@ -285,6 +287,7 @@ def test_on_a_fast_way_nothing_is_packed(copies: Copies, proxy: FaultProxy, page
     assert set(packings(proxy)) == {"none"}
 
 
+@pytest.mark.soak
 def test_a_server_that_is_slow_itself_packs_one_page_only(
     copies: Copies, proxy: FaultProxy, pages: None, telling: None
 ) -> None:
@@ -307,6 +310,7 @@ def test_a_packed_answer_that_is_cut_or_damaged_is_asked_for_again(
     assert copies.differences() == []
 
 
+@pytest.mark.soak
 def test_packed_rows_come_through_the_browser_too_which_has_one_session(
     lab: Lab, copies: Copies, proxy: FaultProxy, pages: None, telling: None
 ) -> None:

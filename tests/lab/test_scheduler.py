@@ -133,6 +133,7 @@ def test_twenty_requests_and_a_sync_by_hand_run_one_at_a_time(cache: Cache, here
     assert [run.trigger for run in runs] == ["request", "command"]  # one sync answers them all
 
 
+@pytest.mark.soak
 def test_when_the_leader_is_killed_its_sync_ends_and_another_leads(cache: Cache, workers: Workers) -> None:
     workers.start()
     workers.start()

@@ -25,6 +25,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
         yield running
 
 
+@pytest.mark.soak
 def test_no_query_blocks_the_event_loop_for_5_milliseconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An address that took longer is asked of further servers, each new, since a busy machine only adds to its time."""
     late: Sequence[str] = COSTLIEST

@@ -443,6 +443,7 @@ def same_connection(running: Sidecar) -> Iterator[httpx2.Client]:
     assert len(used) == 1
 
 
+@pytest.mark.soak
 def test_a_client_may_ask_again_after_an_answer_that_took_long_to_read(tmp_path: Path) -> None:
     with sidecar(tmp_path) as running:
         publish(running.cache, 60_000)

@@ -195,6 +195,7 @@ def test_line_items_are_exported_a_row_for_each(client: httpx2.Client, link: Lin
     assert sum(1 for _ in book.active.values) == len(expected) + 1
 
 
+@pytest.mark.soak
 def test_what_is_hidden_is_in_no_file_of_line_items(client: httpx2.Client, link: Link) -> None:
     hidden = Mask(("name", "email"), ("line_items",))
     lines = rows_of(client.get(link(OrderSelection(timezone=ZONE, conditions=(USD,), lines=True, mask=hidden))).text)
@@ -204,6 +205,7 @@ def test_what_is_hidden_is_in_no_file_of_line_items(client: httpx2.Client, link:
     assert rows_of(client.get(link(gone)).text) == []
 
 
+@pytest.mark.soak
 def test_a_table_with_a_row_per_line_item_exports_all_rows_of_its_orders(
     client: httpx2.Client, filled: Dashboard, tmp_path: Path
 ) -> None:

@@ -231,6 +231,7 @@ sys.addaudithook(note)
 """
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 def test_a_start_opens_no_connection_outside_this_machine(tmp_path: Path) -> None:
     """Streamlit can ask another host for the public address of this machine: at a start, and for a page elsewhere."""

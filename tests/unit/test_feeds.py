@@ -199,6 +199,7 @@ def test_a_feed_works_without_a_key_until_it_is_revoked(api: Sidecar, command: F
     assert command("revoke", "weekly")[0] == 1
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 def test_an_unmasked_feed_shows_everything_and_defuses_formulas(api: Sidecar, command: Feeds) -> None:
     _, address, said = command("add", "all", "--path", CSV, "--unmasked")
@@ -209,7 +210,13 @@ def test_an_unmasked_feed_shows_everything_and_defuses_formulas(api: Sidecar, co
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", ["/figures?metric=orders&by=status&format=csv", "/figures/events?metric=orders"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param("/figures?metric=orders&by=status&format=csv", marks=pytest.mark.soak),
+        "/figures/events?metric=orders",
+    ],
+)
 def test_figures_may_be_fed_too(api: Sidecar, command: Feeds, path: str) -> None:
     _, address, _ = command("add", "f" + str(len(path)), "--path", path)
     time.sleep(0.6)
@@ -388,6 +395,7 @@ def test_no_log_and_no_metric_has_a_token(tmp_path: Path) -> None:
     assert token.encode() not in kept and digest(token).encode() in kept
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 def test_a_feed_of_a_shared_cache_works_on_every_host(
     shared_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

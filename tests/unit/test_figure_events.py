@@ -99,7 +99,7 @@ def check(orders: Orders, view: View) -> int:
     return listed
 
 
-@pytest.mark.parametrize("views", [15, pytest.param(50, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("views", [8, pytest.param(50, marks=pytest.mark.soak)])
 def test_every_metric_of_random_views_is_the_sum_of_its_events(orders: Orders, views: int) -> None:
     chance = random.Random(17)
     listed = [check(orders, random_view(chance, orders)) for _ in range(views)]  # in each of two time zones

@@ -139,6 +139,7 @@ def test_who_waits_too_long_for_the_process_is_told(place: CachePlace, monkeypat
     computing(place, use)
 
 
+@pytest.mark.soak
 def test_an_idle_process_goes(place: CachePlace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "IDLE_SECONDS", 0.05)
 

@@ -83,7 +83,7 @@ def random_query(chance: random.Random, orders: Orders) -> FigureQuery:
     )
 
 
-@pytest.mark.parametrize("queries", [30, pytest.param(100, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("queries", [15, pytest.param(100, marks=pytest.mark.soak)])
 def test_random_queries_equal_the_orders_of_the_dashboard(orders: Orders, queries: int) -> None:
     chance = random.Random(17)
     calendar, extent = calendar_of(orders), orders.extent()

@@ -60,6 +60,7 @@ def sign(api: Sidecar, query: str) -> str:
     return f"{api.url}{answer.json()['address']}"
 
 
+@pytest.mark.soak
 def test_pandas_reads_parquet_with_the_key_in_a_header(parquet: str) -> None:
     frame = pd.read_parquet(parquet, storage_options={"X-API-Key": KEY})
     assert len(frame) == ROWS
@@ -71,7 +72,11 @@ def test_polars_reads_parts_of_parquet_at_a_signed_address(signed: str) -> None:
     assert len(pl.read_parquet(signed)) == ROWS
 
 
-@pytest.mark.parametrize("read", [pl.read_csv, lambda url: pl.scan_csv(url).collect()], ids=["read", "scan"])
+@pytest.mark.parametrize(
+    "read",
+    [pytest.param(pl.read_csv, marks=pytest.mark.soak), lambda url: pl.scan_csv(url).collect()],
+    ids=["read", "scan"],
+)
 def test_polars_reads_csv_at_a_signed_address(api: Sidecar, read: Callable[[str], pl.DataFrame]) -> None:
     frame = read(sign(api, "format=csv&fields=id,customer_name"))
     assert frame.rows()[:2] == [(1000, "Ida Müller"), (1001, "José García")]

@@ -218,6 +218,7 @@ def test_a_client_that_goes_away_ends_its_scan(large: str) -> None:
     scanning(large, use)
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("small_spools")
 def test_a_client_that_is_too_slow_for_a_full_spool_is_ended(large: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def use(pool: ScanPool) -> None:

@@ -46,6 +46,7 @@ def test_a_log_of_json_has_no_other_line_and_no_key(tmp_path: Path) -> None:
         assert [json.loads(line)["process"] for line in one.said]
 
 
+@pytest.mark.soak
 def test_one_that_crashes_is_started_again_and_the_other_goes_on(tmp_path: Path) -> None:
     with served(tmp_path) as one:
         key = one.wait_for("API key  ").split()[-1]
