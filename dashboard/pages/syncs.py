@@ -17,7 +17,7 @@ from cache.storage.snapshot import CHECKSUMS, COLUMNS, GZIP, JSON, OFFSETS, PARQ
 from dashboard.address import parameter, set_parameter
 from dashboard.components import freshness
 from dashboard.components.checks_table import checks_table
-from dashboard.components.freshness import PHASES
+from dashboard.components.freshness import LOOK_EVERY, PHASES
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.session import Session
 from dashboard.text import formatting
@@ -78,7 +78,7 @@ def syncs(session: Session) -> None:
 # -- syncs
 
 
-@st.fragment(run_every=2.0)
+@st.fragment(run_every=LOOK_EVERY)
 def _runs(session: Session) -> None:
     session.navigator.stay()
     runs = session.cache.runs.recent(MAX_RUNS)
