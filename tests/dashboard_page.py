@@ -6,7 +6,10 @@ import re
 
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from dashboard.components.freshness import LOOK_EVERY
+
 expect.set_options(timeout=20_000)  # a busy machine draws a page in some seconds
+A_TICK = 1_100 * LOOK_EVERY  # ms, after which the timer of an open page has run
 WAIT = 60_000  # ms for a click or a download: the process that writes files gives way to all others
 
 

@@ -84,3 +84,19 @@ def test_a_search_that_finds_nothing_shows_its_words_as_they_are(page: Page, run
     for path, what in (("orders", "order"), ("products", "product")):
         opened(page, running, path, q=f"{MARKDOWN} no")
         shows(page, f"No {what} matches “{MARKDOWN} no”.")
+
+
+@pytest.mark.soak
+def test_currencies_are_shown_as_they_are(page: Page, running: Dashboard) -> None:
+    opened(page, running, "", currency="USD")
+    shows(page, f"Orders in other currencies are excluded, of all time 1 in {CURRENCY}.")
+    opened(page, running, "", currency=CURRENCY)
+    page.get_by_role("button", name=CURRENCY, exact=True).click()
+    shows(page, f"{CURRENCY} · 1 order")
+
+
+@pytest.mark.soak
+def test_charts_and_names_of_columns_are_shown_as_they_are(page: Page, running: Dashboard) -> None:
+    for path, text in (("explore", MARKDOWN), ("data", ODD_COLUMN), ("set-up", ODD_COLUMN)):
+        opened(page, running, path, metric="orders", by="status")
+        shows(page, text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from cache_factory import publish
@@ -170,3 +171,68 @@ def test_the_key_stays_in_its_tab_and_out_of_the_address(page: Page) -> None:
     elsewhere = page.context.new_page()
     elsewhere.goto(page.url)
     expect(elsewhere.get_by_label("API key")).to_have_value("")
+
+
+@pytest.mark.soak
+def test_names_of_columns_are_offered_to_those_who_have_the_key(page: Page) -> None:
+    expect(page.locator("#columns option")).to_have_count(0)
+    page.get_by_label("API key").blur()
+    expect(page.locator("#columns option[value=total_price__gte]")).to_have_count(1)
+    endpoint(page, "/figures").check()
+    expect(page.locator("#columns option[value=total_price__gte]")).to_have_count(0)
+    expect(page.locator("#columns option[value=country__in]")).to_have_count(1)
+
+
+@pytest.mark.soak
+def test_changes_events_signatures_and_metrics_can_be_tried(page: Page, api: Sidecar) -> None:
+    page.get_by_role("radio", name="/changes").check()
+    page.locator("input[name=since]").fill("1")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_label("Response body")).to_contain_text('"more": false')
+    send(page, "/sign")
+    expect(page.get_by_label("Response body")).to_contain_text("signature=default.")
+    send(page, "/metrics")
+    expect(page.get_by_label("Response body")).to_contain_text("phpmyadmin_orders_snapshot_generation")
+    send(page, "/events")
+    expect(page.get_by_role("listitem").filter(has_text="snapshotgeneration")).to_have_count(1)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("status")).to_have_text("Stopped")
+
+
+@pytest.mark.soak
+def test_it_is_used_by_keyboard_alone(page: Page) -> None:
+    page.get_by_label("API key").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("radio", name="/changes")).to_be_checked()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Tab")
+    page.keyboard.type("2")
+    expect(page.locator("#curl")).to_contain_text("/fetch-data?limit=2")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("200 OK")
+
+
+@pytest.mark.soak
+def test_nothing_runs_over_the_edge_of_a_phone(page: Page, tmp_path: Path) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    send(page, "/fetch-data", "stream")
+    expect(page.get_by_role("listitem").last).to_contain_text("done")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_response_stands_at_the_button_and_the_page_is_used(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    possible = page.locator("#possible")
+    expect(possible).to_contain_text("unauthorized, signature_invalid")
+    if width == 1440:
+        cards = [card.bounding_box() for card in page.locator(".card").all()]
+        assert max(box["x"] + box["width"] for box in cards if box) > 0.9 * width
+        assert min(box["x"] for box in cards if box) < 0.1 * width
+        assert sum(box["height"] > 300 for box in cards if box) >= 3  # no column is empty
+    send(page, "/fetch-data")
+    expect(page.get_by_label("Response body")).to_be_in_viewport()
+    expect(page.get_by_role("button", name="Send")).to_be_in_viewport()
+    expect(possible).to_be_hidden()
