@@ -46,6 +46,11 @@ class OrdersLoader:
         self._newest: tuple[tuple[int, Setup, StoredReading], Orders] | None = None
         self._samples: dict[tuple[int, str, str], Orders] = {}  # the one used last is at the end
 
+    @property
+    def has_loaded(self) -> bool:
+        """Whether orders were loaded in this process."""
+        return self._newest is not None
+
     def newest(self, generation: int) -> Orders:
         """The orders of the newest generation, read by the settings of the table.
 

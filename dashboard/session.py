@@ -18,6 +18,7 @@ from cache.storage.records import now
 from cache.storage.store import Cache
 from dashboard.auth.access import Visitor
 from dashboard.backend import Backend
+from dashboard.failures import failure_shown
 from dashboard.navigator import Navigator
 from dashboard.shop import Shop
 from dashboard.text import formatting
@@ -63,9 +64,11 @@ class Session:
     def draw(self, page: Callable[[Session], None]) -> None:
         """Draws a page, and at last what it left for later."""
         self._later.clear()
-        page(self)
-        for draw in self._later:
-            draw()
+        with failure_shown("page"):
+            page(self)
+        for draw in self._later:  # also where the page failed: other filters may help
+            with failure_shown("filters"):
+                draw()
 
     def draw_later(self, draw: Callable[[], None]) -> None:
         """Has something drawn after all else of the page that is being drawn."""

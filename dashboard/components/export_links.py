@@ -16,6 +16,7 @@ from cache.export.order_selection import OrderSelection
 from dashboard.address import parameter_values, set_parameter
 from dashboard.components.widget_values import key_in_popover
 from dashboard.data import Conditions
+from dashboard.failures import says_why_it_fails
 from dashboard.session import Session
 from dashboard.web.downloads import VALID_FOR, Format, export_url
 
@@ -28,6 +29,7 @@ _FORMATS: tuple[tuple[Format, str, str], ...] = (
 
 
 @st.fragment(run_every=VALID_FOR / 2)  # so that the links of an open page are always valid
+@says_why_it_fails
 def download_button(
     session: Session,
     orders: Orders,

@@ -37,6 +37,8 @@ _BAR: Mapping[str, tuple[float, float]] = {  # the part of the progress bar for 
     "publish": (0.95, 1),
 }
 
+_GONE = "The copy of your orders is gone"
+
 
 def page_head(session: Session, title: str, status: Status) -> None:
     """Draws title, freshness and refresh.
@@ -176,7 +178,9 @@ def _problems(session: Session, status: Status) -> None:
         if failed.error.code == "held_back" and session.visitor.may("accept_shrunk_table"):
             arguments = {"session": session, "accept": True}
             st.button("Accept the smaller table", key="accept", on_click=_refresh, kwargs=arguments)
-    if not status.workers and status.head and not session.refresh_error:
+    if status.head and (error := status.cache_error):
+        _banner(f"{error.message} {error.advice}", "This data is not refreshed.", color="warning")
+    elif not status.workers and status.head and not session.refresh_error:
         _banner(NoWorker.advice, "This data is not refreshed: no scheduler is running.", color="warning")
 
 
@@ -189,14 +193,17 @@ def _banner(text: str, title: str, color: Literal["error", "warning"] = "error")
 def nothing_yet(session: Session) -> None:
     """Draws what happens until there is data, in place of a page."""
     session.navigator.stay()
+    was_there = session.backend.orders.has_loaded
     status = session.cache.status()
     if status.running or (status.queued and status.workers):
         title = "The first copy of your orders is being made"
         text = "The sync signs in to phpMyAdmin, copies the table and verifies the copy. Then this page shows it."
     elif status.workers:
         title, text = "No orders yet", "No refresh has copied any orders so far. Press **Refresh** to try now."
+        if was_there:
+            title, text = _GONE, "Its folder was removed or emptied. Press **Refresh** to copy all orders again."
     else:
-        title = "No orders yet, and no scheduler to fetch them"
+        title = _GONE if was_there else "No orders yet, and no scheduler to fetch them"
         text = formatting.plain(NoWorker.advice)
     with st.container(border=True, horizontal_alignment="center", key="empty"):
         st.space("large")

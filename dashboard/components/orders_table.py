@@ -29,6 +29,7 @@ from dashboard.components.order_list.queues import OpenQueue, draw_queue, queue_
 from dashboard.components.order_list.sums import draw_sums
 from dashboard.components.table import Line, table
 from dashboard.data import Conditions
+from dashboard.failures import says_why_it_fails
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import formatting
@@ -57,6 +58,7 @@ class _Listed(NamedTuple):
 
 
 @st.fragment
+@says_why_it_fails
 def orders_table(session: Session, selection: Selection) -> None:
     """Draws the orders of a selection. A picked one opens in a drawer."""
     orders = selection.orders

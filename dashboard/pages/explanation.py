@@ -20,6 +20,7 @@ from dashboard.components.marks import draw_marks
 from dashboard.components.order_drawer import ORDER, order_in_address
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.components.widget_values import set_value
+from dashboard.failures import says_why_it_fails
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import events as event_text
@@ -58,6 +59,7 @@ def explanation(session: Session, metric: Metric) -> None:
 
 
 @st.fragment
+@says_why_it_fails
 def _figure(session: Session, selection: Selection, metric: Metric) -> None:
     """Draws the figure and a page of its events."""
     about = selection.orders, metric.id, selection.span, selection.conditions, selection.returns

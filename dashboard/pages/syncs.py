@@ -19,6 +19,7 @@ from dashboard.components import freshness
 from dashboard.components.checks_table import checks_table
 from dashboard.components.freshness import LOOK_EVERY, PHASES
 from dashboard.components.table import Cell, Column, Line, table
+from dashboard.failures import says_why_it_fails
 from dashboard.session import Session
 from dashboard.text import formatting
 from dashboard.text.formatting import Label
@@ -79,6 +80,7 @@ def syncs(session: Session) -> None:
 
 
 @st.fragment(run_every=LOOK_EVERY)
+@says_why_it_fails
 def _runs(session: Session) -> None:
     session.navigator.stay()
     runs = session.cache.runs.recent(MAX_RUNS)

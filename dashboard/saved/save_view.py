@@ -6,6 +6,7 @@ import streamlit as st
 
 from cache.errors import CacheError
 from cache.saved.views import MAX_NAME
+from dashboard.failures import says_why_it_fails
 from dashboard.saved.visitor_views import VisitorViews
 from dashboard.session import Session
 from dashboard.text import formatting
@@ -15,6 +16,7 @@ _SAID, _TAKEN = "said of views", "name of a view that is taken"
 
 
 @st.fragment
+@says_why_it_fails
 def save_view(session: Session) -> None:
     """Draws the chip, where this process can save anything.
 
