@@ -24,7 +24,7 @@ from cache.analytics.dimensions.order_filter import ORDER_VALUES, FilteredTables
 from cache.analytics.exchange_rates import ExchangeRates
 from cache.interpretation.check_sql import DIFFERENCES, CheckSql, failing_across_orders
 from cache.interpretation.line_money import line_reversals, sold_lines
-from cache.interpretation.money_sql import REVERSED_AMOUNTS, refunded, reversals, taxes_by_rate
+from cache.interpretation.money_sql import REVERSED_AMOUNTS, refunded, returned, reversals, taxes_by_rate
 from cache.interpretation.order_rows import OrderRows
 from cache.interpretation.role_sql import RoleSql
 from cache.interpretation.source_rows import parquet
@@ -241,7 +241,7 @@ class FactTables:
         amounts = ", ".join(AMOUNTS)
         return {
             staged: f"SELECT key, segment, number, sequence, {columns}, pieces, {amounts}, "
-            f"{refunded(rows)} AS {REFUNDED}, checked, failed, {', '.join(DIFFERENCES)} "
+            f"{refunded(returned(rows))} AS {REFUNDED}, checked, failed, {', '.join(DIFFERENCES)} "
             f"FROM ({CheckSql(self._roles).checked(rows)})",
             self.reversals: reversals(rows),
             self.lines: sold_lines(rows),

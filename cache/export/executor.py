@@ -174,13 +174,14 @@ class ScanExecutor:
             self._render_lines(snapshot, request.selection, row_format, numbers, send)
             return {}
         columns = output_columns(row_format, snapshot.columns)
+        own_order = request.selection and request.selection.sort
         rows = RowsToWrite(
             snapshot.manifest.source.table,
             columns,
             self._batches(snapshot, numbers, columns, row_format.mask),
             len(numbers),
             len(numbers) * _mean_row_bytes(snapshot),
-            _known_order(snapshot, request.query, columns, row_format.mask),
+            [] if own_order else _known_order(snapshot, request.query, columns, row_format.mask),
         )
         write_rows(row_format, rows, self._folder, send)
         return {}

@@ -14,17 +14,18 @@ from cache.access.masking import NOTHING_HIDDEN, Mask
 from cache.analytics.dimensions.catalogue import CUSTOMER_TYPE, REFUNDED
 from cache.analytics.dimensions.order_filter import ORDER_VALUES, FilteredTables, order_filter
 from cache.analytics.marks import failing_filter
+from cache.analytics.order_list.sorting import OrderSorts, SortSql
 from cache.analytics.order_lookup import any_of, line_search_conditions, search_conditions
 from cache.calendar.periods import Span
 from cache.check_report import FailedCheck
 from cache.interpretation.check_sql import CheckSql, failing_across_orders
 from cache.interpretation.grouping import grouped, order_key
 from cache.interpretation.list_sql import NO_LINES, ListSql
-from cache.interpretation.money_sql import MoneySql, refunded, reversals, taxes_by_rate
+from cache.interpretation.money_sql import MoneySql, refunded, returned, reversals, taxes_by_rate
 from cache.interpretation.order_rows import KEY
 from cache.interpretation.role_sql import RoleSql
 from cache.interpretation.source_rows import parquet, union
-from cache.query.filters import Condition
+from cache.query.filters import Condition, Sort
 from cache.reading import Reading
 from cache.settings import CancelledOrders
 from cache.storage.snapshot import PARQUET, Snapshot
@@ -43,6 +44,7 @@ class OrderSelection(BaseModel, frozen=True):
         cancelled_orders: The setting CANCELLED_ORDERS.
         failing: Only orders that fail this check; None: all.
         lines: Whether the file has a row for each line item, in place of the rows of the table.
+        sort: What comes first, as `Orders.page` sorts; None: the order of the table.
     """
 
     timezone: str
@@ -53,6 +55,7 @@ class OrderSelection(BaseModel, frozen=True):
     cancelled_orders: CancelledOrders = "reversed"
     failing: FailedCheck | None = None
     lines: bool = False
+    sort: Sort | None = None
 
     def roles(self, snapshot: Snapshot, setup: Setup, reading: Reading) -> RoleSql:
         """SQL of what the columns of a generation mean. For the arguments see `row_numbers`."""
@@ -73,7 +76,8 @@ class OrderSelection(BaseModel, frozen=True):
             reading: What its columns mean.
 
         Returns:
-            Row numbers, rising. Where several rows belong to one order, all rows of these orders.
+            Row numbers, in the order of `sort`; rising without one. Where several rows belong to one order, all rows of
+            these orders.
         """
         roles = self.roles(snapshot, setup, reading)
         source = _numbered(snapshot, roles)
@@ -86,31 +90,54 @@ class OrderSelection(BaseModel, frozen=True):
         reversed_sales, taxes = f"({reversals(counted)})", f"({taxes_by_rate(counted)})"
         tables = FilteredTables(sold, reversed_sales, "orders", roles.source, taxes)
         again = self._again()
-        facts = f"SELECT *, {refunded(parts)} AS {REFUNDED}{again}, {ORDER_VALUES} FROM {parts} WHERE why IS NULL"
+        came_back = ""
+        if self._asks(REFUNDED):  # as a table, whose size is known: DuckDB would hold all other orders in memory
+            keys = f"WITH orders AS NOT MATERIALIZED ({orders.sql}) {returned(parts)}"
+            database.register("returned", database.sql(keys).to_arrow_table())
+            came_back = f", {refunded('SELECT key FROM returned')} AS {REFUNDED}"
+        facts = f"SELECT *{came_back}{again}, {ORDER_VALUES} FROM {parts} WHERE why IS NULL"
         span = Span(*self.span) if self.span else None
         if self.failing is None:
             clause, parameters = order_filter(span, self.conditions, tables)
         else:
             clause, parameters = failing_filter(span, self.conditions, tables, self.failing)
             facts = _checked(facts, roles, snapshot.manifest.as_of)
+        sort = self._sort_sql(database, orders, roles)
         if self.failing or again:  # an order is compared with all others, so the search comes last
             read = orders.sql
-            clause += f" AND key IN (SELECT {KEY} FROM ({searched}))"
-            parameters = [*parameters, *search_parameters]
+            clause += f" AND o.key IN (SELECT {KEY} FROM ({searched}))"
+            parameters = [*sort.parameters, *parameters, *search_parameters]
         else:
             read = searched
-            parameters = [*search_parameters, *parameters]
-        sql = (
-            f"WITH orders AS NOT MATERIALIZED ({read}) SELECT {_NUMBER} FROM ({source}) "
-            f"WHERE {orders.key} IN (SELECT key FROM ({facts}) AS o WHERE {clause}) ORDER BY 1"
-        )
+            parameters = [*search_parameters, *sort.parameters, *parameters]
+        found = f"FROM ({facts}) AS o {sort.join} WHERE {clause}"
+        if reading.grain == "order":  # the key of an order is the number of its row
+            numbers_sql = f"SELECT o.key {found} ORDER BY {sort.terms or 'o.key'}"
+        else:
+            place = f"row_number() OVER (ORDER BY {sort.terms or 'o.key'}) AS place"
+            rows = f"JOIN (SELECT o.key, {place} {found}) AS f ON f.key = {orders.key}"
+            numbers_sql = f"SELECT {_NUMBER} FROM ({source}) {rows} ORDER BY {'place, ' if self.sort else ''}{_NUMBER}"
+        sql = f"WITH orders AS NOT MATERIALIZED ({read}) {numbers_sql}"
         table = database.sql(sql, params=parameters).to_arrow_table()
         numbers: npt.NDArray[np.int64] = table.column(0).to_numpy()
         return numbers
 
+    def _sort_sql(self, database: duckdb.DuckDBPyConnection, orders: _Orders, roles: RoleSql) -> SortSql:
+        """What comes first, over the facts `o` and the table `orders`; nothing without `sort`."""
+        if self.sort is None:
+            return SortSql("")
+        names = f"SELECT country, arg_min(name, {KEY}) FROM (SELECT {KEY}, {roles.dimensions()['country']} AS country, "
+        names += f"{roles.country_name} AS name FROM ({orders.sql})) WHERE country <> '' GROUP BY 1"
+        by_country = self.sort.column == "country"
+        countries = {code: name or code for code, name in database.sql(names).fetchall()} if by_country else {}
+        return OrderSorts(roles, "orders", countries, ()).compile(self.sort)
+
+    def _asks(self, dimension: str) -> bool:
+        return any(condition.column == dimension for condition in self.conditions)
+
     def _again(self) -> str:
         """SQL of whether the customer of an order has an earlier one, as a further column; "" where nobody asks."""
-        if all(condition.column != CUSTOMER_TYPE for condition in self.conditions):
+        if not self._asks(CUSTOMER_TYPE):
             return ""
         return ", customer IS NOT NULL AND key <> arg_min(key, created_at) OVER (PARTITION BY customer) AS again"
 

@@ -202,9 +202,14 @@ def reversals(parts: str) -> str:
 _GIVEN_BACK = ("returns", "adjustments", "shipping", "tax", "given_back")  # by refunds
 
 
-def refunded(parts: str) -> str:
-    """SQL of whether goods of the order `key` came back, at any time, `yes` or `no`. `parts` is as of `reversals`."""
-    return f"CASE WHEN key IN (SELECT key FROM ({reversals(parts)}) WHERE returns > 0) THEN 'yes' ELSE 'no' END"
+def returned(parts: str) -> str:
+    """SQL of the keys of the orders of which goods came back, at any time. `parts` is as of `reversals`."""
+    return f"SELECT key FROM ({reversals(parts)}) WHERE returns > 0"
+
+
+def refunded(keys: str) -> str:
+    """SQL of whether the order `key` is among the `keys`, as of `returned`: `yes` or `no`."""
+    return f"CASE WHEN key IN ({keys}) THEN 'yes' ELSE 'no' END"
 
 
 def taxes_by_rate(parts: str) -> str:

@@ -13,6 +13,7 @@ from cache.analytics.orders import Orders
 from cache.calendar.periods import Span
 from cache.check_report import FailedCheck
 from cache.export.order_selection import OrderSelection
+from cache.query.filters import Sort
 from dashboard.address import parameter_values, set_parameter
 from dashboard.components.widget_values import key_in_popover
 from dashboard.data import Conditions
@@ -35,6 +36,7 @@ def download_button(
     orders: Orders,
     span: Span | None,
     conditions: Conditions,
+    sort: Sort,
     search: str = "",
     failing: FailedCheck | None = None,
 ) -> None:
@@ -45,6 +47,7 @@ def download_button(
         orders: The generation.
         span: The period; None for all time.
         conditions: The filters.
+        sort: What comes first: one of the sorts that the visitor is offered.
         search: The search; "" for none.
         failing: Only orders that fail this check; None: all.
     """
@@ -58,6 +61,7 @@ def download_button(
         timezone=timezone,
         span=span,
         conditions=conditions,
+        sort=sort,
         search=search,
         failing=failing,
         mask=mask,
@@ -70,7 +74,7 @@ def download_button(
         return f'<a href="{escape(path + url(selection, format, fields))}">{label}</a>'
 
     with st.popover("Download", icon=":material/download:", key="download"):
-        st.html("<p>All orders of this view:</p>")
+        st.html("<p>All orders of this view, in the order that is shown:</p>")
         fields = _field_choice(orders)
         items = (f"<li>{link(selection, format, label, fields)}: {about}</li>" for format, label, about in _FORMATS)
         st.html(f"<ul>{''.join(items)}</ul>")

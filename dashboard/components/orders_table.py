@@ -77,8 +77,8 @@ def orders_table(session: Session, selection: Selection) -> None:
             listed = _listed(selection, check, queue, everywhere)
             span, conditions = listed.span, listed.conditions
             column_choice(orders, columns)
-            download_button(session, orders, span, conditions, search, listed.failing)
-        sort = _sort(orders, mask, listed.sort)
+            sort = _sort(orders, mask, listed.sort)
+            download_button(session, orders, span, conditions, sort, search, listed.failing)
         find = partial(data.page, orders, search=search, mask=mask, failing=listed.failing, sort=sort)
         page = find(span, conditions, limit=PAGE_ROWS, offset=(page_number() - 1) * PAGE_ROWS)
         number = existing_page(page_number(), page.count, PAGE_ROWS)

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx2
 import openpyxl
 import polars
+import pyarrow.parquet as pq
 import pytest
 from cache_factory import Row, publish
 from dashboard_process import Dashboard, dashboard
@@ -26,7 +27,7 @@ from cache.access.masking import Mask
 from cache.analytics.orders import Orders
 from cache.calendar.periods import Span
 from cache.export.order_selection import OrderSelection
-from cache.query.filters import Condition
+from cache.query.filters import Condition, Sort
 from cache.schema import Column
 from cache.storage.documents import API_KEYS
 from cache.storage.records import now
@@ -160,11 +161,17 @@ def test_each_format_reads_back_with_the_values_of_the_table(client: httpx2.Clie
     assert all(isinstance(row["created_at"], datetime) for row in named)
 
 
-def test_a_file_has_the_columns_that_are_chosen(client: httpx2.Client, link: Link) -> None:
-    selection = OrderSelection(timezone=ZONE, conditions=(USD,), mask=Mask(("email",)))
+def test_a_file_has_the_columns_and_the_order_that_are_chosen(client: httpx2.Client, link: Link) -> None:
+    largest = Sort("total", descending=True)
+    selection = OrderSelection(timezone=ZONE, conditions=(USD,), mask=Mask(("email",)), sort=largest)
     rows = rows_of(client.get(link(selection, fields=("total_price", "id", "email"))).text)
     assert list(rows[0]) == ["total_price", "id", "email"]
     assert {row["email"] for row in rows} == {"***"}
+    totals = [Decimal(row["total_price"]) for row in rows]
+    assert totals == sorted(totals, reverse=True)
+    file = pq.ParquetFile(io.BytesIO(client.get(link(selection, "parquet")).content))
+    assert [str(key) for key in file.read(["id"])[0].to_pylist()] == [row["id"] for row in rows]
+    assert file.metadata.row_group(0).sorting_columns == ()  # by no column of the file
 
 
 def test_line_items_are_exported_a_row_for_each(client: httpx2.Client, link: Link, orders: Orders) -> None:

@@ -14,6 +14,7 @@ import duckdb
 import pytest
 from cache_factory import cache_in, publish
 from damages import DAMAGES
+from long_cases import soak_but
 from shop_factory import SHOP_COLUMNS, shop
 
 from cache.access.masking import Mask
@@ -165,10 +166,23 @@ def in_file(
     conditions: tuple[Condition, ...],
     failing: FailedCheck | None = None,
 ) -> set[str]:
-    selection = OrderSelection(timezone="UTC", conditions=conditions, failing=failing)
+    return set(file_of(OrderSelection(timezone="UTC", conditions=conditions, failing=failing), snapshot, orders, rows))
+
+
+def file_of(selection: OrderSelection, snapshot: Snapshot, orders: Orders, rows: list[Row]) -> list[str]:
+    """The orders of a file, in its order."""
     with duckdb.connect() as database:
         numbers = selection.row_numbers(database, snapshot, NO_SETUP, orders.reading)
-    return {rows[number]["id"] or "" for number in numbers}
+    return [rows[number]["id"] or "" for number in numbers]
+
+
+@pytest.mark.parametrize("name", soak_but(("country",), [*VALUES, *(f"-{n}" for n in VALUES)]))
+def test_a_file_has_the_order_of_the_list(snapshot: Snapshot, orders: Orders, rows: list[Row], name: str) -> None:
+    sort = Sort(name.removeprefix("-"), name.startswith("-"))
+    for conditions, search in (((), ""), ((Condition("customer_type", "eq", "returning"),), "a")):
+        selection = OrderSelection(timezone="UTC", conditions=conditions, search=search, sort=sort)
+        page = orders.page(None, conditions, search, limit=1000, sort=sort)
+        assert file_of(selection, snapshot, orders, rows) == [str(row[ROW_KEY]) for row in page.rows] != []
 
 
 @pytest.mark.parametrize(("queue", "belongs"), [("unfulfilled", waits), ("refunded", was_refunded)])
