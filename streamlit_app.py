@@ -46,6 +46,7 @@ from dashboard.web.report import PATH as REPORT_PATH
 from dashboard.web.report import USER_AGENT, Reports
 from dashboard.web.same_origin import SameOrigin
 from dashboard.web.server import load_config, serve
+from dashboard.web.static_files import CompressedStatic
 from dashboard.web.sub_path import BelowPath, OwnCookies
 from dashboard.web.table_files import PATH as TABLE_PATH
 from dashboard.web.table_files import TableFiles
@@ -135,6 +136,7 @@ def create_app(backend: Backend) -> st.App:
             Middleware(InjectCss, public_path=path, week_start=settings.week_start, shop=backend.shop),
             *([Middleware(OwnCookies, public_path=path)] if path else []),
             Middleware(SignIn, identities=backend.identities, settings=settings),
+            Middleware(CompressedStatic),
             *([Middleware(BelowPath, public_path=path, unproxied=USER_AGENT)] if path else []),
         ],
     )

@@ -16,7 +16,7 @@ from html import escape
 from pathlib import Path
 
 import streamlit
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cache.settings import WeekStart
@@ -65,9 +65,11 @@ class InjectCss:
         """
         self._app = app
         self._page = styled_page(public_path, week_start, shop)
+        self._compressed = gzip.compress(self._page, mtime=0)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on, and holds back an answer with HTML until it is complete."""
+        accepted = Headers(scope=scope).get("accept-encoding", "") if scope["type"] == "http" else ""
         start: Message | None = None  # the start of an answer with HTML, held back until its body is complete
         body = b""
 
@@ -80,13 +82,13 @@ class InjectCss:
             else:
                 body += message.get("body", b"")
                 if not message.get("more_body"):
-                    body = self._styled(start, body)
+                    body = self._styled(start, body, "gzip" in accepted)
                     await send(start)
                     await send({"type": "http.response.body", "body": body})
 
         await self._app(scope, receive, send_styled)
 
-    def _styled(self, start: Message, body: bytes) -> bytes:
+    def _styled(self, start: Message, body: bytes, compressed: bool) -> bytes:
         """The body to send: our page for PAGE, whose headers are changed to fit; any other body as it is."""
         headers = MutableHeaders(scope=start)
         zipped = headers.get("content-encoding") == "gzip"
@@ -94,8 +96,13 @@ class InjectCss:
             return body
         for name in ("content-encoding", "etag", "last-modified"):  # those of PAGE
             del headers[name]
-        headers["content-length"] = str(len(self._page))
-        return self._page
+        page = self._page
+        if compressed:
+            page = self._compressed
+            headers["content-encoding"] = "gzip"
+        headers.add_vary_header("Accept-Encoding")
+        headers["content-length"] = str(len(page))
+        return page
 
 
 def _is_html(start: Message) -> bool:

@@ -1,16 +1,20 @@
-"""Every page of the dashboard comes with its stylesheet in it."""
+"""Every page of the dashboard comes with its stylesheet in it, and what it loads is compressed."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx2
 import pytest
+import streamlit
 from dashboard_process import Dashboard, dashboard
 
 from dashboard.web.inject_css import STYLED_PAGE
 
 pytestmark = pytest.mark.slow
+STATIC = Path(streamlit.__file__).parent / "static"
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +29,25 @@ def test_the_page_comes_with_its_stylesheet(running: Dashboard, path: str, encod
     answer = httpx2.get(running.url + path, headers={"Accept-Encoding": encoding})
     assert answer.content == STYLED_PAGE
     assert b".stMainBlockContainer {" in answer.content
-    assert int(answer.headers["Content-Length"]) == len(STYLED_PAGE)
+    assert answer.headers.get("Content-Encoding", "identity") == encoding
+    assert (int(answer.headers["Content-Length"]) < len(STYLED_PAGE) / 2) == (encoding == "gzip")
     assert "ETag" not in answer.headers
+
+
+def test_scripts_and_styles_are_compressed_and_kept_by_browsers(running: Dashboard) -> None:
+    scripts = re.findall(r'(?:src|href)="\./(static/(?:js|css)/[^"]+)"', STYLED_PAGE.decode())
+    largest = max(scripts, key=lambda script: (STATIC / script).stat().st_size)
+    plain = (STATIC / largest).read_bytes()
+    for encoding in ("gzip, deflate, br", "identity"):
+        answer = httpx2.get(f"{running.url}/{largest}", headers={"Accept-Encoding": encoding})
+        assert answer.content == plain
+        assert "javascript" in answer.headers["Content-Type"]
+        assert "immutable" in answer.headers["Cache-Control"]
+        assert "Content-Security-Policy" in answer.headers
+        size = int(answer.headers["Content-Length"])
+        assert (size < len(plain) / 2) == (answer.headers.get("Content-Encoding") == "gzip") == ("gzip" in encoding)
+    part = httpx2.get(f"{running.url}/{largest}", headers={"Accept-Encoding": "gzip", "Range": "bytes=0-9"})
+    assert (part.status_code, part.content) == (206, plain[:10])
 
 
 def test_a_name_that_the_dashboard_does_not_know_gets_what_to_set(running: Dashboard) -> None:
