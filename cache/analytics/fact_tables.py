@@ -11,6 +11,7 @@ import copy
 import itertools
 import threading
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from tempfile import gettempdir
 from types import MappingProxyType
 from typing import Any
@@ -25,7 +26,7 @@ from cache.analytics.exchange_rates import ExchangeRates
 from cache.interpretation.check_sql import DIFFERENCES, CheckSql, failing_across_orders
 from cache.interpretation.line_money import line_reversals, sold_lines
 from cache.interpretation.money_sql import REVERSED_AMOUNTS, refunded, returned, reversals, taxes_by_rate
-from cache.interpretation.order_rows import OrderRows
+from cache.interpretation.order_rows import OrderRows, Relations, segment_of_file
 from cache.interpretation.role_sql import RoleSql
 from cache.interpretation.source_rows import parquet
 from cache.interpretation.unread_values import count_unread
@@ -88,6 +89,7 @@ class FactTables:
         self.line_reversals, self.taxes = f"facts.line_reversals_{name}", f"facts.taxes_{name}"
         self.without_rate: Mapping[str, int] = {}
         self._segment_numbers: set[int] = set()
+        self._files: Mapping[int, Path] = {}
         self._converted: dict[ExchangeRates, ConvertedTables] = {}
         self._converting = threading.Lock()
         self._load(before if self._order_rows.movable else None)
@@ -126,8 +128,10 @@ class FactTables:
             limit: How many rows of each segment.
         """
         segments = sorted(self._segment_numbers)
-        ends = [0] if self._order_rows.grouped else sorted({*segments[:1], *segments[-1:]})
-        parts = (f"(SELECT {select} FROM {self.rows} WHERE segment = {number} LIMIT {limit})" for number in ends)
+        ends = [self.rows]
+        if not self._order_rows.grouped:
+            ends = [f"({self._source(number)})" for number in sorted({*segments[:1], *segments[-1:]})]
+        parts = (f"(SELECT {select} FROM {end} LIMIT {limit})" for end in ends)
         sql = " UNION ALL ".join(parts)
         return self.query(sql) if sql else []
 
@@ -177,9 +181,8 @@ class FactTables:
     def _load(self, before: FactTables | None) -> None:
         segments = self._snapshot.manifest.segments
         numbers = [self._shared.number(segment.id) for segment in segments]
-        files = dict(zip(numbers, map(parquet, self._snapshot.paths(PARQUET)), strict=True))
-        parts = self._order_rows.parts
-        self.query(f"CREATE VIEW {self.rows} AS {self._order_rows.source(files)}")
+        self._files = dict(zip(numbers, self._snapshot.paths(PARQUET), strict=True))
+        self.query(f"CREATE VIEW {self.rows} AS {self._source(*numbers)}")
         kept = set(numbers) & before._segment_numbers if before else set()
         self._segment_numbers = set(numbers)
         staged = f"facts.staged_{self._shared.next_name()}"
@@ -188,7 +191,8 @@ class FactTables:
         step = len(new) if self._order_rows.grouped else SEGMENTS_AT_ONCE
         starts = range(0, len(new), step) if new else range(1)  # without rows, one batch makes the empty tables
         for first in starts:
-            self.query(f"CREATE TABLE {batch} AS {parts({n: files[n] for n in new[first : first + step]})}")
+            parts = self._order_rows.parts(self._relations(new[first : first + step]))
+            self.query(f"CREATE TABLE {batch} AS {parts}")
             for table, select in self._selects(staged, f"FROM {batch}").items():
                 self.query(f"{'INSERT INTO' if first else 'CREATE TABLE'} {table} {'' if first else 'AS'} {select}")
             self.query(f"DROP TABLE {batch}")
@@ -196,6 +200,20 @@ class FactTables:
         if before and kept:
             self._take_over(before, kept, staged)
         self._create_orders(staged)
+
+    def _source(self, *segments: int) -> str:
+        """SQL of the source in some segments, by their numbers, one row an order."""
+        return self._order_rows.source(self._relations(segments))
+
+    def _relations(self, segments: Sequence[int]) -> Relations:
+        """What holds the rows of segments. Two threads read one relation of many files, and one thread many relations.
+
+        Without key columns, the key of an order is its place in its file, so that each file is read by itself.
+        """
+        files = [self._files[number] for number in segments]
+        if not self._order_rows.key_columns or not files:
+            return dict(zip(segments, map(parquet, files), strict=True))
+        return {segment_of_file(segments): parquet(*files)}
 
     def _take_over(self, before: FactTables, segments: set[int], staged: str) -> None:
         """Inserts the rows of segments, by their numbers, from the tables of another generation."""

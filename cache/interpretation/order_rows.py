@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from cache.interpretation.grouping import grouped
 from cache.interpretation.list_sql import ListSql
@@ -12,6 +12,13 @@ from cache.interpretation.source_rows import union
 
 KEY = "order_key"
 """The name, beside the columns of the source (`c0`, `c1`, …), of what identifies an order."""
+Relations = Mapping[int, str] | Mapping[str, str]
+"""The number of a segment, or SQL of it in a row -> SQL of what holds the rows."""
+
+
+def segment_of_file(numbers: Sequence[int]) -> str:
+    """SQL of the number of a segment, where files of several are read as one relation: `numbers` in their order."""
+    return f"({list(numbers)})[file_index::BIGINT + 1]"
 
 
 class OrderRows:
@@ -37,11 +44,11 @@ class OrderRows:
         """Whether the key of an order is a value of its row, which stays the same wherever the row is."""
         return bool(self.key_columns) and not self.grouped
 
-    def source(self, relations: Mapping[int, str]) -> str:
+    def source(self, relations: Relations) -> str:
         """SQL of the source, one row an order, with its key and the number of its segment.
 
         Args:
-            relations: Number of a segment -> SQL of what holds its rows; none for the columns without rows.
+            relations: What holds its rows; none for the columns without rows.
         """
         source = self._roles.source
         if self.grouped:
@@ -54,7 +61,7 @@ class OrderRows:
         ]
         return union(selects) or source.none(f"{key or '0::BIGINT'} AS {KEY}", "0 AS segment")
 
-    def parts(self, relations: Mapping[int, str], texts: bool = True) -> str:
+    def parts(self, relations: Relations, texts: bool = True) -> str:
         """SQL of the parts of the orders in some segments, as of `MoneySql.parts`."""
         source, money = self.source(relations), MoneySql(self._roles)
         if not self.movable or "refunds" not in self._roles.roles:
@@ -81,6 +88,6 @@ class OrderRows:
         )
 
 
-def _place(segment: int) -> str:
+def _place(segment: int | str) -> str:
     """SQL of the place of a row in its segment: what identifies a row of a table without a key."""
     return f"({segment}::BIGINT << 32) + row_number() OVER ()"
