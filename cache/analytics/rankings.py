@@ -13,6 +13,9 @@ from cache.analytics.values import Absent, Amount
 from cache.calendar.periods import Span
 from cache.query.filters import Condition
 
+CUSTOMER_ROLES = ("customer_name", "email")
+"""What a customer is shown by, in the newest order."""
+
 
 @dataclass(frozen=True)
 class Customer:
@@ -80,7 +83,7 @@ def customers(
         "ORDER BY 3 DESC NULLS LAST, 2 DESC, 1 LIMIT ?"
     )
     ranked = orders.facts.query(sql, [*parameters, limit])
-    rows = orders.lookup.by_keys([row[0] for row in ranked], mask)
+    rows = orders.lookup.texts([row[0] for row in ranked], CUSTOMER_ROLES, mask)
     has_totals = "total sales" not in orders.missing
     return [
         Customer(

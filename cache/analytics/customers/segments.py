@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from cache.access.masking import NOTHING_HIDDEN, Mask
 from cache.analytics.order_lookup import ROW_KEY
 from cache.analytics.orders import Orders
-from cache.analytics.rankings import Customer
+from cache.analytics.rankings import CUSTOMER_ROLES, Customer
 from cache.query.filters import Condition
 
 SCORES = 5
@@ -134,7 +134,7 @@ def customers_of(
         "ORDER BY 3 DESC, 1 LIMIT ?"
     )
     ranked = orders.facts.query(sql, [*parameters, segment, limit])
-    rows = orders.lookup.by_keys([key for key, *_ in ranked], mask)
+    rows = orders.lookup.texts([key for key, *_ in ranked], CUSTOMER_ROLES, mask)
     text = orders.lookup.text
     return [
         Customer(row[ROW_KEY], count, spent, first, last, text(row, "customer_name"), text(row, "email"), str(customer))
