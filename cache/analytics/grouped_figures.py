@@ -13,14 +13,19 @@ from enum import Enum
 from typing import Any
 
 from cache.analytics.dimensions.catalogue import Dimension
-from cache.analytics.dimensions.order_filter import FilteredTables, among, list_sql
+from cache.analytics.dimensions.order_filter import FilteredTables, among, among_numbers, list_sql
 from cache.analytics.fact_tables import AMOUNTS, FactTables
 from cache.analytics.figures import Composition, Returns, Source, Term, add_sums, terms_of
 from cache.interpretation.money_sql import REVERSED_AMOUNTS, share
 
+_PROBED = 2  # orders for each value that there may be
 _ORDER_LEVEL: tuple[Source, ...] = ("orders", "customers", "units")
-_BY_LINE = frozenset(("gross_sales", "discounts", "charged", "units"))  # sums of lines alone, without their orders
+# Sums that are the same over line items as over orders: nothing in them counts orders. Lines have some of the amounts.
+_SAME_BY_LINE = frozenset(terms_of(["customers", "units"])).union(
+    name for name, term in terms_of(["orders"]).items() if term.amount in AMOUNTS
+)
 _LINE_AMOUNTS = ("gross", "discounts", "charged")  # of an order, which its lines have too
+_NOT_OF_LINES = [f"NULL AS {name}" for name in AMOUNTS if name not in _LINE_AMOUNTS]
 # What a rate has of an amount of tax (money_sql.taxes_by_rate). Only refunds of orders with several rates, and amounts
 # that were converted, need a division.
 _TAX_OF_RATE = (
@@ -65,9 +70,8 @@ class Grouping:
     @property
     def parts(self) -> list[str]:
         """SQL of the parts of a key, over the rows of `_rows`."""
-        kept = self.kept
         found = (
-            f"CASE WHEN {among(_text(i), kept[i])} THEN {_text(i)} END" if i in kept else f"d{i}"
+            f"CASE WHEN {self._among(i, self.kept[i])} THEN {_text(i)} END" if i in self.kept else f"d{i}"
             for i in range(len(self.dimensions))
         )
         return [*found, self.bucket or "NULL"]
@@ -75,7 +79,12 @@ class Grouping:
     @property
     def condition(self) -> str:
         """SQL of which rows count."""
-        return " AND ".join(among(_text(i), values) for i, values in self.only.items()) or "true"
+        return " AND ".join(self._among(i, values) for i, values in self.only.items()) or "true"
+
+    def _among(self, place: int, values: Sequence[str]) -> str:
+        """SQL: a dimension has one of some values."""
+        is_number = self.dimensions[place].is_number
+        return among_numbers(f"d{place}", values) if is_number else among(_text(place), values)
 
 
 @dataclass(frozen=True)
@@ -195,6 +204,13 @@ def count_groups(facts: FactTables, grouping: Grouping, selected: tuple[str, lis
     return int(facts.query(f"SELECT count(*) FROM ({groups})", parameters)[0][0])
 
 
+def surely_exceeds(facts: FactTables, dimension: Dimension, selected: tuple[str, list[object]], most: int) -> bool:
+    """Whether some of the orders alone have more than `most` values of a dimension of orders. Quick."""
+    clause, parameters = selected
+    some = f"SELECT {dimension.sql} AS value FROM {facts.orders} AS o WHERE {clause} LIMIT {_PROBED * most}"
+    return int(facts.query(f"SELECT count(DISTINCT value) FROM ({some})", parameters)[0][0]) > most
+
+
 def _part(value: Any, is_kept: bool, is_bucket: bool) -> KeyPart:
     if is_bucket:
         return value
@@ -211,7 +227,7 @@ def _rows(facts: FactTables, grouping: Grouping, summed: Summed, clause: str) ->
     if grouping.by_line:
         of_orders = [source for source in used if source in _ORDER_LEVEL]
         if of_orders:
-            apart = summed.names is not None and _BY_LINE.issuperset(terms_of(of_orders, summed.names))
+            apart = summed.names is not None and _SAME_BY_LINE.issuperset(terms_of(of_orders, summed.names))
             sold = _lines_apart(facts, grouping, clause) if apart else _sold(facts, grouping, clause)
             yield of_orders, _with_dimensions(facts, grouping, sold, "true")
         if "reversals" in used:
@@ -269,22 +285,20 @@ def _sold(facts: FactTables, grouping: Grouping, clause: str) -> str:
         f"sum(l.quantity) AS quantity, bool_or(l.returned) AS came_back FROM {facts.lines} AS l "
         f"WHERE l.key IN ({orders}) GROUP BY ALL"
     )
-    nothing = (f"NULL AS {name}" for name in AMOUNTS if name not in _LINE_AMOUNTS)
     own = ("g.gross AS gross", "g.discounts AS discounts", "g.gross - g.discounts AS charged")
     refunded = "CASE WHEN o.refunded = 'yes' AND g.came_back THEN 'yes' ELSE 'no' END AS refunded"
     return (
-        f"(SELECT o.* REPLACE ({', '.join([*own, *nothing, refunded])}), "
+        f"(SELECT o.* REPLACE ({', '.join([*own, *_NOT_OF_LINES, refunded])}), "
         f"g.* EXCLUDE (key, gross, discounts) FROM ({sold}) AS g JOIN {facts.orders} AS o USING (key)) AS o"
     )
 
 
 def _lines_apart(facts: FactTables, grouping: Grouping, clause: str) -> str:
     """The same with a row for each line item, where nobody counts orders."""
-    charged = "l.amount - l.discount AS charged"
-    columns = ["l.amount AS gross", "l.discount AS discounts", charged, "NULL AS tax", "l.quantity"]
-    own = f"o.* EXCLUDE ({', '.join(AMOUNTS)})"
+    own = ["l.amount AS gross", "l.discount AS discounts", "l.amount - l.discount AS charged", *_NOT_OF_LINES]
+    orders = f"o.* REPLACE ({', '.join(own)})"
     return (
-        f"(SELECT {', '.join([own, *columns, *_of_lines(grouping)])} FROM {facts.lines} AS l "
+        f"(SELECT {', '.join([orders, 'l.quantity', *_of_lines(grouping)])} FROM {facts.lines} AS l "
         f"JOIN {facts.orders} AS o USING (key) WHERE {clause}) AS o"
     )
 
@@ -307,7 +321,7 @@ def _with_dimensions(facts: FactTables, grouping: Grouping, tables: str, clause:
                 columns[0] = f"* EXCLUDE (of{i}, below, until, whole) REPLACE ({_TAX_OF_RATE} AS tax)"
                 taxes = f"SELECT key AS of{i}, rate AS d{i}, below, until, whole FROM {facts.taxes}"
                 joins += f" LEFT JOIN ({taxes}) AS t{i} ON t{i}.of{i} = o.key"
-            case "row":
-                values = f"SELECT key AS of{i}, value AS d{i} FROM ({filtered.row_values(dimension)})"
-                joins += f" LEFT JOIN ({values}) AS r{i} ON r{i}.of{i} = o.key"
+    of_rows = {f"d{i}": each for i, each in enumerate(grouping.dimensions) if each.level == "row"}
+    if of_rows:  # read once, however many there are
+        joins += f" LEFT JOIN ({filtered.row_values(of_rows)}) AS r ON r.of_row = o.key"
     return f"SELECT {', '.join(columns)} FROM {tables}{joins} WHERE {clause}"

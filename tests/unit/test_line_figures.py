@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
@@ -275,6 +275,22 @@ def test_filters_on_every_dimension_select_the_orders_of_its_row(orders: Orders)
             figures = orders.figures(None, [Condition(name, "eq", group.values[0])])
             assert figures.orders == group.figures.orders, (name, group.values)
             assert orders.page(None, [Condition(name, "eq", group.values[0])]).count == figures.orders
+
+
+def test_numbers_are_filtered_by_their_own_text_alone(orders: Orders) -> None:
+    (customer, *_), *_ = (group.values for group in orders.groups(["customer"]))
+    count = orders.count(None, [Condition("customer", "eq", customer)])
+    assert count > 1
+    for value in (f"0{customer}", f" {customer}", f"{customer}.0", "x", "", "9" * 30):
+        assert orders.count(None, [Condition("customer", "eq", value)]) == 0
+        assert orders.count(None, [Condition("customer", "in", (value, customer))]) == count
+    assert orders.count(None, [Condition("customer", "ne", customer)]) == len(ROWS) - count
+
+
+def test_two_columns_of_the_source_are_rows_and_columns(orders: Orders) -> None:
+    table = pivot(orders, PivotQuery((METRICS["orders"],), "column:taxes_included", "json:destination.province"), None)
+    cells = {(line.value, column): figures.orders for line in table.lines for column, figures in line.cells.items()}
+    assert cells == Counter((row["taxes_included"], json.loads(row["destination"] or "")["province"]) for row in ROWS)
 
 
 def test_columns_and_json_with_few_values_are_found(orders: Orders) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from cache.analytics.dimensions.catalogue import DimensionId
 from cache.analytics.figures import SUMS, Figures, Returns
-from cache.analytics.grouped_figures import Grouping, KeyPart, Part, Summed, grouped_sums, ranked_values
+from cache.analytics.grouped_figures import Grouping, KeyPart, Part, Summed, grouped_sums, ranked_values, surely_exceeds
 from cache.analytics.metrics import Metric
 from cache.analytics.orders import Orders
 from cache.analytics.values import Absent, Value
@@ -202,6 +202,9 @@ class _Computation:
             return _Ranked()
         dimension, descending = self._orders.dimension(name), self._query.descending
         of_column = sort.startswith(BY_COLUMN) and self._query.columns
+        counts_all = dimension.level == "order" and not (of_column or self._query.within)
+        if counts_all and surely_exceeds(self._orders.facts, dimension, self._summed.selected, MAX_GROUPS):
+            return self._ranked_by_sql(name, top)  # all groups would be added up, only to be too many
         only = {1: (sort.removeprefix(BY_COLUMN),)} if of_column else {}
         groups = self._grouped([name, *([self._query.columns] if of_column else [])], {}, None, only, MAX_GROUPS)
         metric = self._query.metrics[0]

@@ -48,6 +48,7 @@ class Dimension:
         level: What has a value of it.
         role: The role of the column that holds its values as they are (cache/roles.py); "" where they are computed.
         ordered: Whether its values have an order of their own, such as that of time.
+        is_number: Whether they are whole numbers in SQL, NULL for '': these are compared faster than texts.
         is_neutral: Whether its values tell nothing of what they are computed from, so that no mask hides them.
         column: For a row: the column of the source.
         path: For a row: the keys that lead to the value inside the JSON of the column; empty for the column itself.
@@ -62,6 +63,7 @@ class Dimension:
     level: Level = "order"
     role: str = ""
     ordered: bool = False
+    is_number: bool = False
     is_neutral: bool = False
     column: str = ""
     path: tuple[str, ...] = ()
@@ -111,14 +113,14 @@ _DIMENSIONS = (
         "customers",
         is_neutral=True,
     ),
-    Dimension("customer", "Customer", "customer", "coalesce(o.customer::VARCHAR, '')", "customers"),
+    Dimension("customer", "Customer", "customer", "o.customer", "customers", is_number=True),
     Dimension(PRODUCT, "Product", "product", PRODUCT_SQL, "products", level="line"),
     Dimension("product_title", "Product title", "product title", "l.title", "products", level="line"),
     Dimension("variant", "Variant", "variant", "l.variant", "variants", level="line"),
     Dimension("sku", "SKU", "SKU", "l.sku", "products", level="line"),
     Dimension("vendor", "Vendor", "vendor", "l.vendor", "vendors", level="line"),
-    Dimension("hour_of_day", "Hour of day", "hour of the day", "hour(o.local)", "dates", ordered=True),
-    Dimension("weekday", "Weekday", "weekday", "isodow(o.local)", "dates", ordered=True),
+    Dimension("hour_of_day", "Hour of day", "hour of the day", "hour(o.local)", "dates", ordered=True, is_number=True),
+    Dimension("weekday", "Weekday", "weekday", "isodow(o.local)", "dates", ordered=True, is_number=True),
     Dimension("month", "Month", "month", "left(date_trunc('month', o.local)::VARCHAR, 7)", "dates", ordered=True),
 )
 DIMENSIONS: Mapping[DimensionId, Dimension] = {dimension.id: dimension for dimension in _DIMENSIONS}

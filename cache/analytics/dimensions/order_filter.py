@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cache.analytics.dimensions.catalogue import DIMENSIONS, FILTER_ONLY, Dimension, find_filter
@@ -19,6 +20,8 @@ GROUPED_KINDS: tuple[Kind, ...] = ("text", "boolean", "integer", "unsigned", "da
 ORDER_VALUES = "created_at AS placed_at, charged + gift_cards AS total"
 """SQL of what conditions need beside the columns of the facts of orders. A reversal has them of its order, while its
 `created_at` and its amounts are its own."""
+
+_NUMBER = "0|[1-9][0-9]{0,19}"  # as DuckDB writes numbers of up to 64 bits
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,17 @@ class FilteredTables:
     source: SourceColumns
     taxes: str
 
-    def row_values(self, dimension: Dimension) -> str:
-        """SQL of the `value` of a dimension of rows, by the `key` of the order; '' where a row has none.
+    def row_values(self, dimensions: Mapping[str, Dimension]) -> str:
+        """SQL of the values of dimensions of rows, by the key `of_row` of the order; '' where a row has none.
+
+        Args:
+            dimensions: Name of a column of the result -> the dimension.
 
         Raises:
             BadFilter: The table has no such column, or orders are not grouped by it.
         """
-        value = f"coalesce({self.row_value(dimension)}, '')"
-        return f"SELECT {KEY} AS key, {value} AS value FROM {self.rows}"
+        values = ", ".join(f"coalesce({self.row_value(each)}, '') AS {name}" for name, each in dimensions.items())
+        return f"SELECT {KEY} AS of_row, {values} FROM {self.rows}"
 
     def row_value(self, dimension: Dimension) -> str:
         """SQL of the value of a dimension in a row of the source; NULL where it has none.
@@ -106,8 +112,11 @@ def _clause(condition: Condition, dimension: Dimension, tables: FilteredTables) 
     column = dimension.as_column
     match dimension.level:
         case "order":
-            value = f"coalesce(({dimension.sql})::VARCHAR, '')" if dimension.ordered else dimension.sql
+            is_text = not (dimension.ordered or dimension.is_number)
+            value = dimension.sql if is_text else f"coalesce(({dimension.sql})::VARCHAR, '')"
             clause, operands = condition_sql(condition, column, value)
+            if dimension.is_number and condition.op in ("eq", "in"):
+                clause, operands = among_numbers(dimension.sql, list(map(str, operands))), []
         case "line":
             clause, operands = condition_sql(condition, column, dimension.sql)
             clause = f"o.key IN (SELECT l.key FROM {tables.lines} AS l WHERE {clause})"
@@ -120,7 +129,8 @@ def _clause(condition: Condition, dimension: Dimension, tables: FilteredTables) 
             clause = f"list_bool_or(list_transform({list_sql(dimension)}, lambda v: {clause.replace('x.value', 'v')}))"
         case "row":
             clause, operands = condition_sql(condition, column, "value")
-            clause = f"o.key IN (SELECT key FROM ({tables.row_values(dimension)}) WHERE {clause})"
+            values = tables.row_values({"value": dimension})
+            clause = f"o.key IN (SELECT of_row FROM ({values}) WHERE {clause})"
         case "return":
             # Where a cancellation gave money back, the refunds from then on are part of it.
             clause, operands = condition_sql(condition, column, dimension.sql)
@@ -140,6 +150,14 @@ def list_sql(dimension: Dimension) -> str:
     return f"CASE WHEN {dimension.sql} = '' THEN [''] ELSE {parts} END"
 
 
-def among(value: str, values: Sequence[str]) -> str:
+def among(value: str, texts: Sequence[str]) -> str:
     """SQL: a value is one of some texts."""
-    return f"{value} IN ({', '.join(map(literal, values))})" if values else "false"
+    return f"{value} IN ({', '.join(map(literal, texts))})" if texts else "false"
+
+
+def among_numbers(value: str, texts: Sequence[str]) -> str:
+    """SQL: a whole number, as decimal text, is one of some texts; NULL is ''. No number is turned into text."""
+    numbers = [text for text in texts if re.fullmatch(_NUMBER, text)]
+    clauses = [f"{value} IN ({', '.join(numbers)})"] if numbers else []
+    clauses += [f"{value} IS NULL"] if "" in texts else []
+    return f"({' OR '.join(clauses)})" if clauses else "false"
