@@ -228,9 +228,10 @@ def page(
     mask: Mask,
     failing: FailedCheck | None = None,
     sort: Sort = NEWEST,
+    roles: tuple[str, ...] | None = None,
 ) -> Page:
     """A page of orders (`Orders.page`)."""
-    return orders.page(span, conditions, search, limit, offset, mask, failing, sort)
+    return orders.page(span, conditions, search, limit, offset, mask, failing, sort, roles)
 
 
 @st.cache_data(max_entries=20, show_spinner=False, hash_funcs=_HASH)

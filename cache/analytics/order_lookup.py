@@ -117,6 +117,7 @@ class OrderLookup:
         offset: int,
         mask: Mask,
         sort: SortSql,
+        roles: Collection[str] | None = None,
     ) -> Page:
         """Orders for which a condition holds.
 
@@ -129,6 +130,7 @@ class OrderLookup:
             offset: How many orders to skip.
             mask: What is hidden.
             sort: What comes first.
+            roles: As in `by_keys`.
         """
         values, tables = list(parameters), {}
         if search.strip():  # read once, for the page and the sums
@@ -144,7 +146,7 @@ class OrderLookup:
             f"SELECT currency, {added} FROM {orders} WHERE {clause} GROUP BY 1 ORDER BY 2 DESC, 1", values, tables
         )
         by_currency = {currency: Sums(*values) for currency, *values in sums}
-        return Page(self.by_keys([key for (key,) in keys], mask), by_currency)
+        return Page(self.by_keys([key for (key,) in keys], mask, roles), by_currency)
 
     def _found(self, search: str, mask: Mask) -> pa.Table:
         """The keys that a search finds, in a column `key`; some of them twice."""
@@ -204,35 +206,37 @@ class OrderLookup:
         rows = self._facts.query(sql, [key])
         return rows[0][0] if rows else None
 
-    def by_keys(self, keys: Sequence[object], mask: Mask = NOTHING_HIDDEN) -> list[Row]:
-        """Whole rows in the order of `keys`.
+    def by_keys(
+        self, keys: Sequence[object], mask: Mask = NOTHING_HIDDEN, roles: Collection[str] | None = None
+    ) -> list[Row]:
+        """Rows in the order of `keys`.
 
         Each has its key as `key_text` under `ROW_KEY`, its pieces under `PIECES`, the checks that it fails under
         `FAILED`, and under `role_key` the amounts and dates that the source stores in another form, such as text.
+
+        Args:
+            keys: The keys.
+            mask: What is hidden.
+            roles: The roles whose columns the rows have; None for all columns. Orders that are all over the table are
+                found much faster with few columns, JSON above all.
         """
         if not keys:
             return []
-        columns = self._sql.source.columns
+        named = None if roles is None else {self._sql.roles[role].name for role in roles if role in self._sql.roles}
+        columns = [column for column in self._sql.source.columns if named is None or column.name in named]
         shown = (self._shown(column, mask) for column in columns)
-        select = ", ".join([f"{KEY} AS {quoted(ROW_KEY)}", *shown, *self._read_values(mask)])
-        sql = f"SELECT {select} FROM {self._facts.rows} WHERE {_key_among(len(keys))}"
-        rows = self._masked(self._facts.dictionaries(sql, keys), columns, mask)
-        known = f"SELECT key, pieces, failing FROM {self._facts.orders} WHERE key IN ({', '.join('?' * len(keys))})"
-        facts = {key: {PIECES: pieces, FAILED: _checks(bits)} for key, pieces, bits in self._facts.query(known, keys)}
+        select = ", ".join([f"{KEY} AS {quoted(ROW_KEY)}", *shown, *self._read_values(mask, roles)])
+        # DuckDB skips parts of Parquet files by equalities, and not by IN, which is faster where little is read.
+        among = _key_among(len(keys)) if roles is None else f"{KEY} IN (SELECT unnest(?))"
+        found = f"SELECT {select} FROM {self._facts.rows} WHERE {among}"
+        rows = self._masked(self._facts.dictionaries(found, keys if roles is None else [list(keys)]), columns, mask)
+        known = f"SELECT key, pieces, failing FROM {self._facts.orders} WHERE key IN (SELECT unnest(?))"
+        facts = {
+            key: {PIECES: pieces, FAILED: _checks(bits)} for key, pieces, bits in self._facts.query(known, [list(keys)])
+        }
         return [rows[key] | facts[key] for key in keys]
 
-    def texts(self, keys: Sequence[object], roles: Sequence[str], mask: Mask = NOTHING_HIDDEN) -> list[Row]:
-        """Rows with nothing but their key, as `by_keys` has it, and some roles, in the order of `keys`.
-
-        Many orders of the whole table are found faster than by `by_keys`, which reads all columns of their files.
-        """
-        columns = [self._sql.roles[role] for role in roles if role in self._sql.roles]
-        select = ", ".join([f"{KEY} AS {quoted(ROW_KEY)}", *(self._shown(column, mask) for column in columns)])
-        sql = f"SELECT {select} FROM {self._facts.rows} WHERE {KEY} IN (SELECT unnest(?))"
-        rows = self._masked(self._facts.dictionaries(sql, [list(keys)]), columns, mask)
-        return [rows[key] for key in keys]
-
-    def _masked(self, rows: Sequence[Row], columns: Sequence[Column], mask: Mask) -> dict[object, Row]:
+    def _masked(self, rows: Sequence[Row], columns: Sequence[Column], mask: Mask) -> dict[object, dict[str, Any]]:
         """Rows by their key, with its text, and without what the mask hides inside JSON."""
         pruned = [column for column in columns if column.name in mask.pruned]
         return {
@@ -280,15 +284,16 @@ class OrderLookup:
         names: dict[object, str | None] = dict(self._facts.query(sql, keys))
         return {code: names.get(key) or code for code, key in samples}
 
-    def _read_values(self, mask: Mask) -> Iterator[str]:
-        """SQL of the amounts and dates of a row that its columns hold in another form."""
+    def _read_values(self, mask: Mask, roles: Collection[str] | None) -> Iterator[str]:
+        """SQL of the amounts and dates of a row that its columns hold in another form. `roles` is as in `by_keys`."""
         sql = self._sql
+        played = {role: column for role, column in sql.roles.items() if roles is None or role in roles}
         for role in _AMOUNTS:
-            column = sql.roles.get(role)
+            column = played.get(role)
             if column and column.name not in mask.hidden and column.kind in ("text", "json", "float", "double"):
                 yield f"{sql.amount(role)} AS {quoted(role_key(role))}"
         for role in _INSTANTS:
-            column = sql.roles.get(role)
+            column = played.get(role)
             if column and column.name not in mask.hidden and (column.name in sql.reading.instants):
                 yield f"timezone('{sql.timezone}', {sql.instant(role)}) AS {quoted(role_key(role))}"
 
@@ -309,5 +314,5 @@ def _checks(bits: int) -> tuple[CheckId, ...]:
 
 
 def _key_among(count: int) -> str:
-    """SQL: the key is one of so many parameters. DuckDB skips parts of Parquet files by equalities, and not by IN."""
+    """SQL: the key is one of so many parameters."""
     return f"({' OR '.join([f'{KEY} = ?'] * count)})"

@@ -83,7 +83,7 @@ def customers(
         "ORDER BY 3 DESC NULLS LAST, 2 DESC, 1 LIMIT ?"
     )
     ranked = orders.facts.query(sql, [*parameters, limit])
-    rows = orders.lookup.texts([row[0] for row in ranked], CUSTOMER_ROLES, mask)
+    rows = orders.lookup.by_keys([row[0] for row in ranked], mask, CUSTOMER_ROLES)
     has_totals = "total sales" not in orders.missing
     return [
         Customer(

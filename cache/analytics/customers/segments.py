@@ -134,7 +134,7 @@ def customers_of(
         "ORDER BY 3 DESC, 1 LIMIT ?"
     )
     ranked = orders.facts.query(sql, [*parameters, segment, limit])
-    rows = orders.lookup.texts([key for key, *_ in ranked], CUSTOMER_ROLES, mask)
+    rows = orders.lookup.by_keys([key for key, *_ in ranked], mask, CUSTOMER_ROLES)
     text = orders.lookup.text
     return [
         Customer(row[ROW_KEY], count, spent, first, last, text(row, "customer_name"), text(row, "email"), str(customer))

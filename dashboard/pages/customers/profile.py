@@ -9,7 +9,7 @@ import streamlit as st
 
 from cache.analytics.customers.segments import SEGMENTS
 from cache.analytics.metrics import METRICS
-from cache.analytics.order_lookup import ROW_KEY, Row
+from cache.analytics.order_lookup import ROW_KEY, Page, Row
 from cache.analytics.orders import Orders
 from cache.analytics.products import product_page
 from cache.query.filters import Condition
@@ -30,6 +30,10 @@ from dashboard.text.formatting import counted, place
 ROWS = 50  # of a page
 MAX_PRODUCTS = 10
 _CARDS = ("total_sales", "orders", "average_order_value", "returns")
+_ROLES = (
+    *("name", "created_at", "financial_status", "fulfillment_status", "currency", "total"),
+    *("customer_name", "email"),
+)
 
 
 def profile(session: Session, selection: Selection, customer: str) -> None:
@@ -48,13 +52,17 @@ def profile(session: Session, selection: Selection, customer: str) -> None:
         return
     his = (Condition("customer", "eq", customer),)
     mask = session.visitor.mask(orders)
-    page = data.page(orders, None, his, "", ROWS, (page_number() - 1) * ROWS, mask)
+
+    def page_at(number: int) -> Page:
+        return data.page(orders, None, his, "", ROWS, (number - 1) * ROWS, mask, roles=_ROLES)
+
+    page = page_at(page_number())
     if not page.count:
         st.info("There is no such customer.")
         return
     number = existing_page(page_number(), page.count, ROWS)
     if number != page_number():
-        page = data.page(orders, None, his, "", ROWS, (number - 1) * ROWS, mask)
+        page = page_at(number)
     _head(selection, customer, page.rows)
     in_currency = (*his, *(each for each in selection.conditions if each.column == "currency"))
     figures = data.figures(orders, None, in_currency, selection.returns)
