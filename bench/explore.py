@@ -31,6 +31,11 @@ _STEPS = {
     "pivot: country by new or returning": ("Columns", "New or returning"),
     "pivot: hour of day": ("Rows", "Hour of day"),
     "pivot: hour of day by weekday, as a heat map": ("Columns", "Weekday"),
+    "pivot: tag by weekday": ("Rows", "Tag"),
+    "pivot: customer by weekday": ("Rows", "Customer"),
+    "pivot: customer by product": ("Columns", "Product"),
+    "pivot: a column of the table by product": ("Rows", "taxes_included"),
+    "pivot: two columns of the table": ("Columns", "test"),
 }
 _CHANGES = {"what changed: country": ("By", "Country"), "what changed: product": ("By", "Product")}
 
