@@ -41,6 +41,10 @@ AGAIN = (
     "THEN 'Returning customers' ELSE 'New customers' END"
 )
 RATES = {"EUR": "1.25", "GBP": "1.5", "JPY": "0.008", "CAD": "0.75", "AUD": "0.7"}
+WAITING = (  # few orders of the lab wait for long
+    "UPDATE orders SET fulfillment_status = NULL, fulfilled_at = NULL WHERE financial_status = 'paid' "
+    "AND source_name <> 'pos' AND processed_at > NOW() - INTERVAL 60 DAY AND id % 3 = 0"
+)
 USD = "o.test = 0 AND o.currency = 'USD'"
 
 
@@ -109,6 +113,8 @@ class Walk:
 @pytest.fixture(scope="module")
 def filled(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dashboard, datetime]]:
     with lab.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(WAITING)
+        connection.commit()
         cursor.execute(f"SELECT {', '.join(f'CAST(`{name}` AS CHAR)' for name in COLUMNS)} FROM orders ORDER BY id")
         rows = [dict(zip(COLUMNS, row, strict=True)) for row in cursor.fetchall()]
     folder = tmp_path_factory.mktemp("questions")
@@ -381,6 +387,34 @@ def the_taxes_by_country_for_the_quarter(walk: Walk) -> None:
     assert [number(cell) for cell in rows["Total"]] == pytest.approx([*sums, sums[0] - sums[1]], abs=0.001)
 
 
+def the_orders_that_wait_for_over_three_days(walk: Walk) -> None:
+    walk.open("Orders")
+    queue = walk.page.get_by_role("radio", name=re.compile("^Paid, unfulfilled for more than 3 days"))
+    walk.click(queue)
+    expect(walk.page.get_by_text("Paid, placed more than 72 hours ago")).to_be_visible()
+    end = walk.page.evaluate("Date.now()") / 1000
+    waiting = (
+        "FROM orders AS o WHERE o.test = 0 AND o.financial_status = 'paid' "
+        f"AND {ENDED} IS NULL AND COALESCE(o.fulfillment_status, '') IN ('', 'unfulfilled') "
+        "AND NULLIF(o.fulfilled_at, '0000-00-00 00:00:00') IS NULL "
+        "AND o.source_name <> 'pos' AND o.processed_at < %s"
+    )
+    until = f"{datetime.fromtimestamp(end, UTC) - timedelta(days=3):%Y-%m-%d %H:%M:00}"
+    found = walk.sql(f"SELECT o.name {waiting} ORDER BY o.processed_at, o.id DESC", until)
+    totals = dict(walk.sql(f"SELECT o.currency, SUM(o.total_price) {waiting} GROUP BY 1", until))
+    assert len(found) > 3
+    expect(queue).to_contain_text(f" · {len(found):,}")
+    listed = walk.table("Orders").locator("tbody tr td:first-child button")
+    assert listed.all_inner_texts() == [name for (name,) in found][:50]
+    currencies = walk.table("Sums of these orders").locator("th").all_inner_texts()
+    sums = dict(zip(currencies[1:], walk.rows("Sums of these orders")["Total"], strict=True))
+    assert {code: number(sums[code].lstrip("CA€£¥")) for code in totals} == pytest.approx(
+        {code: float(total) for code, total in totals.items()}
+    )
+    walk.click(listed.first)
+    expect(walk.page.get_by_role("dialog")).to_contain_text(found[0][0])
+
+
 def several_currencies_in_one_total(walk: Walk) -> None:
     walk.click(walk.page.get_by_test_id("stPopoverButton").filter(has_text="USD"))
     walk.click(walk.page.get_by_role("radiogroup", name="Currency").get_by_text("All in USD", exact=True))
@@ -423,6 +457,7 @@ QUESTIONS: Mapping[str, Callable[[Walk], None]] = {
         the_products_that_are_bought_together,
         the_lifetime_value_by_first_month,
         the_taxes_by_country_for_the_quarter,
+        the_orders_that_wait_for_over_three_days,
         several_currencies_in_one_total,
     )
 }
