@@ -105,6 +105,19 @@ def test_shares_of_a_breakdown_are_of_the_total_that_it_names(tmp_path: Path) ->
     ]
 
 
+def test_what_a_breakdown_adds_up_is_more_than_one_row(tmp_path: Path) -> None:
+    """A row "1 more" would take the place of the row that it hides."""
+    codes = ("web", "pos", "iphone", "android", "shopify_draft_order", "subscriptions", "wholesale", "buy_button")
+    rows = [order(i, f"{100 - i}.00", 1 if i < 7 else 20, source_name=code) for i, code in enumerate(codes)]
+    with backend_of(tmp_path, rows, SHOP_COLUMNS) as backend:
+        week, month = (run(backend, "overview", {"period": period}) for period in ("7d", "30d"))
+    names = [[line[0] for line in table(page, "Total sales by channel")[1:]] for page in (week, month)]
+    assert [len(each) for each in names] == [7 + 1, 6 + 2]
+    assert names[1][-2:] == ["2 more", "Total"]
+    labels = [line[0] for page in (week, month) for line in table(page, "How total sales adds up")]
+    assert not [label for label in labels if label == "Sales"]  # which ones, a name always says
+
+
 def test_the_refunds_filter_lists_the_orders_with_refunds(tmp_path: Path) -> None:
     rows = [order(1, "100.00", 3, {"1": "40.00"}), order(2, "50.00", 3), order(3, "70.00", 60, {"1": "70.00"})]
     with backend_of(tmp_path, rows, SHOP_COLUMNS) as backend:

@@ -219,6 +219,14 @@ def test_an_age_is_told_in_the_unit_that_matters(seconds: float, text: str) -> N
     assert formatting.age(seconds) == text
 
 
+@pytest.mark.parametrize(
+    ("number", "shown", "count", "text"),
+    [(1, 1, 1, "1 order"), (1, 3, 3, "3 orders"), (2, 50, 1168, "51–100 of 1,168 orders"), (1, 0, 0, "0 orders")],
+)
+def test_the_place_in_a_list_is_said_as_people_say_it(number: int, shown: int, count: int, text: str) -> None:
+    assert formatting.place(number, 50, shown, count, "order") == text
+
+
 def test_markdown_shows_any_text_as_it_is_but_code_stays_code() -> None:
     assert formatting.plain("**$1** run `a_b` :red[x]") == r"\*\*\$1\*\* run `a_b` \:red\[x\]"
     assert formatting.plain("one ` alone") == r"one \` alone"
