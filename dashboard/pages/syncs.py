@@ -182,7 +182,7 @@ def _verification(session: Session, status: Status, head: Head, manifest: Manife
         ("Source", f"{manifest.source.database}.{manifest.source.table}"),
         ("Database", manifest.source.server or "–"),
         ("phpMyAdmin", manifest.source.phpmyadmin or "–"),
-        ("Next sync", session.clock(status.next_sync) if status.next_sync else "none: no scheduler is running"),
+        ("Next sync", session.clock(status.next_sync) if status.next_sync else _no_sync(status)),
         ("Scheduler on", workers or "–"),
     ]
     with st.container(border=True, height="stretch"):
@@ -194,6 +194,10 @@ def _verification(session: Session, status: Status, head: Head, manifest: Manife
         )
         lines = [Line([label, text]) for label, text in facts]
         table("Verification", [Column(""), Column("")], lines, key="proof", headed=False)
+
+
+def _no_sync(status: Status) -> str:
+    return "unknown: see above" if status.cache_error else "none: no scheduler is running"
 
 
 def _storage(manifest: Manifest) -> None:

@@ -1,4 +1,4 @@
-"""API hosts on a shared cache: behind a load balancer while one is paused or lags, and without their database."""
+"""API hosts on a shared cache, behind a load balancer, while one is paused or lags."""
 
 from __future__ import annotations
 
@@ -8,57 +8,26 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from cache_factory import publish
-from dashboard_process import dashboard
 from filelock import FileLock
-from sidecar_process import KEY, Sidecar, sidecar, sync, worker
+from shared_hosts import api_host, database, shared
+from sidecar_process import KEY, Sidecar, sync, worker
 from waiting import wait_for
 
-from cache.storage.shared.shared_cache import open_shared
 from cache.storage.store import Cache
 from lab.nginx import Nginx, server
-from lab.postgresql import PostgreSQL, Running, folder_for_servers, install_postgresql
+from lab.postgresql import Running, folder_for_servers
 from lab.servers import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
-SOURCE = "orders"  # CACHE_NAME
-RECOVERY_SECONDS = 5
-SLOWEST = 1.0  # seconds of a request, with the database and without it
 LAG_SECONDS = 2.0
-
-
-@contextmanager
-def database() -> Iterator[tuple[PostgreSQL, Running]]:
-    install_postgresql()
-    with folder_for_servers() as home:
-        postgresql = PostgreSQL(home)
-        with Running(postgresql, home) as running:
-            yield postgresql, running
-
-
-@contextmanager
-def shared(url: str, folder: Path) -> Iterator[Cache]:
-    """The cache as the host of the worker has it."""
-    with closing(open_shared(url, SOURCE, folder / "worker", "worker")) as cache:
-        cache.leadership.workers()  # makes the schema
-        yield cache
-
-
-@contextmanager
-def api_host(url: str, folder: Path, name: str) -> Iterator[Sidecar]:
-    (folder / name).mkdir()
-    with sidecar(folder / name, CACHE_URL=url, CACHE_FOLDER=str(folder / name / "copy")) as host:
-        yield host
-
-
-# -- behind a load balancer
 
 
 @contextmanager
@@ -212,65 +181,3 @@ def test_two_hosts_behind_a_balancer_never_go_back(tmp_path: Path, seconds: int,
         print(f"{rounds} rounds, {trouble.happened} pauses and lags, generation {client.end()}")
         assert rounds > 0
         assert trouble.happened > 1
-
-
-# -- without the database
-
-
-@pytest.mark.parametrize("seconds", [5, pytest.param(600, marks=pytest.mark.soak)])
-def test_readers_go_on_at_full_speed_without_the_database(tmp_path: Path, seconds: int) -> None:
-    with database() as (postgresql, running), shared(postgresql.url(), tmp_path) as cache, ExitStack() as stack:
-        with cache.sync_lock():
-            publish(cache, 500)
-        beats = ExitStack()
-        beats.enter_context(worker(cache))
-        api = stack.enter_context(api_host(postgresql.url(), tmp_path, "api"))
-        folder = tmp_path / "dashboard"
-        folder.mkdir()
-        shown = stack.enter_context(
-            dashboard(folder, CACHE_URL=postgresql.url(), CACHE_FOLDER=str(folder / "copy"), DASHBOARD_PASSWORD="")
-        )
-        paths = ("/fetch-data?limit=100", "/fetch-data", "/changes?since=1", "/status", "/health")
-        urls = [*(f"{api.url}{path}" for path in paths), f"{shown.url}/", f"{shown.url}/_stcore/health"]
-        wait_for(lambda: api.client.get(paths[0]).status_code == 200)
-        with_it = _times(api.client, urls, 3)
-        beats.close()
-        postgresql.stop_at_once()
-        wait_for(lambda: _trouble(api).get("code") == "cache_unreachable", RECOVERY_SECONDS)
-        without = _times(api.client, urls, seconds)
-        told = _trouble(api)["message"]
-        assert "You see this host's copy of" in told
-        assert postgresql.password not in told
-        began = time.monotonic()
-        running.start()
-        with worker(cache):
-            wait_for(lambda: _trouble(api) == {}, RECOVERY_SECONDS)
-            recovered = time.monotonic() - began
-            with cache.sync_lock():
-                head = publish(cache, 501)
-            wait_for(lambda: api.client.get(paths[0]).json()["generation"] == head.generation, RECOVERY_SECONDS)
-        print(f"with it {_summary(with_it)}, without {_summary(without)}, recovered after {recovered:.1f} s")
-        assert max(without) < max(SLOWEST, 2 * max(with_it))
-
-
-def _trouble(api: Sidecar) -> dict[str, Any]:
-    """Why the API cannot use the shared cache, as it says itself."""
-    return api.client.get("/status").json()["cache_error"] or {}
-
-
-def _times(client: httpx2.Client, urls: list[str], seconds: float) -> list[float]:
-    """How long each request took. All are answered."""
-    times = []
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        for url in urls:
-            began = time.monotonic()
-            response = client.get(url)
-            times.append(time.monotonic() - began)
-            assert response.status_code == 200, f"{url}: {response.status_code} {response.text}"
-        time.sleep(0.05)
-    return times
-
-
-def _summary(times: list[float]) -> str:
-    return f"{len(times)} requests, median {sorted(times)[len(times) // 2] * 1000:.1f} ms, most {max(times):.3f} s"
