@@ -32,7 +32,7 @@ def main() -> None:
     """
     keep_files_private()
     settings = Settings.load()
-    settings.set_up_logging("api")
+    settings.set_up_process("api")
     log_to_stderr()
     settings.warn_of_misspelt()
     key = load_key(settings)

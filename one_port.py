@@ -106,7 +106,7 @@ def main() -> None:
     """
     keep_files_private()
     address = Settings.load()
-    address.set_up_logging("one port")
+    address.set_up_process("one port")
     log_to_stderr()
     address.warn_of_misspelt()
     check_signin(address.dashboard_host, address)

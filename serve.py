@@ -162,7 +162,7 @@ def serve(one_port: bool = False) -> int:
     """
     keep_files_private()
     settings = Settings.load()
-    settings.set_up_logging("serve")
+    settings.set_up_process("serve")
     settings.warn_of_misspelt()
     if one_port or settings.is_one_port:
         settings = settings.on_one_port()

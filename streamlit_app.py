@@ -63,7 +63,7 @@ def main() -> None:
     keep_files_private()
     backend = shared_backend()
     settings = backend.settings
-    settings.set_up_logging("dashboard")
+    settings.set_up_process("dashboard")
     settings.warn_of_misspelt()
     check_signin(settings.dashboard_host, settings)
     port_setting = settings.port_setting("dashboard_port")
@@ -168,7 +168,7 @@ def __getattr__(name: str) -> st.App:
     keep_files_private()
     try:
         backend = shared_backend()
-        backend.settings.set_up_logging("dashboard")
+        backend.settings.set_up_process("dashboard")
         check_signin(st.get_option("server.address"), backend.settings)
         if backend.identities.required:
             raise SettingsInvalid(

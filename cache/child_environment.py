@@ -18,6 +18,7 @@ _NAMES = {
     "LD_LIBRARY_PATH",
     "VIRTUAL_ENV",
     "CHILD_LOG",  # see machine/logs.py
+    "CHILD_MEMORY",  # see machine/memory.py
     # how the database of a shared cache proves who it is
     "PGSSLMODE",
     "PGSSLROOTCERT",

@@ -27,6 +27,7 @@ from cache.cache_place import FILE, SHARED, CachePlace
 from cache.errors import SettingsInvalid
 from cache.machine.env_file import MAX_BYTES, EnvFile, read_env_file
 from cache.machine.logs import set_up_logging
+from cache.machine.memory import set_memory_limit
 from cache.machine.setting_names import misspelt
 from cache.machine.web_address import web_address
 
@@ -271,6 +272,11 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest level that is logged: `debug`, `info`, `warning` or `error`."
+    )
+    memory_limit_mb: int | None = Field(
+        None,
+        ge=128,
+        description="Memory in MB that all processes of the product may take together, where no container says it.",
     )
     metrics_host: str = Field("127.0.0.1", description="IP address that a worker serves its metrics on.")
     metrics_port: int | None = Field(
@@ -558,13 +564,14 @@ class Settings(BaseSettings):
                 log.warning(sentence)
             os.environ[_CHECKED] = "1"
 
-    def set_up_logging(self, process: str) -> None:
-        """Sets up the log of this process.
+    def set_up_process(self, process: str) -> None:
+        """Sets up the log and the memory limit of this process, and of those that it will start.
 
         Args:
             process: What it is, for lines of JSON.
         """
         set_up_logging(self.log_format, self.log_level, process)
+        set_memory_limit(self.memory_limit_mb)
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:

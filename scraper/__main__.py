@@ -102,7 +102,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _set_up_logging(process: str) -> None:
     try:
-        Settings.load().set_up_logging(process)
+        Settings.load().set_up_process(process)
     except SettingsInvalid:  # the command says what is wrong
         set_up_logging("text", "info", process)
 

@@ -3,10 +3,13 @@
 A container, and a systemd unit with a limit, is a memory cgroup (man 7 cgroups). Version 2 and version 1 are read. The
 limit of each cgroup holds for all below it. A process in a container may not see where its own cgroup is, and then its
 container's is mounted as the topmost one.
+
+Where no cgroup says it, MEMORY_LIMIT_MB does: the process that reads it first shares it with all that it starts.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +22,8 @@ _DATABASE_SHARE = 8  # the limit of a database is at most this part of the memor
 _LEAST_DATABASE = 32 << 20
 SMALL_FOOTPRINT = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072"}
 """Environment in which Arrow and glibc return memory earlier (mallopt(3)): less is held after a large answer."""
+
+_LIMIT = "CHILD_MEMORY"  # tells child processes the limit in MB, and the process that began
 
 _FILES_1, _FILES_2 = ("total_inactive_file", "total_active_file"), ("inactive_file", "active_file")
 
@@ -67,15 +72,31 @@ class _Cgroup:
         return 0
 
 
+def set_memory_limit(megabytes: int | None) -> None:
+    """Sets a limit for this process and all that it will start, together.
+
+    It says how to work, and ends nothing. A limit that the process which started this one has set stays.
+
+    Args:
+        megabytes: The setting MEMORY_LIMIT_MB; None: only the machine and cgroups limit memory.
+    """
+    if megabytes is not None:
+        os.environ.setdefault(_LIMIT, f"{megabytes} {os.getpid()}")
+
+
 def total_memory() -> int:
-    """The memory of this machine, or of the container, in bytes."""
+    """The memory of this machine, or of the container, in bytes; or what is set."""
     limits = [cgroup.limit for cgroup in _cgroups()]
+    if given := _given():
+        limits.append(given[0])
     return min([psutil.virtual_memory().total, *(limit for limit in limits if limit is not None)])
 
 
 def available_memory() -> int:
-    """Available memory in bytes, of this machine or of the container."""
+    """Available memory in bytes, of this machine or of the container; or what is left of the limit that is set."""
     left = [cgroup.available for cgroup in _cgroups()]
+    if given := _given():
+        left.append(max(0, given[0] - _held(given[1])))
     return min([psutil.virtual_memory().available, *(size for size in left if size is not None)])
 
 
@@ -101,6 +122,25 @@ def database_limit(megabytes: int) -> str:
     """
     share = max(total_memory() // _DATABASE_SHARE, _LEAST_DATABASE) >> 20
     return f"{min(megabytes, share)}MB"
+
+
+def _given() -> tuple[int, int] | None:
+    """The limit that is set, in bytes, and the id of the process that began; None if none is set."""
+    if not (text := os.environ.get(_LIMIT)):
+        return None
+    megabytes, process = map(int, text.split())
+    return megabytes << 20, process
+
+
+def _held(process: int) -> int:
+    """What a process and all that it started hold, in bytes: pages that several share count once."""
+    held = 0
+    with suppress(psutil.Error):
+        first = psutil.Process(process)
+        for each in (first, *first.children(recursive=True)):
+            with suppress(psutil.Error):
+                held += getattr(each.memory_full_info(), "pss", each.memory_info().rss)  # only Linux knows PSS
+    return held
 
 
 def _cgroups() -> Iterator[_Cgroup]:

@@ -179,7 +179,7 @@ def test_the_dashboard_logs_what_its_scheduler_and_streamlit_say(tmp_path: Path)
 
 
 def test_the_level_leaves_out_what_is_less(here: Path) -> None:
-    program = "import logging; from cache.settings import Settings; Settings.load().set_up_logging('x')\n"
+    program = "import logging; from cache.settings import Settings; Settings.load().set_up_process('x')\n"
     program += "for level in (10, 20, 30, 40): logging.getLogger('a').log(level, 'level %d', level)"
     for level, count in (("debug", 4), ("info", 3), ("warning", 2), ("error", 1)):
         done = subprocess.run(

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
 import pytest
+from waiting import wait_for
 
+from cache.child_environment import child_environment
 from cache.machine import memory
 
 MB = 1 << 20
@@ -76,6 +81,27 @@ def test_a_cgroup_that_cannot_be_seen_counts_as_the_mounted_one(machine: Machine
     machine.membership.write_text(f"0::{path}\n")
     machine.cgroup("", memory__max=700 * MB, memory__current=0)
     assert memory.total_memory() == 700 * MB
+
+
+def test_the_setting_holds_for_a_process_and_what_it_starts(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, "CHILD_MEMORY", "")
+    del os.environ["CHILD_MEMORY"]
+    memory.set_memory_limit(None)
+    assert memory.total_memory() == PLENTY
+    memory.set_memory_limit(700)
+    assert memory.total_memory() == 700 * MB
+    assert memory.is_small()
+    own = 700 * MB - memory.available_memory()
+    command = [sys.executable, "-c", f"block = bytearray({100 * MB}); input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=child_environment()) as child:
+        wait_for(lambda: 700 * MB - memory.available_memory() > own + 90 * MB)
+        child.communicate(b"\n")
+    assert child_environment()["CHILD_MEMORY"] == f"700 {os.getpid()}"
+    memory.set_memory_limit(900)  # as a child does that reads the same settings
+    assert memory.total_memory() == 700 * MB
+    machine.membership.write_text("0::/\n")
+    machine.cgroup("", memory__max=512 * MB, memory__current=100 * MB, memory__stat="inactive_file 0")
+    assert memory.total_memory() == 512 * MB
 
 
 @pytest.mark.parametrize(("size", "limit"), [(8192, "192MB"), (512, "64MB"), (128, "32MB")])
