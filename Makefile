@@ -22,7 +22,7 @@ test: install lint  ## Run every check except the long ones
 	$(BIN)/python -m pytest -m "not soak" -n 4 --dist loadfile --no-loadscope-reorder
 
 test-fast: install  ## Run the tests that need no server of the lab and no browser
-	$(BIN)/python -m pytest tests/unit -m "not slow" -n 3 --dist loadfile
+	$(BIN)/python -m pytest tests/unit -m "not slow and not soak" -n 2 --dist loadfile
 
 lint: .venv/installed-dev  ## Check formatting, style, types and the direction of imports
 	$(BIN)/ruff format --check .

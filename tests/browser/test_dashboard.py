@@ -217,6 +217,7 @@ def test_a_refresh_shows_progress_and_updates_every_tab_with_its_filters(browser
     log_is_clean(running)
 
 
+@pytest.mark.soak
 def test_without_data_it_says_what_is_happening_and_fills_itself(browser: Browser, start: Start) -> None:
     running = start()
     page = visit(browser, running.url)

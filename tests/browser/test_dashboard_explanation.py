@@ -62,6 +62,7 @@ def test_the_events_of_all_pages_sum_to_the_figure(browser: Browser, filled: Das
     assert (len(listed), sum(listed)) == (count, figure)
 
 
+@pytest.mark.soak
 def test_a_figure_that_the_table_cannot_tell_says_why(browser: Browser, filled: Dashboard) -> None:
     page = visit(browser, f"{filled.url}/?explain=duties")
     expect(page.get_by_text("No duties: the table has no column for the duties.").first).to_be_visible()

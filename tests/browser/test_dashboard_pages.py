@@ -70,6 +70,7 @@ def test_explore_sorts_opens_rows_and_leads_to_the_orders_of_a_cell(browser: Bro
     shown(page)
 
 
+@pytest.mark.soak
 def test_explore_over_time_has_a_row_for_each_step(browser: Browser, running: Dashboard) -> None:
     publish(running.cache, shop(300), columns=SHOP_COLUMNS)
     page = visit(browser, f"{running.url}/explore?period=all&metric=orders&by=status&step=month")

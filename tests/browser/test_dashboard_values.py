@@ -80,6 +80,7 @@ def test_filters_and_the_drawer_show_values_as_they_are(page: Page, running: Das
     assert badges.all_inner_texts() == [MARKDOWN, MARKDOWN]
 
 
+@pytest.mark.soak
 def test_a_search_that_finds_nothing_shows_its_words_as_they_are(page: Page, running: Dashboard) -> None:
     for path, what in (("orders", "order"), ("products", "product")):
         opened(page, running, path, q=f"{MARKDOWN} no")

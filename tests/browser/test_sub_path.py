@@ -125,6 +125,7 @@ def test_no_request_of_any_page_fails_or_leads_out_of_the_path(browser: Browser,
     assert faults == []
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("chromium")  # it has no page, but shares the servers of those that have
 def test_the_api_answers_below_the_path(site: Site) -> None:
     for api in {site.api, f"{site.url}/v1"}:

@@ -134,7 +134,7 @@ def test_plain_http_logs_in_to_each_fixture(lab: Lab, cache: Cache, name: str, o
 @pytest.mark.parametrize(
     "name",
     soak_but(
-        ("tls", "control_panel"),
+        ("control_panel",),
         ["http", "servers", "any_server", "no_password", "totp", "subpath", "tls", "german", "control_panel"],
     ),
 )

@@ -99,6 +99,7 @@ def test_each_kind_of_request_renews_a_lost_session(
     assert logins.count == 2
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("login", "kinds"),
     [

@@ -157,6 +157,7 @@ def test_when_the_leader_is_killed_its_sync_ends_and_another_leads(cache: Cache,
     assert one_at_a_time(cache.runs.recent())
 
 
+@pytest.mark.soak
 def test_a_refused_login_is_not_tried_again_by_itself(cache: Cache, workers: Workers) -> None:
     workers.start(PHPMYADMIN_PASSWORD="wrong", SYNC_INTERVAL_MINUTES="0.01", PHPMYADMIN_LOGIN="http")
     failed = wait_for(lambda: cache.status().last)

@@ -48,7 +48,7 @@ def test_the_keyboard_alone_filters_searches_opens_and_downloads_orders(browser:
     paid = page.get_by_role("table", name="Total sales by payment status").get_by_role(
         "button", name="Paid", exact=True
     )
-    reached(page, paid)
+    reached(page, paid, steps=120)  # behind cards, chips and the chart
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("status=paid"))
     page.get_by_test_id("stSidebarNavLink").filter(has_text="Orders").focus()

@@ -332,6 +332,7 @@ def test_a_period_with_returns_alone_has_figures(rows: list[Row]) -> None:
         assert (figures.average_order_value, figures.refund_rate) == (Absent.UNDEFINED, Absent.UNDEFINED)
 
 
+@pytest.mark.slow
 def test_a_customer_is_new_once_and_returning_from_the_second_order_on() -> None:
     def order(i: int, day: int, customer: str | None, email: str | None = None) -> Row:
         return {
@@ -430,6 +431,7 @@ EXPORT = (
 )
 
 
+@pytest.mark.slow
 def test_a_table_with_a_row_for_each_line_is_counted_by_order() -> None:
     """As Shopify exports orders: what belongs to the order stands in its first row alone."""
 
@@ -477,6 +479,7 @@ def test_a_table_with_a_row_for_each_line_is_counted_by_order() -> None:
         assert opened.groups(["country"])[0].values == ("DE",)
 
 
+@pytest.mark.slow
 def test_a_setup_says_what_columns_mean_and_how_times_and_taxes_are_read(rows: list[Row]) -> None:
     said = Setup(
         columns={"total": "subtotal_price", "country": "", "address": ""},

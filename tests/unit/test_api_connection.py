@@ -123,6 +123,7 @@ def test_a_client_waits_for_few_answers_to_others_that_connect_with_it(api: Side
     assert max(answered.values()) <= CLIENTS / 4
 
 
+@pytest.mark.slow
 def test_the_rest_of_a_request_is_not_taken_for_one(api: Sidecar) -> None:
     """What a client sends as the body, or in the middle of a head, is answered by nobody."""
     hidden = b"GET /fetch-data?limit=1 HTTP/1.1\r\n" + HEAD + b"\r\n"
@@ -152,6 +153,7 @@ def test_a_connection_ends_after_a_response_if_the_client_asks_for_it(api: Sidec
     assert b"\r\nconnection: close\r\n" in received.lower()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", ["limit=3", "limit=3&format=csv", "note__contains=a", "fields=id", "stream=true"])
 def test_a_client_that_ends_its_sending_side_gets_its_responses(api: Sidecar, query: str) -> None:
     request = f"GET /fetch-data?{query} HTTP/1.1\r\n".encode() + HEAD + b"\r\n"

@@ -75,6 +75,7 @@ def test_a_wrong_key_is_401_and_its_challenge_says_so(api: Sidecar, path: str) -
         assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
 
 
+@pytest.mark.slow
 def test_a_challenge_names_what_is_wrong(api: Sidecar) -> None:
     reader, old = (
         ApiKey(name=name, digest=digest(name), scopes=("read",), created_at=now(), expires_at=ends)
@@ -162,6 +163,7 @@ def test_a_refresh_that_nobody_would_run_is_503(api: Sidecar) -> None:
     assert int(answer.headers["retry-after"]) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wanted", ["bytes=5-1", "bytes=99999999-", "potatoes=1-2", "bytes=-", "bytes=a-b", "bytes"])
 def test_a_range_that_no_part_answers_is_ignored(api: Sidecar, wanted: str) -> None:
     answer = api.client.get("/fetch-data?format=parquet", headers={"Range": wanted})
@@ -173,6 +175,7 @@ def test_not_ready_is_503(api: Sidecar) -> None:
     assert error(api.client.get("/ready"), 503)["code"] == "no_worker"
 
 
+@pytest.mark.slow
 def test_a_cache_with_no_intact_generation_is_503(tmp_path_factory: pytest.TempPathFactory) -> None:
     with sidecar(tmp_path_factory.mktemp("damaged")) as running:
         publish(running.cache)
@@ -184,6 +187,7 @@ def test_a_cache_with_no_intact_generation_is_503(tmp_path_factory: pytest.TempP
         assert "has a damaged" in status["reason"] or "lacks rows.json" in status["reason"]
 
 
+@pytest.mark.slow
 def test_a_fault_is_500_without_a_trace_and_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def fails(_: SignEndpoint, __: Request) -> None:
         raise RuntimeError("hunter2")

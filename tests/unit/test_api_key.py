@@ -140,6 +140,7 @@ def test_the_command_prints_the_key_and_nothing_else(
     assert "too weak" in said.err
 
 
+@pytest.mark.slow
 def test_the_sidecar_makes_and_takes_its_own_key_and_never_logs_one(tmp_path: Path) -> None:
     with sidecar(tmp_path, SHOPIFY_API_KEY="") as running:
         key = (tmp_path / "var" / "api_key").read_text().strip()
@@ -149,6 +150,7 @@ def test_the_sidecar_makes_and_takes_its_own_key_and_never_logs_one(tmp_path: Pa
         assert key not in running.log()
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken_is_a_sentence_with_advice(tmp_path: Path) -> None:
     (tmp_path / "1").mkdir()
     (tmp_path / "2").mkdir()

@@ -84,6 +84,7 @@ def test_a_masked_key_is_told_what_is_hidden_and_which_texts_are_not(keys: Keys)
     assert "Texts that it sees: name, financial_status, fulfillment_status, currency.\n" in said
 
 
+@pytest.mark.slow
 def test_a_key_that_is_added_works_soon_and_not_once_it_is_revoked(api: Sidecar) -> None:
     command = [sys.executable, "-m", "api", "keys"]
     environment = {
@@ -129,6 +130,7 @@ def test_keys_are_kept_as_digests_in_a_file_that_only_its_owner_reads(api: Sidec
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -162,6 +164,7 @@ def test_an_expired_key_is_answered_as_a_wrong_one(api: Sidecar) -> None:
     assert soon(api, key, 401).json().items() > UNAUTHORIZED
 
 
+@pytest.mark.slow
 def test_a_key_to_read_may_not_ask_for_a_refresh(api: Sidecar) -> None:
     key = add(api, "reader")
     for method, path in (("POST", "/refresh"), ("GET", "/fetch-data?refresh=true")):
@@ -171,6 +174,7 @@ def test_a_key_to_read_may_not_ask_for_a_refresh(api: Sidecar) -> None:
     assert ask(api, key, "/status").status_code == 200
 
 
+@pytest.mark.slow
 def test_a_key_to_refresh_may_not_read(api: Sidecar) -> None:
     key = add(api, "hook", scopes=("refresh",))
     with worker(api.cache):
@@ -186,6 +190,7 @@ def test_the_key_of_the_settings_may_do_everything(api: Sidecar) -> None:
     assert ask(api, KEY).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_key_may_come_as_a_bearer_token(api: Sidecar) -> None:
     key = add(api, "bearer")
     for scheme in ("Bearer", "bearer", "BEARER"):
@@ -194,6 +199,7 @@ def test_a_key_may_come_as_a_bearer_token(api: Sidecar) -> None:
     assert httpx2.get(f"{api.url}/fetch-data", headers={"Authorization": f"Basic {key}"}).status_code == 401
 
 
+@pytest.mark.slow
 def test_a_key_may_come_as_the_password_of_http_basic(api: Sidecar) -> None:
     key = add(api, "basic")
     for user in ("", "api", "basic"):
@@ -319,6 +325,7 @@ def test_a_damaged_key_is_left_out_and_the_others_are_kept(
     assert digest("b") not in caplog.text
 
 
+@pytest.mark.slow
 def test_a_damaged_key_stops_no_request(tmp_path: Path) -> None:
     with closing(cache_in(tmp_path)) as cache:
         document = cache.documents.read(API_KEYS).model_dump(mode="json")

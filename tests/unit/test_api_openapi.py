@@ -202,6 +202,7 @@ def test_the_events_of_a_stream_can_be_told_apart() -> None:
             assert sum(validator.is_valid(event["examples"][0]) for validator in validators) == 1
 
 
+@pytest.mark.slow
 def test_who_sends_the_described_defaults_gets_the_same_answer(api: Sidecar) -> None:
     """A generated client sends them all, also with the other parameters."""
     others = {"/changes": {"since": "1"}, "/figures/events": {"metric": "orders"}, "/tasks/{id}": None}

@@ -56,6 +56,7 @@ def test_a_page_of_a_generation_that_is_gone_is_410_and_says_what_to_do(
     assert page(api, limit="10")["count"] == 10
 
 
+@pytest.mark.slow
 def test_a_token_of_a_cache_that_was_made_anew_is_refused(api: Sidecar, tmp_path: Path) -> None:
     fill(api, 50)
     token = page(api, limit="10")["next"]

@@ -500,6 +500,7 @@ def test_readers_never_see_a_mixture_while_generations_are_published(
     assert [name for name in seen if not name.startswith("#")] == []
 
 
+@pytest.mark.slow
 @ON_FILES
 def test_only_one_sync_holds_the_lock_also_within_a_process(cache: Cache) -> None:
     with cache.sync_lock(), pytest.raises(SyncRunning), cache.sync_lock():

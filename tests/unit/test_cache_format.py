@@ -88,6 +88,7 @@ def test_a_newer_cache_is_never_written(cache: Cache, here: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_api_serves_a_readable_copy_and_says_cache_format(tmp_path: Path) -> None:
     with sidecar(tmp_path) as api:
         publish(api.cache, 3)
@@ -99,6 +100,7 @@ def test_the_api_serves_a_readable_copy_and_says_cache_format(tmp_path: Path) ->
         assert api.client.get("/status").json()["cache_error"]["code"] == "cache_format"
 
 
+@pytest.mark.slow
 def test_open_rows_are_served_on_when_a_newer_version_takes_the_cache(tmp_path: Path) -> None:
     with sidecar(tmp_path) as api:
         publish(api.cache, 3)
@@ -108,6 +110,7 @@ def test_open_rows_are_served_on_when_a_newer_version_takes_the_cache(tmp_path: 
         assert api.client.get("/fetch-data").json()["count"] == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/fetch-data", "/fetch-data?stream=true", "/changes?since=1", "/ready"])
 def test_the_api_without_a_readable_copy_answers_503_cache_format(tmp_path: Path, path: str) -> None:
     with sidecar(tmp_path) as api:
@@ -141,6 +144,7 @@ def test_a_generation_without_column_arrays_is_not_opened(cache: Cache, here: Pa
         cache.snapshots.open()
 
 
+@pytest.mark.slow
 def test_the_api_answers_503_while_a_generation_lacks_column_arrays(tmp_path: Path) -> None:
     with sidecar(tmp_path) as api:
         publish(api.cache, 3)

@@ -319,6 +319,7 @@ def test_after_three_dead_runs_a_refresh_fails(cache: Cache, worker: Worker) -> 
     assert done.finished_at is not None
 
 
+@pytest.mark.slow
 def test_a_living_run_is_not_recovered(cache: Cache, worker: Worker) -> None:
     with cache.sync_lock():
         run = Run(trigger="test")

@@ -97,6 +97,7 @@ def test_a_format_1_cache_is_migrated_when_it_is_opened(tmp_path: Path) -> None:
     check(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_api_serves_a_format_1_cache_and_knows_its_keys(tmp_path: Path) -> None:
     older_caches.restore("format-1", tmp_path)
     with sidecar(tmp_path) as api:

@@ -138,6 +138,7 @@ def test_each_range_has_the_checksum_of_its_rows(
         assert server_checksums(database.exporter, a_table(grouped), ranges, expected) == correct
 
 
+@pytest.mark.slow
 @given(tables_of_rows, some_ranges(), st.data())
 def test_ranges_that_differ_from_what_is_expected_are_found(
     rows: dict[int, int], ranges: list[Range], data: st.DataObject

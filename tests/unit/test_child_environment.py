@@ -60,6 +60,7 @@ def test_the_process_of_exports_holds_no_secret(cache: Cache, here: Path, monkey
     assert SECRET not in str(environment)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", ["api_sidecar", "streamlit_app"])
 def test_readers_do_not_load_the_settings_of_the_scraper(script: str) -> None:
     program = f"import sys, {script}, scraper.scheduler; print('scraper.settings' in sys.modules)"

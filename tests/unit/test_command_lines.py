@@ -93,6 +93,7 @@ def test_a_key_that_is_made_is_printed_once(here: Path, capsys: pytest.CaptureFi
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_a_sync_is_no_error(here: Path) -> None:
     asked = subprocess.PIPE
 

@@ -76,6 +76,7 @@ def test_a_cut_file_fails_the_requests_that_read_it(api: Sidecar, name: str, que
     assert api.client.get("/health").status_code == 200
 
 
+@pytest.mark.slow
 def test_a_file_cut_while_it_is_sent_ends_that_response(api: Sidecar) -> None:
     first = next(FIRST)
     publish(api.cache, [{**order(i), "note": "x" * 100_000} for i in range(first, first + 300)], segments=1)

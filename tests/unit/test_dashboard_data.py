@@ -32,6 +32,7 @@ def set_up(cache: Cache, setup: Setup) -> None:
     cache.documents.change(SETUP, lambda _: setup)
 
 
+@pytest.mark.slow
 def test_an_old_generation_is_freed_when_no_page_shows_it(cache: Cache, loader: OrdersLoader) -> None:
     publish(cache, shop(40), columns=SHOP_COLUMNS)
     first = loader.newest(1)
@@ -46,6 +47,7 @@ def test_an_old_generation_is_freed_when_no_page_shows_it(cache: Cache, loader: 
     assert tables(second) == one
 
 
+@pytest.mark.slow
 def test_other_settings_apply_at_once_and_do_not_mix_with_old_figures(cache: Cache, loader: OrdersLoader) -> None:
     publish(cache, shop(40), columns=SHOP_COLUMNS)
     before = data.figures(loader.newest(1), None, ())
@@ -56,6 +58,7 @@ def test_other_settings_apply_at_once_and_do_not_mix_with_old_figures(cache: Cac
     assert data.figures(loader.newest(1), None, ()) == before
 
 
+@pytest.mark.slow
 def test_a_sample_has_the_newest_rows_read_by_other_settings(
     cache: Cache, loader: OrdersLoader, monkeypatch: pytest.MonkeyPatch
 ) -> None:

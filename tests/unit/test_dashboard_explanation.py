@@ -5,11 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 from cache_factory import Row
 from page_run import backend_of, captions, links, run, table
 from shop_factory import SHOP_COLUMNS, shop
 
 from dashboard.text.formatting import counted
+
+pytestmark = pytest.mark.slow
 
 
 def dollar_orders() -> list[Row]:

@@ -174,6 +174,7 @@ def test_a_file_has_the_columns_and_the_order_that_are_chosen(client: httpx2.Cli
     assert file.metadata.row_group(0).sorting_columns == ()  # by no column of the file
 
 
+@pytest.mark.soak
 def test_line_items_are_exported_a_row_for_each(client: httpx2.Client, link: Link, orders: Orders) -> None:
     selection = OrderSelection(timezone=ZONE, conditions=(USD, PAID), lines=True)
     wanted = set(shown(orders, selection))

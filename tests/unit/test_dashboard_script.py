@@ -55,6 +55,7 @@ def test_a_page_runs_to_its_end_without_many_columns(tmp_path: Path, page: str) 
     half.cache.close()
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 def test_the_list_behind_every_figure_begins_with_the_figure(backend: Backend) -> None:
     orders = backend.orders.newest(1)
@@ -68,6 +69,7 @@ def test_the_list_behind_every_figure_begins_with_the_figure(backend: Backend) -
             assert shown.header[0].value.split(" \\= ")[0] == formatting.plain(value)
 
 
+@pytest.mark.slow
 def test_a_machine_without_a_browser_says_that_it_makes_no_reports(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,6 +78,7 @@ def test_a_machine_without_a_browser_says_that_it_makes_no_reports(
     assert "No report as PDF: the server has no Chromium." in " ".join(each.proto.body for each in shown.get("html"))
 
 
+@pytest.mark.slow
 def test_a_role_that_is_new_has_its_place_on_the_settings_page(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,6 +89,7 @@ def test_a_role_that_is_new_has_its_place_on_the_settings_page(
     assert "The gift card" in [box.label for box in shown.selectbox]
 
 
+@pytest.mark.slow
 def test_what_a_visitor_chooses_is_in_the_address(backend: Backend) -> None:
     shown = run(backend, "overview", {"period": "all"})
     shown.multiselect(key="status_filter").set_value(["paid", "pending"]).run()

@@ -91,6 +91,7 @@ def test_every_test_that_the_page_of_threats_names_exists() -> None:
     assert len(named) > 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", ["scraper", "lab", "api", "dashboard", "cache"])
 def test_every_command_in_the_documents_exists(package: str) -> None:
     described = subprocess.run(

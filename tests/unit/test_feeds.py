@@ -209,6 +209,7 @@ def test_an_unmasked_feed_shows_everything_and_defuses_formulas(api: Sidecar, co
     assert (rows[0]["email"], rows[0]["note"]) == (order(0)["email"], "'=1+1")
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "path",

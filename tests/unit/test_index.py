@@ -277,6 +277,7 @@ print(*sorted({"duckdb", "pandas", "pyarrow"} & set(sys.modules)))
 """
 
 
+@pytest.mark.slow
 def test_a_reader_maps_more_files_than_it_might_open_and_loads_no_engine(tmp_path: Path) -> None:
     cache = cache_in(tmp_path)
     publish(cache, 40, segments=40)

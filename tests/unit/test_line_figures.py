@@ -268,6 +268,7 @@ def test_rows_are_sorted_by_total_name_or_any_column(orders: Orders, sort: str) 
     assert len(shown) == 4
 
 
+@pytest.mark.slow
 def test_filters_on_every_dimension_select_the_orders_of_its_row(orders: Orders) -> None:
     names = ("region", "city", "tag", "customer_type", "customer", "vendor", "sku", "weekday", "hour_of_day", "month")
     for name in (*names, "column:taxes_included", "json:destination.province"):

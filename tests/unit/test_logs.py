@@ -178,6 +178,7 @@ def test_the_dashboard_logs_what_its_scheduler_and_streamlit_say(tmp_path: Path)
     assert {"scraper.scheduler", "uvicorn.error"} <= {line["logger"] for line in said}
 
 
+@pytest.mark.slow
 def test_the_level_leaves_out_what_is_less(here: Path) -> None:
     program = "import logging; from cache.settings import Settings; Settings.load().set_up_process('x')\n"
     program += "for level in (10, 20, 30, 40): logging.getLogger('a').log(level, 'level %d', level)"

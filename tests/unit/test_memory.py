@@ -91,17 +91,23 @@ def test_the_setting_holds_for_a_process_and_what_it_starts(machine: Machine, mo
     memory.set_memory_limit(700)
     assert memory.total_memory() == 700 * MB
     assert memory.is_small()
-    own = 700 * MB - memory.available_memory()
-    command = [sys.executable, "-c", f"block = bytearray({100 * MB}); input()"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, env=child_environment()) as child:
-        wait_for(lambda: 700 * MB - memory.available_memory() > own + 90 * MB)
-        child.communicate(b"\n")
     assert child_environment()["CHILD_MEMORY"] == f"700 {os.getpid()}"
     memory.set_memory_limit(900)  # as a child does that reads the same settings
     assert memory.total_memory() == 700 * MB
     machine.membership.write_text("0::/\n")
     machine.cgroup("", memory__max=512 * MB, memory__current=100 * MB, memory__stat="inactive_file 0")
     assert memory.total_memory() == 512 * MB
+
+
+def test_what_is_left_of_the_setting_is_shared_with_what_a_process_starts(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHILD_MEMORY", f"{PLENTY // MB} {os.getpid()}")
+    left = memory.available_memory()
+    command = [sys.executable, "-c", f"block = bytearray({100 * MB}); input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=child_environment()) as child:
+        wait_for(lambda: memory.available_memory() < left - 90 * MB)
+        child.communicate(b"\n")
 
 
 @pytest.mark.parametrize(("size", "limit"), [(8192, "192MB"), (512, "64MB"), (128, "32MB")])

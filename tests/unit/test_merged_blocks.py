@@ -32,6 +32,7 @@ def read_back(merged: MergedBlocks, column: Column) -> list[Any]:
     return by_code
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(st.lists(st.integers(-(2**31), 2**31 - 9) | st.integers(-2, 2) | st.none(), min_size=2, max_size=30), st.data())
 def test_merged_numbers_are_those_of_the_blocks(values: list[int | None], data: st.DataObject) -> None:

@@ -22,6 +22,7 @@ def test_an_order_without_an_address_has_none(empty: str | None) -> None:
     assert order_cells.address(row) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "number", "shown"),
     [
@@ -68,6 +69,7 @@ def test_an_order_shows_its_addresses_without_what_is_hidden(
     assert addresses(named, columns) == shown
 
 
+@pytest.mark.slow
 def test_an_order_shows_all_of_its_lines_gift_cards_too() -> None:
     with schema_orders(load(FOLDER / "gift_cards")) as orders:
         rows = orders.page(None, limit=100).rows

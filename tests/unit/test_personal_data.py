@@ -183,6 +183,7 @@ def test_rows_as_json_are_masked_as_their_values_are() -> None:
     assert hidden.json_rows(listed, b"") == b""
 
 
+@pytest.mark.slow
 def test_a_key_that_is_personal_is_neither_shown_nor_searched_nor_found() -> None:
     with schema_orders(SCHEMAS["shopify_rest"]) as orders:
         key = orders.page(None, limit=1).rows[0][ROW_KEY]
@@ -193,6 +194,7 @@ def test_a_key_that_is_personal_is_neither_shown_nor_searched_nor_found() -> Non
         assert {customer.key for customer in customers(orders, None, mask=hidden)} == {MASK}
 
 
+@pytest.mark.slow
 def test_line_items_of_a_hidden_column_are_neither_shown_nor_searched() -> None:
     with schema_orders(SCHEMAS["shopify_rest"]) as orders:
         key = orders.page(None, limit=1).rows[0][ROW_KEY]

@@ -47,6 +47,7 @@ def shown(backend: Backend, **query: str) -> tuple[list[list[str]], str]:
     return lines, captions(page)
 
 
+@pytest.mark.slow
 def test_shares_are_of_the_sales_of_all_products(backend: Backend) -> None:
     lines, notes = shown(backend)
     assert f"1–50 of 3,000 products. Shares are of the gross sales of all products, ${SALES:,}." in notes
@@ -61,6 +62,7 @@ def test_the_last_page_has_the_last_product(backend: Backend) -> None:
     assert lines[-1][:2] == ["Product 3000", "SKU-0000"]
 
 
+@pytest.mark.slow
 def test_a_search_finds_every_product_with_its_share_of_all(backend: Backend) -> None:
     lines, notes = shown(backend, q=" sku-0299 ")
     assert "1 product." in notes

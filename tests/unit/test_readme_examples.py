@@ -33,11 +33,13 @@ def is_rows(line: str) -> bool:
     return (body["status"], body["count"], len(body["data"])) == ("success", 7, 7)
 
 
+@pytest.mark.slow
 def test_the_readme_curl_example_gets_the_rows(api: Sidecar) -> None:
     (line,) = run(["bash", "-euc", example("README.md", "bash", api)], api)
     assert is_rows(line)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["README.md", "docs/clients.md"])
 def test_the_curl_examples_find_the_key_wherever_it_is(api: Sidecar, file: str) -> None:
     bash = "\n".join(
@@ -57,6 +59,7 @@ def test_the_readme_python_example_gets_the_rows(api: Sidecar) -> None:
     assert said == ["7 orders, last verified Mon Dec 29 10:25:00 2025"]
 
 
+@pytest.mark.slow
 def test_the_curl_client_of_the_docs_works(api: Sidecar) -> None:
     script = example("docs/clients.md", "bash", api).replace("\ncurl ", "\ncurl --silent --write-out '\\n' ")
     confirm(api.cache)

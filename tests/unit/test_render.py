@@ -266,6 +266,7 @@ def test_a_datetime_is_read_in_the_time_zone_of_the_source(tmp_path: Path, local
     assert stored == [datetime.fromisoformat(instant)]
 
 
+@pytest.mark.slow
 def test_instants_are_written_in_utc_wherever_the_machine_stands() -> None:
     query = "SELECT strftime(to_timestamp(0), '%H:%M')"
     code = f"from cache.storage.row_encoding import engine; print(engine().sql({query!r}).fetchall())"

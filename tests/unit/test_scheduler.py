@@ -153,6 +153,7 @@ def test_the_leader_finds_a_flipped_byte(cache: Cache, scheduler: Scheduler) -> 
     wait_for(lambda: not cache.snapshots.inspect(1).holds(cache.snapshots.inspect(1).manifest.segments[0]))
 
 
+@pytest.mark.slow
 def test_a_step_that_fails_does_not_end_the_scheduler(
     cache: Cache, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
 ) -> None:

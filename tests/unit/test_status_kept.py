@@ -275,6 +275,7 @@ def test_clients_that_poll_together_cause_one_look(polled: Polled, monkeypatch: 
     assert len(looks) == 1
 
 
+@pytest.mark.slow
 def test_both_ways_send_the_same_headers_and_keep_their_rules(tmp_path: Path) -> None:
     with served_here(tmp_path, 3) as (url, cache), httpx2.Client(base_url=url) as client, worker(cache):
         answers = [client.get("/status", headers={"X-API-Key": KEY}) for _ in range(5)]

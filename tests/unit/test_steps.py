@@ -92,6 +92,7 @@ def test_twelve_months_by_week_begin_and_end_with_cut_weeks() -> None:
     assert bucket_text("week", divided[-1]) == "13 Jul – 19 Jul 2026 (so far)"
 
 
+@pytest.mark.slow
 @given(spans)
 def test_every_step_that_is_offered_gives_a_line(span: Span) -> None:
     at = calendar(datetime(2040, 1, 1))

@@ -42,6 +42,7 @@ def test_different_rows_never_hash_alike_because_of_how_they_are_joined(rows: li
     assert len(set(found)) == len(rows)
 
 
+@pytest.mark.slow
 @given(cells, st.integers(1, 4), st.integers(1, 4))
 @settings(max_examples=50)
 def test_equal_rows_never_cancel(cell: str | None, some: int, more: int) -> None:
