@@ -69,6 +69,7 @@ def test_the_badge_of_the_shop_is_green_and_opens_the_checks(browser: Browser, h
     expect(checks.get_by_role("button")).to_have_count(0)
 
 
+@pytest.mark.soak
 def test_the_badge_of_a_damaged_table_is_amber(browser: Browser, damaged: tuple[Dashboard, CheckReport]) -> None:
     running, report = damaged
     page = visit(browser, f"{running.url}/?period=all")

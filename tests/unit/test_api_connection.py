@@ -91,7 +91,7 @@ def right(api: Sidecar) -> dict[bytes, tuple[bytes, bytes]]:
     cuts=st.lists(st.floats(0, 1), max_size=6),
     together=st.booleans(),
 )
-@settings(max_examples=150)
+@settings(max_examples=75)
 def test_answers_do_not_depend_on_how_requests_are_joined_and_cut(
     api: Sidecar, right: dict[bytes, tuple[bytes, bytes]], asked: list[bytes], cuts: list[float], together: bool
 ) -> None:
