@@ -12,13 +12,15 @@ import pytest
 from cache_factory import publish
 from dashboard_page import at_rest, new_tab, open_every_page, sign_in
 from dashboard_process import Dashboard, dashboard
-from playwright.sync_api import Browser, Page, expect
+from oidc_provider import known_to, oidc_provider
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from shop_factory import SHOP_COLUMNS, shop
 from sidecar_process import sync, worker
 
 from cache.errors import Trouble
 from dashboard.auth.passwords import hashed
 from dashboard.web.headers import HEADERS
+from lab.servers import free_port
 
 Start = Callable[..., Dashboard]
 expect.set_options(timeout=20_000)
@@ -135,3 +137,72 @@ def test_every_answer_carries_the_headers_and_the_page_keeps_to_them(browser: Br
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     at_rest(page)
     assert refused == []
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[str]:
+    with oidc_provider() as url:
+        yield url
+
+
+@pytest.mark.soak
+def test_openid_connect_lets_in_those_on_the_lists_as_what_they_are(
+    browser: Browser, start: Start, provider: str
+) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    running = start(
+        DASHBOARD_PORT=str(port),
+        DASHBOARD_URL=url,
+        OIDC_METADATA_URL=f"{provider}/.well-known/openid-configuration",
+        OIDC_CLIENT_ID="orders",
+        OIDC_CLIENT_SECRET="s3cret-of-the-client",
+        DASHBOARD_OPERATORS="ann@example.com",
+        DASHBOARD_VIEWERS="@example.com",
+        DASHBOARD_PERSONAL_DATA="everyone",
+    )
+    publish(running.cache, [{**shop(1)[0], "customer_name": "Ida Smith", "test": "0"}], columns=SHOP_COLUMNS)
+
+    def enter(who: str, context: BrowserContext | None = None) -> Page:
+        page = (context or browser.new_context()).new_page()
+        sent = received(page)
+        page.goto(f"{url}/orders?period=all")
+        expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+        assert b"Ida Smith" not in b"".join(sent)
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("textbox").fill(who)
+        page.get_by_role("button", name="Authorize").click()
+        return page
+
+    def leave(page: Page) -> None:
+        page.get_by_role("button", name="Sign out").click()
+        page.get_by_role("button", name="End session").click()  # the provider asks
+        expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+    for name in ("ann", "bob", "eve"):
+        known_to(
+            provider, name, email=f"{name.title()}@example.{'org' if name == 'eve' else 'com'}", email_verified=True
+        )
+    ann = enter("ann", browser.contexts[0])
+    expect(ann.get_by_text("operator")).to_be_visible()
+    bob = enter("bob")
+    expect(bob.get_by_text("viewer")).to_be_visible()
+    bob.goto(f"{url}/orders?period=all")
+    expect(bob.get_by_role("table", name="Orders", exact=True)).to_contain_text("Ida Smith")
+    known_to(provider, "trudy", email="ann@example.com", email_verified="false")
+    strangers = browser.new_context()
+    for who in ("eve", "trudy"):
+        strangers.clear_cookies()
+        stranger = enter(who, strangers)
+        expect(stranger.get_by_text("has no access to this dashboard")).to_be_visible()
+    leave(stranger)
+    stolen = bob.context.storage_state()
+    bob.goto(f"{url}/auth/logout")  # a link ends nothing
+    expect(bob.get_by_text("Sign out by the button.")).to_be_visible()
+    bob.goto(url)
+    leave(bob)
+    thief = browser.new_context(storage_state=stolen).new_page()
+    thief.goto(url)
+    expect(thief.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(ann.get_by_role("button", name="Sign out")).to_be_visible()
+    assert "s3cret-of-the-client" not in running.log()
