@@ -36,8 +36,9 @@ from api.contract.queries.parameters import Parameter, read_parameters
 from api.contract.response_models import EXAMPLE_REQUEST_ID, PROBLEM_TYPE, TASK_ID, Error, Schema, ref
 from api.contract.schemas import schemas
 from api.http.compute_threads import compute_in_thread
-from api.http.negotiation import accepts_gzip, etag_matches
+from api.http.negotiation import etag_matches
 from api.routes.snapshot_view import SnapshotViews
+from cache.accept_encoding import accepts_gzip
 from cache.access.api_keys import key_of
 from cache.access.cache_busters import NAMES as CACHE_BUSTERS
 from cache.errors import CacheError, NoSnapshot, WarmingUp

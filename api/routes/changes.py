@@ -22,9 +22,10 @@ from api.contract.queries.parameters import read_parameters
 from api.contract.response_models import ChangesHead
 from api.http.compute_threads import compute_in_thread
 from api.http.links import next_link
-from api.http.negotiation import accepts_gzip, compress, etag_matches
+from api.http.negotiation import compress, etag_matches
 from api.http.prepared_response import Chunk, PreparedResponse
 from api.routes.snapshot_view import SnapshotView, SnapshotViews
+from cache.accept_encoding import accepts_gzip
 from cache.access.masking import Mask
 from cache.errors import ChangesGone, ColumnMasked, NoKey, SnapshotDamaged
 from cache.query.budget import JOINED_BYTES

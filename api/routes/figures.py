@@ -25,9 +25,10 @@ from api.contract.queries.page_token import PageToken
 from api.contract.queries.parameters import read_parameters
 from api.http.compute_threads import compute_in_thread
 from api.http.links import next_link
-from api.http.negotiation import accepts_gzip, compress, etag_matches
+from api.http.negotiation import compress, etag_matches
 from api.http.prepared_response import Chunk, PreparedResponse
 from api.routes.snapshot_view import BODY_END, SnapshotView, SnapshotViews
+from cache.accept_encoding import accepts_gzip
 from cache.analytics.exchange_rates import ExchangeRates, RatesFile
 from cache.errors import UnknownGeneration
 from cache.export.figure_pool import FigurePool

@@ -15,9 +15,10 @@ from api.contract.queries.fetch_query import REPLACED_BY_AFTER, FetchQuery, cont
 from api.contract.queries.page_token import PageToken
 from api.contract.response_models import Column
 from api.http.links import next_link
-from api.http.negotiation import accepts_gzip, etag_matches
+from api.http.negotiation import etag_matches
 from api.http.prepared_response import PreparedResponse
 from api.routes.snapshot_view import SnapshotView
+from cache.accept_encoding import accepts_gzip
 from cache.access.masking import Mask
 from cache.export.row_format import RowFormat
 from cache.query.budget import Budget

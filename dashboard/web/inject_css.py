@@ -19,6 +19,7 @@ import streamlit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cache.accept_encoding import accepts_gzip
 from cache.settings import WeekStart
 from dashboard.shop import UNNAMED, Shop
 
@@ -69,7 +70,7 @@ class InjectCss:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on, and holds back an answer with HTML until it is complete."""
-        accepted = Headers(scope=scope).get("accept-encoding", "") if scope["type"] == "http" else ""
+        compressed = scope["type"] == "http" and accepts_gzip(Headers(scope=scope).get("accept-encoding", "").encode())
         start: Message | None = None  # the start of an answer with HTML, held back until its body is complete
         body = b""
 
@@ -82,7 +83,7 @@ class InjectCss:
             else:
                 body += message.get("body", b"")
                 if not message.get("more_body"):
-                    body = self._styled(start, body, "gzip" in accepted)
+                    body = self._styled(start, body, compressed)
                     await send(start)
                     await send({"type": "http.response.body", "body": body})
 

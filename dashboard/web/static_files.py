@@ -18,6 +18,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit import file_util
 from streamlit.web.server.starlette.starlette_server_config import STATIC_ASSET_CACHE_MAX_AGE_SECONDS
 
+from cache.accept_encoding import accepts_gzip
+
 _FOLDER = Path(file_util.get_static_dir())
 _TEXTS = (".js", ".css", ".svg")  # fonts and images are compressed already
 _LEVEL = 6
@@ -43,7 +45,7 @@ class CompressedStatic:
         if scope["type"] != "http" or scope["method"] != "GET" or scope["path"] not in self._files:
             return await self._app(scope, receive, send)
         headers = Headers(scope=scope)
-        if "gzip" not in headers.get("accept-encoding", "") or "range" in headers:
+        if not accepts_gzip(headers.get("accept-encoding", "").encode()) or "range" in headers:
             return await self._app(scope, receive, send)
         path: str = scope["path"]
         if path not in self._bodies:

@@ -23,10 +23,12 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
         yield started
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+@pytest.mark.parametrize(
+    ("accepted", "encoding"), [("gzip", "gzip"), ("identity", "identity"), ("gzip;q=0", "identity")]
+)
 @pytest.mark.parametrize("path", ["/", "/orders", "/no-such-page"])
-def test_the_page_comes_with_its_stylesheet(running: Dashboard, path: str, encoding: str) -> None:
-    answer = httpx2.get(running.url + path, headers={"Accept-Encoding": encoding})
+def test_the_page_comes_with_its_stylesheet(running: Dashboard, path: str, accepted: str, encoding: str) -> None:
+    answer = httpx2.get(running.url + path, headers={"Accept-Encoding": accepted})
     assert answer.content == STYLED_PAGE
     assert b".stMainBlockContainer {" in answer.content
     assert answer.headers.get("Content-Encoding", "identity") == encoding
@@ -38,14 +40,14 @@ def test_scripts_and_styles_are_compressed_and_kept_by_browsers(running: Dashboa
     scripts = re.findall(r'(?:src|href)="\./(static/(?:js|css)/[^"]+)"', STYLED_PAGE.decode())
     largest = max(scripts, key=lambda script: (STATIC / script).stat().st_size)
     plain = (STATIC / largest).read_bytes()
-    for encoding in ("gzip, deflate, br", "identity"):
-        answer = httpx2.get(f"{running.url}/{largest}", headers={"Accept-Encoding": encoding})
+    for accepted, compressed in (("gzip, deflate, br", True), ("identity", False), ("gzip;q=0, br", False)):
+        answer = httpx2.get(f"{running.url}/{largest}", headers={"Accept-Encoding": accepted})
         assert answer.content == plain
         assert "javascript" in answer.headers["Content-Type"]
         assert "immutable" in answer.headers["Cache-Control"]
         assert "Content-Security-Policy" in answer.headers
         size = int(answer.headers["Content-Length"])
-        assert (size < len(plain) / 2) == (answer.headers.get("Content-Encoding") == "gzip") == ("gzip" in encoding)
+        assert (size < len(plain) / 2) == (answer.headers.get("Content-Encoding") == "gzip") == compressed
     part = httpx2.get(f"{running.url}/{largest}", headers={"Accept-Encoding": "gzip", "Range": "bytes=0-9"})
     assert (part.status_code, part.content) == (206, plain[:10])
 
