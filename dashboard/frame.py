@@ -22,6 +22,7 @@ from dashboard.components import freshness
 from dashboard.components.filter_chips import filter_chips, space_for_chips
 from dashboard.components.no_orders import nothing_found, unknown_choices
 from dashboard.components.report_head import report_head
+from dashboard.messages import message
 from dashboard.saved.address_needs import lacks, sentence
 from dashboard.selection import Selection
 from dashboard.session import Session
@@ -64,7 +65,7 @@ def head(session: Session, title: str) -> tuple[Orders, Head] | None:
     status = session.cache.status()
     freshness.page_head(session, title, status)
     if status.head is None and (error := status.cache_error):
-        st.error(formatting.plain(f"{error.message} {error.advice}"), icon=":material/error:")
+        message("error", error.advice, error.message)
         return None
     if status.head is None:
         freshness.nothing_yet(session)
@@ -74,7 +75,7 @@ def head(session: Session, title: str) -> tuple[Orders, Head] | None:
             orders = session.backend.orders.newest(status.head.generation)
             return orders.masked(session.visitor.mask(orders)), status.head
     except CacheError as error:
-        st.error(f"**The data on disk cannot be read.** {formatting.plain(str(error))}", icon=":material/error:")
+        message("error", str(error), "The data on disk cannot be read.")
         return None
 
 
@@ -212,7 +213,7 @@ def _rates(session: Session) -> ExchangeRates | None:
     try:
         return session.backend.rates_file.read() if session.backend.rates_file else None
     except SettingsInvalid as error:
-        st.error(f"**Amounts cannot be converted.** {formatting.plain(str(error))}", icon=":material/error:")
+        message("error", str(error), "Amounts cannot be converted.")
         return None
 
 

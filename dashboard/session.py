@@ -18,7 +18,7 @@ from cache.storage.records import now
 from cache.storage.store import Cache
 from dashboard.auth.access import Visitor
 from dashboard.backend import Backend
-from dashboard.failures import failure_shown
+from dashboard.messages import failure_shown
 from dashboard.navigator import Navigator
 from dashboard.shop import Shop
 from dashboard.text import formatting

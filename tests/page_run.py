@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from html import unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -96,6 +97,12 @@ def captions(shown: AppTest) -> str:
 def shown_text(markdown: str) -> str:
     """What a reader sees of a value in Markdown."""
     return re.sub(r":color\[(.*?)\]", r"\1", re.sub(r"\\(.)", r"\1", markdown))
+
+
+def messages(shown: AppTest, kind: str) -> list[str]:
+    """The messages of a kind on a page (dashboard/messages.py), as a reader sees them."""
+    bodies = [each.proto.body for each in shown.get("html")]
+    return [unescape(re.sub("<.*?>", "", body)) for body in bodies if body.startswith(f'<p class="message {kind}"')]
 
 
 def _components(shown: AppTest) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from cache.query.filters import Sort
 from dashboard.address import parameter_values, set_parameter
 from dashboard.components.widget_values import key_in_popover
 from dashboard.data import Conditions
-from dashboard.failures import says_why_it_fails
+from dashboard.messages import says_why_it_fails
 from dashboard.session import Session
 from dashboard.web.downloads import VALID_FOR, Format, export_url
 

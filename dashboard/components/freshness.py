@@ -7,7 +7,6 @@ day has changed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import streamlit as st
 
@@ -15,6 +14,7 @@ from cache.errors import NoWorker, OrdersError
 from cache.storage.documents import SETUP
 from cache.storage.records import Progress, Status, now
 from cache.storage.snapshot import Head
+from dashboard.messages import message
 from dashboard.session import Session
 from dashboard.text import checks, formatting
 from dashboard.text.formatting import counted
@@ -75,7 +75,8 @@ def _head(session: Session, title: str) -> None:
             args=(session,),
         )
         _progress(session, status)
-    _problems(session, status)
+    with st.container(key="problems"):
+        _problems(session, status)
 
 
 def _version(session: Session, status: Status) -> object:
@@ -167,26 +168,21 @@ def _count(progress: Progress) -> str:
 
 def _problems(session: Session, status: Status) -> None:
     if session.refresh_error:
-        _banner(session.refresh_error, "The refresh did not start.")
+        message("error", session.refresh_error, "The refresh did not start.")
     failed = status.last if status.last and status.last.outcome == "failed" and not status.running else None
     if failed and failed.error:
         when = f" at {session.clock(failed.finished_at)}" if failed.finished_at else ""
         shown = (
             f"This page shows the last good data, of {session.clock(status.head.updated_at)}." if status.head else ""
         )
-        _banner(f"{failed.error.message} {failed.error.advice} {shown}", f"The last refresh failed{when}.")
+        message("error", f"{failed.error.message} {failed.error.advice} {shown}", f"The last refresh failed{when}.")
         if failed.error.code == "held_back" and session.visitor.may("accept_shrunk_table"):
             arguments = {"session": session, "accept": True}
             st.button("Accept the smaller table", key="accept", on_click=_refresh, kwargs=arguments)
     if status.head and (error := status.cache_error):
-        _banner(f"{error.message} {error.advice}", "This data is not refreshed.", color="warning")
+        message("warning", f"{error.message} {error.advice}", "This data is not refreshed.")
     elif not status.workers and status.head and not session.refresh_error:
-        _banner(NoWorker.advice, "This data is not refreshed: no scheduler is running.", color="warning")
-
-
-def _banner(text: str, title: str, color: Literal["error", "warning"] = "error") -> None:
-    draw, icon = (st.error, ":material/error:") if color == "error" else (st.warning, ":material/warning:")
-    draw(f"**{title}** {formatting.plain(text)}", icon=icon)
+        message("warning", NoWorker.advice, "This data is not refreshed: no scheduler is running.")
 
 
 @st.fragment(run_every=LOOK_EVERY)

@@ -15,6 +15,7 @@ from cache.query.filters import Condition
 from dashboard import data
 from dashboard.address import parameter
 from dashboard.data import Conditions
+from dashboard.messages import message
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import formatting
@@ -46,10 +47,10 @@ def nothing_found(session: Session, selection: Selection, count: Count | None = 
     """
     known_until = selection.calendar.known_until
     if not data.count(selection.orders, None, ()):
-        st.info("The table has no orders yet. They appear here as soon as the shop has some.")
+        message("note", "The table has no orders yet. They appear here as soon as the shop has some.")
     elif selection.span and known_until <= selection.span.start and not search:
         end = formatting.moment(known_until)
-        st.info(f"No data of this period yet. The data ends on {end}. Refresh to update it.")
+        message("note", f"No data of this period yet. The data ends on {end}. Refresh to update it.")
     else:
         span = None if search else selection.span
         ways = _ways_out(selection, span, count or (lambda *of: data.count(selection.orders, *of)))

@@ -12,6 +12,7 @@ from cache.analytics.orders import Orders
 from cache.errors import CacheError
 from cache.reading import QUESTIONS, Question
 from dashboard.components.table import Cell, Column, Line, table
+from dashboard.messages import message
 from dashboard.question_options import Option, Outcome, options, outcome
 from dashboard.session import Session
 from dashboard.text import formatting
@@ -42,12 +43,12 @@ def open_question(
         chosen: The value of the answer that is chosen in Settings.
         on_pick: Called with the value of the answer that the visitor picks; None where the table takes no picks.
     """
-    st.warning(formatting.literal(QUESTIONS[question]), icon=":material/help:")
+    message("warning", QUESTIONS[question])
     listed = options(orders, question)
     try:
         outcomes = [outcome(session, orders, option) for option in listed]
     except CacheError as error:
-        st.error(formatting.plain(str(error)), icon=":material/error:")
+        message("error", str(error))
         return
     lines = [
         Line(_cells(option, each), option.text, option.value == chosen) if on_pick else Line(_cells(option, each))

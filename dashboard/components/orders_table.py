@@ -29,7 +29,7 @@ from dashboard.components.order_list.queues import OpenQueue, draw_queue, queue_
 from dashboard.components.order_list.sums import draw_sums
 from dashboard.components.table import Line, table
 from dashboard.data import Conditions
-from dashboard.failures import says_why_it_fails
+from dashboard.messages import message, says_why_it_fails
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import formatting
@@ -88,7 +88,7 @@ def orders_table(session: Session, selection: Selection) -> None:
             _scope(selection.span, everywhere, lambda of: find(of, conditions, limit=1, offset=0).count)
         _page(orders, page, number, columns, _Order(sort, listed.sort, mask))
     if not page.count and queue and not search.strip() and not selection.view.is_filtered:
-        st.success(f"No order is in the queue “{queue.queue.label}”.", icon=":material/check:")
+        message("success", f"No order is in the queue “{queue.queue.label}”.")
     elif not page.count:
         own = queue.conditions if queue else ()
         nothing_found(

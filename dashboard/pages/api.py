@@ -10,9 +10,9 @@ from cache.storage.documents import API_KEYS
 from cache.storage.records import now
 from dashboard import code_samples, frame
 from dashboard.components.table import Cell, Column, Line, table
+from dashboard.messages import message
 from dashboard.selection import Selection
 from dashboard.session import Session
-from dashboard.text import formatting
 
 
 def api(session: Session) -> None:
@@ -65,7 +65,7 @@ def _keys(session: Session) -> None:
     try:
         keys = session.cache.documents.read(API_KEYS).keys
     except CacheError as error:
-        st.error(formatting.plain(str(error)), icon=":material/error:")
+        message("error", str(error))
         keys = ()
     lines += [_key(session, key) for key in keys]
     with st.container(border=True, height="stretch"):

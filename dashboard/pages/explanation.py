@@ -20,7 +20,7 @@ from dashboard.components.marks import draw_marks
 from dashboard.components.order_drawer import ORDER, order_in_address
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.components.widget_values import set_value
-from dashboard.failures import says_why_it_fails
+from dashboard.messages import message, says_why_it_fails
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import events as event_text
@@ -52,7 +52,7 @@ def explanation(session: Session, metric: Metric) -> None:
         return
     st.button("Overview", key="back", icon=":material/arrow_back:", type="tertiary", on_click=explain, args=("",))
     if why := reason(metric.needs, selection.orders.missing):
-        st.info(formatting.plain(why))
+        message("note", why)
     else:
         _figure(session, selection, metric)
     frame.foot(selection)

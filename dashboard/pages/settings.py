@@ -25,6 +25,7 @@ from dashboard.components.cards import cards
 from dashboard.components.open_questions import open_question
 from dashboard.components.order_cells import NOTHING
 from dashboard.components.table import Cell, Column, Line, table
+from dashboard.messages import message
 from dashboard.question_options import FIELDS, text_dates
 from dashboard.session import Session
 from dashboard.text import formatting, readings
@@ -43,7 +44,7 @@ def settings(session: Session) -> None:
         return
     orders, _ = loaded
     if not session.visitor.may("change_settings"):
-        st.info("Only operators can change these settings.")
+        message("note", "Only operators can change these settings.")
         return
     st.caption(
         "Set what the columns of your table mean. Most columns are recognised by name; correct what is missing or "
@@ -56,7 +57,7 @@ def settings(session: Session) -> None:
     try:
         _preview(session, orders, draft)
     except CacheError as error:
-        st.error(formatting.plain(str(error)), icon=":material/error:")
+        message("error", str(error))
     _save_buttons(session, draft)
     _columns(session, orders, draft)
 
@@ -274,7 +275,7 @@ def _save_buttons(session: Session, draft: Setup) -> None:
         if saved:
             st.caption("These settings are saved.", width="content")
     if session.save_error:
-        st.error(formatting.plain(session.save_error), icon=":material/error:")
+        message("error", session.save_error)
         session.save_error = ""
 
 

@@ -19,7 +19,7 @@ from dashboard.components import freshness
 from dashboard.components.checks_table import checks_table
 from dashboard.components.freshness import LOOK_EVERY, PHASES
 from dashboard.components.table import Cell, Column, Line, table
-from dashboard.failures import says_why_it_fails
+from dashboard.messages import message, says_why_it_fails
 from dashboard.session import Session
 from dashboard.text import formatting
 from dashboard.text.formatting import Label
@@ -68,7 +68,7 @@ def syncs(session: Session) -> None:
     try:
         manifest = session.cache.snapshots.inspect(status.head.generation).manifest
     except CacheError as error:
-        st.error(formatting.plain(str(error)), icon=":material/error:")
+        message("error", str(error))
         return
     with st.grid(2, min_column_width=340):
         _verification(session, status, status.head, manifest)
@@ -134,7 +134,7 @@ def _details(session: Session, run: Run) -> None:
                 on_click=lambda: set_parameter(_OPEN, ""),
             )
         if run.error:
-            st.error(formatting.plain(f"{run.error.message} {run.error.advice}"), icon=":material/error:")
+            message("error", f"{run.error.message} {run.error.advice}")
             st.caption(f"Error code: {run.error.code}")
             # phpMyAdmin's page may show what a viewer need not know.
             if session.visitor.may("accept_shrunk_table") and (page := _screenshot(session, run)):

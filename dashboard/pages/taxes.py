@@ -20,6 +20,7 @@ from dashboard.components.marks import draw_marks
 from dashboard.components.no_orders import nothing_found
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.components.widget_values import set_value
+from dashboard.messages import message
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import formatting
@@ -48,7 +49,7 @@ def taxes(session: Session) -> None:
         return
     missing = selection.orders.missing
     if "taxes" in missing:
-        st.info(formatting.plain(missing["taxes"]))
+        message("note", missing["taxes"])
         return
     now = selection.figures()
     if now.found:

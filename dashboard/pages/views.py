@@ -10,6 +10,7 @@ from cache.saved.views import MAX_NAME, SavedView
 from dashboard import frame
 from dashboard.address import parameter, set_parameter
 from dashboard.components.table import Cell, Column, Line, table
+from dashboard.messages import message
 from dashboard.pages.saved_view import in_vain, summary
 from dashboard.saved.visitor_views import VisitorViews, place_of
 from dashboard.session import Session
@@ -31,7 +32,7 @@ def views(session: Session) -> None:
     text = "A view is a page with its period, filters and choices. “Save view” among the filters of a page saves one."
     st.caption(text if saved.may_save else f"{text} This process can save nothing.")
     if not seen:
-        st.info("No views are saved yet.")
+        message("note", "No views are saved yet.")
         return
     if edited := next((view for view in seen if view.id == parameter(EDITED)), None):
         _editor(session, saved, edited, orders)
@@ -97,7 +98,7 @@ def _editor(session: Session, saved: VisitorViews, view: SavedView, orders: Orde
                     st.markdown("It cannot be brought back.")
                     st.button("Remove the view", key="remove_view", on_click=_remove, args=(session, saved, view))
         if session.save_error:
-            st.error(formatting.plain(session.save_error), icon=":material/error:")
+            message("error", session.save_error)
             session.save_error = ""
 
 

@@ -18,6 +18,7 @@ from dashboard.components.listing import SORT, sort_anew, sorted_by
 from dashboard.components.marks import draw_marks
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.components.widget_values import set_value
+from dashboard.messages import message
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import formatting
@@ -53,9 +54,9 @@ def what_changed(session: Session) -> None:
     metrics = {name: each for name, each in METRICS.items() if each.is_sum and each.available(selection.orders.missing)}
     by = [name for name in _BY if selection.orders.offers(name)]
     if not selection.span or not selection.compared_span:
-        st.info("Choose a period, and what it is compared with, to see what changed.")
+        message("note", "Choose a period, and what it is compared with, to see what changed.")
     elif not by:
-        st.info("The table has no column that orders could be told apart by.")
+        message("note", "The table has no column that orders could be told apart by.")
     else:
         metric = metrics.get(parameter(METRIC), next(iter(metrics.values())))
         name = parameter(BY) if parameter(BY) in by else by[0]

@@ -6,7 +6,7 @@ import streamlit as st
 
 from cache.errors import CacheError
 from cache.saved.views import MAX_NAME
-from dashboard.failures import says_why_it_fails
+from dashboard.messages import says_why_it_fails
 from dashboard.saved.visitor_views import VisitorViews
 from dashboard.session import Session
 from dashboard.text import formatting

@@ -1,6 +1,7 @@
 """Streamlit's page with our stylesheet and our scripts in it.
 
-A stylesheet that comes later would move what is already drawn. The scripts make steps of the browser's history, say
+A stylesheet that comes later would move what is already drawn, and so would the parts of Streamlit that draw the top of
+each page, which it would load one by one when they are needed. The scripts make steps of the browser's history, say
 where there is no live connection, and print.
 
 Below a path, the page also says where the server is. Otherwise Streamlit's script would try the address of the page
@@ -23,7 +24,10 @@ from cache.accept_encoding import accepts_gzip
 from cache.settings import WeekStart
 from dashboard.shop import UNNAMED, Shop
 
-PAGE = (Path(streamlit.__file__).parent / "static" / "index.html").read_bytes()
+_STATIC = Path(streamlit.__file__).parent / "static"
+PAGE = (_STATIC / "index.html").read_bytes()
+_PARTS = ("Html", "BidiComponent", "Button", "ButtonGroup", "PageLink")
+"""Parts of Streamlit that draw the top of each page; their files in static/js have a hash in their names."""
 _CSS = b"".join((Path(__file__).parent / name).read_bytes() for name in ("style.css", "print.css"))
 _SCRIPTS = tuple((Path(__file__).parent / name).read_bytes() for name in ("history.js", "connection.js", "print.js"))
 _FIRST_DAYS: Mapping[WeekStart, int] = {"monday": 1, "sunday": 7}  # as Intl.Locale numbers them
@@ -44,7 +48,10 @@ def styled_page(public_path: str = "", week_start: WeekStart = "monday", shop: S
     if public_path:
         script += f' window.__streamlit = {{ BACKEND_BASE_URL: location.origin + "{public_path}" }};'
     scripts = b"".join(b"<script>" + each + b"</script>" for each in (script.encode(), *_SCRIPTS))
-    return page.replace(b"<head>", b"<head>" + scripts, 1)
+    page = page.replace(b"<head>", b"<head>" + scripts, 1)
+    parts = (file.relative_to(_STATIC).as_posix() for part in _PARTS for file in _STATIC.glob(f"static/js/{part}.*.js"))
+    links = "".join(f'<link rel="modulepreload" crossorigin href="./{path}">' for path in parts)
+    return page.replace(b"</head>", links.encode() + b"</head>", 1)
 
 
 STYLED_PAGE = styled_page()

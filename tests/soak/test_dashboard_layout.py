@@ -105,7 +105,7 @@ def test_no_half_of_the_overview_is_left_empty(browser: Browser, filled: Dashboa
 def test_titles_do_not_touch_what_is_below_them(browser: Browser, filled: Dashboard, path: str) -> None:
     page = opened(browser, filled, path)
     bottoms = page.evaluate(EVERYWHERE, ["h2", TEXT_BOTTOM])
-    below = page.evaluate(EVERYWHERE, ["table, svg.marks, .stAlert", "node => node.getBoundingClientRect().top"])
+    below = page.evaluate(EVERYWHERE, ["table, svg.marks, .message", "node => node.getBoundingClientRect().top"])
     gaps = [min((top - bottom for top in below if top > bottom - 8), default=99) for bottom in bottoms]
     assert all(gap >= 4 for gap in gaps), gaps
 

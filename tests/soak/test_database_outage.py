@@ -50,7 +50,7 @@ def test_ten_minutes_without_the_database(tmp_path: Path, browser: Browser) -> N
         postgresql.stop_at_once()
         began = time.monotonic()
         wait_for(lambda: trouble_of(api).get("code") == "cache_unreachable", RECOVERY_SECONDS)
-        banner = open_tab.get_by_test_id("stAlert").filter(has_text="This data is not refreshed.")
+        banner = open_tab.get_by_role("alert").filter(has_text="This data is not refreshed.")
         expect(banner).to_be_visible()
         print(f"\nboth say it {time.monotonic() - began:.1f} s after the kill")
         without = readers.read(OUTAGE - (time.monotonic() - began))

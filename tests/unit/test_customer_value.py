@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 from cache_factory import Row
-from page_run import backend_of, captions, cards, run, shown_text, table
+from page_run import backend_of, captions, cards, messages, run, shown_text, table
 from paths import ROOT
 from shop_factory import SHOP_COLUMNS, shop
 
@@ -168,7 +168,7 @@ def test_a_customer_has_a_page_with_all_orders_and_figures(backend: Backend, ord
 @pytest.mark.slow
 def test_a_customer_that_does_not_exist_is_said(backend: Backend) -> None:
     page = run(backend, "customers", {"period": "all", "who": "12"})
-    assert "no such customer" in page.info[0].value
+    assert "no such customer" in messages(page, "note")[0]
 
 
 @pytest.mark.slow
@@ -176,7 +176,7 @@ def test_a_viewer_opens_no_customer(backend: Backend, orders: Orders, monkeypatc
     who = number(orders, "Person 1")
     monkeypatch.setattr(Visitor, "identity", lambda _: Identity("viewer", "viewer", "1"))
     page = run(backend, "customers", {"period": "all", "who": who})
-    assert "Not shown to viewers" in shown_text(page.info[0].value)
+    assert "Not shown to viewers" in messages(page, "note")[0]
     assert table(page, "Orders") == []
     for query in ({"show": "buyers"}, {"show": "segments", "segment": "lapsed"}):
         seen = str(

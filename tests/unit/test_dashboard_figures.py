@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from cache_factory import Row
-from page_run import backend_of, captions, cards, run, table
+from page_run import backend_of, captions, cards, messages, run, table
 from schema_corpus import FOLDER, load
 from schema_orders import as_copied, columns_of, in_key_order
 from shop_factory import SHOP_COLUMNS, shop
@@ -86,7 +86,7 @@ def test_a_period_with_returns_and_no_orders_shows_the_returns(tmp_path: Path, r
     assert cards(overview)["total_sales"]["value"] == "-$40.00"
     assert ["Returns", "-$40.00", ""] in table(overview, "How total sales adds up")
     assert table(explored, "As a table")[1][:2] == ["Paid", "$40.00"]
-    assert not overview.info and not explored.info
+    assert not messages(overview, "note") and not messages(explored, "note")
 
 
 def test_shares_of_a_breakdown_are_of_the_total_that_it_names(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from page_run import backend_of, run, table
+from page_run import backend_of, messages, run, table
 from shop_factory import SHOP_COLUMNS, shop
 
 from dashboard.backend import Backend
@@ -73,4 +73,4 @@ def test_rows_of_what_changed_add_up(backend: Backend) -> None:
 
 def test_what_changed_asks_for_a_period_to_compare_with(backend: Backend) -> None:
     shown = run(backend, "what-changed", {"period": "all"})
-    assert "Choose a period, and what it is compared with" in shown.info[0].value
+    assert "Choose a period, and what it is compared with" in messages(shown, "note")[0]

@@ -8,7 +8,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
-from page_run import backend_of, captions, run, shown_text, table
+from page_run import backend_of, captions, messages, run, shown_text, table
 from shop_factory import SHOP_COLUMNS, shop
 from stores import FileStore, PostgreSQLStore, Store
 from streamlit.testing.v1 import AppTest
@@ -247,7 +247,7 @@ def test_operators_set_goals_and_add_notes_and_viewers_do_not(
     assert [note.text for note in plan.notes] == ["Price change"]
     page.text_input(key="goal_amount").set_value("many")
     page.button(key="set_goal").click().run()
-    assert "“many” is no goal." in " ".join(shown_text(each.value) for each in page.error)
+    assert "“many” is no goal." in " ".join(messages(page, "error"))
     page.button(key=f"remove_note {plan.notes[0].id}").click().run()
     assert not backend.cache.documents.read(PLAN).notes
     monkeypatch.setattr(Visitor, "identity", lambda _: Identity("viewer", "viewer", "1"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from cache_factory import Row
-from page_run import backend_of, captions, cards, run, shown_text, table
+from page_run import backend_of, captions, cards, messages, run, shown_text, table
 from shop_factory import SHOP_COLUMNS, shop
 from streamlit.testing.v1 import AppTest
 
@@ -148,7 +148,7 @@ def test_a_table_without_orders_has_one_message(tmp_path: Path) -> None:
     with backend_of(tmp_path, [], SHOP_COLUMNS) as empty:
         for page in ("overview", "explore", "what-changed", "orders", "products", "customers"):
             shown = run(empty, page, {})
-            assert [shown_text(info.value).split(".")[0] for info in shown.info] == ["The table has no orders yet"]
+            assert [note.split(".")[0] for note in messages(shown, "note")] == ["The table has no orders yet"]
             assert cards(shown) == {}
 
 

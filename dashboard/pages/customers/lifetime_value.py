@@ -17,6 +17,7 @@ from dashboard.address import parameter, set_parameter
 from dashboard.components.marks import draw_marks
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.components.widget_values import set_value
+from dashboard.messages import message
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import formatting
@@ -29,7 +30,7 @@ def lifetime_value(session: Session, selection: Selection) -> None:
     """Draws it."""
     metrics = {name: METRICS[name] for name in _METRICS if METRICS[name].available(selection.orders.missing)}
     if not metrics:
-        st.info("The table has no amounts that customers could have spent.")
+        message("note", "The table has no amounts that customers could have spent.")
         return
     metric = metrics.get(parameter(METRIC), next(iter(metrics.values())))
     known_until = selection.calendar.known_until

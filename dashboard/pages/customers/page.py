@@ -13,6 +13,7 @@ from dashboard.address import parameter
 from dashboard.components.blocks import metric_cards
 from dashboard.components.listing import view_choice
 from dashboard.components.no_orders import nothing_found
+from dashboard.messages import message
 from dashboard.pages.customers.customer_lines import WHO
 from dashboard.pages.customers.lifetime_value import lifetime_value
 from dashboard.pages.customers.profile import profile
@@ -21,7 +22,6 @@ from dashboard.pages.customers.retention import retention
 from dashboard.pages.customers.segments import segments
 from dashboard.selection import Selection
 from dashboard.session import Session
-from dashboard.text import formatting
 from dashboard.text.formatting import counted
 
 _CARDS = ("customers", "new_customers", "returning_customers", "returning_customer_rate")
@@ -33,7 +33,7 @@ def customers(session: Session) -> None:
     if selection is None:
         return
     if "customers" in selection.orders.missing:
-        st.info(formatting.plain(selection.orders.missing["customers"]))
+        message("note", selection.orders.missing["customers"])
         return
     if who := parameter(WHO):
         profile(session, selection, who)

@@ -21,6 +21,7 @@ from dashboard.components.cards import cards
 from dashboard.components.listing import PAGE, existing_page, page_choice, page_number
 from dashboard.components.order_drawer import ORDER, order_in_address
 from dashboard.components.table import Cell, Column, Line, table
+from dashboard.messages import message
 from dashboard.pages.customers.customer_lines import WHO
 from dashboard.selection import Selection
 from dashboard.session import Session
@@ -48,7 +49,7 @@ def profile(session: Session, selection: Selection, customer: str) -> None:
     )
     orders = selection.orders
     if not orders.offers("customer"):
-        st.info(formatting.plain(frame.hidden_note(["customer"])))
+        message("note", frame.hidden_note(["customer"]))
         return
     his = (Condition("customer", "eq", customer),)
     mask = session.visitor.mask(orders)
@@ -58,7 +59,7 @@ def profile(session: Session, selection: Selection, customer: str) -> None:
 
     page = page_at(page_number())
     if not page.count:
-        st.info("There is no such customer.")
+        message("note", "There is no such customer.")
         return
     number = existing_page(page_number(), page.count, ROWS)
     if number != page_number():

@@ -19,7 +19,7 @@ from dashboard.components import charts
 from dashboard.components.marks import draw_marks
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.components.widget_values import set_value
-from dashboard.failures import says_why_it_fails
+from dashboard.messages import says_why_it_fails
 from dashboard.pages.overview import time_chart
 from dashboard.pages.overview.plan import ChartPlan, editor, month_progress
 from dashboard.selection import Selection

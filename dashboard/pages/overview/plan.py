@@ -19,6 +19,7 @@ from cache.storage.documents import PLAN
 from cache.storage.records import new_id
 from dashboard import data
 from dashboard.components.charts import TimeAxis
+from dashboard.messages import message
 from dashboard.pages.overview import time_chart
 from dashboard.selection import Selection
 from dashboard.session import Session
@@ -143,7 +144,7 @@ def editor(session: Session, selection: Selection, span: Span, plan: ChartPlan) 
             with st.container():
                 _note_form(session, selection, span, plan)
         if session.save_error:
-            st.error(formatting.plain(session.save_error), icon=":material/error:")
+            message("error", session.save_error)
             session.save_error = ""
 
 

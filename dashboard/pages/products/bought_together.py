@@ -16,7 +16,7 @@ from dashboard.address import change_parameters, parameter
 from dashboard.components.listing import PAGE, existing_page, page_choice, page_number, sort_anew, sorted_by
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.components.widget_values import set_value
-from dashboard.failures import says_why_it_fails
+from dashboard.messages import says_why_it_fails
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import formatting

@@ -12,6 +12,7 @@ from dashboard import frame
 from dashboard.components.blocks import metric_cards
 from dashboard.components.listing import view_choice
 from dashboard.components.no_orders import nothing_found
+from dashboard.messages import message
 from dashboard.pages.products.bought_together import together
 from dashboard.pages.products.first_bought import first_bought
 from dashboard.pages.products.ranking import ranking
@@ -37,7 +38,7 @@ def products(session: Session) -> None:
         return
     missing = selection.orders.missing
     if not selection.orders.offers(PRODUCT):
-        st.info(formatting.plain(missing.get("products", frame.hidden_note([PRODUCT]))))
+        message("note", missing.get("products", frame.hidden_note([PRODUCT])))
         if "products" in missing and session.visitor.may("change_settings"):
             _view_with_items(session, selection)
         return

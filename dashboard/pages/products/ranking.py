@@ -17,7 +17,7 @@ from dashboard import data
 from dashboard.components.listing import existing_page, page_choice, page_number, search_box, sort_anew, sorted_by
 from dashboard.components.marks import draw_marks
 from dashboard.components.table import Cell, Column, Line, table
-from dashboard.failures import says_why_it_fails
+from dashboard.messages import says_why_it_fails
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import formatting

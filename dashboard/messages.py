@@ -1,27 +1,47 @@
-"""What a page says in place of a part that cannot be drawn: what failed, and what to do.
+"""What a page says in a box: an error, a warning or a note; and in place of a part that cannot be drawn.
 
-Streamlit's own words for it name neither. A part is a page, or a fragment that runs alone.
+Streamlit's own words for such a part name neither what failed nor what to do. A part is a page, or a fragment that runs
+alone.
 """
 
 from __future__ import annotations
 
+import html
 import logging
+import re
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import ParamSpec
+from typing import Literal, ParamSpec
 
 import duckdb
 import streamlit as st
 from streamlit.errors import FragmentHandledException
 
 from cache.errors import OrdersError
-from dashboard.text import formatting
 
 _Parameters = ParamSpec("_Parameters")
 
 log = logging.getLogger(__name__)
+
+_CODE = re.compile(r"`(.+?)`")
+
+
+def message(kind: Literal["error", "warning", "note", "success"], text: str, title: str = "") -> None:
+    """Draws a box with a message.
+
+    The browser loads Streamlit's own boxes after the page, which they would push down.
+
+    Args:
+        kind: What it is about. A screen reader speaks errors and warnings at once.
+        text: Sentences of ours. What is between backquotes is shown as code.
+        title: What comes first, in bold.
+    """
+    role = "alert" if kind in ("error", "warning") else "status"
+    shown = _CODE.sub(r"<code>\1</code>", html.escape(text))
+    first = f"<b>{html.escape(title)}</b> " if title else ""
+    st.html(f'<p class="message {kind}" role="{role}">{first}{shown}</p>')
 
 
 def says_why_it_fails(draw: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
@@ -58,7 +78,7 @@ def failure_shown(part: str) -> Iterator[None]:
 
 def _draw(part: str, title: str, advice: str) -> None:
     with st.container(key=f"failed {part}"):
-        st.error(f"**{formatting.plain(title)}** {formatting.plain(advice)}", icon=":material/error:")
+        message("error", advice, title)
         st.button("Try again", icon=":material/refresh:", key=f"again {part}")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from page_run import backend_of, run, shown_text
+from page_run import backend_of, messages, run
 from shop_factory import SHOP_COLUMNS, shop
 from streamlit.testing.v1 import AppTest
 
@@ -35,7 +35,7 @@ def backend(folder: Path) -> Iterator[Backend]:
 def errors(shown: AppTest) -> list[str]:
     """The errors of a page, as a reader sees them, each without a code of the engine."""
     assert not shown.exception
-    return [shown_text(each.value).replace("**", "") for each in shown.error]
+    return messages(shown, "error")
 
 
 def test_rows_that_are_gone_are_named_and_can_be_asked_for_again(backend: Backend, folder: Path) -> None:
@@ -86,6 +86,6 @@ def test_without_the_database_a_page_says_so_and_not_that_nobody_refreshes(
 
     monkeypatch.setattr(Cache, "_status", unreachable)
     shown = run(backend, "taxes", {"period": "all"})
-    (warning,) = (shown_text(each.value).replace("**", "") for each in shown.warning)
+    (warning,) = messages(shown, "warning")
     assert warning.startswith("This data is not refreshed. The database at db.example:5432 does not answer.")
     assert "Check the database" in warning
