@@ -1,8 +1,9 @@
 """Streamlit's page with our stylesheet and our scripts in it.
 
 A stylesheet that comes later would move what is already drawn, and so would the parts of Streamlit that draw the top of
-each page, which it would load one by one when they are needed. The scripts make steps of the browser's history, say
-where there is no live connection, and print.
+each page, which it would load one by one when they are needed. Until its script runs, the page says that it loads, in
+the colours of the browser's theme: over a slow line that takes seconds. The scripts make steps of the browser's
+history, say where there is no live connection, and print.
 
 Below a path, the page also says where the server is. Otherwise Streamlit's script would try the address of the page
 first, and get an error. Its calendars begin the week as WEEK_START says. Otherwise they would ask the browser, whose
@@ -43,6 +44,9 @@ def styled_page(public_path: str = "", week_start: WeekStart = "monday", shop: S
     """
     # At the end of the page, so that it takes precedence over the styles that Streamlit adds to the head.
     page = PAGE.replace(b"</body>", b"<style>" + shop.css(public_path) + _CSS + b"</style></body>")
+    page = page.replace(
+        b'<div id="root"></div>', b'<div id="root"><p class="loading">Loading \xe2\x80\xa6</p></div>', 1
+    )
     page = page.replace(b"<title>Streamlit</title>", f"<title>{escape(shop.title)}</title>".encode(), 1)
     script = f"Intl.Locale.prototype.getWeekInfo = () => ({{ firstDay: {_FIRST_DAYS[week_start]} }});"
     if public_path:

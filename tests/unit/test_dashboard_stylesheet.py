@@ -52,6 +52,14 @@ def test_scripts_and_styles_are_compressed_and_kept_by_browsers(running: Dashboa
     assert (part.status_code, part.content) == (206, plain[:10])
 
 
+def test_the_page_says_that_it_loads_and_asks_early_for_what_draws_its_top() -> None:
+    page = STYLED_PAGE.decode()
+    assert '<div id="root"><p class="loading">Loading …</p></div>' in page
+    loaded = re.findall(r'<link rel="modulepreload" crossorigin href="\./(static/js/(\w+)\.[^"]+)">', page)
+    assert {"Html", "BidiComponent", "Button", "ButtonGroup", "PageLink"} <= {name for _, name in loaded}
+    assert all((STATIC / path).is_file() for path, _ in loaded)
+
+
 def test_a_name_that_the_dashboard_does_not_know_gets_what_to_set(running: Dashboard) -> None:
     headers = {"Host": "orders.example:8501", "Accept": "text/html"}
     answer = httpx2.get(f"{running.url}/orders", headers=headers)
