@@ -191,6 +191,7 @@ def test_a_phone_shows_the_same_without_scrolling_sideways(browser: Browser, fil
         assert width <= 0
 
 
+@pytest.mark.soak
 def test_a_refresh_shows_progress_and_updates_every_tab_with_its_filters(browser: Browser, start: Start) -> None:
     running = start()
     publish(running.cache, [order(1001, financial_status="paid")], columns=SHOP_COLUMNS)

@@ -107,6 +107,7 @@ def test_products_are_searched(browser: Browser, running: Dashboard) -> None:
     expect(table).to_contain_text(sku)
 
 
+@pytest.mark.soak
 def test_products_are_sorted_by_their_headers_and_paged(browser: Browser, running: Dashboard) -> None:
     publish(running.cache, shop(300), columns=SHOP_COLUMNS)
     page = visit(browser, f"{running.url}/products?period=all")
@@ -177,6 +178,7 @@ def test_a_sync_that_failed_shows_the_page_it_failed_at(browser: Browser, runnin
     assert page.request.get(str(picture.get_attribute("src"))).body() == ICON
 
 
+@pytest.mark.soak
 def test_the_settings_page_previews_figures_saves_and_updates_every_tab(browser: Browser, running: Dashboard) -> None:
     columns = (
         ID,

@@ -22,6 +22,8 @@ from lab_fixtures import SEEDED
 
 from lab import FaultProxy, Lab, LabError, LoginFixture
 
+pytestmark = pytest.mark.soak  # they are those of the lab; the logins of the product use the same ones
+
 ORDERS = "SELECT id AS c0, name AS c1 FROM orders ORDER BY id"
 PAIRS = (
     "SELECT a.id AS c0, b.note AS c1 FROM orders a, orders b"  # 4,000,000 rows: seconds, and more than any buffer holds

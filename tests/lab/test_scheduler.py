@@ -108,6 +108,7 @@ def test_it_works(cache: Cache, workers: Workers) -> None:
     assert one_at_a_time([run for run in cache.runs.recent() if run.finished_at])
 
 
+@pytest.mark.soak
 def test_twenty_requests_and_a_sync_by_hand_run_one_at_a_time(cache: Cache, here: Path, workers: Workers) -> None:
     publish(cache, 3)  # so that nothing is due
     workers.start()
