@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
+import duckdb
 import streamlit as st
 
 from cache.analytics.dimensions.catalogue import DIMENSIONS, DimensionId
@@ -52,6 +53,7 @@ _RARE: frozenset[Requirement] = frozenset(
 NEWEST = 30 * DAY
 """How much a page shows first of a table whose last order is older."""
 
+NO_MEMORY = "Give its container or machine more memory, or raise MEMORY_LIMIT_MB where it is set."
 NO_REPORT = "No report as PDF: the server has no Chromium. Print the page instead."
 MAX_RATES = 3  # that the foot of a page names
 
@@ -76,6 +78,9 @@ def head(session: Session, title: str) -> tuple[Orders, Head] | None:
             return orders.masked(session.visitor.mask(orders)), status.head
     except CacheError as error:
         message("error", str(error), "The data on disk cannot be read.")
+        return None
+    except duckdb.OutOfMemoryException:
+        message("error", NO_MEMORY, "The orders need more memory than the dashboard may use.")
         return None
 
 

@@ -17,6 +17,7 @@ from cache.errors import CacheUnreachable
 from cache.storage.store import Cache
 from dashboard import data
 from dashboard.backend import Backend
+from dashboard.orders_loader import OrdersLoader
 
 pytestmark = pytest.mark.slow
 
@@ -66,6 +67,15 @@ def test_a_question_that_takes_too_much_memory_says_what_to_do(
     assert error.startswith("This takes more memory than the dashboard may use. Choose a shorter period")
     assert "OutOfMemoryException" in caplog.text
     assert said not in caplog.text
+
+
+def test_orders_that_do_not_fit_into_memory_say_what_to_give(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise duckdb.OutOfMemoryException("60.8 MiB/61.0 MiB used")
+
+    monkeypatch.setattr(OrdersLoader, "newest", refused)
+    (error,) = errors(run(backend, "taxes", {"period": "all"}))
+    assert error.startswith("The orders need more memory than the dashboard may use. Give its container")
 
 
 def test_a_copy_that_was_removed_is_not_called_a_first_one(backend: Backend, folder: Path) -> None:
