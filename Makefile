@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo run install test test-fast lint soak mutants bench test-bare test-image python ports pins renew-pins licenses audit
+.PHONY: help demo run install test test-fast lint soak test-fronts mutants bench test-bare test-image python ports pins renew-pins licenses audit
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,7 +16,7 @@ install: .venv/installed-dev  ## Install all that work on the project needs: Pyt
 	$(BIN)/python -m lab install
 
 # The tests start hundreds of processes: each would compile all modules anew where the environment forbids to keep them.
-test soak: export PYTHONDONTWRITEBYTECODE :=
+test soak test-fronts: export PYTHONDONTWRITEBYTECODE :=
 test: install lint  ## Run every check except the long ones
 	@# in the order of the folders: the long files of tests/browser come first, so that no process ends long after the others
 	$(BIN)/python -m pytest -m "not soak" -n 4 --dist loadfile --no-loadscope-reorder
@@ -33,6 +33,10 @@ lint: .venv/installed-dev  ## Check formatting, style, types and the direction o
 soak: install  ## Run the long tests
 	$(BIN)/python -m lab install clients
 	$(BIN)/python -m pytest -m soak --timeout=3600
+
+FRONTED = $(shell grep -lE '^from (sidecar|dashboard)_process' tests/unit/*.py tests/browser/*.py)
+test-fronts: install  ## Run the tests that start an API or a dashboard with both on one port
+	$(BIN)/python -m pytest $(FRONTED) -m "not soak" --front one-port -n 2 --dist loadfile
 
 mutants: install  ## Try small changes of MODULES, and list those that no unit test notices
 	$(BIN)/python -m tools.mutation $(MODULES)

@@ -21,7 +21,7 @@ from scraper.settings import ScraperSettings
 if TYPE_CHECKING:
     from cache.storage.store import Cache
 
-pytest_plugins = ("lab_fixtures", "browser_fixtures", "suite_rules")
+pytest_plugins = ("fronts", "lab_fixtures", "browser_fixtures", "suite_rules")
 
 hypothesis.settings.register_profile("suite", deadline=None)  # an example may take long on a busy machine
 hypothesis.settings.load_profile("suite")

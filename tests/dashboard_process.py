@@ -7,11 +7,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx2
 from cache_factory import cache_in
+from fronts import address_of, script_of, settings_of
 from warm_process import ForkedProcess, warm
 
 from cache.settings import Settings
@@ -52,10 +53,9 @@ class Dashboard:
 
     def __init__(self, folder: Path, settings: dict[str, str]) -> None:
         self.folder = folder
-        self.settings = settings
+        self.settings = settings_of(settings)
         self.cache: Cache = cache_in(folder)
         port = settings.get("DASHBOARD_PORT") or str(free_port())
-        self.url = f"http://127.0.0.1:{port}"
         defaults = {
             "DASHBOARD_PORT": port,
             "DATA_DIR": str(folder / "var"),
@@ -63,7 +63,11 @@ class Dashboard:
             "SCHEDULER": "off",
         }
         with (folder / "log").open("ab") as log:
-            self.process = warm("streamlit_app").start(folder, {**os.environ, **defaults, **settings}, log, log)
+            self.process = warm(script_of("streamlit_app")).start(
+                folder, {**os.environ, **defaults, **self.settings}, log, log
+            )
+        self._front = ExitStack()
+        self.url = self._front.enter_context(address_of(f"http://127.0.0.1:{port}", "streamlit_app"))
         try:
             wait_for(f"{self.url}/_stcore/health", self.process)
         except AssertionError:
@@ -86,6 +90,7 @@ class Dashboard:
         return Identities(settings, documents, documents.read(API_KEYS).secret)
 
     def close(self) -> None:
+        self._front.close()
         self.process.terminate()
         self.process.wait(20)
         self.process.stdout.close()

@@ -8,15 +8,18 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import httpx2
 from paths import ROOT
-from playwright.sync_api import Page, Request, Response
 from waiting import wait_for
 
 from lab.nginx import Nginx, server
 from lab.processes import end, give, spawn, tree
 from lab.servers import free_port
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, Request, Response
 
 
 def documented(language: str, api: int, dashboard: int) -> str:

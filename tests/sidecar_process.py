@@ -9,17 +9,19 @@ import os
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from cache_factory import cache_in, confirm, publish
+from fronts import address_of, script_of, settings_of
 from paths import ROOT
 from warm_process import warm
 
 from api.app import create_app
+from api.contract.paths import PREFIX
 from api.routes.cache_watcher import CacheWatcher
 from api.server import Server
 from cache.errors import Trouble
@@ -56,12 +58,14 @@ class Sidecar:
             "PYTHONUNBUFFERED": "1",
         }
         with (folder / "log").open("ab") as log:
-            self.process = warm(script).start(folder, {**os.environ, **defaults, **settings}, log)
+            environment = {**os.environ, **defaults, **settings_of(settings)}
+            self.process = warm(script_of(script)).start(folder, environment, log)
         self.said: list[str] = []
         for line in self.process.stdout:
             self.said.append(line)
             if found := re.search(r"API on (\S+)", line):
-                self.url = found[1]
+                self._front = ExitStack()
+                self.url = self._front.enter_context(address_of(found[1], script))
                 break
         else:
             self.process.wait(10)
@@ -70,11 +74,17 @@ class Sidecar:
             raise AssertionError(f"the sidecar did not start: {self.log()}")
         self.client = httpx2.Client(base_url=self.url, headers={"X-API-Key": KEY}, timeout=30)
 
+    @property
+    def prefixed(self) -> str:
+        """The address below /v1, which is the address itself where a test is given no other."""
+        return self.url.removesuffix(PREFIX) + PREFIX
+
     def log(self) -> str:
         return (self.folder / "log").read_text()
 
     def close(self) -> None:
         self.client.close()
+        self._front.close()
         self.process.terminate()
         self.process.wait(10)
         self.process.stdout.close()

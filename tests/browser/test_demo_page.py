@@ -36,7 +36,7 @@ def page(api: Sidecar, browser: Browser) -> Iterator[Page]:
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda said: complaints.append(said.text) if "Security Policy" in said.text else None)
     page.on("request", heard)
-    page.goto(api.url)
+    page.goto(f"{api.url}/demo")
     page.get_by_label("API key").fill(KEY)
     expect(page.get_by_role("radio", name="/fetch-data")).to_be_checked()
     yield page

@@ -27,6 +27,7 @@ from sidecar_process import KEY, sidecar, worker
 from cache.storage.store import Cache
 from dashboard.pages import PAGES
 
+pytestmark = pytest.mark.not_on("one-port", "sub-path", why="it starts both ports and nginx itself")
 ROWS = shop(40)
 HEADERS = {"X-API-Key": KEY}
 

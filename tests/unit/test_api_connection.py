@@ -14,6 +14,7 @@ from typing import cast
 
 import pytest
 from cache_factory import publish
+from fronts import address_pair
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sidecar_process import KEY, SCRIPTS, Sidecar, sidecar
@@ -46,8 +47,8 @@ def api(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 
 
 def connected(api: Sidecar) -> socket.socket:
-    host, port = api.url.removeprefix("http://").split(":")
-    connection = socket.create_connection((host, int(port)), timeout=10)
+    host, port = address_pair(api.url)
+    connection = socket.create_connection((host, port), timeout=10)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
 

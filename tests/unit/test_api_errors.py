@@ -12,6 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 from cache_factory import publish
+from fronts import address_pair
 from sidecar_process import KEY, Sidecar, served_here, sidecar
 from starlette.requests import Request
 from waiting import wait_for
@@ -148,7 +149,12 @@ def test_an_unknown_parameter_is_400_and_is_named_without_its_value(api: Sidecar
     assert "hidden" not in body["message"]
 
 
-@pytest.mark.parametrize("path", ["/no-such", "/fetch-data/", "/tasks/", "/tasks/1/2", "/%00", "/../etc/passwd"])
+NORMALISED = pytest.param(
+    "/../etc/passwd", marks=pytest.mark.not_on("one-port", why="clients cut such a path themselves")
+)
+
+
+@pytest.mark.parametrize("path", ["/no-such", "/fetch-data/", "/tasks/", "/tasks/1/2", "/%00", NORMALISED])
 def test_an_unknown_address_is_404(api: Sidecar, path: str) -> None:
     assert error(api.client.get(path), 404)["code"] == "not_found"
 
@@ -216,8 +222,8 @@ def test_a_fault_is_500_without_a_trace_and_is_logged_once(tmp_path: Path, caplo
     ],
 )
 def test_a_malformed_request_is_refused_and_harms_nothing(api: Sidecar, request_line: bytes) -> None:
-    host, port = api.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as raw:
+    host, port = address_pair(api.url)
+    with socket.create_connection((host, port), timeout=10) as raw:
         raw.sendall(request_line + b"\r\nHost: x\r\nX-API-Key: \xff\xfe\r\nConnection: close\r\n\r\n")
         status = raw.recv(65536).split(b" ")[1]
     assert status.startswith(b"4")

@@ -11,7 +11,7 @@ from cache_factory import as_json, publish
 from sidecar_process import Sidecar, sidecar, worker
 
 from api.contract.errors import ParameterInvalid
-from api.contract.paths import ALIASES, PREFIX
+from api.contract.paths import ALIASES
 from api.contract.queries.fetch_query import ALL_ROWS, parse_fetch_query
 from api.contract.queries.figures_query import parse_figures_query
 from cache.access.cache_busters import NAMES
@@ -192,7 +192,7 @@ def test_kubernetes_and_earlier_clients_find_the_names_they_know() -> None:
 def test_an_alias_answers_as_the_path_itself(api: Sidecar, alias: str) -> None:
     task = api.client.post("/refresh").json()["task_id"]
     own, other, prefixed = (
-        api.client.get(path.replace("{id}", task)) for path in (ALIASES[alias], alias, PREFIX + alias)
+        api.client.get(path.replace("{id}", task)) for path in (ALIASES[alias], alias, api.prefixed + alias)
     )
     assert told(own) == told(other) == told(prefixed)
     assert own.status_code == 200

@@ -19,6 +19,7 @@ from typing import Any
 import httpx2
 import pytest
 from cache_factory import publish
+from fronts import address_pair
 from sidecar_process import KEY, SCRIPTS, Sidecar, served_here, sidecar
 
 from api.auth.rate_limits import RateLimits
@@ -237,8 +238,8 @@ def test_a_network_of_ipv6_is_counted_as_one_address() -> None:
 
 @contextmanager
 def connected(url: str) -> Iterator[socket.socket]:
-    host, port = url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as raw:
+    host, port = address_pair(url)
+    with socket.create_connection((host, port), timeout=10) as raw:
         yield raw
 
 

@@ -23,7 +23,8 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
 
 
 def follow(api: Sidecar, path: str, **headers: str) -> list[httpx2.Response]:
-    pages, address = [api.client.get(path, headers=headers)], f"{api.url}{path}"
+    pages = [api.client.get(path, headers=headers)]
+    address = str(pages[0].url)
     while link := requests.utils.parse_header_links(pages[-1].headers.get("link", "")):
         assert link[0]["rel"] == "next"
         address = urljoin(address, link[0]["url"])
@@ -38,7 +39,7 @@ def follow(api: Sidecar, path: str, **headers: str) -> list[httpx2.Response]:
     "path",
     [
         "/fetch-data?limit=6",
-        "/v1/fetch-data?limit=6&currency__in=EUR,USD&sort=-id",
+        "/fetch-data?limit=6&currency__in=EUR,USD&sort=-id",
         "/api/data?limit=6&offset=0&_=7&fields=id",
         "/fetch-data?limit=6&facet=currency&name__contains=%231",
     ],
@@ -56,6 +57,7 @@ def test_files_figures_and_changes_have_it_too(api: Sidecar) -> None:
     assert [len(page.text.splitlines()) for page in csv] == [8, 8, 7]
     for query in ("by=country&", "by=country&format=ndjson&"):
         assert len(follow(api, f"/figures?metric=orders&{query}limit=1")) == 3
+    assert len(follow(api, f"{api.prefixed}/fetch-data?limit=6")) == 4
     changes = follow(api, "/changes?since=1&limit=8")
     assert sum(page.json()["count"] for page in changes) == 20
     assert [page.json()["more"] for page in changes] == [True] * (len(changes) - 1) + [False]

@@ -224,9 +224,9 @@ def test_who_sends_the_described_defaults_gets_the_same_answer(api: Sidecar) -> 
     assert tried > 10
 
 
-@pytest.mark.parametrize("prefix", ["", "/v1"])
-def test_the_servers_in_the_description_are_those_that_answer(api: Sidecar, prefix: str) -> None:
-    address = f"{api.url}{prefix}/openapi.json"
+@pytest.mark.parametrize("prefixed", [False, True])
+def test_the_servers_in_the_description_are_those_that_answer(api: Sidecar, prefixed: bool) -> None:
+    address = f"{api.prefixed if prefixed else api.url}/openapi.json"
     servers = [server["url"] for server in api.client.get(address).json()["servers"]]
     assert not [url for url in servers if url.endswith("/")]
     for url in servers:

@@ -20,7 +20,10 @@ from api.contract.operations import OPERATIONS
 from api.contract.paths import PREFIX, own_path
 from cache.monitoring.metric_families import HTTP_REQUEST_DURATION
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.not_on("one-port", why="it compares the root with /v1: test_one_port.py does so there"),
+]
 
 QUERIES = {"/changes": "?since=1", "/figures": "?metric=orders", "/figures/events": "?metric=orders"}
 READ = [each.path for each in OPERATIONS if each.method == "get" and each.id not in ("getEvents", "getMetrics")]

@@ -122,7 +122,7 @@ def test_nothing_but_the_form_and_the_health_is_served_without_a_sign_in(start: 
     )
     with httpx2.Client(base_url=running.url) as visitor:
         assert visitor.get("/_stcore/health").status_code == 200
-        assert visitor.get("/metrics").text == "Send an API key that may read."
+        assert visitor.get("/metrics").status_code == 401
         assert visitor.get("/_stcore/host-config").status_code == 401
         assert visitor.get("/static/js/index.js").status_code == 401
         upgrade = {

@@ -187,8 +187,8 @@ def test_a_feed_works_without_a_key_until_it_is_revoked(api: Sidecar, command: F
     assert (code, address[:7], len(address)) == (0, "/feeds/", 50)
     assert "Hidden from its readers: email, customer_name, note, destination, line_items." in said
     time.sleep(0.6)
-    for prefix in ("", "/v1"):
-        answer = httpx2.get(api.url + prefix + address)
+    for url in (api.url, api.prefixed):
+        answer = httpx2.get(url + address)
         rows = list(csv.DictReader(io.StringIO(answer.text)))
         assert [list(rows[0].values()), len(rows)] == [["1000", "***", "***", "598.94"], ROWS]
         assert answer.headers["content-type"] == "text/csv; charset=utf-8"
@@ -381,7 +381,8 @@ def test_no_log_and_no_metric_has_a_token(tmp_path: Path) -> None:
     with sidecar(tmp_path, LOG_LEVEL="debug") as running:
         publish(running.cache, 2)
         url = stored(running, "secret")
-        asked = [url, f"{url}?x=1", f"{url}/more", f"{url}%20", f"{running.url}/v1/feeds/{token}", f"{url}?signature=a"]
+        prefixed = f"{running.prefixed}/feeds/{token}"
+        asked = [url, f"{url}?x=1", f"{url}/more", f"{url}%20", prefixed, f"{url}?signature=a"]
         for each in asked:
             answer = httpx2.get(each)
             assert token not in answer.text and token not in str(answer.headers)
