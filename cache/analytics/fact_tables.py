@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import itertools
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import gettempdir
 from types import MappingProxyType
@@ -28,9 +28,9 @@ from cache.interpretation.line_money import line_reversals, sold_lines
 from cache.interpretation.money_sql import REVERSED_AMOUNTS, refunded, returned, reversals, taxes_by_rate
 from cache.interpretation.order_rows import OrderRows, Relations, segment_of_file
 from cache.interpretation.role_sql import RoleSql
-from cache.interpretation.source_rows import parquet
+from cache.interpretation.source_rows import parquet, parquet_part
 from cache.interpretation.unread_values import count_unread
-from cache.machine.memory import database_limit
+from cache.machine.memory import database_limit, is_small
 from cache.sql import literal
 from cache.storage.snapshot import PARQUET, Snapshot
 
@@ -41,6 +41,7 @@ MOST_RETURNS = 0.95  # the share of returns that an order waits for
 MIN_RETURNS = 20  # so many say how long returns take
 USUAL_DAYS_OF_RETURNS = 30
 MAX_CONVERTED = 2  # states of RATES_FILE whose amounts are kept: pages may still show the one before
+PARTS = 2  # of a segment, which are read one after the other where memory is short
 SEGMENTS_AT_ONCE = 6  # that many are read before the tables are compressed: about as many lines as a block of them has
 
 
@@ -188,13 +189,11 @@ class FactTables:
         staged = f"facts.staged_{self._shared.next_name()}"
         batch = f"batch_{self._shared.next_name()}"
         new = [number for number in numbers if number not in kept]
-        step = len(new) if self._order_rows.grouped else SEGMENTS_AT_ONCE
-        starts = range(0, len(new), step) if new else range(1)  # without rows, one batch makes the empty tables
-        for first in starts:
-            parts = self._order_rows.parts(self._relations(new[first : first + step]))
-            self.query(f"CREATE TABLE {batch} AS {parts}")
+        for place, read in enumerate(self._batches(new)):
+            for part, relations in enumerate(read):
+                self._fill(batch, self._order_rows.parts(relations), create=not part)
             for table, select in self._selects(staged, f"FROM {batch}").items():
-                self.query(f"{'INSERT INTO' if first else 'CREATE TABLE'} {table} {'' if first else 'AS'} {select}")
+                self._fill(table, select, create=not place)
             self.query(f"DROP TABLE {batch}")
             self.query("CHECKPOINT facts")
         if before and kept:
@@ -204,6 +203,23 @@ class FactTables:
     def _source(self, *segments: int) -> str:
         """SQL of the source in some segments, by their numbers, one row an order."""
         return self._order_rows.source(self._relations(segments))
+
+    def _fill(self, table: str, select: str, create: bool) -> None:
+        self.query(f"CREATE TABLE {table} AS {select}" if create else f"INSERT INTO {table} {select}")
+
+    def _batches(self, segments: Sequence[int]) -> Iterator[Sequence[Relations]]:
+        """What is read before the tables are compressed, in the parts that are read at once; one batch in any case.
+
+        Where memory is short, a part is every second row of a segment. DuckDB then has half of each chunk of rows at
+        once; a whole one with its JSON takes 50 MB.
+        """
+        if segments and is_small() and self._order_rows.movable:
+            for number in segments:
+                yield [{number: parquet_part(self._files[number], part, PARTS)} for part in range(PARTS)]
+            return
+        step = max(1, len(segments)) if self._order_rows.grouped else SEGMENTS_AT_ONCE
+        for first in range(0, max(1, len(segments)), step):
+            yield [self._relations(segments[first : first + step])]
 
     def _relations(self, segments: Sequence[int]) -> Relations:
         """What holds the rows of segments. Two threads read one relation of many files, and one thread many relations.
@@ -275,7 +291,11 @@ class _Shared:
 
     def __init__(self) -> None:
         self.database = duckdb.connect(
-            config={"threads": 2, "memory_limit": database_limit(MEMORY_MB), "temp_directory": gettempdir()}
+            config={
+                "threads": 1 if is_small() else 2,
+                "memory_limit": database_limit(MEMORY_MB),
+                "temp_directory": gettempdir(),
+            }
         )
         self.database.execute("SET GLOBAL TimeZone = 'UTC'")
         self.database.execute("ATTACH ':memory:' AS facts (COMPRESS)")

@@ -65,6 +65,11 @@ def parquet(*paths: Path) -> str:
     return f"read_parquet([{', '.join(literal(str(path)) for path in paths)}])"
 
 
+def parquet_part(path: Path, part: int, parts: int) -> str:
+    """SQL of every nth row of a Parquet file: of one of `parts` parts, the first of which is 0."""
+    return f"(SELECT * FROM {parquet(path)} WHERE file_row_number % {parts} = {part})"
+
+
 def unwrapped(column: str) -> str:
     """SQL of JSON text, also where it was encoded twice: then it is a string in JSON."""
     return f"CASE WHEN {column}[1] IN ('[', '{{') THEN {column} ELSE try(json_extract_string({column}, '$')) END"

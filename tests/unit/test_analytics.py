@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +20,7 @@ from schema_corpus import FOLDER, load
 from schema_orders import schema_orders
 from shop_factory import SHOP_COLUMNS, shop
 
+from cache.analytics import fact_tables
 from cache.analytics.dimensions.catalogue import DIMENSIONS
 from cache.analytics.figures import Figures
 from cache.analytics.metrics import METRICS, Metric
@@ -403,6 +404,24 @@ def test_a_new_generation_goes_on_from_the_one_before(rows: list[Row], tmp_path:
         assert grown.groups([by], customers=True, units=True) == fresh.groups([by], customers=True, units=True)
     assert grown.page(None) == fresh.page(None)
     cache.close()
+
+
+@pytest.mark.slow
+def test_where_memory_is_short_the_figures_are_the_same(
+    rows: list[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A segment is then read in parts, also that of a new generation."""
+    with closing(cache_in(tmp_path)) as cache:
+        publish(cache, rows[:-30], columns=SHOP_COLUMNS, segments=2)
+        first = cache.snapshots.open()
+        publish(cache, rows, columns=SHOP_COLUMNS, segments=2)
+        usual = Orders(cache.snapshots.open(), "Europe/Berlin")
+        monkeypatch.setattr(fact_tables, "is_small", lambda: True)
+        small = Orders(cache.snapshots.open(), "Europe/Berlin", before=Orders(first, "Europe/Berlin"))
+        for by in DIMENSIONS:
+            assert small.groups([by], customers=True, units=True) == usual.groups([by], customers=True, units=True)
+        assert small.page(None) == usual.page(None)
+        assert (small.left_out, small.unread) == (usual.left_out, usual.unread)
 
 
 EXPORT = (
