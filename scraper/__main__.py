@@ -29,6 +29,7 @@ import psutil
 from cache.errors import CacheError, OrdersError, SettingsInvalid, SyncRunning
 from cache.machine.logs import set_up_logging
 from cache.machine.memory import end_me_first
+from cache.machine.memory_turns import MemoryTurns
 from cache.private_files import keep_files_private
 from cache.settings import Settings
 from cache.storage.backends import open_cache
@@ -117,27 +118,28 @@ def _tell(message: object, is_attached: bool) -> None:
 
 def _sync(attached: bool, trigger: str, accept: bool = False) -> int:
     _return_memory_early()
-    from checks.generation import check_generation
-    from scraper.login.login import log_in
-    from scraper.notifications.notifier import Notifier
-    from scraper.sync.sync import sync
-
     settings = _settings_or_report(trigger)
     end_me_first()
     limit_memory(settings.sync_memory_mb)
     with suppress(psutil.Error, AttributeError):  # dashboard and API come first
         # A priority class on Windows, else a nice value.
         psutil.Process().nice(getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 10))
-    with closing(open_cache(settings.cache_place)) as cache:
-        if attached:
-            threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
-        limit = threading.Timer(settings.sync_timeout_minutes * 60, _end_at_limit, [cache, settings])
-        limit.daemon = True
-        limit.start()
-        run = sync(cache, settings, log_in, trigger, accept, partial(check_generation, cache, settings))
-        limit.cancel()
-        _share_screenshot(cache, settings, run)
-        Notifier(cache, settings).after(run)
+    if attached:
+        threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    with MemoryTurns(settings.cache_place.folder).of_sync():
+        from checks.generation import check_generation  # the engines that these load are part of the turn
+        from scraper.login.login import log_in
+        from scraper.notifications.notifier import Notifier
+        from scraper.sync.sync import sync
+
+        with closing(open_cache(settings.cache_place)) as cache:
+            limit = threading.Timer(settings.sync_timeout_minutes * 60, _end_at_limit, [cache, settings])
+            limit.daemon = True
+            limit.start()
+            run = sync(cache, settings, log_in, trigger, accept, partial(check_generation, cache, settings))
+            limit.cancel()
+            _share_screenshot(cache, settings, run)
+            Notifier(cache, settings).after(run)
     return _report(run, attached)
 
 
@@ -153,15 +155,16 @@ def _share_screenshot(cache: Cache, settings: Settings, run: Run) -> None:
 
 
 def _import(file: Path, names: list[str] | None, accept: bool) -> int:
-    from checks.generation import check_generation
-    from scraper.notifications.notifier import Notifier
-    from scraper.sync.csv_import import import_file
-
     settings = ScraperSettings.load()
-    with closing(open_cache(settings.cache_place)) as cache:
-        run = import_file(cache, settings, file, names, accept, partial(check_generation, cache, settings))
-        Notifier(cache, settings).after(run)
-        return _report(run)
+    with MemoryTurns(settings.cache_place.folder).of_sync():
+        from checks.generation import check_generation
+        from scraper.notifications.notifier import Notifier
+        from scraper.sync.csv_import import import_file
+
+        with closing(open_cache(settings.cache_place)) as cache:
+            run = import_file(cache, settings, file, names, accept, partial(check_generation, cache, settings))
+            Notifier(cache, settings).after(run)
+    return _report(run)
 
 
 def _report(run: Run, is_attached: bool = False) -> int:

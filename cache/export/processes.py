@@ -14,7 +14,7 @@ import shutil
 import struct
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 from weakref import WeakKeyDictionary
@@ -25,12 +25,15 @@ from cache.child_environment import child_environment
 from cache.errors import OrdersError, ScanBusy, ScanFailed, Trouble
 from cache.export.slots import Slots
 from cache.machine.memory import SMALL_FOOTPRINT, is_small
+from cache.machine.memory_turns import MemoryTurns
 from cache.temporary_folders import make_folder
 
 IDLE_SECONDS = 60
 BUFFER_BYTES = 256 * 1024  # of an answer that is not read yet
 LENGTH = struct.Struct("<I")
-TURN_SECONDS = 60  # for its turn, where the worker processes of all kinds take turns
+TURN_SECONDS = 60  # for a slot and a turn, where the worker processes of all kinds take turns
+LOOK_SECONDS = 0.25  # between two looks whether a sync runs, there
+_SYNC_RUNS = "A sync runs, and there is too little memory for a query beside it."
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
 Work = Literal["scan", "figures"]
@@ -49,7 +52,7 @@ class WorkerProcesses:
         """
         self._work = work
         self._place = place
-        self._takes_turns = is_small()
+        self._turns = MemoryTurns(place.folder) if is_small() else None
         self._idle: list[WorkerProcess] = []
         self._all: set[WorkerProcess] = set()
         self._endings: set[asyncio.Future[None]] = set()
@@ -67,12 +70,15 @@ class WorkerProcesses:
         Args:
             slots: Bounds how many workers of its kind are taken.
             key: The name of the key that sends the request.
-            seconds: How long to wait for a slot.
+            seconds: How long to wait for a slot; on a small machine, TURN_SECONDS for that and its turn.
 
         Raises:
-            ScanBusy: No slot was free in that time; or on a small machine, its turn did not come in TURN_SECONDS.
+            ScanBusy: It waited for so long.
         """
-        turn = _Turns.of_this_loop().take(self) if self._takes_turns else nullcontext()
+        turn: AbstractAsyncContextManager[None] = nullcontext()
+        if self._turns:
+            seconds = TURN_SECONDS
+            turn = _Turns.of_this_loop().take(self, self._turns, asyncio.get_running_loop().time() + seconds)
         async with slots.take(key, seconds), turn:
             worker = self._take_idle() or await self._start()
             try:
@@ -80,15 +86,13 @@ class WorkerProcesses:
             finally:
                 if worker.ready:
                     self._idle.append(worker)
-                    worker.timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._end, worker)
+                    self._rest(worker, asyncio.get_running_loop().time() + IDLE_SECONDS)
                 else:  # nobody waits for its answer any more
                     self._end(worker)
 
     async def end_idle(self) -> None:
         """Kills the workers that wait for work."""
         for worker in [*self._idle]:
-            if worker.timer:
-                worker.timer.cancel()
             self._end(worker)
         await asyncio.gather(*self._endings)
 
@@ -117,10 +121,21 @@ class WorkerProcesses:
         worker.tell(self._place.model_dump_json().encode())  # not as an argument: other users see those
         return worker
 
+    def _rest(self, worker: WorkerProcess, until: float) -> None:
+        """Ends an idle worker at a time of the loop's clock; where memory is short, also once a sync runs."""
+        loop = asyncio.get_running_loop()
+        left = until - loop.time()
+        if left <= 0 or (self._turns and self._turns.sync_runs()):
+            self._end(worker)
+        else:
+            worker.timer = loop.call_later(min(left, LOOK_SECONDS) if self._turns else left, self._rest, worker, until)
+
     def _end(self, worker: WorkerProcess) -> None:
         if worker not in self._all:
             return  # `close` has killed it while it was taken
         self._all.remove(worker)
+        if worker.timer:
+            worker.timer.cancel()
         if worker in self._idle:
             self._idle.remove(worker)
         ending = asyncio.ensure_future(worker.kill())
@@ -142,24 +157,25 @@ class _Turns:
         return cls._of_loops.setdefault(asyncio.get_running_loop(), cls())
 
     @asynccontextmanager
-    async def take(self, processes: WorkerProcesses) -> AsyncIterator[None]:
-        """Waits for a turn. Idle workers of another kind have ended by then.
+    async def take(self, processes: WorkerProcesses, with_syncs: MemoryTurns, until: float) -> AsyncIterator[None]:
+        """Waits for a turn. Idle workers of another kind have ended by then, and no sync runs.
 
         Raises:
-            ScanBusy: It did not come in TURN_SECONDS.
+            ScanBusy: It did not come until that time of the loop's clock.
         """
-        try:
-            async with asyncio.timeout(TURN_SECONDS):
-                await self._turn.acquire()
-        except TimeoutError as error:
-            raise ScanBusy() from error
-        try:
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout_at(until):
+                    await stack.enter_async_context(self._turn)
+                    while not with_syncs.begin_answer():
+                        await asyncio.sleep(LOOK_SECONDS)
+            except TimeoutError as error:
+                raise ScanBusy(_SYNC_RUNS if with_syncs.sync_runs() else None) from error
+            stack.callback(with_syncs.end_answer)
             if self._last is not None and self._last is not processes:
                 await self._last.end_idle()
             self._last = processes
             yield
-        finally:
-            self._turn.release()
 
 
 class WorkerProcess:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -12,7 +14,8 @@ import pytest
 from waiting import wait_for
 
 from cache.child_environment import child_environment
-from cache.machine import memory
+from cache.machine import memory, memory_turns
+from cache.machine.memory_turns import MemoryTurns
 
 MB = 1 << 20
 PLENTY = 8 << 30
@@ -115,3 +118,35 @@ def test_a_database_takes_an_eighth_of_little_memory(machine: Machine, size: int
     machine.membership.write_text("0::/\n")
     machine.cgroup("", memory__max=size * MB, memory__current=0)
     assert memory.database_limit(192) == limit
+
+
+def test_a_sync_waits_for_an_answer_and_further_answers_for_the_sync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory_turns, "is_small", lambda: True)
+    worker, other = MemoryTurns(tmp_path), MemoryTurns(tmp_path)
+    assert worker.begin_answer()
+    assert other.begin_answer()  # two serving processes do not wait for each other
+    other.end_answer()
+    with ThreadPoolExecutor(1) as threads, ExitStack() as sync:
+        begun = threads.submit(sync.enter_context, MemoryTurns(tmp_path).of_sync())
+        wait_for(other.sync_runs)
+        assert not begun.done()
+        assert not other.begin_answer()
+        worker.end_answer()
+        begun.result(10)
+        assert not worker.begin_answer()
+    assert worker.begin_answer()
+
+
+def test_a_sync_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory_turns, "is_small", lambda: True)
+    monkeypatch.setattr(memory_turns, "ANSWER_SECONDS", 0.05)
+    assert MemoryTurns(tmp_path).begin_answer()
+    with ThreadPoolExecutor(1) as threads, ExitStack() as sync:
+        threads.submit(sync.enter_context, MemoryTurns(tmp_path).of_sync()).result(10)
+
+
+def test_where_there_is_enough_memory_a_sync_takes_no_turn(machine: Machine, tmp_path: Path) -> None:
+    with MemoryTurns(tmp_path).of_sync():
+        assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""On a small machine, one worker process is there at a time, whatever its work is."""
+"""On a small machine, one worker process is there at a time, whatever its work is, and none while a sync runs."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from cache.errors import ScanBusy, ScanFailed
 from cache.export import processes
 from cache.export.processes import WorkerProcesses
 from cache.export.slots import Slots
+from cache.machine import memory_turns
+from cache.machine.memory_turns import MemoryTurns
 from cache.storage.store import Cache
 
 pytestmark = pytest.mark.slow
@@ -23,7 +25,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def place(cache: Cache, here: Path, monkeypatch: pytest.MonkeyPatch) -> CachePlace:
-    monkeypatch.setattr(processes, "is_small", lambda: True)
+    for module in (processes, memory_turns):
+        monkeypatch.setattr(module, "is_small", lambda: True)
     publish(cache, 4)
     return CachePlace.of_files(here / "cache", here / "var/kept")
 
@@ -95,6 +98,33 @@ def test_a_turn_that_does_not_come_is_refused(place: CachePlace, monkeypatch: py
         finally:
             await scans.close()
             await figures.close()
+
+    asyncio.run(main())
+
+
+def test_no_worker_is_there_while_a_sync_runs(place: CachePlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        scans, slots = WorkerProcesses("scan", place), Slots(8)
+
+        async def use() -> list[str]:
+            async with scans.take(slots, "a", 60):
+                return workers()
+
+        try:
+            assert await use() == ["scan"]
+            with MemoryTurns(place.folder).of_sync():
+                while workers():  # the idle one goes
+                    await asyncio.sleep(0.05)
+                with monkeypatch.context() as patch, pytest.raises(ScanBusy, match="A sync runs"):
+                    patch.setattr(processes, "TURN_SECONDS", 0.1)
+                    await use()
+                waiting = asyncio.create_task(use())
+                await asyncio.sleep(0.5)
+                assert not waiting.done()
+                assert workers() == []
+            assert await waiting == ["scan"]
+        finally:
+            await scans.close()
 
     asyncio.run(main())
 
