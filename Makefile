@@ -35,8 +35,9 @@ soak: install  ## Run the long tests
 	$(BIN)/python -m pytest -m soak --timeout=3600
 
 FRONTED = $(shell grep -lE '^from (sidecar|dashboard)_process' tests/unit/*.py tests/browser/*.py)
-test-fronts: install  ## Run the tests that start an API or a dashboard with both on one port
+test-fronts: install  ## Run the tests that start an API or a dashboard with both on one port, then below a path
 	$(BIN)/python -m pytest $(FRONTED) -m "not soak" --front one-port -n 2 --dist loadfile
+	$(BIN)/python -m pytest $(FRONTED) -m "not soak" --front sub-path -n 2 --dist loadfile
 
 mutants: install  ## Try small changes of MODULES, and list those that no unit test notices
 	$(BIN)/python -m tools.mutation $(MODULES)

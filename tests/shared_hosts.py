@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 from dashboard_process import Dashboard, dashboard
-from sidecar_process import Sidecar, sidecar
+from sidecar_process import KEY, Sidecar, sidecar
 
 from cache.storage.shared.shared_cache import open_shared
 from cache.storage.store import Cache
@@ -49,7 +49,8 @@ def api_host(url: str, folder: Path, name: str) -> Iterator[Sidecar]:
 def dashboard_host(url: str, folder: Path) -> Iterator[Dashboard]:
     own = folder / "dashboard"
     own.mkdir()
-    with dashboard(own, CACHE_URL=url, CACHE_FOLDER=str(own / "copy"), DASHBOARD_PASSWORD="") as shown:
+    settings = {"ORDERS_API_KEY": KEY, "DASHBOARD_PASSWORD": ""}
+    with dashboard(own, CACHE_URL=url, CACHE_FOLDER=str(own / "copy"), **settings) as shown:
         yield shown
 
 

@@ -47,8 +47,7 @@ def api(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 
 
 def connected(api: Sidecar) -> socket.socket:
-    host, port = address_pair(api.url)
-    connection = socket.create_connection((host, port), timeout=10)
+    connection = socket.create_connection(address_pair(api.url), timeout=10)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
 

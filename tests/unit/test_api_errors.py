@@ -150,11 +150,12 @@ def test_an_unknown_parameter_is_400_and_is_named_without_its_value(api: Sidecar
 
 
 NORMALISED = pytest.param(
-    "/../etc/passwd", marks=pytest.mark.not_on("one-port", why="clients cut such a path themselves")
+    "/../etc/passwd", marks=pytest.mark.not_on("one-port", "sub-path", why="clients cut such a path themselves")
 )
+NUL = pytest.param("/%00", marks=pytest.mark.not_on("sub-path", why="nginx refuses it itself"))
 
 
-@pytest.mark.parametrize("path", ["/no-such", "/fetch-data/", "/tasks/", "/tasks/1/2", "/%00", NORMALISED])
+@pytest.mark.parametrize("path", ["/no-such", "/fetch-data/", "/tasks/", "/tasks/1/2", NUL, NORMALISED])
 def test_an_unknown_address_is_404(api: Sidecar, path: str) -> None:
     assert error(api.client.get(path), 404)["code"] == "not_found"
 
@@ -222,8 +223,7 @@ def test_a_fault_is_500_without_a_trace_and_is_logged_once(tmp_path: Path, caplo
     ],
 )
 def test_a_malformed_request_is_refused_and_harms_nothing(api: Sidecar, request_line: bytes) -> None:
-    host, port = address_pair(api.url)
-    with socket.create_connection((host, port), timeout=10) as raw:
+    with socket.create_connection(address_pair(api.url), timeout=10) as raw:
         raw.sendall(request_line + b"\r\nHost: x\r\nX-API-Key: \xff\xfe\r\nConnection: close\r\n\r\n")
         status = raw.recv(65536).split(b" ")[1]
     assert status.startswith(b"4")

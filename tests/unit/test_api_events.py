@@ -35,6 +35,7 @@ def events(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
             yield json.loads(line.removeprefix("data: "))
 
 
+@pytest.mark.not_on("sub-path", why="nginx takes X-Accel-Buffering for itself")
 def test_a_comment_comes_at_once_and_no_proxy_holds_the_stream_back(api: Sidecar) -> None:
     with api.client.stream("GET", "/fetch-data?stream=true") as answer:
         assert answer.headers["x-accel-buffering"] == "no"
@@ -104,6 +105,7 @@ def test_many_streams_are_answered_by_one_sync(api: Sidecar) -> None:
     assert len(api.cache.runs.recent()) == 1
 
 
+@pytest.mark.not_on("sub-path", why="connections of clients end at nginx")
 def test_a_client_that_goes_away_leaves_nothing_open(api: Sidecar) -> None:
     server = psutil.Process(api.process.pid)
     with worker(api.cache):

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 import httpx2
 import pytest
 from cache_factory import confirm, publish
+from fronts import address_pair
 from sidecar_process import KEY, Sidecar, served_here, sidecar, sync, worker
 
 from api.routes.event_feed import EventFeed
@@ -174,8 +175,7 @@ def test_events_want_a_key(api: Sidecar) -> None:
 @contextmanager
 def listening(url: str) -> Iterator[TextIO]:
     """A client of its own connection, which has asked for the events and read none."""
-    address = httpx2.URL(url)
-    with socket.create_connection((address.host, address.port), 30) as client:
+    with socket.create_connection(address_pair(url), 30) as client:
         client.sendall(f"GET /events HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\n\r\n".encode())
         with client.makefile(encoding="utf-8", newline="\n") as lines:
             yield lines

@@ -111,7 +111,7 @@ def test_a_key_that_no_header_can_carry_is_refused_everywhere(tmp_path: Path, ke
         load_key(settings(tmp_path, key))
 
 
-@pytest.mark.not_on("one-port", why="it is of the port that the API has alone")
+@pytest.mark.not_on("one-port", "sub-path", why="it is of the port that the API has alone")
 def test_the_sidecar_does_not_start_with_a_weak_key_off_loopback(tmp_path: Path) -> None:
     with (
         pytest.raises(AssertionError, match="did not start"),
@@ -152,7 +152,7 @@ def test_the_sidecar_makes_and_takes_its_own_key_and_never_logs_one(tmp_path: Pa
 
 
 @pytest.mark.slow
-@pytest.mark.not_on("one-port", why="it is of the port that the API has alone")
+@pytest.mark.not_on("one-port", "sub-path", why="it is of the port that the API has alone")
 def test_a_port_that_is_taken_is_a_sentence_with_advice(tmp_path: Path) -> None:
     (tmp_path / "1").mkdir()
     (tmp_path / "2").mkdir()

@@ -254,7 +254,10 @@ def test_a_password_that_a_browser_adds_for_another_site_does_not_count(api: Sid
     assert httpx2.post(f"{api.url}/refresh", auth=("", KEY), headers=posted).status_code == 401
 
 
-@pytest.mark.parametrize("key", ["", "x", KEY[:-1], KEY + "x", KEY.upper(), digest(KEY), "\xff", "k" * 20_000])
+LONG = pytest.param("k" * 20_000, marks=pytest.mark.not_on("sub-path", why="nginx refuses a head of this size itself"))
+
+
+@pytest.mark.parametrize("key", ["", "x", KEY[:-1], KEY + "x", KEY.upper(), digest(KEY), "\xff", LONG])
 def test_anything_but_a_key_is_refused(api: Sidecar, key: str) -> None:
     answer = httpx2.get(f"{api.url}/fetch-data", headers={b"X-API-Key": key.encode("latin-1")})
     assert (answer.status_code, answer.json().items() > UNAUTHORIZED) == (401, True)

@@ -22,7 +22,7 @@ from cache.monitoring.metric_families import HTTP_REQUEST_DURATION
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.not_on("one-port", why="it compares the root with /v1: test_one_port.py does so there"),
+    pytest.mark.not_on("one-port", "sub-path", why="it compares the root with /v1: test_one_port.py does so there"),
 ]
 
 QUERIES = {"/changes": "?since=1", "/figures": "?metric=orders", "/figures/events": "?metric=orders"}

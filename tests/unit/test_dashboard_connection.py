@@ -11,6 +11,7 @@ import httpx2
 import pytest
 from cache_factory import cache_in
 from dashboard_process import Dashboard, dashboard
+from fronts import address_pair
 from starlette.responses import PlainTextResponse
 
 from cache.access import bounded_protocol
@@ -52,8 +53,7 @@ def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def connected(url: str) -> socket.socket:
-    host, _, port = url.removeprefix("http://").partition(":")
-    return socket.create_connection((host, int(port)), timeout=10)
+    return socket.create_connection(address_pair(url), timeout=10)
 
 
 def answer(raw: socket.socket) -> bytes:

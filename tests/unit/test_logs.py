@@ -170,7 +170,7 @@ def test_each_line_of_the_api_has_the_format(tmp_path: Path, format: str, holds:
 
 
 @pytest.mark.slow
-@pytest.mark.not_on("one-port", why="the process of both has another name in its log")
+@pytest.mark.not_on("one-port", "sub-path", why="the process of both has another name in its log")
 def test_the_dashboard_logs_what_its_scheduler_and_streamlit_say(tmp_path: Path) -> None:
     with dashboard(tmp_path, SCHEDULER="auto", LOG_FORMAT="json") as running:
         wait_for(lambda: "is the leader" in running.log())

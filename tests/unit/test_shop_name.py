@@ -59,13 +59,13 @@ def test_the_page_and_the_sign_in_name_the_shop(tmp_path: Path, logo: Path) -> N
     settings = {"SHOP_NAME": "Hats & Co", "SHOP_LOGO": str(logo)}
     with dashboard(tmp_path, **settings) as open_to_all:
         publish(open_to_all.cache, 1)
-        page = httpx2.get(open_to_all.url)
+        page = httpx2.get(f"{open_to_all.url}/")
         image = httpx2.get(open_to_all.url + PATH)
     assert "<title>Hats &amp; Co</title>" in page.text
     assert '--shop-name: "Hats\\20 \\26 \\20 Co"' in page.text
     assert (image.headers["Content-Type"], image.content) == ("image/png", PNG)
     with dashboard(tmp_path, **settings, DASHBOARD_PASSWORD="correct horse battery") as closed:
-        form = httpx2.get(closed.url, headers={"Accept": "text/html"})
+        form = httpx2.get(f"{closed.url}/", headers={"Accept": "text/html"})
         hidden = httpx2.get(closed.url + PATH)
     assert "<h1>Hats &amp; Co</h1>" in form.text
     assert hidden.status_code == 401
