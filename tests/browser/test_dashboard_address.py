@@ -65,6 +65,7 @@ def test_a_choice_within_a_part_of_the_page_is_kept(page: Page) -> None:
     expect(page.get_by_role("radio", name="Net sales")).to_be_checked()
 
 
+@pytest.mark.soak
 def test_a_choice_for_the_whole_page_is_kept(page: Page) -> None:
     page.get_by_role("button", name=re.compile("Last 90 days")).click()
     page.get_by_role("radiogroup", name="Compare with").get_by_text("Previous year", exact=True).click()

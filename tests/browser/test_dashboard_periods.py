@@ -21,6 +21,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
         yield running
 
 
+@pytest.mark.soak
 def test_a_point_of_the_chart_opens_the_orders_of_its_day(browser: Browser, filled: Dashboard) -> None:
     page = visit(browser, f"{filled.url}/?period=30d")
     chart = page.get_by_test_id("stVegaLiteChart").first

@@ -135,6 +135,7 @@ def operations() -> dict[str, list[str]]:
     }
 
 
+@pytest.mark.soak
 def test_filters_and_formats_are_sent_as_they_are_filled_in(page: Page, api: Sidecar) -> None:
     page.get_by_role("button", name="Add a filter").click()
     page.get_by_label("COLUMN or COLUMN__OP").fill("name__startswith")

@@ -58,6 +58,7 @@ def test_the_address_of_a_page_opens_it_and_not_the_api(browser: Browser, one: S
     expect(page).to_have_title(f"{title} · Orders")
 
 
+@pytest.mark.soak
 def test_a_download_comes_by_the_same_port(browser: Browser, one: Sidecar) -> None:
     publish(one.cache, ROWS, columns=SHOP_COLUMNS)
     page = signed_in(browser, one, "/orders?period=all&status=paid")

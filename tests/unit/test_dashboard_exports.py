@@ -283,6 +283,7 @@ PROVIDER = {
 }
 
 
+@pytest.mark.soak
 @pytest.mark.not_on("sub-path", why="cookies have the path in their names there")
 def test_with_openid_connect_a_link_ends_with_the_access_of_its_maker(tmp_path: Path) -> None:
     def cookies(email: str) -> dict[str, str]:
