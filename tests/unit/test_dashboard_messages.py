@@ -39,6 +39,17 @@ def errors(shown: AppTest) -> list[str]:
     return messages(shown, "error")
 
 
+def test_markup_in_a_message_is_text_and_backquotes_are_code() -> None:
+    def script() -> None:
+        from dashboard.messages import message
+
+        message("error", "<img src=x> & `a < b`", "<i>")
+
+    (drawn,) = AppTest.from_function(script).run().get("html")
+    said = "<b>&lt;i&gt;</b> &lt;img src=x&gt; &amp; <code>a &lt; b</code>"
+    assert drawn.proto.body == f'<p class="message error" role="alert">{said}</p>'
+
+
 def test_rows_that_are_gone_are_named_and_can_be_asked_for_again(backend: Backend, folder: Path) -> None:
     hidden = [(file, file.read_bytes()) for file in (folder / "cache").rglob("*.parquet")]
     backend.orders.newest(1)
