@@ -36,7 +36,7 @@ def workers() -> list[str]:
     found = []
     for child in psutil.Process().children():
         with suppress(psutil.Error):
-            words = child.cmdline()
+            words = wait_for(child.cmdline)  # for a moment after its start it has none
             if "cache.export.worker" in words:
                 found.append(words[words.index("cache.export.worker") + 1])
     return found
