@@ -7,7 +7,8 @@ nothing has to be waited for, `streamed` executes any plan.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any, NamedTuple
 
 from api.contract.errors import ParameterInvalid
@@ -60,6 +61,7 @@ class RequestPlan:
         first: The number of the first row of the page among those that match.
         limit: The maximum number of rows of the page; None: all that follow.
         info: What became of the refresh that was requested, if one was.
+        since: When the request came, as `time.monotonic` tells it.
     """
 
     view: SnapshotView
@@ -73,6 +75,7 @@ class RequestPlan:
     first: int
     limit: int | None
     info: str | None
+    since: float = field(default_factory=monotonic)
 
     def page(self, total: int) -> Page:
         """The page, where `total` rows match."""

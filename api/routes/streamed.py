@@ -126,7 +126,7 @@ class StreamedExecutor:
     async def _scan(self, plan: RequestPlan) -> AsyncIterator[Chunk]:
         view = plan.view
         return await self._pool.stream(
-            view.generation, plan.query, plan.row_format, plan.first, plan.limit, key=plan.key
+            view.generation, plan.query, plan.row_format, plan.first, plan.limit, key=plan.key, since=plan.since
         )
 
     async def _find(self, plan: RequestPlan, first: int, limit: int | None) -> tuple[RowNumbers, int]:
@@ -135,7 +135,7 @@ class StreamedExecutor:
         try:
             return await compute_in_thread(find, limiter=self._threads)
         except LookupError:  # the index does not have it, or the budget is spent
-            return await self._pool.find(view.generation, query, first, limit, plan.key)
+            return await self._pool.find(view.generation, query, first, limit, plan.key, plan.since)
 
     async def _total(self, plan: RequestPlan) -> int:
         return plan.view.rows if plan.query is ALL_ROWS else (await self._find(plan, 0, 0))[1]
@@ -144,8 +144,9 @@ class StreamedExecutor:
         try:
             return await compute_in_thread(plan.facets, Budget(THREAD_SECONDS), limiter=self._threads)
         except LookupError:
-            columns = plan.parameters.facet
-            return await self._pool.facets(plan.view.generation, plan.query, columns, MAX_FACET_VALUES, plan.key)
+            return await self._pool.facets(
+                plan.view.generation, plan.query, plan.parameters.facet, MAX_FACET_VALUES, plan.key, plan.since
+            )
 
 
 def _as_text(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

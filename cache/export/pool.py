@@ -48,7 +48,13 @@ class ScanPool:
         self._downloads = Slots(DOWNLOADS, DOWNLOADS_PER_KEY)
 
     async def find(
-        self, generation: int, query: Query, offset: int = 0, limit: int | None = None, key: str = ""
+        self,
+        generation: int,
+        query: Query,
+        offset: int = 0,
+        limit: int | None = None,
+        key: str = "",
+        since: float | None = None,
     ) -> Matches:
         """Finds a page of the rows that match. The worker keeps the result for the next page.
 
@@ -58,6 +64,7 @@ class ScanPool:
             offset: Rows to leave out before the page.
             limit: Rows of the page at most; None: all.
             key: The name of the key that asks. Keys take turns.
+            since: When its request came, as in `WorkerProcesses.take`.
 
         Raises:
             BadFilter: The query does not fit the table.
@@ -67,11 +74,17 @@ class ScanPool:
             ScanBusy: No worker was free within QUERY_QUEUE_SECONDS.
             ScanFailed: The worker ended before it had answered.
         """
-        data, summary = await self._query("find", generation, query, key, offset=offset, limit=limit)
+        data, summary = await self._query("find", generation, query, key, since, offset=offset, limit=limit)
         return Matches(np.frombuffer(data, "<i8"), summary["total"])
 
     async def facets(
-        self, generation: int, query: Query, columns: Sequence[str], limit: int, key: str = ""
+        self,
+        generation: int,
+        query: Query,
+        columns: Sequence[str],
+        limit: int,
+        key: str = "",
+        since: float | None = None,
     ) -> dict[str, list[tuple[Any, int]]]:
         """Counts the values of columns among the rows that match.
 
@@ -81,6 +94,7 @@ class ScanPool:
             columns: Names of the columns.
             limit: Values of each column at most.
             key: The name of the key that asks.
+            since: When its request came, as in `WorkerProcesses.take`.
 
         Returns:
             For each column values with their counts, as `ColumnIndex.facet` returns them.
@@ -88,7 +102,7 @@ class ScanPool:
         Raises:
             OrdersError: As in `find`.
         """
-        _, summary = await self._query("facets", generation, query, key, columns=columns, limit=limit)
+        _, summary = await self._query("facets", generation, query, key, since, columns=columns, limit=limit)
         return {name: [(value, count) for value, count in values] for name, values in summary["facets"].items()}
 
     async def stream(
@@ -100,6 +114,7 @@ class ScanPool:
         limit: int | None = None,
         selection: Mapping[str, Any] | None = None,
         key: str = "",
+        since: float | None = None,
     ) -> AsyncGenerator[bytes]:
         """Renders the rows that match.
 
@@ -111,6 +126,7 @@ class ScanPool:
             limit: Rows at most; None: all.
             selection: An `OrderSelection` as JSON types, instead of the query.
             key: The name of the key that asks.
+            since: When its request came, as in `WorkerProcesses.take`.
 
         Returns:
             The rendered bytes in pieces; JSON rows are joined by commas, without brackets. Close the generator
@@ -123,7 +139,7 @@ class ScanPool:
                 and a client that takes its download too slowly.
         """
         more = {"row_format": asdict(row_format), "offset": offset, "limit": limit, "selection": selection}
-        pieces = self._download(_request("rows", generation, query, **more), key)
+        pieces = self._download(_request("rows", generation, query, **more), key, since)
         try:
             first = await anext(pieces, b"")
         except BaseException:
@@ -136,10 +152,10 @@ class ScanPool:
         await self._processes.close()
 
     async def _query(
-        self, what: str, generation: int, query: Query, key: str, **more: Any
+        self, what: str, generation: int, query: Query, key: str, since: float | None, **more: Any
     ) -> tuple[bytes, dict[str, Any]]:
         """Returns the data of an answer, and its summary."""
-        async with self._processes.take(self._query_slots, key, QUERY_QUEUE_SECONDS) as worker:
+        async with self._processes.take(self._query_slots, key, QUERY_QUEUE_SECONDS, since) as worker:
             try:
                 async with asyncio.timeout(QUERY_SECONDS):
                     await worker.send(_request(what, generation, query, **more))
@@ -150,11 +166,11 @@ class ScanPool:
                 raise QueryTimeout.after(QUERY_SECONDS) from error
             return bytes(data), worker.summary
 
-    async def _download(self, request: Mapping[str, Any], key: str) -> AsyncGenerator[bytes]:
+    async def _download(self, request: Mapping[str, Any], key: str, since: float | None) -> AsyncGenerator[bytes]:
         """The rows, as fast as they are read."""
         async with self._downloads.take(key, EXPORT_QUEUE_SECONDS):
             with Spool() as spool:
-                export = asyncio.create_task(self._export(request, key, spool))
+                export = asyncio.create_task(self._export(request, key, since, spool))
                 try:
                     async for piece in spool.pieces():
                         yield piece
@@ -163,10 +179,10 @@ class ScanPool:
                     export.cancel()
                     await asyncio.gather(export, return_exceptions=True)
 
-    async def _export(self, request: Mapping[str, Any], key: str, spool: Spool) -> None:
+    async def _export(self, request: Mapping[str, Any], key: str, since: float | None, spool: Spool) -> None:
         """Writes the rows into a spool."""
         try:
-            async with self._processes.take(self._export_slots, key, EXPORT_QUEUE_SECONDS) as worker:
+            async with self._processes.take(self._export_slots, key, EXPORT_QUEUE_SECONDS, since) as worker:
                 await worker.send(request)
                 while (piece := await _next_piece(worker)) is not None:
                     await spool.write(piece)

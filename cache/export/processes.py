@@ -13,6 +13,7 @@ import os
 import shutil
 import struct
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
@@ -64,20 +65,24 @@ class WorkerProcesses:
         await asyncio.gather(*self._endings)
 
     @asynccontextmanager
-    async def take(self, slots: Slots, key: str, seconds: float) -> AsyncIterator[WorkerProcess]:
+    async def take(
+        self, slots: Slots, key: str, seconds: float, since: float | None = None
+    ) -> AsyncIterator[WorkerProcess]:
         """A worker for one or more requests, one after the other; it is killed if it has not answered the last one.
 
         Args:
             slots: Bounds how many workers of its kind are taken.
             key: The name of the key that sends the request.
             seconds: How long to wait for a slot; on a small machine, TURN_SECONDS for that and its turn.
+            since: When a client's request came that takes workers more than once, as `time.monotonic` tells it. On a
+                small machine, all its waiting together ends after TURN_SECONDS.
 
         Raises:
             ScanBusy: It waited for so long.
         """
         turn: AbstractAsyncContextManager[None] = nullcontext()
         if self._turns:
-            seconds = TURN_SECONDS
+            seconds = TURN_SECONDS - (time.monotonic() - since if since else 0)
             turn = _Turns.of_this_loop().take(self, self._turns, asyncio.get_running_loop().time() + seconds)
         async with slots.take(key, seconds), turn:
             worker = self._take_idle() or await self._start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -98,6 +99,22 @@ def test_a_turn_that_does_not_come_is_refused(place: CachePlace, monkeypatch: py
         finally:
             await scans.close()
             await figures.close()
+
+    asyncio.run(main())
+
+
+def test_all_waiting_of_a_request_together_ends_after_a_minute(place: CachePlace) -> None:
+    async def main() -> None:
+        scans, slots = WorkerProcesses("scan", place), Slots(8)
+        try:
+            async with scans.take(slots, "a", 60):
+                with pytest.raises(ScanBusy):
+                    async with scans.take(slots, "b", 60, since=time.monotonic() - processes.TURN_SECONDS + 0.2):
+                        pass
+            async with scans.take(slots, "b", 60, since=time.monotonic() - processes.TURN_SECONDS + 5):
+                pass
+        finally:
+            await scans.close()
 
     asyncio.run(main())
 
