@@ -70,7 +70,8 @@ PALE = """
             const text = [...node.childNodes].filter(n => n.nodeType === 3).map(n => n.data.trim()).join("");
             const style = getComputedStyle(node);
             const box = node.getBoundingClientRect();
-            const left = "[inert], [disabled], style, script, template, noscript, [data-testid=stIconMaterial]";
+            const left = "[inert], [disabled], style, script, template, noscript, [data-testid=stIconMaterial], " +
+                "[data-stale=true]"; // is being drawn again
             if (!text || box.width < 2 || style.visibility !== "visible" || node.closest(left)) continue;
             const ground = behind(node);
             const ink = channels(node.closest("svg") ? style.fill : style.color);
