@@ -175,6 +175,7 @@ def _open(page: Page, side: Side) -> float:
 
 def _filter(page: Page, side: Side) -> None:
     """Filters by one channel after another and back, twice: the second time they were computed before."""
+    page.wait_for_function(f"() => {{{_DEEP}{side.words}return channels().length;}}")
     names = page.evaluate(f"() => {{{_DEEP}{side.words}return channels().map(each => each.textContent);}}")[:CHANNELS]
     for times in (side.first, side.again):
         for name in names:

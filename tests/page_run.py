@@ -11,6 +11,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
+from xml.etree import ElementTree
 
 import streamlit as st
 from cache_factory import Row, publish
@@ -66,8 +67,24 @@ def _script(backend: object, first: str) -> None:
 
 
 def cards(shown: AppTest) -> dict[str, dict[str, Any]]:
-    """The cards of a page by the ids of their figures."""
-    return {card["id"]: card for data in _components(shown) for card in data.get("cards", ())}
+    """What the cards of a page show, by the ids of their figures."""
+    rows = [each.proto.body for each in shown.get("html") if each.proto.body.startswith('<ul class="cards"')]
+    return {item.attrib["data-id"]: _card(item) for row in rows for item in ElementTree.fromstring(row)}
+
+
+def _card(item: ElementTree.Element) -> dict[str, Any]:
+    found: dict[str, Any] = {"change": "", "tone": "gray", "marks": []}
+    for each in item.iter():
+        match each.get("class", "").split():
+            case ["name"]:
+                found["label"] = each.text
+            case ["value"]:
+                found["value"] = each.text
+            case ["change", tone]:
+                found |= {"change": each.text, "tone": tone}
+            case ["mark"]:
+                found["marks"].append(each.text)
+    return found
 
 
 def table(shown: AppTest, label: str) -> list[list[str]]:
@@ -107,4 +124,4 @@ def messages(shown: AppTest, kind: str) -> list[str]:
 
 def _components(shown: AppTest) -> list[dict[str, Any]]:
     assert [exception.message for exception in shown.exception] == []
-    return [json.loads(each.proto.json) for each in shown.get("bidi_component")]
+    return [json.loads(each.proto.json) for each in shown.get("bidi_component") if each.proto.json]

@@ -1,9 +1,9 @@
 """Streamlit's page with our stylesheet and our scripts in it.
 
 A stylesheet that comes later would move what is already drawn, and so would the parts of Streamlit that draw the top of
-each page, which it would load one by one when they are needed. Until its script runs, the page says that it loads, in
-the colours of the browser's theme: over a slow line that takes seconds. The scripts make steps of the browser's
-history, say where there is no live connection, and print.
+each page, which it would load one by one when they are needed: the browser asks for them with the page. Until its
+script runs, the page says that it loads, in the colours of the browser's theme: over a slow line that takes seconds.
+The scripts make steps of the browser's history, say where there is no live connection, and print.
 
 Below a path, the page also says where the server is. Otherwise Streamlit's script would try the address of the page
 first, and get an error. Its calendars begin the week as WEEK_START says. Otherwise they would ask the browser, whose
@@ -13,6 +13,7 @@ language says nothing about the shop.
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -29,7 +30,9 @@ _STATIC = Path(streamlit.__file__).parent / "static"
 PAGE = (_STATIC / "index.html").read_bytes()
 _PARTS = ("Html", "BidiComponent", "Button", "ButtonGroup", "PageLink")
 """Parts of Streamlit that draw the top of each page; their files in static/js have a hash in their names."""
-_CSS = b"".join((Path(__file__).parent / name).read_bytes() for name in ("style.css", "print.css"))
+_SCRIPTS_OF_STREAMLIT = _STATIC / "static/js"
+_IMPORT = re.compile(rb'(?:from|import) ?[`"\']\./([\w.-]+\.js)[`"\']')
+_CSS = b"".join((Path(__file__).parent / name).read_bytes() for name in ("style.css", "cards.css", "print.css"))
 _SCRIPTS = tuple((Path(__file__).parent / name).read_bytes() for name in ("history.js", "connection.js", "print.js"))
 _FIRST_DAYS: Mapping[WeekStart, int] = {"monday": 1, "sunday": 7}  # as Intl.Locale numbers them
 
@@ -53,9 +56,17 @@ def styled_page(public_path: str = "", week_start: WeekStart = "monday", shop: S
         script += f' window.__streamlit = {{ BACKEND_BASE_URL: location.origin + "{public_path}" }};'
     scripts = b"".join(b"<script>" + each + b"</script>" for each in (script.encode(), *_SCRIPTS))
     page = page.replace(b"<head>", b"<head>" + scripts, 1)
-    parts = (file.relative_to(_STATIC).as_posix() for part in _PARTS for file in _STATIC.glob(f"static/js/{part}.*.js"))
-    links = "".join(f'<link rel="modulepreload" crossorigin href="./{path}">' for path in parts)
+    links = "".join(f'<link rel="modulepreload" crossorigin href="./static/js/{name}">' for name in _preloaded())
     return page.replace(b"</head>", links.encode() + b"</head>", 1)
+
+
+def _preloaded() -> list[str]:
+    """The files of _PARTS, and those that they import, which a browser would ask for only after it has them."""
+    files = [file.name for part in _PARTS for file in _SCRIPTS_OF_STREAMLIT.glob(f"{part}.*.js")]
+    for name in files:  # grows
+        imported = _IMPORT.findall((_SCRIPTS_OF_STREAMLIT / name).read_bytes())
+        files += dict.fromkeys(each.decode() for each in imported if each not in PAGE and each.decode() not in files)
+    return files
 
 
 STYLED_PAGE = styled_page()

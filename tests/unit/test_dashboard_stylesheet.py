@@ -58,6 +58,10 @@ def test_the_page_says_that_it_loads_and_asks_early_for_what_draws_its_top() -> 
     assert '<div id="root"><p class="loading">Loading …</p></div>' in page
     loaded = re.findall(r'<link rel="modulepreload" crossorigin href="\./(static/js/(\w+)\.[^"]+)">', page)
     assert {"Html", "BidiComponent", "Button", "ButtonGroup", "PageLink"} <= {name for _, name in loaded}
+    texts = [(STATIC / path).read_text() for path, _ in loaded]
+    imported = {name for text in texts for name in re.findall(r"(?:from|import)[`\"]\./([\w.-]+)[`\"]", text)}
+    assert imported
+    assert [name for name in imported if f"./static/js/{name}" not in page] == []
     assert all((STATIC / path).is_file() for path, _ in loaded)
 
 
