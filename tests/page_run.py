@@ -89,7 +89,7 @@ def _card(item: ElementTree.Element) -> dict[str, Any]:
 
 def table(shown: AppTest, label: str) -> list[list[str]]:
     """The texts of a table, its header first; empty where the page has no such table."""
-    for data in _components(shown):
+    for data in components(shown):
         if data["label"] == label and "rows" in data:
             rows = [[cell if isinstance(cell, str) else cell["text"] for cell in row["cells"]] for row in data["rows"]]
             return [[column["label"] for column in data["columns"]], *rows]
@@ -122,6 +122,7 @@ def messages(shown: AppTest, kind: str) -> list[str]:
     return [unescape(re.sub("<.*?>", "", body)) for body in bodies if body.startswith(f'<p class="message {kind}"')]
 
 
-def _components(shown: AppTest) -> list[dict[str, Any]]:
+def components(shown: AppTest) -> list[dict[str, Any]]:
+    """The data of the tables of a page, and of its other components that have any."""
     assert [exception.message for exception in shown.exception] == []
     return [json.loads(each.proto.json) for each in shown.get("bidi_component") if each.proto.json]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from page_run import backend_of, captions, links, run, shown_text, table
+from page_run import backend_of, captions, components, links, run, shown_text, table
 from shop_factory import SHOP_COLUMNS, shop
 from stores import FileStore, PostgreSQLStore, Store
 from streamlit.testing.v1 import AppTest
@@ -104,8 +103,7 @@ def test_views_are_kept_with_what_people_made_and_seen_by_every_process(store: S
 
 def notes(page: AppTest, name: str) -> str:
     """The warning at a view in the list."""
-    lists = [json.loads(each.proto.json) for each in page.get("bidi_component")]
-    rows = [row["cells"] for data in lists if data["label"] == "Saved views" for row in data["rows"]]
+    rows = [row["cells"] for data in components(page) if data["label"] == "Saved views" for row in data["rows"]]
     return next(str(cells[0]["note"]) for cells in rows if cells[0]["text"] == name)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 from cache_factory import Row
-from page_run import backend_of, captions, run, table
+from page_run import backend_of, captions, components, run, table
 
 from cache.analytics.breakdowns.pivot import PivotQuery, pivot
 from cache.analytics.figures import Figures
@@ -214,5 +214,4 @@ def test_countries_and_regions_have_their_sales_without_tax(backend: Backend) ->
 
 
 def titles(backend: Backend, page: Any) -> list[str]:
-    labels = (json.loads(each.proto.json)["label"] for each in page.get("bidi_component"))
-    return [label for label in labels if label.startswith("Taxes by")]
+    return [data["label"] for data in components(page) if data["label"].startswith("Taxes by")]
