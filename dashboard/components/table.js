@@ -45,6 +45,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     row.cells.forEach((value, i) => {
       const cell = line.insertCell();
       cell.className = look(data.columns[i]);
+      const text = value.text ?? value;
+      cell.classList.toggle("short", text.length <= 14 && /\d/.test(text)); // a date or a number of something
       cell.append(...content(value, row, i));
       if (value.value !== undefined) cell.dataset.value = value.value;
       if (value.heat !== undefined) {

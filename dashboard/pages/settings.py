@@ -263,8 +263,7 @@ def _preview(session: Session, orders: Orders, draft: Setup) -> None:
         if extent := now.extent():
             first, last = formatting.moment(extent.start), formatting.moment(extent.end)
             st.caption(formatting.literal(f"Orders from {first} to {last}, {now.timezone}."))
-        for sentence in now.missing.values():
-            st.caption(formatting.plain(sentence))
+        st.caption("  \n".join(formatting.plain(sentence) for sentence in now.missing.values()))  # a line each
 
 
 def _save_buttons(session: Session, draft: Setup) -> None:
