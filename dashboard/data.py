@@ -170,9 +170,9 @@ def row_dimensions(orders: Orders) -> list[Dimension]:
 
 
 @st.cache_data(max_entries=500, show_spinner=False, hash_funcs=_HASH)
-def customer_name(orders: Orders, customer: str) -> str:
-    """The name, or else the e-mail, of a customer, by the value of the dimension."""
-    return orders.customer_name(customer)
+def customer_names(orders: Orders, customers: tuple[str, ...]) -> dict[str, str]:
+    """The names, or else the e-mails, of customers, by the values of the dimension (`Orders.customer_names`)."""
+    return orders.customer_names(customers)
 
 
 @st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_HASH)

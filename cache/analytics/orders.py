@@ -290,14 +290,26 @@ class Orders:
         sql = f"SELECT arg_max(title, key) FROM {self.facts.lines} WHERE sku = ? AND title <> ''"
         return self.facts.query(sql, [product])[0][0] or product
 
-    def customer_name(self, customer: str) -> str:
-        """The name of a customer in the newest order, else the e-mail; by the value of the dimension `customer`."""
+    def customer_names(self, customers: Sequence[str]) -> dict[str, str]:
+        """The names of customers in their newest orders, else the e-mails.
+
+        Args:
+            customers: Values of the dimension `customer`.
+
+        Returns:
+            A text for each of them; the value itself where there is no order with one.
+        """
         self.check_shown(["customer"])
-        sql = f"SELECT arg_max(key, created_at) FROM {self.facts.orders} WHERE customer = ?::UBIGINT"
-        keys = [key for (key,) in self.facts.query(sql, [customer]) if key is not None]
-        rows = self.lookup.by_keys(keys, self.mask)
-        texts = (self.lookup.text(row, role) for row in rows for role in ("customer_name", "email", "customer_id"))
-        return next(filter(None, texts), customer)
+        sql = (
+            f"SELECT customer::VARCHAR, arg_max(key, created_at) FROM {self.facts.orders} "
+            "WHERE customer IN (SELECT unnest(?::UBIGINT[])) GROUP BY 1"
+        )
+        newest = [(customer, key) for customer, key in self.facts.query(sql, [list(customers)]) if key is not None]
+        roles = ("customer_name", "email", "customer_id")
+        rows = self.lookup.by_keys([key for _, key in newest], self.mask, roles)
+        texts = (next(filter(None, (self.lookup.text(row, role) for role in roles)), "") for row in rows)
+        named = {customer: text for (customer, _), text in zip(newest, texts, strict=True) if text}
+        return {customer: named.get(customer, customer) for customer in customers}
 
     def extent(self) -> Span | None:
         """The first and the last order; None where no order has a date."""

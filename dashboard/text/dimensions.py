@@ -34,7 +34,7 @@ _WRITE: Mapping[DimensionId, Callable[[Orders, str], str]] = {
     "hour_of_day": lambda _, code: f"{int(code):02}:00" if code.isdecimal() else code,
     "weekday": lambda _, code: _WEEKDAYS.get(code, code),
     "month": lambda _, code: formatting.month(datetime.fromisoformat(f"{code}-01")) if _MONTH.match(code) else code,
-    "customer": lambda orders, code: data.customer_name(orders, code) if code.isdecimal() else code,
+    "customer": lambda orders, code: data.customer_names(orders, (code,))[code] if code.isdecimal() else code,
     **dict.fromkeys(
         (PRODUCT, BOUGHT_WITH),
         lambda orders, code: data.product_titles(orders).get(code) or data.product_title(orders, code),

@@ -25,6 +25,7 @@ from cache.analytics.customers.segments import (
 from cache.analytics.metrics import METRICS
 from cache.analytics.orders import Orders
 from cache.query.filters import Condition
+from dashboard import data
 from dashboard.auth.access import Visitor
 from dashboard.auth.identity import Identity
 from dashboard.backend import Backend
@@ -130,7 +131,19 @@ def test_scores_are_by_the_share_of_the_others_below(orders: Orders) -> None:
 
 def number(orders: Orders, name: str) -> str:
     """What the dimension `customer` calls a customer."""
-    return next(each for each in orders.values("customer") if orders.customer_name(each) == name)
+    names = orders.customer_names(list(orders.values("customer")))
+    return next(customer for customer, known in names.items() if known == name)
+
+
+def test_customers_are_named_by_one_look_up(backend: Backend, orders: Orders, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {number(orders, f"Person {i}"): f"Person {i}" for i in range(1, 5)}
+    assert orders.customer_names([*names, "12345"]) == names | {"12345": "12345"}
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(data, "customer_names", lambda _, customers: asked.append(customers) or dict(names))
+    page = run(backend, "explore", {"period": "all", "by": "customer", "columns": "weekday", "currency": "USD"})
+    shown = [row[0] for row in table(page, "As a table")]
+    assert set(names.values()) <= set(shown)
+    assert [set(customers) for customers in asked] == [set(names)]
 
 
 def test_segments_add_up_to_all_customers_and_their_money(orders: Orders) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal, cast
 
 import streamlit as st
@@ -115,7 +116,17 @@ class Question:
 
     def name(self, dimension: DimensionId, value: str) -> str:
         """A value of a dimension as text."""
+        if dimension == "customer" and value in self._customers:
+            return self._customers[value]
         return write_code(self.selection.orders, dimension, value)
+
+    @cached_property
+    def _customers(self) -> Mapping[str, str]:
+        """The names of the customers in the table: a look-up for each would take as long as one for all."""
+        table = self.table()
+        shown = [line.value for line in table.lines] if self.rows == "customer" else table.columns
+        customers = tuple(value for value in shown if isinstance(value, str) and value.isdecimal())
+        return data.customer_names(self.selection.orders, customers)
 
     @property
     def title(self) -> str:
