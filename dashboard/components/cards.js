@@ -1,10 +1,11 @@
 // Passes on what is pressed on the cards beside it (cards.py), and copies their figures as plain numbers.
 export default function ({ parentElement, setTriggerValue }) {
   const place = parentElement.host.closest(".stVerticalBlock");
-  place.onclick = ({ target }) => {
+  const pass = ({ target }) => {
     const { event, value } = target.closest("button[data-event]")?.dataset ?? {};
     if (event) setTriggerValue(event, JSON.parse(value));
   };
+  place.onclick = pass;
   place.oncopy = (event) => {
     const selection = getSelection();
     const chosen = (node) => selection.containsNode(node, true);
@@ -17,5 +18,10 @@ export default function ({ parentElement, setTriggerValue }) {
     if (!lines.length) return;
     event.clipboardData.setData("text/plain", lines.join("\n"));
     event.preventDefault();
+  };
+  if (place.pressedEarly) pass({ target: place.pressedEarly }); // web/early_presses.js
+  delete place.pressedEarly;
+  return () => {
+    if (place.onclick === pass) place.onclick = place.oncopy = null; // the page may have other cards in this place
   };
 }

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 from cache_factory import Row, publish
-from dashboard_page import at_rest, visit
+from dashboard_page import at_rest, new_tab, visit
 from dashboard_process import Dashboard, dashboard
 from playwright.sync_api import Browser, Locator, Page, expect
 from shop_factory import SHOP_COLUMNS, shop
@@ -125,6 +125,18 @@ def test_a_period_with_returns_only_lists_them(browser: Browser, tmp_path_factor
         assert total(page) == "-$5.00"
         expect(events(page)).to_have_count(1)
         expect(events(page)).to_contain_text("Return · goods")
+
+
+def test_a_card_that_is_pressed_as_soon_as_it_is_there_opens(browser: Browser, filled: Dashboard) -> None:
+    page = new_tab(browser)
+    page.add_init_script(
+        """new MutationObserver(() => {
+            const value = document.querySelector(".cards button.value");
+            if (value && !window.pressed) window.pressed = !value.click();
+        }).observe(document, { subtree: true, childList: true });"""
+    )
+    page.goto(f"{filled.url}/?period=90d")
+    expect(page.get_by_role("heading", level=1, name="Total sales", exact=True)).to_be_visible()
 
 
 @pytest.mark.soak

@@ -11,7 +11,7 @@ from cache_factory import publish
 from dashboard_axe import settled
 from dashboard_page import at_rest, visit
 from dashboard_process import Dashboard, dashboard
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Page, expect
 from shop_factory import SHOP_COLUMNS, shop
 from sidecar_process import worker
 
@@ -135,11 +135,3 @@ def test_calendars_begin_the_week_as_the_shop_does(browser: Browser, tmp_path: P
         page.get_by_test_id("stDateInput").first.get_by_role("button").first.click()
         expect(page.get_by_role("grid").locator("th").first).to_have_text(week_start[0].upper())
         expect(page.get_by_text("Past Week")).to_have_count(0)
-
-
-def copied(page: Page, wanted: Locator) -> str:
-    """What the clipboard has after an element was selected and copied."""
-    select = "range.selectNodeContents(node); getSelection().removeAllRanges(); getSelection().addRange(range)"
-    wanted.evaluate(f"node => {{ const range = document.createRange(); {select}; }}")
-    page.keyboard.press("Control+c")
-    return str(page.evaluate("navigator.clipboard.readText()"))
