@@ -107,7 +107,7 @@ class FetchEndpoint:
             RefreshFailed: `wait=true`, and the refresh failed.
         """
         if planned := request.scope.get(PLAN):
-            return await self._executor.respond(request, planned)
+            return await self._executor.respond(request, planned.begun())
         admission = admission_of(request)
         # Up to MAX_HEAD bytes are parsed, and checked against the columns, in a thread.
         parameters: FetchQuery | None = request.scope.get(PARAMETERS)
@@ -132,7 +132,7 @@ class FetchEndpoint:
         plan = await compute_in_thread(plan_request, view, parameters, headers, key, mask, info)
         if isinstance(plan, PreparedResponse):
             return plan
-        return prepare(plan) or await self._executor.respond(request, plan)
+        return prepare(plan) or await self._executor.respond(request, plan.begun())
 
     async def check(self, request: Request) -> None:
         """Checks what an address asks for that is to be signed. It may refresh only as a stream.
@@ -181,8 +181,8 @@ class FetchEndpoint:
             plan = plan_request(view, parameters, {}, access.name, await self._views.mask(view, access), info)
             assert isinstance(plan, RequestPlan)  # no headers, so no 304
             if parameters.rows == "chunked":
-                return await self._executor.chunked_payload(plan)
-            _, body = await self._executor.json_body(plan)
+                return await self._executor.chunked_payload(plan.begun())
+            _, body = await self._executor.json_body(plan.begun())
             return Payload(body)
 
         async def refreshed_payload() -> Payload:

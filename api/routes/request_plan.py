@@ -7,7 +7,7 @@ nothing has to be waited for, `streamed` executes any plan.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -61,7 +61,7 @@ class RequestPlan:
         first: The number of the first row of the page among those that match.
         limit: The maximum number of rows of the page; None: all that follow.
         info: What became of the refresh that was requested, if one was.
-        since: When the request came, as `time.monotonic` tells it.
+        since: When its execution began, as `time.monotonic` tells it; None before. A plan is kept for the next request.
     """
 
     view: SnapshotView
@@ -75,7 +75,11 @@ class RequestPlan:
     first: int
     limit: int | None
     info: str | None
-    since: float = field(default_factory=monotonic)
+    since: float | None = None
+
+    def begun(self) -> RequestPlan:
+        """The plan for an execution that begins now."""
+        return replace(self, since=monotonic())
 
     def page(self, total: int) -> Page:
         """The page, where `total` rows match."""

@@ -74,15 +74,15 @@ class WorkerProcesses:
             slots: Bounds how many workers of its kind are taken.
             key: The name of the key that sends the request.
             seconds: How long to wait for a slot; on a small machine, TURN_SECONDS for that and its turn.
-            since: When a client's request came that takes workers more than once, as `time.monotonic` tells it. On a
-                small machine, all its waiting together ends after TURN_SECONDS.
+            since: When the execution of a client's request began, which may take workers more than once, as
+                `time.monotonic` tells it. On a small machine, all its waiting together ends after TURN_SECONDS.
 
         Raises:
             ScanBusy: It waited for so long.
         """
         turn: AbstractAsyncContextManager[None] = nullcontext()
         if self._turns:
-            seconds = TURN_SECONDS - (time.monotonic() - since if since else 0)
+            seconds = TURN_SECONDS - (0 if since is None else time.monotonic() - since)
             turn = _Turns.of_this_loop().take(self, self._turns, asyncio.get_running_loop().time() + seconds)
         async with slots.take(key, seconds), turn:
             worker = self._take_idle() or await self._start()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
 import pytest
 from cache_factory import publish
+from costly_queries import ask, costly_client
+from sidecar_process import served_here
 from waiting import wait_for
 
 from cache.cache_place import CachePlace
@@ -161,3 +164,19 @@ def test_a_worker_that_is_killed_while_a_request_waits_for_it_ends_once(place: C
 
     asyncio.run(main())
     assert workers() == []
+
+
+def test_a_query_that_is_sent_again_waits_for_its_turn_again(tmp_path: Path) -> None:
+    """The plan of a query is kept for the next request; the time that this may wait is its own."""
+    small = {
+        "cache__export__processes__is_small": lambda: True,
+        "cache__machine__memory_turns__is_small": lambda: True,
+        "cache__export__processes__TURN_SECONDS": 4,
+    }
+    with served_here(tmp_path, 20, **small) as (url, _), costly_client(url) as client:
+        assert [ask(client, "/fetch-data?format=csv") for _ in range(2)] == [200, 200]  # the first one opens the view
+        time.sleep(4)
+        sync = ExitStack()
+        sync.enter_context(MemoryTurns(tmp_path / "cache").of_sync())
+        threading.Timer(1, sync.close).start()
+        assert ask(client, "/fetch-data?format=csv") == 200
