@@ -302,7 +302,7 @@ class Orders:
         self.check_shown(["customer"])
         sql = (
             f"SELECT customer::VARCHAR, arg_max(key, created_at) FROM {self.facts.orders} "
-            "WHERE customer IN (SELECT unnest(?::UBIGINT[])) GROUP BY 1"
+            "WHERE customer IN (SELECT TRY_CAST(unnest(?::VARCHAR[]) AS UBIGINT)) GROUP BY 1"
         )
         newest = [(customer, key) for customer, key in self.facts.query(sql, [list(customers)]) if key is not None]
         roles = ("customer_name", "email", "customer_id")

@@ -137,13 +137,17 @@ def number(orders: Orders, name: str) -> str:
 
 def test_customers_are_named_by_one_look_up(backend: Backend, orders: Orders, monkeypatch: pytest.MonkeyPatch) -> None:
     names = {number(orders, f"Person {i}"): f"Person {i}" for i in range(1, 5)}
-    assert orders.customer_names([*names, "12345"]) == names | {"12345": "12345"}
+    strange = {"12345": "12345", "9" * 24: "9" * 24}  # of no order, and too large for a number
+    assert orders.customer_names([*names, *strange]) == names | strange
     asked: list[tuple[str, ...]] = []
     monkeypatch.setattr(data, "customer_names", lambda _, customers: asked.append(customers) or dict(names))
     page = run(backend, "explore", {"period": "all", "by": "customer", "columns": "weekday", "currency": "USD"})
     shown = [row[0] for row in table(page, "As a table")]
     assert set(names.values()) <= set(shown)
     assert [set(customers) for customers in asked] == [set(names)]
+    address = {"period": "all", "by": ["currency", "customer"], "open": "USD", "currency": "USD"}
+    assert set(names.values()) <= {row[0].strip() for row in table(run(backend, "explore", address), "As a table")}
+    assert len(asked) == 2
 
 
 def test_segments_add_up_to_all_customers_and_their_money(orders: Orders) -> None:

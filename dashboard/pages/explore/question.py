@@ -11,6 +11,7 @@ import streamlit as st
 
 from cache.analytics.breakdowns.pivot import BY_COLUMN, BY_NAME, BY_TOTAL, Pivot, PivotQuery
 from cache.analytics.dimensions.catalogue import DIMENSIONS, DimensionId
+from cache.analytics.grouped_figures import KeyPart
 from cache.analytics.metrics import METRICS, Metric
 from cache.calendar.periods import Unit
 from cache.calendar.steps import STEPS, default_step, step_choices
@@ -124,7 +125,13 @@ class Question:
     def _customers(self) -> Mapping[str, str]:
         """The names of the customers in the table: a look-up for each would take as long as one for all."""
         table = self.table()
-        shown = [line.value for line in table.lines] if self.rows == "customer" else table.columns
+        shown: list[KeyPart] = []
+        if self.rows == "customer":
+            shown += [line.value for line in table.lines]
+        if self.columns == "customer":
+            shown += table.columns
+        if self.inner == "customer":
+            shown += [line.value for opened in self.opened for line in self.inner_table(opened).lines]
         customers = tuple(value for value in shown if isinstance(value, str) and value.isdecimal())
         return data.customer_names(self.selection.orders, customers)
 
