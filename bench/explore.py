@@ -21,21 +21,22 @@ from lab import LabError
 from lab.servers import BROWSER, install
 
 _AT_REST = "[data-testid=stApp][data-test-script-state=notRunning]"
+_TIMEOUT = 600_000  # the first page waits until the table is read
 # Milliseconds from the next press until the address is another, the script has run, and a table was drawn again. The
 # page itself looks at each frame: Playwright looks every half second.
 _WATCH = f"""
 () => {{
     document.querySelectorAll("[data-drawn]").forEach(each => delete each.dataset.drawn);
     const before = location.href, shown = selector => document.querySelector(selector);
-    window.took = new Promise(done => addEventListener("pointerdown", () => {{
+    window.took = new Promise((done, fail) => addEventListener("pointerdown", () => {{
         const began = performance.now();
+        setTimeout(() => fail(Error("the page did not settle")), {_TIMEOUT});
         const look = () => location.href !== before && shown("{_AT_REST}") && shown("[data-drawn]")
             ? done(performance.now() - began) : requestAnimationFrame(look);
         look();
     }}, {{ capture: true, once: true }}));
 }}
 """
-_TIMEOUT = 600_000  # the first page waits until the table is read
 _STEPS = {
     "pivot: product": ("Rows", "Product"),
     "pivot: product by country": ("Columns", "Country"),
