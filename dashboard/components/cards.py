@@ -92,7 +92,7 @@ def cards(
             on_pick(id)
 
     with st.container(key=key, gap=None):
-        items = "".join(_card(card, place, on_pick is not None) for place, card in enumerate(shown))
+        items = "".join(_card(card, key, place, on_pick is not None) for place, card in enumerate(shown))
         columns = _COLUMNS.get(len(shown), 4)
         st.html(f'<ul class="cards" aria-label="{escape(label)}" style="--columns: {columns}">{items}</ul>')
         result = _presses(key=presses, on_picked_change=picked, on_marked_change=lambda: None)
@@ -101,12 +101,12 @@ def cards(
         on_mark(shown[card].marks[mark])
 
 
-def _card(card: Card, place: int, pickable: bool) -> str:
+def _card(card: Card, key: str, place: int, pickable: bool) -> str:
     """A card as well-formed markup."""
     name, value = escape(card.label), escape(card.value)
     parts = [f'<span class="name">{name}</span>']
     if card.formula:
-        tip = f"tip-{card.id}"
+        tip = f"tip-{key}-{place}".replace(" ", "-")  # no other one on the page has this id
         parts.append(f'<button class="help" aria-label="How {name} is computed" aria-describedby="{tip}">?</button>')
         parts.append(f'<span class="tip" role="tooltip" id="{tip}">{escape(card.formula)}</span>')
     label = f'<div class="label">{"".join(parts)}</div>'
@@ -124,7 +124,9 @@ def _card(card: Card, place: int, pickable: bool) -> str:
         for i, mark in enumerate(card.marks)
     )
     line = _spark(card.line) if card.line and len(card.line.now) > 1 else ""
-    return f'<li data-id="{card.id}">{label}{shown}<div class="compared">{change}{before}</div>{marks}{line}</li>'
+    return (
+        f'<li data-id="{escape(card.id)}">{label}{shown}<div class="compared">{change}{before}</div>{marks}{line}</li>'
+    )
 
 
 def _event(name: str, value: str | list[int]) -> str:

@@ -263,7 +263,8 @@ def _preview(session: Session, orders: Orders, draft: Setup) -> None:
         if extent := now.extent():
             first, last = formatting.moment(extent.start), formatting.moment(extent.end)
             st.caption(formatting.literal(f"Orders from {first} to {last}, {now.timezone}."))
-        st.caption("  \n".join(formatting.plain(sentence) for sentence in now.missing.values()))  # a line each
+        if now.missing:
+            st.caption("  \n".join(formatting.plain(sentence) for sentence in now.missing.values()))  # a line each
 
 
 def _save_buttons(session: Session, draft: Setup) -> None:

@@ -3,8 +3,7 @@
 A stylesheet that comes later would move what is already drawn, and so would the parts of Streamlit that draw the top of
 each page, which it would load one by one when they are needed: the browser asks for them with the page. Until its
 script runs, the page says that it loads, in the colours of the browser's theme: over a slow line that takes seconds.
-The scripts make steps of the browser's history, say where there is no live connection, print, and keep what is pressed
-early.
+The scripts make steps of the browser's history, say where there is no live connection, print, and belong to cards.
 
 Below a path, the page also says where the server is. Otherwise Streamlit's script would try the address of the page
 first, and get an error. Its calendars begin the week as WEEK_START says. Otherwise they would ask the browser, whose
@@ -35,8 +34,7 @@ _SCRIPTS_OF_STREAMLIT = _STATIC / "static/js"
 _IMPORT = re.compile(rb'(?:from|import) ?[`"\']\./([\w.-]+\.js)[`"\']')
 _CSS = b"".join((Path(__file__).parent / name).read_bytes() for name in ("style.css", "cards.css", "print.css"))
 _SCRIPTS = tuple(
-    (Path(__file__).parent / name).read_bytes()
-    for name in ("history.js", "connection.js", "print.js", "early_presses.js")
+    (Path(__file__).parent / name).read_bytes() for name in ("history.js", "connection.js", "print.js", "cards.js")
 )
 _FIRST_DAYS: Mapping[WeekStart, int] = {"monday": 1, "sunday": 7}  # as Intl.Locale numbers them
 

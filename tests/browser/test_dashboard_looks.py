@@ -232,6 +232,15 @@ def test_copied_figures_are_numbers(browser: Browser, filled: Dashboard) -> None
     assert re.fullmatch(r"Gross sales\t\d+(\.\d+)?\t", copied(page, first))
     value = page.get_by_role("button", name=re.compile("^Total sales: ")).first
     assert re.fullmatch(r"\d+(\.\d+)?", copied(page, value))
+    card = page.get_by_role("listitem").filter(has=value)
+    assert re.match(r"Total sales\t\d+(\.\d+)?$", copied(page, card))
+    all_text = copied(page, page.get_by_test_id("stMain")).splitlines()
+    assert {"Total sales", "Over time"} <= {*all_text}  # as it is, since it is more than cards
+    rows = "const [first, second] = document.querySelectorAll('.cards')"
+    page.evaluate(f"() => {{ {rows}; getSelection().setBaseAndExtent(first, 0, second, 4); }}")
+    page.keyboard.press("Control+c")
+    two_rows = str(page.evaluate("navigator.clipboard.readText()")).splitlines()
+    assert [line.count("\t") for line in two_rows] == [1] * 8
 
 
 def copied(page: Page, wanted: Locator) -> str:
