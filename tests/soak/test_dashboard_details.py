@@ -54,9 +54,13 @@ def test_the_tools_of_a_chart_cover_no_choice(browser: Browser, filled: Dashboar
     page = visit(browser, f"{filled.url}/?period=90d")
     drawn(page)
     page.get_by_test_id("stVegaLiteChart").hover()
-    expect(page.get_by_role("button", name="Download as PNG")).to_be_visible()
-    page.get_by_role("radio", name="Week").click(trial=True)
-    page.get_by_role("radio", name="Week").click()
+    tool = page.get_by_role("button", name="Download as PNG")
+    expect(tool).to_be_visible()
+    top = tool.evaluate("node => node.getBoundingClientRect().top")
+    for name in ("Day", "Week"):
+        choice = page.get_by_role("radio", name=name)
+        assert choice.evaluate("node => node.getBoundingClientRect().bottom") <= top
+    choice.click()
     expect(page).to_have_url(re.compile("step=week"))
 
 
