@@ -64,7 +64,7 @@ class ScanPool:
             offset: Rows to leave out before the page.
             limit: Rows of the page at most; None: all.
             key: The name of the key that asks. Keys take turns.
-            since: When its execution began, as in `WorkerProcesses.take`.
+            since: When the client's request began to be executed, as in `WorkerProcesses.take`.
 
         Raises:
             BadFilter: The query does not fit the table.
@@ -94,7 +94,7 @@ class ScanPool:
             columns: Names of the columns.
             limit: Values of each column at most.
             key: The name of the key that asks.
-            since: When its execution began, as in `WorkerProcesses.take`.
+            since: When the client's request began to be executed, as in `WorkerProcesses.take`.
 
         Returns:
             For each column values with their counts, as `ColumnIndex.facet` returns them.
@@ -126,7 +126,7 @@ class ScanPool:
             limit: Rows at most; None: all.
             selection: An `OrderSelection` as JSON types, instead of the query.
             key: The name of the key that asks.
-            since: When its execution began, as in `WorkerProcesses.take`.
+            since: When the client's request began to be executed, as in `WorkerProcesses.take`.
 
         Returns:
             The rendered bytes in pieces; JSON rows are joined by commas, without brackets. Close the generator

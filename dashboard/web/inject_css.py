@@ -3,7 +3,7 @@
 A stylesheet that comes later would move what is already drawn, and so would the parts of Streamlit that draw the top of
 each page, which it would load one by one when they are needed: the browser asks for them with the page. Until its
 script runs, the page says that it loads, in the colours of the browser's theme: over a slow line that takes seconds.
-The scripts make steps of the browser's history, say where there is no live connection, print, and belong to cards.
+The scripts make steps of the browser's history, say where there is no live connection, print, and copy figures.
 
 Below a path, the page also says where the server is. Otherwise Streamlit's script would try the address of the page
 first, and get an error. Its calendars begin the week as WEEK_START says. Otherwise they would ask the browser, whose
