@@ -33,6 +33,7 @@ _INSTANTS = ("created_at", "updated_at", "cancelled_at", "fulfilled_at")
 _LINE_ROLES = ("line_items", "line_title", "line_sku")
 _SEARCHED_ROLES = ("name", "email", "customer_name")
 _CONTAINS = "contains(lower({}), lower(?))"
+_SIGNS_OF_NUMBERS = frozenset("-0123456789")
 
 
 class Sums(NamedTuple):
@@ -72,17 +73,27 @@ def role_key(role: str) -> str:
     return f"row {role}"
 
 
-def search_conditions(sql: RoleSql, mask: Mask, key: str | None) -> list[str]:
+def search_conditions(sql: RoleSql, mask: Mask, key: str | None, search: str) -> list[str]:
     """SQL conditions of a search in a row of the source. Each takes the text to find as its parameter.
 
     Args:
         sql: SQL of what the columns mean.
         mask: What is hidden; it is not searched.
         key: SQL of the key of an order; None: it is not searched.
+        search: The text. Keys that are whole numbers are not looked through for other signs: writing a million of them
+            out takes as long as reading the names.
     """
     columns = (sql.roles.get(role) for role in _SEARCHED_ROLES)
     names = [sql.source.sql(column.name) for column in columns if column and column.name not in mask.columns]
-    return [_CONTAINS.format(f"{name}::VARCHAR") for name in (*names, *([key] if key else []))]
+    if key and (_SIGNS_OF_NUMBERS.issuperset(search) or not _numbers_orders(sql)):
+        names.append(key)
+    return [_CONTAINS.format(f"{name}::VARCHAR") for name in names]
+
+
+def _numbers_orders(sql: RoleSql) -> bool:
+    """Whether the key of an order is a whole number of its row."""
+    kinds = {column.kind for column in sql.source.columns if column.key}
+    return sql.reading.grain == "order" and kinds <= {"integer", "unsigned"}
 
 
 def line_search_conditions(line: str, sql: RoleSql, mask: Mask) -> list[str]:
@@ -107,6 +118,7 @@ class OrderLookup:
     def __init__(self, facts: FactTables, sql: RoleSql) -> None:
         self._facts = facts
         self._sql = sql
+        self._last_search: tuple[str, Mask, pa.Table] | None = None
 
     def page(
         self,
@@ -149,14 +161,22 @@ class OrderLookup:
         return Page(self.by_keys([key for (key,) in keys], mask, roles), by_currency)
 
     def _found(self, search: str, mask: Mask) -> pa.Table:
-        """The keys that a search finds, in a column `key`; some of them twice."""
-        rows = search_conditions(self._sql, mask, KEY if self.shows_keys(mask) else None)
+        """The keys that a search finds, in a column `key`; some of them twice.
+
+        Those of the last search are kept: other pages and orders of it, and its counts in other periods, look no more.
+        """
+        search, last = search.strip(), self._last_search
+        if last and last[:2] == (search, mask):
+            return last[2]
+        rows = search_conditions(self._sql, mask, KEY if self.shows_keys(mask) else None, search)
         lines = line_search_conditions("l", self._sql, mask)
         sql = (
             f"SELECT {KEY} AS key FROM {self._facts.rows} WHERE {any_of(rows)} "
             f"UNION ALL SELECT key FROM {self._facts.lines} AS l WHERE {any_of(lines)}"
         )
-        return self._facts.arrow(sql, [search.strip()] * (len(rows) + len(lines)))
+        found = self._facts.arrow(sql, [search] * (len(rows) + len(lines)))
+        self._last_search = search, mask, found
+        return found
 
     def shows_keys(self, mask: Mask) -> bool:
         """Whether orders have a key that the mask does not hide."""

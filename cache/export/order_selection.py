@@ -146,7 +146,7 @@ class OrderSelection(BaseModel, frozen=True):
         search = self.search.strip()
         if not search:
             return orders.sql, []
-        row_conditions = search_conditions(roles, self.mask, orders.searched_key)
+        row_conditions = search_conditions(roles, self.mask, orders.searched_key, search)
         line_conditions = line_search_conditions("l", roles, self.mask)
         matching_lines = (
             f"list_filter({orders.lines}, lambda l: l.quantity IS NOT NULL AND ({any_of(line_conditions)}))"

@@ -85,7 +85,7 @@ def orders_table(session: Session, selection: Selection) -> None:
         if number != page_number():
             page = find(span, conditions, limit=PAGE_ROWS, offset=(number - 1) * PAGE_ROWS)
         if search.strip() and selection.span and not check and not queue:
-            _scope(selection.span, everywhere, lambda of: find(of, conditions, limit=1, offset=0).count)
+            _scope(selection.span, everywhere, lambda of: find(of, conditions, limit=0, offset=0).count)
         _page(orders, page, number, columns, _Order(sort, listed.sort, mask))
     if not page.count and queue and not search.strip() and not selection.view.is_filtered:
         message("success", f"No order is in the queue “{queue.queue.label}”.")
@@ -94,7 +94,7 @@ def orders_table(session: Session, selection: Selection) -> None:
         nothing_found(
             session,
             replace(selection, span=None) if queue else selection,
-            lambda of, under: find(of, (*under, *own), limit=1, offset=0).count,
+            lambda of, under: find(of, (*under, *own), limit=0, offset=0).count,
             search if everywhere else "",
         )
     order_in_address(orders, mask)

@@ -198,11 +198,22 @@ def test_pages_go_through_every_order_once_the_newest_first(opened: Orders, rows
     assert keys == [row["id"] for row in expected]
 
 
-@pytest.mark.parametrize("search", ["ZOË", "#1042", "example.COM", "' OR 1=1 --", "%"])
+@pytest.mark.parametrize("search", ["ZOË", "#1042", "42", "example.COM", "' OR 1=1 --", "%"])
 def test_search_finds_number_name_and_mail_in_any_case(opened: Orders, rows: list[Row], search: str) -> None:
     texts = [[row[name] or "" for name in ("id", "name", "email", "customer_name")] for row in real(rows)]
     expected = sum(any(search.lower() in text.lower() for text in row) for row in texts)
     assert opened.page(None, search=search).count == expected
+
+
+def test_pages_of_searches_in_turn_hold_the_orders_of_each(opened: Orders) -> None:
+    searches = ["ZOË", "example.COM"]
+    whole = {text: [row[ROW_KEY] for row in opened.page(None, search=text, limit=10**6).rows] for text in searches}
+    pages: dict[str, list[str]] = {text: [] for text in searches}
+    for offset in range(0, max(map(len, whole.values())), 40):
+        for text in searches:
+            pages[text] += [row[ROW_KEY] for row in opened.page(None, search=text, limit=40, offset=offset).rows]
+    assert pages == whole
+    assert 0 < len(whole["ZOË"]) < len(whole["example.COM"])
 
 
 def test_an_order_is_read_whole_by_its_key(opened: Orders, rows: list[Row]) -> None:
