@@ -223,7 +223,7 @@ def test_nothing_runs_over_the_edge_of_a_phone(page: Page, tmp_path: Path) -> No
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("width", [1440, 1000, 390])
 def test_the_response_stands_at_the_button_and_the_page_is_used(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     possible = page.locator("#possible")
