@@ -168,10 +168,13 @@ def _page(orders: Orders, page: Page, number: int, columns: dict[str, OrderColum
     """Draws a page of orders, and the way to the others. `number` is that of the page, from 1."""
     if not page.rows:
         return
-    draw_sums(orders, page.sums)
+    draw_sums(orders, page.sums, order.mask)
     st.caption(_count(page, number, order.sort if "dates" not in orders.missing else None))
     rows = [order_cells.by_role(orders, row) for row in page.rows]
-    lines = [Line([column.cell(orders, row) for column in columns.values()], id=row[ROW_KEY]) for row in rows]
+    lines = [
+        Line([column.masked_cell(orders, row, order.mask) for column in columns.values()], id=row[ROW_KEY])
+        for row in rows
+    ]
     headers = [
         column.header if orders.sorts.offers(column.header.sort, order.mask) else replace(column.header, sort="")
         for column in columns.values()

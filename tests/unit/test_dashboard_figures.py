@@ -18,6 +18,8 @@ from shop_factory import SHOP_COLUMNS, shop
 from cache.analytics.figure_query import FigureQuery
 from cache.analytics.figure_table import compute
 from cache.calendar.periods import ShopCalendar
+from dashboard.auth.access import Visitor
+from dashboard.auth.identity import Identity
 
 pytestmark = pytest.mark.slow
 
@@ -155,7 +157,7 @@ def test_without_dates_nothing_is_called_newest_or_returning(tmp_path: Path, und
         assert "returning_customer_rate" not in cards(page)
         assert "time zone" not in captions(page)
     assert cards(pages["customers"]).keys() == {"customers"}
-    assert table(pages["customers"], "Top customers")[0] == ["Customer", "E-mail", "Orders", "Spent"]
+    assert table(pages["customers"], "Top customers")[0] == ["Customer", "E-mail", "Orders", "Ordered"]
     assert [line[2:] for line in table(pages["customers"], "Top customers")[1:]] == [["2", "$30.00"], ["1", "$20.00"]]
     assert table(pages["customers"], "Retention by cohort") == []
     assert table(pages["overview"], "Gross sales by product")[1] == ["Cup", "5", "$50.00"]
@@ -244,3 +246,21 @@ def test_the_refund_rate_says_how_many_orders_it_is_known_of(tmp_path: Path) -> 
     assert (recent["label"], recent["value"]) == ("Refund rate (known for 37% of orders)", "0.0%")
     assert recent["tone"] == "gray" and recent["change"] == "-100.0 pts"
     assert whole["refund_rate"]["label"] == "Refund rate"
+
+
+@pytest.mark.slow
+def test_a_viewer_sees_masks_and_no_sums_of_what_is_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Visitor, "identity", lambda _: Identity("viewer", "viewer", "1"))
+    with backend_of(tmp_path, [order(1, "10.00", 0)], SHOP_COLUMNS, personal_columns="total_price") as backend:
+        page = run(backend, "orders", {"period": "all"})
+    header, row = table(page, "Orders")
+    shown = dict(zip(header, row, strict=True))
+    assert (shown["Country"], shown["Total"]) == ("***", "***")
+    assert table(page, "Sums of these orders")[0] == ["Currency", "Orders", "Items"]
+
+
+@pytest.mark.slow
+def test_a_total_that_is_not_known_is_no_sum_of_zero(tmp_path: Path) -> None:
+    with backend_of(tmp_path, [{**order(1, "10.00", 0), "total_price": None}], SHOP_COLUMNS) as backend:
+        page = run(backend, "orders", {"period": "all"})
+    assert table(page, "Sums of these orders")[1][-1] == "–"

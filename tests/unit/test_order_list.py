@@ -122,6 +122,8 @@ def test_nothing_hidden_and_nothing_nested_is_sorted_by(orders: Orders) -> None:
     assert {"order", "date", "total", "country", "column:tags"} <= offered
     assert not orders.sorts.offers("column:none", hidden) and not orders.sorts.offers("nothing", hidden)
     assert not orders.sorts.offers("order", Mask(("name",)))
+    of_facts = Mask(("destination", "total_price", "financial_status"))
+    assert [orders.sorts.offers(name, of_facts) for name in ("country", "total", "payment")] == [False] * 3
 
 
 def test_sums_are_those_of_all_pages_by_currency(orders: Orders, rows: list[Row]) -> None:

@@ -57,7 +57,8 @@ QUEUES: Mapping[QueueId, Queue] = {
     ),
     "refunded": Queue(
         "Refunded this week",
-        "Money was given back since the week began, in part or as a whole, also by a cancellation.",
+        "Money was given back since the week began, in part or as a whole. Refunds of a cancelled order count on the "
+        "day of its cancellation.",
         ("returns", "dates of returns"),
         (RETURNED_AT,),
         Sort("date", descending=True),

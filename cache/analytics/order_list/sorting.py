@@ -22,6 +22,18 @@ _OF_FACTS: Mapping[str, str] = {
     "items": "o.pieces",
     "total": "o.total",
 }
+ROLES: Mapping[str, tuple[str, ...]] = {
+    "order": ("name",),
+    "customer": ("customer_name", "email"),
+    "country": ("address", "country"),
+    "date": ("created_at",),
+    "payment": ("financial_status",),
+    "fulfilment": ("fulfillment_status",),
+    "channel": ("channel",),
+    "items": ("line_items", "line_quantity"),
+    "total": ("total",),
+}
+"""What a list shows of an order -> the roles that it comes from."""
 SORTS = ("order", "customer", "country", *_OF_FACTS)
 """What orders are sorted by, beside the columns of the table (`column:NAME`)."""
 
@@ -64,6 +76,8 @@ class OrderSorts:
             return False
         if name == "order" and not columns:
             return not mask.hides_one_of(self._key_columns)
+        if mask.hides_one_of(column.name for column in self._columns_of(name)):
+            return False
         return all(column.name not in mask.columns and column.kind not in UNSORTED for column in columns)
 
     def compile(self, sort: Sort) -> SortSql:
@@ -80,11 +94,14 @@ class OrderSorts:
         return SortSql(f"s.value {direction} NULLS LAST, {_TIES}", f"LEFT JOIN ({values}) AS s ON s.row_key = o.key")
 
     def _columns(self, name: str) -> list[Column]:
-        """The columns of the source whose texts a list shows under `name`."""
+        """The columns of the source whose texts orders are sorted by under `name`; none where the facts have values."""
         if name.startswith(COLUMN_PREFIX):
             return [column for column in self._sql.source.columns if column.name == name.removeprefix(COLUMN_PREFIX)]
-        roles = {"order": ("name",), "customer": ("customer_name", "email")}.get(name, ())
-        return [self._sql.roles[role] for role in roles if role in self._sql.roles]
+        return self._columns_of(name) if name in ("order", "customer") else []
+
+    def _columns_of(self, name: str) -> list[Column]:
+        """The columns of the source that a usual column of a list comes from."""
+        return [self._sql.roles[role] for role in ROLES.get(name, ()) if role in self._sql.roles]
 
     def _of_facts(self, name: str) -> str | None:
         """SQL of a value that the facts have; None where it has to be read out of the rows."""

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import streamlit as st
 
+from cache.access.masking import MASK, Mask
 from cache.analytics.dimensions.catalogue import COLUMN_PREFIX
+from cache.analytics.order_list.sorting import ROLES
 from cache.analytics.order_lookup import FAILED, Row
 from cache.analytics.orders import Orders
 from cache.check_report import CHECKS
@@ -34,6 +36,15 @@ class OrderColumn(NamedTuple):
     header: Column
     needs: tuple[str, ...]
     cell: Callable[[Orders, Row], str | Cell]
+
+    def is_hidden(self, orders: Orders, mask: Mask) -> bool:
+        """Whether all that it shows of an order is hidden."""
+        columns = [orders.roles[role].name for role in self.needs if role in orders.roles]
+        return bool(columns) and set(columns) <= set(mask.hidden)
+
+    def masked_cell(self, orders: Orders, row: Row, mask: Mask) -> str | Cell:
+        """Its cell of an order; the mask where what it shows is hidden."""
+        return MASK if self.is_hidden(orders, mask) else self.cell(orders, row)
 
 
 def _order(orders: Orders, row: Row) -> Cell:
@@ -79,23 +90,24 @@ def _failed_checks(_: Orders, row: Row) -> str:
 
 _USUAL = (
     OrderColumn(Column("Order", sort="order"), (), _order),
-    OrderColumn(Column("Date", wide=True, sort="date"), ("created_at",), _date),
-    OrderColumn(Column("Customer", wide=True, sort="customer"), ("customer_name", "email"), _customer),
-    OrderColumn(Column("Payment", sort="payment"), ("financial_status",), _payment),
-    OrderColumn(Column("Fulfilment", wide=True, sort="fulfilment"), ("fulfillment_status",), _fulfilment),
-    OrderColumn(Column("Channel", wide=True, sort="channel"), ("channel",), _channel),
-    OrderColumn(Column("Country", wide=True, sort="country"), ("address", "country"), order_cells.country),
-    OrderColumn(Column(ITEMS, number=True, wide=True, sort="items"), ("line_items", "line_quantity"), _pieces),
-    OrderColumn(Column(TOTAL, number=True, sort="total"), ("total",), _total),
+    OrderColumn(Column("Date", wide=True, sort="date"), ROLES["date"], _date),
+    OrderColumn(Column("Customer", wide=True, sort="customer"), ROLES["customer"], _customer),
+    OrderColumn(Column("Payment", sort="payment"), ROLES["payment"], _payment),
+    OrderColumn(Column("Fulfilment", wide=True, sort="fulfilment"), ROLES["fulfilment"], _fulfilment),
+    OrderColumn(Column("Channel", wide=True, sort="channel"), ROLES["channel"], _channel),
+    OrderColumn(Column("Country", wide=True, sort="country"), ROLES["country"], order_cells.country),
+    OrderColumn(Column(ITEMS, number=True, wide=True, sort="items"), ROLES["items"], _pieces),
+    OrderColumn(Column(TOTAL, number=True, sort="total"), ROLES["total"], _total),
 )
 _FAILS = OrderColumn(Column("Failed check"), (), _failed_checks)
 LARGEST_FIRST = frozenset(("order", "date", "items", "total"))
 """Sorts of which the largest is first when their header is picked; of the others the smallest."""
 
 
-def has_column(orders: Orders, label: str) -> bool:
-    """Whether the table has what a usual column shows."""
-    return label in _usual_columns(orders)
+def shows_column(orders: Orders, label: str, mask: Mask) -> bool:
+    """Whether the table has what a usual column shows, and it is not hidden."""
+    column = _usual_columns(orders).get(label)
+    return column is not None and not column.is_hidden(orders, mask)
 
 
 def _usual_columns(orders: Orders) -> dict[str, OrderColumn]:

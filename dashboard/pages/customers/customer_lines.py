@@ -17,14 +17,19 @@ WHO = "who"
 """Parameter of the address: the customer whose page is open, as the dimension `customer` names customers."""
 
 
-def customer_columns(dated: bool) -> list[Column]:
-    """The columns. `dated` says whether the table has dates."""
+def customer_columns(dated: bool, spent: str = "Spent") -> list[Column]:
+    """The columns.
+
+    Args:
+        dated: Whether the table has dates.
+        spent: What the amount is: what is left after returns and cancellations, or all that was ordered.
+    """
     return [
         Column("Customer"),
         Column("E-mail", wide=True),
         Column("Orders", number=True, wide=True),
         *([Column("First", wide=True), Column("Last", wide=True)] if dated else []),
-        Column("Spent", number=True),
+        Column(spent, number=True),
     ]
 
 

@@ -53,7 +53,10 @@ def ranking(session: Session, selection: Selection) -> None:
     mask = session.visitor.mask(selection.orders)
     ranked = data.customers(selection.orders, selection.span, selection.conditions, mask, MAX_CUSTOMERS)
     with st.container(border=True):
-        help = "Totals of their orders in the period, before returns. Select a customer to see all of the orders."
+        help = (
+            "Totals of their orders in the period, before returns and cancellations. "
+            "Select a customer to see all of the orders."
+        )
         st.header("Top customers", anchor=False, help=help)
         draw_marks(session, replace(selection, compared_span=None), "total_sales", "customers")
         dated = "dates" not in selection.orders.missing
@@ -63,5 +66,5 @@ def ranking(session: Session, selection: Selection) -> None:
             every = data.customers(selection.orders, selection.span, selection.conditions, mask, MAX_EXPORTED)
             return customer_lines(selection, every)
 
-        columns = customer_columns(dated)
+        columns = customer_columns(dated, "Ordered")
         table("Top customers", columns, lines, key="customers", on_pick=open_customer, exported=whole)
