@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from cache_factory import Row
@@ -141,3 +142,31 @@ def test_discounts_and_returns_that_name_line_items_are_shown(tmp_path_factory: 
     assert found[0][4:8] == ["Gross sales", "Discounts", "Returns", "Net sales"]
     for line in found[1:]:  # the product and the total
         assert line[4:8] == ["$20.00", "$3.00", "$8.50", "$8.50"]
+
+
+@pytest.mark.slow
+def test_a_line_without_pieces_is_not_bought(tmp_path: Path) -> None:
+    def items(*pieces: tuple[str, int]) -> list[dict[str, object]]:
+        return [{"sku": name, "title": name, "quantity": count, "price": "10.00"} for name, count in pieces]
+
+    both, none = items(("A", 1), ("B", 0)), items(("A", 0), ("B", 1))
+    rows = [row(1, 40, "1", both, []), row(2, 39, "2", both, []), row(3, 5, "3", none, [])]
+    with backend_of(tmp_path, rows, SHOP_COLUMNS) as backend:
+        orders = backend.orders.newest(1)
+        assert bought_together(orders, None, USD).num_rows == 0
+        assert {each.key: each.customers for each in first_products(orders, None, USD)} == {"A": 2, "B": 1}
+        now = Span(TODAY - timedelta(29), TODAY + timedelta(1))
+        before = Span(TODAY - timedelta(59), TODAY - timedelta(29))
+        assert [each.key for each in stopped_products(orders, now, before, USD)] == ["A"]
+        # The other way round, what sold later and not before.
+        assert [each.key for each in stopped_products(orders, before, now, USD)] == ["B"]
+
+
+@pytest.mark.slow
+def test_without_earlier_orders_nothing_can_have_stopped(backend: Backend, tmp_path: Path) -> None:
+    page = run(backend, "products", {"period": "all", "show": "stopped"})
+    assert "There are no orders of " in captions(page)
+    old = {**row(2, 5, "2", [], []), "created_at": "1000-01-01 00:00:00", "processed_at": None}
+    with backend_of(tmp_path, [row(1, 5, "1", [], []), old], SHOP_COLUMNS) as other:
+        page = run(other, "products", {"period": "all", "show": "stopped"})
+        assert not page.exception and "failed" not in captions(page)

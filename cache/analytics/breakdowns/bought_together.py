@@ -110,7 +110,7 @@ def bought_together(
     )
     bought = (
         f"SELECT DISTINCT l.key, p.id FROM {orders.facts.lines} AS l JOIN products AS p ON p.product = {PRODUCT_SQL} "
-        f"WHERE l.key IN (SELECT o.key FROM {orders.facts.orders} AS o WHERE {clause})"
+        f"WHERE l.quantity > 0 AND l.key IN (SELECT o.key FROM {orders.facts.orders} AS o WHERE {clause})"
     )
     chosen = "WHERE list_contains(?, p.product) OR list_contains(?, q.product)" if products else ""
     sql = (

@@ -61,11 +61,12 @@ def first_products(orders: Orders, span: Span | None, conditions: Sequence[Condi
     """
     clause, parameters = orders.order_filter(span, conditions)
     of_facts = orders.facts
+    again = f"SELECT customer FROM {orders.in_own_currencies.facts.orders} WHERE again"  # also without a rate
     first = f"SELECT * FROM {of_facts.orders} AS o WHERE {clause} AND NOT o.again AND o.customer IS NOT NULL"
     sql = (
         f"SELECT {PRODUCT_SQL} AS product, {_TITLE}, count(DISTINCT o.key) AS customers, "
-        f"count(DISTINCT o.key) FILTER (o.customer IN (SELECT customer FROM {of_facts.orders} WHERE again)) "
-        f"FROM {of_facts.lines} AS l JOIN ({first}) AS o USING (key) WHERE product <> '' "
+        f"count(DISTINCT o.key) FILTER (o.customer IN ({again})) "
+        f"FROM {of_facts.lines} AS l JOIN ({first}) AS o USING (key) WHERE product <> '' AND l.quantity > 0 "
         "GROUP BY product ORDER BY customers DESC, product"
     )
     return [FirstProduct(*row) for row in of_facts.query(sql, parameters)]
@@ -79,18 +80,18 @@ def stopped_products(
     Args:
         orders: The orders.
         span: The period without a sale.
-        before: The period with a sale. It begins before the other one.
+        before: The period with a sale.
         conditions: Conditions on dimensions.
     """
-    whole = Span(min(span.start, before.start), span.end)
+    whole = Span(min(span.start, before.start), max(span.end, before.end))
     clause, parameters = orders.order_filter(whole, conditions)
     then = "o.local >= ? AND o.local < ?"
     sql = (
-        f"SELECT {PRODUCT_SQL} AS product, {_TITLE}, max(o.local), "
+        f"SELECT {PRODUCT_SQL} AS product, {_TITLE}, max(o.local) FILTER ({then}), "
         f"(sum(l.quantity) FILTER ({then}))::BIGINT, sum(l.amount) FILTER ({then}) AS sales "
         f"FROM {orders.facts.lines} AS l JOIN {orders.facts.orders} AS o USING (key) "
-        f"WHERE {clause} AND product <> '' GROUP BY product "
+        f"WHERE {clause} AND product <> '' AND l.quantity > 0 GROUP BY product "
         f"HAVING count(*) FILTER ({then}) > 0 AND count(*) FILTER ({then}) = 0 ORDER BY sales DESC, product"
     )
-    values = [*before, *before, *parameters, *before, *span]
+    values = [*before, *before, *before, *parameters, *before, *span]
     return [StoppedProduct(*row) for row in orders.facts.query(sql, values)]

@@ -97,7 +97,7 @@ def _count(page: ProductPage, number: int, search: str, currency: str) -> str:
 
 def _line(selection: Selection, page: ProductPage, product: Product) -> Line:
     text, _ = change(product.sales, product.before if selection.compared_span else Absent.NOT_REQUESTED)
-    is_new = selection.compared_span is not None and not product.before
+    is_new = selection.compared_span is not None and not product.before and product.units > 0
     changed = text or ("new" if is_new else "–")
     cells: list[str | Cell] = [
         Cell(

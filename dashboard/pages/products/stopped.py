@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 
 import streamlit as st
@@ -25,7 +26,7 @@ def stopped(session: Session, selection: Selection) -> None:
     """Draws them."""
     span = selection.span
     assert span
-    before = selection.compared_span or Span(span.start - (span.end - span.start), span.start)
+    before = selection.compared_span or _as_long_before(span)
     found = data.stopped_products(selection.orders, span, before, selection.conditions)
     with st.container(border=True):
         st.header(
@@ -36,7 +37,7 @@ def stopped(session: Session, selection: Selection) -> None:
         )
         days = f"{date_range(before)}, and not in {date_range(span)}"
         if not found:
-            st.caption(formatting.literal(f"Every product that sold in {date_range(before)} sold in this period too."))
+            st.caption(formatting.literal(_nothing_found(selection, before)))
             return
         st.caption(formatting.literal(f"Sold in {days}: {formatting.counted(len(found), 'product')}."))
         columns = [
@@ -67,6 +68,17 @@ def stopped(session: Session, selection: Selection) -> None:
         )
         if picked:
             session.navigator.go("orders", **{**custom_period(before), PRODUCT: picked})
+
+
+def _as_long_before(span: Span) -> Span:
+    """As many days before a period; fewer where the calendar begins later."""
+    return Span(span.start - min(span.end - span.start, span.start - datetime.min), span.start)
+
+
+def _nothing_found(selection: Selection, before: Span) -> str:
+    if not data.count(selection.orders, before, selection.conditions):
+        return f"There are no orders of {date_range(before)} under these filters, so that nothing can have stopped."
+    return f"Every product that sold in {date_range(before)} sold in this period too."
 
 
 def _line(selection: Selection, product: StoppedProduct) -> Line:
