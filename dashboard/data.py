@@ -14,7 +14,7 @@ import streamlit as st
 
 from cache.access.masking import Mask
 from cache.analytics import products, rankings
-from cache.analytics.breakdowns import product_life
+from cache.analytics.breakdowns import product_life, untaxed_refunds
 from cache.analytics.breakdowns.bought_together import bought_together
 from cache.analytics.breakdowns.contributions import Change, contributions
 from cache.analytics.breakdowns.pivot import Pivot, PivotQuery, pivot
@@ -282,9 +282,15 @@ def customers(
 
 
 @st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_HASH)
-def cohorts(orders: Orders, conditions: Conditions) -> list[Cohort]:
+def cohorts(orders: Orders, current: datetime, conditions: Conditions) -> list[Cohort]:
     """Retention by cohort (`rankings.cohorts`)."""
-    return rankings.cohorts(orders, conditions)
+    return rankings.cohorts(orders, current, conditions)
+
+
+@st.cache_data(max_entries=50, show_spinner=False, hash_funcs=_HASH)
+def count_untaxed_refunds(orders: Orders, span: Span | None, conditions: Conditions, returns: Returns) -> int:
+    """How many refunds name no tax (`untaxed_refunds.count_untaxed_refunds`)."""
+    return untaxed_refunds.count_untaxed_refunds(orders, span, conditions, returns)
 
 
 @st.cache_data(max_entries=20, show_spinner=False, hash_funcs=_HASH)

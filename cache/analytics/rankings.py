@@ -10,7 +10,7 @@ from cache.access.masking import NOTHING_HIDDEN, Mask
 from cache.analytics.order_lookup import ROW_KEY
 from cache.analytics.orders import Orders
 from cache.analytics.values import Absent, Amount
-from cache.calendar.periods import Span
+from cache.calendar.periods import Span, units_later
 from cache.query.filters import Condition
 
 CUSTOMER_ROLES = ("customer_name", "email")
@@ -120,11 +120,12 @@ def repeats(orders: Orders, span: Span | None, conditions: Sequence[Condition] =
     return dict(orders.facts.query(sql, [limit, *parameters]))
 
 
-def cohorts(orders: Orders, conditions: Sequence[Condition] = (), months: int = 12) -> list[Cohort]:
+def cohorts(orders: Orders, current: datetime, conditions: Sequence[Condition] = (), months: int = 12) -> list[Cohort]:
     """Retention by cohort: how many customers of each month ordered again, month by month.
 
     Args:
         orders: The orders.
+        current: The first day of the newest month that is known at least in part. Orders dated later are left out.
         conditions: Conditions on dimensions and products. A customer's first order is the first that they select.
         months: How many months of first orders at most, the newest ones.
 
@@ -134,15 +135,15 @@ def cohorts(orders: Orders, conditions: Sequence[Condition] = (), months: int = 
     clause, parameters = orders.order_filter(None, conditions)
     sql = (
         "WITH o AS (SELECT DISTINCT customer, date_trunc('month', local)::TIMESTAMP AS month "
-        f"FROM {orders.facts.orders} AS o WHERE {clause} AND customer IS NOT NULL AND local IS NOT NULL), "
+        f"FROM {orders.facts.orders} AS o WHERE {clause} AND customer IS NOT NULL AND local < ?), "
         "firsts AS (SELECT customer, min(month) AS first FROM o GROUP BY 1) "
         "SELECT first, date_diff('month', first, month), count(*) FROM o JOIN firsts USING (customer) "
         "GROUP BY 1, 2 ORDER BY 1, 2"
     )
     counts: dict[datetime, dict[int, int]] = {}  # first month -> months later -> customers
-    for first, later, count in orders.facts.query(sql, parameters):
+    for first, later, count in orders.facts.query(sql, [*parameters, units_later("month", current, 1)]):
         counts.setdefault(first, {})[later] = count
-    end = max((_month_number(first) + max(later) for first, later in counts.items()), default=0)
+    end = _month_number(current)
     return [
         Cohort(first, later[0], [later.get(i, 0) for i in range(end - _month_number(first) + 1)])
         for first, later in list(counts.items())[-months:]

@@ -239,9 +239,15 @@ class RoleSql:
         return f"CASE {cases} WHEN {self._currency()} = '' THEN {amount} ELSE {usual} END::{AMOUNT}"
 
     def _customer(self) -> str:
-        """SQL of a number for the customer: a hash of customer number, else of e-mail; NULL without both."""
-        texts = [f"nullif({self.column('customer_id')}::VARCHAR, '')"] if "customer_id" in self.roles else []
-        texts += [f"nullif(lower({self.column('email')}), '')"] if "email" in self.roles else []
+        """SQL of a number for the customer: a hash of customer number, else of e-mail; NULL without both.
+
+        0 is no number: shops that write the customers of guests so, such as WooCommerce, have no customer 0.
+        """
+        texts = []
+        if "customer_id" in self.roles:
+            texts.append(f"nullif(nullif({self.column('customer_id')}::VARCHAR, ''), '0')")
+        if "email" in self.roles:
+            texts.append(f"nullif(lower({self.column('email')}), '')")
         if not texts:
             return "NULL::UBIGINT"
         text = f"coalesce({', '.join(texts)})"

@@ -25,6 +25,7 @@ from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import formatting
 from dashboard.text.dimensions import TAX_RATE_NOTE, write_code
+from dashboard.text.formatting import counted
 from dashboard.text.metrics import write
 from dashboard.text.periods import date_range
 
@@ -61,10 +62,22 @@ def taxes(session: Session) -> None:
             "tax_cards",
             lambda metric: session.navigator.go("overview", explain=metric),
         )
+        if count := data.count_untaxed_refunds(
+            selection.orders, selection.span, selection.conditions, selection.returns
+        ):
+            message("warning", _untaxed(count))
         _table(session, selection, now)
     else:
         nothing_found(session, selection)
     frame.foot(selection)
+
+
+def _untaxed(count: int) -> str:
+    refunds = counted(count, "refund of a taxed order names", "refunds of taxed orders name")
+    return (
+        f"{refunds} no tax. Their money counts as returned goods: refunded taxes are too low by the tax in it, and "
+        "net taxes too high. See the refunds themselves before a filing."
+    )
 
 
 def _table(session: Session, selection: Selection, total: Figures) -> None:

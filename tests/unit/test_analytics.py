@@ -238,7 +238,7 @@ def test_every_single_column_can_be_missing(rows: list[Row], every: int) -> None
             opened.groups(
                 DIMENSIONS, "day", Span(datetime(2025, 1, 1), datetime(2025, 3, 1)), customers=True, units=True
             )
-            sold_products(opened, None), customers(opened, None), cohorts(opened)
+            sold_products(opened, None), customers(opened, None), cohorts(opened, datetime(2025, 3, 1))
             assert all(sentence.startswith("No ") for sentence in opened.missing.values())
 
 
@@ -297,7 +297,11 @@ def test_no_rows_at_all_are_no_error() -> None:
         assert opened.figures(None).average_order_value is Absent.UNDEFINED
         assert opened.page(None).rows == []
         assert opened.groups((), "day", Span(datetime(2025, 1, 1), datetime(2025, 1, 2))) == []
-        assert (sold_products(opened, None).num_rows, customers(opened, None), cohorts(opened)) == (0, [], [])
+        assert (
+            sold_products(opened, None).num_rows,
+            customers(opened, None),
+            cohorts(opened, datetime(2025, 3, 1)),
+        ) == (0, [], [])
 
 
 def test_amounts_and_dates_in_texts_are_read_where_they_parse() -> None:
@@ -371,7 +375,7 @@ def test_a_customer_is_new_once_and_returning_from_the_second_order_on() -> None
         found = opened.figures(Span(datetime(2025, 3, 10), datetime(2025, 3, 15)))
         assert (found.orders, found.customers, found.new_customers, found.returning_customers) == (7, 3, 2, 3)
         assert found.returning_customer_rate == 1
-        (cohort,) = cohorts(opened)
+        (cohort,) = cohorts(opened, datetime(2025, 3, 1))
         assert (cohort.first, cohort.customers, cohort.ordered) == (datetime(2025, 3, 1), 3, [3])
         assert repeats(opened, None) == {2: 2, 3: 1}
         assert repeats(opened, None, limit=2) == {2: 3}
@@ -527,3 +531,34 @@ def test_a_setup_says_what_columns_mean_and_how_times_and_taxes_are_read(rows: l
         then, now = plain.extent(), opened.extent()
         assert then and now
         assert then.start - now.start == timedelta(hours=9)
+
+
+def test_a_customer_number_of_0_is_a_guest_who_is_known_by_mail() -> None:
+    def order(i: int, customer: str, email: str | None) -> Row:
+        at = f"2025-03-{i:02d} 10:00:00"
+        named = {"customer_id": customer, "email": email, "test": "0"}
+        return {**shop(1)[0], "id": str(i), "created_at": at, "processed_at": None, **named}
+
+    made = [order(1, "0", "a@b.c"), order(2, "0", "d@e.f"), order(3, "0", "A@B.C"), order(4, "0", None)]
+    with orders([*made, order(5, "10", "a@b.c")]) as opened:
+        found = opened.figures(None)
+        assert (found.orders, found.customers, found.returning_customers) == (5, 3, 1)
+
+
+def test_cohorts_end_with_the_month_that_is_known() -> None:
+    def order(i: int, month: str, customer: str) -> Row:
+        at = f"{month}-10 10:00:00"
+        return {
+            **shop(1)[0],
+            "id": str(i),
+            "created_at": at,
+            "processed_at": None,
+            "customer_id": customer,
+            "test": "0",
+        }
+
+    made = [order(1, "2025-01", "7"), order(2, "2025-02", "7"), order(3, "2026-02", "7"), order(4, "2026-02", "8")]
+    with orders(made) as opened:
+        assert [(each.first, each.ordered) for each in cohorts(opened, datetime(2025, 3, 1))] == [
+            (datetime(2025, 1, 1), [1, 1, 0])  # nobody in March, and what is dated later has not come
+        ]

@@ -8,14 +8,16 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 from cache_factory import Row
-from page_run import backend_of, captions, components, run, table
+from page_run import backend_of, captions, components, messages, run, table
 
 from cache.analytics.breakdowns.pivot import PivotQuery, pivot
+from cache.analytics.breakdowns.untaxed_refunds import count_untaxed_refunds
 from cache.analytics.figures import Figures
 from cache.analytics.metrics import METRICS
 from cache.analytics.orders import Orders
@@ -215,3 +217,16 @@ def test_countries_and_regions_have_their_sales_without_tax(backend: Backend) ->
 
 def titles(backend: Backend, page: Any) -> list[str]:
     return [data["label"] for data in components(page) if data["label"].startswith("Taxes by")]
+
+
+def test_refunds_that_name_no_tax_are_said(backend: Backend, tmp_path: Path) -> None:
+    assert "refund" not in str(messages(run(backend, "taxes", {"period": "all"}), "warning"))
+    lump = [{"created_at": "2026-02-10T00:00:00Z", "amount": "119.00"}]
+    made = order(1, BERLIN, [(0.19, "VAT", "19.00")]) | {"refunds": json.dumps(lump)}
+    untaxed = order(2, OREGON, []) | {"refunds": json.dumps(lump)}
+    with backend_of(tmp_path, [made, untaxed], COLUMNS) as other:
+        said = messages(run(other, "taxes", {"period": "all"}), "warning")[-1]
+        assert said.startswith("1 refund of a taxed order names no tax. ")
+        orders = other.orders.newest(1)
+        january = Span(datetime(2026, 1, 1), datetime(2026, 2, 1))
+        assert [count_untaxed_refunds(orders, january, (), day) for day in ("returned", "ordered")] == [0, 1]

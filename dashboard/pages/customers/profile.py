@@ -75,11 +75,19 @@ def profile(session: Session, selection: Selection, customer: str) -> None:
         on_pick=lambda _: session.navigator.go("orders", customer=customer, period="all"),
     )
     if others := page.count - figures.orders:
-        in_others = counted(others, "order is", "orders are")
-        st.caption(f"Figures are of the orders in {selection.currency}. {in_others} in another currency.")
+        st.caption(formatting.plain(_not_counted(selection, others)))
     _orders(orders, page.rows, number, page.count)
     _products(selection, in_currency)
     order_in_address(orders, mask)
+
+
+def _not_counted(selection: Selection, others: int) -> str:
+    """Why so many orders of the list are not in the figures."""
+    orders_are = counted(others, "order is", "orders are")
+    if selection.orders.in_own_currencies is not selection.orders:
+        return f"{orders_are} not in these figures: there is no exchange rate for them."
+    which = f"in {selection.currency}" if selection.currency else "without a currency"
+    return f"Figures are of the orders {which}. {orders_are} in another currency."
 
 
 def _head(selection: Selection, customer: str, rows: list[Row]) -> None:

@@ -22,7 +22,8 @@ MAX_MONTHS = 11  # after the first order
 
 def retention(session: Session, selection: Selection) -> None:
     """Draws it."""
-    cohorts = data.cohorts(selection.orders, selection.conditions)
+    current = unit_start("month", selection.calendar.known_until, selection.calendar.week_start)
+    cohorts = data.cohorts(selection.orders, current, selection.conditions)
     if not cohorts:
         return
     with st.container(border=True):
@@ -36,7 +37,6 @@ def retention(session: Session, selection: Selection) -> None:
         draw_marks(session, replace(selection, span=None, compared_span=None), "customers")
         months = min(max(len(cohort.ordered) for cohort in cohorts) - 1, MAX_MONTHS)
         highest = max((share for cohort in cohorts for share in _shares(cohort)), default=Decimal(0)) or Decimal(1)
-        current = unit_start("month", selection.calendar.known_until, selection.calendar.week_start)
         lines = []
         for cohort in cohorts:
             cells = [
@@ -53,7 +53,7 @@ def retention(session: Session, selection: Selection) -> None:
             key="cohorts",
             exported=True,
         )
-        if _mark(cohorts[-1], len(cohorts[-1].ordered) - 1, current):
+        if any(_mark(cohort, len(cohort.ordered) - 1, current) for cohort in cohorts):
             st.caption(f"\\* So far: {formatting.month(current)} is not over.")
 
 
