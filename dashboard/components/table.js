@@ -1,3 +1,6 @@
+// What a spreadsheet would run when it is pasted: all that begins like a formula and is no plain number.
+const FORMULA = /^[\s"]*(?:[=@＝＠]|[+\-＋－](?![\d.]+%?$))/;
+
 // A plain table whose rows can be picked. All text is set as text, never as markup.
 export default function ({ data, parentElement, setTriggerValue }) {
   const table = document.createElement("table");
@@ -142,7 +145,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   async function copyAll(chosen) {
     const header = chosen.map((i) => data.columns[i].label || data.label);
-    const lines = [header, ...values(chosen)].map((row) => row.join("\t"));
+    const safe = (text) => (FORMULA.test(text) ? `'${text}` : text);
+    const lines = [header, ...values(chosen)].map((row) => row.map(safe).join("\t"));
     await put(lines.join("\n"));
     return lines.length === 2 ? "1 row is copied." : `${lines.length - 1} rows are copied.`;
   }

@@ -19,6 +19,7 @@ from dashboard.components.marks import draw_marks
 from dashboard.components.table import Cell, Column, Line, table
 from dashboard.components.widget_values import set_value
 from dashboard.messages import message
+from dashboard.pages.explanation import EXPLAIN
 from dashboard.selection import Selection
 from dashboard.session import Session
 from dashboard.text import formatting
@@ -34,6 +35,7 @@ _BY = (
     *("customer_type", "tag", "status", "fulfilment", "weekday", "hour_of_day"),
 )
 _USUAL_SORT = "-size"
+_OF_REFUNDS = ("returns", "adjustments", "taxes_refunded")  # of orders placed earlier, too: their events are listed
 _LABELS = {"volume": "Volume", "price": "Price", "mix": "Mix"}
 _SORTS: Mapping[str, Callable[[Contribution], Decimal]] = {
     "size": lambda each: abs(each.change),
@@ -121,7 +123,8 @@ def _note(found: Change, by: DimensionId) -> str:
     if found.effects:
         return (
             "Volume: more or fewer pieces at the average price of before. Price: the same pieces at another price. "
-            "Mix: more or fewer pieces of what costs more, or less, than the average. The three add up to the change."
+            "Mix: more or fewer pieces of what costs more, or less, than the average. The three add up to the "
+            "change of each product."
         )
     if DIMENSIONS[by].level == "line":
         return "Choose gross sales to see volume, price and mix apart."
@@ -164,9 +167,9 @@ def _table(
             Cell(_signed(selection, metric, changed, whole), tone=_tone(metric, changed)),
         ]
         for effect in effects:
-            known = all(each.effects for each in parts)
+            known = any(each.effects for each in parts)
             amount = sum((each.effects.get(effect, Decimal(0)) for each in parts), Decimal(0))
-            cells.append(_signed(selection, metric, amount, whole) if known or look else "–")
+            cells.append(_signed(selection, metric, amount, whole) if known else "–")
         return Line(cells, None if value is None else f"{0 if now else 1} {value}", look=look)
 
     lines = [line(_name(selection, by, each), [each], "" if each.value is not None else "quiet") for each in shown]
@@ -188,7 +191,10 @@ def _table(
         st.button("Show all", key="changed_all", type="tertiary", on_click=set_parameter, args=(ALL, "true"))
     if picked:
         which, _, value = picked.partition(" ")
-        session.navigator.go("orders", **{**custom_period(spans[int(which)]), by: value})
+        period = custom_period(spans[int(which)])
+        if metric.id in _OF_REFUNDS and selection.returns == "returned":
+            session.navigator.go("overview", **{**period, by: value, EXPLAIN: metric.id})
+        session.navigator.go("orders", **{**period, by: value})
 
 
 def _name(selection: Selection, by: DimensionId, each: Contribution) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from page_run import backend_of, messages, run, table
+from cache_factory import Row
+from page_run import backend_of, captions, messages, run, table
 from shop_factory import SHOP_COLUMNS, shop
 
 from dashboard.backend import Backend
@@ -74,3 +76,22 @@ def test_rows_of_what_changed_add_up(backend: Backend) -> None:
 def test_what_changed_asks_for_a_period_to_compare_with(backend: Backend) -> None:
     shown = run(backend, "what-changed", {"period": "all"})
     assert "Choose a period, and what it is compared with" in messages(shown, "note")[0]
+
+
+def test_what_no_product_has_is_told_apart_from_volume_price_and_mix(tmp_path: Path) -> None:
+    def order(number: int, days_ago: int, pieces: int) -> Row:
+        at = f"{datetime.now(UTC) - timedelta(days_ago):%Y-%m-%d %H:%M:%S}"
+        items = [{"sku": "A", "title": "A", "quantity": pieces, "price": "10.00"}] if pieces else []
+        amounts = {"subtotal_price": str(10 * pieces or 50), "total_price": str(10 * pieces or 50)}
+        none = dict.fromkeys(("cancelled_at", "refunds", "total_tax", "total_shipping", "total_discounts"))
+        lists = {"line_items": json.dumps(items), "currency": "USD", "test": "0", "taxes_included": "0"}
+        dates = dict.fromkeys(("created_at", "processed_at"), at)
+        return {**shop(1)[0], "id": str(number), **dates, **none, **lists, **amounts}
+
+    with backend_of(tmp_path, [order(1, 40, 1), order(2, 5, 2), order(3, 5, 0)], SHOP_COLUMNS) as backend:
+        address = {"period": "30d", "metric": "gross_sales", "by": "product"}
+        shown = run(backend, "what-changed", address)
+    rows = {row[0].split("\n")[0]: row[3:] for row in table(shown, "By product")[1:]}
+    assert rows["No product"] == ["+$50.00", "–", "–", "–"]
+    assert rows["Total"] == ["+$60.00", "+$10.00", "$0.00", "$0.00"]
+    assert "The three add up to the change of each product." in captions(shown)
