@@ -243,6 +243,21 @@ def test_copied_figures_are_numbers(browser: Browser, filled: Dashboard) -> None
     assert [line.count("\t") for line in two_rows] == [1] * 8
 
 
+def test_a_copied_table_runs_nothing_in_a_spreadsheet(browser: Browser, tmp_path: Path) -> None:
+    rows = [{**row, "customer_name": "=1+1", "currency": "USD"} for row in shop(20)]
+    with dashboard(tmp_path) as running:
+        publish(running.cache, rows, columns=SHOP_COLUMNS)
+        page = visit(browser, f"{running.url}/customers?period=all")
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.get_by_label("Export Top customers").click()
+        page.get_by_role("button", name="Copy", exact=True).last.click()
+        expect(page.get_by_text(re.compile("rows are copied"))).to_be_visible()
+        header, *lines = str(page.evaluate("navigator.clipboard.readText()")).splitlines()
+    assert header.split("\t")[0] == "Customer"
+    assert {line.split("\t")[0] for line in lines} == {"'=1+1"}
+    assert all(re.fullmatch(r"-?\d+(\.\d+)?", line.split("\t")[-1]) for line in lines)
+
+
 def copied(page: Page, wanted: Locator) -> str:
     """What the clipboard has after an element was selected and copied."""
     select = "range.selectNodeContents(node); getSelection().removeAllRanges(); getSelection().addRange(range)"
