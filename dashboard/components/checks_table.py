@@ -31,7 +31,7 @@ def checks_table(session: Session, orders: Orders, report: CheckReport | None) -
         report: What the checks found; None if they were not made.
     """
     with st.container(border=True, key="checks"):
-        help = "Each check compares what the table says of one order in two ways. Figures that depend on an order that "
+        help = "Each check compares values of an order that must agree. Figures that depend on an order that "
         st.header("Checks", anchor=False, help=f"{help}fails a check carry a mark.")
         if report is None:
             st.caption("The checks of this copy were not made. The next sync that finds changes makes them.")
@@ -45,10 +45,10 @@ def checks_table(session: Session, orders: Orders, report: CheckReport | None) -
 
 def _checks(session: Session, orders: Orders, report: CheckReport) -> None:
     if not report.checks:
-        st.caption("This table says nothing twice, so nothing could be checked.")
+        st.caption("No two values of this table must agree with each other, so there is nothing to check.")
         return
     share = share_text(report.agree, report.orders) if report.orders else "–"
-    st.caption(f"Every check that could be made agrees for {share} of {formatting.counted(report.orders, 'order')}.")
+    st.caption(f"{share} of {formatting.counted(report.orders, 'order')} pass every check that applies to them.")
     columns = [
         Column("Check"),
         Column("Checked", number=True, wide=True),

@@ -74,7 +74,7 @@ def download_button(
         return f'<a href="{escape(path + url(selection, format, fields))}">{label}</a>'
 
     with st.popover("Download", icon=":material/download:", key="download"):
-        st.html("<p>All orders of this view, in the order that is shown:</p>")
+        st.html("<p>All orders of this list, sorted as shown:</p>")
         fields = _field_choice(orders)
         items = (f"<li>{link(selection, format, label, fields)}: {about}</li>" for format, label, about in _FORMATS)
         st.html(f"<ul>{''.join(items)}</ul>")

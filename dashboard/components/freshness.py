@@ -64,7 +64,7 @@ def _head(session: Session, title: str) -> None:
             _age(session, status, status.head)
             _checks(session, status.head)
         if status.next_sync:
-            st.caption(f"Next refresh {session.clock(status.next_sync)}", width="content")
+            st.caption(f"Next sync {session.clock(status.next_sync)}", width="content")
         busy = status.running is not None or (status.queued > 0 and bool(status.workers))
         st.button(
             "Refreshing" if busy else "Refresh",
@@ -124,7 +124,7 @@ def _checks(session: Session, head: Head) -> None:
     badge = report and checks.badge(report, session.settings.checks_amber_below)
     if report and badge:
         icon = ":material/check_circle:" if badge.tone == "green" else ":material/warning:"
-        help = f"Every check that could be made agrees for {report.agree:,} of {counted(report.orders, 'order')}."
+        help = f"{report.agree:,} of {counted(report.orders, 'order')} pass every check that applies to them."
         if not report.confirmed:
             help += " How the table is read is not confirmed."
         label = f":{badge.tone}-badge[{icon} {formatting.plain(badge.text)}]"

@@ -44,11 +44,12 @@ def _address(session: Session) -> None:
         st.code(address, language=None, wrap_lines=True)
         st.markdown(f"[Documentation]({address}/docs) · [Try it]({address}/demo) · [OpenAPI]({address}/openapi.json)")
         if session.settings.has_one_address:
-            st.caption("The API shares the address of the dashboard. All its paths also stand under /v1.")
+            st.caption("The API shares the address of the dashboard. All paths are also available under /v1.")
             return
         set_by = "The proxy passes it to" if session.settings.public_path else "Set by"
         st.caption(
-            f"{set_by} API_HOST and API_PORT. python serve.py starts it together with the dashboard. To start it alone:"
+            f"{set_by} API_HOST and API_PORT. python serve.py starts the API together with the dashboard. "
+            "To start it alone:"
         )
         st.code("python api_sidecar.py", language=None, wrap_lines=True)
 

@@ -43,7 +43,7 @@ _TRIGGERS: Mapping[str, str] = {
 }
 _FILES: Mapping[str, str] = {
     JSON: "Orders as JSON, for the API",
-    GZIP: "The same, compressed",
+    GZIP: "Orders as JSON, compressed",
     PARQUET: "Orders with exact types, for figures",
     COLUMNS: "Index for filters and sorting",
     OFFSETS: "Position of each order",
@@ -197,7 +197,9 @@ def _verification(session: Session, status: Status, head: Head, manifest: Manife
 
 
 def _no_sync(status: Status) -> str:
-    return "unknown: see above" if status.cache_error else "none: no scheduler is running"
+    if status.cache_error:
+        return "unknown: see above"
+    return "not planned: see the last sync" if status.workers else "none: no scheduler is running"
 
 
 def _storage(manifest: Manifest) -> None:

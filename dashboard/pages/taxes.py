@@ -75,8 +75,8 @@ def taxes(session: Session) -> None:
 def _untaxed(count: int) -> str:
     refunds = counted(count, "refund of a taxed order names", "refunds of taxed orders name")
     return (
-        f"{refunds} no tax. Their money counts as returned goods: refunded taxes are too low by the tax in it, and "
-        "net taxes too high. See the refunds themselves before a filing."
+        f"{refunds} no tax. All of their money counts as returned goods, so that refunded taxes may be too low and "
+        "net taxes too high. Check these refunds before you file."
     )
 
 

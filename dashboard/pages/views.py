@@ -29,15 +29,15 @@ def views(session: Session) -> None:
     orders, _ = loaded
     saved = VisitorViews(session)
     seen = saved.seen(orders)
-    text = "A view is a page with its period, filters and choices. “Save view” among the filters of a page saves one."
-    st.caption(text if saved.may_save else f"{text} This process can save nothing.")
+    text = "A saved view is a page with its period, filters and choices. “Save view” among its filters saves it."
+    st.caption(text if saved.may_save else f"{text} Nothing can be saved: the dashboard may only read.")
     if not seen:
         message("note", "No views are saved yet.")
         return
     if edited := next((view for view in seen if view.id == parameter(EDITED)), None):
         _editor(session, saved, edited, orders)
     elif parameter(EDITED):
-        st.markdown(":orange[:material/warning:] The view of this address was removed, or is not for you.")
+        st.markdown(":orange[:material/warning:] The view in this URL was removed, or you may not see it.")
     _list(session, saved, seen, orders)
 
 
@@ -81,10 +81,10 @@ def _editor(session: Session, saved: VisitorViews, view: SavedView, orders: Orde
                 st.text_input("Name", view.name, key=keys["name"], max_chars=MAX_NAME)
                 if saved.has_own and saved.may_share:
                     st.checkbox("Share with everyone", view.owner is None, key=keys["shared"])
-                whose = "everyone" if view.owner is None else "who sees it"
+                whose = "everyone" if view.owner is None else "everyone who sees it"
                 st.checkbox(f"Pin to the overview of {whose}", view.pinned, key=keys["pinned"])
             else:
-                st.caption("Only operators change views that are shared.")
+                st.caption("Only operators can change shared views.")
             for_whom = saved.owners.lower().replace("only ", "") if saved.has_own else "everyone on this computer"
             is_first = saved.first(orders) == view
             st.checkbox(f"Opens first, for {for_whom}", is_first, key=keys["first"])
@@ -95,7 +95,7 @@ def _editor(session: Session, saved: VisitorViews, view: SavedView, orders: Orde
             st.button("Close", key="close_view", on_click=set_parameter, args=(EDITED, ""))
             if mine:
                 with st.popover("Remove", icon=":material/delete:"):
-                    st.markdown("It cannot be brought back.")
+                    st.markdown("This cannot be undone.")
                     st.button("Remove the view", key="remove_view", on_click=_remove, args=(session, saved, view))
         if session.save_error:
             message("error", session.save_error)

@@ -58,7 +58,7 @@ def what_changed(session: Session) -> None:
     if not selection.span or not selection.compared_span:
         message("note", "Choose a period, and what it is compared with, to see what changed.")
     elif not by:
-        message("note", "The table has no column that orders could be told apart by.")
+        message("note", "The table has no column by which a change could be broken down.")
     else:
         metric = metrics.get(parameter(METRIC), next(iter(metrics.values())))
         name = parameter(BY) if parameter(BY) in by else by[0]

@@ -45,7 +45,7 @@ SEGMENTS: Mapping[str, Segment] = {
     "loyal": Segment("Loyal", "R 3–5, FM 3–5", "r >= 3 AND fm >= 3", "Come back, and not long ago."),
     "recent": Segment("Recent", "R 4–5, FM 1–2", "r >= 4", "Bought lately, and little so far: new customers."),
     "attention": Segment("Need attention", "R 3, FM 1–2", "r = 3", "Bought little, and some time ago."),
-    "at_risk": Segment("At risk", "R 1–2, FM 3–5", "fm >= 3", "Bought often or for much, but not for long."),
+    "at_risk": Segment("At risk", "R 1–2, FM 3–5", "fm >= 3", "Bought often or for much; the last order is long ago."),
     "lapsed": Segment("Lapsed", "R 1–2, FM 1–2", "true", "Bought little, long ago."),
 }
 """The segments. The first whose scores a customer has is the one of the customer."""

@@ -71,7 +71,7 @@ def _pills(selection: Selection, offered: dict[QueueId, Conditions], chosen: Que
 def draw_queue(open_queue: OpenQueue) -> None:
     """Draws what is in a queue, and a button that leaves it."""
     with st.container(horizontal=True, vertical_alignment="center", key="queue_about"):
-        about = f"{open_queue.queue.about} In all time and all currencies."
+        about = f"{open_queue.queue.about} The period and the currency above do not apply."
         st.markdown(f"**{open_queue.queue.label}.** {formatting.plain(about)}", width="stretch")
         st.button(
             "All orders",
@@ -97,5 +97,5 @@ def _not_offered(orders: Orders, queue: Queue) -> str:
     if not all(each and orders.has(each) for each in found):
         return "A column behind it is hidden from viewers."
     if queue.failing and not data.are_checked(orders):
-        return "This table says nothing twice, so nothing can be checked."
+        return "No two values of this table must agree with each other, so there is nothing to check."
     return ""

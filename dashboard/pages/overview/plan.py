@@ -151,7 +151,7 @@ def editor(session: Session, selection: Selection, span: Span, plan: ChartPlan) 
 def _goal_form(session: Session, selection: Selection, plan: ChartPlan) -> None:
     if plan.goals is None:
         why = "Goals are for all orders. Clear the filters to set one."
-        st.caption(why if plan.metric.is_sum else f"{plan.metric.label} can have no goal: it is no sum.")
+        st.caption(why if plan.metric.is_sum else f"{plan.metric.label} cannot have a goal: only sums can.")
         return
     months = _months(selection.calendar.today)
     with st.form("goal", border=False):
@@ -159,7 +159,7 @@ def _goal_form(session: Session, selection: Selection, plan: ChartPlan) -> None:
         st.text_input(f"{plan.metric.label} of a month{unit}", key="goal_amount", placeholder="None", max_chars=25)
         st.selectbox("From", months, index=MONTHS_BACK, format_func=lambda month: f"{month:%B %Y}", key="goal_month")
         st.form_submit_button("Set goal", on_click=_set_goal, args=(session, selection, plan.metric), key="set_goal")
-    st.caption("It holds for all later months too, until another one does. An empty field ends it.")
+    st.caption("It also applies to later months, until you set another one. An empty field ends it.")
     for goal in plan.goals.goals[-MAX_LISTED:]:
         amount = "no goal" if goal.amount is None else _written(selection, plan.metric, goal.amount)
         st.markdown(f"From {goal.month:%B %Y}: {amount}")

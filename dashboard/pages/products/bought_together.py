@@ -97,7 +97,7 @@ def _head() -> int:
 
 def _note(page: PairPage, number: int, least: int) -> str:
     if not page.count:
-        return f"No two products are in {least} or more orders together. Choose a longer period, or fewer orders."
+        return f"No two products are in {least} or more orders together. Choose a longer period, or a lower minimum."
     shown = place(number, ROWS, len(page.pairs), page.count, "pair")
     most = f", the {MAX_PAIRS:,} most frequent ones" if page.count == MAX_PAIRS else ""
     return f"{shown}{most} in at least {least} orders."

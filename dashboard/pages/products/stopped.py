@@ -32,8 +32,9 @@ def stopped(session: Session, selection: Selection) -> None:
         st.header(
             "Stopped selling",
             anchor=False,
-            help="Products that sold in the compared period, or without one in as many days before, and not at all in "
-            "this period. Gross sales are those of before. Select a product to see its orders of before.",
+            help="Products that sold in the compared period, but not in this one. Without a comparison, as many days "
+            "before this period count. Gross sales are those of the compared period. Select a product to see its "
+            "orders in that period.",
         )
         days = f"{date_range(before)}, and not in {date_range(span)}"
         if not found:
