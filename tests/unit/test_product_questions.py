@@ -15,6 +15,7 @@ from shop_factory import SHOP_COLUMNS, shop
 
 from cache.analytics.breakdowns.bought_together import Pair, bought_together, pair_page
 from cache.analytics.breakdowns.product_life import first_products, stopped_products
+from cache.analytics.exchange_rates import ExchangeRates
 from cache.analytics.orders import Orders
 from cache.calendar.periods import Span
 from cache.query.filters import Condition
@@ -170,3 +171,14 @@ def test_without_earlier_orders_nothing_can_have_stopped(backend: Backend, tmp_p
     with backend_of(tmp_path, [row(1, 5, "1", [], []), old], SHOP_COLUMNS) as other:
         page = run(other, "products", {"period": "all", "show": "stopped"})
         assert not page.exception and "failed" not in captions(page)
+
+
+@pytest.mark.slow
+def test_who_came_back_is_known_without_a_rate_too(tmp_path: Path) -> None:
+    cup = [{"sku": "A", "title": "Cup", "quantity": 1, "price": "10.00"}]
+    later = row(2, 5, "1", cup, []) | {"currency": "GBP"}
+    with backend_of(tmp_path, [row(1, 9, "1", cup, []), later, row(3, 8, "3", cup, [])], SHOP_COLUMNS) as backend:
+        rates = ExchangeRates(currency="EUR", text="date,currency,rate\n2000-01-01,USD,0.90")
+        converted = backend.orders.newest(1).converted(rates)
+        assert converted.facts.without_rate == {"GBP": 1}
+        assert [(each.customers, each.came_back) for each in first_products(converted, None)] == [(2, 1)]
