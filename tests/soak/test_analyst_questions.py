@@ -328,14 +328,17 @@ def the_lifetime_value_by_first_month(walk: Walk) -> None:
         f"FROM ({' UNION ALL '.join(parts)}) AS p JOIN ({firsts}) AS f ON f.buyer = p.buyer GROUP BY 1, 2",
     )
     start = midnight(walk.verified_at).replace(day=1)
-    months = [(start.year * 12 + start.month - 1 - back) for back in range(11, -1, -1)]
+    newest = start.year * 12 + start.month - 1
+    firsts_of = {
+        index: f"{datetime(index // 12, index % 12 + 1, 1):%Y-%m-%d}" for index in range(newest - 11, newest + 1)
+    }
+    months = [index for index, key in firsts_of.items() if key in customers]  # a month may have no new customer yet
     totals: list[list[float]] = []
     rows = walk.rows("Lifetime value")
-    for place, index in enumerate(months):
-        first = datetime(index // 12, index % 12 + 1, 1)
-        key = f"{first:%Y-%m-%d}"
+    for index in months:
+        first, key = datetime(index // 12, index % 12 + 1, 1), firsts_of[index]
         so_far, values = 0.0, []
-        for later in range(12 - place):
+        for later in range(newest - index + 1):
             so_far += sum(float(money) for name, after, money in spent if (name, int(after)) == (key, later))
             values.append(so_far)
         cells = next(cells for name, cells in rows.items() if name.rstrip("*") == f"{first:%b %Y}")
@@ -346,8 +349,8 @@ def the_lifetime_value_by_first_month(walk: Walk) -> None:
         totals.append(values[:-1])
     for later in range(11):
         over = [
-            (each[later], customers[f"{datetime(i // 12, i % 12 + 1, 1):%Y-%m-%d}"])
-            for each, i in zip(totals, months, strict=True)
+            (each[later], customers[firsts_of[index]])
+            for each, index in zip(totals, months, strict=True)
             if later < len(each)
         ]
         expected = sum(value for value, _ in over) / sum(count for _, count in over)
