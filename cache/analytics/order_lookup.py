@@ -34,6 +34,7 @@ _LINE_ROLES = ("line_items", "line_title", "line_sku")
 _SEARCHED_ROLES = ("name", "email", "customer_name")
 _CONTAINS = "contains(lower({}), lower(?))"
 _SIGNS_OF_NUMBERS = frozenset("-0123456789")
+_KEPT_BYTES = 4 << 20  # of what a search found: a letter may find every order, whose keys are long texts in some tables
 
 
 class Sums(NamedTuple):
@@ -85,12 +86,12 @@ def search_conditions(sql: RoleSql, mask: Mask, key: str | None, search: str) ->
     """
     columns = (sql.roles.get(role) for role in _SEARCHED_ROLES)
     names = [sql.source.sql(column.name) for column in columns if column and column.name not in mask.columns]
-    if key and (_SIGNS_OF_NUMBERS.issuperset(search) or not _numbers_orders(sql)):
+    if key and (_SIGNS_OF_NUMBERS.issuperset(search) or not _has_whole_key(sql)):
         names.append(key)
     return [_CONTAINS.format(f"{name}::VARCHAR") for name in names]
 
 
-def _numbers_orders(sql: RoleSql) -> bool:
+def _has_whole_key(sql: RoleSql) -> bool:
     """Whether the key of an order is a whole number of its row."""
     kinds = {column.kind for column in sql.source.columns if column.key}
     return sql.reading.grain == "order" and kinds <= {"integer", "unsigned"}
@@ -163,7 +164,8 @@ class OrderLookup:
     def _found(self, search: str, mask: Mask) -> pa.Table:
         """The keys that a search finds, in a column `key`; some of them twice.
 
-        Those of the last search are kept: other pages and orders of it, and its counts in other periods, look no more.
+        Those of the last search are kept, unless they are many: its other pages and sorts, and its counts in other
+        periods, need no second look.
         """
         search, last = search.strip(), self._last_search
         if last and last[:2] == (search, mask):
@@ -175,7 +177,8 @@ class OrderLookup:
             f"UNION ALL SELECT key FROM {self._facts.lines} AS l WHERE {any_of(lines)}"
         )
         found = self._facts.arrow(sql, [search] * (len(rows) + len(lines)))
-        self._last_search = search, mask, found
+        if found.nbytes <= _KEPT_BYTES:
+            self._last_search = search, mask, found
         return found
 
     def shows_keys(self, mask: Mask) -> bool:
